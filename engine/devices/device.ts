@@ -1,0 +1,77 @@
+/**
+ * The door between the engine and what computes. A device receives buffers and programs; it never sees a tensor.
+ * What differs between devices is data (`DeviceLimits`) which the passes read.
+ */
+import type { DType, TensorData } from "../graph/dtype.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Plan } from "../kernel/plan.ts";
+
+export type DeviceName = "oracle" | "wasm" | "webgpu" | "webgl2" | "cpu";
+
+export const deviceNames: readonly DeviceName[] = ["oracle", "wasm", "webgpu", "webgl2", "cpu"];
+
+export type DeviceLimits = {
+  /** Arrays one kernel may read, its result not counted. */
+  readonly operands: number;
+  /** Elements one buffer may have. */
+  readonly elements: number;
+  /** `arena`: temporaries are ranges of one allocation. `slots`: temporaries are whole buffers. */
+  readonly temporaries: "arena" | "slots";
+  /** Whether a kernel may write the buffer it reads where every element is read at its own index only. */
+  readonly inPlace: boolean;
+  /** Scalar operations fused into one kernel at most. */
+  readonly scalars: number;
+};
+
+/** Device memory of `length` elements. Owned by whoever allocated it. */
+export interface DeviceBuffer {
+  readonly dtype: DType;
+  readonly length: number;
+}
+
+/** What a device is given to compile: the traced graph (the oracle interprets it) and, on demand, its plan. */
+export type DeviceProgram = { readonly graph: Graph; readonly plan: () => Plan };
+
+/** Time of one kernel of a run, in milliseconds. */
+export type KernelTime = { readonly name: string; readonly milliseconds: number };
+
+export type RunOptions = {
+  /** Measure each kernel (runs them one by one; slower). */
+  readonly profile?: boolean;
+};
+
+export interface Executable {
+  /**
+   * Runs the program once. `inputs[i]` and `outputs[i]` are bound to the plan's inputs and outputs; an output buffer
+   * is never also an input unless the plan says so. Resolves when the outputs may be downloaded.
+   */
+  run(
+    inputs: readonly DeviceBuffer[],
+    outputs: readonly DeviceBuffer[],
+    options?: RunOptions,
+  ): Promise<readonly KernelTime[]>;
+  /** Generated source of each distinct kernel by kernel name (JavaScript, WGSL, wasm text ...); several forms if there are several. */
+  sources(): readonly KernelSource[];
+  /** Bytes of device memory held by this executable (temporaries and constants). */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+export type KernelSource = { readonly kernel: string; readonly language: string; readonly text: string };
+
+export interface Device {
+  readonly name: DeviceName;
+  /** One line for people: adapter, threads, SIMD. */
+  readonly description: string;
+  readonly limits: DeviceLimits;
+  /** @throws EvenkeelError `memory` naming the size if it can't be had. Contents are undefined until uploaded. */
+  allocate(dtype: DType, length: number): DeviceBuffer;
+  upload(buffer: DeviceBuffer, data: TensorData): void;
+  download(buffer: DeviceBuffer): Promise<TensorData>;
+  free(buffer: DeviceBuffer): void;
+  compile(program: DeviceProgram): Promise<Executable>;
+  /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */
+  memory(): { readonly bytes: number; readonly buffers: number };
+  /** Rejected calls afterwards say `disposed`. Idempotent. */
+  dispose(): void;
+}

@@ -1,0 +1,125 @@
+/**
+ * The graph language: the few primitives that every program is made of. Everything else is composed of them.
+ *
+ * Element-wise primitives take inputs of equal shape: broadcasting is spelled out with `reshape` and `expand`.
+ * `reduce` keeps its axes with size 1. A new primitive costs one row here, one in `shapeRules`, `vjpRules`, the
+ * oracle's `evaluate` and `lower`.
+ */
+import type { DType, TensorData } from "./dtype.ts";
+import type { Shape } from "./shape.ts";
+
+export const unaryOps = [
+  "negate",
+  "absolute",
+  "sign",
+  "floor",
+  "exp",
+  "expm1",
+  "log",
+  "log1p",
+  "sqrt",
+  "sin",
+  "cos",
+  "tanh",
+  "sigmoid",
+  "not",
+  "isFinite",
+  "isNaN",
+] as const;
+/** `not` is bitwise on integers and logical on bool; `isFinite` and `isNaN` take f32 and give bool; the rest keep their dtype. */
+export type UnaryOp = (typeof unaryOps)[number];
+
+export const binaryOps = ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "and", "or", "xor"] as const;
+/**
+ * add, subtract, multiply wrap modulo 2^32 on integers. divide and power are f32 only. maximum and minimum give NaN if
+ * either side is NaN. and, or, xor are bitwise on integers and logical on bool.
+ */
+export type BinaryOp = (typeof binaryOps)[number];
+
+export const compareOps = ["less", "lessEqual", "equal", "notEqual"] as const;
+export type CompareOp = (typeof compareOps)[number];
+
+/**
+ * Geometry of a 2-D convolution, shared by its forward pass and its two gradients. Order of pairs: [y, x].
+ * x is [N, groups * C, inputSize], w is [groups * O, C, kernelSize], y is [N, groups * O, outputSize].
+ */
+export type ConvGeometry = {
+  readonly inputSize: readonly [number, number];
+  readonly kernelSize: readonly [number, number];
+  readonly outputSize: readonly [number, number];
+  readonly stride: readonly [number, number];
+  /** Zeros added before the first row and column. The size after the last follows from the other numbers. */
+  readonly padding: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+};
+
+export type ConvRole = "forward" | "inputGradient" | "filterGradient";
+
+/** Inputs and attributes of each primitive. */
+export type Primitives = {
+  /** A concrete array of the host. */
+  constant: { inputs: readonly []; attributes: { readonly dtype: DType; readonly shape: Shape; readonly data: TensorData } };
+  /** A number known at compile time, shape []. */
+  literal: { inputs: readonly []; attributes: { readonly dtype: DType; readonly value: number } };
+  /** An argument of the traced function. */
+  input: { inputs: readonly []; attributes: { readonly dtype: DType; readonly shape: Shape; readonly name: string } };
+  /** The coordinate along `axis`. */
+  iota: { inputs: readonly []; attributes: { readonly dtype: DType; readonly shape: Shape; readonly axis: number } };
+  unary: { inputs: readonly [Node]; attributes: { readonly op: UnaryOp } };
+  binary: { inputs: readonly [Node, Node]; attributes: { readonly op: BinaryOp } };
+  compare: { inputs: readonly [Node, Node]; attributes: { readonly op: CompareOp } };
+  /** `condition ? x : y`; inputs [condition, x, y]. */
+  select: { inputs: readonly [Node, Node, Node]; attributes: Empty };
+  /**
+   * To an integer: truncates towards zero and saturates (NaN is reported by the runtime checks). From bool: 0 or 1.
+   * To bool: is it non-zero. Between i32 and u32: same bits.
+   */
+  cast: { inputs: readonly [Node]; attributes: { readonly dtype: DType } };
+  /** By a constant 0..31; right shifts of i32 keep the sign. */
+  shift: { inputs: readonly [Node]; attributes: { readonly direction: "left" | "right"; readonly amount: number } };
+  /** One word of Threefry-2x32-20 (Salmon et al. 2011); inputs [key0, key1, counter0, counter1], u32. */
+  threefry: { inputs: readonly [Node, Node, Node, Node]; attributes: { readonly word: 0 | 1 } };
+  /** Keeps the axes with size 1. `sum` of f32, i32, u32; `max` of f32, i32, u32 with NaN winning. Axes ascending. */
+  reduce: { inputs: readonly [Node]; attributes: { readonly op: "sum" | "max"; readonly axes: readonly number[] } };
+  reshape: { inputs: readonly [Node]; attributes: { readonly shape: Shape } };
+  /** Output axis i is input axis order[i]. */
+  permute: { inputs: readonly [Node]; attributes: { readonly order: readonly number[] } };
+  /** Repeats axes of size 1; same rank. */
+  expand: { inputs: readonly [Node]; attributes: { readonly shape: Shape } };
+  /** Element i of axis a is element start[a] + i * step[a]; step is not 0 and may be negative. */
+  slice: {
+    inputs: readonly [Node];
+    attributes: { readonly start: readonly number[]; readonly size: readonly number[]; readonly step: readonly number[] };
+  };
+  /** `low[a]` elements `value` before and `high[a]` after axis a; not negative. */
+  pad: {
+    inputs: readonly [Node];
+    attributes: { readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number };
+  };
+  concat: { inputs: readonly Node[]; attributes: { readonly axis: number } };
+  /** Rows `index` (i32, rank 1) of x along `axis`; inputs [x, index]. */
+  gather: { inputs: readonly [Node, Node]; attributes: { readonly axis: number } };
+  /** [B, M, K] times [B, K, N]. */
+  matmul: { inputs: readonly [Node, Node]; attributes: Empty };
+  /** forward: (x, w) to y. inputGradient: (y, w) to x. filterGradient: (x, y) to w. */
+  conv: { inputs: readonly [Node, Node]; attributes: { readonly role: ConvRole; readonly geometry: ConvGeometry } };
+  /** The identity, through which no derivative passes. */
+  stopGradient: { inputs: readonly [Node]; attributes: Empty };
+};
+
+export type Empty = Readonly<Record<never, never>>;
+
+export type PrimitiveKind = keyof Primitives;
+
+export type NodeOf<K extends PrimitiveKind> = {
+  readonly id: number;
+  readonly kind: K;
+  readonly inputs: Primitives[K]["inputs"];
+  readonly attributes: Primitives[K]["attributes"];
+  readonly shape: Shape;
+  readonly dtype: DType;
+};
+
+/** One immutable value of a program. A node's `kind` tells its inputs and attributes. */
+export type Node = { [K in PrimitiveKind]: NodeOf<K> }[PrimitiveKind];

@@ -1,0 +1,33 @@
+import type { DType, TensorData } from "../graph/dtype.ts";
+import type { Kernel } from "./kernel.ts";
+
+/** Where a buffer's memory comes from. */
+export type BufferRole =
+  /** Bound by the caller at every run: argument or state. */
+  | { readonly kind: "input"; readonly index: number }
+  /** Bound by the caller at every run: result or new state. */
+  | { readonly kind: "output"; readonly index: number }
+  /** Uploaded once when the plan is compiled. */
+  | { readonly kind: "constant"; readonly data: TensorData }
+  /** Lives inside a run only; shares the `slot` (and in an arena the bytes from `offset`) with others of disjoint lifetime. */
+  | { readonly kind: "temporary"; readonly slot: number; readonly offset: number };
+
+export type PlanBuffer = {
+  readonly dtype: DType;
+  /** In elements. */
+  readonly length: number;
+  readonly role: BufferRole;
+};
+
+/** One kernel run: `buffers[operands[i]]` is the kernel's operand i, `buffers[result]` its result. */
+export type PlanStep = { readonly kernel: Kernel; readonly operands: readonly number[]; readonly result: number };
+
+/** Ordered kernels over planned buffers: all a kernel device needs to know of a program. */
+export type Plan = {
+  readonly buffers: readonly PlanBuffer[];
+  readonly steps: readonly PlanStep[];
+  /** Size in bytes of each temporary slot. On devices with one arena there is a single slot. */
+  readonly slots: readonly number[];
+  readonly inputs: number;
+  readonly outputs: number;
+};
