@@ -1,0 +1,16 @@
+/**
+ * Arithmetic on vectors of four 32-bit lanes, as WebAssembly SIMD.
+ *
+ * Every `emit*` takes its operands from the stack (v128, in order) and leaves its v128 result there. Functions too long
+ * to repeat are added once to the module (`f.module`) and called. A bool lane is a mask: all ones or all zeros; in
+ * memory a bool is four bytes 0 or 1 (load: `!= 0`, store: `& 1`). Nothing here touches memory or JavaScript.
+ *
+ * - `emitUnary(f, op, dtype)`: x; `dtype` is that of x.
+ * - `emitBinary(f, op, dtype)`: x, y.
+ * - `emitCompare(f, op, dtype)`: x, y of `dtype`, leaves a mask.
+ * - `emitSelect(f)`: condition, x, y, leaves `condition ? x : y`.
+ * - `emitCast(f, from, to)`: x.
+ * - `emitShift(f, direction, amount, dtype)`: x.
+ * - `emitThreefry(f, word)`: key0, key1, counter0, counter1.
+ * - `emitLiteral(f, value, dtype)`: nothing.
+ */
