@@ -1,0 +1,214 @@
+/**
+ * Derivatives of the primitives, side by side. A rule gives, for each input, the derivative of <output, cotangent> with
+ * respect to it, or null where there is none. Rules are written in the operations themselves, so that they can be
+ * differentiated again.
+ */
+import type { ConvGeometry, NodeOf, PrimitiveKind, Primitives } from "../graph/node.ts";
+import { at, sizeOf } from "../graph/shape.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { matmul } from "../ops/contract.ts";
+import { convOfRole } from "../ops/conv.ts";
+import { oneHot, zerosLike } from "../ops/creation.ts";
+import { add, cast, cos, divide, equal, less, log, multiply, negate, power, sign, sin, subtract, where } from "../ops/elementwise.ts";
+import { broadcastTo, flip, pad, permute, reshape, slice, transpose } from "../ops/movement.ts";
+import { reduceSum } from "../ops/reduce.ts";
+
+export type VjpArguments<K extends PrimitiveKind> = {
+  readonly inputs: readonly Tensor[];
+  readonly attributes: Primitives[K]["attributes"];
+  readonly output: Tensor;
+  readonly cotangent: Tensor;
+};
+
+export type VjpRule<K extends PrimitiveKind> = (args: VjpArguments<K>) => readonly (Tensor | null)[];
+
+const pair = (inputs: readonly Tensor[]): readonly [Tensor, Tensor] => [at(inputs, 0), at(inputs, 1)];
+const noDerivative = ({ inputs }: { readonly inputs: readonly Tensor[] }): null[] => inputs.map(() => null);
+
+export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
+  constant: noDerivative,
+  literal: noDerivative,
+  input: noDerivative,
+  iota: noDerivative,
+  unary: (args) => [unaryVjp(args)],
+  binary: binaryVjp,
+  compare: noDerivative,
+  select: ({ inputs, cotangent: g }) => [null, where(at(inputs, 0), g, 0), where(at(inputs, 0), 0, g)],
+  cast: noDerivative,
+  shift: noDerivative,
+  threefry: noDerivative,
+  reduce: ({ inputs, attributes, output, cotangent: g }) => {
+    const x = at(inputs, 0);
+    if (attributes.op === "sum") return [broadcastTo(g, x.shape)];
+    // Elements that share the maximum share the derivative.
+    const isLargest = cast(equal(x, broadcastTo(output, x.shape)), "f32");
+    return [multiply(isLargest, divide(g, reduceSum(isLargest, { axes: attributes.axes, keepAxes: true })))];
+  },
+  reshape: ({ inputs, cotangent: g }) => [reshape(g, at(inputs, 0).shape)],
+  permute: ({ attributes, cotangent: g }) => [
+    permute(
+      g,
+      attributes.order.map((_, axis) => attributes.order.indexOf(axis)),
+    ),
+  ],
+  expand: ({ inputs, cotangent: g }) => {
+    const x = at(inputs, 0);
+    const repeated = x.shape.flatMap((size, axis) => (size === g.shape[axis] ? [] : [axis]));
+    return [reduceSum(g, { axes: repeated, keepAxes: true })];
+  },
+  slice: ({ inputs, attributes, cotangent: g }) => [unslice(g, at(inputs, 0), attributes)],
+  pad: ({ inputs, attributes, cotangent: g }) => [
+    slice(
+      g,
+      at(inputs, 0).shape.map((size, axis) => [at(attributes.low, axis), at(attributes.low, axis) + size]),
+    ),
+  ],
+  concat: ({ inputs, attributes: { axis }, cotangent: g }) => {
+    let start = 0;
+    return inputs.map((input) => {
+      const stop = start + at(input.shape, axis);
+      const part = slice(
+        g,
+        g.shape.map((_, i) => (i === axis ? [start, stop] : null)),
+      );
+      start = stop;
+      return part;
+    });
+  },
+  gather: ({ inputs, attributes: { axis }, cotangent: g }) => {
+    const [x, index] = pair(inputs);
+    // Rows taken several times add up: a product with the one-hot matrix of the index.
+    const front = [axis, ...x.shape.keys()].filter((a, i) => i === 0 || a !== axis);
+    const back = x.shape.map((_, a) => front.indexOf(a));
+    const rows = permute(g, front);
+    const scattered = matmul(transpose(oneHot(index, at(x.shape, axis))), reshape(rows, [at(index.shape, 0), sizeOf(rows.shape.slice(1))]));
+    return [permute(reshape(scattered, front.map((a) => at(x.shape, a))), back), null];
+  },
+  matmul: ({ inputs, cotangent: g }) => {
+    const [a, b] = pair(inputs);
+    return [matmul(g, transpose(b)), matmul(transpose(a), g)];
+  },
+  conv: ({ inputs, attributes: { role, geometry }, cotangent: v }) => convVjp(role, geometry, pair(inputs), v),
+  stopGradient: noDerivative,
+};
+
+function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {
+  const x = at(inputs, 0);
+  switch (attributes.op) {
+    case "negate":
+      return negate(g);
+    case "absolute":
+      return multiply(g, sign(x));
+    case "exp":
+      return multiply(g, y);
+    case "expm1":
+      return multiply(g, add(y, 1));
+    case "log":
+      return divide(g, x);
+    case "log1p":
+      return divide(g, add(x, 1));
+    case "sqrt":
+      return divide(multiply(g, 0.5), y);
+    case "sin":
+      return multiply(g, cos(x));
+    case "cos":
+      return negate(multiply(g, sin(x)));
+    case "tanh":
+      return multiply(g, subtract(1, multiply(y, y)));
+    case "sigmoid":
+      return multiply(g, multiply(y, subtract(1, y)));
+    case "sign":
+    case "floor":
+    case "not":
+    case "isFinite":
+    case "isNaN":
+      return null;
+  }
+}
+
+function binaryVjp({ inputs, attributes, output, cotangent: g }: VjpArguments<"binary">): readonly (Tensor | null)[] {
+  const [x, y] = pair(inputs);
+  switch (attributes.op) {
+    case "add":
+      return [g, g];
+    case "subtract":
+      return [g, negate(g)];
+    case "multiply":
+      return [multiply(g, y), multiply(g, x)];
+    case "divide":
+      return [divide(g, y), negate(multiply(g, divide(output, y)))];
+    case "power":
+      return [
+        // x^0 is 1 everywhere, also where x^-1 is infinite.
+        where(equal(y, 0), 0, multiply(g, multiply(y, power(x, subtract(y, 1))))),
+        // Towards a whole power of 0 or of a negative number there is no derivative; 0 as limit from the right.
+        where(less(0, x), multiply(g, multiply(output, log(where(less(0, x), x, 1)))), 0),
+      ];
+    case "maximum":
+      return [multiply(g, share(less(y, x), x, y)), multiply(g, share(less(x, y), x, y))];
+    case "minimum":
+      return [multiply(g, share(less(x, y), x, y)), multiply(g, share(less(y, x), x, y))];
+    case "and":
+    case "or":
+    case "xor":
+      return [null, null];
+  }
+}
+
+/** 1 where this side wins, 1/2 where both are equal, else 0. */
+function share(wins: Tensor, x: Tensor, y: Tensor): Tensor {
+  return where(equal(x, y), 0.5, cast(wins, "f32"));
+}
+
+/** Puts a slice's elements back where they came from, zeros elsewhere. */
+function unslice(g: Tensor, x: Tensor, { start, size, step }: NodeOf<"slice">["attributes"]): Tensor {
+  if (g.size === 0) return zerosLike(x);
+  const reversed = step.flatMap((stride, axis) => (stride < 0 ? [axis] : []));
+  let result = flip(g, reversed);
+  size.forEach((count, axis) => {
+    const stride = Math.abs(at(step, axis));
+    if (stride === 1) return;
+    // [.., n, ..] to [.., n, stride, ..] filled with zeros to [.., (n - 1) * stride + 1, ..]
+    const { shape } = result;
+    const [before, after] = [shape.slice(0, axis), shape.slice(axis + 1)];
+    const apart = pad(reshape(result, [...before, count, 1, ...after]), [
+      ...before.map(() => [0, 0] as const),
+      [0, 0],
+      [0, stride - 1],
+      ...after.map(() => [0, 0] as const),
+    ]);
+    const spread = (count - 1) * stride + 1;
+    result = slice(reshape(apart, [...before, count * stride, ...after]), [...before.map(() => null), [0, spread]]);
+  });
+  return pad(
+    result,
+    x.shape.map((extent, axis) => {
+      const [first, stride] = [at(start, axis), at(step, axis)];
+      const low = stride > 0 ? first : first + (at(size, axis) - 1) * stride;
+      return [low, extent - low - at(result.shape, axis)];
+    }),
+  );
+}
+
+/**
+ * With T = <conv(x, w), y>, the output, the input gradient and the filter gradient are the partial derivatives of T by y, x
+ * and w. Each is linear in the other two, so the three roles are closed under differentiation.
+ */
+function convVjp(
+  role: NodeOf<"conv">["attributes"]["role"],
+  geometry: ConvGeometry,
+  [a, b]: readonly [Tensor, Tensor],
+  v: Tensor,
+): readonly Tensor[] {
+  const forward = (x: Tensor, w: Tensor): Tensor => convOfRole("forward", geometry, x, w);
+  const inputGradient = (y: Tensor, w: Tensor): Tensor => convOfRole("inputGradient", geometry, y, w);
+  const filterGradient = (x: Tensor, y: Tensor): Tensor => convOfRole("filterGradient", geometry, x, y);
+  switch (role) {
+    case "forward": // (x, w) to y
+      return [inputGradient(v, b), filterGradient(a, v)];
+    case "inputGradient": // (y, w) to x
+      return [forward(v, b), filterGradient(v, a)];
+    case "filterGradient": // (x, y) to w
+      return [inputGradient(b, v), forward(a, v)];
+  }
+}

@@ -1,0 +1,53 @@
+import type { DType } from "../graph/dtype.ts";
+import { makeNode } from "../graph/graph.ts";
+import { checkShape, normalizeAxis, type Shape } from "../graph/shape.ts";
+import { literal, Tensor } from "../graph/tensor.ts";
+import { less, lessEqual, cast, equal } from "./elementwise.ts";
+import { broadcastTo, expandDims } from "./movement.ts";
+import { EvenkeelError } from "../errors.ts";
+
+/** A scalar. */
+export function scalar(value: number, dtype: DType = "f32"): Tensor {
+  return literal("scalar", value, dtype);
+}
+
+/** All elements equal to `value`. */
+export function full(shape: Shape, value: number, dtype: DType = "f32"): Tensor {
+  return broadcastTo(literal("full", value, dtype), checkShape("full", shape));
+}
+
+export const zeros = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 0, dtype);
+export const ones = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 1, dtype);
+export const zerosLike = (x: Tensor): Tensor => full(x.shape, 0, x.dtype);
+export const onesLike = (x: Tensor): Tensor => full(x.shape, 1, x.dtype);
+
+/** Each element is its coordinate along `axis`. */
+export function iota(shape: Shape, axis: number, dtype: DType = "i32"): Tensor {
+  const checked = checkShape("iota", shape);
+  return new Tensor(makeNode("iota", [], { shape: checked, axis: normalizeAxis("iota", axis, checked.length), dtype }));
+}
+
+/** 0, 1, ..., length - 1. */
+export function arange(length: number, dtype: DType = "i32"): Tensor {
+  return iota([length], 0, dtype);
+}
+
+/** `classes` columns, 1 where the column is the index: [..] of i32 to [.., classes]. Indices out of range give zeros. */
+export function oneHot(index: Tensor, classes: number, dtype: DType = "f32"): Tensor {
+  if (index.dtype !== "i32") {
+    throw new EvenkeelError("dtype", `oneHot: index has dtype ${index.dtype}, expected i32. Use cast(index, "i32").`);
+  }
+  const columns = iota([...index.shape, classes], index.rank, "i32");
+  return cast(equal(expandDims(index, -1), columns), dtype);
+}
+
+/** The identity matrix [size, size]. */
+export function eye(size: number, dtype: DType = "f32"): Tensor {
+  return cast(equal(iota([size, size], 0), iota([size, size], 1)), dtype);
+}
+
+/** 1 on and below the diagonal (`strict`: below only), 0 above: [rows, columns]. */
+export function lowerTriangle(rows: number, columns: number, dtype: DType = "f32", strict = false): Tensor {
+  const [row, column] = [iota([rows, columns], 0), iota([rows, columns], 1)];
+  return cast(strict ? less(column, row) : lessEqual(column, row), dtype);
+}

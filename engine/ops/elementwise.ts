@@ -1,0 +1,175 @@
+/** Element-wise operations with NumPy broadcasting. Two tensors must have one dtype; a number takes the other's. */
+import { EvenkeelError } from "../errors.ts";
+import type { DType } from "../graph/dtype.ts";
+import { makeNode } from "../graph/graph.ts";
+import type { BinaryOp, CompareOp, Node, UnaryOp } from "../graph/node.ts";
+import { broadcastShapes, formatShape, sameShape, type Shape } from "../graph/shape.ts";
+import { literal, Tensor, type TensorLike } from "../graph/tensor.ts";
+import { broadcastTo } from "./movement.ts";
+
+/** Both operands as tensors of one dtype and one shape. */
+function align(operation: string, x: TensorLike, y: TensorLike): [Node, Node] {
+  if (typeof x === "number" && typeof y === "number") {
+    return [literal(operation, x, "f32").node, literal(operation, y, "f32").node];
+  }
+  const left = typeof x === "number" ? literal(operation, x, (y as Tensor).dtype) : x;
+  const right = typeof y === "number" ? literal(operation, y, left.dtype) : y;
+  if (left.dtype !== right.dtype) {
+    throw new EvenkeelError(
+      "dtype",
+      `${operation}: dtypes differ: ${left.dtype} ${formatShape(left.shape)} and ${right.dtype} ${formatShape(right.shape)}. ` +
+        `Cast one: cast(x, "${left.dtype}").`,
+    );
+  }
+  const shape = broadcastShapes(operation, left.shape, right.shape);
+  return [broadcastTo(left, shape).node, broadcastTo(right, shape).node];
+}
+
+function requireOneOf(operation: string, dtype: DType, allowed: readonly DType[]): void {
+  if (!allowed.includes(dtype)) {
+    throw new EvenkeelError(
+      "dtype",
+      `${operation}: dtype ${dtype} is not supported, expected ${allowed.join(" or ")}. Cast the operand first.`,
+    );
+  }
+}
+
+function unary(op: UnaryOp, x: TensorLike): Tensor {
+  const operand = typeof x === "number" ? literal(op, x, "f32") : x;
+  return new Tensor(makeNode("unary", [operand.node], { op }));
+}
+
+function binary(op: BinaryOp, x: TensorLike, y: TensorLike): Tensor {
+  return new Tensor(makeNode("binary", align(op, x, y), { op }));
+}
+
+function compare(op: CompareOp, x: TensorLike, y: TensorLike): Tensor {
+  return new Tensor(makeNode("compare", align(op, x, y), { op }));
+}
+
+/** x + y; wraps modulo 2^32 on integers. @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors. */
+export const add = (x: TensorLike, y: TensorLike): Tensor => binary("add", x, y);
+/** x - y; wraps modulo 2^32 on integers. */
+export const subtract = (x: TensorLike, y: TensorLike): Tensor => binary("subtract", x, y);
+/** x * y; wraps modulo 2^32 on integers. */
+export const multiply = (x: TensorLike, y: TensorLike): Tensor => binary("multiply", x, y);
+/** x / y of f32. */
+export const divide = (x: TensorLike, y: TensorLike): Tensor => binary("divide", x, y);
+/** x to the power y, f32, as C's `pow`: a negative x needs a whole y, or the result is NaN. */
+export const power = (x: TensorLike, y: TensorLike): Tensor => binary("power", x, y);
+/** The larger of x and y; NaN if either is. */
+export const maximum = (x: TensorLike, y: TensorLike): Tensor => binary("maximum", x, y);
+/** The smaller of x and y; NaN if either is. */
+export const minimum = (x: TensorLike, y: TensorLike): Tensor => binary("minimum", x, y);
+/** Bitwise and of integers, logical and of bools. */
+export const and = (x: TensorLike, y: TensorLike): Tensor => binary("and", x, y);
+/** Bitwise or of integers, logical or of bools. */
+export const or = (x: TensorLike, y: TensorLike): Tensor => binary("or", x, y);
+/** Bitwise exclusive or of integers, logical of bools. */
+export const xor = (x: TensorLike, y: TensorLike): Tensor => binary("xor", x, y);
+
+/** x < y, as bool; comparisons with NaN are false. */
+export const less = (x: TensorLike, y: TensorLike): Tensor => compare("less", x, y);
+/** x <= y, as bool. */
+export const lessEqual = (x: TensorLike, y: TensorLike): Tensor => compare("lessEqual", x, y);
+/** x > y, as bool. */
+export const greater = (x: TensorLike, y: TensorLike): Tensor => compare("less", y, x);
+/** x >= y, as bool. */
+export const greaterEqual = (x: TensorLike, y: TensorLike): Tensor => compare("lessEqual", y, x);
+/** x == y, as bool. */
+export const equal = (x: TensorLike, y: TensorLike): Tensor => compare("equal", x, y);
+/** x != y, as bool; true if either is NaN. */
+export const notEqual = (x: TensorLike, y: TensorLike): Tensor => compare("notEqual", x, y);
+
+/** -x. */
+export const negate = (x: TensorLike): Tensor => unary("negate", x);
+/** |x|. */
+export const absolute = (x: TensorLike): Tensor => unary("absolute", x);
+/** -1, 0 or 1. */
+export const sign = (x: TensorLike): Tensor => unary("sign", x);
+/** The largest whole number not above x. */
+export const floor = (x: TensorLike): Tensor => unary("floor", x);
+/** e^x. */
+export const exp = (x: TensorLike): Tensor => unary("exp", x);
+/** e^x - 1, accurate near 0. */
+export const expm1 = (x: TensorLike): Tensor => unary("expm1", x);
+/** Natural logarithm; NaN below 0. */
+export const log = (x: TensorLike): Tensor => unary("log", x);
+/** ln(1 + x), accurate near 0. */
+export const log1p = (x: TensorLike): Tensor => unary("log1p", x);
+/** Square root; NaN below 0. */
+export const sqrt = (x: TensorLike): Tensor => unary("sqrt", x);
+/** Sine of x in radians. */
+export const sin = (x: TensorLike): Tensor => unary("sin", x);
+/** Cosine of x in radians. */
+export const cos = (x: TensorLike): Tensor => unary("cos", x);
+/** Hyperbolic tangent. */
+export const tanh = (x: TensorLike): Tensor => unary("tanh", x);
+/** 1 / (1 + e^-x). */
+export const sigmoid = (x: TensorLike): Tensor => unary("sigmoid", x);
+/** Bitwise complement of integers, logical not of bools. */
+export const not = (x: Tensor): Tensor => unary("not", x);
+/** Neither infinite nor NaN, as bool. */
+export const isFinite = (x: TensorLike): Tensor => unary("isFinite", x);
+/** Not a number, as bool. */
+export const isNaN = (x: TensorLike): Tensor => unary("isNaN", x);
+
+/** x * 2^amount of integers modulo 2^32; `amount` is a plain number 0..31. */
+export function shiftLeft(x: Tensor, amount: number): Tensor {
+  requireOneOf("shiftLeft", x.dtype, ["i32", "u32"]);
+  return new Tensor(makeNode("shift", [x.node], { direction: "left", amount }));
+}
+
+/** floor(x / 2^amount) of integers; `amount` is a plain number 0..31. */
+export function shiftRight(x: Tensor, amount: number): Tensor {
+  requireOneOf("shiftRight", x.dtype, ["i32", "u32"]);
+  return new Tensor(makeNode("shift", [x.node], { direction: "right", amount }));
+}
+
+/** x where `condition` (bool) holds, else y; all three broadcast. */
+export function where(condition: Tensor, x: TensorLike, y: TensorLike): Tensor {
+  requireOneOf("where (condition)", condition.dtype, ["bool"]);
+  const [left, right] = align("where", x, y);
+  const shape = broadcastShapes("where", condition.shape, left.shape);
+  const fit = (node: Node): Node => broadcastTo(new Tensor(node), shape).node;
+  return new Tensor(makeNode("select", [fit(condition.node), fit(left), fit(right)], {}));
+}
+
+/**
+ * The values as another dtype. f32 to integer truncates towards zero and saturates; a NaN or an infinity there is an
+ * error when the program runs. To bool: non-zero. Between i32 and u32: the same bits.
+ */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  return x.dtype === dtype ? x : new Tensor(makeNode("cast", [x.node], { dtype }));
+}
+
+/** The value, with no derivative through it. */
+export function stopGradient(x: Tensor): Tensor {
+  return new Tensor(makeNode("stopGradient", [x.node], {}));
+}
+
+/** x limited to [low, high]. NaN stays. */
+export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
+  return minimum(maximum(x, low), high);
+}
+
+/** x * x. */
+export const square = (x: Tensor): Tensor => multiply(x, x);
+/** 1 / x. */
+export const reciprocal = (x: Tensor): Tensor => divide(1, x);
+/** x^-1/2. */
+export const rsqrt = (x: Tensor): Tensor => divide(1, sqrt(x));
+/** x * sigmoid(x). */
+export const silu = (x: Tensor): Tensor => multiply(x, sigmoid(x));
+/** max(x, 0). */
+export const relu = (x: Tensor): Tensor => maximum(x, 0);
+
+/** @internal The same shape or an error in the caller's words. */
+export function requireShape(operation: string, argument: string, x: Tensor, shape: Shape): void {
+  if (!sameShape(x.shape, shape)) {
+    throw new EvenkeelError(
+      "shape",
+      `${operation}: ${argument} is ${formatShape(x.shape)}, expected ${formatShape(shape)}.`,
+    );
+  }
+}

@@ -1,0 +1,142 @@
+import { EvenkeelError } from "../errors.ts";
+import { makeNode } from "../graph/graph.ts";
+import { at, formatShape, normalizeAxes, normalizeAxis, sizeOf } from "../graph/shape.ts";
+import { Tensor } from "../graph/tensor.ts";
+import { add, and, cast, divide, equal, exp, log, multiply, negate, not, sqrt, square, stopGradient, subtract, where, isFinite } from "./elementwise.ts";
+import { iota } from "./creation.ts";
+import { reshape } from "./movement.ts";
+
+export type ReduceOptions = {
+  /** Axes to reduce; negative ones count from the end. Default: all. */
+  readonly axes?: number | readonly number[] | undefined;
+  /** Keep the reduced axes with size 1. Default: false. */
+  readonly keepAxes?: boolean | undefined;
+};
+
+function dropAxes(kept: Tensor, axes: readonly number[], options: ReduceOptions): Tensor {
+  if (options.keepAxes === true) return kept;
+  return reshape(
+    kept,
+    kept.shape.filter((_, axis) => !axes.includes(axis)),
+  );
+}
+
+function reduce(operation: string, op: "sum" | "max", x: Tensor, options: ReduceOptions): Tensor {
+  const axes = normalizeAxes(operation, options.axes, x.rank);
+  const counted = x.dtype === "bool" ? cast(x, "i32") : x;
+  const kept = axes.length === 0 ? counted : new Tensor(makeNode("reduce", [counted.node], { op, axes }));
+  return dropAxes(kept, axes, options);
+}
+
+function requireNonEmpty(operation: string, x: Tensor, options: ReduceOptions): void {
+  const axes = normalizeAxes(operation, options.axes, x.rank);
+  const empty = axes.find((axis) => x.shape[axis] === 0);
+  if (empty !== undefined) {
+    throw new EvenkeelError("shape", `${operation}: axis ${empty} of ${formatShape(x.shape)} is empty and has no ${operation}.`);
+  }
+}
+
+/** Sum over axes; 0 where they are empty. bool is counted as i32. */
+export function reduceSum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return reduce("reduceSum", "sum", x, options);
+}
+
+/** Largest element over axes; NaN wins. @throws EvenkeelError `shape` for an empty axis. */
+export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireNonEmpty("reduceMax", x, options);
+  return reduce("reduceMax", "max", x, options);
+}
+
+/** Smallest element over axes; NaN wins. @throws EvenkeelError `shape` for an empty axis. */
+export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireNonEmpty("reduceMin", x, options);
+  // Negation would map the lowest i32 to itself and turn u32 around; complement reverses the order of both.
+  if (x.dtype === "f32") return negate(reduce("reduceMin", "max", negate(x), options));
+  const counted = x.dtype === "bool" ? cast(x, "i32") : x;
+  return not(reduce("reduceMin", "max", not(counted), options));
+}
+
+function countOver(operation: string, x: Tensor, options: ReduceOptions): number {
+  return sizeOf(normalizeAxes(operation, options.axes, x.rank).map((axis) => at(x.shape, axis)));
+}
+
+/** Arithmetic mean over axes; NaN where they are empty, as in NumPy. */
+export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return divide(reduceSum(x, options), countOver("mean", x, options));
+}
+
+export type VarianceOptions = ReduceOptions & {
+  /** Divide by n - correction. 0: population (default), 1: sample. */
+  readonly correction?: number | undefined;
+};
+
+/** Mean squared distance from the mean over axes, in two passes. */
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  const centred = subtract(x, mean(x, { axes: options.axes, keepAxes: true }));
+  return divide(reduceSum(square(centred), options), countOver("variance", x, options) - (options.correction ?? 0));
+}
+
+/** Square root of the variance. */
+export function standardDeviation(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return sqrt(variance(x, options));
+}
+
+/** Euclidean norm over axes. Its derivative at 0 is NaN, as 0 / 0: add a small number under the root where that matters. */
+export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return sqrt(reduceSum(square(x), options));
+}
+
+/** Root mean square over axes: the "magnitude" of the EDM2 paper (Karras et al. 2024, Eq. 3). */
+export function rootMeanSquare(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return sqrt(mean(square(x), options));
+}
+
+/** True where every element over axes is true (bool or non-zero). */
+export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return not(any(not(cast(x, "bool")), options));
+}
+
+/** True where any element over axes is true (bool or non-zero). */
+export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
+  return equal(reduce("any", "max", cast(cast(x, "bool"), "u32"), options), 1);
+}
+
+/** Index (i32) of the first largest element along one axis; the first NaN if there is one. */
+export function argmax(x: Tensor, axis = -1, keepAxes = false): Tensor {
+  const along = normalizeAxis("argmax", axis, x.rank);
+  const largest = reduceMax(x, { axes: along, keepAxes: true });
+  // NaN equals nothing: there, the elements that are not equal to themselves are the ones sought.
+  const isLargest = x.dtype === "f32" ? where(equal(largest, largest), equal(x, largest), not(equal(x, x))) : equal(x, largest);
+  const size = at(x.shape, along);
+  return reduceMin(where(isLargest, iota(x.shape, along), size), { axes: along, keepAxes });
+}
+
+/** ln(sum(exp(x))) over axes, without overflow. */
+export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const largest = stopGradient(reduceMax(x, { axes: options.axes, keepAxes: true }));
+  const shift = where(isFinite(largest), largest, 0);
+  const total = log(reduceSum(exp(subtract(x, shift)), { axes: options.axes, keepAxes: true }));
+  return dropAxes(add(total, shift), normalizeAxes("logSumExp", options.axes, x.rank), options);
+}
+
+/** exp(x) / sum(exp(x)) along one axis, without overflow. */
+export function softmax(x: Tensor, axis = -1): Tensor {
+  const along = normalizeAxis("softmax", axis, x.rank);
+  const shifted = exp(subtract(x, stopGradient(reduceMax(x, { axes: along, keepAxes: true }))));
+  return divide(shifted, reduceSum(shifted, { axes: along, keepAxes: true }));
+}
+
+/** ln(softmax(x)) along one axis. */
+export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  return subtract(x, logSumExp(x, { axes: normalizeAxis("logSoftmax", axis, x.rank), keepAxes: true }));
+}
+
+/** Whether all elements of all tensors are finite: a bool scalar. */
+export function allFinite(tensors: readonly Tensor[]): Tensor {
+  return tensors.map((x) => all(isFinite(x))).reduce((left, right) => and(left, right));
+}
+
+/** The sum of squares of all elements of all tensors, as a scalar: the square of the global norm. */
+export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
+  return tensors.map((x) => reduceSum(multiply(x, x))).reduce((left, right) => add(left, right));
+}
