@@ -1,0 +1,73 @@
+import { topologicalOrder, type Graph } from "./graph.ts";
+import type { Node } from "./node.ts";
+import { formatShape } from "./shape.ts";
+
+function attributesText(node: Node): string {
+  switch (node.kind) {
+    case "constant":
+      return node.attributes.data.length <= 4 ? `{${[...node.attributes.data].join(", ")}}` : "";
+    case "literal":
+      return String(node.attributes.value);
+    case "input":
+      return node.attributes.name;
+    case "iota":
+    case "concat":
+    case "gather":
+      return `axis ${node.attributes.axis}`;
+    case "shift":
+      return `${node.attributes.direction} ${node.attributes.amount}`;
+    case "threefry":
+      return `word ${node.attributes.word}`;
+    case "reduce":
+      return `axes ${formatShape(node.attributes.axes)}`;
+    case "permute":
+      return `order ${formatShape(node.attributes.order)}`;
+    case "slice": {
+      const { start, size, step } = node.attributes;
+      return start.map((first, axis) => `${first}+${size[axis]}${step[axis] === 1 ? "" : `*${step[axis]}`}`).join(" ");
+    }
+    case "pad":
+      return `low ${formatShape(node.attributes.low)} high ${formatShape(node.attributes.high)} value ${node.attributes.value}`;
+    case "conv": {
+      const { stride, padding, dilation, groups } = node.attributes.geometry;
+      return `stride ${formatShape(stride)} padding ${formatShape(padding)} dilation ${formatShape(dilation)} groups ${groups}`;
+    }
+    case "unary":
+    case "binary":
+    case "compare":
+    case "select":
+    case "cast":
+    case "reshape":
+    case "expand":
+    case "matmul":
+    case "stopGradient":
+      return "";
+  }
+}
+
+/** The operation in one word: `add`, `sum`, `filterGradient`, `reshape`. */
+export function operationName(node: Node): string {
+  switch (node.kind) {
+    case "unary":
+    case "binary":
+    case "compare":
+    case "reduce":
+      return node.attributes.op;
+    case "conv":
+      return node.attributes.role === "forward" ? "conv" : node.attributes.role;
+    default:
+      return node.kind;
+  }
+}
+
+/** A graph as text, one node a line: `%3 f32 [8, 4] = add %1 %2`. Numbers count from 0 in order of computation. */
+export function printGraph(graph: Graph): string {
+  const numbers = new Map<Node, number>();
+  const name = (node: Node): string => `%${numbers.get(node)}`;
+  const lines = topologicalOrder(graph.outputs).map((node, number) => {
+    numbers.set(node, number);
+    const words = [operationName(node), ...node.inputs.map(name), attributesText(node)].filter((word) => word !== "");
+    return `${name(node)} ${node.dtype} ${formatShape(node.shape)} = ${words.join(" ")}`;
+  });
+  return [...lines, `return ${graph.outputs.map(name).join(" ")}`].join("\n");
+}

@@ -1,0 +1,20 @@
+/**
+ * Evenkeel's engine: tensors over a traced graph, derivatives as graphs, compiled programs on several devices.
+ * Safe to import in a page; what needs a file system is in `engine/io/node.ts`.
+ */
+import "./ops/fluent.ts";
+import "./program/evaluate.ts";
+
+export type { Device, DeviceName, KernelTime } from "./devices/device.ts";
+export { deviceNames } from "./devices/device.ts";
+export { createDevice, type DeviceChoice, disposeDevices, getDevice } from "./devices/select.ts";
+export { type ErrorCode, EvenkeelError } from "./errors.ts";
+export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
+export type { DType, TensorData } from "./graph/dtype.ts";
+export type { Shape } from "./graph/shape.ts";
+export { isTensor, type NestedArray, Tensor, tensor, type TensorLike, type TensorOptions } from "./graph/tensor.ts";
+export * from "./ops/index.ts";
+export { type Arguments, compile, type Compiled, type CompiledStep, type CompileOptions, compileStep } from "./program/compile.ts";
+export { evaluate } from "./program/evaluate.ts";
+export { createState, State } from "./program/state.ts";
+export { fillTree, mapTree, type Tree, treeLeaves, type TreeLeaf, treeSignature } from "./tree.ts";

@@ -1,0 +1,221 @@
+/**
+ * Fusion: decides which values get memory (roots); everything between roots becomes part of a kernel.
+ *
+ * Roots are outputs, operands of contractions, values used in several places unless computing them again is cheaper than
+ * storing them, and costly values that are repeated by `expand`. What the lowering of a kernel can't contain becomes a root
+ * too, until every root has a kernel.
+ */
+import type { DeviceLimits } from "../devices/device.ts";
+import type { Graph } from "../graph/graph.ts";
+import { topologicalOrder } from "../graph/graph.ts";
+import type { Node } from "../graph/node.ts";
+import { at, sizeOf } from "../graph/shape.ts";
+import { type LoweredKernel, lowerKernel, storageOf, viewBase } from "../kernel/lowerKernel.ts";
+
+export type FusedKernel = { readonly root: Node; readonly kernel: LoweredKernel };
+
+/** A value of this weight or less is computed again for each use rather than stored. */
+const cheapWeight = 2;
+/** Borders (of `pad` and `concat`) in one kernel at most: each cuts its loops in parts. */
+const mostRegions = 6;
+
+/** Kernels in order of computation. Outputs that are inputs, constants or repeated get no kernel of their own here. */
+export function fuse(graph: Graph, limits: DeviceLimits): FusedKernel[] {
+  const order = topologicalOrder(graph.outputs);
+  const roots = chooseRoots(graph, order, limits);
+  const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
+  const kernels = new Map<Node, LoweredKernel>();
+  const pending = order.filter((node) => roots.has(node));
+  for (let root = pending.pop(); root !== undefined; root = pending.pop()) {
+    if (sizeOf(root.shape) === 0) continue;
+    const result = lowerKernel(root, isMaterialized);
+    if (result.kind === "kernel") {
+      kernels.set(root, result.kernel);
+      continue;
+    }
+    const extra = result.node;
+    if (roots.has(extra)) throw new Error(`fuse: ${extra.kind} ${extra.id} is materialised and yet can't be read`);
+    roots.add(extra);
+    // Kernels already lowered may hold the new root inside; those that do are lowered again and load it.
+    const users = [...kernels.keys()].filter((user) => dependsWithin(user, extra, isMaterialized));
+    for (const user of users) kernels.delete(user);
+    pending.push(...users, root, extra);
+  }
+  const needed = reachable(graph, kernels);
+  return order.flatMap((root) => {
+    const kernel = kernels.get(root);
+    return kernel === undefined || !needed.has(root) ? [] : [{ root, kernel }];
+  });
+}
+
+/** Whether the kernel of `user` would compute `node` itself. */
+function dependsWithin(user: Node, node: Node, isMaterialized: (node: Node) => boolean): boolean {
+  const seen = new Set<Node>();
+  const visit = (current: Node): boolean => {
+    if (current === node) return true;
+    if (seen.has(current) || (current !== user && isMaterialized(current))) return false;
+    seen.add(current);
+    return current.inputs.some(visit);
+  };
+  return visit(user);
+}
+
+function reachable(graph: Graph, kernels: ReadonlyMap<Node, LoweredKernel>): Set<Node> {
+  const needed = new Set<Node>();
+  const visit = (node: Node): void => {
+    if (needed.has(node)) return;
+    needed.add(node);
+    kernels.get(node)?.sources.forEach(visit);
+  };
+  for (const output of graph.outputs) visit(storageOf(output));
+  return needed;
+}
+
+/** What a kernel would hold that computed a value in place: operations by cost, the memory it reads, borders. */
+type Contents = { readonly weight: number; readonly scalars: number; readonly sources: ReadonlySet<Node>; readonly regions: number };
+
+function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits): Set<Node> {
+  const roots = new Set<Node>(graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant"));
+  const uses = usesBehindViews(graph, order);
+  const contents = new Map<Node, Contents>();
+  const contentsOf = (node: Node): Contents => {
+    const known = contents.get(node);
+    if (known === undefined) throw new Error(`fuse: ${node.kind} ${node.id} visited before its inputs`);
+    return known;
+  };
+  const materialized = (node: Node): Contents => ({ weight: 0, scalars: 1, sources: new Set([node]), regions: 0 });
+  const makeRoot = (node: Node): void => {
+    roots.add(node);
+    contents.set(node, materialized(node));
+  };
+  for (const node of order) {
+    if (node.kind === "input" || node.kind === "constant") {
+      contents.set(node, materialized(node));
+      continue;
+    }
+    if (node.kind === "matmul" || node.kind === "conv") {
+      for (const input of node.inputs) materializeBase(input, makeRoot, roots);
+    }
+    if (node.kind === "gather") materializeBase(storageOf(node.inputs[0]), makeRoot, roots);
+    if (node.kind === "expand") {
+      const [x] = node.inputs;
+      if (sizeOf(node.shape) > sizeOf(x.shape) && contentsOf(x).weight > cheapWeight) materializeBase(x, makeRoot, roots);
+    }
+    let combined = combineContents(node, node.inputs.map(contentsOf));
+    while (!fits(combined, limits)) {
+      // Store the input that brings most along; what is left fits in the end, since one load each always does.
+      const largest = [...node.inputs].sort((a, b) => contentsOf(b).scalars - contentsOf(a).scalars).find((input) => !isStored(input, roots));
+      if (largest === undefined) break;
+      materializeBase(largest, makeRoot, roots, true);
+      combined = combineContents(node, node.inputs.map((input) => refreshed(input, contentsOf)));
+    }
+    contents.set(node, combined);
+    const repeatedCost = isReduction(node) ? Infinity : combined.weight;
+    if ((uses.get(node) ?? 0) > 1 && repeatedCost > cheapWeight && !isView(node)) makeRoot(node);
+    if (roots.has(node)) contents.set(node, materialized(node));
+  }
+  return roots;
+
+  /** The contents of a view follow its base, which may just have become a root. */
+  function refreshed(node: Node, of: (node: Node) => Contents): Contents {
+    return isStored(node, roots) ? { ...of(node), weight: 0, scalars: 1, sources: new Set([viewBase(node)]), regions: 0 } : of(node);
+  }
+}
+
+const isStored = (node: Node, roots: ReadonlySet<Node>): boolean => {
+  const base = viewBase(node);
+  return base.kind === "input" || base.kind === "constant" || base.kind === "literal" || roots.has(base);
+};
+
+function materializeBase(node: Node, makeRoot: (node: Node) => void, roots: ReadonlySet<Node>, exact = false): void {
+  const base = viewBase(node);
+  if (isStored(node, roots) || (base.kind === "iota" && !exact)) return;
+  makeRoot(base);
+}
+
+function fits({ scalars, sources, regions }: Contents, limits: DeviceLimits): boolean {
+  return scalars <= limits.scalars && sources.size <= limits.operands && regions <= mostRegions;
+}
+
+function combineContents(node: Node, inputs: readonly Contents[]): Contents {
+  const sources = new Set<Node>();
+  for (const input of inputs) for (const source of input.sources) sources.add(source);
+  const sum = (pick: (contents: Contents) => number): number => inputs.reduce((total, input) => total + pick(input), 0);
+  return {
+    weight: sum(({ weight }) => weight) + weightOf(node),
+    scalars: sum(({ scalars }) => scalars) + (isView(node) ? 0 : 1),
+    sources,
+    regions: sum(({ regions }) => regions) + regionsOf(node),
+  };
+}
+
+const isView = (node: Node): boolean =>
+  node.kind === "reshape" || node.kind === "permute" || node.kind === "slice" || node.kind === "expand";
+
+const isReduction = (node: Node): boolean => node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv";
+
+function regionsOf(node: Node): number {
+  if (node.kind === "concat") return node.inputs.length - 1;
+  if (node.kind !== "pad") return 0;
+  const { low, high } = node.attributes;
+  return low.filter((width, axis) => width > 0 || at(high, axis) > 0).length;
+}
+
+/** Cost of one element, in simple operations. */
+function weightOf(node: Node): number {
+  switch (node.kind) {
+    case "unary":
+      switch (node.attributes.op) {
+        case "negate":
+        case "absolute":
+        case "sign":
+        case "floor":
+        case "not":
+        case "isFinite":
+        case "isNaN":
+          return 1;
+        case "exp":
+        case "expm1":
+        case "log":
+        case "log1p":
+        case "sqrt":
+        case "sin":
+        case "cos":
+        case "tanh":
+        case "sigmoid":
+          return 8;
+      }
+    // Every case above returns.
+    case "binary":
+      return node.attributes.op === "power" ? 16 : node.attributes.op === "divide" ? 3 : 1;
+    case "threefry":
+      return 64;
+    case "pad":
+    case "concat":
+    case "gather":
+      return 4;
+    case "compare":
+    case "select":
+    case "cast":
+    case "shift":
+      return 1;
+    case "reduce":
+    case "matmul":
+    case "conv":
+      return 64;
+    default:
+      return 0;
+  }
+}
+
+/** How many computations and outputs read each value, views of it included. */
+function usesBehindViews(graph: Graph, order: readonly Node[]): Map<Node, number> {
+  const uses = new Map<Node, number>();
+  const count = (node: Node): void => {
+    const base = viewBase(node);
+    uses.set(base, (uses.get(base) ?? 0) + 1);
+  };
+  for (const node of order) if (!isView(node)) node.inputs.forEach(count);
+  graph.outputs.forEach(count);
+  return uses;
+}

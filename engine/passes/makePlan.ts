@@ -1,0 +1,177 @@
+/** From fused kernels to a plan: names, counts, buffers and where they live. */
+import type { DeviceLimits } from "../devices/device.ts";
+import { EvenkeelError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Node } from "../graph/node.ts";
+import { operationName } from "../graph/print.ts";
+import { formatShape, sizeOf } from "../graph/shape.ts";
+import type { Kernel, Scalar } from "../kernel/kernel.ts";
+import { type LoweredKernel, lowerKernel, storageOf } from "../kernel/lowerKernel.ts";
+import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
+import { fuse } from "./fuse.ts";
+import { planMemory } from "./planMemory.ts";
+
+type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
+
+/** Fuses a graph into kernels and plans their memory for a device with the given limits. */
+export function makePlan(graph: Graph, limits: DeviceLimits): Plan {
+  const fused = fuse(graph, limits);
+  const buffers: DraftBuffer[] = [];
+  const bufferOf = new Map<Node, number>();
+  const addBuffer = (node: Node, role: BufferRole | null): number => {
+    const length = sizeOf(node.shape);
+    if (length > limits.elements) {
+      throw new EvenkeelError(
+        "memory",
+        `${operationName(node)}: ${node.dtype} ${formatShape(node.shape)} has ${length} elements, the device holds ${limits.elements} in one buffer.`,
+      );
+    }
+    return buffers.push({ dtype: node.dtype, length, role }) - 1;
+  };
+  graph.inputs.forEach((input, index) => bufferOf.set(input, addBuffer(input, { kind: "input", index })));
+
+  // An output whose value is computed once and has no buffer yet is computed in place; others are copied.
+  const copies: { readonly node: Node; readonly buffer: number }[] = [];
+  const roots = new Set(fused.map(({ root }) => root));
+  graph.outputs.forEach((output, index) => {
+    const storage = storageOf(output);
+    const buffer = addBuffer(output, { kind: "output", index });
+    if (roots.has(storage) && !bufferOf.has(storage)) bufferOf.set(storage, buffer);
+    else if (sizeOf(output.shape) > 0) copies.push({ node: storage, buffer });
+  });
+
+  const names = new KernelNames();
+  const steps: PlanStep[] = [];
+  const addStep = (root: Node, kernel: LoweredKernel, result: number): void => {
+    const operands = kernel.sources.map((source) => {
+      const known = bufferOf.get(source);
+      if (known !== undefined) return known;
+      if (source.kind !== "constant") throw new Error(`makePlan: ${source.kind} ${source.id} has no buffer`);
+      const added = addBuffer(source, { kind: "constant", data: source.attributes.data });
+      bufferOf.set(source, added);
+      return added;
+    });
+    steps.push({ kernel: finishKernel(names.next(kernel, root), kernel, root), operands, result });
+  };
+  for (const { root, kernel } of fused) {
+    let result = bufferOf.get(root);
+    if (result === undefined) {
+      result = addBuffer(root, null);
+      bufferOf.set(root, result);
+    }
+    addStep(root, kernel, result);
+  }
+  for (const { node, buffer } of copies) addStep(node, copyKernel(node), buffer);
+
+  const { roles, slots } = planMemory(
+    buffers.map(({ dtype, length, role }) => ({ dtype, length, temporary: role === null })),
+    steps,
+    limits.temporaries,
+  );
+  return {
+    buffers: buffers.map(({ dtype, length, role }, i) => ({ dtype, length, role: role ?? roles(i) })),
+    steps,
+    slots,
+    inputs: graph.inputs.length,
+    outputs: graph.outputs.length,
+  };
+}
+
+/** Reads a value that has memory (or is a literal) and writes it elsewhere. */
+function copyKernel(node: Node): LoweredKernel {
+  const shape = [sizeOf(node.shape)];
+  const linear = { offset: 0, coefficients: [1] };
+  const body: Scalar = { kind: "load", dtype: node.dtype, operand: 0, at: linear };
+  if (node.kind === "literal") {
+    const result = lowerKernel(node, () => false);
+    if (result.kind === "kernel") return result.kernel;
+  }
+  const operand = { dtype: node.dtype, length: sizeOf(node.shape) };
+  return { parallel: shape, reduce: [], sources: [node], operands: [operand], body, reduction: null, at: linear };
+}
+
+function finishKernel(name: string, lowered: LoweredKernel, root: Node): Kernel {
+  const { parallel, reduce, operands, body, reduction, at } = lowered;
+  const points = sizeOf(parallel);
+  const length = sizeOf(root.shape);
+  const perPoint =
+    reduction === null ? countOperations(body) : sizeOf(reduce) * (countOperations(body) + 1) + countOperations(reduction.epilogue);
+  return {
+    name,
+    axes: [
+      ...parallel.map((size) => ({ role: "parallel" as const, size })),
+      ...reduce.map((size) => ({ role: "reduce" as const, size })),
+    ],
+    operands,
+    body,
+    reduction,
+    result: { dtype: root.dtype, length, at },
+    flops: points * perPoint,
+    bytes: 4 * (length + operands.reduce((sum, operand) => sum + operand.length, 0)),
+  };
+}
+
+/** Arithmetic operations of an expression, each shared one once. */
+function countOperations(scalar: Scalar): number {
+  const seen = new Set<Scalar>();
+  const visit = (current: Scalar): number => {
+    if (seen.has(current)) return 0;
+    seen.add(current);
+    const own = isArithmetic(current) ? 1 : 0;
+    return childrenOf(current).reduce((sum, child) => sum + visit(child), own);
+  };
+  return visit(scalar);
+}
+
+function isArithmetic({ kind }: Scalar): boolean {
+  return kind === "unary" || kind === "binary" || kind === "compare" || kind === "select" || kind === "cast" || kind === "shift";
+}
+
+/** The expressions an expression is made of. */
+export function childrenOf(scalar: Scalar): readonly Scalar[] {
+  switch (scalar.kind) {
+    case "load":
+    case "literal":
+    case "index":
+    case "accumulator":
+      return [];
+    case "gather":
+      return [scalar.index];
+    case "unary":
+    case "cast":
+    case "shift":
+      return [scalar.x];
+    case "binary":
+    case "compare":
+      return [scalar.x, scalar.y];
+    case "select":
+      return [scalar.condition, scalar.x, scalar.y];
+    case "threefry":
+      return [scalar.key0, scalar.key1, scalar.counter0, scalar.counter1];
+    case "region":
+      return [scalar.inside, scalar.outside];
+  }
+}
+
+/** Names that tell what a kernel computes: its operations from the result back, and a running number. */
+class KernelNames {
+  #count = 0;
+
+  next(kernel: LoweredKernel, root: Node): string {
+    const words: string[] = [];
+    const seen = new Set<Scalar>();
+    const visit = (scalar: Scalar): void => {
+      if (seen.has(scalar) || words.length >= 4) return;
+      seen.add(scalar);
+      if (scalar.kind === "unary" || scalar.kind === "binary" || scalar.kind === "compare") words.push(scalar.op);
+      else if (isArithmetic(scalar) || scalar.kind === "threefry" || scalar.kind === "gather") words.push(scalar.kind);
+      childrenOf(scalar).forEach(visit);
+    };
+    if (kernel.reduction !== null) visit(kernel.reduction.epilogue);
+    if (kernel.reduction !== null) words.push(kernel.reduction.op);
+    visit(kernel.body);
+    const what = words.length > 0 ? words.join("_") : root.kind === "input" || root.kind === "constant" ? "copy" : root.kind;
+    return `${what}_${this.#count++}`;
+  }
+}
+

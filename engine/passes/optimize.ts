@@ -1,0 +1,31 @@
+import type { DeviceLimits } from "../devices/device.ts";
+import type { Graph } from "../graph/graph.ts";
+import { verifyGraph } from "../graph/verify.ts";
+import { lowerConvolutions } from "./lowerConvolutions.ts";
+import { simplify } from "./simplify.ts";
+import { splitConcats } from "./splitConcats.ts";
+import { splitReductions } from "./splitReductions.ts";
+
+export type Pass = { readonly name: string; readonly run: (graph: Graph, limits: DeviceLimits) => Graph };
+
+/** Parts of one `concat` kernel at most. */
+const concatParts = 6;
+
+/** What happens to a graph before it is cut into kernels, in this order. */
+export const passes: readonly Pass[] = [
+  { name: "simplify", run: (graph) => simplify(graph) },
+  { name: "lowerConvolutions", run: (graph) => lowerConvolutions(graph) },
+  { name: "splitReductions", run: (graph) => splitReductions(graph) },
+  { name: "splitConcats", run: (graph, limits) => splitConcats(graph, Math.min(concatParts, limits.operands)) },
+  { name: "simplifyAgain", run: (graph) => simplify(graph) },
+];
+
+/** Runs all passes, each result verified. `observe` sees the graph after each. */
+export function optimize(graph: Graph, limits: DeviceLimits, observe?: (pass: string, after: Graph) => void): Graph {
+  return passes.reduce((before, { name, run }) => {
+    const after = run(before, limits);
+    verifyGraph(name, before, after);
+    observe?.(name, after);
+    return after;
+  }, graph);
+}

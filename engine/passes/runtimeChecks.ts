@@ -1,0 +1,43 @@
+/**
+ * Mistakes that only the numbers show: a NaN or infinity on its way into an integer, an index out of range. Each such
+ * place gets a bool scalar beside the program's outputs, true where the mistake happened.
+ */
+import type { Graph } from "../graph/graph.ts";
+import { topologicalOrder } from "../graph/graph.ts";
+import type { Node } from "../graph/node.ts";
+import { at, formatShape } from "../graph/shape.ts";
+import { Tensor } from "../graph/tensor.ts";
+import { isFinite, less, lessEqual, not, or } from "../ops/elementwise.ts";
+import { any } from "../ops/reduce.ts";
+
+export type RuntimeCheck = {
+  /** bool scalar: the mistake happened. */
+  readonly failed: Node;
+  readonly message: string;
+};
+
+export function runtimeChecks(graph: Graph): RuntimeCheck[] {
+  return topologicalOrder(graph.outputs).flatMap((node): RuntimeCheck[] => {
+    if (node.kind === "cast" && node.inputs[0].dtype === "f32" && (node.dtype === "i32" || node.dtype === "u32")) {
+      const [x] = node.inputs;
+      return [
+        {
+          failed: any(not(isFinite(new Tensor(x)))).node,
+          message: `cast: NaN or infinity in ${formatShape(x.shape)} has no ${node.dtype} value. Replace it first, e.g. where(isFinite(x), x, 0).`,
+        },
+      ];
+    }
+    if (node.kind === "gather") {
+      const [x, index] = node.inputs;
+      const size = at(x.shape, node.attributes.axis);
+      const rows = new Tensor(index);
+      return [
+        {
+          failed: any(or(less(rows, 0), lessEqual(size, rows))).node,
+          message: `gather: an index is out of range for axis ${node.attributes.axis} of ${formatShape(x.shape)} (0 to ${size - 1}).`,
+        },
+      ];
+    }
+    return [];
+  });
+}

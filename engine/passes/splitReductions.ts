@@ -1,0 +1,52 @@
+/**
+ * Splits long reductions into stages: several axes apart from each other are reduced innermost first, and a long axis with
+ * few results in chunks of fixed length. That gives every device enough parallel work and keeps float32 sums accurate,
+ * and since the split depends on shapes only, results don't depend on the number of threads.
+ */
+import { type Graph, makeNode, rewriteGraph } from "../graph/graph.ts";
+import type { Node, NodeOf } from "../graph/node.ts";
+import { at, sizeOf } from "../graph/shape.ts";
+
+/** Reductions shorter than this stay whole. */
+const longReduction = 4096;
+/** With more results than this there is parallel work enough. */
+const fewResults = 256;
+const chunkLength = 1024;
+
+export function splitReductions(graph: Graph): Graph {
+  return rewriteGraph(graph, (node) => (node.kind === "reduce" ? splitReduction(node) : node));
+}
+
+function splitReduction(node: NodeOf<"reduce">): Node {
+  const [x] = node.inputs;
+  const { op, axes } = node.attributes;
+  const length = sizeOf(axes.map((axis) => at(x.shape, axis)));
+  const results = sizeOf(node.shape);
+  if (length < longReduction || results > fewResults || results === 0) return node;
+  const runStart = axes.findLastIndex((axis, i) => i === 0 || at(axes, i - 1) !== axis - 1);
+  const [outer, inner] = [axes.slice(0, runStart), axes.slice(runStart)];
+  if (outer.length > 0) {
+    const first = splitReduction(makeNode("reduce", [x], { op, axes: inner }) as NodeOf<"reduce">);
+    return splitReduction(makeNode("reduce", [first], { op, axes: outer }) as NodeOf<"reduce">);
+  }
+  const [before, after] = [x.shape.slice(0, at(inner, 0)), x.shape.slice(at(inner, inner.length - 1) + 1)];
+  const axis = before.length;
+  const chunks = Math.ceil(length / chunkLength);
+  const flat = makeNode("reshape", [x], { shape: [...before, length, ...after] });
+  const missing = chunks * chunkLength - length;
+  const none = flat.shape.map(() => 0);
+  const filled =
+    missing === 0
+      ? flat
+      : makeNode("pad", [flat], { low: none, high: none.map((_, i) => (i === axis ? missing : 0)), value: neutral(node) });
+  const chunked = makeNode("reshape", [filled], { shape: [...before, chunks, chunkLength, ...after] });
+  const partial = makeNode("reduce", [chunked], { op, axes: [axis + 1] });
+  const total = makeNode("reduce", [partial], { op, axes: [axis] });
+  return makeNode("reshape", [total], { shape: node.shape });
+}
+
+/** The element that changes no sum or maximum. */
+function neutral(node: NodeOf<"reduce">): number {
+  if (node.attributes.op === "sum" || node.dtype === "u32") return 0;
+  return node.dtype === "f32" ? -Infinity : -(2 ** 31);
+}

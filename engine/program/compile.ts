@@ -1,0 +1,215 @@
+import type { KernelTime, RunOptions } from "../devices/device.ts";
+import { type DeviceChoice, getDevice } from "../devices/select.ts";
+import { EvenkeelError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { makeNode } from "../graph/graph.ts";
+import { at } from "../graph/shape.ts";
+import { Tensor } from "../graph/tensor.ts";
+import { fillTree, treeLeaves, treeSignature } from "../tree.ts";
+import { LeastRecentlyUsed } from "./cache.ts";
+import { runExclusively } from "./exclusive.ts";
+import { type Binding, Program } from "./program.ts";
+import { differenceOf, State } from "./state.ts";
+import { trace } from "./trace.ts";
+
+export type CompileOptions = {
+  /** Where to run. Default: EVENKEEL_DEVICE, else `auto`. */
+  readonly device?: DeviceChoice;
+  /** Programs kept, one per signature (shapes, dtypes, static values). Default 16; the one used longest ago goes first. */
+  readonly cacheSize?: number;
+};
+
+/** Each argument as the traced function takes it, or as a state of such a tree. */
+export type Arguments<Args extends readonly unknown[]> = { readonly [I in keyof Args]: Args[I] | State<Args[I]> };
+
+/** @internal What `explain` needs of a compiled function. */
+export type Inspection = {
+  readonly program: Program;
+  readonly passes: readonly { readonly name: string; readonly graph: Graph }[];
+  readonly times: readonly KernelTime[];
+};
+
+/** A compiled function. */
+export type Compiled<Args extends readonly unknown[], Result> = {
+  (...args: Arguments<Args>): Promise<Result>;
+  /** Frees the device memory of all its programs. Idempotent; later calls compile again. */
+  dispose(): void;
+  /** Programs in the cache. */
+  readonly programs: number;
+  /** @internal Compiles for these arguments and runs once; see `explain`. */
+  inspect(args: Arguments<Args>, options: RunOptions): Promise<Inspection>;
+};
+
+/** A compiled step: its first argument is a state, which it replaces. */
+export type CompiledStep<S, Args extends readonly unknown[], Result> = {
+  (state: State<S>, ...args: Arguments<Args>): Promise<Result>;
+  /**
+   * Runs the step without fetching its result: nothing waits for the device. Mistakes that only the numbers show
+   * (NaN to integer, index out of range) are not looked for.
+   */
+  advance(state: State<S>, ...args: Arguments<Args>): Promise<void>;
+  dispose(): void;
+  readonly programs: number;
+  /** @internal */
+  inspect(args: readonly [State<S>, ...Arguments<Args>], options: RunOptions): Promise<Inspection>;
+};
+
+type CacheEntry = { readonly program: Program; readonly result: unknown; readonly passes: Inspection["passes"] };
+
+/** Programs of one function by signature. */
+class ProgramCache {
+  readonly #fn: (...args: readonly unknown[]) => unknown;
+  readonly #options: CompileOptions;
+  readonly #entries: LeastRecentlyUsed<Promise<CacheEntry>>;
+
+  constructor(fn: (...args: readonly unknown[]) => unknown, options: CompileOptions) {
+    this.#fn = fn;
+    this.#options = options;
+    const limit = options.cacheSize ?? 16;
+    if (!Number.isInteger(limit) || limit < 1) {
+      throw new EvenkeelError("range", `compile: cacheSize ${limit} is not a whole number of at least 1.`);
+    }
+    this.#entries = new LeastRecentlyUsed(limit, (entry, evictions) => {
+      if (evictions === 1) {
+        console.warn(
+          `evenkeel: a compiled function has met more than ${limit} signatures and compiles again and again. ` +
+            "Give it fewer shapes and static values (pass changing numbers as scalar tensors), or raise cacheSize.",
+        );
+      }
+      void entry.then(({ program }) => runExclusively(program.device, async () => program.dispose())).catch(() => undefined);
+    });
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  async entry(args: readonly unknown[]): Promise<CacheEntry> {
+    const device = await getDevice(this.#options.device);
+    const templates = args.map((arg, i) => {
+      if (!(arg instanceof State)) return arg;
+      arg.requireAlive();
+      if (arg.device !== device) {
+        throw new EvenkeelError(
+          "device",
+          `argument ${i} is a state of another device (${arg.device.name}: ${arg.device.description}); this function runs on ${device.name}. ` +
+            "Create the state on the same device.",
+        );
+      }
+      return arg.template as unknown;
+    });
+    const key = `${device.name} ${templates.map(treeSignature).join(" | ")}`;
+    const known = this.#entries.get(key);
+    if (known !== undefined) return known;
+    const made = (async (): Promise<CacheEntry> => {
+      const { graph, result } = trace(this.#fn, templates);
+      const passes: { name: string; graph: Graph }[] = [{ name: "trace", graph }];
+      const program = await Program.compile(graph, device, (name, after) => passes.push({ name, graph: after }));
+      return { program, result, passes };
+    })();
+    this.#entries.set(key, made);
+    made.catch(() => this.#entries.delete(key));
+    return made;
+  }
+
+  dispose(): void {
+    for (const entry of this.#entries.clear()) {
+      void entry.then(({ program }) => runExclusively(program.device, async () => program.dispose())).catch(() => undefined);
+    }
+  }
+}
+
+/** What each input of the program is bound to: the leaves of all arguments in order. */
+async function bindArguments(args: readonly unknown[]): Promise<(() => Binding)[]> {
+  const bindings: (() => Binding)[] = [];
+  for (const arg of args) {
+    if (arg instanceof State) {
+      // Looked up when the run starts: a step before it may have swapped the buffers.
+      arg.buffers.forEach((_, i) => bindings.push(() => ({ kind: "device", buffer: at(arg.buffers, i) })));
+    } else {
+      for (const { tensor } of treeLeaves(arg)) {
+        const data = await tensor.data();
+        bindings.push(() => ({ kind: "host", data }));
+      }
+    }
+  }
+  return bindings;
+}
+
+async function readResult(program: Program, result: unknown, first: number): Promise<unknown> {
+  const tensors: Tensor[] = [];
+  for (const [i, { tensor }] of treeLeaves(result).entries()) {
+    const data = await program.read(first + i);
+    tensors.push(new Tensor(makeNode("constant", [], { dtype: tensor.dtype, shape: tensor.shape, data })));
+  }
+  return fillTree(result, tensors);
+}
+
+/**
+ * Compiles a function of trees of tensors. It is called once per signature, with placeholders, to record what it computes;
+ * after that calls run the recorded program. Numbers, strings and booleans among the arguments are static: another value is
+ * another program. Tensors from outside the function become constants of the program.
+ */
+export function compile<Args extends readonly unknown[], Result>(
+  fn: (...args: Args) => Result,
+  options: CompileOptions = {},
+): Compiled<Args, Result> {
+  const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options);
+  const inspect = async (args: readonly unknown[], runOptions: RunOptions): Promise<Inspection & { readonly value: unknown }> => {
+    const { program, result, passes } = await cache.entry(args);
+    const bindings = await bindArguments(args);
+    return runExclusively(program.device, async () => {
+      const times = await program.run(bindings.map((bind) => bind()), [], runOptions);
+      await program.checkRun();
+      return { program, passes, times, value: await readResult(program, result, 0) };
+    });
+  };
+  const call = async (...args: Arguments<Args>): Promise<Result> => (await inspect(args, {})).value as Result;
+  return Object.defineProperty(Object.assign(call, { dispose: () => cache.dispose(), inspect, programs: 0 }), "programs", {
+    get: () => cache.size,
+  });
+}
+
+/**
+ * Compiles a step: a function of a state and further arguments that gives the new state and a result. The state stays on
+ * the device; where the device allows it, it is updated in place, else in a second set of buffers.
+ */
+export function compileStep<S, Args extends readonly unknown[], Result>(
+  fn: (state: S, ...args: Args) => { readonly state: S; readonly result: Result },
+  options: CompileOptions = {},
+): CompiledStep<S, Args, Result> {
+  const cache = new ProgramCache((state, ...args) => {
+    const next = fn(state as S, ...(args as unknown as Args));
+    if (treeSignature(next.state) !== treeSignature(state)) {
+      throw new EvenkeelError("shape", `compileStep: the new state differs from the old one: ${differenceOf(state, next.state)}`);
+    }
+    // Outputs are the leaves of the new state, then those of the result.
+    return [next.state, next.result];
+  }, options);
+  const inspect = async (
+    args: readonly [State<S>, ...unknown[]],
+    runOptions: RunOptions,
+    read = true,
+  ): Promise<Inspection & { readonly value: unknown }> => {
+    const [state] = args;
+    const { program, result, passes } = await cache.entry(args);
+    const bindings = await bindArguments(args);
+    const count = state.buffers.length;
+    return runExclusively(program.device, async () => {
+      const outputs = state.buffers.map((_, i) => state.spare(i));
+      const times = await program.run(bindings.map((bind) => bind()), outputs, runOptions);
+      // A step that went wrong leaves the state as it was.
+      if (read) await program.checkRun();
+      for (let i = 0; i < count; i++) state.swap(i);
+      const [, value] = result as readonly [S, Result];
+      return { program, passes, times, value: read ? await readResult(program, value, count) : undefined };
+    });
+  };
+  const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> => (await inspect(args, {})).value as Result;
+  const advance = async (...args: readonly [State<S>, ...unknown[]]): Promise<void> => void (await inspect(args, {}, false));
+  return Object.defineProperty(
+    Object.assign(call, { advance, dispose: () => cache.dispose(), inspect, programs: 0 }),
+    "programs",
+    { get: () => cache.size },
+  ) as unknown as CompiledStep<S, Args, Result>;
+}

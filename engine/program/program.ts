@@ -1,0 +1,102 @@
+import type { Device, DeviceBuffer, Executable, KernelTime, RunOptions } from "../devices/device.ts";
+import { EvenkeelError } from "../errors.ts";
+import type { TensorData } from "../graph/dtype.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Node } from "../graph/node.ts";
+import { at, sizeOf } from "../graph/shape.ts";
+import type { Plan } from "../kernel/plan.ts";
+import { makePlan } from "../passes/makePlan.ts";
+import { optimize } from "../passes/optimize.ts";
+import { type RuntimeCheck, runtimeChecks } from "../passes/runtimeChecks.ts";
+
+/** An argument of a run: host memory to upload, or a buffer that is on the device already. */
+export type Binding = { readonly kind: "host"; readonly data: TensorData } | { readonly kind: "device"; readonly buffer: DeviceBuffer };
+
+/**
+ * A graph compiled for one device, with its own buffers for host arguments and results. Owns device memory: dispose of it.
+ */
+export class Program {
+  readonly device: Device;
+  readonly graph: Graph;
+  readonly executable: Executable;
+  readonly #checks: readonly RuntimeCheck[];
+  readonly #plan: () => Plan;
+  /** Buffers of this program's own, by input and by output; made when first needed. */
+  readonly #inputs: (DeviceBuffer | undefined)[] = [];
+  readonly #outputs: (DeviceBuffer | undefined)[] = [];
+  #disposed = false;
+
+  private constructor(device: Device, graph: Graph, checks: readonly RuntimeCheck[], executable: Executable, plan: () => Plan) {
+    this.device = device;
+    this.graph = graph;
+    this.executable = executable;
+    this.#checks = checks;
+    this.#plan = plan;
+  }
+
+  static async compile(graph: Graph, device: Device, observe?: (pass: string, after: Graph) => void): Promise<Program> {
+    const checks = runtimeChecks(graph);
+    const checked: Graph = { inputs: graph.inputs, outputs: [...graph.outputs, ...checks.map(({ failed }) => failed)] };
+    let plan: Plan | undefined;
+    const lazyPlan = (): Plan => (plan ??= makePlan(optimize(checked, device.limits, observe), device.limits));
+    const executable = await device.compile({ graph: checked, plan: lazyPlan });
+    return new Program(device, graph, checks, executable, lazyPlan);
+  }
+
+  /** The kernels and buffers; made on demand on devices that interpret the graph. */
+  get plan(): Plan {
+    return this.#plan();
+  }
+
+  /**
+   * Runs once. `outputs[i]` is a buffer to write result i to; without one the program uses its own and `read` can fetch it.
+   */
+  async run(
+    inputs: readonly Binding[],
+    outputs: readonly (DeviceBuffer | undefined)[],
+    options?: RunOptions,
+  ): Promise<readonly KernelTime[]> {
+    this.#requireAlive();
+    const boundInputs = inputs.map((binding, i) => {
+      if (binding.kind === "device") return binding.buffer;
+      const buffer = (this.#inputs[i] ??= this.#allocate(at(this.graph.inputs, i)));
+      this.device.upload(buffer, binding.data);
+      return buffer;
+    });
+    const results = [...this.graph.outputs, ...this.#checks.map(({ failed }) => failed)];
+    const boundOutputs = results.map((node, i) => outputs[i] ?? (this.#outputs[i] ??= this.#allocate(node)));
+    return this.executable.run(boundInputs, boundOutputs, options);
+  }
+
+  /** Result `index` of the last run, if the program's own buffer took it. */
+  read(index: number): Promise<TensorData> {
+    this.#requireAlive();
+    const buffer = this.#outputs[index];
+    if (buffer === undefined) throw new Error(`result ${index} of the program was not written to its own buffer`);
+    return this.device.download(buffer);
+  }
+
+  /** @throws EvenkeelError `value` if the last run met a NaN on its way into an integer or an index out of range. */
+  async checkRun(): Promise<void> {
+    for (const [i, { message }] of this.#checks.entries()) {
+      const [failed] = await this.read(this.graph.outputs.length + i);
+      if (failed !== 0) throw new EvenkeelError("value", message);
+    }
+  }
+
+  /** Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.executable.dispose();
+    for (const buffer of [...this.#inputs, ...this.#outputs]) if (buffer !== undefined) this.device.free(buffer);
+  }
+
+  #allocate(node: Node): DeviceBuffer {
+    return this.device.allocate(node.dtype, sizeOf(node.shape));
+  }
+
+  #requireAlive(): void {
+    if (this.#disposed) throw new EvenkeelError("disposed", "this compiled function has been disposed of; compile it again.");
+  }
+}
