@@ -15,6 +15,8 @@ export type { Shape } from "./graph/shape.ts";
 export { isTensor, type NestedArray, Tensor, tensor, type TensorLike, type TensorOptions } from "./graph/tensor.ts";
 export * from "./ops/index.ts";
 export { type Arguments, compile, type Compiled, type CompiledStep, type CompileOptions, compileStep } from "./program/compile.ts";
+export { explain, type Explanation, type ExplainedBuffer, type ExplainedKernel, type ExplainOptions, intensity } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
 export { createState, State } from "./program/state.ts";
+export * from "./random/index.ts";
 export { fillTree, mapTree, type Tree, treeLeaves, type TreeLeaf, treeSignature } from "./tree.ts";

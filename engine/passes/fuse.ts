@@ -11,6 +11,7 @@ import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
 import { type LoweredKernel, lowerKernel, storageOf, viewBase } from "../kernel/lowerKernel.ts";
+import { scalarsOf } from "../kernel/scalar.ts";
 
 export type FusedKernel = { readonly root: Node; readonly kernel: LoweredKernel };
 
@@ -41,11 +42,54 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedKernel[] {
     for (const user of users) kernels.delete(user);
     pending.push(...users, root, extra);
   }
+  inlineSingleReaders(graph, kernels, roots, limits);
   const needed = reachable(graph, kernels);
   return order.flatMap((root) => {
     const kernel = kernels.get(root);
     return kernel === undefined || !needed.has(root) ? [] : [{ root, kernel }];
   });
+}
+
+/**
+ * A value that is used in several places but by one kernel only, and there element for element, needs no memory after all:
+ * inside of that kernel it is computed once and shared.
+ */
+function inlineSingleReaders(graph: Graph, kernels: Map<Node, LoweredKernel>, roots: Set<Node>, limits: DeviceLimits): void {
+  const outputs = new Set(graph.outputs.map(storageOf));
+  const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
+  for (const root of [...kernels.keys()].sort((a, b) => b.id - a.id)) {
+    if (outputs.has(root)) continue;
+    const readers = [...kernels].filter(([, kernel]) => kernel.sources.includes(root));
+    const [reader] = readers;
+    if (reader === undefined || readers.length > 1 || !readsEachElementOnce(reader[1], root)) continue;
+    roots.delete(root);
+    const merged = lowerKernel(reader[0], isMaterialized);
+    if (merged.kind === "kernel" && fitsKernel(merged.kernel, limits)) {
+      kernels.set(reader[0], merged.kernel);
+      kernels.delete(root);
+    } else roots.add(root);
+  }
+}
+
+/** Whether all loads of `source` have one address and no element is read at two points. */
+function readsEachElementOnce(kernel: LoweredKernel, source: Node): boolean {
+  const operand = kernel.sources.indexOf(source);
+  const inBody = scalarsOf(kernel.body);
+  const reads = scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])).filter(
+    (scalar) => (scalar.kind === "load" || scalar.kind === "gather") && scalar.operand === operand,
+  );
+  const [first] = reads;
+  if (first?.kind !== "load") return false;
+  const address = JSON.stringify(first.at);
+  if (!reads.every((read) => read.kind === "load" && JSON.stringify(read.at) === address)) return false;
+  const points = sizeOf(kernel.parallel) * (inBody.includes(first) ? sizeOf(kernel.reduce) : 1);
+  return points <= sizeOf(source.shape);
+}
+
+function fitsKernel({ operands, body, reduction }: LoweredKernel, limits: DeviceLimits): boolean {
+  const scalars = scalarsOf(body, ...(reduction === null ? [] : [reduction.epilogue]));
+  const regions = scalars.filter(({ kind }) => kind === "region").length;
+  return operands.length <= limits.operands && scalars.length <= limits.scalars && regions <= mostRegions;
 }
 
 /** Whether the kernel of `user` would compute `node` itself. */

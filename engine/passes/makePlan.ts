@@ -7,6 +7,7 @@ import { operationName } from "../graph/print.ts";
 import { formatShape, sizeOf } from "../graph/shape.ts";
 import type { Kernel, Scalar } from "../kernel/kernel.ts";
 import { type LoweredKernel, lowerKernel, storageOf } from "../kernel/lowerKernel.ts";
+import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { fuse } from "./fuse.ts";
 import { planMemory } from "./planMemory.ts";
@@ -113,44 +114,11 @@ function finishKernel(name: string, lowered: LoweredKernel, root: Node): Kernel 
 
 /** Arithmetic operations of an expression, each shared one once. */
 function countOperations(scalar: Scalar): number {
-  const seen = new Set<Scalar>();
-  const visit = (current: Scalar): number => {
-    if (seen.has(current)) return 0;
-    seen.add(current);
-    const own = isArithmetic(current) ? 1 : 0;
-    return childrenOf(current).reduce((sum, child) => sum + visit(child), own);
-  };
-  return visit(scalar);
+  return scalarsOf(scalar).filter(isArithmetic).length;
 }
 
 function isArithmetic({ kind }: Scalar): boolean {
   return kind === "unary" || kind === "binary" || kind === "compare" || kind === "select" || kind === "cast" || kind === "shift";
-}
-
-/** The expressions an expression is made of. */
-export function childrenOf(scalar: Scalar): readonly Scalar[] {
-  switch (scalar.kind) {
-    case "load":
-    case "literal":
-    case "index":
-    case "accumulator":
-      return [];
-    case "gather":
-      return [scalar.index];
-    case "unary":
-    case "cast":
-    case "shift":
-      return [scalar.x];
-    case "binary":
-    case "compare":
-      return [scalar.x, scalar.y];
-    case "select":
-      return [scalar.condition, scalar.x, scalar.y];
-    case "threefry":
-      return [scalar.key0, scalar.key1, scalar.counter0, scalar.counter1];
-    case "region":
-      return [scalar.inside, scalar.outside];
-  }
 }
 
 /** Names that tell what a kernel computes: its operations from the result back, and a running number. */

@@ -1,0 +1,145 @@
+/** What the engine made of a function, as data and as text: graphs after each pass, kernels, generated sources, memory, times. */
+import type { KernelSource, KernelTime } from "../devices/device.ts";
+import type { DType } from "../graph/dtype.ts";
+import { printGraph } from "../graph/print.ts";
+import { printKernel } from "../kernel/print.ts";
+import type { Plan } from "../kernel/plan.ts";
+import type { Arguments, Compiled, CompiledStep, Inspection } from "./compile.ts";
+import type { State } from "./state.ts";
+
+export type ExplainedKernel = {
+  readonly name: string;
+  /** The loop nest in the kernel language. */
+  readonly text: string;
+  /** What the device made of it, in each form it has. */
+  readonly sources: readonly KernelSource[];
+  /** Numbers of the plan's buffers. */
+  readonly operands: readonly number[];
+  readonly result: number;
+  /** Arithmetic operations of one run, a multiply-add counted as two. */
+  readonly flops: number;
+  /** Bytes of operands and result, each counted once. */
+  readonly bytes: number;
+  /** Time of this step in one run, if it was profiled. */
+  readonly milliseconds: number | undefined;
+};
+
+export type ExplainedBuffer = {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly role: "input" | "output" | "constant" | "temporary";
+  /** Of temporaries: where they live. */
+  readonly slot: number | undefined;
+  readonly offset: number | undefined;
+};
+
+export type Explanation = {
+  readonly device: string;
+  /** The graph as it was traced and after each pass. */
+  readonly passes: readonly { readonly name: string; readonly nodes: number; readonly text: string }[];
+  /** In order of execution. Empty on the oracle, which interprets the graph. */
+  readonly kernels: readonly ExplainedKernel[];
+  readonly buffers: readonly ExplainedBuffer[];
+  /** Bytes of each slot of temporaries. */
+  readonly slots: readonly number[];
+  /** Bytes the executable holds on the device. */
+  readonly bytes: number;
+  /** Everything as readable text. */
+  readonly text: string;
+};
+
+export type ExplainOptions = {
+  /** Measure each kernel of one run. */
+  readonly profile?: boolean;
+};
+
+/** Compiles a function for the given arguments (a step: its state first), runs it once and tells what was made of it. */
+export async function explain<Args extends readonly unknown[], Result>(
+  compiled: Compiled<Args, Result>,
+  args: Arguments<Args>,
+  options?: ExplainOptions,
+): Promise<Explanation>;
+export async function explain<S, Args extends readonly unknown[], Result>(
+  compiled: CompiledStep<S, Args, Result>,
+  args: readonly [State<S>, ...Arguments<Args>],
+  options?: ExplainOptions,
+): Promise<Explanation>;
+export async function explain(
+  compiled: { inspect(args: never, options: { profile: boolean }): Promise<Inspection> },
+  args: readonly unknown[],
+  options: ExplainOptions = {},
+): Promise<Explanation> {
+  const { program, passes, times } = await compiled.inspect(args as never, { profile: options.profile ?? false });
+  const { device, executable } = program;
+  const interpreted = device.name === "oracle";
+  const explained = interpreted ? { kernels: [], buffers: [], slots: [] } : explainPlan(program.plan, executable.sources(), times);
+  const facts = {
+    device: `${device.name}: ${device.description}`,
+    passes: passes.map(({ name, graph }) => {
+      const text = printGraph(graph);
+      return { name, nodes: text.split("\n").length - 1, text };
+    }),
+    ...explained,
+    bytes: executable.bytes,
+  };
+  return { ...facts, text: printExplanation(facts) };
+}
+
+function explainPlan(
+  plan: Plan,
+  sources: readonly KernelSource[],
+  times: readonly KernelTime[],
+): Pick<Explanation, "kernels" | "buffers" | "slots"> {
+  return {
+    kernels: plan.steps.map(({ kernel, operands, result }, step) => ({
+      name: kernel.name,
+      text: printKernel(kernel),
+      sources: sources.filter((source) => source.kernel === kernel.name),
+      operands,
+      result,
+      flops: kernel.flops,
+      bytes: kernel.bytes,
+      milliseconds: times[step]?.milliseconds,
+    })),
+    buffers: plan.buffers.map(({ dtype, length, role }) => ({
+      dtype,
+      length,
+      role: role.kind,
+      slot: role.kind === "temporary" ? role.slot : undefined,
+      offset: role.kind === "temporary" ? role.offset : undefined,
+    })),
+    slots: plan.slots,
+  };
+}
+
+function describeBuffer(buffer: ExplainedBuffer, number: number): string {
+  const place = buffer.role === "temporary" ? ` slot ${buffer.slot} offset ${buffer.offset}` : "";
+  return `b${number} ${buffer.dtype} x ${buffer.length} ${buffer.role}${place}`;
+}
+
+function printExplanation(facts: Omit<Explanation, "text">): string {
+  const total = facts.kernels.reduce((sum, { flops }) => sum + flops, 0);
+  return [
+    `device ${facts.device}`,
+    ...facts.passes.flatMap(({ name, nodes, text }) => [``, `== graph after ${name}: ${nodes} nodes`, text]),
+    ``,
+    `== ${facts.kernels.length} kernels, ${total} flops a run, ${facts.bytes} bytes on the device`,
+    ...facts.kernels.flatMap((kernel) => [
+      ``,
+      `-- ${kernel.name}: reads ${kernel.operands.map((b) => `b${b}`).join(" ") || "nothing"}, writes b${kernel.result}; ` +
+        `${kernel.flops} flops, ${kernel.bytes} bytes${kernel.milliseconds === undefined ? "" : `, ${kernel.milliseconds.toFixed(3)} ms`}`,
+      kernel.text,
+      ...kernel.sources.flatMap(({ language, text }) => [`[${language}]`, text]),
+    ]),
+    ``,
+    `== buffers`,
+    ...facts.buffers.map(describeBuffer),
+    `slots: ${facts.slots.map((bytes, slot) => `${slot}: ${bytes} bytes`).join(", ") || "none"}`,
+  ].join("\n");
+}
+
+/** Arithmetic per byte of a kernel: below the machine's balance it is bound by memory. */
+export function intensity(kernel: ExplainedKernel): number {
+  return kernel.bytes === 0 ? 0 : kernel.flops / kernel.bytes;
+}
+

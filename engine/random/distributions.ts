@@ -1,0 +1,96 @@
+/**
+ * Random tensors of a key, computed in the graph: integers are equal bit for bit on every device, other numbers up to the
+ * device's rounding. A batch of keys [.., 2] gives one tensor each: [.., ...shape].
+ */
+import { EvenkeelError } from "../errors.ts";
+import { checkShape, rowMajorStrides, at, sizeOf, type Shape } from "../graph/shape.ts";
+import { Tensor, type TensorLike } from "../graph/tensor.ts";
+import { arange, iota, scalar } from "../ops/creation.ts";
+import { add, absolute, and, cast, divide, equal, less, lessEqual, log, multiply, negate, or, shiftRight, sqrt, subtract, where } from "../ops/elementwise.ts";
+import { expandDims } from "../ops/movement.ts";
+import { reduceSum } from "../ops/reduce.ts";
+import { streams } from "./key.ts";
+import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
+
+/** 32 random bits an element: u32 of `shape`. Element i depends on the key and i alone. */
+export function randomBits(key: Tensor, shape: Shape): Tensor {
+  const checked = checkShape("randomBits", shape);
+  if (sizeOf(checked) > 2 ** 32) throw new EvenkeelError("shape", "randomBits: more than 2^32 elements of one key.");
+  const [key0, key1] = keyWords("randomBits", key);
+  return threefry(
+    0,
+    [withTrailingAxes(key0, checked.length), withTrailingAxes(key1, checked.length)],
+    [elementNumbers(checked), scalar(streams.bits, "u32")],
+  );
+}
+
+/** Each element's place in row-major order, u32. */
+function elementNumbers(shape: Shape): Tensor {
+  const strides = rowMajorStrides(shape);
+  return shape.reduce<Tensor>(
+    (sum, _, axis) => add(sum, multiply(iota(shape, axis, "u32"), at(strides, axis))),
+    scalar(0, "u32"),
+  );
+}
+
+/** Uniform in [low, high): multiples of 2^-24 of the range. */
+export function randomUniform(key: Tensor, shape: Shape, low: TensorLike = 0, high: TensorLike = 1): Tensor {
+  const unit = multiply(cast(shiftRight(randomBits(key, shape), 8), "f32"), 2 ** -24);
+  if (low === 0 && high === 1) return unit;
+  return add(multiply(unit, subtract(high, low)), low);
+}
+
+/** True with probability p. */
+export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tensor {
+  return less(randomUniform(key, shape), p);
+}
+
+/**
+ * Standard normals, by the inverse of the distribution function: 23 bits choose the quantile, one the sign. The largest
+ * magnitude is 5.4. The inverse is the single-precision rational approximation PPND7 of Wichura (Applied Statistics 37,
+ * 1988, algorithm AS 241; relative accuracy 1e-7).
+ */
+export function randomNormal(key: Tensor, shape: Shape): Tensor {
+  const bits = randomBits(key, shape);
+  // p in (0, 1/2), exact in f32.
+  const p = multiply(add(cast(shiftRight(bits, 9), "f32"), 0.5), 2 ** -24);
+  const magnitude = negate(lowerNormalQuantile(p));
+  return where(equal(and(bits, 1), 0), magnitude, negate(magnitude));
+}
+
+function polynomial(x: Tensor, coefficients: readonly number[]): Tensor {
+  return coefficients.slice(0, -1).reduceRight<Tensor>((sum, c) => add(multiply(sum, x), c), scalar(at(coefficients, coefficients.length - 1)));
+}
+
+/** The z <= 0 that a standard normal stays below with probability p, 2^-36 < p <= 1/2. */
+function lowerNormalQuantile(p: Tensor): Tensor {
+  const q = subtract(p, 0.5);
+  const central = subtract(0.180625, multiply(q, q));
+  const body = multiply(
+    q,
+    divide(
+      polynomial(central, [3.3871327179, 50.434271938, 159.29113202, 59.10937472]),
+      polynomial(central, [1, 17.895169469, 78.757757664, 67.1875636]),
+    ),
+  );
+  const tail = subtract(sqrt(negate(log(p))), 1.6);
+  const far = divide(
+    polynomial(tail, [1.4234372777, 2.75681539, 1.3067284816, 0.17023821103]),
+    polynomial(tail, [1, 0.7370016425, 0.12021132975]),
+  );
+  return where(lessEqual(absolute(q), 0.425), body, negate(far));
+}
+
+/**
+ * The numbers 0 to length - 1 in random order, i32 [length]. Sorts by counting, length^2 comparisons: meant for some
+ * thousands.
+ */
+export function randomPermutation(key: Tensor, length: number): Tensor {
+  const bits = randomBits(key, [length]);
+  const [mine, other] = [expandDims(bits, 1), expandDims(bits, 0)];
+  const index = arange(length);
+  const earlier = or(less(other, mine), and(equal(other, mine), less(expandDims(index, 0), expandDims(index, 1))));
+  const rank = reduceSum(cast(earlier, "i32"), { axes: 1 });
+  const isAt = equal(expandDims(rank, 0), expandDims(index, 1));
+  return reduceSum(multiply(cast(isAt, "i32"), expandDims(index, 0)), { axes: 1 });
+}
