@@ -30,4 +30,9 @@ export type Plan = {
   readonly slots: readonly number[];
   readonly inputs: number;
   readonly outputs: number;
+  /**
+   * Per output: the input whose memory it takes over, so that the caller binds one device buffer to both; null for a
+   * buffer of its own. An output that is its input unchanged has no step at all.
+   */
+  readonly aliases: readonly (number | null)[];
 };

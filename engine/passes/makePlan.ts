@@ -9,13 +9,17 @@ import type { Kernel, Scalar } from "../kernel/kernel.ts";
 import { type LoweredKernel, lowerKernel, storageOf } from "../kernel/lowerKernel.ts";
 import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
+import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { fuse } from "./fuse.ts";
 import { planMemory } from "./planMemory.ts";
 
 type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
 
-/** Fuses a graph into kernels and plans their memory for a device with the given limits. */
-export function makePlan(graph: Graph, limits: DeviceLimits): Plan {
+/**
+ * Fuses a graph into kernels and plans their memory for a device with the given limits. `donations` names the outputs that
+ * replace inputs and may take their memory.
+ */
+export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly Donation[] = []): Plan {
   const fused = fuse(graph, limits);
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
@@ -37,11 +41,13 @@ export function makePlan(graph: Graph, limits: DeviceLimits): Plan {
   graph.outputs.forEach((output, index) => {
     const storage = storageOf(output);
     const buffer = addBuffer(output, { kind: "output", index });
+    const unchanged = donations.some((donation) => donation.output === index && graph.inputs[donation.input] === storage);
+    if (unchanged) return;
     if (roots.has(storage) && !bufferOf.has(storage)) bufferOf.set(storage, buffer);
     else if (sizeOf(output.shape) > 0) copies.push({ node: storage, buffer });
   });
 
-  const names = new KernelNames();
+  const kernels = new KernelPool();
   const steps: PlanStep[] = [];
   const addStep = (root: Node, kernel: LoweredKernel, result: number): void => {
     const operands = kernel.sources.map((source) => {
@@ -52,7 +58,7 @@ export function makePlan(graph: Graph, limits: DeviceLimits): Plan {
       bufferOf.set(source, added);
       return added;
     });
-    steps.push({ kernel: finishKernel(names.next(kernel, root), kernel, root), operands, result });
+    steps.push({ kernel: kernels.kernel(kernel, root), operands, result });
   };
   for (const { root, kernel } of fused) {
     let result = bufferOf.get(root);
@@ -69,7 +75,17 @@ export function makePlan(graph: Graph, limits: DeviceLimits): Plan {
     steps,
     limits.temporaries,
   );
+  const bufferOfRole = (kind: "input" | "output", index: number): number =>
+    buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
+  const aliases = graph.outputs.map((_, output) => {
+    const donation = donations.find((candidate) => candidate.output === output);
+    if (donation === undefined) return null;
+    const [from, to] = [bufferOfRole("input", donation.input), bufferOfRole("output", output)];
+    const unchanged = !steps.some(({ result }) => result === to);
+    return unchanged || (limits.inPlace && mayOverwrite(steps, from, to)) ? donation.input : null;
+  });
   return {
+    aliases,
     buffers: buffers.map(({ dtype, length, role }, i) => ({ dtype, length, role: role ?? roles(i) })),
     steps,
     slots,
@@ -121,25 +137,39 @@ function isArithmetic({ kind }: Scalar): boolean {
   return kind === "unary" || kind === "binary" || kind === "compare" || kind === "select" || kind === "cast" || kind === "shift";
 }
 
-/** Names that tell what a kernel computes: its operations from the result back, and a running number. */
-class KernelNames {
-  #count = 0;
+/** Equal kernels are one object: a device compiles each once. */
+class KernelPool {
+  readonly #known = new Map<string, Kernel>();
 
-  next(kernel: LoweredKernel, root: Node): string {
-    const words: string[] = [];
-    const seen = new Set<Scalar>();
-    const visit = (scalar: Scalar): void => {
-      if (seen.has(scalar) || words.length >= 4) return;
-      seen.add(scalar);
-      if (scalar.kind === "unary" || scalar.kind === "binary" || scalar.kind === "compare") words.push(scalar.op);
-      else if (isArithmetic(scalar) || scalar.kind === "threefry" || scalar.kind === "gather") words.push(scalar.kind);
-      childrenOf(scalar).forEach(visit);
-    };
-    if (kernel.reduction !== null) visit(kernel.reduction.epilogue);
-    if (kernel.reduction !== null) words.push(kernel.reduction.op);
-    visit(kernel.body);
-    const what = words.length > 0 ? words.join("_") : root.kind === "input" || root.kind === "constant" ? "copy" : root.kind;
-    return `${what}_${this.#count++}`;
+  kernel(lowered: LoweredKernel, root: Node): Kernel {
+    const unnamed = finishKernel("", lowered, root);
+    const key = JSON.stringify(unnamed, (_, value: unknown) =>
+      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${1 / value} ${value}` : value,
+    );
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const kernel = { ...unnamed, name: `${describe(lowered, root)}_${this.#known.size}` };
+    this.#known.set(key, kernel);
+    return kernel;
   }
 }
 
+/** What a kernel computes, in a few words: its operations from the result back. */
+function describe(kernel: LoweredKernel, root: Node): string {
+  const words: string[] = [];
+  const seen = new Set<Scalar>();
+  const visit = (scalar: Scalar): void => {
+    if (seen.has(scalar) || words.length >= 4) return;
+    seen.add(scalar);
+    if (scalar.kind === "unary" || scalar.kind === "binary" || scalar.kind === "compare") words.push(scalar.op);
+    else if (isArithmetic(scalar) || scalar.kind === "threefry" || scalar.kind === "gather") words.push(scalar.kind);
+    childrenOf(scalar).forEach(visit);
+  };
+  if (kernel.reduction !== null) {
+    visit(kernel.reduction.epilogue);
+    words.push(kernel.reduction.op);
+  }
+  visit(kernel.body);
+  if (words.length > 0) return words.join("_");
+  return root.kind === "input" || root.kind === "constant" ? "copy" : root.kind;
+}

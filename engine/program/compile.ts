@@ -8,6 +8,7 @@ import { Tensor } from "../graph/tensor.ts";
 import { fillTree, treeLeaves, treeSignature } from "../tree.ts";
 import { LeastRecentlyUsed } from "./cache.ts";
 import { runExclusively } from "./exclusive.ts";
+import type { Donation } from "../passes/aliasOutputs.ts";
 import { type Binding, Program } from "./program.ts";
 import { differenceOf, State } from "./state.ts";
 import { trace } from "./trace.ts";
@@ -60,10 +61,16 @@ type CacheEntry = { readonly program: Program; readonly result: unknown; readonl
 class ProgramCache {
   readonly #fn: (...args: readonly unknown[]) => unknown;
   readonly #options: CompileOptions;
+  readonly #donations: (templates: readonly unknown[]) => readonly Donation[];
   readonly #entries: LeastRecentlyUsed<Promise<CacheEntry>>;
 
-  constructor(fn: (...args: readonly unknown[]) => unknown, options: CompileOptions) {
+  constructor(
+    fn: (...args: readonly unknown[]) => unknown,
+    options: CompileOptions,
+    donations: (templates: readonly unknown[]) => readonly Donation[],
+  ) {
     this.#fn = fn;
+    this.#donations = donations;
     this.#options = options;
     const limit = options.cacheSize ?? 16;
     if (!Number.isInteger(limit) || limit < 1) {
@@ -104,7 +111,8 @@ class ProgramCache {
     const made = (async (): Promise<CacheEntry> => {
       const { graph, result } = trace(this.#fn, templates);
       const passes: { name: string; graph: Graph }[] = [{ name: "trace", graph }];
-      const program = await Program.compile(graph, device, (name, after) => passes.push({ name, graph: after }));
+      const observe = (name: string, after: Graph): void => void passes.push({ name, graph: after });
+      const program = await Program.compile(graph, device, this.#donations(templates), observe);
       return { program, result, passes };
     })();
     this.#entries.set(key, made);
@@ -154,7 +162,7 @@ export function compile<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,
   options: CompileOptions = {},
 ): Compiled<Args, Result> {
-  const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options);
+  const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
   const inspect = async (args: readonly unknown[], runOptions: RunOptions): Promise<Inspection & { readonly value: unknown }> => {
     const { program, result, passes } = await cache.entry(args);
     const bindings = await bindArguments(args);
@@ -178,14 +186,16 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
   fn: (state: S, ...args: Args) => { readonly state: S; readonly result: Result },
   options: CompileOptions = {},
 ): CompiledStep<S, Args, Result> {
-  const cache = new ProgramCache((state, ...args) => {
+  const traced = (state: unknown, ...args: readonly unknown[]): unknown => {
     const next = fn(state as S, ...(args as unknown as Args));
     if (treeSignature(next.state) !== treeSignature(state)) {
       throw new EvenkeelError("shape", `compileStep: the new state differs from the old one: ${differenceOf(state, next.state)}`);
     }
     // Outputs are the leaves of the new state, then those of the result.
     return [next.state, next.result];
-  }, options);
+  };
+  // Leaf i of the state is input i and output i.
+  const cache = new ProgramCache(traced, options, ([state]) => treeLeaves(state).map((_, i) => ({ input: i, output: i })));
   const inspect = async (
     args: readonly [State<S>, ...unknown[]],
     runOptions: RunOptions,
@@ -195,12 +205,15 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
     const { program, result, passes } = await cache.entry(args);
     const bindings = await bindArguments(args);
     const count = state.buffers.length;
+    if (args.indexOf(state, 1) >= 0) {
+      throw new EvenkeelError("value", "compileStep: the state that the step replaces is also given as a further argument.");
+    }
     return runExclusively(program.device, async () => {
-      const outputs = state.buffers.map((_, i) => state.spare(i));
+      const isInPlace = (leaf: number): boolean => program.aliasOf(leaf) !== undefined;
+      const outputs = state.buffers.map((buffer, i) => (isInPlace(i) ? buffer : state.spare(i)));
       const times = await program.run(bindings.map((bind) => bind()), outputs, runOptions);
-      // A step that went wrong leaves the state as it was.
       if (read) await program.checkRun();
-      for (let i = 0; i < count; i++) state.swap(i);
+      for (let i = 0; i < count; i++) if (!isInPlace(i)) state.swap(i);
       const [, value] = result as readonly [S, Result];
       return { program, passes, times, value: read ? await readResult(program, value, count) : undefined };
     });

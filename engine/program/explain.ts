@@ -71,8 +71,9 @@ export async function explain(
 ): Promise<Explanation> {
   const { program, passes, times } = await compiled.inspect(args as never, { profile: options.profile ?? false });
   const { device, executable } = program;
-  const interpreted = device.name === "oracle";
-  const explained = interpreted ? { kernels: [], buffers: [], slots: [] } : explainPlan(program.plan, executable.sources(), times);
+  const { plan } = program;
+  const explained =
+    plan === undefined ? { kernels: [], buffers: [], slots: [] } : explainPlan(plan, executable.sources(), times);
   const facts = {
     device: `${device.name}: ${device.description}`,
     passes: passes.map(({ name, graph }) => {

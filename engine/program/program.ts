@@ -5,6 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
+import type { Donation } from "../passes/aliasOutputs.ts";
 import { makePlan } from "../passes/makePlan.ts";
 import { optimize } from "../passes/optimize.ts";
 import { type RuntimeCheck, runtimeChecks } from "../passes/runtimeChecks.ts";
@@ -19,33 +20,39 @@ export class Program {
   readonly device: Device;
   readonly graph: Graph;
   readonly executable: Executable;
+  /** The kernels and buffers; none on a device that interprets the graph. */
+  readonly plan: Plan | undefined;
   readonly #checks: readonly RuntimeCheck[];
-  readonly #plan: () => Plan;
   /** Buffers of this program's own, by input and by output; made when first needed. */
   readonly #inputs: (DeviceBuffer | undefined)[] = [];
   readonly #outputs: (DeviceBuffer | undefined)[] = [];
   #disposed = false;
 
-  private constructor(device: Device, graph: Graph, checks: readonly RuntimeCheck[], executable: Executable, plan: () => Plan) {
+  private constructor(device: Device, graph: Graph, checks: readonly RuntimeCheck[], executable: Executable, plan: Plan | undefined) {
     this.device = device;
     this.graph = graph;
     this.executable = executable;
     this.#checks = checks;
-    this.#plan = plan;
+    this.plan = plan;
   }
 
-  static async compile(graph: Graph, device: Device, observe?: (pass: string, after: Graph) => void): Promise<Program> {
+  static async compile(
+    graph: Graph,
+    device: Device,
+    donations: readonly Donation[] = [],
+    observe?: (pass: string, after: Graph) => void,
+  ): Promise<Program> {
     const checks = runtimeChecks(graph);
     const checked: Graph = { inputs: graph.inputs, outputs: [...graph.outputs, ...checks.map(({ failed }) => failed)] };
     let plan: Plan | undefined;
-    const lazyPlan = (): Plan => (plan ??= makePlan(optimize(checked, device.limits, observe), device.limits));
+    const lazyPlan = (): Plan => (plan ??= makePlan(optimize(checked, device.limits, observe), device.limits, donations));
     const executable = await device.compile({ graph: checked, plan: lazyPlan });
-    return new Program(device, graph, checks, executable, lazyPlan);
+    return new Program(device, graph, checks, executable, plan);
   }
 
-  /** The kernels and buffers; made on demand on devices that interpret the graph. */
-  get plan(): Plan {
-    return this.#plan();
+  /** The input whose buffer output `index` must be bound to, if there is one. */
+  aliasOf(index: number): number | undefined {
+    return this.plan?.aliases[index] ?? undefined;
   }
 
   /**

@@ -3,9 +3,12 @@ import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
 import { makeNode } from "../graph/graph.ts";
 import { at, sizeOf } from "../graph/shape.ts";
+import type { Node } from "../graph/node.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { fillTree, mapTree, treeLeaves, treeSignature } from "../tree.ts";
 import { runExclusively } from "./exclusive.ts";
+import { Program } from "./program.ts";
+import { requireConcrete } from "./trace.ts";
 
 /**
  * A tree of tensors that lives on a device: parameters, optimizer moments, averages. Compiled functions take it in place of
@@ -86,18 +89,45 @@ export class State<T> {
   }
 }
 
-/** Copies a tree of tensors to a device. */
+/**
+ * Puts a tree of tensors on a device. Tensors that are not computed yet are computed there, in one program, and never pass
+ * through the host.
+ */
 export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<State<T>> {
   const device = await getDevice(choice);
-  const values = await Promise.all(treeLeaves(tree).map(({ tensor }) => tensor.data()));
-  const buffers: DeviceBuffer[] = [];
+  const leaves = treeLeaves(tree);
+  for (const { tensor } of leaves) requireConcrete(tensor);
+  const buffers = leaves.map(({ tensor }) => device.allocate(tensor.dtype, sizeOf(tensor.shape)));
   const template = mapTree(tree, (tensor, path) => {
-    const buffer = device.allocate(tensor.dtype, sizeOf(tensor.shape));
-    device.upload(buffer, at(values, buffers.length));
-    buffers.push(buffer);
     return new Tensor(makeNode("input", [], { dtype: tensor.dtype, shape: tensor.shape, name: `state ${path}` }));
   });
-  return new State(device, template, buffers);
+  const state = new State(device, template, buffers);
+  try {
+    await runExclusively(device, () => fillBuffers(device, leaves.map(({ tensor }) => tensor.node), buffers));
+  } catch (reason) {
+    state.dispose();
+    throw reason;
+  }
+  return state;
+}
+
+async function fillBuffers(device: Device, nodes: readonly Node[], buffers: readonly DeviceBuffer[]): Promise<void> {
+  const lazy: { node: Node; buffer: DeviceBuffer }[] = [];
+  for (const [i, node] of nodes.entries()) {
+    if (node.kind === "constant") device.upload(at(buffers, i), node.attributes.data);
+    else lazy.push({ node, buffer: at(buffers, i) });
+  }
+  if (lazy.length === 0) return;
+  const program = await Program.compile({ inputs: [], outputs: lazy.map(({ node }) => node) }, device);
+  try {
+    await program.run(
+      [],
+      lazy.map(({ buffer }) => buffer),
+    );
+    await program.checkRun();
+  } finally {
+    program.dispose();
+  }
 }
 
 /** Where two trees differ first, in words. */

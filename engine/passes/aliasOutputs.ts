@@ -1,0 +1,28 @@
+/** Which outputs may be written over the inputs they replace. */
+import type { PlanStep } from "../kernel/plan.ts";
+import { scalarsOf } from "../kernel/scalar.ts";
+
+/** Output `output` is the new value of what input `input` holds. */
+export type Donation = { readonly input: number; readonly output: number };
+
+/**
+ * True if nobody needs the buffer `input` any more when the kernel that makes `output` writes: no later step reads it, and that
+ * kernel itself reads each element only where it writes it.
+ */
+export function mayOverwrite(steps: readonly PlanStep[], input: number, output: number): boolean {
+  const writer = steps.findIndex(({ result }) => result === output);
+  const writing = steps[writer];
+  if (writing === undefined || steps.some(({ operands }, step) => step > writer && operands.includes(input))) return false;
+  const { kernel, operands } = writing;
+  const operand = operands.indexOf(input);
+  if (operand < 0) return true;
+  const address = JSON.stringify(kernel.result.at);
+  const readsOwnElement = (scalars: ReturnType<typeof scalarsOf>): boolean =>
+    scalars.every(
+      (scalar) =>
+        (scalar.kind !== "load" && scalar.kind !== "gather") ||
+        scalar.operand !== operand ||
+        (scalar.kind === "load" && JSON.stringify(scalar.at) === address),
+    );
+  return readsOwnElement(scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])));
+}
