@@ -1,0 +1,23 @@
+/** Files, without touching a disk: safe in a page. See `node.ts` for reading and writing by path. */
+export { bytesPerElement, type FileDataOf, type FileDType, fileDTypes } from "./fileDtype.ts";
+export {
+  decodeBfloat16,
+  decodeFloat16,
+  encodeBfloat16,
+  encodeFloat16,
+  fromBfloat16Bits,
+  fromFloat16Bits,
+  toBfloat16Bits,
+  toFloat16Bits,
+} from "./halfPrecision.ts";
+export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
+export {
+  type SafetensorsOptions,
+  serializeSafetensors,
+  type WritableData,
+  type WritableDataOf,
+  type WritableTensor,
+} from "./safetensorsEncoding.ts";
+export { maximumHeaderBytes, maximumRank, type TensorEntry } from "./safetensorsHeader.ts";
+export type { Named } from "./safetensorsLayout.ts";
+export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";

@@ -1,0 +1,38 @@
+import type { Shape } from "../../graph/shape.ts";
+import type { FileDType } from "../fileDtype.ts";
+import { checkLittleEndianHost } from "../fileError.ts";
+import { encodedChunks, type SafetensorsOptions, type WritableDataOf, type WritableTensor } from "../safetensorsEncoding.ts";
+import { layOutSafetensors, type Named } from "../safetensorsLayout.ts";
+import { writeFileAtomically } from "./atomicFile.ts";
+
+type LazyTensorOf<D extends FileDType> = {
+  readonly dtype: D;
+  readonly shape: Shape;
+  /** Called once, when the tensor's turn to be written has come; so only one needs to be on the host at a time. */
+  readonly data: () => WritableDataOf[D] | Promise<WritableDataOf[D]>;
+};
+
+/** A tensor whose elements are fetched when they are written, for weights that live on a device. */
+export type LazyTensor = { [D in FileDType]: LazyTensorOf<D> }[FileDType];
+
+/**
+ * Writes a safetensors file, tensor by tensor, whole or not at all (see {@link writeFileAtomically}). The same tensors
+ * and metadata give the same bytes as `serializeSafetensors`.
+ * @throws EvenkeelError `file` if the file system refuses; `value`, `dtype`, `shape` for what can't be written.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Named<WritableTensor | LazyTensor>,
+  options: SafetensorsOptions = {},
+): Promise<void> {
+  checkLittleEndianHost("writeSafetensors");
+  const { head, placed } = layOutSafetensors(tensors, options.metadata ?? {});
+  await writeFileAtomically(path, async (sink) => {
+    await sink.write(head);
+    for (const item of placed) {
+      const { data } = item.tensor;
+      const elements = typeof data === "function" ? await data() : data;
+      for (const chunk of encodedChunks(item, elements)) await sink.write(chunk);
+    }
+  });
+}
