@@ -1,0 +1,2 @@
+export { emitKernelSource } from "./emitKernelSource.ts";
+export type { GpujsMode } from "./writer.ts";
