@@ -12,15 +12,15 @@ export function unsignedLeb128(value: number): number[] {
   return bytes;
 }
 
-/** Signed LEB128 of a whole number of at most 53 bits. */
-export function signedLeb128(value: number): number[] {
+/** Signed LEB128 of a whole number. */
+export function signedLeb128(value: number | bigint): number[] {
   const bytes: number[] = [];
-  let rest = value;
+  let rest = BigInt(value);
   for (;;) {
-    const low = ((rest % 128) + 128) % 128;
-    rest = Math.floor(rest / 128);
+    const low = Number(rest & 127n);
+    rest >>= 7n;
     // The last byte's bit 6 must already say the sign of what is left.
-    if ((rest === 0 && low < 64) || (rest === -1 && low >= 64)) {
+    if ((rest === 0n && low < 64) || (rest === -1n && low >= 64)) {
       bytes.push(low);
       return bytes;
     }

@@ -38,7 +38,8 @@ export type Instruction =
   | { readonly kind: "lane"; readonly op: LaneOpcode; readonly lane: number }
   | { readonly kind: "local"; readonly op: "local.get" | "local.set" | "local.tee"; readonly local: Local }
   | { readonly kind: "global"; readonly op: "global.get" | "global.set"; readonly global: Global }
-  | { readonly kind: "number"; readonly op: "i32.const" | "i64.const" | "f32.const" | "f64.const"; readonly value: number }
+  | { readonly kind: "number"; readonly op: "i32.const" | "f32.const" | "f64.const"; readonly value: number }
+  | { readonly kind: "long"; readonly value: bigint }
   | { readonly kind: "vector"; readonly lanes: VectorLanes; readonly bytes: readonly number[] }
   | { readonly kind: "shuffle"; readonly bytes: readonly number[] }
   | { readonly kind: "begin"; readonly op: "block" | "loop" | "if"; readonly result: ValueType | null }
@@ -54,7 +55,7 @@ export type Code = readonly Instruction[];
 export type Operand = Local | Code;
 
 /** How to read a vector constant. */
-export type VectorLanes = "i32x4" | "f32x4" | "f64x2";
+export type VectorLanes = "i32x4" | "i64x2" | "f32x4" | "f64x2";
 
 function isLocal(operand: Operand): operand is Local {
   return "kind" in operand;
@@ -102,13 +103,18 @@ export function i32(value: number): Code {
 }
 
 /** An i64 constant; -1 is "for ever" in `memory.atomic.wait32`. */
-export function i64(value: number): Code {
-  return [{ kind: "number", op: "i64.const", value }];
+export function i64(value: number | bigint): Code {
+  return [{ kind: "long", value: BigInt.asIntN(64, BigInt(value)) }];
 }
 
 /** An f32 constant, rounded to nearest. */
 export function f32(value: number): Code {
   return [{ kind: "number", op: "f32.const", value: Math.fround(value) }];
+}
+
+/** An f64 constant. */
+export function f64(value: number): Code {
+  return [{ kind: "number", op: "f64.const", value }];
 }
 
 /** Four f32 lanes: one value for all, or four. */
@@ -121,6 +127,12 @@ export function f32x4(...values: readonly [number] | readonly [number, number, n
 export function i32x4(...values: readonly [number] | readonly [number, number, number, number]): Code {
   const [a, b, c, d] = values.length === 1 ? [values[0], values[0], values[0], values[0]] : values;
   return [{ kind: "vector", lanes: "i32x4", bytes: [...new Uint8Array(new Int32Array([a, b, c, d]).buffer)] }];
+}
+
+/** Two equal 64-bit integer lanes. */
+export function i64x2(value: bigint): Code {
+  const bytes = [...new Uint8Array(new BigInt64Array([value, value]).buffer)];
+  return [{ kind: "vector", lanes: "i64x2", bytes }];
 }
 
 /** Two equal f64 lanes. */
@@ -165,6 +177,8 @@ export function encodeInstruction(
       return [specialOpcodes[instruction.op], ...unsignedLeb128(instruction.global.index)];
     case "number":
       return [specialOpcodes[instruction.op], ...numberBytes(instruction.op, instruction.value)];
+    case "long":
+      return [specialOpcodes["i64.const"], ...signedLeb128(instruction.value)];
     case "vector":
       return [...opcodeBytes(specialOpcodes["v128.const"]), ...instruction.bytes];
     case "shuffle":
@@ -195,10 +209,9 @@ export function encodeInstruction(
   }
 }
 
-function numberBytes(name: "i32.const" | "i64.const" | "f32.const" | "f64.const", value: number): number[] {
+function numberBytes(name: "i32.const" | "f32.const" | "f64.const", value: number): number[] {
   switch (name) {
     case "i32.const":
-    case "i64.const":
       return signedLeb128(value);
     case "f32.const":
       return float32Bytes(value);

@@ -12,5 +12,16 @@
  * - `emitCast(f, from, to)`: x.
  * - `emitShift(f, direction, amount, dtype)`: x.
  * - `emitThreefry(f, word)`: key0, key1, counter0, counter1.
- * - `emitLiteral(f, value, dtype)`: nothing.
+ *   `emitThreefryBlock(f)` leaves both words.
+ * - `emitLiteral(f, value, dtype)`: nothing. `literal(value, dtype)` is its code.
  */
+export {
+  emitBinary,
+  emitCompare,
+  emitSelect,
+  emitShift,
+  emitThreefry,
+  emitThreefryBlock,
+} from "./binary.ts";
+export { emitCast, emitLiteral, literal } from "./cast.ts";
+export { emitUnary } from "./unary.ts";

@@ -1,0 +1,88 @@
+import { EvenkeelError } from "../../../errors.ts";
+import type { DType } from "../../../graph/dtype.ts";
+import type { UnaryOp } from "../../../graph/node.ts";
+import { type Code, f32x4, type FunctionBuilder, i32x4, type Local, op } from "../assembler.ts";
+import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
+import { absolute, and, choose, or, signBit } from "./lanes.ts";
+import { log, log1p } from "./logarithm.ts";
+import { cos, sin } from "./trigonometric.ts";
+
+/** Applies `operation` to the vector of `dtype` on top of the stack. @throws EvenkeelError `dtype` if it has no meaning there. */
+export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType): void {
+  switch (operation) {
+    case "negate":
+      return f.op(dtype === "f32" ? "f32x4.neg" : "i32x4.neg");
+    case "absolute":
+      if (dtype === "f32") f.op("f32x4.abs");
+      else if (dtype === "i32") f.op("i32x4.abs");
+      return;
+    case "sign":
+      return emitSign(f, dtype);
+    case "not":
+      return f.op("v128.not");
+    case "floor":
+      requireFloat(operation, dtype);
+      return f.op("f32x4.floor");
+    case "sqrt":
+      requireFloat(operation, dtype);
+      return f.op("f32x4.sqrt");
+    case "isFinite":
+      requireFloat(operation, dtype);
+      f.op("f32x4.abs");
+      return f.op("f32x4.lt", f32x4(Infinity));
+    case "isNaN": {
+      requireFloat(operation, dtype);
+      const x = f.let("v128", "x");
+      return f.op("f32x4.ne", x, x);
+    }
+    case "exp":
+    case "expm1":
+    case "log":
+    case "log1p":
+    case "sin":
+    case "cos":
+    case "tanh":
+    case "sigmoid": {
+      requireFloat(operation, dtype);
+      const body = transcendentals[operation];
+      return f.call(f.module.define(operation, ["v128"], ["v128"], (g, x) => g.emit(body(g, x))));
+    }
+  }
+}
+
+type Transcendental = "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tanh" | "sigmoid";
+
+const transcendentals: { readonly [K in Transcendental]: (f: FunctionBuilder, x: Local) => Code } = {
+  exp,
+  expm1,
+  log,
+  log1p,
+  sin,
+  cos,
+  tanh,
+  sigmoid,
+};
+
+function emitSign(f: FunctionBuilder, dtype: DType): void {
+  switch (dtype) {
+    case "f32": {
+      const x = f.let("v128", "x");
+      // Zeros keep their sign and NaN stays.
+      const isOrdered = op("f32x4.gt", absolute(x), f32x4(0));
+      return f.emit(choose(isOrdered, or(and(x, signBit), f32x4(1)), x));
+    }
+    case "i32":
+      f.op("i32x4.min_s", i32x4(1));
+      return f.op("i32x4.max_s", i32x4(-1));
+    case "u32":
+      return f.op("i32x4.min_u", i32x4(1));
+    case "bool":
+      return;
+  }
+}
+
+export function requireFloat(operation: string, dtype: DType): void {
+  if (dtype !== "f32") {
+    throw new EvenkeelError("dtype", `wasm: ${operation} of ${dtype} vectors; it is only defined for f32. Cast first.`);
+  }
+}
