@@ -40,7 +40,7 @@ export type MemoryImport = {
   readonly shared: boolean;
 };
 
-type FunctionImport = { readonly reference: FunctionReference; readonly module: string; readonly name: string };
+export type FunctionImport = { readonly reference: FunctionReference; readonly module: string; readonly name: string };
 type Locals<P extends readonly ValueType[]> = { readonly [K in keyof P]: Local };
 
 /**
@@ -56,10 +56,10 @@ type Locals<P extends readonly ValueType[]> = { readonly [K in keyof P]: Local }
  */
 export class ModuleBuilder {
   private memoryImport: MemoryImport | null = null;
-  private readonly imports: FunctionImport[] = [];
+  private readonly functionImports: FunctionImport[] = [];
   private readonly builders = new Map<string, FunctionBuilder>();
-  private readonly globals: { readonly global: Global; readonly initial: number }[] = [];
-  private readonly exports = new Map<string, FunctionReference>();
+  private readonly declaredGlobals: { readonly global: Global; readonly initial: number }[] = [];
+  private readonly exported = new Map<string, FunctionReference>();
 
   importMemory(memory: MemoryImport): void {
     this.memoryImport = memory;
@@ -72,14 +72,14 @@ export class ModuleBuilder {
     results: readonly ValueType[],
   ): FunctionReference {
     const reference: FunctionReference = { name, parameters, results };
-    this.imports.push({ reference, module, name });
+    this.functionImports.push({ reference, module, name });
     return reference;
   }
 
   /** A variable of the module. Only i32 and f32 are wanted so far. */
   global(type: "i32" | "f32", name: string, initial: number, mutable = true): Global {
-    const global: Global = { type, mutable, index: this.globals.length, name };
-    this.globals.push({ global, initial });
+    const global: Global = { type, mutable, index: this.declaredGlobals.length, name };
+    this.declaredGlobals.push({ global, initial });
     return global;
   }
 
@@ -103,7 +103,7 @@ export class ModuleBuilder {
   }
 
   export(target: FunctionReference, name = target.name): void {
-    this.exports.set(name, target);
+    this.exported.set(name, target);
   }
 
   /** Every function defined so far, in the order of their numbers. */
@@ -113,6 +113,19 @@ export class ModuleBuilder {
 
   get memory(): MemoryImport | null {
     return this.memoryImport;
+  }
+
+  get imports(): readonly FunctionImport[] {
+    return this.functionImports;
+  }
+
+  get globals(): readonly { readonly global: Global; readonly initial: number }[] {
+    return this.declaredGlobals;
+  }
+
+  /** Exported functions by name. */
+  get exports(): ReadonlyMap<string, FunctionReference> {
+    return this.exported;
   }
 
   /** The binary module. */
@@ -130,7 +143,7 @@ export class ModuleBuilder {
       return types.indexOf(key);
     };
     const indices = new Map<FunctionReference, number>();
-    for (const { reference } of this.imports) indices.set(reference, indices.size);
+    for (const { reference } of this.functionImports) indices.set(reference, indices.size);
     for (const { reference } of functions) indices.set(reference, indices.size);
     const functionIndex = (target: FunctionReference): number => {
       const index = indices.get(target);
@@ -143,7 +156,7 @@ export class ModuleBuilder {
       return index;
     };
 
-    const imports = this.imports.map(({ reference, module, name }) => [
+    const imports = this.functionImports.map(({ reference, module, name }) => [
       ...nameBytes(module),
       ...nameBytes(name),
       0x00,
@@ -155,7 +168,7 @@ export class ModuleBuilder {
       imports.push([...nameBytes(module), ...nameBytes(name), 0x02, ...limits]);
     }
     const declarations = functions.map(({ reference }) => unsignedLeb128(typeIndex(reference)));
-    const globals = this.globals.map(({ global, initial }) => [
+    const globals = this.declaredGlobals.map(({ global, initial }) => [
       valueTypeCodes[global.type],
       global.mutable ? 1 : 0,
       ...(global.type === "f32"
@@ -163,7 +176,7 @@ export class ModuleBuilder {
         : [specialOpcodes["i32.const"], ...signedLeb128(initial)]),
       specialOpcodes.end,
     ]);
-    const exports = [...this.exports].map(([name, target]) => [
+    const exports = [...this.exported].map(([name, target]) => [
       ...nameBytes(name),
       0x00,
       ...unsignedLeb128(functionIndex(target)),

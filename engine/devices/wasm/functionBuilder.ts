@@ -45,7 +45,7 @@ export class FunctionBuilder {
   constructor(module: ModuleBuilder, reference: FunctionReference) {
     this.module = module;
     this.reference = reference;
-    this.parameters = reference.parameters.map((type, index) => ({ kind: "local", type, index, name: `p${index}` }));
+    this.parameters = reference.parameters.map((type, index) => ({ kind: "local", type, index, name: `p_${index}` }));
   }
 
   /** Locals besides the parameters, in order. */
@@ -61,7 +61,7 @@ export class FunctionBuilder {
   /** Declares a local, zero at entry of the function. `name` is for the reader and need not be unique. */
   local(type: ValueType, name = "t"): Local {
     const index = this.parameters.length + this.declared.length;
-    const local: Local = { kind: "local", type, index, name: `${name}${index}` };
+    const local: Local = { kind: "local", type, index, name: `${name}_${index}` };
     this.declared.push(local);
     return local;
   }

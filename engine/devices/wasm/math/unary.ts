@@ -36,13 +36,18 @@ export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType):
       return f.op("f32x4.ne", x, x);
     }
     case "exp":
-    case "expm1":
     case "log":
-    case "log1p":
-    case "sin":
-    case "cos":
     case "tanh":
     case "sigmoid": {
+      // In place: these are everywhere in networks, and a call takes as long as half of one.
+      requireFloat(operation, dtype);
+      const x = f.let("v128", "x");
+      return f.emit(transcendentals[operation](f, x));
+    }
+    case "expm1":
+    case "log1p":
+    case "sin":
+    case "cos": {
       requireFloat(operation, dtype);
       const body = transcendentals[operation];
       return f.call(f.module.define(operation, ["v128"], ["v128"], (g, x) => g.emit(body(g, x))));
