@@ -7,6 +7,7 @@ import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
 import { describeAdapter, isSoftwareAdapter, reasonOf, requestAdapter, type WebgpuEntry } from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
+import { KernelCache } from "./kernelCache.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import { selfTest } from "./selfTest.ts";
 
@@ -85,6 +86,7 @@ export class GpujsContext {
   /** The adapter in a line. */
   readonly description: string;
   readonly software: boolean;
+  readonly kernels = new KernelCache(this);
   readonly #gpu: InternalGpu;
 
   constructor(device: GPUDevice, adapter: GPUAdapter) {

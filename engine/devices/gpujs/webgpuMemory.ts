@@ -1,0 +1,157 @@
+/** The buffers of one engine device on gpu.js's GPUDevice: allocation, counting, copies to and from the host. */
+import { EvenkeelError } from "../../errors.ts";
+import type { DType } from "../../graph/dtype.ts";
+import type { DeviceBuffer } from "../device.ts";
+import type { GpujsContext } from "./adapter.ts";
+import { BufferPool } from "./bufferPool.ts";
+import { mapMode, usage } from "./bufferUsage.ts";
+import { wordsOf } from "./words.ts";
+
+/** A tensor's memory on the GPU. */
+export class WebgpuBuffer implements DeviceBuffer {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly owner: WebgpuMemory;
+  /** Null once freed. */
+  gpuBuffer: GPUBuffer | null;
+
+  constructor(dtype: DType, length: number, owner: WebgpuMemory, gpuBuffer: GPUBuffer) {
+    this.dtype = dtype;
+    this.length = length;
+    this.owner = owner;
+    this.gpuBuffer = gpuBuffer;
+  }
+
+  get words(): number {
+    return wordsOf(this.dtype, this.length);
+  }
+}
+
+/** Words as they are uploaded. */
+export type Words = Float32Array | Uint32Array;
+
+export class WebgpuMemory {
+  readonly context: GpujsContext;
+  readonly #storage: BufferPool;
+  readonly #staging: BufferPool;
+  readonly #live = new Set<GPUBuffer>();
+  #bytes = 0;
+  #disposed = false;
+
+  constructor(context: GpujsContext) {
+    this.context = context;
+    this.#storage = new BufferPool((size) => this.#create(size, usage.storage | usage.copySource | usage.copyDestination));
+    this.#staging = new BufferPool((size) => this.#create(size, usage.mapRead | usage.copyDestination));
+  }
+
+  /** @throws EvenkeelError `disposed` after `dispose`, `device` after a loss, and late errors of earlier work. */
+  requireUsable(): void {
+    if (this.#disposed) throw disposedError();
+    this.context.health.check();
+  }
+
+  /**
+   * Memory for kernels, of undefined content.
+   * @throws EvenkeelError `memory` if one buffer can't be as big. Memory that runs out is told by the next call.
+   */
+  acquire(bytes: number, what: string): GPUBuffer {
+    this.requireUsable();
+    if (bytes > this.context.byteLimit) {
+      throw new EvenkeelError(
+        "memory",
+        `webgpu: ${what} needs ${bytes} bytes, one buffer of ${this.context.description} holds ${this.context.byteLimit}. ` +
+          `${this.#bytes} bytes are in use. Use smaller tensors or device wasm.`,
+      );
+    }
+    return this.#count(this.#storage.acquire(bytes));
+  }
+
+  /** Takes back what `acquire` gave. */
+  release(buffer: GPUBuffer): void {
+    if (!this.#live.delete(buffer)) return;
+    this.#bytes -= buffer.size;
+    this.#storage.release(buffer);
+  }
+
+  /** A buffer for uniforms, never used again for anything else. */
+  createUniform(content: Uint32Array<ArrayBuffer>): GPUBuffer {
+    this.requireUsable();
+    const buffer = this.#count(this.#create(Math.max(16, content.byteLength), usage.uniform | usage.copyDestination));
+    this.write(buffer, content);
+    return buffer;
+  }
+
+  destroyUniform(buffer: GPUBuffer): void {
+    if (!this.#live.delete(buffer)) return;
+    this.#bytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** Copies `words` to the start of a buffer, in the order of the queue. */
+  write(buffer: GPUBuffer, words: Words): void {
+    if (words.length === 0) return;
+    // WebGPU copies from any buffer at once, shared memory included; its types know the unshared kind only.
+    this.context.device.queue.writeBuffer(buffer, 0, words as Float32Array<ArrayBuffer>);
+  }
+
+  /** The first `count` words of a buffer, after all work submitted before. */
+  async read(buffer: GPUBuffer, count: number): Promise<Float32Array> {
+    this.requireUsable();
+    const { device, health } = this.context;
+    const bytes = 4 * count;
+    const staging = this.#staging.acquire(bytes);
+    try {
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
+      device.queue.submit([encoder.finish()]);
+      await health.settle(staging.mapAsync(mapMode.read, 0, bytes), `reading ${bytes} bytes`);
+      const words = new Float32Array(staging.getMappedRange(0, bytes).slice(0));
+      staging.unmap();
+      if (this.#disposed) staging.destroy();
+      else this.#staging.release(staging);
+      return words;
+    } catch (error) {
+      staging.destroy();
+      throw this.#disposed ? disposedError() : error;
+    }
+  }
+
+  /** Buffers that were acquired and not released; idle ones of the pools aren't counted. */
+  get inUse(): { readonly bytes: number; readonly buffers: number } {
+    return { bytes: this.#bytes, buffers: this.#live.size };
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    for (const buffer of this.#live) buffer.destroy();
+    this.#live.clear();
+    this.#bytes = 0;
+    this.#storage.dispose();
+    this.#staging.dispose();
+  }
+
+  #count(buffer: GPUBuffer): GPUBuffer {
+    this.#live.add(buffer);
+    this.#bytes += buffer.size;
+    return buffer;
+  }
+
+  #create(size: number, purpose: number): GPUBuffer {
+    const { device, health } = this.context;
+    const { result, error } = health.watch("out-of-memory", () => device.createBuffer({ size, usage: purpose }));
+    void error.then((found) => {
+      if (found === null) return;
+      health.report(
+        new EvenkeelError(
+          "memory",
+          `webgpu: no memory for a buffer of ${size} bytes (${this.#bytes} bytes in ${this.#live.size} buffers are in use): ${found.message}`,
+        ),
+      );
+    });
+    return result;
+  }
+}
+
+function disposedError(): EvenkeelError {
+  return new EvenkeelError("disposed", "webgpu: this device has been disposed of; make a new one with createDevice.");
+}
