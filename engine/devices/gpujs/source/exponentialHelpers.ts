@@ -205,6 +205,7 @@ ${powerSteps
       if (!(x === x) || !(y === y)) { return undefinedNumber(3e38); }
       if (x < 0 && size <= 3.4028234663852886e38 && !(floored === y)) { return undefinedNumber(3e38); }
       if (size === 1) { return sign; }
+      if (y === 1) { return x; }
       if (size > 0 && size <= 3.4028234663852886e38) { return sign * regular; }
       return sign * limit;
     `),

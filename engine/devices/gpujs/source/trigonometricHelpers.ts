@@ -1,7 +1,8 @@
 /**
  * Sine and cosine for the f32 modes, whose drivers may be off by 2e-4. The angle is reduced to r = x - k pi/2 with
  * |r| <= pi/4 and pi/2 in four parts of 8 bits each (k times a part is exact up to k = 2^16), then Taylor series.
- * Beyond |x| = 1e5 the reduction loses accuracy in proportion to |x|, as the f32 argument itself does.
+ * Beyond |x| = 1e5 the reduction loses accuracy in proportion to |x|, as the f32 argument itself does; the clamp keeps
+ * the result within [-1, 1] even there.
  */
 import type { HelperDefinition } from "./helpers.ts";
 import { helperStatements as statements } from "./helperStatements.ts";
@@ -25,7 +26,8 @@ const f = (numerator: number, denominator: number): number => Math.fround(numera
 const reduced = `
       const k = Math.floor(x * ${Math.fround(2 / Math.PI)} + 0.5);
       const quadrant = k - Math.floor(k * 0.25) * 4;
-      const r = (((x - k * ${half0}) - k * ${half1}) - k * ${half2}) - k * ${half3};
+      const rest = (((x - k * ${half0}) - k * ${half1}) - k * ${half2}) - k * ${half3};
+      const r = rest > 1 ? 1 : (rest < (-1) ? (-1) : rest);
       const q = r * r;
       const s = r - r * q * (${f(1, 6)} - q * (${f(1, 120)} - q * (${f(1, 5040)} - q * ${f(1, 362880)})));
       const c = 1 - q * (0.5 - q * (${f(1, 24)} - q * (${f(1, 720)} - q * (${f(1, 40320)} - q * ${f(1, 3628800)}))));`;
