@@ -56,8 +56,8 @@ export function emitSelect(f: FunctionBuilder): void {
   f.op("v128.bitselect", x, y, condition);
 }
 
-/** Shifts the vector on top of the stack by `amount`, 0..31. `right` keeps the sign of an i32. */
-export function emitShift(f: FunctionBuilder, direction: "left" | "right", amount: number, dtype: "i32" | "u32"): void {
+/** Shifts the vector on top of the stack by `amount`, 0..31. `right` keeps the sign of an i32 only. */
+export function emitShift(f: FunctionBuilder, direction: "left" | "right", amount: number, dtype: DType): void {
   f.op(direction === "left" ? "i32x4.shl" : dtype === "i32" ? "i32x4.shr_s" : "i32x4.shr_u", i32(amount));
 }
 
