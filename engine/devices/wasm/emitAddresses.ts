@@ -1,0 +1,134 @@
+/**
+ * Addresses of a kernel's loads and of its store. Loads with the same strides share one pointer, which each loop
+ * advances by a constant; what is left of an address is an immediate of the load.
+ */
+import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
+import { childrenOf, scalarsOf } from "../../kernel/scalar.ts";
+import { i32, type Local, op } from "./assembler.ts";
+import type { EmitContext, Point } from "./emitContext.ts";
+
+/** Accesses that one pointer serves: same buffer, same strides. The pointer stands `offset` elements into the buffer. */
+type Group = { readonly key: string; readonly operand: number; readonly coefficients: readonly number[]; readonly offset: number };
+
+/** An address as a pointer plus a constant number of bytes (which may be negative). */
+export type Address = { readonly pointer: Local; readonly bytes: number };
+
+/** Memory that a kernel touches: the operand's number (the result has the one after the last) and where. */
+export type Access = { readonly operand: number; readonly at: Affine };
+
+export class Addresses {
+  readonly #context: EmitContext;
+  readonly #groups: ReadonlyMap<string, Group>;
+  readonly #bases: readonly Local[];
+  #pointers = new Map<string, Local>();
+
+  /** @param bases the buffers' addresses: operands, then the result */
+  constructor(context: EmitContext, bases: readonly Local[]) {
+    this.#context = context;
+    this.#bases = bases;
+    this.#groups = groupsOf(context.kernel);
+  }
+
+  /** The address of an access at `point`. Axes that stand at a constant count into the constant part. */
+  address(access: Access, point: Point): Address {
+    const group = this.#group(access);
+    let elements = access.at.offset - group.offset;
+    access.at.coefficients.forEach((coefficient, axis) => {
+      if (coefficient === 0) return;
+      const { variable, constant } = this.#context.state(axis);
+      elements += coefficient * ((variable === null ? constant : 0) + (point[axis] ?? 0));
+    });
+    const { pointer, bytes } = this.#pointer(group);
+    return { pointer, bytes: bytes + 4 * elements };
+  }
+
+  /** Pushes an address; returns the immediate offset that the access has to add. */
+  push({ pointer, bytes }: Address): number {
+    const { f } = this.#context;
+    f.get(pointer);
+    if (bytes >= 0) return bytes;
+    f.op("i32.add", i32(bytes));
+    return 0;
+  }
+
+  /**
+   * For a loop over `axis` from `start`: gives those `accesses` that move with it pointers of their own while `body` is
+   * written. `body` calls `advance` where the axis moves on by `count` elements.
+   */
+  loop(
+    axis: number,
+    start: Local | number,
+    accesses: readonly Access[],
+    body: (advance: (count: number) => void) => void,
+  ): void {
+    const { f } = this.#context;
+    const outer = this.#pointers;
+    const groups = new Map(accesses.map((access) => this.#group(access)).map((group) => [group.key, group]));
+    const moving: { readonly pointer: Local; readonly stride: number }[] = [];
+    this.#pointers = new Map(outer);
+    for (const group of groups.values()) {
+      const stride = 4 * (group.coefficients[axis] ?? 0);
+      if (stride === 0) continue;
+      const from = this.#pointer(group);
+      const pointer = f.local("i32", "pointer");
+      const bytes = from.bytes + (typeof start === "number" ? start * stride : 0);
+      f.set(pointer, bytes === 0 ? from.pointer : op("i32.add", from.pointer, i32(bytes)));
+      if (typeof start !== "number") f.set(pointer, op("i32.add", pointer, op("i32.mul", start, i32(stride))));
+      this.#pointers.set(group.key, pointer);
+      moving.push({ pointer, stride });
+    }
+    body((count) => {
+      for (const { pointer, stride } of moving) f.set(pointer, op("i32.add", pointer, i32(count * stride)));
+    });
+    this.#pointers = outer;
+  }
+
+  #group(access: Access): Group {
+    const group = this.#groups.get(loneKey(access)) ?? this.#groups.get(sharedKey(access));
+    if (group === undefined) throw new RangeError(`kernel ${this.#context.kernel.name}: an address appeared from nowhere`);
+    return group;
+  }
+
+  /** The pointer of a group, or outside of all loops that move it the buffer's address. */
+  #pointer(group: Group): Address {
+    const known = this.#pointers.get(group.key);
+    if (known !== undefined) return { pointer: known, bytes: 0 };
+    const base = this.#bases[group.operand];
+    if (base === undefined) throw new RangeError(`kernel ${this.#context.kernel.name} has no operand ${group.operand}`);
+    return { pointer: base, bytes: 4 * group.offset };
+  }
+}
+
+const sharedKey = ({ operand, at }: Access): string => `${operand} ${at.coefficients.join()}`;
+const loneKey = (access: Access): string => `${sharedKey(access)} at ${access.at.offset}`;
+
+/**
+ * Loads that run whenever the body does share a pointer at the smallest of their offsets, which is an element they read.
+ * Others (within regions, in the epilogue) get a pointer for each offset: elsewhere their address may not exist.
+ */
+function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
+  const groups = new Map<string, Group>();
+  const always: Access[] = [];
+  const seen = new Set<Scalar>();
+  const visit = (scalar: Scalar): void => {
+    if (seen.has(scalar)) return;
+    seen.add(scalar);
+    if (scalar.kind === "load" || scalar.kind === "gather") always.push(scalar);
+    if (scalar.kind !== "region") childrenOf(scalar).forEach(visit);
+  };
+  visit(kernel.body);
+  for (const access of always) {
+    const key = sharedKey(access);
+    const offset = Math.min(access.at.offset, groups.get(key)?.offset ?? Number.POSITIVE_INFINITY);
+    groups.set(key, { key, operand: access.operand, coefficients: access.at.coefficients, offset });
+  }
+  const shared = new Set(always.map(loneKey));
+  const rest = scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])).filter(
+    (scalar) => scalar.kind === "load" || scalar.kind === "gather",
+  );
+  for (const access of [...rest, { operand: kernel.operands.length, at: kernel.result.at }]) {
+    const key = loneKey(access);
+    if (!shared.has(key)) groups.set(key, { ...access.at, key, operand: access.operand });
+  }
+  return groups;
+}

@@ -1,0 +1,108 @@
+/** The WebAssembly module of a plan: one function for each distinct kernel, and `run`. */
+import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
+import { normalizeKernel } from "../../kernel/normalize.ts";
+import { childrenOf } from "../../kernel/scalar.ts";
+import { type FunctionReference, type MemoryImport, ModuleBuilder } from "./assembler.ts";
+import { emitKernel, type EmitOptions } from "./emitKernel.ts";
+import { emitRun } from "./moduleRun.ts";
+import { blockOf, type Schedule, scheduleKernel } from "./schedule.ts";
+
+/** A kernel as it is compiled: normalised, with its schedule. Plans' kernels of the same `key` share it. */
+export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; readonly schedule: Schedule };
+
+/** Elements of the split axis, and how many of them stay together. */
+export function splitOf({ kernel, schedule }: CompiledKernel): { readonly size: number; readonly block: number } {
+  const { split } = schedule;
+  if (split === null) return { size: 1, block: 1 };
+  return { size: kernel.axes[split]?.size ?? 0, block: blockOf(schedule, split) };
+}
+
+/** The distinct kernels among `kernels`, and for each of these its number among them. */
+export function distinctKernels(kernels: readonly Kernel[]): {
+  readonly distinct: readonly CompiledKernel[];
+  readonly numbers: readonly number[];
+} {
+  const known = new Map<string, number>();
+  const seen = new Map<Kernel, number>();
+  const distinct: CompiledKernel[] = [];
+  const numbers = kernels.map((kernel) => {
+    const again = seen.get(kernel);
+    if (again !== undefined) return again;
+    const normal = normalizeKernel(kernel);
+    const key = kernelKey(normal);
+    const number = known.get(key) ?? distinct.push({ key, kernel: normal, schedule: scheduleKernel(normal) }) - 1;
+    known.set(key, number);
+    seen.set(kernel, number);
+    return number;
+  });
+  return { distinct, numbers };
+}
+
+/** Builds the module of these kernels. `run` is exported. */
+export function buildModule(kernels: readonly CompiledKernel[], memory: MemoryImport, options: EmitOptions): ModuleBuilder {
+  const module = new ModuleBuilder();
+  module.importMemory(memory);
+  const functions = kernels.map((compiled, number) => addKernel(module, compiled, number, options));
+  module.export(emitRun(module, functions, memory.shared));
+  return module;
+}
+
+/** Adds the function of one kernel to a module. */
+export function addKernel(
+  module: ModuleBuilder,
+  { kernel, schedule }: CompiledKernel,
+  number: number,
+  options: EmitOptions,
+): FunctionReference {
+  return emitKernel(module, `kernel${number}_${kernel.name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`, kernel, schedule, options);
+}
+
+/** Text that is equal for kernels that compute the same in the same way, whatever their names. */
+export function kernelKey({ axes, operands, body, reduction, result }: Kernel): string {
+  const numbers = new Map<Scalar, number>();
+  const lines: string[] = [];
+  const affine = ({ offset, coefficients }: Affine): string => `${offset}+${coefficients.join()}`;
+  const describe = (scalar: Scalar): string => {
+    switch (scalar.kind) {
+      case "load":
+        return `${scalar.operand}[${affine(scalar.at)}]`;
+      case "gather":
+        return `${scalar.operand}[${affine(scalar.at)} by ${scalar.stride} of ${scalar.size}]`;
+      case "literal":
+        return Object.is(scalar.value, -0) ? "-0" : String(scalar.value);
+      case "index":
+        return affine(scalar.at);
+      case "unary":
+      case "binary":
+      case "compare":
+        return scalar.op;
+      case "shift":
+        return `${scalar.direction} ${scalar.amount}`;
+      case "threefry":
+        return String(scalar.word);
+      case "region":
+        return `${scalar.axis} ${scalar.start} ${scalar.stop}`;
+      case "select":
+      case "cast":
+      case "accumulator":
+        return "";
+    }
+  };
+  const number = (scalar: Scalar): number => {
+    const known = numbers.get(scalar);
+    if (known !== undefined) return known;
+    const children = childrenOf(scalar).map(number);
+    const line = `${scalar.kind} ${scalar.dtype} ${describe(scalar)} (${children.join()})`;
+    const index = lines.push(line) - 1;
+    numbers.set(scalar, index);
+    return index;
+  };
+  const roots = [number(body), reduction === null ? "" : `${reduction.op} ${number(reduction.epilogue)}`];
+  return JSON.stringify([
+    axes.map(({ role, size }) => `${role} ${size}`),
+    operands.map(({ dtype }) => dtype),
+    `${result.dtype} ${affine(result.at)}`,
+    lines,
+    roots,
+  ]);
+}

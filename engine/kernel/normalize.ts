@@ -1,0 +1,167 @@
+/**
+ * Rewrites a kernel to the fewest axes that say the same: axes of size 1 go, neighbours of one role through which every
+ * address runs as through a single axis become one. Loops get longer and devices see the true shape of the work: every
+ * element-wise kernel without broadcasting, for example, becomes one-dimensional.
+ */
+import type { Affine, Axis, Kernel, Scalar } from "./kernel.ts";
+import { childrenOf, scalarsOf } from "./scalar.ts";
+
+/** The same kernel over fewer axes. Expressions stay shared where they were. */
+export function normalizeKernel(kernel: Kernel): Kernel {
+  return mergeAxes(dropUnitAxes(kernel));
+}
+
+function dropUnitAxes(kernel: Kernel): Kernel {
+  const kept = kernel.axes.flatMap(({ size }, axis) => (size === 1 ? [] : [axis]));
+  if (kept.length === kernel.axes.length) return kernel;
+  return withoutEmptyReduction(
+    rewriteKernel(kernel, kept.map((axis) => axisOf(kernel, axis)), {
+      affine: ({ offset, coefficients }) => ({ offset, coefficients: kept.map((axis) => coefficients[axis] ?? 0) }),
+      axis: (axis) => kept.indexOf(axis),
+    }),
+  );
+}
+
+/** If no reduce axis is left, the fold is of a single value: the epilogue takes it directly. */
+function withoutEmptyReduction(kernel: Kernel): Kernel {
+  const { body, reduction } = kernel;
+  if (reduction === null || kernel.axes.some(({ role }) => role === "reduce")) return kernel;
+  // A sum starts at 0, which makes -0 to 0.
+  const folded: Scalar =
+    reduction.op === "sum" && body.dtype === "f32"
+      ? { kind: "binary", dtype: "f32", op: "add", x: { kind: "literal", dtype: "f32", value: 0 }, y: body }
+      : body;
+  const done = new Map<Scalar, Scalar>();
+  const visit = (scalar: Scalar): Scalar => {
+    const known = done.get(scalar);
+    if (known !== undefined) return known;
+    const result = scalar.kind === "accumulator" ? folded : mapChildren(scalar, visit);
+    done.set(scalar, result);
+    return result;
+  };
+  return { ...kernel, body: visit(reduction.epilogue), reduction: null };
+}
+
+function mergeAxes(kernel: Kernel): Kernel {
+  let merged = kernel;
+  for (let axis = merged.axes.length - 2; axis >= 0; axis--) {
+    if (mayMerge(merged, axis)) merged = mergeWithNext(merged, axis);
+  }
+  return merged;
+}
+
+/** Whether a * next.size + b, for axes a and its next b, may be one axis: `a` steps over exactly the range of `b` everywhere. */
+function mayMerge(kernel: Kernel, axis: number): boolean {
+  const [outer, inner] = [axisOf(kernel, axis), axisOf(kernel, axis + 1)];
+  if (outer.role !== inner.role || outer.size === 0 || inner.size === 0) return false;
+  const runsThrough = ({ coefficients }: Affine): boolean =>
+    (coefficients[axis] ?? 0) === (coefficients[axis + 1] ?? 0) * inner.size;
+  const roots = kernel.reduction === null ? [kernel.body] : [kernel.body, kernel.reduction.epilogue];
+  return (
+    runsThrough(kernel.result.at) &&
+    scalarsOf(...roots).every((scalar) => {
+      switch (scalar.kind) {
+        case "load":
+        case "gather":
+        case "index":
+          return runsThrough(scalar.at);
+        case "region":
+          return scalar.axis !== axis && scalar.axis !== axis + 1;
+        default:
+          return true;
+      }
+    })
+  );
+}
+
+function mergeWithNext(kernel: Kernel, axis: number): Kernel {
+  const [outer, inner] = [axisOf(kernel, axis), axisOf(kernel, axis + 1)];
+  const axes = kernel.axes.flatMap((other, index) =>
+    index === axis ? [{ role: outer.role, size: outer.size * inner.size }] : index === axis + 1 ? [] : [other],
+  );
+  return rewriteKernel(kernel, axes, {
+    affine: ({ offset, coefficients }) => ({ offset, coefficients: coefficients.filter((_, index) => index !== axis) }),
+    axis: (index) => (index > axis ? index - 1 : index),
+  });
+}
+
+type Rewrite = {
+  readonly affine: (affine: Affine) => Affine;
+  /** The new number of an axis; -1 if it is gone and stood at 0. */
+  readonly axis: (axis: number) => number;
+};
+
+function rewriteKernel(kernel: Kernel, axes: readonly Axis[], rewrite: Rewrite): Kernel {
+  const done = new Map<Scalar, Scalar>();
+  const visit = (scalar: Scalar): Scalar => {
+    const known = done.get(scalar);
+    if (known !== undefined) return known;
+    const result = rewriteScalar(scalar, rewrite, visit);
+    done.set(scalar, result);
+    return result;
+  };
+  return {
+    ...kernel,
+    axes,
+    body: visit(kernel.body),
+    reduction: kernel.reduction && { op: kernel.reduction.op, epilogue: visit(kernel.reduction.epilogue) },
+    result: { ...kernel.result, at: rewrite.affine(kernel.result.at) },
+  };
+}
+
+function rewriteScalar(scalar: Scalar, { affine, axis }: Rewrite, visit: (scalar: Scalar) => Scalar): Scalar {
+  switch (scalar.kind) {
+    case "load":
+    case "index":
+      return { ...scalar, at: affine(scalar.at) };
+    case "gather":
+      return { ...scalar, at: affine(scalar.at), index: visit(scalar.index) };
+    case "region": {
+      const renamed = axis(scalar.axis);
+      if (renamed < 0) return visit(scalar.start <= 0 && 0 < scalar.stop ? scalar.inside : scalar.outside);
+      return { ...scalar, axis: renamed, inside: visit(scalar.inside), outside: visit(scalar.outside) };
+    }
+    default:
+      return mapChildren(scalar, visit);
+  }
+}
+
+/** `scalar` with `map` applied to what it is made of; the same object if nothing changes. */
+export function mapChildren(scalar: Scalar, map: (scalar: Scalar) => Scalar): Scalar {
+  const children = childrenOf(scalar);
+  if (children.every((child) => map(child) === child)) return scalar;
+  switch (scalar.kind) {
+    case "load":
+    case "literal":
+    case "index":
+    case "accumulator":
+      return scalar;
+    case "gather":
+      return { ...scalar, index: map(scalar.index) };
+    case "unary":
+    case "cast":
+    case "shift":
+      return { ...scalar, x: map(scalar.x) };
+    case "binary":
+    case "compare":
+      return { ...scalar, x: map(scalar.x), y: map(scalar.y) };
+    case "select":
+      return { ...scalar, condition: map(scalar.condition), x: map(scalar.x), y: map(scalar.y) };
+    case "threefry":
+      return {
+        ...scalar,
+        key0: map(scalar.key0),
+        key1: map(scalar.key1),
+        counter0: map(scalar.counter0),
+        counter1: map(scalar.counter1),
+      };
+    case "region":
+      return { ...scalar, inside: map(scalar.inside), outside: map(scalar.outside) };
+  }
+}
+
+function axisOf(kernel: Kernel, axis: number): Axis {
+  const found = kernel.axes[axis];
+  if (found === undefined) throw new RangeError(`kernel ${kernel.name} has no axis ${axis}`);
+  return found;
+}
