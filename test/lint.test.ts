@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { resolve } from "node:path";
+import { before, describe, it } from "node:test";
+import { ESLint } from "eslint";
+
+const root = resolve(import.meta.dirname, "..");
+
+/**
+ * Lints a made-up text as if it stood in a file that exists (the type-aware rules need one of the project's), and gives
+ * the ids of the rules that it breaks.
+ */
+async function brokenRules(eslint: ESLint, path: string, text: string): Promise<string[]> {
+  const [result] = await eslint.lintText(text, { filePath: resolve(root, path) });
+  assert.ok(result !== undefined, `${path} is not linted`);
+  return result.messages.map(({ ruleId, message }) => ruleId ?? message);
+}
+
+describe("lint", () => {
+  let eslint: ESLint;
+  before(() => {
+    eslint = new ESLint({ cwd: root });
+  });
+
+  const forbidden: readonly (readonly [path: string, text: string])[] = [
+    ["engine/index.ts", `export * from "../nn/index.ts";`],
+    ["engine/index.ts", `export * from "../diffusion/index.ts";`],
+    ["engine/graph/node.ts", `import "../../cli/main.ts";`],
+    ["engine/index.ts", `import "../test/support/softwareVulkan.ts";`],
+    ["engine/index.ts", `export * from "evenkeel/nn";`],
+    ["nn/index.ts", `export { Tensor } from "../engine/graph/tensor.ts";`],
+    ["nn/index.ts", `import type { Node } from "../engine/graph/node.ts"; export type Alias = Node;`],
+    ["nn/index.ts", `export type Alias = import("../engine/graph/node.ts").Node;`],
+    ["nn/index.ts", `await import("../engine/graph/node.ts");`],
+    ["nn/index.ts", `new Worker(new URL("../engine/graph/node.ts", import.meta.url));`],
+    ["nn/index.ts", `export * from "./../engine/graph/../graph/node.ts";`],
+    ["nn/index.ts", `export * from "evenkeel/engine";`],
+    ["nn/index.ts", `export * from "../diffusion/index.ts";`],
+    ["diffusion/index.ts", `export * from "../engine/graph/shape.ts";`],
+    ["diffusion/index.ts", `export * from "../nn/layers/linear.ts";`],
+    ["diffusion/index.ts", `export * from "../cli/program.ts";`],
+    ["cli/program.ts", `export * from "../engine/program/explain.ts";`],
+    ["cli/commands/index.ts", `export * from "../../engine/errors.ts";`],
+    ["cli/program.ts", `export * from "../bench/main.ts";`],
+  ];
+  for (const [path, text] of forbidden) {
+    it(`refuses ${text} in ${path}`, async () => {
+      const rules = await brokenRules(eslint, path, text);
+      assert.ok(rules.includes("evenkeel/layers"), `broken rules: ${rules.join(", ")}`);
+    });
+  }
+
+  const allowed: readonly (readonly [path: string, text: string])[] = [
+    ["engine/index.ts", `export { EvenkeelError } from "./errors.ts";`],
+    ["engine/graph/node.ts", `export { EvenkeelError } from "../errors.ts";`],
+    ["engine/index.ts", `export { readFileSync } from "node:fs";`],
+    ["nn/index.ts", `export { EvenkeelError } from "../engine/index.ts";`],
+    ["diffusion/index.ts", `export { EvenkeelError } from "../engine/index.ts";\nexport * from "../nn/index.ts";`],
+    ["cli/commands/index.ts", `export { EvenkeelError } from "../../engine/index.ts";`],
+    ["cli/program.ts", `export * from "../nn/index.ts";\nexport * from "../diffusion/index.ts";`],
+    ["test/lint.test.ts", `export { EvenkeelError } from "../engine/errors.ts";`],
+  ];
+  for (const [path, text] of allowed) {
+    it(`accepts ${JSON.stringify(text)} in ${path}`, async () => {
+      assert.deepEqual(await brokenRules(eslint, path, text), []);
+    });
+  }
+
+  const shortcuts: readonly (readonly [rule: string, text: string])[] = [
+    ["@typescript-eslint/no-explicit-any", `export const x: any = 1;`],
+    [
+      "@typescript-eslint/no-non-null-assertion",
+      `export function first(xs: readonly number[]): number {\n  return xs[0]!;\n}`,
+    ],
+    ["@typescript-eslint/ban-ts-comment", `// @ts-ignore: no reason is good enough\nexport const x: string = 1;`],
+    ["@typescript-eslint/ban-ts-comment", `// @ts-nocheck: no reason is good enough\nexport const x: string = 1;`],
+    ["@typescript-eslint/ban-ts-comment", `// @ts-expect-error\nexport const x: string = 1;`],
+    ["@typescript-eslint/no-floating-promises", `export function f(): void {\n  Promise.resolve(1);\n}`],
+    ["@typescript-eslint/no-explicit-any", `// eslint-disable-next-line\nexport const x: any = 1;`],
+  ];
+  for (const [rule, text] of shortcuts) {
+    it(`refuses ${JSON.stringify(text)}`, async () => {
+      const rules = await brokenRules(eslint, "nn/index.ts", text);
+      assert.ok(rules.includes(rule), `broken rules: ${rules.join(", ")}`);
+    });
+  }
+});
