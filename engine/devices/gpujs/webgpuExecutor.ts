@@ -93,7 +93,9 @@ export class WebgpuExecutable implements Executable {
         timeDispatches(device, this.#dispatches, known ?? this.#bindGroups.create(this.#bound)),
         "measuring the kernels",
       );
-      return this.#dispatches.map(({ step }, i) => ({ name: step.kernel.name, milliseconds: times[i] ?? 0 }));
+      const timeOf = new Map(this.#dispatches.map(({ step }, i) => [step, times[i] ?? 0]));
+      // A step without elements isn't dispatched and takes no time.
+      return this.#plan.steps.map((step) => ({ name: step.kernel.name, milliseconds: timeOf.get(step) ?? 0 }));
     }
     if (known !== undefined && !this.#debug) {
       this.#submit(known);

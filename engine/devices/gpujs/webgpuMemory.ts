@@ -105,10 +105,10 @@ export class WebgpuMemory {
       encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
       device.queue.submit([encoder.finish()]);
       await health.settle(staging.mapAsync(mapMode.read, 0, bytes), `reading ${bytes} bytes`);
+      if (this.#disposed) throw disposedError();
       const words = new Float32Array(staging.getMappedRange(0, bytes).slice(0));
       staging.unmap();
-      if (this.#disposed) staging.destroy();
-      else this.#staging.release(staging);
+      this.#staging.release(staging);
       return words;
     } catch (error) {
       staging.destroy();

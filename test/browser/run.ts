@@ -1,0 +1,95 @@
+/** Headless Chromium with a test page, on software rendering. */
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import type { DeviceName } from "../../engine/devices/device.ts";
+import type { PageReport, RunCases } from "./page.ts";
+import { servePage } from "./serve.ts";
+
+export type BrowserPage = {
+  /** Runs `count` instances of a case of `cases.ts` on a device of the page. */
+  runCases(name: string, device: DeviceName, seed: number, count: number): Promise<PageReport>;
+  close(): Promise<void>;
+};
+
+/** Where Linux packages put Chromium; the environment variable CHROMIUM names another one. */
+const knownPlaces = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome-stable", "/usr/bin/google-chrome"];
+
+const softwareRendering = [
+  "--no-sandbox",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+];
+
+const offline = [
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Path of Chromium, or undefined. @throws Error if CHROMIUM names none, or if there is none where CI=true. */
+export function findChromium(): string | undefined {
+  const named = process.env["CHROMIUM"];
+  if (named !== undefined && named !== "") {
+    if (!existsSync(named)) throw new Error(`CHROMIUM=${named}: there is no such file`);
+    return named;
+  }
+  const found = knownPlaces.find((path) => existsSync(path));
+  if (found === undefined && process.env["CI"] === "true") {
+    throw new Error("no chromium: install it (apt-get install chromium) or name it by CHROMIUM");
+  }
+  return found;
+}
+
+/** Starts Chromium at `executablePath` with the test page. Close it, or Node won't end. */
+export async function openPage(executablePath: string): Promise<BrowserPage> {
+  const server = await servePage();
+  const profile = await mkdtemp(join(tmpdir(), "evenkeel-chromium-"));
+  const cleanUp = async (): Promise<void> => {
+    await server.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  };
+  try {
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath,
+      headless: true,
+      args: ["--headless=new", ...softwareRendering, ...offline],
+    });
+    const page = await context.newPage();
+    const said: string[] = [];
+    page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => said.push(`uncaught: ${error.message}`));
+    await page.goto(server.url);
+    try {
+      await page.waitForFunction(() => "runCases" in globalThis, undefined, { timeout: 20_000 });
+    } catch (cause) {
+      throw new Error(`the test page doesn't start. It said:\n${said.join("\n")}`, { cause });
+    }
+    return {
+      runCases: async (...args) => {
+        try {
+          return await page.evaluate(
+            (given) => (globalThis as unknown as { readonly runCases: RunCases }).runCases(...given),
+            args,
+          );
+        } catch (cause) {
+          const reason = cause instanceof Error ? cause.message : String(cause);
+          throw new Error(`${args[0]} on ${args[1]} in Chromium: ${reason}\nThe page said:\n${said.slice(-20).join("\n")}`, { cause });
+        }
+      },
+      close: async () => {
+        await context.close();
+        await cleanUp();
+      },
+    };
+  } catch (error) {
+    await cleanUp();
+    throw error;
+  }
+}
