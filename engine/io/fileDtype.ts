@@ -21,7 +21,7 @@ export type FileDataOf = {
 
 export type FileDType = keyof FileDataOf;
 
-/** Bytes of one element, listed in the format's own order of growing alignment, which fixes the order of data in a file. */
+/** Bytes of one element. The order is the format's own, of growing alignment; it fixes the order of data in a file. */
 const elementBytes: { readonly [D in FileDType]: number } = {
   BOOL: 1,
   U8: 1,
@@ -87,6 +87,7 @@ const views: { readonly [D in FileDType]: ViewOf<D> } = {
 /** `bytes` as elements of `dtype`: a view where they are aligned in their buffer, a copy where they are not. */
 export function viewData<D extends FileDType>(dtype: D, bytes: Uint8Array): FileDataOf[D] {
   const size = elementBytes[dtype];
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Not by `slice`, which on Node's Buffer is a view.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new views[dtype](aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }

@@ -15,9 +15,11 @@ export function fileError(source: string, problem: string, options?: ErrorOption
   return new EvenkeelError("file", `${source}: ${problem}`, options);
 }
 
+const littleEndianHost = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 /** Files are little-endian and are viewed in place. @throws EvenkeelError `file` on a big-endian machine. */
 export function checkLittleEndianHost(operation: string): void {
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
+  if (!littleEndianHost) {
     throw new EvenkeelError("file", `${operation}: this machine is big-endian, which Evenkeel doesn't support.`);
   }
 }

@@ -2,16 +2,31 @@ import { fileError, quote } from "./fileError.ts";
 
 const quoteMark = 0x22;
 const backslash = 0x5c;
+const letterU = 0x75;
+
+/**
+ * Most tensors of a file, and most metadata strings. Entries take a few times the memory of their text, so many
+ * millions could exhaust the heap; this bounds it to some hundred megabytes.
+ */
+export const maximumMembers = 1_000_000;
+
+/** What follows a backslash, and the byte it stands for; `u` and four digits is the one form besides. */
+const escapes: ReadonlyMap<number, number> = new Map(
+  ['""', "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]),
+);
 
 /**
  * Reads the few JSON tokens a safetensors header is made of, straight from its bytes. The header's grammar has a fixed
  * depth, so the caller never recurses, whatever nesting the file holds; and as keys come one by one, repeated ones are
  * seen, which `JSON.parse` hides.
+ *
+ * The scanner owns the bytes: strings with escapes are resolved in place, so that no string is ever held twice.
  */
 export class HeaderScanner {
   readonly #bytes: Uint8Array;
   readonly #source: string;
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  readonly #encoder = new TextEncoder();
   #position = 0;
 
   constructor(bytes: Uint8Array, source: string) {
@@ -27,7 +42,9 @@ export class HeaderScanner {
   #found(position: number): string {
     const byte = this.#bytes[position];
     if (byte === undefined) return "the end of the header";
-    return byte > 0x20 && byte < 0x7f ? `'${String.fromCharCode(byte)}'` : `byte 0x${byte.toString(16).padStart(2, "0")}`;
+    return byte > 0x20 && byte < 0x7f
+      ? `'${String.fromCharCode(byte)}'`
+      : `byte 0x${byte.toString(16).padStart(2, "0")}`;
   }
 
   #skipSpace(): void {
@@ -66,10 +83,12 @@ export class HeaderScanner {
     if (this.take("}")) return;
     const seen = new Set<string>();
     do {
+      if (seen.size === maximumMembers) this.fail(`at most ${maximumMembers} members in ${what}`);
       this.#skipSpace();
       const start = this.#position;
       const key = this.string(`a key of ${what}`);
-      if (seen.has(key)) throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quote(key)} twice.`);
+      if (seen.has(key))
+        throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quote(key)} twice.`);
       seen.add(key);
       this.expect(":", `after the key ${quote(key)}`);
       member(key);
@@ -92,29 +111,58 @@ export class HeaderScanner {
       end += byte === backslash ? 2 : 1;
     }
     this.#position = end + 1;
-    const literal = this.#decode(start, end + 1, what);
-    const text = escaped ? this.#unescape(literal, start, what) : literal.slice(1, -1);
-    if (loneSurrogate.test(text)) {
-      throw fileError(this.#source, `header byte ${start}: ${what} holds half of a surrogate pair.`);
-    }
-    return text;
-  }
-
-  #decode(start: number, end: number, what: string): string {
+    const textEnd = escaped ? this.#resolveEscapes(start + 1, end, what) : end;
     try {
-      return this.#decoder.decode(this.#bytes.subarray(start, end));
+      return this.#decoder.decode(this.#bytes.subarray(start + 1, textEnd));
     } catch (cause) {
       throw fileError(this.#source, `header byte ${start}: ${what} is not valid UTF-8.`, { cause });
     }
   }
 
-  #unescape(literal: string, start: number, what: string): string {
-    try {
-      // A string literal alone: no nesting for JSON.parse to recurse into.
-      return String(JSON.parse(literal));
-    } catch (cause) {
-      throw fileError(this.#source, `header byte ${start}: ${what} has an escape that JSON does not know.`, { cause });
+  /** Replaces the escapes from `start` to `end` by the UTF-8 they stand for, which is shorter. Gives the new end. */
+  #resolveEscapes(start: number, end: number, what: string): number {
+    const bytes = this.#bytes;
+    let read = start;
+    let write = start;
+    while (read < end) {
+      const byte = bytes[read] ?? 0;
+      if (byte !== backslash) {
+        bytes[write++] = byte;
+        read++;
+      } else if (bytes[read + 1] !== letterU) {
+        const plain = escapes.get(bytes[read + 1] ?? 0);
+        if (plain === undefined) this.fail(`an escape that JSON knows in ${what}`, read + 1);
+        bytes[write++] = plain;
+        read += 2;
+      } else {
+        const codePoint = this.#escapedCodePoint(read, end, what);
+        read += codePoint > 0xffff ? 12 : 6;
+        write += this.#encoder.encodeInto(String.fromCodePoint(codePoint), bytes.subarray(write, read)).written;
+      }
     }
+    return write;
+  }
+
+  /** The code point of the `\uXXXX`, or the surrogate pair of two of them, at `position`. */
+  #escapedCodePoint(position: number, end: number, what: string): number {
+    const unit = this.#escapedUnit(position, end, what);
+    if (unit < 0xd800 || unit > 0xdfff) return unit;
+    const isHigh = unit < 0xdc00 && this.#bytes[position + 6] === backslash && this.#bytes[position + 7] === letterU;
+    const low = isHigh ? this.#escapedUnit(position + 6, end, what) : 0;
+    if (low < 0xdc00 || low > 0xdfff) {
+      throw fileError(this.#source, `header byte ${position}: ${what} holds half of a surrogate pair.`);
+    }
+    return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+  }
+
+  #escapedUnit(position: number, end: number, what: string): number {
+    let unit = 0;
+    for (let at = position + 2; at < position + 6; at++) {
+      const digit = at < end ? Number.parseInt(String.fromCharCode(this.#bytes[at] ?? 0), 16) : Number.NaN;
+      if (Number.isNaN(digit)) this.fail(`four hexadecimal digits after \\u in ${what}`, at);
+      unit = unit * 16 + digit;
+    }
+    return unit;
   }
 
   /** A list of at most `maximum` whole numbers from 0 to 2^53 - 1, written in plain digits. */
@@ -127,7 +175,8 @@ export class HeaderScanner {
       numbers.push(this.#wholeNumber(what));
     } while (this.take(","));
     this.expect("]", `or ',' in ${what}`);
-    return numbers;
+    // A copy has no spare capacity; a list that grew has room for 17 numbers, which counts for many small tensors.
+    return numbers.slice();
   }
 
   #wholeNumber(what: string): number {
@@ -148,6 +197,3 @@ export class HeaderScanner {
     return value;
   }
 }
-
-/** With the `u` flag a pair counts as one code point, so only halves match. */
-export const loneSurrogate = /\p{Surrogate}/u;

@@ -10,6 +10,7 @@ export {
   toBfloat16Bits,
   toFloat16Bits,
 } from "./halfPrecision.ts";
+export { maximumMembers } from "./headerScanner.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {
   type SafetensorsOptions,

@@ -50,7 +50,9 @@ export class SafetensorsFile {
 export function parseSafetensors(bytes: Uint8Array, source = "safetensors data"): SafetensorsFile {
   checkLittleEndianHost("parseSafetensors");
   const length = readHeaderLength(bytes.subarray(0, prefixBytes), bytes.length, source);
-  const header = parseHeader(bytes.subarray(prefixBytes, prefixBytes + length), bytes.length, source);
+  // A copy, as parsing uses it up. Not by `slice`, which on Node's Buffer is a view.
+  const headerBytes = new Uint8Array(bytes.subarray(prefixBytes, prefixBytes + length));
+  const header = parseHeader(headerBytes, bytes.length, source);
   return new SafetensorsFile(source, header, bytes);
 }
 

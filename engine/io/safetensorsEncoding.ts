@@ -82,10 +82,14 @@ export function* encodedChunks(
   }
   const length = byteLength / bytesPerElement(dtype);
   if (data.length !== length) {
-    throw new EvenkeelError("shape", `${where}: shape ${formatShape(shape)} has ${length} elements, data ${data.length}.`);
+    throw new EvenkeelError(
+      "shape",
+      `${where}: shape ${formatShape(shape)} has ${length} elements, data ${data.length}.`,
+    );
   }
   if (dtype === "BOOL") checkBooleans(where, data);
-  for (let start = 0; start < length; start += chunkElements) yield encode(start, Math.min(length, start + chunkElements));
+  for (let start = 0; start < length; start += chunkElements)
+    yield encode(start, Math.min(length, start + chunkElements));
 }
 
 /** What each dtype can be written from, for messages; `WritableDataOf` says the same to the compiler. */

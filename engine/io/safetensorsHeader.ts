@@ -66,8 +66,10 @@ export function readHeaderLength(prefix: Uint8Array, fileBytes: number, source: 
  *
  * Refused: anything but the JSON the format describes (an object of tensors, `__metadata__` a map of strings; repeated
  * or unknown keys, numbers that are not plain digits), unknown dtypes, a byte range that does not equal the shape times
- * the element size, and ranges that overlap, leave a hole, or do not end with the file. Memory is proportional to the
- * header's length, whatever sizes it names.
+ * the element size, and ranges that overlap, leave a hole, or do not end with the file.
+ *
+ * Memory is proportional to the header's length, whatever sizes it names (about 4 times it in the worst case, a header
+ * of nothing but empty tensors). `header` is used up: its escapes are resolved in place.
  * @throws EvenkeelError `file`.
  */
 export function parseHeader(header: Uint8Array, fileBytes: number, source: string): SafetensorsHeader {
@@ -106,7 +108,10 @@ function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, so
         range = scanner.wholeNumbers(`data_offsets of ${tensor}`, 2);
         break;
       default:
-        throw fileError(source, `${tensor} has the unknown key ${quote(key)}; the format has dtype, shape, data_offsets.`);
+        throw fileError(
+          source,
+          `${tensor} has the unknown key ${quote(key)}; the format has dtype, shape, data_offsets.`,
+        );
     }
   });
   if (dtype === undefined || shape === undefined || range === undefined) {
@@ -131,7 +136,10 @@ function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, so
 function checkDType(name: string, tensor: string, source: string): FileDType {
   if (isFileDType(name)) return name;
   if (refusedDTypes.has(name)) {
-    throw fileError(source, `${tensor} has dtype ${name}, which Evenkeel does not read. Convert it to F16, BF16 or F32.`);
+    throw fileError(
+      source,
+      `${tensor} has dtype ${name}, which Evenkeel does not read. Convert it to F16, BF16 or F32.`,
+    );
   }
   throw fileError(source, `${tensor} has the unknown dtype ${quote(name)}; known are ${fileDTypes.join(", ")}.`);
 }
@@ -166,11 +174,12 @@ function checkCoverage(entries: readonly TensorEntry[], dataOffset: number, file
   }
   if (covered === fileBytes) return;
   const last = entries.at(-1);
-  const end = last === undefined ? "its header names no tensor" : `its last tensor, ${quote(last.name)}, ends`;
+  const end = last === undefined ? "its header" : `the data of its last tensor, ${quote(last.name)},`;
+  const ends = `${end} ends at byte ${covered}`;
   throw fileError(
     source,
     covered > fileBytes
-      ? `${end} at byte ${covered}, but the file has ${fileBytes} bytes. It is truncated: copy or download it again.`
-      : `${end} at byte ${covered}, but the file has ${fileBytes} bytes: the rest belongs to no tensor.`,
+      ? `${ends}, but the file has ${fileBytes} bytes. It is truncated: copy or download it again.`
+      : `${ends}, but the file has ${fileBytes} bytes: the rest belongs to no tensor.`,
   );
 }

@@ -2,8 +2,11 @@ import { EvenkeelError } from "../errors.ts";
 import { checkShape, type Shape, sizeOf } from "../graph/shape.ts";
 import { bytesPerElement, type FileDType, fileDTypes } from "./fileDtype.ts";
 import { quote } from "./fileError.ts";
-import { loneSurrogate } from "./headerScanner.ts";
+import { maximumMembers } from "./headerScanner.ts";
 import { maximumHeaderBytes, maximumRank, metadataKey, prefixBytes } from "./safetensorsHeader.ts";
+
+/** Half of a UTF-16 pair, which UTF-8 can't hold. With the `u` flag a whole pair counts as one code point. */
+const loneSurrogate = /\p{Surrogate}/u;
 
 /** Things by name: a Map, a list of pairs, or an object. */
 export type Named<T> = Iterable<readonly [string, T]> | Readonly<Record<string, T>>;
@@ -30,9 +33,9 @@ function isIterable<T>(named: Named<T>): named is Iterable<readonly [string, T]>
 
 /**
  * Plans a file. Data is in the order of the format's own writer: dtypes of larger alignment first (U64 I64 F64 F32 U32
- * I32 BF16 F16 U16 I16 I8 U8 BOOL), then by name in UTF-8 order; the header is padded with spaces so that data begins at
- * a multiple of 8, which aligns every tensor to its elements. Metadata comes first, sorted by key. The same tensors and
- * metadata give the same bytes, whatever order they came in.
+ * I32 BF16 F16 U16 I16 I8 U8 BOOL), then by name in UTF-8 order; the header is padded with spaces so that data begins
+ * at a multiple of 8, which aligns every tensor to its elements. Metadata comes first, sorted by key. The same tensors
+ * and metadata give the same bytes, whatever order they came in.
  * @throws EvenkeelError `value` for a name that cannot be written or comes twice, `dtype`, `shape`.
  */
 export function layOutSafetensors<T extends { readonly dtype: FileDType; readonly shape: Shape }>(
@@ -40,7 +43,10 @@ export function layOutSafetensors<T extends { readonly dtype: FileDType; readonl
   metadata: Named<string>,
 ): SafetensorsLayout<T> {
   const placed = pairsOf(tensors).map(([name, tensor]) => place(name, tensor));
-  checkNames(placed.map(({ name }) => name), "tensor");
+  checkNames(
+    placed.map(({ name }) => name),
+    "tensor",
+  );
   placed.sort(
     (a, b) =>
       fileDTypes.indexOf(b.tensor.dtype) - fileDTypes.indexOf(a.tensor.dtype) || compareCodePoints(a.name, b.name),
@@ -53,28 +59,39 @@ export function layOutSafetensors<T extends { readonly dtype: FileDType; readonl
     const begin = end;
     end += byteLength;
     const shape = tensor.shape.join(",");
-    members.push(`${JSON.stringify(name)}:{"dtype":"${tensor.dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`);
+    members.push(
+      `${JSON.stringify(name)}:{"dtype":"${tensor.dtype}","shape":[${shape}],"data_offsets":[${begin},${end}]}`,
+    );
   }
   // Joined by hand: an object would move keys such as "0" to the front and lose "__proto__".
   const head = encodeHead(`{${members.join(",")}}`);
   return { head, placed, totalBytes: head.length + end };
 }
 
-function place<T extends { readonly dtype: FileDType; readonly shape: Shape }>(name: string, tensor: T): PlacedTensor<T> {
+function place<T extends { readonly dtype: FileDType; readonly shape: Shape }>(
+  name: string,
+  tensor: T,
+): PlacedTensor<T> {
   const where = `safetensors: tensor ${quote(name)}`;
   if (!fileDTypes.includes(tensor.dtype)) {
-    throw new EvenkeelError("dtype", `${where}: dtype ${String(tensor.dtype)} is not one of ${fileDTypes.join(", ")}.`);
+    throw new EvenkeelError("dtype", `${where}: dtype ${tensor.dtype} is not one of ${fileDTypes.join(", ")}.`);
   }
   checkShape(where, tensor.shape);
   if (tensor.shape.length > maximumRank) {
-    throw new EvenkeelError("shape", `${where}: ${tensor.shape.length} axes; a file's tensor has at most ${maximumRank}.`);
+    throw new EvenkeelError(
+      "shape",
+      `${where}: ${tensor.shape.length} axes; a file's tensor has at most ${maximumRank}.`,
+    );
   }
   return { name, tensor, byteLength: sizeOf(tensor.shape) * bytesPerElement(tensor.dtype) };
 }
 
 function metadataMembers(metadata: Named<string>): string[] {
   const pairs = pairsOf(metadata).sort(([a], [b]) => compareCodePoints(a, b));
-  checkNames(pairs.map(([key]) => key), "metadata key");
+  checkNames(
+    pairs.map(([key]) => key),
+    "metadata key",
+  );
   return pairs.map(([key, value]) => {
     if (typeof value !== "string" || loneSurrogate.test(value)) {
       const found = typeof value === "string" ? "holds half of a surrogate pair" : `is a ${typeof value}`;
@@ -88,6 +105,12 @@ function metadataMembers(metadata: Named<string>): string[] {
 }
 
 function checkNames(names: readonly string[], what: string): void {
+  if (names.length > maximumMembers) {
+    throw new EvenkeelError(
+      "value",
+      `safetensors: the file would have ${names.length} ${what}s; readers accept ${maximumMembers}. Write several files.`,
+    );
+  }
   const seen = new Set<string>();
   for (const name of names) {
     let problem: string | undefined;

@@ -66,7 +66,7 @@ function stuck(partial: string, reason: unknown, cause: unknown): EvenkeelError 
   return fileError(partial, `${first} Removing this unfinished file failed, too; delete it by hand.`, { cause });
 }
 
-/** What systems answer that can't flush a folder, or don't let us: the file is complete, only a power cut may undo it. */
+/** Answers of systems that can't flush a folder or don't let us. The file is complete; only a power cut may undo it. */
 const foldersNotFlushed: ReadonlySet<unknown> = new Set(["EINVAL", "ENOTSUP", "EACCES", "EPERM", "EISDIR"]);
 
 /** Makes the rename itself survive a power cut. */

@@ -120,7 +120,10 @@ async function readRange(handle: FileHandle, offset: number, length: number, pat
         throw fileSystemError(path, "reading", cause);
       });
     if (bytesRead === 0) {
-      throw fileError(path, `ends at byte ${offset + done}, ${length - done} bytes early: it was cut while it was read.`);
+      throw fileError(
+        path,
+        `ends at byte ${offset + done}, ${length - done} bytes early: it was cut while it was read.`,
+      );
     }
     done += bytesRead;
   }

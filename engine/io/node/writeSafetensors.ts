@@ -1,7 +1,12 @@
 import type { Shape } from "../../graph/shape.ts";
 import type { FileDType } from "../fileDtype.ts";
 import { checkLittleEndianHost } from "../fileError.ts";
-import { encodedChunks, type SafetensorsOptions, type WritableDataOf, type WritableTensor } from "../safetensorsEncoding.ts";
+import {
+  encodedChunks,
+  type SafetensorsOptions,
+  type WritableDataOf,
+  type WritableTensor,
+} from "../safetensorsEncoding.ts";
 import { layOutSafetensors, type Named } from "../safetensorsLayout.ts";
 import { writeFileAtomically } from "./atomicFile.ts";
 

@@ -93,7 +93,9 @@ function step(value: number, by: 1 | -1): number {
 const anyFloat64 = fc.oneof(
   fc.double({ noNaN: true }),
   // Exponents around the ranges of both formats are rare among all doubles.
-  fc.tuple(fc.double({ min: -2, max: 2, noNaN: true }), fc.integer({ min: -160, max: 130 })).map(([m, e]) => m * 2 ** e),
+  fc
+    .tuple(fc.double({ min: -2, max: 2, noNaN: true }), fc.integer({ min: -160, max: 130 }))
+    .map(([m, e]) => m * 2 ** e),
 );
 
 for (const half of halves) {
@@ -155,17 +157,20 @@ for (const half of halves) {
 
     it("rounds random f32 bit patterns, subnormals among them, to the nearest", () => {
       fc.assert(
-        fc.property(fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.integer({ min: 0, max: 0x7fffff })), (word) => {
-          const source = new Float32Array(Uint32Array.of(word).buffer);
-          const value = source[0] ?? 0;
-          const bits = half.encode(source)[0] ?? 0;
-          if (Number.isNaN(value)) {
-            assert.ok(Number.isNaN(definition(bits, half)));
-            assert.equal(bits >>> 15, word >>> 31);
-          } else {
-            assert.equal(bits, nearest(value, half));
-          }
-        }),
+        fc.property(
+          fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.integer({ min: 0, max: 0x7fffff })),
+          (word) => {
+            const source = new Float32Array(Uint32Array.of(word).buffer);
+            const value = source[0] ?? 0;
+            const bits = half.encode(source)[0] ?? 0;
+            if (Number.isNaN(value)) {
+              assert.ok(Number.isNaN(definition(bits, half)));
+              assert.equal(bits >>> 15, word >>> 31);
+            } else {
+              assert.equal(bits, nearest(value, half));
+            }
+          },
+        ),
         { numRuns: 5000 },
       );
     });
