@@ -1,6 +1,7 @@
 /** A kernel as the text of a JavaScript function, one thread per result word. */
 import { isInteger } from "../../../graph/dtype.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
+import { normalizeKernel } from "../../../kernel/normalize.ts";
 import { EvenkeelError } from "../../../errors.ts";
 import type { KernelSource } from "../kernelSource.ts";
 import { wordsOf } from "../words.ts";
@@ -12,11 +13,12 @@ import { ScalarEmitter, type Value } from "./scalarEmitter.ts";
 import { type GpujsMode, KernelWriter } from "./writer.ts";
 
 /**
- * The source of `kernel` for a gpu.js mode. The text depends on the computation only, not on the kernel's name, so
+ * The source of a kernel for a gpu.js mode. The text depends on the computation only, not on the kernel's name, so
  * that equal kernels of any program share one compiled kernel.
  * @throws EvenkeelError `kernel` if the kernel has no elements (nothing is to be run) or can't be written for gpu.js.
  */
-export function emitKernelSource(kernel: Kernel, mode: GpujsMode): KernelSource {
+export function emitKernelSource(described: Kernel, mode: GpujsMode): KernelSource {
+  const kernel = normalizeKernel(described);
   if (kernel.result.length === 0) {
     throw new EvenkeelError("kernel", `gpu.js kernel ${kernel.name}: its result has no elements, so there is no thread to run.`);
   }

@@ -41,7 +41,7 @@ export function outputGrid(writer: KernelWriter, sizes: readonly number[], plane
   const output: number[] = [];
   let plane: string | null = null;
   for (const [fromOutside, group] of groups.entries()) {
-    const dimension = groups.length - 1 - fromOutside;
+    const dimension = dimensionOf(writer, groups.length - 1 - fromOutside, groups.length);
     const points = group.reduce((product, piece) => product * piece.size, 1);
     let thread = `this.thread.${["x", "y", "z"][dimension] ?? "x"}`;
     const planar = fromOutside === 0 && planes === 2;
@@ -56,7 +56,17 @@ export function outputGrid(writer: KernelWriter, sizes: readonly number[], plane
       coordinates[piece.axis] = known === undefined || known === "0" ? part : `${known} + ${part}`;
     }
   }
+  if (writer.mode === "webgl2") for (const dimension of [0, 1, 2]) output[dimension] ??= 1;
   return { output, coordinates: coordinates.map((text) => (/ [+*] /.test(text) ? `(${text})` : text)), plane };
+}
+
+/**
+ * The output dimension of a group, counted from the innermost. On webgl2 all outputs are three-dimensional, because gpu.js
+ * compiles a kernel again for every dimensionality of texture it is given, and two groups lie on x and z, because an
+ * output [w, h, 1] gets a texture of just that width and height, which may be wider than textures can be.
+ */
+function dimensionOf(writer: KernelWriter, fromInside: number, groups: number): number {
+  return writer.mode === "webgl2" && groups === 2 && fromInside === 1 ? 2 : fromInside;
 }
 
 /** An i32 expression of a whole number held in a local. */

@@ -1,0 +1,62 @@
+/** The device `cpu`: gpu.js in plain JavaScript. Kernels compute in f64 and round when they store. */
+import type { Device } from "../device.ts";
+import { javascriptOf } from "./adapter.ts";
+import type { KernelSource } from "./kernelSource.ts";
+import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
+import { PublicCallDevice } from "./publicCallDevice.ts";
+import { buildKernel, createGpu, flattenInto } from "./publicCalls.ts";
+
+export async function createCpuDevice(): Promise<Device> {
+  return new PublicCallDevice(new CpuBackend());
+}
+
+class CpuBackend implements PublicBackend<Float32Array> {
+  readonly mode = "cpu";
+  readonly description = "JavaScript on one thread, through gpu.js";
+  readonly limits = {
+    operands: 16,
+    // Integers take two words, and a thread's number must be exact in f32 where axes share an output dimension.
+    elements: 2 ** 23,
+    temporaries: "slots",
+    inPlace: false,
+    scalars: 64,
+  } as const;
+
+  store(words: Float32Array, previous: Float32Array | null): Float32Array {
+    if (previous === null) return words.slice();
+    previous.set(words);
+    return previous;
+  }
+
+  load(memory: Float32Array, count: number): Float32Array {
+    return memory.slice(0, count);
+  }
+
+  free(): void {}
+
+  compile(source: KernelSource): PublicCompiled<Float32Array> {
+    // gpu.js keeps every kernel of a GPU for ever; one GPU a kernel lets the garbage collector have them.
+    const samples = source.operandWords.map(() => new Float32Array(1));
+    const kernel = buildKernel(
+      createGpu("cpu"),
+      "cpu",
+      source,
+      // With `pipeline` gpu.js fills the same rows at every call instead of making new ones.
+      { argumentTypes: source.operandWords.map(() => "Array"), pipeline: true },
+      samples,
+    );
+    return {
+      run: (operands, previous) => {
+        const result = previous ?? new Float32Array(source.resultWords);
+        flattenInto(kernel(...operands), result);
+        return result;
+      },
+      texts: () => [{ language: "javascript", text: javascriptOf(source) }],
+      dispose: () => undefined,
+    };
+  }
+
+  finish(): void {}
+
+  dispose(): void {}
+}

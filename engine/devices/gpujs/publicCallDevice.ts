@@ -1,0 +1,86 @@
+/** A device that runs kernels by gpu.js's public calls; what differs between modes is its backend. */
+import { EvenkeelError } from "../../errors.ts";
+import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
+import type { Device, DeviceBuffer, DeviceLimits, DeviceName, DeviceProgram, Executable } from "../device.ts";
+import type { PublicBackend } from "./publicBackend.ts";
+import { PublicExecutable } from "./publicExecutable.ts";
+import { PublicKernelCache } from "./publicKernelCache.ts";
+import { PublicBuffer, PublicMemory } from "./publicMemory.ts";
+import { fromWords, toWords, wordsOf } from "./words.ts";
+
+export class PublicCallDevice<M> implements Device {
+  readonly name: DeviceName;
+  readonly description: string;
+  readonly limits: DeviceLimits;
+  readonly #backend: PublicBackend<M>;
+  readonly #memory: PublicMemory<M>;
+  readonly #cache: PublicKernelCache<M>;
+  readonly #executables = new Set<PublicExecutable<M>>();
+  #disposed = false;
+
+  constructor(backend: PublicBackend<M>) {
+    this.name = backend.mode;
+    this.description = backend.description;
+    this.limits = backend.limits;
+    this.#backend = backend;
+    this.#memory = new PublicMemory(backend);
+    this.#cache = new PublicKernelCache(backend);
+  }
+
+  allocate(dtype: DType, length: number): DeviceBuffer {
+    if (!Number.isInteger(length) || length < 0) {
+      throw new EvenkeelError(
+        "range",
+        `${this.name}: a buffer of ${length} ${dtype} was asked for; the length must be a whole number >= 0.`,
+      );
+    }
+    const cell = this.#memory.acquire(wordsOf(dtype, length), `a buffer of ${length} ${dtype}`);
+    return new PublicBuffer(dtype, length, this.#memory, cell);
+  }
+
+  upload(buffer: DeviceBuffer, data: TensorData): void {
+    this.#memory.requireUsable();
+    const cell = this.#memory.cellOf(buffer, "the upload's target");
+    if (data.length !== buffer.length) {
+      throw new EvenkeelError("shape", `${this.name}: upload of ${data.length} elements to a buffer of ${buffer.length}.`);
+    }
+    const words = toWords(data, buffer.dtype);
+    if (words.length > 0) cell.store(words);
+  }
+
+  async download(buffer: DeviceBuffer): Promise<TensorData> {
+    this.#memory.requireUsable();
+    const cell = this.#memory.cellOf(buffer, "the download's source");
+    const { dtype, length } = buffer;
+    if (length === 0) return allocateData(dtype, 0);
+    return fromWords(this.#backend.load(cell.read(), wordsOf(dtype, length)), dtype, length);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    // The buffers of a disposed device are freed already.
+    if (this.#disposed || !(buffer instanceof PublicBuffer) || buffer.cell === null) return;
+    this.#memory.release(this.#memory.cellOf(buffer, "the buffer to free"));
+    buffer.cell = null;
+  }
+
+  async compile(program: DeviceProgram): Promise<Executable> {
+    this.#memory.requireUsable();
+    const executable = new PublicExecutable(this.#memory, this.#cache, program.plan(), (disposed) =>
+      this.#executables.delete(disposed),
+    );
+    this.#executables.add(executable);
+    return executable;
+  }
+
+  memory(): { readonly bytes: number; readonly buffers: number } {
+    return this.#memory.inUse;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const executable of this.#executables) executable.dispose();
+    this.#memory.dispose();
+    this.#backend.dispose();
+  }
+}

@@ -1,0 +1,157 @@
+/** A plan as a sequence of gpu.js's public kernel calls. */
+import { EvenkeelError } from "../../errors.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
+import type { PublicKernelCache, SharedKernel } from "./publicKernelCache.ts";
+import type { Cell, PublicMemory } from "./publicMemory.ts";
+import { emitKernelSource } from "./source/index.ts";
+import { toWords, wordsOf } from "./words.ts";
+
+type Call<M> = { readonly step: PlanStep; readonly kernel: SharedKernel<M> };
+
+export class PublicExecutable<M> implements Executable {
+  readonly bytes: number;
+  readonly #memory: PublicMemory<M>;
+  readonly #cache: PublicKernelCache<M>;
+  readonly #plan: Plan;
+  readonly #calls: readonly Call<M>[];
+  /** Constants by number of the plan's buffer, temporaries by slot. */
+  readonly #constants = new Map<number, Cell<M>>();
+  readonly #slots = new Map<number, Cell<M>>();
+  readonly #onDispose: (executable: PublicExecutable<M>) => void;
+  #disposed = false;
+
+  /** @throws EvenkeelError `kernel` if gpu.js refuses a kernel, `memory` if constants or temporaries find no memory. */
+  constructor(
+    memory: PublicMemory<M>,
+    cache: PublicKernelCache<M>,
+    plan: Plan,
+    onDispose: (executable: PublicExecutable<M>) => void,
+  ) {
+    this.#memory = memory;
+    this.#cache = cache;
+    this.#plan = plan;
+    this.#onDispose = onDispose;
+    const calls: Call<M>[] = [];
+    this.#calls = calls;
+    try {
+      const kernels = new Map<Kernel, KernelSourceOf>();
+      for (const step of plan.steps) {
+        if (step.kernel.result.length === 0) continue;
+        const source = kernels.get(step.kernel) ?? emitKernelSource(step.kernel, memory.backend.mode);
+        kernels.set(step.kernel, source);
+        calls.push({ step, kernel: cache.acquire(source) });
+      }
+      this.#allocate();
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+    this.bytes = [...this.#constants.values(), ...this.#slots.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  #allocate(): void {
+    const slotWords = new Map<number, number>();
+    this.#plan.buffers.forEach(({ role, dtype, length }, buffer) => {
+      const words = wordsOf(dtype, length);
+      if (role.kind === "constant") {
+        const cell = this.#memory.acquire(words, `a constant of ${length} ${dtype}`);
+        this.#constants.set(buffer, cell);
+        if (length > 0) cell.store(toWords(role.data, dtype));
+      } else if (role.kind === "temporary") {
+        slotWords.set(role.slot, Math.max(words, slotWords.get(role.slot) ?? 0));
+      }
+    });
+    for (const [slot, words] of slotWords) {
+      this.#slots.set(slot, this.#memory.acquire(words, `a program's temporary of ${words} words`));
+    }
+  }
+
+  async run(
+    inputs: readonly DeviceBuffer[],
+    outputs: readonly DeviceBuffer[],
+    options?: RunOptions,
+  ): Promise<readonly KernelTime[]> {
+    const { backend } = this.#memory;
+    if (this.#disposed) {
+      throw new EvenkeelError("disposed", `${backend.mode}: this program has been disposed of; compile it again.`);
+    }
+    this.#memory.requireUsable();
+    const cells = this.#bind(inputs, outputs);
+    const times: KernelTime[] = [];
+    for (const { step, kernel } of this.#calls) {
+      const result = cells[step.result];
+      if (result === undefined) throw new RangeError(`the plan has no buffer ${step.result}`);
+      const operands = step.operands.map((operand) => {
+        const cell = cells[operand];
+        if (cell === undefined || cell === result) {
+          throw new EvenkeelError("graph", `${backend.mode}: the plan has kernel ${step.kernel.name} write the buffer it reads.`);
+        }
+        return cell.read();
+      });
+      const start = performance.now();
+      result.replace((previous) => kernel.compiled.run(operands, previous));
+      if (options?.profile === true) {
+        backend.finish();
+        times.push({ name: step.kernel.name, milliseconds: performance.now() - start });
+      }
+    }
+    return times;
+  }
+
+  /** The cell of each of the plan's buffers; checks the caller's. */
+  #bind(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): Cell<M>[] {
+    const { buffers, inputs: inputCount, outputs: outputCount, aliases } = this.#plan;
+    const { mode } = this.#memory.backend;
+    if (inputs.length !== inputCount || outputs.length !== outputCount) {
+      throw new EvenkeelError(
+        "value",
+        `${mode}: run got ${inputs.length} inputs and ${outputs.length} outputs, the program has ${inputCount} and ${outputCount}.`,
+      );
+    }
+    const bound: Cell<M>[] = inputs.map((buffer, i) => this.#memory.cellOf(buffer, `input ${i}`));
+    outputs.forEach((buffer, i) => {
+      const cell = this.#memory.cellOf(buffer, `output ${i}`);
+      const same = bound.indexOf(cell);
+      if (same >= 0 && aliases[i] !== same) {
+        const other = same < inputCount ? `input ${same}` : `output ${same - inputCount}`;
+        throw new EvenkeelError("value", `${mode}: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`);
+      }
+      bound.push(cell);
+    });
+    return buffers.map(({ role, dtype, length }, buffer) => {
+      const own = role.kind === "constant" ? this.#constants.get(buffer) : role.kind === "temporary" ? this.#slots.get(role.slot) : undefined;
+      if (own !== undefined) return own;
+      const index = role.kind === "input" || role.kind === "output" ? role.index : -1;
+      const got = role.kind === "input" ? inputs[index] : outputs[index];
+      const cell = bound[role.kind === "input" ? index : inputCount + index];
+      if (cell === undefined || got?.dtype !== dtype || got.length !== length) {
+        throw new EvenkeelError(
+          "value",
+          `${mode}: ${role.kind} ${index} is a buffer of ${got?.length} ${got?.dtype}, the program has ${length} ${dtype}.`,
+        );
+      }
+      return cell;
+    });
+  }
+
+  sources(): readonly SourceText[] {
+    const byName = new Map(this.#calls.map(({ step, kernel }) => [step.kernel.name, kernel.compiled]));
+    return [...byName].flatMap(([kernel, compiled]) => compiled.texts().map((text) => ({ kernel, ...text })));
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#release();
+    this.#onDispose(this);
+  }
+
+  #release(): void {
+    for (const cell of [...this.#constants.values(), ...this.#slots.values()]) this.#memory.release(cell);
+    for (const { kernel } of this.#calls) this.#cache.release(kernel);
+  }
+}
+
+type KernelSourceOf = ReturnType<typeof emitKernelSource>;

@@ -1,0 +1,137 @@
+/** The buffers of one device that runs gpu.js by its public calls: who owns what, and how much of it there is. */
+import { EvenkeelError } from "../../errors.ts";
+import type { DType } from "../../graph/dtype.ts";
+import type { DeviceBuffer } from "../device.ts";
+import type { PublicBackend } from "./publicBackend.ts";
+import { wordsOf } from "./words.ts";
+
+/** Place for some words, which gets memory when it is first written or read. */
+export class Cell<M> {
+  readonly words: number;
+  readonly #backend: PublicBackend<M>;
+  #memory: M | null = null;
+
+  constructor(backend: PublicBackend<M>, words: number) {
+    this.#backend = backend;
+    // gpu.js takes no empty arrays.
+    this.words = Math.max(1, words);
+  }
+
+  get bytes(): number {
+    return 4 * this.words;
+  }
+
+  /** Its memory, zeros if it was never written. */
+  read(): M {
+    this.#memory ??= this.#backend.store(new Float32Array(this.words), null);
+    return this.#memory;
+  }
+
+  store(words: Float32Array): void {
+    this.#memory = this.#backend.store(words, this.#memory);
+  }
+
+  /** Lets `make` overwrite or replace the memory. */
+  replace(make: (previous: M | null) => M): void {
+    this.#memory = make(this.#memory);
+  }
+
+  free(): void {
+    if (this.#memory !== null) this.#backend.free(this.#memory);
+    this.#memory = null;
+  }
+}
+
+/** A tensor's memory. */
+export class PublicBuffer<M> implements DeviceBuffer {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly owner: PublicMemory<M>;
+  /** Null once freed. */
+  cell: Cell<M> | null;
+
+  constructor(dtype: DType, length: number, owner: PublicMemory<M>, cell: Cell<M>) {
+    this.dtype = dtype;
+    this.length = length;
+    this.owner = owner;
+    this.cell = cell;
+  }
+
+  get words(): number {
+    return wordsOf(this.dtype, this.length);
+  }
+}
+
+export class PublicMemory<M> {
+  readonly backend: PublicBackend<M>;
+  readonly #live = new Set<Cell<M>>();
+  #bytes = 0;
+  #disposed = false;
+
+  constructor(backend: PublicBackend<M>) {
+    this.backend = backend;
+  }
+
+  /** @throws EvenkeelError `disposed` after `dispose`. */
+  requireUsable(): void {
+    if (!this.#disposed) return;
+    const { mode } = this.backend;
+    throw new EvenkeelError("disposed", `${mode}: this device has been disposed of; make a new one with createDevice.`);
+  }
+
+  /** @throws EvenkeelError `memory` if that many words can't be had, naming them. */
+  acquire(words: number, what: string): Cell<M> {
+    this.requireUsable();
+    const { mode, limits } = this.backend;
+    const cell = new Cell<M>(this.backend, words);
+    const most = 2 * limits.elements;
+    if (words > most) {
+      throw new EvenkeelError(
+        "memory",
+        `${mode}: ${what} takes ${words} words (${cell.bytes} bytes), one buffer holds ${most}. Use smaller tensors or device wasm.`,
+      );
+    }
+    try {
+      // What is lacking is told here and not by a kernel.
+      cell.read();
+    } catch (cause) {
+      if (cause instanceof EvenkeelError) throw cause;
+      throw new EvenkeelError(
+        "memory",
+        `${mode}: no memory for ${what}, ${cell.bytes} bytes (${this.#bytes} bytes in ${this.#live.size} buffers are in use).`,
+        { cause },
+      );
+    }
+    this.#live.add(cell);
+    this.#bytes += cell.bytes;
+    return cell;
+  }
+
+  release(cell: Cell<M>): void {
+    if (!this.#live.delete(cell)) return;
+    this.#bytes -= cell.bytes;
+    cell.free();
+  }
+
+  /** @throws EvenkeelError `value` or `disposed` if `buffer` isn't a live buffer of this device. */
+  cellOf(buffer: DeviceBuffer, what: string): Cell<M> {
+    const { mode } = this.backend;
+    if (!(buffer instanceof PublicBuffer) || buffer.owner !== this) {
+      throw new EvenkeelError("value", `${mode}: ${what} is a buffer of another device. Download it there and upload it here.`);
+    }
+    const own = buffer as PublicBuffer<M>;
+    if (own.cell === null) throw new EvenkeelError("disposed", `${mode}: ${what} has been freed.`);
+    return own.cell;
+  }
+
+  get inUse(): { readonly bytes: number; readonly buffers: number } {
+    return { bytes: this.#bytes, buffers: this.#live.size };
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    for (const cell of this.#live) cell.free();
+    this.#live.clear();
+    this.#bytes = 0;
+  }
+}
