@@ -22,7 +22,12 @@ import {
 export type Local = { readonly kind: "local"; readonly type: ValueType; readonly index: number; readonly name: string };
 
 /** A variable of a module. */
-export type Global = { readonly type: ValueType; readonly mutable: boolean; readonly index: number; readonly name: string };
+export type Global = {
+  readonly type: ValueType;
+  readonly mutable: boolean;
+  readonly index: number;
+  readonly name: string;
+};
 
 /** A function of a module; its number is known once all imports are. */
 export type FunctionReference = {
@@ -63,8 +68,8 @@ function isLocal(operand: Operand): operand is Local {
 
 /** The code that pushes the operands in order. */
 export function push(...operands: readonly Operand[]): Code {
-  return operands.flatMap((operand): Code =>
-    isLocal(operand) ? [{ kind: "local", op: "local.get", local: operand }] : operand,
+  return operands.flatMap(
+    (operand): Code => (isLocal(operand) ? [{ kind: "local", op: "local.get", local: operand }] : operand),
   );
 }
 
@@ -79,7 +84,12 @@ export function memory(name: MemoryOpcode, offset: number, ...operands: readonly
 }
 
 /** A load or store of one lane; operands: address, vector. */
-export function memoryLane(name: MemoryLaneOpcode, offset: number, laneIndex: number, ...operands: readonly Operand[]): Code {
+export function memoryLane(
+  name: MemoryLaneOpcode,
+  offset: number,
+  laneIndex: number,
+  ...operands: readonly Operand[]
+): Code {
   return [...push(...operands), { kind: "memoryLane", op: name, offset, lane: laneIndex }];
 }
 

@@ -23,7 +23,9 @@ import {
 } from "./lanes.ts";
 
 /** (e^r - 1 - r) / r^2: relative error of e^r below 2^-28. */
-const expCoefficients = [0.4999999403953552, 0.16666515171527863, 0.041668083518743515, 0.00836934894323349, 0.0013840390602126718];
+const expCoefficients = [
+  0.4999999403953552, 0.16666515171527863, 0.041668083518743515, 0.00836934894323349, 0.0013840390602126718,
+];
 
 /** ln 2 in two parts; n times the first is exact for |n| < 2^9, as it has 15 bits. */
 const ln2High = 0.693145751953125;

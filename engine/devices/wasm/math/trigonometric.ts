@@ -67,11 +67,7 @@ function sineOf(f: FunctionBuilder, { quadrant, r, lost }: Reduced): Code {
 function reduceByHalfPi(f: FunctionBuilder, x: Local): Reduced {
   const lowTurns = turnsOf(f, x);
   const highTurns = turnsOf(f, shuffle32([2, 3, 2, 3], x, x));
-  const quadrant = bind(
-    f,
-    "quadrant",
-    joinLow("i32x4.trunc_sat_f64x2_s_zero", lowTurns.turns, highTurns.turns),
-  );
+  const quadrant = bind(f, "quadrant", joinLow("i32x4.trunc_sat_f64x2_s_zero", lowTurns.turns, highTurns.turns));
   const low = lowTurns.rest;
   const high = highTurns.rest;
   // NaN and infinity have rest = NaN already.

@@ -8,7 +8,10 @@ type Lanes = Float32Array | Int32Array | Uint32Array;
  * Compiles `emit`, which takes `inputs` vectors from the stack and leaves one, and returns a function that maps it over
  * arrays of equal length. The result is the bits of the lanes.
  */
-export function vectorProgram(inputs: number, emit: (f: FunctionBuilder) => void): (...arrays: readonly Lanes[]) => Uint32Array {
+export function vectorProgram(
+  inputs: number,
+  emit: (f: FunctionBuilder) => void,
+): (...arrays: readonly Lanes[]) => Uint32Array {
   const module = new ModuleBuilder();
   module.importMemory({ module: "env", name: "memory", initial: 1, maximum: 65536, shared: true });
   const map = module.define("map", ["i32", "i32", "i32"], [], (f, pointer, stop, stride) => {
@@ -41,7 +44,7 @@ export function vectorProgram(inputs: number, emit: (f: FunctionBuilder) => void
       const words = new Uint32Array(array.buffer, array.byteOffset, length);
       new Uint32Array(memory.buffer, (index + 1) * padded * 4, padded).fill(0).set(words);
     });
-    if (length > 0) run(0, padded * 4, padded * 4);
+    if (length > 0) Reflect.apply(run, undefined, [0, padded * 4, padded * 4]);
     return new Uint32Array(memory.buffer, 0, length).slice();
   };
 }
