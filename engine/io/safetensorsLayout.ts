@@ -108,7 +108,7 @@ function checkNames(names: readonly string[], what: string): void {
   if (names.length > maximumMembers) {
     throw new EvenkeelError(
       "value",
-      `safetensors: the file would have ${names.length} ${what}s; readers accept ${maximumMembers}. Write several files.`,
+      `safetensors: ${names.length} ${what}s are too many; readers accept ${maximumMembers}. Write several files.`,
     );
   }
   const seen = new Set<string>();

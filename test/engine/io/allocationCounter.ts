@@ -57,7 +57,7 @@ export async function countAllocations<T>(
     });
     replace(globalThis as unknown as Record<string, unknown>, name, counting);
   }
-  const countCalls = <O extends object, K extends keyof O>(owner: O, key: K, measure: (made: unknown) => number) => {
+  const countCalls = <O extends object>(owner: O, key: keyof O, measure: (made: unknown) => number) => {
     const method: unknown = owner[key];
     if (typeof method !== "function") throw new Error(`${String(key)} is not a method`);
     const counting = new Proxy(method, {
@@ -67,7 +67,7 @@ export async function countAllocations<T>(
         return made;
       },
     });
-    replace(owner, key, counting as O[K]);
+    replace(owner, key, counting as O[keyof O]);
   };
   countCalls(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array, "slice", (made) =>
     ArrayBuffer.isView(made) ? made.byteLength : 0,

@@ -181,7 +181,10 @@ describe("what can't be written", () => {
     function* tooMany(): Generator<[string, WritableTensor]> {
       for (let i = 0; i <= 1_000_000; i++) yield [String(i), tensor];
     }
-    assert.throws(() => serializeSafetensors(tooMany()), refuses("value", /1000001 tensors; readers accept 1000000/));
+    assert.throws(
+      () => serializeSafetensors(tooMany()),
+      refuses("value", /1000001 tensors are too many; readers accept 1000000/),
+    );
   });
 
   const one = { dtype: "U8", shape: [1], data: Uint8Array.of(0) } as const;
