@@ -131,7 +131,7 @@ export class FunctionBuilder {
     this.written.push({ kind: "delimiter", op: "end" });
   }
 
-  /** Pops an i32 and runs `then` if it is not zero, else `otherwise`. With `result` both leave one value of that type. */
+  /** Pops an i32 and runs `then` if it isn't zero, else `otherwise`. With `result` both leave a value of that type. */
   if(then: (exit: Label) => void, otherwise?: (exit: Label) => void, result: ValueType | null = null): void {
     this.written.push({ kind: "begin", op: "if", result });
     this.enclose(then);

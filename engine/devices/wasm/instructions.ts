@@ -78,7 +78,7 @@ export function op(name: PlainOpcode, ...operands: readonly Operand[]): Code {
   return [...push(...operands), { kind: "plain", op: name }];
 }
 
-/** A load, store or atomic at address operand + `offset` bytes. Operands as in the specification: address, then values. */
+/** A load, store or atomic at address operand + `offset` bytes. Operands: the address, then values. */
 export function memory(name: MemoryOpcode, offset: number, ...operands: readonly Operand[]): Code {
   return [...push(...operands), { kind: "memory", op: name, offset }];
 }

@@ -184,7 +184,7 @@ export const plainOpcodes = {
 } as const;
 export type PlainOpcode = keyof typeof plainOpcodes;
 
-/** Accesses of memory: opcode and binary logarithm of the alignment. v128 is only promised the alignment of its lanes. */
+/** Accesses of memory: opcode and binary logarithm of the alignment. v128 is only aligned as its lanes are. */
 export const memoryOpcodes = {
   "i32.load": [0x28, 2],
   "f32.load": [0x2a, 2],

@@ -5,7 +5,10 @@ import { power } from "./power.ts";
 import { threefry } from "./threefry.ts";
 import { requireFloat } from "./unary.ts";
 
-/** Applies `operation` to the two vectors of `dtype` on top of the stack. @throws EvenkeelError `dtype` if it has no meaning there. */
+/**
+ * Applies `operation` to the two vectors of `dtype` on top of the stack.
+ * @throws EvenkeelError `dtype` if it has no meaning there.
+ */
 export function emitBinary(f: FunctionBuilder, operation: BinaryOp, dtype: DType): void {
   const isFloat = dtype === "f32";
   switch (operation) {
@@ -34,7 +37,10 @@ export function emitBinary(f: FunctionBuilder, operation: BinaryOp, dtype: DType
   }
 }
 
-/** Compares the two vectors of `dtype` on top of the stack and leaves a mask. NaN is only `notEqual`; false is less than true. */
+/**
+ * Compares the two vectors of `dtype` on top of the stack and leaves a mask. NaN is `notEqual` to all and nothing else;
+ * false is less than true.
+ */
 export function emitCompare(f: FunctionBuilder, operation: CompareOp, dtype: DType): void {
   switch (operation) {
     case "less":
@@ -61,7 +67,7 @@ export function emitShift(f: FunctionBuilder, direction: "left" | "right", amoun
   f.op(direction === "left" ? "i32x4.shl" : dtype === "i32" ? "i32x4.shr_s" : "i32x4.shr_u", i32(amount));
 }
 
-/** Takes (key0, key1, counter0, counter1) from the stack and leaves both words of the Threefry-2x32-20 block, word 1 on top. */
+/** Takes (key0, key1, counter0, counter1) from the stack and leaves both words of the block, word 1 on top. */
 export function emitThreefryBlock(f: FunctionBuilder): void {
   f.call(f.module.define("threefry", ["v128", "v128", "v128", "v128"], ["v128", "v128"], threefry));
 }

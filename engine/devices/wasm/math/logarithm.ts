@@ -65,7 +65,7 @@ export function log1p(f: FunctionBuilder, x: Local): Code {
   const exponent = bind(f, "exponent", op("f32x4.convert_i32x4_s", k));
   const isNear = bind(f, "isNear", op("i32x4.eq", k, i32x4(0)));
   const t = bind(f, "t", choose(isNear, x, subtract(m, f32x4(1))));
-  // What rounding 1 + x to u lost, relative to u; the larger operand is taken off first. Where k = 0, t = x loses nothing.
+  // What rounding 1 + x to u lost, relative to u; the larger operand is taken off first. Where k = 0, t = x is exact.
   const small = op("f32x4.lt", x, f32x4(1));
   const lost = choose(small, subtract(x, subtract(u, f32x4(1))), subtract(f32x4(1), subtract(u, x)));
   const correction = op("v128.andnot", divide(lost, u), isNear);

@@ -16,7 +16,7 @@ import {
 } from "../assembler.ts";
 import { absolute, and, bind, choose, multiply, or, signBit, xor } from "./lanes.ts";
 
-/** log2((1 + s) / (1 - s)) / s in powers of s^2, for (1 + s) / (1 - s) from sqrt(1/2) to sqrt(2): relative error 2^-45. */
+/** log2(m) / s in powers of s^2, s = (m - 1) / (m + 1), for m from sqrt(1/2) to sqrt(2): relative error 2^-45. */
 const log2Coefficients = [
   2.8853900817778495, 0.9617966941142595, 0.577077942074736, 0.4122092838779623, 0.3199043221052746,
   0.28292090595468833,

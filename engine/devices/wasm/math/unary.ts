@@ -7,7 +7,10 @@ import { absolute, and, choose, or, signBit } from "./lanes.ts";
 import { log, log1p } from "./logarithm.ts";
 import { cos, sin } from "./trigonometric.ts";
 
-/** Applies `operation` to the vector of `dtype` on top of the stack. @throws EvenkeelError `dtype` if it has no meaning there. */
+/**
+ * Applies `operation` to the vector of `dtype` on top of the stack.
+ * @throws EvenkeelError `dtype` if it has no meaning there.
+ */
 export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType): void {
   switch (operation) {
     case "negate":

@@ -107,7 +107,7 @@ describe("encoding", () => {
     }
   });
 
-  test("a module with every section, control construct and vector function is what wabt makes of its text", async () => {
+  test("every section, control construct and vector function is what wabt makes of its text", async () => {
     const module = newModule();
     const log = module.importFunction("env", "log", ["i32"], []);
     const calls = module.global("i32", "calls", -5);

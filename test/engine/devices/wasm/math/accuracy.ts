@@ -24,7 +24,7 @@ export function errorInUlps(actual: number, expected: number): number {
   return Math.abs(actual - expected) / ulp(expected);
 }
 
-/** Asserts that every result is within `bound` ulps and says which argument is worst if not. Returns the worst error. */
+/** Asserts that every result is within `bound` ulps, or says which argument is worst. Returns the worst error. */
 export function assertWithinUlps(
   name: string,
   results: Float32Array,
@@ -40,7 +40,8 @@ export function assertWithinUlps(
   });
   assert.ok(
     worst <= bound,
-    `${name}(${argument(worstIndex)}) = ${results[worstIndex]}, exactly ${expected(worstIndex)}: ${worst} ulp, allowed ${bound}`,
+    `${name}(${argument(worstIndex)}) = ${results[worstIndex]}, exactly ${expected(worstIndex)}: ` +
+      `${worst} ulp, allowed ${bound}`,
   );
   return worst;
 }

@@ -50,7 +50,7 @@ function lanes(dtype: DType): fc.Arbitrary<number> {
   return dtype === "bool" ? edge : fc.oneof(edge, fc.nat({ max: 0xffff_ffff }));
 }
 
-/** All pairs of edge values, then random ones, against `expected` of the meant numbers. NaNs are equal whatever their bits. */
+/** All edge values, then random ones, against `expected` of the meant numbers. NaNs are equal whatever their bits. */
 function assertExact(
   label: string,
   from: DType,
