@@ -21,6 +21,8 @@ export type Schedule = {
   readonly flattened: ReadonlySet<number>;
   /** Axes whose regions are tested at each point, because code for every segment would be too long. */
   readonly branching: ReadonlySet<number>;
+  /** Estimated time of a run in rough instructions. */
+  readonly cost: number;
   /** The axis that threads share, or null if there is one point only. */
   readonly split: number | null;
 };
@@ -48,6 +50,7 @@ export function scheduleKernel(kernel: Kernel): Schedule {
     vector,
     unroll,
     order,
+    cost: best?.cost ?? 0,
     flattened: flattenedAxes(kernel, vector, analysis.nodes.length * points),
     branching: branchingAxes(kernel, analysis, vector, unroll),
     split: splitAxis(kernel, order, vector, unroll),

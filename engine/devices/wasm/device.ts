@@ -1,0 +1,137 @@
+/** The WebAssembly device: SIMD code of our own, several threads over one memory, no dependencies. */
+import { EvenkeelError } from "../../errors.ts";
+import type { DType, TensorData } from "../../graph/dtype.ts";
+import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
+import { addressOf, checkData, readData, WasmBuffer, writeData } from "./deviceBuffer.ts";
+import { type Engine, WasmExecutable } from "./deviceExecutable.ts";
+import { enableRelaxedSimd } from "./deviceRelaxed.ts";
+import { Turns } from "./deviceTurns.ts";
+import { describeBytes, LinearMemory } from "./memory.ts";
+import { Crew } from "./threads.ts";
+import { canShareMemory, canWait, threadCount } from "./threadsHost.ts";
+
+export type WasmOptions = {
+  /** Threads that compute, 1 to 64. Default: EVENKEEL_THREADS, else what the host runs at once, at most 16. */
+  readonly threads?: number;
+  /** Memory at the start, in bytes. Default 16 MiB. */
+  readonly initialBytes?: number;
+  /** What the memory may grow to, in bytes. Default and maximum 4 GiB. */
+  readonly maximumBytes?: number;
+  /**
+   * Fused multiply-add (relaxed SIMD) in sums of products: faster, and one rounding instead of two, so results differ in
+   * the last bits from those without and, by the specification, may differ between machines. Default false.
+   */
+  readonly relaxed?: boolean;
+  /** Whether the thread that calls computes too. Default: where it may sleep, that is not on a page's main thread. */
+  readonly participate?: boolean;
+};
+
+const limits: DeviceLimits = { operands: 64, elements: 2 ** 29, temporaries: "arena", inPlace: true, scalars: 200 };
+
+/**
+ * Makes a WebAssembly device. Workers start when the first program with work for several threads is compiled; they don't
+ * keep the process alive.
+ * @throws EvenkeelError `value` for a bad option, `device` if `relaxed` is asked for and not to be had, `memory`
+ */
+export async function createWasmDevice(options: WasmOptions = {}): Promise<Device> {
+  const { relaxed = false, initialBytes = 16 * 2 ** 20, maximumBytes = 2 ** 32 } = options;
+  for (const [name, bytes] of Object.entries({ initialBytes, maximumBytes })) {
+    if (!(bytes > 0 && bytes <= 2 ** 32)) {
+      throw new EvenkeelError("value", `wasm: the option ${name} is ${bytes}. Give a number of bytes above 0, at most 2^32.`);
+    }
+  }
+  if (relaxed) await enableRelaxedSimd();
+  const wanted = await threadCount(options.threads);
+  const shared = canShareMemory();
+  const threads = shared ? wanted : 1;
+  const participate = threads === 1 || (canWait() && (options.participate ?? true));
+  const memory = new LinearMemory({ shared, initialBytes, maximumBytes });
+  const why = wanted > threads ? " (the page is not cross-origin isolated)" : "";
+  const description = [
+    `WebAssembly SIMD${relaxed ? " with fused multiply-add" : ""}`,
+    `${threads} ${threads === 1 ? "thread" : "threads"}${why}`,
+    `up to ${describeBytes(memory.maximumPages * 65_536)}`,
+  ].join(", ");
+  return new WasmDevice(memory, new Crew(memory, { threads, participate }), relaxed, description);
+}
+
+class WasmDevice implements Device {
+  readonly name = "wasm";
+  readonly description: string;
+  readonly limits = limits;
+  readonly #engine: Engine;
+  #disposed = false;
+
+  constructor(memory: LinearMemory, crew: Crew, relaxed: boolean, description: string) {
+    this.description = description;
+    this.#engine = { memory, crew, relaxed, turns: new Turns(), check: (operation) => this.#check(operation) };
+  }
+
+  allocate(dtype: DType, length: number): DeviceBuffer {
+    this.#check("allocate");
+    if (!Number.isInteger(length) || length < 0) {
+      throw new EvenkeelError("shape", `allocate: a buffer has a whole number of elements, not ${length}.`);
+    }
+    const { memory } = this.#engine;
+    const purpose = `a buffer of ${length} ${dtype} elements`;
+    if (length > limits.elements) {
+      throw new EvenkeelError("memory", `wasm: no memory for ${purpose}: at most ${limits.elements} fit into one buffer.`);
+    }
+    return new WasmBuffer(memory, dtype, length, memory.allocate(4 * length, purpose));
+  }
+
+  upload(buffer: DeviceBuffer, data: TensorData): void {
+    this.#check("upload");
+    const { memory, turns } = this.#engine;
+    checkData("upload", buffer, data);
+    const address = addressOf("upload", memory, buffer);
+    if (turns.idle) {
+      writeData(memory, address, data);
+      return;
+    }
+    // A run that was asked for earlier may still read the old contents.
+    const copy = data.slice();
+    void turns.take(() => writeData(memory, address, copy));
+  }
+
+  async download(buffer: DeviceBuffer): Promise<TensorData> {
+    this.#check("download");
+    const { memory, turns } = this.#engine;
+    const address = addressOf("download", memory, buffer);
+    return turns.take(() => {
+      this.#check("download");
+      return readData(memory, address, buffer.dtype, buffer.length);
+    });
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.#disposed) return;
+    const { memory, turns } = this.#engine;
+    const address = addressOf("free", memory, buffer);
+    (buffer as WasmBuffer).address = null;
+    if (turns.idle) memory.release(address);
+    else void turns.take(() => memory.release(address));
+  }
+
+  async compile(program: DeviceProgram): Promise<Executable> {
+    this.#check("compile");
+    return this.#engine.turns.take(() => WasmExecutable.compile(this.#engine, program.plan()));
+  }
+
+  memory(): { readonly bytes: number; readonly buffers: number } {
+    const { memory } = this.#engine;
+    return this.#disposed ? { bytes: 0, buffers: 0 } : { bytes: memory.bytes, buffers: memory.allocations };
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#engine.crew.dispose();
+  }
+
+  #check(operation: string): void {
+    if (this.#disposed) {
+      throw new EvenkeelError("disposed", `${operation}: this wasm device was disposed of. Create a new one.`);
+    }
+  }
+}

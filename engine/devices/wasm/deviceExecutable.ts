@@ -1,0 +1,282 @@
+/** A compiled plan on a wasm device. */
+import { EvenkeelError } from "../../errors.ts";
+import type { Plan, PlanBuffer, PlanStep } from "../../kernel/plan.ts";
+import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
+import { ModuleBuilder } from "./assembler.ts";
+import { addressOf, writeData } from "./deviceBuffer.ts";
+import type { Turns } from "./deviceTurns.ts";
+import type { LinearMemory } from "./memory.ts";
+import { addKernel, buildModule, type CompiledKernel, distinctKernels, splitOf } from "./module.ts";
+import { recordFlags, recordLayout } from "./moduleRun.ts";
+import { functionText } from "./text.ts";
+import type { Crew, RunFunction } from "./threads.ts";
+import { webAssembly } from "./webAssembly.ts";
+
+/** What executables need of their device. */
+export type Engine = {
+  readonly memory: LinearMemory;
+  readonly crew: Crew;
+  readonly turns: Turns;
+  readonly relaxed: boolean;
+  /** @throws EvenkeelError `disposed` */
+  readonly check: (operation: string) => void;
+};
+
+/** Work (in rough instructions) below which a kernel is faster on one thread: meeting the others costs some microseconds. */
+const sharedCost = 40_000;
+
+/** A place in a record that holds the address of an input or output. */
+type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };
+
+/** The records of a plan's steps in memory. */
+type Records = {
+  readonly starts: readonly number[];
+  readonly end: number;
+  readonly bindings: readonly Binding[];
+  readonly shared: readonly boolean[];
+};
+
+let executables = 0;
+
+export class WasmExecutable implements Executable {
+  readonly bytes: number;
+  readonly #engine: Engine;
+  readonly #plan: Plan;
+  readonly #kernels: readonly CompiledKernel[];
+  readonly #numbers: readonly number[];
+  readonly #run: RunFunction;
+  readonly #records: Records;
+  readonly #memory: OwnedMemory;
+  readonly #id: number;
+  #disposed = false;
+
+  /** @throws EvenkeelError `memory` if the plan's own buffers don't fit */
+  static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
+    const { memory, crew, relaxed } = engine;
+    const { distinct, numbers } = distinctKernels(plan.steps.map(({ kernel }) => kernel));
+    const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
+    const bytes = buildModule(distinct, limits, { relaxed }).encode();
+    const module = await webAssembly.compile(bytes);
+    const instance = new webAssembly.Instance(module, { env: { memory: memory.host, stalled: crew.stalled } });
+    engine.check("compile");
+    const id = executables++;
+    const owned = new OwnedMemory(memory);
+    try {
+      const records = layOut(owned, plan, distinct, numbers, crew.threads);
+      if (records.shared.includes(true)) await crew.load(id, module);
+      engine.check("compile");
+      const run = instance.exports["run"] as RunFunction;
+      return new WasmExecutable({ engine, plan, distinct, numbers, run, records, owned, id });
+    } catch (error) {
+      owned.release();
+      throw error;
+    }
+  }
+
+  private constructor(parts: {
+    engine: Engine;
+    plan: Plan;
+    distinct: readonly CompiledKernel[];
+    numbers: readonly number[];
+    run: RunFunction;
+    records: Records;
+    owned: OwnedMemory;
+    id: number;
+  }) {
+    this.#engine = parts.engine;
+    this.#plan = parts.plan;
+    this.#kernels = parts.distinct;
+    this.#numbers = parts.numbers;
+    this.#run = parts.run;
+    this.#records = parts.records;
+    this.#memory = parts.owned;
+    this.#id = parts.id;
+    this.bytes = parts.owned.bytes;
+  }
+
+  run(
+    inputs: readonly DeviceBuffer[],
+    outputs: readonly DeviceBuffer[],
+    options: RunOptions = {},
+  ): Promise<readonly KernelTime[]> {
+    return this.#engine.turns.take(() => {
+      this.#check();
+      this.#bind(inputs, outputs);
+      if (options.profile === true) return this.#profile();
+      const { starts, end, shared } = this.#records;
+      const pending = this.#execute(starts[0] ?? end, end, shared.includes(true));
+      return pending === undefined ? [] : pending.then(() => []);
+    });
+  }
+
+  sources(): readonly KernelSource[] {
+    // Written again on demand rather than kept: nobody reads most of them.
+    const module = new ModuleBuilder();
+    const { memory, relaxed } = this.#engine;
+    module.importMemory({ module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared });
+    const texts = this.#kernels.map((compiled, number) => {
+      const { name } = addKernel(module, compiled, number, { relaxed });
+      const written = module.functions.find(({ reference }) => reference.name === name);
+      return `;; schedule: ${compiled.schedule.name}\n${written === undefined ? "" : functionText(written)}`;
+    });
+    return this.#plan.steps.map(({ kernel }, step) => ({
+      kernel: kernel.name,
+      language: "wat",
+      text: texts[this.#numbers[step] ?? -1] ?? "",
+    }));
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#engine.crew.drop(this.#id);
+    const { turns } = this.#engine;
+    if (turns.idle) this.#memory.release();
+    else void turns.take(() => this.#memory.release());
+  }
+
+  #check(): void {
+    this.#engine.check("run");
+    if (this.#disposed) {
+      throw new EvenkeelError("disposed", "run: this executable was disposed of. Compile the program again.");
+    }
+  }
+
+  /** Runs records on all threads if one of them is shared, else here. */
+  #execute(first: number, end: number, shared: boolean): Promise<void> | undefined {
+    if (shared) return this.#engine.crew.run(this.#id, this.#run, first, end);
+    try {
+      this.#run(0, 1, first, end);
+    } catch (error) {
+      throw new EvenkeelError("kernel", `wasm: a kernel failed: ${String(error)}`, { cause: error });
+    }
+    return undefined;
+  }
+
+  async #profile(): Promise<readonly KernelTime[]> {
+    const { starts, end, shared } = this.#records;
+    const times: KernelTime[] = [];
+    for (const [step, { kernel }] of this.#plan.steps.entries()) {
+      const start = performance.now();
+      await this.#execute(starts[step] ?? end, starts[step + 1] ?? end, shared[step] ?? false);
+      times.push({ name: kernel.name, milliseconds: performance.now() - start });
+    }
+    return times;
+  }
+
+  #bind(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): void {
+    const { memory } = this.#engine;
+    const given = { input: inputs, output: outputs };
+    const wanted = { input: this.#plan.inputs, output: this.#plan.outputs };
+    for (const kind of ["input", "output"] as const) {
+      if (given[kind].length !== wanted[kind]) {
+        throw new EvenkeelError("value", `run: got ${given[kind].length} ${kind}s, the program has ${wanted[kind]}.`);
+      }
+    }
+    for (const { role, dtype, length } of this.#plan.buffers) {
+      if (role.kind !== "input" && role.kind !== "output") continue;
+      const buffer = given[role.kind][role.index];
+      if (buffer === undefined || buffer.dtype !== dtype || buffer.length !== length) {
+        const got = buffer === undefined ? "none" : `${buffer.dtype} with ${buffer.length} elements`;
+        throw new EvenkeelError(
+          buffer?.dtype === dtype ? "shape" : "dtype",
+          `run: ${role.kind} ${role.index} is ${dtype} with ${length} elements, got ${got}.`,
+        );
+      }
+    }
+    const addresses = {
+      input: inputs.map((buffer) => addressOf("run", memory, buffer)),
+      output: outputs.map((buffer) => addressOf("run", memory, buffer)),
+    };
+    const words = memory.uint32(0, this.#records.end / 4);
+    for (const { address, kind, index } of this.#records.bindings) words[address / 4] = addresses[kind][index] ?? 0;
+  }
+}
+
+/** Allocations of one executable. */
+class OwnedMemory {
+  readonly memory: LinearMemory;
+  readonly #addresses: number[] = [];
+  #bytes = 0;
+
+  constructor(memory: LinearMemory) {
+    this.memory = memory;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  allocate(bytes: number, purpose: string): number {
+    const before = this.memory.bytes;
+    const address = this.memory.allocate(bytes, purpose);
+    this.#bytes += this.memory.bytes - before;
+    this.#addresses.push(address);
+    return address;
+  }
+
+  release(): void {
+    for (const address of this.#addresses.splice(0)) this.memory.release(address);
+  }
+}
+
+/** Allocates temporaries and constants and writes the records of all steps. */
+function layOut(
+  owned: OwnedMemory,
+  plan: Plan,
+  kernels: readonly CompiledKernel[],
+  numbers: readonly number[],
+  threads: number,
+): Records {
+  const { memory } = owned;
+  if (plan.slots.length > 1) {
+    throw new EvenkeelError("kernel", `wasm: the plan has ${plan.slots.length} slots; this device has one arena. Plan for its limits.`);
+  }
+  const arena = owned.allocate(plan.slots[0] ?? 0, "the temporaries of a program");
+  const addresses = plan.buffers.map(({ role, length }: PlanBuffer): number | null => {
+    if (role.kind === "temporary") return arena + role.offset;
+    if (role.kind !== "constant") return null;
+    const address = owned.allocate(4 * length, "a constant");
+    writeData(memory, address, role.data);
+    return address;
+  });
+  const sizeOf = ({ operands }: PlanStep): number => recordLayout.addresses + 4 * (operands.length + 1);
+  const total = plan.steps.reduce((sum, step) => sum + sizeOf(step), 0);
+  const first = owned.allocate(total, "the steps of a program");
+  const words = memory.uint32(0, (first + total) / 4);
+  const starts: number[] = [];
+  const bindings: Binding[] = [];
+  const shared: boolean[] = [];
+  let at = first;
+  let unsettled = false;
+  plan.steps.forEach((step, index) => {
+    const number = numbers[index] ?? 0;
+    const compiled = kernels[number];
+    if (compiled === undefined) throw new RangeError(`step ${index} has no kernel`);
+    const { size, block } = splitOf(compiled);
+    const isShared = threads > 1 && size > block && compiled.schedule.cost >= sharedCost;
+    // Steps of the first thread alone follow each other without meeting; everything else waits for what came before.
+    const barrier = index > 0 && (isShared || unsettled);
+    unsettled = isShared || (unsettled && !barrier);
+    const header = {
+      kernel: number,
+      flags: (isShared ? recordFlags.shared : 0) | (barrier ? recordFlags.barrier : 0),
+      size,
+      block,
+      bytes: sizeOf(step),
+    };
+    for (const [field, value] of Object.entries(header)) {
+      words[(at + recordLayout[field as keyof typeof header]) / 4] = value;
+    }
+    [...step.operands, step.result].forEach((buffer, operand) => {
+      const address = at + recordLayout.addresses + 4 * operand;
+      const role = plan.buffers[buffer]?.role;
+      words[address / 4] = addresses[buffer] ?? 0;
+      if (role?.kind === "input" || role?.kind === "output") bindings.push({ address, kind: role.kind, index: role.index });
+    });
+    starts.push(at);
+    shared.push(isShared);
+    at += sizeOf(step);
+  });
+  return { starts, end: at, bindings, shared };
+}
