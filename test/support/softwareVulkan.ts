@@ -9,9 +9,9 @@ const chromiumFolder = "/usr/lib/chromium";
 const driver = `${chromiumFolder}/vk_swiftshader_icd.json`;
 const loader = `${chromiumFolder}/libvulkan.so.1`;
 
-if (process.platform === "linux" && process.env["VK_ICD_FILENAMES"] === undefined && existsSync(driver)) {
-  process.env["VK_ICD_FILENAMES"] = driver;
-  if (existsSync(loader)) preload(loader);
+if (process.platform === "linux" && existsSync(driver)) {
+  process.env["VK_ICD_FILENAMES"] ??= driver;
+  if (process.env["VK_ICD_FILENAMES"] === driver && existsSync(loader)) preload(loader);
 }
 
 /** Debian's chromium brings the Vulkan loader too; once it is in the process, WebGPU finds it by its name. */

@@ -304,7 +304,7 @@ async function checkVersion(): Promise<void> {
 
 let current: { readonly context: Promise<GpujsContext>; users: number } | undefined;
 
-/** A share of the context; `release` gives it back. The last one back destroys gpu.js's device, so that Node can end. */
+/** A share of the context; `release` gives it back (once; again does nothing). The last one back destroys gpu.js's device, so that Node can end. */
 export type ContextLease = { readonly context: GpujsContext; readonly release: () => void };
 
 /**
@@ -318,7 +318,10 @@ export async function acquireContext(): Promise<ContextLease> {
   }
   const entry = (current ??= { context: makeContext(), users: 0 });
   entry.users++;
+  let released = false;
   const release = (): void => {
+    if (released) return;
+    released = true;
     entry.users--;
     if (entry.users > 0) return;
     if (current === entry) current = undefined;

@@ -12,7 +12,7 @@ import { WebgpuBuffer, type WebgpuMemory } from "./webgpuMemory.ts";
 import { toWords, wordsOf } from "./words.ts";
 
 /** Runs given to the GPU and not finished; more wait, so that a loop without reads can't fill the queue. */
-const maxRunsInFlight = 3;
+const maxRunsInFlight = 16;
 
 /** Memory of an executable. */
 type OwnMemory = {
