@@ -19,7 +19,9 @@ function text(path: string): string {
 function valueAt(json: unknown, ...keys: readonly string[]): unknown {
   return keys.reduce<unknown>(
     (value, key) =>
-      typeof value === "object" && value !== null ? Object.entries(value).find(([name]) => name === key)?.[1] : undefined,
+      typeof value === "object" && value !== null
+        ? Object.entries(value).find(([name]) => name === key)?.[1]
+        : undefined,
     json,
   );
 }
@@ -59,8 +61,9 @@ describe("repository", () => {
     assert.ok(entries.length > 100, `only ${entries.length} packages are locked`);
     for (const [path, entry] of entries) {
       const source = valueAt(entry, "resolved") ?? "https://registry.npmjs.org/";
-      assert.match(String(source), /^https:\/\/registry\.npmjs\.org\//, path);
-      assert.match(String(valueAt(entry, "integrity")), /^sha512-/, path);
+      const checksum = valueAt(entry, "integrity");
+      assert.ok(typeof source === "string" && source.startsWith("https://registry.npmjs.org/"), path);
+      assert.ok(typeof checksum === "string" && checksum.startsWith("sha512-"), path);
     }
   });
 });

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+
+const root = resolve(import.meta.dirname, "..");
+const run = promisify(execFile);
+
+/** Runs a program and gives what it printed; a failure carries both its streams. */
+async function output(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await run(command, args, { cwd, encoding: "utf8", maxBuffer: 2 ** 24 });
+    return stdout;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const streams = ["stdout", "stderr"].map((name) => String(Reflect.get(error, name)));
+    throw new Error([error.message, ...streams].join("\n"), { cause: error });
+  }
+}
+
+type LockedPackage = { readonly dev?: boolean; readonly optional?: boolean; readonly devOptional?: boolean };
+
+/** Where the packages lie that an installation of this one needs. */
+async function requiredPackages(): Promise<string[]> {
+  const lock = JSON.parse(await readFile(join(root, "package-lock.json"), "utf8")) as {
+    readonly packages: Readonly<Record<string, LockedPackage>>;
+  };
+  return Object.entries(lock.packages)
+    .filter(([path, { dev, optional, devOptional }]) => path !== "" && !(dev ?? optional ?? devOptional ?? false))
+    .map(([path]) => path);
+}
+
+/**
+ * A new project with the packed tarball installed by npm. The packages it needs are put in place beforehand, so that npm
+ * finds them there and no registry is asked; of WebGPU only the large native part is left out, since nothing here uses it.
+ */
+async function installFresh(project: string, tarball: string): Promise<void> {
+  const overrides: unknown = Reflect.get(
+    JSON.parse(await readFile(join(root, "package.json"), "utf8")) as object,
+    "overrides",
+  );
+  await mkdir(project);
+  await writeFile(
+    join(project, "package.json"),
+    JSON.stringify({ name: "fresh", version: "1.0.0", private: true, type: "module", overrides }),
+  );
+  for (const path of await requiredPackages()) {
+    await cp(join(root, path), join(project, path), {
+      recursive: true,
+      filter: (source) => basename(dirname(source)) !== "dist" || basename(dirname(dirname(source))) !== "webgpu",
+    });
+  }
+  await output(
+    project,
+    "npm",
+    "install",
+    "--offline",
+    `--cache=${join(project, "empty-cache")}`,
+    "--no-save",
+    "--ignore-scripts",
+    "--omit=optional",
+    tarball,
+  );
+}
+
+describe("package", () => {
+  let folder: string;
+  let project: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "evenkeel-package-"));
+    project = join(folder, "fresh");
+    // Packing builds first.
+    await output(root, "npm", "pack", "--pack-destination", folder);
+    const [tarball, ...others] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
+    assert.ok(tarball !== undefined && others.length === 0);
+    await installFresh(project, join(folder, tarball));
+  });
+  after(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("holds the built program, its types and its source, and nothing of the workshop", async () => {
+    const installed = join(project, "node_modules", "evenkeel");
+    const top = (await readdir(installed)).sort();
+    assert.deepEqual(
+      top.filter((name) => !["README.md", "ARCHITECTURE.md"].includes(name)),
+      ["LICENSE", "cli", "diffusion", "dist", "engine", "nn", "package.json"],
+    );
+    assert.deepEqual(await readdir(join(installed, "cli")), ["evenkeel.js"]);
+    for (const face of ["engine/index", "engine/io/node", "nn/index", "diffusion/index"]) {
+      for (const ending of [".js", ".d.ts", ".d.ts.map"]) await readFile(join(installed, "dist", face + ending));
+    }
+  });
+
+  it("imports nothing in its built files by a TypeScript name", async () => {
+    const dist = join(project, "node_modules", "evenkeel", "dist");
+    const built = (await readdir(dist, { recursive: true })).filter((name) => name.endsWith(".js"));
+    assert.ok(built.length > 0);
+    for (const name of built) {
+      const text = await readFile(join(dist, name), "utf8");
+      assert.doesNotMatch(text, /(?:from|import|URL)\s*\(?\s*["'`]\.[^"'`\n]*\.ts["'`]/, name);
+    }
+  });
+
+  it("is imported from JavaScript", async () => {
+    await writeFile(
+      join(project, "main.js"),
+      `import * as engine from "evenkeel/engine";
+       import "evenkeel/engine/node";
+       import "evenkeel/nn";
+       import "evenkeel/diffusion";
+       console.log(JSON.stringify([typeof engine.tensor, typeof engine.compile]));`,
+    );
+    assert.deepEqual(JSON.parse(await output(project, process.execPath, "main.js")), ["function", "function"]);
+  });
+
+  it("computes on wasm", async () => {
+    await writeFile(
+      join(project, "compute.js"),
+      `import * as engine from "evenkeel/engine";
+       const device = await engine.createDevice("wasm");
+       const run = engine.compile((x) => engine.add(x, 1), { device });
+       console.log(JSON.stringify(await (await run(engine.tensor([1, 2, 3]))).array()));
+       run.dispose();
+       device.dispose();`,
+    );
+    assert.deepEqual(JSON.parse(await output(project, process.execPath, "compute.js")), [2, 3, 4]);
+  });
+
+  it("gives types that hold what they say, in a project without Node's", async () => {
+    await writeFile(
+      join(project, "main.ts"),
+      `import { compile, tensor, type Tensor } from "evenkeel/engine";
+       import "evenkeel/nn";
+       import "evenkeel/diffusion";
+       const double = compile((x: Tensor) => x.add(x));
+       export const result: Promise<Tensor> = double(tensor([1, 2, 3]));
+       // @ts-expect-error A string is no tensor.
+       export const wrong = double("1");`,
+    );
+    await writeFile(
+      join(project, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: { target: "es2022", module: "nodenext", strict: true, noEmit: true, types: [] },
+        files: ["main.ts"],
+      }),
+    );
+    await output(project, process.execPath, join(root, "node_modules", "typescript", "bin", "tsc"), "-p", ".");
+  });
+
+  it("brings the command", async () => {
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { readonly version: string };
+    assert.equal((await output(project, "npx", "--offline", "evenkeel", "--version")).trim(), version);
+  });
+});
