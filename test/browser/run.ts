@@ -15,7 +15,12 @@ export type BrowserPage = {
 };
 
 /** Where Linux packages put Chromium; the environment variable CHROMIUM names another one. */
-const knownPlaces = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome-stable", "/usr/bin/google-chrome"];
+const knownPlaces = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome-stable",
+  "/usr/bin/google-chrome",
+];
 
 const softwareRendering = [
   "--no-sandbox",
@@ -80,7 +85,10 @@ export async function openPage(executablePath: string): Promise<BrowserPage> {
           );
         } catch (cause) {
           const reason = cause instanceof Error ? cause.message : String(cause);
-          throw new Error(`${args[0]} on ${args[1]} in Chromium: ${reason}\nThe page said:\n${said.slice(-20).join("\n")}`, { cause });
+          throw new Error(
+            `${args[0]} on ${args[1]} in Chromium: ${reason}\nThe page said:\n${said.slice(-20).join("\n")}`,
+            { cause },
+          );
         }
       },
       close: async () => {

@@ -6,7 +6,8 @@ import { build } from "esbuild";
 
 export type PageServer = { readonly url: string; close(): Promise<void> };
 
-const html = '<!doctype html><meta charset="utf-8"><title>Evenkeel tests</title><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
+const html =
+  '<!doctype html><meta charset="utf-8"><title>Evenkeel tests</title><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
 
 /** Headers that make a page cross-origin isolated, without which it has no SharedArrayBuffer. */
 const isolation = {
@@ -23,7 +24,8 @@ export async function servePage(): Promise<PageServer> {
     const path = new URL(request.url ?? "/", "http://127.0.0.1").pathname;
     const script = files.get(basename(path));
     if (path === "/") response.writeHead(200, { ...isolation, "Content-Type": "text/html" }).end(html);
-    else if (script !== undefined) response.writeHead(200, { ...isolation, "Content-Type": "text/javascript" }).end(script);
+    else if (script !== undefined)
+      response.writeHead(200, { ...isolation, "Content-Type": "text/javascript" }).end(script);
     else response.writeHead(404, isolation).end();
   });
   await new Promise<void>((resolve, reject) => {

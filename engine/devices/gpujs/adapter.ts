@@ -5,7 +5,14 @@
  */
 import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
-import { describeAdapter, isSoftwareAdapter, reasonOf, requestAdapter, type WebgpuEntry } from "./adapterSelection.ts";
+import {
+  describeAdapter,
+  isNode,
+  isSoftwareAdapter,
+  reasonOf,
+  requestAdapter,
+  type WebgpuEntry,
+} from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
 import { KernelCache } from "./kernelCache.ts";
 import type { KernelSource } from "./kernelSource.ts";
@@ -72,7 +79,7 @@ function expectInternal(condition: boolean, what: string): asserts condition {
 function internal<K extends keyof Internals>(name: K): Internals[K] {
   const value: Internals[K] | undefined = internals[name];
   if (typeof value !== "function") throw changed(`its export ${name} is ${typeof value}, expected a class`);
-  return value as Internals[K];
+  return value;
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> {
@@ -96,7 +103,9 @@ export class GpujsContext {
     this.software = isSoftwareAdapter(adapter);
     // gpu.js would print these and hand out zeros.
     device.onuncapturederror = ({ error }) => {
-      this.health.report(new EvenkeelError("device", `webgpu: the GPU refused work that was given to it before: ${error.message}`));
+      this.health.report(
+        new EvenkeelError("device", `webgpu: the GPU refused work that was given to it before: ${error.message}`),
+      );
     };
     const Gpu = internal("GPU");
     this.#gpu = withNavigatorGpu(absentEntry, () => new Gpu({ mode: "webgpu" }));
@@ -162,7 +171,10 @@ export function javascriptOf(source: KernelSource): string {
 function engineKernelClass(): Internals["WebGPUKernel"] {
   const Base = internal("WebGPUKernel");
   const prototype = record(Base.prototype);
-  expectInternal(typeof prototype["_ensureOutputBuffer"] === "function", "WebGPUKernel has no method _ensureOutputBuffer");
+  expectInternal(
+    typeof prototype["_ensureOutputBuffer"] === "function",
+    "WebGPUKernel has no method _ensureOutputBuffer",
+  );
   return class EngineKernel extends Base {
     _ensureOutputBuffer(): void {}
   };
@@ -179,10 +191,19 @@ function readKernel(kernel: InternalKernel, source: KernelSource): CompiledKerne
   }
   const { computePipeline, bindGroupLayout, compiledSource } = kernel;
   expectInternal(typeof compiledSource === "string", "kernel.compiledSource is no string");
-  expectInternal(typeof record(computePipeline)["getBindGroupLayout"] === "function", "kernel.computePipeline is no GPUComputePipeline");
-  expectInternal(typeof bindGroupLayout === "object" && bindGroupLayout !== null, "kernel.bindGroupLayout is no GPUBindGroupLayout");
+  expectInternal(
+    typeof record(computePipeline)["getBindGroupLayout"] === "function",
+    "kernel.computePipeline is no GPUComputePipeline",
+  );
+  expectInternal(
+    typeof bindGroupLayout === "object" && bindGroupLayout !== null,
+    "kernel.bindGroupLayout is no GPUBindGroupLayout",
+  );
   if (kernel.componentCount !== 1) {
-    throw new EvenkeelError("kernel", `webgpu: kernel ${source.name} returns ${String(kernel.componentCount)} words a thread, expected 1.`);
+    throw new EvenkeelError(
+      "kernel",
+      `webgpu: kernel ${source.name} returns ${String(kernel.componentCount)} words a thread, expected 1.`,
+    );
   }
   const [x = 1, y = 1, z = 1] = source.output;
   const { groups, dispatchWidth } = dispatchOf(kernel, [x, y, z]);
@@ -202,22 +223,36 @@ type Dispatch = { readonly groups: readonly [number, number, number]; readonly d
 
 function dispatchOf(kernel: InternalKernel, dimensions: readonly number[]): Dispatch {
   expectInternal(typeof kernel._computeDispatch === "function", "kernel._computeDispatch is no function");
-  const { groups, dispatchWidth } = record(kernel._computeDispatch(dimensions));
+  const compute = kernel._computeDispatch as (dimensions: readonly number[]) => unknown;
+  // Called as a method: it reads the kernel's device.
+  const { groups, dispatchWidth } = record(compute.call(kernel, dimensions));
   expectInternal(Array.isArray(groups) && groups.length === 3, "kernel._computeDispatch gives no three groups");
   expectInternal(typeof dispatchWidth === "number", "kernel._computeDispatch gives no dispatchWidth");
   const [x, y, z] = groups.map(Number);
-  expectInternal(x !== undefined && y !== undefined && z !== undefined, "kernel._computeDispatch gives no three groups");
+  expectInternal(
+    x !== undefined && y !== undefined && z !== undefined,
+    "kernel._computeDispatch gives no three groups",
+  );
   return { groups: [x, y, z], dispatchWidth };
 }
 
 /** The uniform buffer's words with the operands' dimensions filled in; the first four are the caller's. */
 function paramsOf(kernel: InternalKernel, source: KernelSource): Uint32Array<ArrayBuffer> {
   const { arrayArgs, scalarArgs, bufferConstants, randomSeedOffset, byteLength } = record(kernel.paramsLayout);
-  expectInternal(Array.isArray(arrayArgs) && arrayArgs.length === source.operandWords.length, "paramsLayout.arrayArgs isn't one per argument");
+  expectInternal(
+    Array.isArray(arrayArgs) && arrayArgs.length === source.operandWords.length,
+    "paramsLayout.arrayArgs isn't one per argument",
+  );
   expectInternal(Array.isArray(scalarArgs) && scalarArgs.length === 0, "paramsLayout.scalarArgs isn't empty");
-  expectInternal(Array.isArray(bufferConstants) && bufferConstants.length === 0, "paramsLayout.bufferConstants isn't empty");
+  expectInternal(
+    Array.isArray(bufferConstants) && bufferConstants.length === 0,
+    "paramsLayout.bufferConstants isn't empty",
+  );
   expectInternal(randomSeedOffset === null, "paramsLayout.randomSeedOffset isn't null");
-  expectInternal(typeof byteLength === "number" && byteLength % 16 === 0, "paramsLayout.byteLength is no multiple of 16");
+  expectInternal(
+    typeof byteLength === "number" && byteLength % 16 === 0,
+    "paramsLayout.byteLength is no multiple of 16",
+  );
   const params = new Uint32Array(byteLength / 4);
   source.operandWords.forEach((words, i) => {
     const offset = record(arrayArgs[i])["dimsOffset"];
@@ -251,7 +286,7 @@ const absentEntry: WebgpuEntry = { requestAdapter: async () => null };
 /** Has gpu.js take a device of our adapter with everything the adapter allows; gpu.js alone asks for larger buffers only. */
 async function acquireDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const { maxStorageBuffersPerShaderStage, maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-  let asked = false;
+  const request = { made: false };
   const standIn = {
     limits: adapter.limits,
     requestDevice: () =>
@@ -262,15 +297,18 @@ async function acquireDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   };
   const entry: WebgpuEntry = {
     requestAdapter: async () => {
-      asked = true;
+      request.made = true;
       // gpu.js uses these two properties of an adapter only; the self-test would notice otherwise.
       return standIn as GPUAdapter;
     },
   };
   const context = internal("WebGPUContext");
-  expectInternal(typeof context.acquire === "function" && typeof context.destroy === "function", "WebGPUContext lacks acquire or destroy");
+  expectInternal(
+    typeof context.acquire === "function" && typeof context.destroy === "function",
+    "WebGPUContext lacks acquire or destroy",
+  );
   const { device } = await withNavigatorGpu(entry, () => context.acquire());
-  if (!asked) {
+  if (!request.made) {
     throw new EvenkeelError(
       "device",
       "webgpu: gpu.js has made its device already, with smaller limits. Make Evenkeel's device before the first webgpu kernel of " +
@@ -294,10 +332,12 @@ function quietShaderModules(device: GPUDevice): void {
 
 /** @throws EvenkeelError `device` if another gpu.js is installed. Pages can't tell; the self-test speaks for them. */
 async function checkVersion(): Promise<void> {
-  if (typeof process === "undefined" || process.versions?.node === undefined) return;
+  if (!isNode) return;
   // The name in a variable keeps bundlers for pages from looking for the module.
   const moduleName = "node:module";
-  const { createRequire } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ moduleName)) as typeof import("node:module");
+  const { createRequire } = (await import(
+    /* @vite-ignore */ /* webpackIgnore: true */ moduleName
+  )) as typeof import("node:module");
   const { version } = createRequire(import.meta.url)("gpu.js/package.json") as { readonly version: string };
   if (version !== gpujsVersion) throw changed(`version ${version} is installed`);
 }

@@ -18,7 +18,10 @@ export type WebgpuProbe = {
 /** What the package `webgpu` exports. */
 type WebgpuPackage = { readonly create: (options: string[]) => WebgpuEntry };
 
-const isNode = typeof process !== "undefined" && process.versions?.node !== undefined;
+/** Whether this is Node, whatever globals a page's bundler may have added. */
+export const isNode =
+  (globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } }).process?.versions?.node !==
+  undefined;
 
 /** Dawn stops Chromium-like clients from reading fine timestamps; a profiler in Node wants them. */
 const dawnOptions = ["disable-dawn-features=timestamp_quantization"];
@@ -78,10 +81,13 @@ export async function requestAdapter(): Promise<GPUAdapter> {
 /** Whether an adapter computes on the CPU. */
 export function isSoftwareAdapter(adapter: GPUAdapter): boolean {
   const { vendor, architecture, device, description } = adapter.info;
+  // Older browsers say it of the adapter itself.
   const fallback =
-    adapter.info.isFallbackAdapter === true || (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter === true;
+    adapter.info.isFallbackAdapter || (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter;
   const text = `${vendor} ${architecture} ${device} ${description}`;
-  return fallback || /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bwarp\b|\bcpu\b/i.test(text);
+  return (
+    fallback === true || /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bwarp\b|\bcpu\b/i.test(text)
+  );
 }
 
 /** The adapter in a line: its maker's description, else vendor and architecture. */

@@ -61,7 +61,8 @@ export class BindGroups {
       if (shared !== undefined) return shared;
       const { step } = dispatch;
       const group = this.#bind(dispatch, bound);
-      if ([...step.operands, step.result].every((buffer) => this.#own[buffer] !== undefined)) this.#shared.set(dispatch, group);
+      if ([...step.operands, step.result].every((buffer) => this.#own[buffer] !== undefined))
+        this.#shared.set(dispatch, group);
       return group;
     });
     const set = { bound: [...bound], groups };

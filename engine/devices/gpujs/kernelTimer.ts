@@ -6,7 +6,11 @@ import type { BoundSet, Dispatch } from "./bindGroups.ts";
 const kernelsPerSet = 2048;
 
 /** Runs the dispatches one by one and gives the milliseconds of each. With timestamp queries if the device has them. */
-export async function timeDispatches(device: GPUDevice, dispatches: readonly Dispatch[], { groups }: BoundSet): Promise<number[]> {
+export async function timeDispatches(
+  device: GPUDevice,
+  dispatches: readonly Dispatch[],
+  { groups }: BoundSet,
+): Promise<number[]> {
   const times: number[] = [];
   if (device.features.has("timestamp-query")) {
     for (let first = 0; first < dispatches.length; first += kernelsPerSet) {
@@ -49,7 +53,9 @@ async function timeByTimestamps(
     await staging.mapAsync(mapMode.read);
     const nanoseconds = new BigInt64Array(staging.getMappedRange().slice(0));
     // A GPU may restart its clock between two passes; such a time is unknown and given as zero.
-    return dispatches.map((_, i) => Math.max(0, Number((nanoseconds[2 * i + 1] ?? 0n) - (nanoseconds[2 * i] ?? 0n)) / 1e6));
+    return dispatches.map((_, i) =>
+      Math.max(0, Number((nanoseconds[2 * i + 1] ?? 0n) - (nanoseconds[2 * i] ?? 0n)) / 1e6),
+    );
   } finally {
     querySet.destroy();
     resolved.destroy();

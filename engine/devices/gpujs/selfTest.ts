@@ -15,16 +15,21 @@ const source: KernelSource = {
   for (let i = 0; i < 3; i++) { sum = sum + half(a0[this.thread.x + ${size[0]} * this.thread.y]); }
   return sum - a1[this.thread.y];
 }`,
-  functions: [{ name: "half", source: "function half(x) { return x * 0.5; }", argumentTypes: ["Number"], returnType: "Number" }],
+  functions: [
+    { name: "half", source: "function half(x) { return x * 0.5; }", argumentTypes: ["Number"], returnType: "Number" },
+  ],
   operandWords: [count, size[1]],
   resultWords: count,
   output: size,
 };
 
 /** @throws EvenkeelError `device` saying what differs. */
-export async function selfTest(context: GpujsContext): Promise<void> {
+export async function selfTest(context: Pick<GpujsContext, "compile" | "device" | "description">): Promise<void> {
   const kernel = await context.compile(source);
-  const operands = [Float32Array.from({ length: count }, (_, i) => i), Float32Array.from({ length: size[1] }, (_, y) => 100 * y)];
+  const operands = [
+    Float32Array.from({ length: count }, (_, i) => i),
+    Float32Array.from({ length: size[1] }, (_, y) => 100 * y),
+  ];
   const got = await runOnce(context.device, kernel, operands);
   for (let i = 0; i < count; i++) {
     const wanted = 1.5 * i - 100 * Math.floor(i / size[0]);
@@ -38,7 +43,11 @@ export async function selfTest(context: GpujsContext): Promise<void> {
   }
 }
 
-async function runOnce(device: GPUDevice, kernel: CompiledKernel, operands: readonly Float32Array<ArrayBuffer>[]): Promise<Float32Array> {
+async function runOnce(
+  device: GPUDevice,
+  kernel: CompiledKernel,
+  operands: readonly Float32Array<ArrayBuffer>[],
+): Promise<Float32Array> {
   const bytes = 4 * kernel.source.resultWords;
   const filled = (content: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>, purpose: number): GPUBuffer => {
     const buffer = device.createBuffer({ size: content.byteLength, usage: purpose | usage.copyDestination });

@@ -57,7 +57,10 @@ class WebgpuDevice implements Device {
 
   allocate(dtype: DType, length: number): DeviceBuffer {
     if (!Number.isInteger(length) || length < 0) {
-      throw new EvenkeelError("range", `webgpu: a buffer of ${length} ${dtype} was asked for; the length must be a whole number >= 0.`);
+      throw new EvenkeelError(
+        "range",
+        `webgpu: a buffer of ${length} ${dtype} was asked for; the length must be a whole number >= 0.`,
+      );
     }
     const gpuBuffer = this.#memory.acquire(4 * wordsOf(dtype, length), `a buffer of ${length} ${dtype}`);
     return new WebgpuBuffer(dtype, length, this.#memory, gpuBuffer);

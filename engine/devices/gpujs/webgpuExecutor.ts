@@ -69,11 +69,17 @@ export class WebgpuExecutable implements Executable {
     }
     const compiled = new Map<Kernel, CompiledKernel>();
     // All are awaited even if one fails: none may be left to reject unheard.
-    const settled = await Promise.allSettled([...started].map(async ([kernel, promise]) => compiled.set(kernel, await promise)));
+    const settled = await Promise.allSettled(
+      [...started].map(async ([kernel, promise]) => compiled.set(kernel, await promise)),
+    );
     for (const outcome of settled) if (outcome.status === "rejected") throw outcome.reason;
     memory.requireUsable();
 
-    const { dispatches, params } = placeParams(steps, compiled, memory.context.device.limits.minUniformBufferOffsetAlignment);
+    const { dispatches, params } = placeParams(
+      steps,
+      compiled,
+      memory.context.device.limits.minUniformBufferOffsetAlignment,
+    );
     const own = allocate(memory, plan, params);
     return new WebgpuExecutable(memory, plan, dispatches, own, options.debug, options.onDispose);
   }
@@ -83,7 +89,8 @@ export class WebgpuExecutable implements Executable {
     outputs: readonly DeviceBuffer[],
     options?: RunOptions,
   ): Promise<readonly KernelTime[]> {
-    if (this.#disposed) throw new EvenkeelError("disposed", "webgpu: this program has been disposed of; compile it again.");
+    if (this.#disposed)
+      throw new EvenkeelError("disposed", "webgpu: this program has been disposed of; compile it again.");
     this.#memory.requireUsable();
     this.#bind(inputs, outputs);
     const { device, health } = this.#memory.context;
@@ -141,7 +148,10 @@ export class WebgpuExecutable implements Executable {
       const same = this.#bound.indexOf(gpuBuffer);
       if (same >= 0 && same < inputCount + i && aliases[i] !== same) {
         const other = same < inputCount ? `input ${same}` : `output ${same - inputCount}`;
-        throw new EvenkeelError("value", `webgpu: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`);
+        throw new EvenkeelError(
+          "value",
+          `webgpu: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`,
+        );
       }
       this.#bound[inputCount + i] = gpuBuffer;
     });
@@ -211,7 +221,8 @@ function placeParams(
   const dispatches = steps.map((step): Dispatch => {
     const kernel = compiled.get(step.kernel);
     const paramsOffset = kernel === undefined ? undefined : offsets.get(kernel);
-    if (kernel === undefined || paramsOffset === undefined) throw new Error(`kernel ${step.kernel.name} wasn't compiled`);
+    if (kernel === undefined || paramsOffset === undefined)
+      throw new Error(`kernel ${step.kernel.name} wasn't compiled`);
     return { step, kernel, paramsOffset };
   });
   return { dispatches, params };
@@ -222,7 +233,8 @@ function allocate(memory: WebgpuMemory, plan: Plan, params: Uint32Array<ArrayBuf
   const slotBytes: number[] = [];
   for (const { role, dtype, length } of plan.buffers) {
     if (role.kind !== "temporary") continue;
-    if (role.offset !== 0) throw new EvenkeelError("graph", "webgpu: the plan is for an arena; this device wants slots.");
+    if (role.offset !== 0)
+      throw new EvenkeelError("graph", "webgpu: the plan is for an arena; this device wants slots.");
     slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, 4 * wordsOf(dtype, length));
   }
   const buffers: GPUBuffer[] = [];
@@ -233,7 +245,9 @@ function allocate(memory: WebgpuMemory, plan: Plan, params: Uint32Array<ArrayBuf
     return buffer;
   };
   try {
-    const slots = Array.from(slotBytes, (bytes, slot) => (bytes === undefined ? undefined : acquire(bytes, `temporary slot ${slot}`)));
+    const slots = Array.from(slotBytes, (bytes: number | undefined, slot) =>
+      bytes === undefined ? undefined : acquire(bytes, `temporary slot ${slot}`),
+    );
     const byBuffer = plan.buffers.map(({ role, dtype, length }, i) => {
       if (role.kind === "temporary") return slots[role.slot];
       if (role.kind !== "constant") return undefined;

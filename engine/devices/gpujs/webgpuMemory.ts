@@ -40,7 +40,9 @@ export class WebgpuMemory {
 
   constructor(context: GpujsContext) {
     this.context = context;
-    this.#storage = new BufferPool((size) => this.#create(size, usage.storage | usage.copySource | usage.copyDestination));
+    this.#storage = new BufferPool((size) =>
+      this.#create(size, usage.storage | usage.copySource | usage.copyDestination),
+    );
     this.#staging = new BufferPool((size) => this.#create(size, usage.mapRead | usage.copyDestination));
   }
 
@@ -90,8 +92,7 @@ export class WebgpuMemory {
   /** Copies `words` to the start of a buffer, in the order of the queue. */
   write(buffer: GPUBuffer, words: Words): void {
     if (words.length === 0) return;
-    // WebGPU copies from any buffer at once, shared memory included; its types know the unshared kind only.
-    this.context.device.queue.writeBuffer(buffer, 0, words as Float32Array<ArrayBuffer>);
+    this.context.device.queue.writeBuffer(buffer, 0, words);
   }
 
   /** The first `count` words of a buffer, after all work submitted before. */

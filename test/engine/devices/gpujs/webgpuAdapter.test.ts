@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { acquireContext, gpujsVersion } from "../../../../engine/devices/gpujs/adapter.ts";
+import { acquireContext, type GpujsContext, gpujsVersion } from "../../../../engine/devices/gpujs/adapter.ts";
 import { isSoftwareAdapter, probeWebgpu } from "../../../../engine/devices/gpujs/adapterSelection.ts";
 import type { KernelSource } from "../../../../engine/devices/gpujs/kernelSource.ts";
 import { selfTest } from "../../../../engine/devices/gpujs/selfTest.ts";
@@ -66,18 +66,21 @@ describe("gpu.js adapter", { skip: webgpuSkip }, () => {
 
   test("the self-test fails if results are wrong", async () => {
     const { context, release } = await acquireContext();
-    const wrong = Object.create(context, {
-      compile: {
-        value: async (source: KernelSource) => {
-          const compiled = await context.compile(source);
-          // A gpu.js that laid its params out differently: rows of another width.
-          const params = compiled.params.slice();
-          params[0] = 8;
-          return { ...compiled, params };
-        },
+    const wrong: Pick<GpujsContext, "compile" | "device" | "description"> = {
+      device: context.device,
+      description: context.description,
+      compile: async (source) => {
+        const compiled = await context.compile(source);
+        // A gpu.js that laid its params out differently: rows of another width.
+        const params = compiled.params.slice();
+        params[0] = 8;
+        return { ...compiled, params };
       },
-    });
-    await assert.rejects(selfTest(wrong), (error) => error instanceof EvenkeelError && /self-test.*element \d+, expected/s.test(error.message));
+    };
+    await assert.rejects(
+      selfTest(wrong),
+      (error) => error instanceof EvenkeelError && /self-test.*element \d+, expected/s.test(error.message),
+    );
     release();
   });
 
@@ -158,7 +161,8 @@ describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
 
 describe("choice of an adapter", () => {
   test("software adapters are told apart by what they say of themselves", () => {
-    const adapter = (info: object): GPUAdapter => ({ info: { vendor: "", architecture: "", device: "", description: "", ...info } }) as GPUAdapter;
+    const adapter = (info: object): GPUAdapter =>
+      ({ info: { vendor: "", architecture: "", device: "", description: "", ...info } }) as GPUAdapter;
     for (const info of [
       { isFallbackAdapter: true },
       { architecture: "swiftshader" },

@@ -83,7 +83,10 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     const [x, y] = [device.allocate("i32", data.length), device.allocate("i32", data.length)];
     device.upload(x, data);
     await executable.run([x], [y]);
-    assert.deepEqual(await device.download(y), Int32Array.from(data, (value) => value + 1));
+    assert.deepEqual(
+      await device.download(y),
+      Int32Array.from(data, (value) => value + 1),
+    );
     executable.dispose();
     device.free(x);
     device.free(y);
@@ -239,7 +242,10 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
       { kind: "output", index: 0 },
     ];
     const step = { kernel: elementwise("crowd", 4, operands, body), operands: Array(operands).fill(0), result: 1 };
-    await assert.rejects(device.compile(program(plan("f32", 4, roles, [step]))), fails("kernel", /crowd reads \d+ arrays/));
+    await assert.rejects(
+      device.compile(program(plan("f32", 4, roles, [step]))),
+      fails("kernel", /crowd reads \d+ arrays/),
+    );
   });
 
   test("as many arrays as the limits say do work", async () => {
