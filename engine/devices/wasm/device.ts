@@ -22,6 +22,11 @@ export type WasmOptions = {
    * the last bits from those without and, by the specification, may differ between machines. Default false.
    */
   readonly relaxed?: boolean;
+  /**
+   * Estimated instructions of a kernel from which several threads compute it. Meeting each other costs them some
+   * microseconds, so small kernels are faster on one. Default 40,000.
+   */
+  readonly sharedCost?: number;
   /** Whether the thread that calls computes too. Default: where it may sleep, that is not on a page's main thread. */
   readonly participate?: boolean;
 };
@@ -34,7 +39,7 @@ const limits: DeviceLimits = { operands: 64, elements: 2 ** 29, temporaries: "ar
  * @throws EvenkeelError `value` for a bad option, `device` if `relaxed` is asked for and not to be had, `memory`
  */
 export async function createWasmDevice(options: WasmOptions = {}): Promise<Device> {
-  const { relaxed = false, initialBytes = 16 * 2 ** 20, maximumBytes = 2 ** 32 } = options;
+  const { relaxed = false, initialBytes = 16 * 2 ** 20, maximumBytes = 2 ** 32, sharedCost = 40_000 } = options;
   for (const [name, bytes] of Object.entries({ initialBytes, maximumBytes })) {
     if (!(bytes > 0 && bytes <= 2 ** 32)) {
       throw new EvenkeelError("value", `wasm: the option ${name} is ${bytes}. Give a number of bytes above 0, at most 2^32.`);
@@ -52,7 +57,7 @@ export async function createWasmDevice(options: WasmOptions = {}): Promise<Devic
     `${threads} ${threads === 1 ? "thread" : "threads"}${why}`,
     `up to ${describeBytes(memory.maximumPages * 65_536)}`,
   ].join(", ");
-  return new WasmDevice(memory, new Crew(memory, { threads, participate }), relaxed, description);
+  return new WasmDevice({ memory, crew: new Crew(memory, { threads, participate }), relaxed, sharedCost, description });
 }
 
 class WasmDevice implements Device {
@@ -62,9 +67,9 @@ class WasmDevice implements Device {
   readonly #engine: Engine;
   #disposed = false;
 
-  constructor(memory: LinearMemory, crew: Crew, relaxed: boolean, description: string) {
+  constructor({ description, ...parts }: Omit<Engine, "turns" | "check"> & { readonly description: string }) {
     this.description = description;
-    this.#engine = { memory, crew, relaxed, turns: new Turns(), check: (operation) => this.#check(operation) };
+    this.#engine = { ...parts, turns: new Turns(), check: (operation) => this.#check(operation) };
   }
 
   allocate(dtype: DType, length: number): DeviceBuffer {

@@ -18,12 +18,11 @@ export type Engine = {
   readonly crew: Crew;
   readonly turns: Turns;
   readonly relaxed: boolean;
+  /** Estimated instructions from which a kernel is shared among threads. */
+  readonly sharedCost: number;
   /** @throws EvenkeelError `disposed` */
   readonly check: (operation: string) => void;
 };
-
-/** Work (in rough instructions) below which a kernel is faster on one thread: meeting the others costs some microseconds. */
-const sharedCost = 40_000;
 
 /** A place in a record that holds the address of an input or output. */
 type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };
@@ -62,7 +61,7 @@ export class WasmExecutable implements Executable {
     const id = executables++;
     const owned = new OwnedMemory(memory);
     try {
-      const records = layOut(owned, plan, distinct, numbers, crew.threads);
+      const records = layOut(owned, plan, distinct, numbers, engine);
       if (records.shared.includes(true)) await crew.load(id, module);
       engine.check("compile");
       const run = instance.exports["run"] as RunFunction;
@@ -226,9 +225,8 @@ function layOut(
   plan: Plan,
   kernels: readonly CompiledKernel[],
   numbers: readonly number[],
-  threads: number,
+  { memory, crew, sharedCost }: Engine,
 ): Records {
-  const { memory } = owned;
   if (plan.slots.length > 1) {
     throw new EvenkeelError("kernel", `wasm: the plan has ${plan.slots.length} slots; this device has one arena. Plan for its limits.`);
   }
@@ -254,7 +252,7 @@ function layOut(
     const compiled = kernels[number];
     if (compiled === undefined) throw new RangeError(`step ${index} has no kernel`);
     const { size, block } = splitOf(compiled);
-    const isShared = threads > 1 && size > block && compiled.schedule.cost >= sharedCost;
+    const isShared = crew.threads > 1 && size > block && compiled.schedule.cost >= sharedCost;
     // Steps of the first thread alone follow each other without meeting; everything else waits for what came before.
     const barrier = index > 0 && (isShared || unsettled);
     unsettled = isShared || (unsettled && !barrier);

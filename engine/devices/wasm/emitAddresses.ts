@@ -8,10 +8,23 @@ import { i32, type Local, op } from "./assembler.ts";
 import type { EmitContext, Point } from "./emitContext.ts";
 
 /** Accesses that one pointer serves: same buffer, same strides. The pointer stands `offset` elements into the buffer. */
-type Group = { readonly key: string; readonly operand: number; readonly coefficients: readonly number[]; readonly offset: number };
+type Group = {
+  readonly key: string;
+  readonly operand: number;
+  readonly coefficients: readonly number[];
+  readonly offset: number;
+  /** Whether the pointer is within memory also where inner axes are left out of it. */
+  readonly solid: boolean;
+};
 
-/** An address as a pointer plus a constant number of bytes (which may be negative). */
-export type Address = { readonly pointer: Local; readonly bytes: number };
+/** The pointer of a group, and the axes standing at a constant that it already accounts for. */
+type Pointer = { readonly local: Local; readonly settled: ReadonlySet<number> };
+
+/**
+ * An address as a pointer plus a constant number of bytes (which may be negative). Immediates are added without
+ * wrapping round, so they are right only for a pointer within memory (`solid`).
+ */
+export type Address = { readonly pointer: Local; readonly bytes: number; readonly solid: boolean };
 
 /** Memory that a kernel touches: the operand's number (the result has the one after the last) and where. */
 export type Access = { readonly operand: number; readonly at: Affine };
@@ -20,7 +33,7 @@ export class Addresses {
   readonly #context: EmitContext;
   readonly #groups: ReadonlyMap<string, Group>;
   readonly #bases: readonly Local[];
-  #pointers = new Map<string, Local>();
+  #pointers = new Map<string, Pointer>();
 
   /** @param bases the buffers' addresses: operands, then the result */
   constructor(context: EmitContext, bases: readonly Local[]) {
@@ -32,21 +45,25 @@ export class Addresses {
   /** The address of an access at `point`. Axes that stand at a constant count into the constant part. */
   address(access: Access, point: Point): Address {
     const group = this.#group(access);
+    const { pointer, bytes } = this.#pointer(group);
     let elements = access.at.offset - group.offset;
     access.at.coefficients.forEach((coefficient, axis) => {
-      if (coefficient === 0) return;
-      const { variable, constant } = this.#context.state(axis);
-      elements += coefficient * ((variable === null ? constant : 0) + (point[axis] ?? 0));
+      if (coefficient !== 0) elements += coefficient * (point[axis] ?? 0);
     });
-    const { pointer, bytes } = this.#pointer(group);
-    return { pointer, bytes: bytes + 4 * elements };
+    // A buffer's address is within memory, and so is a pointer that accounts for all axes: it points to an element.
+    const whole =
+      !this.#pointers.has(group.key) ||
+      access.at.coefficients.every((coefficient, axis) => {
+        return coefficient === 0 || this.#context.state(axis).variable !== null || pointer.settled.has(axis);
+      });
+    return { pointer: pointer.local, bytes: bytes + 4 * elements, solid: whole || group.solid };
   }
 
   /** Pushes an address; returns the immediate offset that the access has to add. */
-  push({ pointer, bytes }: Address): number {
+  push({ pointer, bytes, solid }: Address): number {
     const { f } = this.#context;
     f.get(pointer);
-    if (bytes >= 0) return bytes;
+    if (bytes === 0 || (bytes > 0 && solid)) return bytes;
     f.op("i32.add", i32(bytes));
     return 0;
   }
@@ -72,9 +89,9 @@ export class Addresses {
       const from = this.#pointer(group);
       const pointer = f.local("i32", "pointer");
       const bytes = from.bytes + (typeof start === "number" ? start * stride : 0);
-      f.set(pointer, bytes === 0 ? from.pointer : op("i32.add", from.pointer, i32(bytes)));
+      f.set(pointer, bytes === 0 ? from.pointer.local : op("i32.add", from.pointer.local, i32(bytes)));
       if (typeof start !== "number") f.set(pointer, op("i32.add", pointer, op("i32.mul", start, i32(stride))));
-      this.#pointers.set(group.key, pointer);
+      this.#pointers.set(group.key, { local: pointer, settled: new Set(this.#constantAxes()) });
       moving.push({ pointer, stride });
     }
     body((count) => {
@@ -89,13 +106,24 @@ export class Addresses {
     return group;
   }
 
-  /** The pointer of a group, or outside of all loops that move it the buffer's address. */
-  #pointer(group: Group): Address {
-    const known = this.#pointers.get(group.key);
-    if (known !== undefined) return { pointer: known, bytes: 0 };
-    const base = this.#bases[group.operand];
-    if (base === undefined) throw new RangeError(`kernel ${this.#context.kernel.name} has no operand ${group.operand}`);
-    return { pointer: base, bytes: 4 * group.offset };
+  /** Where a group's pointer is, and what is missing for the axes that stand at a constant. */
+  #pointer(group: Group): { readonly pointer: Pointer; readonly bytes: number } {
+    const pointer = this.#pointers.get(group.key) ?? this.#base(group);
+    let elements = this.#pointers.has(group.key) ? 0 : group.offset;
+    for (const axis of this.#constantAxes()) {
+      if (!pointer.settled.has(axis)) elements += (group.coefficients[axis] ?? 0) * this.#context.state(axis).constant;
+    }
+    return { pointer, bytes: 4 * elements };
+  }
+
+  #base({ operand }: Group): Pointer {
+    const local = this.#bases[operand];
+    if (local === undefined) throw new RangeError(`kernel ${this.#context.kernel.name} has no operand ${operand}`);
+    return { local, settled: new Set() };
+  }
+
+  #constantAxes(): readonly number[] {
+    return this.#context.states.flatMap((state, axis) => (state?.variable === null ? [axis] : []));
   }
 }
 
@@ -120,7 +148,8 @@ function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
   for (const access of always) {
     const key = sharedKey(access);
     const offset = Math.min(access.at.offset, groups.get(key)?.offset ?? Number.POSITIVE_INFINITY);
-    groups.set(key, { key, operand: access.operand, coefficients: access.at.coefficients, offset });
+    // The element with the inner axes at 0 is one that is read.
+    groups.set(key, { key, operand: access.operand, coefficients: access.at.coefficients, offset, solid: true });
   }
   const shared = new Set(always.map(loneKey));
   const rest = scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])).filter(
@@ -128,7 +157,8 @@ function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
   );
   for (const access of [...rest, { operand: kernel.operands.length, at: kernel.result.at }]) {
     const key = loneKey(access);
-    if (!shared.has(key)) groups.set(key, { ...access.at, key, operand: access.operand });
+    const solid = access.at.offset >= 0 && access.at.coefficients.every((coefficient) => coefficient >= 0);
+    if (!shared.has(key)) groups.set(key, { ...access.at, key, operand: access.operand, solid });
   }
   return groups;
 }

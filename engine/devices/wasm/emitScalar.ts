@@ -2,7 +2,7 @@
 import type { Affine, Scalar } from "../../kernel/kernel.ts";
 import { childrenOf } from "../../kernel/scalar.ts";
 import type { DType } from "../../graph/dtype.ts";
-import { type Code, i32, i32x4, lane, type Local, op } from "./assembler.ts";
+import { type Code, i32, i32x4, lane, type Local, op, shuffle32 } from "./assembler.ts";
 import type { Address, Addresses } from "./emitAddresses.ts";
 import { countUses, type EmitContext, type Point } from "./emitContext.ts";
 import {
@@ -147,7 +147,8 @@ export class ScalarEmitter {
       f.memory("v128.load", addresses.push(address));
     } else if (stride === -1 && lanes === 4) {
       f.memory("v128.load", addresses.push({ ...address, bytes: address.bytes - 12 }));
-      f.emit([{ kind: "shuffle", bytes: [12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3] }]);
+      const forward = f.let("v128", "forward");
+      f.emit(shuffle32([3, 2, 1, 0], forward, forward));
     } else {
       const vector = f.local("v128", "lanes");
       f.memory("v128.load32_zero", addresses.push(address));
@@ -178,13 +179,13 @@ export class ScalarEmitter {
       op("i32.add", address.pointer, lane("i32x4.extract_lane", index, offsets));
     if (uniform) {
       const pointer: Local = f.let("i32", "row", pointerOf(0));
-      this.#elements({ pointer, bytes: address.bytes }, stride, scalar.dtype);
+      this.#elements({ ...address, pointer }, stride, scalar.dtype);
       return;
     }
     const gathered = f.local("v128", "gathered");
     for (let index = 0; index < lanes; index++) {
       const pointer = f.let("i32", "row", pointerOf(index));
-      const offset = this.#addresses.push({ pointer, bytes: address.bytes + 4 * stride * index });
+      const offset = this.#addresses.push({ ...address, pointer, bytes: address.bytes + 4 * stride * index });
       if (index === 0) {
         f.memory("v128.load32_zero", offset);
       } else {
