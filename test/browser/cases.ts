@@ -1,10 +1,94 @@
 /** What a page can be asked to run: cases by name. No Node imports here, nor in anything this imports. */
 import type { Device } from "../../engine/devices/device.ts";
+import {
+  broadcastTo,
+  compile,
+  compileStep,
+  createState,
+  matmul,
+  mean,
+  multiply,
+  square,
+  subtract,
+  type Tensor,
+  tensor,
+  threefry,
+  valueAndGrad,
+} from "../../engine/index.ts";
 
 /** What a case found on a device. */
 export type CaseReport = { readonly ran: number; readonly failures: readonly string[] };
 
-/** Runs `count` random instances drawn from `seed` on a device. */
+/** Runs `count` instances drawn from `seed` on a device. */
 export type BrowserCase = (device: Device, seed: number, count: number) => Promise<CaseReport>;
 
-export const cases: Readonly<Record<string, BrowserCase>> = {};
+/** Gradient descent on a least-squares problem, `count` steps with the weights on the device, against float64 on the host. */
+const gradientDescent: BrowserCase = async (device, seed, count) => {
+  const [rows, columns, rate] = [16, 4, 0.1];
+  const draw = (i: number): number => Math.fround(Math.sin(12.9898 * (i + 1) + seed));
+  const x = Float32Array.from({ length: rows * columns }, (_, i) => draw(i));
+  const y = Float32Array.from({ length: rows }, (_, i) => draw(1000 + i));
+  const [inputs, targets] = [tensor(x, { shape: [rows, columns] }), tensor(y, { shape: [rows, 1] })];
+  const loss = valueAndGrad((w: Tensor) => mean(square(subtract(matmul(inputs, w), broadcastTo(targets, [rows, 1])))));
+  const step = compileStep(
+    (w: Tensor) => {
+      const { value, gradient } = loss(w);
+      return { state: subtract(w, multiply(gradient, rate)), result: value };
+    },
+    { device },
+  );
+  const state = await createState(tensor(new Float32Array(columns), { shape: [columns, 1] }), device);
+  const failures: string[] = [];
+  let weights = Array.from({ length: columns }, () => 0);
+  for (let i = 0; i < count; i++) {
+    const errors = [...y].map((wanted, row) =>
+      weights.reduce((sum, weight, column) => sum + weight * (x[row * columns + column] ?? 0), -wanted),
+    );
+    const expected = errors.reduce((sum, error) => sum + error * error, 0) / rows;
+    const got = await (await step(state)).item();
+    // A sum of 16 terms below 4, each a product of sums of 4: under 100 roundings of 2^-24, and the problem is well conditioned.
+    if (!(Math.abs(got - expected) <= 100 * 2 ** -24 * Math.max(1, expected))) {
+      failures.push(`step ${i}: loss ${got}, expected ${expected}`);
+    }
+    weights = weights.map((weight, column) => {
+      const slope = errors.reduce((sum, error, row) => sum + error * (x[row * columns + column] ?? 0), 0);
+      return weight - (rate * 2 * slope) / rows;
+    });
+  }
+  state.dispose();
+  step.dispose();
+  return { ran: count, failures };
+};
+
+/** Key, counter and result of Threefry-2x32-20 in the vectors that Random123 publishes. */
+const threefryVectors = [
+  { key: [0, 0], counter: [0, 0], result: [0x6b200159, 0x99ba4efe] },
+  { key: [0xffffffff, 0xffffffff], counter: [0xffffffff, 0xffffffff], result: [0x1cb996fc, 0xbb002be7] },
+  { key: [0x13198a2e, 0x03707344], counter: [0x243f6a88, 0x85a308d3], result: [0xc4923a9c, 0x483df7a0] },
+] as const;
+
+/** Random bits, exactly: 32-bit additions, rotations and exclusive ors. */
+const randomBits: BrowserCase = async (device) => {
+  const column = (from: "key" | "counter", word: 0 | 1) =>
+    tensor(Uint32Array.from(threefryVectors, (vector) => vector[from][word]));
+  const words = compile(
+    (key0: Tensor, key1: Tensor) => {
+      const counter = [column("counter", 0), column("counter", 1)] as const;
+      return [threefry(0, [key0, key1], counter), threefry(1, [key0, key1], counter)] as const;
+    },
+    { device },
+  );
+  const [first, second] = await words(column("key", 0), column("key", 1));
+  const got = [await first.data(), await second.data()];
+  words.dispose();
+  const failures = threefryVectors.flatMap(({ result }, i) =>
+    result.flatMap((wanted, word) =>
+      got[word]?.[i] === wanted ? [] : [`vector ${i}, word ${word}: ${got[word]?.[i]}, expected ${wanted}`],
+    ),
+  );
+  return { ran: threefryVectors.length, failures };
+};
+
+export const cases = { gradientDescent, randomBits } as const satisfies Readonly<Record<string, BrowserCase>>;
+
+export type CaseName = keyof typeof cases;

@@ -1,19 +1,30 @@
 /** The script of the test page: runs cases on a device of the page and gives back what they found. */
-import type { DeviceName } from "../../engine/devices/device.ts";
+import type { Device, DeviceName } from "../../engine/devices/device.ts";
 import { createDevice } from "../../engine/devices/select.ts";
-import { type CaseReport, cases } from "./cases.ts";
+import { EvenkeelError } from "../../engine/errors.ts";
+import { type CaseName, type CaseReport, cases } from "./cases.ts";
 
-/** A report with the device it is about. */
-export type PageReport = CaseReport & { readonly description: string };
+/** A report with the device it is about, or why the page has no such device. */
+export type PageReport =
+  | ({ readonly kind: "ran"; readonly description: string } & CaseReport)
+  | { readonly kind: "unavailable"; readonly reason: string };
 
-export type RunCases = (name: string, deviceName: DeviceName, seed: number, count: number) => Promise<PageReport>;
+export type RunCases = (name: CaseName, deviceName: DeviceName, seed: number, count: number) => Promise<PageReport>;
+
+async function openDevice(name: DeviceName): Promise<Device | EvenkeelError> {
+  try {
+    return await createDevice(name);
+  } catch (error) {
+    if (error instanceof EvenkeelError && error.code === "device") return error;
+    throw error;
+  }
+}
 
 const runCases: RunCases = async (name, deviceName, seed, count) => {
-  const run = cases[name];
-  if (run === undefined) throw new Error(`the page has no case "${name}", only ${Object.keys(cases).join(", ")}`);
-  const device = await createDevice(deviceName);
+  const device = await openDevice(deviceName);
+  if (device instanceof EvenkeelError) return { kind: "unavailable", reason: device.message };
   try {
-    return { ...(await run(device, seed, count)), description: device.description };
+    return { kind: "ran", description: device.description, ...(await cases[name](device, seed, count)) };
   } finally {
     device.dispose();
   }

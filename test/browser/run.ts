@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { DeviceName } from "../../engine/devices/device.ts";
+import type { CaseName } from "./cases.ts";
 import type { PageReport, RunCases } from "./page.ts";
 import { servePage } from "./serve.ts";
 
 export type BrowserPage = {
   /** Runs `count` instances of a case of `cases.ts` on a device of the page. */
-  runCases(name: string, device: DeviceName, seed: number, count: number): Promise<PageReport>;
+  runCases(name: CaseName, device: DeviceName, seed: number, count: number): Promise<PageReport>;
   close(): Promise<void>;
 };
 
