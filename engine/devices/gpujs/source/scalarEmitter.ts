@@ -233,19 +233,16 @@ export class ScalarEmitter {
     const clamped = this.writer.local(`(${index} < 0 ? 0 : (${index} > ${last} ? ${last} : ${index}))`);
     const row = this.writer.mode === "cpu" ? clamped : this.writer.call("whole", clamped);
     const at = (offset: number): string =>
-      affineText(
-        { offset: node.at.offset + offset, coefficients: [...node.at.coefficients, node.stride] },
-        [...this.axes.slice(0, node.at.coefficients.length), { text: row, size: node.size }],
-      );
+      `${row} * ${node.stride} + ${affineText(node.at, this.axes, node.at.offset + offset)}`;
     return this.read(node.operand, node.dtype, at);
   }
 
   private index(node: Scalar & { kind: "index" }): Value {
     const { writer } = this;
     if (isConstant(node.at, this.axes)) {
-      return isInteger(node.dtype)
-        ? { kind: "limbs", ...limbs.literalLimbs(node.at.offset) }
-        : { kind: "number", text: writer.local(numberText(writer, node.at.offset)) };
+      if (isInteger(node.dtype)) return { kind: "limbs", ...limbs.literalLimbs(node.at.offset) };
+      const value = node.dtype === "bool" ? Number(node.at.offset !== 0) : node.at.offset;
+      return { kind: "number", text: writer.local(numberText(writer, value)) };
     }
     // A local of gpu.js is an f32, so declaring one converts.
     if (node.dtype === "f32") return { kind: "number", text: writer.local(affineText(node.at, this.axes)) };
