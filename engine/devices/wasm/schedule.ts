@@ -51,7 +51,7 @@ export function scheduleKernel(kernel: Kernel): Schedule {
     unroll,
     order,
     cost: best?.cost ?? 0,
-    flattened: flattenedAxes(kernel, vector, analysis.nodes.length * points),
+    flattened: flattenedAxes(kernel, vector, points),
     branching: branchingAxes(kernel, analysis, vector, unroll),
     split: splitAxis(kernel, order, vector, unroll),
   };
@@ -118,6 +118,13 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
       yield make(vector, [[vector, vectors]]);
       for (const axis of uncut) {
         if (axis === vector) continue;
+        if (kernel.reduction === null) {
+          // Lanes that are far apart use the cache lines they touch if neighbours are computed with them.
+          if (heavy <= 8 && size(axis) >= 8 && nodes.some(({ scalar }) => isTransposed(scalar, vector, axis))) {
+            for (const rows of [4, 8, 16]) yield make(vector, [[axis, rows]]);
+          }
+          continue;
+        }
         for (const rows of counts) {
           if (rows > 1 && rows <= size(axis) && rows * vectors <= limit) {
             yield make(vector, [[vector, vectors], [axis, rows]]);
@@ -171,7 +178,7 @@ function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector
   let inner = 0;
   let outer = 0;
   for (const { scalar, axes, epilogue } of nodes) {
-    const cost = costOf(scalar, vector) * runs(axes, epilogue ? parallel : order);
+    const cost = costOf(scalar, vector, unroll) * runs(axes, epilogue ? parallel : order);
     if (epilogue) outer += cost;
     else inner += cost;
   }
@@ -188,11 +195,21 @@ function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector
   return Math.max(inner + steps * points, steps * 4) + steps * 2 + outer;
 }
 
-function costOf(scalar: Scalar, vector: number | null): number {
+/** A load whose lanes are far apart along `vector`, and next to each other along `axis`. */
+function isTransposed(scalar: Scalar, vector: number, axis: number): boolean {
+  if (scalar.kind !== "load") return false;
+  const { coefficients } = scalar.at;
+  return Math.abs(coefficients[vector] ?? 0) > 4 && Math.abs(coefficients[axis] ?? 0) === 1;
+}
+
+function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<number, number>): number {
   switch (scalar.kind) {
     case "load": {
       const stride = vector === null ? 0 : (scalar.at.coefficients[vector] ?? 0);
-      return stride === 0 ? 0.8 : stride === 1 ? 1 : stride === -1 ? 2 : 6;
+      if (vector === null || stride === 0) return 0.8;
+      if (Math.abs(stride) === 1) return stride === 1 ? 1 : 2;
+      const neighbours = Math.max(1, ...[...unroll].map(([axis, count]) => (isTransposed(scalar, vector, axis) ? count : 1)));
+      return 5 + 8 / neighbours;
     }
     case "gather":
       return 12;
@@ -229,14 +246,14 @@ function loopOrder(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<nu
   return [...parallel.filter((axis) => !tiled.includes(axis)), ...tiled.sort((a, b) => block(b) - block(a))];
 }
 
-/** The innermost reduce axes, as long as few copies of few expressions are made. */
-function flattenedAxes(kernel: Kernel, vector: number | null, codeSize: number): ReadonlySet<number> {
+/** The innermost reduce axes, as long as few copies are made: a compiler's registers run out in long straight code. */
+function flattenedAxes(kernel: Kernel, vector: number | null, points: number): ReadonlySet<number> {
   const flattened = new Set<number>();
-  let copies = 1;
+  let copies = points;
   for (let axis = kernel.axes.length - 1; axis >= 0; axis--) {
     const { role, size } = kernel.axes[axis] ?? { role: "parallel", size: 0 };
     copies *= size;
-    if (role !== "reduce" || axis === vector || copies > 9 || copies * codeSize > 800) break;
+    if (role !== "reduce" || axis === vector || copies > 9) break;
     flattened.add(axis);
   }
   return flattened;
@@ -281,7 +298,7 @@ function splitAxis(
 function scheduleName(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<number, number>): string {
   const tile = [...unroll.values()].join("x");
   if (vector === null) return kernel.reduction === null ? "elementwise-scalar" : "reduce-scalar";
-  if (kernel.reduction === null) return "elementwise-simd";
+  if (kernel.reduction === null) return `elementwise-simd${tile === "" ? "" : ` tile ${tile}`}`;
   const inner = kernel.axes[vector]?.role === "reduce";
   return `${inner ? "reduce-inner-simd" : "reduce-outer-simd"}${tile === "" ? "" : ` tile ${tile}`}`;
 }
