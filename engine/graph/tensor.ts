@@ -56,9 +56,14 @@ export class Tensor {
    * @throws EvenkeelError `trace` inside a function that is being compiled: values don't exist yet there.
    */
   data(): Promise<TensorData> {
-    if (this.node.kind === "constant") return Promise.resolve(this.node.attributes.data);
     if (evaluator === undefined) throw new Error("the engine's evaluator is not installed; import engine/index.ts");
-    this.#data ??= evaluator(this);
+    return this.dataBy(evaluator);
+  }
+
+  /** @internal `data`, computed by `evaluate` if it isn't known yet. */
+  dataBy(evaluate: Evaluator): Promise<TensorData> {
+    if (this.node.kind === "constant") return Promise.resolve(this.node.attributes.data);
+    this.#data ??= evaluate(this);
     return this.#data;
   }
 

@@ -10,8 +10,10 @@ import type { Graph } from "../graph/graph.ts";
 import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
-import { type LoweredKernel, lowerKernel, storageOf, viewBase } from "../kernel/lowerKernel.ts";
+import type { LoweredKernel } from "../kernel/kernelWalk.ts";
+import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { scalarsOf } from "../kernel/scalar.ts";
+import { storageOf, viewBase } from "../kernel/views.ts";
 
 export type FusedKernel = { readonly root: Node; readonly kernel: LoweredKernel };
 

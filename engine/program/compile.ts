@@ -1,4 +1,4 @@
-import type { KernelTime, RunOptions } from "../devices/device.ts";
+import type { Device, KernelTime, RunOptions } from "../devices/device.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -7,6 +7,7 @@ import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { fillTree, treeLeaves, treeSignature } from "../tree.ts";
 import { LeastRecentlyUsed } from "./cache.ts";
+import { evaluate } from "./evaluate.ts";
 import { runExclusively } from "./exclusive.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
 import { type Binding, Program } from "./program.ts";
@@ -111,7 +112,9 @@ class ProgramCache {
     const made = (async (): Promise<CacheEntry> => {
       const { graph, result } = trace(this.#fn, templates);
       const passes: { name: string; graph: Graph }[] = [{ name: "trace", graph }];
-      const observe = (name: string, after: Graph): void => void passes.push({ name, graph: after });
+      const observe = (name: string, after: Graph): void => {
+        passes.push({ name, graph: after });
+      };
       const program = await Program.compile(graph, device, this.#donations(templates), observe);
       return { program, result, passes };
     })();
@@ -128,7 +131,7 @@ class ProgramCache {
 }
 
 /** What each input of the program is bound to: the leaves of all arguments in order. */
-async function bindArguments(args: readonly unknown[]): Promise<(() => Binding)[]> {
+async function bindArguments(args: readonly unknown[], device: Device): Promise<(() => Binding)[]> {
   const bindings: (() => Binding)[] = [];
   for (const arg of args) {
     if (arg instanceof State) {
@@ -136,7 +139,8 @@ async function bindArguments(args: readonly unknown[]): Promise<(() => Binding)[
       arg.buffers.forEach((_, i) => bindings.push(() => ({ kind: "device", buffer: at(arg.buffers, i) })));
     } else {
       for (const { tensor } of treeLeaves(arg)) {
-        const data = await tensor.data();
+        // What is not computed yet is computed where it is needed.
+        const data = await tensor.dataBy((lazy) => evaluate(lazy, device));
         bindings.push(() => ({ kind: "host", data }));
       }
     }
@@ -165,7 +169,7 @@ export function compile<Args extends readonly unknown[], Result>(
   const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
   const inspect = async (args: readonly unknown[], runOptions: RunOptions): Promise<Inspection & { readonly value: unknown }> => {
     const { program, result, passes } = await cache.entry(args);
-    const bindings = await bindArguments(args);
+    const bindings = await bindArguments(args, program.device);
     return runExclusively(program.device, async () => {
       const times = await program.run(bindings.map((bind) => bind()), [], runOptions);
       await program.checkRun();
@@ -203,7 +207,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
   ): Promise<Inspection & { readonly value: unknown }> => {
     const [state] = args;
     const { program, result, passes } = await cache.entry(args);
-    const bindings = await bindArguments(args);
+    const bindings = await bindArguments(args, program.device);
     const count = state.buffers.length;
     if (args.indexOf(state, 1) >= 0) {
       throw new EvenkeelError("value", "compileStep: the state that the step replaces is also given as a further argument.");
@@ -219,7 +223,9 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
     });
   };
   const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> => (await inspect(args, {})).value as Result;
-  const advance = async (...args: readonly [State<S>, ...unknown[]]): Promise<void> => void (await inspect(args, {}, false));
+  const advance = async (...args: readonly [State<S>, ...unknown[]]): Promise<void> => {
+    await inspect(args, {}, false);
+  };
   return Object.defineProperty(
     Object.assign(call, { advance, dispose: () => cache.dispose(), inspect, programs: 0 }),
     "programs",

@@ -1,0 +1,83 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Command } from "@commander-js/extra-typings";
+import { compile, type Compiled, disposeDevices, EvenkeelError, explain } from "../../engine/index.ts";
+import { explanationPage } from "../explainPage.ts";
+
+/** What the explained file exports by default: a function as `compile` takes it, and arguments for it. */
+type Subject = { readonly fn: (...args: readonly unknown[]) => unknown; readonly args: readonly unknown[] };
+
+/** `evenkeel explain FILE`: what the engine makes of a function. */
+export function addExplainCommand(program: Command): void {
+  program
+    .command("explain")
+    .description("Show what the engine makes of a function: graphs, kernels, generated code, memory, times.")
+    .argument("<file>", "a .ts or .js file whose default export is { fn, args }: a function and its arguments")
+    .option("--html <file>", "write a page instead of printing text")
+    .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
+    .option("--no-profile", "don't measure each kernel")
+    .addHelpText(
+      "after",
+      `
+Example: mlp.ts
+  import { matmul, tanh, zeros } from "evenkeel/engine";
+  export default { fn: (x, w) => tanh(matmul(x, w)), args: [zeros([32, 64]), zeros([64, 16])] };
+
+  $ evenkeel explain mlp.ts --html mlp.html`,
+    )
+    .action(async (file, { html, device, profile }) => {
+      const subject = await loadSubject(file);
+      const compiled: Compiled<readonly unknown[], unknown> = compile(
+        subject.fn,
+        // The name is checked where devices are made, with the list of those there are.
+        device === undefined ? {} : { device: device as "auto" },
+      );
+      const explanation = await explain(compiled, subject.args, { profile });
+      if (html === undefined) console.log(explanation.text);
+      else {
+        await writePage(html, explanationPage(path.basename(file), explanation));
+        console.log(`${explanation.kernels.length} kernels on ${explanation.device}: ${html}`);
+      }
+      compiled.dispose();
+      await disposeDevices();
+    });
+}
+
+async function loadSubject(file: string): Promise<Subject> {
+  const fail = (what: string, options?: ErrorOptions): never => {
+    throw new EvenkeelError("file", `explain: ${file} ${what}`, options);
+  };
+  let module: { readonly default?: unknown };
+  try {
+    module = await importFile(path.resolve(file));
+  } catch (reason) {
+    return fail(`can't be loaded: ${reason instanceof Error ? reason.message : String(reason)}`, { cause: reason });
+  }
+  const subject = module.default;
+  if (typeof subject !== "object" || subject === null || !("fn" in subject) || !("args" in subject)) {
+    return fail("must have a default export { fn, args }, for example: export default { fn: (x) => exp(x), args: [zeros([4])] }");
+  }
+  const { fn, args } = subject;
+  if (typeof fn !== "function" || !Array.isArray(args)) return fail("has a default export whose fn is no function or args no array.");
+  return { fn: fn as Subject["fn"], args: args as readonly unknown[] };
+}
+
+async function importFile(file: string): Promise<{ readonly default?: unknown }> {
+  if (/\.[cm]?tsx?$/.test(file)) {
+    // Not tsx's own import function: that would load a second copy of the engine, with tensors of its own.
+    const { register } = await import("tsx/esm/api");
+    register();
+  }
+  return (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
+}
+
+async function writePage(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (reason) {
+    throw new EvenkeelError("file", `explain: can't write ${file}: ${reason instanceof Error ? reason.message : String(reason)}`, {
+      cause: reason,
+    });
+  }
+}

@@ -1,0 +1,94 @@
+/** Kernels as readable loop nests. */
+import { at } from "../graph/shape.ts";
+import type { Affine, Kernel, Scalar } from "./kernel.ts";
+import { childrenOf, scalarsOf } from "./scalar.ts";
+
+const letters = "ijklmnpqrstuvwxyz";
+
+function axisName(axis: number): string {
+  return axis < letters.length ? letters.charAt(axis) : `a${axis}`;
+}
+
+function affineText({ offset, coefficients }: Affine): string {
+  const terms = coefficients.flatMap((coefficient, axis) => {
+    if (coefficient === 0) return [];
+    return [coefficient === 1 ? axisName(axis) : `${coefficient}*${axisName(axis)}`];
+  });
+  if (offset !== 0 || terms.length === 0) terms.push(String(offset));
+  return terms.join(" + ").replaceAll("+ -", "- ");
+}
+
+/** One expression with its operands already in words. */
+function scalarText(scalar: Scalar, text: (scalar: Scalar) => string): string {
+  switch (scalar.kind) {
+    case "load":
+      return `x${scalar.operand}[${affineText(scalar.at)}]`;
+    case "gather":
+      return `x${scalar.operand}[${affineText(scalar.at)} + ${scalar.stride}*clamp(${text(scalar.index)}, 0, ${scalar.size - 1})]`;
+    case "literal":
+      return Object.is(scalar.value, -0) ? "-0" : String(scalar.value);
+    case "index":
+      return `${scalar.dtype}(${affineText(scalar.at)})`;
+    case "unary":
+      return `${scalar.op}(${text(scalar.x)})`;
+    case "binary":
+    case "compare":
+      return `${scalar.op}(${text(scalar.x)}, ${text(scalar.y)})`;
+    case "select":
+      return `select(${text(scalar.condition)}, ${text(scalar.x)}, ${text(scalar.y)})`;
+    case "cast":
+      return `${scalar.dtype}(${text(scalar.x)})`;
+    case "shift":
+      return `shift ${scalar.direction} ${scalar.amount} (${text(scalar.x)})`;
+    case "threefry":
+      return `threefry.${scalar.word}(${[scalar.key0, scalar.key1, scalar.counter0, scalar.counter1].map(text).join(", ")})`;
+    case "region": {
+      const { axis, start, stop, inside, outside } = scalar;
+      return `(${start} <= ${axisName(axis)} < ${stop} ? ${text(inside)} : ${text(outside)})`;
+    }
+    case "accumulator":
+      return "accumulator";
+  }
+}
+
+/** An expression as lines: values used more than once get a name first. */
+function expressionLines(root: Scalar, result: string, indent: string, prefix: string): string[] {
+  const scalars = scalarsOf(root);
+  const uses = new Map<Scalar, number>();
+  for (const child of scalars.flatMap(childrenOf)) uses.set(child, (uses.get(child) ?? 0) + 1);
+  const names = new Map<Scalar, string>();
+  const text = (scalar: Scalar): string => names.get(scalar) ?? scalarText(scalar, text);
+  const lines = scalars.flatMap((scalar) => {
+    const isPlain = scalar.kind === "literal" || scalar.kind === "accumulator";
+    if ((uses.get(scalar) ?? 0) < 2 || isPlain) return [];
+    const line = `${indent}${prefix}${names.size} = ${scalarText(scalar, text)}`;
+    names.set(scalar, `${prefix}${names.size}`);
+    return [line];
+  });
+  return [...lines, `${indent}${result} ${text(root)}`];
+}
+
+/**
+ * A kernel as a loop nest: `x0`, `x1`, ... are its operands, `y` its result, addresses count elements.
+ */
+export function printKernel(kernel: Kernel): string {
+  const { axes, operands, body, reduction, result } = kernel;
+  const lines = [
+    `${kernel.name}(${operands.map(({ dtype, length }, i) => `x${i}: ${dtype}[${length}]`).join(", ")}) -> y: ${result.dtype}[${result.length}]`,
+  ];
+  let indent = "  ";
+  const loops = (role: "parallel" | "reduce"): void => {
+    axes.forEach((axis, number) => {
+      if (axis.role !== role) return;
+      lines.push(`${indent}${role} ${axisName(number)} < ${at(axes, number).size}`);
+      indent += "  ";
+    });
+  };
+  loops("parallel");
+  const store = `y[${affineText(result.at)}] =`;
+  if (reduction === null) return [...lines, ...expressionLines(body, store, indent, "t")].join("\n");
+  const outside = indent;
+  loops("reduce");
+  lines.push(...expressionLines(body, `${reduction.op} of`, indent, "t"));
+  return [...lines, ...expressionLines(reduction.epilogue, store, outside, "e")].join("\n");
+}
