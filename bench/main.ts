@@ -35,7 +35,13 @@ async function measure(work: Work, contenders: readonly Contender[]): Promise<Ro
     nameOf(work),
     ...prepared.map(({ contender, work: one }) =>
       // benny takes a function that prepares and gives the one to measure.
-      benny.add(contender.name, () => async () => void (await one.run()), { minSamples: 7, maxTime: 1 }),
+      benny.add(
+        contender.name,
+        () => async () => {
+          await one.run();
+        },
+        { minSamples: 7, maxTime: 1 },
+      ),
     ),
     benny.cycle(),
   );

@@ -29,7 +29,7 @@ function costOf(kernels: readonly ExplainedKernel[]): { readonly label: string; 
 
 function kernelRow(kernel: ExplainedKernel, step: number, share: number): string {
   const { milliseconds, flops, bytes } = kernel;
-  const speed = milliseconds === undefined || milliseconds === 0 ? "" : `${(flops / milliseconds / 1e6).toFixed(2)}`;
+  const speed = milliseconds === undefined || milliseconds === 0 ? "" : (flops / milliseconds / 1e6).toFixed(2);
   return `<tr><td>${step}</td><td><a href="#kernel-${step}">${escape(kernel.name)}</a></td>
 <td class="bar"><span style="width:${percent(share)}"></span>${percent(share)}</td>
 <td>${milliseconds === undefined ? "" : milliseconds.toFixed(3)}</td><td>${speed}</td><td>${formatCount(flops)}</td><td>${formatBytes(bytes)}</td>

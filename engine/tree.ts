@@ -24,24 +24,20 @@ function visit(
 ): unknown {
   if (isTensor(tree)) return onTensor(tree, path);
   if (Array.isArray(tree)) return tree.map((child, i) => visit(child, `${path}[${i}]`, onTensor));
-  switch (typeof tree) {
-    case "number":
-    case "string":
-    case "boolean":
-    case "undefined":
-      return tree;
-    case "object":
-      if (tree === null) return tree;
-      if (isPlainObject(tree)) {
-        return Object.fromEntries(
-          Object.entries(tree).map(([key, child]) => [key, visit(child, childPath(path, key), onTensor)]),
-        );
-      }
+  if (isStatic(tree)) return tree;
+  if (typeof tree === "object" && isPlainObject(tree)) {
+    return Object.fromEntries(
+      Object.entries(tree).map(([key, child]) => [key, visit(child, childPath(path, key), onTensor)]),
+    );
   }
   throw new EvenkeelError(
     "value",
     `a tree holds tensors, numbers, strings, booleans, arrays and plain objects; ${path === "" ? "the value" : path} is ${describe(tree)}.`,
   );
+}
+
+function isStatic(value: unknown): value is Static {
+  return value === null || value === undefined || ["number", "string", "boolean"].includes(typeof value);
 }
 
 function isPlainObject(value: object): boolean {

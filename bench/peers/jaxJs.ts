@@ -15,7 +15,7 @@ type JaxArray = {
 type JaxModule = {
   init(device: string): Promise<string[]>;
   defaultDevice(device: string): string;
-  jit(fn: (...args: JaxArray[]) => JaxArray): (...args: JaxArray[]) => JaxArray;
+  jit(fn: (x: JaxArray, y: JaxArray) => JaxArray): (...args: JaxArray[]) => JaxArray;
   readonly numpy: {
     array(data: Float32Array): JaxArray;
     matmul(a: JaxArray, b: JaxArray): JaxArray;
@@ -61,7 +61,7 @@ export async function jaxJsContender(load: (name: string) => Promise<unknown>): 
         prepare: (work, data) => {
           const shapes = shapesOf(work);
           const arrays = data.map((values, i) => jax.numpy.array(values).reshape(shapes[i] ?? []));
-          const fn = jax.jit(functionFor(jax, work) as (...args: JaxArray[]) => JaxArray);
+          const fn = jax.jit(functionFor(jax, work));
           return Promise.resolve({
             run: () => fn(...arrays.map((array) => array.ref)).data(),
             dispose: () => {

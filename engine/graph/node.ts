@@ -108,7 +108,7 @@ export type Primitives = {
   stopGradient: { inputs: readonly [Node]; attributes: Empty };
 };
 
-export type Empty = Readonly<Record<never, never>>;
+export type Empty = { readonly [key: string]: never };
 
 export type PrimitiveKind = keyof Primitives;
 

@@ -38,10 +38,12 @@ export function at<T>(list: readonly T[], index: number): T {
 
 /** @throws EvenkeelError `shape` unless every size is a whole number of at least 0 and their product is exact. */
 export function checkShape(operation: string, shape: Shape): Shape {
-  if (!Array.isArray(shape)) {
-    throw new EvenkeelError("shape", `${operation}: a shape is an array of sizes, got ${String(shape)}.`);
+  // Callers may be JavaScript: the types promise nothing then.
+  const sizes: unknown = shape;
+  if (!Array.isArray(sizes)) {
+    throw new EvenkeelError("shape", `${operation}: a shape is an array of sizes, got ${String(sizes)}.`);
   }
-  for (const size of shape as readonly unknown[]) {
+  for (const size of sizes as readonly unknown[]) {
     if (typeof size !== "number" || !Number.isInteger(size) || size < 0) {
       throw new EvenkeelError(
         "shape",

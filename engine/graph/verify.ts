@@ -1,6 +1,6 @@
 import type { Graph } from "./graph.ts";
 import { topologicalOrder } from "./graph.ts";
-import type { NodeOf, PrimitiveKind } from "./node.ts";
+import type { PrimitiveKind } from "./node.ts";
 import { formatShape, sameShape } from "./shape.ts";
 import { type ShapeRule, shapeRules } from "./shapeRules.ts";
 
@@ -16,7 +16,7 @@ export function verifyGraph(pass: string, before: Graph, after: Graph): void {
     };
     if (node.kind === "input" && !inputs.has(node)) fail("is not an input of the graph");
     const rule = shapeRules[node.kind] as ShapeRule<PrimitiveKind>;
-    const { shape, dtype } = rule(node.inputs as NodeOf<PrimitiveKind>["inputs"], node.attributes);
+    const { shape, dtype } = rule(node.inputs, node.attributes);
     if (!sameShape(shape, node.shape) || dtype !== node.dtype) fail(`the rule gives ${dtype} ${formatShape(shape)}`);
   }
   const described = (graph: Graph): string =>

@@ -41,7 +41,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
   const parts = /^([a-zA-Z]*)(?:,([a-zA-Z]*))?->([a-zA-Z]*)$/.exec(equation.replaceAll(" ", ""));
-  const [, first = "", second, result = ""] = parts ?? [];
+  const [first = [], second, result = []] = (parts ?? []).slice(1).map((term: string | undefined) => term?.split(""));
   const terms = second === undefined ? [first] : [first, second];
   if (parts === null || terms.length !== operands.length || [...terms, result].some((t) => new Set(t).size !== t.length)) {
     throw new EvenkeelError(
@@ -49,56 +49,63 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
       `einsum: can't read "${equation}" for ${operands.length} operands. Expected one or two terms like "ij,jk->ik", each letter once a term.`,
     );
   }
+  const sizes = letterSizes(equation, terms, operands);
+  for (const letter of result) {
+    if (!sizes.has(letter)) throw new EvenkeelError("value", `einsum: "${equation}": ${letter} is in the result only.`);
+  }
+  const arrange = (x: Tensor, from: readonly string[], to: readonly string[]): Tensor =>
+    permute(
+      x,
+      to.map((letter) => from.indexOf(letter)),
+    );
+  // Letters of one operand that are summed need no product: sum them first.
+  const reduced = terms.map((term, i) => {
+    const isGone = (letter: string): boolean => !result.includes(letter) && !terms.some((t, j) => j !== i && t.includes(letter));
+    const axes = term.flatMap((letter, axis) => (isGone(letter) ? [axis] : []));
+    return {
+      x: axes.length === 0 ? at(operands, i) : reduceSum(at(operands, i), { axes }),
+      letters: term.filter((letter) => !isGone(letter)),
+    };
+  });
+  const [a, b] = [at(reduced, 0), reduced[1]];
+  if (b === undefined) return arrange(a.x, a.letters, result);
+  const batch = a.letters.filter((letter) => b.letters.includes(letter) && result.includes(letter));
+  const inner = a.letters.filter((letter) => b.letters.includes(letter) && !result.includes(letter));
+  const rows = a.letters.filter((letter) => !b.letters.includes(letter));
+  const columns = b.letters.filter((letter) => !a.letters.includes(letter));
+  const shapeOf = (letters: readonly string[]): number[] => letters.map((letter) => sizes.get(letter) ?? 1);
+  const sizeOfLetters = (letters: readonly string[]): number => sizeOf(shapeOf(letters));
+  const left = arrange(a.x, a.letters, [...batch, ...rows, ...inner]);
+  const right = arrange(b.x, b.letters, [...batch, ...inner, ...columns]);
+  const product =
+    inner.length === 0
+      ? multiply(
+          reshape(left, [...shapeOf(batch), ...shapeOf(rows), ...columns.map(() => 1)]),
+          reshape(right, [...shapeOf(batch), ...rows.map(() => 1), ...shapeOf(columns)]),
+        )
+      : matmul(
+          reshape(left, [sizeOfLetters(batch), sizeOfLetters(rows), sizeOfLetters(inner)]),
+          reshape(right, [sizeOfLetters(batch), sizeOfLetters(inner), sizeOfLetters(columns)]),
+        );
+  const letters = [...batch, ...rows, ...columns];
+  return arrange(reshape(product, shapeOf(letters)), letters, result);
+}
+
+/** The size of each index letter. @throws EvenkeelError `shape` if an operand has another rank than letters, or sizes differ. */
+function letterSizes(equation: string, terms: readonly (readonly string[])[], operands: readonly Tensor[]): Map<string, number> {
   const sizes = new Map<string, number>();
   terms.forEach((term, i) => {
     const { shape } = at(operands, i);
     if (shape.length !== term.length) {
-      throw new EvenkeelError("shape", `einsum: "${equation}": operand ${i} is ${formatShape(shape)}, "${term}" has ${term.length} letters.`);
+      const letters = `"${term.join("")}" has ${term.length} letters`;
+      throw new EvenkeelError("shape", `einsum: "${equation}": operand ${i} is ${formatShape(shape)}, ${letters}.`);
     }
-    [...term].forEach((letter, axis) => {
+    term.forEach((letter, axis) => {
       const size = at(shape, axis);
       const known = sizes.get(letter) ?? size;
       if (known !== size) throw new EvenkeelError("shape", `einsum: "${equation}": ${letter} is ${known} and ${size}.`);
       sizes.set(letter, size);
     });
   });
-  for (const letter of result) {
-    if (!sizes.has(letter)) throw new EvenkeelError("value", `einsum: "${equation}": ${letter} is in the result only.`);
-  }
-  const arrange = (x: Tensor, from: string, to: string): Tensor =>
-    permute(
-      x,
-      [...to].map((letter) => from.indexOf(letter)),
-    );
-  // Letters of one operand that are summed need no product: sum them first.
-  const reduced = terms.map((term, i) => {
-    const gone = [...term].filter((letter) => !result.includes(letter) && !terms.some((t, j) => j !== i && t.includes(letter)));
-    const axes = gone.map((letter) => term.indexOf(letter));
-    return {
-      x: axes.length === 0 ? at(operands, i) : reduceSum(at(operands, i), { axes }),
-      letters: [...term].filter((letter) => !gone.includes(letter)).join(""),
-    };
-  });
-  const [a, b] = [at(reduced, 0), reduced[1]];
-  if (b === undefined) return arrange(a.x, a.letters, result);
-  const pick = (term: string, test: (letter: string) => boolean): string => [...term].filter(test).join("");
-  const batch = pick(a.letters, (l) => b.letters.includes(l) && result.includes(l));
-  const inner = pick(a.letters, (l) => b.letters.includes(l) && !result.includes(l));
-  const rows = pick(a.letters, (l) => !b.letters.includes(l));
-  const columns = pick(b.letters, (l) => !a.letters.includes(l));
-  const sizeOfLetters = (letters: string): number => sizeOf([...letters].map((l) => sizes.get(l) ?? 1));
-  const shapeOf = (letters: string): number[] => [...letters].map((l) => sizes.get(l) ?? 1);
-  const left = arrange(a.x, a.letters, batch + rows + inner);
-  const right = arrange(b.x, b.letters, batch + inner + columns);
-  const product =
-    inner === ""
-      ? multiply(
-          reshape(left, [...shapeOf(batch), ...shapeOf(rows), ...[...columns].map(() => 1)]),
-          reshape(right, [...shapeOf(batch), ...[...rows].map(() => 1), ...shapeOf(columns)]),
-        )
-      : matmul(
-          reshape(left, [sizeOfLetters(batch), sizeOfLetters(rows), sizeOfLetters(inner)]),
-          reshape(right, [sizeOfLetters(batch), sizeOfLetters(inner), sizeOfLetters(columns)]),
-        );
-  return arrange(reshape(product, shapeOf(batch + rows + columns)), batch + rows + columns, result);
+  return sizes;
 }

@@ -231,7 +231,7 @@ function weightOf(node: Node): number {
         case "sigmoid":
           return 8;
       }
-    // Every case above returns.
+      break;
     case "binary":
       return node.attributes.op === "power" ? 16 : node.attributes.op === "divide" ? 3 : 1;
     case "threefry":
@@ -250,8 +250,9 @@ function weightOf(node: Node): number {
     case "conv":
       return 64;
     default:
-      return 0;
+      break;
   }
+  return 0;
 }
 
 /** How many computations and outputs read each value, views of it included. */

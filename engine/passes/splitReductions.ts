@@ -26,8 +26,8 @@ function splitReduction(node: NodeOf<"reduce">): Node {
   const runStart = axes.findLastIndex((axis, i) => i === 0 || at(axes, i - 1) !== axis - 1);
   const [outer, inner] = [axes.slice(0, runStart), axes.slice(runStart)];
   if (outer.length > 0) {
-    const first = splitReduction(makeNode("reduce", [x], { op, axes: inner }) as NodeOf<"reduce">);
-    return splitReduction(makeNode("reduce", [first], { op, axes: outer }) as NodeOf<"reduce">);
+    const first = splitReduction(makeNode("reduce", [x], { op, axes: inner }));
+    return splitReduction(makeNode("reduce", [first], { op, axes: outer }));
   }
   const [before, after] = [x.shape.slice(0, at(inner, 0)), x.shape.slice(at(inner, inner.length - 1) + 1)];
   const axis = before.length;

@@ -37,7 +37,7 @@ describe("planMemory", () => {
           const placed = buffers.flatMap(({ length, temporary }, i) => {
             const role = roles(i);
             assert.equal(role.kind, "temporary");
-            if (!temporary || role.kind !== "temporary") return [];
+            if (!temporary) return [];
             const end = role.offset + length * 4;
             assert.ok(end <= (slots[role.slot] ?? 0), "beyond its slot");
             assert.equal(role.offset % 64, 0);

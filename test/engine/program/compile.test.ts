@@ -104,7 +104,7 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
       assert.ok(device.memory().buffers > before.buffers || name === "oracle");
       compiled.dispose();
       state.dispose();
-      await (await createState(zeros([1]), device)).dispose();
+      (await createState(zeros([1]), device)).dispose();
       assert.deepEqual(device.memory(), before);
     });
 
@@ -162,26 +162,34 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
         { device },
       );
       const g = tensor([1, -1]);
-      let [w, v] = [[1, 2], [0, 0]];
+      const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+      let pairs = [
+        { w: 1, v: 0, g: 1 },
+        { w: 2, v: 0, g: -1 },
+      ];
+      let w = pairs.map((pair) => pair.w);
       for (let i = 0; i < 5; i++) {
-        const before = w[0]! + w[1]!;
-        v = v.map((value, j) => value * 0.5 + [1, -1][j]!);
-        w = w.map((value, j) => value - v[j]!);
+        const before = sum(w);
+        pairs = pairs.map((pair) => ({ ...pair, v: pair.v * 0.5 + pair.g, w: pair.w - (pair.v * 0.5 + pair.g) }));
+        w = pairs.map((pair) => pair.w);
         if (i === 2) await step.advance(state, g);
         else {
           const result = await step(state, g);
           assert.equal(await result.before.item(), before);
-          assert.equal(await result.after.item(), w[0]! + w[1]!);
+          assert.equal(await result.after.item(), sum(w));
         }
       }
       const values = await state.read();
       assert.deepEqual(await values.w.array(), w);
-      assert.deepEqual(await values.m.v.array(), v);
+      assert.deepEqual(
+        await values.m.v.array(),
+        pairs.map((pair) => pair.v),
+      );
       assert.deepEqual(await values.fixed.array(), [9]);
       assert.equal(await values.count.item(), 5);
       // A state is an argument like its tree.
       const total = compile((s: S) => add(reduceSum(s.w), s.fixed), { device });
-      assert.deepEqual(await (await total(state)).array(), [w[0]! + w[1]! + 9]);
+      assert.deepEqual(await (await total(state)).array(), [sum(w) + 9]);
       await state.write(initial);
       assert.deepEqual(await (await state.read()).w.array(), [1, 2]);
       await assert.rejects(state.write({ ...initial, fixed: zeros([2]) }), rejectsWith("shape", /fixed is .*\[2\]\), expected .*\[1\]/));
