@@ -187,6 +187,15 @@ export class WasmExecutable implements Executable {
       input: inputs.map((buffer) => addressOf("run", memory, buffer)),
       output: outputs.map((buffer) => addressOf("run", memory, buffer)),
     };
+    addresses.output.forEach((address, output) => {
+      const input = addresses.input.findIndex((other, index) => other === address && this.#plan.aliases[output] !== index);
+      if (input < 0) return;
+      throw new EvenkeelError(
+        "value",
+        `run: output ${output} is bound to the same buffer as input ${input}, which the program still reads. ` +
+          "Give it a buffer of its own.",
+      );
+    });
     const words = memory.uint32(0, this.#records.end / 4);
     for (const { address, kind, index } of this.#records.bindings) words[address / 4] = addresses[kind][index] ?? 0;
   }

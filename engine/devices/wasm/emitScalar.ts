@@ -2,6 +2,7 @@
 import type { Affine, Scalar } from "../../kernel/kernel.ts";
 import { childrenOf } from "../../kernel/scalar.ts";
 import type { DType } from "../../graph/dtype.ts";
+import type { UnaryOp } from "../../graph/node.ts";
 import { type Code, i32, i32x4, lane, type Local, op, shuffle32 } from "./assembler.ts";
 import type { Address, Addresses } from "./emitAddresses.ts";
 import { countUses, type EmitContext, type Point } from "./emitContext.ts";
@@ -13,8 +14,14 @@ import {
   emitSelect,
   emitShift,
   emitThreefry,
+  emitThreefryBlock,
   emitUnary,
 } from "./math/index.ts";
+
+type Threefry = Extract<Scalar, { readonly kind: "threefry" }>;
+
+/** Operations that `emitUnary` writes out in place although they are long. */
+const longOperations: ReadonlySet<UnaryOp> = new Set(["exp", "log", "tanh", "sigmoid"]);
 
 export class ScalarEmitter {
   readonly #context: EmitContext;
@@ -94,7 +101,7 @@ export class ScalarEmitter {
         return;
       case "unary":
         push(scalar.x);
-        emitUnary(f, scalar.op, scalar.x.dtype);
+        this.#unary(scalar.op, scalar.x.dtype);
         return;
       case "binary":
         push(scalar.x, scalar.y);
@@ -118,7 +125,7 @@ export class ScalarEmitter {
         return;
       case "threefry":
         push(scalar.key0, scalar.key1, scalar.counter0, scalar.counter1);
-        emitThreefry(f, scalar.word);
+        this.#threefry(scalar, point);
         return;
       case "region":
         this.#region(scalar, point);
@@ -128,6 +135,41 @@ export class ScalarEmitter {
         this.value(scalar, point);
         return;
     }
+  }
+
+  /** Both words of a block cost as much as one: if the other is wanted too, it is kept. */
+  #threefry(scalar: Threefry, point: Point): void {
+    const { f } = this.#context;
+    const isTwin = (other: Scalar): boolean =>
+      other.kind === "threefry" &&
+      other.word !== scalar.word &&
+      (["key0", "key1", "counter0", "counter1"] as const).every((input) => other[input] === scalar[input]);
+    const twin = [...this.uses.keys()].find(isTwin);
+    if (twin === undefined) {
+      emitThreefry(f, scalar.word);
+      return;
+    }
+    emitThreefryBlock(f);
+    const word1 = f.let("v128", "word1");
+    const word0 = f.let("v128", "word0");
+    this.#context.remember(twin, point, scalar.word === 0 ? word1 : word0);
+    f.get(scalar.word === 0 ? word0 : word1);
+  }
+
+  /** Long functions are written out where they are the work of the inner loop, and called where code is repeated. */
+  #unary(operation: UnaryOp, dtype: DType): void {
+    const { f, lanes, states } = this.#context;
+    const repeated = lanes < 4 || states.some((state) => state !== undefined && state.unroll > 1);
+    if (!repeated || !longOperations.has(operation)) {
+      emitUnary(f, operation, dtype);
+      return;
+    }
+    f.call(
+      f.module.define(`each_${operation}_${dtype}`, ["v128"], ["v128"], (g, x) => {
+        g.get(x);
+        emitUnary(g, operation, dtype);
+      }),
+    );
   }
 
   /** How far `at` moves from lane to lane, in elements. */
@@ -224,6 +266,16 @@ export class ScalarEmitter {
   /** A region whose axis was not cut into segments: a branch. Never on the vector axis, so all lanes go one way. */
   #region(scalar: Extract<Scalar, { readonly kind: "region" }>, point: Point): void {
     const { f } = this.#context;
+    // What both ways need is computed before they part, else code doubles with every region inside a region.
+    const outside = alwaysComputed(scalar.outside);
+    for (const common of alwaysComputed(scalar.inside)) {
+      if (!outside.has(common) || common.kind === "literal" || common.kind === "accumulator") continue;
+      if (this.#context.find(common, point) !== undefined) continue;
+      const local = f.local("v128", common.kind);
+      this.#produce(common, point);
+      f.set(local);
+      this.#context.remember(common, point, local);
+    }
     const { variable, constant } = this.#context.state(scalar.axis);
     const offset = (variable === null ? constant : 0) + (point[scalar.axis] ?? 0) - scalar.start;
     const distance = variable === null ? i32(offset) : op("i32.add", variable, i32(offset));
@@ -234,4 +286,23 @@ export class ScalarEmitter {
       "v128",
     );
   }
+}
+
+/** What is computed wherever `root` is, inner expressions first: not what only one branch of a region needs. */
+function alwaysComputed(root: Scalar): ReadonlySet<Scalar> {
+  const known = new Map<Scalar, ReadonlySet<Scalar>>();
+  const visit = (scalar: Scalar): ReadonlySet<Scalar> => {
+    const done = known.get(scalar);
+    if (done !== undefined) return done;
+    const parts = childrenOf(scalar).map(visit);
+    const [first, ...rest] = parts;
+    const inner =
+      scalar.kind === "region"
+        ? [...(first ?? [])].filter((part) => rest.every((other) => other.has(part)))
+        : parts.flatMap((part) => [...part]);
+    const all = new Set([...inner, scalar]);
+    known.set(scalar, all);
+    return all;
+  };
+  return visit(root);
 }
