@@ -114,8 +114,9 @@ class WasmDevice implements Device {
     const { memory, turns } = this.#engine;
     const address = addressOf("free", memory, buffer);
     (buffer as WasmBuffer).address = null;
-    if (turns.idle) memory.release(address);
-    else void turns.take(() => memory.release(address));
+    memory.retire(address);
+    // Runs that were asked for earlier may still use it.
+    void turns.take(() => memory.release(address));
   }
 
   async compile(program: DeviceProgram): Promise<Executable> {

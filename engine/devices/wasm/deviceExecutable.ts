@@ -27,6 +27,8 @@ export type Engine = {
 /** A place in a record that holds the address of an input or output. */
 type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };
 
+type BoundAddresses = { readonly input: readonly number[]; readonly output: readonly number[] };
+
 /** The records of a plan's steps in memory. */
 type Records = {
   readonly starts: readonly number[];
@@ -67,6 +69,7 @@ export class WasmExecutable implements Executable {
       const run = instance.exports["run"] as RunFunction;
       return new WasmExecutable({ engine, plan, distinct, numbers, run, records, owned, id });
     } catch (error) {
+      owned.retire();
       owned.release();
       throw error;
     }
@@ -93,14 +96,16 @@ export class WasmExecutable implements Executable {
     this.bytes = parts.owned.bytes;
   }
 
-  run(
+  async run(
     inputs: readonly DeviceBuffer[],
     outputs: readonly DeviceBuffer[],
     options: RunOptions = {},
   ): Promise<readonly KernelTime[]> {
+    this.#check();
+    const addresses = this.#addressesOf(inputs, outputs);
     return this.#engine.turns.take(() => {
-      this.#check();
-      this.#bind(inputs, outputs);
+      this.#engine.check("run");
+      this.#bind(addresses);
       if (options.profile === true) return this.#profile();
       const { starts, end, shared } = this.#records;
       const pending = this.#execute(starts[0] ?? end, end, shared.includes(true));
@@ -129,9 +134,8 @@ export class WasmExecutable implements Executable {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#engine.crew.drop(this.#id);
-    const { turns } = this.#engine;
-    if (turns.idle) this.#memory.release();
-    else void turns.take(() => this.#memory.release());
+    this.#memory.retire();
+    void this.#engine.turns.take(() => this.#memory.release());
   }
 
   #check(): void {
@@ -163,7 +167,8 @@ export class WasmExecutable implements Executable {
     return times;
   }
 
-  #bind(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): void {
+  /** Checks what the caller binds. Buffers may be freed before it is this run's turn; their addresses stay taken. */
+  #addressesOf(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): BoundAddresses {
     const { memory } = this.#engine;
     const given = { input: inputs, output: outputs };
     const wanted = { input: this.#plan.inputs, output: this.#plan.outputs };
@@ -196,7 +201,11 @@ export class WasmExecutable implements Executable {
           "Give it a buffer of its own.",
       );
     });
-    const words = memory.uint32(0, this.#records.end / 4);
+    return addresses;
+  }
+
+  #bind(addresses: BoundAddresses): void {
+    const words = this.#engine.memory.uint32(0, this.#records.end / 4);
     for (const { address, kind, index } of this.#records.bindings) words[address / 4] = addresses[kind][index] ?? 0;
   }
 }
@@ -221,6 +230,10 @@ class OwnedMemory {
     this.#bytes += this.memory.bytes - before;
     this.#addresses.push(address);
     return address;
+  }
+
+  retire(): void {
+    for (const address of this.#addresses) this.memory.retire(address);
   }
 
   release(): void {

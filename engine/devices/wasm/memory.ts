@@ -29,6 +29,8 @@ export class LinearMemory {
   readonly shared: boolean;
   readonly maximumPages: number;
   readonly #allocator: Allocator;
+  /** Sizes of what is given up but still read by runs that were asked for earlier. */
+  readonly #retired = new Map<number, number>();
   #allocations = 0;
 
   constructor({ shared, initialBytes, maximumBytes }: MemoryOptions) {
@@ -39,12 +41,14 @@ export class LinearMemory {
     this.#allocator = new Allocator(controlBytes, initial * pageBytes);
   }
 
-  /** Bytes allocated and not freed, rounded up as the allocator does. */
+  /** Bytes allocated and not given up, rounded up as the allocator does. */
   get bytes(): number {
-    return this.#allocator.takenBytes;
+    let bytes = this.#allocator.takenBytes;
+    for (const retired of this.#retired.values()) bytes -= retired;
+    return bytes;
   }
 
-  /** Number of allocations not freed. */
+  /** Number of allocations not given up. */
   get allocations(): number {
     return this.#allocations;
   }
@@ -65,9 +69,17 @@ export class LinearMemory {
     return address;
   }
 
-  /** Gives back what `allocate` gave. */
+  /** Gives up what `allocate` gave; the addresses stay taken until `release`. */
+  retire(address: number): void {
+    const size = this.#allocator.sizeOf(address);
+    if (size === undefined) return;
+    this.#retired.set(address, size);
+    this.#allocations--;
+  }
+
+  /** Lets addresses that were retired be used again. */
   release(address: number): void {
-    if (this.#allocator.release(address)) this.#allocations--;
+    if (this.#retired.delete(address)) this.#allocator.release(address);
   }
 
   /** Makes room for `bytes`; false if the host has no more. */
