@@ -4,8 +4,9 @@
  */
 import { type Graph, makeNode, rewriteGraph, withInputs } from "../graph/graph.ts";
 import type { BinaryOp, Node, NodeOf } from "../graph/node.ts";
-import { at, sameShape } from "../graph/shape.ts";
+import { at, sameShape, sizeOf } from "../graph/shape.ts";
 import { isElementwise } from "../graph/shapeRules.ts";
+import { neutralElement } from "./neutralElement.ts";
 import { structuralKey } from "./structuralKey.ts";
 
 export function simplify(graph: Graph): Graph {
@@ -58,6 +59,26 @@ function uniform(value: number, like: Node): Node {
 
 /** Something simpler with the same value, or undefined if no rule applies. */
 function simplifyNode(node: Node): Node | undefined {
+  return simplifyEmpty(node) ?? simplifyByKind(node);
+}
+
+/** What has elements although an input has none: no kernel needs to read an empty buffer then. */
+function simplifyEmpty(node: Node): Node | undefined {
+  if (sizeOf(node.shape) === 0 || !node.inputs.some((input) => sizeOf(input.shape) === 0)) return undefined;
+  switch (node.kind) {
+    case "reduce":
+      return uniform(neutralElement(node), node);
+    case "matmul":
+    case "conv":
+      return uniform(0, node);
+    case "pad":
+      return uniform(node.attributes.value, node);
+    default:
+      return undefined;
+  }
+}
+
+function simplifyByKind(node: Node): Node | undefined {
   switch (node.kind) {
     case "stopGradient":
       return node.inputs[0];

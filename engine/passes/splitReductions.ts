@@ -6,6 +6,7 @@
 import { type Graph, makeNode, rewriteGraph } from "../graph/graph.ts";
 import type { Node, NodeOf } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
+import { neutralElement } from "./neutralElement.ts";
 
 /** Reductions shorter than this stay whole. */
 const longReduction = 4096;
@@ -38,15 +39,9 @@ function splitReduction(node: NodeOf<"reduce">): Node {
   const filled =
     missing === 0
       ? flat
-      : makeNode("pad", [flat], { low: none, high: none.map((_, i) => (i === axis ? missing : 0)), value: neutral(node) });
+      : makeNode("pad", [flat], { low: none, high: none.map((_, i) => (i === axis ? missing : 0)), value: neutralElement(node) });
   const chunked = makeNode("reshape", [filled], { shape: [...before, chunks, chunkLength, ...after] });
   const partial = makeNode("reduce", [chunked], { op, axes: [axis + 1] });
   const total = makeNode("reduce", [partial], { op, axes: [axis] });
   return makeNode("reshape", [total], { shape: node.shape });
-}
-
-/** The element that changes no sum or maximum. */
-function neutral(node: NodeOf<"reduce">): number {
-  if (node.attributes.op === "sum" || node.dtype === "u32") return 0;
-  return node.dtype === "f32" ? -Infinity : -(2 ** 31);
 }

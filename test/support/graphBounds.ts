@@ -1,0 +1,159 @@
+/** The oracle's values of a graph with their error bounds: `bounds.ts` applied node by node. */
+import { evaluateNode } from "../../engine/devices/oracle/evaluate.ts";
+import { type Graph, makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
+import type { Node } from "../../engine/graph/node.ts";
+import { at, sizeOf } from "../../engine/graph/shape.ts";
+import {
+  type Accuracy,
+  binaryError,
+  compareError,
+  conversionError,
+  inputError,
+  sumError,
+  truncationError,
+  unaryError,
+} from "./bounds.ts";
+
+export type Bounded = { readonly values: Float64Array; readonly errors: Float64Array };
+
+/** Values and bounds of a graph's outputs for inputs that float32 holds exactly. */
+export function graphBounds(graph: Graph, inputs: readonly Float64Array[], accuracy: Accuracy): Bounded[] {
+  const known = new Map<Node, Bounded>();
+  graph.inputs.forEach((input, i) => known.set(input, exactly(input, at(inputs, i), accuracy)));
+  const of = (node: Node): Bounded => {
+    const bounded = known.get(node);
+    if (bounded === undefined) throw new Error(`node ${node.id} visited before its inputs`);
+    return bounded;
+  };
+  for (const node of topologicalOrder(graph.outputs)) {
+    if (known.has(node)) continue;
+    const given = node.inputs.map(of);
+    const values = evaluateNode(
+      node,
+      given.map((input) => input.values),
+    );
+    known.set(node, { values, errors: errorsOf(node, values, given, accuracy) });
+  }
+  return graph.outputs.map(of);
+}
+
+function exactly(node: Node, values: Float64Array, accuracy: Accuracy): Bounded {
+  return { values, errors: values.map((value) => (node.dtype === "f32" ? inputError(value, accuracy) : 0)) };
+}
+
+const uncertainIf = (condition: boolean): number => (condition ? Infinity : 0);
+
+function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], accuracy: Accuracy): Float64Array {
+  const each = (f: (i: number) => number): Float64Array => Float64Array.from({ length: values.length }, (_, i) => f(i));
+  const pair = (input: number, i: number): readonly [number, number] => {
+    const { values: x, errors: e } = at(inputs, input);
+    return [x[i] ?? NaN, e[i] ?? Infinity];
+  };
+  const anyUncertain = (i: number): number => uncertainIf(inputs.some(({ errors }) => errors[i] === Infinity));
+  switch (node.kind) {
+    case "input":
+      throw new Error("an input has no error of its own");
+    case "constant":
+      return exactly(node, values, accuracy).errors;
+    case "literal":
+      return values.map((value) => (node.dtype === "f32" ? conversionError(value) + inputError(value, accuracy) : 0));
+    case "iota":
+      return values.map((value) => (node.dtype === "f32" ? conversionError(value) : 0));
+    case "unary": {
+      if (node.inputs[0].dtype !== "f32") return each(anyUncertain);
+      return each((i) => unaryError(node.attributes.op, ...pair(0, i), accuracy));
+    }
+    case "binary":
+      if (node.dtype !== "f32") return each(anyUncertain);
+      return each((i) => binaryError(node.attributes.op, pair(0, i), pair(1, i), accuracy));
+    case "compare":
+      if (node.inputs[0].dtype !== "f32") return each(anyUncertain);
+      return each((i) => compareError(node.attributes.op, pair(0, i), pair(1, i), accuracy));
+    case "select":
+      return each((i) => {
+        const [condition, decided] = pair(0, i);
+        return decided === Infinity ? Infinity : pair(condition === 0 ? 2 : 1, i)[1];
+      });
+    case "cast": {
+      const from = node.inputs[0].dtype;
+      if (node.dtype === "f32") return each((i) => (anyUncertain(i) === 0 ? conversionError(pair(0, i)[0]) : Infinity));
+      if (from !== "f32") return each(anyUncertain);
+      if (node.dtype === "bool") return each((i) => compareError("notEqual", pair(0, i), [0, 0], accuracy));
+      return each((i) => truncationError(...pair(0, i)));
+    }
+    case "shift":
+    case "threefry":
+      return each(anyUncertain);
+    case "stopGradient":
+      return at(inputs, 0).errors;
+    case "reshape":
+    case "permute":
+    case "expand":
+    case "slice":
+    case "concat":
+      return evaluateNode(
+        node,
+        inputs.map(({ errors }) => errors),
+      );
+    case "pad":
+      return evaluateNode(makeNode("pad", [asF32(node.inputs[0])], { ...node.attributes, value: 0 }), [at(inputs, 0).errors]);
+    case "gather": {
+      if (at(inputs, 1).errors.includes(Infinity)) return values.map(() => Infinity);
+      return evaluateNode(node, [at(inputs, 0).errors, at(inputs, 1).values]);
+    }
+    case "reduce":
+      return reduceErrors(node, values, at(inputs, 0), accuracy);
+    case "matmul":
+    case "conv": {
+      const [a, b] = [at(inputs, 0), at(inputs, 1)];
+      // A NaN or infinity may meet the zeros of a border on the device; whole outputs are left out then.
+      if ([...a.values, ...b.values, ...a.errors, ...b.errors].some((value) => !Number.isFinite(value))) return values.map(() => Infinity);
+      const magnitudes = evaluateNode(node, [a.values.map(Math.abs), b.values.map(Math.abs)]);
+      const reach = (x: Bounded): Float64Array => x.values.map((value, i) => Math.abs(value) + (x.errors[i] ?? 0));
+      const wide = evaluateNode(node, [reach(a), reach(b)]);
+      const terms = evaluateNode(node, [a.values.map(() => 1), b.values.map(() => 1)]);
+      return each((i) => {
+        const magnitude = magnitudes[i] ?? NaN;
+        return sumError(values[i] ?? NaN, terms[i] ?? NaN, magnitude, (wide[i] ?? NaN) - magnitude, accuracy);
+      });
+    }
+  }
+}
+
+/** A stand-in of the same shape: error arrays are f32 whatever the value's dtype. */
+function asF32(node: Node): Node {
+  return makeNode("input", [], { dtype: "f32", shape: node.shape, name: "errors" });
+}
+
+function reduceErrors(
+  node: Node & { readonly kind: "reduce" },
+  values: Float64Array,
+  { values: x, errors }: Bounded,
+  accuracy: Accuracy,
+): Float64Array {
+  const over = (op: "sum" | "max", elements: Float64Array): Float64Array =>
+    evaluateNode(makeNode("reduce", [asF32(node.inputs[0])], { op, axes: node.attributes.axes }), [elements]);
+  if (node.dtype !== "f32") return over("max", errors.map((e) => uncertainIf(e === Infinity)));
+  const worst = over("max", errors);
+  const terms = sizeOf(node.inputs[0].shape) / Math.max(1, sizeOf(node.shape));
+  const special = over("max", x.map((value) => Number(!Number.isFinite(value))));
+  if (node.attributes.op === "max") {
+    return values.map((value, i) => {
+      if (worst[i] === Infinity || (special[i] === 1 && (worst[i] !== 0 || !accuracy.specialValues))) return Infinity;
+      return Number.isFinite(value) ? Math.max(worst[i] ?? 0, 2 ** -149) : 0;
+    });
+  }
+  const magnitudes = over("sum", x.map(Math.abs));
+  const spread = over("sum", errors);
+  return values.map((value, i) => {
+    // A sum with NaN or infinities is what IEEE says in any order, unless finite terms may overflow on the way.
+    if (special[i] === 1) return worst[i] === 0 && accuracy.specialValues && safeBesideSpecial(x) ? 0 : Infinity;
+    if ((magnitudes[i] ?? NaN) > 3e38) return Infinity;
+    return sumError(value, terms, magnitudes[i] ?? NaN, spread[i] ?? NaN, accuracy);
+  });
+}
+
+/** Whether the finite elements can't overflow among themselves. */
+function safeBesideSpecial(x: Float64Array): boolean {
+  return x.reduce((sum, value) => sum + (Number.isFinite(value) ? Math.abs(value) : 0), 0) < 1e38;
+}
