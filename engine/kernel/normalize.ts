@@ -15,10 +15,14 @@ function dropUnitAxes(kernel: Kernel): Kernel {
   const kept = kernel.axes.flatMap(({ size }, axis) => (size === 1 ? [] : [axis]));
   if (kept.length === kernel.axes.length) return kernel;
   return withoutEmptyReduction(
-    rewriteKernel(kernel, kept.map((axis) => axisOf(kernel, axis)), {
-      affine: ({ offset, coefficients }) => ({ offset, coefficients: kept.map((axis) => coefficients[axis] ?? 0) }),
-      axis: (axis) => kept.indexOf(axis),
-    }),
+    rewriteKernel(
+      kernel,
+      kept.map((axis) => axisOf(kernel, axis)),
+      {
+        affine: ({ offset, coefficients }) => ({ offset, coefficients: kept.map((axis) => coefficients[axis] ?? 0) }),
+        axis: (axis) => kept.indexOf(axis),
+      },
+    ),
   );
 }
 

@@ -2,7 +2,7 @@
 import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
-import { addressOf, checkData, readData, WasmBuffer, writeData } from "./deviceBuffer.ts";
+import { checkData, ownBuffer, readData, WasmBuffer, writeData } from "./deviceBuffer.ts";
 import { type Engine, WasmExecutable } from "./deviceExecutable.ts";
 import { enableRelaxedSimd } from "./deviceRelaxed.ts";
 import { Turns } from "./deviceTurns.ts";
@@ -42,7 +42,10 @@ export async function createWasmDevice(options: WasmOptions = {}): Promise<Devic
   const { relaxed = false, initialBytes = 16 * 2 ** 20, maximumBytes = 2 ** 32, sharedCost = 40_000 } = options;
   for (const [name, bytes] of Object.entries({ initialBytes, maximumBytes })) {
     if (!(bytes > 0 && bytes <= 2 ** 32)) {
-      throw new EvenkeelError("value", `wasm: the option ${name} is ${bytes}. Give a number of bytes above 0, at most 2^32.`);
+      throw new EvenkeelError(
+        "value",
+        `wasm: the option ${name} is ${bytes}. Give a number of bytes above 0, at most 2^32.`,
+      );
     }
   }
   if (relaxed) await enableRelaxedSimd();
@@ -80,7 +83,10 @@ class WasmDevice implements Device {
     const { memory } = this.#engine;
     const purpose = `a buffer of ${length} ${dtype} elements`;
     if (length > limits.elements) {
-      throw new EvenkeelError("memory", `wasm: no memory for ${purpose}: at most ${limits.elements} fit into one buffer.`);
+      throw new EvenkeelError(
+        "memory",
+        `wasm: no memory for ${purpose}: at most ${limits.elements} fit into one buffer.`,
+      );
     }
     return new WasmBuffer(memory, dtype, length, memory.allocate(4 * length, purpose));
   }
@@ -89,7 +95,7 @@ class WasmDevice implements Device {
     this.#check("upload");
     const { memory, turns } = this.#engine;
     checkData("upload", buffer, data);
-    const address = addressOf("upload", memory, buffer);
+    const { address } = ownBuffer("upload", memory, buffer);
     if (turns.idle) {
       writeData(memory, address, data);
       return;
@@ -102,7 +108,7 @@ class WasmDevice implements Device {
   async download(buffer: DeviceBuffer): Promise<TensorData> {
     this.#check("download");
     const { memory, turns } = this.#engine;
-    const address = addressOf("download", memory, buffer);
+    const { address } = ownBuffer("download", memory, buffer);
     return turns.take(() => {
       this.#check("download");
       return readData(memory, address, buffer.dtype, buffer.length);
@@ -112,8 +118,8 @@ class WasmDevice implements Device {
   free(buffer: DeviceBuffer): void {
     if (this.#disposed) return;
     const { memory, turns } = this.#engine;
-    const address = addressOf("free", memory, buffer);
-    (buffer as WasmBuffer).address = null;
+    const { own, address } = ownBuffer("free", memory, buffer);
+    own.address = null;
     memory.retire(address);
     // Runs that were asked for earlier may still use it.
     void turns.take(() => memory.release(address));

@@ -20,10 +20,14 @@ export class WasmBuffer implements DeviceBuffer {
 }
 
 /**
- * The address of a buffer of this memory.
+ * The buffer as one of this memory that is not freed, and its address.
  * @throws EvenkeelError `device` for a buffer of another device, `disposed` for one that was freed
  */
-export function addressOf(operation: string, memory: LinearMemory, buffer: DeviceBuffer): number {
+export function ownBuffer(
+  operation: string,
+  memory: LinearMemory,
+  buffer: DeviceBuffer,
+): { readonly own: WasmBuffer; readonly address: number } {
   if (!(buffer instanceof WasmBuffer) || buffer.memory !== memory) {
     throw new EvenkeelError(
       "device",
@@ -31,10 +35,14 @@ export function addressOf(operation: string, memory: LinearMemory, buffer: Devic
         "Download it there and upload it here.",
     );
   }
-  if (buffer.address === null) {
-    throw new EvenkeelError("disposed", `${operation}: the buffer (${buffer.dtype}, ${buffer.length} elements) was freed.`);
+  const { address } = buffer;
+  if (address === null) {
+    throw new EvenkeelError(
+      "disposed",
+      `${operation}: the buffer (${buffer.dtype}, ${buffer.length} elements) was freed.`,
+    );
   }
-  return buffer.address;
+  return { own: buffer, address };
 }
 
 /** Copies host data to an address. */

@@ -3,7 +3,7 @@ import { EvenkeelError } from "../../errors.ts";
 import type { Plan, PlanBuffer, PlanStep } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
 import { ModuleBuilder } from "./assembler.ts";
-import { addressOf, writeData } from "./deviceBuffer.ts";
+import { ownBuffer, writeData } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
 import type { LinearMemory } from "./memory.ts";
 import { addKernel, buildModule, type CompiledKernel, distinctKernels, splitOf } from "./module.ts";
@@ -117,7 +117,13 @@ export class WasmExecutable implements Executable {
     // Written again on demand rather than kept: nobody reads most of them.
     const module = new ModuleBuilder();
     const { memory, relaxed } = this.#engine;
-    module.importMemory({ module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared });
+    module.importMemory({
+      module: "env",
+      name: "memory",
+      initial: 1,
+      maximum: memory.maximumPages,
+      shared: memory.shared,
+    });
     const texts = this.#kernels.map((compiled, number) => {
       const { name } = addKernel(module, compiled, number, { relaxed });
       const written = module.functions.find(({ reference }) => reference.name === name);
@@ -189,11 +195,13 @@ export class WasmExecutable implements Executable {
       }
     }
     const addresses = {
-      input: inputs.map((buffer) => addressOf("run", memory, buffer)),
-      output: outputs.map((buffer) => addressOf("run", memory, buffer)),
+      input: inputs.map((buffer) => ownBuffer("run", memory, buffer).address),
+      output: outputs.map((buffer) => ownBuffer("run", memory, buffer).address),
     };
     addresses.output.forEach((address, output) => {
-      const input = addresses.input.findIndex((other, index) => other === address && this.#plan.aliases[output] !== index);
+      const input = addresses.input.findIndex(
+        (other, index) => other === address && this.#plan.aliases[output] !== index,
+      );
       if (input < 0) return;
       throw new EvenkeelError(
         "value",
@@ -250,7 +258,10 @@ function layOut(
   { memory, crew, sharedCost }: Engine,
 ): Records {
   if (plan.slots.length > 1) {
-    throw new EvenkeelError("kernel", `wasm: the plan has ${plan.slots.length} slots; this device has one arena. Plan for its limits.`);
+    throw new EvenkeelError(
+      "kernel",
+      `wasm: the plan has ${plan.slots.length} slots; this device has one arena. Plan for its limits.`,
+    );
   }
   const arena = owned.allocate(plan.slots[0] ?? 0, "the temporaries of a program");
   const addresses = plan.buffers.map(({ role, length }: PlanBuffer): number | null => {
@@ -292,7 +303,8 @@ function layOut(
       const address = at + recordLayout.addresses + 4 * operand;
       const role = plan.buffers[buffer]?.role;
       words[address / 4] = addresses[buffer] ?? 0;
-      if (role?.kind === "input" || role?.kind === "output") bindings.push({ address, kind: role.kind, index: role.index });
+      if (role?.kind === "input" || role?.kind === "output")
+        bindings.push({ address, kind: role.kind, index: role.index });
     });
     starts.push(at);
     shared.push(isShared);

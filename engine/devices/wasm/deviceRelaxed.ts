@@ -1,12 +1,13 @@
 /** Relaxed SIMD: behind a flag in the V8 of Node 20, on by default from Node 21 on. */
 import { EvenkeelError } from "../../errors.ts";
 import { ModuleBuilder } from "./assembler.ts";
+import { isNode } from "./threadsHost.ts";
 import { webAssembly } from "./webAssembly.ts";
 
 /** Turns on relaxed SIMD if the host has it. @throws EvenkeelError `device` if it doesn't. */
 export async function enableRelaxedSimd(): Promise<void> {
   if (isAvailable()) return;
-  if (typeof process !== "undefined" && typeof process.versions?.v8 === "string") {
+  if (isNode) {
     // A computed specifier, so that bundlers for pages don't look for Node's module.
     const name: string = "node:v8";
     const v8 = (await import(name)) as typeof import("node:v8");

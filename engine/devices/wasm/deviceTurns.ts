@@ -14,7 +14,7 @@ export class Turns {
     try {
       outcome = task();
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
     return outcome instanceof Promise ? this.#append(outcome) : Promise.resolve(outcome);
   }

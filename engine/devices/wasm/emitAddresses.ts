@@ -102,7 +102,8 @@ export class Addresses {
 
   #group(access: Access): Group {
     const group = this.#groups.get(loneKey(access)) ?? this.#groups.get(sharedKey(access));
-    if (group === undefined) throw new RangeError(`kernel ${this.#context.kernel.name}: an address appeared from nowhere`);
+    if (group === undefined)
+      throw new RangeError(`kernel ${this.#context.kernel.name}: an address appeared from nowhere`);
     return group;
   }
 

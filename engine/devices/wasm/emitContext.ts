@@ -30,7 +30,7 @@ export class EmitContext {
   readonly states: (AxisState | undefined)[];
   /** Locals with the folded value, by point. */
   readonly accumulators = new Map<string, Local>();
-  #scopes: Map<Scalar, Map<string, Local>>[] = [new Map()];
+  #scopes = [new Map<Scalar, Map<string, Local>>()];
   readonly #dependencies = new Map<Scalar, number>();
 
   constructor(f: FunctionBuilder, kernel: Kernel, schedule: Schedule) {
@@ -43,7 +43,8 @@ export class EmitContext {
   /** The state of an axis whose loop is open. */
   state(axis: number): AxisState {
     const state = this.states[axis];
-    if (state === undefined) throw new RangeError(`kernel ${this.kernel.name}: axis ${axis} is used outside of its loop`);
+    if (state === undefined)
+      throw new RangeError(`kernel ${this.kernel.name}: axis ${axis} is used outside of its loop`);
     return state;
   }
 

@@ -158,7 +158,10 @@ class Nest {
         f.set(total, instruction(fold, total, this.#accumulator(chain * points.length + index)));
       }
       if (vectors > 0) {
-        for (const lanes of [[2, 3, 0, 1], [1, 0, 3, 2]] as const) {
+        for (const lanes of [
+          [2, 3, 0, 1],
+          [1, 0, 3, 2],
+        ] as const) {
           const swapped = f.let("v128", "swapped", shuffle32(lanes, total, total));
           f.set(total, instruction(fold, total, swapped));
         }
@@ -212,9 +215,11 @@ class Nest {
     const folded = vector !== null && this.#reduceAxes.includes(vector) ? this.#context.state(vector) : null;
     for (let chain = 0; chain < (folded?.unroll ?? 1); chain++) {
       points.forEach((parallelPoint, index) => {
-        const point = vector === null || folded === null ? parallelPoint : parallelPoint.with(vector, chain * folded.step);
+        const point =
+          vector === null || folded === null ? parallelPoint : parallelPoint.with(vector, chain * folded.step);
         const accumulator = this.#accumulator(chain * points.length + index);
-        const fused = this.#relaxed && op === "sum" && dtype === "f32" && body.kind === "binary" && body.op === "multiply";
+        const fused =
+          this.#relaxed && op === "sum" && dtype === "f32" && body.kind === "binary" && body.op === "multiply";
         if (fused && (folded === null || folded.lanes === 4) && this.#context.find(body, point) === undefined) {
           this.#scalars.value(body.x, point);
           this.#scalars.value(body.y, point);

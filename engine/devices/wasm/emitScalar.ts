@@ -256,7 +256,10 @@ export class ScalarEmitter {
     if (first === undefined) {
       f.emit(steps);
     } else {
-      f.op("i32x4.splat", others.reduce((sum, term) => op("i32.add", sum, term), first));
+      f.op(
+        "i32x4.splat",
+        others.reduce((sum, term) => op("i32.add", sum, term), first),
+      );
       f.op("i32x4.add", steps);
     }
     if (dtype === "f32") f.op("f32x4.convert_i32x4_s");

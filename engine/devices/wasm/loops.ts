@@ -31,7 +31,10 @@ export function emitLoop(context: EmitContext, addresses: Addresses, walk: Walk,
 type EmitAt = (state: AxisState) => void;
 
 /** What is left after the whole blocks of `length` elements, as smaller blocks. */
-function remainders({ unroll, step }: Walk, length: number): readonly (Omit<AxisState, "variable" | "constant"> & { readonly from: number })[] {
+function remainders(
+  { unroll, step }: Walk,
+  length: number,
+): readonly (Omit<AxisState, "variable" | "constant"> & { readonly from: number })[] {
   const whole = length - (length % (unroll * step));
   const steps = Math.floor((length - whole) / step);
   const lanes = length % step;

@@ -39,7 +39,11 @@ export function distinctKernels(kernels: readonly Kernel[]): {
 }
 
 /** Builds the module of these kernels. `run` is exported. */
-export function buildModule(kernels: readonly CompiledKernel[], memory: MemoryImport, options: EmitOptions): ModuleBuilder {
+export function buildModule(
+  kernels: readonly CompiledKernel[],
+  memory: MemoryImport,
+  options: EmitOptions,
+): ModuleBuilder {
   const module = new ModuleBuilder();
   module.importMemory(memory);
   const functions = kernels.map((compiled, number) => addKernel(module, compiled, number, options));
@@ -54,7 +58,13 @@ export function addKernel(
   number: number,
   options: EmitOptions,
 ): FunctionReference {
-  return emitKernel(module, `kernel${number}_${kernel.name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`, kernel, schedule, options);
+  return emitKernel(
+    module,
+    `kernel${number}_${kernel.name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`,
+    kernel,
+    schedule,
+    options,
+  );
 }
 
 /** Text that is equal for kernels that compute the same in the same way, whatever their names. */

@@ -42,7 +42,11 @@ const spins = 4_000;
 const patience = 1_000_000_000;
 
 /** Adds `run`. It gives 0, or 1 if a thread has failed. */
-export function emitRun(module: ModuleBuilder, kernels: readonly FunctionReference[], shared: boolean): FunctionReference {
+export function emitRun(
+  module: ModuleBuilder,
+  kernels: readonly FunctionReference[],
+  shared: boolean,
+): FunctionReference {
   const meet = shared ? emitBarrier(module) : null;
   return module.define("run", ["i32", "i32", "i32", "i32"], ["i32"], (f, thread, threads, start, end) => {
     const record = f.let("i32", "record", start);

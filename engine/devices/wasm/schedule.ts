@@ -95,13 +95,16 @@ function analyse(kernel: Kernel): Analysis {
     parallel,
     reduce,
     sizes: kernel.axes.map(({ size }) => size),
-    nodes: [...bodyNodes.map((scalar) => describe(scalar, false)), ...epilogueNodes.map((scalar) => describe(scalar, true))],
+    nodes: [
+      ...bodyNodes.map((scalar) => describe(scalar, false)),
+      ...epilogueNodes.map((scalar) => describe(scalar, true)),
+    ],
   };
 }
 
 function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Candidate> {
   const size = (axis: number): number => sizes[axis] ?? 0;
-  const heavy = nodes.filter(({ scalar }) => isArithmetic(scalar)).length;
+  const heavy = nodes.filter(({ scalar, epilogue }) => !epilogue && isArithmetic(scalar)).length;
   const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
   const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
   const uncut = parallel.filter((axis) => segmentsOf(rootsOf(kernel), axis, size(axis)).length === 1);
@@ -127,7 +130,10 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
         }
         for (const rows of counts) {
           if (rows > 1 && rows <= size(axis) && rows * vectors <= limit) {
-            yield make(vector, [[vector, vectors], [axis, rows]]);
+            yield make(vector, [
+              [vector, vectors],
+              [axis, rows],
+            ]);
           }
         }
       }
@@ -146,7 +152,10 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
         for (const second of uncut.slice(index + 1)) {
           for (const columns of counts) {
             if (columns > 1 && columns <= size(second) && rows * columns <= limit) {
-              yield make(vector, [[first, rows], [second, columns]]);
+              yield make(vector, [
+                [first, rows],
+                [second, columns],
+              ]);
             }
           }
         }
@@ -208,7 +217,10 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
       const stride = vector === null ? 0 : (scalar.at.coefficients[vector] ?? 0);
       if (vector === null || stride === 0) return 0.8;
       if (Math.abs(stride) === 1) return stride === 1 ? 1 : 2;
-      const neighbours = Math.max(1, ...[...unroll].map(([axis, count]) => (isTransposed(scalar, vector, axis) ? count : 1)));
+      const neighbours = Math.max(
+        1,
+        ...[...unroll].map(([axis, count]) => (isTransposed(scalar, vector, axis) ? count : 1)),
+      );
       return 5 + 8 / neighbours;
     }
     case "gather":
@@ -289,10 +301,14 @@ function splitAxis(
   vector: number | null,
   unroll: ReadonlyMap<number, number>,
 ): number | null {
-  const passes = (axis: number): number => Math.ceil((kernel.axes[axis]?.size ?? 0) / blockOf({ vector, unroll }, axis));
+  const passes = (axis: number): number =>
+    Math.ceil((kernel.axes[axis]?.size ?? 0) / blockOf({ vector, unroll }, axis));
   const even = order.find((axis) => passes(axis) >= 64 || (passes(axis) >= 8 && passes(axis) % 8 === 0));
   if (even !== undefined) return even;
-  return order.reduce<number | null>((best, axis) => (best === null || passes(axis) > passes(best) ? axis : best), null);
+  return order.reduce<number | null>(
+    (best, axis) => (best === null || passes(axis) > passes(best) ? axis : best),
+    null,
+  );
 }
 
 function scheduleName(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<number, number>): string {

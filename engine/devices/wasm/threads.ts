@@ -71,7 +71,8 @@ export class Crew {
   run(id: number, run: RunFunction, first: number, end: number): Promise<void> | undefined {
     this.#check();
     const words = this.#words;
-    for (const address of [control.done, control.begun, control.arrived, control.failed]) Atomics.store(words, address / 4, 0);
+    for (const address of [control.done, control.begun, control.arrived, control.failed])
+      Atomics.store(words, address / 4, 0);
     words[control.executable / 4] = id;
     words[control.first / 4] = first;
     words[control.end / 4] = end;
@@ -116,7 +117,8 @@ export class Crew {
     const workers = await Promise.all(
       Array.from({ length: count }, (_, index) =>
         startWorker(`evenkeel wasm ${first + index}`, {
-          message: (message) => this.#receive(message as { readonly kind: "ready" | "done"; readonly error?: string | null }),
+          message: (message) =>
+            this.#receive(message as { readonly kind: "ready" | "done"; readonly error?: string | null }),
           failure: (reason) => this.#lose(first + index, reason),
         }),
       ),

@@ -15,7 +15,9 @@ export type WorkerEvents = {
   readonly failure: (reason: string) => void;
 };
 
-const isNode = typeof process !== "undefined" && typeof process.versions?.node === "string";
+// Pages may have a stand-in for `process` with parts missing.
+const { process: host } = globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } };
+export const isNode = typeof host?.versions?.node === "string";
 
 // Computed specifiers, so that bundlers for pages don't look for Node's modules.
 const nodeModule = (name: string): Promise<unknown> => import(`node:${name}`);
@@ -96,7 +98,10 @@ export async function threadCount(option: number | undefined): Promise<number> {
 
 async function hostParallelism(): Promise<number> {
   if (isNode) return ((await nodeModule("os")) as typeof import("node:os")).availableParallelism();
-  return (globalThis as { readonly navigator?: { readonly hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1;
+  return (
+    (globalThis as { readonly navigator?: { readonly hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ??
+    1
+  );
 }
 
 function checkThreads(threads: number, from: string): number {

@@ -12,14 +12,22 @@ test("a normalised kernel computes the same", () => {
       const normal = normalizeKernel(kernel);
       assert.deepEqual(interpretExact(normal, data), interpretExact(kernel, data));
       assert.ok(normal.axes.every(({ size }) => size !== 1));
-      assert.equal(normal.reduction !== null, normal.axes.some(({ role }) => role === "reduce"));
+      assert.equal(
+        normal.reduction !== null,
+        normal.axes.some(({ role }) => role === "reduce"),
+      );
       assert.deepEqual(normalizeKernel(normal), normal, "twice is once");
     }),
     { numRuns: 500 },
   );
 });
 
-const load = (coefficients: readonly number[], offset = 0): Scalar => ({ kind: "load", dtype: "f32", operand: 0, at: { offset, coefficients } });
+const load = (coefficients: readonly number[], offset = 0): Scalar => ({
+  kind: "load",
+  dtype: "f32",
+  operand: 0,
+  at: { offset, coefficients },
+});
 
 function kernelOf(axes: readonly Axis[], body: Scalar, result: readonly number[]): Kernel {
   const reduces = axes.some(({ role }) => role === "reduce");
@@ -63,7 +71,10 @@ test("axes of a region stay as they are", () => {
     outside: { kind: "literal", dtype: "f32", value: 0 },
   };
   const normal = normalizeKernel(kernelOf(parallel(2, 3, 4), body, [12, 4, 1]));
-  assert.deepEqual(normal.axes.map(({ size }) => size), [6, 4]);
+  assert.deepEqual(
+    normal.axes.map(({ size }) => size),
+    [6, 4],
+  );
   assert.equal(normal.body.kind === "region" && normal.body.axis, 1);
 });
 

@@ -79,7 +79,13 @@ test("what is uploaded is downloaded, for every dtype and length", async () => {
         ),
         async (data: TensorData) => {
           const dtype: DType =
-            data instanceof Float32Array ? "f32" : data instanceof Int32Array ? "i32" : data instanceof Uint32Array ? "u32" : "bool";
+            data instanceof Float32Array
+              ? "f32"
+              : data instanceof Int32Array
+                ? "i32"
+                : data instanceof Uint32Array
+                  ? "u32"
+                  : "bool";
           const buffer = device.allocate(dtype, data.length);
           device.upload(buffer, data);
           assert.deepEqual(await device.download(buffer), data);
@@ -99,10 +105,17 @@ for (const threads of [1, 2]) {
       const held = device.memory();
       assert.equal(held.bytes, executable.bytes);
       for (let round = 0; round < 3; round++) {
-        const [input, first, second] = [0, 1, 2].map(() => device.allocate("f32", length)) as [DeviceBuffer, DeviceBuffer, DeviceBuffer];
+        const [input, first, second] = [0, 1, 2].map(() => device.allocate("f32", length)) as [
+          DeviceBuffer,
+          DeviceBuffer,
+          DeviceBuffer,
+        ];
         device.upload(input, new Float32Array(length).fill(round));
         const times = await executable.run([input], [first, second], { profile: round === 1 });
-        assert.deepEqual(times.map(({ name }) => name), round === 1 ? ["add_1", "add_10", "add_100"] : []);
+        assert.deepEqual(
+          times.map(({ name }) => name),
+          round === 1 ? ["add_1", "add_10", "add_100"] : [],
+        );
         assert.ok(times.every(({ milliseconds }) => milliseconds > 0));
         assert.deepEqual(await device.download(first), new Float32Array(length).fill(round + 11));
         assert.deepEqual(await device.download(second), new Float32Array(length).fill(105));
@@ -143,7 +156,10 @@ test("state may be updated in the buffer it is in", async () => {
     for (let step = 0; step < 20; step++) await executable.run([state], [state]);
     assert.deepEqual(await device.download(state), new Float32Array(777).fill(20));
     const other = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(777, 1)) });
-    await assert.rejects(other.run([state], [state]), hasCode("value", /output 0 is bound to the same buffer as input 0/));
+    await assert.rejects(
+      other.run([state], [state]),
+      hasCode("value", /output 0 is bound to the same buffer as input 0/),
+    );
   });
 });
 
@@ -153,14 +169,23 @@ test("bad calls say what is wrong", async () => {
     assert.throws(() => device.upload(buffer, new Int32Array(10)), hasCode("dtype", /f32.*Int32Array/));
     assert.throws(() => device.upload(buffer, new Float32Array(9)), hasCode("shape", /10 elements, the data 9/));
     assert.throws(() => device.allocate("f32", -1), hasCode("shape", /-1/));
-    assert.throws(() => device.allocate("f32", 300_000), hasCode("memory", /300000 f32 elements \(1\.1 MiB\).*may grow to 1 MiB/));
+    assert.throws(
+      () => device.allocate("f32", 300_000),
+      hasCode("memory", /300000 f32 elements \(1\.1 MiB\).*may grow to 1 MiB/),
+    );
     assert.throws(() => device.allocate("f32", 2 ** 30), hasCode("memory", /1073741824 f32/));
     const executable = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(10, 1)) });
     const integers = device.allocate("i32", 10);
     const short = device.allocate("f32", 9);
     await assert.rejects(executable.run([], [buffer]), hasCode("value", /0 inputs.*has 1/));
-    await assert.rejects(executable.run([integers], [buffer]), hasCode("dtype", /input 0 is f32 with 10 elements, got i32/));
-    await assert.rejects(executable.run([buffer], [short]), hasCode("shape", /output 0 is f32 with 10 elements, got f32 with 9/));
+    await assert.rejects(
+      executable.run([integers], [buffer]),
+      hasCode("dtype", /input 0 is f32 with 10 elements, got i32/),
+    );
+    await assert.rejects(
+      executable.run([buffer], [short]),
+      hasCode("shape", /output 0 is f32 with 10 elements, got f32 with 9/),
+    );
     device.free(short);
     assert.throws(() => device.upload(short, new Float32Array(9)), hasCode("disposed", /was freed/));
     assert.throws(() => device.free(short), hasCode("disposed", /was freed/));
@@ -180,7 +205,10 @@ test("memory grows as it is needed and is used again", async () => {
     const length = 200_000;
     const executable = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(length, 3)) });
     for (let round = 0; round < 5; round++) {
-      const pairs = Array.from({ length: 4 }, () => [device.allocate("f32", length), device.allocate("f32", length)] as const);
+      const pairs = Array.from(
+        { length: 4 },
+        () => [device.allocate("f32", length), device.allocate("f32", length)] as const,
+      );
       for (const [index, [input]] of pairs.entries()) device.upload(input, new Float32Array(length).fill(index));
       for (const [input, output] of pairs) await executable.run([input], [output]);
       for (const [index, [input, output]] of pairs.entries()) {
@@ -203,7 +231,10 @@ test("a disposed device rejects calls", async () => {
   assert.throws(() => device.upload(buffer, new Float32Array(10)), hasCode("disposed", /upload/));
   await assert.rejects(device.download(buffer), hasCode("disposed", /download/));
   await assert.rejects(executable.run([buffer], [buffer]), hasCode("disposed", /run/));
-  await assert.rejects(device.compile({ graph: noGraph, plan: () => planOf(addKernel(10, 1)) }), hasCode("disposed", /compile/));
+  await assert.rejects(
+    device.compile({ graph: noGraph, plan: () => planOf(addKernel(10, 1)) }),
+    hasCode("disposed", /compile/),
+  );
   assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
   device.free(buffer);
   executable.dispose();

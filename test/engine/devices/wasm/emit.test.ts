@@ -19,7 +19,11 @@ const devices = new Map<number, Device>();
 for (const threads of [1, 2, 3]) devices.set(threads, await createWasmDevice({ threads, sharedCost: 0 }));
 after(() => devices.forEach((device) => device.dispose()));
 
-async function runKernel(device: Device, kernel: Kernel, data: readonly TensorData[]): Promise<{ result: TensorData; schedule: string }> {
+async function runKernel(
+  device: Device,
+  kernel: Kernel,
+  data: readonly TensorData[],
+): Promise<{ result: TensorData; schedule: string }> {
   const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
   const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
   const output = device.allocate(kernel.result.dtype, kernel.result.length);
@@ -49,7 +53,13 @@ test("random kernels give the interpreter's bits, on one thread and on several",
     }),
     { numRuns: 1500 },
   );
-  for (const kind of ["elementwise-simd", "elementwise-scalar", "reduce-outer-simd", "reduce-inner-simd", "reduce-scalar"]) {
+  for (const kind of [
+    "elementwise-simd",
+    "elementwise-scalar",
+    "reduce-outer-simd",
+    "reduce-inner-simd",
+    "reduce-scalar",
+  ]) {
     assert.ok((schedules.get(kind) ?? 0) >= 10, `${kind} ran ${schedules.get(kind) ?? 0} times`);
   }
   for (const device of devices.values()) assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
@@ -65,7 +75,12 @@ const multiply = (x: Scalar, y: Scalar): Scalar => ({ kind: "binary", dtype: "f3
 const accumulator: Scalar = { kind: "accumulator", dtype: "f32" };
 
 /** A kernel over float32 whose result is row-major over `parallel`. */
-function makeKernel(parallel: readonly number[], reduce: readonly number[], body: Scalar, operandLengths: readonly number[]): Kernel {
+function makeKernel(
+  parallel: readonly number[],
+  reduce: readonly number[],
+  body: Scalar,
+  operandLengths: readonly number[],
+): Kernel {
   const strides = parallel.map((_, axis) => parallel.slice(axis + 1).reduce((product, size) => product * size, 1));
   const axes: readonly Axis[] = [
     ...parallel.map((size) => ({ role: "parallel" as const, size })),
@@ -120,8 +135,16 @@ const fastPaths: readonly { readonly what: string; readonly schedule: RegExp; re
   },
   { what: "sum of rows", schedule: /^reduce-inner-simd/, kernel: makeKernel([5], [203], load(0, [203, 1]), [1015]) },
   { what: "sum of columns", schedule: /^reduce-outer-simd/, kernel: makeKernel([203], [5], load(0, [1, 203]), [1015]) },
-  { what: "transposition", schedule: /^elementwise-simd tile/, kernel: makeKernel([37, 41], [], load(0, [1, 37]), [37 * 41]) },
-  { what: "product", schedule: /^elementwise-simd$/, kernel: makeKernel([7, 11], [], multiply(load(0, [11, 1]), load(1, [11, 1])), [77, 77]) },
+  {
+    what: "transposition",
+    schedule: /^elementwise-simd tile/,
+    kernel: makeKernel([37, 41], [], load(0, [1, 37]), [37 * 41]),
+  },
+  {
+    what: "product",
+    schedule: /^elementwise-simd$/,
+    kernel: makeKernel([7, 11], [], multiply(load(0, [11, 1]), load(1, [11, 1])), [77, 77]),
+  },
 ];
 
 for (const { what, schedule: wanted, kernel } of fastPaths) {
@@ -175,7 +198,11 @@ test("a kernel writes nothing beyond its result", async () => {
     // In the arena the kernel's result (length elements) lies between two guards, without a gap.
     const guard = 8;
     const copy = (count: number): Kernel => makeKernel([count], [], load(0, [1]), [count]);
-    const input = (index: number, count: number): Plan["buffers"][number] => ({ dtype: "f32", length: count, role: { kind: "input", index } });
+    const input = (index: number, count: number): Plan["buffers"][number] => ({
+      dtype: "f32",
+      length: count,
+      role: { kind: "input", index },
+    });
     const temporary = (offset: number, count: number): Plan["buffers"][number] => ({
       dtype: "f32",
       length: count,

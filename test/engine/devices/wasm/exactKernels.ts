@@ -12,7 +12,11 @@ export type KernelCase = { readonly kernel: Kernel; readonly data: readonly Tens
 /** The plan that runs one kernel from inputs to output 0. */
 export function planOf(kernel: Kernel): Plan {
   const inputs = kernel.operands.map((operand, index) => ({ ...operand, role: { kind: "input" as const, index } }));
-  const output = { dtype: kernel.result.dtype, length: kernel.result.length, role: { kind: "output" as const, index: 0 } };
+  const output = {
+    dtype: kernel.result.dtype,
+    length: kernel.result.length,
+    role: { kind: "output" as const, index: 0 },
+  };
   const step = { kernel, operands: kernel.operands.map((_, index) => index), result: inputs.length };
   return { buffers: [...inputs, output], steps: [step], slots: [], inputs: inputs.length, outputs: 1, aliases: [null] };
 }
@@ -306,7 +310,8 @@ class CaseBuilder {
         return { kind: "binary", dtype, op, x: inner(dtype), y: inner(dtype) };
       }
       case 7: {
-        if (dtype !== "bool") return { kind: "select", dtype, condition: inner("bool"), x: inner(dtype), y: inner(dtype) };
+        if (dtype !== "bool")
+          return { kind: "select", dtype, condition: inner("bool"), x: inner(dtype), y: inner(dtype) };
         const of = this.#pick<DType>(["f32", "i32", "u32"]);
         const op = this.#pick(["less", "lessEqual", "equal", "notEqual"] as const);
         return { kind: "compare", dtype, op, x: inner(of), y: inner(of) };

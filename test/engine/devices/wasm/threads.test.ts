@@ -92,7 +92,11 @@ for (const participate of [true, false]) {
 
   test(`two runs and two compilations at the same time, ${who}`, async () => {
     const device = await createWasmDevice({ threads: 2, sharedCost: 0, participate });
-    await Promise.all(Array.from({ length: 6 }, (_, index) => copies(device, chain(...Array.from({ length: index + 1 }, () => copyKernel(1))))));
+    await Promise.all(
+      Array.from({ length: 6 }, (_, index) =>
+        copies(device, chain(...Array.from({ length: index + 1 }, () => copyKernel(1)))),
+      ),
+    );
     assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
     device.dispose();
   });
@@ -100,7 +104,10 @@ for (const participate of [true, false]) {
 
 test("disposing of a device during a run rejects it", async () => {
   const device = await createWasmDevice({ threads: 2, sharedCost: 0, participate: false });
-  const executable = await device.compile({ graph: noGraph, plan: () => chain(...Array.from({ length: 500 }, () => copyKernel(1))) });
+  const executable = await device.compile({
+    graph: noGraph,
+    plan: () => chain(...Array.from({ length: 500 }, () => copyKernel(1))),
+  });
   const [input, output] = [device.allocate("f32", length), device.allocate("f32", length)];
   const running = executable.run([input], [output]);
   device.dispose();
@@ -137,6 +144,10 @@ test("a program with sleeping workers ends by itself", async () => {
     console.log((await device.download(y))[7]);
   `;
   const options = { timeout: 60_000, cwd: process.cwd() };
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script], options);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "--eval", script],
+    options,
+  );
   assert.equal(stdout.trim(), "4");
 });
