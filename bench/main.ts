@@ -1,9 +1,10 @@
 /** `npm run bench`: every device and peer on the same work in one run. `-- --json` for the numbers. */
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import benny from "benny";
+// Software Vulkan, so that `webgpu` is measured without a GPU too: for the correctness of the path, not for its speed.
+import "../test/support/softwareVulkan.ts";
 import type { Availability, Contender, PreparedWork } from "./contender.ts";
 import { evenkeelContender } from "./evenkeel.ts";
 import { jaxJsContender } from "./peers/jaxJs.ts";
@@ -18,12 +19,6 @@ const folder = fileURLToPath(new URL(".", import.meta.url));
 // Peers are installed beside this file, not with the package.
 const requireHere = createRequire(import.meta.url);
 const load = (name: string): Promise<unknown> => import(pathToFileURL(requireHere.resolve(name)).href);
-
-/** Debian's software Vulkan, so that `webgpu` can be measured (for correctness of the path, not for its speed) without a GPU. */
-const softwareVulkan = "/usr/lib/chromium/vk_swiftshader_icd.json";
-if (process.env["VK_ICD_FILENAMES"] === undefined && existsSync(softwareVulkan)) {
-  process.env["VK_ICD_FILENAMES"] = softwareVulkan;
-}
 
 async function measure(work: Work, contenders: readonly Contender[]): Promise<Row> {
   const data = dataFor(work);

@@ -7,10 +7,65 @@ import { allocateData, type DType, type TensorData } from "../../engine/graph/dt
 import { makeNode } from "../../engine/graph/graph.ts";
 import { at, type Shape, sizeOf } from "../../engine/graph/shape.ts";
 import {
-  absolute, add, and, argmax, broadcastTo, cast, clamp, concat, conv2d, cos, divide, equal, exp, expm1, flip, floor, gather,
-  iota, isFinite, isNaN, less, lessEqual, log, log1p, logSumExp, matmul, maximum, mean, minimum, multiply, negate, not,
-  notEqual, oneHot, or, pad, permute, power, reduceMax, reduceMin, reduceSum, reshape, scalar, shiftLeft, shiftRight, sigmoid,
-  sign, silu, sin, slice, softmax, sqrt, subtract, Tensor, tanh, threefry, transpose, where, xor,
+  absolute,
+  add,
+  and,
+  argmax,
+  broadcastTo,
+  cast,
+  clamp,
+  concat,
+  conv2d,
+  cos,
+  divide,
+  equal,
+  exp,
+  expm1,
+  flip,
+  floor,
+  gather,
+  iota,
+  isFinite,
+  isNaN,
+  less,
+  lessEqual,
+  log,
+  log1p,
+  logSumExp,
+  matmul,
+  maximum,
+  mean,
+  minimum,
+  multiply,
+  negate,
+  not,
+  notEqual,
+  oneHot,
+  or,
+  pad,
+  permute,
+  power,
+  reduceMax,
+  reduceMin,
+  reduceSum,
+  reshape,
+  scalar,
+  shiftLeft,
+  shiftRight,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  slice,
+  softmax,
+  sqrt,
+  subtract,
+  Tensor,
+  tanh,
+  threefry,
+  transpose,
+  where,
+  xor,
 } from "../../engine/index.ts";
 
 export type Instruction = {
@@ -23,7 +78,11 @@ export type Instruction = {
 
 export type InputSpec = { readonly dtype: DType; readonly shape: Shape; readonly elements: readonly number[] };
 
-export type ProgramSpec = { readonly inputs: readonly InputSpec[]; readonly instructions: readonly Instruction[]; readonly outputs: number };
+export type ProgramSpec = {
+  readonly inputs: readonly InputSpec[];
+  readonly instructions: readonly Instruction[];
+  readonly outputs: number;
+};
 
 /** Values may not grow beyond this: the oracle is slow. */
 const mostElements = 3000;
@@ -34,7 +93,22 @@ const f32Elements = fc.oneof(
   { weight: 2, arbitrary: fc.float({ noDefaultInfinity: true, noNaN: true }) },
   {
     weight: 2,
-    arbitrary: fc.constantFrom(0, -0, 1, -1, Infinity, -Infinity, NaN, 1e-40, -1e-40, 3.4028234663852886e38, 1e30, 1.1754943508222875e-38).map(Math.fround),
+    arbitrary: fc
+      .constantFrom(
+        0,
+        -0,
+        1,
+        -1,
+        Infinity,
+        -Infinity,
+        NaN,
+        1e-40,
+        -1e-40,
+        3.4028234663852886e38,
+        1e30,
+        1.1754943508222875e-38,
+      )
+      .map(Math.fround),
   },
 );
 const elementsOf: { readonly [D in DType]: fc.Arbitrary<number> } = {
@@ -44,9 +118,18 @@ const elementsOf: { readonly [D in DType]: fc.Arbitrary<number> } = {
   bool: fc.integer({ min: 0, max: 1 }),
 };
 
-const shapes = fc.array(fc.oneof({ weight: 20, arbitrary: fc.integer({ min: 1, max: 6 }) }, { weight: 1, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 7, max: 37 }) }), {
-  maxLength: 4,
-}).filter((shape) => sizeOf(shape) <= 400);
+const shapes = fc
+  .array(
+    fc.oneof(
+      { weight: 20, arbitrary: fc.integer({ min: 1, max: 6 }) },
+      { weight: 1, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.integer({ min: 7, max: 37 }) },
+    ),
+    {
+      maxLength: 4,
+    },
+  )
+  .filter((shape) => sizeOf(shape) <= 400);
 
 /** Up to 24 distinct elements, repeated: shrinks quickly and still fills any shape. */
 const inputs: fc.Arbitrary<InputSpec> = fc
@@ -100,8 +183,17 @@ function beside(x: Tensor, y: Tensor): Tensor {
     return a === b || a === 1 || b === 1;
   });
   if (fits) return y;
-  if (y.size === 0) return scalar(1, y.dtype === "bool" ? "u32" : y.dtype).dtype === y.dtype ? scalar(1, y.dtype) : cast(scalar(1, "u32"), "bool");
-  return reshape(slice(y, y.shape.map(() => [0, 1] as const)), []);
+  if (y.size === 0)
+    return scalar(1, y.dtype === "bool" ? "u32" : y.dtype).dtype === y.dtype
+      ? scalar(1, y.dtype)
+      : cast(scalar(1, "u32"), "bool");
+  return reshape(
+    slice(
+      y,
+      y.shape.map(() => [0, 1] as const),
+    ),
+    [],
+  );
 }
 
 const axisOf = (x: Tensor, choice: number): number => (x.rank === 0 ? 0 : choice % x.rank);
@@ -122,7 +214,8 @@ const choose = <T>(list: readonly T[], choice: number): T => at(list, choice % l
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
 export const operations: { readonly [name: string]: (context: Context) => Tensor | undefined } = {
   unary: ({ of, choices: [c] }) => choose(unaries, c)(of(0, "f32")),
-  integerUnary: ({ of, choices: [c, d] }) => choose([negate, absolute, sign, not], c)(of(0, choose(["i32", "u32"] as const, d))),
+  integerUnary: ({ of, choices: [c, d] }) =>
+    choose([negate, absolute, sign, not], c)(of(0, choose(["i32", "u32"] as const, d))),
   arithmetic: ({ of, choices: [c] }) => {
     const x = of(0, "f32");
     return choose(arithmetic, c)(x, beside(x, of(1, "f32")));
@@ -148,7 +241,8 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     return where(beside(add(cast(x, "u32"), cast(y, "u32")), of(0, "bool")), x, y);
   },
   cast: ({ any, choices: [c] }) => toDtype(any(0), choose(["f32", "i32", "u32", "bool"] as const, c)),
-  shift: ({ of, choices: [c, d] }) => choose([shiftLeft, shiftRight], c)(of(0, choose(["i32", "u32"] as const, c >> 1)), d % 32),
+  shift: ({ of, choices: [c, d] }) =>
+    choose([shiftLeft, shiftRight], c)(of(0, choose(["i32", "u32"] as const, c >> 1)), d % 32),
   threefry: ({ of, choices: [c] }) => {
     const counter = of(0, "u32");
     const key = beside(counter, of(1, "u32"));
@@ -184,25 +278,39 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
   transpose: ({ any }) => (any(0).rank < 2 ? undefined : transpose(any(0))),
   expand: ({ any, choices: [c, d] }) => {
     const x = any(0);
-    return broadcastTo(x, c % 2 === 0 ? [(d % 4) + 1, ...x.shape] : x.shape.map((size) => (size === 1 ? (d % 5) + 1 : size)));
+    return broadcastTo(
+      x,
+      c % 2 === 0 ? [(d % 4) + 1, ...x.shape] : x.shape.map((size) => (size === 1 ? (d % 5) + 1 : size)),
+    );
   },
   slice: ({ any, choices: [c, d] }) => {
     const x = lifted(any(0));
     const axis = axisOf(x, c);
     const size = at(x.shape, axis);
     const start = size === 0 ? 0 : d % size;
-    const range = c % 3 === 0 ? [start, size, (d % 3) + 1] : c % 3 === 1 ? [start, undefined, -((d % 2) + 1)] : [0, start];
-    return size === 0 ? undefined : slice(x, x.shape.map((_, a) => (a === axis ? (range as [number, number, number?]) : null)));
+    const range =
+      c % 3 === 0 ? [start, size, (d % 3) + 1] : c % 3 === 1 ? [start, undefined, -((d % 2) + 1)] : [0, start];
+    return size === 0
+      ? undefined
+      : slice(
+          x,
+          x.shape.map((_, a) => (a === axis ? (range as [number, number, number?]) : null)),
+        );
   },
   flip: ({ any, choices: [c] }) => flip(lifted(any(0)), axisOf(lifted(any(0)), c)),
   pad: ({ any, choices: [c, d] }) => {
     const x = lifted(any(0));
-    return pad(x, x.shape.map((_, axis) => [(c >> axis) % 3, (d >> axis) % 3] as const), d % 2);
+    return pad(
+      x,
+      x.shape.map((_, axis) => [(c >> axis) % 3, (d >> axis) % 3] as const),
+      d % 2,
+    );
   },
   concat: ({ any, choices: [c, d] }) => {
     const x = lifted(any(0));
     const y = toDtype(any(1), x.dtype);
-    const other = y.rank === x.rank && y.shape.every((size, axis) => axis === axisOf(x, c) || size === x.shape[axis]) ? y : x;
+    const other =
+      y.rank === x.rank && y.shape.every((size, axis) => axis === axisOf(x, c) || size === x.shape[axis]) ? y : x;
     return concat([...new Array<Tensor>((d % 8) + 1).fill(x), other], axisOf(x, c));
   },
   gather: ({ any, of, choices: [c] }) => {
@@ -240,7 +348,11 @@ function convInstruction({ of, choices: [c, d] }: Context): Tensor | undefined {
   const options = { stride: (c % 3) + 1, padding: d % 3, dilation: (d % 2) + 1, groups };
   const fits =
     at(w.shape, 1) * groups === at(x.shape, 1) &&
-    [2, 3].every((axis) => at(w.shape, axis) > 0 && at(x.shape, axis) + 2 * options.padding >= options.dilation * (at(w.shape, axis) - 1) + 1);
+    [2, 3].every(
+      (axis) =>
+        at(w.shape, axis) > 0 &&
+        at(x.shape, axis) + 2 * options.padding >= options.dilation * (at(w.shape, axis) - 1) + 1,
+    );
   const filter = fits ? w : reshape(slice(x, [[0, 1], null, [0, 1], [0, 1]]), [1, at(x.shape, 1), 1, 1]);
   const y = conv2d(x, filter, fits ? options : { stride: options.stride });
   if (y.node.kind !== "conv" || c % 5 < 2) return y;
@@ -270,10 +382,13 @@ export function buildProgram(spec: ProgramSpec, given: readonly Tensor[]): Tenso
 
 /** A program for people: inputs, then one instruction a line. */
 export function printProgram(spec: ProgramSpec): string {
-  const elements = (list: readonly number[]): string => list.map((value) => (Object.is(value, -0) ? "-0" : String(value))).join(" ");
+  const elements = (list: readonly number[]): string =>
+    list.map((value) => (Object.is(value, -0) ? "-0" : String(value))).join(" ");
   return [
     ...spec.inputs.map((input) => `input ${input.dtype} [${input.shape.join(", ")}] of ${elements(input.elements)}`),
-    ...spec.instructions.map((i) => `${operationOf(i)} operands ${i.operands.join(" ")} choices ${i.choices.join(" ")}`),
+    ...spec.instructions.map(
+      (i) => `${operationOf(i)} operands ${i.operands.join(" ")} choices ${i.choices.join(" ")}`,
+    ),
     `the newest ${spec.outputs} are results`,
   ].join("\n");
 }

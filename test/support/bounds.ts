@@ -70,7 +70,11 @@ export function unaryError(op: UnaryOp, x: number, e: number, accuracy: Accuracy
     case "sign":
     case "floor":
       // Constant between jumps.
-      return e === 0 || (f(x - e) === f(x + e) && Math.abs(x) > e) ? (Number.isFinite(value) ? 0 : settle(value, 0, e === 0, accuracy)) : Infinity;
+      return e === 0 || (f(x - e) === f(x + e) && Math.abs(x) > e)
+        ? Number.isFinite(value)
+          ? 0
+          : settle(value, 0, e === 0, accuracy)
+        : Infinity;
     case "log":
       return e > 0 && x - e <= 0 ? Infinity : elementary(monotone(f, x, e));
     case "log1p":
@@ -168,7 +172,11 @@ export function compareError(
 
 /** Error of a sum of `terms` products or elements whose absolute values add up to `magnitude` and whose errors add up to `spread`. */
 export function sumError(value: number, terms: number, magnitude: number, spread: number, accuracy: Accuracy): number {
-  const own = (terms + 4) * (roundoff * (magnitude + spread) + 2 ** -149) + (accuracy.flushesSubnormals ? terms * smallestNormal : 0);
+  // Terms of both signs may overflow before they cancel, in another order than the oracle's.
+  if (!(magnitude + spread <= largest)) return Infinity;
+  const own =
+    (terms + 4) * (roundoff * (magnitude + spread) + 2 ** -149) +
+    (accuracy.flushesSubnormals ? terms * smallestNormal : 0);
   return settle(value, spread + own, false, accuracy);
 }
 

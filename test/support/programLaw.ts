@@ -86,7 +86,9 @@ function violation(
   { values, errors }: Bounded,
   program: Program,
 ): string {
-  const sources = program.executable.sources().map(({ kernel, language, text }) => `-- ${kernel} [${language}]\n${text}`);
+  const sources = program.executable
+    .sources()
+    .map(({ kernel, language, text }) => `-- ${kernel} [${language}]\n${text}`);
   return [
     `${program.device.name}: result ${output}, element ${place}: got ${got[place]}, wanted ${values[place]} within ${errors[place]}`,
     printGraph(graph),
