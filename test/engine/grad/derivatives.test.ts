@@ -1,0 +1,338 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ConvRole, PrimitiveKind } from "../../../engine/graph/node.ts";
+import { binaryOps, unaryOps } from "../../../engine/graph/node.ts";
+import { shapeRules } from "../../../engine/graph/shapeRules.ts";
+import { tensor, type Tensor } from "../../../engine/index.ts";
+import * as ops from "../../../engine/ops/index.ts";
+import { convOfRole } from "../../../engine/ops/conv.ts";
+import { checkDerivative, type Differentiable, gradientOf } from "../../support/derivatives.ts";
+
+const index = (values: readonly number[]): Tensor => tensor(Int32Array.from(values));
+const on = (fn: Differentiable["fn"], ...shapes: Differentiable["shapes"]): Differentiable => ({ fn, shapes });
+const between = (low: number, high: number, subject: Differentiable): Differentiable => ({ ...subject, low, high });
+
+function convolution(role: ConvRole, options: ops.Conv2dOptions): Differentiable {
+  const [x, w] = [
+    [2, 4, 5, 6],
+    [4, options.groups === 2 ? 2 : 4, 3, 2],
+  ] as const;
+  const { node } = ops.conv2d(ops.zeros(x), ops.zeros(w), options);
+  if (node.kind !== "conv") throw new Error("conv2d makes a conv node");
+  const { geometry } = node.attributes;
+  const shapes = { forward: [x, w], inputGradient: [node.shape, w], filterGradient: [x, node.shape] }[role];
+  return on((a, b) => convOfRole(role, geometry, a, b), ...shapes);
+}
+
+const convolutions = (["forward", "inputGradient", "filterGradient"] as const).flatMap((role) =>
+  [
+    {},
+    { stride: 2, padding: 1 },
+    { dilation: [1, 2] as const, padding: "same" as const },
+    { groups: 2, stride: [1, 3] as const },
+    {
+      padding: [
+        [0, 3],
+        [2, 0],
+      ] as const,
+      stride: [3, 2] as const,
+      dilation: 2,
+    },
+  ].map((options): readonly [string, Differentiable] => [
+    `${role} ${JSON.stringify(options)}`,
+    convolution(role, options),
+  ]),
+);
+
+/** One or more differentiable uses of each operation; several names may end in different suffixes after a space. */
+const subjects: readonly (readonly [string, Differentiable])[] = [
+  // Each element-wise operation on a range where it is smooth.
+  ["negate", on((x) => ops.negate(x), [2, 3])],
+  [
+    "absolute",
+    between(
+      0.2,
+      2,
+      on((x) => ops.absolute(x), [2, 3]),
+    ),
+  ],
+  [
+    "absolute of negatives",
+    between(
+      -2,
+      -0.2,
+      on((x) => ops.absolute(x), [2, 3]),
+    ),
+  ],
+  [
+    "sign",
+    between(
+      0.2,
+      2,
+      on((x) => ops.sign(x), [2, 3]),
+    ),
+  ],
+  [
+    "floor",
+    between(
+      0.2,
+      0.8,
+      on((x) => ops.floor(x), [2, 3]),
+    ),
+  ],
+  ["exp", on((x) => ops.exp(x), [2, 3])],
+  ["expm1", on((x) => ops.expm1(x), [2, 3])],
+  [
+    "log",
+    between(
+      0.3,
+      3,
+      on((x) => ops.log(x), [2, 3]),
+    ),
+  ],
+  [
+    "log1p",
+    between(
+      -0.5,
+      3,
+      on((x) => ops.log1p(x), [2, 3]),
+    ),
+  ],
+  [
+    "sqrt",
+    between(
+      0.3,
+      3,
+      on((x) => ops.sqrt(x), [2, 3]),
+    ),
+  ],
+  ["sin", on((x) => ops.sin(x), [2, 3])],
+  ["cos", on((x) => ops.cos(x), [2, 3])],
+  ["tanh", on((x) => ops.tanh(x), [2, 3])],
+  ["sigmoid", on((x) => ops.sigmoid(x), [2, 3])],
+  ["silu", on((x) => ops.silu(x), [2, 3])],
+  [
+    "relu",
+    between(
+      0.2,
+      2,
+      on((x) => ops.relu(x), [2, 3]),
+    ),
+  ],
+  ["square", on((x) => ops.square(x), [2, 3])],
+  [
+    "reciprocal",
+    between(
+      0.5,
+      2,
+      on((x) => ops.reciprocal(x), [2, 3]),
+    ),
+  ],
+  [
+    "rsqrt",
+    between(
+      0.5,
+      2,
+      on((x) => ops.rsqrt(x), [2, 3]),
+    ),
+  ],
+  ["add", on((x, y) => ops.add(x, y), [2, 3], [3])],
+  ["subtract", on((x, y) => ops.subtract(x, y), [2, 1], [1, 3])],
+  ["multiply", on((x, y) => ops.multiply(x, y), [2, 3], [2, 1])],
+  [
+    "divide",
+    between(
+      0.5,
+      2,
+      on((x, y) => ops.divide(x, y), [2, 3], [3]),
+    ),
+  ],
+  [
+    "power",
+    between(
+      0.5,
+      2,
+      on((x, y) => ops.power(x, y), [2, 3], [3]),
+    ),
+  ],
+  [
+    "power of a negative to 3",
+    between(
+      -2,
+      -0.5,
+      on((x) => ops.power(x, 3), [2, 3]),
+    ),
+  ],
+  ["maximum", on((x, y) => ops.maximum(x, ops.add(y, tensor([-4, 4, -4]))), [2, 3], [3])],
+  ["minimum", on((x, y) => ops.minimum(x, ops.add(y, tensor([-4, 4, -4]))), [2, 3], [3])],
+  [
+    "clamp",
+    between(
+      0.2,
+      0.8,
+      on((x) => ops.clamp(ops.multiply(x, tensor([1, 3, -1])), 0, 2), [2, 3]),
+    ),
+  ],
+  ["where", on((x, y) => ops.where(tensor([true, false, true]), x, y), [2, 3], [3])],
+  // Movement.
+  ["reshape", on((x) => ops.reshape(x, [3, -1]), [2, 3])],
+  ["permute", on((x) => ops.permute(x, [2, 0, 1]), [2, 3, 4])],
+  ["transpose", on((x) => ops.transpose(x), [2, 3])],
+  ["broadcastTo", on((x) => ops.broadcastTo(x, [4, 2, 3]), [2, 1])],
+  ["expandDims", on((x) => ops.expandDims(x, 1), [2, 3])],
+  ["squeeze", on((x) => ops.squeeze(x), [2, 1, 3])],
+  [
+    "slice",
+    on(
+      (x) =>
+        ops.slice(x, [
+          [1, 4],
+          [0, 7, 3],
+        ]),
+      [5, 8],
+    ),
+  ],
+  [
+    "slice backwards",
+    on(
+      (x) =>
+        ops.slice(x, [
+          [4, 0, -2],
+          [undefined, undefined, -3],
+        ]),
+      [5, 8],
+    ),
+  ],
+  ["slice of nothing", on((x) => ops.slice(x, [[2, 2]]), [3, 2])],
+  ["flip", on((x) => ops.flip(x, 1), [2, 3])],
+  [
+    "pad",
+    on(
+      (x) =>
+        ops.pad(
+          x,
+          [
+            [1, 0],
+            [2, 3],
+          ],
+          5,
+        ),
+      [2, 3],
+    ),
+  ],
+  ["concat", on((x, y) => ops.concat([x, y, x as Tensor], 1), [2, 3], [2, 1])],
+  ["stack", on((x, y) => ops.stack([x, y as Tensor], 1), [2, 3], [2, 3])],
+  ["split", on((x) => ops.multiply(...(ops.split(x, [2, 2], 1) as [Tensor, Tensor])), [3, 4])],
+  ["gather", on((x) => ops.gather(x, index([2, 0, 2, 1]), 1), [2, 3, 2])],
+  // Reductions.
+  ["reduceSum", on((x) => ops.reduceSum(x, { axes: [0, 2] }), [2, 3, 4])],
+  ["reduceMax", on((x) => ops.reduceMax(ops.multiply(x, tensor([1, 9, 30])), { axes: 1 }), [2, 3])],
+  ["reduceMin", on((x) => ops.reduceMin(ops.multiply(x, tensor([1, 9, 30])), { axes: 1 }), [2, 3])],
+  ["mean", on((x) => ops.mean(x, { axes: -1, keepAxes: true }), [2, 3])],
+  ["variance", on((x) => ops.variance(x, { axes: 0, correction: 1 }), [4, 3])],
+  ["standardDeviation", on((x) => ops.standardDeviation(x, { axes: 0 }), [4, 3])],
+  ["norm", on((x) => ops.norm(x, { axes: 1 }), [2, 3])],
+  ["rootMeanSquare", on((x) => ops.rootMeanSquare(x), [2, 3])],
+  ["logSumExp", on((x) => ops.logSumExp(x, { axes: 1 }), [2, 3])],
+  ["softmax", on((x) => ops.softmax(x), [2, 3])],
+  ["logSoftmax", on((x) => ops.logSoftmax(x, 0), [2, 3])],
+  ["sumOfSquares", on((x, y) => ops.sumOfSquares([x, y as Tensor]), [2, 3], [4])],
+  // Contractions.
+  ["matmul", on((x, y) => ops.matmul(x, y), [2, 3, 4], [4, 2])],
+  ["matmul of vectors", on((x, y) => ops.matmul(x, y), [4], [4])],
+  ["einsum", on((x, y) => ops.einsum("bqd,bkd->qbk", x, y), [2, 3, 4], [2, 2, 4])],
+  ["einsum of an outer product", on((x, y) => ops.einsum("i,jk->kij", x, y), [2], [3, 2])],
+  ["conv2d", on((x, w) => ops.conv2d(x, w, { padding: 1 }), [1, 2, 4, 4], [3, 2, 3, 3])],
+  ...convolutions,
+];
+
+/** Exported operations that have no derivative, and why. */
+const without: { readonly [name: string]: string } = {
+  ...Object.fromEntries(
+    ["and", "or", "xor", "not", "shiftLeft", "shiftRight"].map((name) => [name, "computes with integers and bools"]),
+  ),
+  ...Object.fromEntries(
+    [
+      "less",
+      "lessEqual",
+      "greater",
+      "greaterEqual",
+      "equal",
+      "notEqual",
+      "isFinite",
+      "isNaN",
+      "any",
+      "all",
+      "allFinite",
+      "argmax",
+    ].map((name) => [name, "gives integers or bools"]),
+  ),
+  ...Object.fromEntries(
+    [
+      "scalar",
+      "full",
+      "zeros",
+      "ones",
+      "zerosLike",
+      "onesLike",
+      "iota",
+      "arange",
+      "oneHot",
+      "eye",
+      "lowerTriangle",
+    ].map((name) => [name, "has no differentiable input"]),
+  ),
+  cast: "f32 to f32 is nothing, everything else is not differentiable",
+  stopGradient: "stops it; tested by itself",
+};
+
+describe("derivatives against central differences", () => {
+  for (const [name, subject] of subjects) {
+    it(`${name}, first`, () => {
+      for (const seed of [1, 2, 3]) checkDerivative(subject, seed);
+    });
+    it(`${name}, second`, () => {
+      for (const seed of [4, 5]) checkDerivative(gradientOf(subject), seed);
+    });
+  }
+
+  it("every exported operation is here or has a reason not to be", () => {
+    const here = new Set(subjects.map(([name]) => name.split(" ")[0] ?? ""));
+    const missing = Object.keys(ops).filter((name) => !here.has(name) && !(name in without));
+    assert.deepEqual(missing, []);
+    assert.deepEqual(
+      Object.keys(without).filter((name) => !(name in ops)),
+      [],
+    );
+  });
+
+  it("every primitive and every op of one is here or has a reason not to be", () => {
+    const here = new Set(subjects.map(([name]) => name.split(" ")[0] ?? ""));
+    for (const op of [...unaryOps, ...binaryOps]) assert.ok(here.has(op) || op in without, op);
+    const covered: { readonly [K in PrimitiveKind]: string } = {
+      constant: "no input",
+      literal: "no input",
+      input: "no input",
+      iota: "no input",
+      unary: "each op",
+      binary: "each op",
+      compare: "gives bools",
+      select: "where",
+      cast: "not differentiable",
+      shift: "integers",
+      threefry: "integers",
+      reduce: "reduceSum, reduceMax",
+      reshape: "reshape",
+      permute: "permute",
+      expand: "broadcastTo",
+      slice: "slice",
+      pad: "pad",
+      concat: "concat",
+      gather: "gather",
+      matmul: "matmul",
+      conv: "three roles",
+      stopGradient: "tested by itself",
+    };
+    assert.deepEqual(Object.keys(covered).sort(), Object.keys(shapeRules).sort());
+  });
+});

@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { EvenkeelError } from "../../../engine/errors.ts";
+import {
+  add,
+  cast,
+  createDevice,
+  divide,
+  evaluate,
+  exp,
+  gather,
+  grad,
+  maximum,
+  mean,
+  minimum,
+  multiply,
+  power,
+  reduceMax,
+  reduceSum,
+  scalar,
+  sin,
+  sqrt,
+  square,
+  stopGradient,
+  subtract,
+  tanh,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+  valueAndGradWithAux,
+  vjp,
+  where,
+  less,
+  zeros,
+} from "../../../engine/index.ts";
+
+const oracle = await createDevice("oracle");
+const read = async (x: Tensor): Promise<number[]> => [...(await evaluate(x, oracle))];
+const throwsWith = (code: string, message: RegExp) => (error: unknown) =>
+  error instanceof EvenkeelError && error.code === code && message.test(error.message);
+
+describe("grad", () => {
+  it("differentiates with respect to trees and keeps their static values", async () => {
+    const params = { layer: { w: tensor([1, 2]), b: scalar(3) }, list: [tensor([4, 5])], name: "net", depth: 2 };
+    const gradient = grad((p: typeof params) =>
+      add(reduceSum(multiply(square(p.layer.w), p.list[0] as Tensor)), multiply(p.layer.b, p.depth)),
+    )(params);
+    assert.deepEqual(await read(gradient.layer.w), [8, 20]);
+    assert.deepEqual(await read(gradient.layer.b), [2]);
+    assert.deepEqual(await read(gradient.list[0] as Tensor), [1, 4]);
+    assert.equal(gradient.name, "net");
+    assert.equal(gradient.depth, 2);
+  });
+
+  it("counts only uses of its argument, not of the same tensor outside", async () => {
+    const x = scalar(3);
+    assert.deepEqual(await read(grad((y: Tensor) => multiply(y, x))(x)), [3]);
+    assert.deepEqual(await read(grad((p: { a: Tensor; b: Tensor }) => multiply(p.a, p.b))({ a: x, b: x }).a), [3]);
+  });
+
+  it("is zero where there is no dependence, also through integers and stopGradient", async () => {
+    const x = tensor([1.5, -2]);
+    assert.deepEqual(await read(grad((_: Tensor) => scalar(1))(x)), [0, 0]);
+    assert.deepEqual(await read(grad((y: Tensor) => reduceSum(cast(cast(y, "i32"), "f32")))(x)), [0, 0]);
+    assert.deepEqual(await read(grad((y: Tensor) => reduceSum(stopGradient(exp(y))))(x)), [0, 0]);
+    assert.deepEqual(await read(grad((y: Tensor) => reduceSum(multiply(stopGradient(y), y)))(x)), [1.5, -2]);
+  });
+
+  it("gives values and further results too", async () => {
+    const { value, gradient } = valueAndGrad((x: Tensor, k: number) => reduceSum(multiply(square(x), k)))(
+      tensor([1, 2]),
+      3,
+    );
+    assert.deepEqual([await read(value), await read(gradient)], [[15], [6, 12]]);
+    const withAux = valueAndGradWithAux((x: Tensor) => ({
+      value: reduceSum(x),
+      aux: { doubled: multiply(x, 2), word: "aux" },
+    }));
+    const result = withAux(tensor([1, 2]));
+    assert.deepEqual(
+      [await read(result.aux.doubled), result.aux.word, await read(result.gradient)],
+      [[2, 4], "aux", [1, 1]],
+    );
+  });
+
+  it("goes to any order", async () => {
+    let f = (x: Tensor): Tensor => sin(x);
+    for (let order = 0; order < 4; order++) f = grad(f);
+    const [fourth] = await read(f(scalar(0.7)));
+    assert.ok(Math.abs((fourth ?? NaN) - Math.sin(Math.fround(0.7))) < 1e-7);
+  });
+
+  it("shares the derivative among equal maxima", async () => {
+    assert.deepEqual(await read(grad((x: Tensor) => reduceMax(x))(tensor([2, 5, 5, 1]))), [0, 0.5, 0.5, 0]);
+    for (const pick of [maximum, minimum]) {
+      const gradient = grad((p: { a: Tensor; b: Tensor }) => reduceSum(pick(p.a, p.b)))({
+        a: tensor([1, 2, 3]),
+        b: tensor([1, 3, 2]),
+      });
+      const wins = pick === maximum ? [0.5, 0, 1] : [0.5, 1, 0];
+      assert.deepEqual([await read(gradient.a), await read(gradient.b)], [wins, wins.map((share) => 1 - share)]);
+    }
+  });
+
+  it("is finite for powers of zero and of negative numbers", async () => {
+    const gradient = grad((p: { x: Tensor; y: Tensor }) => reduceSum(power(p.x, p.y)))({
+      x: tensor([0, 0, 0, -2, 2]),
+      y: tensor([0, 2, 1, 3, 0]),
+    });
+    assert.deepEqual(await read(gradient.x), [0, 0, 1, 12, 0]);
+    assert.deepEqual(await read(gradient.y), [0, 0, 0, 0, Math.fround(Math.log(2))]);
+  });
+
+  it("adds up rows that are taken several times", async () => {
+    const index = tensor(Int32Array.of(2, 0, 2));
+    const gradient = grad((x: Tensor) => reduceSum(multiply(gather(x, index), tensor([[1], [10], [100]]))))(
+      zeros([3, 2]),
+    );
+    assert.deepEqual(await read(gradient), [10, 10, 0, 0, 101, 101]);
+  });
+
+  it("passes select's untaken side without its NaN", async () => {
+    const safe = (x: Tensor): Tensor => reduceSum(where(less(0, x), sqrt(where(less(0, x), x, 1)), 0));
+    assert.deepEqual(await read(grad(safe)(tensor([4, -1]))), [0.25, 0]);
+  });
+
+  it("refuses what has no gradient, in the user's words", () => {
+    assert.throws(
+      () => grad((x: Tensor) => x)(tensor([1, 2])),
+      throwsWith("shape", /must give an f32 scalar, got f32 \[2\]/),
+    );
+    assert.throws(
+      () => grad((x: Tensor) => cast(reduceSum(x), "i32"))(tensor([1])),
+      throwsWith("shape", /got i32 \[\]/),
+    );
+    assert.throws(
+      () => grad((p: { i: Tensor }) => reduceSum(cast(p.i, "f32")))({ i: tensor(Int32Array.of(1)) }),
+      throwsWith("dtype", /i is i32/),
+    );
+    assert.throws(() => grad((() => 3) as never)(tensor([1])), throwsWith("value", /must give a tensor, got number/));
+    const { pullback } = vjp((x: Tensor) => square(x), tensor([1, 2]));
+    assert.throws(() => pullback(zeros([3])), throwsWith("shape", /cotangent .*\[3\], expected \[2\]/));
+  });
+});
+
+describe("algebra of derivatives", () => {
+  const vectors = fc.array(fc.float({ min: -2, max: 2, noNaN: true }), { minLength: 3, maxLength: 3 });
+  const f = (x: Tensor): Tensor => multiply(tanh(x), exp(divide(x, 3)));
+  const g = (x: Tensor): Tensor => subtract(square(x), sin(x));
+  const close = (a: readonly number[], b: readonly number[]): void =>
+    a.forEach((value, i) => {
+      assert.ok(
+        Math.abs(value - (b[i] ?? NaN)) <= 1e-5 * (1 + Math.abs(value)),
+        `${a.join(" ")} against ${b.join(" ")}`,
+      );
+    });
+
+  it("vjp is linear in the cotangent", async () => {
+    await fc.assert(
+      fc.asyncProperty(vectors, vectors, vectors, fc.float({ min: -3, max: 3, noNaN: true }), async (x, u, v, k) => {
+        const { pullback } = vjp(f, tensor(x));
+        const joined = await read(pullback(add(tensor(u), multiply(tensor(v), k))));
+        close(joined, await read(add(pullback(tensor(u)), multiply(pullback(tensor(v)), k))));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("the gradient of a sum is the sum of the gradients, and of a composition the chain rule's", async () => {
+    await fc.assert(
+      fc.asyncProperty(vectors, async (x) => {
+        const total = grad((y: Tensor) => mean(add(f(y), g(y))))(tensor(x));
+        const parts = add(grad((y: Tensor) => mean(f(y)))(tensor(x)), grad((y: Tensor) => mean(g(y)))(tensor(x)));
+        close(await read(total), await read(parts));
+        const composed = grad((y: Tensor) => reduceSum(g(f(y))))(tensor(x));
+        const inner = vjp(f, tensor(x));
+        const outer = vjp(g, inner.value);
+        close(await read(composed), await read(inner.pullback(outer.pullback(tensor([1, 1, 1])))));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
