@@ -17,11 +17,7 @@ function childPath(path: string, key: string): string {
   return path === "" ? key : `${path}.${key}`;
 }
 
-function visit(
-  tree: unknown,
-  path: string,
-  onTensor: (tensor: Tensor, path: string) => unknown,
-): unknown {
+function visit(tree: unknown, path: string, onTensor: (tensor: Tensor, path: string) => unknown): unknown {
   if (isTensor(tree)) return onTensor(tree, path);
   if (Array.isArray(tree)) return tree.map((child, i) => visit(child, `${path}[${i}]`, onTensor));
   if (isStatic(tree)) return tree;
@@ -78,8 +74,20 @@ export function fillTree<T>(tree: T, tensors: readonly Tensor[]): T {
  * A text equal for two trees exactly if they have the same shape: keys, static values, and each tensor's dtype and shape.
  */
 export function treeSignature(tree: unknown): string {
-  const described = mapTree(tree, (tensor) => ({ "": `${tensor.dtype}[${tensor.shape.join(",")}]` }));
-  return JSON.stringify(described, (_, value: unknown) =>
-    value === undefined ? { "": "undefined" } : typeof value === "number" && !Number.isFinite(value) ? { "": String(value) } : value,
-  );
+  const described = mapTree(tree, (tensor) => Symbol(`${tensor.dtype}[${tensor.shape.join(",")}]`));
+  // A letter in front keeps tensors, texts and the numbers that JSON doesn't have apart.
+  return JSON.stringify(described, (_, value: unknown) => {
+    switch (typeof value) {
+      case "symbol":
+        return `t${value.description ?? ""}`;
+      case "string":
+        return `s${value}`;
+      case "number":
+        return `n${Object.is(value, -0) ? "-0" : String(value)}`;
+      case "undefined":
+        return "u";
+      default:
+        return value;
+    }
+  });
 }

@@ -70,7 +70,10 @@ function backward(outputs: readonly Tensor[], cotangents: readonly Tensor[], wrt
  * The value of f at `primals` and its pullback: for a cotangent of the shape of the value, the derivative of
  * <f(primals), cotangent> with respect to every tensor of `primals`. Static values of the trees stay as they are.
  */
-export function vjp<T, R>(f: (primals: T) => R, primals: T): { readonly value: R; readonly pullback: (cotangent: R) => T } {
+export function vjp<T, R>(
+  f: (primals: T) => R,
+  primals: T,
+): { readonly value: R; readonly pullback: (cotangent: R) => T } {
   const { tree, leaves } = markTree("vjp", primals);
   const value = f(tree);
   const outputs = treeLeaves(value);
@@ -79,7 +82,14 @@ export function vjp<T, R>(f: (primals: T) => R, primals: T): { readonly value: R
     if (given.length !== outputs.length) {
       throw new EvenkeelError("shape", `vjp: the cotangent has ${given.length} tensors, the value ${outputs.length}.`);
     }
-    given.forEach(({ path, tensor }, i) => requireShape("vjp", `cotangent ${path}`, tensor, at(outputs, i).tensor.shape));
+    given.forEach(({ path, tensor }, i) => {
+      const output = at(outputs, i).tensor;
+      const name = path === "" ? "the cotangent" : `cotangent ${path}`;
+      requireShape("vjp", name, tensor, output.shape);
+      if (tensor.dtype !== output.dtype) {
+        throw new EvenkeelError("dtype", `vjp: ${name} is ${tensor.dtype}, expected ${output.dtype} as the value.`);
+      }
+    });
     const derivatives = backward(
       outputs.map((output) => output.tensor),
       given.map((leaf) => leaf.tensor),
@@ -92,7 +102,10 @@ export function vjp<T, R>(f: (primals: T) => R, primals: T): { readonly value: R
 
 function requireScalar(operation: string, value: unknown): Tensor {
   if (!(value instanceof Tensor)) {
-    throw new EvenkeelError("value", `${operation}: the function must give a tensor, got ${typeof value}. For more results use valueAndGradWithAux.`);
+    throw new EvenkeelError(
+      "value",
+      `${operation}: the function must give a tensor, got ${typeof value}. For more results use valueAndGradWithAux.`,
+    );
   }
   if (value.rank !== 0 || value.dtype !== "f32") {
     throw new EvenkeelError(

@@ -9,7 +9,23 @@ import type { Tensor } from "../graph/tensor.ts";
 import { matmul } from "../ops/contract.ts";
 import { convOfRole } from "../ops/conv.ts";
 import { oneHot, zerosLike } from "../ops/creation.ts";
-import { add, cast, cos, divide, equal, less, log, multiply, negate, power, sign, sin, subtract, where } from "../ops/elementwise.ts";
+import {
+  add,
+  and,
+  cast,
+  cos,
+  divide,
+  equal,
+  less,
+  log,
+  multiply,
+  negate,
+  power,
+  sign,
+  sin,
+  subtract,
+  where,
+} from "../ops/elementwise.ts";
 import { broadcastTo, flip, pad, permute, reshape, slice, transpose } from "../ops/movement.ts";
 import { reduceSum } from "../ops/reduce.ts";
 
@@ -34,7 +50,10 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   binary: binaryVjp,
   compare: noDerivative,
   select: ({ inputs, cotangent: g }) => [null, where(at(inputs, 0), g, 0), where(at(inputs, 0), 0, g)],
-  cast: noDerivative,
+  // To an integer it is constant between jumps. From f32 to f32 it is the identity.
+  cast: ({ inputs, attributes, cotangent: g }) => [
+    at(inputs, 0).dtype === "f32" && attributes.dtype === "f32" ? g : null,
+  ],
   shift: noDerivative,
   threefry: noDerivative,
   reduce: ({ inputs, attributes, output, cotangent: g }) => {
@@ -81,8 +100,20 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
     const front = [axis, ...x.shape.keys()].filter((a, i) => i === 0 || a !== axis);
     const back = x.shape.map((_, a) => front.indexOf(a));
     const rows = permute(g, front);
-    const scattered = matmul(transpose(oneHot(index, at(x.shape, axis))), reshape(rows, [at(index.shape, 0), sizeOf(rows.shape.slice(1))]));
-    return [permute(reshape(scattered, front.map((a) => at(x.shape, a))), back), null];
+    const scattered = matmul(
+      transpose(oneHot(index, at(x.shape, axis))),
+      reshape(rows, [at(index.shape, 0), sizeOf(rows.shape.slice(1))]),
+    );
+    return [
+      permute(
+        reshape(
+          scattered,
+          front.map((a) => at(x.shape, a)),
+        ),
+        back,
+      ),
+      null,
+    ];
   },
   matmul: ({ inputs, cotangent: g }) => {
     const [a, b] = pair(inputs);
@@ -139,8 +170,8 @@ function binaryVjp({ inputs, attributes, output, cotangent: g }: VjpArguments<"b
       return [divide(g, y), negate(multiply(g, divide(output, y)))];
     case "power":
       return [
-        // x^0 is 1 everywhere, also where x^-1 is infinite.
-        where(equal(y, 0), 0, multiply(g, multiply(y, power(x, subtract(y, 1))))),
+        // 0^0 is 1, and its derivative is 0 although 0^-1 is infinite. Replacing that base keeps higher derivatives finite too.
+        multiply(g, multiply(y, power(where(and(equal(x, 0), equal(y, 0)), 1, x), subtract(y, 1)))),
         // Towards a whole power of 0 or of a negative number there is no derivative; 0 as limit from the right.
         where(less(0, x), multiply(g, multiply(output, log(where(less(0, x), x, 1)))), 0),
       ];

@@ -13,14 +13,20 @@ import { multiply } from "./elementwise.ts";
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   if (a.rank === 0 || b.rank === 0) {
-    throw new EvenkeelError("shape", `matmul: ${formatShape(a.shape)} @ ${formatShape(b.shape)}: a scalar has no inner axis. Use multiply.`);
+    throw new EvenkeelError(
+      "shape",
+      `matmul: ${formatShape(a.shape)} @ ${formatShape(b.shape)}: a scalar has no inner axis. Use multiply.`,
+    );
   }
   const left = a.rank === 1 ? expandDims(a, 0) : a;
   const right = b.rank === 1 ? expandDims(b, 1) : b;
   const [rows, inner] = [at(left.shape, left.rank - 2), at(left.shape, left.rank - 1)];
   const [rightInner, columns] = [at(right.shape, right.rank - 2), at(right.shape, right.rank - 1)];
   if (inner !== rightInner) {
-    throw new EvenkeelError("shape", `matmul: inner dimensions differ: ${formatShape(a.shape)} @ ${formatShape(b.shape)}.`);
+    throw new EvenkeelError(
+      "shape",
+      `matmul: inner dimensions differ: ${formatShape(a.shape)} @ ${formatShape(b.shape)}.`,
+    );
   }
   const batch = broadcastShapes("matmul", left.shape.slice(0, -2), right.shape.slice(0, -2));
   const flat = (x: Tensor): Tensor => {
@@ -43,7 +49,11 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
   const parts = /^([a-zA-Z]*)(?:,([a-zA-Z]*))?->([a-zA-Z]*)$/.exec(equation.replaceAll(" ", ""));
   const [first = [], second, result = []] = (parts ?? []).slice(1).map((term: string | undefined) => term?.split(""));
   const terms = second === undefined ? [first] : [first, second];
-  if (parts === null || terms.length !== operands.length || [...terms, result].some((t) => new Set(t).size !== t.length)) {
+  if (
+    parts === null ||
+    terms.length !== operands.length ||
+    [...terms, result].some((t) => new Set(t).size !== t.length)
+  ) {
     throw new EvenkeelError(
       "value",
       `einsum: can't read "${equation}" for ${operands.length} operands. Expected one or two terms like "ij,jk->ik", each letter once a term.`,
@@ -60,7 +70,8 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
     );
   // Letters of one operand that are summed need no product: sum them first.
   const reduced = terms.map((term, i) => {
-    const isGone = (letter: string): boolean => !result.includes(letter) && !terms.some((t, j) => j !== i && t.includes(letter));
+    const isGone = (letter: string): boolean =>
+      !result.includes(letter) && !terms.some((t, j) => j !== i && t.includes(letter));
     const axes = term.flatMap((letter, axis) => (isGone(letter) ? [axis] : []));
     return {
       x: axes.length === 0 ? at(operands, i) : reduceSum(at(operands, i), { axes }),
@@ -92,7 +103,11 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
 }
 
 /** The size of each index letter. @throws EvenkeelError `shape` if an operand has another rank than letters, or sizes differ. */
-function letterSizes(equation: string, terms: readonly (readonly string[])[], operands: readonly Tensor[]): Map<string, number> {
+function letterSizes(
+  equation: string,
+  terms: readonly (readonly string[])[],
+  operands: readonly Tensor[],
+): Map<string, number> {
   const sizes = new Map<string, number>();
   terms.forEach((term, i) => {
     const { shape } = at(operands, i);

@@ -11,7 +11,11 @@ export type Conv2dOptions = {
    * Zeros around x: one number for all sides, [y, x], [[top, bottom], [left, right]], or "same": output as large as
    * the input divided by the stride. Default 0.
    */
-  readonly padding?: "same" | number | readonly [number, number] | readonly [readonly [number, number], readonly [number, number]];
+  readonly padding?:
+    | "same"
+    | number
+    | readonly [number, number]
+    | readonly [readonly [number, number], readonly [number, number]];
   /** Distance of kernel taps, [y, x] or one number. Default 1. */
   readonly dilation?: number | readonly [number, number];
   /** Independent groups of channels. Default 1. */
@@ -43,7 +47,10 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
     ["groups", [groups], 1],
   ] as const) {
     if (values.some((value) => !Number.isInteger(value) || value < least)) {
-      throw new EvenkeelError("range", `conv2d: ${name} ${formatShape(values)} must be whole numbers of at least ${least}.`);
+      throw new EvenkeelError(
+        "range",
+        `conv2d: ${name} ${formatShape(values)} must be whole numbers of at least ${least}.`,
+      );
     }
   }
   const channels = at(x.shape, 1);
@@ -61,7 +68,10 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   const outputSize = ([0, 1] as const).map((d) => {
     const room = inputSize[d] + sides[d][0] + sides[d][1] - reach[d];
     if (room < 0 || kernelSize[d] === 0) {
-      throw new EvenkeelError("shape", `conv2d: the kernel (reach ${formatShape(reach)}) is larger than the padded input: ${shapes}.`);
+      throw new EvenkeelError(
+        "shape",
+        `conv2d: the kernel (reach ${formatShape(reach)}) is larger than the padded input: ${shapes}.`,
+      );
     }
     return Math.floor(room / stride[d]) + 1;
   }) as [number, number];

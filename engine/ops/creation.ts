@@ -29,7 +29,7 @@ export function iota(shape: Shape, axis: number, dtype: DType = "i32"): Tensor {
 
 /** 0, 1, ..., length - 1. */
 export function arange(length: number, dtype: DType = "i32"): Tensor {
-  return iota([length], 0, dtype);
+  return iota(checkShape("arange", [length]), 0, dtype);
 }
 
 /** `classes` columns, 1 where the column is the index: [..] of i32 to [.., classes]. Indices out of range give zeros. */
@@ -37,17 +37,19 @@ export function oneHot(index: Tensor, classes: number, dtype: DType = "f32"): Te
   if (index.dtype !== "i32") {
     throw new EvenkeelError("dtype", `oneHot: index has dtype ${index.dtype}, expected i32. Use cast(index, "i32").`);
   }
-  const columns = iota([...index.shape, classes], index.rank, "i32");
+  const columns = iota(checkShape("oneHot", [...index.shape, classes]), index.rank, "i32");
   return cast(equal(expandDims(index, -1), columns), dtype);
 }
 
 /** The identity matrix [size, size]. */
 export function eye(size: number, dtype: DType = "f32"): Tensor {
-  return cast(equal(iota([size, size], 0), iota([size, size], 1)), dtype);
+  const shape = checkShape("eye", [size, size]);
+  return cast(equal(iota(shape, 0), iota(shape, 1)), dtype);
 }
 
 /** 1 on and below the diagonal (`strict`: below only), 0 above: [rows, columns]. */
 export function lowerTriangle(rows: number, columns: number, dtype: DType = "f32", strict = false): Tensor {
-  const [row, column] = [iota([rows, columns], 0), iota([rows, columns], 1)];
+  const shape = checkShape("lowerTriangle", [rows, columns]);
+  const [row, column] = [iota(shape, 0), iota(shape, 1)];
   return cast(strict ? less(column, row) : lessEqual(column, row), dtype);
 }

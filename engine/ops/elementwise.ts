@@ -25,7 +25,8 @@ function align(operation: string, x: TensorLike, y: TensorLike): [Node, Node] {
   return [broadcastTo(left, shape).node, broadcastTo(right, shape).node];
 }
 
-function requireOneOf(operation: string, dtype: DType, allowed: readonly DType[]): void {
+/** @internal One of the dtypes that an operation knows, or an error in the caller's words. */
+export function requireDtype(operation: string, dtype: DType, allowed: readonly DType[]): void {
   if (!allowed.includes(dtype)) {
     throw new EvenkeelError(
       "dtype",
@@ -116,19 +117,19 @@ export const isNaN = (x: TensorLike): Tensor => unary("isNaN", x);
 
 /** x * 2^amount of integers modulo 2^32; `amount` is a plain number 0..31. */
 export function shiftLeft(x: Tensor, amount: number): Tensor {
-  requireOneOf("shiftLeft", x.dtype, ["i32", "u32"]);
+  requireDtype("shiftLeft", x.dtype, ["i32", "u32"]);
   return new Tensor(makeNode("shift", [x.node], { direction: "left", amount }));
 }
 
 /** floor(x / 2^amount) of integers; `amount` is a plain number 0..31. */
 export function shiftRight(x: Tensor, amount: number): Tensor {
-  requireOneOf("shiftRight", x.dtype, ["i32", "u32"]);
+  requireDtype("shiftRight", x.dtype, ["i32", "u32"]);
   return new Tensor(makeNode("shift", [x.node], { direction: "right", amount }));
 }
 
 /** x where `condition` (bool) holds, else y; all three broadcast. */
 export function where(condition: Tensor, x: TensorLike, y: TensorLike): Tensor {
-  requireOneOf("where (condition)", condition.dtype, ["bool"]);
+  requireDtype("where (condition)", condition.dtype, ["bool"]);
   const [left, right] = align("where", x, y);
   const shape = broadcastShapes("where", condition.shape, left.shape);
   const fit = (node: Node): Node => broadcastTo(new Tensor(node), shape).node;

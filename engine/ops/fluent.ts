@@ -3,7 +3,22 @@ import type { DType } from "../graph/dtype.ts";
 import type { Shape } from "../graph/shape.ts";
 import { Tensor, type TensorLike } from "../graph/tensor.ts";
 import { matmul } from "./contract.ts";
-import { add, cast, divide, exp, log, multiply, negate, power, sigmoid, silu, sqrt, square, subtract, tanh } from "./elementwise.ts";
+import {
+  add,
+  cast,
+  divide,
+  exp,
+  log,
+  multiply,
+  negate,
+  power,
+  sigmoid,
+  silu,
+  sqrt,
+  square,
+  subtract,
+  tanh,
+} from "./elementwise.ts";
 import { permute, reshape, slice, transpose, type Range } from "./movement.ts";
 import { mean, reduceMax, reduceSum, type ReduceOptions, softmax } from "./reduce.ts";
 
@@ -38,7 +53,9 @@ declare module "../graph/tensor.ts" {
   interface Tensor extends FluentMethods {}
 }
 
-const methods: { readonly [K in keyof FluentMethods]: (this: Tensor, ...args: Parameters<FluentMethods[K]>) => Tensor } = {
+const methods: {
+  readonly [K in keyof FluentMethods]: (this: Tensor, ...args: Parameters<FluentMethods[K]>) => Tensor;
+} = {
   add(y) {
     return add(this, y);
   },

@@ -1,5 +1,6 @@
 /** Operations that move or repeat elements and compute nothing. Most become index arithmetic and cost no copy. */
 import { EvenkeelError } from "../errors.ts";
+import { checkElement } from "../graph/dtype.ts";
 import { makeNode } from "../graph/graph.ts";
 import {
   at,
@@ -61,7 +62,10 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   checkShape("broadcastTo", shape);
   if (!sameShape(broadcastShapes("broadcastTo", x.shape, shape), shape)) {
-    throw new EvenkeelError("shape", `broadcastTo: ${formatShape(x.shape)} doesn't broadcast to ${formatShape(shape)}.`);
+    throw new EvenkeelError(
+      "shape",
+      `broadcastTo: ${formatShape(x.shape)} doesn't broadcast to ${formatShape(shape)}.`,
+    );
   }
   const lifted = reshape(x, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]);
   if (sameShape(lifted.shape, shape)) return lifted;
@@ -82,7 +86,10 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
       : normalizeAxes("squeeze", axes, x.rank);
   for (const axis of drop) {
     if (x.shape[axis] !== 1) {
-      throw new EvenkeelError("shape", `squeeze: axis ${axis} of ${formatShape(x.shape)} has size ${x.shape[axis]}, not 1.`);
+      throw new EvenkeelError(
+        "shape",
+        `squeeze: axis ${axis} of ${formatShape(x.shape)} has size ${x.shape[axis]}, not 1.`,
+      );
     }
   }
   return reshape(
@@ -146,7 +153,10 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   );
 }
 
-/** `[before, after]` elements of `value` around each axis. @throws EvenkeelError `range` for negative or missing counts. */
+/**
+ * `[before, after]` elements of `value` around each axis.
+ * @throws EvenkeelError `range` for negative counts, `shape` for missing ones, `value` if the dtype can't hold `value`.
+ */
 export function pad(x: Tensor, widths: readonly (readonly [number, number])[], value = 0): Tensor {
   if (widths.length !== x.rank) {
     throw new EvenkeelError("shape", `pad: ${widths.length} widths for ${formatShape(x.shape)} of rank ${x.rank}.`);
@@ -154,6 +164,7 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
   if (widths.some((pair) => pair.some((width) => !Number.isInteger(width) || width < 0))) {
     throw new EvenkeelError("range", `pad: widths ${JSON.stringify(widths)} must be whole numbers of at least 0.`);
   }
+  checkElement("pad", value, x.dtype);
   if (widths.every(([low, high]) => low === 0 && high === 0)) return x;
   const [low, high] = [widths.map((pair) => pair[0]), widths.map((pair) => pair[1])];
   return new Tensor(makeNode("pad", [x.node], { low, high, value }));
@@ -162,8 +173,18 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
 /** Tensors joined along an axis. @throws EvenkeelError `shape` if other axes differ, `dtype` if dtypes differ. */
 export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0];
-  if (first === undefined) throw new EvenkeelError("shape", "concat: nothing to concatenate; give at least one tensor.");
+  if (first === undefined)
+    throw new EvenkeelError("shape", "concat: nothing to concatenate; give at least one tensor.");
   const along = normalizeAxis("concat", axis, first.rank);
+  const wrong = parts.find(
+    (part) => part.rank !== first.rank || part.shape.some((size, i) => i !== along && size !== first.shape[i]),
+  );
+  if (wrong !== undefined) {
+    throw new EvenkeelError(
+      "shape",
+      `concat: ${formatShape(first.shape)} and ${formatShape(wrong.shape)} must be equal outside of axis ${along}.`,
+    );
+  }
   if (parts.length === 1) return first;
   return new Tensor(
     makeNode(
@@ -174,8 +195,18 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   );
 }
 
-/** Tensors of one shape joined along a new axis. */
+/** Tensors of one shape joined along a new axis. @throws EvenkeelError `shape` if shapes differ, `dtype` if dtypes differ. */
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
+  const first = parts[0];
+  if (first === undefined) throw new EvenkeelError("shape", "stack: nothing to stack; give at least one tensor.");
+  normalizeAxis("stack", axis, first.rank + 1);
+  const other = parts.find((part) => !sameShape(part.shape, first.shape));
+  if (other !== undefined) {
+    throw new EvenkeelError(
+      "shape",
+      `stack: shapes differ: ${formatShape(first.shape)} and ${formatShape(other.shape)}.`,
+    );
+  }
   return concat(
     parts.map((part) => expandDims(part, axis)),
     axis,
@@ -187,7 +218,10 @@ export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
   const along = normalizeAxis("split", axis, x.rank);
   const extent = at(x.shape, along);
   if (sizes.reduce((sum, size) => sum + size, 0) !== extent || sizes.some((size) => size < 0)) {
-    throw new EvenkeelError("shape", `split: sizes ${formatShape(sizes)} don't add up to axis ${along} of ${formatShape(x.shape)}.`);
+    throw new EvenkeelError(
+      "shape",
+      `split: sizes ${formatShape(sizes)} don't add up to axis ${along} of ${formatShape(x.shape)}.`,
+    );
   }
   let start = 0;
   return sizes.map((size) => {

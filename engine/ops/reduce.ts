@@ -2,8 +2,26 @@ import { EvenkeelError } from "../errors.ts";
 import { makeNode } from "../graph/graph.ts";
 import { at, formatShape, normalizeAxes, normalizeAxis, sizeOf } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { add, and, cast, divide, equal, exp, log, multiply, negate, not, sqrt, square, stopGradient, subtract, where, isFinite } from "./elementwise.ts";
-import { iota } from "./creation.ts";
+import {
+  add,
+  and,
+  cast,
+  divide,
+  equal,
+  exp,
+  log,
+  multiply,
+  negate,
+  not,
+  requireDtype,
+  sqrt,
+  square,
+  stopGradient,
+  subtract,
+  where,
+  isFinite,
+} from "./elementwise.ts";
+import { iota, scalar } from "./creation.ts";
 import { reshape } from "./movement.ts";
 
 export type ReduceOptions = {
@@ -32,7 +50,10 @@ function requireNonEmpty(operation: string, x: Tensor, options: ReduceOptions): 
   const axes = normalizeAxes(operation, options.axes, x.rank);
   const empty = axes.find((axis) => x.shape[axis] === 0);
   if (empty !== undefined) {
-    throw new EvenkeelError("shape", `${operation}: axis ${empty} of ${formatShape(x.shape)} is empty and has no ${operation}.`);
+    throw new EvenkeelError(
+      "shape",
+      `${operation}: axis ${empty} of ${formatShape(x.shape)} is empty and has no ${operation}.`,
+    );
   }
 }
 
@@ -60,8 +81,9 @@ function countOver(operation: string, x: Tensor, options: ReduceOptions): number
   return sizeOf(normalizeAxes(operation, options.axes, x.rank).map((axis) => at(x.shape, axis)));
 }
 
-/** Arithmetic mean over axes; NaN where they are empty, as in NumPy. */
+/** Arithmetic mean over axes; NaN where they are empty, as in NumPy. f32. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireDtype("mean", x.dtype, ["f32"]);
   return divide(reduceSum(x, options), countOver("mean", x, options));
 }
 
@@ -70,24 +92,28 @@ export type VarianceOptions = ReduceOptions & {
   readonly correction?: number | undefined;
 };
 
-/** Mean squared distance from the mean over axes, in two passes. */
+/** Mean squared distance from the mean over axes, in two passes. f32. */
 export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  requireDtype("variance", x.dtype, ["f32"]);
   const centred = subtract(x, mean(x, { axes: options.axes, keepAxes: true }));
   return divide(reduceSum(square(centred), options), countOver("variance", x, options) - (options.correction ?? 0));
 }
 
-/** Square root of the variance. */
+/** Square root of the variance. f32. */
 export function standardDeviation(x: Tensor, options: VarianceOptions = {}): Tensor {
+  requireDtype("standardDeviation", x.dtype, ["f32"]);
   return sqrt(variance(x, options));
 }
 
 /** Euclidean norm over axes. Its derivative at 0 is NaN, as 0 / 0: add a small number under the root where that matters. */
 export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireDtype("norm", x.dtype, ["f32"]);
   return sqrt(reduceSum(square(x), options));
 }
 
 /** Root mean square over axes: the "magnitude" of the EDM2 paper (Karras et al. 2024, Eq. 3). */
 export function rootMeanSquare(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireDtype("rootMeanSquare", x.dtype, ["f32"]);
   return sqrt(mean(square(x), options));
 }
 
@@ -103,40 +129,52 @@ export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** Index (i32) of the first largest element along one axis; the first NaN if there is one. */
 export function argmax(x: Tensor, axis = -1, keepAxes = false): Tensor {
+  if (x.dtype === "bool") return argmax(cast(x, "i32"), axis, keepAxes);
   const along = normalizeAxis("argmax", axis, x.rank);
+  requireNonEmpty("argmax", x, { axes: along });
   const largest = reduceMax(x, { axes: along, keepAxes: true });
   // NaN equals nothing: there, the elements that are not equal to themselves are the ones sought.
-  const isLargest = x.dtype === "f32" ? where(equal(largest, largest), equal(x, largest), not(equal(x, x))) : equal(x, largest);
+  const isLargest =
+    x.dtype === "f32" ? where(equal(largest, largest), equal(x, largest), not(equal(x, x))) : equal(x, largest);
   const size = at(x.shape, along);
   return reduceMin(where(isLargest, iota(x.shape, along), size), { axes: along, keepAxes });
 }
 
-/** ln(sum(exp(x))) over axes, without overflow. */
+/** ln(sum(exp(x))) over axes, without overflow. f32. @throws EvenkeelError `shape` for an empty axis. */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
+  requireDtype("logSumExp", x.dtype, ["f32"]);
+  requireNonEmpty("logSumExp", x, options);
   const largest = stopGradient(reduceMax(x, { axes: options.axes, keepAxes: true }));
   const shift = where(isFinite(largest), largest, 0);
   const total = log(reduceSum(exp(subtract(x, shift)), { axes: options.axes, keepAxes: true }));
   return dropAxes(add(total, shift), normalizeAxes("logSumExp", options.axes, x.rank), options);
 }
 
-/** exp(x) / sum(exp(x)) along one axis, without overflow. */
+/** exp(x) / sum(exp(x)) along one axis, without overflow. f32. @throws EvenkeelError `shape` for an empty axis. */
 export function softmax(x: Tensor, axis = -1): Tensor {
+  requireDtype("softmax", x.dtype, ["f32"]);
   const along = normalizeAxis("softmax", axis, x.rank);
+  requireNonEmpty("softmax", x, { axes: along });
   const shifted = exp(subtract(x, stopGradient(reduceMax(x, { axes: along, keepAxes: true }))));
   return divide(shifted, reduceSum(shifted, { axes: along, keepAxes: true }));
 }
 
-/** ln(softmax(x)) along one axis. */
+/** ln(softmax(x)) along one axis. f32. @throws EvenkeelError `shape` for an empty axis. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
-  return subtract(x, logSumExp(x, { axes: normalizeAxis("logSoftmax", axis, x.rank), keepAxes: true }));
+  requireDtype("logSoftmax", x.dtype, ["f32"]);
+  const along = normalizeAxis("logSoftmax", axis, x.rank);
+  requireNonEmpty("logSoftmax", x, { axes: along });
+  return subtract(x, logSumExp(x, { axes: along, keepAxes: true }));
 }
 
-/** Whether all elements of all tensors are finite: a bool scalar. */
+/** Whether all elements of all tensors are finite: a bool scalar, true if there are none. */
 export function allFinite(tensors: readonly Tensor[]): Tensor {
-  return tensors.map((x) => all(isFinite(x))).reduce((left, right) => and(left, right));
+  const [first = scalar(1, "bool"), ...rest] = tensors.map((x) => all(isFinite(x)));
+  return rest.reduce((left, right) => and(left, right), first);
 }
 
-/** The sum of squares of all elements of all tensors, as a scalar: the square of the global norm. */
+/** The sum of squares of all elements of all tensors, as a scalar: the square of the global norm. 0 if there are none. */
 export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
-  return tensors.map((x) => reduceSum(multiply(x, x))).reduce((left, right) => add(left, right));
+  const [first = scalar(0), ...rest] = tensors.map((x) => reduceSum(multiply(x, x)));
+  return rest.reduce((left, right) => add(left, right), first);
 }

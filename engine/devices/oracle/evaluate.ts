@@ -27,7 +27,10 @@ function generate(shape: Shape, f: (coordinates: readonly number[]) => number): 
 /** The element of `values` at coordinates of `shape`. */
 function elementAt(values: Float64Array, shape: Shape, coordinates: readonly number[]): number {
   const strides = rowMajorStrides(shape);
-  return element(values, coordinates.reduce((sum, coordinate, axis) => sum + coordinate * at(strides, axis), 0));
+  return element(
+    values,
+    coordinates.reduce((sum, coordinate, axis) => sum + coordinate * at(strides, axis), 0),
+  );
 }
 
 /** f over all places of `shape`. */
@@ -53,19 +56,17 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
     throw new Error(`input ${attributes.name} was not given`);
   },
   iota: ({ shape, attributes }) => generate(shape, (coordinates) => at(coordinates, attributes.axis)),
-  unary: (node, inputs) =>
-    elementwise(node, inputs, (x) => unaryScalar(node.attributes.op, x ?? NaN, node.inputs[0].dtype)),
-  binary: (node, inputs) =>
-    elementwise(node, inputs, (x, y) => binaryScalar(node.attributes.op, x ?? NaN, y ?? NaN, node.dtype)),
-  compare: (node, inputs) => elementwise(node, inputs, (x, y) => compareScalar(node.attributes.op, x ?? NaN, y ?? NaN)),
-  select: (node, inputs) => elementwise(node, inputs, (condition, x, y) => (condition === 0 ? y : x) ?? NaN),
-  cast: (node, inputs) => elementwise(node, inputs, (x) => castScalar(x ?? NaN, node.inputs[0].dtype, node.dtype)),
+  unary: (node, inputs) => elementwise(node, inputs, (x) => unaryScalar(node.attributes.op, x, node.inputs[0].dtype)),
+  binary: (node, inputs) => elementwise(node, inputs, (x, y) => binaryScalar(node.attributes.op, x, y, node.dtype)),
+  compare: (node, inputs) => elementwise(node, inputs, (x, y) => compareScalar(node.attributes.op, x, y)),
+  select: (node, inputs) => elementwise(node, inputs, (condition, x, y) => (condition === 0 ? y : x)),
+  cast: (node, inputs) => elementwise(node, inputs, (x) => castScalar(x, node.inputs[0].dtype, node.dtype)),
   shift: (node, inputs) => {
     const { direction, amount } = node.attributes;
-    return elementwise(node, inputs, (x) => shiftScalar(direction, amount, x ?? NaN, node.dtype));
+    return elementwise(node, inputs, (x) => shiftScalar(direction, amount, x, node.dtype));
   },
   threefry: (node, inputs) =>
-    elementwise(node, inputs, (k0, k1, c0, c1) => threefryScalar(node.attributes.word, k0 ?? 0, k1 ?? 0, c0 ?? 0, c1 ?? 0)),
+    elementwise(node, inputs, (k0, k1, c0, c1) => threefryScalar(node.attributes.word, k0, k1, c0, c1)),
   reduce: reduceValues,
   reshape: (_, inputs) => first(inputs),
   permute: ({ shape, attributes, inputs: [x] }, inputs) =>
@@ -110,7 +111,11 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
     generate(shape, (coordinates) => {
       const wanted = element(at(inputs, 1), at(coordinates, axis));
       const row = Math.min(at(x.shape, axis) - 1, Math.max(0, wanted));
-      return elementAt(first(inputs), x.shape, coordinates.map((coordinate, a) => (a === axis ? row : coordinate)));
+      return elementAt(
+        first(inputs),
+        x.shape,
+        coordinates.map((coordinate, a) => (a === axis ? row : coordinate)),
+      );
     }),
   matmul: ({ shape, inputs: [a, b] }, inputs) =>
     generate(shape, ([batch, row, column]) => {
@@ -158,27 +163,39 @@ function convolve(node: NodeOf<"conv">, inputs: readonly Float64Array[]): Float6
   const add = (to: number, from: number, other: number): void => {
     result[to] = element(result, to) + element(a, from) * element(b, other);
   };
-  forEachPlace([at(yShape, 0), ...wShape, ...geometry.outputSize], ([n = 0, o = 0, c = 0, ky = 0, kx = 0, row = 0, column = 0]) => {
-    const y = row * stride[0] + ky * dilation[0] - padding[0];
-    const x = column * stride[1] + kx * dilation[1] - padding[1];
-    if (y < 0 || y >= geometry.inputSize[0] || x < 0 || x >= geometry.inputSize[1]) return;
-    const inX = placeIn(xShape, [n, Math.floor(o / perGroup) * at(wShape, 1) + c, y, x]);
-    const inW = placeIn(wShape, [o, c, ky, kx]);
-    const inY = placeIn(yShape, [n, o, row, column]);
-    if (role === "forward") add(inY, inX, inW);
-    else if (role === "inputGradient") add(inX, inY, inW);
-    else add(inW, inX, inY);
-  });
+  forEachPlace(
+    [at(yShape, 0), ...wShape, ...geometry.outputSize],
+    ([n = 0, o = 0, c = 0, ky = 0, kx = 0, row = 0, column = 0]) => {
+      const y = row * stride[0] + ky * dilation[0] - padding[0];
+      const x = column * stride[1] + kx * dilation[1] - padding[1];
+      if (y < 0 || y >= geometry.inputSize[0] || x < 0 || x >= geometry.inputSize[1]) return;
+      const inX = placeIn(xShape, [n, Math.floor(o / perGroup) * at(wShape, 1) + c, y, x]);
+      const inW = placeIn(wShape, [o, c, ky, kx]);
+      const inY = placeIn(yShape, [n, o, row, column]);
+      if (role === "forward") add(inY, inX, inW);
+      else if (role === "inputGradient") add(inX, inY, inW);
+      else add(inW, inX, inY);
+    },
+  );
   return result;
 }
 
+/** Told of every node that was evaluated and how long that took. */
+export type Observe = (node: Node, milliseconds: number) => void;
+
 /** The value of every node of a graph. `inputs` in the order of `graph.inputs`. */
-export function evaluateNodes(graph: Graph, inputs: readonly Float64Array[]): Map<Node, Float64Array> {
+export function evaluateNodes(
+  graph: Graph,
+  inputs: readonly Float64Array[],
+  observe?: Observe,
+): Map<Node, Float64Array> {
   const values = new Map<Node, Float64Array>(graph.inputs.map((input, i) => [input, at(inputs, i)]));
   for (const node of topologicalOrder(graph.outputs)) {
     if (values.has(node)) continue;
     const given = node.inputs.map((input) => values.get(input) as Float64Array);
+    const start = performance.now();
     values.set(node, evaluateNode(node, given));
+    observe?.(node, performance.now() - start);
   }
   return values;
 }
@@ -187,11 +204,11 @@ export function evaluateNodes(graph: Graph, inputs: readonly Float64Array[]): Ma
 export function evaluateNode(node: Node, inputs: readonly Float64Array[]): Float64Array {
   // The evaluator of a node's own kind fits the node, which TypeScript can't correlate over the union.
   const evaluate = evaluators[node.kind] as Evaluate<PrimitiveKind>;
-  return evaluate(node as NodeOf<PrimitiveKind>, inputs);
+  return evaluate(node, inputs);
 }
 
 /** The outputs of a graph. */
-export function evaluateGraph(graph: Graph, inputs: readonly Float64Array[]): Float64Array[] {
-  const values = evaluateNodes(graph, inputs);
+export function evaluateGraph(graph: Graph, inputs: readonly Float64Array[], observe?: Observe): Float64Array[] {
+  const values = evaluateNodes(graph, inputs, observe);
   return graph.outputs.map((output) => values.get(output) as Float64Array);
 }

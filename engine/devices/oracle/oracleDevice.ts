@@ -1,5 +1,6 @@
 import { EvenkeelError } from "../../errors.ts";
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
+import { operationName } from "../../graph/print.ts";
 import { at } from "../../graph/shape.ts";
 import type { Device, DeviceBuffer, DeviceProgram, Executable, KernelTime, RunOptions } from "../device.ts";
 import { evaluateGraph } from "./evaluate.ts";
@@ -21,7 +22,13 @@ class OracleBuffer implements DeviceBuffer {
 export class OracleDevice implements Device {
   readonly name = "oracle";
   readonly description = "float64 interpreter of the graph";
-  readonly limits = { operands: Infinity, elements: Infinity, temporaries: "slots", inPlace: false, scalars: Infinity } as const;
+  readonly limits = {
+    operands: Infinity,
+    elements: Infinity,
+    temporaries: "slots",
+    inPlace: false,
+    scalars: Infinity,
+  } as const;
   readonly #buffers = new Set<OracleBuffer>();
   #disposed = false;
 
@@ -32,7 +39,9 @@ export class OracleDevice implements Device {
       this.#buffers.add(buffer);
       return buffer;
     } catch (reason) {
-      throw new EvenkeelError("memory", `oracle: no memory for ${length} elements (${length * 8} bytes).`, { cause: reason });
+      throw new EvenkeelError("memory", `oracle: no memory for ${length} elements (${length * 8} bytes).`, {
+        cause: reason,
+      });
     }
   }
 
@@ -40,10 +49,10 @@ export class OracleDevice implements Device {
     this.#valuesOf(buffer).set(data);
   }
 
-  download(buffer: DeviceBuffer): Promise<TensorData> {
+  async download(buffer: DeviceBuffer): Promise<TensorData> {
     const data = allocateData(buffer.dtype, buffer.length);
     data.set(this.#valuesOf(buffer));
-    return Promise.resolve(data);
+    return data;
   }
 
   /** The values as they are, f32 not rounded. */
@@ -62,22 +71,29 @@ export class OracleDevice implements Device {
     this.#buffers.delete(buffer);
   }
 
-  compile({ graph }: DeviceProgram): Promise<Executable> {
+  async compile({ graph }: DeviceProgram): Promise<Executable> {
     this.#requireAlive();
-    const run = (
+    let disposed = false;
+    const run = async (
       inputs: readonly DeviceBuffer[],
       outputs: readonly DeviceBuffer[],
       options: RunOptions = {},
     ): Promise<readonly KernelTime[]> => {
-      const start = performance.now();
+      if (disposed) throw new EvenkeelError("disposed", "oracle: this program has been disposed of; compile it again.");
+      // There are no kernels: time is told by operation.
+      const times = new Map<string, number>();
       const results = evaluateGraph(
         graph,
         inputs.map((input) => this.#valuesOf(input).slice()),
+        (node, milliseconds) => {
+          const name = operationName(node);
+          times.set(name, (times.get(name) ?? 0) + milliseconds);
+        },
       );
       outputs.forEach((output, i) => this.#valuesOf(output).set(at(results, i)));
-      return Promise.resolve(options.profile === true ? [{ name: "graph", milliseconds: performance.now() - start }] : []);
+      return options.profile === true ? [...times].map(([name, milliseconds]) => ({ name, milliseconds })) : [];
     };
-    return Promise.resolve({ run, sources: () => [], bytes: 0, dispose: () => undefined });
+    return { run, sources: () => [], bytes: 0, dispose: () => void (disposed = true) };
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {
@@ -99,7 +115,8 @@ export class OracleDevice implements Device {
   }
 
   #requireAlive(): void {
-    if (this.#disposed) throw new EvenkeelError("disposed", "the oracle device has been disposed of; create a new one.");
+    if (this.#disposed)
+      throw new EvenkeelError("disposed", "the oracle device has been disposed of; create a new one.");
   }
 }
 
