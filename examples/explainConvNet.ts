@@ -2,7 +2,17 @@
  * A small convolutional network with its gradients, to look at:
  *   npx evenkeel explain examples/explainConvNet.ts --html convnet.html
  */
-import { conv2d, foldIn, mean, randomKey, randomNormal, silu, square, type Tensor, valueAndGrad } from "../engine/index.ts";
+import {
+  conv2d,
+  foldIn,
+  mean,
+  randomKey,
+  randomNormal,
+  silu,
+  square,
+  type Tensor,
+  valueAndGrad,
+} from "../engine/index.ts";
 
 const random = (stream: number, shape: readonly number[]): Tensor => randomNormal(foldIn(randomKey(0), stream), shape);
 

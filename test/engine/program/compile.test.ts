@@ -119,10 +119,13 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
 
     it("gives an argument, a constant and one value twice as results", async () => {
       const device = await deviceOf(name);
-      const compiled = compile((x: Tensor) => {
-        const y = exp(x);
-        return [x, y, y, reshape(y, [2, 1]), full([2], 7), reshape(x, [1, 2])];
-      }, { device });
+      const compiled = compile(
+        (x: Tensor) => {
+          const y = exp(x);
+          return [x, y, y, reshape(y, [2, 1]), full([2], 7), reshape(x, [1, 2])];
+        },
+        { device },
+      );
       const results = await compiled(tensor([0, 0]));
       const arrays = await Promise.all(results.map((r) => r.array()));
       assert.deepEqual(arrays, [[0, 0], [1, 1], [1, 1], [[1], [1]], [7, 7], [[0, 0]]]);
@@ -133,7 +136,10 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
       const device = await deviceOf(name);
       const toInteger = compile((x: Tensor) => cast(x, "i32"), { device });
       assert.deepEqual(await (await toInteger(tensor([1.9, -1.9, 3e9]))).array(), [1, -1, 2147483647]);
-      await assert.rejects(toInteger(tensor([0, NaN, 0])), rejectsWith("value", /cast: NaN or infinity in \[3\] has no i32 value/));
+      await assert.rejects(
+        toInteger(tensor([0, NaN, 0])),
+        rejectsWith("value", /cast: NaN or infinity in \[3\] has no i32 value/),
+      );
       const take = compile((x: Tensor, i: Tensor) => gather(x, i), { device });
       assert.deepEqual(await (await take(tensor([5, 6, 7]), tensor([2, 0], { dtype: "i32" }))).array(), [7, 5]);
       for (const wrong of [3, -1]) {
@@ -192,7 +198,10 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
       assert.deepEqual(await (await total(state)).array(), [sum(w) + 9]);
       await state.write(initial);
       assert.deepEqual(await (await state.read()).w.array(), [1, 2]);
-      await assert.rejects(state.write({ ...initial, fixed: zeros([2]) }), rejectsWith("shape", /fixed is .*\[2\]\), expected .*\[1\]/));
+      await assert.rejects(
+        state.write({ ...initial, fixed: zeros([2]) }),
+        rejectsWith("shape", /fixed is .*\[2\]\), expected .*\[1\]/),
+      );
       state.dispose();
       await assert.rejects(total(state), rejectsWith("disposed", /State has been disposed/));
       total.dispose();
@@ -202,7 +211,9 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
     it("exchanges leaves of a state without mixing them up", async () => {
       const device = await deviceOf(name);
       const state = await createState({ a: tensor([1, 2, 3]), b: tensor([4, 5, 6]) }, device);
-      const swap = compileStep((s: { a: Tensor; b: Tensor }) => ({ state: { a: s.b, b: s.a }, result: null }), { device });
+      const swap = compileStep((s: { a: Tensor; b: Tensor }) => ({ state: { a: s.b, b: s.a }, result: null }), {
+        device,
+      });
       const mix = compileStep(
         (s: { a: Tensor; b: Tensor }) => ({ state: { a: add(s.a, s.b), b: subtract(s.a, s.b) }, result: null }),
         { device },
@@ -211,7 +222,13 @@ for (const name of ["oracle", "wasm", "cpu"] as const) {
       await mix(state);
       await swap(state);
       const { a, b } = await state.read();
-      assert.deepEqual([await a.array(), await b.array()], [[3, 3, 3], [5, 7, 9]]);
+      assert.deepEqual(
+        [await a.array(), await b.array()],
+        [
+          [3, 3, 3],
+          [5, 7, 9],
+        ],
+      );
       state.dispose();
       swap.dispose();
       mix.dispose();
@@ -231,14 +248,20 @@ describe("mistakes", () => {
       { device: await deviceOf("oracle") },
     );
     await compiled(scalar(1));
-    await assert.rejects(inner as Promise<number>, rejectsWith("trace", /inside a compiled function values don't exist yet/));
+    await assert.rejects(
+      inner as Promise<number>,
+      rejectsWith("trace", /inside a compiled function values don't exist yet/),
+    );
   });
 
   it("a value that leaked out of another trace, an asynchronous function", async () => {
     const device = await deviceOf("oracle");
     let leaked: Tensor | undefined;
     await compile((x: Tensor) => (leaked = x), { device })(scalar(1));
-    await assert.rejects(compile((x: Tensor) => add(x, leaked as Tensor), { device })(scalar(1)), rejectsWith("trace", /depends on argument0/));
+    await assert.rejects(
+      compile((x: Tensor) => add(x, leaked as Tensor), { device })(scalar(1)),
+      rejectsWith("trace", /depends on argument0/),
+    );
     const asynchronous = compile(async (x: Tensor) => x, { device }) as unknown as (x: Tensor) => Promise<unknown>;
     await assert.rejects(asynchronous(scalar(1)), rejectsWith("trace", /asynchronous/));
   });
@@ -258,7 +281,10 @@ describe("mistakes", () => {
   });
 
   it("an unknown device, by option and by environment", async () => {
-    await assert.rejects(getDevice("gpu" as never), rejectsWith("device", /unknown device "gpu".*auto, oracle, wasm, webgpu, webgl2, cpu/));
+    await assert.rejects(
+      getDevice("gpu" as never),
+      rejectsWith("device", /unknown device "gpu".*auto, oracle, wasm, webgpu, webgl2, cpu/),
+    );
     process.env["EVENKEEL_DEVICE"] = "abacus";
     await assert.rejects(getDevice(), rejectsWith("device", /"abacus" \(EVENKEEL_DEVICE\)/));
     delete process.env["EVENKEEL_DEVICE"];

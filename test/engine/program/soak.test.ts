@@ -1,0 +1,43 @@
+/** Programs that train for hours: memory must not grow with the number of steps. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { createDevice, scalar } from "../../../engine/index.ts";
+import { makeStep, startState } from "../../support/trainingStep.ts";
+import { webgpuSkip } from "../../support/webgpuSkip.ts";
+
+type Soak = { losses: [number, number]; resident: number[]; live: [unknown, unknown]; programs: number };
+
+describe("soak", () => {
+  it("10,000 steps on wasm leave resident memory where it was after the first 500", async () => {
+    const program = fileURLToPath(new URL("../../support/soakWasm.ts", import.meta.url));
+    // V8 enlarges its young generation once as it likes, by 8 MB: a fixed size leaves only what the program keeps.
+    const heap = ["--expose-gc", "--min-semi-space-size=4", "--max-semi-space-size=4"];
+    const { stdout } = await promisify(execFile)(process.execPath, [...heap, "--import", "tsx", program]);
+    const { losses, resident, live, programs } = JSON.parse(stdout) as Soak;
+    assert.equal(resident.length, 38);
+    const [before, after] = [Math.min(...resident.slice(0, 10)), Math.min(...resident.slice(-10))];
+    assert.ok(after <= before * 1.02, `resident memory grew from ${before} to ${after} bytes`);
+    assert.deepEqual(live[1], live[0]);
+    assert.equal(programs, 1);
+    assert.ok(losses[1] < 0.6 * losses[0], `the loss went from ${losses[0]} to ${losses[1]}`);
+  });
+
+  it("2,000 steps on webgpu keep the number of live buffers", { skip: webgpuSkip }, async () => {
+    const device = await createDevice("webgpu");
+    const [step, state] = [makeStep(device), await startState(device)];
+    const rate = scalar(0.01);
+    const initial = await (await step(state, rate)).item();
+    await step(state, rate);
+    const live = device.memory();
+    for (let i = 2; i < 1999; i++) await step.advance(state, rate);
+    const final = await (await step(state, rate)).item();
+    assert.deepEqual(device.memory(), live);
+    assert.ok(final < initial, `the loss went from ${initial} to ${final}`);
+    step.dispose();
+    state.dispose();
+    device.dispose();
+  });
+});
