@@ -7,6 +7,9 @@ import { KernelWriter } from "./writer.ts";
 export const integerHelpers = {
   /** gpu.js keeps locals in f32 but index arithmetic in i32; a returnType of Integer converts. */
   whole: { parameters: ["x"], returnType: "Integer", uses: [], body: statements("return x;") },
+  andHalves: { parameters: ["x", "y"], returnType: "Number", uses: [], body: statements("return x & y;") },
+  orHalves: { parameters: ["x", "y"], returnType: "Number", uses: [], body: statements("return x | y;") },
+  xorHalves: { parameters: ["x", "y"], returnType: "Number", uses: [], body: statements("return x ^ y;") },
   multiplyLow: {
     parameters: ["xLow", "yLow"],
     returnType: "Number",
@@ -43,7 +46,7 @@ export const integerHelpers = {
   threefry: {
     parameters: threefryArguments,
     returnType: "Array(4)",
-    uses: [],
+    uses: ["xorHalves"],
     body: () => {
       const writer = new KernelWriter("cpu");
       writeThreefry(writer);

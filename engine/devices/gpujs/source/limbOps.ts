@@ -53,11 +53,11 @@ export function binaryLimbs(writer: KernelWriter, op: BinaryOp, x: Limbs, y: Lim
     case "minimum":
       return limbs.selectLimbs(writer, `${limbs.differenceOfLimbs(writer, x, y, signed)} < 0`, x, y);
     case "and":
-      return limbs.bitwiseLimbs(writer, "&", x, y);
+      return limbs.bitwiseLimbs(writer, "andHalves", x, y);
     case "or":
-      return limbs.bitwiseLimbs(writer, "|", x, y);
+      return limbs.bitwiseLimbs(writer, "orHalves", x, y);
     case "xor":
-      return limbs.bitwiseLimbs(writer, "^", x, y);
+      return limbs.bitwiseLimbs(writer, "xorHalves", x, y);
     case "divide":
     case "power":
       return null;

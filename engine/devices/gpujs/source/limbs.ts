@@ -17,37 +17,38 @@ export function atomLimbs(writer: KernelWriter, x: Limbs): Limbs {
   return { high: writer.atom(x.high), low: writer.atom(x.low) };
 }
 
-/** Reduces a whole number below 2^17 to 16 bits. */
-function wrapOnce(writer: KernelWriter, x: string): string {
-  const atom = writer.atom(x);
-  return writer.local(`(${atom} >= 65536 ? ${atom} - 65536 : ${atom})`);
+/**
+ * A whole number of size below 2^24 as its low 16 bits and what is above them, possibly negative. Without branches:
+ * drivers take minutes over a kernel with several hundred of them, as one with Threefry would have.
+ */
+function carried(writer: KernelWriter, sum: string): { readonly carry: string; readonly limb: string } {
+  const whole = writer.atom(sum);
+  const carry = writer.local(`Math.floor(${whole} * ${1 / 65536})`);
+  return { carry, limb: `(${whole} - ${carry} * 65536)` };
+}
+
+/** The value of two sums of limbs modulo 2^32, the low one's carry added to the high one. */
+function fromSums(writer: KernelWriter, high: string, low: string): Limbs {
+  const { carry, limb } = carried(writer, writer.local(`(${low})`));
+  return {
+    high: writer.local(carried(writer, writer.local(`(${high} + ${carry})`)).limb),
+    low: writer.local(limb),
+  };
 }
 
 /** x + y modulo 2^32. */
 export function addLimbs(writer: KernelWriter, x: Limbs, y: Limbs): Limbs {
-  const low = writer.local(`(${x.low} + ${y.low})`);
-  const carry = writer.local(`(${low} >= 65536 ? 1 : 0)`);
-  // At most 65535 + 65535 + 1: one subtraction of 65536 suffices.
-  const high = wrapOnce(writer, writer.local(`(${x.high} + ${y.high} + ${carry})`));
-  return { high, low: writer.local(`(${low} - ${carry} * 65536)`) };
+  return fromSums(writer, `${x.high} + ${y.high}`, `${x.low} + ${y.low}`);
 }
 
 /** -x modulo 2^32. */
 export function negateLimbs(writer: KernelWriter, x: Limbs): Limbs {
-  const lowZero = writer.local(`(${x.low} === 0 ? 1 : 0)`);
-  const high = wrapOnce(writer, writer.local(`(65535 - ${x.high} + ${lowZero})`));
-  return { high, low: wrapOnce(writer, writer.local(`(65536 - ${x.low})`)) };
+  return fromSums(writer, `65535 - ${x.high}`, `65536 - ${x.low}`);
 }
 
 /** x - y modulo 2^32. */
 export function subtractLimbs(writer: KernelWriter, x: Limbs, y: Limbs): Limbs {
-  const low = writer.local(`(${x.low} - ${y.low})`);
-  const borrow = writer.local(`(${low} < 0 ? 1 : 0)`);
-  const high = writer.local(`(${x.high} - ${y.high} - ${borrow})`);
-  return {
-    high: writer.local(`(${high} < 0 ? ${high} + 65536 : ${high})`),
-    low: writer.local(`(${low} + ${borrow} * 65536)`),
-  };
+  return fromSums(writer, `${x.high} - ${y.high}`, `${x.low} - ${y.low}`);
 }
 
 /** x * y modulo 2^32. */
@@ -58,10 +59,13 @@ export function multiplyLimbs(writer: KernelWriter, x: Limbs, y: Limbs): Limbs {
   };
 }
 
-export function bitwiseLimbs(writer: KernelWriter, operator: "&" | "|" | "^", x: Limbs, y: Limbs): Limbs {
+/** Helpers that combine two limbs bit by bit. */
+export type BitwiseHelper = "andHalves" | "orHalves" | "xorHalves";
+
+export function bitwiseLimbs(writer: KernelWriter, helper: BitwiseHelper, x: Limbs, y: Limbs): Limbs {
   return {
-    high: writer.local(`(${x.high} ${operator} ${y.high})`),
-    low: writer.local(`(${x.low} ${operator} ${y.low})`),
+    high: writer.local(writer.call(helper, x.high, y.high)),
+    low: writer.local(writer.call(helper, x.low, y.low)),
   };
 }
 

@@ -26,14 +26,14 @@ function rotateLeft(writer: KernelWriter, x: Limbs, amount: number): Limbs {
 export function writeThreefry(writer: KernelWriter): void {
   const key0: Limbs = { high: "key0h", low: "key0l" };
   const key1: Limbs = { high: "key1h", low: "key1l" };
-  const key2 = bitwiseLimbs(writer, "^", bitwiseLimbs(writer, "^", key0, key1), literalLimbs(parity));
+  const key2 = bitwiseLimbs(writer, "xorHalves", bitwiseLimbs(writer, "xorHalves", key0, key1), literalLimbs(parity));
   const keys = [key0, key1, key2];
   const key = (index: number): Limbs => keys[index % 3] ?? key0;
   let word0 = addLimbs(writer, { high: "count0h", low: "count0l" }, key(0));
   let word1 = addLimbs(writer, { high: "count1h", low: "count1l" }, key(1));
   for (let round = 0; round < rounds; round++) {
     word0 = addLimbs(writer, word0, word1);
-    word1 = bitwiseLimbs(writer, "^", rotateLeft(writer, word1, rotations[round % 8] ?? 0), word0);
+    word1 = bitwiseLimbs(writer, "xorHalves", rotateLeft(writer, word1, rotations[round % 8] ?? 0), word0);
     if (round % 4 === 3) {
       const injection = (round + 1) / 4;
       word0 = addLimbs(writer, word0, key(injection));
