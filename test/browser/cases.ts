@@ -15,6 +15,8 @@ import {
   threefry,
   valueAndGrad,
 } from "../../engine/index.ts";
+import { accuracies } from "../support/accuracies.ts";
+import { checkPrograms } from "../support/programLaw.ts";
 
 /** What a case found on a device. */
 export type CaseReport = { readonly ran: number; readonly failures: readonly string[] };
@@ -89,6 +91,16 @@ const randomBits: BrowserCase = async (device) => {
   return { ran: threefryVectors.length, failures };
 };
 
-export const cases = { gradientDescent, randomBits } as const satisfies Readonly<Record<string, BrowserCase>>;
+/** The law of random programs: results within the bounds that the oracle gives. */
+const randomPrograms: BrowserCase = async (device, seed, count) => {
+  try {
+    const { compared } = await checkPrograms(device, { runs: count, seed, accuracy: accuracies[device.name] });
+    return { ran: compared, failures: [] };
+  } catch (reason) {
+    return { ran: count, failures: [reason instanceof Error ? reason.message : String(reason)] };
+  }
+};
+
+export const cases = { gradientDescent, randomBits, randomPrograms } as const satisfies Readonly<Record<string, BrowserCase>>;
 
 export type CaseName = keyof typeof cases;

@@ -94,7 +94,8 @@ export function castScalar(x: number, from: DType, to: DType): number {
   if (to === "bool") return Number(x !== 0);
   if (from !== "f32") return wrap(x, to);
   const [low, high] = to === "i32" ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
-  return Number.isNaN(x) ? 0 : Math.min(high, Math.max(low, Math.trunc(x)));
+  // Adding 0 turns -0, which no integer is, into 0.
+  return Number.isNaN(x) ? 0 : Math.min(high, Math.max(low, Math.trunc(x))) + 0;
 }
 
 export function shiftScalar(direction: "left" | "right", amount: number, x: number, dtype: DType): number {

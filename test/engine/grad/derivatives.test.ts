@@ -220,8 +220,8 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
       [2, 3],
     ),
   ],
-  ["concat", on((x, y) => ops.concat([x, y, x as Tensor], 1), [2, 3], [2, 1])],
-  ["stack", on((x, y) => ops.stack([x, y as Tensor], 1), [2, 3], [2, 3])],
+  ["concat", on((x, y) => ops.concat([x, y, x], 1), [2, 3], [2, 1])],
+  ["stack", on((x, y) => ops.stack([x, y], 1), [2, 3], [2, 3])],
   ["split", on((x) => ops.multiply(...(ops.split(x, [2, 2], 1) as [Tensor, Tensor])), [3, 4])],
   ["gather", on((x) => ops.gather(x, index([2, 0, 2, 1]), 1), [2, 3, 2])],
   // Reductions.
@@ -236,7 +236,7 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
   ["logSumExp", on((x) => ops.logSumExp(x, { axes: 1 }), [2, 3])],
   ["softmax", on((x) => ops.softmax(x), [2, 3])],
   ["logSoftmax", on((x) => ops.logSoftmax(x, 0), [2, 3])],
-  ["sumOfSquares", on((x, y) => ops.sumOfSquares([x, y as Tensor]), [2, 3], [4])],
+  ["sumOfSquares", on((x, y) => ops.sumOfSquares([x, y]), [2, 3], [4])],
   // Contractions.
   ["matmul", on((x, y) => ops.matmul(x, y), [2, 3, 4], [4, 2])],
   ["matmul of vectors", on((x, y) => ops.matmul(x, y), [4], [4])],
