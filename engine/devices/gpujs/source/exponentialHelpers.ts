@@ -210,4 +210,14 @@ ${powerSteps
       return sign * limit;
     `),
   },
+  /** x^y as C's pow, for `cpu`: JavaScript has NaN for 1^NaN, 1^Infinity and (-1)^Infinity. */
+  powerOfDoubles: {
+    parameters: ["x", "y"],
+    returnType: "Number",
+    uses: [],
+    body: statements(`
+      if (x === 1 || (x === (-1) && Math.abs(y) > 1e308)) { return 1; }
+      return Math.pow(x, y);
+    `),
+  },
 } as const satisfies Readonly<Record<string, HelperDefinition>>;

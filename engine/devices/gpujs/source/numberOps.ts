@@ -88,7 +88,7 @@ export function extremum(writer: KernelWriter, operator: ">" | "<", x: string, y
 
 /** Powers that need no logarithm, by the exponent as it is written. */
 function power(writer: KernelWriter, x: string, y: string): string {
-  if (writer.mode === "cpu") return `Math.pow(${x}, ${y})`;
+  if (writer.mode === "cpu") return writer.call("powerOfDoubles", x, y);
   switch (y) {
     case "1":
       return x;

@@ -23,6 +23,10 @@ const exactLimit = 2 ** 24;
 /** Longer expressions are given a name, for readers and for gpu.js, whose type inference is quadratic in depth. */
 const inlineLength = 60;
 
+function isLiteral(text: string): boolean {
+  return /^\(?-?\d/.test(text);
+}
+
 /** Statements of one block: what was computed here or in a block around it is known. */
 class Scope {
   readonly outer: Scope | null;
@@ -110,18 +114,34 @@ export class ScalarEmitter {
     return limbs.atomLimbs(this.writer, value);
   }
 
-  /** Operands of an operation. Two literals: gpu.js would type the operation as an integer one, so one gets a name. */
+  /**
+   * The limbs as names. gpu.js types an operation on two whole literals as an integer one, which may overflow, so
+   * literals that meet others get a name, which makes them f32.
+   */
+  private namedLimbs(node: Scalar, scope: Scope): Limbs {
+    const { high, low } = this.limbs(node, scope);
+    return { high: this.nameOfLiteral(high), low: this.nameOfLiteral(low) };
+  }
+
   private limbPair(x: Scalar, y: Scalar, scope: Scope): readonly [Limbs, Limbs] {
     const first = this.limbs(x, scope);
     const second = this.limbs(y, scope);
-    if (x.kind !== "literal" || y.kind !== "literal") return [first, second];
-    return [{ high: this.writer.local(first.high), low: this.writer.local(first.low) }, second];
+    return [{ high: this.apart(first.high, second.high), low: this.apart(first.low, second.low) }, second];
   }
 
   private numberPair(x: Scalar, y: Scalar, scope: Scope): readonly [string, string] {
     const first = this.number(x, scope);
     const second = this.number(y, scope);
-    return x.kind === "literal" && y.kind === "literal" ? [this.writer.local(first), second] : [first, second];
+    return [this.apart(first, second), second];
+  }
+
+  /** `text`, by a name if it and `other` are literals. */
+  private apart(text: string, other: string): string {
+    return isLiteral(other) ? this.nameOfLiteral(text) : text;
+  }
+
+  private nameOfLiteral(text: string): string {
+    return isLiteral(text) ? this.writer.local(text) : text;
   }
 
   private misuse(node: Scalar, wanted: string): EvenkeelError {
@@ -153,7 +173,7 @@ export class ScalarEmitter {
         return this.accumulator;
       case "unary": {
         if (!isInteger(node.x.dtype)) return this.wrap(unaryNumber(writer, node.op, this.number(node.x, scope)));
-        const result = unaryLimbs(writer, node.op, this.limbs(node.x, scope), node.x.dtype === "i32");
+        const result = unaryLimbs(writer, node.op, this.namedLimbs(node.x, scope), node.x.dtype === "i32");
         if (result === null) throw this.misuse(node.x, `an operand of ${node.op}`);
         return { kind: "limbs", ...result };
       }
@@ -185,7 +205,7 @@ export class ScalarEmitter {
       case "cast":
         return this.cast(node, scope);
       case "shift": {
-        const x = this.limbs(node.x, scope);
+        const x = this.namedLimbs(node.x, scope);
         return {
           kind: "limbs",
           ...(node.direction === "left"
@@ -228,7 +248,7 @@ export class ScalarEmitter {
       );
     }
     // Rounding an index beyond 2^24 doesn't bring it back into the axis.
-    const index = limbsToNumber(this.writer, this.limbs(node.index, scope), true);
+    const index = limbsToNumber(this.writer, this.namedLimbs(node.index, scope), true);
     const last = node.size - 1;
     const clamped = this.writer.local(`(${index} < 0 ? 0 : (${index} > ${last} ? ${last} : ${index}))`);
     const row = this.writer.mode === "cpu" ? clamped : this.writer.call("whole", clamped);
@@ -273,7 +293,7 @@ export class ScalarEmitter {
     const from = node.x.dtype;
     const to = node.dtype;
     if (isInteger(from)) {
-      const x = this.limbs(node.x, scope);
+      const x = this.namedLimbs(node.x, scope);
       if (isInteger(to)) return { kind: "limbs", ...x };
       const text = to === "bool" ? limbsToBool(this.writer, x) : limbsToNumber(this.writer, x, from === "i32");
       return { kind: "number", text };
