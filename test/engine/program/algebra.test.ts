@@ -18,6 +18,7 @@ import {
   type Tensor,
   tensor,
 } from "../../../engine/index.ts";
+import { makePlan } from "../../../engine/passes/makePlan.ts";
 import { optimize, passes } from "../../../engine/passes/optimize.ts";
 import { trace } from "../../../engine/program/trace.ts";
 import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../arbitraries/programs.ts";
@@ -33,6 +34,22 @@ const twoThreads = await createWasmDevice({ threads: 2, sharedCost: 0 });
 after(() => {
   for (const device of [wasm, oneThread, twoThreads]) device.dispose();
 });
+
+/** The same device, whose programs are made for other limits. */
+function withLimits(device: Device, limits: DeviceLimits): Device {
+  return {
+    name: device.name,
+    description: device.description,
+    limits,
+    allocate: (dtype, length) => device.allocate(dtype, length),
+    upload: (buffer, data) => device.upload(buffer, data),
+    download: (buffer) => device.download(buffer),
+    free: (buffer) => device.free(buffer),
+    compile: (program) => device.compile(program),
+    memory: () => device.memory(),
+    dispose: () => undefined,
+  };
+}
 
 const argumentsOf = (spec: ProgramSpec): Tensor[] =>
   spec.inputs.map((input) => tensor(inputData(input), { shape: input.shape, dtype: input.dtype }));
@@ -81,6 +98,21 @@ describe("programs", () => {
       }),
       { numRuns: 500, seed },
     );
+  });
+
+  it("fused and unfused kernels give equal bits", async () => {
+    const unfused = withLimits(wasm, { ...wasm.limits, scalars: 1 });
+    let [fusedKernels, unfusedKernels] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(programSpecs, async (spec) => {
+        assert.deepEqual(canonical(await run(spec, unfused)), canonical(await run(spec, wasm)));
+        const { graph } = trace((...given: Tensor[]) => buildProgram(spec, given), argumentsOf(spec));
+        fusedKernels += makePlan(optimize(graph, wasm.limits), wasm.limits).steps.length;
+        unfusedKernels += makePlan(optimize(graph, unfused.limits), unfused.limits).steps.length;
+      }),
+      { numRuns: 300, seed },
+    );
+    assert.ok(unfusedKernels > 1.3 * fusedKernels, `${unfusedKernels} kernels unfused, ${fusedKernels} fused`);
   });
 
   it("large reductions and products too", async () => {
