@@ -25,7 +25,9 @@ async function measure(work: Work, contenders: readonly Contender[]): Promise<Ro
   const prepared: { readonly contender: Contender; readonly work: PreparedWork }[] = [];
   for (const contender of contenders) prepared.push({ contender, work: await contender.prepare(work, data) });
   const [reference, ...others] = await Promise.all(prepared.map(({ work: one }) => one.run()));
-  others.forEach((result, i) => requireSameResult(nameOf(work), prepared[i + 1]?.contender.name ?? "", reference, result, work));
+  others.forEach((result, i) =>
+    requireSameResult(nameOf(work), prepared[i + 1]?.contender.name ?? "", reference, result, work),
+  );
   const summary = await benny.suite(
     nameOf(work),
     ...prepared.map(({ contender, work: one }) =>
@@ -66,7 +68,11 @@ async function run(title: string, list: readonly Work[], found: readonly Availab
   const contenders = found.flatMap((one) => ("contender" in one ? [one.contender] : []));
   say(`\n# ${title}`);
   for (const one of found) {
-    say("contender" in one ? `${one.contender.name}: ${one.contender.description}` : `${one.name}: not here (${one.missing})`);
+    say(
+      "contender" in one
+        ? `${one.contender.name}: ${one.contender.description}`
+        : `${one.name}: not here (${one.missing})`,
+    );
   }
   const rows: Row[] = [];
   for (const work of list) rows.push(await measure(work, contenders));
@@ -77,15 +83,24 @@ async function run(title: string, list: readonly Work[], found: readonly Availab
 const machine = `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, Node ${process.version}`;
 say(machine);
 const wasm = await evenkeelContender("wasm");
-const fast = await run("CPU engines", works.fast, [wasm, await jaxJsContender(load), await tfjsContender(load, folder)]);
+const fast = await run("CPU engines", works.fast, [
+  wasm,
+  await jaxJsContender(load),
+  await tfjsContender(load, folder),
+]);
 const slow = await run("every device, small sizes", works.slow, [
   await evenkeelContender("wasm"),
   await evenkeelContender("cpu"),
   await evenkeelContender("webgpu"),
 ]);
-if (json) process.stdout.write(`${JSON.stringify({ date: new Date().toISOString(), machine, rows: [...fast, ...slow] }, null, 2)}\n`);
+if (json)
+  process.stdout.write(
+    `${JSON.stringify({ date: new Date().toISOString(), machine, rows: [...fast, ...slow] }, null, 2)}\n`,
+  );
 else {
   say(`\n${measurementTable(fast)}\n\n${measurementTable(slow)}`);
-  say("\nRatios are theirs / ours by median time: above 1 we are faster. Results are read back to the host by all alike.");
+  say(
+    "\nRatios are theirs / ours by median time: above 1 we are faster. Results are read back to the host by all alike.",
+  );
 }
 process.exit(0);

@@ -22,5 +22,7 @@ export function measurementTable(rows: readonly Row[]): string {
       return `| ${nameOf(work)} | ${contender} | ${time} | ${value.toFixed(2)} ${unit} | ${ratio} |`;
     });
   });
-  return ["| work | engine | ms: median (min-max, samples) | rate | ratio |", "|---|---|---|---|---|", ...lines].join("\n");
+  return ["| work | engine | ms: median (min-max, samples) | rate | ratio |", "|---|---|---|---|---|", ...lines].join(
+    "\n",
+  );
 }

@@ -20,7 +20,10 @@ function percent(share: number): string {
 }
 
 /** What the bars of the kernel table show: time where it was measured, else arithmetic. */
-function costOf(kernels: readonly ExplainedKernel[]): { readonly label: string; readonly of: (kernel: ExplainedKernel) => number } {
+function costOf(kernels: readonly ExplainedKernel[]): {
+  readonly label: string;
+  readonly of: (kernel: ExplainedKernel) => number;
+} {
   const profiled = kernels.every(({ milliseconds }) => milliseconds !== undefined) && kernels.length > 0;
   return profiled
     ? { label: "share of time", of: ({ milliseconds }) => milliseconds ?? 0 }
@@ -38,7 +41,10 @@ function kernelRow(kernel: ExplainedKernel, step: number, share: number): string
 
 function kernelSection(kernel: ExplainedKernel, step: number): string {
   const sources = kernel.sources
-    .map(({ language, text }) => `<details><summary>${escape(language)}, ${text.split("\n").length} lines</summary><pre>${escape(text)}</pre></details>`)
+    .map(
+      ({ language, text }) =>
+        `<details><summary>${escape(language)}, ${text.split("\n").length} lines</summary><pre>${escape(text)}</pre></details>`,
+    )
     .join("\n");
   return `<section id="kernel-${step}"><h3>${step}. ${escape(kernel.name)}</h3><pre>${escape(kernel.text)}</pre>${sources}</section>`;
 }
@@ -51,7 +57,9 @@ function memoryMap({ kernels, buffers, slots }: Explanation): string {
   const slotStart = slots.map((_, slot) => slots.slice(0, slot).reduce((sum, bytes) => sum + bytes, 0));
   const rectangles = buffers.flatMap((buffer, number) => {
     if (buffer.role !== "temporary" || buffer.slot === undefined || buffer.offset === undefined) return [];
-    const touching = kernels.flatMap(({ operands, result }, step) => (result === number || operands.includes(number) ? [step] : []));
+    const touching = kernels.flatMap(({ operands, result }, step) =>
+      result === number || operands.includes(number) ? [step] : [],
+    );
     const [first, last] = [touching[0], touching.at(-1)];
     if (first === undefined || last === undefined) return [];
     const x = (first / kernels.length) * width;
@@ -60,7 +68,9 @@ function memoryMap({ kernels, buffers, slots }: Explanation): string {
     const h = Math.max(0.5, ((buffer.length * 4) / total) * height);
     const title = `b${number}: ${buffer.dtype} x ${buffer.length} (${formatBytes(buffer.length * 4)}), steps ${first} to ${last}`;
     const hue = (number * 137) % 360;
-    return [`<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${w.toFixed(1)}" height="${h.toFixed(1)}" fill="hsl(${hue} 55% 70%)"><title>${title}</title></rect>`];
+    return [
+      `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${w.toFixed(1)}" height="${h.toFixed(1)}" fill="hsl(${hue} 55% 70%)"><title>${title}</title></rect>`,
+    ];
   });
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="temporaries over time">${rectangles.join("\n")}</svg>
 <p class="note">${formatBytes(total)} of temporaries in ${slots.length} ${slots.length === 1 ? "arena" : "slots"}; each rectangle is a buffer: steps to the right, addresses downwards.</p>`;

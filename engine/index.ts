@@ -14,8 +14,22 @@ export type { DType, TensorData } from "./graph/dtype.ts";
 export type { Shape } from "./graph/shape.ts";
 export { isTensor, type NestedArray, Tensor, tensor, type TensorLike, type TensorOptions } from "./graph/tensor.ts";
 export * from "./ops/index.ts";
-export { type Arguments, compile, type Compiled, type CompiledStep, type CompileOptions, compileStep } from "./program/compile.ts";
-export { explain, type Explanation, type ExplainedBuffer, type ExplainedKernel, type ExplainOptions, intensity } from "./program/explain.ts";
+export {
+  type Arguments,
+  compile,
+  type Compiled,
+  type CompiledStep,
+  type CompileOptions,
+  compileStep,
+} from "./program/compile.ts";
+export {
+  explain,
+  type Explanation,
+  type ExplainedBuffer,
+  type ExplainedKernel,
+  type ExplainOptions,
+  intensity,
+} from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";

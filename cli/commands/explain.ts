@@ -56,10 +56,13 @@ async function loadSubject(file: string): Promise<Subject> {
   }
   const subject = module.default;
   if (typeof subject !== "object" || subject === null || !("fn" in subject) || !("args" in subject)) {
-    return fail("must have a default export { fn, args }, for example: export default { fn: (x) => exp(x), args: [zeros([4])] }");
+    return fail(
+      "must have a default export { fn, args }, for example: export default { fn: (x) => exp(x), args: [zeros([4])] }",
+    );
   }
   const { fn, args } = subject;
-  if (typeof fn !== "function" || !Array.isArray(args)) return fail("has a default export whose fn is no function or args no array.");
+  if (typeof fn !== "function" || !Array.isArray(args))
+    return fail("has a default export whose fn is no function or args no array.");
   return { fn: fn as Subject["fn"], args: args as readonly unknown[] };
 }
 
@@ -76,8 +79,12 @@ async function writePage(file: string, text: string): Promise<void> {
   try {
     await writeFile(file, text);
   } catch (reason) {
-    throw new EvenkeelError("file", `explain: can't write ${file}: ${reason instanceof Error ? reason.message : String(reason)}`, {
-      cause: reason,
-    });
+    throw new EvenkeelError(
+      "file",
+      `explain: can't write ${file}: ${reason instanceof Error ? reason.message : String(reason)}`,
+      {
+        cause: reason,
+      },
+    );
   }
 }

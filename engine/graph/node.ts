@@ -29,7 +29,18 @@ export const unaryOps = [
 /** `not` is bitwise on integers and logical on bool; `isFinite` and `isNaN` take f32 and give bool; the rest keep their dtype. */
 export type UnaryOp = (typeof unaryOps)[number];
 
-export const binaryOps = ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "and", "or", "xor"] as const;
+export const binaryOps = [
+  "add",
+  "subtract",
+  "multiply",
+  "divide",
+  "power",
+  "maximum",
+  "minimum",
+  "and",
+  "or",
+  "xor",
+] as const;
 /**
  * add, subtract, multiply wrap modulo 2^32 on integers. divide and power are f32 only. maximum and minimum give NaN if
  * either side is NaN. and, or, xor are bitwise on integers and logical on bool.
@@ -59,7 +70,10 @@ export type ConvRole = "forward" | "inputGradient" | "filterGradient";
 /** Inputs and attributes of each primitive. */
 export type Primitives = {
   /** A concrete array of the host. */
-  constant: { inputs: readonly []; attributes: { readonly dtype: DType; readonly shape: Shape; readonly data: TensorData } };
+  constant: {
+    inputs: readonly [];
+    attributes: { readonly dtype: DType; readonly shape: Shape; readonly data: TensorData };
+  };
   /** A number known at compile time, shape []. */
   literal: { inputs: readonly []; attributes: { readonly dtype: DType; readonly value: number } };
   /** An argument of the traced function. */
@@ -90,7 +104,11 @@ export type Primitives = {
   /** Element i of axis a is element start[a] + i * step[a]; step is not 0 and may be negative. */
   slice: {
     inputs: readonly [Node];
-    attributes: { readonly start: readonly number[]; readonly size: readonly number[]; readonly step: readonly number[] };
+    attributes: {
+      readonly start: readonly number[];
+      readonly size: readonly number[];
+      readonly step: readonly number[];
+    };
   };
   /** `low[a]` elements `value` before and `high[a]` after axis a; not negative. */
   pad: {

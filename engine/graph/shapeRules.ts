@@ -20,26 +20,21 @@ function require(condition: boolean, code: ErrorCode, message: () => string): as
 
 function requireSameShape(kind: string, inputs: readonly Node[]): Shape {
   const shape = at(inputs, 0).shape;
-  require(
-    inputs.every((input) => sameShape(input.shape, shape)),
-    "shape",
-    () => `${kind}: inputs of different shapes: ${inputs.map((input) => formatShape(input.shape)).join(", ")}.`,
-  );
+  require(inputs.every((input) => sameShape(input.shape, shape)), "shape", () =>
+    `${kind}: inputs of different shapes: ${inputs.map((input) => formatShape(input.shape)).join(", ")}.`);
   return shape;
 }
 
 function requireSameDtype(kind: string, inputs: readonly Node[]): DType {
   const dtype = at(inputs, 0).dtype;
-  require(
-    inputs.every((input) => input.dtype === dtype),
-    "dtype",
-    () => `${kind}: inputs of different dtypes: ${inputs.map((input) => input.dtype).join(", ")}. Cast one of them.`,
-  );
+  require(inputs.every((input) => input.dtype === dtype), "dtype", () =>
+    `${kind}: inputs of different dtypes: ${inputs.map((input) => input.dtype).join(", ")}. Cast one of them.`);
   return dtype;
 }
 
 function requireDtype(kind: string, dtype: DType, allowed: readonly DType[]): void {
-  require(allowed.includes(dtype), "dtype", () => `${kind}: dtype ${dtype} is not supported; expected ${allowed.join(" or ")}.`);
+  require(allowed.includes(dtype), "dtype", () =>
+    `${kind}: dtype ${dtype} is not supported; expected ${allowed.join(" or ")}.`);
 }
 
 const numeric: readonly DType[] = ["f32", "i32", "u32"];
@@ -99,12 +94,10 @@ function convShape(role: Primitives["conv"]["attributes"]["role"], geometry: Con
   }
   const { inputSize, kernelSize, outputSize, groups } = geometry;
   const spatial = (node: Node, size: readonly [number, number], what: string): void =>
-    require(
-      node.shape[2] === size[0] && node.shape[3] === size[1],
-      "shape",
-      () => `${name}: ${what} ${formatShape(node.shape)} should end in ${formatShape(size)}.`,
-    );
-  const mismatch = () => `${name}: ${formatShape(a.shape)} and ${formatShape(b.shape)} don't fit with ${groups} groups.`;
+    require(node.shape[2] === size[0] && node.shape[3] === size[1], "shape", () =>
+      `${name}: ${what} ${formatShape(node.shape)} should end in ${formatShape(size)}.`);
+  const mismatch = () =>
+    `${name}: ${formatShape(a.shape)} and ${formatShape(b.shape)} don't fit with ${groups} groups.`;
   const [a0, a1] = [at(a.shape, 0), at(a.shape, 1)];
   const [b0, b1] = [at(b.shape, 0), at(b.shape, 1)];
   switch (role) {
@@ -128,7 +121,8 @@ function convShape(role: Primitives["conv"]["attributes"]["role"], geometry: Con
 
 export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   constant: (_, { dtype, shape, data }) => {
-    require(data.length === sizeOf(shape), "shape", () => `constant: ${data.length} elements for ${formatShape(shape)}.`);
+    require(data.length === sizeOf(shape), "shape", () =>
+      `constant: ${data.length} elements for ${formatShape(shape)}.`);
     return { shape, dtype };
   },
   literal: (_, { dtype }) => ({ shape: [], dtype }),
@@ -157,11 +151,8 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   cast: ([x], { dtype }) => ({ shape: x.shape, dtype }),
   shift: ([x], { amount }) => {
     requireDtype("shift", x.dtype, ["i32", "u32"]);
-    require(
-      Number.isInteger(amount) && amount >= 0 && amount < 32,
-      "range",
-      () => `shift: amount ${amount} is not a whole number from 0 to 31.`,
-    );
+    require(Number.isInteger(amount) && amount >= 0 && amount < 32, "range", () =>
+      `shift: amount ${amount} is not a whole number from 0 to 31.`);
     return { shape: x.shape, dtype: x.dtype };
   },
   threefry: (inputs) => {
@@ -170,35 +161,26 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   },
   reduce: ([x], { op, axes }) => {
     requireDtype(`reduce (${op})`, x.dtype, numeric);
-    require(
-      axes.every((axis, i) => axis >= 0 && axis < x.shape.length && (i === 0 || axis > at(axes, i - 1))),
-      "axis",
-      () => `reduce: axes ${formatShape(axes)} of ${formatShape(x.shape)} are not ascending and in range.`,
-    );
+    require(axes.every(
+      (axis, i) => axis >= 0 && axis < x.shape.length && (i === 0 || axis > at(axes, i - 1)),
+    ), "axis", () => `reduce: axes ${formatShape(axes)} of ${formatShape(x.shape)} are not ascending and in range.`);
     return { shape: x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size)), dtype: x.dtype };
   },
   reshape: ([x], { shape }) => {
-    require(
-      sizeOf(shape) === sizeOf(x.shape),
-      "shape",
-      () => `reshape: ${formatShape(x.shape)} has ${sizeOf(x.shape)} elements, ${formatShape(shape)} has ${sizeOf(shape)}.`,
-    );
+    require(sizeOf(shape) === sizeOf(x.shape), "shape", () =>
+      `reshape: ${formatShape(x.shape)} has ${sizeOf(x.shape)} elements, ${formatShape(shape)} has ${sizeOf(shape)}.`);
     return { shape, dtype: x.dtype };
   },
   permute: ([x], { order }) => {
-    require(
-      order.length === x.shape.length && [...order].sort((a, b) => a - b).every((axis, i) => axis === i),
-      "axis",
-      () => `permute: ${formatShape(order)} is not an order of the axes of ${formatShape(x.shape)}.`,
-    );
+    require(order.length === x.shape.length &&
+      [...order].sort((a, b) => a - b).every((axis, i) => axis === i), "axis", () =>
+      `permute: ${formatShape(order)} is not an order of the axes of ${formatShape(x.shape)}.`);
     return { shape: order.map((axis) => at(x.shape, axis)), dtype: x.dtype };
   },
   expand: ([x], { shape }) => {
-    require(
-      shape.length === x.shape.length && x.shape.every((size, axis) => size === shape[axis] || size === 1),
-      "shape",
-      () => `expand: ${formatShape(x.shape)} can't become ${formatShape(shape)}: only axes of size 1 are repeated.`,
-    );
+    require(shape.length === x.shape.length &&
+      x.shape.every((size, axis) => size === shape[axis] || size === 1), "shape", () =>
+      `expand: ${formatShape(x.shape)} can't become ${formatShape(shape)}: only axes of size 1 are repeated.`);
     return { shape, dtype: x.dtype };
   },
   slice: ([x], { start, size, step }) => {
@@ -207,60 +189,45 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
     x.shape.forEach((extent, axis) => {
       const [first, count, stride] = [at(start, axis), at(size, axis), at(step, axis)];
       const last = first + (count - 1) * stride;
-      require(
-        Number.isInteger(count) && count >= 0 && Number.isInteger(stride) && stride !== 0,
-        "range",
-        () => `slice: axis ${axis}: size ${count}, step ${stride}.`,
-      );
-      require(
-        count === 0 || (first >= 0 && first < extent && last >= 0 && last < extent),
-        "range",
-        () => `slice: axis ${axis} of size ${extent}: elements ${first} to ${last} are out of range.`,
-      );
+      require(Number.isInteger(count) && count >= 0 && Number.isInteger(stride) && stride !== 0, "range", () =>
+        `slice: axis ${axis}: size ${count}, step ${stride}.`);
+      require(count === 0 || (first >= 0 && first < extent && last >= 0 && last < extent), "range", () =>
+        `slice: axis ${axis} of size ${extent}: elements ${first} to ${last} are out of range.`);
     });
     return { shape: size, dtype: x.dtype };
   },
   pad: ([x], { low, high, value }) => {
     const rank = x.shape.length;
-    require(
-      low.length === rank && high.length === rank && [...low, ...high].every((n) => Number.isInteger(n) && n >= 0),
-      "range",
-      () => `pad: low ${formatShape(low)}, high ${formatShape(high)} for ${formatShape(x.shape)}.`,
-    );
+    require(low.length === rank &&
+      high.length === rank &&
+      [...low, ...high].every((n) => Number.isInteger(n) && n >= 0), "range", () =>
+      `pad: low ${formatShape(low)}, high ${formatShape(high)} for ${formatShape(x.shape)}.`);
     require(x.dtype === "f32" || Number.isInteger(value), "value", () => `pad: value ${value} for dtype ${x.dtype}.`);
     return { shape: x.shape.map((size, axis) => size + at(low, axis) + at(high, axis)), dtype: x.dtype };
   },
   concat: (inputs, { axis }) => {
     require(inputs.length > 0, "shape", () => "concat: nothing to concatenate.");
     const first = at(inputs, 0).shape;
-    require(
-      axis >= 0 && axis < first.length && inputs.every(({ shape }) => sameButAxis(shape, first, axis)),
-      "shape",
-      () => `concat: ${inputs.map(({ shape }) => formatShape(shape)).join(", ")} differ outside of axis ${axis}.`,
-    );
+    require(axis >= 0 &&
+      axis < first.length &&
+      inputs.every(({ shape }) => sameButAxis(shape, first, axis)), "shape", () =>
+      `concat: ${inputs.map(({ shape }) => formatShape(shape)).join(", ")} differ outside of axis ${axis}.`);
     const total = inputs.reduce((sum, { shape }) => sum + at(shape, axis), 0);
     return { shape: first.map((size, i) => (i === axis ? total : size)), dtype: requireSameDtype("concat", inputs) };
   },
   gather: ([x, index], { axis }) => {
     requireDtype("gather", index.dtype, ["i32"]);
-    require(
-      index.shape.length === 1 && axis >= 0 && axis < x.shape.length,
-      "shape",
-      () => `gather: index ${formatShape(index.shape)} along axis ${axis} of ${formatShape(x.shape)}.`,
-    );
+    require(index.shape.length === 1 && axis >= 0 && axis < x.shape.length, "shape", () =>
+      `gather: index ${formatShape(index.shape)} along axis ${axis} of ${formatShape(x.shape)}.`);
     const count = at(index.shape, 0);
-    require(
-      count === 0 || at(x.shape, axis) > 0,
-      "range",
-      () => `gather: axis ${axis} of ${formatShape(x.shape)} is empty, nothing to take.`,
-    );
+    require(count === 0 || at(x.shape, axis) > 0, "range", () =>
+      `gather: axis ${axis} of ${formatShape(x.shape)} is empty, nothing to take.`);
     return { shape: x.shape.map((size, i) => (i === axis ? count : size)), dtype: x.dtype };
   },
   matmul: ([a, b]) => {
     requireDtype("matmul", a.dtype, ["f32"]);
     requireSameDtype("matmul", [a, b]);
-    const fits =
-      a.shape.length === 3 && b.shape.length === 3 && a.shape[0] === b.shape[0] && a.shape[2] === b.shape[1];
+    const fits = a.shape.length === 3 && b.shape.length === 3 && a.shape[0] === b.shape[0] && a.shape[2] === b.shape[1];
     require(fits, "shape", () => `matmul: ${formatShape(a.shape)} @ ${formatShape(b.shape)}.`);
     return { shape: [at(a.shape, 0), at(a.shape, 1), at(b.shape, 2)], dtype: a.dtype };
   },
@@ -288,4 +255,3 @@ export function isElementwise(node: Node): boolean {
       return false;
   }
 }
-

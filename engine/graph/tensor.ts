@@ -117,7 +117,8 @@ function flattenNested(value: NestedArray, shape: Shape, into: number[]): void {
     if (typeof value !== "number" && typeof value !== "boolean") {
       throw new EvenkeelError("value", `tensor: element ${String(value)} is not a number or boolean.`);
     }
-    if (length !== undefined) throw new EvenkeelError("shape", `tensor: ragged array: a number where ${formatShape(shape)} was expected.`);
+    if (length !== undefined)
+      throw new EvenkeelError("shape", `tensor: ragged array: a number where ${formatShape(shape)} was expected.`);
     into.push(Number(value));
     return;
   }
@@ -151,7 +152,10 @@ export function tensor(values: NestedArray | TensorData | Float64Array, options:
     flat = list;
   }
   if (flat.length !== sizeOf(shape)) {
-    throw new EvenkeelError("shape", `tensor: ${flat.length} elements don't fill ${formatShape(shape)} (${sizeOf(shape)}).`);
+    throw new EvenkeelError(
+      "shape",
+      `tensor: ${flat.length} elements don't fill ${formatShape(shape)} (${sizeOf(shape)}).`,
+    );
   }
   const implied: DType = typed
     ? values instanceof Float64Array

@@ -6,7 +6,9 @@ import { combine, type IndexExpression } from "./indexing.ts";
 /** Sizes of the axes to sum over and, given their indices, the element of each operand. */
 export type Contraction = {
   readonly reduceSizes: readonly number[];
-  readonly indices: (reduced: readonly IndexExpression[]) => readonly [readonly IndexExpression[], readonly IndexExpression[]];
+  readonly indices: (
+    reduced: readonly IndexExpression[],
+  ) => readonly [readonly IndexExpression[], readonly IndexExpression[]];
 };
 
 /** @param axes index of the result: [batch, row, column] */
@@ -29,7 +31,11 @@ export function matrixProduct(node: NodeOf<"matmul">, axes: readonly IndexExpres
  * @param axes index of the result
  * @param group index of the group of the output channel
  */
-export function convolution(node: NodeOf<"conv">, axes: readonly IndexExpression[], group: IndexExpression): Contraction {
+export function convolution(
+  node: NodeOf<"conv">,
+  axes: readonly IndexExpression[],
+  group: IndexExpression,
+): Contraction {
   const { role, geometry } = node.attributes;
   const { stride, dilation, kernelSize, outputSize, groups, padding } = geometry;
   if (role === "inputGradient" || padding[0] !== 0 || padding[1] !== 0) {

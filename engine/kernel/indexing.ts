@@ -89,13 +89,18 @@ export function unflatten(flat: IndexExpression, shape: Shape, bounds: Bounds): 
       // An axis that runs over the border between this axis and the inner ones can be split there.
       const crossing = others.find(({ axis: symbol, coefficient }) => {
         const inner = stride / coefficient;
-        return coefficient > 0 && Number.isInteger(inner) && inner > 1 && inner < symbol.size && symbol.size % inner === 0;
+        return (
+          coefficient > 0 && Number.isInteger(inner) && inner > 1 && inner < symbol.size && symbol.size % inner === 0
+        );
       });
       return crossing === undefined
         ? { kind: "impossible" }
         : { kind: "split", axis: crossing.axis, inner: stride / crossing.coefficient };
     }
-    axes.push({ offset: quotient, terms: mine.map(({ axis: symbol, coefficient }) => ({ axis: symbol, coefficient: coefficient / stride })) });
+    axes.push({
+      offset: quotient,
+      terms: mine.map(({ axis: symbol, coefficient }) => ({ axis: symbol, coefficient: coefficient / stride })),
+    });
     rest = remainder;
   }
   return { kind: "axes", axes };

@@ -46,7 +46,13 @@ export type Scalar =
   | { readonly kind: "unary"; readonly dtype: DType; readonly op: UnaryOp; readonly x: Scalar }
   | { readonly kind: "binary"; readonly dtype: DType; readonly op: BinaryOp; readonly x: Scalar; readonly y: Scalar }
   | { readonly kind: "compare"; readonly dtype: "bool"; readonly op: CompareOp; readonly x: Scalar; readonly y: Scalar }
-  | { readonly kind: "select"; readonly dtype: DType; readonly condition: Scalar; readonly x: Scalar; readonly y: Scalar }
+  | {
+      readonly kind: "select";
+      readonly dtype: DType;
+      readonly condition: Scalar;
+      readonly x: Scalar;
+      readonly y: Scalar;
+    }
   | { readonly kind: "cast"; readonly dtype: DType; readonly x: Scalar }
   /** Logical shift of an i32 or u32 by a constant 0..31 (`right` is logical for u32, arithmetic for i32). */
   | {

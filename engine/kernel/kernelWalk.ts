@@ -115,7 +115,12 @@ export class KernelWalk {
   }
 
   #load(storage: Node, address: IndexExpression): Scalar {
-    return { kind: "load", dtype: storage.dtype, operand: this.#operandOf(storage), at: toAffine(address, this.#axisCount) };
+    return {
+      kind: "load",
+      dtype: storage.dtype,
+      operand: this.#operandOf(storage),
+      at: toAffine(address, this.#axisCount),
+    };
   }
 
   #operandOf(storage: Node): number {
@@ -281,7 +286,9 @@ export class KernelWalk {
     const next = axes.findIndex((_, a) => a >= axis && (at(low, a) > 0 || at(high, a) > 0));
     if (next < 0) return this.#value(x, { kind: "axes", axes }, bounds);
     const start = at(low, next);
-    const shifted = axes.map((expression, a) => (a === next ? combine(expression, 1, constantIndex(-start)) : expression));
+    const shifted = axes.map((expression, a) =>
+      a === next ? combine(expression, 1, constantIndex(-start)) : expression,
+    );
     return this.#region(
       node,
       at(axes, next),
@@ -292,16 +299,28 @@ export class KernelWalk {
     );
   }
 
-  #concat(node: NodeOf<"concat">, axes: readonly IndexExpression[], bounds: Bounds, part: number, start: number): Scalar {
+  #concat(
+    node: NodeOf<"concat">,
+    axes: readonly IndexExpression[],
+    bounds: Bounds,
+    part: number,
+    start: number,
+  ): Scalar {
     const { axis } = node.attributes;
     const x = at(node.inputs, part);
     const stop = start + at(x.shape, axis);
-    const shifted = axes.map((expression, a) => (a === axis ? combine(expression, 1, constantIndex(-start)) : expression));
+    const shifted = axes.map((expression, a) =>
+      a === axis ? combine(expression, 1, constantIndex(-start)) : expression,
+    );
     const value = (inner: Bounds): Scalar => this.#value(x, { kind: "axes", axes: shifted }, inner);
     if (part === node.inputs.length - 1) {
       const symbol = this.#plainAxis(node, at(axes, axis));
       const first = start - at(axes, axis).offset;
-      return value(symbol === undefined || first <= 0 ? bounds : new Map([...bounds, [symbol, { start: first, stop: symbol.size }]]));
+      return value(
+        symbol === undefined || first <= 0
+          ? bounds
+          : new Map([...bounds, [symbol, { start: first, stop: symbol.size }]]),
+      );
     }
     return this.#region(node, at(axes, axis), { start, stop }, bounds, value, (outer) =>
       this.#concat(node, axes, outer, part + 1, stop),
@@ -342,7 +361,10 @@ export class KernelWalk {
     return { kind: "accumulator", dtype: node.dtype };
   }
 
-  #reduceBody(node: NodeOf<"reduce"> | NodeOf<"matmul"> | NodeOf<"conv">, axes: readonly IndexExpression[]): [ReduceOp, Scalar] {
+  #reduceBody(
+    node: NodeOf<"reduce"> | NodeOf<"matmul"> | NodeOf<"conv">,
+    axes: readonly IndexExpression[],
+  ): [ReduceOp, Scalar] {
     const none: Bounds = new Map();
     switch (node.kind) {
       case "reduce": {
@@ -357,10 +379,14 @@ export class KernelWalk {
       case "matmul":
       case "conv": {
         const group = node.kind === "conv" ? this.#groupOf(node, axes) : constantIndex(0);
-        const { reduceSizes, indices } = node.kind === "conv" ? convolution(node, axes, group) : matrixProduct(node, axes);
+        const { reduceSizes, indices } =
+          node.kind === "conv" ? convolution(node, axes, group) : matrixProduct(node, axes);
         const [left, right] = indices(this.#reduceAxes(reduceSizes));
         const [a, b] = node.inputs;
-        return ["sum", { kind: "binary", dtype: "f32", op: "multiply", x: this.#operand(a, left), y: this.#operand(b, right) }];
+        return [
+          "sum",
+          { kind: "binary", dtype: "f32", op: "multiply", x: this.#operand(a, left), y: this.#operand(b, right) },
+        ];
       }
     }
   }

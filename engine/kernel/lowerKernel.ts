@@ -37,6 +37,8 @@ export function lowerKernel(root: Node, isMaterialized: (node: Node) => boolean)
 
 function splitCuts(walk: KernelWalk, { axis, inner }: SplitAxis): AxisCuts {
   const cut = (groups: readonly (readonly AxisSymbol[])[]): number[][] =>
-    groups.map((symbols) => symbols.flatMap((symbol) => (symbol === axis ? [symbol.size / inner, inner] : [symbol.size])));
+    groups.map((symbols) =>
+      symbols.flatMap((symbol) => (symbol === axis ? [symbol.size / inner, inner] : [symbol.size])),
+    );
   return { parallel: cut(walk.parallel), reduce: cut(walk.reduce) };
 }

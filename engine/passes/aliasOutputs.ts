@@ -12,7 +12,8 @@ export type Donation = { readonly input: number; readonly output: number };
 export function mayOverwrite(steps: readonly PlanStep[], input: number, output: number): boolean {
   const writer = steps.findIndex(({ result }) => result === output);
   const writing = steps[writer];
-  if (writing === undefined || steps.some(({ operands }, step) => step > writer && operands.includes(input))) return false;
+  if (writing === undefined || steps.some(({ operands }, step) => step > writer && operands.includes(input)))
+    return false;
   const { kernel, operands } = writing;
   const operand = operands.indexOf(input);
   if (operand < 0) return true;

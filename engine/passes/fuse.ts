@@ -56,7 +56,12 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedKernel[] {
  * A value that is used in several places but by one kernel only, and there element for element, needs no memory after all:
  * inside of that kernel it is computed once and shared.
  */
-function inlineSingleReaders(graph: Graph, kernels: Map<Node, LoweredKernel>, roots: Set<Node>, limits: DeviceLimits): void {
+function inlineSingleReaders(
+  graph: Graph,
+  kernels: Map<Node, LoweredKernel>,
+  roots: Set<Node>,
+  limits: DeviceLimits,
+): void {
   const outputs = new Set(graph.outputs.map(storageOf));
   const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
   for (const root of [...kernels.keys()].sort((a, b) => b.id - a.id)) {
@@ -118,10 +123,17 @@ function reachable(graph: Graph, kernels: ReadonlyMap<Node, LoweredKernel>): Set
 }
 
 /** What a kernel would hold that computed a value in place: operations by cost, the memory it reads, borders. */
-type Contents = { readonly weight: number; readonly scalars: number; readonly sources: ReadonlySet<Node>; readonly regions: number };
+type Contents = {
+  readonly weight: number;
+  readonly scalars: number;
+  readonly sources: ReadonlySet<Node>;
+  readonly regions: number;
+};
 
 function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits): Set<Node> {
-  const roots = new Set<Node>(graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant"));
+  const roots = new Set<Node>(
+    graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant"),
+  );
   const uses = usesBehindViews(graph, order);
   const contents = new Map<Node, Contents>();
   const contentsOf = (node: Node): Contents => {
@@ -145,15 +157,21 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
     if (node.kind === "gather") materializeBase(storageOf(node.inputs[0]), makeRoot, roots);
     if (node.kind === "expand") {
       const [x] = node.inputs;
-      if (sizeOf(node.shape) > sizeOf(x.shape) && contentsOf(x).weight > cheapWeight) materializeBase(x, makeRoot, roots);
+      if (sizeOf(node.shape) > sizeOf(x.shape) && contentsOf(x).weight > cheapWeight)
+        materializeBase(x, makeRoot, roots);
     }
     let combined = combineContents(node, node.inputs.map(contentsOf));
     while (!fits(combined, limits)) {
       // Store the input that brings most along; what is left fits in the end, since one load each always does.
-      const largest = [...node.inputs].sort((a, b) => contentsOf(b).scalars - contentsOf(a).scalars).find((input) => !isStored(input, roots));
+      const largest = [...node.inputs]
+        .sort((a, b) => contentsOf(b).scalars - contentsOf(a).scalars)
+        .find((input) => !isStored(input, roots));
       if (largest === undefined) break;
       materializeBase(largest, makeRoot, roots, true);
-      combined = combineContents(node, node.inputs.map((input) => refreshed(input, contentsOf)));
+      combined = combineContents(
+        node,
+        node.inputs.map((input) => refreshed(input, contentsOf)),
+      );
     }
     contents.set(node, combined);
     const repeatedCost = isReduction(node) ? Infinity : combined.weight;
@@ -164,7 +182,9 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
 
   /** The contents of a view follow its base, which may just have become a root. */
   function refreshed(node: Node, of: (node: Node) => Contents): Contents {
-    return isStored(node, roots) ? { ...of(node), weight: 0, scalars: 1, sources: new Set([viewBase(node)]), regions: 0 } : of(node);
+    return isStored(node, roots)
+      ? { ...of(node), weight: 0, scalars: 1, sources: new Set([viewBase(node)]), regions: 0 }
+      : of(node);
   }
 }
 

@@ -43,7 +43,9 @@ function padInput(x: Tensor, geometry: ConvGeometry): { x: Tensor; plain: ConvGe
 /** Shifts the two last axes by `low` (negative: cuts) and pads or cuts them to `extent`. */
 function fit(x: Tensor, low: readonly [number, number], extent: readonly [number, number]): Tensor {
   const size = [at(x.shape, 2), at(x.shape, 3)] as const;
-  const ranges = ([0, 1] as const).map((d) => [Math.min(size[d], Math.max(0, -low[d])), Math.min(size[d], Math.max(0, extent[d] - low[d]))] as const);
+  const ranges = ([0, 1] as const).map(
+    (d) => [Math.min(size[d], Math.max(0, -low[d])), Math.min(size[d], Math.max(0, extent[d] - low[d]))] as const,
+  );
   const widths = ([0, 1] as const).map((d) => {
     const [start, stop] = at(ranges, d);
     const before = Math.min(extent[d], Math.max(0, low[d]));
@@ -64,7 +66,11 @@ function inputGradient(y: Tensor, w: Tensor, geometry: ConvGeometry): Tensor {
   );
   const [outputs, channels] = [at(w.shape, 0), at(w.shape, 1)];
   const grouped = reshape(w, [groups, outputs / groups, channels, ...kernelSize]);
-  const turned = reshape(flip(permute(grouped, [0, 2, 1, 3, 4]), [3, 4]), [groups * channels, outputs / groups, ...kernelSize]);
+  const turned = reshape(flip(permute(grouped, [0, 2, 1, 3, 4]), [3, 4]), [
+    groups * channels,
+    outputs / groups,
+    ...kernelSize,
+  ]);
   const plain: ConvGeometry = {
     inputSize: [inputSize[0] + reach[0], inputSize[1] + reach[1]],
     kernelSize,

@@ -43,7 +43,9 @@ export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly
   graph.outputs.forEach((output, index) => {
     const storage = storageOf(output);
     const buffer = addBuffer(output, { kind: "output", index });
-    const unchanged = donations.some((donation) => donation.output === index && graph.inputs[donation.input] === storage);
+    const unchanged = donations.some(
+      (donation) => donation.output === index && graph.inputs[donation.input] === storage,
+    );
     if (unchanged) return;
     if (roots.has(storage) && !bufferOf.has(storage)) bufferOf.set(storage, buffer);
     else if (sizeOf(output.shape) > 0) copies.push({ node: storage, buffer });
@@ -114,7 +116,9 @@ function finishKernel(name: string, lowered: LoweredKernel, root: Node): Kernel 
   const points = sizeOf(parallel);
   const length = sizeOf(root.shape);
   const perPoint =
-    reduction === null ? countOperations(body) : sizeOf(reduce) * (countOperations(body) + 1) + countOperations(reduction.epilogue);
+    reduction === null
+      ? countOperations(body)
+      : sizeOf(reduce) * (countOperations(body) + 1) + countOperations(reduction.epilogue);
   return {
     name,
     axes: [
@@ -136,7 +140,14 @@ function countOperations(scalar: Scalar): number {
 }
 
 function isArithmetic({ kind }: Scalar): boolean {
-  return kind === "unary" || kind === "binary" || kind === "compare" || kind === "select" || kind === "cast" || kind === "shift";
+  return (
+    kind === "unary" ||
+    kind === "binary" ||
+    kind === "compare" ||
+    kind === "select" ||
+    kind === "cast" ||
+    kind === "shift"
+  );
 }
 
 /** Equal kernels are one object: a device compiles each once. */

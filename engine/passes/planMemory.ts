@@ -19,7 +19,11 @@ const slack = 16;
 type Lifetime = { readonly buffer: number; readonly bytes: number; readonly first: number; readonly last: number };
 
 /** @param layout `arena`: one slot, buffers at offsets in it. `slots`: each buffer is a whole slot. */
-export function planMemory(buffers: readonly PlannedBuffer[], steps: readonly PlanStep[], layout: "arena" | "slots"): MemoryPlan {
+export function planMemory(
+  buffers: readonly PlannedBuffer[],
+  steps: readonly PlanStep[],
+  layout: "arena" | "slots",
+): MemoryPlan {
   const lifetimes = lifetimesOf(buffers, steps);
   const placed = layout === "arena" ? placeInArena(lifetimes) : placeInSlots(lifetimes);
   return {
@@ -47,7 +51,10 @@ function lifetimesOf(buffers: readonly PlannedBuffer[], steps: readonly PlanStep
   });
 }
 
-type Places = { readonly slots: number[]; readonly places: Map<number, { readonly slot: number; readonly offset: number }> };
+type Places = {
+  readonly slots: number[];
+  readonly places: Map<number, { readonly slot: number; readonly offset: number }>;
+};
 
 /** Largest first, each at the lowest offset that is free for its whole life. */
 function placeInArena(lifetimes: readonly Lifetime[]): Places {
@@ -55,7 +62,9 @@ function placeInArena(lifetimes: readonly Lifetime[]): Places {
   const placed: (Lifetime & { readonly offset: number })[] = [];
   let size = 0;
   for (const life of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.buffer - b.buffer)) {
-    const neighbours = placed.filter((other) => other.first <= life.last && life.first <= other.last).sort((a, b) => a.offset - b.offset);
+    const neighbours = placed
+      .filter((other) => other.first <= life.last && life.first <= other.last)
+      .sort((a, b) => a.offset - b.offset);
     let offset = 0;
     for (const other of neighbours) {
       if (other.offset - offset >= life.bytes) break;

@@ -250,6 +250,7 @@ function simplifyConcat(node: NodeOf<"concat">): Node | undefined {
   const parts = node.inputs.filter((part) => part.shape[axis] !== 0);
   if (parts.length === node.inputs.length && parts.length > 1) return undefined;
   const [only] = parts;
-  if (only === undefined) return node.inputs.length === 1 ? node.inputs[0] : makeNode("concat", node.inputs.slice(0, 1), { axis });
+  if (only === undefined)
+    return node.inputs.length === 1 ? node.inputs[0] : makeNode("concat", node.inputs.slice(0, 1), { axis });
   return parts.length === 1 ? only : makeNode("concat", parts, { axis });
 }

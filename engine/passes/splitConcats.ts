@@ -11,5 +11,7 @@ export function splitConcats(graph: Graph, parts: number): Graph {
     }
     return join(groups, axis);
   };
-  return rewriteGraph(graph, (node) => (node.kind === "concat" && node.inputs.length > parts ? join(node.inputs, node.attributes.axis) : node));
+  return rewriteGraph(graph, (node) =>
+    node.kind === "concat" && node.inputs.length > parts ? join(node.inputs, node.attributes.axis) : node,
+  );
 }

@@ -39,7 +39,11 @@ function splitReduction(node: NodeOf<"reduce">): Node {
   const filled =
     missing === 0
       ? flat
-      : makeNode("pad", [flat], { low: none, high: none.map((_, i) => (i === axis ? missing : 0)), value: neutralElement(node) });
+      : makeNode("pad", [flat], {
+          low: none,
+          high: none.map((_, i) => (i === axis ? missing : 0)),
+          value: neutralElement(node),
+        });
   const chunked = makeNode("reshape", [filled], { shape: [...before, chunks, chunkLength, ...after] });
   const partial = makeNode("reduce", [chunked], { op, axes: [axis + 1] });
   const total = makeNode("reduce", [partial], { op, axes: [axis] });

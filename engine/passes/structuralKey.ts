@@ -18,7 +18,9 @@ export function structuralKey(node: Node): string {
   const attributes = JSON.stringify(node.attributes, (key, value: unknown) => {
     if (key === "data") return dataKey(value as TensorData);
     // JSON knows neither -0 nor NaN nor infinities.
-    return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `number ${Object.is(value, -0) ? "-0" : value}` : value;
+    return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
+      ? `number ${Object.is(value, -0) ? "-0" : value}`
+      : value;
   });
   return node.kind === "input" ? `input ${node.id}` : `${node.kind} ${node.dtype} (${inputs}) ${attributes}`;
 }

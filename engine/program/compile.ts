@@ -84,7 +84,9 @@ class ProgramCache {
             "Give it fewer shapes and static values (pass changing numbers as scalar tensors), or raise cacheSize.",
         );
       }
-      void entry.then(({ program }) => runExclusively(program.device, async () => program.dispose())).catch(() => undefined);
+      void entry
+        .then(({ program }) => runExclusively(program.device, async () => program.dispose()))
+        .catch(() => undefined);
     });
   }
 
@@ -125,7 +127,9 @@ class ProgramCache {
 
   dispose(): void {
     for (const entry of this.#entries.clear()) {
-      void entry.then(({ program }) => runExclusively(program.device, async () => program.dispose())).catch(() => undefined);
+      void entry
+        .then(({ program }) => runExclusively(program.device, async () => program.dispose()))
+        .catch(() => undefined);
     }
   }
 }
@@ -167,21 +171,36 @@ export function compile<Args extends readonly unknown[], Result>(
   options: CompileOptions = {},
 ): Compiled<Args, Result> {
   const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
-  const inspect = async (args: readonly unknown[], runOptions: RunOptions): Promise<Inspection & { readonly value: unknown }> => {
+  const inspect = async (
+    args: readonly unknown[],
+    runOptions: RunOptions,
+  ): Promise<Inspection & { readonly value: unknown }> => {
     const { program, result, passes } = await cache.entry(args);
     const bindings = await bindArguments(args, program.device);
     return runExclusively(program.device, async () => {
       // Measured warm: the first run pays for caches and lazily made pipelines.
-      if (runOptions.profile === true) await program.run(bindings.map((bind) => bind()), []);
-      const times = await program.run(bindings.map((bind) => bind()), [], runOptions);
+      if (runOptions.profile === true)
+        await program.run(
+          bindings.map((bind) => bind()),
+          [],
+        );
+      const times = await program.run(
+        bindings.map((bind) => bind()),
+        [],
+        runOptions,
+      );
       await program.checkRun();
       return { program, passes, times, value: await readResult(program, result, 0) };
     });
   };
   const call = async (...args: Arguments<Args>): Promise<Result> => (await inspect(args, {})).value as Result;
-  return Object.defineProperty(Object.assign(call, { dispose: () => cache.dispose(), inspect, programs: 0 }), "programs", {
-    get: () => cache.size,
-  });
+  return Object.defineProperty(
+    Object.assign(call, { dispose: () => cache.dispose(), inspect, programs: 0 }),
+    "programs",
+    {
+      get: () => cache.size,
+    },
+  );
 }
 
 /**
@@ -195,13 +214,18 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
   const traced = (state: unknown, ...args: readonly unknown[]): unknown => {
     const next = fn(state as S, ...(args as unknown as Args));
     if (treeSignature(next.state) !== treeSignature(state)) {
-      throw new EvenkeelError("shape", `compileStep: the new state differs from the old one: ${differenceOf(state, next.state)}`);
+      throw new EvenkeelError(
+        "shape",
+        `compileStep: the new state differs from the old one: ${differenceOf(state, next.state)}`,
+      );
     }
     // Outputs are the leaves of the new state, then those of the result.
     return [next.state, next.result];
   };
   // Leaf i of the state is input i and output i.
-  const cache = new ProgramCache(traced, options, ([state]) => treeLeaves(state).map((_, i) => ({ input: i, output: i })));
+  const cache = new ProgramCache(traced, options, ([state]) =>
+    treeLeaves(state).map((_, i) => ({ input: i, output: i })),
+  );
   const inspect = async (
     args: readonly [State<S>, ...unknown[]],
     runOptions: RunOptions,
@@ -212,19 +236,27 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
     const bindings = await bindArguments(args, program.device);
     const count = state.buffers.length;
     if (args.indexOf(state, 1) >= 0) {
-      throw new EvenkeelError("value", "compileStep: the state that the step replaces is also given as a further argument.");
+      throw new EvenkeelError(
+        "value",
+        "compileStep: the state that the step replaces is also given as a further argument.",
+      );
     }
     return runExclusively(program.device, async () => {
       const isInPlace = (leaf: number): boolean => program.aliasOf(leaf) !== undefined;
       const outputs = state.buffers.map((buffer, i) => (isInPlace(i) ? buffer : state.spare(i)));
-      const times = await program.run(bindings.map((bind) => bind()), outputs, runOptions);
+      const times = await program.run(
+        bindings.map((bind) => bind()),
+        outputs,
+        runOptions,
+      );
       if (read) await program.checkRun();
       for (let i = 0; i < count; i++) if (!isInPlace(i)) state.swap(i);
       const [, value] = result as readonly [S, Result];
       return { program, passes, times, value: read ? await readResult(program, value, count) : undefined };
     });
   };
-  const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> => (await inspect(args, {})).value as Result;
+  const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> =>
+    (await inspect(args, {})).value as Result;
   const advance = async (...args: readonly [State<S>, ...unknown[]]): Promise<void> => {
     await inspect(args, {}, false);
   };

@@ -143,4 +143,3 @@ function printExplanation(facts: Omit<Explanation, "text">): string {
 export function intensity(kernel: ExplainedKernel): number {
   return kernel.bytes === 0 ? 0 : kernel.flops / kernel.bytes;
 }
-

@@ -11,7 +11,9 @@ import { optimize } from "../passes/optimize.ts";
 import { type RuntimeCheck, runtimeChecks } from "../passes/runtimeChecks.ts";
 
 /** An argument of a run: host memory to upload, or a buffer that is on the device already. */
-export type Binding = { readonly kind: "host"; readonly data: TensorData } | { readonly kind: "device"; readonly buffer: DeviceBuffer };
+export type Binding =
+  | { readonly kind: "host"; readonly data: TensorData }
+  | { readonly kind: "device"; readonly buffer: DeviceBuffer };
 
 /**
  * A graph compiled for one device, with its own buffers for host arguments and results. Owns device memory: dispose of it.
@@ -28,7 +30,13 @@ export class Program {
   readonly #outputs: (DeviceBuffer | undefined)[] = [];
   #disposed = false;
 
-  private constructor(device: Device, graph: Graph, checks: readonly RuntimeCheck[], executable: Executable, plan: Plan | undefined) {
+  private constructor(
+    device: Device,
+    graph: Graph,
+    checks: readonly RuntimeCheck[],
+    executable: Executable,
+    plan: Plan | undefined,
+  ) {
     this.device = device;
     this.graph = graph;
     this.executable = executable;
@@ -45,7 +53,8 @@ export class Program {
     const checks = runtimeChecks(graph);
     const checked: Graph = { inputs: graph.inputs, outputs: [...graph.outputs, ...checks.map(({ failed }) => failed)] };
     let plan: Plan | undefined;
-    const lazyPlan = (): Plan => (plan ??= makePlan(optimize(checked, device.limits, observe), device.limits, donations));
+    const lazyPlan = (): Plan =>
+      (plan ??= makePlan(optimize(checked, device.limits, observe), device.limits, donations));
     const executable = await device.compile({ graph: checked, plan: lazyPlan });
     return new Program(device, graph, checks, executable, plan);
   }
@@ -104,6 +113,7 @@ export class Program {
   }
 
   #requireAlive(): void {
-    if (this.#disposed) throw new EvenkeelError("disposed", "this compiled function has been disposed of; compile it again.");
+    if (this.#disposed)
+      throw new EvenkeelError("disposed", "this compiled function has been disposed of; compile it again.");
   }
 }

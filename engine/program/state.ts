@@ -72,7 +72,8 @@ export class State<T> {
       if (treeSignature(tree) !== this.signature) {
         throw new EvenkeelError("shape", `State.write: ${differenceOf(this.template, tree)}`);
       }
-      for (const [i, { tensor }] of treeLeaves(tree).entries()) this.device.upload(at(this.buffers, i), await tensor.data());
+      for (const [i, { tensor }] of treeLeaves(tree).entries())
+        this.device.upload(at(this.buffers, i), await tensor.data());
     });
   }
 
@@ -103,7 +104,13 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
   });
   const state = new State(device, template, buffers);
   try {
-    await runExclusively(device, () => fillBuffers(device, leaves.map(({ tensor }) => tensor.node), buffers));
+    await runExclusively(device, () =>
+      fillBuffers(
+        device,
+        leaves.map(({ tensor }) => tensor.node),
+        buffers,
+      ),
+    );
   } catch (reason) {
     state.dispose();
     throw reason;
@@ -135,7 +142,8 @@ export function differenceOf(expected: unknown, got: unknown): string {
   const [wanted, given] = [treeLeaves(expected), treeLeaves(got)];
   for (const [i, { path, tensor }] of wanted.entries()) {
     const other = given[i];
-    if (other === undefined || other.path !== path) return `${path} is missing${other === undefined ? "" : `, found ${other.path}`}.`;
+    if (other === undefined || other.path !== path)
+      return `${path} is missing${other === undefined ? "" : `, found ${other.path}`}.`;
     if (treeSignature(other.tensor) !== treeSignature(tensor)) {
       return `${path} is ${other.tensor.toString()}, expected ${tensor.toString()}.`;
     }

@@ -11,7 +11,10 @@ export type Trace<Result> = { readonly graph: Graph; readonly result: Result };
  * Calls `fn` once with a placeholder for every tensor of its arguments and keeps what it computed.
  * @throws EvenkeelError `trace` if the function is asynchronous or uses tensors of another trace.
  */
-export function trace<Args extends readonly unknown[], Result>(fn: (...args: Args) => Result, args: Args): Trace<Result> {
+export function trace<Args extends readonly unknown[], Result>(
+  fn: (...args: Args) => Result,
+  args: Args,
+): Trace<Result> {
   const inputs: NodeOf<"input">[] = [];
   const placeholders = args.map((arg, i) =>
     mapTree(
@@ -26,7 +29,10 @@ export function trace<Args extends readonly unknown[], Result>(fn: (...args: Arg
   ) as unknown as Args;
   const result = fn(...placeholders);
   if (result instanceof Promise) {
-    throw new EvenkeelError("trace", "compile: the function is asynchronous. It must build its result without awaiting anything.");
+    throw new EvenkeelError(
+      "trace",
+      "compile: the function is asynchronous. It must build its result without awaiting anything.",
+    );
   }
   const outputs = treeLeaves(result).map(({ tensor }) => tensor.node);
   const known = new Set(inputs);
@@ -53,4 +59,3 @@ export function requireConcrete(tensor: Tensor): void {
     }
   }
 }
-

@@ -101,6 +101,8 @@ const randomPrograms: BrowserCase = async (device, seed, count) => {
   }
 };
 
-export const cases = { gradientDescent, randomBits, randomPrograms } as const satisfies Readonly<Record<string, BrowserCase>>;
+export const cases = { gradientDescent, randomBits, randomPrograms } as const satisfies Readonly<
+  Record<string, BrowserCase>
+>;
 
 export type CaseName = keyof typeof cases;

@@ -9,22 +9,33 @@ const kernel = {} as Kernel;
 
 /** Random chains: step i writes buffer i and reads some earlier ones. */
 const programs = fc
-  .array(fc.record({ length: fc.integer({ min: 1, max: 300 }), reads: fc.array(fc.nat(30), { maxLength: 4 }), temporary: fc.boolean() }), {
-    minLength: 1,
-    maxLength: 30,
-  })
+  .array(
+    fc.record({
+      length: fc.integer({ min: 1, max: 300 }),
+      reads: fc.array(fc.nat(30), { maxLength: 4 }),
+      temporary: fc.boolean(),
+    }),
+    {
+      minLength: 1,
+      maxLength: 30,
+    },
+  )
   .map((specs) => {
     const buffers = specs.map(({ length, temporary }): PlannedBuffer => ({ dtype: "f32", length, temporary }));
-    const steps = specs.map(({ reads }, i): PlanStep => ({
-      kernel,
-      operands: i === 0 ? [] : reads.map((read) => read % i),
-      result: i,
-    }));
+    const steps = specs.map(
+      ({ reads }, i): PlanStep => ({
+        kernel,
+        operands: i === 0 ? [] : reads.map((read) => read % i),
+        result: i,
+      }),
+    );
     return { buffers, steps };
   });
 
 function lifetime(steps: readonly PlanStep[], buffer: number): readonly [number, number] {
-  const touching = steps.flatMap(({ operands, result }, step) => (result === buffer || operands.includes(buffer) ? [step] : []));
+  const touching = steps.flatMap(({ operands, result }, step) =>
+    result === buffer || operands.includes(buffer) ? [step] : [],
+  );
   return [Math.min(...touching), Math.max(...touching)];
 }
 
