@@ -4,7 +4,7 @@ import { at, broadcastShapes, formatShape, sizeOf } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { broadcastTo, expandDims, permute, reshape, squeeze } from "./movement.ts";
 import { reduceSum } from "./reduce.ts";
-import { multiply } from "./elementwise.ts";
+import { multiply, requireDtype } from "./elementwise.ts";
 
 /**
  * Matrix product over the last two axes, as NumPy's `@`: [.., M, K] @ [.., K, N] = [.., M, N], axes in front broadcast,
@@ -18,6 +18,8 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       `matmul: ${formatShape(a.shape)} @ ${formatShape(b.shape)}: a scalar has no inner axis. Use multiply.`,
     );
   }
+  requireDtype("matmul", a.dtype, ["f32"]);
+  requireDtype("matmul", b.dtype, ["f32"]);
   const left = a.rank === 1 ? expandDims(a, 0) : a;
   const right = b.rank === 1 ? expandDims(b, 1) : b;
   const [rows, inner] = [at(left.shape, left.rank - 2), at(left.shape, left.rank - 1)];

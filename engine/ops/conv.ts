@@ -3,6 +3,7 @@ import { makeNode } from "../graph/graph.ts";
 import type { ConvGeometry, ConvRole } from "../graph/node.ts";
 import { at, formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
+import { requireDtype } from "./elementwise.ts";
 
 export type Conv2dOptions = {
   /** Step of the window, [y, x] or one number. Default 1. */
@@ -40,6 +41,8 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   if (x.rank !== 4 || w.rank !== 4) {
     throw new EvenkeelError("shape", `conv2d: expected x [N, C, H, W] and w [O, C, kh, kw], got ${shapes}.`);
   }
+  requireDtype("conv2d (x)", x.dtype, ["f32"]);
+  requireDtype("conv2d (w)", w.dtype, ["f32"]);
   const [stride, dilation, groups] = [both(options.stride ?? 1), both(options.dilation ?? 1), options.groups ?? 1];
   for (const [name, values, least] of [
     ["stride", stride, 1],

@@ -48,6 +48,13 @@ function compare(op: CompareOp, x: TensorLike, y: TensorLike): Tensor {
   return new Tensor(makeNode("compare", align(op, x, y), { op }));
 }
 
+/** `op` with its sides exchanged, under the name that the caller used. */
+function compareExchanged(operation: string, op: "less" | "lessEqual", x: TensorLike, y: TensorLike): Tensor {
+  const [left, right] = align(operation, x, y);
+  requireDtype(operation, left.dtype, ["f32", "i32", "u32"]);
+  return new Tensor(makeNode("compare", [right, left], { op }));
+}
+
 /** x + y; wraps modulo 2^32 on integers. @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors. */
 export const add = (x: TensorLike, y: TensorLike): Tensor => binary("add", x, y);
 /** x - y; wraps modulo 2^32 on integers. */
@@ -74,9 +81,10 @@ export const less = (x: TensorLike, y: TensorLike): Tensor => compare("less", x,
 /** x <= y, as bool. */
 export const lessEqual = (x: TensorLike, y: TensorLike): Tensor => compare("lessEqual", x, y);
 /** x > y, as bool. */
-export const greater = (x: TensorLike, y: TensorLike): Tensor => compare("less", y, x);
+export const greater = (x: TensorLike, y: TensorLike): Tensor => compareExchanged("greater", "less", x, y);
 /** x >= y, as bool. */
-export const greaterEqual = (x: TensorLike, y: TensorLike): Tensor => compare("lessEqual", y, x);
+export const greaterEqual = (x: TensorLike, y: TensorLike): Tensor =>
+  compareExchanged("greaterEqual", "lessEqual", x, y);
 /** x == y, as bool. */
 export const equal = (x: TensorLike, y: TensorLike): Tensor => compare("equal", x, y);
 /** x != y, as bool; true if either is NaN. */
@@ -149,21 +157,42 @@ export function stopGradient(x: Tensor): Tensor {
   return new Tensor(makeNode("stopGradient", [x.node], {}));
 }
 
-/** x limited to [low, high]. NaN stays. */
+/** x limited to [low, high]; the result is `high` where low > high. NaN stays. */
 export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
-  return minimum(maximum(x, low), high);
+  requireDtype("clamp", x.dtype, ["f32", "i32", "u32"]);
+  const raised = new Tensor(makeNode("binary", align("clamp", x, low), { op: "maximum" }));
+  return new Tensor(makeNode("binary", align("clamp", raised, high), { op: "minimum" }));
 }
 
 /** x * x. */
-export const square = (x: Tensor): Tensor => multiply(x, x);
-/** 1 / x. */
-export const reciprocal = (x: Tensor): Tensor => divide(1, x);
-/** x^-1/2. */
-export const rsqrt = (x: Tensor): Tensor => divide(1, sqrt(x));
-/** x * sigmoid(x). */
-export const silu = (x: Tensor): Tensor => multiply(x, sigmoid(x));
+export function square(x: Tensor): Tensor {
+  requireDtype("square", x.dtype, ["f32", "i32", "u32"]);
+  return multiply(x, x);
+}
+
+/** 1 / x. f32. */
+export function reciprocal(x: Tensor): Tensor {
+  requireDtype("reciprocal", x.dtype, ["f32"]);
+  return divide(1, x);
+}
+
+/** x^-1/2. f32. */
+export function rsqrt(x: Tensor): Tensor {
+  requireDtype("rsqrt", x.dtype, ["f32"]);
+  return divide(1, sqrt(x));
+}
+
+/** x * sigmoid(x). f32. */
+export function silu(x: Tensor): Tensor {
+  requireDtype("silu", x.dtype, ["f32"]);
+  return multiply(x, sigmoid(x));
+}
+
 /** max(x, 0). */
-export const relu = (x: Tensor): Tensor => maximum(x, 0);
+export function relu(x: Tensor): Tensor {
+  requireDtype("relu", x.dtype, ["f32", "i32", "u32"]);
+  return maximum(x, 0);
+}
 
 /** @internal The same shape or an error in the caller's words. */
 export function requireShape(operation: string, argument: string, x: Tensor, shape: Shape): void {

@@ -201,6 +201,10 @@ export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   if (first === undefined) throw new EvenkeelError("shape", "stack: nothing to stack; give at least one tensor.");
   normalizeAxis("stack", axis, first.rank + 1);
   const other = parts.find((part) => !sameShape(part.shape, first.shape));
+  const foreign = parts.find((part) => part.dtype !== first.dtype);
+  if (foreign !== undefined) {
+    throw new EvenkeelError("dtype", `stack: dtypes differ: ${first.dtype} and ${foreign.dtype}. Cast one of them.`);
+  }
   if (other !== undefined) {
     throw new EvenkeelError(
       "shape",
@@ -217,10 +221,13 @@ export function stack(parts: readonly Tensor[], axis = 0): Tensor {
 export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
   const along = normalizeAxis("split", axis, x.rank);
   const extent = at(x.shape, along);
-  if (sizes.reduce((sum, size) => sum + size, 0) !== extent || sizes.some((size) => size < 0)) {
+  if (
+    sizes.reduce((sum, size) => sum + size, 0) !== extent ||
+    sizes.some((size) => !Number.isInteger(size) || size < 0)
+  ) {
     throw new EvenkeelError(
       "shape",
-      `split: sizes ${formatShape(sizes)} don't add up to axis ${along} of ${formatShape(x.shape)}.`,
+      `split: sizes ${formatShape(sizes)} don't add up to axis ${along} of ${formatShape(x.shape)} in whole numbers of at least 0.`,
     );
   }
   let start = 0;

@@ -88,7 +88,7 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 export type VarianceOptions = ReduceOptions & {
-  /** Divide by n - correction. 0: population (default), 1: sample. */
+  /** Divide by n - correction, at least 0. 0: population (default), 1: sample. */
   readonly correction?: number | undefined;
 };
 
@@ -96,7 +96,8 @@ export type VarianceOptions = ReduceOptions & {
 export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   requireDtype("variance", x.dtype, ["f32"]);
   const centred = subtract(x, mean(x, { axes: options.axes, keepAxes: true }));
-  return divide(reduceSum(square(centred), options), countOver("variance", x, options) - (options.correction ?? 0));
+  const count = countOver("variance", x, options) - (options.correction ?? 0);
+  return divide(reduceSum(square(centred), options), Math.max(0, count));
 }
 
 /** Square root of the variance. f32. */

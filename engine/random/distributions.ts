@@ -3,10 +3,27 @@
  * device's rounding. A batch of keys [.., 2] gives one tensor each: [.., ...shape].
  */
 import { EvenkeelError } from "../errors.ts";
-import { checkShape, rowMajorStrides, at, sizeOf, type Shape } from "../graph/shape.ts";
+import { checkShape, formatShape, rowMajorStrides, at, sizeOf, type Shape } from "../graph/shape.ts";
 import { Tensor, type TensorLike } from "../graph/tensor.ts";
 import { arange, iota, scalar } from "../ops/creation.ts";
-import { add, absolute, and, cast, divide, equal, less, lessEqual, log, multiply, negate, or, shiftRight, sqrt, subtract, where } from "../ops/elementwise.ts";
+import {
+  add,
+  absolute,
+  and,
+  cast,
+  divide,
+  equal,
+  less,
+  lessEqual,
+  log,
+  multiply,
+  negate,
+  or,
+  shiftRight,
+  sqrt,
+  subtract,
+  where,
+} from "../ops/elementwise.ts";
 import { expandDims } from "../ops/movement.ts";
 import { reduceSum } from "../ops/reduce.ts";
 import { streams } from "./key.ts";
@@ -15,7 +32,11 @@ import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
 /** 32 random bits an element: u32 of `shape`. Element i depends on the key and i alone. */
 export function randomBits(key: Tensor, shape: Shape): Tensor {
   const checked = checkShape("randomBits", shape);
-  if (sizeOf(checked) > 2 ** 32) throw new EvenkeelError("shape", "randomBits: more than 2^32 elements of one key.");
+  if (sizeOf(checked) > 2 ** 32)
+    throw new EvenkeelError(
+      "shape",
+      `randomBits: ${formatShape(checked)} has more than 2^32 elements, the most of one key.`,
+    );
   const [key0, key1] = keyWords("randomBits", key);
   return threefry(
     0,
@@ -33,15 +54,21 @@ function elementNumbers(shape: Shape): Tensor {
   );
 }
 
-/** Uniform in [low, high): multiples of 2^-24 of the range. */
+/**
+ * Uniform in [low, high): multiples of 2^-24 of the range. Where `low` isn't 0, float32 may round the topmost to `high`
+ * itself.
+ */
 export function randomUniform(key: Tensor, shape: Shape, low: TensorLike = 0, high: TensorLike = 1): Tensor {
   const unit = multiply(cast(shiftRight(randomBits(key, shape), 8), "f32"), 2 ** -24);
   if (low === 0 && high === 1) return unit;
   return add(multiply(unit, subtract(high, low)), low);
 }
 
-/** True with probability p. */
+/** True with probability p, up to 2^-24. @throws EvenkeelError `value` for a number outside of 0 to 1. */
 export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tensor {
+  if (typeof p === "number" && !(p >= 0 && p <= 1)) {
+    throw new EvenkeelError("value", `randomBernoulli: p ${p} is not a probability from 0 to 1.`);
+  }
   return less(randomUniform(key, shape), p);
 }
 
@@ -59,7 +86,9 @@ export function randomNormal(key: Tensor, shape: Shape): Tensor {
 }
 
 function polynomial(x: Tensor, coefficients: readonly number[]): Tensor {
-  return coefficients.slice(0, -1).reduceRight<Tensor>((sum, c) => add(multiply(sum, x), c), scalar(at(coefficients, coefficients.length - 1)));
+  return coefficients
+    .slice(0, -1)
+    .reduceRight<Tensor>((sum, c) => add(multiply(sum, x), c), scalar(at(coefficients, coefficients.length - 1)));
 }
 
 /** The z <= 0 that a standard normal stays below with probability p, 2^-36 < p <= 1/2. */
@@ -82,15 +111,15 @@ function lowerNormalQuantile(p: Tensor): Tensor {
 }
 
 /**
- * The numbers 0 to length - 1 in random order, i32 [length]. Sorts by counting, length^2 comparisons: meant for some
+ * The numbers 0 to length - 1 in random order, i32 [.., length]. Sorts by counting, length^2 comparisons: meant for some
  * thousands.
  */
 export function randomPermutation(key: Tensor, length: number): Tensor {
-  const bits = randomBits(key, [length]);
-  const [mine, other] = [expandDims(bits, 1), expandDims(bits, 0)];
+  const bits = randomBits(key, checkShape("randomPermutation", [length]));
+  const [mine, other] = [expandDims(bits, -1), expandDims(bits, -2)];
   const index = arange(length);
   const earlier = or(less(other, mine), and(equal(other, mine), less(expandDims(index, 0), expandDims(index, 1))));
-  const rank = reduceSum(cast(earlier, "i32"), { axes: 1 });
-  const isAt = equal(expandDims(rank, 0), expandDims(index, 1));
-  return reduceSum(multiply(cast(isAt, "i32"), expandDims(index, 0)), { axes: 1 });
+  const rank = reduceSum(cast(earlier, "i32"), { axes: -1 });
+  const isAt = equal(expandDims(rank, -2), expandDims(index, 1));
+  return reduceSum(multiply(cast(isAt, "i32"), expandDims(index, 0)), { axes: -1 });
 }

@@ -3,9 +3,10 @@
  * advanced. The counter's second word keeps the uses of a key apart.
  */
 import { EvenkeelError } from "../errors.ts";
-import { Tensor, tensor } from "../graph/tensor.ts";
+import { checkShape, formatShape } from "../graph/shape.ts";
+import { literal, Tensor, tensor } from "../graph/tensor.ts";
 import { iota, scalar } from "../ops/creation.ts";
-import { cast } from "../ops/elementwise.ts";
+import { cast, requireDtype } from "../ops/elementwise.ts";
 import { reshape, slice, stack } from "../ops/movement.ts";
 import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
 
@@ -23,28 +24,39 @@ export function randomKey(seed: number): Tensor {
 /** `count` independent keys [.., count, 2] of a key [.., 2]. */
 export function splitKey(key: Tensor, count: number): Tensor {
   const [key0, key1] = keyWords("splitKey", key);
+  const counts = checkShape("splitKey", [count]);
   const words = ([0, 1] as const).map((word) =>
     threefry(
       word,
       [withTrailingAxes(key0, 1), withTrailingAxes(key1, 1)],
-      [iota([count], 0, "u32"), scalar(streams.split, "u32")],
+      [iota(counts, 0, "u32"), scalar(streams.split, "u32")],
     ),
   );
   return stack(words, -1);
 }
 
-/** Key number `index` of keys [count, 2] as [2]. */
+/** Key number `index` of keys [count, 2] as [2]. @throws EvenkeelError `shape` or `range`. */
 export function keyAt(keys: Tensor, index: number): Tensor {
+  keyWords("keyAt", keys);
+  const [count] = keys.shape;
+  if (keys.rank !== 2 || count === undefined) {
+    throw new EvenkeelError("shape", `keyAt: keys are u32 [count, 2], got ${formatShape(keys.shape)}.`);
+  }
+  if (!Number.isInteger(index) || index < 0 || index >= count) {
+    throw new EvenkeelError("range", `keyAt: index ${index} is not a whole number from 0 to ${count - 1}.`);
+  }
   return reshape(slice(keys, [[index, index + 1]]), [2]);
 }
 
 /**
  * A key for each value of `data`: [.., 2] and u32 or i32 [..] (or a number) give [.., 2]. Shapes broadcast, so that one key and
- * N image indices give N keys.
+ * N image indices give N keys. A negative i32 counts as the u32 of the same bits.
+ * @throws EvenkeelError `dtype` for other data, `value` for a number that isn't a u32.
  */
 export function foldIn(key: Tensor, data: Tensor | number): Tensor {
   const words = keyWords("foldIn", key);
-  const counter = typeof data === "number" ? scalar(data, "u32") : cast(data, "u32");
+  if (typeof data !== "number") requireDtype("foldIn (data)", data.dtype, ["u32", "i32"]);
+  const counter = typeof data === "number" ? literal("foldIn", data, "u32") : cast(data, "u32");
   return stack(
     ([0, 1] as const).map((word) => threefry(word, words, [counter, scalar(streams.foldIn, "u32")])),
     -1,

@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../errors.ts";
 import { makeNode } from "../graph/graph.ts";
 import { broadcastShapes, formatShape } from "../graph/shape.ts";
-import { Tensor } from "../graph/tensor.ts";
+import { isTensor, Tensor } from "../graph/tensor.ts";
 import { broadcastTo, expandDims, slice, squeeze } from "../ops/movement.ts";
 
 /**
@@ -19,6 +19,10 @@ export function threefry(word: 0 | 1, key: readonly [Tensor, Tensor], counter: r
 
 /** The two words of a key [.., 2], each [..]. @throws EvenkeelError if it isn't u32 with a last axis of 2. */
 export function keyWords(operation: string, key: Tensor): [Tensor, Tensor] {
+  // Callers may be JavaScript, and a seed is easily taken for a key.
+  if (!isTensor(key)) {
+    throw new EvenkeelError("value", `${operation}: ${String(key)} is not a key. Make one with randomKey(seed).`);
+  }
   if (key.dtype !== "u32" || key.shape.at(-1) !== 2) {
     throw new EvenkeelError(
       "shape",
