@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as ops from "../../../engine/index.ts";
+import { tensor } from "../../../engine/index.ts";
+import { assertValue, build, refuses, toTensor } from "../../support/plain.ts";
+
+describe("creation", () => {
+  it("fills shapes", () => {
+    assertValue(ops.scalar(2.5), { shape: [], values: [2.5] });
+    assertValue(ops.scalar(7, "u32"), { shape: [], values: [7] }, "u32");
+    assertValue(
+      ops.full([2, 2], -1, "i32"),
+      build([2, 2], () => -1),
+      "i32",
+    );
+    assertValue(ops.zeros([0, 3]), { shape: [0, 3], values: [] });
+    assertValue(ops.ones([2], "bool"), { shape: [2], values: [1, 1] }, "bool");
+    const like = ops.zeros([2, 1], "u32");
+    assertValue(ops.onesLike(like), { shape: [2, 1], values: [1, 1] }, "u32");
+    assertValue(ops.zerosLike(like), { shape: [2, 1], values: [0, 0] }, "u32");
+  });
+
+  it("counts along axes", () => {
+    for (const dtype of ["f32", "i32", "u32"] as const) {
+      assertValue(
+        ops.iota([2, 3], 0, dtype),
+        build([2, 3], ([row = 0]) => row),
+        dtype,
+      );
+    }
+    assertValue(
+      ops.iota([2, 3], -1),
+      build([2, 3], ([, column = 0]) => column),
+      "i32",
+    );
+    assertValue(ops.arange(4), { shape: [4], values: [0, 1, 2, 3] }, "i32");
+    assertValue(ops.arange(0), { shape: [0], values: [] }, "i32");
+  });
+
+  it("makes matrices", () => {
+    const matrix = (f: (row: number, column: number) => boolean) =>
+      build([3, 4], ([row = 0, column = 0]) => Number(f(row, column)));
+    assertValue(
+      ops.eye(3),
+      build([3, 3], ([row, column]) => Number(row === column)),
+    );
+    assertValue(
+      ops.lowerTriangle(3, 4),
+      matrix((row, column) => column <= row),
+    );
+    assertValue(
+      ops.lowerTriangle(3, 4, "bool", true),
+      matrix((row, column) => column < row),
+      "bool",
+    );
+    const index = toTensor({ shape: [2, 2], values: [0, 2, -1, 3] }, "i32");
+    const expected = { shape: [2, 2, 3], values: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0] };
+    assertValue(ops.oneHot(index, 3), expected);
+    assertValue(ops.oneHot(index, 3, "bool"), expected, "bool");
+    assertValue(ops.oneHot(index, 0, "u32"), { shape: [2, 2, 0], values: [] }, "u32");
+  });
+
+  it("refuses sizes, axes and values in the caller's words", () => {
+    refuses(() => ops.zeros([2, -1]), "shape", /^full: size -1 in \[2, -1\]/);
+    refuses(() => ops.full([1.5], 0), "shape", /^full: size 1\.5/);
+    refuses(() => ops.full(3 as never, 0), "shape", /^full: a shape is an array of sizes, got 3/);
+    refuses(() => ops.full([2], 0.5, "i32"), "value", /^full: 0\.5 is not a i32 value/);
+    refuses(() => ops.scalar(2, "bool"), "value", /^scalar: 2 is not a bool value/);
+    refuses(() => ops.scalar(2 ** 32, "u32"), "value", /^scalar: 4294967296/);
+    refuses(() => ops.zeros([2 ** 30, 2 ** 30]), "shape", /more elements than can be counted/);
+    refuses(() => ops.iota([2], 1), "axis", /^iota: axis 1/);
+    refuses(() => ops.iota([], 0), "axis", /^iota: axis 0 of a scalar/);
+    refuses(() => ops.iota([2], 0, "bool"), "dtype", /^iota: dtype bool/);
+    refuses(() => ops.arange(-1), "shape", /^arange: size -1/);
+    refuses(() => ops.eye(-1), "shape", /^eye: size -1/);
+    refuses(() => ops.lowerTriangle(2, 0.5), "shape", /^lowerTriangle: size 0\.5/);
+    refuses(() => ops.oneHot(ops.arange(2), -1), "shape", /^oneHot: size -1/);
+    refuses(() => ops.oneHot(ops.zeros([2]), 3), "dtype", /^oneHot: index has dtype f32, expected i32/);
+  });
+});
+
+describe("tensor", () => {
+  it("reads numbers, booleans, nested arrays and typed arrays", () => {
+    assertValue(tensor(3), { shape: [], values: [3] });
+    assertValue(tensor(true), { shape: [], values: [1] }, "bool");
+    assertValue(
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+      { shape: [2, 2], values: [1, 2, 3, 4] },
+    );
+    assertValue(tensor([[], []]), { shape: [2, 0], values: [] });
+    assertValue(tensor([true, false]), { shape: [2], values: [1, 0] }, "bool");
+    assertValue(tensor([1, 2], { dtype: "u32" }), { shape: [2], values: [1, 2] }, "u32");
+    assertValue(tensor(Int32Array.of(1, -2), { shape: [2, 1] }), { shape: [2, 1], values: [1, -2] }, "i32");
+    assertValue(tensor(Float64Array.of(0.1)), { shape: [1], values: [Math.fround(0.1)] });
+    assertValue(tensor(Uint8Array.of(0, 1)), { shape: [2], values: [0, 1] }, "bool");
+  });
+
+  it("keeps typed arrays of the right dtype", async () => {
+    const data = Float32Array.of(1, 2);
+    assert.equal(await tensor(data).data(), data);
+  });
+
+  it("gives nested arrays and single elements back", async () => {
+    const x = tensor([
+      [true, false],
+      [false, true],
+    ]);
+    assert.deepEqual(await x.array(), [
+      [true, false],
+      [false, true],
+    ]);
+    assert.deepEqual(await tensor(Int32Array.of(1, 2), { shape: [2, 1] }).array(), [[1], [2]]);
+    assert.equal(await tensor([[5]]).item(), 5);
+    await assert.rejects(tensor([1, 2]).item(), /item: \[2\] has 2 elements, expected exactly 1/);
+  });
+
+  it("refuses ragged arrays, wrong shapes and elements the dtype can't hold", () => {
+    refuses(() => tensor([[1, 2], [3]]), "shape", /^tensor: ragged array: 1 elements where 2 were expected/);
+    refuses(() => tensor([[1], 2]), "shape", /^tensor: ragged array/);
+    refuses(() => tensor([1, [2]]), "value", /^tensor: element/);
+    refuses(() => tensor(["1"] as never), "value", /^tensor: element 1 is not a number or boolean/);
+    refuses(() => tensor([1, 2], { shape: [3] }), "shape", /^tensor: 2 elements don't fill \[3\] \(3\)/);
+    refuses(() => tensor([1], { shape: [-1] }), "shape", /^tensor: size -1/);
+    refuses(() => tensor([1.5], { dtype: "i32" }), "value", /^tensor: 1\.5 is not a i32 value/);
+    refuses(() => tensor([-1], { dtype: "u32" }), "value", /^tensor: -1/);
+    refuses(() => tensor(Float32Array.of(NaN), { dtype: "i32" }), "value", /^tensor: NaN/);
+    refuses(() => tensor([true, 2]), "value", /^tensor: 2 is not a bool value/);
+  });
+});
