@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -53,6 +53,7 @@ async function installFresh(project: string, tarball: string): Promise<void> {
       filter: (source) => basename(dirname(source)) !== "dist" || basename(dirname(dirname(source))) !== "webgpu",
     });
   }
+  await linkCommands(project);
   await output(
     project,
     "npm",
@@ -64,6 +65,22 @@ async function installFresh(project: string, tarball: string): Promise<void> {
     "--omit=optional",
     tarball,
   );
+}
+
+/** The commands of the packages in a project, without which npm takes them for half installed and fetches them again. */
+async function linkCommands(project: string): Promise<void> {
+  const folder = join(project, "node_modules");
+  await mkdir(join(folder, ".bin"), { recursive: true });
+  for (const path of await requiredPackages()) {
+    const { bin, name } = JSON.parse(await readFile(join(project, path, "package.json"), "utf8")) as {
+      readonly name: string;
+      readonly bin?: string | Readonly<Record<string, string>>;
+    };
+    const commands = typeof bin === "string" ? { [basename(name)]: bin } : (bin ?? {});
+    for (const [command, file] of Object.entries(commands)) {
+      await symlink(join("..", path.replace(/^node_modules\//, ""), file), join(folder, ".bin", command));
+    }
+  }
 }
 
 describe("package", () => {
