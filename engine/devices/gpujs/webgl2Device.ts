@@ -172,7 +172,8 @@ class Webgl2Backend implements PublicBackend<Held> {
   }
 }
 
-const drawSettings = { pipeline: true, immutable: true, dynamicArguments: true } as const;
+/** `tactic` is the shader's precision: gpu.js's own choice may be `lowp`, which phones take at its word. */
+const drawSettings = { pipeline: true, immutable: true, dynamicArguments: true, tactic: "precision" } as const;
 
 /** A kernel with a count of the textures it drew that are still held: gpu.js reads a texture through its kernel. */
 class DrawKernel {
