@@ -52,7 +52,12 @@ async function loadSubject(file: string): Promise<Subject> {
   try {
     module = await importFile(path.resolve(file));
   } catch (reason) {
-    return fail(`can't be loaded: ${reason instanceof Error ? reason.message : String(reason)}`, { cause: reason });
+    const why = reason instanceof Error ? reason.message : String(reason);
+    // Outside of a package of modules a .ts file is taken for CommonJS, which can't import the engine.
+    const hint = why.includes("require()")
+      ? ' Name it .mts, or give its folder a package.json with "type": "module".'
+      : "";
+    return fail(`can't be loaded: ${why}${hint}`, { cause: reason });
   }
   const subject = module.default;
   if (typeof subject !== "object" || subject === null || !("fn" in subject) || !("args" in subject)) {

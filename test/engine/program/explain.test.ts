@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  add,
+  compile,
+  compileStep,
+  conv2d,
+  createDevice,
+  createState,
+  type DeviceName,
+  explain,
+  intensity,
+  mean,
+  scalar,
+  silu,
+  square,
+  subtract,
+  type Tensor,
+  valueAndGrad,
+  zeros,
+} from "../../../engine/index.ts";
+import { webgpuSkip } from "../../support/webgpuSkip.ts";
+
+/** The forms of generated source that each device shows. */
+const languages: { readonly [K in DeviceName]?: readonly string[] } = {
+  wasm: ["wat"],
+  cpu: ["javascript"],
+  webgpu: ["javascript", "wgsl"],
+};
+
+const network = (w: Tensor, x: Tensor): Tensor => mean(square(silu(conv2d(x, w, { padding: 1 }))));
+const args = [zeros([4, 2, 3, 3]), zeros([2, 2, 8, 8])] as const;
+
+describe("explain", () => {
+  for (const [name, forms] of Object.entries(languages) as [DeviceName, readonly string[]][]) {
+    it(`shows passes, kernels with their sources, memory and times on ${name}`, {
+      skip: name === "webgpu" && webgpuSkip,
+    }, async () => {
+      const device = await createDevice(name);
+      const compiled = compile((w: Tensor, x: Tensor) => valueAndGrad(network)(w, x), { device });
+      const explanation = await explain(compiled, args, { profile: true });
+      assert.equal(explanation.device, `${name}: ${device.description}`);
+      assert.deepEqual(
+        explanation.passes.map((pass) => pass.name),
+        ["trace", "simplify", "lowerConvolutions", "splitReductions", "splitConcats", "simplifyAgain"],
+      );
+      assert.match(explanation.passes[0]?.text ?? "", /= filterGradient .*padding \[1, 1\]/);
+      assert.match(explanation.passes[2]?.text ?? "", /= pad .*low \[0, 0, 1, 1\]/);
+      assert.ok(explanation.kernels.length > 2);
+      for (const kernel of explanation.kernels) {
+        assert.match(kernel.text, new RegExp(`^${kernel.name}\\(`));
+        assert.deepEqual(
+          [...new Set(kernel.sources.map(({ language }) => language))].sort(),
+          [...forms].sort(),
+          kernel.name,
+        );
+        assert.ok(kernel.sources.every(({ text }) => text.length > 20));
+        assert.ok((kernel.milliseconds ?? -1) >= 0);
+        assert.ok([...kernel.operands, kernel.result].every((buffer) => buffer < explanation.buffers.length));
+      }
+      // The convolution: 2 images, 4 channels of 8 x 8, 2 x 9 multiply-adds each.
+      const convolution = explanation.kernels.find(({ flops }) => flops >= 2 * 4 * 64 * 18 * 2);
+      assert.ok(convolution !== undefined && intensity(convolution) > 1);
+      assert.ok(explanation.bytes > 0);
+      for (const part of [
+        "== graph after simplify",
+        ...explanation.kernels.map((kernel) => `-- ${kernel.name}:`),
+        "== buffers",
+      ]) {
+        assert.ok(explanation.text.includes(part), part);
+      }
+      compiled.dispose();
+      device.dispose();
+    });
+  }
+
+  it("has times only when asked, and tells which schedule a wasm kernel has", async () => {
+    const device = await createDevice("wasm");
+    const compiled = compile(network, { device });
+    const { kernels } = await explain(compiled, args);
+    assert.ok(kernels.every(({ milliseconds }) => milliseconds === undefined));
+    assert.ok(kernels.every(({ sources }) => sources.every(({ text }) => text.startsWith(";; schedule: "))));
+    compiled.dispose();
+    device.dispose();
+  });
+
+  it("shows a step with its state, and the oracle without kernels", async () => {
+    const device = await createDevice("oracle");
+    const state = await createState({ x: scalar(3) }, device);
+    const step = compileStep(
+      (s: { x: Tensor }, y: Tensor) => ({ state: { x: subtract(s.x, y) }, result: add(s.x, y) }),
+      { device },
+    );
+    const explanation = await explain(step, [state, scalar(1)]);
+    assert.deepEqual([explanation.kernels, explanation.buffers], [[], []]);
+    assert.match(explanation.passes[0]?.text ?? "", /input argument0\.x/);
+    state.dispose();
+    step.dispose();
+    device.dispose();
+  });
+});
