@@ -1,21 +1,30 @@
 import { EvenkeelError } from "../errors.ts";
 import { type Device, type DeviceName, deviceNames } from "./device.ts";
+import type { WebgpuOptions } from "./gpujs/webgpuDevice.ts";
+import type { WasmOptions } from "./wasm/device.ts";
 
 /** A device, its name, or `auto`: a real (not software) WebGPU adapter if there is one, else `wasm`. */
 export type DeviceChoice = Device | DeviceName | "auto";
 
 const shared = new Map<DeviceName, Promise<Device>>();
 
-/** Makes a new device, owned by the caller: dispose of it. @throws EvenkeelError `device` if it isn't to be had here, with the reason. */
-export async function createDevice(name: DeviceName): Promise<Device> {
+/** What can be set of the devices that have settings. */
+export type DeviceOptions = { readonly wasm?: WasmOptions; readonly webgpu?: WebgpuOptions };
+
+/**
+ * Makes a new device, owned by the caller: dispose of it.
+ * @throws EvenkeelError `device` for an unknown name, or if it isn't to be had here, with the reason.
+ */
+export async function createDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
+  if (!deviceNames.includes(name)) throw unknownDevice(name, "createDevice");
   // Loaded on demand, so that a program pays only for the device it uses.
   switch (name) {
     case "oracle":
       return (await import("./oracle/oracleDevice.ts")).createOracleDevice();
     case "wasm":
-      return (await import("./wasm/device.ts")).createWasmDevice();
+      return (await import("./wasm/device.ts")).createWasmDevice(options.wasm);
     case "webgpu":
-      return (await import("./gpujs/webgpuDevice.ts")).createWebgpuDevice();
+      return (await import("./gpujs/webgpuDevice.ts")).createWebgpuDevice(options.webgpu);
     case "webgl2":
       return (await import("./gpujs/webgl2Device.ts")).createWebgl2Device();
     case "cpu":
@@ -29,7 +38,11 @@ function environment(name: string): string | undefined {
 
 function checkName(name: string, from: string): DeviceName | "auto" {
   if (name === "auto" || (deviceNames as readonly string[]).includes(name)) return name as DeviceName | "auto";
-  throw new EvenkeelError("device", `unknown device "${name}" (${from}). Expected auto, ${deviceNames.join(", ")}.`);
+  throw unknownDevice(name, from);
+}
+
+function unknownDevice(name: string, from: string): EvenkeelError {
+  return new EvenkeelError("device", `unknown device "${name}" (${from}). Expected auto, ${deviceNames.join(", ")}.`);
 }
 
 async function automaticDevice(): Promise<DeviceName> {

@@ -7,6 +7,7 @@ import {
   compileStep,
   createDevice,
   createState,
+  disposeDevices,
   type Device,
   type DeviceName,
   EvenkeelError,
@@ -27,6 +28,7 @@ import {
   transpose,
   zeros,
 } from "../../../engine/index.ts";
+import { probeWebgpu } from "../../../engine/devices/gpujs/adapterSelection.ts";
 
 const rejectsWith = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof EvenkeelError, String(error));
@@ -285,9 +287,33 @@ describe("mistakes", () => {
       getDevice("gpu" as never),
       rejectsWith("device", /unknown device "gpu".*auto, oracle, wasm, webgpu, webgl2, cpu/),
     );
+    await assert.rejects(createDevice("gpu" as never), rejectsWith("device", /unknown device "gpu" \(createDevice\)/));
     process.env["EVENKEEL_DEVICE"] = "abacus";
     await assert.rejects(getDevice(), rejectsWith("device", /"abacus" \(EVENKEEL_DEVICE\)/));
     delete process.env["EVENKEEL_DEVICE"];
+  });
+
+  it("automatic choice: a real WebGPU adapter, else wasm; made once", async () => {
+    const probe = await probeWebgpu();
+    const expected = probe.available && !probe.software ? "webgpu" : "wasm";
+    const device = await getDevice("auto");
+    assert.equal(device.name, expected);
+    assert.equal(await getDevice(), device);
+    assert.equal(await getDevice(expected), device);
+    await disposeDevices();
+    assert.throws(() => device.allocate("f32", 1), rejectsWith("disposed", /./));
+    assert.notEqual(await getDevice(), device);
+    await disposeDevices();
+  });
+
+  it("a device that was disposed of, memory that isn't there", async () => {
+    const device = await createDevice("wasm", { wasm: { threads: 1, maximumBytes: 2 ** 24 } });
+    assert.throws(() => device.allocate("f32", 2 ** 26), rejectsWith("memory", /67108864 f32 elements/));
+    const large = compile((x: Tensor) => matmul(x, transpose(x)), { device });
+    await assert.rejects(large(zeros([4000, 1])), rejectsWith("memory", /./));
+    device.dispose();
+    await assert.rejects(large(zeros([2, 1])), rejectsWith("disposed", /./));
+    await assert.rejects(createState(zeros([2]), device), rejectsWith("disposed", /./));
   });
 
   it("a bad cache size, a function or an instance in a tree", async () => {
