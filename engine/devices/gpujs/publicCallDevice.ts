@@ -42,7 +42,10 @@ export class PublicCallDevice<M> implements Device {
     this.#memory.requireUsable();
     const cell = this.#memory.cellOf(buffer, "the upload's target");
     if (data.length !== buffer.length) {
-      throw new EvenkeelError("shape", `${this.name}: upload of ${data.length} elements to a buffer of ${buffer.length}.`);
+      throw new EvenkeelError(
+        "shape",
+        `${this.name}: upload of ${data.length} elements to a buffer of ${buffer.length}.`,
+      );
     }
     const words = toWords(data, buffer.dtype);
     if (words.length > 0) cell.store(words);

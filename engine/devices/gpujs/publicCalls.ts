@@ -15,7 +15,7 @@ export type PublicKernel = {
   destroy(): void;
   setOutput(output: readonly number[]): void;
   /** The kernel behind the call, which gpu.js exchanges when it falls back to another mode. */
-  readonly kernel: { readonly constructor: { readonly mode?: unknown }; readonly fallbackReason?: unknown };
+  readonly kernel: { readonly constructor: { readonly mode?: unknown }; readonly fallbackReason?: string | null };
 };
 
 export type PublicGpu = {
@@ -91,7 +91,7 @@ export function requireMode({ kernel }: PublicKernel, mode: PublicMode, name: st
   if (got === internalModes[mode] && reason === null) return;
   throw new EvenkeelError(
     "kernel",
-    `${mode}: gpu.js runs kernel ${name} in mode ${String(got)}, not ${mode}: ${reason === null ? "no reason given" : String(reason)}.`,
+    `${mode}: gpu.js runs kernel ${name} in mode ${String(got)}, not ${mode}: ${reason ?? "no reason given"}.`,
   );
 }
 

@@ -86,7 +86,10 @@ export class PublicExecutable<M> implements Executable {
       const operands = step.operands.map((operand) => {
         const cell = cells[operand];
         if (cell === undefined || cell === result) {
-          throw new EvenkeelError("graph", `${backend.mode}: the plan has kernel ${step.kernel.name} write the buffer it reads.`);
+          throw new EvenkeelError(
+            "graph",
+            `${backend.mode}: the plan has kernel ${step.kernel.name} write the buffer it reads.`,
+          );
         }
         return cell.read();
       });
@@ -116,12 +119,20 @@ export class PublicExecutable<M> implements Executable {
       const same = bound.indexOf(cell);
       if (same >= 0 && aliases[i] !== same) {
         const other = same < inputCount ? `input ${same}` : `output ${same - inputCount}`;
-        throw new EvenkeelError("value", `${mode}: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`);
+        throw new EvenkeelError(
+          "value",
+          `${mode}: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`,
+        );
       }
       bound.push(cell);
     });
     return buffers.map(({ role, dtype, length }, buffer) => {
-      const own = role.kind === "constant" ? this.#constants.get(buffer) : role.kind === "temporary" ? this.#slots.get(role.slot) : undefined;
+      const own =
+        role.kind === "constant"
+          ? this.#constants.get(buffer)
+          : role.kind === "temporary"
+            ? this.#slots.get(role.slot)
+            : undefined;
       if (own !== undefined) return own;
       const index = role.kind === "input" || role.kind === "output" ? role.index : -1;
       const got = role.kind === "input" ? inputs[index] : outputs[index];

@@ -117,7 +117,10 @@ export class PublicMemory<M> {
   cellOf(buffer: DeviceBuffer, what: string): Cell<M> {
     const { mode } = this.backend;
     if (!(buffer instanceof PublicBuffer) || buffer.owner !== this) {
-      throw new EvenkeelError("value", `${mode}: ${what} is a buffer of another device. Download it there and upload it here.`);
+      throw new EvenkeelError(
+        "value",
+        `${mode}: ${what} is a buffer of another device. Download it there and upload it here.`,
+      );
     }
     const own = buffer as PublicBuffer<M>;
     if (own.cell === null) throw new EvenkeelError("disposed", `${mode}: ${what} has been freed.`);

@@ -112,7 +112,10 @@ class Webgl2Backend implements PublicBackend<Held> {
         run: (operands, previous) => {
           this.#requireContext();
           if (previous !== null) this.free(previous);
-          return draws.draw(operands.map(({ texture }) => texture), source.resultWords);
+          return draws.draw(
+            operands.map(({ texture }) => texture),
+            source.resultWords,
+          );
         },
         texts: () => [
           { language: "javascript", text: javascriptOf(source) },

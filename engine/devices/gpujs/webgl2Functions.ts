@@ -20,7 +20,10 @@ function glslType(type: string): string {
  */
 export function glslPrototypes(helpers: readonly HelperFunction[]): string {
   return helpers
-    .map(({ name, argumentTypes, returnType }) => `${glslType(returnType)} ${name}(${argumentTypes.map(glslType).join(", ")});`)
+    .map(
+      ({ name, argumentTypes, returnType }) =>
+        `${glslType(returnType)} ${name}(${argumentTypes.map(glslType).join(", ")});`,
+    )
     .join("\n");
 }
 
@@ -30,7 +33,9 @@ const operators: Readonly<Record<string, string>> = { andHalves: "&", orHalves: 
  * GLSL for the helpers of bitwise operators: gpu.js has them loop over the bits, and a driver may take minutes to
  * compile the hundred such loops that one Threefry has.
  */
-export function glslFunctions(helpers: readonly HelperFunction[]): { readonly name: string; readonly source: string }[] {
+export function glslFunctions(
+  helpers: readonly HelperFunction[],
+): { readonly name: string; readonly source: string }[] {
   return helpers.flatMap(({ name }) => {
     const operator = operators[name];
     if (operator === undefined) return [];

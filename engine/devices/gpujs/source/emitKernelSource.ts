@@ -20,7 +20,10 @@ import { type GpujsMode, KernelWriter } from "./writer.ts";
 export function emitKernelSource(described: Kernel, mode: GpujsMode): KernelSource {
   const kernel = normalizeKernel(described);
   if (kernel.result.length === 0) {
-    throw new EvenkeelError("kernel", `gpu.js kernel ${kernel.name}: its result has no elements, so there is no thread to run.`);
+    throw new EvenkeelError(
+      "kernel",
+      `gpu.js kernel ${kernel.name}: its result has no elements, so there is no thread to run.`,
+    );
   }
   const writer = new KernelWriter(mode);
   const integer = isInteger(kernel.result.dtype);

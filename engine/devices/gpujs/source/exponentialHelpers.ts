@@ -85,13 +85,9 @@ ${scaleChain(false)}
     body: statements(`
       let m = x;
       let e = 0;
-${powerSteps
-  .map((step) => `      if (m >= ${2 ** step}) { m = m * ${2 ** -step}; e = e + ${step}; }`)
-  .join("\n")}
+${powerSteps.map((step) => `      if (m >= ${2 ** step}) { m = m * ${2 ** -step}; e = e + ${step}; }`).join("\n")}
       if (m < ${2 ** -64}) { m = m * ${2 ** 64}; e = e - 64; }
-${powerSteps
-  .map((step) => `      if (m < ${2 ** (1 - step)}) { m = m * ${2 ** step}; e = e - ${step}; }`)
-  .join("\n")}
+${powerSteps.map((step) => `      if (m < ${2 ** (1 - step)}) { m = m * ${2 ** step}; e = e - ${step}; }`).join("\n")}
       if (m > ${Math.fround(Math.SQRT2)}) { m = m * 0.5; e = e + 1; }
       return [e, twiceAreaTangent((m - 1) / (m + 1))];
     `),
@@ -132,7 +128,7 @@ ${powerSteps
       const p = 0.5 + x * (${Math.fround(1 / 6)} + x * (${Math.fround(1 / 24)} + x * (${Math.fround(1 / 120)}
         + x * (${Math.fround(1 / 720)} + x * tail))));
       const far = exponential(x) - 1;
-      return (x > (-0.6) && x < 0.6) ? x + x * x * p : far;
+      return (x > (-0.6) && x < 0.6) ? x * (1 + x * p) : far;
     `),
   },
   /** tanh x = sign(x) (e^{2|x|} - 1) / (e^{2|x|} + 1), which is 1 in f32 from 9.02 on. */

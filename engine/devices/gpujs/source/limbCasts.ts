@@ -24,9 +24,7 @@ export function numberToLimbs(writer: KernelWriter, number: string, signed: bool
   const magnitude = writer.local(`Math.floor(Math.abs(${inside}))`);
   const high = writer.local(`Math.floor(${magnitude} * ${1 / 65536})`);
   const positive: Limbs = { high, low: writer.local(`(${magnitude} - ${high} * 65536)`) };
-  const truncated = signed
-    ? selectLimbs(writer, `${inside} < 0`, negateLimbs(writer, positive), positive)
-    : positive;
+  const truncated = signed ? selectLimbs(writer, `${inside} < 0`, negateLimbs(writer, positive), positive) : positive;
   const saturatedAbove = selectLimbs(writer, `${x} >= ${above}`, literalLimbs(above - 1), truncated);
   if (!signed) return saturatedAbove;
   return selectLimbs(writer, `${x} <= (${below})`, literalLimbs(below), saturatedAbove);

@@ -14,7 +14,8 @@ export function literalText(value: number): string {
  */
 export function numberText(writer: KernelWriter, value: number): string {
   const rounded = Math.fround(value);
-  if (Number.isNaN(rounded)) return writer.local(writer.mode === "cpu" ? "(0 / 0)" : writer.call("undefinedNumber", "3e38"));
+  if (Number.isNaN(rounded))
+    return writer.local(writer.mode === "cpu" ? "(0 / 0)" : writer.call("undefinedNumber", "3e38"));
   if (rounded === Infinity || rounded === -Infinity) return infinityText(writer, rounded < 0);
   if (Object.is(rounded, -0)) return writer.local(`(-${writer.local("0")})`);
   return literalText(rounded);

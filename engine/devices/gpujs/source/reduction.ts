@@ -17,7 +17,12 @@ const blockLength = 512;
 type Loop = { readonly name: string; readonly count: number };
 
 /** Writes the loops and gives the folded value. `parallel` are the texts of the parallel axes. */
-export function emitReduction(writer: KernelWriter, kernel: Kernel, parallel: readonly AxisText[], op: ReduceOp): Value {
+export function emitReduction(
+  writer: KernelWriter,
+  kernel: Kernel,
+  parallel: readonly AxisText[],
+  op: ReduceOp,
+): Value {
   const loops: Loop[] = [];
   const guards: string[] = [];
   const axes = kernel.axes.map(({ role, size }, index): AxisText => {
@@ -132,7 +137,9 @@ function folds(writer: KernelWriter, body: Scalar, op: ReduceOp): Fold {
     add: (total, value) => {
       const left = numberOf(total);
       const right = numberOf(value);
-      writer.line(`${left} = ${op === "sum" ? `${left} + ${right}` : extremum(writer, ">", writer.atom(right), left)};`);
+      writer.line(
+        `${left} = ${op === "sum" ? `${left} + ${right}` : extremum(writer, ">", writer.atom(right), left)};`,
+      );
     },
   };
 }

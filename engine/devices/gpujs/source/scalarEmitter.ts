@@ -253,7 +253,10 @@ export class ScalarEmitter {
     const clamped = this.writer.local(`(${index} < 0 ? 0 : (${index} > ${last} ? ${last} : ${index}))`);
     const row = this.writer.mode === "cpu" ? clamped : this.writer.call("whole", clamped);
     const at = (offset: number): string =>
-      `${row}${node.stride === 1 ? "" : ` * ${node.stride}`} + ${affineText(node.at, this.axes, node.at.offset + offset)}`.replace(/ \+ 0$/, "");
+      `${row}${node.stride === 1 ? "" : ` * ${node.stride}`} + ${affineText(node.at, this.axes, node.at.offset + offset)}`.replace(
+        / \+ 0$/,
+        "",
+      );
     return this.read(node.operand, node.dtype, at);
   }
 

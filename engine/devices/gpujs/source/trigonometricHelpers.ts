@@ -44,7 +44,9 @@ function digitChoice(): string[] {
   const places = upTo(0, resultDigits + 1);
   return [
     ...places.map((i) => `let d${i} = ${digitOfTwoOverPi(i - 1)};`),
-    ...upTo(0, 8).map((q) => `if (q === ${q}) { ${places.map((i) => `d${i} = ${digitOfTwoOverPi(q + i)};`).join(" ")} }`),
+    ...upTo(0, 8).map(
+      (q) => `if (q === ${q}) { ${places.map((i) => `d${i} = ${digitOfTwoOverPi(q + i)};`).join(" ")} }`,
+    ),
   ];
 }
 
@@ -151,7 +153,7 @@ ${indented(nearestDigits())}
       if (quadrant === 1) { return c; }
       if (quadrant === 2) { return -s; }
       if (quadrant === 3) { return -c; }
-      return s;
+      return x === 0 ? x : s;
     `),
   },
   cosine: {

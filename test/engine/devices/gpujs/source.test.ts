@@ -1,0 +1,490 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { emitKernelSource, type GpujsMode } from "../../../../engine/devices/gpujs/source/index.ts";
+import { fromWords, toWords, wordsOf } from "../../../../engine/devices/gpujs/words.ts";
+import { EvenkeelError } from "../../../../engine/errors.ts";
+import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
+import { rowMajorStrides, sizeOf } from "../../../../engine/graph/shape.ts";
+import type { Affine, Kernel, Operand, Scalar } from "../../../../engine/kernel/kernel.ts";
+import { evaluateSource, threadFunction } from "./evaluateSource.ts";
+import { elementwise, load } from "./samplePlans.ts";
+
+const modes: readonly GpujsMode[] = ["cpu", "webgpu", "webgl2"];
+
+function kernelOver(sizes: readonly number[], operands: readonly Operand[], body: Scalar): Kernel {
+  return {
+    name: "sample",
+    axes: sizes.map((size) => ({ role: "parallel", size })),
+    operands,
+    body,
+    reduction: null,
+    result: { dtype: body.dtype, length: sizeOf(sizes), at: { offset: 0, coefficients: rowMajorStrides(sizes) } },
+    flops: 0,
+    bytes: 0,
+  };
+}
+
+function evaluate(kernel: Kernel, data: readonly TensorData[], mode: GpujsMode): TensorData {
+  const source = emitKernelSource(kernel, mode);
+  const words = evaluateSource(
+    source,
+    data.map((values, i) => toWords(values, kernel.operands[i]?.dtype ?? "f32")),
+  );
+  assert.equal(words.length, source.resultWords);
+  return fromWords(words, kernel.result.dtype, kernel.result.length);
+}
+
+describe("integers", () => {
+  const corners = [0, 1, 2, 255, 256, 65535, 65536, 65537, 0x7fffffff, 0x80000000, 0xffff0000, 0xffffffff];
+  const integer = fc.oneof(
+    fc.constantFrom(...corners),
+    fc.integer({ min: 0, max: 0xffffffff }),
+    fc.integer({ min: 0, max: 9 }),
+  );
+  const pairs = fc.array(fc.tuple(integer, integer), { minLength: 1, maxLength: 8 });
+  const wrapped = (dtype: "i32" | "u32", values: readonly number[]): TensorData =>
+    dtype === "i32" ? Int32Array.from(values) : Uint32Array.from(values);
+
+  const binary = {
+    add: (x: number, y: number) => x + y,
+    subtract: (x: number, y: number) => x - y,
+    multiply: Math.imul,
+    maximum: Math.max,
+    minimum: Math.min,
+    and: (x: number, y: number) => x & y,
+    or: (x: number, y: number) => x | y,
+    xor: (x: number, y: number) => x ^ y,
+  } as const;
+  const unary = { negate: (x: number) => -x, absolute: Math.abs, sign: Math.sign, not: (x: number) => ~x } as const;
+  const compare = {
+    less: (x: number, y: number) => x < y,
+    lessEqual: (x: number, y: number) => x <= y,
+    equal: (x: number, y: number) => x === y,
+    notEqual: (x: number, y: number) => x !== y,
+  } as const;
+
+  for (const dtype of ["i32", "u32"] as const) {
+    const check = (body: Scalar, expected: (x: number, y: number) => number | boolean): void => {
+      fc.assert(
+        fc.property(pairs, fc.constantFrom(...modes), (list, mode) => {
+          const [x, y] = [
+            wrapped(
+              dtype,
+              list.map(([a]) => a),
+            ),
+            wrapped(
+              dtype,
+              list.map(([, b]) => b),
+            ),
+          ];
+          const got = evaluate(elementwise("sample", list.length, 2, { ...body }), [x, y], mode);
+          const wanted = list.map((_, i) => Number(expected(x[i] ?? 0, y[i] ?? 0)));
+          const result = body.dtype === "i32" || body.dtype === "u32" ? wrapped(body.dtype, wanted) : wanted;
+          assert.deepEqual([...got], [...result]);
+        }),
+        { numRuns: 60 },
+      );
+    };
+    const [x, y] = [load(0, dtype), load(1, dtype)];
+
+    for (const [op, expected] of Object.entries(binary)) {
+      test(`${op} of ${dtype}`, () => check({ kind: "binary", dtype, op: op as keyof typeof binary, x, y }, expected));
+    }
+    for (const [op, expected] of Object.entries(unary)) {
+      test(`${op} of ${dtype}`, () =>
+        check({ kind: "unary", dtype, op: op as keyof typeof unary, x }, (a) => expected(a)));
+    }
+    for (const amount of [0, 1, 7, 15, 16, 17, 23, 31]) {
+      test(`shifts of ${dtype} by ${amount}`, () => {
+        check({ kind: "shift", dtype, direction: "left", amount, x }, (a) => a << amount);
+        check({ kind: "shift", dtype, direction: "right", amount, x }, (a) =>
+          dtype === "i32" ? a >> amount : a >>> amount,
+        );
+      });
+    }
+    test(`select between ${dtype}`, () => {
+      const condition: Scalar = { kind: "compare", dtype: "bool", op: "less", x, y };
+      check({ kind: "select", dtype, condition, x, y }, Math.min);
+    });
+  }
+
+  test("comparisons", () => {
+    for (const dtype of ["i32", "u32"] as const) {
+      for (const [op, expected] of Object.entries(compare)) {
+        fc.assert(
+          fc.property(pairs, fc.constantFrom(...modes), (list, mode) => {
+            const data = [
+              wrapped(
+                dtype,
+                list.map(([a]) => a),
+              ),
+              wrapped(
+                dtype,
+                list.map(([, b]) => b),
+              ),
+            ] as const;
+            const body: Scalar = {
+              kind: "compare",
+              dtype: "bool",
+              op: op as keyof typeof compare,
+              x: load(0, dtype),
+              y: load(1, dtype),
+            };
+            const length = list.length;
+            const kernel = kernelOver(
+              [length],
+              [
+                { dtype, length },
+                { dtype, length },
+              ],
+              body,
+            );
+            const wanted = Uint8Array.from(list, (_, i) => Number(expected(data[0][i] ?? 0, data[1][i] ?? 0)));
+            assert.deepEqual(evaluate(kernel, data, mode), wanted);
+          }),
+          { numRuns: 40 },
+        );
+      }
+    }
+  });
+
+  test("casts truncate, saturate, and take NaN for 0", () => {
+    const floats = fc.oneof(
+      fc.float(),
+      fc.double({ min: -5e9, max: 5e9, noNaN: true }).map(Math.fround),
+      fc.constantFrom(2147483648, -2147483648, 4294967296, 4294967040, 0.99, -0.99, -0).map(Math.fround),
+    );
+    const limits = { i32: [-(2 ** 31), 2 ** 31 - 1], u32: [0, 2 ** 32 - 1] } as const;
+    fc.assert(
+      fc.property(fc.array(floats, { minLength: 1, maxLength: 6 }), fc.constantFrom(...modes), (list, mode) => {
+        for (const dtype of ["i32", "u32"] as const) {
+          const [low, high] = limits[dtype];
+          const length = list.length;
+          const kernel = kernelOver([length], [{ dtype: "f32", length }], { kind: "cast", dtype, x: load(0) });
+          const wanted = list.map((x) => (Number.isNaN(x) ? 0 : Math.min(high, Math.max(low, Math.trunc(x)))));
+          assert.deepEqual(evaluate(kernel, [Float32Array.from(list)], mode), wrapped(dtype, wanted));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("casts to f32 round once", () => {
+    fc.assert(
+      fc.property(fc.array(integer, { minLength: 1, maxLength: 6 }), fc.constantFrom(...modes), (list, mode) => {
+        for (const dtype of ["i32", "u32"] as const) {
+          const data = wrapped(dtype, list);
+          const length = list.length;
+          const kernel = kernelOver([length], [{ dtype, length }], { kind: "cast", dtype: "f32", x: load(0, dtype) });
+          assert.deepEqual(evaluate(kernel, [data], mode), Float32Array.from(data));
+        }
+      }),
+    );
+  });
+
+  test("Threefry gives the published vectors", () => {
+    // Key, counter and result of Threefry-2x32-20 from the Random123 distribution.
+    const vectors = [
+      [0, 0, 0, 0, 0x6b200159, 0x99ba4efe],
+      [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x1cb996fc, 0xbb002be7],
+      [0x13198a2e, 0x03707344, 0x243f6a88, 0x85a308d3, 0xc4923a9c, 0x483df7a0],
+    ] as const;
+    const column = (i: number): Uint32Array => Uint32Array.from(vectors, (vector) => vector[i] ?? 0);
+    const [key0, key1, counter0, counter1] = [load(0, "u32"), load(1, "u32"), load(2, "u32"), load(3, "u32")];
+    for (const mode of modes) {
+      for (const word of [0, 1] as const) {
+        const body: Scalar = { kind: "threefry", dtype: "u32", word, key0, key1, counter0, counter1 };
+        const got = evaluate(elementwise("sample", 3, 4, body), [0, 1, 2, 3].map(column), mode);
+        assert.deepEqual(got, column(4 + word), mode);
+      }
+    }
+  });
+});
+
+describe("expressions", () => {
+  type Sample = { readonly scalar: Scalar; readonly value: (x: readonly number[]) => number };
+  const operands = 3;
+
+  /** Trees of arithmetic that is exact enough in f64 to be compared: signs and nesting are the point. */
+  const samples: fc.Arbitrary<Sample> = fc.letrec<{ sample: Sample }>((tie) => ({
+    sample: fc.oneof(
+      { depthSize: "medium", withCrossShrink: true },
+      fc.nat(operands - 1).map((operand): Sample => ({ scalar: load(operand), value: (x) => x[operand] ?? 0 })),
+      fc
+        .constantFrom(0, -0, 1, -1, -2.5, 3, 1e-3, -7, 65536, 16777217, 1e20)
+        .map(
+          (value): Sample => ({ scalar: { kind: "literal", dtype: "f32", value }, value: () => Math.fround(value) }),
+        ),
+      fc.tuple(fc.constantFrom("negate" as const, "absolute" as const), tie("sample")).map(
+        ([op, of]): Sample => ({
+          scalar: { kind: "unary", dtype: "f32", op, x: of.scalar },
+          value: (x) => (op === "negate" ? -of.value(x) : Math.abs(of.value(x))),
+        }),
+      ),
+      fc
+        .tuple(fc.constantFrom("add" as const, "subtract" as const, "multiply" as const), tie("sample"), tie("sample"))
+        .map(
+          ([op, a, b]): Sample => ({
+            scalar: { kind: "binary", dtype: "f32", op, x: a.scalar, y: b.scalar },
+            value: (x) => {
+              const [left, right] = [a.value(x), b.value(x)];
+              return op === "add" ? left + right : op === "subtract" ? left - right : left * right;
+            },
+          }),
+        ),
+      fc.tuple(tie("sample"), tie("sample"), tie("sample")).map(
+        ([a, b, c]): Sample => ({
+          scalar: {
+            kind: "select",
+            dtype: "f32",
+            condition: { kind: "compare", dtype: "bool", op: "less", x: a.scalar, y: b.scalar },
+            x: c.scalar,
+            y: a.scalar,
+          },
+          value: (x) => (a.value(x) < b.value(x) ? c.value(x) : a.value(x)),
+        }),
+      ),
+    ),
+  })).sample;
+
+  test("mean in JavaScript what they say", () => {
+    const inputs = fc.array(fc.constantFrom(0, -0, 1.5, -3, 1e10, -0.25), { minLength: operands, maxLength: operands });
+    fc.assert(
+      fc.property(samples, inputs, fc.constantFrom(...modes), ({ scalar, value }, x, mode) => {
+        const kernel = elementwise("sample", 1, operands, scalar);
+        const got = evaluate(
+          kernel,
+          x.map((word) => Float32Array.of(word)),
+          mode,
+        );
+        assert.deepEqual(got, Float32Array.of(value(x.map(Math.fround))));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("have one source for one computation, whatever its name", () => {
+    const kernel = elementwise("one", 7, 1, load(0));
+    assert.equal(
+      emitKernelSource(kernel, "webgpu").source,
+      emitKernelSource({ ...kernel, name: "other" }, "webgpu").source,
+    );
+    assert.equal(emitKernelSource({ ...kernel, name: "other" }, "webgpu").name, "other");
+  });
+
+  test("are written once where branches share them", () => {
+    const shared: Scalar = { kind: "unary", dtype: "f32", op: "exp", x: load(0) };
+    const double: Scalar = { kind: "binary", dtype: "f32", op: "add", x: shared, y: shared };
+    const region: Scalar = {
+      kind: "region",
+      dtype: "f32",
+      axis: 0,
+      start: 1,
+      stop: 3,
+      inside: double,
+      outside: shared,
+    };
+    const { source } = emitKernelSource(elementwise("sample", 5, 1, region), "cpu");
+    assert.equal(source.split("Math.exp(").length - 1, 1, source);
+  });
+
+  test("stay small where every branch contains the one before", () => {
+    let nested: Scalar = load(0);
+    for (let i = 0; i < 24; i++) {
+      const once: Scalar = { kind: "unary", dtype: "f32", op: "negate", x: nested };
+      nested = { kind: "region", dtype: "f32", axis: 0, start: i + 1, stop: 40, inside: once, outside: nested };
+    }
+    const { source } = emitKernelSource(elementwise("sample", 40, 1, nested), "webgpu");
+    assert.ok(source.length < 10_000, `${source.length} characters`);
+    const got = evaluate(elementwise("sample", 40, 1, nested), [new Float32Array(40).fill(1)], "cpu");
+    assert.deepEqual(
+      got,
+      Float32Array.from({ length: 40 }, (_, i) => ((Math.min(i, 24) & 1) === 0 ? 1 : -1)),
+    );
+  });
+
+  test("read only what is in bounds", () => {
+    // Three elements padded by two on either side, with different fillings.
+    const at: Affine = { offset: -2, coefficients: [1] };
+    const inner: Scalar = { kind: "load", dtype: "f32", operand: 0, at };
+    const right: Scalar = { kind: "region", dtype: "f32", axis: 0, start: 5, stop: 7, inside: load(1), outside: inner };
+    const body: Scalar = { kind: "region", dtype: "f32", axis: 0, start: 0, stop: 2, inside: load(1), outside: right };
+    const kernel = kernelOver(
+      [7],
+      [
+        { dtype: "f32", length: 3 },
+        { dtype: "f32", length: 7 },
+      ],
+      body,
+    );
+    for (const mode of modes) {
+      const got = evaluate(kernel, [Float32Array.of(1, 2, 3), new Float32Array(7).fill(-1)], mode);
+      assert.deepEqual(got, Float32Array.of(-1, -1, 1, 2, 3, -1, -1));
+    }
+  });
+
+  test("of nothing are refused", () => {
+    assert.throws(
+      () => emitKernelSource(elementwise("nothing", 0, 1, load(0)), "cpu"),
+      (error) => error instanceof EvenkeelError && error.code === "kernel" && /nothing/.test(error.message),
+    );
+  });
+});
+
+describe("threads", () => {
+  /** A kernel that gives the row-major number of each element, from coordinates in reverse order of significance. */
+  const numbering = (sizes: readonly number[], dtype: DType): Kernel =>
+    kernelOver(sizes, [], { kind: "index", dtype, at: { offset: 0, coefficients: rowMajorStrides(sizes) } });
+
+  /** The same with a border between elements, so that neighbouring axes can't be taken for one. */
+  const spread = (sizes: readonly number[]): { readonly kernel: Kernel; readonly strides: readonly number[] } => {
+    const strides = rowMajorStrides(sizes.map((size) => size + 1));
+    return {
+      kernel: kernelOver(sizes, [], { kind: "index", dtype: "f32", at: { offset: 0, coefficients: strides } }),
+      strides,
+    };
+  };
+
+  const wanted = (sizes: readonly number[], strides: readonly number[], element: number): number => {
+    let rest = element;
+    let sum = 0;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      const size = sizes[axis] ?? 1;
+      sum += (rest % size) * (strides[axis] ?? 0);
+      rest = Math.floor(rest / size);
+    }
+    return sum;
+  };
+
+  test("cover every element of any number of axes", () => {
+    const shapes = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 7 });
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(...modes), (sizes, mode) => {
+        const { kernel, strides } = spread(sizes);
+        const numbers = Float32Array.from({ length: sizeOf(sizes) }, (_, i) => wanted(sizes, strides, i));
+        assert.deepEqual(evaluate(kernel, [], mode), numbers);
+        const integers = evaluate(numbering(sizes, "u32"), [], mode);
+        assert.deepEqual(
+          integers,
+          Uint32Array.from({ length: sizeOf(sizes) }, (_, i) => i),
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  for (const sizes of [
+    [3, 1_000_000],
+    [700_001, 4],
+    [2, 3, 524_288],
+    [1000, 1000, 5],
+    [70_000, 3, 11],
+    [11, 13, 17, 19, 23],
+    [524_287, 2, 3],
+    [3, 1_299_709],
+    [6, 999_983, 2],
+  ]) {
+    test(`are dealt within the dimensions' limits for [${sizes.join(", ")}]`, () => {
+      for (const mode of modes) {
+        const { kernel, strides } = spread(sizes);
+        const source = emitKernelSource(kernel, mode);
+        const [width = 1, height = 1, depth = 1] = source.output;
+        assert.equal(width * height * depth, sizeOf(sizes));
+        const used = source.output.filter((size) => size > 1).length;
+        // WebGPU's limits; the others have none that matter here.
+        if (used > 1 && mode === "webgpu")
+          assert.ok(width <= 524_280 && height <= 524_280 && depth <= 65_535, String(source.output));
+        const run = threadFunction(source);
+        const last = sizeOf(sizes) - 1;
+        for (const element of [
+          0,
+          1,
+          last,
+          last - 1,
+          ...Array.from({ length: 200 }, (_, i) => (i * 7_368_787 + 13) % last),
+        ]) {
+          const thread = {
+            x: element % width,
+            y: Math.floor(element / width) % height,
+            z: Math.floor(element / (width * height)),
+          };
+          assert.equal(run(thread, []), wanted(sizes, strides, element), `${mode}, element ${element}`);
+        }
+      }
+    });
+  }
+
+  test("are told apart exactly by f32 reciprocals", () => {
+    // The arithmetic of outputGrid in f32, also where the product comes out 2.5 units in the last place off.
+    const f = Math.fround;
+    for (const size of [2, 3, 5, 7, 49, 127, 641, 4095, 5461, 65_537, 349_525]) {
+      const reciprocal = f(1 / size);
+      for (let multiple = 0; multiple < 2 ** 20; multiple += size * Math.max(1, Math.floor(2 ** 20 / size / 500))) {
+        for (const t of [multiple, multiple + size - 1].filter((value) => value < 2 ** 20)) {
+          for (const off of [-2.5, 0, 2.5]) {
+            const product = f(f(t + 0.5) * reciprocal) * (1 + off * 2 ** -23);
+            assert.equal(Math.floor(product), Math.floor(t / size), `${t} / ${size}`);
+          }
+        }
+      }
+    }
+  });
+});
+
+describe("reductions", () => {
+  const reduction = (length: number, op: "sum" | "max", dtype: DType): Kernel => ({
+    ...kernelOver([1], [{ dtype, length }], load(0, dtype)),
+    axes: [{ role: "reduce", size: length }],
+    body: load(0, dtype),
+    reduction: { op, epilogue: { kind: "accumulator", dtype } },
+    result: { dtype, length: 1, at: { offset: 0, coefficients: [0] } },
+  });
+
+  for (const length of [1, 2, 511, 512, 513, 1031, 4096, 262_147]) {
+    test(`fold ${length} elements`, () => {
+      const data = Float32Array.from({ length }, (_, i) => ((i * 7919) % 1000) - 300);
+      const total = data.reduce((sum, value) => sum + value, 0);
+      for (const mode of modes) {
+        assert.deepEqual(evaluate(reduction(length, "sum", "f32"), [data], mode), Float32Array.of(total));
+        assert.deepEqual(
+          evaluate(reduction(length, "max", "f32"), [data], mode),
+          Float32Array.of(Math.max(...data.slice(0, 1000))),
+        );
+      }
+    });
+  }
+
+  test("of nothing give the identity", () => {
+    for (const mode of modes) {
+      assert.deepEqual(evaluate(reduction(0, "sum", "f32"), [new Float32Array(1)], mode), Float32Array.of(0));
+      assert.deepEqual(evaluate(reduction(0, "max", "i32"), [new Int32Array(1)], mode), Int32Array.of(-(2 ** 31)));
+      assert.deepEqual(evaluate(reduction(0, "max", "u32"), [new Uint32Array(1)], mode), Uint32Array.of(0));
+    }
+    assert.deepEqual(evaluate(reduction(0, "max", "f32"), [new Float32Array(1)], "cpu"), Float32Array.of(-Infinity));
+  });
+
+  test("of integers wrap, and NaN wins a maximum", () => {
+    const data = Uint32Array.of(0xffffffff, 0x80000000, 0x80000003, 7);
+    for (const mode of modes) {
+      assert.deepEqual(evaluate(reduction(4, "sum", "u32"), [data], mode), Uint32Array.of(9));
+      assert.deepEqual(evaluate(reduction(4, "max", "i32"), [new Int32Array(data)], mode), Int32Array.of(7));
+      for (const place of [0, 1, 2]) {
+        const values = Float32Array.of(1, 3, 2);
+        values[place] = NaN;
+        assert.deepEqual(evaluate(reduction(3, "max", "f32"), [values], mode), Float32Array.of(NaN));
+      }
+    }
+  });
+
+  test("add up in blocks, so that no loop is longer than 512", () => {
+    const { source } = emitKernelSource(reduction(1_000_003, "sum", "f32"), "webgpu");
+    const counts = [...source.matchAll(/< (\d+); v/g)].map((match) => Number(match[1]));
+    assert.ok(counts.length >= 3 && counts.every((count) => count <= 512), source);
+  });
+
+  test("words of operands and results are counted by dtype", () => {
+    const { operandWords, resultWords } = emitKernelSource(reduction(5, "sum", "u32"), "cpu");
+    assert.deepEqual([operandWords, resultWords], [[wordsOf("u32", 5)], 2]);
+  });
+});
