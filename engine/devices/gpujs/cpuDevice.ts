@@ -46,6 +46,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
       samples,
     );
     return {
+      bytes: 4 * source.resultWords,
       run: (operands, previous) => {
         const result = previous ?? new Float32Array(source.resultWords);
         flattenInto(kernel(...operands), result);

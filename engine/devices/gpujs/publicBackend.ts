@@ -21,6 +21,8 @@ export interface PublicBackend<M> {
 }
 
 export interface PublicCompiled<M> {
+  /** Memory it holds: gpu.js keeps the last result of every kernel. */
+  readonly bytes: number;
   /** Runs over the operands. `previous`, of no fewer words than the result and no operand, is overwritten or freed. */
   run(operands: readonly M[], previous: M | null): M;
   /** The kernel's text in each language, for people. */

@@ -24,7 +24,7 @@ export class PublicCallDevice<M> implements Device {
     this.limits = backend.limits;
     this.#backend = backend;
     this.#memory = new PublicMemory(backend);
-    this.#cache = new PublicKernelCache(backend);
+    this.#cache = new PublicKernelCache(this.#memory);
   }
 
   allocate(dtype: DType, length: number): DeviceBuffer {

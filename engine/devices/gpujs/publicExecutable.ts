@@ -48,7 +48,9 @@ export class PublicExecutable<M> implements Executable {
       this.#release();
       throw error;
     }
-    this.bytes = [...this.#constants.values(), ...this.#slots.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    const kernelBytes = [...new Set(calls.map(({ kernel }) => kernel))].map(({ compiled }) => compiled.bytes);
+    const cellBytes = [...this.#constants.values(), ...this.#slots.values()].map(({ bytes }) => bytes);
+    this.bytes = [...kernelBytes, ...cellBytes].reduce((sum, bytes) => sum + bytes, 0);
   }
 
   #allocate(): void {

@@ -28,12 +28,14 @@ export class Cell<M> {
   }
 
   store(words: Float32Array): void {
-    this.#memory = this.#backend.store(words, this.#memory);
+    this.replace((previous) => this.#backend.store(words, previous));
   }
 
-  /** Lets `make` overwrite or replace the memory. */
+  /** Lets `make` overwrite or replace the memory; if it throws, there is none. */
   replace(make: (previous: M | null) => M): void {
-    this.#memory = make(this.#memory);
+    const previous = this.#memory;
+    this.#memory = null;
+    this.#memory = make(previous);
   }
 
   free(): void {
@@ -66,10 +68,22 @@ export class PublicMemory<M> {
   readonly backend: PublicBackend<M>;
   readonly #live = new Set<Cell<M>>();
   #bytes = 0;
+  #claims = 0;
   #disposed = false;
 
   constructor(backend: PublicBackend<M>) {
     this.backend = backend;
+  }
+
+  /** Counts memory that a kernel in use holds. */
+  claim(bytes: number): void {
+    this.#bytes += bytes;
+    this.#claims++;
+  }
+
+  unclaim(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#claims--;
   }
 
   /** @throws EvenkeelError `disposed` after `dispose`. */
@@ -98,7 +112,7 @@ export class PublicMemory<M> {
       if (cause instanceof EvenkeelError) throw cause;
       throw new EvenkeelError(
         "memory",
-        `${mode}: no memory for ${what}, ${cell.bytes} bytes (${this.#bytes} bytes in ${this.#live.size} buffers are in use).`,
+        `${mode}: no memory for ${what}, ${cell.bytes} bytes (${this.#bytes} bytes in ${this.inUse.buffers} buffers are in use).`,
         { cause },
       );
     }
@@ -128,13 +142,11 @@ export class PublicMemory<M> {
   }
 
   get inUse(): { readonly bytes: number; readonly buffers: number } {
-    return { bytes: this.#bytes, buffers: this.#live.size };
+    return { bytes: this.#bytes, buffers: this.#live.size + this.#claims };
   }
 
   dispose(): void {
     this.#disposed = true;
-    for (const cell of this.#live) cell.free();
-    this.#live.clear();
-    this.#bytes = 0;
+    for (const cell of this.#live) this.release(cell);
   }
 }

@@ -109,6 +109,7 @@ class Webgl2Backend implements PublicBackend<Held> {
       );
       const draws = new DrawKernel(kernel);
       return {
+        bytes: 4 * source.resultWords,
         run: (operands, previous) => {
           this.#requireContext();
           if (previous !== null) this.free(previous);

@@ -30,6 +30,11 @@ export function numberToLimbs(writer: KernelWriter, number: string, signed: bool
   return selectLimbs(writer, `${x} <= (${below})`, literalLimbs(below), saturatedAbove);
 }
 
+/** Limbs of an i32 expression that isn't negative, however large. For the modes with exact bitwise operators on i32. */
+export function coordinateToLimbs(writer: KernelWriter, text: string): Limbs {
+  return { high: writer.local(`(${text} >> 16)`), low: writer.local(`(${text} & 65535)`) };
+}
+
 /** Limbs of a whole number held exactly in an f32 (|x| <= 2^24), such as a loop coordinate. */
 export function wholeToLimbs(writer: KernelWriter, number: string): Limbs {
   const x = writer.atom(number);

@@ -8,7 +8,7 @@ import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { EvenkeelError } from "../../../errors.ts";
 import { affineBound, affineText, type AxisText, isConstant } from "./addresses.ts";
 import { binaryLimbs, unaryLimbs } from "./limbOps.ts";
-import { limbsToBool, limbsToNumber, numberToLimbs, wholeToLimbs } from "./limbCasts.ts";
+import { coordinateToLimbs, limbsToBool, limbsToNumber, numberToLimbs, wholeToLimbs } from "./limbCasts.ts";
 import * as limbs from "./limbs.ts";
 import type { Limbs } from "./limbs.ts";
 import { binaryNumber, compareCondition, unaryNumber } from "./numberOps.ts";
@@ -275,12 +275,12 @@ export class ScalarEmitter {
     if (affineBound(node.at, this.axes) <= exactLimit) {
       return { kind: "limbs", ...wholeToLimbs(writer, writer.local(affineText(node.at, this.axes))) };
     }
-    // Coordinates are below 2^24 wherever integers are computed; their multiples are taken in limbs.
+    // In limbs, term by term. Only webgpu and cpu have axes whose coordinates an f32 doesn't hold.
     let sum: Limbs = limbs.literalLimbs(node.at.offset);
     node.at.coefficients.forEach((coefficient, axis) => {
-      const text = this.axes[axis]?.text ?? "0";
+      const { text, size } = this.axes[axis] ?? { text: "0", size: 1 };
       if (coefficient === 0 || text === "0") return;
-      const coordinate = wholeToLimbs(writer, writer.local(text));
+      const coordinate = size > exactLimit ? coordinateToLimbs(writer, text) : wholeToLimbs(writer, writer.local(text));
       sum = limbs.addLimbs(writer, limbs.multiplyLimbs(writer, coordinate, limbs.literalLimbs(coefficient)), sum);
     });
     return { kind: "limbs", ...sum };

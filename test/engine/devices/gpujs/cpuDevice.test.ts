@@ -51,8 +51,9 @@ describe("cpu device", async () => {
       await device.download(y),
       ramp(300).map((value, i) => 2 * value + 0.5 * i),
     );
-    assert.equal(executable.bytes, 3 * 1200);
-    assert.deepEqual(device.memory(), { bytes: 5 * 1200, buffers: 5 });
+    // Two slots, the constant, and the rows that gpu.js keeps for each of three kernels.
+    assert.equal(executable.bytes, 6 * 1200);
+    assert.deepEqual(device.memory(), { bytes: 8 * 1200, buffers: 8 });
     const times = await executable.run([x], [y], { profile: true });
     assert.deepEqual(
       times.map(({ name }) => name),
@@ -64,6 +65,17 @@ describe("cpu device", async () => {
     device.free(x);
     device.free(x);
     device.free(y);
+    assert.deepEqual(device.memory(), nothing);
+  });
+
+  test("programs share equal kernels, and their memory is counted once", async () => {
+    const first = await device.compile(program(incrementPlan(100)));
+    const alone = device.memory();
+    const second = await device.compile(program(incrementPlan(100)));
+    assert.deepEqual(device.memory(), alone);
+    first.dispose();
+    assert.deepEqual(device.memory(), alone);
+    second.dispose();
     assert.deepEqual(device.memory(), nothing);
   });
 

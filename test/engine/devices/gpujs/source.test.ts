@@ -415,6 +415,17 @@ describe("threads", () => {
     });
   }
 
+  test("number more elements than an f32 can tell apart", () => {
+    const length = 2 ** 26;
+    const body: Scalar = { kind: "index", dtype: "u32", at: { offset: 5, coefficients: [3] } };
+    const source = emitKernelSource(kernelOver([length], [], body), "webgpu");
+    const run = threadFunction(source);
+    for (const element of [0, 2 ** 24 + 1, 2 ** 25 + 3, length - 1]) {
+      const [high, low] = [run({ x: element, y: 0, z: 0 }, []), run({ x: length + element, y: 0, z: 0 }, [])];
+      assert.equal(high * 65536 + low, 3 * element + 5);
+    }
+  });
+
   test("are told apart exactly by f32 reciprocals", () => {
     // The arithmetic of outputGrid in f32, also where the product comes out 2.5 units in the last place off.
     const f = Math.fround;
