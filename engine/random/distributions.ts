@@ -74,8 +74,7 @@ export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tenso
 
 /**
  * Standard normals, by the inverse of the distribution function: 23 bits choose the quantile, one the sign. The largest
- * magnitude is 5.4. The inverse is the single-precision rational approximation PPND7 of Wichura (Applied Statistics 37,
- * 1988, algorithm AS 241; relative accuracy 1e-7).
+ * magnitude is 5.4. Within 1e-6 of the exact quantile on devices that round as IEEE 754 has it.
  */
 export function randomNormal(key: Tensor, shape: Shape): Tensor {
   const bits = randomBits(key, shape);
@@ -91,7 +90,12 @@ function polynomial(x: Tensor, coefficients: readonly number[]): Tensor {
     .reduceRight<Tensor>((sum, c) => add(multiply(sum, x), c), scalar(at(coefficients, coefficients.length - 1)));
 }
 
-/** The z <= 0 that a standard normal stays below with probability p, 2^-36 < p <= 1/2. */
+/**
+ * The z <= 0 that a standard normal stays below with probability p, 2^-25 <= p <= 1/2. The body is the single-precision
+ * approximation PPND7 of Wichura (Applied Statistics 37, 1988, algorithm AS 241; relative accuracy 1e-7). In the tail
+ * -z = s - g(s) with s = sqrt(-2 ln p): g stays below 0.85, so that the rounding of its quotient weighs little beside z's
+ * own. g is our minimax fit over p from 2^-25 to 0.0755 (error 4.3e-9).
+ */
 function lowerNormalQuantile(p: Tensor): Tensor {
   const q = subtract(p, 0.5);
   const central = subtract(0.180625, multiply(q, q));
@@ -102,12 +106,13 @@ function lowerNormalQuantile(p: Tensor): Tensor {
       polynomial(central, [1, 17.895169469, 78.757757664, 67.1875636]),
     ),
   );
-  const tail = subtract(sqrt(negate(log(p))), 1.6);
-  const far = divide(
-    polynomial(tail, [1.4234372777, 2.75681539, 1.3067284816, 0.17023821103]),
-    polynomial(tail, [1, 0.7370016425, 0.12021132975]),
+  const s = sqrt(multiply(log(p), -2));
+  const tail = subtract(s, 2.25);
+  const g = divide(
+    polynomial(tail, [0.841959286, 0.383605163, 0.0341248075, 0.000140477574]),
+    polynomial(tail, [1, 0.704004704, 0.141416147, 0.0070577174]),
   );
-  return where(lessEqual(absolute(q), 0.425), body, negate(far));
+  return where(lessEqual(absolute(q), 0.425), body, subtract(g, s));
 }
 
 /**
