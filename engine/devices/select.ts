@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../errors.ts";
 import { type Device, type DeviceName, deviceNames } from "./device.ts";
-import type { WebgpuOptions } from "./gpujs/webgpuDevice.ts";
+import type { WebgpuOptions } from "./gpujs/webgpuOptions.ts";
 import type { WasmOptions } from "./wasm/device.ts";
 
 /** A device, its name, or `auto`: a real (not software) WebGPU adapter if there is one, else `wasm`. */

@@ -5,14 +5,10 @@ import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } fr
 import type { ContextLease } from "./adapter.ts";
 import { gpuBufferOf, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { WebgpuBuffer, WebgpuMemory } from "./webgpuMemory.ts";
+import type { WebgpuOptions } from "./webgpuOptions.ts";
 import { fromWords, toWords, wordsOf } from "./words.ts";
 
 export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
-
-export type WebgpuOptions = {
-  /** Has WebGPU validate every run and waits for its verdict, not only each program's first run. Slower. */
-  readonly debug?: boolean;
-};
 
 /** Scalar operations of one kernel: gpu.js's translation takes a few hundred microseconds each. */
 const scalarLimit = 64;
