@@ -34,8 +34,8 @@ function rounding(magnitude: number, share: number): number {
 
 /** A float32 value with the error its evaluation adds, or uncertain if it may overflow or is a special value of inexact operands. */
 function settle(value: number, error: number, operandsExact: boolean, accuracy: Accuracy): number {
-  if (Number.isNaN(error)) return Infinity;
   if (!Number.isFinite(value)) return operandsExact && accuracy.specialValues ? 0 : Infinity;
+  if (Number.isNaN(error)) return Infinity;
   const flushed = accuracy.flushesSubnormals ? smallestNormal : 0;
   const total = error + (Math.abs(value) - error < smallestNormal ? flushed : 0);
   return Math.abs(value) + total > largest ? Infinity : total;
@@ -82,6 +82,7 @@ export function unaryError(op: UnaryOp, x: number, e: number, accuracy: Accuracy
     case "sqrt":
       // The root of what may be slightly negative may be NaN.
       if (e > 0 && x - e <= 0) return Infinity;
+      if (e === 0 && accuracy.division === 1 && Math.fround(value) === value && value * value === x) return 0;
       return settle(value, monotone(f, x, e) + rounding(Math.abs(value), accuracy.division + 1), e === 0, accuracy);
     case "exp":
     case "expm1":
@@ -99,6 +100,12 @@ export function unaryError(op: UnaryOp, x: number, e: number, accuracy: Accuracy
   }
 }
 
+/** Whether a float64 sum is exact (Knuth's TwoSum finds no error) and an f32, so that every device gives it. */
+function isExactSum(x: number, y: number, sum: number): boolean {
+  const second = sum - x;
+  return second === y && sum - second === x && Math.fround(sum) === sum;
+}
+
 export function binaryError(
   op: BinaryOp,
   [x, ex]: readonly [number, number],
@@ -111,8 +118,11 @@ export function binaryError(
   switch (op) {
     case "add":
     case "subtract":
+      if (exact && isExactSum(x, op === "add" ? y : -y, value)) return settle(value, 0, true, accuracy);
       return settle(value, ex + ey + rounding(Math.abs(value) + ex + ey, 1), exact, accuracy);
     case "multiply": {
+      // The product of two f32 is exact in float64.
+      if (exact && Math.fround(value) === value) return settle(value, 0, true, accuracy);
       const spread = Math.abs(x) * ey + Math.abs(y) * ex + ex * ey;
       return settle(value, spread + rounding(Math.abs(value) + spread, 1), exact, accuracy);
     }
@@ -121,6 +131,8 @@ export function binaryError(
       if (Math.abs(y) <= ey || (accuracy.flushesSubnormals && Math.abs(y) < smallestNormal * 4)) return Infinity;
       // Drivers may multiply by the reciprocal, which leaves the range for large divisors.
       if (!accuracy.specialValues && Math.abs(y) > 1e37) return Infinity;
+      if (exact && accuracy.division === 1 && Math.fround(value) === value && value * y === x)
+        return settle(value, 0, true, accuracy);
       const spread = (ex + Math.abs(value) * ey) / (Math.abs(y) - ey);
       return settle(value, spread + rounding(Math.abs(value) + spread, accuracy.division), exact, accuracy);
     }

@@ -1,7 +1,7 @@
 /** The oracle's values of a graph with their error bounds: `bounds.ts` applied node by node. */
 import { evaluateNode } from "../../engine/devices/oracle/evaluate.ts";
 import { type Graph, makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
-import type { Node } from "../../engine/graph/node.ts";
+import type { Node, NodeOf } from "../../engine/graph/node.ts";
 import { at, sizeOf } from "../../engine/graph/shape.ts";
 import {
   type Accuracy,
@@ -100,27 +100,46 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
         at(inputs, 0).errors,
       ]);
     case "gather": {
-      if (at(inputs, 1).errors.includes(Infinity)) return values.map(() => Infinity);
-      return evaluateNode(node, [at(inputs, 0).errors, at(inputs, 1).values]);
+      const errors = evaluateNode(node, [at(inputs, 0).errors, at(inputs, 1).values]);
+      const { axis } = node.attributes;
+      const inner = sizeOf(node.shape.slice(axis + 1));
+      const row = (i: number): number => Math.floor(i / inner) % at(node.shape, axis);
+      return errors.map((error, i) => (at(inputs, 1).errors[row(i)] === Infinity ? Infinity : error));
     }
     case "reduce":
       return reduceErrors(node, values, at(inputs, 0), accuracy);
     case "matmul":
-    case "conv": {
-      const [a, b] = [at(inputs, 0), at(inputs, 1)];
-      // A NaN or infinity may meet the zeros of a border on the device; whole outputs are left out then.
-      if ([...a.values, ...b.values, ...a.errors, ...b.errors].some((value) => !Number.isFinite(value)))
-        return values.map(() => Infinity);
-      const magnitudes = evaluateNode(node, [a.values.map(Math.abs), b.values.map(Math.abs)]);
-      const reach = (x: Bounded): Float64Array => x.values.map((value, i) => Math.abs(value) + (x.errors[i] ?? 0));
-      const wide = evaluateNode(node, [reach(a), reach(b)]);
-      const terms = evaluateNode(node, [a.values.map(() => 1), b.values.map(() => 1)]);
-      return each((i) => {
-        const magnitude = magnitudes[i] ?? NaN;
-        return sumError(values[i] ?? NaN, terms[i] ?? NaN, magnitude, (wide[i] ?? NaN) - magnitude, accuracy);
-      });
-    }
+    case "conv":
+      return productErrors(node, values, [at(inputs, 0), at(inputs, 1)], accuracy);
   }
+}
+
+/** Errors of sums of products. What a NaN, an infinity or an uncertain factor reaches is uncertain. */
+function productErrors(
+  node: NodeOf<"matmul"> | NodeOf<"conv">,
+  values: Float64Array,
+  [a, b]: readonly [Bounded, Bounded],
+  accuracy: Accuracy,
+): Float64Array {
+  const ones = (x: Bounded): Float64Array => x.values.map(() => 1);
+  const bad = (x: Bounded): Float64Array =>
+    x.values.map((value, i) => Number(!Number.isFinite(value + (x.errors[i] ?? 0))));
+  const without = (x: Bounded, f: (value: number, error: number) => number): Float64Array =>
+    x.values.map((value, i) => (Number.isFinite(value + (x.errors[i] ?? 0)) ? f(value, x.errors[i] ?? 0) : 0));
+  const terms = evaluateNode(node, [ones(a), ones(b)]);
+  const reached = evaluateNode(node, [bad(a), ones(b)]);
+  // The second factor of a convolution meets the zeros of a border, in other places than the oracle does: it reaches all.
+  const reachedByB =
+    node.kind === "matmul" ? evaluateNode(node, [ones(a), bad(b)]) : values.map(() => Number(bad(b).includes(1)));
+  const magnitude = (value: number): number => Math.abs(value);
+  const reach = (value: number, error: number): number => Math.abs(value) + error;
+  const magnitudes = evaluateNode(node, [without(a, magnitude), without(b, magnitude)]);
+  const wide = evaluateNode(node, [without(a, reach), without(b, reach)]);
+  return values.map((value, i) => {
+    if (reached[i] !== 0 || reachedByB[i] !== 0) return Infinity;
+    const size = magnitudes[i] ?? NaN;
+    return sumError(value, terms[i] ?? NaN, size, (wide[i] ?? NaN) - size, accuracy);
+  });
 }
 
 /** A stand-in of the same shape: error arrays are f32 whatever the value's dtype. */

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import type { Device, DeviceLimits } from "../../../engine/devices/device.ts";
 import { evaluateGraph } from "../../../engine/devices/oracle/evaluate.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
-import type { Graph } from "../../../engine/graph/graph.ts";
+import { type Graph, topologicalOrder } from "../../../engine/graph/graph.ts";
+import type { Node } from "../../../engine/graph/node.ts";
 import { at } from "../../../engine/graph/shape.ts";
 import {
   compile,
@@ -74,6 +75,9 @@ const canonical = (bytes: readonly Uint8Array[]): number[][] =>
     ),
   );
 
+const addsFloats = ({ kind, dtype }: Node): boolean =>
+  dtype === "f32" && (kind === "reduce" || kind === "matmul" || kind === "conv");
+
 describe("programs", () => {
   it("a compiled function equals the function evaluated piece by piece", async () => {
     await fc.assert(
@@ -100,13 +104,16 @@ describe("programs", () => {
     );
   });
 
-  it("fused and unfused kernels give equal bits", async () => {
+  it("fused and unfused kernels give equal bits, or sums in another order", async () => {
     const unfused = withLimits(wasm, { ...wasm.limits, scalars: 1 });
     let [fusedKernels, unfusedKernels] = [0, 0];
     await fc.assert(
       fc.asyncProperty(programSpecs, async (spec) => {
-        assert.deepEqual(canonical(await run(spec, unfused)), canonical(await run(spec, wasm)));
         const { graph } = trace((...given: Tensor[]) => buildProgram(spec, given), argumentsOf(spec));
+        // A border fused into a sum cuts its loop, which changes the order of addition: both must hold the oracle's bounds.
+        if (topologicalOrder(graph.outputs).some(addsFloats)) {
+          for (const device of [unfused, wasm]) await compareProgram(device, spec, accuracies.wasm);
+        } else assert.deepEqual(canonical(await run(spec, unfused)), canonical(await run(spec, wasm)));
         fusedKernels += makePlan(optimize(graph, wasm.limits), wasm.limits).steps.length;
         unfusedKernels += makePlan(optimize(graph, unfused.limits), unfused.limits).steps.length;
       }),
