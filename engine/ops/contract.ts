@@ -88,6 +88,8 @@ export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor
   const columns = b.letters.filter((letter) => !a.letters.includes(letter));
   const shapeOf = (letters: readonly string[]): number[] => letters.map((letter) => sizes.get(letter) ?? 1);
   const sizeOfLetters = (letters: readonly string[]): number => sizeOf(shapeOf(letters));
+  // Sums of products are matrix products; products alone know more dtypes.
+  if (inner.length > 0) for (const operand of operands) requireDtype("einsum", operand.dtype, ["f32"]);
   const left = arrange(a.x, a.letters, [...batch, ...rows, ...inner]);
   const right = arrange(b.x, b.letters, [...batch, ...inner, ...columns]);
   const product =
