@@ -1,0 +1,285 @@
+/**
+ * Random kernels with data for their operands: free expressions with and without a reduction, and the contractions that
+ * devices have fast paths for. A kernel is built from a compact description, so that shrinking gives small kernels.
+ */
+import fc from "fast-check";
+import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
+import { at, rowMajorStrides, sizeOf } from "../../engine/graph/shape.ts";
+import type { Axis, Kernel, ReduceOp, Scalar } from "../../engine/kernel/kernel.ts";
+import {
+  ExpressionBuilder,
+  type OperandSlot,
+  type ScalarInstruction,
+  scalarInstruction,
+  toDtype,
+} from "./kernelExpressions.ts";
+
+/** The elements of an operand are drawn from a few values, spread without a pattern. */
+export type OperandData = { readonly dtype: DType; readonly elements: readonly number[] };
+
+export type ExpressionSpec = {
+  readonly kind: "expression";
+  readonly parallel: readonly number[];
+  /** Empty: no reduction. */
+  readonly reduce: readonly number[];
+  readonly op: ReduceOp;
+  readonly body: readonly ScalarInstruction[];
+  readonly epilogue: readonly ScalarInstruction[];
+};
+
+/** Sums of products of operands 0 and 1, which must be f32 and as long as it takes. */
+export type ContractionSpec = {
+  readonly kind: "contraction";
+  readonly what: "matmul" | "convolution" | "filterGradient";
+  /** Batch, rows or filters, columns or output width, inner or channels. */
+  readonly sizes: readonly [number, number, number, number];
+  /** matmul: transposed a, transposed b, b shared by the batch. Convolutions: kernel size, stride, dilation less 1. */
+  readonly variant: readonly [number, number, number];
+  readonly epilogue: readonly ScalarInstruction[];
+};
+
+export type KernelSpec = ExpressionSpec | ContractionSpec;
+
+/** A kernel with data. */
+export type KernelCase = { readonly spec: KernelSpec; readonly operands: readonly OperandData[] };
+
+const mostPoints = 4096;
+
+/** The sizes, the largest halved until there are no more than `most` points. Empty axes don't count. */
+function clampSizes(sizes: readonly number[], most: number): number[] {
+  const clamped = [...sizes];
+  while (clamped.reduce((product, size) => product * Math.max(1, size), 1) > most) {
+    const largest = clamped.indexOf(Math.max(...clamped));
+    clamped[largest] = Math.ceil(at(clamped, largest) / 2);
+  }
+  return clamped;
+}
+
+/** Builds the kernel of a spec over operands, of which those without a fixed length grow as needed. */
+export function buildKernel(spec: KernelSpec, operands: readonly OperandSlot[], name: string): Kernel {
+  const { axes, body, op } = spec.kind === "contraction" ? contraction(spec, operands) : expression(spec, operands);
+  const parallel = axes.flatMap(({ role, size }) => (role === "parallel" ? [size] : []));
+  const accumulator: Scalar = { kind: "accumulator", dtype: body.dtype };
+  const epilogue = new ExpressionBuilder(axes, operands).build(spec.epilogue, [accumulator], "epilogue");
+  const isReduction = axes.length > parallel.length;
+  return {
+    name,
+    axes,
+    operands: operands.map(({ dtype, length }) => ({ dtype, length })),
+    body,
+    reduction: isReduction ? { op, epilogue } : null,
+    result: {
+      dtype: isReduction ? epilogue.dtype : body.dtype,
+      length: sizeOf(parallel),
+      at: { offset: 0, coefficients: axes.map((_, axis) => rowMajorStrides(parallel)[axis] ?? 0) },
+    },
+    flops: 0,
+    bytes: 0,
+  };
+}
+
+type Nest = { readonly axes: readonly Axis[]; readonly body: Scalar; readonly op: ReduceOp };
+
+function axesOf(parallel: readonly number[], reduce: readonly number[], most = mostPoints): Axis[] {
+  return clampSizes([...parallel, ...reduce], most).map((size, axis) => ({
+    role: axis < parallel.length ? "parallel" : "reduce",
+    size,
+  }));
+}
+
+function expression({ parallel, reduce, op, body }: ExpressionSpec, operands: readonly OperandSlot[]): Nest {
+  const axes = axesOf(parallel, reduce, parallel.length + reduce.length === 1 ? Infinity : mostPoints);
+  const built = new ExpressionBuilder(axes, operands).build(body, [], "body");
+  return { axes, body: reduce.length > 0 && built.dtype === "bool" ? toDtype(built, "i32") : built, op };
+}
+
+function contraction(spec: ContractionSpec, operands: readonly OperandSlot[]): Nest {
+  const { axes, strides } = spec.what === "matmul" ? matrixProduct(spec) : convolution(spec);
+  const isEmpty = axes.some(({ size }) => size === 0);
+  const load = (operand: 0 | 1): Scalar => {
+    const slot = at(operands, operand);
+    const coefficients = strides[operand];
+    const reach = axes.reduce((sum, { size }, axis) => sum + (size - 1) * at(coefficients, axis), 1);
+    slot.length = Math.max(slot.length, isEmpty ? 0 : reach);
+    return { kind: "load", dtype: "f32", operand, at: { offset: 0, coefficients } };
+  };
+  return { axes, body: { kind: "binary", dtype: "f32", op: "multiply", x: load(0), y: load(1) }, op: "sum" };
+}
+
+type Strides = { readonly axes: readonly Axis[]; readonly strides: readonly [readonly number[], readonly number[]] };
+
+function matrixProduct({ sizes: [batch, rows, columns, inner], variant }: ContractionSpec): Strides {
+  const axes = axesOf([batch, rows, columns], [inner], 4 * mostPoints);
+  const [b, m, n, k] = axes.map(({ size }) => size) as [number, number, number, number];
+  const [aRow, aInner] = variant[0] % 2 === 0 ? [k, 1] : [1, m];
+  const [bInner, bColumn] = variant[1] % 2 === 0 ? [n, 1] : [1, k];
+  const bBatch = variant[2] % 2 === 0 || b === 1 ? k * n : 0;
+  return {
+    axes,
+    strides: [
+      [m * k, aRow, 0, aInner],
+      [bBatch, 0, bColumn, bInner],
+    ],
+  };
+}
+
+/** On images that carry their border already: x[n, c, y * stride + ky * dilation, ...] with w[o, c, ky, kx] or y[n, o, y, x]. */
+function convolution({ what, sizes: [n, o, width, c], variant }: ContractionSpec): Strides {
+  const kernel = (variant[0] % 3) + 1;
+  const [stride, dilation] = [(variant[1] % 2) + 1, (variant[2] % 2) + 1];
+  const forward = what === "convolution";
+  const height = Math.min(width, 5);
+  const axes = forward
+    ? axesOf([n, o, height, width], [c, kernel, kernel], 4 * mostPoints)
+    : axesOf([o, c, kernel, kernel], [n, height, width], 4 * mostPoints);
+  const size = (axis: number): number => at(axes, axis).size;
+  const [rows, columns, channels] = forward ? [size(2), size(3), size(4)] : [size(5), size(6), size(1)];
+  const [kernelRows, kernelColumns] = forward ? [size(5), size(6)] : [size(2), size(3)];
+  const inputWidth = Math.max(0, columns - 1) * stride + Math.max(0, kernelColumns - 1) * dilation + 1;
+  const inputHeight = Math.max(0, rows - 1) * stride + Math.max(0, kernelRows - 1) * dilation + 1;
+  const image = inputWidth * inputHeight;
+  const area = kernelRows * kernelColumns;
+  if (forward) {
+    return {
+      axes,
+      strides: [
+        [channels * image, 0, stride * inputWidth, stride, image, dilation * inputWidth, dilation],
+        [0, channels * area, 0, 0, area, kernelColumns, 1],
+      ],
+    };
+  }
+  return {
+    axes,
+    strides: [
+      [0, image, dilation * inputWidth, dilation, channels * image, stride * inputWidth, stride],
+      [rows * columns, 0, 0, 0, size(0) * rows * columns, columns, 1],
+    ],
+  };
+}
+
+/** Element `i` of data of any length. */
+export function fillData({ dtype, elements }: OperandData, length: number): TensorData {
+  const data = allocateData(dtype, length);
+  for (let i = 0; i < length; i++) {
+    // Knuth's multiplicative hash: no stride meets the same element everywhere.
+    const hash = Math.imul(i + 1, 0x9e37_79b1) >>> 0;
+    data[i] = at(elements, Math.floor((hash / 2 ** 32) * elements.length));
+  }
+  return data;
+}
+
+/** The kernel of a case and its data. */
+export function buildCase({ spec, operands }: KernelCase): { readonly kernel: Kernel; readonly data: TensorData[] } {
+  const slots = operands.map(({ dtype }): OperandSlot => ({ dtype, length: 0, isFixed: false }));
+  const kernel = buildKernel(spec, slots, "random");
+  return { kernel, data: operands.map((operand, i) => fillData(operand, at(slots, i).length)) };
+}
+
+const tameElement = fc.oneof(
+  { weight: 2, arbitrary: fc.integer({ min: -64, max: 64 }).map((n) => n / 16) },
+  { weight: 1, arbitrary: fc.float({ min: -8, max: 8, noNaN: true }) },
+);
+const special = [
+  0,
+  -0,
+  1,
+  -1,
+  Infinity,
+  -Infinity,
+  NaN,
+  1e-40,
+  -1e-40,
+  3e38,
+  -3e38,
+  3.4028234663852886e38,
+  1e30,
+  2e-38,
+];
+const wildElement = fc.oneof(
+  { weight: 3, arbitrary: tameElement },
+  { weight: 1, arbitrary: fc.float({ noDefaultInfinity: true, noNaN: true }) },
+  { weight: 1, arbitrary: fc.constantFrom(...special).map(Math.fround) },
+);
+const elementOf: { readonly [D in DType]: fc.Arbitrary<number> } = {
+  f32: tameElement,
+  i32: fc.oneof(fc.integer({ min: -9, max: 9 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })),
+  u32: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })),
+  bool: fc.integer({ min: 0, max: 1 }),
+};
+
+/** Special values are in a few operands only, since one NaN may reach everything that a kernel computes. */
+export function operandData(dtypes: readonly DType[]): fc.Arbitrary<OperandData> {
+  return fc
+    .tuple(fc.constantFrom(...dtypes), fc.noBias(fc.nat(3)))
+    .chain(([dtype, wild]) =>
+      fc
+        .array(dtype === "f32" && wild === 0 ? wildElement : elementOf[dtype], { minLength: 1, maxLength: 24 })
+        .map((elements) => ({ dtype, elements })),
+    );
+}
+
+const axisSize = fc.oneof(
+  { weight: 20, arbitrary: fc.constantFrom(1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33) },
+  { weight: 1, arbitrary: fc.constant(0) },
+);
+const instructions = (most: number): fc.Arbitrary<ScalarInstruction[]> =>
+  fc.array(scalarInstruction, { maxLength: most, size: "max" });
+
+const expressionSpec = (parallel: fc.Arbitrary<number[]>, reduce: fc.Arbitrary<number[]>): fc.Arbitrary<KernelSpec> =>
+  fc.record({
+    kind: fc.constant("expression" as const),
+    parallel,
+    reduce,
+    op: fc.constantFrom<ReduceOp>("sum", "sum", "max"),
+    body: instructions(10),
+    epilogue: fc.oneof(fc.constant([]), instructions(5)),
+  });
+
+const large = fc.integer({ min: 1, max: 9000 }).map((size) => [size]);
+const few = fc.array(axisSize, { maxLength: 4 });
+
+export const expressionSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
+  { weight: 12, arbitrary: expressionSpec(few, fc.constant([])) },
+  { weight: 12, arbitrary: expressionSpec(few, fc.array(axisSize, { minLength: 1, maxLength: 3 })) },
+  { weight: 1, arbitrary: expressionSpec(large, fc.constant([])) },
+  { weight: 1, arbitrary: expressionSpec(fc.constant([]), large) },
+);
+
+const contractionSpecs: fc.Arbitrary<KernelSpec> = fc.record({
+  kind: fc.constant("contraction" as const),
+  what: fc.constantFrom("matmul" as const, "matmul" as const, "convolution" as const, "filterGradient" as const),
+  sizes: fc.tuple(fc.constantFrom(1, 1, 2, 3), axisSize, axisSize, axisSize),
+  variant: fc.tuple(fc.nat(2), fc.nat(2), fc.nat(2)),
+  epilogue: fc.oneof(fc.constant([]), instructions(3)),
+});
+
+const anyDtype: readonly DType[] = ["f32", "f32", "f32", "f32", "i32", "u32", "bool"];
+
+export const kernelCases: fc.Arbitrary<KernelCase> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      spec: expressionSpecs,
+      operands: fc.array(operandData(anyDtype), { minLength: 1, maxLength: 5 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      spec: contractionSpecs,
+      operands: fc
+        .tuple(operandData(["f32"]), operandData(["f32"]), fc.array(operandData(anyDtype), { maxLength: 2 }))
+        .map(([x, y, rest]) => [x, y, ...rest]),
+    }),
+  },
+);
+
+/** Data for people. */
+export function printOperands(operands: readonly OperandData[]): string {
+  return operands
+    .map(({ dtype, elements }, i) => {
+      const list = elements.map((value) => (Object.is(value, -0) ? "-0" : String(value)));
+      return `x${i}: ${dtype} of ${list.join(" ")}`;
+    })
+    .join("\n");
+}

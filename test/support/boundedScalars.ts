@@ -1,0 +1,132 @@
+/**
+ * Float64 numbers with a bound on the error of a device that computes in float32: `bounds.ts` as an arithmetic. The error
+ * of an i32, u32 or bool is 0, or Infinity where a rounding error upstream may have changed it.
+ */
+import {
+  binaryScalar,
+  castScalar,
+  compareScalar,
+  shiftScalar,
+  threefryScalar,
+  unaryScalar,
+  wrap,
+} from "../../engine/devices/oracle/scalars.ts";
+import type { DType } from "../../engine/graph/dtype.ts";
+import {
+  type Accuracy,
+  binaryError,
+  compareError,
+  conversionError,
+  inputError,
+  sumError,
+  truncationError,
+  unaryError,
+} from "./bounds.ts";
+import type { Bounded } from "./graphBounds.ts";
+import type { Arithmetic } from "./interpretKernel.ts";
+
+export type BoundedScalar = { readonly value: number; readonly error: number };
+
+/** What a device holds after an upload. */
+export function boundedInput(data: ArrayLike<number>, dtype: DType, accuracy: Accuracy): Bounded {
+  const values = Float64Array.from(data);
+  return { values, errors: values.map((value) => (dtype === "f32" ? inputError(value, accuracy) : 0)) };
+}
+
+/** A whole number or a bool that is certain if everything it was made of is. */
+function decided(value: number, ...from: readonly BoundedScalar[]): BoundedScalar {
+  return { value, error: from.some(({ error }) => error === Infinity) ? Infinity : 0 };
+}
+
+function literalError(value: number, accuracy: Accuracy): number {
+  const own = Number.isFinite(value) ? Math.abs(Math.fround(value) - value) : 0;
+  // `conversionError` is relative, which says too little of subnormal literals.
+  return Math.max(own, conversionError(value)) + inputError(value, accuracy);
+}
+
+const pair = ({ value, error }: BoundedScalar): readonly [number, number] => [value, error];
+
+export function boundedArithmetic(accuracy: Accuracy): Arithmetic<BoundedScalar> {
+  /** An f32 result. What exact operands make NaN or infinite is so on every device that has such values. */
+  const rounded = (
+    value: number,
+    from: readonly BoundedScalar[],
+    error: () => number,
+    exact = from.every((x) => x.error === 0),
+  ): BoundedScalar => {
+    if (from.some((x) => x.error === Infinity)) return { value, error: Infinity };
+    if (!Number.isFinite(value) && exact) return { value, error: accuracy.specialValues ? 0 : Infinity };
+    const bound = error();
+    return { value, error: Number.isNaN(bound) ? Infinity : bound };
+  };
+  return {
+    literal: (value, dtype) =>
+      dtype === "f32"
+        ? { value, error: literalError(value, accuracy) }
+        : { value: dtype === "bool" ? Number(value !== 0) : wrap(value, dtype), error: 0 },
+    index: (value, dtype) =>
+      dtype === "f32"
+        ? { value, error: conversionError(value) }
+        : { value: dtype === "bool" ? Number(value !== 0) : wrap(value, dtype), error: 0 },
+    unary: (op, dtype, x) => {
+      const value = unaryScalar(op, x.value, dtype);
+      if (dtype !== "f32") return decided(value, x);
+      return rounded(value, [x], () => unaryError(op, x.value, x.error, accuracy));
+    },
+    binary: (op, dtype, x, y) => {
+      const value = binaryScalar(op, x.value, y.value, dtype);
+      if (dtype !== "f32") return decided(value, x, y);
+      return rounded(value, [x, y], () => binaryError(op, pair(x), pair(y), accuracy));
+    },
+    compare: (op, dtype, x, y) => {
+      const value = compareScalar(op, x.value, y.value);
+      return dtype === "f32" ? { value, error: compareError(op, pair(x), pair(y), accuracy) } : decided(value, x, y);
+    },
+    select: (condition, x, y) => {
+      const chosen = condition.value === 0 ? y : x;
+      return condition.error === Infinity ? { ...chosen, error: Infinity } : chosen;
+    },
+    cast: (from, to, x) => {
+      const value = castScalar(x.value, from, to);
+      if (from === to) return x;
+      if (to === "f32") return x.error === Infinity ? x : { value, error: conversionError(value) };
+      if (from !== "f32") return decided(value, x);
+      if (to === "bool") return { value, error: compareError("notEqual", pair(x), [0, 0], accuracy) };
+      return { value, error: truncationError(x.value, x.error) };
+    },
+    shift: (direction, amount, dtype, x) => decided(shiftScalar(direction, amount, x.value, dtype), x),
+    threefry: (word, [key0, key1, counter0, counter1]) =>
+      decided(
+        threefryScalar(word, key0.value, key1.value, counter0.value, counter1.value),
+        key0,
+        key1,
+        counter0,
+        counter1,
+      ),
+    fold: (op, dtype, terms) => (op === "sum" ? sum(dtype, terms, accuracy) : largest(dtype, terms, accuracy)),
+    whole: ({ value }) => value,
+    readAt: (index, element) => (index.error === Infinity ? { ...element, error: Infinity } : element),
+  };
+}
+
+function sum(dtype: DType, terms: readonly BoundedScalar[], accuracy: Accuracy): BoundedScalar {
+  const value = terms.reduce((total, term) => binaryScalar("add", total, term.value, dtype), 0);
+  if (dtype !== "f32") return decided(value, ...terms);
+  const finite = terms.filter((term) => Number.isFinite(term.value));
+  const magnitude = finite.reduce((total, term) => total + Math.abs(term.value), 0);
+  const spread = terms.reduce((total, { error }) => total + error, 0);
+  const error = sumError(finite.length === terms.length ? value : 0, terms.length, magnitude, spread, accuracy);
+  if (finite.length === terms.length) return { value, error };
+  // NaN and infinities give what they give in any order, unless finite terms may overflow on the way.
+  return { value, error: error === Infinity || !accuracy.specialValues ? Infinity : 0 };
+}
+
+function largest(dtype: DType, terms: readonly BoundedScalar[], accuracy: Accuracy): BoundedScalar {
+  const lowest = dtype === "f32" ? -Infinity : dtype === "i32" ? -(2 ** 31) : 0;
+  const value = terms.reduce((most, term) => Math.max(most, term.value), lowest);
+  if (dtype !== "f32" || terms.some(({ error }) => error === Infinity)) return decided(value, ...terms);
+  if (!Number.isFinite(value)) return { value, error: accuracy.specialValues ? 0 : Infinity };
+  const worst = terms.reduce((most, { error }) => Math.max(most, error), 0);
+  // Which of +0 and -0 wins is open; the slack makes a division by it uncertain.
+  return { value, error: value === 0 ? Math.max(worst, 2 ** -149) : worst };
+}

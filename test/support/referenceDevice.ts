@@ -1,0 +1,163 @@
+/**
+ * A device for testing the laws of devices: runs kernels by their definition, rounding every operation to float32. It can
+ * be told to be wrong.
+ */
+import {
+  binaryScalar,
+  castScalar,
+  compareScalar,
+  shiftScalar,
+  threefryScalar,
+  unaryScalar,
+} from "../../engine/devices/oracle/scalars.ts";
+import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../../engine/devices/device.ts";
+import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
+import { at } from "../../engine/graph/shape.ts";
+import type { Kernel } from "../../engine/kernel/kernel.ts";
+import type { Plan, PlanStep } from "../../engine/kernel/plan.ts";
+import { printKernel } from "../../engine/kernel/print.ts";
+import { type Arithmetic, runKernel } from "./interpretKernel.ts";
+
+/** Mistakes a reference device is to make. */
+export type Mistakes = {
+  readonly arithmetic?: Partial<Arithmetic<number>>;
+  readonly kernel?: (kernel: Kernel) => Kernel;
+  readonly step?: (step: PlanStep) => PlanStep;
+  readonly plan?: (plan: Plan) => Plan;
+  readonly result?: (values: TensorData) => void;
+  readonly forgetsToFree?: boolean;
+};
+
+const toDtype = (value: number, dtype: DType): number => (dtype === "f32" ? Math.fround(value) : value);
+
+/** Float32 as IEEE 754 has it, summing from the last term to the first. */
+export const float32: Arithmetic<number> = {
+  literal: (value, dtype) => toDtype(castScalar(value, "i32", dtype), dtype),
+  index: (value, dtype) => toDtype(castScalar(value, "i32", dtype), dtype),
+  unary: (op, dtype, x) => toDtype(unaryScalar(op, x, dtype), dtype),
+  binary: (op, dtype, x, y) => toDtype(binaryScalar(op, x, y, dtype), dtype),
+  compare: (op, _, x, y) => compareScalar(op, x, y),
+  select: (condition, x, y) => (condition === 0 ? y : x),
+  cast: (from, to, x) => toDtype(castScalar(x, from, to), to),
+  shift: (direction, amount, dtype, x) => shiftScalar(direction, amount, x, dtype),
+  threefry: (word, [key0, key1, counter0, counter1]) => threefryScalar(word, key0, key1, counter0, counter1),
+  fold: (op, dtype, terms) => {
+    const lowest = dtype === "f32" ? -Infinity : dtype === "i32" ? -(2 ** 31) : 0;
+    return op === "sum"
+      ? terms.reduceRight((total, term) => toDtype(binaryScalar("add", total, term, dtype), dtype), 0)
+      : terms.reduceRight((most, term) => Math.max(most, term), lowest);
+  },
+  whole: (x) => x,
+  readAt: (_, element) => element,
+};
+
+class ReferenceBuffer implements DeviceBuffer {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly values: TensorData;
+
+  constructor(dtype: DType, length: number) {
+    this.dtype = dtype;
+    this.length = length;
+    this.values = allocateData(dtype, length);
+  }
+}
+
+const own = (buffer: DeviceBuffer): ReferenceBuffer => {
+  if (!(buffer instanceof ReferenceBuffer)) throw new Error("a buffer of another device");
+  return buffer;
+};
+
+export class ReferenceDevice implements Device {
+  readonly name = "wasm";
+  readonly description = "float32 interpreter of kernels";
+  readonly limits: DeviceLimits;
+  readonly #mistakes: Mistakes;
+  readonly #buffers = new Set<DeviceBuffer>();
+
+  constructor(temporaries: DeviceLimits["temporaries"], mistakes: Mistakes = {}) {
+    const inPlace = temporaries === "arena";
+    this.limits = { operands: Infinity, elements: Infinity, temporaries, inPlace, scalars: Infinity };
+    this.#mistakes = mistakes;
+  }
+
+  allocate(dtype: DType, length: number): DeviceBuffer {
+    const buffer = new ReferenceBuffer(dtype, length);
+    this.#buffers.add(buffer);
+    return buffer;
+  }
+
+  upload(buffer: DeviceBuffer, data: TensorData): void {
+    own(buffer).values.set(data);
+  }
+
+  async download(buffer: DeviceBuffer): Promise<TensorData> {
+    return own(buffer).values.slice();
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.#mistakes.forgetsToFree !== true) this.#buffers.delete(buffer);
+  }
+
+  async compile(program: DeviceProgram): Promise<Executable> {
+    const plan = this.#mistakes.plan?.(program.plan()) ?? program.plan();
+    const slots = plan.slots.map((bytes) => new ArrayBuffer(Math.ceil(bytes / 4) * 4));
+    return {
+      bytes: 0,
+      run: async (inputs, outputs) => {
+        const buffers = plan.buffers.map(({ dtype, length, role }): TensorData => {
+          switch (role.kind) {
+            case "input":
+              return own(at(inputs, role.index)).values;
+            case "output":
+              return own(at(outputs, role.index)).values;
+            case "constant":
+              return role.data;
+            case "temporary":
+              return length === 0 ? allocateData(dtype, 0) : view(at(slots, role.slot), role.offset, dtype, length);
+          }
+        });
+        for (const step of plan.steps) this.#runStep(this.#mistakes.step?.(step) ?? step, buffers);
+        return [];
+      },
+      sources: () =>
+        plan.steps.map(({ kernel }) => ({ kernel: kernel.name, language: "loops", text: printKernel(kernel) })),
+      dispose: () => undefined,
+    };
+  }
+
+  #runStep({ kernel, operands, result }: PlanStep, buffers: readonly TensorData[]): void {
+    const sources = operands.map((operand) => at(buffers, operand));
+    const target = at(buffers, result);
+    runKernel(
+      this.#mistakes.kernel?.(kernel) ?? kernel,
+      { ...float32, ...this.#mistakes.arithmetic },
+      // A wrong address may be out of bounds, where a device finds anything.
+      (operand, place) => at(sources, operand)[place] ?? 12345,
+      (place, value) => (target[place] = value),
+    );
+    this.#mistakes.result?.(target);
+  }
+
+  memory(): { readonly bytes: number; readonly buffers: number } {
+    return { bytes: 4 * [...this.#buffers].reduce((sum, { length }) => sum + length, 0), buffers: this.#buffers.size };
+  }
+
+  dispose(): void {
+    this.#buffers.clear();
+  }
+}
+
+/** Typed memory within a slot. A bool takes a byte, so buffers that share a slot disagree about its bytes unless planned well. */
+function view(slot: ArrayBuffer, offset: number, dtype: DType, length: number): TensorData {
+  switch (dtype) {
+    case "f32":
+      return new Float32Array(slot, offset, length);
+    case "i32":
+      return new Int32Array(slot, offset, length);
+    case "u32":
+      return new Uint32Array(slot, offset, length);
+    case "bool":
+      return new Uint8Array(slot, offset, length);
+  }
+}
