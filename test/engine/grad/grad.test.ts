@@ -112,6 +112,40 @@ describe("grad", () => {
     assert.deepEqual(await read(gradient.y), [0, 0, 0, 0, Math.fround(Math.log(2))]);
   });
 
+  it("is finite for second derivatives of whole powers at zero", async () => {
+    for (const [power_, second] of [
+      [0, 0],
+      [1, 0],
+      [2, 2],
+      [3, 0],
+    ] as const) {
+      const f = (x: Tensor): Tensor => power(x, power_);
+      assert.deepEqual(await read(grad(grad(f))(scalar(0))), [second]);
+      const byTensor = (x: Tensor, y: Tensor): Tensor => power(x, y);
+      assert.deepEqual(await read(grad((x: Tensor) => grad(byTensor)(x, scalar(power_)))(scalar(0))), [second]);
+    }
+  });
+
+  it("has mixed derivatives of powers that agree, also at power 0", async () => {
+    const f = (x: Tensor, y: Tensor): Tensor => power(x, y);
+    for (const y of [0, 0.5, 2]) {
+      const [x, z] = [scalar(2), scalar(y)];
+      const [xy] = await read(grad((v: Tensor) => grad(f)(x, v))(z));
+      const [yx] = await read(grad((u: Tensor) => grad((v: Tensor) => f(u, v))(z))(x));
+      // d/dy of y * 2^(y-1), in a few roundings.
+      const expected = 2 ** (y - 1) * (1 + y * Math.log(2));
+      for (const value of [xy, yx]) assert.ok(Math.abs((value ?? NaN) - expected) < 1e-6 * expected, `${value}`);
+    }
+  });
+
+  it("pulls several results back together, each by its own cotangent", async () => {
+    const x = tensor([1, 2]);
+    const { value, pullback } = vjp((v: Tensor) => ({ a: square(v), b: [v, multiply(v, 3)], name: "kept" }), x);
+    assert.equal(value.name, "kept");
+    const cotangent = { a: tensor([1, 0]), b: [tensor([0, 10]), tensor([100, 0])], name: "kept" };
+    assert.deepEqual(await read(pullback(cotangent)), [2 + 300, 10]);
+  });
+
   it("adds up rows that are taken several times", async () => {
     const index = tensor(Int32Array.of(2, 0, 2));
     const gradient = grad((x: Tensor) => reduceSum(multiply(gather(x, index), tensor([[1], [10], [100]]))))(
@@ -141,6 +175,13 @@ describe("grad", () => {
     assert.throws(() => grad((() => 3) as never)(tensor([1])), throwsWith("value", /must give a tensor, got number/));
     const { pullback } = vjp((x: Tensor) => square(x), tensor([1, 2]));
     assert.throws(() => pullback(zeros([3])), throwsWith("shape", /cotangent .*\[3\], expected \[2\]/));
+    assert.throws(() => pullback(zeros([2], "i32")), throwsWith("dtype", /the cotangent is i32, expected f32/));
+    const { pullback: several } = vjp((x: Tensor): Tensor[] => [x, x], tensor([1, 2]));
+    assert.throws(() => several([zeros([2])]), throwsWith("shape", /the cotangent has 1 tensors, the value 2/));
+    assert.throws(
+      () => several([zeros([2]), zeros([1])]),
+      throwsWith("shape", /cotangent \[1\] is \[1\], expected \[2\]/),
+    );
   });
 });
 
