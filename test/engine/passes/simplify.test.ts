@@ -6,7 +6,41 @@ import type { Node, NodeOf } from "../../../engine/graph/node.ts";
 import { printGraph } from "../../../engine/graph/print.ts";
 import type { Shape } from "../../../engine/graph/shape.ts";
 import { Tensor } from "../../../engine/graph/tensor.ts";
-import { add, cast, concat, divide, exp, full, maximum, minimum, multiply, negate, not, ones, or, and, pad, permute, power, reduceMax, reduceSum, reshape, scalar, shiftLeft, slice, sqrt, stopGradient, subtract, tensor, where, xor, less, broadcastTo, equal, threefry } from "../../../engine/index.ts";
+import {
+  add,
+  cast,
+  concat,
+  divide,
+  exp,
+  full,
+  maximum,
+  minimum,
+  multiply,
+  negate,
+  not,
+  ones,
+  or,
+  and,
+  pad,
+  permute,
+  power,
+  reduceMax,
+  reduceSum,
+  reshape,
+  scalar,
+  shiftLeft,
+  slice,
+  sqrt,
+  stopGradient,
+  subtract,
+  tensor,
+  where,
+  xor,
+  less,
+  broadcastTo,
+  equal,
+  threefry,
+} from "../../../engine/index.ts";
 import { simplify } from "../../../engine/passes/simplify.ts";
 
 function input(shape: Shape, dtype: DType = "f32"): { tensor: Tensor; node: NodeOf<"input"> } {
@@ -202,10 +236,23 @@ describe("simplify: movement rules", () => {
     stays(permute(x.tensor));
     stays(slice(x.tensor, [[0, 1]]));
     stays(slice(x.tensor, [[undefined, undefined, -1]]));
-    stays(pad(x.tensor, [[0, 0], [0, 1]]));
-    stays(pad(x.tensor, [[1, 0], [0, 0]]));
+    stays(
+      pad(x.tensor, [
+        [0, 0],
+        [0, 1],
+      ]),
+    );
+    stays(
+      pad(x.tensor, [
+        [1, 0],
+        [0, 0],
+      ]),
+    );
     stays(concat([x.tensor, y.tensor]));
-    assert.equal(simplified(makeNode("slice", [input([1, 3]).node], { start: [0, 2], size: [1, 3], step: [1, -1] })).kind, "slice");
+    assert.equal(
+      simplified(makeNode("slice", [input([1, 3]).node], { start: [0, 2], size: [1, 3], step: [1, -1] })).kind,
+      "slice",
+    );
   });
 
   it("composes two of a kind", () => {
@@ -219,7 +266,9 @@ describe("simplify: movement rules", () => {
     const cut = simplified(slice(slice(long.tensor, [[2, 18, 2]]), [[6, 0, -3]]));
     assert.deepEqual(cut.kind === "slice" && cut.attributes, { start: [14], size: [2], step: [-6] });
     const column = input([2, 1]);
-    const repeated = simplified(makeNode("expand", [makeNode("expand", [input([1, 1]).node], { shape: [2, 1] })], { shape: [2, 3] }));
+    const repeated = simplified(
+      makeNode("expand", [makeNode("expand", [input([1, 1]).node], { shape: [2, 1] })], { shape: [2, 3] }),
+    );
     assert.equal(repeated.inputs[0]?.kind, "input");
     assert.equal(simplified(broadcastTo(column.tensor, [2, 3])).inputs[0], column.node);
   });
@@ -262,16 +311,27 @@ describe("simplify: common subexpressions", () => {
     };
     differ(exp(x.tensor), exp(y.tensor));
     differ(exp(x.tensor), sqrt(x.tensor));
-    differ(pad(slice(x.tensor, [[0, 1]]), [[0, 1], [0, 0]]), pad(slice(x.tensor, [[0, 1]]), [[0, 1], [0, 0]], 1));
+    differ(
+      pad(slice(x.tensor, [[0, 1]]), [
+        [0, 1],
+        [0, 0],
+      ]),
+      pad(
+        slice(x.tensor, [[0, 1]]),
+        [
+          [0, 1],
+          [0, 0],
+        ],
+        1,
+      ),
+    );
     differ(tensor(new Float32Array(6), { shape: [2, 3] }), tensor(new Float32Array(6), { shape: [2, 3] }));
     differ(full([2, 3], 0), full([2, 3], -0));
     differ(full([2, 3], Infinity), full([2, 3], -Infinity));
     differ(full([2, 3], NaN), full([2, 3], Infinity));
     differ(broadcastTo(reduceSum(x.tensor), [2, 3]), broadcastTo(reduceMax(x.tensor), [2, 3]));
     const array = new Float32Array(6);
-    const same = simplified(
-      add(exp(tensor(array, { shape: [2, 3] })), exp(tensor(array, { shape: [2, 3] }))),
-    );
+    const same = simplified(add(exp(tensor(array, { shape: [2, 3] })), exp(tensor(array, { shape: [2, 3] }))));
     assert.equal(same.inputs[0], same.inputs[1]);
   });
 
