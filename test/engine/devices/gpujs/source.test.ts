@@ -493,7 +493,6 @@ describe("reductions", () => {
     const counts = [...source.matchAll(/< (\d+); v/g)].map((match) => Number(match[1]));
     assert.ok(counts.length >= 3 && counts.every((count) => count <= 512), source);
   });
-
   test("words of operands and results are counted by dtype", () => {
     const { operandWords, resultWords } = emitKernelSource(reduction(5, "sum", "u32"), "cpu");
     assert.deepEqual([operandWords, resultWords], [[wordsOf("u32", 5)], 2]);
