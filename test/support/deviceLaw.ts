@@ -84,8 +84,13 @@ async function check<S>(
       `seed ${seed}: ${device.name} holds ${after.bytes} bytes in ${after.buffers} buffers, before it were ${before.bytes} in ${before.buffers}`,
     );
   }
-  if (report.blind > runs / 2) throw new Error(`seed ${seed}: nothing to compare in ${report.blind} of ${runs} runs`);
+  requireComparisons(report, runs, seed);
   return report;
+}
+
+/** @throws Error if a law had nothing to compare in more than half of its runs */
+export function requireComparisons({ blind }: DeviceLawReport, runs: number, seed: number): void {
+  if (blind > runs / 2) throw new Error(`seed ${seed}: nothing to compare in ${blind} of ${runs} runs`);
 }
 
 /** What is disposed of is freed when the work before it is done, which may be in a later turn. */
