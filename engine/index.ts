@@ -9,6 +9,7 @@ export type { Device, DeviceName, KernelTime } from "./devices/device.ts";
 export { deviceNames } from "./devices/device.ts";
 export { createDevice, type DeviceChoice, type DeviceOptions, disposeDevices, getDevice } from "./devices/select.ts";
 export { type ErrorCode, EvenkeelError } from "./errors.ts";
+export * from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
 export type { DType, TensorData } from "./graph/dtype.ts";
 export type { Shape } from "./graph/shape.ts";

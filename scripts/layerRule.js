@@ -9,8 +9,8 @@ import { posix, sep } from "node:path";
 const allowedImports = {
   engine: [],
   nn: ["engine/index.ts"],
-  diffusion: ["engine/index.ts", "nn/index.ts"],
-  cli: ["engine/index.ts", "nn/index.ts", "diffusion/index.ts"],
+  diffusion: ["engine/index.ts", "engine/io/node.ts", "nn/index.ts"],
+  cli: ["engine/index.ts", "engine/io/node.ts", "nn/index.ts", "diffusion/index.ts", "diffusion/node.ts"],
 };
 
 /** The package's own name would lead to the same files past the rule. */
