@@ -1,2 +1,2 @@
 /** Diffusion models: preconditioning, losses, training, power-function EMA and samplers will live here. */
-export {};
+export * from "./network/index.ts";

@@ -1,0 +1,82 @@
+import { EvenkeelError } from "../../engine/index.ts";
+import { type UNetConfig, unetConfig, type UNetData } from "../../nn/index.ts";
+
+/** A denoiser: a U-Net, its preconditioning and its loss head, as plain data. */
+export type NetworkConfig = {
+  readonly unet: UNetConfig;
+  /** Standard deviation of the data. Default 0.5. */
+  readonly sigmaData: number;
+  /** Fourier features of the loss head u(sigma). Default 128. */
+  readonly logvarChannels: number;
+};
+
+/** A complete configuration. @throws EvenkeelError `value` that names the field. */
+export function networkConfig(options: {
+  readonly unet: UNetData & Partial<UNetConfig>;
+  readonly sigmaData?: number;
+  readonly logvarChannels?: number;
+}): NetworkConfig {
+  const { sigmaData = 0.5, logvarChannels = 128 } = options;
+  if (!(sigmaData > 0))
+    throw new EvenkeelError("value", `networkConfig: sigmaData is ${sigmaData}, expected a number above 0.`);
+  if (!Number.isInteger(logvarChannels) || logvarChannels < 1) {
+    throw new EvenkeelError(
+      "value",
+      `networkConfig: logvarChannels is ${logvarChannels}, expected a whole number of at least 1.`,
+    );
+  }
+  return { unet: unetConfig(options.unet), sigmaData, logvarChannels };
+}
+
+/** The reference's names of our options. */
+const referenceNames: Readonly<Record<string, keyof UNetConfig | "sigmaData" | "logvarChannels">> = {
+  img_resolution: "imageResolution",
+  img_channels: "imageChannels",
+  label_dim: "labelDim",
+  model_channels: "modelChannels",
+  channel_mult: "channelMult",
+  channel_mult_noise: "channelMultNoise",
+  channel_mult_emb: "channelMultEmb",
+  num_blocks: "numBlocks",
+  attn_resolutions: "attnResolutions",
+  channels_per_head: "channelsPerHead",
+  label_balance: "labelBalance",
+  concat_balance: "concatBalance",
+  res_balance: "resBalance",
+  attn_balance: "attnBalance",
+  clip_act: "clipAct",
+  dropout: "dropout",
+  resample_filter: "resampleFilter",
+  sigma_data: "sigmaData",
+  logvar_channels: "logvarChannels",
+};
+
+/** What the reference passes beside the network's options; none changes what float32 computes. */
+const ignoredReferenceOptions = new Set(["class_name", "use_fp16"]);
+
+/**
+ * A configuration from options under the reference's names, e.g. `{ img_resolution: 16, model_channels: 32 }`, as its snapshots
+ * hold them. @throws EvenkeelError `value` that names an option it doesn't know.
+ */
+export function networkConfigFromReference(options: Readonly<Record<string, unknown>>): NetworkConfig {
+  const ours: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(options)) {
+    const own = referenceNames[name];
+    if (own !== undefined) ours[own] = value;
+    else if (!ignoredReferenceOptions.has(name)) {
+      throw new EvenkeelError(
+        "value",
+        `networkConfigFromReference: unknown option ${name} = ${JSON.stringify(value)}.`,
+      );
+    }
+  }
+  for (const required of ["imageResolution", "imageChannels", "labelDim"]) {
+    if (!(required in ours)) throw new EvenkeelError("value", `networkConfigFromReference: ${required} is missing.`);
+  }
+  const { sigmaData, logvarChannels, ...unet } = ours;
+  return networkConfig({
+    unet: unet as UNetData & Partial<UNetConfig>,
+    ...(sigmaData === undefined ? {} : { sigmaData: sigmaData as number }),
+    ...(logvarChannels === undefined ? {} : { logvarChannels: logvarChannels as number }),
+  });
+}

@@ -1,0 +1,4 @@
+export { type NetworkConfig, networkConfig, networkConfigFromReference } from "./config.ts";
+export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
+export { edm2Loss, type NoiseDistribution, noiseLevels, uncertaintyLoss, weightedError } from "./loss.ts";
+export { lossWeight, type Preconditioning, precondition } from "./precondition.ts";

@@ -1,0 +1,45 @@
+import { add, divide, exp, multiply, reshape, square, subtract, type Tensor } from "../../engine/index.ts";
+import type { Run } from "../../nn/index.ts";
+import type { NetworkConfig } from "./config.ts";
+import { denoise, type DenoiserParameters, logvar } from "./denoiser.ts";
+import { lossWeight } from "./precondition.ts";
+
+/** The distribution of noise levels in training: ln(sigma) is normal. Published as P_mean and P_std. */
+export type NoiseDistribution = { readonly mean: number; readonly standardDeviation: number };
+
+/** Noise levels [N] of standard normals [N]. Karras et al. 2022, Table 1. */
+export function noiseLevels(normals: Tensor, { mean, standardDeviation }: NoiseDistribution): Tensor {
+  return exp(add(multiply(normals, standardDeviation), mean));
+}
+
+/** lambda(sigma) times the squared error of `denoised`, for each element [N, C, H, W]: about 1 for an untrained network. */
+export function weightedError(images: Tensor, denoised: Tensor, sigma: Tensor, sigmaData: number): Tensor {
+  const weight = reshape(lossWeight(sigma, sigmaData), [...sigma.shape, 1, 1, 1]);
+  return multiply(weight, square(subtract(denoised, images)));
+}
+
+/** error / e^u + u: the weighted error, divided by what the loss head u [N, 1, 1, 1] expects of it. Karras et al. 2024, Eq. 14. */
+export function uncertaintyLoss(error: Tensor, u: Tensor): Tensor {
+  return add(divide(error, exp(u)), u);
+}
+
+/**
+ * EDM2's loss for each element, and the weighted error in it, both [N, C, H, W].
+ * @param images clean images [N, C, H, W].
+ * @param sigma noise levels [N].
+ * @param noise standard normals [N, C, H, W].
+ */
+export function edm2Loss(
+  config: NetworkConfig,
+  parameters: DenoiserParameters,
+  images: Tensor,
+  sigma: Tensor,
+  noise: Tensor,
+  classLabels: Tensor | null,
+  run: Run = {},
+): { readonly loss: Tensor; readonly error: Tensor } {
+  const noisy = add(images, multiply(reshape(sigma, [...sigma.shape, 1, 1, 1]), noise));
+  const denoised = denoise(config, parameters, noisy, sigma, classLabels, run);
+  const error = weightedError(images, denoised, sigma, config.sigmaData);
+  return { loss: uncertaintyLoss(error, logvar(config, parameters, sigma)), error };
+}

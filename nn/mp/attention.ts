@@ -1,0 +1,32 @@
+import { EvenkeelError, einsum, multiply, reshape, slice, softmax, type Tensor } from "../../engine/index.ts";
+import { normalize } from "./normalize.ts";
+
+/** What attention shows of itself to a study: logits and weights, [N, heads, queries, keys]. */
+export type AttentionTap = (what: "logits" | "weights", value: Tensor) => void;
+
+/**
+ * Cosine attention over the pixels of qkv [N, 3 C, H, W] to [N, C, H, W]. Channels are [heads, channels per head, 3] with
+ * query, key and value varying fastest; each is normalized over the channels of its head at each pixel, so that logits
+ * stay within +-sqrt(channels per head). Karras et al. 2024, section B.3.
+ * @throws EvenkeelError `shape` if the channels don't divide into heads.
+ */
+export function cosineAttention(qkv: Tensor, channelsPerHead: number, tap?: AttentionTap): Tensor {
+  const [count = 0, channels3 = 0, height = 0, width = 0] = qkv.shape;
+  const heads = channels3 / 3 / channelsPerHead;
+  if (!Number.isInteger(heads) || heads < 1) {
+    throw new EvenkeelError(
+      "shape",
+      `cosineAttention: ${channels3 / 3} channels don't divide into heads of ${channelsPerHead}.`,
+    );
+  }
+  const pixels = height * width;
+  const parts = normalize(reshape(qkv, [count, heads, channelsPerHead, 3, pixels]), 2);
+  const part = (index: number): Tensor =>
+    reshape(slice(parts, [null, null, null, [index, index + 1]]), [count, heads, channelsPerHead, pixels]);
+  const logits = einsum("nhcq,nhck->nhqk", part(0), multiply(part(1), 1 / Math.sqrt(channelsPerHead)));
+  tap?.("logits", logits);
+  const weights = softmax(logits, 3);
+  tap?.("weights", weights);
+  const attended = einsum("nhqk,nhck->nhcq", weights, part(2));
+  return reshape(attended, [count, channels3 / 3, height, width]);
+}

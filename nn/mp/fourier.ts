@@ -1,0 +1,18 @@
+import { add, cos, expandDims, multiply, type Tensor } from "../../engine/index.ts";
+import type { ParameterSpec } from "../parameters.ts";
+
+/** Frequencies and phases of random Fourier features, both with the factor 2 pi in them. Fixed after they are drawn. */
+export type FourierParameters<T = Tensor> = { readonly freqs: T; readonly phases: T };
+
+/** `channels` features: frequencies 2 pi N(0, 1) (bandwidth 1), phases uniform in 0 to 2 pi. */
+export function describeFourier(channels: number): FourierParameters<ParameterSpec> {
+  return {
+    freqs: { shape: [channels], role: "buffer", init: { kind: "normal", scale: 2 * Math.PI } },
+    phases: { shape: [channels], role: "buffer", init: { kind: "uniform", low: 0, high: 2 * Math.PI } },
+  };
+}
+
+/** sqrt(2) cos(freqs x + phases): x [N] to [N, channels] of unit magnitude. Karras et al. 2024, Eq. 75. */
+export function mpFourier(x: Tensor, { freqs, phases }: FourierParameters): Tensor {
+  return multiply(cos(add(multiply(expandDims(x, 1), freqs), phases)), Math.SQRT2);
+}

@@ -1,0 +1,23 @@
+import { add, divide, greater, mean, sqrt, square, type Tensor, where } from "../../engine/index.ts";
+
+/** Added to the magnitude, outside of the root, so that published weights give the published numbers. */
+export const defaultEpsilon = 1e-4;
+
+/**
+ * Scales x to unit magnitude: x / (epsilon + RMS of x over `axes`). Axes default to all but the first: one magnitude for
+ * each output of a weight. Where x is zero throughout, the result and its derivative are those of x / epsilon.
+ * Karras et al. 2024, Eq. 30 and 47, in the form of the published code.
+ */
+export function normalize(x: Tensor, axes?: number | readonly number[], epsilon = defaultEpsilon): Tensor {
+  const over = axes ?? Array.from({ length: Math.max(x.rank - 1, 0) }, (_, i) => i + 1);
+  const meanSquare = mean(square(x), { axes: over, keepAxes: true });
+  // The root has no derivative at zero, and zero times infinity would spoil every gradient behind it.
+  const positive = greater(meanSquare, 0);
+  const magnitude = where(positive, sqrt(where(positive, meanSquare, 1)), 0);
+  return divide(x, add(magnitude, epsilon));
+}
+
+/** Unit magnitude over the channels at each pixel of x [N, C, H, W]. Section 2.4 (configuration F). */
+export function pixelNorm(x: Tensor, epsilon = defaultEpsilon): Tensor {
+  return normalize(x, 1, epsilon);
+}

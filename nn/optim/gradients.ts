@@ -1,0 +1,32 @@
+import {
+  cast,
+  isFinite,
+  mapTree,
+  reduceSum,
+  sqrt,
+  sumOfSquares,
+  type Tensor,
+  where,
+  add,
+  not,
+  scalar,
+} from "../../engine/index.ts";
+import type { NamedParameters } from "../parameters.ts";
+
+/** Gradients with NaN and infinities replaced by 0, as the reference does before Adam. */
+export function cleanGradients<T extends NamedParameters>(gradient: T): T {
+  return mapTree(gradient, (g) => where(isFinite(g), g, 0));
+}
+
+/** How many elements of gradients aren't finite: a scalar f32. */
+export function countNonFinite(gradient: NamedParameters): Tensor {
+  return Object.values(gradient).reduce<Tensor>(
+    (sum, g) => add(sum, reduceSum(cast(not(isFinite(g)), "f32"))),
+    scalar(0),
+  );
+}
+
+/** The Euclidean norm of all gradients together: a scalar. */
+export function globalNorm(gradient: NamedParameters): Tensor {
+  return sqrt(sumOfSquares(Object.values(gradient)));
+}

@@ -1,0 +1,111 @@
+import { EvenkeelError } from "../../engine/index.ts";
+
+/** A U-Net of configuration G, as plain data. */
+export type UNetConfig = {
+  /** Height and width of the images. */
+  readonly imageResolution: number;
+  readonly imageChannels: number;
+  /** Length of the label vector: the number of classes for one-hot labels; 0 = unconditional. */
+  readonly labelDim: number;
+  /** Base number of channels. */
+  readonly modelChannels: number;
+  /** Channels at each resolution, as multiples of the base; each entry after the first halves the resolution. */
+  readonly channelMult: readonly number[];
+  /** Fourier features of the noise level, as a multiple of the base; null = those of the first level. */
+  readonly channelMultNoise: number | null;
+  /** Width of the embedding, as a multiple of the base; null = the largest level's. */
+  readonly channelMultEmb: number | null;
+  /** Residual blocks at each resolution of the encoder; the decoder has one more. */
+  readonly numBlocks: number;
+  /** Resolutions with self-attention. The first block of the decoder has it always. */
+  readonly attnResolutions: readonly number[];
+  readonly channelsPerHead: number;
+  /** Weight of the label in the embedding, 0 to 1. */
+  readonly labelBalance: number;
+  /** Weight of the skip in concatenations, 0 to 1. */
+  readonly concatBalance: number;
+  /** Weight of the residual branch, 0 to 1. */
+  readonly resBalance: number;
+  /** Weight of attention, 0 to 1. */
+  readonly attnBalance: number;
+  /** Every block's output is clamped to -clipAct..clipAct; null = it isn't. */
+  readonly clipAct: number | null;
+  /** Probability of dropping an element in training, 0 to 1. */
+  readonly dropout: number;
+  /** Separable filter of even length for halving and doubling the resolution. */
+  readonly resampleFilter: readonly number[];
+};
+
+/** What has no default: what the data are. */
+export type UNetData = Pick<UNetConfig, "imageResolution" | "imageChannels" | "labelDim">;
+
+const paperDefaults: Omit<UNetConfig, keyof UNetData> = {
+  modelChannels: 192,
+  channelMult: [1, 2, 3, 4],
+  channelMultNoise: null,
+  channelMultEmb: null,
+  numBlocks: 3,
+  attnResolutions: [16, 8],
+  channelsPerHead: 64,
+  labelBalance: 0.5,
+  concatBalance: 0.5,
+  resBalance: 0.3,
+  attnBalance: 0.3,
+  clipAct: 256,
+  dropout: 0,
+  resampleFilter: [1, 1],
+};
+
+/**
+ * A complete configuration: the paper's values where none are given (its size S).
+ * @throws EvenkeelError `value` that names the field for sizes that aren't whole, balances outside of 0 to 1, a resolution that can't be
+ * halved often enough, or channels that don't divide into heads.
+ */
+export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig {
+  const config: UNetConfig = { ...paperDefaults, ...options };
+  const fail = (field: keyof UNetConfig, expected: string): never => {
+    throw new EvenkeelError("value", `unetConfig: ${field} is ${JSON.stringify(config[field])}, expected ${expected}.`);
+  };
+  const whole = (value: unknown, least: number): boolean => Number.isInteger(value) && (value as number) >= least;
+  for (const field of ["imageResolution", "imageChannels", "modelChannels", "numBlocks", "channelsPerHead"] as const) {
+    if (!whole(config[field], 1)) fail(field, "a whole number of at least 1");
+  }
+  if (!whole(config.labelDim, 0)) fail("labelDim", "a whole number, 0 for no labels");
+  for (const field of ["labelBalance", "concatBalance", "resBalance", "attnBalance"] as const) {
+    if (!(config[field] >= 0 && config[field] <= 1)) fail(field, "a number from 0 to 1");
+  }
+  if (!(config.dropout >= 0 && config.dropout < 1)) fail("dropout", "a number from 0 to below 1");
+  if (config.clipAct !== null && !(config.clipAct > 0)) fail("clipAct", "a number above 0, or null");
+  const { channelMult } = config;
+  if (channelMult.length === 0 || channelMult.some((mult) => !whole(mult * config.modelChannels, 1))) {
+    fail("channelMult", "multiples of modelChannels that are whole numbers of channels, at least one");
+  }
+  for (const field of ["channelMultNoise", "channelMultEmb"] as const) {
+    const mult = config[field];
+    if (mult !== null && !whole(mult * config.modelChannels, 1)) fail(field, "null or a multiple of modelChannels");
+  }
+  if (config.imageResolution % 2 ** (channelMult.length - 1) !== 0) {
+    fail("imageResolution", `a multiple of ${2 ** (channelMult.length - 1)}, for ${channelMult.length} levels`);
+  }
+  channelMult.forEach((mult, level) => {
+    const isLast = level === channelMult.length - 1;
+    const hasAttention = isLast || config.attnResolutions.includes(config.imageResolution >> level);
+    if (hasAttention && (mult * config.modelChannels) % config.channelsPerHead !== 0) {
+      fail(
+        "channelsPerHead",
+        `a divisor of the ${mult * config.modelChannels} channels of level ${level}, which has attention`,
+      );
+    }
+  });
+  return config;
+}
+
+/** Channels of the widest level times nothing else: the width of the embedding. */
+export function embeddingChannels(config: UNetConfig): number {
+  return (config.channelMultEmb ?? Math.max(...config.channelMult)) * config.modelChannels;
+}
+
+/** Number of Fourier features of the noise level. */
+export function noiseChannels(config: UNetConfig): number {
+  return (config.channelMultNoise ?? config.channelMult[0] ?? 1) * config.modelChannels;
+}
