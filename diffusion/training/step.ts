@@ -1,0 +1,227 @@
+import {
+  add,
+  foldIn,
+  isFinite,
+  mapTree,
+  mean,
+  multiply,
+  randomBernoulli,
+  randomNormal,
+  reduceSum,
+  reshape,
+  subtract,
+  type Tensor,
+  valueAndGradWithAux,
+  where,
+  divide,
+} from "../../engine/index.ts";
+import {
+  adam,
+  type AdamMoments,
+  type AdamOptions,
+  cleanGradients,
+  countNonFinite,
+  forceNormalize,
+  globalNorm,
+  type NamedParameters,
+  nestParameters,
+  type ParameterSpec,
+  type Run,
+} from "../../nn/index.ts";
+import type { NetworkConfig } from "../network/config.ts";
+import type { DenoiserParameters } from "../network/denoiser.ts";
+import { edm2Loss, type NoiseDistribution, noiseLevels } from "../network/loss.ts";
+
+/** What a step of training needs to know; plain data, fixed for a run. */
+export type StepOptions = {
+  readonly network: NetworkConfig;
+  readonly noise: NoiseDistribution;
+  readonly adam: AdamOptions;
+  /** Factor on the objective; Adam cancels it but for its epsilon. */
+  readonly lossScaling: number;
+  /** Probability of training an image without its label. */
+  readonly labelDropout: number;
+  readonly seed: number;
+};
+
+/** Everything that training changes, by the arrays' names. Lives on the device. */
+export type TrainingState = {
+  /** What the optimizer moves. */
+  readonly weights: NamedParameters;
+  /** Fixed features. */
+  readonly buffers: NamedParameters;
+  readonly moments: AdamMoments;
+  /** Power-function averages of the weights, one for each profile. */
+  readonly averages: readonly NamedParameters[];
+};
+
+/** A batch as the host gives it. Images [N, C, H, W] in -1..1; positions u32 [N]: each image's number in the run. */
+export type TrainingBatch = { readonly images: Tensor; readonly labels: Tensor | null; readonly positions: Tensor };
+
+/** A batch with everything that is random about it drawn. */
+export type NoisyBatch = {
+  readonly images: Tensor;
+  readonly labels: Tensor | null;
+  /** Noise levels [N]. */
+  readonly sigma: Tensor;
+  /** Standard normals of the images' shape. */
+  readonly noise: Tensor;
+};
+
+/** Scalars that change from step to step, as tensors so that nothing is traced again. */
+export type StepSchedule = {
+  readonly rate: Tensor;
+  readonly corrections: { readonly first: Tensor; readonly second: Tensor };
+  /** Decay of each average in this step. */
+  readonly betas: readonly Tensor[];
+};
+
+/** What a step reports. Errors are weighted by lambda(sigma): 1 for an untrained network. */
+export type StepReport = {
+  /** For each image [N]: mean loss (may be negative), mean weighted error, noise level. */
+  readonly loss: Tensor;
+  readonly error: Tensor;
+  readonly sigma: Tensor;
+  /** Euclidean norm of the gradient of the sum over pixels, mean over images. */
+  readonly gradientNorm: Tensor;
+  /** Elements of the gradient that weren't finite and were set to 0. */
+  readonly nonFiniteGradients: Tensor;
+};
+
+/** What a random number is for: the second word of its key. */
+const purposes = { sigma: 0, noise: 1, labelDropout: 2, dropout: 3 } as const;
+
+/**
+ * Draws a batch's noise. Each number depends on the seed, its purpose and the image's position alone, so that splitting a batch
+ * changes nothing.
+ */
+export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatch): NoisyBatch {
+  const keys = (purpose: number): Tensor => foldIn(foldIn(key, purpose), batch.positions);
+  const sigma = noiseLevels(randomNormal(keys(purposes.sigma), []), options.noise);
+  const noise = randomNormal(keys(purposes.noise), batch.images.shape.slice(1));
+  const { labels } = batch;
+  if (labels === null || options.labelDropout === 0) return { images: batch.images, labels, sigma, noise };
+  const dropped = randomBernoulli(keys(purposes.labelDropout), [1], options.labelDropout);
+  return { images: batch.images, labels: where(dropped, 0, labels), sigma, noise };
+}
+
+/** Inverted dropout for each image and layer, by the image's position. Layers are numbered as they come. */
+export function drawDropout(key: Tensor, positions: Tensor): Run {
+  let layer = 0;
+  return {
+    dropout: (x, probability) => {
+      const keys = foldIn(foldIn(foldIn(key, purposes.dropout), layer++), positions);
+      const dropped = randomBernoulli(keys, x.shape.slice(1), probability);
+      return where(dropped, 0, divide(x, 1 - probability));
+    },
+  };
+}
+
+/** Stored weights after forced normalization; gains and buffers as they are. */
+export function normalizeWeights(
+  specs: NamedParameters<ParameterSpec>,
+  weights: NamedParameters,
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(weights).map(([name, w]) => [name, specs[name]?.role === "weight" ? forceNormalize(w) : w]),
+  );
+}
+
+/** Weights and buffers as the network takes them. */
+export function assembleNetwork(weights: NamedParameters, buffers: NamedParameters): DenoiserParameters {
+  return nestParameters({ ...weights, ...buffers }) as unknown as DenoiserParameters;
+}
+
+/**
+ * The gradient of the objective (the loss summed over elements, divided by `batchSize`) with respect to normalized weights.
+ * @param batchSize images of the whole batch, of which `batch` may be a part.
+ */
+export function gradientOf(
+  options: StepOptions,
+  weights: NamedParameters,
+  buffers: NamedParameters,
+  batch: NoisyBatch,
+  batchSize: number,
+  run: Run = {},
+): { readonly gradient: NamedParameters; readonly loss: Tensor; readonly error: Tensor } {
+  const perImage = (x: Tensor): Tensor => mean(reshape(x, [x.shape[0] ?? 0, -1]), { axes: 1 });
+  const objective = (trained: NamedParameters): { value: Tensor; aux: { loss: Tensor; error: Tensor } } => {
+    const network = assembleNetwork(trained, buffers);
+    const { images, sigma, noise, labels } = batch;
+    const { loss, error } = edm2Loss(options.network, network, images, sigma, noise, labels, run);
+    const value = multiply(reduceSum(loss), options.lossScaling / batchSize);
+    return { value, aux: { loss: perImage(loss), error: perImage(error) } };
+  };
+  const { gradient, aux } = valueAndGradWithAux(objective)(weights);
+  return { gradient, ...aux };
+}
+
+/** A profile's average after a step: beta average + (1 - beta) weights. Karras et al. 2024, Eq. 9. */
+function average(averages: NamedParameters, weights: NamedParameters, beta: Tensor): Record<string, Tensor> {
+  const rest = subtract(1, beta);
+  return Object.fromEntries(
+    Object.entries(averages).map(([name, mean]) => [
+      name,
+      add(multiply(mean, beta), multiply(weights[name] as Tensor, rest)),
+    ]),
+  );
+}
+
+/** Adam and all averages, from normalized weights and their gradient. */
+export function updateState(
+  options: StepOptions,
+  state: TrainingState,
+  normalized: NamedParameters,
+  gradient: NamedParameters,
+  schedule: StepSchedule,
+): TrainingState {
+  const { rate, corrections, betas } = schedule;
+  const updated = adam(normalized, cleanGradients(gradient), state.moments, rate, corrections, options.adam);
+  return {
+    weights: updated.parameters,
+    buffers: state.buffers,
+    moments: updated.moments,
+    averages: state.averages.map((averages, i) => average(averages, updated.parameters, betas[i] as Tensor)),
+  };
+}
+
+/**
+ * One whole step: forced normalization, loss, gradient, Adam, averages, in the reference's order (section D.2). If the loss is
+ * not finite the state stays as it was, so that the cause can be looked for.
+ */
+export function trainingStep(
+  options: StepOptions,
+  specs: NamedParameters<ParameterSpec>,
+  state: TrainingState,
+  batch: NoisyBatch,
+  schedule: StepSchedule,
+  run: Run = {},
+): { readonly state: TrainingState; readonly result: StepReport } {
+  const normalized = normalizeWeights(specs, state.weights);
+  const batchSize = batch.images.shape[0] ?? 0;
+  const { gradient, loss, error } = gradientOf(options, normalized, state.buffers, batch, batchSize, run);
+  const next = updateState(options, state, normalized, gradient, schedule);
+  return {
+    state: keepUnless(isFinite(reduceSum(loss)), next, state),
+    result: {
+      loss,
+      error,
+      sigma: batch.sigma,
+      gradientNorm: divide(globalNorm(gradient), options.lossScaling),
+      nonFiniteGradients: countNonFinite(gradient),
+    },
+  };
+}
+
+/** `next` where `good` holds, else `state`. */
+export function keepUnless(good: Tensor, next: TrainingState, state: TrainingState): TrainingState {
+  const kept = new Map<string, Tensor>();
+  mapTree(state, (tensor, path) => {
+    kept.set(path, tensor);
+    return tensor;
+  });
+  return mapTree(next, (tensor, path) => {
+    const old = kept.get(path) as Tensor;
+    return old === tensor ? tensor : where(good, tensor, old);
+  });
+}
