@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { type AveragingProfile, exponentialProfile, powerProfile } from "../profile.ts";
+import type { PostHocFit } from "../postHoc.ts";
+
+/** What an averaged snapshot says of itself, as JSON under the key `evenkeel`; there is more, which is kept as it is. */
+const averageSchema = z.looseObject({
+  nimg: z.number().min(0),
+  sigmaRel: z.number().optional(),
+  halfLife: z.number().optional(),
+  postHoc: z.unknown().optional(),
+});
+
+export type AverageMetadata = z.infer<typeof averageSchema>;
+
+/**
+ * What the metadata of a snapshot says, or undefined if it isn't one of Evenkeel's.
+ * @throws EvenkeelError `file` if it is damaged.
+ */
+export function readAverageMetadata(file: string, metadata: ReadonlyMap<string, string>): AverageMetadata | undefined {
+  const text = metadata.get("evenkeel");
+  if (text === undefined) return undefined;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new EvenkeelError("file", `${file}: its metadata "evenkeel" is no JSON.`, { cause });
+  }
+  const checked = averageSchema.safeParse(json);
+  if (checked.success) return checked.data;
+  throw new EvenkeelError("file", `${file}: its metadata "evenkeel" is damaged: ${z.prettifyError(checked.error)}`);
+}
+
+/** The metadata of a post-hoc average: those of the last snapshot, with its own profile and how it was made. */
+export function postHocMetadata(
+  last: ReadonlyMap<string, string>,
+  stored: readonly AveragingProfile[],
+  fit: PostHocFit,
+  normalized: boolean,
+): ReadonlyMap<string, string> {
+  const { wanted, coefficients, relativeError } = fit;
+  const previous = readAverageMetadata("the last snapshot", last) ?? { version: 1, kind: "average" };
+  const { sigmaRel: _sigmaRel, halfLife: _halfLife, ...rest } = previous as AverageMetadata;
+  const described = {
+    ...rest,
+    ...profileFields(wanted),
+    postHoc: {
+      relativeError,
+      normalized,
+      stored: stored.map((profile, i) => ({ ...profileFields(profile), coefficient: coefficients[i] ?? 0 })),
+    },
+  };
+  return new Map([...last, ["format", "pt"], ["evenkeel", JSON.stringify(described)]]);
+}
+
+export type ProfileFields = { nimg: number } & ({ sigmaRel: number } | { halfLife: number });
+
+export function profileFields(profile: AveragingProfile): ProfileFields {
+  const { nimg } = profile;
+  return profile.kind === "power" ? { nimg, sigmaRel: profile.sigmaRel } : { nimg, halfLife: profile.halfLife };
+}
+
+/** @throws EvenkeelError `file` unless exactly one of the widths is given, or if the profile is invalid. */
+export function profileFromFields(
+  where: string,
+  fields: { readonly nimg: number; readonly sigmaRel?: number | undefined; readonly halfLife?: number | undefined },
+): AveragingProfile {
+  const { nimg, sigmaRel, halfLife } = fields;
+  if ((sigmaRel === undefined) === (halfLife === undefined)) {
+    throw new EvenkeelError("file", `${where}: wanted either sigma_rel (power function) or half_life (exponential).`);
+  }
+  try {
+    return sigmaRel === undefined ? exponentialProfile(nimg, halfLife ?? Number.NaN) : powerProfile(nimg, sigmaRel);
+  } catch (cause) {
+    if (!(cause instanceof EvenkeelError)) throw cause;
+    throw new EvenkeelError(cause.code, `${where}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,65 @@
+import path from "node:path";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { writeSafetensors } from "../../../engine/io/node.ts";
+import { type AveragingProfile, compareProfiles } from "../profile.ts";
+import { reconstruct, type ReconstructOptions } from "../reconstruct.ts";
+import { postHocMetadata } from "./averageMetadata.ts";
+import { makeFolder } from "./folder.ts";
+import type { SnapshotFile } from "./snapshotFile.ts";
+
+/** A wanted average and the file it goes to. */
+export type AverageFile = { readonly profile: AveragingProfile; readonly path: string };
+
+export type ReconstructFilesOptions = ReconstructOptions & {
+  /** Wanted averages made in one pass over the snapshots; each needs a float32 copy of the weights. Default 8. */
+  readonly batch?: number;
+  /** Called when a file is complete. */
+  readonly onFile?: (file: AverageFile) => void;
+};
+
+/**
+ * Makes post-hoc averages of snapshots and writes each to a safetensors file, whole or not at all: the metadata of the last
+ * snapshot with the average's own profile and, under `postHoc`, the snapshots and coefficients it was made of.
+ * @throws EvenkeelError as `reconstruct`; `value` if two files have one path or a snapshot would be overwritten.
+ */
+export async function reconstructFiles(
+  snapshots: readonly SnapshotFile[],
+  wanted: readonly AverageFile[],
+  options: ReconstructFilesOptions = {},
+): Promise<void> {
+  const { batch = 8, normalize = true } = options;
+  if (!Number.isInteger(batch) || batch < 1) {
+    throw new EvenkeelError("range", `reconstructFiles: batch ${batch}; wanted a whole number from 1 on.`);
+  }
+  refuseOverwriting(snapshots, wanted);
+  const sorted = snapshots.toSorted((a, b) => compareProfiles(a.profile, b.profile));
+  const stored = sorted.map(({ profile }) => profile);
+  for (let start = 0; start < wanted.length; start += batch) {
+    const files = wanted.slice(start, start + batch);
+    const results = await reconstruct(
+      sorted,
+      files.map(({ profile }) => profile),
+      options,
+    );
+    for (const [i, { fit, weights }] of results.entries()) {
+      // As many results as files.
+      const file = files[i] as AverageFile;
+      const last = sorted.findLast(({ profile }) => profile.nimg <= file.profile.nimg);
+      const metadata = postHocMetadata((await last?.metadata()) ?? new Map<string, string>(), stored, fit, normalize);
+      await makeFolder(path.dirname(file.path));
+      await writeSafetensors(file.path, weights, { metadata });
+      options.onFile?.(file);
+    }
+  }
+}
+
+function refuseOverwriting(snapshots: readonly SnapshotFile[], wanted: readonly AverageFile[]): void {
+  const inputs = new Set(snapshots.map((snapshot) => path.resolve(snapshot.path)));
+  const outputs = new Set<string>();
+  for (const { path: file } of wanted) {
+    const place = path.resolve(file);
+    const problem = inputs.has(place) ? "is one of the snapshots" : outputs.has(place) ? "is wanted twice" : undefined;
+    if (problem !== undefined) throw new EvenkeelError("value", `${file}: ${problem}; choose another prefix or folder.`);
+    outputs.add(place);
+  }
+}

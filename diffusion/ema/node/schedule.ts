@@ -1,0 +1,104 @@
+/** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
+import path from "node:path";
+import { parse as parseToml } from "smol-toml";
+import { z } from "zod";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { powerProfile } from "../profile.ts";
+import { profileFromFields } from "./averageMetadata.ts";
+import { listFiles, readText } from "./folder.ts";
+import { snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
+
+const scheduleSchema = z.strictObject({
+  /** Names of tensors that are copied from the last snapshot, beside those recognised; `*` stands for any text. */
+  buffers: z.array(z.string()).optional(),
+  snapshot: z
+    .array(
+      z.strictObject({
+        file: z.string(),
+        /** Images seen, or any other unit of time if all use it. */
+        nimg: z.number(),
+        sigma_rel: z.number().optional(),
+        half_life: z.number().optional(),
+      }),
+    )
+    .min(1),
+});
+
+export type SnapshotSchedule = {
+  readonly snapshots: readonly SnapshotFile[];
+  /** Patterns of the names of further buffers. */
+  readonly buffers: readonly string[];
+};
+
+/**
+ * Reads a schedule, TOML or JSON by its extension: `[[snapshot]]` tables with `file` (relative to `folder`), `nimg`, and
+ * `sigma_rel` or, of an exponential average, `half_life` in the unit of `nimg`; optionally `buffers = ["*.running_mean"]`.
+ * @throws EvenkeelError `file` with everything that is wrong in it.
+ */
+export async function readSchedule(file: string, folder: string): Promise<SnapshotSchedule> {
+  const checked = scheduleSchema.safeParse(await parseScheduleFile(file));
+  if (!checked.success) {
+    throw new EvenkeelError("file", `${file}: is no schedule:\n${z.prettifyError(checked.error)}`);
+  }
+  const { snapshot, buffers = [] } = checked.data;
+  const snapshots = snapshot.map(({ file: name, nimg, sigma_rel: sigmaRel, half_life: halfLife }) =>
+    snapshotFile(path.resolve(folder, name), profileFromFields(`${file}: ${name}`, { nimg, sigmaRel, halfLife })),
+  );
+  return { snapshots, buffers };
+}
+
+async function parseScheduleFile(file: string): Promise<unknown> {
+  const text = await readText(file);
+  const extension = path.extname(file);
+  if (extension !== ".toml" && extension !== ".json") {
+    throw new EvenkeelError("file", `${file}: a schedule is a .toml or .json file.`);
+  }
+  try {
+    return extension === ".toml" ? parseToml(text) : JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EvenkeelError("file", `${file}: ${reason}`, { cause });
+  }
+}
+
+const fields = ["nimg", "kimg", "std"] as const;
+
+/**
+ * The files of a folder whose name has the form of `pattern`, such as `step{nimg}-ema{std}.safetensors`: {nimg} stands for
+ * the images seen ({kimg} for exact thousands of them), {std} for sigma_rel, `*` for any text.
+ * @throws EvenkeelError `value` if the pattern lacks {nimg} (or {kimg}) or {std}, `file` if the folder can't be read.
+ */
+export async function listByPattern(folder: string, pattern: string): Promise<readonly SnapshotFile[]> {
+  const names = fields.filter((field) => pattern.split(`{${field}}`).length === 2);
+  if (names.length !== 2 || !names.includes("std")) {
+    throw new EvenkeelError(
+      "value",
+      `pattern "${pattern}": wanted {std} and either {nimg} or {kimg}, each once: step{nimg}-ema{std}.safetensors`,
+    );
+  }
+  const expression = pattern
+    .split(/(\{nimg\}|\{kimg\}|\{std\}|\*)/)
+    .map((part) => {
+      const field = fields.find((name) => part === `{${name}}`);
+      if (field !== undefined) return field === "std" ? "(?<std>\\d*\\.?\\d+)" : `(?<${field}>\\d+)`;
+      return part === "*" ? ".*" : escapeExpression(part);
+    })
+    .join("");
+  const form = new RegExp(`^${expression}$`);
+  return (await listFiles(folder)).flatMap((name) => {
+    const groups = form.exec(name)?.groups;
+    if (groups === undefined) return [];
+    const nimg = groups["nimg"] === undefined ? Number(groups["kimg"]) * 1000 : Number(groups["nimg"]);
+    return nimg === 0 ? [] : [snapshotFile(path.join(folder, name), powerProfile(nimg, Number(groups["std"])))];
+  });
+}
+
+/** Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text. */
+export function matchesAny(patterns: readonly string[]): (name: string) => boolean {
+  const forms = patterns.map((pattern) => new RegExp(`^${pattern.split("*").map(escapeExpression).join(".*")}$`));
+  return (name) => forms.some((form) => form.test(name));
+}
+
+function escapeExpression(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

@@ -1,0 +1,44 @@
+import path from "node:path";
+import { EvenkeelError, type StoredTensor } from "../../../engine/index.ts";
+import { openSafetensors, readSafetensors } from "../../../engine/io/node.ts";
+import type { AveragingProfile } from "../profile.ts";
+import type { SnapshotSource } from "../reconstruct.ts";
+
+/** A stored average in a file. */
+export interface SnapshotFile extends SnapshotSource {
+  readonly path: string;
+  /** The strings that a safetensors file of the same network carries beside its tensors; see `writeAverage`. */
+  metadata(): Promise<ReadonlyMap<string, string>>;
+}
+
+/** The snapshot in the safetensors file at `file`, whose profile the caller knows. */
+export function safetensorsSnapshot(file: string, profile: AveragingProfile): SnapshotFile {
+  return {
+    name: file,
+    path: file,
+    profile,
+    open: async () => {
+      const content = await readSafetensors(file);
+      return new Map([...content.tensors()].map((tensor): [string, StoredTensor] => [tensor.name, tensor]));
+    },
+    metadata: () => safetensorsMetadata(file),
+  };
+}
+
+/** The metadata of a safetensors file; reads no tensors. */
+export async function safetensorsMetadata(file: string): Promise<ReadonlyMap<string, string>> {
+  await using reader = await openSafetensors(file);
+  return reader.metadata;
+}
+
+/** The snapshot in a file of either kind. @throws EvenkeelError `file` for another extension. */
+export function snapshotFile(file: string, profile: AveragingProfile): SnapshotFile {
+  switch (path.extname(file)) {
+    case ".safetensors":
+      return safetensorsSnapshot(file, profile);
+    case ".pkl":
+      return pickledSnapshot(file, profile);
+    default:
+      throw new EvenkeelError("file", `${file}: snapshots are .safetensors files or the authors' .pkl files.`);
+  }
+}

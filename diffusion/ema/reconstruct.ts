@@ -1,0 +1,173 @@
+/** Post-hoc averages of stored weights: one pass over the snapshots, of which one is in memory at a time. */
+import { encodeFloat16, EvenkeelError, type StoredTensor, toFloat32 } from "../../engine/index.ts";
+import { fitProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
+import { type AveragingProfile, compareProfiles, describeProfile } from "./profile.ts";
+
+/** A stored average of weights. */
+export interface SnapshotSource {
+  /** What messages call it, e.g. its path. */
+  readonly name: string;
+  readonly profile: AveragingProfile;
+  /** Reads it into memory. Called once for each pass, when its turn has come. */
+  open(): Promise<ReadonlyMap<string, StoredTensor>>;
+}
+
+export type ReconstructOptions = PostHocOptions & {
+  /** How results are stored: F16 (default; rounded to nearest even once) or F32, advisable for very short averages. */
+  readonly dtype?: "F16" | "F32";
+  /** Tells which tensors are constants of the network, copied from the last snapshot instead of averaged. */
+  readonly isBuffer?: (name: string, tensor: StoredTensor) => boolean;
+  /** Called after each snapshot that has been added up. */
+  readonly onSnapshot?: (done: number, total: number) => void;
+};
+
+export type Reconstruction = {
+  readonly fit: PostHocFit;
+  /** In the order of the last snapshot. */
+  readonly weights: ReadonlyMap<string, StoredTensor>;
+};
+
+/**
+ * Buffers of the networks of EDM and EDM2 (Fourier frequencies and phases, resampling filters), the running statistics of
+ * batch normalization, and whatever is no float.
+ */
+export function isBufferByName(name: string, tensor: StoredTensor): boolean {
+  return /(^|\.)(freqs|phases|resample_filter|running_mean|running_var|num_batches_tracked)$/.test(name)
+    ? true
+    : !isFloat(tensor);
+}
+
+function isFloat({ dtype }: StoredTensor): boolean {
+  return dtype === "F16" || dtype === "BF16" || dtype === "F32" || dtype === "F64";
+}
+
+/**
+ * The post-hoc averages of the snapshots that are nearest to the wanted profiles. Sums in float32 in the order of the
+ * snapshots' time and width; needs memory for one snapshot and one float32 copy of the weights for each wanted profile.
+ * @throws EvenkeelError as {@link fitProfiles}; `file` if a snapshot has other tensors than the one before or numbers
+ * that aren't finite, or a result does not fit F16.
+ */
+export async function reconstruct(
+  snapshots: readonly SnapshotSource[],
+  wanted: readonly AveragingProfile[],
+  options: ReconstructOptions = {},
+): Promise<readonly Reconstruction[]> {
+  const sorted = snapshots.toSorted((a, b) => compareProfiles(a.profile, b.profile));
+  const fits = fitProfiles(
+    sorted.map(({ profile }) => profile),
+    wanted,
+    options,
+  );
+  const results = await accumulate(
+    sorted,
+    fits.map(({ coefficients, wanted: { nimg } }) => ({ coefficients, nimg })),
+    options,
+  );
+  return fits.map((fit, i) => ({ fit, weights: store(results[i], describeProfile(fit.wanted), options) }));
+}
+
+type Combination = { readonly coefficients: Float64Array; readonly nimg: number };
+
+type Sum = {
+  readonly shape: StoredTensor["shape"];
+  readonly values: Float32Array;
+  /** Of a buffer: the tensor of the last snapshot so far. */
+  copied: StoredTensor | undefined;
+};
+
+type Sums = Map<string, Sum>;
+
+async function accumulate(
+  snapshots: readonly SnapshotSource[],
+  combinations: readonly Combination[],
+  options: ReconstructOptions,
+): Promise<Sums[]> {
+  const { isBuffer = isBufferByName } = options;
+  const sums = combinations.map((): Sums => new Map());
+  const end = Math.max(...combinations.map(({ nimg }) => nimg));
+  const used = snapshots.filter(({ profile }) => profile.nimg <= end);
+  let first: Layout | undefined;
+  for (const [index, snapshot] of used.entries()) {
+    const tensors = await snapshot.open();
+    first ??= { name: snapshot.name, tensors: new Map([...tensors].map(([name, { shape }]) => [name, shape])) };
+    checkLayout(snapshot.name, tensors, first);
+    for (const [name, tensor] of tensors) {
+      const buffer = isBuffer(name, tensor);
+      const values = buffer ? undefined : finiteValues(snapshot.name, name, tensor);
+      for (const [target, { coefficients, nimg }] of combinations.entries()) {
+        if (snapshot.profile.nimg > nimg) continue;
+        const sum = sumOf(sums[target], name, tensor, buffer);
+        if (values === undefined) sum.copied = tensor;
+        else addScaled(sum.values, values, coefficients[index] ?? 0);
+      }
+    }
+    options.onSnapshot?.(index + 1, used.length);
+  }
+  return sums;
+}
+
+function sumOf(sums: Sums | undefined, name: string, tensor: StoredTensor, buffer: boolean): Sum {
+  const found = sums?.get(name);
+  if (found !== undefined) return found;
+  const sum: Sum = {
+    shape: tensor.shape,
+    values: new Float32Array(buffer ? 0 : tensor.data.length),
+    copied: undefined,
+  };
+  sums?.set(name, sum);
+  return sum;
+}
+
+/** Rounds the product and the sum to float32, each on its own, as PyTorch does. */
+function addScaled(sum: Float32Array, values: Float32Array, coefficient: number): void {
+  const factor = Math.fround(coefficient);
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + Math.fround((values[i] ?? 0) * factor);
+}
+
+function finiteValues(snapshot: string, name: string, tensor: StoredTensor): Float32Array {
+  const values = toFloat32(tensor);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new EvenkeelError("file", `${snapshot}: element ${bad} of ${name} is ${values[bad]}; its training had failed by then.`);
+  }
+  return values;
+}
+
+type Layout = { readonly name: string; readonly tensors: ReadonlyMap<string, StoredTensor["shape"]> };
+
+function checkLayout(name: string, tensors: ReadonlyMap<string, StoredTensor>, first: Layout): void {
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("file", `${name}: ${problem} Only snapshots of one network can be averaged.`);
+  };
+  for (const [key, shape] of first.tensors) {
+    const found = tensors.get(key);
+    if (found === undefined) return fail(`has no tensor ${key}, which ${first.name} has.`);
+    if (found.shape.join() !== shape.join()) {
+      return fail(`${key} is [${found.shape.join(", ")}]; in ${first.name} it is [${shape.join(", ")}].`);
+    }
+  }
+  for (const key of tensors.keys()) if (!first.tensors.has(key)) fail(`has a tensor ${key}, which ${first.name} hasn't.`);
+}
+
+function store(sums: Sums | undefined, target: string, options: ReconstructOptions): Map<string, StoredTensor> {
+  const { dtype = "F16" } = options;
+  const weights = new Map<string, StoredTensor>();
+  for (const [name, { shape, values, copied }] of sums ?? []) {
+    if (copied !== undefined && !isFloat(copied)) {
+      weights.set(name, copied);
+      continue;
+    }
+    const floats = copied === undefined ? values : toFloat32(copied);
+    if (dtype === "F32") {
+      weights.set(name, { name, dtype, shape, data: floats });
+      continue;
+    }
+    const data = encodeFloat16(floats);
+    const bad = data.findIndex((bits) => (bits & 0x7c00) === 0x7c00);
+    if (bad >= 0) {
+      throw new EvenkeelError("file", `${target}: element ${bad} of ${name} is ${floats[bad]}, too large for F16. Store F32.`);
+    }
+    weights.set(name, { name, dtype, shape, data });
+  }
+  return weights;
+}
