@@ -1,2 +1,3 @@
 /** Diffusion models: preconditioning, losses, training, power-function EMA and samplers will live here. */
 export * from "./network/index.ts";
+export * from "./training/index.ts";

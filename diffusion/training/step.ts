@@ -1,5 +1,4 @@
 import {
-  add,
   foldIn,
   isFinite,
   mapTree,
@@ -9,7 +8,6 @@ import {
   randomNormal,
   reduceSum,
   reshape,
-  subtract,
   type Tensor,
   valueAndGradWithAux,
   where,
@@ -28,6 +26,7 @@ import {
   type ParameterSpec,
   type Run,
 } from "../../nn/index.ts";
+import { updateAverages } from "../ema/index.ts";
 import type { NetworkConfig } from "../network/config.ts";
 import type { DenoiserParameters } from "../network/denoiser.ts";
 import { edm2Loss, type NoiseDistribution, noiseLevels } from "../network/loss.ts";
@@ -72,8 +71,8 @@ export type NoisyBatch = {
 export type StepSchedule = {
   readonly rate: Tensor;
   readonly corrections: { readonly first: Tensor; readonly second: Tensor };
-  /** Decay of each average in this step. */
-  readonly betas: readonly Tensor[];
+  /** 1 - beta of each average in this step: [averages]. */
+  readonly updateRates: Tensor;
 };
 
 /** What a step reports. Errors are weighted by lambda(sigma): 1 for an untrained network. */
@@ -156,17 +155,6 @@ export function gradientOf(
   return { gradient, ...aux };
 }
 
-/** A profile's average after a step: beta average + (1 - beta) weights. Karras et al. 2024, Eq. 9. */
-function average(averages: NamedParameters, weights: NamedParameters, beta: Tensor): Record<string, Tensor> {
-  const rest = subtract(1, beta);
-  return Object.fromEntries(
-    Object.entries(averages).map(([name, mean]) => [
-      name,
-      add(multiply(mean, beta), multiply(weights[name] as Tensor, rest)),
-    ]),
-  );
-}
-
 /** Adam and all averages, from normalized weights and their gradient. */
 export function updateState(
   options: StepOptions,
@@ -175,13 +163,13 @@ export function updateState(
   gradient: NamedParameters,
   schedule: StepSchedule,
 ): TrainingState {
-  const { rate, corrections, betas } = schedule;
+  const { rate, corrections, updateRates } = schedule;
   const updated = adam(normalized, cleanGradients(gradient), state.moments, rate, corrections, options.adam);
   return {
     weights: updated.parameters,
     buffers: state.buffers,
     moments: updated.moments,
-    averages: state.averages.map((averages, i) => average(averages, updated.parameters, betas[i] as Tensor)),
+    averages: updateAverages(state.averages, updated.parameters, updateRates),
   };
 }
 

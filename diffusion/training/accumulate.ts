@@ -1,0 +1,58 @@
+import { add, divide, mapTree, type Tensor, where } from "../../engine/index.ts";
+import { countNonFinite, globalNorm, type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
+import {
+  gradientOf,
+  type NoisyBatch,
+  normalizeWeights,
+  type StepOptions,
+  type StepReport,
+  type StepSchedule,
+  type TrainingState,
+  updateState,
+} from "./step.ts";
+
+/** A training state with the gradient of the parts of a batch that have been seen. */
+export type AccumulatingState = { readonly training: TrainingState; readonly gradient: NamedParameters };
+
+/** What a part of a batch reports, for each of its images [n]. */
+export type PartReport = Pick<StepReport, "loss" | "error" | "sigma">;
+
+/**
+ * Adds the gradient of a part of a batch. Parts after the first see the weights that the first has normalized.
+ * @param isFirst bool scalar: the gradient so far is of the step before, and is dropped.
+ */
+export function accumulateGradient(
+  options: StepOptions,
+  specs: NamedParameters<ParameterSpec>,
+  batchSize: number,
+  state: AccumulatingState,
+  part: NoisyBatch,
+  isFirst: Tensor,
+  run: Run = {},
+): { readonly state: AccumulatingState; readonly result: PartReport } {
+  const { training } = state;
+  const forced = normalizeWeights(specs, training.weights);
+  const normalized = mapTree(forced, (weight, name) => where(isFirst, weight, training.weights[name] as Tensor));
+  const { gradient, loss, error } = gradientOf(options, normalized, training.buffers, part, batchSize, run);
+  const sum = mapTree(gradient, (g, name) => add(g, where(isFirst, 0, state.gradient[name] as Tensor)));
+  return {
+    state: { training: { ...training, weights: normalized }, gradient: sum },
+    result: { loss, error, sigma: part.sigma },
+  };
+}
+
+/** Adam and all averages from the gradient of a whole batch. */
+export function applyGradient(
+  options: StepOptions,
+  state: AccumulatingState,
+  schedule: StepSchedule,
+): { readonly state: AccumulatingState; readonly result: Pick<StepReport, "gradientNorm" | "nonFiniteGradients"> } {
+  const { training, gradient } = state;
+  return {
+    state: { training: updateState(options, training, training.weights, gradient, schedule), gradient },
+    result: {
+      gradientNorm: divide(globalNorm(gradient), options.lossScaling),
+      nonFiniteGradients: countNonFinite(gradient),
+    },
+  };
+}

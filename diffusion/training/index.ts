@@ -1,0 +1,16 @@
+export { accumulateGradient, type AccumulatingState, applyGradient } from "./accumulate.ts";
+export { findNonFinite, type NonFiniteLayer } from "./diagnose.ts";
+export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
+export {
+  assembleNetwork,
+  drawNoise,
+  type NoisyBatch,
+  normalizeWeights,
+  type StepOptions,
+  type StepReport,
+  type StepSchedule,
+  type TrainingBatch,
+  trainingStep,
+  type TrainingState,
+} from "./step.ts";
+export { type HostBatch, type StepStatistics, Trainer } from "./trainer.ts";

@@ -1,0 +1,356 @@
+import {
+  compileStep,
+  type CompiledStep,
+  createState,
+  type Device,
+  EvenkeelError,
+  mapTree,
+  randomKey,
+  scalar,
+  type State,
+  type Tensor,
+  tensor,
+  treeLeaves,
+  zerosLike,
+} from "../../engine/index.ts";
+import {
+  adamCorrections,
+  adamMoments,
+  flattenParameters,
+  initializeParameters,
+  learningRate,
+  type NamedParameters,
+  type ParameterSpec,
+} from "../../nn/index.ts";
+import { powerFunctionUpdateRates } from "../ema/index.ts";
+import { describeDenoiser } from "../network/denoiser.ts";
+import { accumulateGradient, type AccumulatingState, applyGradient, type PartReport } from "./accumulate.ts";
+import { findNonFinite } from "./diagnose.ts";
+import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
+import {
+  drawDropout,
+  drawNoise,
+  type StepReport,
+  type StepSchedule,
+  type TrainingBatch,
+  trainingStep,
+} from "./step.ts";
+
+/** A batch on the host: images [N, C, H, W] in -1..1 and label vectors [N, labelDim]. */
+export type HostBatch = { readonly images: Float32Array; readonly labels: Float32Array | null };
+
+/** What a step did. Means over the batch; errors are weighted by lambda(sigma), so that 1 is an untrained network. */
+export type StepStatistics = {
+  /** Images seen after the step. */
+  readonly nimg: number;
+  readonly loss: number;
+  readonly error: number;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  readonly nonFiniteGradients: number;
+  /** For each image. */
+  readonly errors: Float32Array;
+  readonly sigmas: Float32Array;
+};
+
+type Program<Rest extends readonly unknown[], Report> = CompiledStep<AccumulatingState, Rest, Report>;
+
+/** How the steps are run: whole batches in one program, or parts whose gradients are added. */
+type Programs =
+  | { readonly kind: "whole"; readonly step: Program<[TrainingBatch, StepSchedule], StepReport> }
+  | {
+      readonly kind: "parts";
+      readonly accumulate: Program<[TrainingBatch, Tensor], PartReport>;
+      readonly apply: Program<[StepSchedule], Pick<StepReport, "gradientNorm" | "nonFiniteGradients">>;
+    };
+
+/**
+ * Trains a denoiser step by step. Owns its state on the device: dispose of it. The same options, device and number of threads give
+ * the same bits, and a trainer restored from a saved state goes on with the bits of the one it was saved from.
+ */
+export class Trainer {
+  readonly options: TrainingOptions;
+  readonly device: Device;
+  readonly specs: NamedParameters<ParameterSpec>;
+  readonly #state: State<AccumulatingState>;
+  readonly #programs: Programs;
+  readonly #key: Tensor;
+  #nimg = 0;
+
+  private constructor(options: TrainingOptions, device: Device, state: State<AccumulatingState>) {
+    this.options = options;
+    this.device = device;
+    this.specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
+    this.#state = state;
+    this.#key = randomKey(options.seed);
+    this.#programs = this.#compile();
+  }
+
+  /** A trainer with freshly drawn weights. @throws EvenkeelError `value` for options that don't fit. */
+  static async create(options: TrainingOptions, device: Device): Promise<Trainer> {
+    checkTrainingOptions(options);
+    const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
+    const drawn = Object.entries(initializeParameters(specs, randomKey(options.seed)));
+    const of = (isBuffer: boolean): NamedParameters =>
+      Object.fromEntries(drawn.filter(([name]) => (specs[name]?.role === "buffer") === isBuffer));
+    const [weights, buffers] = [of(false), of(true)];
+    const training = {
+      weights,
+      buffers,
+      moments: adamMoments(weights),
+      averages: options.emaSigmaRels.map(() => weights),
+    };
+    const isWhole = options.batchDevice === options.batch;
+    const gradient = isWhole ? {} : mapTree(weights, zerosLike);
+    return new Trainer(options, device, await createState<AccumulatingState>({ training, gradient }, device));
+  }
+
+  /** Images seen. */
+  get nimg(): number {
+    return this.#nimg;
+  }
+
+  #compile(): Programs {
+    const { options, specs, device } = this;
+    const key = this.#key;
+    const runOf = (batch: TrainingBatch) => (options.network.unet.dropout > 0 ? drawDropout(key, batch.positions) : {});
+    if (options.batchDevice === options.batch) {
+      const step = compileStep(
+        (state: AccumulatingState, batch: TrainingBatch, schedule: StepSchedule) => {
+          const noisy = drawNoise(options, key, batch);
+          const { state: training, result } = trainingStep(
+            options,
+            specs,
+            state.training,
+            noisy,
+            schedule,
+            runOf(batch),
+          );
+          return { state: { ...state, training }, result };
+        },
+        { device },
+      );
+      return { kind: "whole", step };
+    }
+    const accumulate = compileStep(
+      (state: AccumulatingState, part: TrainingBatch, isFirst: Tensor) =>
+        accumulateGradient(options, specs, options.batch, state, drawNoise(options, key, part), isFirst, runOf(part)),
+      { device },
+    );
+    const apply = compileStep(
+      (state: AccumulatingState, schedule: StepSchedule) => applyGradient(options, state, schedule),
+      { device },
+    );
+    return { kind: "parts", accumulate, apply };
+  }
+
+  /**
+   * One step on the batch of images number `nimg` to `nimg + batch - 1`.
+   * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
+   * stay as they were before the step.
+   */
+  async step(batch: HostBatch): Promise<StepStatistics> {
+    const { options } = this;
+    const nimg = this.#nimg + options.batch;
+    const rate = learningRate(this.#nimg, options.batch, options.learningRate);
+    const schedule = this.#schedule(rate, nimg);
+    const parts = this.#parts(batch);
+    const report =
+      this.#programs.kind === "whole"
+        ? await this.#stepWhole(this.#programs, parts, schedule)
+        : await this.#stepParts(this.#programs, parts, schedule);
+    this.#nimg = nimg;
+    const average = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+    return {
+      nimg,
+      loss: average(report.loss),
+      error: average(report.error),
+      learningRate: rate,
+      gradientNorm: report.gradientNorm,
+      nonFiniteGradients: report.nonFiniteGradients,
+      errors: report.error,
+      sigmas: report.sigma,
+    };
+  }
+
+  async #stepWhole(
+    programs: Extract<Programs, { kind: "whole" }>,
+    parts: readonly TrainingBatch[],
+    schedule: StepSchedule,
+  ): Promise<HostReport> {
+    const [whole] = parts;
+    if (whole === undefined) throw new RangeError("a batch has a part");
+    const report = await programs.step(this.#state, whole, schedule);
+    const host = await hostReport([report]);
+    await this.#requireFinite(host, parts);
+    return {
+      ...host,
+      gradientNorm: await report.gradientNorm.item(),
+      nonFiniteGradients: await report.nonFiniteGradients.item(),
+    };
+  }
+
+  async #stepParts(
+    programs: Extract<Programs, { kind: "parts" }>,
+    parts: readonly TrainingBatch[],
+    schedule: StepSchedule,
+  ): Promise<HostReport> {
+    const reports: PartReport[] = [];
+    for (const [i, part] of parts.entries()) {
+      reports.push(await programs.accumulate(this.#state, part, tensor([i === 0], { shape: [] })));
+    }
+    const host = await hostReport(reports);
+    await this.#requireFinite(host, parts);
+    const { gradientNorm, nonFiniteGradients } = await programs.apply(this.#state, schedule);
+    return {
+      ...host,
+      gradientNorm: await gradientNorm.item(),
+      nonFiniteGradients: await nonFiniteGradients.item(),
+    };
+  }
+
+  #schedule(rate: number, nimg: number): StepSchedule {
+    const { batch, adam, emaSigmaRels } = this.options;
+    const corrections = adamCorrections(nimg / batch, adam);
+    return {
+      rate: scalar(rate),
+      corrections: { first: scalar(corrections.first), second: scalar(corrections.second) },
+      updateRates: powerFunctionUpdateRates(emaSigmaRels, nimg, batch),
+    };
+  }
+
+  /** The batch cut into what goes through the network at once. */
+  #parts(batch: HostBatch): TrainingBatch[] {
+    const { batch: size, batchDevice, network } = this.options;
+    const { imageChannels, imageResolution, labelDim } = network.unet;
+    const pixels = imageChannels * imageResolution ** 2;
+    const check = (what: string, array: Float32Array | null, each: number): void => {
+      const length = array?.length ?? 0;
+      if (length !== size * each) {
+        throw new EvenkeelError("shape", `Trainer.step: ${what} have ${length} numbers, expected ${size} x ${each}.`);
+      }
+    };
+    check("images", batch.images, pixels);
+    check("labels", batch.labels, labelDim);
+    return Array.from({ length: size / batchDevice }, (_, i) => {
+      const [from, to] = [i * batchDevice, (i + 1) * batchDevice];
+      return {
+        images: tensor(batch.images.subarray(from * pixels, to * pixels), {
+          shape: [batchDevice, imageChannels, imageResolution, imageResolution],
+        }),
+        labels:
+          batch.labels === null || labelDim === 0
+            ? null
+            : tensor(batch.labels.subarray(from * labelDim, to * labelDim), { shape: [batchDevice, labelDim] }),
+        positions: tensor(Uint32Array.from({ length: batchDevice }, (_, k) => this.#nimg + from + k)),
+      };
+    });
+  }
+
+  async #requireFinite(report: Pick<HostReport, "loss" | "sigma">, parts: readonly TrainingBatch[]): Promise<void> {
+    const bad = report.loss.findIndex((loss) => !Number.isFinite(loss));
+    const part = parts[Math.floor(bad / this.options.batchDevice)];
+    if (part === undefined) return;
+    const { training } = await this.#state.read();
+    const key = this.#key;
+    const run = this.options.network.unet.dropout > 0 ? drawDropout(key, part.positions) : {};
+    const found = await findNonFinite(
+      this.options,
+      this.specs,
+      this.device,
+      training.weights,
+      training.buffers,
+      key,
+      part,
+      run,
+    );
+    const where =
+      found === null
+        ? "no layer shows it when run again"
+        : `it began at ${found.layer}, where ${found.count} of ${found.size} values are not finite`;
+    throw new EvenkeelError(
+      "value",
+      `training: the loss is ${report.loss[bad] ?? NaN} in step ${this.#nimg / this.options.batch} (images ${this.#nimg} to ` +
+        `${this.#nimg + this.options.batch - 1}), image ${this.#nimg + bad} at sigma ${report.sigma[bad] ?? NaN}: ${where}. ` +
+        "The weights are those before this step. Lower the learning rate, or look at the data.",
+    );
+  }
+
+  /** Everything that training goes on from, by name: `weights/...`, `moments.first/...`, `averages[0]/...`. */
+  async readState(): Promise<Map<string, Tensor>> {
+    const { training } = await this.#state.read();
+    return new Map(treeLeaves(training).map(({ path, tensor }) => [path, tensor]));
+  }
+
+  /**
+   * Goes on from a state that `readState` gave after `nimg` images.
+   * @throws EvenkeelError `shape` if an array is missing or of another shape, `value` if nimg is no multiple of the batch.
+   */
+  async writeState(nimg: number, arrays: ReadonlyMap<string, Tensor>): Promise<void> {
+    if (!Number.isSafeInteger(nimg) || nimg < 0 || nimg % this.options.batch !== 0) {
+      throw new EvenkeelError(
+        "value",
+        `Trainer.writeState: ${nimg} images are no multiple of the batch ${this.options.batch}.`,
+      );
+    }
+    const training = mapTree(this.#state.template.training, (template, path) => {
+      const given = arrays.get(path);
+      if (given === undefined || given.shape.join() !== template.shape.join()) {
+        const got = given === undefined ? "missing" : `[${given.shape.join(", ")}]`;
+        throw new EvenkeelError(
+          "shape",
+          `Trainer.writeState: ${path} is ${got}, expected [${template.shape.join(", ")}].`,
+        );
+      }
+      return given;
+    });
+    await this.#state.write({ training, gradient: mapTree(this.#state.template.gradient, zerosLike) });
+    this.#nimg = nimg;
+  }
+
+  /** The averages of one profile, or the raw weights, with the buffers: a network's arrays in the order of its specification. */
+  async readNetwork(profile: number | "raw"): Promise<Map<string, Tensor>> {
+    const { training } = await this.#state.read();
+    const averages = profile === "raw" ? training.weights : training.averages[profile];
+    if (averages === undefined) {
+      throw new EvenkeelError(
+        "range",
+        `Trainer.readNetwork: there is no profile ${profile}; it has ${training.averages.length}.`,
+      );
+    }
+    const all = { ...averages, ...training.buffers };
+    return new Map(Object.keys(this.specs).map((name) => [name, all[name] as Tensor]));
+  }
+
+  /** Frees the device's memory. Idempotent. */
+  dispose(): void {
+    if (this.#programs.kind === "whole") this.#programs.step.dispose();
+    else {
+      this.#programs.accumulate.dispose();
+      this.#programs.apply.dispose();
+    }
+    this.#state.dispose();
+  }
+}
+
+type HostReport = {
+  readonly loss: Float32Array;
+  readonly error: Float32Array;
+  readonly sigma: Float32Array;
+  readonly gradientNorm: number;
+  readonly nonFiniteGradients: number;
+};
+
+/** The parts' reports, joined. */
+async function hostReport(parts: readonly PartReport[]): Promise<Pick<HostReport, "loss" | "error" | "sigma">> {
+  const join = async (tensors: readonly Tensor[]): Promise<Float32Array> => {
+    const values: number[] = [];
+    for (const each of tensors) values.push(...(await each.data()));
+    return Float32Array.from(values);
+  };
+  return {
+    loss: await join(parts.map(({ loss }) => loss)),
+    error: await join(parts.map(({ error }) => error)),
+    sigma: await join(parts.map(({ sigma }) => sigma)),
+  };
+}

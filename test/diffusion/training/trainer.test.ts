@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type StepStatistics, Trainer, type TrainingOptions } from "../../../diffusion/index.ts";
+import { createDevice, type Device, type Tensor } from "../../../engine/index.ts";
+import { smallBatch, smallOptions } from "./smallRun.ts";
+
+let device: Device;
+before(async () => {
+  device = await createDevice("wasm");
+});
+after(() => device.dispose());
+
+async function run(trainer: Trainer, steps: number): Promise<StepStatistics[]> {
+  const statistics: StepStatistics[] = [];
+  for (let i = 0; i < steps; i++) statistics.push(await trainer.step(smallBatch(trainer.nimg, trainer.options.batch)));
+  return statistics;
+}
+
+async function withTrainer<T>(options: TrainingOptions, use: (trainer: Trainer) => Promise<T>): Promise<T> {
+  const trainer = await Trainer.create(options, device);
+  try {
+    return await use(trainer);
+  } finally {
+    trainer.dispose();
+  }
+}
+
+async function bits(arrays: ReadonlyMap<string, Tensor>): Promise<Map<string, string>> {
+  const result = new Map<string, string>();
+  for (const [name, tensor] of arrays) {
+    const data = await tensor.data();
+    result.set(name, Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex"));
+  }
+  return result;
+}
+
+test("the same options give the same bits", async () => {
+  const [first, second] = [
+    await withTrainer(smallOptions, async (trainer) => [await run(trainer, 3), await bits(await trainer.readState())]),
+    await withTrainer(smallOptions, async (trainer) => [await run(trainer, 3), await bits(await trainer.readState())]),
+  ];
+  assert.deepEqual(first, second);
+});
+
+test("a restored trainer goes on with the bits of the one it was saved from", async () => {
+  const straight = await withTrainer(smallOptions, async (trainer) => {
+    await run(trainer, 5);
+    return bits(await trainer.readState());
+  });
+  const saved = await withTrainer(smallOptions, async (trainer) => {
+    await run(trainer, 2);
+    return trainer.readState();
+  });
+  const resumed = await withTrainer(smallOptions, async (trainer) => {
+    await trainer.writeState(16, saved);
+    await run(trainer, 3);
+    return bits(await trainer.readState());
+  });
+  assert.deepEqual(resumed, straight);
+});
+
+test("training lowers the error", async () => {
+  const errors = await withTrainer(smallOptions, async (trainer) => (await run(trainer, 60)).map(({ error }) => error));
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b) / values.length;
+  assert.ok(mean(errors.slice(-15)) < 0.8 * mean(errors.slice(0, 15)), errors.join(" "));
+});
+
+test("a batch in parts trains like a whole one, but for rounding", async () => {
+  const whole = await withTrainer(smallOptions, async (trainer) => run(trainer, 4));
+  const parts = await withTrainer({ ...smallOptions, batchDevice: 2 }, async (trainer) => run(trainer, 4));
+  for (const [i, { loss, gradientNorm }] of whole.entries()) {
+    assert.ok(Math.abs((parts[i]?.loss ?? NaN) - loss) < 1e-4 * Math.abs(loss), `loss of step ${i}`);
+    assert.ok(Math.abs((parts[i]?.gradientNorm ?? NaN) - gradientNorm) < 1e-4 * gradientNorm, `gradient of step ${i}`);
+  }
+  assert.deepEqual(
+    parts.map(({ sigmas }) => sigmas),
+    whole.map(({ sigmas }) => sigmas),
+    "noise does not depend on the split",
+  );
+});
+
+for (const batchDevice of [8, 4]) {
+  test(`a loss that is not finite names step, image, sigma and layer, in parts of ${batchDevice}`, async () => {
+    await withTrainer({ ...smallOptions, batchDevice }, async (trainer) => {
+      await run(trainer, 2);
+      const kept = await bits(await trainer.readState());
+      const batch = smallBatch(16, 8);
+      batch.images[5 * 192 + 7] = Infinity;
+      await assert.rejects(
+        trainer.step(batch),
+        /the loss is NaN in step 2 \(images 16 to 23\), image 21 at sigma 0\.\d+: it began at images, where 1 of \d+ values/,
+      );
+      assert.equal(trainer.nimg, 16);
+      if (batchDevice === 8) assert.deepEqual(await bits(await trainer.readState()), kept);
+    });
+  });
+}
+
+test("dropout of activations and of labels draws by the image's position", async () => {
+  const unet = { ...smallOptions.network.unet, dropout: 0.3 };
+  const options = { ...smallOptions, network: { ...smallOptions.network, unet }, labelDropout: 0.5 };
+  const whole = await withTrainer(options, async (trainer) => run(trainer, 3));
+  const parts = await withTrainer({ ...options, batchDevice: 4 }, async (trainer) => run(trainer, 3));
+  whole.forEach(({ loss }, i) => assert.ok(Math.abs((parts[i]?.loss ?? NaN) - loss) < 1e-4 * Math.abs(loss)));
+});
+
+test("options and arrays that don't fit are refused by name", async () => {
+  await assert.rejects(
+    Trainer.create({ ...smallOptions, batchDevice: 3 }, device),
+    /batchDevice is 3, expected a divisor/,
+  );
+  await assert.rejects(Trainer.create({ ...smallOptions, emaSigmaRels: [0.3] }, device), /emaSigmaRels is 0.3/);
+  await withTrainer(smallOptions, async (trainer) => {
+    await assert.rejects(trainer.step(smallBatch(0, 7)), /images have 1344 numbers, expected 8 x 192/);
+    await assert.rejects(trainer.writeState(8, new Map()), /weights\.unet\.out_gain is missing|is missing, expected/);
+    await assert.rejects(trainer.writeState(7, new Map()), /7 images are no multiple of the batch 8/);
+  });
+});
