@@ -1,3 +1,4 @@
 /** Diffusion models: preconditioning, losses, training, power-function EMA and samplers will live here. */
 export * from "./network/index.ts";
 export * from "./training/index.ts";
+export * from "./ema/index.ts";

@@ -1,2 +1,2 @@
 /** Diffusion with files: data sets, snapshots, run folders. Only for Node; what works in a page is in `index.ts`. */
-export {};
+export * from "./ema/node.ts";

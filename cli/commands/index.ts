@@ -1,5 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import { addExplainCommand } from "./explain.ts";
+import { addPhemaCommand } from "./phema.ts";
 
 /**
  * Adds every subcommand to the program; the one place where they are listed. Each has a file of its own that exports
@@ -7,4 +8,5 @@ import { addExplainCommand } from "./explain.ts";
  */
 export function addCommands(program: Command): void {
   addExplainCommand(program);
+  addPhemaCommand(program);
 }

@@ -36,8 +36,6 @@ export function snapshotFile(file: string, profile: AveragingProfile): SnapshotF
   switch (path.extname(file)) {
     case ".safetensors":
       return safetensorsSnapshot(file, profile);
-    case ".pkl":
-      return pickledSnapshot(file, profile);
     default:
       throw new EvenkeelError("file", `${file}: snapshots are .safetensors files or the authors' .pkl files.`);
   }

@@ -1,0 +1,281 @@
+import { access } from "node:fs/promises";
+import path from "node:path";
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import {
+  type AveragingProfile,
+  compareProfiles,
+  describeProfile,
+  fitProfiles,
+  formatSigmaRel,
+  formatSnapshotName,
+  isBufferByName,
+  type PostHocFit,
+  powerProfile,
+} from "../../diffusion/index.ts";
+import {
+  type AverageFile,
+  listByPattern,
+  listSnapshots,
+  matchesAny,
+  profileFields,
+  readSchedule,
+  reconstructFiles,
+  type SnapshotFile,
+  type SnapshotFilter,
+} from "../../diffusion/node.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { writeFileAtomically } from "../../engine/io/node.ts";
+import { parseSigmaRelList } from "../sigmaRelList.ts";
+import { profileChart } from "../profileChart.ts";
+
+/** Squared relative error from which on a fitted profile is visibly another one. */
+const poorFit = 0.01;
+
+/** `evenkeel phema`: averages of any width from stored averages, after training. */
+export function addPhemaCommand(program: Command): void {
+  program
+    .command("phema")
+    .description("Make weight averages of any length after training, from the averages stored during it (post-hoc EMA).")
+    .requiredOption("--indir <folder>", "folder of snapshots, Evenkeel's or the authors': PREFIX-KKKKKKK-S.SSS")
+    .option("--inprefix <text>", "use only snapshots with this prefix (default: any)")
+    .option("--instd <list>", "use only snapshots of these sigma_rel (default: any)", parseSigmaRelList)
+    .addOption(
+      new Option("--schedule <file>", "TOML or JSON file that states each file's time and profile, for any safetensors")
+        .conflicts(["inprefix", "instd", "pattern"]),
+    )
+    .addOption(
+      new Option("--pattern <name>", 'form of the file names, such as "step{nimg}-ema{std}.safetensors"').conflicts([
+        "inprefix",
+        "instd",
+      ]),
+    )
+    .option("--outdir <folder>", "where to put the averages; made if missing")
+    .option("--outprefix <text>", "prefix of their names", "phema")
+    .requiredOption("--outstd <list>", "their sigma_rel: 0.1 or 0.05,0.1 or 0.010,0.015,...,0.250", parseSigmaRelList)
+    .option("--outkimg <kimg>", "their time in thousands of images, one of the snapshots' (default: latest)", parseKimg)
+    .option("--skip", "leave out averages whose files exist already")
+    .option("--batch <count>", "averages made in one pass; each takes the memory of one network", parseCount, 8)
+    .addOption(new Option("--dtype <type>", "how averages are stored").choices(["f16", "f32"]).default("f16" as const))
+    .option("--no-normalize", "don't divide coefficients by their sum (as the paper, unlike its program)")
+    .option("--dry-run", "write no averages; print the coefficients")
+    .option("--plot <file>", "draw the stored, wanted and fitted profiles into an SVG file")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", examples)
+    .action(run);
+}
+
+const examples = `
+Examples:
+  One average of sigma_rel 0.1 at the end of a run
+  $ evenkeel phema --indir runs/emoji16 --outdir runs/emoji16/phema --outstd 0.1
+
+  A sweep at 5 million images; what exists already is not made again
+  $ evenkeel phema --indir runs/emoji16 --outdir sweep --outstd 0.010,0.015,...,0.250 --outkimg 5000 --skip
+
+  How well would it work? Coefficients, errors and a picture, but no averages
+  $ evenkeel phema --indir runs/emoji16 --outstd 0.05,0.1,0.2 --dry-run --plot profiles.svg
+
+  Averages of another trainer, with the exact times stated
+  $ evenkeel phema --indir other --schedule other/schedule.toml --outdir phema --outstd 0.15
+  schedule.toml:
+    buffers = ["*.running_mean"]    # copied from the last snapshot, not averaged
+    [[snapshot]]
+    file = "epoch010.safetensors"
+    nimg = 512000
+    sigma_rel = 0.05                # or half_life = 50000, of an exponential average
+
+The error of a fit is the integral of (fitted - wanted)^2 over that of wanted^2.`;
+
+type Options = {
+  readonly indir: string;
+  readonly inprefix?: string | undefined;
+  readonly instd?: number[] | undefined;
+  readonly schedule?: string | undefined;
+  readonly pattern?: string | undefined;
+  readonly outdir?: string | undefined;
+  readonly outprefix: string;
+  readonly outstd: number[];
+  readonly outkimg?: number | undefined;
+  readonly skip?: true | undefined;
+  readonly batch: number;
+  readonly dtype: "f16" | "f32";
+  readonly normalize: boolean;
+  readonly dryRun?: true | undefined;
+  readonly plot?: string | undefined;
+  readonly json?: true | undefined;
+};
+
+async function run(options: Options): Promise<void> {
+  const { outdir, outprefix, json, plot, normalize } = options;
+  if (outdir === undefined && options.dryRun !== true) {
+    throw new EvenkeelError("value", "phema: say where the averages go by --outdir, or ask for none by --dry-run.");
+  }
+  const { snapshots: found, buffers } = await findSnapshots(options);
+  const snapshots = found.toSorted((a, b) => compareProfiles(a.profile, b.profile));
+  const stored = snapshots.map(({ profile }) => profile);
+  const nimg = chooseTime(stored, options.outkimg, options.indir);
+  const fits = fitProfiles(
+    stored,
+    options.outstd.map((sigmaRel) => powerProfile(nimg, sigmaRel)),
+    { normalize },
+  );
+  const files = fits.map(({ wanted }, i): AverageFile => {
+    const name = `${formatSnapshotName(outprefix, nimg, options.outstd[i] ?? Number.NaN)}.safetensors`;
+    return { profile: wanted, path: path.join(outdir ?? "", name) };
+  });
+  const print = (text: string): void => {
+    if (json !== true) console.log(text);
+  };
+  print(describeStored(options.indir, stored, fits));
+  print(options.dryRun === true ? coefficientTable(snapshots, fits) : errorTable(fits));
+  if (plot !== undefined) {
+    await writeText(plot, profileChart(stored, fits));
+    print(`${plot}: profiles drawn`);
+  }
+  const written = options.dryRun === true ? [] : await missingFiles(files, options.skip === true);
+  if (options.dryRun !== true) {
+    const skipped = files.length - written.length;
+    if (skipped > 0) print(`${skipped} of ${files.length} averages exist already and are left as they are`);
+    const isBuffer = matchesAny(buffers);
+    await reconstructFiles(snapshots, written, {
+      normalize,
+      batch: options.batch,
+      dtype: options.dtype === "f32" ? "F32" : "F16",
+      isBuffer: (name, tensor) => isBuffer(name) || isBufferByName(name, tensor),
+      onFile: ({ path: file }) => print(file),
+    });
+  }
+  if (json === true) console.log(JSON.stringify(asJson(snapshots, fits, files, written), null, 2));
+}
+
+async function findSnapshots(
+  options: Options,
+): Promise<{ readonly snapshots: readonly SnapshotFile[]; readonly buffers: readonly string[] }> {
+  const { indir, inprefix: prefix, instd: sigmaRels, schedule, pattern } = options;
+  if (schedule !== undefined) return readSchedule(schedule, indir);
+  const filter: SnapshotFilter = { prefix, sigmaRels };
+  const snapshots = pattern === undefined ? await listSnapshots(indir, filter) : await listByPattern(indir, pattern);
+  if (snapshots.length > 0) return { snapshots, buffers: [] };
+  const wanted = pattern ?? `${prefix ?? "PREFIX"}-KKKKKKK-${sigmaRels?.map(formatSigmaRel).join("|") ?? "S.SSS"}`;
+  throw new EvenkeelError(
+    "file",
+    `phema: ${indir} holds no snapshot named ${wanted} (.safetensors or .pkl) taken after the start. ` +
+      "Choose another folder, or say by --pattern or --schedule which files are averages.",
+  );
+}
+
+function chooseTime(stored: readonly AveragingProfile[], kimg: number | undefined, indir: string): number {
+  const times = [...new Set(stored.map(({ nimg }) => nimg))].sort((a, b) => a - b);
+  const chosen = kimg === undefined ? times.at(-1) : times.find((nimg) => Math.floor(nimg / 1000) === kimg);
+  if (chosen !== undefined) return chosen;
+  const all = times.map((nimg) => Math.floor(nimg / 1000));
+  const some = all.length <= 12 ? all.join(", ") : `${all.slice(0, 6).join(", ")}, ..., ${all.slice(-3).join(", ")}`;
+  throw new EvenkeelError("value", `phema: --outkimg ${kimg ?? ""}: ${indir} has snapshots of ${some} thousand images.`);
+}
+
+async function missingFiles(files: readonly AverageFile[], skip: boolean): Promise<readonly AverageFile[]> {
+  if (!skip) return files;
+  const missing: AverageFile[] = [];
+  for (const file of files) {
+    const exists = await access(file.path).then(
+      () => true,
+      () => false,
+    );
+    if (!exists) missing.push(file);
+  }
+  return missing;
+}
+
+async function writeText(file: string, text: string): Promise<void> {
+  await writeFileAtomically(file, (sink) => sink.write(new TextEncoder().encode(text)));
+}
+
+function describeStored(folder: string, stored: readonly AveragingProfile[], fits: readonly PostHocFit[]): string {
+  const target = fits[0];
+  if (target === undefined) return `${folder}: nothing wanted`;
+  const used = stored.filter(({ nimg }) => nimg <= target.wanted.nimg);
+  const times = new Set(used.map(({ nimg }) => nimg)).size;
+  return (
+    `${folder}: ${used.length} stored averages of ${times} times up to ${target.wanted.nimg} images; ` +
+    `condition number ${target.conditionNumber.toExponential(2)}`
+  );
+}
+
+function errorTable(fits: readonly PostHocFit[]): string {
+  return fits.map((fit) => `  ${describeProfile(fit.wanted)}: error ${errorText(fit)}`).join("\n");
+}
+
+function errorText({ relativeError }: PostHocFit): string {
+  return `${relativeError.toExponential(2)}${relativeError > poorFit ? " (poor: too few stored averages for this width)" : ""}`;
+}
+
+/** One row a stored average, one column a wanted one. */
+function coefficientTable(snapshots: readonly SnapshotFile[], fits: readonly PostHocFit[]): string {
+  const names = snapshots.map((snapshot) => path.basename(snapshot.path));
+  const nameWidth = Math.max(20, ...names.map((name) => name.length));
+  const row = (name: string, cells: readonly string[]): string =>
+    `  ${name.padEnd(nameWidth)}${cells.map((cell) => cell.padStart(14)).join("")}`;
+  const rows = [
+    row(
+      "sigma_rel",
+      fits.map(({ wanted }) => (wanted.kind === "power" ? formatSigmaRel(wanted.sigmaRel) : "")),
+    ),
+    ...names.map((name, i) =>
+      row(
+        name,
+        fits.map(({ coefficients }) => coefficient(coefficients[i] ?? 0)),
+      ),
+    ),
+    row(
+      "sum before scaling",
+      fits.map(({ sum }) => sum.toFixed(6)),
+    ),
+    row(
+      "error",
+      fits.map(({ relativeError }) => relativeError.toExponential(2)),
+    ),
+  ];
+  const poor = fits.filter(({ relativeError }) => relativeError > poorFit);
+  if (poor.length > 0) {
+    rows.push(...poor.map((fit) => `  ${describeProfile(fit.wanted)}: error ${errorText(fit)}`));
+  }
+  return rows.join("\n");
+}
+
+function coefficient(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(3) : value.toFixed(6);
+}
+
+function asJson(
+  snapshots: readonly SnapshotFile[],
+  fits: readonly PostHocFit[],
+  files: readonly AverageFile[],
+  written: readonly AverageFile[],
+): unknown {
+  return {
+    conditionNumber: fits[0]?.conditionNumber,
+    stored: snapshots.map(({ path: file, profile }) => ({ file, ...profileFields(profile) })),
+    averages: fits.map(({ wanted, coefficients, sum, relativeError }, i) => {
+      const file = files[i];
+      return {
+        ...profileFields(wanted),
+        file: file?.path,
+        written: file !== undefined && written.includes(file),
+        relativeError,
+        sum,
+        coefficients: [...coefficients],
+      };
+    }),
+  };
+}
+
+function parseKimg(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("wanted a whole number of thousands of images.");
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InvalidArgumentError("wanted a whole number from 1 on.");
+}
