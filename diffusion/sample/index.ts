@@ -1,0 +1,9 @@
+/** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. */
+export { type Denoiser, type GuidedDenoiser, type HostArray, type StateDenoiser, stateDenoiser } from "./denoiser.ts";
+export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageClass } from "./generate.ts";
+export { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
+export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
+export { createImageStreams, type ImageStreams } from "./imageStreams.ts";
+export { type ChurnOptions, runSampler, type SamplerOptions, type SamplerStep, type Solver } from "./samplers.ts";
+export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
+export { maximumSeeds, parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";

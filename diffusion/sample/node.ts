@@ -1,0 +1,2 @@
+/** Pictures in files; only for Node. */
+export { writeImage, writeImageGrid, writePng } from "./pngFile.ts";

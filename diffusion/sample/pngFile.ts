@@ -1,0 +1,30 @@
+import { encode } from "fast-png";
+import type { Shape } from "../../engine/index.ts";
+import { writeFileAtomically } from "../../engine/io/node.ts";
+import { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
+
+/** Writes a PNG file, whole or not at all. @throws EvenkeelError `file` if the file system refuses. */
+export async function writePng(file: string, { width, height, channels, data }: Picture): Promise<void> {
+  await writeFileAtomically(file, (sink) => sink.write(encode({ width, height, channels, data, depth: 8 })));
+}
+
+/**
+ * Writes images [N, C, H, W] in [-1, 1] as one PNG file, in a grid.
+ * @throws EvenkeelError `file` if the file system refuses, `shape` and `value` as `imageGrid` does.
+ */
+export async function writeImageGrid(
+  file: string,
+  images: Float32Array,
+  shape: Shape,
+  options: GridOptions = {},
+): Promise<void> {
+  await writePng(file, imageGrid(toPixels(images), shape, options));
+}
+
+/** Writes image number `index` of images [N, C, H, W] in [-1, 1] as a PNG file of its own. */
+export async function writeImage(file: string, images: Float32Array, shape: Shape, index: number): Promise<void> {
+  const imageShape = shape.slice(1);
+  const size = imageShape.reduce((product, length) => product * length, 1);
+  const image = images.subarray(index * size, (index + 1) * size);
+  await writePng(file, imageGrid(toPixels(image), [1, ...imageShape], { padding: 0 }));
+}
