@@ -2,3 +2,5 @@
 export * from "./network/index.ts";
 export * from "./training/index.ts";
 export * from "./ema/index.ts";
+export { type Preset, presetOf, presets } from "./presets.ts";
+export * from "./sample/index.ts";

@@ -2,3 +2,5 @@ export { type NetworkConfig, networkConfig, networkConfigFromReference } from ".
 export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
 export { edm2Loss, type NoiseDistribution, noiseLevels, uncertaintyLoss, weightedError } from "./loss.ts";
 export { lossWeight, type Preconditioning, precondition } from "./precondition.ts";
+export { DenoiserProgram, type StoredWeights, tensorsOfWeights } from "./denoiserProgram.ts";
+export { countNetwork, type LayerCount, type NetworkCount } from "./count.ts";

@@ -14,3 +14,4 @@ export {
   type TrainingState,
 } from "./step.ts";
 export { type HostBatch, type StepStatistics, Trainer } from "./trainer.ts";
+export { type ValidationError, validationSigmas, Validator } from "./validation.ts";

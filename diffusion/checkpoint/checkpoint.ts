@@ -1,0 +1,131 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { EvenkeelError, tensor, type Tensor, toFloat32 } from "../../engine/index.ts";
+import { type LazyTensor, openSafetensors, writeSafetensors } from "../../engine/io/node.ts";
+
+/** What a checkpoint says beside its arrays. */
+export type CheckpointInfo = {
+  readonly nimg: number;
+  /** Everything that must be the same when the run goes on: options, data, device. Compared as JSON, key by key. */
+  readonly fixed: Readonly<Record<string, unknown>>;
+  /** What may change: seconds spent so far and the like. */
+  readonly progress: Readonly<Record<string, unknown>>;
+};
+
+export type Checkpoint = CheckpointInfo & { readonly path: string; readonly arrays: ReadonlyMap<string, Tensor> };
+
+const namePattern = /^training-state-(\d{7,})\.safetensors$/;
+const version = 1;
+
+/** `training-state-KKKKKKK.safetensors`, in thousands of images as the reference counts them. */
+export function checkpointName(nimg: number): string {
+  return `training-state-${String(Math.floor(nimg / 1000)).padStart(7, "0")}.safetensors`;
+}
+
+/** Checkpoint files of a run folder, the newest first. */
+async function listCheckpoints(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => namePattern.test(name));
+  return names.sort((a, b) => kimgOf(b) - kimgOf(a)).map((name) => join(folder, name));
+}
+
+function kimgOf(name: string): number {
+  return Number(namePattern.exec(name)?.[1] ?? 0);
+}
+
+/**
+ * Writes a checkpoint, whole or not at all, and then removes all but the newest `keep`.
+ * @throws EvenkeelError `file` if the file system refuses; the checkpoints there were are kept.
+ */
+export async function writeCheckpoint(
+  folder: string,
+  info: CheckpointInfo,
+  arrays: ReadonlyMap<string, Tensor>,
+  keep = 2,
+): Promise<string> {
+  const path = join(folder, checkpointName(info.nimg));
+  const lazy = [...arrays].map(([name, array]): [string, LazyTensor] => [
+    name,
+    { dtype: "F32", shape: array.shape, data: async () => (await array.data()) as Float32Array },
+  ]);
+  await writeSafetensors(path, lazy, {
+    metadata: { evenkeel: JSON.stringify({ version, kind: "checkpoint", ...info }) },
+  });
+  for (const old of (await listCheckpoints(folder)).slice(keep)) await rm(old, { force: true });
+  return path;
+}
+
+/** Reads one checkpoint. @throws EvenkeelError `file` if it is damaged, truncated or no checkpoint. */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  await using file = await openSafetensors(path);
+  const header = parseHeader(file.metadata.get("evenkeel"), path);
+  const arrays = new Map<string, Tensor>();
+  for await (const stored of file.tensors())
+    arrays.set(stored.name, tensor(toFloat32(stored), { shape: stored.shape }));
+  return { ...header, path, arrays };
+}
+
+function parseHeader(text: string | undefined, path: string): CheckpointInfo {
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("file", `${path} ${problem}; expected a checkpoint that evenkeel wrote.`);
+  };
+  if (text === undefined) return fail("has no header of evenkeel's");
+  const header = JSON.parse(text) as Partial<CheckpointInfo> & { kind?: unknown; version?: unknown };
+  if (header.kind !== "checkpoint") fail(`is a ${String(header.kind)}`);
+  if (header.version !== version) fail(`has version ${String(header.version)}, and this program reads ${version}`);
+  const { nimg, fixed, progress } = header;
+  if (typeof nimg !== "number" || fixed === undefined) return fail("lacks its header");
+  return { nimg, fixed, progress: progress ?? {} };
+}
+
+/**
+ * The newest checkpoint of a run folder that can be read; damaged ones are passed over with a warning. Null if there is none at all.
+ * @throws EvenkeelError `file` if there are checkpoints and none can be read.
+ */
+export async function readNewestCheckpoint(
+  folder: string,
+  warn: (message: string) => void,
+): Promise<Checkpoint | null> {
+  const paths = await listCheckpoints(folder);
+  const problems: string[] = [];
+  for (const path of paths) {
+    try {
+      return await readCheckpoint(path);
+    } catch (reason) {
+      if (!(reason instanceof EvenkeelError) && !(reason instanceof SyntaxError)) throw reason;
+      problems.push(reason.message);
+      warn(`passing over a damaged checkpoint: ${reason.message}`);
+    }
+  }
+  if (paths.length === 0) return null;
+  throw new EvenkeelError("file", `no checkpoint of ${folder} can be read: ${problems.join("; ")}`);
+}
+
+/**
+ * Refuses to go on with other settings than the run began with.
+ * @throws EvenkeelError `value` that lists what differs.
+ */
+export function checkSameSettings(
+  checkpoint: CheckpointInfo,
+  fixed: Readonly<Record<string, unknown>>,
+  folder: string,
+): void {
+  const was = flatten(JSON.parse(JSON.stringify(checkpoint.fixed)) as object);
+  const is = flatten(JSON.parse(JSON.stringify(fixed)) as object);
+  const differing = [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key));
+  if (differing.length === 0) return;
+  const list = differing.map((key) => `${key} was ${was.get(key) ?? "unset"}, now ${is.get(key) ?? "unset"}`);
+  throw new EvenkeelError(
+    "value",
+    `${folder} holds a run of ${checkpoint.nimg} images with other settings: ${list.join("; ")}. ` +
+      "Go on with the settings it began with, or choose another folder.",
+  );
+}
+
+/** Leaves of nested data by their path, as JSON. */
+function flatten(value: unknown, path = ""): Map<string, string> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return new Map([[path, JSON.stringify(value)]]);
+  return new Map(
+    Object.entries(value).flatMap(([key, child]) => [...flatten(child, path === "" ? key : `${path}.${key}`)]),
+  );
+}

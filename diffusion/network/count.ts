@@ -1,0 +1,62 @@
+import { type Tensor, zeros } from "../../engine/index.ts";
+import { flattenParameters, nestParameters, type ParameterSpec } from "../../nn/index.ts";
+import type { NetworkConfig } from "./config.ts";
+import { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
+
+/** A layer with weights, or the products of attention. */
+export type LayerCount = {
+  readonly name: string;
+  /** Trained values. */
+  readonly parameters: number;
+  /** Multiply-accumulates for one image. */
+  readonly macs: number;
+  /** Elements of its output for one image. */
+  readonly outputs: number;
+};
+
+export type NetworkCount = {
+  /** Trained values, as published counts have it: without fixed features. */
+  readonly parameters: number;
+  /** Multiply-accumulates of convolutions, linear layers and attention for one image. */
+  readonly macs: number;
+  /** Outputs of layers for one image, in elements: what a backward pass needs at least. */
+  readonly outputs: number;
+  readonly layers: readonly LayerCount[];
+};
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1);
+
+/** Counts a network without making its weights: its graph is recorded for one image, and nothing is computed. */
+export function countNetwork(config: NetworkConfig): NetworkCount {
+  const specs = flattenParameters<ParameterSpec>(describeDenoiser(config));
+  const named = Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, zeros(shape)]));
+  const parameters = nestParameters(named) as unknown as DenoiserParameters;
+  const { imageChannels: channels, imageResolution: size, labelDim, channelsPerHead } = config.unet;
+  const layers: LayerCount[] = [];
+  const add = (name: string, output: Tensor): void => {
+    const attention = /\.attn\.(logits|weights)$/.exec(name);
+    if (attention !== null) {
+      // Both products have as many terms for each of logits' elements as a head has channels.
+      layers.push({ name, parameters: 0, macs: output.size * channelsPerHead, outputs: output.size });
+      return;
+    }
+    const weight = specs[`unet.${name}.weight`] ?? specs[`${name}.weight`];
+    if (weight === undefined) throw new RangeError(`no weight for layer ${name}`);
+    const fan = weight.shape.slice(1);
+    const macs = output.size * sizeOf(fan);
+    layers.push({ name, parameters: sizeOf(weight.shape), macs, outputs: output.size });
+  };
+  const sigma = zeros([1]);
+  denoise(config, parameters, zeros([1, channels, size, size]), sigma, labelDim > 0 ? zeros([1, labelDim]) : null, {
+    tap: add,
+  });
+  add("logvar_linear", logvar(config, parameters, sigma));
+  const trained = Object.values(specs).filter(({ role }) => role !== "buffer");
+  const sum = (field: "macs" | "outputs"): number => layers.reduce((total, layer) => total + layer[field], 0);
+  return {
+    parameters: trained.reduce((total, { shape }) => total + sizeOf(shape), 0),
+    macs: sum("macs"),
+    outputs: sum("outputs"),
+    layers,
+  };
+}

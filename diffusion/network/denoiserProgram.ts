@@ -1,0 +1,105 @@
+import {
+  compile,
+  type Compiled,
+  createState,
+  type Device,
+  EvenkeelError,
+  type State,
+  type StoredTensor,
+  type Tensor,
+  tensor,
+  toFloat32,
+} from "../../engine/index.ts";
+import {
+  checkParameters,
+  flattenParameters,
+  type NamedParameters,
+  nestParameters,
+  type ParameterSpec,
+} from "../../nn/index.ts";
+import type { NetworkConfig } from "./config.ts";
+import { denoise, type DenoiserParameters, describeDenoiser } from "./denoiser.ts";
+
+/** A network's arrays on the host, by the reference's names. */
+export type StoredWeights = ReadonlyMap<string, StoredTensor>;
+
+/**
+ * Stored weights as float32 tensors. Loss head included if it is there.
+ * @throws EvenkeelError `shape` that names the array if they are not those of the configuration.
+ */
+export function tensorsOfWeights(
+  config: NetworkConfig,
+  weights: StoredWeights,
+  source: string,
+): Record<string, Tensor> {
+  const specs = flattenParameters<ParameterSpec>(describeDenoiser(config));
+  checkParameters(specs, weights, source);
+  return Object.fromEntries(
+    Object.keys(specs).map((name) => {
+      const stored = weights.get(name) as StoredTensor;
+      return [name, tensor(toFloat32(stored), { shape: stored.shape })];
+    }),
+  );
+}
+
+/**
+ * A denoiser with its weights on a device, for sampling: compiled once for a batch size. Owns device memory: dispose of it.
+ */
+export class DenoiserProgram {
+  readonly config: NetworkConfig;
+  readonly device: Device;
+  readonly #weights: State<NamedParameters>;
+  readonly #run: Compiled<[NamedParameters, Tensor, Tensor, Tensor | null], Tensor>;
+
+  private constructor(config: NetworkConfig, device: Device, weights: State<NamedParameters>) {
+    this.config = config;
+    this.device = device;
+    this.#weights = weights;
+    this.#run = compile(
+      (named: NamedParameters, x: Tensor, sigma: Tensor, labels: Tensor | null) =>
+        denoise(config, nestParameters(named) as unknown as DenoiserParameters, x, sigma, labels),
+      { device },
+    );
+  }
+
+  /** @param weights every array of the network, as `tensorsOfWeights` or `Trainer.readNetwork` give them. */
+  static async create(config: NetworkConfig, weights: NamedParameters, device: Device): Promise<DenoiserProgram> {
+    return new DenoiserProgram(config, device, await createState<NamedParameters>(weights, device));
+  }
+
+  /** Puts other weights in the place of the present ones; nothing is compiled again. */
+  async replaceWeights(weights: NamedParameters): Promise<void> {
+    await this.#weights.write(weights);
+  }
+
+  /**
+   * D(x; sigma) of images x [N, C, H, W], with one noise level for each, and label vectors [N, labelDim] or null for none.
+   * @throws EvenkeelError `shape` if x, sigma and labels don't fit each other.
+   */
+  async denoise(x: Float32Array, sigma: ArrayLike<number>, labels: Float32Array | null): Promise<Float32Array> {
+    const { imageChannels, imageResolution, labelDim } = this.config.unet;
+    const count = sigma.length;
+    const expected = [count * imageChannels * imageResolution ** 2, count * labelDim];
+    if (x.length !== expected[0] || (labels !== null && labelDim > 0 && labels.length !== expected[1])) {
+      throw new EvenkeelError(
+        "shape",
+        `DenoiserProgram.denoise: x has ${x.length} numbers and the labels ${labels?.length ?? 0}; for ${count} images they need ` +
+          `${expected.join(" and ")}.`,
+      );
+    }
+    const shape = [count, imageChannels, imageResolution, imageResolution];
+    const denoised = await this.#run(
+      this.#weights,
+      tensor(x, { shape }),
+      tensor(Float32Array.from(sigma)),
+      labels === null || labelDim === 0 ? null : tensor(labels, { shape: [count, labelDim] }),
+    );
+    return (await denoised.data()) as Float32Array;
+  }
+
+  /** Frees the device's memory. Idempotent. */
+  dispose(): void {
+    this.#run.dispose();
+    this.#weights.dispose();
+  }
+}

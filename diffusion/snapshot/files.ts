@@ -1,0 +1,64 @@
+import { readFile } from "node:fs/promises";
+import { extname } from "node:path";
+import { EvenkeelError, type StoredTensor, type Tensor } from "../../engine/index.ts";
+import { type LazyTensor, openSafetensors, writeSafetensors } from "../../engine/io/node.ts";
+import { readNetworkPickle } from "../interchange/index.ts";
+import { networkConfigFromReference } from "../network/config.ts";
+import {
+  parseSnapshotMetadata,
+  type Snapshot,
+  type SnapshotDtype,
+  type SnapshotInfo,
+  snapshotMetadata,
+} from "./snapshot.ts";
+
+/**
+ * Writes a network to a safetensors file, whole or not at all, under the names that PyTorch's state dictionary has. Fixed features
+ * and weights alike are rounded to `dtype`.
+ * @throws EvenkeelError `file` if the file system refuses.
+ */
+export async function writeSnapshot(
+  path: string,
+  info: SnapshotInfo,
+  weights: ReadonlyMap<string, Tensor>,
+  dtype: SnapshotDtype,
+): Promise<void> {
+  const lazy = [...weights].map(([name, tensor]): [string, LazyTensor] => [
+    name,
+    { dtype, shape: tensor.shape, data: async () => (await tensor.data()) as Float32Array },
+  ]);
+  await writeSafetensors(path, lazy, { metadata: snapshotMetadata(info) });
+}
+
+/**
+ * Reads a network: a snapshot of ours (.safetensors) or the reference's (.pkl, parsed and never run).
+ * @throws EvenkeelError `file` for a file that is neither, or damaged.
+ */
+export async function readSnapshot(path: string): Promise<Snapshot> {
+  switch (extname(path)) {
+    case ".safetensors": {
+      await using file = await openSafetensors(path);
+      const info = parseSnapshotMetadata(file.metadata, path);
+      const weights = new Map<string, StoredTensor>();
+      for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
+      return { ...info, weights };
+    }
+    case ".pkl":
+      return readReferenceSnapshot(path);
+    default:
+      throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
+  }
+}
+
+async function readReferenceSnapshot(path: string): Promise<Snapshot> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  const { weights, initKwargs } = readNetworkPickle(bytes, path);
+  return { network: networkConfigFromReference(initKwargs), weights, nimg: 0, sigmaRel: null, classNames: null };
+}

@@ -1,0 +1,91 @@
+import {
+  compile,
+  type Compiled,
+  type Device,
+  foldIn,
+  mean,
+  randomKey,
+  randomNormal,
+  reshape,
+  type Tensor,
+  tensor,
+  add,
+  multiply,
+} from "../../engine/index.ts";
+import { type NamedParameters, nestParameters } from "../../nn/index.ts";
+import type { NetworkConfig } from "../network/config.ts";
+import { denoise, type DenoiserParameters } from "../network/denoiser.ts";
+import { type NoiseDistribution, weightedError } from "../network/loss.ts";
+import type { HostBatch } from "./trainer.ts";
+
+/** The mean weighted error of held-out images at one noise level: 1 is an untrained network. */
+export type ValidationError = { readonly sigma: number; readonly error: number };
+
+/** Noise levels at which to validate: `count` quantiles of the training distribution, from its lowest hundredth to its highest. */
+export function validationSigmas({ mean, standardDeviation }: NoiseDistribution, count = 8): number[] {
+  const reach = 2.326;
+  return Array.from({ length: count }, (_, i) => {
+    const z = count === 1 ? 0 : -reach + (2 * reach * i) / (count - 1);
+    return Math.exp(mean + z * standardDeviation);
+  });
+}
+
+/**
+ * Measures the weighted denoising error on held-out images, always with the same noise, so that values can be compared over a run.
+ */
+export class Validator {
+  readonly #config: NetworkConfig;
+  readonly #batch: number;
+  readonly #run: Compiled<[NamedParameters, Tensor, Tensor | null, Tensor, Tensor], Tensor>;
+
+  /** @param batch images that go through the network at once. */
+  constructor(config: NetworkConfig, device: Device, batch: number) {
+    this.#config = config;
+    this.#batch = batch;
+    // A key of its own: training never draws from it.
+    const key = foldIn(randomKey(0), 0x7a11da7e);
+    this.#run = compile(
+      (named: NamedParameters, images: Tensor, labels: Tensor | null, sigma: Tensor, positions: Tensor) => {
+        const noise = randomNormal(foldIn(key, positions), images.shape.slice(1));
+        const noisy = add(images, multiply(reshape(sigma, [batch, 1, 1, 1]), noise));
+        const network = nestParameters(named) as unknown as DenoiserParameters;
+        const error = weightedError(images, denoise(config, network, noisy, sigma, labels), sigma, config.sigmaData);
+        return mean(reshape(error, [batch, -1]), { axes: 1 });
+      },
+      { device },
+    );
+  }
+
+  /** The error at each noise level over all images of `data`; the last batch is filled up with images that don't count. */
+  async measure(weights: NamedParameters, data: HostBatch, sigmas: readonly number[]): Promise<ValidationError[]> {
+    const { imageChannels, imageResolution, labelDim } = this.#config.unet;
+    const pixels = imageChannels * imageResolution ** 2;
+    const count = data.images.length / pixels;
+    const batch = this.#batch;
+    const results: ValidationError[] = [];
+    for (const [level, sigma] of sigmas.entries()) {
+      let sum = 0;
+      for (let from = 0; from < count; from += batch) {
+        const images = new Float32Array(batch * pixels);
+        images.set(data.images.subarray(from * pixels, (from + batch) * pixels));
+        const labels = new Float32Array(batch * labelDim);
+        if (data.labels !== null) labels.set(data.labels.subarray(from * labelDim, (from + batch) * labelDim));
+        const errors = await this.#run(
+          weights,
+          tensor(images, { shape: [batch, imageChannels, imageResolution, imageResolution] }),
+          labelDim === 0 ? null : tensor(labels, { shape: [batch, labelDim] }),
+          tensor(new Float32Array(batch).fill(sigma)),
+          tensor(Uint32Array.from({ length: batch }, (_, i) => level * count + from + i)),
+        );
+        const values = (await errors.data()) as Float32Array;
+        for (const value of values.subarray(0, Math.min(batch, count - from))) sum += value;
+      }
+      results.push({ sigma, error: sum / count });
+    }
+    return results;
+  }
+
+  dispose(): void {
+    this.#run.dispose();
+  }
+}
