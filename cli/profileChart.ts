@@ -36,6 +36,7 @@ export function profileChart(stored: readonly AveragingProfile[], fits: readonly
   const peaks = used.flatMap((profile, i) =>
     curveOf(String(i), labelOf(profile), profile.nimg, (time) => profileDensity(profile, time) / peakOf(profile)),
   );
+  const widths = [...new Set(used.map(labelOf))];
   const xDomain = [0, end / unit.images];
   return stack([
     {
@@ -53,16 +54,12 @@ export function profileChart(stored: readonly AveragingProfile[], fits: readonly
     {
       height: storedHeight,
       x: { domain: xDomain, label: `${unit.name} seen` },
-      y: { label: "stored averages, each scaled to its peak", ticks: [0, 1] },
-      color: { ...colours([...new Set(used.map(labelOf))]), legend: false },
+      y: { label: `stored averages (${widths.join(", ")}), each scaled to its peak`, ticks: [0, 1] },
+      // Greys, because the colours above mean other widths.
+      color: { type: "ordinal", domain: widths, range: ["#333", "#888", "#bbb"] },
       marks: [
         Plot.ruleY([0], { stroke: "#888" }),
-        Plot.line(peaks, { x: "time", y: "density", z: "curve", stroke: "label", strokeWidth: 1, strokeOpacity: 0.8 }),
-        Plot.text([[...new Set(used.map(labelOf))].join(", ")], {
-          frameAnchor: "top-left",
-          dx: 8,
-          fill: "#444",
-        }),
+        Plot.line(peaks, { x: "time", y: "density", z: "curve", stroke: "label", strokeWidth: 1 }),
       ],
     },
   ]);

@@ -13,9 +13,7 @@ export function formatSnapshotName(prefix: string, nimg: number, sigmaRel: numbe
 
 /** `0.050`, `0.0125`: at least three decimals, as many as it takes up to twelve. */
 export function formatSigmaRel(sigmaRel: number): string {
-  const rounded = Number(sigmaRel.toFixed(12));
-  const decimals = String(rounded).split(".")[1]?.length ?? 0;
-  return rounded.toFixed(Math.max(3, decimals));
+  return sigmaRel.toFixed(12).replace(/(\.\d{3}\d*?)0+$/, "$1");
 }
 
 /** The parts of a name without its extension, or undefined if it is of another form. */

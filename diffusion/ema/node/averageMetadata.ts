@@ -6,7 +6,8 @@ import type { PostHocFit } from "../postHoc.ts";
 /** What an averaged snapshot says of itself, as JSON under the key `evenkeel`; there is more, which is kept as it is. */
 const averageSchema = z.looseObject({
   nimg: z.number().min(0),
-  sigmaRel: z.number().optional(),
+  /** Null for raw weights. */
+  sigmaRel: z.number().nullish(),
   halfLife: z.number().optional(),
   postHoc: z.unknown().optional(),
 });
@@ -47,7 +48,9 @@ export function postHocMetadata(
     postHoc: {
       relativeError,
       normalized,
-      stored: stored.map((profile, i) => ({ ...profileFields(profile), coefficient: coefficients[i] ?? 0 })),
+      stored: stored
+        .map((profile, i) => ({ ...profileFields(profile), coefficient: coefficients[i] ?? 0 }))
+        .filter(({ nimg }) => nimg <= wanted.nimg),
     },
   };
   return new Map([...last, ["format", "pt"], ["evenkeel", JSON.stringify(described)]]);
@@ -63,14 +66,15 @@ export function profileFields(profile: AveragingProfile): ProfileFields {
 /** @throws EvenkeelError `file` unless exactly one of the widths is given, or if the profile is invalid. */
 export function profileFromFields(
   where: string,
-  fields: { readonly nimg: number; readonly sigmaRel?: number | undefined; readonly halfLife?: number | undefined },
+  fields: { readonly nimg: number; readonly sigmaRel?: number | null | undefined; readonly halfLife?: number | undefined },
 ): AveragingProfile {
   const { nimg, sigmaRel, halfLife } = fields;
-  if ((sigmaRel === undefined) === (halfLife === undefined)) {
+  const isPower = typeof sigmaRel === "number";
+  if (isPower === (halfLife !== undefined)) {
     throw new EvenkeelError("file", `${where}: wanted either sigma_rel (power function) or half_life (exponential).`);
   }
   try {
-    return sigmaRel === undefined ? exponentialProfile(nimg, halfLife ?? Number.NaN) : powerProfile(nimg, sigmaRel);
+    return isPower ? powerProfile(nimg, sigmaRel) : exponentialProfile(nimg, halfLife ?? Number.NaN);
   } catch (cause) {
     if (!(cause instanceof EvenkeelError)) throw cause;
     throw new EvenkeelError(cause.code, `${where}: ${cause.message}`, { cause });

@@ -16,8 +16,8 @@ export type SnapshotFilter = {
 
 /**
  * The snapshots in a folder: safetensors and the authors' pickles. The images seen are those that a file states, otherwise
- * the multiple of 1024 that its name stands for. Left out are snapshots taken before the first image, and post-hoc averages
- * made by Evenkeel unless their prefix is asked for.
+ * the multiple of 1024 that its name stands for. Left out are raw weights, snapshots taken before the first image, and
+ * post-hoc averages made by Evenkeel unless their prefix is asked for.
  * @throws EvenkeelError `file` if the folder or a file can't be read, or a file contradicts its name.
  */
 export async function listSnapshots(folder: string, filter: SnapshotFilter = {}): Promise<readonly SnapshotFile[]> {
@@ -36,7 +36,7 @@ export async function listSnapshots(folder: string, filter: SnapshotFilter = {})
       if (name.kimg > 0) snapshots.push(snapshotFile(file, powerProfile(nimgFromKimg(name.kimg), name.sigmaRel)));
       continue;
     }
-    if (stated.nimg === 0 || (stated.postHoc !== undefined && filter.prefix === undefined)) continue;
+    if (stated.nimg === 0 || stated.sigmaRel === null || (stated.postHoc !== undefined && filter.prefix === undefined)) continue;
     if (Math.floor(stated.nimg / 1000) !== name.kimg) {
       throw new EvenkeelError("file", `${file}: its name says ${name.kimg} thousand images, its content ${stated.nimg}.`);
     }
