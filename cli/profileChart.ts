@@ -9,6 +9,11 @@ const storedHeight = 220;
 const resolution = 800;
 const legendRows = 12;
 
+type ChartOptions = Omit<Plot.PlotOptions, "document"> & { readonly height: number };
+
+/** Plot's own declaration needs those of a page's DOM; linkedom implements what it uses of a document. */
+const draw: (options: ChartOptions & { readonly document: unknown }) => unknown = Plot.plot;
+
 type Point = { readonly time: number; readonly density: number; readonly curve: string; readonly label: string };
 
 /**
@@ -111,14 +116,13 @@ function sampleTimes(end: number, stored: readonly AveragingProfile[]): readonly
 }
 
 /** Charts below each other in one SVG document with a white ground. */
-function stack(charts: readonly (Plot.PlotOptions & { readonly height: number })[]): string {
+function stack(charts: readonly ChartOptions[]): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
   let y = 0;
   const parts = charts.map((chart, i) => {
-    const element: unknown = Plot.plot({
+    const element = draw({
       ...chart,
-      // linkedom implements what Plot needs of a Document.
-      document: document as unknown as NonNullable<Plot.PlotOptions["document"]>,
+      document,
       width,
       marginLeft: 56,
       marginBottom: 36,

@@ -35,13 +35,17 @@ const poorFit = 0.01;
 export function addPhemaCommand(program: Command): void {
   program
     .command("phema")
-    .description("Make weight averages of any length after training, from the averages stored during it (post-hoc EMA).")
+    .description(
+      "Make weight averages of any length after training, from the averages stored during it (post-hoc EMA).",
+    )
     .requiredOption("--indir <folder>", "folder of snapshots, Evenkeel's or the authors': PREFIX-KKKKKKK-S.SSS")
     .option("--inprefix <text>", "use only snapshots with this prefix (default: any)")
     .option("--instd <list>", "use only snapshots of these sigma_rel (default: any)", parseSigmaRelList)
     .addOption(
-      new Option("--schedule <file>", "TOML or JSON file that states each file's time and profile, for any safetensors")
-        .conflicts(["inprefix", "instd", "pattern"]),
+      new Option(
+        "--schedule <file>",
+        "TOML or JSON file that states each file's time and profile, for any safetensors",
+      ).conflicts(["inprefix", "instd", "pattern"]),
     )
     .addOption(
       new Option("--pattern <name>", 'form of the file names, such as "step{nimg}-ema{std}.safetensors"').conflicts([
@@ -170,7 +174,10 @@ function chooseTime(stored: readonly AveragingProfile[], kimg: number | undefine
   if (chosen !== undefined) return chosen;
   const all = times.map((nimg) => Math.floor(nimg / 1000));
   const some = all.length <= 12 ? all.join(", ") : `${all.slice(0, 6).join(", ")}, ..., ${all.slice(-3).join(", ")}`;
-  throw new EvenkeelError("value", `phema: --outkimg ${kimg ?? ""}: ${indir} has snapshots of ${some} thousand images.`);
+  throw new EvenkeelError(
+    "value",
+    `phema: --outkimg ${kimg ?? ""}: ${indir} has snapshots of ${some} thousand images.`,
+  );
 }
 
 async function missingFiles(files: readonly AverageFile[], skip: boolean): Promise<readonly AverageFile[]> {

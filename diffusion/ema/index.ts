@@ -31,6 +31,12 @@ export {
   type ReconstructOptions,
   type SnapshotSource,
 } from "./reconstruct.ts";
-export { formatSigmaRel, formatSnapshotName, nimgFromKimg, parseSnapshotName, type SnapshotName } from "./snapshotNames.ts";
+export {
+  formatSigmaRel,
+  formatSnapshotName,
+  nimgFromKimg,
+  parseSnapshotName,
+  type SnapshotName,
+} from "./snapshotNames.ts";
 export { traditionalBeta, type TraditionalEma, traditionalUpdateRate } from "./traditional.ts";
 export { powerFunctionUpdateRates, updateAverages } from "./updateAverages.ts";

@@ -35,7 +35,10 @@ export function sigmaRelToGamma(sigmaRel: number): number {
     gamma = next;
   }
   if (!Number.isFinite(gamma)) {
-    throw new EvenkeelError("range", `sigma_rel is ${sigmaRel}; its exponent does not fit a float64. Use a larger one.`);
+    throw new EvenkeelError(
+      "range",
+      `sigma_rel is ${sigmaRel}; its exponent does not fit a float64. Use a larger one.`,
+    );
   }
   return Math.max(0, gamma);
 }

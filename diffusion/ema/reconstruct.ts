@@ -128,7 +128,10 @@ function finiteValues(snapshot: string, name: string, tensor: StoredTensor): Flo
   const values = toFloat32(tensor);
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
-    throw new EvenkeelError("file", `${snapshot}: element ${bad} of ${name} is ${values[bad]}; its training had failed by then.`);
+    throw new EvenkeelError(
+      "file",
+      `${snapshot}: element ${bad} of ${name} is ${values[bad]}; its training had failed by then.`,
+    );
   }
   return values;
 }
@@ -146,7 +149,8 @@ function checkLayout(name: string, tensors: ReadonlyMap<string, StoredTensor>, f
       return fail(`${key} is [${found.shape.join(", ")}]; in ${first.name} it is [${shape.join(", ")}].`);
     }
   }
-  for (const key of tensors.keys()) if (!first.tensors.has(key)) fail(`has a tensor ${key}, which ${first.name} hasn't.`);
+  for (const key of tensors.keys())
+    if (!first.tensors.has(key)) fail(`has a tensor ${key}, which ${first.name} hasn't.`);
 }
 
 function store(sums: Sums | undefined, target: string, options: ReconstructOptions): Map<string, StoredTensor> {
@@ -165,7 +169,10 @@ function store(sums: Sums | undefined, target: string, options: ReconstructOptio
     const data = encodeFloat16(floats);
     const bad = data.findIndex((bits) => (bits & 0x7c00) === 0x7c00);
     if (bad >= 0) {
-      throw new EvenkeelError("file", `${target}: element ${bad} of ${name} is ${floats[bad]}, too large for F16. Store F32.`);
+      throw new EvenkeelError(
+        "file",
+        `${target}: element ${bad} of ${name} is ${floats[bad]}, too large for F16. Store F32.`,
+      );
     }
     weights.set(name, { name, dtype, shape, data });
   }

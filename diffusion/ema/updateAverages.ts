@@ -49,7 +49,11 @@ export function updateAverages<T>(averages: readonly T[], weights: T, updateRate
       const before = old[i];
       if (before?.path !== path) throw differentTrees(profile, `has ${before?.path ?? "nothing"}`, path);
       if (before.tensor.shape.join() !== theta.shape.join()) {
-        throw differentTrees(profile, `has [${before.tensor.shape.join(", ")}] at ${path}`, `[${theta.shape.join(", ")}]`);
+        throw differentTrees(
+          profile,
+          `has [${before.tensor.shape.join(", ")}] at ${path}`,
+          `[${theta.shape.join(", ")}]`,
+        );
       }
       return interpolate(before.tensor, theta, rate);
     });

@@ -66,7 +66,11 @@ export function profileFields(profile: AveragingProfile): ProfileFields {
 /** @throws EvenkeelError `file` unless exactly one of the widths is given, or if the profile is invalid. */
 export function profileFromFields(
   where: string,
-  fields: { readonly nimg: number; readonly sigmaRel?: number | null | undefined; readonly halfLife?: number | undefined },
+  fields: {
+    readonly nimg: number;
+    readonly sigmaRel?: number | null | undefined;
+    readonly halfLife?: number | undefined;
+  },
 ): AveragingProfile {
   const { nimg, sigmaRel, halfLife } = fields;
   const isPower = typeof sigmaRel === "number";

@@ -59,7 +59,8 @@ function refuseOverwriting(snapshots: readonly SnapshotFile[], wanted: readonly 
   for (const { path: file } of wanted) {
     const place = path.resolve(file);
     const problem = inputs.has(place) ? "is one of the snapshots" : outputs.has(place) ? "is wanted twice" : undefined;
-    if (problem !== undefined) throw new EvenkeelError("value", `${file}: ${problem}; choose another prefix or folder.`);
+    if (problem !== undefined)
+      throw new EvenkeelError("value", `${file}: ${problem}; choose another prefix or folder.`);
     outputs.add(place);
   }
 }

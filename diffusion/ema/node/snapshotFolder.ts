@@ -36,9 +36,13 @@ export async function listSnapshots(folder: string, filter: SnapshotFilter = {})
       if (name.kimg > 0) snapshots.push(snapshotFile(file, powerProfile(nimgFromKimg(name.kimg), name.sigmaRel)));
       continue;
     }
-    if (stated.nimg === 0 || stated.sigmaRel === null || (stated.postHoc !== undefined && filter.prefix === undefined)) continue;
+    if (stated.nimg === 0 || stated.sigmaRel === null || (stated.postHoc !== undefined && filter.prefix === undefined))
+      continue;
     if (Math.floor(stated.nimg / 1000) !== name.kimg) {
-      throw new EvenkeelError("file", `${file}: its name says ${name.kimg} thousand images, its content ${stated.nimg}.`);
+      throw new EvenkeelError(
+        "file",
+        `${file}: its name says ${name.kimg} thousand images, its content ${stated.nimg}.`,
+      );
     }
     snapshots.push(snapshotFile(file, profileFromFields(file, stated)));
   }

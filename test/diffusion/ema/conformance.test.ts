@@ -36,7 +36,9 @@ function assertAllClose(actual: ArrayLike<number>, truth: readonly number[], tol
 }
 
 const setsOf = (group: string): string[] => [
-  ...new Set([...file.entries.keys()].filter((name) => name.startsWith(`${group}/`)).map((name) => name.split("/")[1] ?? "")),
+  ...new Set(
+    [...file.entries.keys()].filter((name) => name.startsWith(`${group}/`)).map((name) => name.split("/")[1] ?? ""),
+  ),
 ];
 
 describe("EMA against the reference", () => {
@@ -68,7 +70,12 @@ describe("EMA against the reference", () => {
     const cases = JSON.parse(file.metadata.get("ema_response") ?? "") as { ofs: number; std: number; len: number }[];
     assert.ok(cases.length > 0);
     cases.forEach(({ ofs, std, len }, i) =>
-      assertAllClose(powerFunctionResponse(ofs, std, len), numbersOf(file, `ema/response.${i}`), 1e-12, `response.${i}`),
+      assertAllClose(
+        powerFunctionResponse(ofs, std, len),
+        numbersOf(file, `ema/response.${i}`),
+        1e-12,
+        `response.${i}`,
+      ),
     );
   });
 
@@ -93,7 +100,12 @@ describe("EMA against the reference", () => {
       const fits = solvePostHocCoefficients(inOfs, inStd, outOfs, outStd);
       const truth = rowsOf(file, `posthoc/${set}/coefs`);
       fits.forEach(({ coefficients }, target) =>
-        assertAllClose(coefficients, truth.map((row) => row[target] ?? Number.NaN), 1e-7, `${set} target ${target}`),
+        assertAllClose(
+          coefficients,
+          truth.map((row) => row[target] ?? Number.NaN),
+          1e-7,
+          `${set} target ${target}`,
+        ),
       );
       const condition = Number(file.metadata.get(`posthoc_cond_${set}`));
       // The reference also counts snapshots later than the target, which this solver never uses.
@@ -119,7 +131,12 @@ describe("EMA against the reference", () => {
       }
       assertAllClose(average, row, 1e-12, `snapshot ${i}`);
     }
-    const fits = solvePostHocCoefficients(ofs, std, outStds.map(() => outOfs), outStds);
+    const fits = solvePostHocCoefficients(
+      ofs,
+      std,
+      outStds.map(() => outOfs),
+      outStds,
+    );
     const results = rowsOf(file, "reconstruct/result");
     const coefficients = rowsOf(file, "reconstruct/coefs");
     fits.forEach((fit, target) => {
@@ -127,7 +144,12 @@ describe("EMA against the reference", () => {
       const combined = truth.map((_, j) =>
         snapshots.reduce((sum, row, i) => sum + (fit.coefficients[i] ?? 0) * (row[j] ?? 0), 0),
       );
-      assertAllClose(fit.coefficients, coefficients.map((row) => row[target] ?? 0), 1e-7, `coefficients ${target}`);
+      assertAllClose(
+        fit.coefficients,
+        coefficients.map((row) => row[target] ?? 0),
+        1e-7,
+        `coefficients ${target}`,
+      );
       assertAllClose(combined, truth, 1e-9, `result ${target}`);
     });
     // The same through snapshots in float32.

@@ -18,7 +18,13 @@ import { EvenkeelError } from "../../../engine/index.ts";
 function fitEvenly(n: number, targets: readonly number[], options: PostHocOptions = {}): readonly PostHocFit[] {
   const times = Array.from({ length: n }, (_, i) => [i + 1, i + 1]).flat();
   const widths = times.map((_, i) => (i % 2 === 0 ? 0.05 : 0.1));
-  return solvePostHocCoefficients(times, widths, targets.map(() => n), targets, options);
+  return solvePostHocCoefficients(
+    times,
+    widths,
+    targets.map(() => n),
+    targets,
+    options,
+  );
 }
 
 const first = (fits: readonly PostHocFit[]): PostHocFit => {
@@ -114,7 +120,14 @@ describe("post-hoc coefficients", () => {
     const times = [1, 1, 2, 2, 3, 3];
     const widths = [0.05, 0.1, 0.05, 0.1, 0.05, 0.1];
     const fit = first(solvePostHocCoefficients(times, widths, [3], [0.14]));
-    const far = first(solvePostHocCoefficients(times.map((t) => t * 1e9), widths, [3e9], [0.14]));
+    const far = first(
+      solvePostHocCoefficients(
+        times.map((t) => t * 1e9),
+        widths,
+        [3e9],
+        [0.14],
+      ),
+    );
     const turned = first(solvePostHocCoefficients(times.toReversed(), widths.toReversed(), [3], [0.14]));
     fit.coefficients.forEach((value, i) => {
       assert.ok(Math.abs((far.coefficients[i] ?? 0) - value) < 1e-12);
@@ -123,7 +136,10 @@ describe("post-hoc coefficients", () => {
   });
 
   it("use only averages up to the target's time, which targets of one call may differ in", () => {
-    const [times, widths] = [[1, 2, 3, 4], [0.1, 0.1, 0.1, 0.1]];
+    const [times, widths] = [
+      [1, 2, 3, 4],
+      [0.1, 0.1, 0.1, 0.1],
+    ];
     const fits = solvePostHocCoefficients(times, widths, [2, 4, 3.5], [0.12, 0.12, 0.12]);
     assert.deepEqual([...(fits[0]?.coefficients ?? [])].slice(2), [0, 0]);
     assert.deepEqual([...(fits[2]?.coefficients ?? [])].slice(3), [0]);
@@ -191,9 +207,7 @@ describe("post-hoc coefficients are refused", () => {
     refuses("value", /two stored averages have sigma_rel 0.1 at 3 images/, () =>
       solvePostHocCoefficients([3, 3], [0.1, 0.1], [3], [0.1]),
     );
-    refuses("value", /too alike .* Use fewer/, () =>
-      solvePostHocCoefficients([3, 3], [0.1, 0.1 + 1e-12], [3], [0.15]),
-    );
+    refuses("value", /too alike .* Use fewer/, () => solvePostHocCoefficients([3, 3], [0.1, 0.1 + 1e-12], [3], [0.15]));
   });
 
   it("for numbers and lists that don't fit", () => {

@@ -33,7 +33,8 @@ describe("power functions", () => {
       [0.25, 0.719824],
       [0.28, 0.169344],
     ];
-    for (const [sigmaRel, gamma] of table) assert.ok(Math.abs(sigmaRelToGamma(sigmaRel) - gamma) <= 5e-7, `${sigmaRel}`);
+    for (const [sigmaRel, gamma] of table)
+      assert.ok(Math.abs(sigmaRelToGamma(sigmaRel) - gamma) <= 5e-7, `${sigmaRel}`);
     assert.ok(Math.abs(sigmaRelToGamma(maximumSigmaRel)) < 1e-12);
   });
 

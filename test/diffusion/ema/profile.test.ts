@@ -78,7 +78,7 @@ describe("averaging profiles", () => {
     const product = profileInnerProduct(power, exponential);
     const gamma = 1.8262137798958404;
     const mean = 1 - (gamma * 100) / Math.LN2 / 1e6;
-    assert.ok(Math.abs((product / profileDensity(power, 1e6)) / mean - 1) < 1e-6);
+    assert.ok(Math.abs(product / profileDensity(power, 1e6) / mean - 1) < 1e-6);
   });
 
   it("are zero outside of their time", () => {
@@ -97,7 +97,10 @@ describe("averaging profiles", () => {
 
   it("are refused where they make no sense", () => {
     const refuses = (make: () => unknown, message: RegExp): void =>
-      assert.throws(make, (error) => error instanceof EvenkeelError && error.code === "range" && message.test(error.message));
+      assert.throws(
+        make,
+        (error) => error instanceof EvenkeelError && error.code === "range" && message.test(error.message),
+      );
     refuses(() => powerProfile(0, 0.1), /time is 0 images/);
     refuses(() => powerProfile(5, 0.3), /sigma_rel is 0.3/);
     refuses(() => exponentialProfile(5, 0), /half-life is 0/);

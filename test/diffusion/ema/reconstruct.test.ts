@@ -75,7 +75,10 @@ describe("reconstruct", () => {
     );
     for (const order of [sources, sources.toReversed()]) {
       const results = await reconstruct(order, wanted, { dtype: "F32" });
-      assert.deepEqual(results.map(({ weights: found }) => values(found, "w")[0]), expected);
+      assert.deepEqual(
+        results.map(({ weights: found }) => values(found, "w")[0]),
+        expected,
+      );
       const half = await reconstruct(order, wanted);
       assert.deepEqual(
         half.map(({ weights: found }) => found.get("w")?.data),
@@ -108,7 +111,14 @@ describe("reconstruct", () => {
       data: BigInt64Array.of(value),
     });
     const sources = [1, 2, 3].map((time) =>
-      snapshot(time, 0.1, f32("emb.freqs", [time / 3]), f16("emb.phases", [time]), f16("own", [time]), count(BigInt(time))),
+      snapshot(
+        time,
+        0.1,
+        f32("emb.freqs", [time / 3]),
+        f16("emb.phases", [time]),
+        f16("own", [time]),
+        count(BigInt(time)),
+      ),
     );
     const wanted = [powerProfile(2, 0.14), powerProfile(3, 0.14)];
     const results = await reconstruct(sources, wanted, { dtype: "F32" });
@@ -120,7 +130,9 @@ describe("reconstruct", () => {
       assert.notEqual(values(weights, "own")[0], i + 2);
       assert.deepEqual([...weights.keys()], ["emb.freqs", "emb.phases", "own", "count"]);
     });
-    const [chosen] = await reconstruct(sources, wanted.slice(1), { isBuffer: (name) => name === "own" || name === "count" });
+    const [chosen] = await reconstruct(sources, wanted.slice(1), {
+      isBuffer: (name) => name === "own" || name === "count",
+    });
     assert.deepEqual(values(chosen?.weights, "own"), [3]);
     assert.notEqual(values(chosen?.weights, "emb.phases")[0], 3);
   });
@@ -145,8 +157,14 @@ describe("reconstruct", () => {
   it("refuses snapshots of different networks, and numbers that can't be stored", async () => {
     const good = snapshot(1, 0.1, f16("a", [1]), f16("b", [1]));
     await rejects([good, snapshot(2, 0.1, f16("a", [1]))], /snapshot 2 0.1: has no tensor b, which snapshot 1 0.1 has/);
-    await rejects([good, snapshot(2, 0.1, f16("a", [1]), f16("b", [1]), f16("c", [1]))], /has a tensor c, which snapshot 1/);
-    await rejects([good, snapshot(2, 0.1, f16("a", [1]), f16("b", [1, 2]))], /b is \[2\]; in snapshot 1 0.1 it is \[1\]/);
+    await rejects(
+      [good, snapshot(2, 0.1, f16("a", [1]), f16("b", [1]), f16("c", [1]))],
+      /has a tensor c, which snapshot 1/,
+    );
+    await rejects(
+      [good, snapshot(2, 0.1, f16("a", [1]), f16("b", [1, 2]))],
+      /b is \[2\]; in snapshot 1 0.1 it is \[1\]/,
+    );
     await rejects([good, snapshot(2, 0.1, f16("a", [NaN]), f16("b", [1]))], /snapshot 2 0.1: element 0 of a is NaN/);
     await rejects([snapshot(2, 0.1, f32("a", [1e5]))], /element 0 of a is 1\d+\.?\d*, too large for F16/);
     await rejects([snapshot(2, 0.1, f32("a.freqs", [1e5]))], /a.freqs .*too large for F16/);

@@ -40,6 +40,9 @@ describe("snapshot names", () => {
       }),
     );
     // 42 * 1024 = 43008, and 41 * 1024 = 41984: none in the thousand of 42.
-    assert.throws(() => nimgFromKimg(42), (error) => error instanceof EvenkeelError && /\[42000, 42999\]/.test(error.message));
+    assert.throws(
+      () => nimgFromKimg(42),
+      (error) => error instanceof EvenkeelError && /\[42000, 42999\]/.test(error.message),
+    );
   });
 });

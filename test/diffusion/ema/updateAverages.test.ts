@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { powerFunctionBeta, powerFunctionUpdateRates, sigmaRelToGamma, updateAverages } from "../../../diffusion/index.ts";
+import {
+  powerFunctionBeta,
+  powerFunctionUpdateRates,
+  sigmaRelToGamma,
+  updateAverages,
+} from "../../../diffusion/index.ts";
 import {
   compile,
   compileStep,
@@ -84,7 +89,10 @@ describe("updateAverages", () => {
     // After updates at these times of constant weights between them, a profile's share of each is known in closed form.
     const times = [4, 5, 6, 12, 13, 40, 41, 64];
     const theta = times.map((_, i) => Math.sin(3 * i));
-    const state = await createState(sigmaRels.map((): Weights => weights([9, 9], 9)), device);
+    const state = await createState(
+      sigmaRels.map((): Weights => weights([9, 9], 9)),
+      device,
+    );
     let last = 0;
     for (const [i, time] of times.entries()) {
       const value = theta[i] ?? 0;
@@ -114,21 +122,30 @@ describe("updateAverages", () => {
 
   it("does not drift with rates that float32 can't take from 1", async () => {
     // 1 - 1e-9 is 1 in float32; the update must still move by 1e-9 of the difference.
-    const [moved] = updateAverages([weights([0, 0], 0)], weights([1, 1], 1), powerFunctionUpdateRates([0.1], 2 ** 33, 1));
+    const [moved] = updateAverages(
+      [weights([0, 0], 0)],
+      weights([1, 1], 1),
+      powerFunctionUpdateRates([0.1], 2 ** 33, 1),
+    );
     const rate = (sigmaRelToGamma(0.1) + 1) * 2 ** -33;
     for (const value of await numbers(moved as Weights)) assert.ok(Math.abs(value / rate - 1) < 1e-6);
   });
 
   it("refuses averages and rates that don't fit", () => {
     const refuses = (message: RegExp, make: () => unknown): void =>
-      assert.throws(make, (error) => error instanceof EvenkeelError && error.code === "shape" && message.test(error.message));
+      assert.throws(
+        make,
+        (error) => error instanceof EvenkeelError && error.code === "shape" && message.test(error.message),
+      );
     const one = weights([1, 2], 3);
     refuses(/1 averages with rates of shape \[2\]; wanted \[1\]/, () =>
       updateAverages([one], one, powerFunctionUpdateRates([0.1, 0.2], 8, 1)),
     );
     refuses(/rates of shape \[\]/, () => updateAverages([one], one, scalar(0.5)));
     const rates = powerFunctionUpdateRates([0.1], 8, 1);
-    refuses(/average 0 has \[3\] at w, the weights have \[2\]/, () => updateAverages([weights([1, 2, 3], 4)], one, rates));
+    refuses(/average 0 has \[3\] at w, the weights have \[2\]/, () =>
+      updateAverages([weights([1, 2, 3], 4)], one, rates),
+    );
     refuses(/average 0 has 3 tensors, the weights have 2/, () =>
       updateAverages([{ ...one, list: [scalar(1), scalar(2)] }], one, rates),
     );

@@ -53,7 +53,10 @@ describe("listSnapshots", () => {
     const all = [500, 1500, 2700].flatMap((nimg) => [0.05, 0.1].map((sigmaRel) => powerProfile(nimg, sigmaRel)));
     assert.deepEqual(profilesOf(await listSnapshots(folder)), all);
     const narrow = await listSnapshots(folder, { prefix: "network-snapshot", sigmaRels: [0.1] });
-    assert.deepEqual(profilesOf(narrow), all.filter(({ sigmaRel }) => sigmaRel === 0.1));
+    assert.deepEqual(
+      profilesOf(narrow),
+      all.filter(({ sigmaRel }) => sigmaRel === 0.1),
+    );
     assert.deepEqual(await listSnapshots(folder, { prefix: "network" }), []);
   });
 
@@ -73,7 +76,11 @@ describe("listSnapshots", () => {
     await writeOne(path.join(folder, "a-0000000-0.100.safetensors"), 1, { nimg: 0, sigmaRel: 0.1 });
     await writeOne(path.join(folder, "a-0000001-0.100.safetensors"), 1, { nimg: 1000, sigmaRel: null });
     await writeOne(path.join(folder, "a-0000002-0.100.safetensors"), 1, { nimg: 2000, sigmaRel: 0.1 });
-    await writeOne(path.join(folder, "phema-0000002-0.120.safetensors"), 1, { nimg: 2000, sigmaRel: 0.12, postHoc: {} });
+    await writeOne(path.join(folder, "phema-0000002-0.120.safetensors"), 1, {
+      nimg: 2000,
+      sigmaRel: 0.12,
+      postHoc: {},
+    });
     assert.deepEqual(profilesOf(await listSnapshots(folder)), [powerProfile(2000, 0.1)]);
     assert.deepEqual(profilesOf(await listSnapshots(folder, { prefix: "phema" })), [powerProfile(2000, 0.12)]);
   });
@@ -114,7 +121,10 @@ describe("schedules", () => {
        half_life = 20`,
     );
     const { snapshots, buffers } = await readSchedule(toml, "/data");
-    assert.deepEqual(snapshots.map((snapshot) => snapshot.path), ["/data/a.safetensors", "/data/sub/b.safetensors"]);
+    assert.deepEqual(
+      snapshots.map((snapshot) => snapshot.path),
+      ["/data/a.safetensors", "/data/sub/b.safetensors"],
+    );
     assert.deepEqual(profilesOf(snapshots), [powerProfile(100, 0.1), { kind: "exponential", nimg: 200, halfLife: 20 }]);
     assert.deepEqual(buffers, ["*.mean"]);
     const isBuffer = matchesAny(buffers);
@@ -141,7 +151,12 @@ describe("schedules", () => {
 
   it("are patterns of names", async () => {
     const folder = newFolder();
-    for (const name of ["m(1)_s100_e0.05_x.safetensors", "m(1)_s0_e.1_y.safetensors", "m(1)_s200_e.1_.safetensors", "m_s1_e1"]) {
+    for (const name of [
+      "m(1)_s100_e0.05_x.safetensors",
+      "m(1)_s0_e.1_y.safetensors",
+      "m(1)_s200_e.1_.safetensors",
+      "m_s1_e1",
+    ]) {
       await writeOne(path.join(folder, name), 1);
     }
     const found = await listByPattern(folder, "m(1)_s{nimg}_e{std}_*.safetensors");
@@ -163,8 +178,14 @@ describe("reconstructFiles", () => {
       path: path.join(out, `${formatSnapshotName("phema", 1500, sigmaRel)}.safetensors`),
     }));
     const done: string[] = [];
-    await reconstructFiles(await listSnapshots(folder), wanted, { batch: 2, onFile: ({ path: file }) => done.push(file) });
-    assert.deepEqual(done, wanted.map((file) => file.path));
+    await reconstructFiles(await listSnapshots(folder), wanted, {
+      batch: 2,
+      onFile: ({ path: file }) => done.push(file),
+    });
+    assert.deepEqual(
+      done,
+      wanted.map((file) => file.path),
+    );
     assert.deepEqual(readdirSync(out).length, 3);
     const file = await readSafetensors(done[1] ?? "");
     assert.equal(file.metadata.get("format"), "pt");
@@ -175,7 +196,10 @@ describe("reconstructFiles", () => {
     assert.deepEqual([header.nimg, header.sigmaRel, header["kind"]], [1500, 0.12, "snapshot"]);
     assert.deepEqual(header["network"], { note: 1500 });
     assert.equal(header.postHoc.normalized, true);
-    assert.deepEqual(header.postHoc.stored.map(({ nimg }) => nimg), [500, 500, 1500, 1500]);
+    assert.deepEqual(
+      header.postHoc.stored.map(({ nimg }) => nimg),
+      [500, 500, 1500, 1500],
+    );
     assert.ok(Math.abs(header.postHoc.stored.reduce((sum, { coefficient }) => sum + coefficient, 0) - 1) < 1e-15);
     // Averages are snapshots themselves, and can be found and read again.
     assert.equal((await listSnapshots(out, { prefix: "phema" })).length, 3);
@@ -192,9 +216,15 @@ describe("reconstructFiles", () => {
     await rejects(reconstructFiles(snapshots, [twice], { batch: 0 }), /batch 0/);
     await writeOne(snapshots[2]?.path ?? "", Number.NaN, { nimg: 1500, sigmaRel: 0.05 });
     const out = path.join(root, "unmade");
-    await rejects(reconstructFiles(snapshots, [{ profile, path: path.join(out, "a.safetensors") }]), /element 0 of w is NaN/);
+    await rejects(
+      reconstructFiles(snapshots, [{ profile, path: path.join(out, "a.safetensors") }]),
+      /element 0 of w is NaN/,
+    );
     assert.throws(() => readdirSync(out), /ENOENT/);
     const blocked = path.join(own, "a.safetensors");
-    await rejects(reconstructFiles(snapshots.slice(0, 2), [{ profile: powerProfile(500, 0.1), path: blocked }]), /making the folder/);
+    await rejects(
+      reconstructFiles(snapshots.slice(0, 2), [{ profile: powerProfile(500, 0.1), path: blocked }]),
+      /making the folder/,
+    );
   });
 });
