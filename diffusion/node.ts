@@ -1,2 +1,3 @@
 /** Diffusion with files: data sets, snapshots, run folders. Only for Node; what works in a page is in `index.ts`. */
 export * from "./ema/node.ts";
+export * from "./sample/node.ts";

@@ -46,3 +46,43 @@ export function stateDenoiser(denoise: GuidedDenoiser, labels: Float32Array | nu
   return (x, sigma, stepSigma) =>
     denoise(new Float32Array(x), new Array<number>(count).fill(sigma), labels, shape, stepSigma);
 }
+
+/**
+ * The same denoiser, which is always asked for exactly `size` images at a time; the rest of a batch is filled up with copies of
+ * its last image. A compiled program may add numbers in another order for another batch size: evaluated like this, an image has
+ * the same bits in every batch.
+ * @throws EvenkeelError `value` if size is not a whole number of at least 1.
+ */
+export function inBatchesOf(size: number, denoise: Denoiser): Denoiser {
+  if (!Number.isInteger(size) || size < 1) {
+    throw new EvenkeelError("value", `inBatchesOf: size is ${size}, expected a whole number of at least 1.`);
+  }
+  return async (x, sigma, labels, [count = 0, ...imageShape]) => {
+    const denoised = new Float64Array(x.length);
+    const [elements, labelDim] = [x.length / count, (labels?.length ?? 0) / count];
+    for (let begin = 0; begin < count; begin += size) {
+      const rows = Array.from({ length: size }, (_, i) => Math.min(begin + i, count - 1));
+      const answer = await denoise(
+        takeRows(x, elements, rows),
+        rows.map((row) => sigma[row] ?? 0),
+        labels === null ? null : takeRows(labels, labelDim, rows),
+        [size, ...imageShape],
+      );
+      if (answer.length !== size * elements) {
+        throw new EvenkeelError(
+          "shape",
+          `inBatchesOf: the denoiser answered ${answer.length} elements for ${size} images of ${elements}.`,
+        );
+      }
+      denoised.set(answer.subarray(0, x.length - begin * elements), begin * elements);
+    }
+    return denoised;
+  };
+}
+
+/** The given rows of x, each of `length` elements. */
+function takeRows(x: Float32Array, length: number, rows: readonly number[]): Float32Array {
+  const taken = new Float32Array(rows.length * length);
+  for (const [i, row] of rows.entries()) taken.set(x.subarray(row * length, (row + 1) * length), i * length);
+  return taken;
+}

@@ -1,5 +1,5 @@
 import { type DeviceChoice, EvenkeelError, type Shape } from "../../engine/index.ts";
-import { type Denoiser, stateDenoiser } from "./denoiser.ts";
+import { type Denoiser, inBatchesOf, stateDenoiser } from "./denoiser.ts";
 import { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
 import { createImageStreams, type ImageStreams } from "./imageStreams.ts";
 import { type ChurnOptions, runSampler, type SamplerStep, type Solver } from "./samplers.ts";
@@ -19,8 +19,13 @@ export type GenerateOptions = ScheduleOptions &
     readonly seeds: readonly number[];
     /** The class of every image, or a function of the seed. Default: drawn by the seed. */
     readonly classOf?: ImageClass | ((seed: number) => ImageClass);
-    /** Images at a time. Default 32. */
+    /** Images at a time, as they are handed out. Default 32. */
     readonly batch?: number;
+    /**
+     * Images at a time in the network, always exactly so many: with the same number an image has the same bits whatever the
+     * `batch`; with another it may differ by rounding. Larger numbers suit devices that are large. Default 4.
+     */
+    readonly networkBatch?: number;
     /** Default: no guidance. */
     readonly guides?: readonly Guide[];
     /** Noise levels (lo, hi] of guidance. Default: all. */
@@ -52,12 +57,12 @@ export type GeneratedBatch = {
 
 /**
  * Samples one image a seed, batch by batch. An image depends on its seed, its class and the options alone, never on the batch it
- * is in or on the other seeds, as long as the denoiser treats images apart. The last batch is padded to the size of the others by
- * repeating its last seed, so that compiled programs serve all; what is padded isn't returned.
+ * is in or on the other seeds, as long as the denoiser treats images apart. Batches are filled up to a multiple of `networkBatch`
+ * by repeating their last seed, so that one compiled program serves all; what is filled in isn't returned.
  * @throws EvenkeelError `value` for options out of range and for a class that the network doesn't have.
  */
 export function generateImages(options: GenerateOptions): AsyncGenerator<GeneratedBatch, void, undefined> {
-  const { batch = 32, labelDim = 0, seeds } = options;
+  const { batch = 32, networkBatch = 4, labelDim = 0, seeds } = options;
   if (!Number.isInteger(batch) || batch < 1) {
     throw new EvenkeelError("value", `generateImages: batch is ${batch}, expected a whole number of at least 1.`);
   }
@@ -65,14 +70,18 @@ export function generateImages(options: GenerateOptions): AsyncGenerator<Generat
     throw new EvenkeelError("value", `generateImages: labelDim is ${labelDim}, expected a whole number from 0 on.`);
   }
   const sigmas = sigmaSteps(options);
-  const denoise = guidedDenoiser(options.denoise, options.guides ?? [], options.interval);
+  const denoise = guidedDenoiser(
+    inBatchesOf(networkBatch, options.denoise),
+    (options.guides ?? []).map((guide) => ({ ...guide, denoise: inBatchesOf(networkBatch, guide.denoise) })),
+    options.interval,
+  );
 
   async function* batches(): AsyncGenerator<GeneratedBatch, void, undefined> {
     const streams = createImageStreams(options.imageShape, options.device);
-    const size = Math.min(batch, seeds.length);
     try {
-      for (let begin = 0, number = 0; begin < seeds.length; begin += size, number++) {
-        const own = seeds.slice(begin, begin + size);
+      for (let begin = 0, number = 0; begin < seeds.length; begin += batch, number++) {
+        const own = seeds.slice(begin, begin + batch);
+        const size = Math.ceil(own.length / networkBatch) * networkBatch;
         // Not empty: begin is below the number of seeds.
         const padded = [...own, ...new Array<number>(size - own.length).fill(own.at(-1) ?? 0)];
         const classes = await classesOf(options.classOf, padded, labelDim, streams);

@@ -1,5 +1,12 @@
 /** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. */
-export { type Denoiser, type GuidedDenoiser, type HostArray, type StateDenoiser, stateDenoiser } from "./denoiser.ts";
+export {
+  type Denoiser,
+  type GuidedDenoiser,
+  type HostArray,
+  inBatchesOf,
+  type StateDenoiser,
+  stateDenoiser,
+} from "./denoiser.ts";
 export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageClass } from "./generate.ts";
 export { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
 export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
