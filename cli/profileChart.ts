@@ -11,7 +11,8 @@ const legendRows = 12;
 
 type ChartOptions = Omit<Plot.PlotOptions, "document"> & { readonly height: number };
 
-/** Plot's own declaration needs those of a page's DOM; linkedom implements what it uses of a document. */
+/** The packages' own declarations need those of a page's DOM, which this program is compiled without. */
+const parsePage: (markup: string) => { readonly document: unknown } = parseHTML;
 const draw: (options: ChartOptions & { readonly document: unknown }) => unknown = Plot.plot;
 
 type Point = { readonly time: number; readonly density: number; readonly curve: string; readonly label: string };
@@ -117,7 +118,7 @@ function sampleTimes(end: number, stored: readonly AveragingProfile[]): readonly
 
 /** Charts below each other in one SVG document with a white ground. */
 function stack(charts: readonly ChartOptions[]): string {
-  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const { document } = parsePage("<!doctype html><html><body></body></html>");
   let y = 0;
   const parts = charts.map((chart, i) => {
     const element = draw({

@@ -131,7 +131,7 @@ async function run(options: Options): Promise<void> {
     if (json !== true) console.log(text);
   };
   print(describeStored(options.indir, stored, fits));
-  print(options.dryRun === true ? coefficientTable(snapshots, fits) : errorTable(fits));
+  print(options.dryRun === true ? coefficientTables(snapshots, fits) : errorTable(fits));
   if (plot !== undefined) {
     await writeText(plot, profileChart(stored, fits));
     print(`${plot}: profiles drawn`);
@@ -216,37 +216,26 @@ function errorText({ relativeError }: PostHocFit): string {
   return `${relativeError.toExponential(2)}${relativeError > poorFit ? " (poor: too few stored averages for this width)" : ""}`;
 }
 
-/** One row a stored average, one column a wanted one. */
+/** One row a stored average, one column a wanted one, as many columns side by side as fit a screen. */
+function coefficientTables(snapshots: readonly SnapshotFile[], fits: readonly PostHocFit[]): string {
+  const columns = 5;
+  const tables: string[] = [];
+  for (let i = 0; i < fits.length; i += columns) tables.push(coefficientTable(snapshots, fits.slice(i, i + columns)));
+  const poor = fits.filter(({ relativeError }) => relativeError > poorFit);
+  return [tables.join("\n\n"), ...(poor.length === 0 ? [] : [errorTable(poor)])].join("\n");
+}
+
 function coefficientTable(snapshots: readonly SnapshotFile[], fits: readonly PostHocFit[]): string {
   const names = snapshots.map((snapshot) => path.basename(snapshot.path));
   const nameWidth = Math.max(20, ...names.map((name) => name.length));
-  const row = (name: string, cells: readonly string[]): string =>
-    `  ${name.padEnd(nameWidth)}${cells.map((cell) => cell.padStart(14)).join("")}`;
-  const rows = [
-    row(
-      "sigma_rel",
-      fits.map(({ wanted }) => (wanted.kind === "power" ? formatSigmaRel(wanted.sigmaRel) : "")),
-    ),
-    ...names.map((name, i) =>
-      row(
-        name,
-        fits.map(({ coefficients }) => coefficient(coefficients[i] ?? 0)),
-      ),
-    ),
-    row(
-      "sum before scaling",
-      fits.map(({ sum }) => sum.toFixed(6)),
-    ),
-    row(
-      "error",
-      fits.map(({ relativeError }) => relativeError.toExponential(2)),
-    ),
-  ];
-  const poor = fits.filter(({ relativeError }) => relativeError > poorFit);
-  if (poor.length > 0) {
-    rows.push(...poor.map((fit) => `  ${describeProfile(fit.wanted)}: error ${errorText(fit)}`));
-  }
-  return rows.join("\n");
+  const row = (name: string, cell: (fit: PostHocFit) => string): string =>
+    `  ${name.padEnd(nameWidth)}${fits.map((fit) => cell(fit).padStart(14)).join("")}`;
+  return [
+    row("sigma_rel", ({ wanted }) => (wanted.kind === "power" ? formatSigmaRel(wanted.sigmaRel) : "")),
+    ...names.map((name, i) => row(name, ({ coefficients }) => coefficient(coefficients[i] ?? 0))),
+    row("sum before scaling", ({ sum }) => sum.toFixed(6)),
+    row("error", ({ relativeError }) => relativeError.toExponential(2)),
+  ].join("\n");
 }
 
 function coefficient(value: number): string {
