@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  type Denoiser,
+  type GeneratedBatch,
+  generateImages,
+  type GenerateOptions,
+  inBatchesOf,
+} from "../../../diffusion/sample/index.ts";
+
+const imageShape = [1, 3, 3];
+const size = 9;
+
+/** Treats each image apart: pulls it to a level that its label gives, with a pattern of its own pixels. */
+const perImage: Denoiser = async (x, sigma, labels, [count = 0]) =>
+  x.map((value, i) => {
+    const image = Math.floor(i / size);
+    const row = labels?.subarray((image * labels.length) / count, ((image + 1) * labels.length) / count) ?? [];
+    const level = row.findIndex((label) => label === 1) / 10;
+    const s = sigma[image] ?? NaN;
+    return (Math.tanh(value + level) * 0.25 + level * s * s) / (0.25 + s * s);
+  });
+
+const common: Omit<GenerateOptions, "seeds"> = { denoise: perImage, imageShape, labelDim: 4, steps: 5, device: "wasm" };
+
+async function collect(options: GenerateOptions): Promise<GeneratedBatch[]> {
+  const batches: GeneratedBatch[] = [];
+  for await (const batch of generateImages(options)) batches.push(batch);
+  return batches;
+}
+
+type Image = { readonly pixels: Float32Array; readonly noise: Float32Array; readonly chosen: number | null };
+
+/** Images by seed. */
+async function images(options: GenerateOptions): Promise<Map<number, Image>> {
+  const found = new Map<number, Image>();
+  for (const { images: all, noise, seeds, classes } of await collect(options)) {
+    for (const [i, seed] of seeds.entries()) {
+      const part = [size * i, size * (i + 1)] as const;
+      found.set(seed, { pixels: all.slice(...part), noise: noise.slice(...part), chosen: classes[i] ?? null });
+    }
+  }
+  return found;
+}
+
+describe("generateImages", () => {
+  for (const [name, options] of Object.entries({
+    deterministic: {},
+    churned: { sChurn: 2, sNoise: 1.01 },
+    guided: { guides: [{ denoise: perImage, weight: 2, labels: "none" as const }], interval: [0.1, 20] as const },
+  })) {
+    it(`gives a seed the same bits in any batch, order and shard: ${name}`, async () => {
+      const seeds = Array.from({ length: 11 }, (_, i) => i * i);
+      const whole = await images({ ...common, ...options, seeds, batch: 11 });
+      assert.deepEqual([...whole.keys()], seeds);
+      const others = [
+        { seeds, batch: 1 },
+        { seeds, batch: 4 },
+        { seeds, batch: 3, networkBatch: 5 },
+        { seeds, batch: 100, networkBatch: 1 },
+        { seeds: seeds.toReversed(), batch: 5 },
+      ];
+      for (const other of others) {
+        const again = await images({ ...common, ...options, ...other });
+        for (const [seed, image] of whole) assert.deepEqual(again.get(seed), image, `seed ${seed}`);
+      }
+      for (const shard of [0, 1, 2]) {
+        const own = seeds.filter((_, i) => i % 3 === shard);
+        for (const [seed, image] of await images({ ...common, ...options, seeds: own, batch: 2 })) {
+          assert.deepEqual(image, whole.get(seed), `seed ${seed}`);
+        }
+      }
+    });
+  }
+
+  it("hands out batches with shapes, labels and places in the list", async () => {
+    const batches = await collect({ ...common, seeds: [4, 9, 2, 7, 1], batch: 2 });
+    assert.deepEqual(
+      batches.map(({ seeds }) => seeds),
+      [[4, 9], [2, 7], [1]],
+    );
+    assert.deepEqual(
+      batches.map(({ indices }) => indices),
+      [[0, 1], [2, 3], [4]],
+    );
+    assert.deepEqual(
+      batches.map(({ shape }) => shape),
+      [
+        [2, 1, 3, 3],
+        [2, 1, 3, 3],
+        [1, 1, 3, 3],
+      ],
+    );
+    for (const { shape, images: pixels, noise, labels, classes, seeds } of batches) {
+      assert.equal(pixels.length, seeds.length * size);
+      assert.equal(noise.length, pixels.length);
+      assert.deepEqual(shape[0], classes.length);
+      const expected = classes.flatMap((own) => [0, 1, 2, 3].map((label) => +(label === own)));
+      assert.deepEqual([...(labels ?? [])], expected);
+    }
+    assert.deepEqual(await collect({ ...common, seeds: [] }), []);
+  });
+
+  it("takes a class for all, by the seed, none, or draws it by the seed", async () => {
+    const seeds = Array.from({ length: 40 }, (_, i) => i);
+    const classes = async (classOf?: GenerateOptions["classOf"]): Promise<(number | null)[]> => {
+      const found = await images({ ...common, seeds, ...(classOf === undefined ? {} : { classOf }), steps: 1 });
+      return [...found.values()].map(({ chosen }) => chosen);
+    };
+    assert.deepEqual(
+      await classes(2),
+      seeds.map(() => 2),
+    );
+    assert.deepEqual(
+      await classes(null),
+      seeds.map(() => null),
+    );
+    assert.deepEqual(
+      await classes((seed) => (seed === 3 ? null : seed % 4)),
+      seeds.map((seed) => (seed === 3 ? null : seed % 4)),
+    );
+    assert.deepEqual(new Set(await classes()), new Set([0, 1, 2, 3]));
+    const [batch] = await collect({ ...common, seeds: [1], classOf: null });
+    assert.deepEqual(batch?.labels, new Float32Array(4));
+    const [unlabelled] = await collect({ ...common, labelDim: 0, seeds: [1] });
+    assert.deepEqual([unlabelled?.labels, unlabelled?.classes], [null, [null]]);
+  });
+
+  it("reports each step of each batch", async () => {
+    const told: (readonly [number, number])[] = [];
+    const onStep: GenerateOptions["onStep"] = ({ index }, batch) => void told.push([batch, index]);
+    await collect({ ...common, seeds: [1, 2, 3], batch: 2, steps: 2, onStep });
+    assert.deepEqual(told, [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+  });
+
+  it("refuses options out of range at once", async () => {
+    const options = { ...common, seeds: [1, 2] };
+    assert.throws(() => generateImages({ ...options, batch: 0 }), { code: "value", message: /batch is 0/ });
+    assert.throws(() => generateImages({ ...options, networkBatch: 1.5 }), { code: "value", message: /size is 1.5/ });
+    assert.throws(() => generateImages({ ...options, labelDim: -1 }), { code: "value", message: /labelDim is -1/ });
+    assert.throws(() => generateImages({ ...options, steps: 0 }), { code: "value", message: /steps is 0/ });
+    assert.throws(() => generateImages({ ...options, interval: [2, 1] }), { code: "value" });
+    for (const classOf of [-1, 4, 0.5, NaN]) {
+      await assert.rejects(collect({ ...options, classOf }), { code: "value", message: /whole number from 0 to 3/ });
+    }
+    await assert.rejects(collect({ ...options, labelDim: 0, classOf: 0 }), { code: "value", message: /no classes/ });
+  });
+});
+
+describe("inBatchesOf", () => {
+  it("asks for batches of one size and gives the answers for the images that there are", async () => {
+    const asked: { readonly shape: readonly number[]; readonly sigma: readonly number[] }[] = [];
+    const spy: Denoiser = async (x, sigma, labels, shape) => {
+      asked.push({ shape, sigma });
+      assert.equal(labels?.length, 2 * 3);
+      return x.map((value, i) => value + 10 * (labels[3 * Math.floor(i / 2)] ?? 0));
+    };
+    const labels = Float32Array.from({ length: 15 }, (_, i) => (i % 3 === 0 ? i / 3 : 0));
+    const x = Float32Array.from({ length: 10 }, (_, i) => i / 100);
+    const answer = await inBatchesOf(2, spy)(x, [1, 2, 3, 4, 5], labels, [5, 2]);
+    assert.deepEqual(
+      Float32Array.from(answer),
+      x.map((value, i) => value + 10 * Math.floor(i / 2)),
+    );
+    assert.deepEqual(
+      asked.map(({ sigma }) => sigma),
+      [
+        [1, 2],
+        [3, 4],
+        [5, 5],
+      ],
+    );
+    assert.deepEqual(
+      asked.map(({ shape }) => shape),
+      [
+        [2, 2],
+        [2, 2],
+        [2, 2],
+      ],
+    );
+  });
+
+  it("refuses an answer of another size", async () => {
+    const short: Denoiser = async () => new Float32Array(3);
+    await assert.rejects(inBatchesOf(2, short)(new Float32Array(4), [1, 1], null, [2, 2]), { code: "shape" });
+  });
+});
