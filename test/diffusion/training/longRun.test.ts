@@ -1,0 +1,39 @@
+/** What holds over many steps: memory, and the path of float32 beside float64's. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Trainer, type TrainingOptions } from "../../../diffusion/index.ts";
+import { createDevice, type DeviceName } from "../../../engine/index.ts";
+import { smallBatch, smallOptions } from "./smallRun.ts";
+
+test("1,000 steps leave resident memory where it was", async () => {
+  const program = fileURLToPath(new URL("../../support/soakTraining.ts", import.meta.url));
+  // V8 enlarges its young generation once as it likes: a fixed size leaves only what training keeps.
+  const heap = ["--expose-gc", "--min-semi-space-size=4", "--max-semi-space-size=4"];
+  const { stdout } = await promisify(execFile)(process.execPath, [...heap, "--import", "tsx", program]);
+  const { resident, first, last } = JSON.parse(stdout) as { resident: number[]; first: number; last: number };
+  const [before, after] = [Math.min(...resident.slice(0, 10)), Math.min(...resident.slice(-10))];
+  assert.ok(after <= before * 1.02, `resident memory grew from ${before} to ${after} bytes`);
+  assert.ok(last < 0.7 * first, `the error went from ${first} to ${last}`);
+});
+
+test("wasm's losses are the oracle's, within float32 rounding", async () => {
+  const options: TrainingOptions = { ...smallOptions, batch: 2, batchDevice: 2 };
+  const losses = async (name: DeviceName): Promise<number[]> => {
+    const device = await createDevice(name);
+    const trainer = await Trainer.create(options, device);
+    const values: number[] = [];
+    for (let i = 0; i < 10; i++) values.push((await trainer.step(smallBatch(trainer.nimg, 2))).loss);
+    trainer.dispose();
+    device.dispose();
+    return values;
+  };
+  const [truth, float32] = [await losses("oracle"), await losses("wasm")];
+  // A loss of about 1 passes through some hundred roundings of 6e-8, which add up like a random walk; and each step starts
+  // from weights that are as far off.
+  for (const [i, value] of truth.entries()) {
+    assert.ok(Math.abs((float32[i] ?? NaN) - value) < 5e-6 * (1 + i), `step ${i}: ${float32[i]} beside ${value}`);
+  }
+});
