@@ -1,0 +1,110 @@
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/index.ts";
+import { disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { loadNetwork } from "../loadNetwork.ts";
+import { sampleImages } from "../sampleImages.ts";
+
+/** `evenkeel sample`: images of a stored network. */
+export function addSampleCommand(program: Command): void {
+  program
+    .command("sample")
+    .description("Sample images of a network into PNG files, one for each seed.")
+    .requiredOption("--net <file>", "network: snapshot of ours (.safetensors) or of the authors' (.pkl)")
+    .option("--gnet <file>", 'guiding network; "self" is the network itself without labels (after label dropout)')
+    .option("--outdir <folder>", "folder for SSSSSS.png of each seed; made if missing")
+    .option("--subdirs", "a folder within it for every 1000 seeds")
+    .option("--grid <file>", "all images in one PNG file")
+    .option("--grid-columns <count>", "images in a row of the grid (default: about square)", wholeNumber)
+    .option("--grid-scale <factor>", "enlarges the pixels of the grid", wholeNumber, 1)
+    .option("--seeds <list>", "seeds, such as 1,2,5-10 (default: 16-19)", orInvalid(parseSeeds), parseSeeds("16-19"))
+    .option("--shard <i/N>", "sample the i-th of N shares of the seeds", orInvalid(parseShard))
+    .option("--class <list>", "class, or classes that the seeds take in turn (default: random)", orInvalid(parseSeeds))
+    .option("--batch <count>", "images at a time", wholeNumber, 32)
+    .option(
+      "--batch-device <count>",
+      "images at a time in the network; other counts differ by rounding",
+      wholeNumber,
+      4,
+    )
+    .addOption(new Option("--solver <name>", "rule of the steps").choices(["heun", "euler"]).default("heun" as const))
+    .option("--steps <count>", "steps; heun asks the network twice in each but the last", wholeNumber, 32)
+    .option("--sigma_min <sigma>", "lowest noise level", number, 0.002)
+    .option("--sigma_max <sigma>", "highest noise level", number, 80)
+    .option("--rho <exponent>", "exponent of the time steps", number, 7)
+    .option("--guidance <weight>", "strength of guidance; 1 is none", number, 1)
+    .option("--interval <lo,hi>", "guide only steps that start at a noise level above lo and up to hi", interval)
+    .option("--S_churn <strength>", "stochasticity of the sampler", number, 0)
+    .option("--S_min <sigma>", "lowest noise level of stochasticity", number, 0)
+    .option("--S_max <sigma>", "highest noise level of stochasticity", number, Infinity)
+    .option("--S_noise <factor>", "inflation of its noise", number, 1)
+    .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
+    .addHelpText("after", examples)
+    .action(async (options) => {
+      const { device: wanted, class: classes, ...rest } = options;
+      // The name is checked where devices are made, with the list of those there are.
+      const device = await getDevice(wanted as "auto" | undefined);
+      const settings = {
+        ...rest,
+        subdirs: options.subdirs === true,
+        classes,
+        networkBatch: options.batchDevice,
+        sigmaMin: options.sigma_min,
+        sigmaMax: options.sigma_max,
+        sChurn: options.S_churn,
+        sMin: options.S_min,
+        sMax: options.S_max,
+        sNoise: options.S_noise,
+      };
+      await sampleImages(settings, device, loadNetwork, (line) => console.log(line));
+      await disposeDevices();
+    });
+}
+
+const examples = `
+Examples:
+  Four images
+  $ evenkeel sample --net phema-0000088-0.100.safetensors --outdir out
+
+  A grid of 64, whose columns are 8 classes, with pixels enlarged
+  $ evenkeel sample --net net.safetensors --seeds 0-63 --class 0-7 --grid grid.png --grid-columns 8 --grid-scale 4
+
+  Classifier-free guidance by an unconditional network, within noise levels 0.28 to 2.9
+  $ evenkeel sample --net net.safetensors --gnet uncond.safetensors --guidance 2.1 --interval 0.28,2.9 --outdir out
+
+  Autoguidance: the guide is a smaller or less trained network that knows the same classes
+  $ evenkeel sample --net net.safetensors --gnet early.safetensors --guidance 2 --outdir out
+
+  A thousand images by four processes; this is the second. Each seed gives the image that it gives in a single process
+  $ evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out`;
+
+/** An argument's parser whose complaints are those of the command line. */
+function orInvalid<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (reason) {
+      if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
+      throw reason;
+    }
+  };
+}
+
+function number(text: string): number {
+  const value = /^\+?inf(inity)?$/i.test(text) ? Infinity : text.trim() === "" ? NaN : Number(text);
+  if (Number.isNaN(value)) throw new InvalidArgumentError("wanted a number.");
+  return value;
+}
+
+function wholeNumber(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InvalidArgumentError("wanted a whole number from 1 on.");
+}
+
+function interval(text: string): GuidanceInterval {
+  const [lo, hi, ...more] = text.split(",");
+  if (lo === undefined || hi === undefined || more.length > 0) {
+    throw new InvalidArgumentError("wanted two noise levels, such as 0.28,2.9.");
+  }
+  return [number(lo), number(hi)];
+}

@@ -1,0 +1,212 @@
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import {
+  type ChurnOptions,
+  type Denoiser,
+  generateImages,
+  type GuidanceInterval,
+  type Guide,
+  imageGrid,
+  type NetworkConfig,
+  type ScheduleOptions,
+  type Shard,
+  type Solver,
+  takeShard,
+  toPixels,
+} from "../diffusion/index.ts";
+import { writeImage, writePng } from "../diffusion/node.ts";
+import { type Device, EvenkeelError, type Shape } from "../engine/index.ts";
+
+/** A stored network on a device. */
+export type LoadedNetwork = { readonly config: NetworkConfig; readonly denoise: Denoiser; dispose(): void };
+
+/** Reads a network from a file. @throws EvenkeelError `file` if it can't. */
+export type LoadNetwork = (file: string, device: Device) => Promise<LoadedNetwork>;
+
+/** The word in place of a guide's file that stands for the main network without labels. */
+export const selfGuide = "self";
+
+export type SampleSettings = ScheduleOptions &
+  ChurnOptions & {
+    readonly net: string;
+    /** A file, or `self`. */
+    readonly gnet?: string | undefined;
+    readonly guidance: number;
+    readonly interval?: GuidanceInterval | undefined;
+    readonly outdir?: string | undefined;
+    readonly subdirs: boolean;
+    readonly grid?: string | undefined;
+    readonly gridColumns?: number | undefined;
+    readonly gridScale: number;
+    readonly seeds: readonly number[];
+    readonly shard?: Shard | undefined;
+    /** Taken in turn by the seeds of all shards; none: drawn by the seed. */
+    readonly classes?: readonly number[] | undefined;
+    readonly batch: number;
+    readonly networkBatch: number;
+    readonly solver: Solver;
+  };
+
+/**
+ * Samples images of a stored network into PNG files, one a seed, and into a grid.
+ * @throws EvenkeelError `value` for settings that don't fit each other or the networks, `file` for files that can't be read or
+ * written.
+ */
+export async function sampleImages(
+  settings: SampleSettings,
+  device: Device,
+  load: LoadNetwork,
+  print: (line: string) => void,
+): Promise<void> {
+  checkSettings(settings);
+  const seeds = settings.shard === undefined ? settings.seeds : takeShard(settings.seeds, settings.shard);
+  const main = await load(settings.net, device);
+  const loaded = [main];
+  try {
+    const { imageChannels, imageResolution, labelDim } = main.config.unet;
+    if (imageChannels !== 1 && imageChannels !== 3) {
+      throw new EvenkeelError(
+        "value",
+        `sample: ${settings.net} makes images of ${imageChannels} channels; pictures have 1 (grey) or 3 (colour).`,
+      );
+    }
+    const guides: Guide[] = [];
+    if (settings.guidance !== 1 && settings.gnet !== undefined) {
+      const guide = settings.gnet === selfGuide ? main : await load(settings.gnet, device);
+      if (guide !== main) loaded.push(guide);
+      const labels = guideLabels(settings, main.config, guide.config);
+      guides.push({ denoise: guide.denoise, weight: settings.guidance, labels });
+    }
+    if (settings.guidance === 1 && settings.gnet !== undefined) print("--gnet isn't used: --guidance is 1");
+    const places = new Map(settings.seeds.map((seed, place) => [seed, place]));
+    const { classes } = settings;
+    const classOf =
+      classes === undefined ? undefined : (seed: number) => classes[(places.get(seed) ?? 0) % classes.length] ?? null;
+
+    const report = progress(seeds.length, print);
+    const pixels: Uint8Array[] = [];
+    const { interval, ...rest } = settings;
+    const batches = generateImages({
+      ...rest,
+      seeds,
+      ...(interval === undefined ? {} : { interval }),
+      ...(classOf === undefined ? {} : { classOf }),
+      denoise: main.denoise,
+      imageShape: [imageChannels, imageResolution, imageResolution],
+      labelDim,
+      guides,
+      device,
+    });
+    for await (const { images, shape, seeds: own } of batches) {
+      report(own.length);
+      if (settings.outdir !== undefined) await writeImages(settings.outdir, settings.subdirs, images, shape, own);
+      if (settings.grid !== undefined) pixels.push(toPixels(images));
+    }
+    if (settings.outdir !== undefined) print(`${settings.outdir}: ${seeds.length} images`);
+    if (settings.grid !== undefined && seeds.length > 0) {
+      const shape = [seeds.length, imageChannels, imageResolution, imageResolution];
+      await makeFolder(path.dirname(settings.grid));
+      await writePng(
+        settings.grid,
+        imageGrid(joinPixels(pixels), shape, {
+          scale: settings.gridScale,
+          ...(settings.gridColumns === undefined ? {} : { columns: settings.gridColumns }),
+        }),
+      );
+      print(`${settings.grid}: grid of ${seeds.length} images`);
+    }
+  } finally {
+    for (const network of loaded) network.dispose();
+  }
+}
+
+function checkSettings({ outdir, grid, guidance, gnet }: SampleSettings): void {
+  if (outdir === undefined && grid === undefined) {
+    throw new EvenkeelError("value", "sample: say where the images go, by --outdir FOLDER, --grid FILE or both.");
+  }
+  if (guidance !== 1 && gnet === undefined) {
+    throw new EvenkeelError(
+      "value",
+      `sample: --guidance ${guidance} needs a guiding network: --gnet FILE, or --gnet ${selfGuide} if the network was trained ` +
+        "with label dropout.",
+    );
+  }
+}
+
+/** Which labels the guide is given. @throws EvenkeelError `value` if the networks don't fit each other. */
+function guideLabels(
+  { net, gnet }: SampleSettings,
+  { unet: main }: NetworkConfig,
+  { unet: guide }: NetworkConfig,
+): "same" | "none" {
+  if (gnet === selfGuide) {
+    if (main.labelDim > 0) return "none";
+    throw new EvenkeelError(
+      "value",
+      `sample: --gnet ${selfGuide}: ${net} takes no labels, so that it can't guide itself.`,
+    );
+  }
+  const size = (unet: typeof main): string => `${unet.imageChannels}x${unet.imageResolution}x${unet.imageResolution}`;
+  if (size(main) !== size(guide)) {
+    throw new EvenkeelError(
+      "value",
+      `sample: ${net} makes images of ${size(main)} and its guide ${gnet ?? ""} of ${size(guide)}; they must be alike.`,
+    );
+  }
+  if (guide.labelDim === 0) return "none";
+  if (guide.labelDim === main.labelDim) return "same";
+  throw new EvenkeelError(
+    "value",
+    `sample: ${net} knows ${main.labelDim} classes and its guide ${gnet ?? ""} ${guide.labelDim}; a guide knows the same or none.`,
+  );
+}
+
+/** Prints a line a batch, and the speed. The first batch is slower: programs are compiled in it. */
+function progress(total: number, print: (line: string) => void): (count: number) => void {
+  const begin = performance.now();
+  let done = 0;
+  let warm: { readonly time: number; readonly done: number } | null = null;
+  return (count) => {
+    const now = performance.now();
+    done += count;
+    const rate = (images: number, since: number): string => `${((1000 * images) / (now - since)).toFixed(2)} img/s`;
+    const settled = warm === null ? "" : `, ${rate(done - warm.done, warm.time)} since the first batch`;
+    const seconds = ((now - begin) / 1000).toFixed(1);
+    print(`${done} of ${total} images, ${seconds} s, ${rate(done, begin)}${settled}`);
+    warm ??= { time: now, done };
+  };
+}
+
+async function writeImages(
+  outdir: string,
+  subdirs: boolean,
+  images: Float32Array,
+  shape: Shape,
+  seeds: readonly number[],
+): Promise<void> {
+  const sixDigits = (seed: number): string => String(seed).padStart(6, "0");
+  for (const [index, seed] of seeds.entries()) {
+    const folder = subdirs ? path.join(outdir, sixDigits(seed - (seed % 1000))) : outdir;
+    await makeFolder(folder);
+    await writeImage(path.join(folder, `${sixDigits(seed)}.png`), images, shape, index);
+  }
+}
+
+function joinPixels(parts: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new EvenkeelError("file", `sample: can't make the folder ${folder}: ${why}`, { cause });
+  }
+}

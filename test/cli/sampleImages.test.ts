@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { after, describe, it } from "node:test";
+import { decode } from "fast-png";
+import { type LoadNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
+import { type Denoiser, imageGrid, networkConfig, parseSeeds } from "../../diffusion/index.ts";
+import { EvenkeelError, getDevice } from "../../engine/index.ts";
+
+const root = await mkdtemp(path.join(os.tmpdir(), "evenkeel-sample-"));
+after(() => rm(root, { recursive: true }));
+let folders = 0;
+const newFolder = (): string => path.join(root, `out${folders++}`);
+const device = await getDevice("wasm");
+
+/** Networks by name: [channels, resolution, classes, level of its images]. */
+const networks: Readonly<Record<string, readonly [number, number, number, number]>> = {
+  colour: [3, 4, 4, 0],
+  grey: [1, 4, 0, 0],
+  latent: [4, 4, 0, 0],
+  weak: [3, 4, 4, -0.2],
+  unlabelled: [3, 4, 0, -0.2],
+  larger: [3, 8, 4, 0],
+  otherClasses: [3, 4, 5, 0],
+};
+
+type Loading = {
+  readonly load: LoadNetwork;
+  readonly loaded: string[];
+  readonly disposed: string[];
+  labels: (number[] | null)[];
+};
+
+/** Denoisers whose images have one level: the network's, and 0.1 for each number of the class. */
+function fakeNetworks(): Loading {
+  const loading: Loading = {
+    loaded: [],
+    disposed: [],
+    labels: [],
+    load: async () => Promise.reject(new Error("unset")),
+  };
+  const load: LoadNetwork = async (file) => {
+    loading.loaded.push(file);
+    const network = networks[file];
+    if (network === undefined) throw new EvenkeelError("file", `${file} is missing`);
+    const [imageChannels, imageResolution, labelDim, level] = network;
+    const denoise: Denoiser = async (x, sigma, labels) => {
+      const size = x.length / sigma.length;
+      loading.labels.push(labels === null ? null : [...labels]);
+      return x.map((value, i) => {
+        const image = Math.floor(i / size);
+        const chosen = labels?.subarray(image * labelDim, (image + 1) * labelDim).indexOf(1) ?? 0;
+        const s = sigma[image] ?? NaN;
+        return (0.01 * value + (level + 0.1 * chosen) * s * s) / (0.01 + s * s);
+      });
+    };
+    return {
+      config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
+      denoise,
+      dispose: () => void loading.disposed.push(file),
+    };
+  };
+  return Object.assign(loading, { load });
+}
+
+const defaults: SampleSettings = {
+  net: "colour",
+  guidance: 1,
+  subdirs: false,
+  gridScale: 1,
+  seeds: [16, 17, 18, 19],
+  batch: 32,
+  networkBatch: 4,
+  solver: "heun",
+  steps: 4,
+};
+
+async function sample(settings: Partial<SampleSettings>): Promise<Loading & { readonly lines: readonly string[] }> {
+  const loading = fakeNetworks();
+  const lines: string[] = [];
+  try {
+    await sampleImages({ ...defaults, ...settings }, device, loading.load, (line) => lines.push(line));
+  } finally {
+    // Whatever happens, what was loaded is freed.
+    assert.deepEqual(
+      loading.disposed,
+      loading.loaded.filter((file) => file in networks),
+    );
+  }
+  return { ...loading, lines };
+}
+
+async function files(folder: string): Promise<Map<string, Buffer>> {
+  const names = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const found = names.map(({ parentPath, name }) => path.join(path.relative(folder, parentPath), name)).sort();
+  return new Map(
+    await Promise.all(found.map(async (name) => [name, await readFile(path.join(folder, name))] as const)),
+  );
+}
+
+describe("sampleImages", () => {
+  it("writes one picture a seed, and says how fast", async () => {
+    const outdir = newFolder();
+    const { lines } = await sample({ outdir, seeds: [3, 1234567, 1999], batch: 2 });
+    const written = await files(outdir);
+    assert.deepEqual([...written.keys()], ["000003.png", "001999.png", "1234567.png"]);
+    const { width, height, channels } = decode(written.get("000003.png") ?? new Uint8Array());
+    assert.deepEqual([width, height, channels], [4, 4, 3]);
+    assert.match(lines[0] ?? "", /^2 of 3 images, [\d.]+ s, [\d.]+ img\/s$/);
+    assert.match(lines[1] ?? "", /^3 of 3 images, .* img\/s, [\d.]+ img\/s since the first batch$/);
+    assert.equal(lines[2], `${outdir}: 3 images`);
+  });
+
+  it("makes a folder for every thousand seeds", async () => {
+    const outdir = newFolder();
+    await sample({ outdir, subdirs: true, seeds: [0, 999, 1000, 12345] });
+    const names = ["000000/000000.png", "000000/000999.png", "001000/001000.png", "012000/012345.png"];
+    assert.deepEqual([...(await files(outdir)).keys()], names);
+  });
+
+  it("gives a seed the same file in any shard, batch and order", async () => {
+    const seeds = parseSeeds("0-12");
+    const churned = { sChurn: 2, classes: [2, 0, 3] };
+    const whole = newFolder();
+    await sample({ ...churned, outdir: whole, seeds });
+    const expected = await files(whole);
+    assert.equal(new Set([...expected.values()].map((file) => file.toString("hex"))).size, 13);
+    const sharded = newFolder();
+    for (const index of [3, 1, 2]) {
+      await sample({ ...churned, outdir: sharded, seeds, shard: { index, count: 3 }, batch: 2 });
+    }
+    assert.deepEqual(await files(sharded), expected);
+    const random = newFolder();
+    await sample({ outdir: random, seeds });
+    const reversed = newFolder();
+    await sample({ outdir: reversed, seeds: seeds.toReversed(), batch: 5 });
+    assert.deepEqual(await files(reversed), await files(random));
+  });
+
+  it("draws the grid of the same pictures", async () => {
+    const outdir = newFolder();
+    const grid = path.join(newFolder(), "grid.png");
+    await sample({ net: "grey", outdir, grid, gridScale: 2, gridColumns: 3, batch: 3 });
+    const pictures = [...(await files(outdir)).values()].map((file) => decode(file).data);
+    const expected = imageGrid(Uint8Array.from(pictures.flatMap((data) => [...data])), [4, 1, 4, 4], {
+      scale: 2,
+      columns: 3,
+    });
+    const { width, height, channels, data } = decode(await readFile(grid));
+    assert.deepEqual({ width, height, channels, data: [...data] }, { ...expected, data: [...expected.data] });
+  });
+
+  it("gives seeds their classes in turn, or none to a network without", async () => {
+    const { labels } = await sample({ outdir: newFolder(), classes: [3, 1], steps: 1 });
+    assert.deepEqual(labels, [[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0]]);
+    assert.deepEqual((await sample({ net: "grey", outdir: newFolder(), steps: 1 })).labels, [null]);
+    await assert.rejects(sample({ outdir: newFolder(), classes: [4] }), {
+      code: "value",
+      message: /class 4 of seed 16/,
+    });
+  });
+
+  it("guides by another network with the same classes or none, or by itself without labels", async () => {
+    const guided = async (gnet: string, guidance = 2): Promise<readonly [readonly string[], (number[] | null)[]]> => {
+      const settings = { outdir: newFolder(), steps: 1, seeds: [1], networkBatch: 1, classes: [2], guidance, gnet };
+      const { loaded, labels } = await sample(settings);
+      return [loaded, labels];
+    };
+    const own = [0, 0, 1, 0];
+    assert.deepEqual(await guided("weak"), [
+      ["colour", "weak"],
+      [own, own],
+    ]);
+    assert.deepEqual(await guided("unlabelled"), [
+      ["colour", "unlabelled"],
+      [own, null],
+    ]);
+    assert.deepEqual(await guided("self"), [["colour"], [own, null]]);
+    assert.deepEqual(await guided("weak", 1), [["colour"], [own]]);
+  });
+
+  it("asks the guide within the interval only, and moves away from it", async () => {
+    const outdir = newFolder();
+    const interval = [0.5, 10] as const;
+    const settings = { seeds: [5], classes: [1], networkBatch: 1, guidance: 2, gnet: "unlabelled", outdir };
+    // 4 steps start at 80, 13.3, 0.96, 0.002.
+    assert.equal((await sample({ ...settings, interval })).labels.filter((labels) => labels === null).length, 2);
+    assert.equal((await sample(settings)).labels.filter((labels) => labels === null).length, 7);
+    const level = async (): Promise<number> =>
+      decode((await files(outdir)).get("000005.png") ?? new Uint8Array()).data[0] ?? 0;
+    const strong = await level();
+    await sample({ ...settings, guidance: 1 });
+    assert.ok(strong > (await level()));
+  });
+
+  it("says what doesn't fit", async () => {
+    const outdir = newFolder();
+    const expectFailure = (settings: Partial<SampleSettings>, message: RegExp, code = "value"): Promise<void> =>
+      assert.rejects(sample(settings), { name: "EvenkeelError", code, message });
+    await expectFailure({}, /--outdir FOLDER, --grid FILE or both/);
+    await expectFailure({ outdir, guidance: 1.5 }, /--guidance 1.5 needs a guiding network/);
+    await expectFailure({ outdir, net: "latent" }, /images of 4 channels/);
+    await expectFailure({ outdir, guidance: 2, gnet: "larger" }, /3x4x4 and its guide larger of 3x8x8/);
+    await expectFailure({ outdir, guidance: 2, gnet: "otherClasses" }, /knows 4 classes and its guide otherClasses 5/);
+    await expectFailure({ outdir, net: "grey", guidance: 2, gnet: "self" }, /grey takes no labels/);
+    await expectFailure({ outdir, net: "nowhere" }, /nowhere is missing/, "file");
+    await expectFailure({ outdir, guidance: 2, gnet: "nowhere" }, /nowhere is missing/, "file");
+    const taken = path.join(root, "taken");
+    await writeFile(taken, "");
+    await expectFailure({ outdir: taken }, /can't make the folder/, "file");
+    await expectFailure({ grid: path.join(taken, "grid.png") }, /can't make the folder/, "file");
+  });
+});
