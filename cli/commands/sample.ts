@@ -16,7 +16,11 @@ export function addSampleCommand(program: Command): void {
     .option("--grid <file>", "all images in one PNG file")
     .option("--grid-columns <count>", "images in a row of the grid (default: about square)", wholeNumber)
     .option("--grid-scale <factor>", "enlarges the pixels of the grid", wholeNumber, 1)
-    .option("--seeds <list>", "seeds, such as 1,2,5-10 (default: 16-19)", orInvalid(parseSeeds), parseSeeds("16-19"))
+    .addOption(
+      new Option("--seeds <list>", "seeds, such as 1,2,5-10")
+        .argParser(orInvalid(parseSeeds))
+        .default(parseSeeds("16-19"), "16-19"),
+    )
     .option("--shard <i/N>", "sample the i-th of N shares of the seeds", orInvalid(parseShard))
     .option("--class <list>", "class, or classes that the seeds take in turn (default: random)", orInvalid(parseSeeds))
     .option("--batch <count>", "images at a time", wholeNumber, 32)
@@ -35,7 +39,9 @@ export function addSampleCommand(program: Command): void {
     .option("--interval <lo,hi>", "guide only steps that start at a noise level above lo and up to hi", interval)
     .option("--S_churn <strength>", "stochasticity of the sampler", number, 0)
     .option("--S_min <sigma>", "lowest noise level of stochasticity", number, 0)
-    .option("--S_max <sigma>", "highest noise level of stochasticity", number, Infinity)
+    .addOption(
+      new Option("--S_max <sigma>", "highest noise level of stochasticity").argParser(number).default(Infinity, "inf"),
+    )
     .option("--S_noise <factor>", "inflation of its noise", number, 1)
     .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
     .addHelpText("after", examples)
