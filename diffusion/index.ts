@@ -4,3 +4,5 @@ export * from "./training/index.ts";
 export * from "./ema/index.ts";
 export { type Preset, presetOf, presets } from "./presets.ts";
 export * from "./sample/index.ts";
+export * from "./encoding/index.ts";
+export * from "./toy/index.ts";

@@ -1,3 +1,4 @@
 /** Diffusion with files: data sets, snapshots, run folders. Only for Node; what works in a page is in `index.ts`. */
 export * from "./ema/node.ts";
 export * from "./sample/node.ts";
+export * from "./verify/node.ts";

@@ -1,0 +1,49 @@
+import { EvenkeelError, type Shape } from "../../engine/index.ts";
+
+/** For each channel of a latent image: latent * scale + bias has mean 0 and the standard deviation of the network's data. */
+export type LatentWhitening = { readonly scale: ArrayLike<number>; readonly bias: ArrayLike<number> };
+
+/** Means and standard deviations of the four channels that the VAE "sd-vae-ft-mse" gives for ImageNet. Section B.1. */
+const vaeMean = [5.81, 3.25, 0.12, -2.15];
+const vaeDeviation = [4.17, 4.62, 3.71, 3.28];
+
+/** What makes latents of the VAE "sd-vae-ft-mse" data of standard deviation `sigmaData`. */
+export function vaeWhitening(sigmaData = 0.5): LatentWhitening {
+  const scale = vaeDeviation.map((deviation) => sigmaData / deviation);
+  return { scale, bias: scale.map((factor, channel) => -factor * (vaeMean[channel] ?? 0)) };
+}
+
+/**
+ * A draw of latents from what an encoder gives, whitened: (mean + deviation * noise) * scale + bias in float32.
+ * @param meanAndDeviation [N, 2 C, H, W]: C channels of means, then as many of standard deviations.
+ * @param noise standard normals [N, C, H, W].
+ * @param shape of the noise and the result.
+ * @throws EvenkeelError `shape` if the arrays don't fit each other.
+ */
+export function drawLatents(
+  meanAndDeviation: Float32Array,
+  noise: Float32Array,
+  shape: Shape,
+  { scale, bias }: LatentWhitening,
+): Float32Array {
+  const [count = 0, channels = 0, height = 0, width = 0] = shape;
+  const pixels = height * width;
+  const size = count * channels * pixels;
+  const fits = shape.length === 4 && noise.length === size && meanAndDeviation.length === 2 * size;
+  if (!fits || scale.length !== channels || bias.length !== channels) {
+    throw new EvenkeelError(
+      "shape",
+      `drawLatents: ${meanAndDeviation.length} means and deviations, ${noise.length} normals and ${scale.length} channels of ` +
+        `whitening don't fit latents [${shape.join(", ")}].`,
+    );
+  }
+  const { fround } = Math;
+  return noise.map((normal, i) => {
+    const channel = Math.floor(i / pixels) % channels;
+    // Each image has its means before its deviations.
+    const mean = i + Math.floor(i / (channels * pixels)) * channels * pixels;
+    const spread = fround((meanAndDeviation[mean + channels * pixels] ?? 0) * normal);
+    const latent = fround((meanAndDeviation[mean] ?? 0) + spread);
+    return fround(latent * fround(scale[channel] ?? 0)) + fround(bias[channel] ?? 0);
+  });
+}

@@ -1,0 +1,148 @@
+/**
+ * Gaussian mixtures whose density and score are known in closed form at every noise level: adding noise of standard deviation
+ * sigma adds sigma^2 to the eigenvalues of each component's covariance. The toy data of Karras et al. 2024, "Guiding a Diffusion
+ * Model with a Bad Version of Itself", are such mixtures in the plane.
+ */
+import {
+  add,
+  concat,
+  divide,
+  EvenkeelError,
+  expandDims,
+  log,
+  logSumExp,
+  multiply,
+  negate,
+  reduceSum,
+  reshape,
+  softmax,
+  square,
+  subtract,
+  type Tensor,
+  tensor,
+} from "../../engine/index.ts";
+
+/** A mixture of K Gaussians in the plane, in float64. Row-major arrays. */
+export type Mixture = {
+  /** Shares of the components, [K]. */
+  readonly weights: Float64Array;
+  /** [K, 2] */
+  readonly means: Float64Array;
+  /** Eigenvalues of the covariances, [K, 2]. */
+  readonly variances: Float64Array;
+  /** Their eigenvectors: the first is (cos, sin), the second (-sin, cos). [K, 2]: cos and sin. */
+  readonly axes: Float64Array;
+};
+
+/**
+ * A mixture from its components' covariances [K, 2, 2].
+ * @throws EvenkeelError `shape` for arrays that don't fit each other, `value` for a covariance that is not symmetric and positive
+ * definite or a weight that is not above 0.
+ */
+export function createMixture(weights: Float64Array, means: Float64Array, covariances: Float64Array): Mixture {
+  const count = weights.length;
+  if (count === 0 || means.length !== 2 * count || covariances.length !== 4 * count) {
+    throw new EvenkeelError(
+      "shape",
+      `createMixture: ${count} weights, ${means.length} of means and ${covariances.length} of covariances are not K, K x 2 and ` +
+        "K x 2 x 2 numbers.",
+    );
+  }
+  const [variances, axes] = [new Float64Array(2 * count), new Float64Array(2 * count)];
+  for (let k = 0; k < count; k++) {
+    const [a = NaN, b = NaN, mirrored = NaN, c = NaN] = covariances.subarray(4 * k, 4 * k + 4);
+    // Of [[a, b], [b, c]]: the larger eigenvalue's vector stands at this angle to the first axis.
+    const angle = Math.atan2(2 * b, a - c) / 2;
+    const larger = (a + c) / 2 + Math.hypot((a - c) / 2, b);
+    const smaller = (a * c - b * b) / larger;
+    if (b !== mirrored || !(smaller > 0) || !((weights[k] ?? NaN) > 0)) {
+      throw new EvenkeelError(
+        "value",
+        `createMixture: component ${k} has weight ${weights[k]} and covariance [[${a}, ${b}], [${mirrored}, ${c}]]; expected a ` +
+          "weight above 0 and a symmetric, positive definite covariance.",
+      );
+    }
+    variances.set([larger, smaller], 2 * k);
+    axes.set([Math.cos(angle), Math.sin(angle)], 2 * k);
+  }
+  return { weights, means, variances, axes };
+}
+
+/** The log density of one point, and its gradient, the score. */
+export type MixtureDensity = { readonly logDensity: number; readonly score: readonly [number, number] };
+
+/** The mixture blurred by noise of standard deviation `sigma`, at the point (x, y). Float64. */
+export function mixtureDensity(mixture: Mixture, x: number, y: number, sigma: number): MixtureDensity {
+  const { weights, means, variances, axes } = mixture;
+  const count = weights.length;
+  const exponents = new Float64Array(count);
+  const slopes = new Float64Array(2 * count);
+  let largest = -Infinity;
+  for (let k = 0; k < count; k++) {
+    const [dx, dy] = [x - (means[2 * k] ?? 0), y - (means[2 * k + 1] ?? 0)];
+    const [cos, sin] = [axes[2 * k] ?? 0, axes[2 * k + 1] ?? 0];
+    const [v0, v1] = [(variances[2 * k] ?? 0) + sigma * sigma, (variances[2 * k + 1] ?? 0) + sigma * sigma];
+    // The point in the frame of the component's axes.
+    const [u0, u1] = [cos * dx + sin * dy, cos * dy - sin * dx];
+    const [s0, s1] = [u0 / v0, u1 / v1];
+    slopes[2 * k] = sin * s1 - cos * s0;
+    slopes[2 * k + 1] = -sin * s0 - cos * s1;
+    const exponent = Math.log(weights[k] ?? 0) - (u0 * s0 + u1 * s1 + Math.log(v0 * v1)) / 2;
+    exponents[k] = exponent;
+    largest = Math.max(largest, exponent);
+  }
+  let [sum, scoreX, scoreY] = [0, 0, 0];
+  for (let k = 0; k < count; k++) {
+    const share = Math.exp((exponents[k] ?? 0) - largest);
+    sum += share;
+    scoreX += share * (slopes[2 * k] ?? 0);
+    scoreY += share * (slopes[2 * k + 1] ?? 0);
+  }
+  return {
+    logDensity: largest + Math.log(sum) - Math.log(2 * Math.PI),
+    score: [scoreX / sum, scoreY / sum],
+  };
+}
+
+/**
+ * The same for N points as a graph, for training against the exact score: points [N, 2] and noise levels [N] to log densities [N]
+ * and scores [N, 2]. Float32 arithmetic needs N x K elements.
+ */
+export function mixtureDensities(
+  mixture: Mixture,
+  points: Tensor,
+  sigma: Tensor,
+): { readonly logDensity: Tensor; readonly score: Tensor } {
+  const count = mixture.weights.length;
+  const [pointCount = 0] = points.shape;
+  const row = (values: (k: number) => number): Tensor =>
+    tensor(
+      Float32Array.from({ length: count }, (_, k) => values(k)),
+      { shape: [1, count] },
+    );
+  const part = (pairs: Float64Array, i: 0 | 1): Tensor => row((k) => pairs[2 * k + i] ?? 0);
+  const coordinate = (i: 0 | 1): Tensor =>
+    subtract(reshape(points.slice([null, [i, i + 1]]), [pointCount, 1]), part(mixture.means, i));
+  const [dx, dy] = [coordinate(0), coordinate(1)];
+  const [cos, sin] = [part(mixture.axes, 0), part(mixture.axes, 1)];
+  const noise = square(expandDims(sigma, 1));
+  const variance = (i: 0 | 1): Tensor => add(part(mixture.variances, i), noise);
+  const [v0, v1] = [variance(0), variance(1)];
+  const u0 = add(multiply(cos, dx), multiply(sin, dy));
+  const u1 = subtract(multiply(cos, dy), multiply(sin, dx));
+  const [s0, s1] = [divide(u0, v0), divide(u1, v1)];
+  const squaredDistance = add(multiply(u0, s0), multiply(u1, s1));
+  const logVolume = add(log(v0), log(v1));
+  const logWeights = row((k) => Math.log(mixture.weights[k] ?? 0) - Math.log(2 * Math.PI));
+  const exponents = subtract(logWeights, multiply(add(squaredDistance, logVolume), 0.5));
+  const shares = softmax(exponents, 1);
+  const component = (slope: Tensor): Tensor => reduceSum(multiply(shares, slope), { axes: 1, keepAxes: true });
+  const score = concat(
+    [
+      component(subtract(multiply(sin, s1), multiply(cos, s0))),
+      component(negate(add(multiply(sin, s0), multiply(cos, s1)))),
+    ],
+    1,
+  );
+  return { logDensity: logSumExp(exponents, { axes: 1 }), score };
+}

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import {
+  EvenkeelError,
+  type SafetensorsFile,
+  type Shape,
+  type StoredTensor,
+  type Tensor,
+  tensor,
+  toFloat32,
+  toFloat64,
+} from "../../engine/index.ts";
+
+/** A reference file while it is checked: it remembers which of its tensors were asked for. */
+export class Fixture {
+  /** Where it is, for what lies beside it. */
+  readonly path: string;
+  readonly #file: SafetensorsFile;
+  readonly #used = new Set<string>();
+
+  constructor(path: string, file: SafetensorsFile) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  has(name: string): boolean {
+    return this.#file.entries.has(name);
+  }
+
+  /** Whether any tensor's name begins so. */
+  hasGroup(prefix: string): boolean {
+    return this.namesUnder(prefix).length > 0;
+  }
+
+  /** Names that begin with `prefix`, without it, in the file's order. */
+  namesUnder(prefix: string): string[] {
+    return [...this.#file.entries.keys()]
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length));
+  }
+
+  /** The first parts of the names under `prefix`, up to a slash: each once. */
+  groupsUnder(prefix: string): string[] {
+    return [...new Set(this.namesUnder(prefix).map((name) => name.split("/")[0] ?? name))];
+  }
+
+  /** @throws EvenkeelError `file` if there is none of this name. */
+  stored(name: string): StoredTensor {
+    const found = this.#file.tensor(name);
+    this.#used.add(name);
+    return found;
+  }
+
+  /** As an f32 tensor, of another shape if one is given. @throws EvenkeelError `file`, or `shape` for a different size. */
+  tensor(name: string, shape?: Shape): Tensor {
+    const stored = this.stored(name);
+    return tensor(toFloat32(stored), { shape: shape ?? stored.shape });
+  }
+
+  numbers(name: string): Float64Array {
+    return toFloat64(this.stored(name));
+  }
+
+  /** The only element of a tensor. @throws EvenkeelError `file` if it has more or none. */
+  number(name: string): number {
+    const numbers = this.numbers(name);
+    const [value] = numbers;
+    if (value === undefined || numbers.length !== 1) {
+      throw new EvenkeelError("file", `tensor ${name} has ${numbers.length} elements, expected one.`);
+    }
+    return value;
+  }
+
+  /** Rows of a matrix. @throws EvenkeelError `file` unless it has `columns` columns. */
+  rows(name: string, columns: number): Float64Array[] {
+    const { shape } = this.stored(name);
+    const numbers = this.numbers(name);
+    if (shape.length !== 2 || shape[1] !== columns) {
+      throw new EvenkeelError("file", `tensor ${name} is [${shape.join(", ")}], expected [rows, ${columns}].`);
+    }
+    return Array.from({ length: shape[0] ?? 0 }, (_, i) => numbers.subarray(i * columns, (i + 1) * columns));
+  }
+
+  /** All tensors under `prefix`, by the rest of their names. */
+  storedUnder(prefix: string): Map<string, StoredTensor> {
+    return new Map(this.namesUnder(prefix).map((name) => [name, this.stored(prefix + name)]));
+  }
+
+  hasMetadata(key: string): boolean {
+    return this.#file.metadata.has(key);
+  }
+
+  /** Metadata as JSON of a known form. @throws EvenkeelError `file` that says what is missing, unknown or of another type. */
+  metadata<T>(key: string, schema: z.ZodType<T>): T {
+    const text = this.#file.metadata.get(key);
+    if (text === undefined) throw new EvenkeelError("file", `its metadata have no ${key}.`);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (cause) {
+      throw new EvenkeelError("file", `its metadata ${key} are not JSON.`, { cause });
+    }
+    return parseOptions(`metadata ${key}`, schema, value);
+  }
+
+  /** The cases of the metadata: each one's options are checked on their own. */
+  cases(): [name: string, options: unknown][] {
+    return Object.entries(this.metadata("cases", z.record(z.string(), z.unknown())));
+  }
+
+  /** Tells that these tensors are known and deliberately not looked at. */
+  setAside(prefix: string): void {
+    for (const name of this.namesUnder(prefix)) this.#used.add(prefix + name);
+  }
+
+  /** Tensors that nobody asked for. */
+  unused(): string[] {
+    return [...this.#file.entries.keys()].filter((name) => !this.#used.has(name));
+  }
+}
+
+/** @throws EvenkeelError `file` that names the option that is missing, unknown or of another type. */
+export function parseOptions<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => {
+    const place = path.map(String).join(".");
+    return place === "" ? message : `${place}: ${message}`;
+  });
+  throw new EvenkeelError("file", `${what}: ${problems.join("; ")}.`);
+}

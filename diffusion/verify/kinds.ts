@@ -1,0 +1,9 @@
+import { blocks } from "./blocks.ts";
+import type { Kind } from "./kind.ts";
+import { primitives } from "./primitives.ts";
+import { toyMixture } from "./toyMixture.ts";
+import { training } from "./training.ts";
+import { unets } from "./unet.ts";
+
+/** Every kind of reference file. */
+export const kinds: readonly Kind[] = [primitives, blocks, unets, training, toyMixture];

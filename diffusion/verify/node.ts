@@ -1,0 +1,9 @@
+/** Conformance: this program's numbers against those of the published implementation, in files. */
+export type { CheckClass, Deviation } from "./checks.ts";
+export {
+  type FileReport,
+  verifyFolder,
+  type VerifyOptions,
+  type VerifyReport,
+  type VerifyStatus,
+} from "./verifyFolder.ts";

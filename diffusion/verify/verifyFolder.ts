@@ -1,0 +1,149 @@
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { type Device, type DeviceName, EvenkeelError } from "../../engine/index.ts";
+import { readSafetensors } from "../../engine/io/node.ts";
+import { Checks, describeFailure, type Deviation } from "./checks.ts";
+import { Fixture } from "./fixture.ts";
+import type { Kind } from "./kind.ts";
+import { kinds } from "./kinds.ts";
+
+/** What became of a file: `later` = nothing in it can be checked yet, which counts as neither. */
+export type VerifyStatus = "passed" | "failed" | "later";
+
+/** What the checks of one file found. */
+export type FileReport = {
+  readonly file: string;
+  /** The prefix of its name. */
+  readonly kind: string;
+  readonly status: VerifyStatus;
+  /** Tensors that were compared with computed ones. */
+  readonly tensors: number;
+  /** Of each class the deviation that comes nearest to its tolerance, or goes farthest beyond. */
+  readonly worst: readonly Deviation[];
+  readonly failures: readonly string[];
+  readonly notes: readonly string[];
+  readonly milliseconds: number;
+};
+
+export type VerifyReport = {
+  readonly folder: string;
+  readonly device: DeviceName;
+  readonly files: readonly FileReport[];
+  readonly passed: number;
+  readonly failed: number;
+};
+
+export type VerifyOptions = {
+  /** Factor on all tolerances. Default 1. */
+  readonly rtolScale?: number;
+  /** Told of every file when its checks are done. */
+  readonly onFile?: (report: FileReport) => void;
+};
+
+/**
+ * Compares what this program computes on a device with the numbers in every file of a folder whose name begins as a known kind's.
+ * A file that can't be read, has tensors or options that no check knows, or in which nothing is checked has failed.
+ * @throws EvenkeelError `file` if the folder can't be read or has no file of a known kind, `value` for a scale not above 0.
+ */
+export async function verifyFolder(folder: string, device: Device, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { rtolScale = 1, onFile } = options;
+  if (!(rtolScale > 0 && rtolScale < Infinity)) {
+    throw new EvenkeelError("value", `verify: the scale of tolerances is ${rtolScale}, expected a number above 0.`);
+  }
+  const files: FileReport[] = [];
+  for (const { name, kind } of await listKnown(folder)) {
+    const report = await verifyFile(path.join(folder, name), name, kind, device, rtolScale);
+    files.push(report);
+    onFile?.(report);
+  }
+  const count = (status: VerifyStatus): number => files.filter((file) => file.status === status).length;
+  return { folder, device: device.name, files, passed: count("passed"), failed: count("failed") };
+}
+
+type KnownFile = { readonly name: string; readonly kind: Kind };
+
+async function listKnown(folder: string): Promise<KnownFile[]> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (cause) {
+    throw new EvenkeelError("file", `verify: can't read the folder ${folder}: ${describeFailure(cause)}`, { cause });
+  }
+  const known = names.toSorted().flatMap((name) => {
+    const kind = kindOf(name);
+    // A folder of snapshots belongs to the file of the same name.
+    return kind === undefined || names.includes(`${name}.safetensors`) ? [] : [{ name, kind }];
+  });
+  if (known.length === 0) {
+    const prefixes = [...new Set(kinds.map(({ prefix }) => prefix))].join(", ");
+    throw new EvenkeelError(
+      "file",
+      `verify: ${folder} has no file of a known kind, which is one whose name begins with ${prefixes}.`,
+    );
+  }
+  return known;
+}
+
+/** By prefix and extension; by the prefix alone for a file that will be refused for its extension. */
+function kindOf(name: string): Kind | undefined {
+  const ofPrefix = kinds.filter(({ prefix }) => name.startsWith(prefix));
+  return ofPrefix.find(({ extension }) => name.endsWith(extension)) ?? ofPrefix[0];
+}
+
+async function verifyFile(
+  file: string,
+  name: string,
+  kind: Kind,
+  device: Device,
+  rtolScale: number,
+): Promise<FileReport> {
+  const start = performance.now();
+  const checks = new Checks(kind.tolerances, rtolScale);
+  await checks.part("", () => runChecks(file, kind, checks, device));
+  const { deviations, failures, notes } = checks;
+  return {
+    file: name,
+    kind: kind.prefix,
+    status: failures.length > 0 ? "failed" : kind.isLater === true ? "later" : "passed",
+    tensors: deviations.length,
+    worst: worstOf(deviations),
+    failures,
+    notes,
+    milliseconds: performance.now() - start,
+  };
+}
+
+async function runChecks(file: string, kind: Kind, checks: Checks, device: Device): Promise<void> {
+  if (!file.endsWith(kind.extension)) {
+    checks.fail(`is not a ${kind.extension} file, so that nothing in it can be checked`);
+    return;
+  }
+  const content = await readSafetensors(kind.numbersOf?.(file) ?? file);
+  const fixture = new Fixture(file, content);
+  if (content.entries.size === 0) {
+    checks.fail("has no tensors: nothing in it was checked");
+    return;
+  }
+  await kind.check(fixture, checks, device);
+  if (checks.failures.length > 0) return;
+  const unused = fixture.unused();
+  if (unused.length > 0) {
+    const rest = unused.length > 3 ? ` and ${unused.length - 3} more` : "";
+    checks.fail(`no check knows what to do with ${unused.slice(0, 3).join(", ")}${rest}`);
+  } else if (checks.deviations.length === 0 && kind.isLater !== true) checks.fail("nothing in it was checked");
+}
+
+/** Of each class the deviation that is largest for its tolerance. */
+function worstOf(deviations: readonly Deviation[]): Deviation[] {
+  const worst = new Map<string, Deviation>();
+  for (const deviation of deviations) {
+    const key = `${deviation.class} ${deviation.unit}`;
+    const before = worst.get(key);
+    if (before === undefined || strain(deviation) > strain(before)) worst.set(key, deviation);
+  }
+  return [...worst.values()];
+}
+
+function strain({ deviation, tolerance }: Deviation): number {
+  return deviation === 0 ? 0 : deviation / tolerance;
+}
