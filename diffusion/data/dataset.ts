@@ -1,0 +1,105 @@
+import { EvenkeelError } from "../../engine/index.ts";
+
+/** Images in memory, as 8-bit pixels, with their labels. */
+export type ImageDataset = {
+  /** What messages call it, e.g. its path. */
+  readonly name: string;
+  readonly count: number;
+  /** 1 grey, 3 colour. */
+  readonly channels: 1 | 3;
+  /** Height and width. */
+  readonly resolution: number;
+  /** [count, channels, resolution, resolution]. */
+  readonly pixels: Uint8Array;
+  readonly labels: DatasetLabels | null;
+  readonly classNames: readonly string[] | null;
+};
+
+/** A class number for each image, or a vector of numbers. */
+export type DatasetLabels =
+  | { readonly kind: "classes"; readonly labelDim: number; readonly values: Int32Array }
+  | { readonly kind: "vectors"; readonly labelDim: number; readonly values: Float32Array };
+
+/** Length of the label vectors; 0 without labels. */
+export function labelDimOf(dataset: ImageDataset): number {
+  return dataset.labels?.labelDim ?? 0;
+}
+
+/**
+ * A data set from arrays, checked. The number of classes is the largest class plus one, or that of `classNames`.
+ * @throws EvenkeelError `value` for sizes that don't fit together, classes below 0 or unnamed, label vectors that aren't finite.
+ */
+export function createDataset(parts: {
+  readonly name: string;
+  readonly channels: number;
+  readonly resolution: number;
+  readonly pixels: Uint8Array;
+  readonly labels?: readonly number[] | readonly (readonly number[])[] | null | undefined;
+  readonly classNames?: readonly string[] | null | undefined;
+}): ImageDataset {
+  const { name, channels, resolution, pixels, labels = null, classNames = null } = parts;
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("value", `data set ${name}: ${problem}.`);
+  };
+  if (channels !== 1 && channels !== 3)
+    return fail(`images have ${channels} channels, expected 1 (grey) or 3 (colour)`);
+  if (!Number.isInteger(resolution) || resolution < 1) fail(`the resolution is ${resolution}`);
+  const count = pixels.length / (channels * resolution ** 2);
+  if (!Number.isInteger(count))
+    fail(`${pixels.length} pixels are not images of ${channels}x${resolution}x${resolution}`);
+  if (count === 0) fail("there are no images");
+  if (labels !== null && labels.length !== count) fail(`${count} images have ${labels.length} labels`);
+  return {
+    name,
+    count,
+    channels,
+    resolution,
+    pixels,
+    labels: labels === null ? null : checkLabels(labels, classNames, fail),
+    classNames,
+  };
+}
+
+function checkLabels(
+  labels: readonly number[] | readonly (readonly number[])[],
+  classNames: readonly string[] | null,
+  fail: (problem: string) => never,
+): DatasetLabels {
+  const numbers = labels.filter((label): label is number => typeof label === "number");
+  if (numbers.length === labels.length) {
+    const bad = numbers.find((label) => !Number.isInteger(label) || label < 0 || label >= 2 ** 24);
+    if (bad !== undefined) fail(`a label is ${bad}, expected a class from 0 on`);
+    const highest = numbers.reduce((a, b) => Math.max(a, b), 0);
+    if (classNames !== null && highest >= classNames.length) {
+      fail(`there is a class ${highest}, but only ${classNames.length} classes have names`);
+    }
+    return { kind: "classes", labelDim: classNames?.length ?? highest + 1, values: Int32Array.from(numbers) };
+  }
+  const vectors = labels.filter((label): label is readonly number[] => typeof label !== "number");
+  if (vectors.length !== labels.length) fail("some labels are numbers and some are vectors");
+  const labelDim = vectors[0]?.length ?? 0;
+  if (labelDim === 0 || vectors.some((vector) => vector.length !== labelDim)) fail("label vectors differ in length");
+  const values = Float32Array.from(vectors.flat());
+  if (values.some((value) => !Number.isFinite(value))) fail("a label vector holds a number that isn't finite");
+  return { kind: "vectors", labelDim, values };
+}
+
+/** The images with these numbers, as a data set. */
+export function selectImages(dataset: ImageDataset, indices: ArrayLike<number>): ImageDataset {
+  const size = dataset.channels * dataset.resolution ** 2;
+  const pixels = new Uint8Array(indices.length * size);
+  const labels = dataset.labels;
+  const width = labels?.kind === "vectors" ? labels.labelDim : 1;
+  const values = labels === null ? null : labels.values.slice(0, indices.length * width);
+  for (let i = 0; i < indices.length; i++) {
+    const from = indices[i] ?? 0;
+    pixels.set(dataset.pixels.subarray(from * size, (from + 1) * size), i * size);
+    if (labels !== null) values?.set(labels.values.subarray(from * width, (from + 1) * width), i * width);
+  }
+  return {
+    ...dataset,
+    count: indices.length,
+    pixels,
+    labels: labels === null || values === null ? null : ({ ...labels, values } as DatasetLabels),
+  };
+}

@@ -1,0 +1,3 @@
+export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
+export { createDataset, type DatasetLabels, type ImageDataset, labelDimOf, selectImages } from "./dataset.ts";
+export { ImageOrder, splitIndices } from "./order.ts";

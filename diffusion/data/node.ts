@@ -1,0 +1,4 @@
+export { type EmojiVendor, emojiVendors, loadEmoji } from "./node/emoji.ts";
+export { fingerprint } from "./node/fingerprint.ts";
+export { openDataset } from "./node/openDataset.ts";
+export { writeDataset } from "./node/writeDataset.ts";
