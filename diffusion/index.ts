@@ -6,3 +6,5 @@ export { type Preset, presetOf, presets } from "./presets.ts";
 export * from "./sample/index.ts";
 export * from "./encoding/index.ts";
 export * from "./toy/index.ts";
+export * from "./data/index.ts";
+export { parseSnapshotMetadata, type Snapshot, type SnapshotDtype, type SnapshotInfo, snapshotMetadata } from "./snapshot/index.ts";

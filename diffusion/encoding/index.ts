@@ -1,3 +1,2 @@
-/** Between files and networks: pixels and latents as numbers of the size that networks expect. */
+/** Between files and networks: latents as numbers of the size that networks expect. */
 export { drawLatents, type LatentWhitening, vaeWhitening } from "./latents.ts";
-export { fromPixels } from "./pixels.ts";

@@ -99,6 +99,22 @@ export class Checks {
     this.#add(name, as, relative, rtol ?? this.#tolerances[as], "relative");
   }
 
+  /** Compares arrays along the first axis of the truth, each relative to its own largest element: they differ in size. */
+  rows(name: string, actual: Values, truth: StoredTensor): void {
+    const expected = toFloat64(truth);
+    if (!this.#canCompare(name, actual, expected)) return;
+    const [count = 1] = truth.shape;
+    const size = expected.length / count;
+    const flat = Array.from(actual);
+    let worst = 0;
+    for (let start = 0; start < expected.length; start += size) {
+      const row = expected.subarray(start, start + size);
+      const off = distance(flat.slice(start, start + size), row);
+      if (off !== 0) worst = Math.max(worst, off / largestOf(row));
+    }
+    this.#add(name, "output", worst, this.#tolerances.output, "relative");
+  }
+
   /** Compares a list of numbers of different sizes, each relative to itself. */
   each(name: string, actual: Values, truth: Values, rtol: number): void {
     if (!this.#canCompare(name, actual, truth)) return;
