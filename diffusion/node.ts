@@ -2,3 +2,6 @@
 export * from "./ema/node.ts";
 export * from "./sample/node.ts";
 export * from "./verify/node.ts";
+export * from "./data/node.ts";
+export * from "./snapshot/node.ts";
+export * from "./run/node.ts";

@@ -1,11 +1,13 @@
 import { EvenkeelError } from "../engine/index.ts";
-import type { UNetConfig } from "../nn/index.ts";
+import type { UNetConfig, UNetData } from "../nn/index.ts";
 
 /**
  * Settings of a run that were found to work, under their published names; the data give the rest (resolution, channels, classes).
  */
 export type Preset = {
   readonly description: string;
+  /** What data it is meant for. A run takes these from its own data. */
+  readonly data: UNetData;
   /** Images to train on, counting repetitions. */
   readonly duration: number;
   readonly batch: number;
@@ -41,6 +43,7 @@ function paper(
     `edm2-${size}`,
     {
       description: `Karras et al. 2024, ${latent ? "ImageNet-512 latents" : "ImageNet-64"}, size ${size.slice(size.indexOf("-") + 1).toUpperCase()}`,
+      data: { imageResolution: 64, imageChannels: latent ? 4 : 3, labelDim: 1000 },
       duration: durationMi * Mi,
       batch: 2048,
       channels,
@@ -88,6 +91,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   emoji16: {
     ...small,
     description: "emoji at 16x16 in colour, 9 classes: minutes on two cores",
+    data: { imageResolution: 16, imageChannels: 3, labelDim: 9 },
     duration: 88_000,
     channels: 32,
     unet: { channelMult: [1, 2], numBlocks: 1, attnResolutions: [8] },
@@ -95,6 +99,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   emoji32: {
     ...small,
     description: "emoji at 32x32 in colour, 9 classes: an hour or more on two cores",
+    data: { imageResolution: 32, imageChannels: 3, labelDim: 9 },
     duration: 200_000,
     channels: 32,
     unet: { channelMult: [1, 2, 2], numBlocks: 1, attnResolutions: [8] },
@@ -102,6 +107,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   fashion16: {
     ...small,
     description: "Fashion-MNIST at 16x16 in grey, 10 classes: minutes on two cores",
+    data: { imageResolution: 16, imageChannels: 1, labelDim: 10 },
     duration: 88_000,
     channels: 32,
     unet: { channelMult: [1, 2], numBlocks: 1, attnResolutions: [8] },
@@ -109,6 +115,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   fashion32: {
     ...small,
     description: "Fashion-MNIST at 32x32 in grey, 10 classes: an hour or more on two cores",
+    data: { imageResolution: 32, imageChannels: 1, labelDim: 10 },
     duration: 200_000,
     channels: 32,
     unet: { channelMult: [1, 2, 2], numBlocks: 1, attnResolutions: [8] },
@@ -116,6 +123,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   smoke: {
     ...small,
     description: "any data, the smallest network: seconds, to see that everything works",
+    data: { imageResolution: 16, imageChannels: 3, labelDim: 9 },
     duration: 2_048,
     batch: 16,
     channels: 8,

@@ -1,12 +1,20 @@
 import type { Command } from "@commander-js/extra-typings";
+import { addCountCommand } from "./count.ts";
+import { addDevicesCommand } from "./devices.ts";
 import { addExplainCommand } from "./explain.ts";
 import { addPhemaCommand } from "./phema.ts";
+import { addSampleCommand } from "./sample.ts";
+import { addTrainCommand } from "./train.ts";
 
 /**
  * Adds every subcommand to the program; the one place where they are listed. Each has a file of its own that exports
  * `addNameCommand(program)` and makes it with `program.command(...)`, so that it inherits the program's error handling.
  */
 export function addCommands(program: Command): void {
+  addCountCommand(program);
+  addDevicesCommand(program);
   addExplainCommand(program);
   addPhemaCommand(program);
+  addSampleCommand(program);
+  addTrainCommand(program);
 }

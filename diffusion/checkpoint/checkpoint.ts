@@ -14,21 +14,21 @@ export type CheckpointInfo = {
 
 export type Checkpoint = CheckpointInfo & { readonly path: string; readonly arrays: ReadonlyMap<string, Tensor> };
 
-const namePattern = /^training-state-(\d{7,})\.safetensors$/;
+const namePattern = /^training-state-(\d{10,})\.safetensors$/;
 const version = 1;
 
-/** `training-state-KKKKKKK.safetensors`, in thousands of images as the reference counts them. */
+/** `training-state-NNNNNNNNNN.safetensors`: images seen, exactly, so that runs of any size have names of their own. */
 export function checkpointName(nimg: number): string {
-  return `training-state-${String(Math.floor(nimg / 1000)).padStart(7, "0")}.safetensors`;
+  return `training-state-${String(nimg).padStart(10, "0")}.safetensors`;
 }
 
 /** Checkpoint files of a run folder, the newest first. */
 async function listCheckpoints(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).filter((name) => namePattern.test(name));
-  return names.sort((a, b) => kimgOf(b) - kimgOf(a)).map((name) => join(folder, name));
+  return names.sort((a, b) => nimgOf(b) - nimgOf(a)).map((name) => join(folder, name));
 }
 
-function kimgOf(name: string): number {
+function nimgOf(name: string): number {
   return Number(namePattern.exec(name)?.[1] ?? 0);
 }
 

@@ -15,3 +15,4 @@ export {
 } from "./step.ts";
 export { type HostBatch, type StepStatistics, Trainer } from "./trainer.ts";
 export { type ValidationError, validationSigmas, Validator } from "./validation.ts";
+export { type LayerMagnitude, MagnitudeProbe } from "./magnitudes.ts";

@@ -1,0 +1,104 @@
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { presets } from "../../diffusion/index.ts";
+import { deviceNames, EvenkeelError } from "../../engine/index.ts";
+import { parseImages } from "../imageCount.ts";
+import { parseSigmaRelList } from "../sigmaRelList.ts";
+import { mergeSettings } from "../train/merge.ts";
+import { train } from "../train/train.ts";
+
+/** `evenkeel train`: trains a network on images. */
+export function addTrainCommand(program: Command): void {
+  program
+    .command("train")
+    .description("Train a diffusion model on images. Run again with the same folder, it goes on where it stopped.")
+    .requiredOption("--outdir <folder>", "run folder: settings, checkpoints, snapshots, samples, report")
+    .option("--data <path>", "zip or folder of images, or emoji16 / emoji32: the emoji of the installed packages")
+    .option("--config <file>", "TOML file of these settings; flags override it")
+    .addOption(new Option("--preset <name>", "settings that work").choices(Object.keys(presets)))
+    .option("--cond <bool>", "train on labels (default: true)", boolean)
+    .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", images)
+    .option("--batch <images>", "images a step", images)
+    .option("--batch-device <images>", "images at once; a step takes several parts (default: the batch)", images)
+    .option("--channels <count>", "base width of the network", whole)
+    .option("--channel-mult <list>", "widths of the levels as multiples of the base, e.g. 1,2,2", numbers)
+    .option("--blocks <count>", "residual blocks at each resolution", whole)
+    .option("--attn-resolutions <list>", "resolutions with attention, e.g. 16,8", numbers)
+    .option("--channels-per-head <count>", "channels of an attention head", whole)
+    .option("--dropout <p>", "probability of dropping an activation", real)
+    .option("--P_mean <mean>", "mean of ln(sigma) in training", real)
+    .option("--P_std <deviation>", "standard deviation of ln(sigma) in training", real)
+    .option("--sigma-data <deviation>", "standard deviation of the data (default: 0.5)", real)
+    .option("--lr <rate>", "largest learning rate, alpha_ref", real)
+    .option("--decay <batches>", "batches after which the rate falls, t_ref; 0 = never", real)
+    .option("--rampup <Mimg>", "millions of images over which the rate rises", real)
+    .option("--ls <factor>", "loss scaling (default: 1)", real)
+    .option("--ema <list>", "sigma_rel of the averages to store (default: 0.05,0.1)", parseSigmaRelList)
+    .option("--label-dropout <p>", "probability of hiding a label, for guidance by the network itself", real)
+    .option("--xflip", "mirror half of the images")
+    .option("--holdout <images>", "images to keep for validation (default: 0)", images)
+    .option("--status <images>", "images between status lines", images)
+    .option("--snapshot <images>", "images between snapshots; 0 = only at the ends", images)
+    .option("--checkpoint <images>", "images between checkpoints", images)
+    .option("--samples <images>", "images between sample grids", images)
+    .option("--validation <images>", "images between validations", images)
+    .addOption(new Option("--snapshot-dtype <type>", "how snapshots are stored").choices(["F16", "F32"]))
+    .option("--sample-ema <sigma_rel>", "length of the post-hoc average to sample from at the end", real)
+    .option("--guidance <weight>", "guidance of the last grid by the run's earlier self; 1 = none (default: 1.8)", real)
+    .option("--seed <number>", "seed of everything random (default: 0)", whole)
+    .addOption(new Option("--device <name>", "where to compute").choices(["auto", ...deviceNames]))
+    .option("--threads <count>", "threads of the wasm device (default: all cores)", whole)
+    .option("--deterministic", "no fused multiply-add, so that other machines give the same bits")
+    .option("-n, --dry-run", "print the settings and stop")
+    .addHelpText("after", examples)
+    .action(async ({ config, dryRun, ...flags }) => {
+      const settings = await mergeSettings(flags, config);
+      await train(settings, { dryRun: dryRun === true });
+    });
+}
+
+const examples = `
+Examples:
+  Ten minutes on two cores: emoji
+  $ evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16
+
+  Your own images, made into a data set first
+  $ evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
+  $ evenkeel train --preset emoji32 --data photos.zip --outdir runs/photos --duration 400k
+
+  Settings from a file, one of them changed
+  $ evenkeel train --config runs/photos/settings.toml --outdir runs/wider --channels 64
+
+Ctrl-C finishes the step, writes a checkpoint and says how to go on.`;
+
+/** An argument's parser whose complaints are those of the command line. */
+function images(text: string): number {
+  try {
+    return parseImages(text);
+  } catch (reason) {
+    if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
+    throw reason;
+  }
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError("wanted a whole number.");
+  return value;
+}
+
+function real(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("wanted a number.");
+  return value;
+}
+
+function numbers(text: string): number[] {
+  return text.split(",").map(real);
+}
+
+function boolean(text: string): boolean {
+  if (/^(true|1|yes)$/i.test(text)) return true;
+  if (/^(false|0|no)$/i.test(text)) return false;
+  throw new InvalidArgumentError("wanted true or false.");
+}

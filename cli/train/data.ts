@@ -1,0 +1,51 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { type ImageDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
+import { type EmojiVendor, emojiVendors, loadEmoji, openDataset, writeDataset } from "../../diffusion/node.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+
+/** `emoji16`, `emoji32-google`: emoji packages instead of a path, at a resolution. */
+const emojiName = /^emoji(\d+)(?:-([a-z]+))?$/;
+
+/**
+ * The data that `--data` names: a zip or folder, or `emoji16` for the emoji of the installed packages, which are converted into
+ * the run folder once.
+ */
+export async function loadTrainingData(
+  source: string,
+  outdir: string,
+  print: (line: string) => void,
+): Promise<ImageDataset> {
+  const emoji = emojiName.exec(source);
+  if (emoji === null) return openDataset(source);
+  const [, resolution = "", vendor] = emoji;
+  const path = join(outdir, `${source}.zip`);
+  if (await exists(path)) return openDataset(path);
+  const vendors = vendor === undefined ? emojiVendors : emojiVendors.filter((name) => name === vendor);
+  if (vendors.length === 0) {
+    throw new EvenkeelError("value", `--data ${source}: there are emoji of ${emojiVendors.join(" and ")}.`);
+  }
+  print(`Converting the emoji of ${vendors.join(" and ")} to ${resolution}x${resolution} pixels: ${path}`);
+  const dataset = await loadEmoji(vendors as readonly EmojiVendor[], Number(resolution));
+  await writeDataset(path, dataset);
+  return dataset;
+}
+
+/** A set to train on and, if any are held out, one to validate on. */
+export function splitData(
+  dataset: ImageDataset,
+  heldOut: number,
+  seed: number,
+): { readonly training: ImageDataset; readonly validation: ImageDataset | null } {
+  if (heldOut === 0) return { training: dataset, validation: null };
+  const classes = dataset.labels?.kind === "classes" ? dataset.labels.values : null;
+  const parts = splitIndices(dataset.count, heldOut, seed, classes);
+  return { training: selectImages(dataset, parts.training), validation: selectImages(dataset, parts.heldOut) };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { presetOf, presets } from "../../diffusion/index.ts";
+
+/**
+ * Every setting of `evenkeel train`, under its published name where it has one. A preset gives defaults, a config file overrides
+ * them, flags override both; the result is saved in the run folder, where it is a config file itself.
+ */
+export const trainSettings = z.strictObject({
+  outdir: z.string(),
+  data: z.string(),
+  preset: z.enum(Object.keys(presets) as [string, ...string[]]),
+  cond: z.boolean(),
+  duration: z.number().int().positive(),
+  batch: z.number().int().positive(),
+  "batch-device": z.number().int().positive(),
+  channels: z.number().int().positive(),
+  "channel-mult": z.array(z.number().positive()).min(1),
+  blocks: z.number().int().positive(),
+  "attn-resolutions": z.array(z.number().int().positive()),
+  "channels-per-head": z.number().int().positive(),
+  dropout: z.number().min(0).lt(1),
+  P_mean: z.number(),
+  P_std: z.number().positive(),
+  "sigma-data": z.number().positive(),
+  lr: z.number().positive(),
+  decay: z.number().min(0),
+  rampup: z.number().min(0),
+  ls: z.number().positive(),
+  ema: z.array(z.number().gt(0).lt(0.2886)).min(1),
+  "label-dropout": z.number().min(0).max(1),
+  xflip: z.boolean(),
+  holdout: z.number().int().min(0),
+  status: z.number().int().min(0),
+  snapshot: z
+    .number()
+    .int()
+    .refine((n) => n === 0 || n >= 1000, "expected 0, or at least 1000: files are named by thousands"),
+  checkpoint: z.number().int().min(0),
+  samples: z.number().int().min(0),
+  validation: z.number().int().min(0),
+  "snapshot-dtype": z.enum(["F16", "F32"]),
+  "sample-ema": z.number().gt(0).lt(0.2886),
+  guidance: z.number(),
+  seed: z.number().int().min(0),
+  device: z.enum(["auto", "oracle", "wasm", "cpu", "webgpu", "webgl2"]),
+  /** Default: all cores. */
+  threads: z.number().int().positive().optional(),
+  deterministic: z.boolean(),
+});
+
+export type TrainSettings = z.infer<typeof trainSettings>;
+
+/** What a preset says, as settings; intervals and the like follow from its duration. */
+export function presetSettings(name: string): Partial<TrainSettings> {
+  const preset = presetOf(name);
+  const { unet = {} } = preset;
+  return {
+    duration: preset.duration,
+    batch: preset.batch,
+    channels: preset.channels,
+    ...(unet.channelMult === undefined ? {} : { "channel-mult": [...unet.channelMult] }),
+    ...(unet.numBlocks === undefined ? {} : { blocks: unet.numBlocks }),
+    ...(unet.attnResolutions === undefined ? {} : { "attn-resolutions": [...unet.attnResolutions] }),
+    ...(unet.channelsPerHead === undefined ? {} : { "channels-per-head": unet.channelsPerHead }),
+    dropout: preset.dropout,
+    P_mean: preset.P_mean,
+    P_std: preset.P_std,
+    lr: preset.lr,
+    decay: preset.decay,
+    rampup: preset.rampup,
+    ema: [...preset.ema],
+    "sample-ema": preset.sampleEma,
+  };
+}
+
+/** Settings that no preset gives. Intervals of a run that says nothing: a hundred status lines, 16 snapshots, 8 checkpoints and grids. */
+export function defaultSettings(duration: number, batch: number): Partial<TrainSettings> {
+  const every = (share: number): number => Math.max(batch, Math.round(duration / share));
+  return {
+    cond: true,
+    "batch-device": batch,
+    "channel-mult": [1, 2, 3, 4],
+    blocks: 3,
+    "attn-resolutions": [16, 8],
+    "channels-per-head": 64,
+    "sigma-data": 0.5,
+    ls: 1,
+    "label-dropout": 0,
+    xflip: false,
+    holdout: 0,
+    status: every(100),
+    // Files are named by thousands of images.
+    snapshot: Math.max(1000, every(16)),
+    checkpoint: every(8),
+    samples: every(8),
+    validation: every(8),
+    "snapshot-dtype": "F16",
+    guidance: 1.8,
+    seed: 0,
+    device: "auto",
+    deterministic: false,
+  };
+}

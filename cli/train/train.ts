@@ -1,0 +1,135 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { countNetwork, type ImageDataset, trainingBatches, type TrainingOptions } from "../../diffusion/index.ts";
+import { defaultScale, fingerprint, finishRun, runTraining } from "../../diffusion/node.ts";
+import { createDevice, type Device, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { writeFileAtomically } from "../../engine/io/node.ts";
+import { loadTrainingData, splitData } from "./data.ts";
+import { formatSettings } from "./merge.ts";
+import { trainingOptions } from "./options.ts";
+import { RunWatch } from "./watch.ts";
+import type { TrainSettings } from "./settings.ts";
+
+const print = (line: string): void => console.log(line);
+
+/** Trains as the settings say, then makes the post-hoc average, pictures and the report. */
+export async function train(settings: TrainSettings, options: { readonly dryRun: boolean }): Promise<void> {
+  if (options.dryRun) {
+    print(formatSettings(settings));
+    return;
+  }
+  const { outdir } = settings;
+  await makeFolder(outdir);
+  const dataset = await loadTrainingData(settings.data, outdir, print);
+  const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
+  const training = trainingOptions(settings, images);
+  const device = await deviceOf(settings);
+  describe(settings, images, training, device);
+  await writeText(join(outdir, "settings.toml"), formatSettings(settings));
+
+  const watch = new RunWatch({ settings, training, dataset: images, validation, device, print });
+  try {
+    const result = await runTraining(
+      {
+        outdir,
+        training,
+        duration: settings.duration,
+        intervals: {
+          status: settings.status,
+          snapshot: settings.snapshot,
+          checkpoint: settings.checkpoint,
+          samples: settings.samples,
+          validation: settings.validation,
+        },
+        snapshotDtype: settings["snapshot-dtype"],
+        classNames: images.classNames,
+        device,
+        fixed: {
+          data: fingerprint(images),
+          xflip: settings.xflip,
+          device: device.name,
+          fusedMultiplyAdd: device.description.includes("fused multiply-add"),
+        },
+        nextBatch: trainingBatches(images, settings.seed, settings.xflip),
+      },
+      watch.observer,
+    );
+    if (!result.finished) {
+      print(
+        `Stopped after ${result.nimg} images. Go on with: evenkeel train --config ${join(outdir, "settings.toml")} --outdir ${outdir}`,
+      );
+      return;
+    }
+    await finish(settings, training, device, watch);
+  } finally {
+    watch.dispose();
+    device.dispose();
+  }
+}
+
+async function finish(
+  settings: TrainSettings,
+  training: TrainingOptions,
+  device: Device,
+  watch: RunWatch,
+): Promise<void> {
+  const { outdir } = settings;
+  const sigmaRel = settings["sample-ema"];
+  print(`Making the post-hoc average of length ${sigmaRel} and sampling from it ...`);
+  const finished = await finishRun({
+    outdir,
+    sigmaRel,
+    layout: { columns: 8, steps: 32, scale: defaultScale(training.network.unet.imageResolution) },
+    guidance: settings.guidance,
+    guideShare: 0.25,
+    guideSigmaRel: Math.min(0.25, sigmaRel * 1.5),
+    device,
+  });
+  await watch.finished(finished);
+  print(`Network            ${finished.network}`);
+  print(`Samples            ${finished.plainGrid}`);
+  print(`Samples, guided    ${finished.guidedGrid}`);
+}
+
+async function deviceOf(settings: TrainSettings): Promise<Device> {
+  const name = settings.device === "auto" ? (await getDevice("auto")).name : settings.device;
+  if (name !== "wasm") return createDevice(name);
+  const { threads } = settings;
+  const options = { ...(threads === undefined ? {} : { threads }), relaxed: !settings.deterministic };
+  try {
+    return await createDevice("wasm", { wasm: options });
+  } catch (reason) {
+    // Fused multiply-add is not in every engine; which one ran is printed and recorded in the checkpoint.
+    if (!(reason instanceof EvenkeelError) || settings.deterministic) throw reason;
+    return createDevice("wasm", { wasm: { ...options, relaxed: false } });
+  }
+}
+
+function describe(settings: TrainSettings, images: ImageDataset, training: TrainingOptions, device: Device): void {
+  const count = countNetwork(training.network);
+  const { resolution, channels } = images;
+  print(
+    `Data               ${images.count} images ${resolution}x${resolution}, ${channels === 3 ? "colour" : "grey"}, ${training.network.unet.labelDim} classes`,
+  );
+  print(
+    `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
+  );
+  print(`Device             ${device.description}`);
+  print(
+    `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${settings.outdir}`,
+  );
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw new EvenkeelError("file", `can't make ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function writeText(path: string, text: string): Promise<void> {
+  return writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
+}

@@ -1,0 +1,80 @@
+import type { Device } from "../../engine/index.ts";
+import type { NamedParameters } from "../../nn/index.ts";
+import type { NetworkConfig } from "../network/config.ts";
+import { DenoiserProgram } from "../network/denoiserProgram.ts";
+import { type Denoiser, generateImages, type Guide, type GuidanceInterval } from "../sample/index.ts";
+import { writeImageGrid } from "../sample/node.ts";
+
+/** Which images a grid shows: one row a class, or a square where there are no classes. */
+export type GridLayout = {
+  /** Images of each class, or a side of the square. */
+  readonly columns: number;
+  readonly steps: number;
+  /** Each pixel becomes a square of so many. */
+  readonly scale: number;
+};
+
+/** How guidance acts in a grid. */
+export type GridGuidance = { readonly guides: readonly Guide[]; readonly interval?: GuidanceInterval };
+
+/** Enlarges small images, so that a person sees something. */
+export function defaultScale(resolution: number): number {
+  return Math.max(1, Math.floor(64 / resolution));
+}
+
+/** A network's answers, with new weights from time to time; compiled once for all grids of a run. */
+export class GridSampler {
+  readonly #network: NetworkConfig;
+  readonly #device: Device;
+  readonly #layout: GridLayout;
+  #program: DenoiserProgram | undefined;
+
+  constructor(network: NetworkConfig, device: Device, layout: GridLayout) {
+    this.#network = network;
+    this.#device = device;
+    this.#layout = layout;
+  }
+
+  /** The network with these weights. */
+  async denoiser(weights: NamedParameters): Promise<Denoiser> {
+    if (this.#program === undefined) {
+      this.#program = await DenoiserProgram.create(this.#network, weights, this.#device);
+    } else await this.#program.replaceWeights(weights);
+    const program = this.#program;
+    return (x, sigma, labels) => program.denoise(x, sigma, labels);
+  }
+
+  /** Samples the same seeds as ever with these weights and writes them as one picture. Gives the seconds that sampling took. */
+  async write(path: string, weights: NamedParameters, guidance: GridGuidance = { guides: [] }): Promise<number> {
+    const { columns, steps, scale } = this.#layout;
+    const { imageChannels, imageResolution, labelDim } = this.#network.unet;
+    const rows = labelDim > 0 ? labelDim : columns;
+    const count = rows * columns;
+    const denoise = await this.denoiser(weights);
+    const images = new Float32Array(count * imageChannels * imageResolution ** 2);
+    const start = performance.now();
+    let offset = 0;
+    for await (const batch of generateImages({
+      denoise,
+      imageShape: [imageChannels, imageResolution, imageResolution],
+      labelDim,
+      seeds: Array.from({ length: count }, (_, i) => i),
+      ...(labelDim > 0 ? { classOf: (seed: number) => Math.floor(seed / columns) } : {}),
+      batch: Math.min(32, count),
+      steps,
+      device: this.#device,
+      guides: guidance.guides,
+      ...(guidance.interval === undefined ? {} : { interval: guidance.interval }),
+    })) {
+      images.set(batch.images, offset);
+      offset += batch.images.length;
+    }
+    const seconds = (performance.now() - start) / 1000;
+    await writeImageGrid(path, images, [count, imageChannels, imageResolution, imageResolution], { columns, scale });
+    return seconds;
+  }
+
+  dispose(): void {
+    this.#program?.dispose();
+  }
+}

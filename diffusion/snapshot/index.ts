@@ -1,0 +1,7 @@
+export {
+  parseSnapshotMetadata,
+  type Snapshot,
+  type SnapshotDtype,
+  type SnapshotInfo,
+  snapshotMetadata,
+} from "./snapshot.ts";

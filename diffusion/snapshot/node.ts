@@ -1,0 +1,2 @@
+export { readSnapshot } from "./readSnapshot.ts";
+export { writeSnapshot } from "./writeSnapshot.ts";

@@ -1,0 +1,86 @@
+/** A run that is killed again and again goes on as if nothing had happened. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const program = fileURLToPath(new URL("../../support/crashRun.ts", import.meta.url));
+const steps = 40;
+const batch = 8;
+
+let root = "";
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "evenkeel-crash-"));
+});
+after(() => rm(root, { recursive: true }));
+
+type Ending = { readonly killed: boolean; readonly output: string; readonly warnings: string };
+
+/** Runs the program; kills it at the given time after its first step of this start, if it still lives then. */
+function run(folder: string, killAfter?: number): Promise<Ending> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["--import", "tsx", program, folder], { stdio: ["ignore", "pipe", "pipe"] });
+    let [output, warnings] = ["", ""];
+    let timer: NodeJS.Timeout | undefined;
+    child.stderr.on("data", (chunk: Buffer) => (warnings += chunk.toString()));
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (killAfter !== undefined) timer ??= setTimeout(() => child.kill("SIGKILL"), killAfter);
+    });
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      if (signal !== "SIGKILL" && code !== 0) reject(new Error(`exit code ${code}: ${warnings}`));
+      else resolve({ killed: signal === "SIGKILL", output, warnings });
+    });
+  });
+}
+
+/** Hashes of a folder's files. */
+async function hashes(folder: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const name of (await readdir(folder)).sort()) {
+    files.set(
+      name,
+      createHash("sha256")
+        .update(await readFile(join(folder, name)))
+        .digest("hex"),
+    );
+  }
+  return files;
+}
+
+test("killed at 30 random instants and resumed, it leaves the files of the uninterrupted run", async () => {
+  const [straight, broken] = [join(root, "straight"), join(root, "broken")];
+  await run(straight);
+  const expected = await hashes(straight);
+  assert.equal([...expected.keys()].filter((name) => name.startsWith("training-state")).length, 2);
+
+  let seed = 7;
+  const random = (): number => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  let kills = 0;
+  let ending: Ending = { killed: true, output: "", warnings: "" };
+  while (ending.killed || kills < 30) {
+    // Finished too soon: once more from the start.
+    if (!ending.killed) await rm(broken, { recursive: true });
+    ending = await run(broken, kills < 30 ? random() * 120 : undefined);
+    if (ending.killed) kills += 1;
+  }
+  assert.equal(kills, 30);
+  const left = await hashes(broken);
+  assert.deepEqual(left, expected);
+});
+
+test("a truncated checkpoint is passed over for the one before, with a warning", async () => {
+  const folder = join(root, "straight");
+  const expected = await hashes(folder);
+  const newest = `training-state-${String(steps * batch).padStart(10, "0")}.safetensors`;
+  await truncate(join(folder, newest), 1000);
+  const { output } = await run(folder);
+  assert.match(output, /passing over a damaged checkpoint: .*training-state-0000000320/);
+  assert.deepEqual(await hashes(folder), expected);
+});
