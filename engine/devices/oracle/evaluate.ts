@@ -16,33 +16,51 @@ const element = (values: Float64Array, i: number): number => {
   return value;
 };
 
+/** f over all places of `shape`, in row-major order. The coordinates are one array that moves on: don't keep it. */
+function forEachPlace(shape: Shape, f: (coordinates: readonly number[]) => void): void {
+  const coordinates = shape.map(() => 0);
+  for (let left = sizeOf(shape); left > 0; left--) {
+    f(coordinates);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const next = at(coordinates, axis) + 1;
+      coordinates[axis] = next < at(shape, axis) ? next : 0;
+      if (next < at(shape, axis)) break;
+    }
+  }
+}
+
 /** The value whose element at each place of `shape` is f(coordinates). */
 function generate(shape: Shape, f: (coordinates: readonly number[]) => number): Float64Array {
-  const strides = rowMajorStrides(shape);
-  return Float64Array.from({ length: sizeOf(shape) }, (_, i) =>
-    f(shape.map((size, axis) => Math.floor(i / at(strides, axis)) % size)),
-  );
-}
-
-/** The element of `values` at coordinates of `shape`. */
-function elementAt(values: Float64Array, shape: Shape, coordinates: readonly number[]): number {
-  const strides = rowMajorStrides(shape);
-  return element(
-    values,
-    coordinates.reduce((sum, coordinate, axis) => sum + coordinate * at(strides, axis), 0),
-  );
-}
-
-/** f over all places of `shape`. */
-function forEachPlace(shape: Shape, f: (coordinates: readonly number[]) => void): void {
-  generate(shape, (coordinates) => {
-    f(coordinates);
-    return 0;
+  const result = new Float64Array(sizeOf(shape));
+  let i = 0;
+  forEachPlace(shape, (coordinates) => {
+    result[i++] = f(coordinates);
   });
+  return result;
 }
 
-function elementwise(node: Node, inputs: readonly Float64Array[], f: (...values: number[]) => number): Float64Array {
-  return Float64Array.from({ length: sizeOf(node.shape) }, (_, i) => f(...inputs.map((input) => element(input, i))));
+/** Where an element is: the sum of its coordinates, each times the stride of its axis. */
+function placeOf(coordinates: readonly number[], strides: readonly number[]): number {
+  let place = 0;
+  for (let axis = 0; axis < strides.length; axis++) place += at(coordinates, axis) * at(strides, axis);
+  return place;
+}
+
+/** The value of `shape` whose elements are those of `values` from `start` on with these strides. */
+function view(values: Float64Array, shape: Shape, strides: readonly number[], start = 0): Float64Array {
+  return generate(shape, (coordinates) => element(values, start + placeOf(coordinates, strides)));
+}
+
+function elementwise(
+  node: Node,
+  inputs: readonly Float64Array[],
+  f: (x: number, y: number, z: number, w: number) => number,
+): Float64Array {
+  const result = new Float64Array(sizeOf(node.shape));
+  // Operations have one to four operands; those they haven't got are not looked at.
+  const [x = result, y = x, z = x, w = x] = inputs;
+  for (let i = 0; i < result.length; i++) result[i] = f(element(x, i), element(y, i), element(z, i), element(w, i));
+  return result;
 }
 
 function first(inputs: readonly Float64Array[]): Float64Array {
@@ -69,63 +87,69 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
     elementwise(node, inputs, (k0, k1, c0, c1) => threefryScalar(node.attributes.word, k0, k1, c0, c1)),
   reduce: reduceValues,
   reshape: (_, inputs) => first(inputs),
-  permute: ({ shape, attributes, inputs: [x] }, inputs) =>
-    generate(shape, (coordinates) =>
-      elementAt(
-        first(inputs),
-        x.shape,
-        x.shape.map((_, axis) => at(coordinates, attributes.order.indexOf(axis))),
-      ),
-    ),
+  permute: ({ shape, attributes: { order }, inputs: [x] }, inputs) => {
+    const strides = rowMajorStrides(x.shape);
+    return view(
+      first(inputs),
+      shape,
+      order.map((axis) => at(strides, axis)),
+    );
+  },
   expand: ({ shape, inputs: [x] }, inputs) =>
-    generate(shape, (coordinates) =>
-      elementAt(
-        first(inputs),
-        x.shape,
-        coordinates.map((coordinate, axis) => (x.shape[axis] === 1 ? 0 : coordinate)),
-      ),
+    view(
+      first(inputs),
+      shape,
+      rowMajorStrides(x.shape).map((stride, axis) => (x.shape[axis] === 1 ? 0 : stride)),
     ),
-  slice: ({ shape, attributes: { start, step }, inputs: [x] }, inputs) =>
-    generate(shape, (coordinates) =>
-      elementAt(
-        first(inputs),
-        x.shape,
-        coordinates.map((coordinate, axis) => at(start, axis) + coordinate * at(step, axis)),
-      ),
-    ),
-  pad: ({ shape, attributes: { low, value }, inputs: [x] }, inputs) =>
-    generate(shape, (coordinates) => {
-      const inner = coordinates.map((coordinate, axis) => coordinate - at(low, axis));
-      const isInside = inner.every((coordinate, axis) => coordinate >= 0 && coordinate < at(x.shape, axis));
-      return isInside ? elementAt(first(inputs), x.shape, inner) : value;
-    }),
-  concat: ({ shape, attributes: { axis }, inputs: parts }, inputs) =>
-    generate(shape, (coordinates) => {
+  slice: ({ shape, attributes: { start, step }, inputs: [x] }, inputs) => {
+    const strides = rowMajorStrides(x.shape);
+    return view(
+      first(inputs),
+      shape,
+      strides.map((stride, axis) => stride * at(step, axis)),
+      placeOf(start, strides),
+    );
+  },
+  pad: ({ shape, attributes: { low, value }, inputs: [x] }, inputs) => {
+    const strides = rowMajorStrides(x.shape);
+    return generate(shape, (coordinates) => {
+      const isInside = coordinates.every((coordinate, axis) => {
+        const inner = coordinate - at(low, axis);
+        return inner >= 0 && inner < at(x.shape, axis);
+      });
+      return isInside ? element(first(inputs), placeOf(coordinates, strides) - placeOf(low, strides)) : value;
+    });
+  },
+  concat: ({ shape, attributes: { axis }, inputs: parts }, inputs) => {
+    const strides = parts.map((part) => rowMajorStrides(part.shape));
+    return generate(shape, (coordinates) => {
       let place = at(coordinates, axis);
       let part = 0;
       while (place >= at(at(parts, part).shape, axis)) place -= at(at(parts, part++).shape, axis);
-      const inner = coordinates.map((coordinate, a) => (a === axis ? place : coordinate));
-      return elementAt(at(inputs, part), at(parts, part).shape, inner);
-    }),
-  gather: ({ shape, attributes: { axis }, inputs: [x] }, inputs) =>
-    generate(shape, (coordinates) => {
-      const wanted = element(at(inputs, 1), at(coordinates, axis));
-      const row = Math.min(at(x.shape, axis) - 1, Math.max(0, wanted));
-      return elementAt(
-        first(inputs),
-        x.shape,
-        coordinates.map((coordinate, a) => (a === axis ? row : coordinate)),
-      );
-    }),
-  matmul: ({ shape, inputs: [a, b] }, inputs) =>
-    generate(shape, ([batch, row, column]) => {
+      const own = at(strides, part);
+      return element(at(inputs, part), placeOf(coordinates, own) + (place - at(coordinates, axis)) * at(own, axis));
+    });
+  },
+  gather: ({ shape, attributes: { axis }, inputs: [x] }, inputs) => {
+    const strides = rowMajorStrides(x.shape);
+    return generate(shape, (coordinates) => {
+      const place = at(coordinates, axis);
+      const row = Math.min(at(x.shape, axis) - 1, Math.max(0, element(at(inputs, 1), place)));
+      return element(first(inputs), placeOf(coordinates, strides) + (row - place) * at(strides, axis));
+    });
+  },
+  matmul: ({ shape, inputs: [a] }, inputs) => {
+    const [, rows = 0, columns = 0] = shape;
+    const inner = at(a.shape, 2);
+    return generate(shape, ([batch = 0, row = 0, column = 0]) => {
+      const [left, right] = [(batch * rows + row) * inner, batch * inner * columns + column];
       let sum = 0;
-      for (let k = 0; k < at(a.shape, 2); k++) {
-        const left = elementAt(first(inputs), a.shape, [batch ?? 0, row ?? 0, k]);
-        sum += left * elementAt(at(inputs, 1), b.shape, [batch ?? 0, k, column ?? 0]);
+      for (let k = 0; k < inner; k++) {
+        sum += element(first(inputs), left + k) * element(at(inputs, 1), right + k * columns);
       }
       return sum;
-    }),
+    });
+  },
   conv: convolve,
   stopGradient: (_, inputs) => first(inputs),
 };
@@ -135,10 +159,10 @@ function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): 
   const [x] = node.inputs;
   const lowest = node.dtype === "f32" ? -Infinity : node.dtype === "i32" ? -(2 ** 31) : 0;
   const result = new Float64Array(sizeOf(node.shape)).fill(op === "sum" ? 0 : lowest);
-  const strides = rowMajorStrides(node.shape);
+  const strides = rowMajorStrides(node.shape).map((stride, axis) => (axes.includes(axis) ? 0 : stride));
   let i = 0;
   forEachPlace(x.shape, (coordinates) => {
-    const place = coordinates.reduce((sum, c, axis) => (axes.includes(axis) ? sum : sum + c * at(strides, axis)), 0);
+    const place = placeOf(coordinates, strides);
     const [before, value] = [element(result, place), element(first(inputs), i++)];
     result[place] = op === "sum" ? wrap(before + value, node.dtype) : Math.max(before, value);
   });
@@ -155,28 +179,32 @@ function convolve(node: NodeOf<"conv">, inputs: readonly Float64Array[]): Float6
   const xShape = role === "inputGradient" ? node.shape : aShape;
   const wShape = role === "filterGradient" ? node.shape : bShape;
   const yShape = role === "forward" ? node.shape : role === "inputGradient" ? aShape : bShape;
-  const placeIn = (shape: Shape, coordinates: readonly number[]): number => {
-    const strides = rowMajorStrides(shape);
-    return coordinates.reduce((sum, coordinate, axis) => sum + coordinate * at(strides, axis), 0);
-  };
+  const [xStrides, wStrides, yStrides] = [xShape, wShape, yShape].map(rowMajorStrides) as [number[], number[], number[]];
   const perGroup = at(wShape, 0) / groups;
+  const [strideY, strideX] = stride;
+  const [dilationY, dilationX] = dilation;
+  const [height, width] = geometry.inputSize;
   const add = (to: number, from: number, other: number): void => {
     result[to] = element(result, to) + element(a, from) * element(b, other);
   };
-  forEachPlace(
-    [at(yShape, 0), ...wShape, ...geometry.outputSize],
-    ([n = 0, o = 0, c = 0, ky = 0, kx = 0, row = 0, column = 0]) => {
-      const y = row * stride[0] + ky * dilation[0] - padding[0];
-      const x = column * stride[1] + kx * dilation[1] - padding[1];
-      if (y < 0 || y >= geometry.inputSize[0] || x < 0 || x >= geometry.inputSize[1]) return;
-      const inX = placeIn(xShape, [n, Math.floor(o / perGroup) * at(wShape, 1) + c, y, x]);
-      const inW = placeIn(wShape, [o, c, ky, kx]);
-      const inY = placeIn(yShape, [n, o, row, column]);
-      if (role === "forward") add(inY, inX, inW);
-      else if (role === "inputGradient") add(inX, inY, inW);
-      else add(inW, inX, inY);
-    },
-  );
+  forEachPlace([at(yShape, 0), ...wShape], (coordinates) => {
+    const [n = 0, o = 0, c = 0, ky = 0, kx = 0] = coordinates;
+    const inX = n * at(xStrides, 0) + (Math.floor(o / perGroup) * at(wShape, 1) + c) * at(xStrides, 1);
+    const inW = placeOf([o, c, ky, kx], wStrides);
+    const inY = placeOf([n, o, 0, 0], yStrides);
+    for (let row = 0; row < geometry.outputSize[0]; row++) {
+      const y = row * strideY + ky * dilationY - padding[0];
+      if (y < 0 || y >= height) continue;
+      for (let column = 0; column < geometry.outputSize[1]; column++) {
+        const x = column * strideX + kx * dilationX - padding[1];
+        if (x < 0 || x >= width) continue;
+        const [toX, toY] = [inX + y * width + x, inY + row * geometry.outputSize[1] + column];
+        if (role === "forward") add(toY, toX, inW);
+        else if (role === "inputGradient") add(toX, toY, inW);
+        else add(inW, toX, toY);
+      }
+    }
+  });
   return result;
 }
 
