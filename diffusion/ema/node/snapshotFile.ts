@@ -31,12 +31,12 @@ export async function safetensorsMetadata(file: string): Promise<ReadonlyMap<str
   return reader.metadata;
 }
 
-/** The snapshot in a file of either kind. @throws EvenkeelError `file` for another extension. */
+/** The snapshot in a file, by its extension. @throws EvenkeelError `file` for another extension. */
 export function snapshotFile(file: string, profile: AveragingProfile): SnapshotFile {
   switch (path.extname(file)) {
     case ".safetensors":
       return safetensorsSnapshot(file, profile);
     default:
-      throw new EvenkeelError("file", `${file}: snapshots are .safetensors files or the authors' .pkl files.`);
+      throw new EvenkeelError("file", `${file}: snapshots are read from .safetensors files; convert it to one.`);
   }
 }
