@@ -172,36 +172,37 @@ function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): 
 /** Sums x[n, c, y * stride + ky * dilation - padding] * w[o, c, ky] * y[n, o, y] into the one of the three that is sought. */
 function convolve(node: NodeOf<"conv">, inputs: readonly Float64Array[]): Float64Array {
   const { role, geometry } = node.attributes;
-  const { stride, dilation, padding, groups } = geometry;
+  const { stride, dilation, padding, groups, inputSize, outputSize } = geometry;
   const result = new Float64Array(sizeOf(node.shape));
   const [a, b] = [first(inputs), at(inputs, 1)];
   const [aShape, bShape] = [node.inputs[0].shape, node.inputs[1].shape];
   const xShape = role === "inputGradient" ? node.shape : aShape;
   const wShape = role === "filterGradient" ? node.shape : bShape;
   const yShape = role === "forward" ? node.shape : role === "inputGradient" ? aShape : bShape;
-  const [xStrides, wStrides, yStrides] = [xShape, wShape, yShape].map(rowMajorStrides) as [number[], number[], number[]];
+  const [xStrides, wStrides, yStrides] = [rowMajorStrides(xShape), rowMajorStrides(wShape), rowMajorStrides(yShape)];
   const perGroup = at(wShape, 0) / groups;
-  const [strideY, strideX] = stride;
-  const [dilationY, dilationX] = dilation;
-  const [height, width] = geometry.inputSize;
-  const add = (to: number, from: number, other: number): void => {
-    result[to] = element(result, to) + element(a, from) * element(b, other);
-  };
-  forEachPlace([at(yShape, 0), ...wShape], (coordinates) => {
-    const [n = 0, o = 0, c = 0, ky = 0, kx = 0] = coordinates;
-    const inX = n * at(xStrides, 0) + (Math.floor(o / perGroup) * at(wShape, 1) + c) * at(xStrides, 1);
+  // Rows and columns of y whose place in x lies within the input.
+  const inside = (axis: 0 | 1, shift: number): [number, number] => [
+    Math.max(0, Math.ceil(-shift / stride[axis])),
+    Math.min(outputSize[axis], Math.floor((inputSize[axis] - 1 - shift) / stride[axis]) + 1),
+  ];
+  forEachPlace([at(yShape, 0), ...wShape], ([n = 0, o = 0, c = 0, ky = 0, kx = 0]) => {
+    const shiftY = ky * dilation[0] - padding[0];
+    const shiftX = kx * dilation[1] - padding[1];
+    const [firstRow, endRow] = inside(0, shiftY);
+    const [firstColumn, endColumn] = inside(1, shiftX);
     const inW = placeOf([o, c, ky, kx], wStrides);
+    const inX = placeOf([n, Math.floor(o / perGroup) * at(wShape, 1) + c, shiftY, shiftX], xStrides);
     const inY = placeOf([n, o, 0, 0], yStrides);
-    for (let row = 0; row < geometry.outputSize[0]; row++) {
-      const y = row * strideY + ky * dilationY - padding[0];
-      if (y < 0 || y >= height) continue;
-      for (let column = 0; column < geometry.outputSize[1]; column++) {
-        const x = column * strideX + kx * dilationX - padding[1];
-        if (x < 0 || x >= width) continue;
-        const [toX, toY] = [inX + y * width + x, inY + row * geometry.outputSize[1] + column];
-        if (role === "forward") add(toY, toX, inW);
-        else if (role === "inputGradient") add(toX, toY, inW);
-        else add(inW, toX, toY);
+    for (let row = firstRow; row < endRow; row++) {
+      const xRow = inX + row * stride[0] * inputSize[1];
+      const yRow = inY + row * outputSize[1];
+      for (let column = firstColumn; column < endColumn; column++) {
+        const x = xRow + column * stride[1];
+        const y = yRow + column;
+        if (role === "forward") result[y] = element(result, y) + element(a, x) * element(b, inW);
+        else if (role === "inputGradient") result[x] = element(result, x) + element(a, y) * element(b, inW);
+        else result[inW] = element(result, inW) + element(a, x) * element(b, y);
       }
     }
   });
