@@ -5,6 +5,7 @@ import { addExplainCommand } from "./explain.ts";
 import { addPhemaCommand } from "./phema.ts";
 import { addSampleCommand } from "./sample.ts";
 import { addTrainCommand } from "./train.ts";
+import { addVerifyCommand } from "./verify.ts";
 
 /**
  * Adds every subcommand to the program; the one place where they are listed. Each has a file of its own that exports
@@ -17,4 +18,5 @@ export function addCommands(program: Command): void {
   addPhemaCommand(program);
   addSampleCommand(program);
   addTrainCommand(program);
+  addVerifyCommand(program);
 }

@@ -1,0 +1,72 @@
+import type { Command } from "@commander-js/extra-typings";
+import { disposeDevices, getDevice } from "../../engine/index.ts";
+import { type Deviation, type FileReport, verifyFolder } from "../../diffusion/node.ts";
+
+/** How many of a file's failures its line tells. */
+const failuresInLine = 3;
+
+/** `evenkeel verify`: this program's numbers against those of the published implementation. */
+export function addVerifyCommand(program: Command): void {
+  program
+    .command("verify")
+    .description("Compare what a device computes with the numbers of the published implementation, file by file.")
+    .argument("[dir]", "folder of reference files (default: EVENKEEL_REFERENCE, else test/reference)")
+    .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
+    .option("--rtol-scale <factor>", "factor on every tolerance", "1")
+    .option("--json", "print the result as JSON, with every failure")
+    .addHelpText(
+      "after",
+      `
+A file's kind is the beginning of its name; all options come from its metadata. Of each file the line tells how many tensors
+were compared and, of outputs and of gradients, which came nearest to its tolerance.
+Ends with exit code 1 if a file failed, or if there is none.
+
+Examples:
+  $ evenkeel verify
+  $ evenkeel verify reference --device oracle
+  $ evenkeel verify --device webgpu --rtol-scale 3 --json`,
+    )
+    .action(async (dir, { device: name, rtolScale, json }) => {
+      const folder = dir ?? (process.env["EVENKEEL_REFERENCE"] || "test/reference");
+      // The name is checked where devices are made, with the list of those there are.
+      const device = await getDevice(name as "auto" | undefined);
+      try {
+        const report = await verifyFolder(folder, device, {
+          rtolScale: Number(rtolScale),
+          ...(json === true ? {} : { onFile: (file) => console.log(describeFile(file)) }),
+        });
+        if (json === true) console.log(JSON.stringify(report, null, 2));
+        else {
+          const later = report.files.length - report.passed - report.failed;
+          if (later > 0) console.log(`${later} not counted: what they are about is not implemented yet.`);
+          console.log(`${report.passed} passed, ${report.failed} failed`);
+        }
+        // A folder in which nothing was compared has proven nothing.
+        if (report.failed > 0 || report.passed === 0) process.exitCode = 1;
+      } finally {
+        await disposeDevices();
+      }
+    });
+}
+
+/** The one line of a file. */
+function describeFile({ file, status, tensors, worst, failures, notes }: FileReport): string {
+  const parts = [`${status.padEnd(6)} ${file}`, `${tensors} tensors`, ...worst.map(describeDeviation)];
+  if (failures.length > 0) {
+    const more = failures.length - failuresInLine;
+    const told = failures.slice(0, failuresInLine).join("; ");
+    parts.push(more > 0 ? `${told}; and ${more} more (--json has all)` : told);
+  }
+  return [...parts, ...notes].join(" | ");
+}
+
+function describeDeviation({ tensor, class: kind, deviation, tolerance, unit }: Deviation): string {
+  const name = { output: "outputs", gradient: "gradients", scalar: "single numbers" }[kind];
+  const limit = `${format(tolerance)}${unit === "ulp" ? " ulp" : ""}`;
+  return `${name} ${format(deviation)} of ${limit} (${tensor})`;
+}
+
+/** Two digits. */
+function format(value: number): string {
+  return value === 0 ? "0" : value.toExponential(1).replace(".0e", "e");
+}
