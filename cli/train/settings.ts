@@ -73,7 +73,7 @@ export function presetSettings(name: string): Partial<TrainSettings> {
   };
 }
 
-/** Settings that no preset gives. Intervals of a run that says nothing: a hundred status lines, 16 snapshots, 8 checkpoints and grids. */
+/** Settings that no preset gives. Intervals of a run that says nothing: forty status lines, 16 snapshots, 8 checkpoints and grids. */
 export function defaultSettings(duration: number, batch: number): Partial<TrainSettings> {
   const every = (share: number): number => Math.max(batch, Math.round(duration / share));
   return {
@@ -88,7 +88,7 @@ export function defaultSettings(duration: number, batch: number): Partial<TrainS
     "label-dropout": 0,
     xflip: false,
     holdout: 0,
-    status: every(100),
+    status: every(40),
     // Files are named by thousands of images.
     snapshot: Math.max(1000, every(16)),
     checkpoint: every(8),

@@ -1,13 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { countNetwork, type ImageDataset, trainingBatches, type TrainingOptions } from "../../diffusion/index.ts";
-import { defaultScale, fingerprint, finishRun, runTraining } from "../../diffusion/node.ts";
+import { defaultScale, fingerprint, finishRun, RunLock, runTraining } from "../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, getDevice } from "../../engine/index.ts";
-import { writeFileAtomically } from "../../engine/io/node.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { formatSettings } from "./merge.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
+import { Progress } from "./progress.ts";
 import type { TrainSettings } from "./settings.ts";
 
 const print = (line: string): void => console.log(line);
@@ -25,9 +25,10 @@ export async function train(settings: TrainSettings, options: { readonly dryRun:
   const training = trainingOptions(settings, images);
   const device = await deviceOf(settings);
   describe(settings, images, training, device);
-  await writeText(join(outdir, "settings.toml"), formatSettings(settings));
 
-  const watch = new RunWatch({ settings, training, dataset: images, validation, device, print });
+  const progress = new Progress(settings.duration);
+  const lock = await RunLock.take(outdir);
+  const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
   try {
     const result = await runTraining(
       {
@@ -63,6 +64,7 @@ export async function train(settings: TrainSettings, options: { readonly dryRun:
     await finish(settings, training, device, watch);
   } finally {
     watch.dispose();
+    lock.release();
     device.dispose();
   }
 }
@@ -85,10 +87,11 @@ async function finish(
     guideSigmaRel: Math.min(0.25, sigmaRel * 1.5),
     device,
   });
-  await watch.finished(finished);
+  const report = await watch.finished(finished);
   print(`Network            ${finished.network}`);
   print(`Samples            ${finished.plainGrid}`);
   print(`Samples, guided    ${finished.guidedGrid}`);
+  print(`Report             ${report}`);
 }
 
 async function deviceOf(settings: TrainSettings): Promise<Device> {
@@ -128,8 +131,4 @@ async function makeFolder(folder: string): Promise<void> {
       cause,
     });
   }
-}
-
-function writeText(path: string, text: string): Promise<void> {
-  return writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
 }

@@ -1,6 +1,10 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  countNetwork,
   type ImageDataset,
+  type LayerMagnitude,
+  MagnitudeProbe,
   type StepStatistics,
   type Trainer,
   type TrainingOptions,
@@ -8,84 +12,224 @@ import {
   Validator,
   wholeBatch,
 } from "../../diffusion/index.ts";
-import { defaultScale, type FinishedRun, GridSampler, type RunObserver } from "../../diffusion/node.ts";
-import type { Device } from "../../engine/index.ts";
+import {
+  defaultScale,
+  EventFile,
+  type FinishedRun,
+  GridSampler,
+  readStats,
+  RunningMean,
+  type RunObserver,
+  type StatsEntry,
+  StatsLog,
+  StopSignals,
+  type SummaryValue,
+} from "../../diffusion/node.ts";
+import { type Device, randomKey, tensor } from "../../engine/index.ts";
+import { formatSettings } from "./merge.ts";
+import type { Progress } from "./progress.ts";
+import { reportOf } from "./reportOf.ts";
+import { reportPage } from "./report.ts";
 import type { TrainSettings } from "./settings.ts";
+import { writeText } from "./writeText.ts";
 
-type Watched = {
+export type Watched = {
   readonly settings: TrainSettings;
   readonly training: TrainingOptions;
   readonly dataset: ImageDataset;
   readonly validation: ImageDataset | null;
   readonly device: Device;
-  readonly print: (line: string) => void;
+  readonly progress: Progress;
 };
 
-/** Everything that is measured, drawn and told while a run goes. */
+/** Everything that is measured, logged and drawn while a run goes. */
 export class RunWatch {
   readonly observer: RunObserver;
   readonly #watched: Watched;
   readonly #sampler: GridSampler;
   readonly #validator: Validator | null;
-  #steps: StepStatistics[] = [];
-  #since = performance.now();
+  readonly #probe: MagnitudeProbe;
+  readonly #signals: StopSignals;
+  readonly #means: Record<"error" | "loss" | "gradientNorm", RunningMean> = {
+    error: new RunningMean(),
+    loss: new RunningMean(),
+    gradientNorm: new RunningMean(),
+  };
+  #log: StatsLog | undefined;
+  #events: EventFile | undefined;
+  #last: StepStatistics | undefined;
+  /** Measurements for the next status line. */
+  #extra: Record<string, Record<string, number>> = {};
+  #nonFinite = 0;
+  /** Seconds that steps took since the last status line, and since the start. */
+  #stepSeconds = 0;
+  #steps = 0;
+  #stepStart = 0;
+  readonly #started = performance.now();
 
   constructor(watched: Watched) {
     this.#watched = watched;
-    const { training, device, validation } = watched;
+    const { training, device, validation, progress } = watched;
     const { imageResolution } = training.network.unet;
-    this.#sampler = new GridSampler(training.network, device, {
-      columns: 8,
-      steps: 16,
-      scale: defaultScale(imageResolution),
-    });
+    const layout = { columns: 8, steps: 16, scale: defaultScale(imageResolution) };
+    this.#sampler = new GridSampler(training.network, device, layout);
     this.#validator = validation === null ? null : new Validator(training.network, device, training.batchDevice);
+    this.#probe = new MagnitudeProbe(training, device, randomKey(training.seed));
+    this.#signals = new StopSignals((signal) => {
+      progress.line(`${signal}: finishing the step and writing a checkpoint; once more to stop at once.`);
+    });
     this.observer = {
-      stepped: (step) => void this.#steps.push(step),
+      started: (trainer, nimg) => this.#begin(trainer, nimg),
+      stepping: () => void (this.#stepStart = performance.now()),
+      stepped: (step) => this.#stepped(step),
       status: (nimg) => this.#status(nimg),
       samples: (trainer) => this.#samples(trainer),
       validation: (trainer) => this.#validate(trainer),
-      warned: watched.print,
+      wrote: (what, path) => {
+        if (what === "checkpoint") progress.line(`checkpoint  ${path}`);
+      },
+      warned: (message) => progress.line(message),
+      shouldStop: () => this.#signals.requested,
     };
   }
 
-  #status(nimg: number): void {
-    const { settings, print } = this.#watched;
-    const mean = (of: (step: StepStatistics) => number): number =>
-      this.#steps.reduce((sum, step) => sum + of(step), 0) / this.#steps.length;
-    const seconds = (performance.now() - this.#since) / 1000;
-    const speed = (this.#steps.length * settings.batch) / seconds;
-    const left = (settings.duration - nimg) / speed;
-    print(
-      `${String(nimg).padStart(8)} images  error ${mean(({ error }) => error).toFixed(4)}  loss ${mean(({ loss }) => loss).toFixed(3)}  ` +
-        `${speed.toFixed(0)} img/s  ${Math.ceil(left / 60)} min left`,
-    );
-    this.#steps = [];
-    this.#since = performance.now();
+  async #begin(_trainer: Trainer, nimg: number): Promise<void> {
+    const { settings, progress } = this.#watched;
+    // Not before: a folder whose run has other settings keeps its own.
+    await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
+    this.#log = await StatsLog.open(join(settings.outdir, "stats.jsonl"), nimg);
+    this.#events = await EventFile.create(settings.outdir, new Date());
+    if (nimg > 0) progress.line(`Going on after ${nimg.toLocaleString("en")} images.`);
+  }
+
+  #stepped(step: StepStatistics): void {
+    this.#stepSeconds += (performance.now() - this.#stepStart) / 1000;
+    this.#steps += 1;
+    this.#last = step;
+    this.#nonFinite += step.nonFiniteGradients;
+    for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name].add(step[name]);
+    const { settings, progress } = this.#watched;
+    const speed = (this.#steps * settings.batch) / this.#stepSeconds;
+    progress.step({ nimg: step.nimg, error: this.#means.error.mean ?? NaN, loss: step.loss, speed });
+  }
+
+  async #status(nimg: number): Promise<void> {
+    const { settings, progress } = this.#watched;
+    const { error, loss, gradientNorm } = this.#means;
+    const speed = (this.#steps * settings.batch) / this.#stepSeconds;
+    const now = new Date();
+    const entry: StatsEntry = {
+      nimg,
+      "Progress/kimg": nimg / 1000,
+      "Timing/total_sec": (performance.now() - this.#started) / 1000,
+      "Timing/sec_per_kimg": 1000 / speed,
+      "Timing/images_per_sec": speed,
+      "Resources/cpu_mem_gb": process.memoryUsage().rss / 2 ** 30,
+      "Loss/loss": loss.summary(),
+      "Loss/error": error.summary(),
+      "Loss/learning_rate": this.#last?.learningRate ?? 0,
+      "Loss/gradient_norm": gradientNorm.summary(),
+      "Loss/non_finite_gradients": this.#nonFinite,
+      ...this.#extra,
+      timestamp: now.getTime() / 1000,
+    };
+    await this.#log?.append(entry);
+    await this.#events?.write(now, nimg, scalarsOf(entry));
+    progress.status({ nimg, error: error.mean ?? NaN, loss: loss.mean ?? NaN, speed });
+    for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name] = new RunningMean();
+    this.#extra = {};
+    this.#steps = 0;
+    this.#stepSeconds = 0;
   }
 
   async #samples(trainer: Trainer): Promise<void> {
-    const path = join(
-      this.#watched.settings.outdir,
-      `samples-${String(Math.floor(trainer.nimg / 1000)).padStart(7, "0")}.png`,
-    );
-    await this.#sampler.write(path, Object.fromEntries(await trainer.readNetwork(0)));
+    const { settings, progress } = this.#watched;
+    const path = join(settings.outdir, samplesName(trainer.nimg));
+    progress.working(`sampling ${path}`);
+    const weights = Object.fromEntries(await trainer.readNetwork(0));
+    const { width, height } = await this.#sampler.write(path, weights);
+    const png = await readFile(path);
+    await this.#events?.write(new Date(), trainer.nimg, [{ kind: "image", tag: "samples", png, width, height }]);
+    await this.#measureMagnitudes(trainer);
+  }
+
+  async #measureMagnitudes(trainer: Trainer): Promise<void> {
+    const { dataset, training } = this.#watched;
+    const { network, batchDevice } = training;
+    const { imageChannels, imageResolution, labelDim } = network.unet;
+    const count = Math.min(batchDevice, 32, dataset.count);
+    const { images, labels } = wholeBatch(dataset, count);
+    const batch = {
+      images: tensor(images, { shape: [count, imageChannels, imageResolution, imageResolution] }),
+      labels: labels === null || labelDim === 0 ? null : tensor(labels, { shape: [count, labelDim] }),
+      positions: tensor(Uint32Array.from({ length: count }, (_, i) => i)),
+    };
+    const layers = await this.#probe.measure(Object.fromEntries(await trainer.readNetwork("raw")), batch);
+    this.#extra["Magnitude/activation"] = meanByPlace(layers, ({ activation }) => activation);
+    this.#extra["Magnitude/weight"] = meanByPlace(layers, ({ weight }) => weight);
   }
 
   async #validate(trainer: Trainer): Promise<void> {
-    const { validation, training, print } = this.#watched;
+    const { validation, training, progress } = this.#watched;
     if (this.#validator === null || validation === null) return;
+    progress.working("validating");
     const weights = Object.fromEntries(await trainer.readNetwork(0));
     const errors = await this.#validator.measure(weights, wholeBatch(validation), validationSigmas(training.noise));
-    print(`validation  ${errors.map(({ sigma, error }) => `${sigma.toPrecision(2)}: ${error.toFixed(3)}`).join("  ")}`);
+    this.#extra["Validation/error"] = Object.fromEntries(
+      errors.map(({ sigma, error }) => [sigma.toPrecision(3), error]),
+    );
+    const text = errors.map(({ sigma, error }) => `${sigma.toPrecision(2)}: ${error.toFixed(3)}`).join("  ");
+    progress.line(`held-out error by sigma  ${text}`);
   }
 
-  async finished(_run: FinishedRun): Promise<void> {
-    // The report is written here.
+  /** Writes the report of a finished run and gives its path. */
+  async finished(run: FinishedRun): Promise<string> {
+    const { settings, training, dataset, device } = this.#watched;
+    const path = join(settings.outdir, "report.html");
+    const stats = await readStats(join(settings.outdir, "stats.jsonl"));
+    const count = countNetwork(training.network);
+    await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, count, samplesName })));
+    return path;
   }
 
   dispose(): void {
+    this.#signals.dispose();
     this.#sampler.dispose();
     this.#validator?.dispose();
+    this.#probe.dispose();
   }
+}
+
+/** The grid drawn after so many images. */
+function samplesName(nimg: number): string {
+  return `samples-${String(Math.floor(nimg / 1000)).padStart(7, "0")}.png`;
+}
+
+/** Every number of an entry with its name; numbers of a group are joined to it. */
+function scalarsOf(entry: StatsEntry): SummaryValue[] {
+  return Object.entries(entry).flatMap(([name, value]): SummaryValue[] => {
+    if (typeof value === "number") return name.includes("/") ? [{ kind: "scalar", tag: name, value }] : [];
+    if (value === null || !("mean" in value)) {
+      return Object.entries(value ?? {}).map(([key, each]) => ({
+        kind: "scalar",
+        tag: `${name}/${key}`,
+        value: each ?? NaN,
+      }));
+    }
+    return [{ kind: "scalar", tag: name, value: value["mean"] ?? NaN }];
+  });
+}
+
+/** Means over the layers of encoder and decoder at each resolution: `enc 16x16`. */
+function meanByPlace(layers: readonly LayerMagnitude[], of: (layer: LayerMagnitude) => number): Record<string, number> {
+  const places = new Map<string, RunningMean>();
+  for (const layer of layers) {
+    const match = /^(enc|dec)\.(\d+x\d+)_/.exec(layer.layer);
+    if (match === null) continue;
+    const place = `${match[1] ?? ""} ${match[2] ?? ""}`;
+    const mean = places.get(place) ?? new RunningMean();
+    mean.add(of(layer));
+    places.set(place, mean);
+  }
+  return Object.fromEntries([...places].map(([place, mean]) => [place, mean.mean ?? NaN]));
 }

@@ -45,10 +45,10 @@ export function trainingBatches(
     gatherBatch(dataset, order.indices(nimg, count), (place) => xflip && order.isFlipped(nimg + place));
 }
 
-/** A whole data set as one batch, for validation. */
-export function wholeBatch(dataset: ImageDataset): HostBatch {
+/** The first images of a data set as one batch, by default all: for validation. */
+export function wholeBatch(dataset: ImageDataset, count = dataset.count): HostBatch {
   return gatherBatch(
     dataset,
-    Uint32Array.from({ length: dataset.count }, (_, i) => i),
+    Uint32Array.from({ length: count }, (_, i) => i),
   );
 }

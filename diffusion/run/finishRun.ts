@@ -56,12 +56,12 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   try {
     const weights = tensorsOfWeights(main.network, main.weights, network);
     const [plainGrid, guidedGrid] = [join(outdir, "samples-plain.png"), join(outdir, "samples-guided.png")];
-    const plainSeconds = await sampler.write(plainGrid, weights);
+    const plain = await sampler.write(plainGrid, weights);
     const guideWeights = await loadWeights(guide);
     const denoise = await guideSampler.denoiser(guideWeights);
     const guides = [{ denoise, weight: guidance, labels: "same" as const }];
-    const guidedSeconds = await sampler.write(guidedGrid, weights, { guides });
-    return { network, plainGrid, guidedGrid, plainSeconds, guidedSeconds, guideNimg };
+    const guided = await sampler.write(guidedGrid, weights, { guides });
+    return { network, plainGrid, guidedGrid, plainSeconds: plain.seconds, guidedSeconds: guided.seconds, guideNimg };
   } finally {
     sampler.dispose();
     guideSampler.dispose();

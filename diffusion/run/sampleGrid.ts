@@ -2,8 +2,15 @@ import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import type { NetworkConfig } from "../network/config.ts";
 import { DenoiserProgram } from "../network/denoiserProgram.ts";
-import { type Denoiser, generateImages, type Guide, type GuidanceInterval } from "../sample/index.ts";
-import { writeImageGrid } from "../sample/node.ts";
+import {
+  type Denoiser,
+  generateImages,
+  type Guide,
+  type GuidanceInterval,
+  imageGrid,
+  toPixels,
+} from "../sample/index.ts";
+import { writePng } from "../sample/node.ts";
 
 /** Which images a grid shows: one row a class, or a square where there are no classes. */
 export type GridLayout = {
@@ -16,6 +23,9 @@ export type GridLayout = {
 
 /** How guidance acts in a grid. */
 export type GridGuidance = { readonly guides: readonly Guide[]; readonly interval?: GuidanceInterval };
+
+/** A picture in a file, and the seconds that sampling it took. */
+export type WrittenGrid = { readonly seconds: number; readonly width: number; readonly height: number };
 
 /** Enlarges small images, so that a person sees something. */
 export function defaultScale(resolution: number): number {
@@ -44,8 +54,8 @@ export class GridSampler {
     return (x, sigma, labels) => program.denoise(x, sigma, labels);
   }
 
-  /** Samples the same seeds as ever with these weights and writes them as one picture. Gives the seconds that sampling took. */
-  async write(path: string, weights: NamedParameters, guidance: GridGuidance = { guides: [] }): Promise<number> {
+  /** Samples the same seeds as ever with these weights and writes them as one picture. */
+  async write(path: string, weights: NamedParameters, guidance: GridGuidance = { guides: [] }): Promise<WrittenGrid> {
     const { columns, steps, scale } = this.#layout;
     const { imageChannels, imageResolution, labelDim } = this.#network.unet;
     const rows = labelDim > 0 ? labelDim : columns;
@@ -70,8 +80,10 @@ export class GridSampler {
       offset += batch.images.length;
     }
     const seconds = (performance.now() - start) / 1000;
-    await writeImageGrid(path, images, [count, imageChannels, imageResolution, imageResolution], { columns, scale });
-    return seconds;
+    const shape = [count, imageChannels, imageResolution, imageResolution];
+    const picture = imageGrid(toPixels(images), shape, { columns, scale });
+    await writePng(path, picture);
+    return { seconds, width: picture.width, height: picture.height };
   }
 
   dispose(): void {

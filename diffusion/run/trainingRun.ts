@@ -37,6 +37,8 @@ export type RunOptions = {
 export type RunObserver = {
   /** Before the first step; `nimg` is 0 for a new run. */
   readonly started?: (trainer: Trainer, nimg: number) => void | Promise<void>;
+  /** Before every step. */
+  readonly stepping?: () => void;
   readonly stepped?: (statistics: StepStatistics) => void;
   /** Every `intervals.status` images and at the end. */
   readonly status?: (nimg: number) => void | Promise<void>;
@@ -77,6 +79,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     let stopped = false;
     while (trainer.nimg < duration && !stopped) {
       const before = trainer.nimg;
+      observer.stepping?.();
       observer.stepped?.(await trainer.step(options.nextBatch(before, training.batch)));
       const nimg = trainer.nimg;
       const isLast = nimg >= duration;

@@ -1,0 +1,80 @@
+import pc from "picocolors";
+
+/** Where a run stands. */
+export type Standing = { readonly nimg: number; readonly error: number; readonly loss: number; readonly speed: number };
+
+/** Where progress is written: a terminal or a file. */
+export type ProgressStream = { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
+
+/**
+ * Shows a run's progress: on a terminal one line that is redrawn, elsewhere a plain line at each status interval.
+ */
+export class Progress {
+  readonly #stream: ProgressStream;
+  readonly #now: () => number;
+  readonly #duration: number;
+  #drawn = false;
+  #lastDraw = -Infinity;
+
+  /** @param now milliseconds. */
+  constructor(duration: number, stream: ProgressStream = process.stdout, now = (): number => performance.now()) {
+    this.#duration = duration;
+    this.#stream = stream;
+    this.#now = now;
+  }
+
+  /** After every step; redraws at most five times a second. */
+  step(standing: Standing): void {
+    if (this.#stream.isTTY !== true || this.#now() - this.#lastDraw < 200) return;
+    this.#lastDraw = this.#now();
+    this.#draw(this.#text(standing));
+  }
+
+  /** At each status interval. */
+  status(standing: Standing): void {
+    if (this.#stream.isTTY !== true) this.line(this.#text(standing));
+  }
+
+  /** Something that takes a while and isn't a step. */
+  working(what: string): void {
+    if (this.#stream.isTTY === true) this.#draw(what);
+  }
+
+  /** A line that stays. */
+  line(text: string): void {
+    this.#erase();
+    this.#stream.write(`${text}\n`);
+  }
+
+  #text({ nimg, error, loss, speed }: Standing): string {
+    const share = Math.min(nimg / this.#duration, 1);
+    const width = 20;
+    const bar = "#".repeat(Math.round(share * width)).padEnd(width, ".");
+    const seconds = (this.#duration - nimg) / speed;
+    return (
+      `${bar} ${String(Math.floor(100 * share)).padStart(3)}%  ${nimg.toLocaleString("en")} images  ` +
+      `error ${error.toFixed(4)}  loss ${loss.toFixed(3)}  ${speed.toFixed(0)} img/s  ${formatTime(seconds)} left`
+    );
+  }
+
+  #draw(text: string): void {
+    this.#erase();
+    const width = (this.#stream.columns ?? 80) - 1;
+    this.#stream.write(pc.cyan(text.slice(0, width)));
+    this.#drawn = true;
+  }
+
+  #erase(): void {
+    if (this.#drawn) this.#stream.write("\r\u001b[K");
+    this.#drawn = false;
+  }
+}
+
+/** `45 s`, `12 min`, `3 h 05 min`. */
+export function formatTime(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}

@@ -1,0 +1,112 @@
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { ImageDataset, NetworkCount } from "../../diffusion/index.ts";
+import type { FinishedRun, StatsEntry } from "../../diffusion/node.ts";
+import type { Device } from "../../engine/index.ts";
+import { formatSettings } from "./merge.ts";
+import { formatTime } from "./progress.ts";
+import type { Curve, CurvePoint, ReportPicture, RunReport } from "./report.ts";
+import type { TrainSettings } from "./settings.ts";
+
+/** What a report is made of. */
+export type ReportSources = {
+  readonly settings: TrainSettings;
+  readonly dataset: ImageDataset;
+  readonly device: Device;
+  readonly stats: readonly StatsEntry[];
+  readonly run: FinishedRun;
+  readonly count: NetworkCount;
+  readonly samplesName: (nimg: number) => string;
+};
+
+/** Gathers a run's logs and pictures into its report. */
+export async function reportOf(sources: ReportSources): Promise<RunReport> {
+  const { settings, dataset, device, stats, run, count } = sources;
+  const { outdir } = settings;
+  const curve = (name: string): CurvePoint[] =>
+    stats.map((entry) => ({ nimg: entry.nimg, value: meanOf(entry[name]) }));
+  const error = curve("Loss/error");
+  const tail = error.slice(-Math.max(1, Math.round(error.length / 20)));
+  const seconds = stats.reduce((sum, entry, i) => {
+    const images = entry.nimg - (stats[i - 1]?.nimg ?? 0);
+    return sum + images / Math.max(meanOf(entry["Timing/images_per_sec"]), 1e-9);
+  }, 0);
+  const images = dataset.labels === null ? 64 : dataset.labels.labelDim * 8;
+  const picture = async (path: string, caption: string): Promise<ReportPicture> => ({
+    caption,
+    png: await readFile(path),
+  });
+  const grids = (await readdir(outdir)).filter((name) => /^samples-\d+\.png$/.test(name)).sort();
+  return {
+    title: `${settings.preset}: ${dataset.count.toLocaleString("en")} images, ${count.parameters.toLocaleString("en")} parameters`,
+    facts: [
+      ["Images seen", settings.duration.toLocaleString("en")],
+      ["Weighted error at the end", (tail.reduce((sum, { value }) => sum + value, 0) / tail.length).toFixed(4)],
+      ["Time in steps", formatTime(seconds)],
+      ["Speed of training", `${(settings.duration / seconds).toFixed(0)} images/s`],
+      ["Speed of sampling", `${(images / run.plainSeconds).toFixed(2)} images/s, 32 steps`],
+      ["Data", `${dataset.resolution}x${dataset.resolution}, ${dataset.channels === 3 ? "colour" : "grey"}`],
+      ["Multiply-adds an image", `${(count.macs / 1e6).toFixed(1)} million`],
+      ["Device", device.description],
+      ["Average sampled from", `sigma_rel ${settings["sample-ema"]}`],
+    ],
+    pictures: [
+      await picture(
+        run.guidedGrid,
+        `Guided by the run's own average after ${run.guideNimg.toLocaleString("en")} images, weight ${settings.guidance}; ${rowsOf(dataset)}`,
+      ),
+      await picture(run.plainGrid, `The same seeds without guidance; ${rowsOf(dataset)}`),
+    ],
+    progress: await Promise.all(
+      grids.map((name) => picture(join(outdir, name), `${Number(/\d+/.exec(name)?.[0])} thousand images`)),
+    ),
+    error,
+    loss: curve("Loss/loss"),
+    learningRate: curve("Loss/learning_rate"),
+    gradientNorm: curve("Loss/gradient_norm"),
+    speed: curve("Timing/images_per_sec"),
+    validation: familyOf(stats, "Validation/error", (key) => `σ ${key}`),
+    activations: familyOf(stats, "Magnitude/activation", (key) => key),
+    weights: familyOf(stats, "Magnitude/weight", (key) => key),
+    settings: formatSettings(settings),
+    commands: [
+      [
+        "More images of the network",
+        `evenkeel sample --net ${run.network} --seeds 0-63 --outdir ${join(outdir, "images")}`,
+      ],
+      [
+        "An average of another length",
+        `evenkeel phema --indir ${outdir} --inprefix network-snapshot --outdir ${outdir} --outstd 0.05`,
+      ],
+      [
+        "Train longer",
+        `evenkeel train --config ${join(outdir, "settings.toml")} --outdir ${outdir} --duration ${2 * settings.duration}`,
+      ],
+    ],
+  };
+}
+
+function rowsOf({ classNames, labels }: ImageDataset): string {
+  if (classNames === null || labels === null) return "each from a seed of its own";
+  return `rows: ${classNames.map((name) => basename(name)).join(", ")}`;
+}
+
+function meanOf(value: StatsEntry[string] | undefined): number {
+  if (typeof value === "number") return value;
+  return value?.["mean"] ?? Number.NaN;
+}
+
+/** One curve for each key of a group that some entries have. */
+function familyOf(stats: readonly StatsEntry[], name: string, label: (key: string) => string): Curve[] {
+  const curves = new Map<string, CurvePoint[]>();
+  for (const entry of stats) {
+    const group = entry[name];
+    if (typeof group !== "object" || group === null) continue;
+    for (const [key, value] of Object.entries(group)) {
+      const points = curves.get(key) ?? [];
+      points.push({ nimg: entry.nimg, value: value ?? Number.NaN });
+      curves.set(key, points);
+    }
+  }
+  return [...curves].map(([key, points]) => ({ name: label(key), points }));
+}

@@ -1,0 +1,96 @@
+import { open, readFile } from "node:fs/promises";
+import { EvenkeelError } from "../../engine/index.ts";
+import { writeFileAtomically } from "../../engine/io/node.ts";
+
+/** One line of `stats.jsonl`: means over a status interval, under the reference's names and ours. */
+export type StatsEntry = { readonly nimg: number } & Readonly<
+  Record<string, number | null | Readonly<Record<string, number | null>>>
+>;
+
+/** Numbers gathered over an interval. Those that aren't finite are counted and left out of the mean. */
+export class RunningMean {
+  #count = 0;
+  #sum = 0;
+  #squares = 0;
+  #skipped = 0;
+
+  add(value: number): void {
+    if (!Number.isFinite(value)) {
+      this.#skipped++;
+      return;
+    }
+    this.#count++;
+    this.#sum += value;
+    this.#squares += value ** 2;
+  }
+
+  /** The mean, or null if nothing finite was added. */
+  get mean(): number | null {
+    return this.#count === 0 ? null : this.#sum / this.#count;
+  }
+
+  /** All that can be said: null mean and deviation if nothing finite was added. */
+  summary(): { mean: number | null; std: number | null; num: number; nonFinite: number } {
+    const { mean } = this;
+    const variance = mean === null ? 0 : Math.max(this.#squares / this.#count - mean ** 2, 0);
+    return { mean, std: mean === null ? null : Math.sqrt(variance), num: this.#count, nonFinite: this.#skipped };
+  }
+}
+
+/** `stats.jsonl` of a run folder: one JSON object a line. */
+export class StatsLog {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Opens the log of a run that has seen `nimg` images: later lines, of work that was lost, and a line torn by a crash are
+   * removed.
+   * @throws EvenkeelError `file` if the file system refuses.
+   */
+  static async open(path: string, nimg: number): Promise<StatsLog> {
+    const kept = (await readStats(path)).filter((entry) => entry.nimg <= nimg);
+    const text = kept.map((entry) => `${JSON.stringify(entry)}\n`).join("");
+    await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
+    return new StatsLog(path);
+  }
+
+  async append(entry: StatsEntry): Promise<void> {
+    const text = JSON.stringify(entry, (_, value: unknown) =>
+      typeof value === "number" && !Number.isFinite(value) ? null : value,
+    );
+    try {
+      await using file = await open(this.#path, "a");
+      await file.appendFile(`${text}\n`);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new EvenkeelError("file", `can't write ${this.#path}: ${reason}`, { cause });
+    }
+  }
+}
+
+/** The lines of a `stats.jsonl`; none if there is no file. A last line that is torn is left out. @throws EvenkeelError `file`. */
+export async function readStats(path: string): Promise<StatsEntry[]> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
+    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  const lines = text.split("\n").filter((line) => line !== "");
+  const entries: StatsEntry[] = [];
+  for (const [i, line] of lines.entries()) {
+    try {
+      entries.push(JSON.parse(line) as StatsEntry);
+    } catch (cause) {
+      if (i === lines.length - 1) break;
+      throw new EvenkeelError("file", `${path}: line ${i + 1} is no JSON.`, { cause });
+    }
+  }
+  return entries;
+}
