@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, describe, it } from "node:test";
+import { type FileReport, verifyFolder } from "../../../diffusion/node.ts";
+import { disposeDevices, EvenkeelError, getDevice } from "../../../engine/index.ts";
+import { referenceFolder } from "../ema/referenceFiles.ts";
+import { type Content, editCases, newFolder, spoiled, verifyEdited } from "./editedFixture.ts";
+
+after(disposeDevices);
+
+const primitives = "edm2_primitives.safetensors";
+const blocks = "edm2_blocks.safetensors";
+const uncond = "edm2_unet_uncond.safetensors";
+
+async function failuresOf(name: string, edit: (content: Content) => void): Promise<string> {
+  const { status, failures } = await verifyEdited(name, "oracle", edit);
+  assert.equal(status, "failed");
+  assert.ok(failures.length > 0);
+  return failures.join("\n");
+}
+
+/** The reports of a folder with these files, by name. */
+async function verifyFiles(files: Readonly<Record<string, Uint8Array>>): Promise<Map<string, FileReport>> {
+  const folder = newFolder();
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(path.join(folder, name), bytes);
+  const report = await verifyFolder(folder, await getDevice("oracle"));
+  rmSync(folder, { recursive: true });
+  const failed = report.files.filter(({ status }) => status === "failed").length;
+  assert.equal(report.failed, failed);
+  return new Map(report.files.map((file) => [file.file, file]));
+}
+
+const whole = readFileSync(path.join(referenceFolder, primitives));
+const noTensors = Buffer.concat([Buffer.from(BigInt64Array.of(2n).buffer), Buffer.from("{}")]);
+
+describe("files of a known kind that can't be checked", () => {
+  it("are failures one by one, and the others are checked", async () => {
+    const reports = await verifyFiles({
+      "edm2_blocks.safetensors": new Uint8Array(),
+      "edm2_primitives.safetensors": whole,
+      "edm2_primitives_cut.safetensors": whole.subarray(0, whole.length / 2),
+      "edm2_primitives_short.safetensors": whole.subarray(0, 1000),
+      "edm2_sampling.safetensors": noTensors,
+      "edm2_scalars.npz": whole,
+      "edm2_unet_noise.safetensors": Buffer.from("not at all of this format, whatever its name says"),
+      "edm_baseline_adm_unet.safetensors": noTensors,
+      "network-snapshot-0000001-0.100.pkl": Buffer.from("pickle"),
+      "README.md": Buffer.from("not of a known kind"),
+    });
+    assert.equal(reports.get("edm2_primitives.safetensors")?.status, "passed");
+    assert.equal(reports.has("README.md"), false);
+    for (const [name, { status, failures, tensors }] of reports) {
+      if (name === "edm2_primitives.safetensors") continue;
+      assert.equal(status, "failed", name);
+      assert.equal(failures.length, 1, name);
+      assert.equal(tensors, 0, name);
+    }
+    assert.match(reports.get("edm2_scalars.npz")?.failures[0] ?? "", /is not a \.safetensors file/);
+    assert.match(reports.get("edm2_sampling.safetensors")?.failures[0] ?? "", /nothing in it was checked/);
+  });
+
+  it("a file without cases", async () => {
+    const failures = await failuresOf(primitives, ({ metadata }) => metadata.delete("cases"));
+    assert.match(failures, /metadata have no cases/);
+    assert.match(await failuresOf(primitives, ({ metadata }) => metadata.set("cases", "{")), /not JSON/);
+    assert.match(await failuresOf(blocks, ({ metadata }) => metadata.set("cases", "{}")), /no check knows/);
+  });
+
+  it("a folder of snapshots without its file", async () => {
+    const folder = newFolder();
+    cpSync(path.join(referenceFolder, "phema_chain"), path.join(folder, "phema_chain"), { recursive: true });
+    const { files } = await verifyFolder(folder, await getDevice("oracle"));
+    rmSync(folder, { recursive: true });
+    assert.deepEqual(
+      files.map(({ file, status }) => [file, status]),
+      [["phema_chain", "failed"]],
+    );
+  });
+});
+
+describe("what a file has and no check knows", () => {
+  it("an operation", async () => {
+    const failures = await failuresOf(primitives, (content) =>
+      editCases(content, (cases) => {
+        cases["mp_silu"] = { op: "mp_gelu" };
+      }),
+    );
+    assert.match(failures, /^mp_silu: options: op: Invalid/);
+  });
+
+  it("an option", async () => {
+    const failures = await failuresOf(blocks, (content) =>
+      editCases(content, (cases) => {
+        cases["enc_keep"] = { ...cases["enc_keep"], swiglu: true };
+      }),
+    );
+    assert.match(failures, /^enc_keep: options: .*swiglu/);
+    const config = (content: Content): void => {
+      const old = JSON.parse(content.metadata.get("config") ?? "") as object;
+      content.metadata.set("config", JSON.stringify({ ...old, group_norm: true }));
+    };
+    assert.match(await failuresOf(uncond, config), /unknown option group_norm/);
+  });
+
+  it("a tensor", async () => {
+    for (const name of [primitives, blocks, uncond, "edm2_scalars.safetensors"]) {
+      const failures = await failuresOf(name, ({ tensors }) => {
+        tensors.set("mystery/out", { dtype: "F32", shape: [1], data: Float32Array.of(1) });
+      });
+      assert.match(failures, /no check knows what to do with mystery\/out/, name);
+    }
+  });
+});
+
+describe("what a file lacks", () => {
+  it("a tensor of a case", async () => {
+    for (const [name, tensor] of [
+      [primitives, "mp_conv.linear.train.gain_1/weight_after"],
+      [primitives, "resample.down.f1_1/G"],
+      [primitives, "mp_silu/grad_x"],
+      [blocks, "enc_attn/grad/attn_qkv.weight"],
+      [blocks, "enc_dropout/dropout_keep_mask"],
+      [uncond, "unet/out"],
+      [uncond, "grad/logvar_linear.weight"],
+      [uncond, "loss/objective"],
+      ["edm2_scalars.safetensors", "lr/lr"],
+      ["edm2_scalars.safetensors", "ema/response.2"],
+    ] as const) {
+      const failures = await failuresOf(name, ({ tensors }) => tensors.delete(tensor));
+      assert.ok(failures.includes(`"${tensor}"`), `${tensor}: ${failures}`);
+    }
+  });
+
+  it("a weight of a network", async () => {
+    assert.match(
+      await failuresOf(uncond, ({ tensors }) => tensors.delete("weights/unet.out_conv.weight")),
+      /lacks unet\.out_conv\.weight/,
+    );
+  });
+
+  it("a tensor's elements", async () => {
+    const empty = await failuresOf(primitives, ({ tensors }) => {
+      for (const name of ["x", "out", "G", "grad_x"]) {
+        tensors.set(`mp_silu/${name}`, { dtype: "F32", shape: [0, 3], data: new Float32Array() });
+      }
+    });
+    assert.match(empty, /mp_silu/);
+    const turned = await failuresOf(primitives, ({ tensors }) => {
+      const out = tensors.get("mp_silu/out");
+      assert.ok(out?.dtype === "F32");
+      tensors.set("mp_silu/out", { ...out, shape: out.shape.toReversed() });
+    });
+    assert.match(turned, /mp_silu\/out is \[2, 6, 3, 4\], expected \[4, 3, 6, 2\]/);
+  });
+});
+
+describe("numbers that are none", () => {
+  const withNan = (name: string) => (content: Content) => {
+    const tensor = content.tensors.get(name);
+    assert.ok(tensor?.dtype === "F32");
+    content.tensors.set(name, { ...tensor, data: Float32Array.from(tensor.data).fill(NaN, 3, 4) });
+  };
+
+  it("are failures, in a truth as in an input", async () => {
+    assert.match(await failuresOf(primitives, withNan("mp_silu/out")), /mp_silu\/out has a truth that is not finite/);
+    assert.match(await failuresOf(primitives, withNan("mp_silu/x")), /mp_silu\/out was computed as NaN/);
+  });
+});
+
+describe("the scale of tolerances", () => {
+  it("applies to all of them", async () => {
+    const spoil = ({ tensors }: Content): void => {
+      for (const name of ["mp_silu/out", "mp_silu/grad_x"]) {
+        const tensor = tensors.get(name);
+        assert.ok(tensor !== undefined);
+        tensors.set(name, spoiled(tensor, 2e-5));
+      }
+    };
+    assert.equal((await verifyEdited(primitives, "oracle", spoil, 1)).failures.length, 2);
+    assert.equal((await verifyEdited(primitives, "oracle", spoil, 3)).failures.length, 1);
+    assert.equal((await verifyEdited(primitives, "oracle", spoil, 10)).status, "passed");
+  });
+
+  it("must be a number above 0", async () => {
+    for (const rtolScale of [0, -1, NaN, Infinity]) {
+      const run = verifyFolder(referenceFolder, await getDevice("oracle"), { rtolScale });
+      await assert.rejects(run, (error) => error instanceof EvenkeelError && error.code === "value");
+    }
+  });
+});
+
+describe("folders", () => {
+  it("that aren't there, or have nothing to verify", async () => {
+    const isFileError = (error: unknown): boolean => error instanceof EvenkeelError && error.code === "file";
+    const device = await getDevice("oracle");
+    await assert.rejects(verifyFolder(path.join(newFolder(), "none"), device), isFileError);
+    await assert.rejects(verifyFolder(newFolder(), device), isFileError);
+    await assert.rejects(verifyFolder(path.join(referenceFolder, primitives), device), isFileError);
+  });
+});
