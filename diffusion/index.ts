@@ -8,3 +8,4 @@ export * from "./encoding/index.ts";
 export * from "./toy/index.ts";
 export * from "./data/index.ts";
 export { parseSnapshotMetadata, type Snapshot, type SnapshotDtype, type SnapshotInfo, snapshotMetadata } from "./snapshot/index.ts";
+export * from "./interchange/index.ts";

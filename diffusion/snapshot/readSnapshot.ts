@@ -1,6 +1,9 @@
+import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
+import { readNetworkPickle } from "../interchange/index.ts";
+import { networkConfigFromReference } from "../network/config.ts";
 import { parseSnapshotMetadata, type Snapshot } from "./snapshot.ts";
 
 /**
@@ -16,7 +19,22 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
       for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
       return { ...info, weights };
     }
+    case ".pkl":
+      return readReferenceSnapshot(path);
     default:
       throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
   }
+}
+
+async function readReferenceSnapshot(path: string): Promise<Snapshot> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  const { weights, initKwargs } = readNetworkPickle(bytes, path);
+  return { network: networkConfigFromReference(initKwargs), weights, nimg: 0, sigmaRel: null, classNames: null };
 }
