@@ -48,6 +48,7 @@ export async function checkAverages(fixture: Fixture, checks: Checks): Promise<v
   await group("ema/response.", () => {
     for (const [i, { ofs, std, len }] of fixture.metadata("ema_response", responseOptions).entries()) {
       const name = `ema/response.${i}`;
+      fixture.requireLength(name, len);
       checks.values(name, powerFunctionResponse(ofs, std, len), fixture.stored(name), "output", float64Tolerance);
     }
   });

@@ -70,6 +70,16 @@ export class Fixture {
     return value;
   }
 
+  /**
+   * Refuses options that call for more or fewer elements than a tensor has, before they are computed.
+   * @throws EvenkeelError `file`
+   */
+  requireLength(name: string, length: number): void {
+    const found = this.stored(name).data.length;
+    if (found !== length)
+      throw new EvenkeelError("file", `tensor ${name} has ${found} elements, its options call for ${length}.`);
+  }
+
   /** Rows of a matrix. @throws EvenkeelError `file` unless it has `columns` columns. */
   rows(name: string, columns: number): Float64Array[] {
     const { shape } = this.stored(name);

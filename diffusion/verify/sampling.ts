@@ -76,6 +76,7 @@ async function checkCase(
 ): Promise<void> {
   const options = parseOptions("options", caseOptions, given);
   const { num_steps: steps, guidance, S_churn: sChurn, S_min: sMin, S_max: sMax, S_noise: sNoise } = options;
+  fixture.requireLength(`${name}/t_steps`, steps + 1);
   if (guidance !== 1 && guide === null) throw new EvenkeelError("file", "has guidance, but the file has no guide.");
   const sigmas = sigmaSteps({
     steps,

@@ -79,13 +79,14 @@ async function checkLevel(
 /** Deterministic sampling with the exact score: D(x; sigma) = x + sigma^2 score. */
 async function checkOde(fixture: Fixture, checks: Checks, mixture: Mixture, name: string): Promise<void> {
   const options = fixture.metadata("ode", odeOptions);
+  const start = pointsOf(`${name}/x_init`, fixture.stored(`${name}/x_init`));
+  fixture.requireLength(`${name}/trajectory`, (options.num_steps + 1) * start.length);
   const sigmas = sigmaSteps({
     steps: options.num_steps,
     sigmaMin: options.sigma_min,
     sigmaMax: options.sigma_max,
     rho: options.rho,
   });
-  const start = pointsOf(`${name}/x_init`, fixture.stored(`${name}/x_init`));
   const denoise: StateDenoiser = async (x, sigma) => {
     const { score } = densities(mixture, x, () => sigma);
     return x.map((value, i) => value + sigma ** 2 * (score[i] ?? NaN));

@@ -103,6 +103,22 @@ describe("what a file has and no check knows", () => {
     assert.match(await failuresOf(uncond, config), /unknown option group_norm/);
   });
 
+  it("more steps than there are numbers", async () => {
+    const failures = await failuresOf("edm2_sampling.safetensors", (content) =>
+      editCases(content, (cases) => {
+        for (const options of Object.values(cases)) options["num_steps"] = 1e12;
+      }),
+    );
+    assert.match(failures, /heun\/t_steps has 9 elements, its options call for 1000000000001/);
+    const long = [{ ofs: 100, std: 0.1, len: 1e12 }];
+    assert.match(
+      await failuresOf("edm2_scalars.safetensors", ({ metadata }) =>
+        metadata.set("ema_response", JSON.stringify(long)),
+      ),
+      /ema\/response\.0 has 128 elements/,
+    );
+  });
+
   it("a tensor", async () => {
     for (const name of [primitives, blocks, uncond, "edm2_scalars.safetensors"]) {
       const failures = await failuresOf(name, ({ tensors }) => {
