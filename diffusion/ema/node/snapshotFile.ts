@@ -1,6 +1,7 @@
 import path from "node:path";
 import { EvenkeelError, type StoredTensor } from "../../../engine/index.ts";
 import { openSafetensors, readSafetensors } from "../../../engine/io/node.ts";
+import { pickledSnapshot } from "./pickledSnapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotSource } from "../reconstruct.ts";
 
@@ -36,7 +37,9 @@ export function snapshotFile(file: string, profile: AveragingProfile): SnapshotF
   switch (path.extname(file)) {
     case ".safetensors":
       return safetensorsSnapshot(file, profile);
+    case ".pkl":
+      return pickledSnapshot(file, profile);
     default:
-      throw new EvenkeelError("file", `${file}: snapshots are read from .safetensors files; convert it to one.`);
+      throw new EvenkeelError("file", `${file}: snapshots are .safetensors files or the authors' .pkl files.`);
   }
 }

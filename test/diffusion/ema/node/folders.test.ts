@@ -146,7 +146,7 @@ describe("schedules", () => {
     await rejects(readSchedule(one('"nimg":1,"sigma_rel":0.1,"half_life":3'), root), /wanted either sigma_rel/);
     await rejects(readSchedule(one('"nimg":1,"half_life":3'), root), /still 79.4% initial weights/);
     const odd = write("schedule.json", '{"snapshot":[{"file":"a.npz","nimg":1,"sigma_rel":0.1}]}');
-    await rejects(readSchedule(odd, root), /a.npz: snapshots are read from .safetensors/);
+    await rejects(readSchedule(odd, root), /a.npz: snapshots are .safetensors/);
   });
 
   it("are patterns of names", async () => {

@@ -1,0 +1,31 @@
+import { readFile } from "node:fs/promises";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { readNetworkPickle } from "../../interchange/index.ts";
+import { networkConfigFromReference } from "../../network/config.ts";
+import { snapshotMetadata } from "../../snapshot/snapshot.ts";
+import type { AveragingProfile } from "../profile.ts";
+import type { SnapshotFile } from "./snapshotFile.ts";
+
+/** The snapshot in a pickle of the authors' program, whose profile the caller knows. It is parsed, never run. */
+export function pickledSnapshot(file: string, profile: AveragingProfile): SnapshotFile {
+  const read = async (): Promise<ReturnType<typeof readNetworkPickle>> => {
+    const bytes = await readFile(file).catch((cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new EvenkeelError("file", `${file}: reading failed: ${reason}.`, { cause });
+    });
+    return readNetworkPickle(bytes, file);
+  };
+  return {
+    name: file,
+    path: file,
+    profile,
+    open: async () => (await read()).weights,
+    metadata: async () => {
+      const { initKwargs } = await read();
+      const { nimg } = profile;
+      const sigmaRel = profile.kind === "power" ? profile.sigmaRel : null;
+      const info = { network: networkConfigFromReference(initKwargs), nimg, sigmaRel, classNames: null };
+      return new Map(Object.entries(snapshotMetadata(info)));
+    },
+  };
+}
