@@ -72,6 +72,8 @@ export function readNetworkPickle(bytes: Uint8Array, source: string): NetworkPic
 
 /** The names that snapshots need. */
 function worldOfNetworks(source: string): PickleWorld {
+  // The same bytes, called for again and again, are read once.
+  const storages = new Map<Uint8Array, PickleForeign>();
   const functions = new Map<string, (args: readonly PickleValue[], fail: Fail) => PickleValue>([
     ["collections.OrderedDict", orderedDict],
     ["torch_utils.persistence._reconstruct_persistent_obj", reconstructObject],
@@ -81,7 +83,9 @@ function worldOfNetworks(source: string): PickleWorld {
       "torch.storage._load_from_bytes",
       ([data], fail) => {
         if (!(data instanceof Uint8Array)) return fail("a storage is made of what are no bytes");
-        return new PickleForeign(parseTorchStorage(data, source));
+        const storage = storages.get(data) ?? new PickleForeign(parseTorchStorage(data, source));
+        storages.set(data, storage);
+        return storage;
       },
     ],
   ]);

@@ -183,7 +183,7 @@ class PickleMachine {
       case op.string:
         return this.#push(this.#parseString(reader.line()));
       case op.unicode:
-        return this.#push(this.#unescape(reader.line()));
+        return this.#push(this.#unescapeUnicode(reader.line()));
       case op.shortBinUnicode:
         return this.#push(reader.text(reader.uint8()));
       case op.binUnicode:
@@ -450,21 +450,26 @@ class PickleMachine {
   }
 
   #unescape(text: string): string {
-    return text.replace(/\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([\\'"nrt]))/g, (_, ...groups) => {
-      const [short, long, byte, plain] = groups as (string | undefined)[];
-      if (plain !== undefined)
-        return (
-          new Map([
-            ["n", "\n"],
-            ["r", "\r"],
-            ["t", "\t"],
-          ]).get(plain) ?? plain
-        );
-      const code = parseInt(short ?? long ?? byte ?? "", 16);
+    return text.replace(/\\(?:x([0-9a-fA-F]{2})|([\\'"nrt]))/g, (_, byte: string | undefined, plain: string) => {
+      if (byte !== undefined) return String.fromCharCode(parseInt(byte, 16));
+      return plainEscapes.get(plain) ?? plain;
+    });
+  }
+
+  /** A text of protocol 0: bytes are characters, others are written by their number. */
+  #unescapeUnicode(text: string): string {
+    return text.replace(/\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/g, (_, short: string | undefined, long: string) => {
+      const code = parseInt(short ?? long, 16);
       return code > 0x10ffff ? this.#fail("a text names a character that does not exist") : String.fromCodePoint(code);
     });
   }
 }
+
+const plainEscapes: ReadonlyMap<string, string> = new Map([
+  ["n", "\n"],
+  ["r", "\r"],
+  ["t", "\t"],
+]);
 
 function latin1(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(bytes);

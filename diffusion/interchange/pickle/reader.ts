@@ -69,11 +69,11 @@ export class PickleReader {
     }
   }
 
-  /** Up to the next newline, without it. */
+  /** Up to the next newline, without it; each byte a character. */
   line(): string {
     const end = this.bytes.indexOf(10, this.position);
     if (end < 0) this.fail("a line has no end");
-    const text = this.text(end - this.position);
+    const text = new TextDecoder("latin1").decode(this.take(end - this.position));
     this.position += 1;
     return text;
   }
