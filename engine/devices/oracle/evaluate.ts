@@ -46,9 +46,28 @@ function placeOf(coordinates: readonly number[], strides: readonly number[]): nu
   return place;
 }
 
+/** f over where the elements of `shape` are, in row-major order, when the first is at `start` and axes have these strides. */
+function walk(shape: Shape, strides: readonly number[], start: number, f: (place: number) => void, axis = 0): void {
+  if (axis >= shape.length) {
+    f(start);
+    return;
+  }
+  const [size, stride] = [at(shape, axis), at(strides, axis)];
+  const isLast = axis === shape.length - 1;
+  for (let i = 0; i < size; i++) {
+    if (isLast) f(start + i * stride);
+    else walk(shape, strides, start + i * stride, f, axis + 1);
+  }
+}
+
 /** The value of `shape` whose elements are those of `values` from `start` on with these strides. */
 function view(values: Float64Array, shape: Shape, strides: readonly number[], start = 0): Float64Array {
-  return generate(shape, (coordinates) => element(values, start + placeOf(coordinates, strides)));
+  const result = new Float64Array(sizeOf(shape));
+  let i = 0;
+  walk(shape, strides, start, (place) => {
+    result[i++] = element(values, place);
+  });
+  return result;
 }
 
 function elementwise(
@@ -141,11 +160,13 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   matmul: ({ shape, inputs: [a] }, inputs) => {
     const [, rows = 0, columns = 0] = shape;
     const inner = at(a.shape, 2);
+    const [x, y] = [first(inputs), at(inputs, 1)];
     return generate(shape, ([batch = 0, row = 0, column = 0]) => {
-      const [left, right] = [(batch * rows + row) * inner, batch * inner * columns + column];
+      const left = (batch * rows + row) * inner;
+      const right = batch * inner * columns + column;
       let sum = 0;
       for (let k = 0; k < inner; k++) {
-        sum += element(first(inputs), left + k) * element(at(inputs, 1), right + k * columns);
+        sum += element(x, left + k) * element(y, right + k * columns);
       }
       return sum;
     });
@@ -161,9 +182,9 @@ function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): 
   const result = new Float64Array(sizeOf(node.shape)).fill(op === "sum" ? 0 : lowest);
   const strides = rowMajorStrides(node.shape).map((stride, axis) => (axes.includes(axis) ? 0 : stride));
   let i = 0;
-  forEachPlace(x.shape, (coordinates) => {
-    const place = placeOf(coordinates, strides);
-    const [before, value] = [element(result, place), element(first(inputs), i++)];
+  walk(x.shape, strides, 0, (place) => {
+    const before = element(result, place);
+    const value = element(first(inputs), i++);
     result[place] = op === "sum" ? wrap(before + value, node.dtype) : Math.max(before, value);
   });
   return result;
