@@ -68,5 +68,5 @@ function describeDeviation({ tensor, class: kind, deviation, tolerance, unit }: 
 
 /** Two digits. */
 function format(value: number): string {
-  return value === 0 ? "0" : value.toExponential(1).replace(".0e", "e");
+  return Number.isInteger(value) ? String(value) : value.toExponential(1).replace(".0e", "e");
 }

@@ -5,7 +5,7 @@ import { after, describe, it } from "node:test";
 import { type FileReport, verifyFolder } from "../../../diffusion/node.ts";
 import { disposeDevices, EvenkeelError, getDevice } from "../../../engine/index.ts";
 import { referenceFolder } from "../ema/referenceFiles.ts";
-import { type Content, editCases, newFolder, spoiled, verifyEdited } from "./editedFixture.ts";
+import { type Content, editCases, editedFolder, newFolder, spoiled, verifyEdited } from "./editedFixture.ts";
 
 after(disposeDevices);
 
@@ -168,6 +168,34 @@ describe("what a file lacks", () => {
       tensors.set("mp_silu/out", { ...out, shape: out.shape.toReversed() });
     });
     assert.match(turned, /mp_silu\/out is \[2, 6, 3, 4\], expected \[4, 3, 6, 2\]/);
+  });
+});
+
+describe("a pickled snapshot", () => {
+  const name = "network-snapshot-0008388-0.100";
+  const verifyPickle = async (edit: (content: Content) => void): Promise<FileReport> => {
+    const folder = await editedFolder(`${name}.safetensors`, edit);
+    cpSync(path.join(referenceFolder, `${name}.pkl`), path.join(folder, `${name}.pkl`));
+    const { files } = await verifyFolder(folder, await getDevice("wasm"));
+    rmSync(folder, { recursive: true });
+    const report = files.find(({ file }) => file.endsWith(".pkl"));
+    assert.ok(report !== undefined);
+    return report;
+  };
+
+  it("must hold the weights and the configuration that are written down for it", async () => {
+    const weight = "weights/unet.dec.8x8_in1.conv_res0.weight";
+    const { failures } = await verifyPickle(({ tensors, metadata }) => {
+      const tensor = tensors.get(weight);
+      assert.ok(tensor !== undefined);
+      tensors.set(weight, spoiled(tensor, 1));
+      metadata.set("config", (metadata.get("config") ?? "").replace('"sigma_data": 0.5', '"sigma_data": 0.4'));
+    });
+    assert.ok(failures.some((failure) => failure.startsWith(`${weight} is off by 2`)));
+    assert.ok(failures.some((failure) => failure.startsWith("its configuration ")));
+    assert.ok(failures.some((failure) => failure.startsWith("D_upcast_f32 is off")));
+    const { failures: missing } = await verifyPickle(({ tensors }) => tensors.delete(weight));
+    assert.match(missing.join(), /shouldn't be: 1 such as weights\/unet\.dec\.8x8_in1\.conv_res0\.weight/);
   });
 });
 
