@@ -216,18 +216,34 @@ function convolve(node: NodeOf<"conv">, inputs: readonly Float64Array[]): Float6
     const inX = placeOf([n, Math.floor(o / perGroup) * at(wShape, 1) + c, shiftY, shiftX], xStrides);
     const inY = placeOf([n, o, 0, 0], yStrides);
     for (let row = firstRow; row < endRow; row++) {
-      const xRow = inX + row * stride[0] * inputSize[1];
-      const yRow = inY + row * outputSize[1];
-      for (let column = firstColumn; column < endColumn; column++) {
-        const x = xRow + column * stride[1];
-        const y = yRow + column;
-        if (role === "forward") result[y] = element(result, y) + element(a, x) * element(b, inW);
-        else if (role === "inputGradient") result[x] = element(result, x) + element(a, y) * element(b, inW);
-        else result[inW] = element(result, inW) + element(a, x) * element(b, y);
-      }
+      const x = inX + row * stride[0] * inputSize[1] + firstColumn * stride[1];
+      const y = inY + row * outputSize[1] + firstColumn;
+      const count = endColumn - firstColumn;
+      if (role === "forward") addProducts(count, result, y, 1, a, x, stride[1], b, inW, 0);
+      else if (role === "inputGradient") addProducts(count, result, x, stride[1], a, y, 1, b, inW, 0);
+      else addProducts(count, result, inW, 0, a, x, stride[1], b, y, 1);
     }
   });
   return result;
+}
+
+/** Adds to elements of `result` the products of elements of a and b: `count` of each, from a place on and with a step. */
+function addProducts(
+  count: number,
+  result: Float64Array,
+  to: number,
+  toStep: number,
+  a: Float64Array,
+  inA: number,
+  aStep: number,
+  b: Float64Array,
+  inB: number,
+  bStep: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const product = element(a, inA + i * aStep) * element(b, inB + i * bStep);
+    result[to + i * toStep] = element(result, to + i * toStep) + product;
+  }
 }
 
 /** Told of every node that was evaluated and how long that took. */
