@@ -1,5 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import { addCountCommand } from "./count.ts";
+import { addDatasetCommand } from "./dataset.ts";
 import { addDevicesCommand } from "./devices.ts";
 import { addExplainCommand } from "./explain.ts";
 import { addPhemaCommand } from "./phema.ts";
@@ -13,6 +14,7 @@ import { addVerifyCommand } from "./verify.ts";
  */
 export function addCommands(program: Command): void {
   addCountCommand(program);
+  addDatasetCommand(program);
   addDevicesCommand(program);
   addExplainCommand(program);
   addPhemaCommand(program);

@@ -1,3 +1,4 @@
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
 export { createDataset, type DatasetLabels, type ImageDataset, labelDimOf, selectImages } from "./dataset.ts";
 export { ImageOrder, splitIndices } from "./order.ts";
+export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";

@@ -54,7 +54,8 @@ export async function openDataset(path: string): Promise<ImageDataset> {
 
 type Labels = { readonly labels: number[] | number[][] | null; readonly classNames: readonly string[] | null };
 
-async function readLabels(source: FileSource, images: readonly string[]): Promise<Labels> {
+/** The labels of images: of `dataset.json`, or of the top-level folders. */
+export async function readLabels(source: FileSource, images: readonly string[]): Promise<Labels> {
   if (source.files.includes("dataset.json")) return parseLabels(await source.read("dataset.json"), source.name, images);
   const folders = [
     ...new Set(images.filter((file) => file.includes("/")).map((file) => file.slice(0, file.indexOf("/")))),

@@ -1,0 +1,48 @@
+import { type ImageDataset, labelDimOf } from "./dataset.ts";
+
+/** Facts of a data set, in the units that networks see: -1 to 1. */
+export type DatasetStatistics = {
+  /** Of each channel. */
+  readonly channelMean: readonly number[];
+  readonly channelStd: readonly number[];
+  /** Of all pixels: what sigma_data stands for. */
+  readonly mean: number;
+  readonly std: number;
+  /** Images of each class; empty without classes. */
+  readonly classCounts: readonly number[];
+};
+
+/** Means and standard deviations over all pixels, and the classes' sizes. */
+export function datasetStatistics(dataset: ImageDataset): DatasetStatistics {
+  const { count, channels, resolution, pixels, labels } = dataset;
+  const area = resolution ** 2;
+  // 256 counts a channel are exact, and say everything.
+  const histograms = Array.from({ length: channels }, () => new Float64Array(256));
+  for (let image = 0; image < count; image++) {
+    histograms.forEach((histogram, channel) => {
+      const from = (image * channels + channel) * area;
+      for (const value of pixels.subarray(from, from + area)) histogram[value] = (histogram[value] ?? 0) + 1;
+    });
+  }
+  const moments = histograms.map((histogram) => {
+    let [sum, squares] = [0, 0];
+    histogram.forEach((n, value) => {
+      const x = value / 127.5 - 1;
+      sum += n * x;
+      squares += n * x * x;
+    });
+    return { mean: sum / (count * area), square: squares / (count * area) };
+  });
+  const average = (of: (moment: (typeof moments)[number]) => number): number =>
+    moments.reduce((sum, moment) => sum + of(moment), 0) / moments.length;
+  const mean = average((moment) => moment.mean);
+  const classCounts = new Array<number>(labels?.kind === "classes" ? labelDimOf(dataset) : 0).fill(0);
+  if (labels?.kind === "classes") for (const label of labels.values) classCounts[label] = (classCounts[label] ?? 0) + 1;
+  return {
+    channelMean: moments.map((moment) => moment.mean),
+    channelStd: moments.map((moment) => Math.sqrt(moment.square - moment.mean ** 2)),
+    mean,
+    std: Math.sqrt(average((moment) => moment.square) - mean ** 2),
+    classCounts,
+  };
+}
