@@ -42,38 +42,45 @@ export class Progress {
 
   /** A line that stays. */
   line(text: string): void {
-    this.#erase();
+    this.end();
     this.#stream.write(`${text}\n`);
+  }
+
+  /** Takes the drawn line away: before anybody else writes to the stream. */
+  end(): void {
+    if (this.#drawn) this.#stream.write("\r\u001b[K");
+    this.#drawn = false;
   }
 
   #text({ nimg, error, loss, speed }: Standing): string {
     const share = Math.min(nimg / this.#duration, 1);
     const width = 20;
     const bar = "#".repeat(Math.round(share * width)).padEnd(width, ".");
-    const seconds = (this.#duration - nimg) / speed;
+    const seconds = Math.max(this.#duration - nimg, 0) / speed;
     return (
       `${bar} ${String(Math.floor(100 * share)).padStart(3)}%  ${nimg.toLocaleString("en")} images  ` +
-      `error ${error.toFixed(4)}  loss ${loss.toFixed(3)}  ${speed.toFixed(0)} img/s  ${formatTime(seconds)} left`
+      `error ${error.toFixed(4)}  loss ${loss.toFixed(3)}  ${formatSpeed(speed)} img/s  ${formatTime(seconds)} left`
     );
   }
 
+  /** Erasing and drawing are one write, so that nothing comes between them. */
   #draw(text: string): void {
-    this.#erase();
     const width = (this.#stream.columns ?? 80) - 1;
-    this.#stream.write(pc.cyan(text.slice(0, width)));
+    this.#stream.write(`\r\u001b[K${pc.cyan(text.slice(0, width))}`);
     this.#drawn = true;
   }
+}
 
-  #erase(): void {
-    if (this.#drawn) this.#stream.write("\r\u001b[K");
-    this.#drawn = false;
-  }
+/** `71`, `3.4`, `0.12`: a large network on a small machine may need seconds for an image. */
+function formatSpeed(speed: number): string {
+  if (!Number.isFinite(speed)) return "?";
+  return speed >= 9.95 ? speed.toFixed(0) : speed.toPrecision(2);
 }
 
 /** `45 s`, `12 min`, `3 h 05 min`. */
 export function formatTime(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";
-  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  if (Math.ceil(seconds) < 90) return `${Math.ceil(seconds)} s`;
   const minutes = Math.ceil(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import {
   countNetwork,
   type ImageDataset,
@@ -50,21 +51,19 @@ export class RunWatch {
   readonly #validator: Validator | null;
   readonly #probe: MagnitudeProbe;
   readonly #signals: StopSignals;
-  readonly #means: Record<"error" | "loss" | "gradientNorm", RunningMean> = {
-    error: new RunningMean(),
-    loss: new RunningMean(),
-    gradientNorm: new RunningMean(),
-  };
+  #means = newMeans();
   #log: StatsLog | undefined;
   #events: EventFile | undefined;
   #last: StepStatistics | undefined;
   /** Measurements for the next status line. */
-  #extra: Record<string, Record<string, number>> = {};
+  #extra: Record<string, Record<string, number | null>> = {};
   #nonFinite = 0;
-  /** Seconds that steps took since the last status line, and since the start. */
+  /** Seconds that steps took since the last status line, and how many. */
   #stepSeconds = 0;
   #steps = 0;
   #stepStart = 0;
+  /** Seconds of the whole run before this process. */
+  #secondsBefore = 0;
   readonly #started = performance.now();
 
   constructor(watched: Watched) {
@@ -79,7 +78,7 @@ export class RunWatch {
       progress.line(`${signal}: finishing the step and writing a checkpoint; once more to stop at once.`);
     });
     this.observer = {
-      started: (trainer, nimg) => this.#begin(trainer, nimg),
+      started: (_, nimg, progress) => this.#begin(nimg, progress),
       stepping: () => void (this.#stepStart = performance.now()),
       stepped: (step) => this.#stepped(step),
       status: (nimg) => this.#status(nimg),
@@ -89,17 +88,49 @@ export class RunWatch {
         if (what === "checkpoint") progress.line(`checkpoint  ${path}`);
       },
       warned: (message) => progress.line(message),
+      progress: () => this.#progress(),
       shouldStop: () => this.#signals.requested,
     };
   }
 
-  async #begin(_trainer: Trainer, nimg: number): Promise<void> {
+  async #begin(nimg: number, kept: Readonly<Record<string, unknown>>): Promise<void> {
     const { settings, progress } = this.#watched;
+    if (nimg > 0) this.#restore(kept);
     // Not before: a folder whose run has other settings keeps its own.
     await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
     this.#log = await StatsLog.open(join(settings.outdir, "stats.jsonl"), nimg);
-    this.#events = await EventFile.create(settings.outdir, new Date());
+    this.#events = await EventFile.create(settings.outdir, new Date(), nimg);
     if (nimg > 0) progress.line(`Going on after ${nimg.toLocaleString("en")} images.`);
+  }
+
+  /** What the next status line says of steps before the checkpoint, so that a resumed run writes the line it would have. */
+  #progress(): WatchProgress {
+    const { error, loss, gradientNorm } = this.#means;
+    return {
+      means: { error: error.state, loss: loss.state, gradientNorm: gradientNorm.state },
+      extra: this.#extra,
+      nonFiniteGradients: this.#nonFinite,
+      seconds: this.#seconds(),
+    };
+  }
+
+  #restore(kept: Readonly<Record<string, unknown>>): void {
+    const checked = watchProgress.safeParse(kept);
+    // Checkpoints of a run that was not watched, or by an older program, have none.
+    if (!checked.success) return;
+    const { means, extra, nonFiniteGradients, seconds } = checked.data;
+    this.#means = {
+      error: new RunningMean(means.error),
+      loss: new RunningMean(means.loss),
+      gradientNorm: new RunningMean(means.gradientNorm),
+    };
+    this.#extra = extra;
+    this.#nonFinite = nonFiniteGradients;
+    this.#secondsBefore = seconds;
+  }
+
+  #seconds(): number {
+    return this.#secondsBefore + (performance.now() - this.#started) / 1000;
   }
 
   #stepped(step: StepStatistics): void {
@@ -121,7 +152,7 @@ export class RunWatch {
     const entry: StatsEntry = {
       nimg,
       "Progress/kimg": nimg / 1000,
-      "Timing/total_sec": (performance.now() - this.#started) / 1000,
+      "Timing/total_sec": this.#seconds(),
       "Timing/sec_per_kimg": 1000 / speed,
       "Timing/images_per_sec": speed,
       "Resources/cpu_mem_gb": process.memoryUsage().rss / 2 ** 30,
@@ -136,7 +167,7 @@ export class RunWatch {
     await this.#log?.append(entry);
     await this.#events?.write(now, nimg, scalarsOf(entry));
     progress.status({ nimg, error: error.mean ?? NaN, loss: loss.mean ?? NaN, speed });
-    for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name] = new RunningMean();
+    this.#means = newMeans();
     this.#extra = {};
     this.#steps = 0;
     this.#stepSeconds = 0;
@@ -193,12 +224,31 @@ export class RunWatch {
   }
 
   dispose(): void {
+    this.#watched.progress.end();
     this.#signals.dispose();
     this.#sampler.dispose();
     this.#validator?.dispose();
     this.#probe.dispose();
   }
 }
+
+const newMeans = (): Record<"error" | "loss" | "gradientNorm", RunningMean> => ({
+  error: new RunningMean(),
+  loss: new RunningMean(),
+  gradientNorm: new RunningMean(),
+});
+
+const meanState = z.object({ num: z.number(), sum: z.number(), squares: z.number(), nonFinite: z.number() });
+
+/** What a checkpoint keeps for the watch of the run that goes on from it. */
+const watchProgress = z.object({
+  means: z.object({ error: meanState, loss: meanState, gradientNorm: meanState }),
+  extra: z.record(z.string(), z.record(z.string(), z.number().nullable())),
+  nonFiniteGradients: z.number(),
+  seconds: z.number(),
+});
+
+type WatchProgress = z.infer<typeof watchProgress>;
 
 /** The grid drawn after so many images. */
 function samplesName(nimg: number): string {

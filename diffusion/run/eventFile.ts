@@ -52,15 +52,16 @@ const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /** A message under construction, field by field. */
 class Message {
-  readonly #parts: number[] = [];
+  readonly #parts: Uint8Array[] = [];
 
   #varint(value: bigint): void {
+    const bytes: number[] = [];
     let rest = value;
     while (rest > 127n) {
-      this.#parts.push(Number(rest & 127n) | 128);
+      bytes.push(Number(rest & 127n) | 128);
       rest >>= 7n;
     }
-    this.#parts.push(Number(rest));
+    this.#parts.push(Uint8Array.of(...bytes, Number(rest)));
   }
 
   #key(field: number, type: number): void {
@@ -77,7 +78,7 @@ class Message {
     this.#key(field, wire.fixed64);
     const bytes = new Uint8Array(8);
     new DataView(bytes.buffer).setFloat64(0, value, true);
-    this.#parts.push(...bytes);
+    this.#parts.push(bytes);
     return this;
   }
 
@@ -85,7 +86,7 @@ class Message {
     this.#key(field, wire.fixed32);
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setFloat32(0, value, true);
-    this.#parts.push(...bytes);
+    this.#parts.push(bytes);
     return this;
   }
 
@@ -93,19 +94,33 @@ class Message {
     const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
     this.#key(field, wire.bytes);
     this.#varint(BigInt(bytes.length));
-    for (const byte of bytes) this.#parts.push(byte);
+    this.#parts.push(bytes);
     return this;
   }
 
   finish(): Uint8Array {
-    return Uint8Array.from(this.#parts);
+    const message = new Uint8Array(this.#parts.reduce((total, part) => total + part.length, 0));
+    let offset = 0;
+    for (const part of this.#parts) {
+      message.set(part, offset);
+      offset += part.length;
+    }
+    return message;
   }
 }
 
-/** An Event message: wall time in seconds, step, and a summary; or the version that a file begins with. */
-export function encodeEvent(wallTime: number, step: number, content: readonly SummaryValue[] | "version"): Uint8Array {
+/**
+ * An Event message: wall time in seconds, step, and a summary; or the version that a file begins with; or the start of a session,
+ * after which a reader forgets what it knows of this step and later ones.
+ */
+export function encodeEvent(
+  wallTime: number,
+  step: number,
+  content: readonly SummaryValue[] | "version" | "start",
+): Uint8Array {
   const event = new Message().double(1, wallTime);
   if (content === "version") return event.bytes(3, "brain.Event:2").finish();
+  if (content === "start") return event.integer(2, step).bytes(7, new Message().integer(1, 1).finish()).finish();
   const summary = new Message();
   for (const value of content) {
     const entry = new Message().bytes(1, value.tag);
@@ -127,14 +142,20 @@ export class EventFile {
     this.path = path;
   }
 
-  /** A new file in a folder, under the name that TensorBoard looks for. @throws EvenkeelError `file`. */
-  static async create(folder: string, now: Date): Promise<EventFile> {
+  /**
+   * A new file in a folder, under the name that TensorBoard looks for.
+   * @param lastStep the step that a resumed run goes on from; what earlier files hold of later ones is void. 0 for a new run.
+   * @throws EvenkeelError `file`.
+   */
+  static async create(folder: string, now: Date, lastStep = 0): Promise<EventFile> {
     const seconds = Math.floor(now.getTime() / 1000);
     const file = new EventFile(`${folder}/events.out.tfevents.${seconds}.evenkeel.${process.pid}`);
     await file.#append(encodeEvent(now.getTime() / 1000, 0, "version"));
+    if (lastStep > 0) await file.#append(encodeEvent(now.getTime() / 1000, lastStep + 1, "start"));
     return file;
   }
 
+  /** Numbers that aren't finite are written as they are: the page shows them as such. */
   async write(now: Date, step: number, values: readonly SummaryValue[]): Promise<void> {
     await this.#append(encodeEvent(now.getTime() / 1000, step, values));
   }

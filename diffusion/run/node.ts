@@ -3,5 +3,5 @@ export { finishRun, type FinishedRun, type FinishOptions } from "./finishRun.ts"
 export { defaultScale, type GridGuidance, type GridLayout, GridSampler } from "./sampleGrid.ts";
 export { type RunIntervals, type RunObserver, type RunOptions, type RunResult, runTraining } from "./trainingRun.ts";
 export { RunLock } from "./runLock.ts";
-export { readStats, RunningMean, type StatsEntry, StatsLog } from "./statsLog.ts";
+export { type MeanState, readStats, RunningMean, type StatsEntry, StatsLog } from "./statsLog.ts";
 export { StopSignals } from "./stopSignals.ts";

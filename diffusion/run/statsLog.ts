@@ -7,33 +7,45 @@ export type StatsEntry = { readonly nimg: number } & Readonly<
   Record<string, number | null | Readonly<Record<string, number | null>>>
 >;
 
+/** What a {@link RunningMean} has gathered, as JSON data. */
+export type MeanState = {
+  readonly num: number;
+  readonly sum: number;
+  readonly squares: number;
+  readonly nonFinite: number;
+};
+
 /** Numbers gathered over an interval. Those that aren't finite are counted and left out of the mean. */
 export class RunningMean {
-  #count = 0;
-  #sum = 0;
-  #squares = 0;
-  #skipped = 0;
+  #state: MeanState;
+
+  /** @param state what was gathered before, to go on from. */
+  constructor(state: MeanState = { num: 0, sum: 0, squares: 0, nonFinite: 0 }) {
+    this.#state = state;
+  }
+
+  get state(): MeanState {
+    return this.#state;
+  }
 
   add(value: number): void {
-    if (!Number.isFinite(value)) {
-      this.#skipped++;
-      return;
-    }
-    this.#count++;
-    this.#sum += value;
-    this.#squares += value ** 2;
+    const { num, sum, squares, nonFinite } = this.#state;
+    this.#state = Number.isFinite(value)
+      ? { num: num + 1, sum: sum + value, squares: squares + value ** 2, nonFinite }
+      : { num, sum, squares, nonFinite: nonFinite + 1 };
   }
 
   /** The mean, or null if nothing finite was added. */
   get mean(): number | null {
-    return this.#count === 0 ? null : this.#sum / this.#count;
+    return this.#state.num === 0 ? null : this.#state.sum / this.#state.num;
   }
 
   /** All that can be said: null mean and deviation if nothing finite was added. */
   summary(): { mean: number | null; std: number | null; num: number; nonFinite: number } {
     const { mean } = this;
-    const variance = mean === null ? 0 : Math.max(this.#squares / this.#count - mean ** 2, 0);
-    return { mean, std: mean === null ? null : Math.sqrt(variance), num: this.#count, nonFinite: this.#skipped };
+    const { num, squares, nonFinite } = this.#state;
+    const variance = mean === null ? 0 : Math.max(squares / num - mean ** 2, 0);
+    return { mean, std: mean === null ? null : Math.sqrt(variance), num, nonFinite };
   }
 }
 
@@ -85,12 +97,25 @@ export async function readStats(path: string): Promise<StatsEntry[]> {
   const lines = text.split("\n").filter((line) => line !== "");
   const entries: StatsEntry[] = [];
   for (const [i, line] of lines.entries()) {
-    try {
-      entries.push(JSON.parse(line) as StatsEntry);
-    } catch (cause) {
-      if (i === lines.length - 1) break;
-      throw new EvenkeelError("file", `${path}: line ${i + 1} is no JSON.`, { cause });
+    const entry = parseEntry(line);
+    if (entry !== null) entries.push(entry);
+    else if (i < lines.length - 1) {
+      throw new EvenkeelError(
+        "file",
+        `${path}: line ${i + 1} is no JSON object with nimg. Mend or remove the line; the run itself does not need it.`,
+      );
     }
   }
   return entries;
+}
+
+/** A line's object, or null if it is none, as when a crash tore it. */
+function parseEntry(line: string): StatsEntry | null {
+  try {
+    const entry: unknown = JSON.parse(line);
+    const isEntry = typeof entry === "object" && entry !== null && "nimg" in entry && typeof entry.nimg === "number";
+    return isEntry ? (entry as StatsEntry) : null;
+  } catch {
+    return null;
+  }
 }

@@ -1,7 +1,12 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EvenkeelError, type Device, type Tensor } from "../../engine/index.ts";
-import { checkSameSettings, readNewestCheckpoint, writeCheckpoint } from "../checkpoint/checkpoint.ts";
+import {
+  type CheckpointInfo,
+  checkSameSettings,
+  readNewestCheckpoint,
+  writeCheckpoint,
+} from "../checkpoint/checkpoint.ts";
 import { formatSnapshotName } from "../ema/index.ts";
 import type { SnapshotDtype } from "../snapshot/snapshot.ts";
 import { writeSnapshot } from "../snapshot/writeSnapshot.ts";
@@ -33,19 +38,23 @@ export type RunOptions = {
   readonly nextBatch: (nimg: number, count: number) => HostBatch;
 };
 
+type CheckpointProgress = CheckpointInfo["progress"];
+
 /** What a run tells while it goes. All are awaited; none may change the trainer. */
 export type RunObserver = {
-  /** Before the first step; `nimg` is 0 for a new run. */
-  readonly started?: (trainer: Trainer, nimg: number) => void | Promise<void>;
+  /** Before the first step; `nimg` is 0 for a new run, else `progress` is what the checkpoint kept of the observer. */
+  readonly started?: (trainer: Trainer, nimg: number, progress: CheckpointProgress) => void | Promise<void>;
   /** Before every step. */
   readonly stepping?: () => void;
   readonly stepped?: (statistics: StepStatistics) => void;
-  /** Every `intervals.status` images and at the end. */
+  /** Every `intervals.status` images and at the end, after validation and samples, whose numbers it may tell. */
   readonly status?: (nimg: number) => void | Promise<void>;
   readonly samples?: (trainer: Trainer) => Promise<void>;
   readonly validation?: (trainer: Trainer) => Promise<void>;
   readonly wrote?: (what: "snapshot" | "checkpoint", path: string) => void | Promise<void>;
   readonly warned?: (message: string) => void;
+  /** What the observer needs when the run goes on from a checkpoint, as JSON data. */
+  readonly progress?: () => CheckpointProgress;
   /** Asked after every step: true ends the run with a checkpoint. */
   readonly shouldStop?: () => boolean;
 };
@@ -70,7 +79,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
       checkSameSettings(checkpoint, fixed, outdir);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
     }
-    await observer.started?.(trainer, trainer.nimg);
+    await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {});
     const files = new RunFiles(options, fixed, trainer, observer);
     if (trainer.nimg === 0) {
       await files.writeSnapshots();
@@ -86,9 +95,9 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
       stopped = !isLast && (observer.shouldStop?.() ?? false);
       const due = (interval: number): boolean =>
         isLast || (interval > 0 && Math.floor(nimg / interval) > Math.floor(before / interval));
-      if (due(intervals.status)) await observer.status?.(nimg);
       if (due(intervals.validation)) await observer.validation?.(trainer);
       if (due(intervals.samples)) await observer.samples?.(trainer);
+      if (due(intervals.status)) await observer.status?.(nimg);
       if (due(intervals.snapshot)) await files.writeSnapshots();
       if (stopped || due(intervals.checkpoint)) await files.writeCheckpoint();
     }
@@ -126,7 +135,7 @@ class RunFiles {
 
   async writeCheckpoint(): Promise<void> {
     const { nimg } = this.#trainer;
-    const info = { nimg, fixed: this.#fixed, progress: {} };
+    const info = { nimg, fixed: this.#fixed, progress: this.#observer.progress?.() ?? {} };
     const path = await writeCheckpoint(this.#options.outdir, info, await this.#trainer.readState());
     await this.#observer.wrote?.("checkpoint", path);
   }
