@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { scalar, tensor, type Tensor } from "../../engine/index.ts";
+import {
+  adam,
+  adamCorrections,
+  adamMoments,
+  cleanGradients,
+  countNonFinite,
+  globalNorm,
+  learningRate,
+  sgd,
+} from "../../nn/index.ts";
+import { onOracle } from "./onOracle.ts";
+
+const single = (values: readonly number[]): readonly number[] => values.map(Math.fround);
+
+describe("adam", () => {
+  it("is Kingma and Ba's algorithm", async () => {
+    const numbers = fc.array(fc.double({ min: -10, max: 10, noNaN: true }), { minLength: 3, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(
+        numbers,
+        fc.array(numbers, { minLength: 1, maxLength: 6 }),
+        fc.constantFrom(0, 0.5, 0.9),
+        fc.constantFrom(0.9, 0.99, 0.999),
+        fc.constantFrom(1e-8, 1e-2),
+        async (start, gradients, beta1, beta2, epsilon) => {
+          const options = { beta1, beta2, epsilon };
+          let w: readonly number[] = single(start);
+          let [m, v] = [w.map(() => 0), w.map(() => 0)];
+          let parameters: Record<string, Tensor> = { w: tensor([...w]) };
+          let moments = adamMoments(parameters);
+          for (const [i, gradient] of gradients.entries()) {
+            const rate = Math.fround(0.1 / (i + 1));
+            const g = single(gradient);
+            m = m.map((value, k) => beta1 * value + (1 - beta1) * (g[k] ?? NaN));
+            v = v.map((value, k) => beta2 * value + (1 - beta2) * (g[k] ?? NaN) ** 2);
+            w = w.map((value, k) => {
+              const [mean, square] = [(m[k] ?? NaN) / (1 - beta1 ** (i + 1)), (v[k] ?? NaN) / (1 - beta2 ** (i + 1))];
+              return value - (rate * mean) / (Math.sqrt(square) + epsilon);
+            });
+            const { first, second } = adamCorrections(i + 1, options);
+            const corrections = { first: scalar(first), second: scalar(second) };
+            ({ parameters, moments } = adam(
+              parameters,
+              { w: tensor([...g]) },
+              moments,
+              scalar(rate),
+              corrections,
+              options,
+            ));
+          }
+          const result = await onOracle(parameters["w"] as Tensor);
+          // Betas and corrections are float32 in the graph: 1 - beta is known to 6e-8 / (1 - beta), and steps are below 0.1 each.
+          const bound = gradients.length * 0.1 * (1e-6 + 4 * (6e-8 / (1 - beta2))) + 2e-6 * 10;
+          result.forEach((value, k) => assert.ok(Math.abs(value - (w[k] ?? NaN)) < bound, `${value} ${w[k]}`));
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it("steps by the rate at first, whatever the gradient's size", async () => {
+    const parameters = { w: tensor([1, 1, 1]) };
+    const { first, second } = adamCorrections(1, { beta2: 0.99 });
+    const corrections = { first: scalar(first), second: scalar(second) };
+    const next = adam(parameters, { w: tensor([1e-3, -5, 0]) }, adamMoments(parameters), scalar(0.25), corrections, {
+      beta2: 0.99,
+    });
+    const values = await onOracle(next.parameters["w"] as Tensor);
+    [0.75, 1.25, 1].forEach((expected, i) => assert.ok(Math.abs((values[i] ?? NaN) - expected) < 1e-4));
+  });
+});
+
+describe("learningRate", () => {
+  const options = { reference: 0.01, referenceBatches: 70000, rampUpMimg: 10 };
+  it("is the paper's", () => {
+    for (const [nimg, expected] of [
+      [0, 0],
+      [1e6, 0.001],
+      [1e7, 0.01],
+      [143.36e6, 0.01],
+      [286.72e6, 0.00707107],
+      [2 ** 31, 0.00258374],
+    ] as const) {
+      assert.ok(Math.abs(learningRate(nimg, 2048, options) - expected) < 1e-8, `${nimg}`);
+    }
+    assert.equal(learningRate(0, 8, { ...options, rampUpMimg: 0 }), 0.01);
+    assert.equal(learningRate(1e9, 8, { ...options, referenceBatches: 0 }), 0.01);
+    assert.throws(() => learningRate(-1, 8, options), /nimg -1/);
+    assert.throws(() => learningRate(0, 0, options), /batch 0/);
+    assert.throws(() => learningRate(0, 1, { ...options, reference: -1 }), /none may be negative/);
+    assert.throws(() => learningRate(0, 1, { ...options, referenceBatches: NaN }), /none may be negative/);
+    assert.throws(() => learningRate(0, 1, { ...options, rampUpMimg: -1 }), /none may be negative/);
+  });
+});
+
+describe("gradients", () => {
+  it("are cleaned, counted and measured", async () => {
+    const gradient = { a: tensor([1, NaN, -2]), b: tensor([[Infinity], [-Infinity], [2]]) };
+    const cleaned = cleanGradients(gradient);
+    assert.deepEqual(await onOracle(cleaned.a), [1, 0, -2]);
+    assert.deepEqual(await onOracle(cleaned.b), [0, 0, 2]);
+    assert.deepEqual(await onOracle(countNonFinite(gradient)), [3]);
+    assert.deepEqual(await onOracle(globalNorm(cleaned)), [3]);
+  });
+
+  it("are descended", async () => {
+    const next = sgd({ a: tensor([1, 2]) }, { a: tensor([10, -10]) }, scalar(0.5));
+    assert.deepEqual(await onOracle(next["a"] as Tensor), [-4, 7]);
+  });
+});
