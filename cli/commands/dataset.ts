@@ -1,11 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { createDataset, type ImageDataset, datasetStatistics, labelDimOf } from "../../diffusion/index.ts";
+import { datasetStatistics, type ImageDataset, joinDatasets, labelDimOf } from "../../diffusion/index.ts";
 import {
   convertDataset,
-  type EmojiVendor,
-  emojiVendors,
+  findEmojiPackage,
   fingerprint,
-  loadEmoji,
   openDataset,
   transforms,
   writeDataset,
@@ -26,14 +24,14 @@ function addConvert(parent: Command): void {
     .description("Make a zip of square PNGs of one size with labels, as training takes it.")
     .requiredOption(
       "--source <path...>",
-      "folders, zips, IDX files (…images-idx3-ubyte.gz), or emoji-datasource-google / -twitter",
+      "folders or zips of images, IDX files (or a folder of them), .npy arrays, emoji-datasource-google, -twitter",
     )
     .requiredOption("--dest <file>", "the .zip to write")
     .requiredOption("--resolution <WxH>", "size of the results, e.g. 32x32", resolution)
     .addOption(
-      new Option("--transform <name>", "how pictures become square")
-        .choices(transforms)
-        .default("center-crop" as const),
+      new Option("--transform <name>", "how pictures become square (default: center-crop; box for emoji)").choices(
+        transforms,
+      ),
     )
     .option("--max-images <count>", "at most so many of each source", images)
     .option("--greyscale", "one channel instead of three")
@@ -41,45 +39,62 @@ function addConvert(parent: Command): void {
     .addHelpText(
       "after",
       `
-Labels come from the source's dataset.json, or else from its top-level folders.
+Labels come from the source's dataset.json, or else from its top-level folders; those of x-images-idx3-ubyte from
+x-labels-idx1-ubyte, those of x.npy (bytes, [N, H, W], [N, H, W, C] or [N, C, H, W]) from x-labels.npy.
+
+Transforms:
+  center-crop           the middle, in one step (Lanczos)
+  center-crop-wide      a band wider than high (--resolution 64x36), filled up with black to 64x64
+  center-crop-dhariwal  the middle, by halving and then bicubic: ImageNet's usual way
+  contain               the whole picture, on the background
+  box                   the means of areas, for square pictures
 
 Examples:
   $ evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
   $ evenkeel dataset convert --source emoji-datasource-google emoji-datasource-twitter --dest emoji16.zip --resolution 16x16
-  $ evenkeel dataset convert --source train-images-idx3-ubyte.gz --dest fashion16.zip --resolution 16x16`,
+  $ evenkeel dataset convert --source fashion-mnist/train-images-idx3-ubyte.gz --dest fashion16.zip --resolution 16x16 --transform box`,
     )
-    .action(async ({ source, dest, resolution: size, transform, maxImages, greyscale, background }) => {
+    .action(async ({ source: sources, dest, resolution: size, transform, maxImages, greyscale, background }) => {
       const parts: ImageDataset[] = [];
-      const vendors = source.map(vendorOf).filter((vendor) => vendor !== undefined);
-      if (vendors.length > 0) parts.push(await loadEmoji(vendors, size));
-      for (const path of source.filter((each) => vendorOf(each) === undefined)) {
-        const onImage = (done: number, total: number): void => {
-          if (process.stderr.isTTY && (done % 100 === 0 || done === total))
-            process.stderr.write(`\r${path}: ${done} of ${total}`);
-        };
-        const options = {
-          source: path,
-          resolution: size,
-          transform,
-          greyscale: greyscale === true,
-          background,
-          maxImages,
-          onImage,
-        };
-        parts.push(await convertDataset(options));
-        if (process.stderr.isTTY) process.stderr.write("\n");
+      for (const source of sources) {
+        parts.push(
+          await convertDataset({
+            source,
+            resolution: size.width,
+            bandHeight: size.height === size.width ? undefined : size.height,
+            transform: transform ?? ((await findEmojiPackage(source)) === null ? "center-crop" : "box"),
+            greyscale: greyscale === true,
+            background,
+            maxImages,
+            onImage: (done, total) => showProgress(source, done, total),
+          }),
+        );
       }
-      const joined = joinDatasets(parts);
+      const joined = joinDatasets(parts, dest);
       await writeDataset(dest, joined);
-      console.log(`${dest}: ${joined.count} images ${size}x${size}, ${labelDimOf(joined)} classes`);
+      console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${labelText(joined)}`);
     });
+}
+
+function showProgress(source: string, done: number, total: number): void {
+  if (!process.stderr.isTTY || (done % 100 !== 0 && done !== total)) return;
+  process.stderr.write(`\r${source}: ${done} of ${total}${done === total ? "\n" : ""}`);
+}
+
+function sizeText({ resolution: size, channels }: ImageDataset): string {
+  return `${size}x${size}, ${channels === 3 ? "colour" : "grey"}`;
+}
+
+function labelText({ labels }: ImageDataset): string {
+  if (labels === null) return "no labels";
+  return labels.kind === "vectors" ? `label vectors of ${labels.labelDim}` : `${labels.labelDim} classes`;
 }
 
 function addInfo(parent: Command): void {
   parent
     .command("info")
     .description("Tell what a data set holds: sizes, classes, mean and deviation of its pixels.")
-    .argument("<path>", "zip or folder")
+    .argument("<path>", "zip or folder of PNGs, IDX file of images or folder of such files")
     .option("--json", "print the result as JSON")
     .addHelpText("after", "\nExample:\n  $ evenkeel dataset info emoji16.zip")
     .action(async (path, { json }) => {
@@ -99,64 +114,26 @@ function addInfo(parent: Command): void {
         return;
       }
       const list = (numbers: readonly number[]): string => numbers.map((n) => n.toFixed(4)).join(" ");
-      console.log(`images       ${count}, ${size}x${size}, ${channels === 3 ? "colour" : "grey"}`);
+      console.log(`images       ${count}, ${sizeText(dataset)}`);
       console.log(
         `mean         ${statistics.mean.toFixed(4)} (channels ${list(statistics.channelMean)}), pixels as -1 to 1`,
       );
       console.log(
-        `deviation    ${statistics.std.toFixed(4)} (channels ${list(statistics.channelStd)}); training takes it as --sigma-data 0.5`,
+        `deviation    ${statistics.std.toFixed(4)} (channels ${list(statistics.channelStd)}): measured sigma_data`,
       );
-      console.log(
-        `labels       ${labels === null ? "none" : labels.kind === "vectors" ? `vectors of ${labels.labelDim}` : `${labels.labelDim} classes`}`,
-      );
+      console.log(`labels       ${labelText(dataset)}`);
       for (const [i, n] of statistics.classCounts.entries())
         console.log(`  ${String(i).padStart(4)}  ${String(n).padStart(7)}  ${classNames?.[i] ?? ""}`);
       console.log(`fingerprint  ${fingerprint(dataset)}`);
     });
 }
 
-/** Several sources as one; classes are matched by name, or else by number. */
-function joinDatasets(parts: readonly ImageDataset[]): ImageDataset {
-  const [first] = parts;
-  if (first === undefined || parts.length === 1) return first as ImageDataset;
-  if (parts.some(({ channels }) => channels !== first.channels)) {
-    throw new EvenkeelError(
-      "value",
-      "convert: some sources are grey and some are in colour; --greyscale makes all grey.",
-    );
+function resolution(text: string): { readonly width: number; readonly height: number } {
+  const [, width, height] = (/^(\d+)x(\d+)$/.exec(text) ?? []).map(Number);
+  if (width === undefined || height === undefined || width < 1 || height < 1 || height > width) {
+    throw new InvalidArgumentError("wanted a size such as 32x32, or for center-crop-wide 64x36.");
   }
-  const kinds = new Set(parts.map(({ labels }) => labels?.kind ?? "none"));
-  if (kinds.size > 1 || kinds.has("vectors")) {
-    throw new EvenkeelError(
-      "value",
-      `convert: the sources' labels are ${[...kinds].join(" and ")}; only classes can be joined.`,
-    );
-  }
-  const named = parts.every(({ classNames }) => classNames !== null);
-  const classNames = named ? [...new Set(parts.flatMap((part) => part.classNames ?? []))].sort() : null;
-  const labels = kinds.has("none")
-    ? null
-    : parts.flatMap(({ labels: own, classNames: names }) =>
-        [...(own?.values ?? [])].map((label) => classNames?.indexOf(names?.[label] ?? "") ?? label),
-      );
-  const pixels = new Uint8Array(parts.reduce((sum, part) => sum + part.pixels.length, 0));
-  parts.reduce((offset, part) => {
-    pixels.set(part.pixels, offset);
-    return offset + part.pixels.length;
-  }, 0);
-  const { channels, resolution: size } = first;
-  return createDataset({ name: "joined", channels, resolution: size, pixels, labels, classNames });
-}
-
-function vendorOf(source: string): EmojiVendor | undefined {
-  return emojiVendors.find((vendor) => source === `emoji-datasource-${vendor}`);
-}
-
-function resolution(text: string): number {
-  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
-  if (width === undefined || width !== height || Number(width) < 1)
-    throw new InvalidArgumentError("wanted a square such as 32x32.");
-  return Number(width);
+  return { width, height };
 }
 
 function images(text: string): number {

@@ -1,11 +1,14 @@
 import type { HostBatch } from "../training/trainer.ts";
-import { type ImageDataset, labelDimOf } from "./dataset.ts";
+import { checkedIndex, type ImageDataset, labelDimOf } from "./dataset.ts";
 import { ImageOrder } from "./order.ts";
 
 /** 8-bit pixels to -1..1, as the reference has it: u8 / 127.5 - 1. */
 const encodedPixels = Float32Array.from({ length: 256 }, (_, value) => Math.fround(Math.fround(value / 127.5) - 1));
 
-/** The images with these numbers as the network takes them, mirrored where `flipped` says so; labels one-hot. */
+/**
+ * The images with these numbers as the network takes them, mirrored where `flipped` says so; labels one-hot.
+ * @throws EvenkeelError `range` for a number that the data set doesn't have.
+ */
 export function gatherBatch(
   dataset: ImageDataset,
   indices: ArrayLike<number>,
@@ -17,22 +20,20 @@ export function gatherBatch(
   const labelDim = labelDimOf(dataset);
   const vectors = labels === null ? null : new Float32Array(indices.length * labelDim);
   for (let place = 0; place < indices.length; place++) {
-    const index = indices[place] ?? 0;
-    const mirror = flipped(place);
-    for (let i = 0; i < size; i++) {
-      const column = i % resolution;
-      const source = mirror ? i - column + (resolution - 1 - column) : i;
-      images[place * size + i] = encodedPixels[pixels[index * size + source] ?? 0] ?? 0;
+    const index = checkedIndex(dataset, indices[place]);
+    const mirrored = flipped(place);
+    for (let row = 0; row < size; row += resolution) {
+      const from = index * size + row + (mirrored ? resolution - 1 : 0);
+      for (let x = 0; x < resolution; x++) {
+        images[place * size + row + x] = encodedPixels[pixels[mirrored ? from - x : from + x] ?? 0] ?? 0;
+      }
     }
-    if (labels?.kind === "classes") vectors?.fill(1, ...oneAt(place * labelDim + (labels.values[index] ?? 0)));
-    else if (labels !== null) {
-      vectors?.set(labels.values.subarray(index * labelDim, (index + 1) * labelDim), place * labelDim);
-    }
+    if (vectors === null || labels === null) continue;
+    if (labels.kind === "classes") vectors[place * labelDim + (labels.values[index] ?? 0)] = 1;
+    else vectors.set(labels.values.subarray(index * labelDim, (index + 1) * labelDim), place * labelDim);
   }
   return { images, labels: vectors };
 }
-
-const oneAt = (place: number): [number, number] => [place, place + 1];
 
 /** The batches of a run: a pure function of the seed and the images seen. */
 export function trainingBatches(

@@ -43,11 +43,12 @@ export function createDataset(parts: {
   };
   if (channels !== 1 && channels !== 3)
     return fail(`images have ${channels} channels, expected 1 (grey) or 3 (colour)`);
-  if (!Number.isInteger(resolution) || resolution < 1) fail(`the resolution is ${resolution}`);
+  if (!Number.isInteger(resolution) || resolution < 1) fail(`the resolution is ${resolution}, expected 1 or more`);
   const count = pixels.length / (channels * resolution ** 2);
   if (!Number.isInteger(count))
     fail(`${pixels.length} pixels are not images of ${channels}x${resolution}x${resolution}`);
   if (count === 0) fail("there are no images");
+  if (classNames !== null && new Set(classNames).size !== classNames.length) fail("two classes have the same name");
   if (labels !== null && labels.length !== count) fail(`${count} images have ${labels.length} labels`);
   return {
     name,
@@ -84,7 +85,13 @@ function checkLabels(
   return { kind: "vectors", labelDim, values };
 }
 
-/** The images with these numbers, as a data set. */
+/** @throws EvenkeelError `range` unless the data set has an image of this number. */
+export function checkedIndex({ name, count }: ImageDataset, index: number | undefined): number {
+  if (index !== undefined && Number.isInteger(index) && index >= 0 && index < count) return index;
+  throw new EvenkeelError("range", `data set ${name}: there is no image ${index} among ${count}.`);
+}
+
+/** The images with these numbers, as a data set. @throws EvenkeelError `range` for a number that the data set doesn't have. */
 export function selectImages(dataset: ImageDataset, indices: ArrayLike<number>): ImageDataset {
   const size = dataset.channels * dataset.resolution ** 2;
   const pixels = new Uint8Array(indices.length * size);
@@ -92,7 +99,7 @@ export function selectImages(dataset: ImageDataset, indices: ArrayLike<number>):
   const width = labels?.kind === "vectors" ? labels.labelDim : 1;
   const values = labels === null ? null : labels.values.slice(0, indices.length * width);
   for (let i = 0; i < indices.length; i++) {
-    const from = indices[i] ?? 0;
+    const from = checkedIndex(dataset, indices[i]);
     pixels.set(dataset.pixels.subarray(from * size, (from + 1) * size), i * size);
     if (labels !== null) values?.set(labels.values.subarray(from * width, (from + 1) * width), i * width);
   }

@@ -1,6 +1,7 @@
-export { type ConvertOptions, convertDataset, type Transform, transforms } from "./node/convert.ts";
-export { type EmojiVendor, emojiVendors, loadEmoji } from "./node/emoji.ts";
+export { type ConvertOptions, convertDataset } from "./node/convert.ts";
+export { type EmojiVendor, emojiVendors, findEmojiPackage, loadEmoji } from "./node/emoji.ts";
 export { fingerprint } from "./node/fingerprint.ts";
+export { type IdxArray, parseIdx } from "./node/idxFile.ts";
+export { type Transform, transforms } from "./node/makeSquare.ts";
 export { openDataset } from "./node/openDataset.ts";
 export { writeDataset } from "./node/writeDataset.ts";
-export { type IdxArray, parseIdx } from "./node/idxFile.ts";

@@ -1,21 +1,32 @@
-import { readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { z } from "zod";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
-import { messageOf } from "./imageSource.ts";
+import { messageOf, readWhole } from "./imageSource.ts";
+import { makeSquare } from "./makeSquare.ts";
 
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */
 export const emojiVendors = ["google", "twitter"] as const;
 
 export type EmojiVendor = (typeof emojiVendors)[number];
 
+/** A package of emoji: by its name alone, or the folder it lies in. */
+export type EmojiPackage = { readonly vendor: EmojiVendor; readonly folder?: string | undefined };
+
+/** An emoji's picture, 64x64 with transparency. */
+export type EmojiFile = { readonly path: string; readonly category: string };
+
 const listSchema = z.array(z.looseObject({ image: z.string(), category: z.string() }));
+
+const side = 64;
 
 /** Parts of other emoji: skin tones and hair. */
 const notPictures = "Component";
+
+const white = [255, 255, 255] as const;
 
 /**
  * The emoji images of npm packages as a data set: on white, averaged down to `resolution`, one class for each category. The Google set is
@@ -23,74 +34,63 @@ const notPictures = "Component";
  * @throws EvenkeelError `file` if a package isn't installed, `value` if 64 is no multiple of the resolution.
  */
 export async function loadEmoji(vendors: readonly EmojiVendor[], resolution: number): Promise<ImageDataset> {
-  const side = 64;
   if (!Number.isInteger(resolution) || resolution < 1 || side % resolution !== 0) {
     throw new EvenkeelError("value", `emoji are ${side}x${side}; a resolution of ${resolution} doesn't divide that.`);
   }
-  const images: { readonly path: string; readonly category: string }[] = [];
-  for (const vendor of vendors) images.push(...(await listEmoji(vendor)));
-  const classNames = [...new Set(images.map(({ category }) => category))].sort();
+  const files: EmojiFile[] = [];
+  for (const vendor of vendors) files.push(...(await listEmoji({ vendor })));
+  const classNames = emojiClasses(files);
   const size = 3 * resolution ** 2;
-  const pixels = new Uint8Array(images.length * size);
-  for (const [i, { path }] of images.entries()) {
-    const { data, info } = await sharp(path)
-      .ensureAlpha()
-      .toColourspace("srgb")
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    if (info.width !== side || info.height !== side) {
-      throw new EvenkeelError("file", `${path} is ${info.width}x${info.height}, expected ${side}x${side}.`);
-    }
-    pixels.set(averageOnWhite(data, side, resolution), i * size);
-  }
-  const labels = images.map(({ category }) => classNames.indexOf(category));
+  const pixels = new Uint8Array(files.length * size);
+  const options = { resolution, transform: "box", background: white } as const;
+  for (const [i, { path }] of files.entries()) pixels.set(await makeSquare(sharp(path), path, options, 3), i * size);
   return createDataset({
     name: `emoji of ${vendors.join(" and ")}`,
     channels: 3,
     resolution,
     pixels,
-    labels,
+    labels: files.map(({ category }) => classNames.indexOf(category)),
     classNames,
   });
 }
 
-async function listEmoji(vendor: EmojiVendor): Promise<{ path: string; category: string }[]> {
+/** The categories of emoji, sorted: the classes of a data set of them. */
+export function emojiClasses(files: readonly EmojiFile[]): string[] {
+  return [...new Set(files.map(({ category }) => category))].sort();
+}
+
+/** The package that a source means: its name, installed here, or a path that ends with its name. Null for other sources. */
+export async function findEmojiPackage(source: string): Promise<EmojiPackage | null> {
+  const name = /(?:^|[\\/])emoji-datasource-([a-z]+)[\\/]?$/.exec(source)?.[1];
+  const vendor = emojiVendors.find((each) => each === name);
+  if (vendor === undefined) return null;
+  const isHere = await access(join(source, "emoji.json")).then(
+    () => true,
+    () => false,
+  );
+  if (isHere) return { vendor, folder: source };
+  return /[\\/]/.test(source) ? null : { vendor };
+}
+
+/**
+ * The emoji of a package in its order, without skin tones' variants and without parts of emoji.
+ * @throws EvenkeelError `file` if the package isn't installed or isn't what it was.
+ */
+export async function listEmoji({ vendor, folder: known }: EmojiPackage): Promise<EmojiFile[]> {
   const name = `emoji-datasource-${vendor}`;
   let folder: string;
   let list: z.infer<typeof listSchema>;
   try {
-    folder = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
-    list = listSchema.parse(JSON.parse(await readFile(join(folder, "emoji.json"), "utf8")));
+    folder = known ?? dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+    list = listSchema.parse(JSON.parse(new TextDecoder().decode(await readWhole(join(folder, "emoji.json")))));
   } catch (cause) {
     throw new EvenkeelError(
       "file",
       `the package ${name} can't be read; npm install ${name}@16 brings it. ${messageOf(cause)}`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
   return list
     .filter((emoji) => emoji.category !== notPictures && emoji[`has_img_${vendor}`] === true)
-    .map(({ image, category }) => ({ path: join(folder, "img", vendor, "64", image), category }));
-}
-
-/** RGBA pixels on white, the mean of each square of pixels: [3, resolution, resolution]. */
-function averageOnWhite(rgba: Uint8Array, side: number, resolution: number): Uint8Array {
-  const block = side / resolution;
-  const result = new Uint8Array(3 * resolution ** 2);
-  for (let channel = 0; channel < 3; channel++) {
-    for (let y = 0; y < resolution; y++) {
-      for (let x = 0; x < resolution; x++) {
-        let sum = 0;
-        for (let inner = 0; inner < block ** 2; inner++) {
-          const pixel = (y * block + Math.floor(inner / block)) * side + x * block + (inner % block);
-          const opacity = (rgba[pixel * 4 + 3] ?? 0) / 255;
-          sum += (rgba[pixel * 4 + channel] ?? 0) * opacity + 255 * (1 - opacity);
-        }
-        result[(channel * resolution + y) * resolution + x] = Math.round(sum / block ** 2);
-      }
-    }
-  }
-  return result;
+    .map(({ image, category }) => ({ path: join(folder, "img", vendor, String(side), image), category }));
 }

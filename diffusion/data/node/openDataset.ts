@@ -1,85 +1,73 @@
 import { extname } from "node:path";
-import { z } from "zod";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
 import { decodePng } from "./decodePng.ts";
+import { findIdx, readIdx } from "./idxFile.ts";
 import { type FileSource, openFiles } from "./imageSource.ts";
+import { readLabels } from "./labels.ts";
+import { imageExtensions } from "./pictures.ts";
 
-const descriptionSchema = z.looseObject({
-  labels: z
-    .array(z.tuple([z.string(), z.union([z.number(), z.array(z.number())])]))
-    .nullable()
-    .optional(),
-  classNames: z.array(z.string()).optional(),
-});
+const advice = "evenkeel dataset convert makes images of one size and kind.";
 
 /**
  * Reads a data set into memory: a zip or folder of PNGs of one size, square, grey or colour, with labels in `dataset.json` as the
- * reference has it. Without that file the sorted top-level folders are the classes, if there are two or more.
+ * reference has it, or an IDX file of images such as Fashion-MNIST's (or a folder of such files) with its labels beside it. Without
+ * `dataset.json` the sorted top-level folders are the classes, if there are two or more.
  * @throws EvenkeelError `file` that names the image that doesn't fit, and what to do.
  */
 export async function openDataset(path: string): Promise<ImageDataset> {
+  const idx = await findIdx(path);
+  if (idx !== null) return openIdxDataset(idx);
   await using source = await openFiles(path);
-  const images = source.files.filter((file) => extname(file).toLowerCase() === ".png");
-  if (images.length === 0) {
-    throw new EvenkeelError(
-      "file",
-      `${path} holds no PNG. Other images are made into a data set by evenkeel dataset convert.`,
-    );
-  }
-  const { labels, classNames } = await readLabels(source, images);
+  const pictures = source.files.filter((file) => imageExtensions.has(extname(file).toLowerCase()));
+  const images = pictures.filter((file) => extname(file).toLowerCase() === ".png");
+  const other = pictures.find((file) => extname(file).toLowerCase() !== ".png");
+  if (other !== undefined) throw new EvenkeelError("file", `${path}: ${other} is no PNG. ${advice}`);
+  if (images.length === 0) throw new EvenkeelError("file", `${path} holds no PNG.`);
+  const labels = await readLabels(source, images);
+  return createDataset({ name: path, ...(await readImages(source, images)), ...labels });
+}
+
+async function readImages(
+  source: FileSource,
+  files: readonly string[],
+): Promise<{ channels: number; resolution: number; pixels: Uint8Array }> {
   let pixels = new Uint8Array(0);
-  let shape: readonly [channels: number, resolution: number] | undefined;
-  for (const [i, file] of images.entries()) {
-    const image = decodePng(await source.read(file), `${path}: ${file}`);
+  let [channels, resolution] = [0, 0];
+  for (const [i, file] of files.entries()) {
+    const image = decodePng(await source.read(file), `${source.name}: ${file}`);
+    const { width, height } = image;
     const fail = (problem: string): never => {
-      throw new EvenkeelError(
-        "file",
-        `${path}: ${file} ${problem}. evenkeel dataset convert makes images of one size and kind.`,
-      );
+      throw new EvenkeelError("file", `${source.name}: ${file} ${problem}. ${advice}`);
     };
-    if (image.width !== image.height) fail(`is ${image.width}x${image.height}, expected a square`);
-    if (image.channels !== 1 && image.channels !== 3)
+    if (width !== height) fail(`is ${width}x${height}, expected a square`);
+    if (image.channels !== 1 && image.channels !== 3) {
       fail(`has ${image.channels} channels, expected grey or colour without transparency`);
-    shape ??= [image.channels, image.width];
-    if (image.channels !== shape[0] || image.width !== shape[1]) {
-      fail(`is ${image.channels}x${image.width}x${image.height}, others are ${shape[0]}x${shape[1]}x${shape[1]}`);
     }
-    if (i === 0) pixels = new Uint8Array(images.length * image.pixels.length);
+    if (i === 0) {
+      [channels, resolution] = [image.channels, width];
+      pixels = allocate(files.length * image.pixels.length, source.name);
+    }
+    if (image.channels !== channels || width !== resolution) {
+      fail(`is ${image.channels}x${width}x${height}, others are ${channels}x${resolution}x${resolution}`);
+    }
     pixels.set(image.pixels, i * image.pixels.length);
   }
-  const [channels = 0, resolution = 0] = shape ?? [];
-  return createDataset({ name: path, channels, resolution, pixels, labels, classNames });
+  return { channels, resolution, pixels };
 }
 
-type Labels = { readonly labels: number[] | number[][] | null; readonly classNames: readonly string[] | null };
-
-/** The labels of images: of `dataset.json`, or of the top-level folders. */
-export async function readLabels(source: FileSource, images: readonly string[]): Promise<Labels> {
-  if (source.files.includes("dataset.json")) return parseLabels(await source.read("dataset.json"), source.name, images);
-  const folders = [
-    ...new Set(images.filter((file) => file.includes("/")).map((file) => file.slice(0, file.indexOf("/")))),
-  ];
-  if (folders.length < 2 || images.some((file) => !file.includes("/"))) return { labels: null, classNames: null };
-  folders.sort();
-  return { labels: images.map((file) => folders.indexOf(file.slice(0, file.indexOf("/")))), classNames: folders };
-}
-
-function parseLabels(bytes: Uint8Array, name: string, images: readonly string[]): Labels {
-  const fail = (problem: string, cause?: unknown): never => {
-    throw new EvenkeelError("file", `${name}: dataset.json ${problem}`, { cause });
-  };
-  let json: unknown;
+function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return new Uint8Array(bytes);
   } catch (cause) {
-    return fail("is not JSON", cause);
+    const wanted = `${name}: its pixels take ${(bytes / 1e9).toFixed(1)} GB, more than can be had.`;
+    throw new EvenkeelError("memory", `${wanted} Use fewer images (evenkeel dataset convert --max-images).`, { cause });
   }
-  const checked = descriptionSchema.safeParse(json);
-  if (!checked.success) return fail(`is damaged: ${z.prettifyError(checked.error)}`);
-  const { labels, classNames = null } = checked.data;
-  if (labels === null || labels === undefined) return { labels: null, classNames };
-  const byFile = new Map(labels);
-  const ordered = images.map((file) => byFile.get(file) ?? fail(`has no label for ${file}`));
-  return { labels: ordered as number[] | number[][], classNames };
+}
+
+async function openIdxDataset(path: string): Promise<ImageDataset> {
+  const { images, labels } = await readIdx(path);
+  const [, height = 0, width = 0] = images.shape;
+  if (width !== height) throw new EvenkeelError("file", `${path} holds images of ${width}x${height}. ${advice}`);
+  return createDataset({ name: path, channels: 1, resolution: width, pixels: images.data, labels });
 }

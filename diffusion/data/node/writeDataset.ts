@@ -1,16 +1,22 @@
 import { encode } from "fast-png";
 import yazl from "yazl";
+import { EvenkeelError } from "../../../engine/index.ts";
 import { writeFileAtomically } from "../../../engine/io/node.ts";
 import type { ImageDataset } from "../dataset.ts";
 
 /** A time for every entry, so that the same images give the same bytes. */
 const timeOfEntries = new Date(Date.UTC(2024, 0, 1));
 
+/** Pictures aren't compressed either: they are small, and read in every run. */
+const unpacked = { zlib: { level: 0 } } as const;
+
 /**
  * Writes a data set as the reference's tools do: an archive without compression of `00000/img00000000.png` and so on, and
  * `dataset.json`. The same data give the same bytes; the file is written whole or not at all.
+ * @throws EvenkeelError `file` if it can't be written or isn't to be a .zip.
  */
 export async function writeDataset(path: string, dataset: ImageDataset): Promise<void> {
+  if (!/\.zip$/i.test(path)) throw new EvenkeelError("file", `${path}: a data set's name ends with .zip.`);
   const zip = new yazl.ZipFile();
   const options = { compress: false, mtime: timeOfEntries, mode: 0o100644 };
   const { count, channels, resolution, pixels, labels, classNames } = dataset;
@@ -19,7 +25,7 @@ export async function writeDataset(path: string, dataset: ImageDataset): Promise
   names.forEach((name, i) => {
     const image = interleave(pixels.subarray(i * size, (i + 1) * size), channels);
     zip.addBuffer(
-      Buffer.from(encode({ width: resolution, height: resolution, channels, depth: 8, data: image })),
+      Buffer.from(encode({ width: resolution, height: resolution, channels, depth: 8, data: image }, unpacked)),
       name,
       options,
     );

@@ -1,0 +1,121 @@
+import { crc32, inflateSync } from "node:zlib";
+import { messageOf } from "./imageSource.ts";
+
+/** What a PNG's header says. */
+export type PngHeader = {
+  readonly width: number;
+  readonly height: number;
+  /** Bits of a channel, or of a number into the palette. */
+  readonly depth: number;
+  readonly colourType: ColourType;
+  readonly isInterlaced: boolean;
+};
+
+/** 0 grey, 2 colour, 3 palette, 4 grey with opacity, 6 colour with opacity. */
+export type ColourType = 0 | 2 | 3 | 4 | 6;
+
+const channelsOfType: { readonly [Type in ColourType]: number } = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+
+/** Columns and rows of the seven passes of an interlaced image: first one and step. */
+const passes = [
+  { x: 0, y: 0, dx: 8, dy: 8 },
+  { x: 4, y: 0, dx: 8, dy: 8 },
+  { x: 0, y: 4, dx: 4, dy: 8 },
+  { x: 2, y: 0, dx: 4, dy: 4 },
+  { x: 0, y: 2, dx: 2, dy: 4 },
+  { x: 1, y: 0, dx: 2, dy: 2 },
+  { x: 0, y: 1, dx: 1, dy: 2 },
+] as const;
+
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/** Unpacked pictures are no larger. */
+const maximumBytes = 2 ** 28;
+
+type Chunk = { readonly type: string; readonly whole: Uint8Array; readonly content: Uint8Array };
+
+/**
+ * Checks a PNG before it is decoded and keeps what its pixels need: the header, the palette and the pixels' data, which unpack to
+ * just the size that the header says. Texts, profiles and animations are left out, so nothing that could unpack to any size remains.
+ * @throws Error that says what is wrong, as a predicate: "is no PNG".
+ */
+export function sanitizePng(bytes: Uint8Array): { readonly header: PngHeader; readonly png: Uint8Array } {
+  if (signature.some((byte, i) => bytes[i] !== byte)) throw new Error("is no PNG");
+  const chunks = listChunks(bytes);
+  const header = parseHeader(chunks[0]);
+  const isPalette = header.colourType === 3;
+  const kept = chunks.filter(({ type }) => type !== "PLTE" || isPalette);
+  if (!isPalette && kept.some(({ type }) => type === "tRNS")) {
+    throw new Error("has a transparent colour; expected grey or colour without transparency");
+  }
+  const packed = kept.filter(({ type }) => type === "IDAT").map(({ content }) => content);
+  const expected = unpackedBytes(header);
+  if (expected > maximumBytes) throw new Error(`claims a size of ${header.width}x${header.height}`);
+  const length = unpackedLength(Buffer.concat(packed), expected);
+  if (length !== expected) throw new Error(`holds ${length} bytes of pixels, its header asks for ${expected}`);
+  return { header, png: Buffer.concat([Uint8Array.from(signature), ...kept.map(({ whole }) => whole)]) };
+}
+
+function unpackedLength(packed: Uint8Array, maxOutputLength: number): number {
+  try {
+    return inflateSync(packed, { maxOutputLength }).length;
+  } catch (cause) {
+    throw new Error(`holds pixels that can't be unpacked: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The chunks that matter, up to the end, checked by their sums. */
+function listChunks(bytes: Uint8Array): Chunk[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const chunks: Chunk[] = [];
+  for (let at = signature.length; ; ) {
+    const length = at + 12 <= bytes.length ? view.getUint32(at) : Infinity;
+    if (at + 12 + length > bytes.length) throw new Error("ends too early");
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    if (crc32(bytes.subarray(at + 4, at + 8 + length)) !== view.getUint32(at + 8 + length)) {
+      throw new Error(`has a wrong checksum in ${JSON.stringify(type)}, so it is damaged`);
+    }
+    const chunk = {
+      type,
+      whole: bytes.subarray(at, at + 12 + length),
+      content: bytes.subarray(at + 8, at + 8 + length),
+    };
+    at += 12 + length;
+    if (["IHDR", "PLTE", "tRNS", "IDAT", "IEND"].includes(type)) chunks.push(chunk);
+    // A capital letter: a decoder that doesn't know the chunk can't show the picture.
+    else if (/^[^a-z]/.test(type)) throw new Error(`holds an unknown ${JSON.stringify(type)}`);
+    if (type === "IEND") return chunks;
+  }
+}
+
+function parseHeader(first: Chunk | undefined): PngHeader {
+  if (first?.type !== "IHDR" || first.content.length !== 13) throw new Error("has no header");
+  const view = new DataView(first.content.buffer, first.content.byteOffset);
+  const [width, height, depth, colourType] = [view.getUint32(0), view.getUint32(4), view.getUint8(8), view.getUint8(9)];
+  if (width === 0 || height === 0) throw new Error(`claims a size of ${width}x${height}`);
+  if (!isColourType(colourType)) throw new Error(`has an unknown colour type ${colourType}`);
+  if (depth !== 8 && !(colourType === 3 && [1, 2, 4].includes(depth))) {
+    throw new Error(`has ${depth} bits a channel, expected 8`);
+  }
+  const [compression, filter, interlace] = [view.getUint8(10), view.getUint8(11), view.getUint8(12)];
+  if (compression !== 0 || filter !== 0 || interlace > 1) {
+    throw new Error(`has an unknown method (compression ${compression}, filter ${filter}, interlace ${interlace})`);
+  }
+  return { width, height, depth, colourType, isInterlaced: interlace === 1 };
+}
+
+function isColourType(value: number): value is ColourType {
+  return value in channelsOfType;
+}
+
+/** Bytes of all rows, each with its filter in front. */
+function unpackedBytes({ width, height, depth, colourType, isInterlaced }: PngHeader): number {
+  const rows = (columns: number, count: number): number =>
+    columns === 0 ? 0 : count * (1 + Math.ceil((columns * channelsOfType[colourType] * depth) / 8));
+  if (!isInterlaced) return rows(width, height);
+  return passes.reduce(
+    (sum, { x, y, dx, dy }) =>
+      sum + rows(Math.ceil(Math.max(width - x, 0) / dx), Math.ceil(Math.max(height - y, 0) / dy)),
+    0,
+  );
+}
