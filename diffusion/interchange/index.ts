@@ -1,2 +1,3 @@
 /** Files of other programs: the reference's pickled networks. Safe in a page; nothing of a file is ever run. */
-export { type NetworkPickle, type PickledObject, type PlainData, readNetworkPickle } from "./networkPickle.ts";
+export { type NetworkPickle, type PickledObject, readNetworkPickle } from "./networkPickle.ts";
+export type { PlainData, PlainRecord } from "./plainData.ts";

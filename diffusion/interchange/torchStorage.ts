@@ -2,13 +2,13 @@ import {
   type Fail,
   PickleForeign,
   PickleGlobal,
+  PickleList,
   PickleReader,
   PickleTuple,
   type PickleValue,
   type PickleWorld,
   readPickle,
 } from "./pickle/index.ts";
-import { PickleList } from "./pickle/index.ts";
 import { dtypeOfStorageClass, elementBytes, TorchStorage } from "./torchTensor.ts";
 
 /** What files of PyTorch's older format begin with. */

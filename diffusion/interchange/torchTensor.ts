@@ -36,6 +36,9 @@ export function dtypeOfStorageClass(name: string): StorageDtype | undefined {
   return Object.hasOwn(storageTypes, match) ? storageTypes[match as keyof typeof storageTypes] : undefined;
 }
 
+/** Axes of a tensor, at most, as in PyTorch. */
+export const maximumAxes = 64;
+
 /** A block of elements that tensors are views of. */
 export class TorchStorage {
   readonly dtype: StorageDtype;
@@ -57,8 +60,10 @@ export class TorchTensor {
   readonly offset: number;
   readonly shape: readonly number[];
   readonly strides: readonly number[];
+  /** Bytes that a copy takes. */
+  readonly byteLength: number;
 
-  /** @throws EvenkeelError `file` unless every element lies in the storage and there are no more than it has. */
+  /** @throws EvenkeelError `file` unless every element lies in the storage. Elements may be shared, as by a stride of 0. */
   constructor(
     storage: TorchStorage,
     offset: number,
@@ -67,13 +72,13 @@ export class TorchTensor {
     source: string,
   ) {
     const isCount = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
-    const size = shape.reduce((product, extent) => product * extent, 1);
+    const size = shape.includes(0) ? 0 : shape.reduce((product, extent) => product * extent, 1);
     const last = shape.reduce((sum, extent, axis) => sum + (extent - 1) * (strides[axis] ?? 0), offset);
-    const fits = size === 0 || (Number.isSafeInteger(last) && last < storage.length && size <= storage.length);
+    const fits = size === 0 || (isCount(last) && last < storage.length);
     if (
-      ![offset, ...shape, ...strides].every(isCount) ||
+      ![offset, size, ...shape, ...strides].every(isCount) ||
       shape.length !== strides.length ||
-      shape.length > 64 ||
+      shape.length > maximumAxes ||
       !fits
     ) {
       throw new EvenkeelError(
@@ -86,24 +91,46 @@ export class TorchTensor {
     this.offset = offset;
     this.shape = shape;
     this.strides = strides;
+    this.byteLength = size * elementBytes[storage.dtype];
   }
 
-  /** Bytes that a copy takes. */
-  get byteLength(): number {
-    return this.shape.reduce((product, extent) => product * extent, elementBytes[this.storage.dtype]);
-  }
-
-  /** A copy of its elements, row-major. */
-  copy(name: string): StoredTensor {
+  /**
+   * A copy of its elements, row-major.
+   * @throws EvenkeelError `file` if a BOOL element is neither 0 nor 1.
+   */
+  copy(name: string, source: string): StoredTensor {
     const { dtype, bytes } = this.storage;
     const width = elementBytes[dtype];
-    const copied = new Uint8Array(this.byteLength);
+    const first = this.offset * width;
+    const copied = this.#isContiguous() ? bytes.slice(first, first + this.byteLength) : this.#gather(width);
+    if (dtype === "BOOL" && copied.some((byte) => byte > 1)) {
+      throw new EvenkeelError("file", `${source}: tensor ${name} is BOOL and holds a byte that is neither 0 nor 1.`);
+    }
+    return storedTensor(name, this.shape, dtype, copied.buffer);
+  }
+
+  /** Whether its elements lie in the storage one after the other, in its own order. */
+  #isContiguous(): boolean {
+    let expected = 1;
+    for (let axis = this.shape.length - 1; axis >= 0; axis--) {
+      const extent = this.shape[axis] ?? 0;
+      if (extent !== 1 && this.strides[axis] !== expected) return this.byteLength === 0;
+      expected *= extent;
+    }
+    return true;
+  }
+
+  #gather(width: number): Uint8Array<ArrayBuffer> {
+    const { bytes } = this.storage;
+    const gathered = new Uint8Array(this.byteLength);
     const index = this.shape.map(() => 0);
-    let from = this.offset;
-    for (let to = 0; to < copied.length; to += width) {
-      copied.set(bytes.subarray(from * width, (from + 1) * width), to);
+    let from = this.offset * width;
+    for (let to = 0; to < gathered.length; to += width) {
+      for (let byte = 0; byte < width; byte++) gathered[to + byte] = bytes[from + byte] ?? 0;
       for (let axis = this.shape.length - 1; axis >= 0; axis--) {
-        const [extent, stride, at] = [this.shape[axis] ?? 0, this.strides[axis] ?? 0, (index[axis] ?? 0) + 1];
+        const extent = this.shape[axis] ?? 0;
+        const stride = (this.strides[axis] ?? 0) * width;
+        const at = (index[axis] ?? 0) + 1;
         from += stride;
         index[axis] = at;
         if (at < extent) break;
@@ -111,7 +138,7 @@ export class TorchTensor {
         index[axis] = 0;
       }
     }
-    return storedTensor(name, this.shape, dtype, copied.buffer);
+    return gathered;
   }
 }
 

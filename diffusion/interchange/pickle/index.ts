@@ -1,5 +1,12 @@
-export { type Fail, type PickleWorld, readPickle } from "./machine.ts";
-export { PickleReader } from "./reader.ts";
+export {
+  type Fail,
+  maximumValues,
+  type PickleContext,
+  type PickleFunction,
+  type PickleWorld,
+  readPickle,
+} from "./machine.ts";
+export { exactInteger, PickleReader } from "./reader.ts";
 export {
   PickleDict,
   PickleForeign,

@@ -1,5 +1,7 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** Bytes read one after the other; every read is checked against the end. */
 export class PickleReader {
   readonly bytes: Uint8Array;
@@ -8,7 +10,8 @@ export class PickleReader {
   readonly #view: DataView;
 
   constructor(bytes: Uint8Array, source: string) {
-    this.bytes = bytes;
+    // A plain array even of Node's Buffer, whose `slice` is no copy.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.source = source;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -63,17 +66,22 @@ export class PickleReader {
   text(length: number): string {
     const bytes = this.take(length);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+      return utf8.decode(bytes);
     } catch (cause) {
       return this.fail("a text is not UTF-8", cause);
     }
+  }
+
+  /** A text in which each byte is a character. */
+  latin1(length: number): string {
+    return singleBytes(this.take(length));
   }
 
   /** Up to the next newline, without it; each byte a character. */
   line(): string {
     const end = this.bytes.indexOf(10, this.position);
     if (end < 0) this.fail("a line has no end");
-    const text = new TextDecoder("latin1").decode(this.take(end - this.position));
+    const text = this.latin1(end - this.position);
     this.position += 1;
     return text;
   }
@@ -94,4 +102,14 @@ export class PickleReader {
 export function exactInteger(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
+}
+
+/** By hand, as decoders take "latin1" for windows-1252, which has other characters from 0x80 to 0x9f. */
+function singleBytes(bytes: Uint8Array): string {
+  let text = "";
+  // In parts, as arguments are limited in number.
+  for (let from = 0; from < bytes.length; from += 8192) {
+    text += String.fromCharCode(...bytes.subarray(from, from + 8192));
+  }
+  return text;
 }

@@ -1,3 +1,5 @@
+import type { PickleContext } from "./machine.ts";
+
 /**
  * What a pickle can hold. Primitives are JavaScript's own: null for None, booleans, strings, numbers (floats, and integers up to
  * 2^53), bigints above, Uint8Array for bytes.
@@ -33,12 +35,23 @@ export class PickleList {
 /** Also `OrderedDict` and the like. Keys that aren't primitives are compared by identity. */
 export class PickleDict {
   readonly kind = "dict";
-  readonly entries = new Map<PickleValue, PickleValue>();
+  #entries: Map<PickleValue, PickleValue> | undefined;
+
+  // Made when it is asked for: an empty map takes 200 bytes, and a file asks for a dictionary in one.
+  get entries(): Map<PickleValue, PickleValue> {
+    this.#entries ??= new Map();
+    return this.#entries;
+  }
 }
 
 export class PickleSet {
   readonly kind = "set";
-  readonly items = new Set<PickleValue>();
+  #items: Set<PickleValue> | undefined;
+
+  get items(): Set<PickleValue> {
+    this.#items ??= new Set();
+    return this.#items;
+  }
 }
 
 /** A class or function by name: a name and nothing more. */
@@ -56,8 +69,19 @@ export class PickleInstance {
   readonly className: string;
   state: PickleValue = null;
   /** Of classes that are dictionaries or lists too. */
-  readonly dict = new PickleDict();
-  readonly list = new PickleList();
+  #dict: PickleDict | undefined;
+  #list: PickleList | undefined;
+
+  get dict(): PickleDict {
+    this.#dict ??= new PickleDict();
+    return this.#dict;
+  }
+
+  get list(): PickleList {
+    this.#list ??= new PickleList();
+    return this.#list;
+  }
+
   constructor(className: string) {
     this.className = className;
   }
@@ -67,7 +91,10 @@ export class PickleInstance {
 export class PickleForeign {
   readonly kind = "foreign";
   readonly value: object;
-  constructor(value: object) {
+  /** Takes the state that a pickle gives to the object after it is made. */
+  readonly setState: ((state: PickleValue, context: PickleContext) => void) | undefined;
+  constructor(value: object, setState?: (state: PickleValue, context: PickleContext) => void) {
     this.value = value;
+    this.setState = setState;
   }
 }

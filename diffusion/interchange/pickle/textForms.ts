@@ -1,0 +1,50 @@
+import type { Fail } from "./machine.ts";
+import { exactInteger } from "./reader.ts";
+
+/** Decimal digits of the longest integer that is read, in any protocol: 256 bytes of them. */
+const integerPattern = /^-?\d{1,616}$/;
+const floatPattern = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const namedFloats: ReadonlyMap<string, number> = new Map([
+  ["nan", Number.NaN],
+  ["inf", Number.POSITIVE_INFINITY],
+  ["-inf", Number.NEGATIVE_INFINITY],
+]);
+const plainEscapes: ReadonlyMap<string, string> = new Map([
+  ["n", "\n"],
+  ["r", "\r"],
+  ["t", "\t"],
+]);
+
+/** An integer in decimal digits; a number if it is exact as one. */
+export function parseInteger(text: string, fail: Fail): number | bigint {
+  if (!integerPattern.test(text)) return fail("an integer can't be read");
+  return exactInteger(BigInt(text));
+}
+
+/** A float as Python's `repr` writes it. */
+export function parseFloat64(text: string, fail: Fail): number {
+  const named = namedFloats.get(text);
+  if (named !== undefined) return named;
+  return floatPattern.test(text) ? Number(text) : fail("a float can't be read");
+}
+
+/** A quoted text of protocol 0. */
+export function parseQuoted(text: string, fail: Fail): string {
+  const quote = text[0];
+  if (text.length < 2 || (quote !== "'" && quote !== '"') || !text.endsWith(quote)) {
+    return fail("a text has no quotes");
+  }
+  return text
+    .slice(1, -1)
+    .replace(/\\(?:x([0-9a-fA-F]{2})|([\\'"nrt]))/g, (_, byte: string | undefined, plain: string) =>
+      byte === undefined ? (plainEscapes.get(plain) ?? plain) : String.fromCharCode(Number.parseInt(byte, 16)),
+    );
+}
+
+/** A text of protocol 0: bytes are characters, others are written by their number. */
+export function parseUnicode(text: string, fail: Fail): string {
+  return text.replace(/\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/g, (_, short: string | undefined, long: string) => {
+    const code = Number.parseInt(short ?? long, 16);
+    return code > 0x10ffff ? fail("a text names a character that does not exist") : String.fromCodePoint(code);
+  });
+}
