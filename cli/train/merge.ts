@@ -3,6 +3,7 @@ import { parse, stringify } from "smol-toml";
 
 import { EvenkeelError } from "../../engine/index.ts";
 import { parseImages } from "../imageCount.ts";
+import { mergeOptions, type OptionLayer } from "../mergeOptions.ts";
 import { defaultSettings, presetSettings, type TrainSettings, trainSettings } from "./settings.ts";
 
 /** Flags as commander gives them: names in camelCase. */
@@ -23,19 +24,26 @@ const imageSettings = [
 
 /**
  * Complete settings: defaults, then the preset's, then the file's, then the flags'.
- * @throws EvenkeelError `value` that names the setting, what it is and what was expected; `file` for a file that can't be read.
+ * @throws EvenkeelError `value` that names the setting, where it is from, what it is and what was expected; `file` for a file that
+ * can't be read.
  */
 export async function mergeSettings(flags: TrainFlags, configFile: string | undefined): Promise<TrainSettings> {
-  const given = settingsOfFlags(flags);
-  const fromFile = configFile === undefined ? {} : await readSettings(configFile);
-  const chosen: Record<string, unknown> = { ...fromFile, ...given };
-  const preset = chosen["preset"];
-  if (typeof preset !== "string") {
+  const given: OptionLayer[] = [
+    ...(configFile === undefined ? [] : [{ from: configFile, values: await readSettings(configFile) }]),
+    { from: "train", values: settingsOfFlags(flags), label: (name) => `--${name}` },
+  ];
+  // Checked before anything is made of it; what is missing in these may be in the preset.
+  const chosen = mergeOptions(trainSettings.partial(), given);
+  if (chosen.preset === undefined) {
     throw new EvenkeelError("value", "train: no preset. Choose one by --preset; `evenkeel train --help` lists them.");
   }
-  const base = { ...presetSettings(preset), ...chosen };
-  const merged = { ...defaultSettings(Number(base["duration"]), Number(base["batch"])), ...base };
-  return checkSettings(merged, configFile === undefined ? "train" : `train (${configFile} and flags)`);
+  const preset = presetSettings(chosen.preset);
+  const { duration = 0, batch = 0 } = { ...preset, ...chosen };
+  return mergeOptions(trainSettings, [
+    { from: "the defaults", values: defaultSettings(duration, batch) },
+    { from: `the preset ${chosen.preset}`, values: preset },
+    ...given,
+  ]);
 }
 
 /** `batchDevice` to `batch-device`; `P_mean` stays. Absent flags are left out. */
@@ -62,44 +70,19 @@ async function readSettings(path: string): Promise<Record<string, unknown>> {
   }
   for (const name of imageSettings) {
     const value = settings[name];
-    if (typeof value === "string") settings[name] = parseImages(value);
+    if (typeof value === "string") settings[name] = parseSetting(path, name, value);
   }
   return settings;
 }
 
-function checkSettings(settings: Record<string, unknown>, where: string): TrainSettings {
-  const checked = trainSettings.safeParse(settings);
-  if (checked.success) return checked.data;
-  const problems = checked.error.issues.map((issue) => {
-    if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => `${key} is no setting${suggestion(key)}`).join("; ");
-    }
-    const name = issue.path.join(".");
-    return `${name} is ${JSON.stringify(settings[String(issue.path[0])])}: ${issue.message}`;
-  });
-  throw new EvenkeelError("value", `${where}: ${problems.join("; ")}.`);
-}
-
-/** The known setting that takes the fewest changes, if it takes few. */
-function suggestion(key: string): string {
-  const [best] = Object.keys(trainSettings.shape)
-    .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  return best !== undefined && best.distance <= 3 ? `; did you mean ${best.name}?` : "";
-}
-
-/** Insertions, deletions and replacements from one word to another (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, replaced));
-    }
-    row = next;
+function parseSetting(path: string, name: string, text: string): number {
+  try {
+    return parseImages(text);
+  } catch (cause) {
+    throw new EvenkeelError("value", `${path}: ${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
-  return row[b.length] ?? 0;
 }
 
 /** Settings as a config file. */
