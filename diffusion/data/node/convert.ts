@@ -1,6 +1,7 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
-import { makeSquare, parseColour, type Transform } from "./makeSquare.ts";
+import { parseColour, type Transform } from "./makeSquare.ts";
+import { makeSquares } from "./makeSquares.ts";
 import { openPictures } from "./pictures.ts";
 
 export type ConvertOptions = {
@@ -30,13 +31,8 @@ export async function convertDataset(options: ConvertOptions): Promise<ImageData
   await using pictures = await openPictures(source);
   const count = Math.min(pictures.count, maxImages);
   const channels = options.greyscale || pictures.isGrey ? 1 : 3;
-  const size = channels * resolution ** 2;
-  const pixels = new Uint8Array(count * size);
-  for (let i = 0; i < count; i++) {
-    const { image, name } = await pictures.read(i);
-    pixels.set(await makeSquare(image, name, { ...options, background }, channels), i * size);
-    options.onImage?.(i + 1, count);
-  }
+  const read = (index: number): ReturnType<typeof pictures.read> => pictures.read(index);
+  const pixels = await makeSquares(read, count, channels, { ...options, background }, options.onImage);
   const { classNames } = pictures;
   return createDataset({
     name: source,

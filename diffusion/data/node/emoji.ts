@@ -6,7 +6,7 @@ import { z } from "zod";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
 import { messageOf, readWhole } from "./imageSource.ts";
-import { makeSquare } from "./makeSquare.ts";
+import { makeSquares, type NamedPicture } from "./makeSquares.ts";
 
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */
 export const emojiVendors = ["google", "twitter"] as const;
@@ -40,10 +40,11 @@ export async function loadEmoji(vendors: readonly EmojiVendor[], resolution: num
   const files: EmojiFile[] = [];
   for (const vendor of vendors) files.push(...(await listEmoji({ vendor })));
   const classNames = emojiClasses(files);
-  const size = 3 * resolution ** 2;
-  const pixels = new Uint8Array(files.length * size);
-  const options = { resolution, transform: "box", background: white } as const;
-  for (const [i, { path }] of files.entries()) pixels.set(await makeSquare(sharp(path), path, options, 3), i * size);
+  const read = async (index: number): Promise<NamedPicture> => {
+    const path = files[index]?.path ?? "";
+    return { image: sharp(path), name: path };
+  };
+  const pixels = await makeSquares(read, files.length, 3, { resolution, transform: "box", background: white });
   return createDataset({
     name: `emoji of ${vendors.join(" and ")}`,
     channels: 3,

@@ -16,7 +16,7 @@ export type Labels = { readonly labels: number[] | number[][] | null; readonly c
 /**
  * The labels of images: of `dataset.json`, as the reference has it (`{"labels": [["00000/img00000000.png", 6], ...]}` or null), or of the
  * top-level folders, if there are two or more.
- * @throws EvenkeelError `file` if `dataset.json` is damaged or has no label, or two, for an image.
+ * @throws EvenkeelError `file` if `dataset.json` is damaged, has no label, or two, for an image, or names images that are missing.
  */
 export async function readLabels(source: FileSource, images: readonly string[]): Promise<Labels> {
   if (source.files.includes("dataset.json")) return parseLabels(await source.read("dataset.json"), source.name, images);
@@ -43,6 +43,10 @@ function parseLabels(bytes: Uint8Array, name: string, images: readonly string[])
   if (labels === null || labels === undefined) return { labels: null, classNames };
   const byFile = new Map(labels);
   if (byFile.size !== labels.length) fail("has two labels for an image.");
+  const there = new Set(images);
+  const missing = labels.filter(([file]) => !there.has(file));
+  if (missing.length > 0)
+    fail(`has labels for ${missing.length} images that aren't there, the first ${missing[0]?.[0]}.`);
   const ordered = images.map((file) => byFile.get(file) ?? fail(`has no label for ${file}.`));
   // Whether all are of one kind is checked where the data set is made.
   return { labels: ordered as number[] | number[][], classNames };

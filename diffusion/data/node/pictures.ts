@@ -1,11 +1,12 @@
 import { access } from "node:fs/promises";
 import { extname } from "node:path";
-import sharp, { type Sharp } from "sharp";
+import sharp from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { emojiClasses, type EmojiPackage, findEmojiPackage, listEmoji } from "./emoji.ts";
 import { findIdx, readIdx } from "./idxFile.ts";
 import { openFiles, readWhole } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
+import type { NamedPicture } from "./makeSquares.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 
 /** Pictures of any size, read one after the other, with their labels. */
@@ -14,7 +15,7 @@ export interface Pictures extends AsyncDisposable {
   readonly isGrey: boolean;
   readonly labels: readonly number[] | readonly (readonly number[])[] | null;
   readonly classNames: readonly string[] | null;
-  read(index: number): Promise<{ readonly image: Sharp; readonly name: string }>;
+  read(index: number): Promise<NamedPicture>;
 }
 
 /** What counts as a picture among files. */
