@@ -3,6 +3,7 @@ import { createDataset, type ImageDataset } from "../dataset.ts";
 import { parseColour, type Transform } from "./makeSquare.ts";
 import { makeSquares } from "./makeSquares.ts";
 import { openPictures } from "./pictures.ts";
+import { loadSharp } from "./sharp.ts";
 
 export type ConvertOptions = {
   readonly source: string;
@@ -26,6 +27,7 @@ export type ConvertOptions = {
  */
 export async function convertDataset(options: ConvertOptions): Promise<ImageDataset> {
   checkSizes(options);
+  await loadSharp();
   const { source, resolution, maxImages = Infinity } = options;
   const background = await parseColour(options.background);
   await using pictures = await openPictures(source);

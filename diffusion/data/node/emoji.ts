@@ -1,12 +1,13 @@
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import sharp from "sharp";
+
 import { z } from "zod";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
 import { messageOf, readWhole } from "./imageSource.ts";
 import { makeSquares, type NamedPicture } from "./makeSquares.ts";
+import { loadSharp, sharp } from "./sharp.ts";
 
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */
 export const emojiVendors = ["google", "twitter"] as const;
@@ -37,6 +38,7 @@ export async function loadEmoji(vendors: readonly EmojiVendor[], resolution: num
   if (!Number.isInteger(resolution) || resolution < 1 || side % resolution !== 0) {
     throw new EvenkeelError("value", `emoji are ${side}x${side}; a resolution of ${resolution} doesn't divide that.`);
   }
+  await loadSharp();
   const files: EmojiFile[] = [];
   for (const vendor of vendors) files.push(...(await listEmoji({ vendor })));
   const classNames = emojiClasses(files);

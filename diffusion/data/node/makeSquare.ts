@@ -1,7 +1,8 @@
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { areaAverage, type RawImage } from "./areaAverage.ts";
 import { messageOf } from "./imageSource.ts";
+import { sharp } from "./sharp.ts";
 
 /** How pictures of any shape become square. */
 export const transforms = ["center-crop", "center-crop-wide", "center-crop-dhariwal", "contain", "box"] as const;

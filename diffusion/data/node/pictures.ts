@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
 import { extname } from "node:path";
-import sharp from "sharp";
+
 import { EvenkeelError } from "../../../engine/index.ts";
 import { emojiClasses, type EmojiPackage, findEmojiPackage, listEmoji } from "./emoji.ts";
 import { findIdx, readIdx } from "./idxFile.ts";
@@ -8,6 +8,7 @@ import { openFiles, readWhole } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
 import type { NamedPicture } from "./makeSquares.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
+import { sharp } from "./sharp.ts";
 
 /** Pictures of any size, read one after the other, with their labels. */
 export interface Pictures extends AsyncDisposable {

@@ -1,0 +1,28 @@
+import type sharpModule from "sharp";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { messageOf } from "./imageSource.ts";
+
+let loaded: typeof sharpModule | undefined;
+
+/**
+ * Loads the library that reads and resizes pictures. Only conversion needs it, and its native part may be missing, so it is not
+ * imported with everything else. @throws EvenkeelError `file` if it can't be loaded.
+ */
+export async function loadSharp(): Promise<void> {
+  try {
+    loaded ??= (await import("sharp")).default;
+  } catch (cause) {
+    throw new EvenkeelError(
+      "file",
+      `converting pictures needs the package sharp, which can't be loaded: ${messageOf(cause).split("\n")[0] ?? ""} ` +
+        "npm install --include=optional sharp brings it.",
+      { cause },
+    );
+  }
+}
+
+/** A picture, as the library of the same name makes it. `loadSharp` must have been awaited. */
+export function sharp(...args: Parameters<typeof sharpModule>): ReturnType<typeof sharpModule> {
+  if (loaded === undefined) throw new RangeError("loadSharp was not awaited");
+  return loaded(...args);
+}
