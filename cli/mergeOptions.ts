@@ -49,7 +49,8 @@ function problemsOf(error: z.ZodError, layer: OptionLayer, names: readonly strin
     const place = [label(name), ...rest].join(".");
     return `${place} is ${JSON.stringify(at(values, issue.path))}; ${wanted(issue.message)}`;
   });
-  return new EvenkeelError("value", `${from}: ${problems.join("; ")}.`);
+  const text = `${from}: ${problems.join("; ")}`;
+  return new EvenkeelError("value", text.endsWith("?") ? text : `${text}.`);
 }
 
 /** A complaint without the headline that zod begins it with. */

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { parse } from "smol-toml";
+import { formatSettings, mergeSettings } from "../../../cli/train/merge.ts";
+import { presets } from "../../../diffusion/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+
+let root = "";
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "evenkeel-merge-"));
+});
+after(() => rm(root, { recursive: true }));
+
+async function file(name: string, text: string): Promise<string> {
+  const path = join(root, name);
+  await writeFile(path, text);
+  return path;
+}
+
+const refused = (code: string, pattern: RegExp) => (reason: unknown) => {
+  assert.ok(reason instanceof EvenkeelError);
+  assert.equal(reason.code, code);
+  assert.match(reason.message, pattern);
+  return true;
+};
+const places = { outdir: "runs/a", data: "a.zip" };
+
+test("flags win over the file, the file over the preset, the preset over the defaults", async () => {
+  const config = await file(
+    "run.toml",
+    'preset = "smoke"\nlr = 0.5\nP_mean = -1.5\nbatch-device = "1Ki"\nduration = "8Mi"\n',
+  );
+  const settings = await mergeSettings({ ...places, lr: 0.25, batch: 2048, xflip: undefined }, config);
+  assert.equal(settings.lr, 0.25, "flag");
+  assert.equal(settings.P_mean, -1.5, "file");
+  assert.equal(settings["batch-device"], 1024);
+  assert.equal(settings.duration, 8 * 2 ** 20);
+  assert.equal(settings.decay, presets["smoke"]?.decay, "preset");
+  assert.equal(settings.xflip, false, "default");
+});
+
+test("flags arrive in camelCase and find their settings", async () => {
+  const flags = { ...places, preset: "smoke", batchDevice: 4, attnResolutions: [4], P_std: 0.7, snapshotDtype: "F32" };
+  const settings = await mergeSettings(flags, undefined);
+  assert.equal(settings["batch-device"], 4);
+  assert.deepEqual(settings["attn-resolutions"], [4]);
+  assert.equal(settings.P_std, 0.7);
+  assert.equal(settings["snapshot-dtype"], "F32");
+});
+
+test("merged settings, written and read back as a config file, are the same settings", async () => {
+  for (const preset of Object.keys(presets)) {
+    const settings = await mergeSettings(
+      { outdir: 'runs/"odd" \\ näme', data: "a b.zip", preset, threads: 2 },
+      undefined,
+    );
+    const config = await file("settings.toml", formatSettings(settings));
+    assert.deepEqual(await mergeSettings({}, config), settings);
+    assert.deepEqual({ ...parse(formatSettings(settings)) }, settings);
+  }
+});
+
+test("a run made longer keeps the intervals it was saved with", async () => {
+  const first = await mergeSettings({ ...places, preset: "emoji16" }, undefined);
+  const config = await file("longer.toml", formatSettings(first));
+  const longer = await mergeSettings({ duration: 2 * first.duration }, config);
+  assert.deepEqual(longer, { ...first, duration: 2 * first.duration });
+});
+
+test("mistakes name their file or flag, what is there and what was expected", async () => {
+  const typo = await file("typo.toml", 'preset = "smoke"\nbatchdevice = 3\n');
+  await assert.rejects(
+    mergeSettings(places, typo),
+    refused("value", /typo\.toml: batchdevice is no option; did you mean batch-device\?/),
+  );
+  const images = await file("images.toml", 'preset = "smoke"\nduration = "8 pictures"\n');
+  await assert.rejects(
+    mergeSettings(places, images),
+    refused("value", /images\.toml: duration: "8 pictures" is no number of images/),
+  );
+  const preset = await file("preset.toml", 'preset = "smoky"\n');
+  await assert.rejects(
+    mergeSettings(places, preset),
+    refused("value", /preset\.toml: preset is "smoky"; expected one of/),
+  );
+  await assert.rejects(
+    mergeSettings({ ...places, preset: "smoke", P_std: 0 }, undefined),
+    refused("value", /^train: --P_std is 0; expected number to be >0\.$/),
+  );
+  await assert.rejects(
+    mergeSettings({ preset: "smoke" }, undefined),
+    refused("value", /^outdir, data are not set; looked in the defaults, the preset smoke, train\.$/),
+  );
+  await assert.rejects(mergeSettings(places, undefined), refused("value", /no preset\. Choose one by --preset/));
+});
+
+test("a file that is missing, or no TOML, is told with its name and place", async () => {
+  await assert.rejects(mergeSettings(places, join(root, "none.toml")), refused("file", /none\.toml: ENOENT/));
+  const broken = await file("broken.toml", 'preset = "smoke"\nlr = = 3\n');
+  await assert.rejects(mergeSettings(places, broken), refused("file", /broken\.toml: [^]*2/));
+});
