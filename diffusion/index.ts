@@ -7,5 +7,11 @@ export * from "./sample/index.ts";
 export * from "./encoding/index.ts";
 export * from "./toy/index.ts";
 export * from "./data/index.ts";
-export { parseSnapshotMetadata, type Snapshot, type SnapshotDtype, type SnapshotInfo, snapshotMetadata } from "./snapshot/index.ts";
+export {
+  parseSnapshotMetadata,
+  type Snapshot,
+  type SnapshotDtype,
+  type SnapshotInfo,
+  snapshotMetadata,
+} from "./snapshot/index.ts";
 export * from "./interchange/index.ts";

@@ -5,7 +5,8 @@ import type { FinishedRun, StatsEntry } from "../../diffusion/node.ts";
 import type { Device } from "../../engine/index.ts";
 import { formatSettings } from "./merge.ts";
 import { formatTime } from "./progress.ts";
-import type { Curve, CurvePoint, ReportPicture, RunReport } from "./report.ts";
+import type { ReportPicture, RunReport } from "./report.ts";
+import type { Curve, CurvePoint } from "./reportCharts.ts";
 import type { TrainSettings } from "./settings.ts";
 
 /** What a report is made of. */

@@ -1,5 +1,6 @@
 import { numpyFunctions } from "./numpyValues.ts";
 import {
+  keyProblem,
   PickleDict,
   type PickleContext,
   PickleForeign,
@@ -83,21 +84,23 @@ const orderedDict: PickleFunction = ([pairs], { fail, spend }) => {
   spend(pairs.items.length);
   for (const pair of pairs.items) {
     const [key, value] = pair instanceof PickleTuple || pair instanceof PickleList ? pair.items : [];
-    if (key === undefined || typeof key === "bigint" || value === undefined) {
-      return fail("an OrderedDict is made of what are no pairs");
-    }
+    if (key === undefined || value === undefined) return fail("an OrderedDict is made of what are no pairs");
+    const problem = keyProblem(key);
+    if (problem !== undefined) return fail(problem);
     dict.entries.set(key, value);
   }
   return dict;
 };
 
-const setOfList: PickleFunction = ([list], { fail, spend }) => {
+const setOfList: PickleFunction = ([list, ...others], { fail, spend }) => {
+  if (others.length > 0) return fail("a set is made of more than a list");
   const set = new PickleSet();
   if (list === undefined) return set;
   if (!(list instanceof PickleList || list instanceof PickleTuple)) return fail("a set is made of what is no list");
   spend(list.items.length);
   for (const item of list.items) {
-    if (typeof item === "bigint") return fail("a member of a set is an integer above 2^53");
+    const problem = keyProblem(item);
+    if (problem !== undefined) return fail(problem);
     set.items.add(item);
   }
   return set;

@@ -45,7 +45,8 @@ class NumpyType {
 
   /** `(version, order, ...)`, with `>` for the highest byte first. */
   setState(state: PickleValue, { fail }: PickleContext): void {
-    const order = state instanceof PickleTuple ? state.items[1] : undefined;
+    const [version, order] = state instanceof PickleTuple ? state.items : [];
+    if (version !== 3 && version !== 4) return fail("a numpy type is described in an unknown version");
     if (order !== "<" && order !== ">" && order !== "|" && order !== "=") return fail("a numpy type has no byte order");
     this.#littleEndian = order !== ">";
   }

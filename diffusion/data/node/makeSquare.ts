@@ -29,8 +29,8 @@ export type SquareOptions = {
 /** A colour of a name or like `#ffffff`. @throws EvenkeelError `value` for other texts. */
 export async function parseColour(text: string): Promise<Colour> {
   try {
-    const pixel = { width: 1, height: 1, channels: 3 as const, background: text };
-    const [red = 0, green = 0, blue = 0] = await sharp({ create: pixel }).raw().toBuffer();
+    const create = { width: 1, height: 1, channels: 3, background: text } as const;
+    const [red = 0, green = 0, blue = 0] = await sharp({ create }).raw().toBuffer();
     return [red, green, blue];
   } catch (cause) {
     throw new EvenkeelError("value", `${JSON.stringify(text)} is no colour; write one like #ffffff or white.`, {

@@ -123,10 +123,10 @@ async function arrayPictures(path: string): Promise<Pictures> {
   const [count = 0, a = 0, b = 0, c = 1] = shape;
   const labels = await arrayLabels(path.replace(/\.npy$/i, "-labels.npy"), count);
   if (shape.length === 3) return { labels, ...ofArray(path, bytes, [a, b, 1]) };
+  // [N, 3, 4, 4] is square in colour rather than 3 x 4 with opacity.
+  const isPlanes = (a === 1 || a === 3) && (b === c || (c !== 1 && c !== 3 && c !== 4)) && !(a === b && b === c);
+  if (shape.length === 4 && isPlanes) return { labels, ...ofArray(path, pixelsTogether(bytes, a, b * c), [b, c, a]) };
   if (shape.length === 4 && (c === 1 || c === 3 || c === 4)) return { labels, ...ofArray(path, bytes, [a, b, c]) };
-  if (shape.length === 4 && (a === 1 || a === 3)) {
-    return { labels, ...ofArray(path, pixelsTogether(bytes, a, b * c), [b, c, a]) };
-  }
   throw new EvenkeelError(
     "file",
     `${path} is [${shape.join(", ")}], expected [N, H, W], [N, H, W, C] or [N, C, H, W].`,

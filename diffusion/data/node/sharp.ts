@@ -1,4 +1,5 @@
 import type sharpModule from "sharp";
+import type { Sharp, SharpOptions } from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { messageOf } from "./imageSource.ts";
 
@@ -21,8 +22,9 @@ export async function loadSharp(): Promise<void> {
   }
 }
 
-/** A picture, as the library of the same name makes it. `loadSharp` must have been awaited. */
-export function sharp(...args: Parameters<typeof sharpModule>): ReturnType<typeof sharpModule> {
+/** A picture of a file's bytes or of options alone. `loadSharp` must have been awaited. */
+export function sharp(...args: [SharpOptions] | [string | Uint8Array, SharpOptions?]): Sharp {
   if (loaded === undefined) throw new RangeError("loadSharp was not awaited");
-  return loaded(...args);
+  const [first, options] = args;
+  return typeof first === "string" || first instanceof Uint8Array ? loaded(first, options) : loaded(first);
 }

@@ -8,6 +8,7 @@ export {
 } from "./machine.ts";
 export { exactInteger, PickleReader } from "./reader.ts";
 export {
+  keyProblem,
   PickleDict,
   PickleForeign,
   PickleGlobal,

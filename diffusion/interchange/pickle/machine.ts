@@ -2,6 +2,7 @@ import { op } from "./opcodes.ts";
 import type { PickleReader } from "./reader.ts";
 import { parseFloat64, parseInteger, parseQuoted, parseUnicode } from "./textForms.ts";
 import {
+  keyProblem,
   PickleDict,
   PickleForeign,
   PickleGlobal,
@@ -264,22 +265,23 @@ class PickleMachine {
       }
       case op.newObj: {
         const [type, args] = this.#popMany(2);
-        return this.#push(this.#create(type ?? null, this.#tupleItems(args ?? null)));
+        return this.#push(this.#instance(type ?? null, this.#tupleItems(args ?? null)));
       }
       case op.newObjEx: {
         const [type, args, named] = this.#popMany(3);
-        if (!(named instanceof PickleDict) || named.entries.size > 0)
-          this.#refuse("an object is made with named arguments");
-        return this.#push(this.#create(type ?? null, this.#tupleItems(args ?? null)));
+        if (!(named instanceof PickleDict) || named.entries.size > 0) {
+          return this.#refuse("an object is made with named arguments");
+        }
+        return this.#push(this.#instance(type ?? null, this.#tupleItems(args ?? null)));
       }
       case op.obj: {
         const [type, ...args] = this.#popToMark();
-        return this.#push(this.#create(type ?? null, args));
+        return this.#push(this.#call(type ?? null, args));
       }
       case op.inst: {
         const module = reader.line();
         const type = this.#global(`${module}.${reader.line()}`);
-        return this.#push(this.#create(type, this.#popToMark()));
+        return this.#push(this.#call(type, this.#popToMark()));
       }
       case op.build: {
         const state = this.#pop();
@@ -314,15 +316,12 @@ class PickleMachine {
   #call(callee: PickleValue, args: readonly PickleValue[]): PickleValue {
     if (!(callee instanceof PickleGlobal)) return this.#refuse("something is called that is no function");
     const build = this.#world.functions.get(callee.name);
-    if (build !== undefined) return build(args, this.#context);
-    return this.#create(callee, args);
+    return build === undefined ? this.#instance(callee, args) : build(args, this.#context);
   }
 
-  #create(type: PickleValue, args: readonly PickleValue[]): PickleValue {
+  #instance(type: PickleValue, args: readonly PickleValue[]): PickleInstance {
     if (!(type instanceof PickleGlobal)) return this.#refuse("an object is made of what is no class");
-    const build = this.#world.functions.get(type.name);
-    if (build !== undefined) return build(args, this.#context);
-    if (!this.#world.classes.has(type.name)) this.#refuse(`${type.name} is called, which is not allowed`);
+    if (!this.#world.classes.has(type.name)) this.#refuse(`${type.name} makes no object`);
     if (args.length > 0) this.#refuse(`${type.name} is made with arguments`);
     return new PickleInstance(type.name);
   }
@@ -383,9 +382,9 @@ class PickleMachine {
     for (let i = 0; i < pairs.length; i += 2) dict.entries.set(this.#key(pairs[i] ?? null), pairs[i + 1] ?? null);
   }
 
-  /** Engines hash a bigint by its lowest digits only, so that a file could make a table of them slow at will. */
   #key(value: PickleValue): PickleValue {
-    return typeof value === "bigint" ? this.#refuse("a key or member of a set is an integer above 2^53") : value;
+    const problem = keyProblem(value);
+    return problem === undefined ? value : this.#refuse(problem);
   }
 
   #put(index: number): void {

@@ -43,8 +43,10 @@ export function parseQuoted(text: string, fail: Fail): string {
 
 /** A text of protocol 0: bytes are characters, others are written by their number. */
 export function parseUnicode(text: string, fail: Fail): string {
-  return text.replace(/\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/g, (_, short: string | undefined, long: string) => {
-    const code = Number.parseInt(short ?? long, 16);
+  return text.replace(/\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|[uU])/g, (_, short?: string, long?: string) => {
+    const digits = short ?? long;
+    if (digits === undefined) return fail("a text names a character by too few digits");
+    const code = Number.parseInt(digits, 16);
     return code > 0x10ffff ? fail("a text names a character that does not exist") : String.fromCodePoint(code);
   });
 }

@@ -98,3 +98,17 @@ export class PickleForeign {
     this.setState = setState;
   }
 }
+
+/**
+ * Why a value can't be a dictionary's key or a set's member: it is compared by its content, which can change (it can't be one in Python
+ * either), or is a bigint, which engines hash by its lowest digits only, so that a file could make a table of them slow at will.
+ */
+export function keyProblem(value: PickleValue): string | undefined {
+  if (typeof value === "bigint") return "a key or member of a set is an integer beyond 2^53";
+  const changes =
+    value instanceof PickleList ||
+    value instanceof PickleDict ||
+    value instanceof PickleSet ||
+    value instanceof PickleInstance;
+  return changes ? `a key or member of a set is of the kind ${value.kind}` : undefined;
+}

@@ -1,0 +1,85 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before } from "node:test";
+import { crc32 } from "node:zlib";
+import { encode } from "fast-png";
+import { createDataset } from "../../../diffusion/index.ts";
+import { seededDraw } from "../../engine/io/mutateFile.ts";
+
+export const draw = seededDraw(99);
+
+export const noise = (length: number): Uint8Array => Uint8Array.from({ length }, () => draw(256));
+
+/** A data set of six small pictures in three classes. */
+export const small = createDataset({
+  name: "small",
+  channels: 3,
+  resolution: 4,
+  pixels: noise(6 * 48),
+  labels: [0, 1, 2, 0, 1, 2],
+  classNames: ["a", "b", "c"],
+});
+
+/** A picture of noise. */
+export const png = (width: number, height: number, channels: number): Uint8Array =>
+  encode({ width, height, channels, depth: 8, data: noise(width * height * channels) });
+
+/** A PNG's chunk, with a checksum that is right. */
+export function chunk(type: string, content: Uint8Array): Buffer {
+  const body = Buffer.concat([Buffer.from(type, "latin1"), content]);
+  const whole = Buffer.alloc(body.length + 8);
+  whole.writeUInt32BE(content.length, 0);
+  whole.set(body, 4);
+  whole.writeUInt32BE(crc32(body), body.length + 4);
+  return whole;
+}
+
+export const pngSignature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+
+/** A PNG's header chunk. */
+export function pngHeader(width: number, height: number, depth: number, colourType: number): Buffer {
+  const content = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, depth, colourType, 0, 0, 0]);
+  content.writeUInt32BE(width, 0);
+  content.writeUInt32BE(height, 4);
+  return chunk("IHDR", content);
+}
+
+/** An IDX file of bytes. */
+export function idx(shape: readonly number[], data: Uint8Array): Buffer {
+  const header = Buffer.alloc(4 + 4 * shape.length);
+  header.set([0, 0, 8, shape.length]);
+  shape.forEach((extent, axis) => header.writeUInt32BE(extent, 4 + 4 * axis));
+  return Buffer.concat([header, data]);
+}
+
+/** An .npy file of version 1. */
+export function npy(type: string, shape: readonly number[], data: Uint8Array, order = "False"): Buffer {
+  const header = `{'descr': '${type}', 'fortran_order': ${order}, 'shape': (${shape.join(", ")},), }\n`;
+  const start = Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8]);
+  return Buffer.concat([start, Buffer.from(header), data]);
+}
+
+/** A folder for the tests of a file, removed in the end, and a way to fill folders in it. */
+export function temporaryFolder(): {
+  readonly path: (name: string) => string;
+  readonly folderOf: (files: Record<string, Uint8Array | string>) => Promise<string>;
+} {
+  let root = "";
+  let folders = 0;
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), "evenkeel-data-"));
+  });
+  after(() => rm(root, { recursive: true }));
+  return {
+    path: (name) => join(root, name),
+    folderOf: async (files) => {
+      const path = join(root, `folder-${folders++}`);
+      for (const [file, content] of Object.entries(files)) {
+        await mkdir(join(path, file, ".."), { recursive: true });
+        await writeFile(join(path, file), content);
+      }
+      return path;
+    },
+  };
+}
