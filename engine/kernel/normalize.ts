@@ -6,9 +6,12 @@
 import type { Affine, Axis, Kernel, Scalar } from "./kernel.ts";
 import { childrenOf, scalarsOf } from "./scalar.ts";
 
-/** The same kernel over fewer axes. Expressions stay shared where they were. */
-export function normalizeKernel(kernel: Kernel): Kernel {
-  return mergeAxes(dropUnitAxes(kernel));
+/**
+ * The same kernel over fewer axes. Expressions stay shared where they were.
+ * @param options.keepFirst the first axis stays as it is
+ */
+export function normalizeKernel(kernel: Kernel, { keepFirst = false } = {}): Kernel {
+  return mergeAxes(dropUnitAxes(kernel), keepFirst ? 1 : 0);
 }
 
 function dropUnitAxes(kernel: Kernel): Kernel {
@@ -46,9 +49,9 @@ function withoutEmptyReduction(kernel: Kernel): Kernel {
   return { ...kernel, body: visit(reduction.epilogue), reduction: null };
 }
 
-function mergeAxes(kernel: Kernel): Kernel {
+function mergeAxes(kernel: Kernel, first: number): Kernel {
   let merged = kernel;
-  for (let axis = merged.axes.length - 2; axis >= 0; axis--) {
+  for (let axis = merged.axes.length - 2; axis >= first; axis--) {
     if (mayMerge(merged, axis)) merged = mergeWithNext(merged, axis);
   }
   return merged;

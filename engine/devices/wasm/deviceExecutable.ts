@@ -6,7 +6,8 @@ import { ModuleBuilder } from "./assembler.ts";
 import { ownBuffer, writeData } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
 import type { LinearMemory } from "./memory.ts";
-import { addKernel, buildModule, type CompiledKernel, distinctKernels, splitOf } from "./module.ts";
+import { addKernel, buildModule, type CompiledKernel, distinctKernels } from "./module.ts";
+import type { KernelMethod } from "./method.ts";
 import { recordFlags, recordLayout } from "./moduleRun.ts";
 import { functionText } from "./text.ts";
 import type { Crew, RunFunction } from "./threads.ts";
@@ -125,9 +126,10 @@ export class WasmExecutable implements Executable {
       shared: memory.shared,
     });
     const texts = this.#kernels.map((compiled, number) => {
-      const { name } = addKernel(module, compiled, number, { relaxed });
-      const written = module.functions.find(({ reference }) => reference.name === name);
-      return `;; schedule: ${compiled.schedule.name}\n${written === undefined ? "" : functionText(written)}`;
+      const before = new Set(module.functions);
+      addKernel(module, compiled, number, { relaxed });
+      const written = module.functions.filter((f) => !before.has(f) && f.reference.name.startsWith("kernel"));
+      return [`;; schedule: ${compiled.method.name}`, ...written.map(functionText)].join("\n");
     });
     return this.#plan.steps.map(({ kernel }, step) => ({
       kernel: kernel.name,
@@ -271,8 +273,19 @@ function layOut(
     writeData(memory, address, role.data);
     return address;
   });
-  const sizeOf = ({ operands }: PlanStep): number => recordLayout.addresses + 4 * (operands.length + 1);
-  const total = plan.steps.reduce((sum, step) => sum + sizeOf(step), 0);
+  const functions = firstFunctions(kernels);
+  const methodOfStep = (index: number): KernelMethod => {
+    const compiled = kernels[numbers[index] ?? -1];
+    if (compiled === undefined) throw new RangeError(`step ${index} has no kernel`);
+    return compiled.method;
+  };
+  const scratch = allocateScratch(owned, kernels, crew.threads);
+  const sizeOf = ({ operands }: PlanStep, method: KernelMethod): number =>
+    recordLayout.addresses + 4 * (operands.length + (method.scratch === null ? 1 : 3));
+  const total = plan.steps.reduce((sum, step, index) => {
+    const method = methodOfStep(index);
+    return sum + sizeOf(step, method) * method.phases.length;
+  }, 0);
   const first = owned.allocate(total, "the steps of a program");
   const words = memory.uint32(0, (first + total) / 4);
   const starts: number[] = [];
@@ -281,34 +294,51 @@ function layOut(
   let at = first;
   let unsettled = false;
   plan.steps.forEach((step, index) => {
-    const number = numbers[index] ?? 0;
-    const compiled = kernels[number];
-    if (compiled === undefined) throw new RangeError(`step ${index} has no kernel`);
-    const { size, block } = splitOf(compiled);
-    const isShared = crew.threads > 1 && size > block && compiled.schedule.cost >= sharedCost;
-    // Steps of the first thread alone follow each other without meeting; everything else waits for what came before.
-    const barrier = index > 0 && (isShared || unsettled);
-    unsettled = isShared || (unsettled && !barrier);
-    const header = {
-      kernel: number,
-      flags: (isShared ? recordFlags.shared : 0) | (barrier ? recordFlags.barrier : 0),
-      size,
-      block,
-      bytes: sizeOf(step),
-    };
-    for (const [field, value] of Object.entries(header)) {
-      words[(at + recordLayout[field as keyof typeof header]) / 4] = value;
-    }
-    [...step.operands, step.result].forEach((buffer, operand) => {
-      const address = at + recordLayout.addresses + 4 * operand;
-      const role = plan.buffers[buffer]?.role;
-      words[address / 4] = addresses[buffer] ?? 0;
-      if (role?.kind === "input" || role?.kind === "output")
-        bindings.push({ address, kind: role.kind, index: role.index });
-    });
+    const method = methodOfStep(index);
     starts.push(at);
-    shared.push(isShared);
-    at += sizeOf(step);
+    let someShared = false;
+    method.phases.forEach(({ size, block, cost }, phase) => {
+      const isShared = crew.threads > 1 && size > block && cost >= sharedCost;
+      someShared ||= isShared;
+      // Steps of the first thread alone follow each other without meeting; everything else waits for what came before.
+      const barrier = at > first && (isShared || unsettled);
+      unsettled = isShared || (unsettled && !barrier);
+      const header = {
+        kernel: (functions[numbers[index] ?? 0] ?? 0) + phase,
+        flags: (isShared ? recordFlags.shared : 0) | (barrier ? recordFlags.barrier : 0),
+        size,
+        block,
+        bytes: sizeOf(step, method),
+      };
+      for (const [field, value] of Object.entries(header)) {
+        words[(at + recordLayout[field as keyof typeof header]) / 4] = value;
+      }
+      const tail = method.scratch === null ? [] : [step.result, null];
+      [...step.operands, step.result, ...tail].forEach((buffer, operand) => {
+        const address = at + recordLayout.addresses + 4 * operand;
+        const role = buffer === null ? undefined : plan.buffers[buffer]?.role;
+        words[address / 4] = buffer === null ? scratch : (addresses[buffer] ?? 0);
+        if (role?.kind === "input" || role?.kind === "output")
+          bindings.push({ address, kind: role.kind, index: role.index });
+      });
+      at += sizeOf(step, method);
+    });
+    shared.push(someShared);
   });
   return { starts, end: at, bindings, shared };
+}
+
+/** For each kernel the number of its first function in the module. */
+function firstFunctions(kernels: readonly CompiledKernel[]): readonly number[] {
+  let count = 0;
+  return kernels.map(({ method }) => (count += method.phases.length) - method.phases.length);
+}
+
+/** Memory that the kernels of a program use one after the other. */
+function allocateScratch(owned: OwnedMemory, kernels: readonly CompiledKernel[], threads: number): number {
+  const bytes = kernels.map(({ method: { scratch } }) =>
+    scratch === null ? 0 : scratch.shared + threads * scratch.perThread,
+  );
+  const most = bytes.reduce((a, b) => Math.max(a, b), 0);
+  return most === 0 ? 0 : owned.allocate(most, "the scratch memory of a program");
 }

@@ -19,16 +19,12 @@ import { ScalarEmitter } from "./emitScalar.ts";
 import { emitLoop } from "./loops.ts";
 import { literal } from "./math/index.ts";
 import type { PlainOpcode } from "./opcodes.ts";
+import { type EmitOptions, kernelParameters } from "./phase.ts";
 import type { Schedule } from "./schedule.ts";
 
-export type EmitOptions = {
-  /** Multiply-add in one rounding (relaxed SIMD) in sums of products. */
-  readonly relaxed: boolean;
-};
-
 /**
- * Adds the function of a normalised kernel to `module`: `(record, low, high)`, where `record` is the address of a table
- * with the addresses of the operands and the result, and low..high the part of the schedule's split axis to compute.
+ * Adds the function of a normalised kernel to `module`. Its parameters low..high are the part of the schedule's split axis to
+ * compute.
  */
 export function emitKernel(
   module: ModuleBuilder,
@@ -39,10 +35,10 @@ export function emitKernel(
 ): FunctionReference {
   // Nothing of a body that is never folded may be computed, not even its addresses.
   const kernel = isEmptyReduction(described) ? withoutBody(described) : described;
-  return module.define(name, ["i32", "i32", "i32"], [], (f, record, low, high) => {
+  return module.define(name, kernelParameters, [], (f, table, low, high) => {
     if (kernel.axes.some(({ role, size }) => role === "parallel" && size === 0)) return;
     const bases = [...kernel.operands, kernel.result].map((_, index) =>
-      f.let("i32", "base", memory("i32.load", 4 * index, record)),
+      f.let("i32", "base", memory("i32.load", 4 * index, table)),
     );
     const context = new EmitContext(f, kernel, schedule);
     const nest = new Nest(context, new Addresses(context, bases), { low, high }, options);

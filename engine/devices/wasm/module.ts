@@ -3,19 +3,12 @@ import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
 import { normalizeKernel } from "../../kernel/normalize.ts";
 import { childrenOf } from "../../kernel/scalar.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "./assembler.ts";
-import { emitKernel, type EmitOptions } from "./emitKernel.ts";
+import { type KernelMethod, methodOf } from "./method.ts";
 import { emitRun } from "./moduleRun.ts";
-import { blockOf, type Schedule, scheduleKernel } from "./schedule.ts";
+import type { EmitOptions } from "./phase.ts";
 
-/** A kernel as it is compiled: normalised, with its schedule. Plans' kernels of the same `key` share it. */
-export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; readonly schedule: Schedule };
-
-/** Elements of the split axis, and how many of them stay together. */
-export function splitOf({ kernel, schedule }: CompiledKernel): { readonly size: number; readonly block: number } {
-  const { split } = schedule;
-  if (split === null) return { size: 1, block: 1 };
-  return { size: kernel.axes[split]?.size ?? 0, block: blockOf(schedule, split) };
-}
+/** A kernel as it is compiled: normalised, with its method. Plans' kernels of the same `key` share it. */
+export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; readonly method: KernelMethod };
 
 /** The distinct kernels among `kernels`, and for each of these its number among them. */
 export function distinctKernels(kernels: readonly Kernel[]): {
@@ -30,7 +23,7 @@ export function distinctKernels(kernels: readonly Kernel[]): {
     if (again !== undefined) return again;
     const normal = normalizeKernel(kernel);
     const key = kernelKey(normal);
-    const number = known.get(key) ?? distinct.push({ key, kernel: normal, schedule: scheduleKernel(normal) }) - 1;
+    const number = known.get(key) ?? distinct.push({ key, kernel: normal, method: methodOf(normal) }) - 1;
     known.set(key, number);
     seen.set(kernel, number);
     return number;
@@ -46,25 +39,20 @@ export function buildModule(
 ): ModuleBuilder {
   const module = new ModuleBuilder();
   module.importMemory(memory);
-  const functions = kernels.map((compiled, number) => addKernel(module, compiled, number, options));
+  const functions = kernels.flatMap((compiled, number) => addKernel(module, compiled, number, options));
   module.export(emitRun(module, functions, memory.shared));
   return module;
 }
 
-/** Adds the function of one kernel to a module. */
+/** Adds the functions of one kernel to a module, one for each of its phases. */
 export function addKernel(
   module: ModuleBuilder,
-  { kernel, schedule }: CompiledKernel,
+  { kernel, method }: CompiledKernel,
   number: number,
   options: EmitOptions,
-): FunctionReference {
-  return emitKernel(
-    module,
-    `kernel${number}_${kernel.name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`,
-    kernel,
-    schedule,
-    options,
-  );
+): readonly FunctionReference[] {
+  const name = `kernel${number}_${kernel.name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`;
+  return method.phases.map(({ emit }) => emit(module, name, options));
 }
 
 /** Text that is equal for kernels that compute the same in the same way, whatever their names. */

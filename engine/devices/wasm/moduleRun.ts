@@ -95,7 +95,7 @@ export function emitRun(
             () => f.branchIf(skip, thread),
           );
           emitDispatch(f, kernels, 0, word(recordLayout.kernel), (kernel) => {
-            f.call(kernel, op("i32.add", record, i32(recordLayout.addresses)), low, high);
+            f.call(kernel, op("i32.add", record, i32(recordLayout.addresses)), low, high, thread);
           });
         });
         f.set(record, op("i32.add", record, word(recordLayout.bytes)));

@@ -1,0 +1,117 @@
+/**
+ * Winograd's algorithm F(2x2, 3x3) for kernels that are 3x3 convolutions of stride 1 over padded images, and for their filter
+ * gradients: 16 instead of 36 multiplications for each 2x2 outputs. Lavin and Gray, "Fast Algorithms for Convolutional Neural
+ * Networks", 2015. What a kernel is, is read off its addresses.
+ */
+import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
+
+type Load = Extract<Scalar, { readonly kind: "load" }>;
+
+/** How 4-tile vectors cover an image: `rows` rows of tiles by `vectors` vectors make a block. */
+export type TileBlock = { readonly rows: number; readonly vectors: number };
+
+/** y[n, o, y, x] = sum over c, ky, kx of image[n, c, y + ky, x + kx] * filter[o, c, ky, kx]. */
+export type WinogradForward = {
+  readonly kind: "forward";
+  readonly image: Load;
+  readonly filter: Load;
+  /** Numbers of the kernel's axes. */
+  readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
+  readonly size: { readonly n: number; readonly o: number; readonly c: number; readonly y: number; readonly x: number };
+  readonly block: TileBlock;
+};
+
+/** y[o, c, ky, kx] = sum over n, y, x of image[n, c, y + ky, x + kx] * cotangent[n, o, y, x]. */
+export type WinogradFilterGradient = {
+  readonly kind: "filterGradient";
+  readonly image: Load;
+  readonly cotangent: Load;
+  readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
+  readonly size: { readonly n: number; readonly o: number; readonly c: number; readonly y: number; readonly x: number };
+  /** Parts of the images with sums of their own. Fixed by the shape, so that results don't depend on the threads. */
+  readonly parts: number;
+  /** What is transformed before it is multiplied: so many images, of each so many rows of tiles. */
+  readonly images: number;
+  readonly rows: number;
+};
+
+export type Winograd = WinogradForward | WinogradFilterGradient;
+
+/** Tiles that are transformed together for a filter gradient. */
+const gradientTiles = 64;
+/** Fewer channels than this on both sides don't pay for the transforms. */
+const fewestChannels = 8;
+
+/** How to compute a normalised kernel by Winograd's algorithm, or null if it is no such convolution or it would not pay. */
+export function winogradOf(kernel: Kernel): Winograd | null {
+  const { body, reduction, axes, result } = kernel;
+  if (reduction?.op !== "sum" || body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
+  if (result.dtype !== "f32" || body.x.kind !== "load" || body.y.kind !== "load") return null;
+  if (axes.length !== 7 || axes.filter(({ role }) => role === "parallel").length !== 4) return null;
+  const size = axes.map((axis) => axis.size);
+  for (const [image, other] of [
+    [body.x, body.y],
+    [body.y, body.x],
+  ] as const) {
+    const found = forwardOf(result.at, size, image, other) ?? filterGradientOf(result.at, size, image, other);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function forwardOf(result: Affine, sizes: readonly number[], image: Load, filter: Load): WinogradForward | null {
+  const [n = 0, o = 0, y = 0, x = 0, c = 0, ky = 0, kx = 0] = sizes;
+  const [in_ = 0, io, iy, ix, , iky, ikx] = image.at.coefficients;
+  const [fn, , fy, fx] = filter.at.coefficients;
+  if (ky !== 3 || kx !== 3 || y % 2 !== 0 || x % 8 !== 0 || in_ === 0) return null;
+  if (io !== 0 || ix !== 1 || ikx !== 1 || iy !== iky || fn !== 0 || fy !== 0 || fx !== 0) return null;
+  if (result.coefficients[3] !== 1 || Math.min(o, c) < fewestChannels) return null;
+  // Places within rows and columns are immediate offsets of loads and stores, which can't be negative.
+  if (Math.min(iy ?? 0, result.coefficients[2] ?? 0, filter.at.coefficients[4] ?? 0) <= 0) return null;
+  const vectors = largestDivisor(x / 8, 4);
+  const rows = largestDivisor(y / 2, Math.floor(4 / vectors));
+  return {
+    kind: "forward",
+    image,
+    filter,
+    axes: { n: 0, o: 1, y: 2, x: 3, c: 4, ky: 5, kx: 6 },
+    size: { n, o, c, y, x },
+    block: { rows, vectors },
+  };
+}
+
+function filterGradientOf(
+  result: Affine,
+  sizes: readonly number[],
+  image: Load,
+  cotangent: Load,
+): WinogradFilterGradient | null {
+  const [o = 0, c = 0, ky = 0, kx = 0, n = 0, y = 0, x = 0] = sizes;
+  const [io, , iky, ikx, , iy, ix] = image.at.coefficients;
+  const [, gc, gky, gkx, , , gx] = cotangent.at.coefficients;
+  if (ky !== 3 || kx !== 3 || y % 2 !== 0 || x % 8 !== 0) return null;
+  if (io !== 0 || ix !== 1 || ikx !== 1 || iy !== iky || gc !== 0 || gky !== 0 || gkx !== 0 || gx !== 1) return null;
+  if (Math.min(o, c) < fewestChannels) return null;
+  const inside = [iy, cotangent.at.coefficients[5], ...result.coefficients.slice(1, 4)];
+  if (inside.some((coefficient) => (coefficient ?? 0) <= 0)) return null;
+  const parts = largestDivisor(n, 4);
+  const tilesPerRow = x / 2;
+  const rows = largestDivisor(y / 2, Math.max(1, Math.floor(gradientTiles / tilesPerRow)));
+  const images =
+    rows < y / 2 ? 1 : largestDivisor(n / parts, Math.max(1, Math.floor(gradientTiles / (rows * tilesPerRow))));
+  return {
+    kind: "filterGradient",
+    image,
+    cotangent,
+    axes: { o: 0, c: 1, ky: 2, kx: 3, n: 4, y: 5, x: 6 },
+    size: { n, o, c, y, x },
+    parts,
+    images,
+    rows,
+  };
+}
+
+function largestDivisor(n: number, limit: number): number {
+  for (let divisor = Math.min(n, limit); divisor > 1; divisor--) if (n % divisor === 0) return divisor;
+  return 1;
+}

@@ -1,0 +1,109 @@
+/** Loops and the register tiles of the 16 matrix products. */
+import { f32x4, type FunctionBuilder, i32, type Local, memory, op, shuffle32 } from "../assembler.ts";
+
+/** Runs `body` so many times. */
+export function repeat(f: FunctionBuilder, count: number, body: () => void): void {
+  if (count === 1) body();
+  if (count <= 1) return;
+  const left = f.let("i32", "left", i32(count));
+  f.loop((again) => {
+    body();
+    f.tee(left, op("i32.sub", left, i32(1)));
+    f.branchIf(again);
+  });
+}
+
+/** Adds a constant to a pointer. */
+export function advance(f: FunctionBuilder, pointer: Local, bytes: number): void {
+  if (bytes !== 0) f.set(pointer, op("i32.add", pointer, i32(bytes)));
+}
+
+export function after(f: FunctionBuilder, name: string, pointer: Local, bytes: number): Local {
+  return f.let("i32", name, bytes === 0 ? pointer : op("i32.add", pointer, i32(bytes)));
+}
+
+function multiplyAdd(f: FunctionBuilder, relaxed: boolean, sum: Local, x: Local, y: Local): void {
+  if (relaxed) f.op("f32x4.relaxed_madd", x, y, sum);
+  else f.op("f32x4.add", sum, op("f32x4.mul", x, y));
+  f.set(sum);
+}
+
+function unrolling(count: number): number {
+  return count % 4 === 0 ? 4 : count % 2 === 0 ? 2 : 1;
+}
+
+/** Two rows a at `left`, `leftRow` bytes apart, times the row-major matrix at `right` with `vectors` vectors a row. */
+export function rowTile(
+  f: FunctionBuilder,
+  relaxed: boolean,
+  depth: number,
+  vectors: number,
+  left: { readonly pointer: Local; readonly row: number },
+  right: Local,
+  to: { readonly pointer: Local; readonly row: number },
+): void {
+  const sums = [0, 1].map(() => Array.from({ length: vectors }, () => f.let("v128", "sum", f32x4(0))));
+  const [a, b] = [after(f, "a", left.pointer, 0), after(f, "b", right, 0)];
+  const unroll = unrolling(depth);
+  repeat(f, depth / unroll, () => {
+    for (let k = 0; k < unroll; k++) {
+      const columns = sums[0]?.map((_, j) => f.let("v128", "b", memory("v128.load", 16 * (k * vectors + j), b)));
+      sums.forEach((row, i) => {
+        const x = f.let("v128", "a", memory("v128.load32_splat", 4 * k + i * left.row, a));
+        row.forEach((sum, j) => {
+          const y = columns?.[j];
+          if (y !== undefined) multiplyAdd(f, relaxed, sum, x, y);
+        });
+      });
+    }
+    advance(f, a, 4 * unroll);
+    advance(f, b, 16 * unroll * vectors);
+  });
+  sums.forEach((row, i) => {
+    row.forEach((sum, j) => f.memory("v128.store", i * to.row + 16 * j, to.pointer, sum));
+  });
+}
+
+/**
+ * Adds to two rows of four sums, at `to` and `toRow` bytes after it, the products of two rows at `left` with four at `right`;
+ * rows are 16 * `vectors` bytes apart.
+ */
+export function dotTile(
+  f: FunctionBuilder,
+  relaxed: boolean,
+  vectors: number,
+  left: Local,
+  right: Local,
+  to: { readonly pointer: Local; readonly row: number },
+): void {
+  const sums = [0, 1].map(() => [0, 1, 2, 3].map(() => f.let("v128", "sum", f32x4(0))));
+  const [a, b] = [after(f, "a", left, 0), after(f, "b", right, 0)];
+  const unroll = unrolling(vectors);
+  const row = 16 * vectors;
+  repeat(f, vectors / unroll, () => {
+    for (let k = 0; k < unroll; k++) {
+      const xs = [0, 1].map((i) => f.let("v128", "a", memory("v128.load", i * row + 16 * k, a)));
+      for (let j = 0; j < 4; j++) {
+        const y = f.let("v128", "b", memory("v128.load", j * row + 16 * k, b));
+        xs.forEach((x, i) => {
+          const sum = sums[i]?.[j];
+          if (sum !== undefined) multiplyAdd(f, relaxed, sum, x, y);
+        });
+      }
+    }
+    advance(f, a, 16 * unroll);
+    advance(f, b, 16 * unroll);
+  });
+  sums.forEach((four, i) => {
+    const total = addLanes(f, four as [Local, Local, Local, Local]);
+    f.memory("v128.store", i * to.row, to.pointer, op("f32x4.add", memory("v128.load", i * to.row, to.pointer), total));
+  });
+}
+
+/** The sums of the lanes of four vectors, as one vector. */
+function addLanes(f: FunctionBuilder, [a, b, c, d]: readonly [Local, Local, Local, Local]): Local {
+  const pair = (x: Local, y: Local): Local =>
+    f.let("v128", "pair", op("f32x4.add", shuffle32([0, 4, 1, 5], x, y), shuffle32([2, 6, 3, 7], x, y)));
+  const [x, y] = [pair(a, b), pair(c, d)];
+  return f.let("v128", "total", op("f32x4.add", shuffle32([0, 1, 4, 5], x, y), shuffle32([2, 3, 6, 7], x, y)));
+}
