@@ -28,10 +28,6 @@ function multiplyAdd(f: FunctionBuilder, relaxed: boolean, sum: Local, x: Local,
   f.set(sum);
 }
 
-function unrolling(count: number): number {
-  return count % 4 === 0 ? 4 : count % 2 === 0 ? 2 : 1;
-}
-
 /** Two rows a at `left`, `leftRow` bytes apart, times the row-major matrix at `right` with `vectors` vectors a row. */
 export function rowTile(
   f: FunctionBuilder,
@@ -44,20 +40,18 @@ export function rowTile(
 ): void {
   const sums = [0, 1].map(() => Array.from({ length: vectors }, () => f.let("v128", "sum", f32x4(0))));
   const [a, b] = [after(f, "a", left.pointer, 0), after(f, "b", right, 0)];
-  const unroll = unrolling(depth);
-  repeat(f, depth / unroll, () => {
-    for (let k = 0; k < unroll; k++) {
-      const columns = sums[0]?.map((_, j) => f.let("v128", "b", memory("v128.load", 16 * (k * vectors + j), b)));
-      sums.forEach((row, i) => {
-        const x = f.let("v128", "a", memory("v128.load32_splat", 4 * k + i * left.row, a));
-        row.forEach((sum, j) => {
-          const y = columns?.[j];
-          if (y !== undefined) multiplyAdd(f, relaxed, sum, x, y);
-        });
+  // One step a pass: engines keep the sums in registers then, and lose them when several are written out.
+  repeat(f, depth, () => {
+    const columns = sums[0]?.map((_, j) => f.let("v128", "b", memory("v128.load", 16 * j, b)));
+    sums.forEach((row, i) => {
+      const x = f.let("v128", "a", memory("v128.load32_splat", i * left.row, a));
+      row.forEach((sum, j) => {
+        const y = columns?.[j];
+        if (y !== undefined) multiplyAdd(f, relaxed, sum, x, y);
       });
-    }
-    advance(f, a, 4 * unroll);
-    advance(f, b, 16 * unroll * vectors);
+    });
+    advance(f, a, 4);
+    advance(f, b, 16 * vectors);
   });
   sums.forEach((row, i) => {
     row.forEach((sum, j) => f.memory("v128.store", i * to.row + 16 * j, to.pointer, sum));
@@ -78,21 +72,18 @@ export function dotTile(
 ): void {
   const sums = [0, 1].map(() => [0, 1, 2, 3].map(() => f.let("v128", "sum", f32x4(0))));
   const [a, b] = [after(f, "a", left, 0), after(f, "b", right, 0)];
-  const unroll = unrolling(vectors);
   const row = 16 * vectors;
-  repeat(f, vectors / unroll, () => {
-    for (let k = 0; k < unroll; k++) {
-      const xs = [0, 1].map((i) => f.let("v128", "a", memory("v128.load", i * row + 16 * k, a)));
-      for (let j = 0; j < 4; j++) {
-        const y = f.let("v128", "b", memory("v128.load", j * row + 16 * k, b));
-        xs.forEach((x, i) => {
-          const sum = sums[i]?.[j];
-          if (sum !== undefined) multiplyAdd(f, relaxed, sum, x, y);
-        });
-      }
+  repeat(f, vectors, () => {
+    const xs = [0, 1].map((i) => f.let("v128", "a", memory("v128.load", i * row, a)));
+    for (let j = 0; j < 4; j++) {
+      const y = f.let("v128", "b", memory("v128.load", j * row, b));
+      xs.forEach((x, i) => {
+        const sum = sums[i]?.[j];
+        if (sum !== undefined) multiplyAdd(f, relaxed, sum, x, y);
+      });
     }
-    advance(f, a, 16 * unroll);
-    advance(f, b, 16 * unroll);
+    advance(f, a, 16);
+    advance(f, b, 16);
   });
   sums.forEach((four, i) => {
     const total = addLanes(f, four as [Local, Local, Local, Local]);
