@@ -1,9 +1,9 @@
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { type FunctionBuilder, i32, type Local, memory, op } from "../assembler.ts";
+import type { Finish } from "../finish.ts";
 import { type EmitOptions, kernelParameters, type Phase, type Scratch } from "../phase.ts";
-import type { Finish } from "./forward.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
-import { advance, after, dotTile, repeat } from "./tile.ts";
+import { advance, after, dotTile, repeat } from "../tile.ts";
 import { transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of the transformed image [16, c, tiles] and cotangent [16, o, tiles], and of the sums [16, o, c]. */

@@ -1,20 +1,10 @@
 import type { Kernel } from "../../../kernel/kernel.ts";
-import {
-  type FunctionBuilder,
-  type FunctionReference,
-  i32,
-  type Local,
-  memory,
-  type ModuleBuilder,
-  op,
-} from "../assembler.ts";
+import { type FunctionBuilder, type FunctionReference, i32, type Local, memory, op } from "../assembler.ts";
+import type { Finish } from "../finish.ts";
 import { type EmitOptions, kernelParameters, type Phase, type Scratch } from "../phase.ts";
 import type { WinogradForward } from "./plan.ts";
-import { advance, after, repeat, rowTile } from "./tile.ts";
+import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
 import { transformFilter, transformImage, transformOutput } from "./transforms.ts";
-
-/** Adds to a module the function that finishes results: what the kernel does after its sum, for a range of its first axis. */
-export type Finish = (module: ModuleBuilder, name: string) => FunctionReference | null;
 
 /** Sizes in bytes: of rows and places of the transformed filter [16, o, c], image [16, c, tiles] and product [16, o, tiles]. */
 function layoutOf({ size, block }: WinogradForward) {
@@ -101,15 +91,6 @@ function emitFilter(
   });
 }
 
-function loadLanes(f: FunctionBuilder, pointer: Local, offset: number, stride: number, lanes: number): Local {
-  const vector = f.let("v128", "tap", memory("v128.load32_zero", offset, pointer));
-  for (let lane = 1; lane < lanes; lane++) {
-    f.memoryLane("v128.load32_lane", offset + lane * stride, lane, pointer, vector);
-    f.set(vector);
-  }
-  return vector;
-}
-
 type Share = { readonly table: Local; readonly low: Local; readonly high: Local; readonly thread: Local };
 
 function emitImages(
@@ -155,8 +136,8 @@ function emitImages(
     ];
     repeat(f, 16, () => {
       repeat(f, outputs / 2, () => {
-        const tile = { pointer: product, row: tileBytes };
-        rowTile(f, relaxed, size.c, tiles.length, { pointer: left, row: filterRow }, right, tile);
+        const tile = { relaxed, rows: 2, depth: size.c, vectors: tiles.length, isFirst: true } as const;
+        rowTile(f, tile, { pointer: left, row: filterRow }, right, { pointer: product, row: tileBytes });
         advance(f, left, 2 * filterRow);
         advance(f, product, 2 * tileBytes);
       });

@@ -1,5 +1,5 @@
-/** Loops and the register tiles of the 16 matrix products. */
-import { f32x4, type FunctionBuilder, i32, type Local, memory, op, shuffle32 } from "../assembler.ts";
+/** Loops over pointers, and the tiles of matrix products that fit into registers. */
+import { f32x4, type FunctionBuilder, i32, type Local, memory, op, shuffle32 } from "./assembler.ts";
 
 /** Runs `body` so many times. */
 export function repeat(f: FunctionBuilder, count: number, body: () => void): void {
@@ -28,17 +28,26 @@ function multiplyAdd(f: FunctionBuilder, relaxed: boolean, sum: Local, x: Local,
   f.set(sum);
 }
 
-/** Two rows a at `left`, `leftRow` bytes apart, times the row-major matrix at `right` with `vectors` vectors a row. */
+/** One or two rows of a matrix, each in one piece; `row` bytes from the first to the second. */
+export type Rows = { readonly pointer: Local; readonly row: number };
+
+/**
+ * `rows` rows of `depth` numbers times the row-major matrix at `right` with `vectors` vectors a row. With `isFirst` false the
+ * products are added to what is there.
+ */
 export function rowTile(
   f: FunctionBuilder,
-  relaxed: boolean,
-  depth: number,
-  vectors: number,
-  left: { readonly pointer: Local; readonly row: number },
+  { relaxed, rows, depth, vectors, isFirst }: RowTile,
+  left: Rows,
   right: Local,
-  to: { readonly pointer: Local; readonly row: number },
+  to: Rows,
 ): void {
-  const sums = [0, 1].map(() => Array.from({ length: vectors }, () => f.let("v128", "sum", f32x4(0))));
+  const places = Array.from({ length: rows }, (_, i) =>
+    Array.from({ length: vectors }, (__, j) => i * to.row + 16 * j),
+  );
+  const sums = places.map((row) =>
+    row.map((place) => f.let("v128", "sum", isFirst ? f32x4(0) : memory("v128.load", place, to.pointer))),
+  );
   const [a, b] = [after(f, "a", left.pointer, 0), after(f, "b", right, 0)];
   // One step a pass: engines keep the sums in registers then, and lose them when several are written out.
   repeat(f, depth, () => {
@@ -54,9 +63,17 @@ export function rowTile(
     advance(f, b, 16 * vectors);
   });
   sums.forEach((row, i) => {
-    row.forEach((sum, j) => f.memory("v128.store", i * to.row + 16 * j, to.pointer, sum));
+    row.forEach((sum, j) => f.memory("v128.store", places[i]?.[j] ?? 0, to.pointer, sum));
   });
 }
+
+export type RowTile = {
+  readonly relaxed: boolean;
+  readonly rows: 1 | 2;
+  readonly depth: number;
+  readonly vectors: number;
+  readonly isFirst: boolean;
+};
 
 /**
  * Adds to two rows of four sums, at `to` and `toRow` bytes after it, the products of two rows at `left` with four at `right`;
@@ -97,4 +114,29 @@ function addLanes(f: FunctionBuilder, [a, b, c, d]: readonly [Local, Local, Loca
     f.let("v128", "pair", op("f32x4.add", shuffle32([0, 4, 1, 5], x, y), shuffle32([2, 6, 3, 7], x, y)));
   const [x, y] = [pair(a, b), pair(c, d)];
   return f.let("v128", "total", op("f32x4.add", shuffle32([0, 1, 4, 5], x, y), shuffle32([2, 3, 6, 7], x, y)));
+}
+
+/** Up to four numbers `stride` bytes apart as one vector; other lanes are 0. */
+export function loadLanes(f: FunctionBuilder, pointer: Local, offset: number, stride: number, lanes: number): Local {
+  if (stride === 4 && lanes === 4) return f.let("v128", "lanes", memory("v128.load", offset, pointer));
+  const vector = f.let("v128", "lanes", memory("v128.load32_zero", offset, pointer));
+  for (let lane = 1; lane < lanes; lane++) {
+    f.memoryLane("v128.load32_lane", offset + lane * stride, lane, pointer, vector);
+    f.set(vector);
+  }
+  return vector;
+}
+
+/** Rows of four vectors as columns. */
+export function transpose(f: FunctionBuilder, [a, b, c, d]: readonly [Local, Local, Local, Local]): readonly Local[] {
+  const pick = (lanes: readonly [number, number, number, number], x: Local, y: Local): Local =>
+    f.let("v128", "turned", shuffle32(lanes, x, y));
+  const [ab, cd] = [pick([0, 4, 1, 5], a, b), pick([0, 4, 1, 5], c, d)];
+  const [ab2, cd2] = [pick([2, 6, 3, 7], a, b), pick([2, 6, 3, 7], c, d)];
+  return [
+    pick([0, 1, 4, 5], ab, cd),
+    pick([2, 3, 6, 7], ab, cd),
+    pick([0, 1, 4, 5], ab2, cd2),
+    pick([2, 3, 6, 7], ab2, cd2),
+  ];
 }
