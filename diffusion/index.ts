@@ -15,3 +15,4 @@ export {
   snapshotMetadata,
 } from "./snapshot/index.ts";
 export * from "./interchange/index.ts";
+export * from "./metrics/index.ts";

@@ -5,3 +5,4 @@ export * from "./verify/node.ts";
 export * from "./data/node.ts";
 export * from "./snapshot/node.ts";
 export * from "./run/node.ts";
+export * from "./metrics/node.ts";
