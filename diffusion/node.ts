@@ -6,3 +6,4 @@ export * from "./data/node.ts";
 export * from "./snapshot/node.ts";
 export * from "./run/node.ts";
 export * from "./metrics/node.ts";
+export * from "./toy/node.ts";

@@ -68,39 +68,54 @@ export function createMixture(weights: Float64Array, means: Float64Array, covari
   return { weights, means, variances, axes };
 }
 
-/** The log density of one point, and its gradient, the score. */
-export type MixtureDensity = { readonly logDensity: number; readonly score: readonly [number, number] };
+/** What is known at one noisy point. */
+export type MixtureDensity = {
+  readonly logDensity: number;
+  /** Gradient of the log density. The ideal denoiser answers the point plus sigma^2 times it. */
+  readonly score: readonly [number, number];
+  /** Trace of the covariance of the clean point given this one: the ideal denoiser's expected squared error. */
+  readonly posteriorVariance: number;
+};
 
 /** The mixture blurred by noise of standard deviation `sigma`, at the point (x, y). Float64. */
 export function mixtureDensity(mixture: Mixture, x: number, y: number, sigma: number): MixtureDensity {
   const { weights, means, variances, axes } = mixture;
   const count = weights.length;
+  const noise = sigma * sigma;
   const exponents = new Float64Array(count);
-  const slopes = new Float64Array(2 * count);
   let largest = -Infinity;
   for (let k = 0; k < count; k++) {
     const [dx, dy] = [x - (means[2 * k] ?? 0), y - (means[2 * k + 1] ?? 0)];
     const [cos, sin] = [axes[2 * k] ?? 0, axes[2 * k + 1] ?? 0];
-    const [v0, v1] = [(variances[2 * k] ?? 0) + sigma * sigma, (variances[2 * k + 1] ?? 0) + sigma * sigma];
+    const [v0, v1] = [(variances[2 * k] ?? 0) + noise, (variances[2 * k + 1] ?? 0) + noise];
     // The point in the frame of the component's axes.
     const [u0, u1] = [cos * dx + sin * dy, cos * dy - sin * dx];
-    const [s0, s1] = [u0 / v0, u1 / v1];
-    slopes[2 * k] = sin * s1 - cos * s0;
-    slopes[2 * k + 1] = -sin * s0 - cos * s1;
-    const exponent = Math.log(weights[k] ?? 0) - (u0 * s0 + u1 * s1 + Math.log(v0 * v1)) / 2;
+    const exponent = Math.log(weights[k] ?? 0) - ((u0 * u0) / v0 + (u1 * u1) / v1 + Math.log(v0 * v1)) / 2;
     exponents[k] = exponent;
     largest = Math.max(largest, exponent);
   }
-  let [sum, scoreX, scoreY] = [0, 0, 0];
+  let [sum, scoreX, scoreY, squares, inner] = [0, 0, 0, 0, 0];
   for (let k = 0; k < count; k++) {
     const share = Math.exp((exponents[k] ?? 0) - largest);
+    // Too small to change any sum.
+    if (share < 1e-20) continue;
+    const [dx, dy] = [x - (means[2 * k] ?? 0), y - (means[2 * k + 1] ?? 0)];
+    const [cos, sin] = [axes[2 * k] ?? 0, axes[2 * k + 1] ?? 0];
+    const [v0, v1] = [variances[2 * k] ?? 0, variances[2 * k + 1] ?? 0];
+    const [s0, s1] = [(cos * dx + sin * dy) / (v0 + noise), (cos * dy - sin * dx) / (v1 + noise)];
     sum += share;
-    scoreX += share * (slopes[2 * k] ?? 0);
-    scoreY += share * (slopes[2 * k + 1] ?? 0);
+    scoreX += share * (sin * s1 - cos * s0);
+    scoreY -= share * (sin * s0 + cos * s1);
+    squares += share * (s0 * s0 + s1 * s1);
+    inner += share * ((v0 * noise) / (v0 + noise) + (v1 * noise) / (v1 + noise));
   }
+  const score = [scoreX / sum, scoreY / sum] as const;
+  // Within the components, and between their own answers.
+  const between = squares / sum - score[0] ** 2 - score[1] ** 2;
   return {
     logDensity: largest + Math.log(sum) - Math.log(2 * Math.PI),
-    score: [scoreX / sum, scoreY / sum],
+    score,
+    posteriorVariance: inner / sum + noise * noise * between,
   };
 }
 

@@ -32,7 +32,7 @@ const inputs: readonly (readonly [file: string, device: DeviceName, inputs: RegE
         .join("|"),
     ),
   ],
-  ["toy_mixture.safetensors", "wasm", /\/(phi|mu|Sigma|x|x_init)$|^toy_model\/(?!gt_score)/],
+  ["toy_mixture.safetensors", "wasm", /\/(phi|mu|Sigma|x|x_init)$|^toy_model\/(w\/.*|sigma)$/],
   ["network-snapshot-0008388-0.100.safetensors", "wasm", /^(weights\/.*|x|sigma|class_labels|D_half_gain_f32)$/],
   ["phema_chain.safetensors", "wasm", /^$/],
 ];

@@ -1,0 +1,53 @@
+import { EvenkeelError } from "../../engine/index.ts";
+import type { Mixture } from "./mixture.ts";
+import type { RandomState } from "./randomState.ts";
+
+/** Noise levels of training: ln(sigma) is normal. */
+export type ToyNoise = { readonly pMean: number; readonly pStd: number };
+
+/** Draws `count` points of a mixture: [count, 2]. */
+export function drawPoints(mixture: Mixture, count: number, random: RandomState): Float64Array {
+  if (!Number.isInteger(count) || count < 1) {
+    throw new EvenkeelError("value", `drawPoints: ${count} points, expected a whole number of at least 1.`);
+  }
+  const { means, variances, axes } = mixture;
+  const shares = cumulative(mixture.weights);
+  const points = new Float64Array(2 * count);
+  for (let i = 0; i < count; i++) {
+    const k = firstAbove(shares, random.uniform());
+    const along = Math.sqrt(variances[2 * k] ?? 0) * random.normal();
+    const across = Math.sqrt(variances[2 * k + 1] ?? 0) * random.normal();
+    const [cos, sin] = [axes[2 * k] ?? 0, axes[2 * k + 1] ?? 0];
+    points[2 * i] = (means[2 * k] ?? 0) + cos * along - sin * across;
+    points[2 * i + 1] = (means[2 * k + 1] ?? 0) + sin * along + cos * across;
+  }
+  return points;
+}
+
+/** Log-normal noise levels [count]. */
+export function drawSigmas({ pMean, pStd }: ToyNoise, count: number, random: RandomState): Float64Array {
+  return Float64Array.from({ length: count }, () => Math.exp(pMean + pStd * random.normal()));
+}
+
+/** Points [N, 2] with noise of their own levels added. */
+export function addNoise(points: Float64Array, sigma: (i: number) => number, random: RandomState): Float64Array {
+  return points.map((value, i) => value + sigma(i >> 1) * random.normal());
+}
+
+/** Sums up to each weight, scaled to end at 1. */
+function cumulative(weights: Float64Array): Float64Array {
+  let sum = 0;
+  const sums = weights.map((weight) => (sum += weight));
+  return sums.map((value) => value / sum);
+}
+
+/** The first place in rising `values` with a value above `x`; the last place if there is none. */
+function firstAbove(values: Float64Array, x: number): number {
+  let [low, high] = [0, values.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((values[middle] ?? 0) > x) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
