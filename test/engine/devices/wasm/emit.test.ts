@@ -112,7 +112,7 @@ function matmul(m: number, n: number, k: number, transposed: boolean): Kernel {
 
 const fastPaths: readonly { readonly what: string; readonly schedule: RegExp; readonly kernel: Kernel }[] = [
   { what: "matmul", schedule: /^reduce-outer-simd tile 2x4$/, kernel: matmul(24, 33, 20, false) },
-  { what: "matmul by a transposed matrix", schedule: /^reduce-inner-simd tile/, kernel: matmul(24, 32, 69, true) },
+  { what: "matmul by a transposed matrix", schedule: /^reduce-inner-simd tile/, kernel: matmul(24, 33, 69, true) },
   {
     what: "3x3 convolution",
     schedule: /^reduce-outer-simd tile/,

@@ -1,0 +1,177 @@
+/** Convolutions and matrix products that wasm computes by algorithms of their own, over whole numbers: exact in any order. */
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import fc from "fast-check";
+import type { Device } from "../../../../engine/devices/device.ts";
+import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
+import type { TensorData } from "../../../../engine/graph/dtype.ts";
+import type { Graph } from "../../../../engine/graph/graph.ts";
+import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
+import { interpretExact, planOf } from "./exactKernels.ts";
+
+// Kernel devices read the plan only.
+const noGraph = {} as Graph;
+
+const devices = new Map<string, Device>();
+for (const threads of [1, 2, 3]) {
+  for (const relaxed of [false, true]) {
+    devices.set(`${threads} ${relaxed}`, await createWasmDevice({ threads, relaxed, sharedCost: 0 }));
+  }
+}
+after(() => devices.forEach((device) => device.dispose()));
+
+async function runOn(
+  device: Device,
+  kernel: Kernel,
+  data: readonly TensorData[],
+): Promise<{ result: TensorData; method: string }> {
+  const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
+  const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
+  const output = device.allocate(kernel.result.dtype, kernel.result.length);
+  try {
+    inputs.forEach((input, index) => device.upload(input, data[index] ?? new Float32Array()));
+    await executable.run(inputs, [output]);
+    const method = /;; schedule: (.*)/.exec(executable.sources()[0]?.text ?? "")?.[1] ?? "";
+    return { result: await device.download(output), method };
+  } finally {
+    for (const buffer of [...inputs, output]) device.free(buffer);
+    executable.dispose();
+  }
+}
+
+const load = (operand: number, coefficients: readonly number[], offset = 0): Scalar => ({
+  kind: "load",
+  dtype: "f32",
+  operand,
+  at: { offset, coefficients },
+});
+const binary = (op: "add" | "multiply", x: Scalar, y: Scalar): Scalar => ({ kind: "binary", dtype: "f32", op, x, y });
+const accumulator: Scalar = { kind: "accumulator", dtype: "f32" };
+
+/** Sums the product of two loads; with an epilogue that reads a third operand as long as the result. */
+function product(
+  parallel: readonly number[],
+  reduce: readonly number[],
+  x: Scalar,
+  y: Scalar,
+  lengths: readonly number[],
+  isFinished: boolean,
+): Kernel {
+  const strides = parallel.map((_, axis) => parallel.slice(axis + 1).reduce((size, extent) => size * extent, 1));
+  const length = parallel.reduce((size, extent) => size * extent, 1);
+  const own = [...strides, ...reduce.map(() => 0)];
+  const axis =
+    (role: Axis["role"]) =>
+    (size: number): Axis => ({ role, size });
+  const epilogue = isFinished
+    ? binary("add", binary("multiply", accumulator, load(2, own)), binary("add", load(2, own), accumulator))
+    : accumulator;
+  return {
+    name: "product",
+    axes: [...parallel.map(axis("parallel")), ...reduce.map(axis("reduce"))],
+    operands: [...lengths, length].map((size) => ({ dtype: "f32", length: size })),
+    body: binary("multiply", x, y),
+    reduction: { op: "sum", epilogue },
+    result: { dtype: "f32", length, at: { offset: 0, coefficients: own } },
+    flops: 0,
+    bytes: 0,
+  };
+}
+
+const small = (length: number, seed: number): Float32Array =>
+  Float32Array.from({ length }, (_, index) => ((index * 7 + seed * 3 + ((index * index) % 13)) % 7) - 3);
+
+/** Checks the bits; gives the method that was chosen. */
+async function methodOf(kernel: Kernel, threads: number, relaxed: boolean): Promise<string> {
+  const data = kernel.operands.map(({ length }, index) => small(length, index));
+  const device = devices.get(`${threads} ${relaxed}`);
+  assert.ok(device !== undefined);
+  const { result, method } = await runOn(device, kernel, data);
+  assert.deepEqual([...result], interpretExact(kernel, data));
+  return method;
+}
+
+const range = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });
+const crew = [range(1, 3), fc.boolean(), fc.boolean()] as const;
+
+describe("algorithms of the wasm device", () => {
+  it("Winograd's gives forward convolutions, with filters as they are and turned", async () => {
+    const sizes = [range(2, 4), range(8, 11), range(8, 11), range(1, 4), range(1, 3)] as const;
+    await fc.assert(
+      fc.asyncProperty(
+        ...sizes,
+        fc.boolean(),
+        ...crew,
+        async (n, c, o, halfHeight, eighths, turned, threads, relaxed, isFinished) => {
+          const [h, w] = [2 * halfHeight, 8 * eighths];
+          const [row, plane] = [w + 2, (w + 2) * (h + 2)];
+          const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
+          const filter = turned ? load(1, [0, 9, 0, 0, 9 * o, -3, -1], 8) : load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
+          const kernel = product([n, o, h, w], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], isFinished);
+          assert.equal(await methodOf(kernel, threads, relaxed), "winograd forward");
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it("Winograd's gives filter gradients", async () => {
+    const sizes = [range(2, 9), range(8, 11), range(8, 11), range(1, 3), range(1, 3)] as const;
+    await fc.assert(
+      fc.asyncProperty(...sizes, ...crew, async (n, c, o, halfHeight, eighths, threads, relaxed, isFinished) => {
+        const [h, w] = [2 * halfHeight, 8 * eighths];
+        const [row, plane] = [w + 2, (w + 2) * (h + 2)];
+        const image = load(0, [0, plane, row, 1, c * plane, row, 1]);
+        const cotangent = load(1, [h * w, 0, 0, 0, o * h * w, w, 1]);
+        const lengths = [n * c * plane, n * o * h * w];
+        const kernel = product([o, c, 3, 3], [n, h, w], cotangent, image, lengths, isFinished);
+        assert.equal(await methodOf(kernel, threads, relaxed), "winograd filterGradient");
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it("products are packed whichever way their operands lie", async () => {
+    const sizes = [range(1, 9), range(4, 21), range(4, 12), range(16, 50), range(1, 3)] as const;
+    let packed = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        ...sizes,
+        fc.boolean(),
+        fc.boolean(),
+        ...crew,
+        async (batch, rows, quarter, inner, outer, leftTurned, rightTurned, threads, relaxed, isFinished) => {
+          const [columns, depth] = [4 * quarter, inner * outer];
+          // The depth is two axes that don't join in the left operand unless `outer` is 1.
+          const gap = depth + 3;
+          const left = leftTurned
+            ? load(0, [rows * gap, 1, 0, rows * (inner + 1), rows])
+            : load(0, [rows * gap, gap, 0, inner + 1, 1]);
+          const right = rightTurned
+            ? load(1, [columns * depth, 0, depth, inner, 1])
+            : load(1, [columns * depth, 0, 1, columns * inner, columns]);
+          const lengths = [batch * rows * gap, batch * columns * depth];
+          const kernel = product([batch, rows, columns], [outer, inner], left, right, lengths, isFinished);
+          if ((await methodOf(kernel, threads, relaxed)) === "packed product") packed++;
+        },
+      ),
+      { numRuns: 120 },
+    );
+    // Few rows are not worth it.
+    assert.ok(packed >= 60, `${packed} of 120 products were packed`);
+  });
+
+  it("long sums are made in parts that add up", async () => {
+    for (const depth of [384, 768, 1000, 1543]) {
+      const kernel = product(
+        [6, 20],
+        [depth],
+        load(0, [depth, 0, 1]),
+        load(1, [0, 1, 20]),
+        [6 * depth, 20 * depth],
+        true,
+      );
+      assert.equal(await methodOf(kernel, 2, false), "packed product");
+    }
+  });
+});
