@@ -52,7 +52,9 @@ function solve(
 
 /** Row numbers, counted from `begin`, in the order of their eigenvalues. */
 function ascending(d: Float64Array, begin: number, end: number): Uint32Array {
-  return Uint32Array.from({ length: end - begin }, (_, i) => i).sort((a, b) => (d[begin + a] ?? 0) - (d[begin + b] ?? 0));
+  return Uint32Array.from({ length: end - begin }, (_, i) => i).sort(
+    (a, b) => (d[begin + a] ?? 0) - (d[begin + b] ?? 0),
+  );
 }
 
 /** Puts rows and eigenvalues into an order; `values` are those of the rows as they are. */
@@ -222,7 +224,9 @@ function combine(
 ): void {
   const count = kept.length;
   // Columns of the coefficients and rows, by extent: what the upper part needs comes first, what the lower part needs last.
-  const byExtent = extents.flatMap((wanted) => kept.map((row, k) => ({ row, k })).filter(({ row }) => extent[row] === wanted));
+  const byExtent = extents.flatMap((wanted) =>
+    kept.map((row, k) => ({ row, k })).filter(({ row }) => extent[row] === wanted),
+  );
   const number = (wanted: Extent): number => byExtent.filter(({ row }) => extent[row] === wanted).length;
   const parts = [
     { from: 0, count: number("upper") + number("both"), begin, end: begin + upper },

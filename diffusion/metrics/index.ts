@@ -1,4 +1,35 @@
 /** Metrics: how far a set of pictures is from another, in a stated space of features. */
 export { checkImages, type ImageExtents } from "./checkImages.ts";
+export { choose } from "./choose.ts";
+export {
+  type ClassifierConfig,
+  classifierConfig,
+  type ClassifierTraining,
+  ClassifierTrainer,
+  defaultClassifierTraining,
+  describeClassifier,
+} from "./classifier/index.ts";
+export { FeatureCollector, type FeatureSet, type FeatureSpace, requireSameSpace } from "./featureSet.ts";
 export type { FeatureExtractor, FeatureOptions } from "./features.ts";
+export {
+  frechetBias,
+  type FrechetDistance,
+  frechetDistance,
+  frechetReference,
+  type FrechetReference,
+} from "./frechet.ts";
+export { type KidEstimate, type KidOptions, kernelDistance } from "./kid.ts";
+export {
+  type Measurement,
+  type MeasureOptions,
+  MetricMeter,
+  type MetricName,
+  metricNames,
+  type Repeated,
+  summarizeRepeats,
+  warningsOf,
+} from "./measure.ts";
 export { pixelFeatures } from "./pixelFeatures.ts";
+export { type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
+export { featureStatistics, type FeatureStatistics, StatisticsAccumulator } from "./statistics.ts";
+export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./symmetricEigen.ts";

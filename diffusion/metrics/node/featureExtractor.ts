@@ -1,6 +1,7 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import type { FeatureExtractor, FeatureOptions } from "../features.ts";
 import { pixelFeatures } from "../pixelFeatures.ts";
+import { classifierFileFeatures } from "./classifierFile.ts";
 
 /** The pictures that features are wanted of; all are alike. */
 export type PictureSize = { readonly channels: number; readonly resolution: number };
@@ -19,6 +20,11 @@ const kinds: Readonly<Record<string, Kind>> = {
     usage: "pixels",
     summary: "raw pixels of small images",
     make: async (_file, { channels, resolution }) => pixelFeatures(channels, resolution),
+  },
+  classifier: {
+    usage: "classifier:FILE",
+    summary: "a classifier trained by evenkeel metrics classifier",
+    make: async (file, _size, options) => classifierFileFeatures(file, options),
   },
 };
 

@@ -1,0 +1,149 @@
+import { EvenkeelError } from "../../engine/index.ts";
+import { type FeatureSet, requireSameSpace } from "./featureSet.ts";
+import {
+  frechetBias,
+  type FrechetDistance,
+  frechetDistance,
+  frechetReference,
+  type FrechetReference,
+} from "./frechet.ts";
+import { type KidEstimate, type KidOptions, kernelDistance } from "./kid.ts";
+import { type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
+
+/** Every metric: what a lower (or higher) value means stands beside each. */
+export const metricNames = [
+  /** Lower is better. */
+  "frechet",
+  /** Lower is better; may be slightly negative. */
+  "kid",
+  /** Higher is better, up to 1. */
+  "precision",
+  "recall",
+  "density",
+  "coverage",
+] as const;
+
+export type MetricName = (typeof metricNames)[number];
+
+/** One measurement. Absent parts weren't asked for. */
+export type Measurement = {
+  readonly values: Readonly<Partial<Record<MetricName, number>>>;
+  readonly frechet?: FrechetDistance & {
+    /** What pictures of the reference's own distribution would be expected to get, by their number alone; see `frechetBias`. */
+    readonly bias: number;
+  };
+  readonly kid?: KidEstimate;
+  readonly precisionRecall?: PrecisionRecall & { readonly count: number; readonly referenceCount: number };
+};
+
+export type MeasureOptions = {
+  readonly kid?: KidOptions;
+  /** Vectors of each set for precision and recall, at most; their number matters. Default 5000. */
+  readonly precisionCount?: number;
+  /** Neighbours of precision and recall. Default 3. */
+  readonly neighbours?: number;
+};
+
+/** Sets of pictures against one reference; what can be computed of it once is. */
+export class MetricMeter {
+  readonly reference: FeatureSet;
+  #frechet: FrechetReference | undefined;
+
+  constructor(reference: FeatureSet) {
+    this.reference = reference;
+  }
+
+  /**
+   * @throws EvenkeelError `value` for a set in another space of features, for a reference without vectors where a metric needs them, and
+   * for too few vectors.
+   */
+  measure(set: FeatureSet, metrics: readonly MetricName[], options: MeasureOptions = {}): Measurement {
+    requireSameSpace(this.reference, set.space);
+    const { dimension } = set.space;
+    const frechet = metrics.includes("frechet") ? this.#measureFrechet(set) : undefined;
+    const kid = metrics.includes("kid")
+      ? kernelDistance(this.#vectors(set), this.#vectors(this.reference), dimension, options.kid)
+      : undefined;
+    const isWanted = (name: MetricName): name is keyof PrecisionRecall =>
+      name === "precision" || name === "recall" || name === "density" || name === "coverage";
+    const shares = metrics.some(isWanted) ? this.#measureShares(set, options) : undefined;
+    const values: Partial<Record<MetricName, number>> = {};
+    for (const name of metrics) {
+      const value = isWanted(name) ? shares?.[name] : name === "kid" ? kid?.mean : frechet?.distance;
+      if (value !== undefined) values[name] = value;
+    }
+    return {
+      values,
+      ...(frechet === undefined ? {} : { frechet }),
+      ...(kid === undefined ? {} : { kid }),
+      ...(shares === undefined ? {} : { precisionRecall: shares }),
+    };
+  }
+
+  #measureFrechet(set: FeatureSet): FrechetDistance & { readonly bias: number } {
+    this.#frechet ??= frechetReference(this.reference.statistics);
+    const bias = frechetBias(this.#frechet, set.statistics.count);
+    return { ...frechetDistance(set.statistics, this.#frechet), bias };
+  }
+
+  #measureShares(set: FeatureSet, options: MeasureOptions): NonNullable<Measurement["precisionRecall"]> {
+    const { dimension } = set.space;
+    const { precisionCount = 5000, neighbours = 3 } = options;
+    const some = (features: Float32Array): Float32Array => features.subarray(0, precisionCount * dimension);
+    const [own, other] = [some(this.#vectors(set)), some(this.#vectors(this.reference))];
+    const shares = precisionRecall(own, other, dimension, neighbours);
+    return { ...shares, count: own.length / dimension, referenceCount: other.length / dimension };
+  }
+
+  #vectors({ features, source }: FeatureSet): Float32Array {
+    if (features.length > 0) return features;
+    throw new EvenkeelError(
+      "value",
+      `${source} holds statistics alone, without vectors: enough for frechet, not for the other metrics. Make it anew by ` +
+        "evenkeel metrics ref with --keep.",
+    );
+  }
+}
+
+/** Why a measurement should be read with care; empty if there is no reason. */
+export function warningsOf(set: FeatureSet, reference: FeatureSet, { frechet }: Measurement): readonly string[] {
+  if (frechet === undefined) return [];
+  const { dimension, distanceName } = set.space;
+  const warnings: string[] = [];
+  const bias = frechet.bias.toPrecision(3);
+  for (const { statistics, source } of [set, reference]) {
+    if (statistics.count > dimension) continue;
+    warnings.push(
+      `${source}: ${statistics.count} pictures for ${dimension} features: their covariance is singular, and ${distanceName} is ` +
+        `biased upwards (pictures of the reference's own distribution would get about ${bias}). Compare only with numbers of ` +
+        "equally many pictures; kid has no bias.",
+    );
+  }
+  if (warnings.length === 0 && frechet.bias > 0.1 * Math.abs(frechet.distance)) {
+    warnings.push(
+      `${distanceName} is biased upwards by about ${bias}, because ${set.statistics.count} pictures were compared with ` +
+        `${reference.statistics.count}. Use more, or compare only with numbers of equally many.`,
+    );
+  }
+  return warnings;
+}
+
+/** A number measured several times. */
+export type Repeated = {
+  readonly mean: number;
+  /** Of a single measurement; NaN if there is only one. */
+  readonly standardDeviation: number;
+  /** Of the mean. */
+  readonly standardError: number;
+  readonly minimum: number;
+  readonly values: readonly number[];
+};
+
+/** Mean and spread of repeated measurements. */
+export function summarizeRepeats(values: readonly number[]): Repeated {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const standardDeviation = values.length < 2 ? Number.NaN : Math.sqrt(squares / (values.length - 1));
+  const standardError = standardDeviation / Math.sqrt(values.length);
+  return { mean, standardDeviation, standardError, minimum: Math.min(...values), values };
+}
