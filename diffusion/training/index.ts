@@ -13,6 +13,6 @@ export {
   trainingStep,
   type TrainingState,
 } from "./step.ts";
-export { type HostBatch, type StepStatistics, Trainer } from "./trainer.ts";
+export { type HostBatch, type StepProbe, type StepStatistics, Trainer } from "./trainer.ts";
 export { type ValidationError, validationSigmas, Validator } from "./validation.ts";
 export { type LayerMagnitude, MagnitudeProbe } from "./magnitudes.ts";

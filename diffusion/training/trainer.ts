@@ -49,8 +49,17 @@ export type StepStatistics = {
   readonly gradientNorm: number;
   readonly nonFiniteGradients: number;
   /** For each image. */
+  readonly losses: Float32Array;
   readonly errors: Float32Array;
   readonly sigmas: Float32Array;
+};
+
+/**
+ * Sees a step from inside, when the gradient can be known and nothing has been updated yet: the state as it is on the device, the
+ * batch (its last part, if it is cut), and the step's scalars. It must leave the state alone.
+ */
+export type StepProbe = {
+  readonly observe: (state: State<AccumulatingState>, batch: TrainingBatch, schedule: StepSchedule) => Promise<void>;
 };
 
 type Program<Rest extends readonly unknown[], Report> = CompiledStep<AccumulatingState, Rest, Report>;
@@ -149,7 +158,7 @@ export class Trainer {
    * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
    * stay as they were before the step.
    */
-  async step(batch: HostBatch): Promise<StepStatistics> {
+  async step(batch: HostBatch, probe?: StepProbe): Promise<StepStatistics> {
     const { options } = this;
     const nimg = this.#nimg + options.batch;
     const rate = learningRate(this.#nimg, options.batch, options.learningRate);
@@ -157,8 +166,8 @@ export class Trainer {
     const parts = this.#parts(batch);
     const report =
       this.#programs.kind === "whole"
-        ? await this.#stepWhole(this.#programs, parts, schedule)
-        : await this.#stepParts(this.#programs, parts, schedule);
+        ? await this.#stepWhole(this.#programs, parts, schedule, probe)
+        : await this.#stepParts(this.#programs, parts, schedule, probe);
     this.#nimg = nimg;
     const average = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
     return {
@@ -168,6 +177,7 @@ export class Trainer {
       learningRate: rate,
       gradientNorm: report.gradientNorm,
       nonFiniteGradients: report.nonFiniteGradients,
+      losses: report.loss,
       errors: report.error,
       sigmas: report.sigma,
     };
@@ -177,9 +187,11 @@ export class Trainer {
     programs: Extract<Programs, { kind: "whole" }>,
     parts: readonly TrainingBatch[],
     schedule: StepSchedule,
+    probe: StepProbe | undefined,
   ): Promise<HostReport> {
     const [whole] = parts;
     if (whole === undefined) throw new RangeError("a batch has a part");
+    await probe?.observe(this.#state, whole, schedule);
     const report = await programs.step(this.#state, whole, schedule);
     const host = await hostReport([report]);
     await this.#requireFinite(host, parts);
@@ -194,6 +206,7 @@ export class Trainer {
     programs: Extract<Programs, { kind: "parts" }>,
     parts: readonly TrainingBatch[],
     schedule: StepSchedule,
+    probe: StepProbe | undefined,
   ): Promise<HostReport> {
     const reports: PartReport[] = [];
     for (const [i, part] of parts.entries()) {
@@ -201,6 +214,8 @@ export class Trainer {
     }
     const host = await hostReport(reports);
     await this.#requireFinite(host, parts);
+    const last = parts.at(-1);
+    if (last !== undefined) await probe?.observe(this.#state, last, schedule);
     const { gradientNorm, nonFiniteGradients } = await programs.apply(this.#state, schedule);
     return {
       ...host,

@@ -1,0 +1,122 @@
+import { z } from "zod";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { TrainingOptions } from "../training/options.ts";
+import { type ReadingKind, type ReadingNames, readingKinds, namesOf } from "./readings.ts";
+import type { BinMeans } from "./sigmaBins.ts";
+
+/** The version of the format that this program writes; it reads no other. */
+export const dynamicsVersion = 1;
+
+/** The first line of a dynamics file: what the numbers of all others belong to. */
+export type DynamicsHeader = {
+  readonly format: "evenkeel-dynamics";
+  readonly version: number;
+  /** Steps from one sample to the next. */
+  readonly every: number;
+  /** What is trained, and how. */
+  readonly training: TrainingOptions;
+  readonly names: ReadingNames;
+  /** Noise levels between the bins, rising. */
+  readonly sigmaEdges: readonly number[];
+};
+
+/** One sample: the step that ends at `nimg`. Numbers that weren't finite are null. */
+export type DynamicsSample = {
+  readonly nimg: number;
+  readonly learningRate: number;
+  /** Euclidean norm of all gradients of the step. */
+  readonly gradientNorm: number | null;
+  /** Elements of gradients that weren't finite, in all steps since the sample before. */
+  readonly nonFiniteGradients: number;
+  /** Arrays in the order of the header's names. */
+  readonly readings: Readonly<Record<ReadingKind, readonly (number | null)[]>>;
+  /** Means over all images since the sample before. */
+  readonly bins: BinMeans;
+};
+
+export type Dynamics = { readonly header: DynamicsHeader; readonly samples: readonly DynamicsSample[] };
+
+const value = z.number().nullable();
+const names = z.array(z.string());
+const header = z.object({
+  format: z.literal("evenkeel-dynamics"),
+  version: z.number(),
+  every: z.number().int().positive(),
+  training: z.looseObject({ network: z.looseObject({ unet: z.looseObject({}) }), batch: z.number() }),
+  names: z.object({ activations: names, weights: names, gains: names, attention: names }),
+  sigmaEdges: z.array(z.number()),
+});
+const sample = z.object({
+  nimg: z.number().int(),
+  learningRate: z.number(),
+  gradientNorm: value,
+  nonFiniteGradients: z.number(),
+  readings: z.record(z.enum(readingKinds), z.array(value)),
+  bins: z.object({ count: z.array(z.number()), loss: z.array(value), error: z.array(value) }),
+});
+
+/** A number as it is stored: five digits, which is more than any plot shows. */
+function compact(number: number | null): number | null {
+  return number === null || !Number.isFinite(number) ? null : Number(number.toPrecision(5));
+}
+
+/** A header or a sample as its line, without the line's end. */
+export function formatDynamicsLine(line: DynamicsHeader | DynamicsSample): string {
+  if ("format" in line) return JSON.stringify(line);
+  const { nimg, nonFiniteGradients, readings, bins, ...scalars } = line;
+  return JSON.stringify({
+    nimg,
+    learningRate: compact(scalars.learningRate),
+    gradientNorm: compact(scalars.gradientNorm),
+    nonFiniteGradients,
+    readings: Object.fromEntries(readingKinds.map((kind) => [kind, readings[kind].map(compact)])),
+    bins: { count: bins.count, loss: bins.loss.map(compact), error: bins.error.map(compact) },
+  });
+}
+
+/**
+ * What a dynamics file holds; null if it has no whole line yet. A last line that a crash tore is left out.
+ * @param source the file's name, for messages.
+ * @throws EvenkeelError `file` for a header that isn't one or is of another version, and for a damaged line, with its number.
+ */
+export function parseDynamics(text: string, source: string): Dynamics | null {
+  const lines = text.split("\n");
+  // What follows the last line's end was not written whole.
+  const torn = lines.pop() ?? "";
+  const [first, ...rest] = lines;
+  if (first === undefined) {
+    if (torn === "" || '{"format":"evenkeel-dynamics"'.startsWith(torn.slice(0, 29))) return null;
+    return fail(source, 1, "is no header of a dynamics file");
+  }
+  const parsedHeader = header.safeParse(parseJson(first));
+  if (!parsedHeader.success) return fail(source, 1, "is no header of a dynamics file");
+  const { version } = parsedHeader.data;
+  if (version !== dynamicsVersion) return fail(source, 1, `is of version ${version}; this program reads ${dynamicsVersion}`);
+  // Training options were checked when the run began; the file is that run's own.
+  const parsed = parsedHeader.data as unknown as DynamicsHeader;
+  const samples = rest.map((line, i): DynamicsSample => {
+    const result = sample.safeParse(parseJson(line));
+    if (!result.success) return fail(source, i + 2, "is no sample");
+    for (const kind of readingKinds) {
+      const [got, wanted] = [result.data.readings[kind].length, namesOf(parsed.names, kind).length];
+      if (got !== wanted) return fail(source, i + 2, `has ${got} numbers of ${kind}, and the header ${wanted} names`);
+    }
+    return result.data;
+  });
+  return { header: parsed, samples };
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function fail(source: string, line: number, problem: string): never {
+  throw new EvenkeelError(
+    "file",
+    `${source}: line ${line} ${problem}. Mend or remove the file; the run itself does not need it.`,
+  );
+}

@@ -1,0 +1,22 @@
+/** What happens inside a network while it trains, and what it means. Safe in a page; files are in `node.ts`. */
+export {
+  type Dynamics,
+  type DynamicsHeader,
+  type DynamicsSample,
+  dynamicsVersion,
+  formatDynamicsLine,
+  parseDynamics,
+} from "./format.ts";
+export { curvesByPlace, layerCurve, type PlaceCurve, placeOf } from "./places.ts";
+export { DynamicsProbe } from "./probe.ts";
+export {
+  layerOf,
+  namesOf,
+  type ReadingKind,
+  readingKinds,
+  type ReadingNames,
+  readStep,
+  type StepView,
+  type Tapped,
+} from "./readings.ts";
+export { type BinMeans, type BinSums, SigmaBins, sigmaEdges } from "./sigmaBins.ts";

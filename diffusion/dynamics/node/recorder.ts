@@ -1,0 +1,90 @@
+import { z } from "zod";
+import type { Device } from "../../../engine/index.ts";
+import type { TrainingOptions } from "../../training/options.ts";
+import type { StepProbe, StepStatistics } from "../../training/trainer.ts";
+import { dynamicsVersion } from "../format.ts";
+import { DynamicsProbe } from "../probe.ts";
+import { SigmaBins, sigmaEdges } from "../sigmaBins.ts";
+import { DynamicsLog } from "./dynamicsFile.ts";
+
+export type RecorderOptions = {
+  /** The file that samples go to. */
+  readonly path: string;
+  readonly training: TrainingOptions;
+  readonly device: Device;
+  /** Steps from one sample to the next; the first step is sampled too. */
+  readonly every: number;
+  /** Images seen so far, and what the checkpoint kept of the recorder. */
+  readonly nimg: number;
+  readonly progress?: unknown;
+};
+
+const progressSchema = z.object({
+  bins: z.object({ count: z.array(z.number()), loss: z.array(z.number()), error: z.array(z.number()) }),
+  nonFiniteGradients: z.number(),
+});
+
+/** What a checkpoint keeps of a recorder, so that a resumed run writes the lines it would have. */
+export type RecorderProgress = z.infer<typeof progressSchema>;
+
+/** Records the dynamics of a run: gathers every step's losses, reads some steps from inside, and writes a line for each of those. */
+export class DynamicsRecorder {
+  readonly #options: RecorderOptions;
+  readonly #probe: DynamicsProbe;
+  readonly #edges: readonly number[];
+  readonly #bins: SigmaBins;
+  #nonFiniteGradients: number;
+  #log: DynamicsLog | undefined;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#probe = new DynamicsProbe(options.training, options.device);
+    this.#edges = sigmaEdges(options.training.noise);
+    const kept = progressSchema.safeParse(options.progress);
+    this.#bins = new SigmaBins(this.#edges, kept.success ? kept.data.bins : undefined);
+    this.#nonFiniteGradients = kept.success ? kept.data.nonFiniteGradients : 0;
+  }
+
+  get progress(): RecorderProgress {
+    return { bins: this.#bins.sums, nonFiniteGradients: this.#nonFiniteGradients };
+  }
+
+  /** What to give the trainer's next step, which begins at `nimg`. */
+  probe(nimg: number): StepProbe | undefined {
+    return this.#isDue(nimg + this.#options.training.batch) ? this.#probe : undefined;
+  }
+
+  /** Tells of a step that was made with what `probe` gave. */
+  async stepped(step: StepStatistics): Promise<void> {
+    this.#bins.add(step.sigmas, step.losses, step.errors);
+    this.#nonFiniteGradients += step.nonFiniteGradients;
+    const { readings } = this.#probe;
+    if (!this.#isDue(step.nimg) || readings === null) return;
+    const { path, training, every, nimg } = this.#options;
+    // Not before: which layers there are is known once the network has run.
+    this.#log ??= await DynamicsLog.open(
+      path,
+      { format: "evenkeel-dynamics", version: dynamicsVersion, every, training, names: readings.names, sigmaEdges: this.#edges },
+      nimg,
+    );
+    await this.#log.append({
+      nimg: step.nimg,
+      learningRate: step.learningRate,
+      gradientNorm: step.gradientNorm,
+      nonFiniteGradients: this.#nonFiniteGradients,
+      readings: readings.values,
+      bins: this.#bins.take(),
+    });
+    this.#nonFiniteGradients = 0;
+  }
+
+  /** Is the step that ends at `nimg` sampled? */
+  #isDue(nimg: number): boolean {
+    const step = nimg / this.#options.training.batch;
+    return step === 1 || step % this.#options.every === 0;
+  }
+
+  dispose(): void {
+    this.#probe.dispose();
+  }
+}

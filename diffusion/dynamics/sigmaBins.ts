@@ -1,0 +1,68 @@
+import type { NoiseDistribution } from "../network/loss.ts";
+
+/** Means over the images whose noise level lies in a bin; null where there were none. */
+export type BinMeans = {
+  readonly count: readonly number[];
+  readonly loss: readonly (number | null)[];
+  readonly error: readonly (number | null)[];
+};
+
+/** What {@link SigmaBins} has gathered, as JSON data. */
+export type BinSums = {
+  readonly count: number[];
+  readonly loss: number[];
+  readonly error: number[];
+};
+
+/** Octiles of the standard normal distribution: the probability below each is k / 8 within 1e-6. */
+const octiles = [-1.150349, -0.67449, -0.318639, 0, 0.318639, 0.67449, 1.150349];
+
+/** Noise levels that cut training's distribution into eight equally likely parts. */
+export function sigmaEdges({ mean, standardDeviation }: NoiseDistribution): number[] {
+  return octiles.map((z) => Math.exp(mean + standardDeviation * z));
+}
+
+/** The loss and the weighted error by noise level, gathered from step to step. */
+export class SigmaBins {
+  readonly #edges: readonly number[];
+  readonly #count: number[];
+  readonly #loss: number[];
+  readonly #error: number[];
+
+  /** @param edges rising; there is one bin more, and a level equal to an edge is in the upper one. */
+  constructor(edges: readonly number[], sums?: BinSums) {
+    this.#edges = edges;
+    const of = (values: readonly number[] | undefined): number[] =>
+      Array.from({ length: edges.length + 1 }, (_, i) => values?.[i] ?? 0);
+    this.#count = of(sums?.count);
+    this.#loss = of(sums?.loss);
+    this.#error = of(sums?.error);
+  }
+
+  get sums(): BinSums {
+    return { count: [...this.#count], loss: [...this.#loss], error: [...this.#error] };
+  }
+
+  add(sigmas: ArrayLike<number>, losses: ArrayLike<number>, errors: ArrayLike<number>): void {
+    for (let i = 0; i < sigmas.length; i++) {
+      const sigma = sigmas[i] ?? NaN;
+      let bin = 0;
+      while (sigma >= (this.#edges[bin] ?? Infinity)) bin++;
+      this.#count[bin] = (this.#count[bin] ?? 0) + 1;
+      this.#loss[bin] = (this.#loss[bin] ?? 0) + (losses[i] ?? NaN);
+      this.#error[bin] = (this.#error[bin] ?? 0) + (errors[i] ?? NaN);
+    }
+  }
+
+  /** The means, and begins anew. */
+  take(): BinMeans {
+    const { count, loss, error } = this.sums;
+    const means = (sums: readonly number[]): (number | null)[] =>
+      sums.map((sum, i) => {
+        const n = count[i] ?? 0;
+        return n === 0 ? null : sum / n;
+      });
+    for (const sums of [this.#count, this.#loss, this.#error]) sums.fill(0);
+    return { count, loss: means(loss), error: means(error) };
+  }
+}
