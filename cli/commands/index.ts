@@ -3,6 +3,7 @@ import { addCountCommand } from "./count.ts";
 import { addDatasetCommand } from "./dataset.ts";
 import { addDevicesCommand } from "./devices.ts";
 import { addExplainCommand } from "./explain.ts";
+import { addMetricsCommand } from "./metrics.ts";
 import { addPhemaCommand } from "./phema.ts";
 import { addSampleCommand } from "./sample.ts";
 import { addTrainCommand } from "./train.ts";
@@ -17,6 +18,7 @@ export function addCommands(program: Command): void {
   addDatasetCommand(program);
   addDevicesCommand(program);
   addExplainCommand(program);
+  addMetricsCommand(program);
   addPhemaCommand(program);
   addSampleCommand(program);
   addTrainCommand(program);

@@ -1,0 +1,327 @@
+import { type Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import {
+  choose,
+  defaultClassifierTraining,
+  type FeatureExtractor,
+  type FeatureSet,
+  type Measurement,
+  MetricMeter,
+  type MetricName,
+  metricNames,
+} from "../../diffusion/index.ts";
+import {
+  featureExtractor,
+  isStatisticsFile,
+  listFeatures,
+  openDataset,
+  type PictureSize,
+  writeStatistics,
+} from "../../diffusion/node.ts";
+import { type Device, disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { parseImages } from "../imageCount.ts";
+import { loadNetwork } from "../loadNetwork.ts";
+import {
+  type CollectOptions,
+  featuresOfImages,
+  featuresOfNetwork,
+  imageParts,
+  referenceSet,
+} from "../metrics/featureSets.ts";
+import { describeReport, metricsReport } from "../metrics/report.ts";
+import { trainClassifier } from "../metrics/trainClassifier.ts";
+
+/** `evenkeel metrics`: how far pictures are from a data set. */
+export function addMetricsCommand(program: Command): void {
+  const metrics = program
+    .command("metrics")
+    .description("Measure how far pictures are from those of a data set, in a space of features.")
+    .addHelpText("after", `\nFeatures:\n${featureLines()}`);
+  addCalc(metrics);
+  addGen(metrics);
+  addRef(metrics);
+  addClassifier(metrics);
+}
+
+const deviceHelp = "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)";
+const refHelp = "what to compare with: statistics of evenkeel metrics ref (.safetensors), or a data set";
+const featuresHelp = "space of features (see evenkeel metrics --help)";
+const metricsHelp = `any of ${metricNames.join(",")}`;
+
+function featureLines(): string {
+  return listFeatures()
+    .map((line) => `  ${line}`)
+    .join("\n");
+}
+
+type MeasureFlags = {
+  readonly ref: string;
+  readonly features: string;
+  readonly metrics: readonly MetricName[];
+  readonly repeats: number;
+  readonly batch: number;
+  readonly kidSubsets: number;
+  readonly kidSize?: number | undefined;
+  readonly precisionCount: number;
+  readonly json?: true | undefined;
+};
+
+function addCalc(parent: Command): void {
+  parent
+    .command("calc")
+    .description("Measure pictures in files.")
+    .requiredOption("--images <path>", "folder or zip of PNGs of one size, or IDX file")
+    .requiredOption("--ref <path>", refHelp)
+    .requiredOption("--features <name>", featuresHelp)
+    .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
+    .option("--num <count>", "pictures in each measurement, drawn at random (default: all)", images)
+    .option("--seed <seed>", "which are drawn", seedNumber, 0)
+    .option("--repeats <count>", "measurements, of other pictures each", wholeNumber, 1)
+    .option("--batch <count>", "pictures at a time", wholeNumber, 64)
+    .option("--kid-subsets <count>", "subsets that kid averages", wholeNumber, 20)
+    .option("--kid-size <count>", "pictures in each (default: 500, or as many as there are)", wholeNumber)
+    .option("--precision-count <count>", "pictures of each set for precision and recall, at most", wholeNumber, 5000)
+    .option("--device <name>", deviceHelp)
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", calcExamples)
+    .action(async ({ images: path, num, seed, device: name, ...flags }) => {
+      const dataset = await openDataset(path);
+      const parts = imageParts(dataset, num, flags.repeats, seed);
+      await withFeatures(flags.features, dataset, name, async (extractor) =>
+        measure(extractor, flags, (repeat, options) =>
+          featuresOfImages(extractor, dataset, parts[repeat] ?? new Uint32Array(0), options),
+        ),
+      );
+    });
+}
+
+const calcExamples = `
+The name of the distance says what its features are; numbers of different features, or of different numbers of pictures, can't be
+compared. "by the number of pictures alone" is what pictures of the reference's own distribution would be expected to get.
+Precision and recall (3 nearest neighbours), density and coverage are shares; kid is unbiased.
+
+Examples:
+  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features mobilenet
+  $ evenkeel metrics calc --images out --ref emoji16.stats.safetensors --features mobilenet
+  $ evenkeel metrics calc --images out.zip --ref emoji16.zip --features classifier:emoji.safetensors --num 1000 --repeats 3 --json
+  $ evenkeel metrics calc --images out --ref fashion.zip --features mobilenet --metrics frechet,kid,precision,recall`;
+
+function addGen(parent: Command): void {
+  parent
+    .command("gen")
+    .description("Measure pictures of a network, made on the fly: the default sampler, random classes, no guidance.")
+    .requiredOption("--net <file>", "network: snapshot of ours (.safetensors) or of the authors' (.pkl)")
+    .requiredOption("--ref <path>", refHelp)
+    .requiredOption("--features <name>", featuresHelp)
+    .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
+    .option("--num <count>", "pictures in each measurement (default: as many as the reference has)", images)
+    .option("--seed <seed>", "seed of the first picture; the others follow", seedNumber, 0)
+    .option("--repeats <count>", "measurements, of other seeds each", wholeNumber, 1)
+    .option("--steps <count>", "steps of the sampler", wholeNumber, 32)
+    .option("--batch <count>", "pictures at a time", wholeNumber, 32)
+    .option("--batch-device <count>", "images at a time in the network", wholeNumber, 4)
+    .option("--kid-subsets <count>", "subsets that kid averages", wholeNumber, 20)
+    .option("--kid-size <count>", "pictures in each (default: 500, or as many as there are)", wholeNumber)
+    .option("--precision-count <count>", "pictures of each set for precision and recall, at most", wholeNumber, 5000)
+    .option("--device <name>", deviceHelp)
+    .option("--json", "print the result as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ evenkeel metrics gen --net net.safetensors --ref emoji16.stats.safetensors --features mobilenet --num 1000 --repeats 3
+  With guidance: evenkeel sample --guidance ... --outdir out, then evenkeel metrics calc --images out`,
+    )
+    .action(async ({ net, num, seed, steps, batchDevice, device: name, ...flags }) => {
+      const device = await chosenDevice(name);
+      const network = await loadNetwork(net, device);
+      try {
+        const { imageChannels: channels, imageResolution: resolution } = network.config.unet;
+        if (channels !== 1 && channels !== 3) {
+          throw new EvenkeelError(
+            "value",
+            `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
+          );
+        }
+        const settings = { net, steps, networkBatch: batchDevice };
+        await withFeatures(flags.features, { channels, resolution }, name, async (extractor) =>
+          measure(extractor, flags, (repeat, options, reference) => {
+            const count = num ?? reference.statistics.count;
+            return featuresOfNetwork(extractor, network, device, settings, seed + repeat * count, count, options);
+          }),
+        );
+      } finally {
+        network.dispose();
+      }
+    });
+}
+
+function addRef(parent: Command): void {
+  parent
+    .command("ref")
+    .description("Write a data set's statistics into a file, so that they needn't be computed again.")
+    .requiredOption("--data <path>", "folder or zip of PNGs of one size, or IDX file")
+    .requiredOption("--dest <file>", "the .safetensors to write")
+    .requiredOption("--features <name>", featuresHelp)
+    .option("--num <count>", "pictures, drawn at random (default: all)", images)
+    .option("--seed <seed>", "which are drawn", seedNumber, 0)
+    .option("--keep <count>", "vectors kept in the file, which all metrics but frechet need", count, 10000)
+    .option("--batch <count>", "pictures at a time", wholeNumber, 64)
+    .option("--device <name>", deviceHelp)
+    .option("--json", "print the result as JSON")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features mobilenet",
+    )
+    .action(async ({ data, dest, features, num, seed, keep, batch, device, json }) => {
+      if (!isStatisticsFile(dest)) {
+        throw new EvenkeelError("file", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
+      }
+      const dataset = await openDataset(data);
+      const [indices = choose(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
+      await withFeatures(features, dataset, device, async (extractor) => {
+        const set = await featuresOfImages(extractor, dataset, indices, { kept: keep, batch, onImages: showProgress });
+        await writeStatistics(dest, set);
+        const kept = set.features.length / set.space.dimension;
+        const pictures = set.statistics.count;
+        if (json === true) console.log(JSON.stringify({ file: dest, ...set.space, count: pictures, kept }, null, 2));
+        else
+          console.log(
+            `${dest}: ${extractor.name} of ${pictures} pictures, ${kept} vectors kept; ${extractor.describe()}`,
+          );
+      });
+    });
+}
+
+function addClassifier(parent: Command): void {
+  parent
+    .command("classifier")
+    .description("Train a small classifier on a labelled data set, for features that know its kind of pictures.")
+    .requiredOption("--data <path>", "labelled data set: zip or folder of PNGs, or IDX file")
+    .requiredOption("--out <file>", "the .safetensors to write")
+    .option("--steps <count>", "steps of training", wholeNumber, defaultClassifierTraining.steps)
+    .option("--batch <count>", "pictures a step", wholeNumber, defaultClassifierTraining.batch)
+    .option("--lr <rate>", "learning rate at the start; it falls to 0", rate, defaultClassifierTraining.learningRate)
+    .option("--xflip", "mirror half of the pictures")
+    .option("--holdout <count>", "pictures kept from training, to measure by (default: a tenth)", count)
+    .option("--seed <seed>", "of weights, order and division", seedNumber, 0)
+    .option("--device <name>", deviceHelp)
+    .option("--json", "print the result as JSON")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ evenkeel metrics classifier --data emoji16.zip --out emoji16.classifier.safetensors",
+    )
+    .action(async ({ lr, xflip, device: name, json, ...rest }) => {
+      if (!rest.out.endsWith(".safetensors")) {
+        throw new EvenkeelError("file", `metrics classifier: --out ${rest.out}: its name ends with .safetensors.`);
+      }
+      const device = await chosenDevice(name);
+      const print = (line: string): void => {
+        if (json !== true) console.log(line);
+      };
+      const report = await trainClassifier({ ...rest, learningRate: lr, xflip: xflip === true }, device, print);
+      const { file, classes, features, heldOut, commonest } = report;
+      if (json === true) console.log(JSON.stringify(report, null, 2));
+      else {
+        const percent = (share: number | null): string => `${(100 * (share ?? Number.NaN)).toFixed(1)}%`;
+        const result =
+          heldOut === null
+            ? "no pictures were held out to measure by"
+            : `${percent(heldOut.accuracy)} of ${heldOut.images} others right (the commonest class: ${percent(commonest)})`;
+        console.log(`${file}: ${classes} classes, ${features} features; ${result}`);
+      }
+      await disposeDevices();
+    });
+}
+
+/** Makes the features, uses and disposes of them. */
+async function withFeatures(
+  features: string,
+  size: PictureSize,
+  deviceName: string | undefined,
+  use: (extractor: FeatureExtractor) => Promise<void>,
+): Promise<void> {
+  const device = await chosenDevice(deviceName);
+  const print = (line: string): void => console.error(line);
+  const extractor = await featureExtractor(features, size, { device, print });
+  try {
+    await use(extractor);
+  } finally {
+    extractor.dispose();
+  }
+  await disposeDevices();
+}
+
+/** Measures `repeats` sets against the reference and prints the report. */
+async function measure(
+  extractor: FeatureExtractor,
+  flags: MeasureFlags,
+  setOf: (repeat: number, options: CollectOptions, reference: FeatureSet) => Promise<FeatureSet>,
+): Promise<void> {
+  const { metrics, batch, repeats, kidSubsets, kidSize, precisionCount } = flags;
+  const kept = metrics.every((name) => name === "frechet") ? 0 : Infinity;
+  const options = { kept, batch, onImages: showProgress };
+  const reference = await referenceSet(flags.ref, extractor, { ...options, kept: kept === 0 ? 0 : 10000 });
+  const meter = new MetricMeter(reference);
+  const sets: FeatureSet[] = [];
+  const measurements: Measurement[] = [];
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const set = await setOf(repeat, options, reference);
+    const kid = { subsets: kidSubsets, seed: repeat, ...(kidSize === undefined ? {} : { subsetSize: kidSize }) };
+    measurements.push(meter.measure(set, metrics, { kid, precisionCount }));
+    // The vectors have been used and may be large.
+    sets.push({ ...set, features: new Float32Array(0) });
+  }
+  const report = metricsReport(extractor, reference, sets, measurements, metrics);
+  for (const warning of report.warnings) console.error(`warning: ${warning}`);
+  console.log(flags.json === true ? JSON.stringify(report, null, 2) : describeReport(report));
+}
+
+/** The name is checked where devices are made, with the list of those there are. */
+async function chosenDevice(name: string | undefined): Promise<Device> {
+  return getDevice(name as "auto" | undefined);
+}
+
+function showProgress(source: string, done: number, total: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${source}: ${done} of ${total}${done === total ? "\n" : ""}`);
+}
+
+function metricList(text: string): readonly MetricName[] {
+  const names = text.split(",").map((name) => name.trim());
+  return names.map((name) => {
+    const known = metricNames.find((metric) => metric === name);
+    if (known === undefined) throw new InvalidArgumentError(`${name} is none of ${metricNames.join(", ")}.`);
+    return known;
+  });
+}
+
+function images(text: string): number {
+  try {
+    return parseImages(text);
+  } catch (reason) {
+    if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
+    throw reason;
+  }
+}
+
+function wholeNumber(text: string): number {
+  const value = count(text);
+  if (value >= 1) return value;
+  throw new InvalidArgumentError("wanted a whole number from 1 on.");
+}
+
+function count(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("wanted a whole number.");
+}
+
+function seedNumber(text: string): number {
+  const seed = count(text);
+  if (seed <= 0xffffffff) return seed;
+  throw new InvalidArgumentError("wanted a whole number up to 4294967295.");
+}
+
+function rate(text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("wanted a number above 0.");
+}
