@@ -30,6 +30,6 @@ export {
   warningsOf,
 } from "./measure.ts";
 export { pixelFeatures } from "./pixelFeatures.ts";
-export { type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
+export { type Manifold, manifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
 export { featureStatistics, type FeatureStatistics, StatisticsAccumulator } from "./statistics.ts";
 export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./symmetricEigen.ts";

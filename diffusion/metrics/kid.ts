@@ -66,18 +66,19 @@ function pick(features: Float32Array, dimension: number, rows: Uint32Array): Flo
 
 /** Means of the kernel within x, within y and between them, without the pairs of a vector with itself. */
 function unbiasedDiscrepancy(x: Float64Array, y: Float64Array, count: number, dimension: number): number {
-  const kernelSum = (a: Float64Array, b: Float64Array, isSame: boolean): number => {
+  /** Over all pairs, or over those in which b's vector comes before a's. */
+  const kernelSum = (a: Float64Array, b: Float64Array, pairs: "all" | "before"): number => {
     const products = new Float64Array(count * count);
     const rows = (data: Float64Array, stride: number) => ({ data, offset: 0, stride, rows: count });
-    addProduct(rows(products, count), rows(a, dimension), rows(b, dimension), dimension, 1, "all");
+    const part = pairs === "all" ? "all" : "lower";
+    addProduct(rows(products, count), rows(a, dimension), rows(b, dimension), dimension, 1, part);
     let sum = 0;
     for (let i = 0; i < count; i++) {
-      for (let j = 0; j < count; j++) {
-        if (!isSame || i !== j) sum += ((products[i * count + j] ?? 0) / dimension + 1) ** 3;
-      }
+      const end = pairs === "all" ? count : i;
+      for (let j = 0; j < end; j++) sum += ((products[i * count + j] ?? 0) / dimension + 1) ** 3;
     }
     return sum;
   };
-  const within = (kernelSum(x, x, true) + kernelSum(y, y, true)) / (count * (count - 1));
-  return within - (2 * kernelSum(x, y, false)) / (count * count);
+  const within = (2 * (kernelSum(x, x, "before") + kernelSum(y, y, "before"))) / (count * (count - 1));
+  return within - (2 * kernelSum(x, y, "all")) / (count * count);
 }

@@ -8,7 +8,7 @@ import {
   type FrechetReference,
 } from "./frechet.ts";
 import { type KidEstimate, type KidOptions, kernelDistance } from "./kid.ts";
-import { type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
+import { type Manifold, manifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
 
 /** Every metric: what a lower (or higher) value means stands beside each. */
 export const metricNames = [
@@ -48,6 +48,7 @@ export type MeasureOptions = {
 export class MetricMeter {
   readonly reference: FeatureSet;
   #frechet: FrechetReference | undefined;
+  readonly #manifolds = new Map<string, Manifold>();
 
   constructor(reference: FeatureSet) {
     this.reference = reference;
@@ -90,9 +91,11 @@ export class MetricMeter {
     const { dimension } = set.space;
     const { precisionCount = 5000, neighbours = 3 } = options;
     const some = (features: Float32Array): Float32Array => features.subarray(0, precisionCount * dimension);
-    const [own, other] = [some(this.#vectors(set)), some(this.#vectors(this.reference))];
-    const shares = precisionRecall(own, other, dimension, neighbours);
-    return { ...shares, count: own.length / dimension, referenceCount: other.length / dimension };
+    const own = manifold(some(this.#vectors(set)), dimension, neighbours);
+    const key = `${precisionCount} ${neighbours}`;
+    const other = this.#manifolds.get(key) ?? manifold(some(this.#vectors(this.reference)), dimension, neighbours);
+    this.#manifolds.set(key, other);
+    return { ...precisionRecall(own, other), count: own.count, referenceCount: other.count };
   }
 
   #vectors({ features, source }: FeatureSet): Float32Array {

@@ -16,56 +16,29 @@ export type PrecisionRecall = {
 /** Rows whose distances are in memory at a time. */
 const blockRows = 256;
 
-/**
- * Precision and recall, density and coverage of vectors [N, dimension] against a reference [M, dimension]: each set's region is the union
- * of balls round its vectors that reach to their k-th nearest neighbour within the set. All four depend on N and M: compare sets of equal
- * sizes only.
- * @throws EvenkeelError `value` for sets of k vectors or fewer.
- */
-export function precisionRecall(
-  features: Float32Array,
-  reference: Float32Array,
-  dimension: number,
-  k = 3,
-): PrecisionRecall {
-  const own = pointSet(features, dimension, k, "set");
-  const other = pointSet(reference, dimension, k, "reference");
-  const [ownRadii, otherRadii] = [neighbourRadii(own, k), neighbourRadii(other, k)];
-  let [within, balls] = [0, 0];
-  const isRecalled = new Uint8Array(other.count);
-  const isCovered = new Uint8Array(other.count);
-  forDistances(own, other, (i, row) => {
-    let around = 0;
-    for (const [j, distance] of row.entries()) {
-      if (distance <= (otherRadii[j] ?? 0)) {
-        around++;
-        isCovered[j] = 1;
-      }
-      if (distance <= (ownRadii[i] ?? 0)) isRecalled[j] = 1;
-    }
-    if (around > 0) within++;
-    balls += around;
-  });
-  const share = (flags: Uint8Array): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
-  return {
-    precision: within / own.count,
-    recall: share(isRecalled),
-    density: balls / (k * own.count),
-    coverage: share(isCovered),
-  };
-}
-
-type PointSet = {
+/** A set's region: balls round its vectors that reach to the k-th nearest neighbour within the set. */
+export type Manifold = {
   readonly points: Float64Array;
   readonly count: number;
   readonly dimension: number;
+  readonly neighbours: number;
+  /** |x|^2 of each vector. */
   readonly squares: Float64Array;
+  /** Squared radius of each ball. */
+  readonly radii: Float64Array;
 };
 
-function pointSet(features: Float32Array, dimension: number, k: number, name: string): PointSet {
+/**
+ * The region of vectors [N, dimension].
+ * @throws EvenkeelError `value` for as few vectors as neighbours.
+ */
+export function manifold(features: Float32Array, dimension: number, neighbours = 3): Manifold {
   const count = features.length / dimension;
-  if (!Number.isInteger(k) || k < 1 || !(count > k)) {
-    throw new EvenkeelError("value", `precision: the ${name} has ${count} vectors; ${k} neighbours need more.`);
+  if (!Number.isInteger(neighbours) || neighbours < 1 || !(count > neighbours)) {
+    throw new EvenkeelError(
+      "value",
+      `precision and recall: ${count} vectors are too few for neighbour number ${neighbours}, which there must be one of.`,
+    );
   }
   const points = Float64Array.from(features);
   const squares = new Float64Array(count);
@@ -74,47 +47,105 @@ function pointSet(features: Float32Array, dimension: number, k: number, name: st
     const row = { data: points, offset: i * dimension, stride: dimension, rows: 1 };
     addProduct({ data: squares, offset: i, stride: 1, rows: 1 }, row, row, dimension, 1, "all");
   }
-  return { points, count, dimension, squares };
+  const set = { points, count, dimension, neighbours, squares };
+  return { ...set, radii: neighbourDistances(set) };
 }
 
-/** Calls with the squared distances of each vector of a from all of b. */
-function forDistances(a: PointSet, b: PointSet, use: (i: number, row: Float64Array) => void): void {
+/**
+ * Precision and recall, density and coverage of a set against a reference. All four depend on the numbers of vectors: compare sets of
+ * equal sizes only.
+ * @throws EvenkeelError `value` for regions of another number of neighbours, `shape` for vectors of another length.
+ */
+export function precisionRecall(set: Manifold, reference: Manifold): PrecisionRecall {
+  const { neighbours, dimension } = set;
+  if (neighbours !== reference.neighbours) {
+    const numbers = `${neighbours} and ${reference.neighbours}`;
+    throw new EvenkeelError(
+      "value",
+      `precision and recall: the regions are of ${numbers} neighbours; they must be equal.`,
+    );
+  }
+  if (dimension !== reference.dimension) {
+    const lengths = `${dimension} and ${reference.dimension}`;
+    throw new EvenkeelError("shape", `precision and recall: vectors of ${lengths} features; they must be equal.`);
+  }
+  let [within, balls] = [0, 0];
+  const isRecalled = new Uint8Array(reference.count);
+  const isCovered = new Uint8Array(reference.count);
+  forDistances(set, reference, "all", (i, row) => {
+    let around = 0;
+    const radius = set.radii[i] ?? 0;
+    for (let j = 0; j < row.length; j++) {
+      const distance = row[j] ?? 0;
+      if (distance <= (reference.radii[j] ?? 0)) {
+        around++;
+        isCovered[j] = 1;
+      }
+      if (distance <= radius) isRecalled[j] = 1;
+    }
+    if (around > 0) within++;
+    balls += around;
+  });
+  const share = (flags: Uint8Array): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
+  return {
+    precision: within / set.count,
+    recall: share(isRecalled),
+    density: balls / (neighbours * set.count),
+    coverage: share(isCovered),
+  };
+}
+
+type PointSet = Omit<Manifold, "radii">;
+
+/** Calls with the squared distances of each vector of a from those of b: from all, or at least from those up to number i. */
+function forDistances(
+  a: PointSet,
+  b: PointSet,
+  part: "all" | "lower",
+  use: (i: number, row: Float64Array) => void,
+): void {
   const { dimension } = a;
   const products = new Float64Array(blockRows * b.count);
   for (let begin = 0; begin < a.count; begin += blockRows) {
     const rows = Math.min(blockRows, a.count - begin);
+    const columns = part === "all" ? b.count : begin + rows;
     products.fill(0);
     addProduct(
-      { data: products, offset: 0, stride: b.count, rows },
+      { data: products, offset: 0, stride: columns, rows },
       { data: a.points, offset: begin * dimension, stride: dimension, rows },
-      { data: b.points, offset: 0, stride: dimension, rows: b.count },
+      { data: b.points, offset: 0, stride: dimension, rows: columns },
       dimension,
       -2,
       "all",
     );
     for (let i = 0; i < rows; i++) {
-      const row = products.subarray(i * b.count, (i + 1) * b.count);
+      const row = products.subarray(i * columns, (i + 1) * columns);
       const square = a.squares[begin + i] ?? 0;
-      for (let j = 0; j < b.count; j++) row[j] = square + (b.squares[j] ?? 0) + (row[j] ?? 0);
+      for (let j = 0; j < columns; j++) row[j] = square + (b.squares[j] ?? 0) + (row[j] ?? 0);
       use(begin + i, row);
     }
   }
 }
 
 /** Squared distance of each vector from its k-th nearest neighbour in the set. */
-function neighbourRadii(set: PointSet, k: number): Float64Array {
-  const radii = new Float64Array(set.count);
-  const nearest = new Float64Array(k);
-  forDistances(set, set, (i, row) => {
-    nearest.fill(Infinity);
-    for (let j = 0; j < set.count; j++) {
-      const distance = row[j] ?? 0;
-      if (j === i || distance >= (nearest[k - 1] ?? 0)) continue;
-      let place = k - 1;
-      for (; place > 0 && distance < (nearest[place - 1] ?? 0); place--) nearest[place] = nearest[place - 1] ?? 0;
-      nearest[place] = distance;
+function neighbourDistances(set: PointSet): Float64Array {
+  const { count, neighbours } = set;
+  /** For each vector the nearest so far, ascending. */
+  const nearest = new Float64Array(count * neighbours).fill(Infinity);
+  const offer = (point: number, distance: number): void => {
+    let place = (point + 1) * neighbours - 1;
+    if (distance >= (nearest[place] ?? 0)) return;
+    for (; place > point * neighbours && distance < (nearest[place - 1] ?? 0); place--) {
+      nearest[place] = nearest[place - 1] ?? 0;
     }
-    radii[i] = nearest[k - 1] ?? 0;
+    nearest[place] = distance;
+  };
+  forDistances(set, set, "lower", (i, row) => {
+    for (let j = 0; j < i; j++) {
+      const distance = row[j] ?? 0;
+      offer(i, distance);
+      offer(j, distance);
+    }
   });
-  return radii;
+  return Float64Array.from({ length: count }, (_, i) => nearest[(i + 1) * neighbours - 1] ?? 0);
 }
