@@ -58,7 +58,7 @@ export type StoredClassifier = ClassifierWeights & {
 /** @throws EvenkeelError `file` for a file that can't be read or holds no classifier, `shape` for weights that don't fit. */
 export async function readClassifier(path: string): Promise<StoredClassifier> {
   await using file = await openSafetensors(path);
-  const { config: given, ...info } = parseHeader(file.metadata.get("evenkeel"), path);
+  const { config: given, version: _version, kind: _kind, ...info } = parseHeader(file.metadata.get("evenkeel"), path);
   const config = classifierConfig(given);
   const specs = flattenParameters<ParameterSpec>(describeClassifier(config));
   const stored = new Map<string, StoredTensor>();
