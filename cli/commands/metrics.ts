@@ -96,7 +96,8 @@ function addCalc(parent: Command): void {
 
 const calcExamples = `
 The name of the distance says what its features are; numbers of different features, or of different numbers of pictures, can't be
-compared. "by the number of pictures alone" is what pictures of the reference's own distribution would be expected to get.
+compared. Even pictures of the reference's own distribution get a distance above 0, the more so the fewer they are: "equal Gaussian
+distributions would give" says about how much.
 Precision and recall (3 nearest neighbours), density and coverage are shares; kid is unbiased.
 
 Examples:

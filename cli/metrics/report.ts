@@ -65,7 +65,7 @@ export function describeReport({ features, reference, images, metrics, measureme
     const first = measurements[0]?.frechet;
     if (metric === "frechet" && first !== undefined) {
       const parts = `means ${format(first.means)}, covariances ${format(first.covariances)}`;
-      lines.push(line("", `${parts}; by the number of pictures alone about ${format(first.bias)}`));
+      lines.push(line("", `${parts}; equal Gaussian distributions would give about ${format(first.bias)}`));
     }
   }
   return lines.join("\n");

@@ -175,7 +175,7 @@ describe("evenkeel metrics calc", () => {
     const { output, errors } = await metrics(t, ...args);
     assert.match(output, /^features +pixels, 16 numbers: the pixels of images of 1x4x4/);
     assert.match(output, /reference +\S+data\.zip: 120 pictures\nmeasured +\S+like\.zip: 12 pictures\nFD-pixels +\d/);
-    assert.match(output, /by the number of pictures alone about \d/);
+    assert.match(output, /equal Gaussian distributions would give about \d/);
     assert.match(errors, /warning: \S+like\.zip: 12 pictures for 16 features: their covariance is singular/);
     const twice = await metrics(t, ...args, "--repeats", "2");
     assert.match(twice.output, /FD-pixels +\S+ \+- \S+ \(deviation of 2; lowest \S+\)/);
