@@ -172,7 +172,11 @@ export class ScalarEmitter {
         if (this.accumulator === null) throw this.misuse(node, "a value outside the epilogue");
         return this.accumulator;
       case "unary": {
-        if (!isInteger(node.x.dtype)) return this.wrap(unaryNumber(writer, node.op, this.number(node.x, scope)));
+        if (!isInteger(node.x.dtype)) {
+          // Compilers of shaders evaluate functions of literals themselves: WGSL refuses sqrt(-1), and -0 becomes 0.
+          const x = this.nameOfLiteral(this.number(node.x, scope));
+          return this.wrap(unaryNumber(writer, node.op, x));
+        }
         const result = unaryLimbs(writer, node.op, this.namedLimbs(node.x, scope), node.x.dtype === "i32");
         if (result === null) throw this.misuse(node.x, `an operand of ${node.op}`);
         return { kind: "limbs", ...result };

@@ -77,6 +77,27 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
   });
 
+  test("functions of literals are as IEEE 754 has them", async () => {
+    for (const [op, value, expected] of [
+      ["sqrt", -2, NaN],
+      ["sqrt", 4, 2],
+      ["negate", 0, -0],
+      ["absolute", -2, 2],
+      ["log", -2, NaN],
+      ["sign", -2, -1],
+    ] as const) {
+      const kernel = elementwise(op, 2, 0, { kind: "unary", dtype: "f32", op, x: literal(value) });
+      const executable = await device.compile(
+        program(plan("f32", 2, [{ kind: "output", index: 0 }], [{ kernel, operands: [], result: 0 }])),
+      );
+      const y = device.allocate("f32", 2);
+      await executable.run([], [y]);
+      assert.deepEqual([...(await device.download(y))], [expected, expected], `${op} of ${value}`);
+      executable.dispose();
+      device.free(y);
+    }
+  });
+
   test("integers are exact in their whole range", async () => {
     const data = Int32Array.of(2 ** 31 - 1, -(2 ** 31), -1, 0, 16_777_217, 65_535);
     const executable = await device.compile(program(incrementPlan(data.length, "i32")));
