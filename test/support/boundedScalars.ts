@@ -39,9 +39,7 @@ function decided(value: number, ...from: readonly BoundedScalar[]): BoundedScala
 }
 
 function literalError(value: number, accuracy: Accuracy): number {
-  const own = Number.isFinite(value) ? Math.abs(Math.fround(value) - value) : 0;
-  // `conversionError` is relative, which says too little of subnormal literals.
-  return Math.max(own, conversionError(value)) + inputError(value, accuracy);
+  return conversionError(value) + inputError(value, accuracy);
 }
 
 const pair = ({ value, error }: BoundedScalar): readonly [number, number] => [value, error];

@@ -198,7 +198,10 @@ export function truncationError(x: number, e: number): number {
   return e === 0 || Math.trunc(x - e) === Math.trunc(x + e) ? 0 : Infinity;
 }
 
-/** Error of rounding an exact integer or literal to f32. */
+/** Error of rounding an exact integer or literal to the nearest f32; Infinity if that is beyond the largest. */
 export function conversionError(value: number): number {
-  return Number.isFinite(value) ? Math.abs(value) * roundoff * (Math.fround(value) === value ? 0 : 1) : 0;
+  const rounded = Math.fround(value);
+  if (Object.is(rounded, value)) return 0;
+  // Half the distance of neighbours: a share of normal numbers, 2^-150 among subnormal ones.
+  return Number.isFinite(rounded) ? Math.abs(value) * roundoff + 2 ** -150 : Infinity;
 }

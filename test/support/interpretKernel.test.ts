@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import type { DType } from "../../engine/graph/dtype.ts";
 import type { Axis, Kernel, ReduceOp, Scalar } from "../../engine/kernel/kernel.ts";
 import { accuracies } from "./accuracies.ts";
-import type { Accuracy } from "./bounds.ts";
+import { type Accuracy, conversionError } from "./bounds.ts";
 import { boundedInput } from "./boundedScalars.ts";
 import { interpretKernel } from "./interpretKernel.ts";
 
@@ -281,6 +281,13 @@ describe("error bounds", () => {
     assert.equal(error(cast(literal(2 ** 24 + 1, "i32"), "f32")), (2 ** 24 + 1) / 2 ** 24);
     assert.equal(error(cast(literal(2 ** 24, "i32"), "f32")), 0);
     assert.ok(error(literal(0.1)) >= Math.abs(Math.fround(0.1) - 0.1));
-    assert.ok(error(literal(1e-40)) >= Math.abs(Math.fround(1e-40) - 1e-40));
+    for (const value of [1e-40, -1e-40, 1e-46, 2 ** -127 * 1.1]) {
+      const wrong = Math.abs(Math.fround(value) - value);
+      for (const bound of [conversionError(value), error(literal(value))]) {
+        assert.ok(bound >= wrong && bound <= 2 ** -149, `${value}: ${bound}`);
+      }
+    }
+    for (const exactly of [0, -0, 2 ** -149, 2 ** -126, 0.5, Infinity, NaN]) assert.equal(conversionError(exactly), 0);
+    assert.equal(conversionError(1e39), Infinity);
   });
 });
