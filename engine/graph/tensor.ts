@@ -111,21 +111,27 @@ function shapeOfNested(value: NestedArray): number[] {
   return shape;
 }
 
-function flattenNested(value: NestedArray, shape: Shape, into: number[]): void {
+/** Appends the elements of `value`, found at `place` of the array that was given, in row-major order. */
+function flattenNested(value: NestedArray, shape: Shape, place: readonly number[], into: number[]): void {
   const [length, ...rest] = shape;
-  if (length === undefined || !Array.isArray(value)) {
-    if (typeof value !== "number" && typeof value !== "boolean") {
-      throw new EvenkeelError("value", `tensor: element ${String(value)} is not a number or boolean.`);
+  const where = (): string => (place.length === 0 ? "the array" : `element [${place.join("][")}]`);
+  const ragged = (got: string, wanted: string): EvenkeelError =>
+    new EvenkeelError(
+      "shape",
+      `tensor: ragged array: ${where()} is ${got} where ${wanted} was expected, as in the elements before.`,
+    );
+  if (Array.isArray(value)) {
+    if (value.length !== length) {
+      throw ragged(`an array of ${value.length}`, length === undefined ? "a number" : `an array of ${length}`);
     }
-    if (length !== undefined)
-      throw new EvenkeelError("shape", `tensor: ragged array: a number where ${formatShape(shape)} was expected.`);
-    into.push(Number(value));
+    value.forEach((element: NestedArray, i) => flattenNested(element, rest, [...place, i], into));
     return;
   }
-  if (value.length !== length) {
-    throw new EvenkeelError("shape", `tensor: ragged array: ${value.length} elements where ${length} were expected.`);
+  if (typeof value !== "number" && typeof value !== "boolean") {
+    throw new EvenkeelError("value", `tensor: ${where()} is ${String(value)}, expected a number or boolean.`);
   }
-  for (const element of value as readonly NestedArray[]) flattenNested(element, rest, into);
+  if (length !== undefined) throw ragged("a number", `an array of ${length}`);
+  into.push(Number(value));
 }
 
 function firstElement(value: NestedArray): number | boolean | undefined {
@@ -148,7 +154,7 @@ export function tensor(values: NestedArray | TensorData | Float64Array, options:
   if (typed) flat = values;
   else {
     const list: number[] = [];
-    flattenNested(values, natural, list);
+    flattenNested(values, natural, [], list);
     flat = list;
   }
   if (flat.length !== sizeOf(shape)) {

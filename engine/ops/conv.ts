@@ -66,11 +66,17 @@ export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tenso
   }
   const inputSize = [at(x.shape, 2), at(x.shape, 3)] as const;
   const kernelSize = [at(w.shape, 2), at(w.shape, 3)] as const;
+  if (kernelSize[0] === 0 || kernelSize[1] === 0) {
+    throw new EvenkeelError(
+      "shape",
+      `conv2d: the kernel has no elements: w ${formatShape(w.shape)} is [O, C, kh, kw], and kh and kw must be at least 1.`,
+    );
+  }
   const reach = [at(dilation, 0) * (kernelSize[0] - 1) + 1, at(dilation, 1) * (kernelSize[1] - 1) + 1] as const;
   const sides = resolvePadding(options.padding ?? 0, inputSize, reach, stride);
   const outputSize = ([0, 1] as const).map((d) => {
     const room = inputSize[d] + sides[d][0] + sides[d][1] - reach[d];
-    if (room < 0 || kernelSize[d] === 0) {
+    if (room < 0) {
       throw new EvenkeelError(
         "shape",
         `conv2d: the kernel (reach ${formatShape(reach)}) is larger than the padded input: ${shapes}.`,

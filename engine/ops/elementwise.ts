@@ -123,17 +123,19 @@ export const isFinite = (x: TensorLike): Tensor => unary("isFinite", x);
 /** Not a number, as bool. */
 export const isNaN = (x: TensorLike): Tensor => unary("isNaN", x);
 
-/** x * 2^amount of integers modulo 2^32; `amount` is a plain number 0..31. */
-export function shiftLeft(x: Tensor, amount: number): Tensor {
-  requireDtype("shiftLeft", x.dtype, ["i32", "u32"]);
-  return new Tensor(makeNode("shift", [x.node], { direction: "left", amount }));
+function shift(operation: string, direction: "left" | "right", x: Tensor, amount: number): Tensor {
+  requireDtype(operation, x.dtype, ["i32", "u32"]);
+  if (!Number.isInteger(amount) || amount < 0 || amount > 31) {
+    throw new EvenkeelError("range", `${operation}: amount ${amount} is not a whole number from 0 to 31.`);
+  }
+  return new Tensor(makeNode("shift", [x.node], { direction, amount }));
 }
 
-/** floor(x / 2^amount) of integers; `amount` is a plain number 0..31. */
-export function shiftRight(x: Tensor, amount: number): Tensor {
-  requireDtype("shiftRight", x.dtype, ["i32", "u32"]);
-  return new Tensor(makeNode("shift", [x.node], { direction: "right", amount }));
-}
+/** x * 2^amount of integers modulo 2^32; `amount` is a plain number 0..31. @throws EvenkeelError `range`. */
+export const shiftLeft = (x: Tensor, amount: number): Tensor => shift("shiftLeft", "left", x, amount);
+
+/** floor(x / 2^amount) of integers; `amount` is a plain number 0..31. @throws EvenkeelError `range`. */
+export const shiftRight = (x: Tensor, amount: number): Tensor => shift("shiftRight", "right", x, amount);
 
 /** x where `condition` (bool) holds, else y; all three broadcast. */
 export function where(condition: Tensor, x: TensorLike, y: TensorLike): Tensor {

@@ -31,13 +31,18 @@ import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
 
 /** 32 random bits an element: u32 of `shape`. Element i depends on the key and i alone. */
 export function randomBits(key: Tensor, shape: Shape): Tensor {
-  const checked = checkShape("randomBits", shape);
+  return bitsFor("randomBits", key, shape);
+}
+
+/** `randomBits`, with errors in the words of the operation that was called. */
+function bitsFor(operation: string, key: Tensor, shape: Shape): Tensor {
+  const checked = checkShape(operation, shape);
   if (sizeOf(checked) > 2 ** 32)
     throw new EvenkeelError(
       "shape",
-      `randomBits: ${formatShape(checked)} has more than 2^32 elements, the most of one key.`,
+      `${operation}: ${formatShape(checked)} has more than 2^32 elements, the most of one key.`,
     );
-  const [key0, key1] = keyWords("randomBits", key);
+  const [key0, key1] = keyWords(operation, key);
   return threefry(
     0,
     [withTrailingAxes(key0, checked.length), withTrailingAxes(key1, checked.length)],
@@ -54,12 +59,17 @@ function elementNumbers(shape: Shape): Tensor {
   );
 }
 
+/** Multiples of 2^-24 in [0, 1). */
+function unitUniform(operation: string, key: Tensor, shape: Shape): Tensor {
+  return multiply(cast(shiftRight(bitsFor(operation, key, shape), 8), "f32"), 2 ** -24);
+}
+
 /**
  * Uniform in [low, high): multiples of 2^-24 of the range. Where `low` isn't 0, float32 may round the topmost to `high`
  * itself.
  */
 export function randomUniform(key: Tensor, shape: Shape, low: TensorLike = 0, high: TensorLike = 1): Tensor {
-  const unit = multiply(cast(shiftRight(randomBits(key, shape), 8), "f32"), 2 ** -24);
+  const unit = unitUniform("randomUniform", key, shape);
   if (low === 0 && high === 1) return unit;
   return add(multiply(unit, subtract(high, low)), low);
 }
@@ -69,7 +79,7 @@ export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tenso
   if (typeof p === "number" && !(p >= 0 && p <= 1)) {
     throw new EvenkeelError("value", `randomBernoulli: p ${p} is not a probability from 0 to 1.`);
   }
-  return less(randomUniform(key, shape), p);
+  return less(unitUniform("randomBernoulli", key, shape), p);
 }
 
 /**
@@ -77,7 +87,7 @@ export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tenso
  * magnitude is 5.4. Within 1e-6 of the exact quantile on devices that round as IEEE 754 has it.
  */
 export function randomNormal(key: Tensor, shape: Shape): Tensor {
-  const bits = randomBits(key, shape);
+  const bits = bitsFor("randomNormal", key, shape);
   // p in (0, 1/2), exact in f32.
   const p = multiply(add(cast(shiftRight(bits, 9), "f32"), 0.5), 2 ** -24);
   const magnitude = negate(lowerNormalQuantile(p));
@@ -120,7 +130,7 @@ function lowerNormalQuantile(p: Tensor): Tensor {
  * thousands.
  */
 export function randomPermutation(key: Tensor, length: number): Tensor {
-  const bits = randomBits(key, checkShape("randomPermutation", [length]));
+  const bits = bitsFor("randomPermutation", key, [length]);
   const [mine, other] = [expandDims(bits, -1), expandDims(bits, -2)];
   const index = arange(length);
   const earlier = or(less(other, mine), and(equal(other, mine), less(expandDims(index, 0), expandDims(index, 1))));

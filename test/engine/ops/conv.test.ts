@@ -162,7 +162,18 @@ describe("conv2d", () => {
       "shape",
       /kernel \(reach \[3, 3\]\) is larger/,
     );
-    refuses(() => ops.conv2d(ops.zeros([1, 1, 2, 2]), ops.zeros([1, 1, 0, 1])), "shape", /^conv2d: the kernel/);
+    for (const size of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      refuses(
+        () => ops.conv2d(ops.zeros([1, 1, 2, 2]), ops.zeros([1, 1, ...size])),
+        "shape",
+        new RegExp(
+          `^conv2d: the kernel has no elements: w \\[1, 1, ${size.join(", ")}\\] .* kh and kw must be at least 1`,
+        ),
+      );
+    }
     const [y, v] = [ops.zeros([1, 1, 4, 4]), ops.zeros([1, 1, 1, 1])];
     refuses(
       () => ops.conv2d(y, v, { stride: 0 }),

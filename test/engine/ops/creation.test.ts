@@ -118,10 +118,25 @@ describe("tensor", () => {
   });
 
   it("refuses ragged arrays, wrong shapes and elements the dtype can't hold", () => {
-    refuses(() => tensor([[1, 2], [3]]), "shape", /^tensor: ragged array: 1 elements where 2 were expected/);
-    refuses(() => tensor([[1], 2]), "shape", /^tensor: ragged array/);
-    refuses(() => tensor([1, [2]]), "value", /^tensor: element/);
-    refuses(() => tensor(["1"] as never), "value", /^tensor: element 1 is not a number or boolean/);
+    refuses(
+      () => tensor([[1, 2], [3]]),
+      "shape",
+      /^tensor: ragged array: element \[1\] is an array of 1 where an array of 2 was expected/,
+    );
+    refuses(() => tensor([[1], 2]), "shape", /^tensor: ragged array: element \[1\] is a number where an array of 1/);
+    refuses(() => tensor([1, [2]]), "shape", /^tensor: ragged array: element \[1\] is an array of 1 where a number/);
+    refuses(
+      () =>
+        tensor([
+          [1, 2],
+          [3, [4, 5]],
+        ]),
+      "shape",
+      /^tensor: ragged array: element \[1\]\[1\] is an array of 2 where a number/,
+    );
+    refuses(() => tensor([[], [1]]), "shape", /element \[1\] is an array of 1 where an array of 0/);
+    refuses(() => tensor(["1"] as never), "value", /^tensor: element \[0\] is 1, expected a number or boolean/);
+    refuses(() => tensor(undefined as never), "value", /^tensor: the array is undefined, expected a number/);
     refuses(() => tensor([1, 2], { shape: [3] }), "shape", /^tensor: 2 elements don't fill \[3\] \(3\)/);
     refuses(() => tensor([1], { shape: [-1] }), "shape", /^tensor: size -1/);
     refuses(() => tensor([1.5], { dtype: "i32" }), "value", /^tensor: 1\.5 is not a i32 value/);
