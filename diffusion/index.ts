@@ -16,3 +16,4 @@ export {
 } from "./snapshot/index.ts";
 export * from "./interchange/index.ts";
 export * from "./metrics/index.ts";
+export * from "./dynamics/index.ts";

@@ -7,3 +7,5 @@ export * from "./snapshot/node.ts";
 export * from "./run/node.ts";
 export * from "./metrics/node.ts";
 export * from "./toy/node.ts";
+export * from "./dynamics/node.ts";
+export { type Checkpoint, type CheckpointInfo, readNewestCheckpoint } from "./checkpoint/checkpoint.ts";

@@ -41,6 +41,11 @@ export function addTrainCommand(program: Command): void {
     .option("--checkpoint <images>", "images between checkpoints", images)
     .option("--samples <images>", "images between sample grids", images)
     .option("--validation <images>", "images between validations", images)
+    .option(
+      "--dynamics [steps]",
+      "look into every 50th step, or as often as said: magnitudes, updates, attention",
+      whole,
+    )
     .addOption(new Option("--snapshot-dtype <type>", "how snapshots are stored").choices(["F16", "F32"]))
     .option("--sample-ema <sigma_rel>", "length of the post-hoc average to sample from at the end", real)
     .option("--guidance <weight>", "guidance of the last grid by the run's earlier self; 1 = none (default: 1.8)", real)
@@ -51,10 +56,14 @@ export function addTrainCommand(program: Command): void {
     .option("-n, --dry-run", "print the settings and stop")
     .addHelpText("after", examples)
     .action(async ({ config, dryRun, ...flags }) => {
-      const settings = await mergeSettings(flags, config);
+      const dynamics = flags.dynamics === true ? defaultDynamics : flags.dynamics;
+      const settings = await mergeSettings({ ...flags, dynamics }, config);
       await train(settings, { dryRun: dryRun === true });
     });
 }
+
+/** Steps between samples of the dynamics: each costs about a step, so they take two steps in a hundred. */
+const defaultDynamics = 50;
 
 const examples = `
 Examples:
@@ -67,6 +76,10 @@ Examples:
 
   Settings from a file, one of them changed
   $ evenkeel train --config runs/photos/settings.toml --outdir runs/wider --channels 64
+
+  What happens inside the network, and what it means
+  $ evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16 --dynamics
+  $ evenkeel doctor runs/emoji16
 
 Ctrl-C finishes the step, writes a checkpoint and says how to go on.`;
 

@@ -42,6 +42,7 @@ export async function train(settings: TrainSettings, options: { readonly dryRun:
           samples: settings.samples,
           validation: settings.validation,
         },
+        dynamicsEvery: settings.dynamics,
         snapshotDtype: settings["snapshot-dtype"],
         classNames: images.classNames,
         device,

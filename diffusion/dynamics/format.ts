@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { EvenkeelError } from "../../engine/index.ts";
+import { networkConfig } from "../network/config.ts";
 import type { TrainingOptions } from "../training/options.ts";
 import { type ReadingKind, type ReadingNames, readingKinds, namesOf } from "./readings.ts";
 import type { BinMeans } from "./sigmaBins.ts";
@@ -43,7 +44,13 @@ const header = z.object({
   version: z.number(),
   every: z.number().int().positive(),
   training: z.looseObject({ network: z.looseObject({ unet: z.looseObject({}) }), batch: z.number() }),
-  names: z.object({ activations: names, weights: names, gains: names, attention: names }),
+  names: z.object({
+    activations: names,
+    weights: names,
+    weightShapes: z.array(z.array(z.number())),
+    gains: names,
+    attention: names,
+  }),
   sigmaEdges: z.array(z.number()),
 });
 const sample = z.object({
@@ -91,9 +98,12 @@ export function parseDynamics(text: string, source: string): Dynamics | null {
   const parsedHeader = header.safeParse(parseJson(first));
   if (!parsedHeader.success) return fail(source, 1, "is no header of a dynamics file");
   const { version } = parsedHeader.data;
-  if (version !== dynamicsVersion) return fail(source, 1, `is of version ${version}; this program reads ${dynamicsVersion}`);
-  // Training options were checked when the run began; the file is that run's own.
-  const parsed = parsedHeader.data as unknown as DynamicsHeader;
+  if (version !== dynamicsVersion)
+    return fail(source, 1, `is of version ${version}; this program reads ${dynamicsVersion}`);
+  // Options were checked when the run began, and the file is that run's own; a network gets what older programs didn't name.
+  const stored = parsedHeader.data as unknown as DynamicsHeader;
+  const training = { ...stored.training, network: networkConfig(stored.training.network) };
+  const parsed: DynamicsHeader = { ...stored, training };
   const samples = rest.map((line, i): DynamicsSample => {
     const result = sample.safeParse(parseJson(line));
     if (!result.success) return fail(source, i + 2, "is no sample");

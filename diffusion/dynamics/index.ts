@@ -20,3 +20,6 @@ export {
   type Tapped,
 } from "./readings.ts";
 export { type BinMeans, type BinSums, SigmaBins, sigmaEdges } from "./sigmaBins.ts";
+export { examineDynamics, examineRun, type RunRecord } from "./doctor/examine.ts";
+export type { Finding, Severity } from "./doctor/finding.ts";
+export type { LossPoint } from "./doctor/losses.ts";

@@ -8,7 +8,11 @@ export function placeOf(layer: string): string | null {
 }
 
 /** A quantity over a run at one place: images seen, and its value at each. */
-export type PlaceCurve = { readonly place: string; readonly nimg: readonly number[]; readonly values: readonly number[] };
+export type PlaceCurve = {
+  readonly place: string;
+  readonly nimg: readonly number[];
+  readonly values: readonly number[];
+};
 
 /**
  * A quantity's curve at each resolution of encoder and decoder, in order of computation: the mean or the largest of its layers.

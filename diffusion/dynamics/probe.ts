@@ -86,6 +86,6 @@ function viewStep(
     weights,
     next,
     gradient: mapTree(gradient, (g) => divide(g, options.lossScaling)),
-    byDirection: true,
+    byDirection: options.network.unet.weightNorm,
   };
 }

@@ -49,6 +49,8 @@ export type ReadingKind = (typeof readingKinds)[number];
 export type ReadingNames = {
   readonly activations: readonly string[];
   readonly weights: readonly string[];
+  /** The shape of each weight, outputs first. */
+  readonly weightShapes: readonly (readonly number[])[];
   readonly gains: readonly string[];
   readonly attention: readonly string[];
 };
@@ -94,14 +96,18 @@ export function layerOf(array: string): string {
 
 const attentionTap = /\.attn\.(logits|weights)$/;
 
-/** All readings of a step in one vector, and what they are of, in its order. Only reductions; every number is finite if the step is. */
+/** All readings of a step in one vector, and what they are of, in its order: reductions only. */
 export function readStep(
   specs: NamedParameters<ParameterSpec>,
   view: StepView,
 ): { readonly names: ReadingNames; readonly values: Tensor } {
   const byKind = new Map<ReadingKind, Tensor[]>(readingKinds.map((kind) => [kind, []]));
   const read = (kind: ReadingKind, value: Tensor): void => void byKind.get(kind)?.push(value);
-  const names = { activations: [], weights: [], gains: [], attention: [] } as Record<keyof ReadingNames, string[]>;
+  const names = { activations: [], weights: [], gains: [], attention: [] } as Record<
+    Exclude<keyof ReadingNames, "weightShapes">,
+    string[]
+  >;
+  const weightShapes: number[][] = [];
 
   for (const { name, value } of view.taps) {
     if (attentionTap.test(name)) continue;
@@ -129,6 +135,7 @@ export function readStep(
       read("gain", reshape(weight, []));
     } else if (spec.role === "weight") {
       names.weights.push(layerOf(array));
+      weightShapes.push([...weight.shape]);
       const squares = mean(square(weight), { axes: axesBut(weight, 0) });
       read("weight", sqrt(mean(squares)));
       read("weightMax", sqrt(reduceMax(squares)));
@@ -136,7 +143,7 @@ export function readStep(
       read("update", relativeUpdate(weight, next, view.byDirection));
     }
   }
-  return { names, values: stack(readingKinds.flatMap((kind) => byKind.get(kind) ?? [])) };
+  return { names: { ...names, weightShapes }, values: stack(readingKinds.flatMap((kind) => byKind.get(kind) ?? [])) };
 }
 
 /** The vector's numbers by kind. @throws RangeError unless there are as many as the names say. */

@@ -7,6 +7,8 @@ import {
   readNewestCheckpoint,
   writeCheckpoint,
 } from "../checkpoint/checkpoint.ts";
+import { dynamicsFileName } from "../dynamics/node/dynamicsFile.ts";
+import { DynamicsRecorder } from "../dynamics/node/recorder.ts";
 import { formatSnapshotName } from "../ema/index.ts";
 import type { SnapshotDtype } from "../snapshot/snapshot.ts";
 import { writeSnapshot } from "../snapshot/writeSnapshot.ts";
@@ -29,6 +31,8 @@ export type RunOptions = {
   /** Images to train on, counting repetitions and what a resumed run has done before. */
   readonly duration: number;
   readonly intervals: RunIntervals;
+  /** Steps from one sample of the dynamics to the next, in `dynamics.jsonl`; 0 or absent = none. Changes nothing of the training. */
+  readonly dynamicsEvery?: number;
   readonly snapshotDtype: SnapshotDtype;
   readonly classNames: readonly string[] | null;
   readonly device: Device;
@@ -73,6 +77,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
   await makeFolder(outdir);
   const fixed = { ...options.fixed, training };
   const trainer = await Trainer.create(training, device);
+  let recorder: DynamicsRecorder | undefined;
   try {
     const checkpoint = await readNewestCheckpoint(outdir, (message) => observer.warned?.(message));
     if (checkpoint !== null) {
@@ -80,7 +85,8 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
     }
     await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {});
-    const files = new RunFiles(options, fixed, trainer, observer);
+    recorder = recorderOf(options, trainer.nimg, checkpoint?.progress);
+    const files = new RunFiles(options, fixed, trainer, observer, recorder);
     if (trainer.nimg === 0) {
       await files.writeSnapshots();
       await observer.samples?.(trainer);
@@ -89,7 +95,9 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     while (trainer.nimg < duration && !stopped) {
       const before = trainer.nimg;
       observer.stepping?.();
-      observer.stepped?.(await trainer.step(options.nextBatch(before, training.batch)));
+      const step = await trainer.step(options.nextBatch(before, training.batch), recorder?.probe(before));
+      observer.stepped?.(step);
+      await recorder?.stepped(step);
       const nimg = trainer.nimg;
       const isLast = nimg >= duration;
       stopped = !isLast && (observer.shouldStop?.() ?? false);
@@ -103,8 +111,19 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     }
     return { nimg: trainer.nimg, finished: !stopped };
   } finally {
+    recorder?.dispose();
     trainer.dispose();
   }
+}
+
+function recorderOf(
+  { outdir, training, device, dynamicsEvery = 0 }: RunOptions,
+  nimg: number,
+  progress: CheckpointProgress = {},
+): DynamicsRecorder | undefined {
+  if (dynamicsEvery === 0) return undefined;
+  const path = join(outdir, dynamicsFileName);
+  return new DynamicsRecorder({ path, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
 }
 
 /** The files that a run writes from its trainer. */
@@ -113,12 +132,20 @@ class RunFiles {
   readonly #fixed: Readonly<Record<string, unknown>>;
   readonly #trainer: Trainer;
   readonly #observer: RunObserver;
+  readonly #recorder: DynamicsRecorder | undefined;
 
-  constructor(options: RunOptions, fixed: Readonly<Record<string, unknown>>, trainer: Trainer, observer: RunObserver) {
+  constructor(
+    options: RunOptions,
+    fixed: Readonly<Record<string, unknown>>,
+    trainer: Trainer,
+    observer: RunObserver,
+    recorder: DynamicsRecorder | undefined,
+  ) {
     this.#options = options;
     this.#fixed = fixed;
     this.#trainer = trainer;
     this.#observer = observer;
+    this.#recorder = recorder;
   }
 
   /** One file for each average. */
@@ -135,7 +162,8 @@ class RunFiles {
 
   async writeCheckpoint(): Promise<void> {
     const { nimg } = this.#trainer;
-    const info = { nimg, fixed: this.#fixed, progress: this.#observer.progress?.() ?? {} };
+    const recorded = this.#recorder === undefined ? {} : { dynamics: this.#recorder.progress };
+    const info = { nimg, fixed: this.#fixed, progress: { ...this.#observer.progress?.(), ...recorded } };
     const path = await writeCheckpoint(this.#options.outdir, info, await this.#trainer.readState());
     await this.#observer.wrote?.("checkpoint", path);
   }

@@ -8,6 +8,7 @@ import {
   formatDynamicsLine,
   parseDynamics,
 } from "../format.ts";
+import type { ReadingNames } from "../readings.ts";
 
 /** The dynamics file of a run folder. */
 export const dynamicsFileName = "dynamics.jsonl";
@@ -42,7 +43,7 @@ export class DynamicsLog {
    */
   static async open(path: string, header: DynamicsHeader, nimg: number): Promise<DynamicsLog> {
     const old = nimg === 0 ? null : await readDynamics(path);
-    if (old !== null && JSON.stringify(old.header.names) !== JSON.stringify(header.names)) {
+    if (old !== null && !sameNames(old.header.names, header.names)) {
       throw new EvenkeelError("file", `${path} is of another network. Move it away, or choose another run folder.`);
     }
     const kept = (old?.samples ?? []).filter((sample) => sample.nimg <= nimg);
@@ -59,6 +60,12 @@ export class DynamicsLog {
       throw failure("write", this.#path, cause);
     }
   }
+}
+
+/** Are these the same layers in the same order? Whatever order the keys are in. */
+function sameNames(a: ReadingNames, b: ReadingNames): boolean {
+  const keys = Object.keys(a) as (keyof ReadingNames)[];
+  return keys.every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
 function failure(what: "read" | "write", path: string, cause: unknown): EvenkeelError {

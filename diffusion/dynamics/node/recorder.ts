@@ -64,7 +64,14 @@ export class DynamicsRecorder {
     // Not before: which layers there are is known once the network has run.
     this.#log ??= await DynamicsLog.open(
       path,
-      { format: "evenkeel-dynamics", version: dynamicsVersion, every, training, names: readings.names, sigmaEdges: this.#edges },
+      {
+        format: "evenkeel-dynamics",
+        version: dynamicsVersion,
+        every,
+        training,
+        names: readings.names,
+        sigmaEdges: this.#edges,
+      },
       nimg,
     );
     await this.#log.append({
