@@ -2,6 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { addCountCommand } from "./count.ts";
 import { addDatasetCommand } from "./dataset.ts";
 import { addDevicesCommand } from "./devices.ts";
+import { addDoctorCommand } from "./doctor.ts";
 import { addExplainCommand } from "./explain.ts";
 import { addMetricsCommand } from "./metrics.ts";
 import { addPhemaCommand } from "./phema.ts";
@@ -17,6 +18,7 @@ export function addCommands(program: Command): void {
   addCountCommand(program);
   addDatasetCommand(program);
   addDevicesCommand(program);
+  addDoctorCommand(program);
   addExplainCommand(program);
   addMetricsCommand(program);
   addPhemaCommand(program);
