@@ -214,8 +214,8 @@ function unslice(g: Tensor, x: Tensor, { start, size, step }: NodeOf<"slice">["a
   return pad(
     result,
     x.shape.map((extent, axis) => {
-      const [first, stride] = [at(start, axis), at(step, axis)];
-      const low = stride > 0 ? first : first + (at(size, axis) - 1) * stride;
+      const first = at(start, axis);
+      const low = Math.min(first, first + (at(size, axis) - 1) * at(step, axis));
       return [low, extent - low - at(result.shape, axis)];
     }),
   );

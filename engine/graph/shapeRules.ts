@@ -238,20 +238,3 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
 function sameButAxis(a: Shape, b: Shape, axis: number): boolean {
   return a.length === b.length && a.every((size, i) => i === axis || size === b[i]);
 }
-
-/** Kinds whose inputs and output have one shape and are computed element by element. */
-export function isElementwise(node: Node): boolean {
-  switch (node.kind) {
-    case "unary":
-    case "binary":
-    case "compare":
-    case "select":
-    case "cast":
-    case "shift":
-    case "threefry":
-    case "stopGradient":
-      return true;
-    default:
-      return false;
-  }
-}

@@ -3,9 +3,8 @@
  * arithmetic of literals is done in float64 and rounded once.
  */
 import { type Graph, makeNode, rewriteGraph, withInputs } from "../graph/graph.ts";
-import type { BinaryOp, Node, NodeOf } from "../graph/node.ts";
-import { at, sameShape, sizeOf } from "../graph/shape.ts";
-import { isElementwise } from "../graph/shapeRules.ts";
+import type { BinaryOp, Node, NodeOf, PrimitiveKind } from "../graph/node.ts";
+import { at, sameShape, type Shape, sizeOf } from "../graph/shape.ts";
 import { neutralElement } from "./neutralElement.ts";
 import { structuralKey } from "./structuralKey.ts";
 
@@ -26,7 +25,7 @@ export function simplify(graph: Graph): Graph {
   const settled = new Set<Node>();
   const settleTree = (node: Node): Node => {
     if (settled.has(node)) return node;
-    const result = node.kind === "input" ? node : settle(withInputs(node, node.inputs.map(settleTree)));
+    const result = settle(withInputs(node, node.inputs.map(settleTree)));
     settled.add(result);
     return result;
   };
@@ -37,89 +36,58 @@ export function simplify(graph: Graph): Graph {
   });
 }
 
+/** Something simpler with the same value, or undefined if no rule applies. */
+function simplifyNode<K extends PrimitiveKind>(node: NodeOf<K>): Node | undefined {
+  return rules[node.kind](node);
+}
+
 /** The value of a node all of whose elements are one known number, else undefined. */
 export function uniformValue(node: Node): number | undefined {
-  switch (node.kind) {
-    case "literal":
-      return node.attributes.value;
-    case "expand":
-    case "reshape":
-      return uniformValue(node.inputs[0]);
-    default:
-      return undefined;
-  }
+  if (node.kind === "literal") return node.attributes.value;
+  return node.kind === "expand" || node.kind === "reshape" ? uniformValue(node.inputs[0]) : undefined;
 }
 
-function uniform(value: number, like: Node): Node {
-  const scalar = makeNode("literal", [], { dtype: like.dtype, value });
-  if (like.shape.length === 0) return scalar;
-  const lifted = makeNode("reshape", [scalar], { shape: like.shape.map(() => 1) });
-  return makeNode("expand", [lifted], { shape: like.shape });
+function uniform(value: number, { dtype, shape }: Pick<Node, "dtype" | "shape">): Node {
+  const scalar = makeNode("literal", [], { dtype, value });
+  return makeNode("expand", [makeNode("reshape", [scalar], { shape: shape.map(() => 1) })], { shape });
 }
 
-/** Something simpler with the same value, or undefined if no rule applies. */
-function simplifyNode(node: Node): Node | undefined {
-  return simplifyEmpty(node) ?? simplifyByKind(node);
-}
+const none = (): undefined => undefined;
 
-/** What has elements although an input has none: no kernel needs to read an empty buffer then. */
-function simplifyEmpty(node: Node): Node | undefined {
-  if (sizeOf(node.shape) === 0 || !node.inputs.some((input) => sizeOf(input.shape) === 0)) return undefined;
-  switch (node.kind) {
-    case "reduce":
-      return uniform(neutralElement(node), node);
-    case "matmul":
-    case "conv":
-      return uniform(0, node);
-    case "pad":
-      return uniform(node.attributes.value, node);
-    default:
-      return undefined;
-  }
-}
+const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefined } = {
+  constant: none,
+  literal: none,
+  input: none,
+  iota: none,
+  unary: (node) => simplifyUnary(node) ?? pushExpand(node),
+  binary: (node) => simplifyBinary(node) ?? pushExpand(node),
+  compare: pushExpand,
+  select: (node) => simplifySelect(node) ?? pushExpand(node),
+  cast: (node) => (node.inputs[0].dtype === node.dtype ? node.inputs[0] : pushExpand(node)),
+  shift: (node) => (node.attributes.amount === 0 ? node.inputs[0] : pushExpand(node)),
+  threefry: pushExpand,
+  reduce: (node) => {
+    const [x] = node.inputs;
+    return sameShape(x.shape, node.shape) ? x : ofNothing(node, neutralElement(node));
+  },
+  reshape: simplifyReshape,
+  permute: simplifyPermute,
+  expand: simplifyExpand,
+  slice: simplifySlice,
+  pad: (node) => {
+    const [x] = node.inputs;
+    return sameShape(x.shape, node.shape) ? x : ofNothing(node, node.attributes.value);
+  },
+  concat: simplifyConcat,
+  gather: none,
+  matmul: (node) => ofNothing(node, 0),
+  conv: (node) => ofNothing(node, 0),
+  stopGradient: (node) => node.inputs[0],
+};
 
-function simplifyByKind(node: Node): Node | undefined {
-  switch (node.kind) {
-    case "stopGradient":
-      return node.inputs[0];
-    case "cast":
-      return node.inputs[0].dtype === node.dtype ? node.inputs[0] : pushExpand(node);
-    case "unary":
-      return simplifyUnary(node) ?? pushExpand(node);
-    case "binary":
-      return simplifyBinary(node) ?? pushExpand(node);
-    case "select":
-      return simplifySelect(node) ?? pushExpand(node);
-    case "shift":
-      return node.attributes.amount === 0 ? node.inputs[0] : pushExpand(node);
-    case "compare":
-    case "threefry":
-      return pushExpand(node);
-    case "reduce":
-      return node.attributes.axes.every((axis) => node.inputs[0].shape[axis] === 1) ? node.inputs[0] : undefined;
-    case "reshape":
-      return simplifyReshape(node);
-    case "permute":
-      return simplifyPermute(node);
-    case "expand":
-      return simplifyExpand(node);
-    case "slice":
-      return simplifySlice(node);
-    case "pad": {
-      const { low, high } = node.attributes;
-      return [...low, ...high].every((width) => width === 0) ? node.inputs[0] : undefined;
-    }
-    case "concat":
-      return simplifyConcat(node);
-    case "constant":
-    case "literal":
-    case "input":
-    case "iota":
-    case "gather":
-    case "matmul":
-    case "conv":
-      return undefined;
-  }
+/** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */
+function ofNothing(node: Node, value: number): Node | undefined {
+  return node.inputs.some((input) => sizeOf(input.shape) === 0) ? uniform(value, node) : undefined;
 }
 
 function simplifyUnary(node: NodeOf<"unary">): Node | undefined {
@@ -133,52 +101,52 @@ function simplifyUnary(node: NodeOf<"unary">): Node | undefined {
   return undefined;
 }
 
-function foldBinary(op: BinaryOp, x: number, y: number): number | undefined {
-  switch (op) {
-    case "add":
-      return x + y;
-    case "subtract":
-      return x - y;
-    case "multiply":
-      return x * y;
-    case "divide":
-      return x / y;
-    default:
-      return undefined;
-  }
-}
+/** Arithmetic of f32 literals. */
+const folds: { readonly [op in BinaryOp]?: (x: number, y: number) => number } = {
+  add: (x, y) => x + y,
+  subtract: (x, y) => x - y,
+  multiply: (x, y) => x * y,
+  divide: (x, y) => x / y,
+};
+
+/** What an operation gives for some operands: `left` and `right` are their values where these are uniform. */
+type BinaryRule = (x: Node, y: Node, left: number | undefined, right: number | undefined) => Node | undefined;
+
+const sameOperands: BinaryRule = (x, y) => (x === y ? x : undefined);
+
+const binaryRules: { readonly [op in BinaryOp]: BinaryRule } = {
+  add: (x, y, left, right) => {
+    // For f32 only -0 is neutral: -0 + 0 is 0.
+    if (x.dtype === "f32") return undefined;
+    if (left === 0) return y;
+    return right === 0 ? x : undefined;
+  },
+  subtract: (x, _y, _left, right) => (Object.is(right, 0) ? x : undefined),
+  multiply: (x, y, left, right) => {
+    if (left === 1) return y;
+    return right === 1 ? x : undefined;
+  },
+  divide: (x, _y, _left, right) => (right === 1 ? x : undefined),
+  power: (x, _y, _left, right) => {
+    if (right === 1) return x;
+    return right === 2 ? makeNode("binary", [x, x], { op: "multiply" }) : undefined;
+  },
+  maximum: sameOperands,
+  minimum: sameOperands,
+  and: sameOperands,
+  or: sameOperands,
+  xor: none,
+};
 
 function simplifyBinary(node: NodeOf<"binary">): Node | undefined {
   const [x, y] = node.inputs;
   const { op } = node.attributes;
   const [left, right] = [uniformValue(x), uniformValue(y)];
   if (left !== undefined && right !== undefined && node.dtype === "f32") {
-    const folded = foldBinary(op, Math.fround(left), Math.fround(right));
+    const folded = folds[op]?.(Math.fround(left), Math.fround(right));
     if (folded !== undefined) return uniform(folded, node);
   }
-  switch (op) {
-    case "add":
-      // For f32 only -0 is neutral: -0 + 0 is 0.
-      if (node.dtype !== "f32" && left === 0) return y;
-      return node.dtype !== "f32" && right === 0 ? x : undefined;
-    case "subtract":
-      return right === 0 && !Object.is(right, -0) ? x : undefined;
-    case "multiply":
-      if (left === 1) return y;
-      return right === 1 ? x : undefined;
-    case "divide":
-      return right === 1 ? x : undefined;
-    case "power":
-      if (right === 1) return x;
-      return right === 2 ? makeNode("binary", [x, x], { op: "multiply" }) : undefined;
-    case "maximum":
-    case "minimum":
-    case "and":
-    case "or":
-      return x === y ? x : undefined;
-    case "xor":
-      return undefined;
-  }
+  return binaryRules[op](x, y, left, right);
 }
 
 function simplifySelect(node: NodeOf<"select">): Node | undefined {
@@ -188,20 +156,16 @@ function simplifySelect(node: NodeOf<"select">): Node | undefined {
   return value === undefined ? undefined : value !== 0 ? x : y;
 }
 
-/** f(expand x, expand y) = expand f(x, y): computes before repeating. */
+/** f(expand x, expand y) = expand f(x, y) of an element-wise f: computes before repeating. */
 function pushExpand(node: Node): Node | undefined {
-  if (!isElementwise(node)) return undefined;
-  const source = node.inputs.find((input) => input.kind === "expand" && uniformValue(input) === undefined);
-  const allExpanded = node.inputs.every((input) => input.kind === "expand");
-  const shape = source?.inputs[0]?.shape ?? (allExpanded ? node.shape.map(() => 1) : undefined);
-  if (shape === undefined) return undefined;
-  const small: Node[] = [];
-  for (const input of node.inputs) {
-    const value = uniformValue(input);
-    if (input.kind === "expand" && sameShape(input.inputs[0].shape, shape)) small.push(input.inputs[0]);
-    else if (value !== undefined) small.push(uniform(value, { ...input, shape }));
-    else return undefined;
-  }
+  const source = (x: Node): Node => (x.kind === "expand" ? x.inputs[0] : x);
+  const sources = node.inputs.filter((x) => uniformValue(x) === undefined).map(source);
+  const shape: Shape = sources[0]?.shape ?? node.shape.map(() => 1);
+  if (sameShape(shape, node.shape) || !sources.every((x) => sameShape(x.shape, shape))) return undefined;
+  const small = node.inputs.map((x) => {
+    const value = uniformValue(x);
+    return value === undefined ? source(x) : uniform(value, { dtype: x.dtype, shape });
+  });
   return makeNode("expand", [withInputs(node, small)], { shape: node.shape });
 }
 
@@ -216,15 +180,13 @@ function simplifyReshape(node: NodeOf<"reshape">): Node | undefined {
 function simplifyPermute(node: NodeOf<"permute">): Node | undefined {
   const [x] = node.inputs;
   const { order } = node.attributes;
-  if (order.every((axis, i) => axis === i)) return x;
   if (x.kind === "permute") {
     return makeNode("permute", x.inputs, { order: order.map((axis) => at(x.attributes.order, axis)) });
   }
   // Axes of size 1 may move freely: if the others keep their order, no element moves.
-  const large = order.filter((axis) => x.shape[axis] !== 1);
-  return large.every((axis, i) => i === 0 || axis > at(large, i - 1))
-    ? makeNode("reshape", [x], { shape: node.shape })
-    : undefined;
+  const isLarge = (axis: number): boolean => x.shape[axis] !== 1;
+  const before = order.map((_, axis) => axis).filter(isLarge);
+  return sameShape(order.filter(isLarge), before) ? makeNode("reshape", [x], { shape: node.shape }) : undefined;
 }
 
 function simplifyExpand(node: NodeOf<"expand">): Node | undefined {
@@ -236,7 +198,8 @@ function simplifyExpand(node: NodeOf<"expand">): Node | undefined {
 function simplifySlice(node: NodeOf<"slice">): Node | undefined {
   const [x] = node.inputs;
   const { start, size, step } = node.attributes;
-  if (sameShape(x.shape, size) && start.every((first) => first === 0) && step.every((stride) => stride === 1)) return x;
+  // All elements in steps of 1 leave no other start than 0.
+  if (sameShape(x.shape, size) && step.every((stride) => stride === 1)) return x;
   if (x.kind !== "slice") return undefined;
   return makeNode("slice", x.inputs, {
     start: start.map((first, axis) => at(x.attributes.start, axis) + first * at(x.attributes.step, axis)),
@@ -248,9 +211,7 @@ function simplifySlice(node: NodeOf<"slice">): Node | undefined {
 function simplifyConcat(node: NodeOf<"concat">): Node | undefined {
   const { axis } = node.attributes;
   const parts = node.inputs.filter((part) => part.shape[axis] !== 0);
-  if (parts.length === node.inputs.length && parts.length > 1) return undefined;
-  const [only] = parts;
-  if (only === undefined)
-    return node.inputs.length === 1 ? node.inputs[0] : makeNode("concat", node.inputs.slice(0, 1), { axis });
-  return parts.length === 1 ? only : makeNode("concat", parts, { axis });
+  // Of nothing but empty parts any is the result.
+  if (parts.length <= 1) return parts[0] ?? node.inputs[0];
+  return parts.length === node.inputs.length ? undefined : makeNode("concat", parts, { axis });
 }

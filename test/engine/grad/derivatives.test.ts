@@ -206,6 +206,8 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
     ),
   ],
   ["slice of nothing", on((x) => ops.slice(x, [[2, 2]]), [3, 2])],
+  ["slice of nothing in steps", on((x) => ops.slice(x, [[2, 2, 2]]), [3, 2])],
+  ["slice of nothing backwards", on((x) => ops.slice(x, [null, [1, 1, -2]]), [3, 2])],
   ["flip", on((x) => ops.flip(x, 1), [2, 3])],
   [
     "pad",
@@ -375,6 +377,12 @@ describe("derivatives against central differences", () => {
         node.kind,
       );
     }
+  });
+
+  it("a slice without steps is padded back at once", () => {
+    const [derivative] = derivativesOf(ops.slice(ops.iota([5, 4], 0, "f32"), [[1, 3]]).node);
+    assert.ok(derivative !== undefined && derivative !== null);
+    assert.deepEqual(topologicalOrder([derivative.node]).map(operationName), ["literal", "reshape", "expand", "pad"]);
   });
 
   it("casting f32 to f32 is the identity", () => {

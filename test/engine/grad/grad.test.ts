@@ -67,6 +67,28 @@ describe("grad", () => {
     assert.deepEqual(await read(grad((y: Tensor) => reduceSum(multiply(stopGradient(y), y)))(x)), [1.5, -2]);
   });
 
+  it("is zero through integer results, whatever made them", async () => {
+    const { value, pullback } = vjp((x: Tensor) => reduceMax(cast(x, "i32")), tensor([1.5, 4]));
+    assert.deepEqual(await read(value), [4]);
+    assert.deepEqual(await read(pullback(scalar(1, "i32"))), [0, 0]);
+  });
+
+  it("builds nothing for what doesn't depend on its argument, or only behind stopGradient", () => {
+    const chain = (x: Tensor): Tensor => Array.from({ length: 100 }).reduce<Tensor>((y) => sin(y), x);
+    const constants = chain(scalar(0.5));
+    const nodesMade = (f: (x: Tensor) => Tensor): number => {
+      const before = scalar(0).node.id;
+      grad(f)(scalar(2));
+      return scalar(0).node.id - before;
+    };
+    const alone = nodesMade((x) => multiply(x, x));
+    assert.ok(alone < 20, `${alone}`);
+    assert.ok(nodesMade((x) => multiply(x, constants)) < 20);
+    // The chain itself, and no derivative of it.
+    assert.ok(nodesMade((x) => multiply(x, stopGradient(chain(x)))) < 120);
+    assert.ok(nodesMade((x) => multiply(x, chain(x))) > 200);
+  });
+
   it("gives values and further results too", async () => {
     const { value, gradient } = valueAndGrad((x: Tensor, k: number) => reduceSum(multiply(square(x), k)))(
       tensor([1, 2]),
@@ -159,28 +181,52 @@ describe("grad", () => {
     assert.deepEqual(await read(grad(safe)(tensor([4, -1]))), [0.25, 0]);
   });
 
-  it("refuses what has no gradient, in the user's words", () => {
+  it("refuses what has no gradient, in the words of the function that was called", () => {
+    const integers = tensor(Int32Array.of(1));
+    const vector = tensor([1, 2]);
+    const identity = (x: Tensor): Tensor => x;
+    const withAux = (x: Tensor): { value: Tensor; aux: number } => ({ value: x, aux: 1 });
+    for (const [name, of] of [
+      ["valueAndGrad", (x: Tensor): unknown => valueAndGrad(identity)(x)],
+      ["valueAndGrad", (x: Tensor): unknown => grad(identity)(x)],
+      ["valueAndGradWithAux", (x: Tensor): unknown => valueAndGradWithAux(withAux)(x)],
+    ] as const) {
+      assert.throws(
+        () => of(integers),
+        throwsWith("dtype", new RegExp(`^${name}: derivatives are with respect to f32, the argument is i32\\.`)),
+      );
+      assert.throws(
+        () => of(vector),
+        throwsWith("shape", new RegExp(`^${name}: the function must give an f32 scalar, got f32 \\[2\\]\\.`)),
+      );
+    }
     assert.throws(
-      () => grad((x: Tensor) => x)(tensor([1, 2])),
-      throwsWith("shape", /must give an f32 scalar, got f32 \[2\]/),
+      () => vjp(identity, integers),
+      throwsWith("dtype", /^vjp: derivatives are with respect to f32, the argument is i32\./),
+    );
+    assert.throws(
+      () => grad((p: { i: Tensor }) => reduceSum(cast(p.i, "f32")))({ i: integers }),
+      throwsWith("dtype", /f32, i is i32\./),
     );
     assert.throws(
       () => grad((x: Tensor) => cast(reduceSum(x), "i32"))(tensor([1])),
       throwsWith("shape", /got i32 \[\]/),
     );
     assert.throws(
-      () => grad((p: { i: Tensor }) => reduceSum(cast(p.i, "f32")))({ i: tensor(Int32Array.of(1)) }),
-      throwsWith("dtype", /i is i32/),
+      () => grad((() => 3) as never)(tensor([1])),
+      throwsWith("value", /^valueAndGrad: the function must give a tensor, got number/),
     );
-    assert.throws(() => grad((() => 3) as never)(tensor([1])), throwsWith("value", /must give a tensor, got number/));
+  });
+
+  it("refuses cotangents that don't fit the value", () => {
     const { pullback } = vjp((x: Tensor) => square(x), tensor([1, 2]));
-    assert.throws(() => pullback(zeros([3])), throwsWith("shape", /cotangent .*\[3\], expected \[2\]/));
-    assert.throws(() => pullback(zeros([2], "i32")), throwsWith("dtype", /the cotangent is i32, expected f32/));
+    assert.throws(() => pullback(zeros([3])), throwsWith("shape", /^vjp: the cotangent is \[3\], expected \[2\]/));
+    assert.throws(() => pullback(zeros([2], "i32")), throwsWith("dtype", /^vjp: the cotangent is i32, expected f32/));
     const { pullback: several } = vjp((x: Tensor): Tensor[] => [x, x], tensor([1, 2]));
-    assert.throws(() => several([zeros([2])]), throwsWith("shape", /the cotangent has 1 tensors, the value 2/));
+    assert.throws(() => several([zeros([2])]), throwsWith("shape", /^vjp: the cotangent has 1 tensors, the value 2/));
     assert.throws(
       () => several([zeros([2]), zeros([1])]),
-      throwsWith("shape", /cotangent \[1\] is \[1\], expected \[2\]/),
+      throwsWith("shape", /^vjp: cotangent \[1\] is \[1\], expected \[2\]/),
     );
   });
 });

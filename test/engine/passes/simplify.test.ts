@@ -10,9 +10,11 @@ import {
   add,
   cast,
   concat,
+  conv2d,
   divide,
   exp,
   full,
+  matmul,
   maximum,
   minimum,
   multiply,
@@ -41,7 +43,7 @@ import {
   equal,
   threefry,
 } from "../../../engine/index.ts";
-import { simplify } from "../../../engine/passes/simplify.ts";
+import { simplify, uniformValue } from "../../../engine/passes/simplify.ts";
 
 function input(shape: Shape, dtype: DType = "f32"): { tensor: Tensor; node: NodeOf<"input"> } {
   const node = makeNode("input", [], { dtype, shape, name: "x" });
@@ -63,7 +65,16 @@ const text = (output: Tensor): string => {
 };
 
 const becomes = (output: Tensor, expected: Node): void => assert.equal(simplified(output), expected);
-const stays = (output: Tensor): void => assert.equal(simplified(output).kind, output.node.kind);
+const stays = (output: Tensor | Node): void => {
+  const before = output instanceof Tensor ? output.node : output;
+  const { kind, attributes } = simplified(before);
+  assert.deepEqual([kind, attributes], [before.kind, before.attributes]);
+};
+/** All elements are `value`, and nothing is left to compute. */
+const isUniform = (output: Tensor | Node, value: number, shape: Shape): void => {
+  const node = simplified(output);
+  assert.deepEqual([uniformValue(node), node.shape], [value, shape]);
+};
 
 const x = input([2, 3]);
 const y = input([2, 3]);
@@ -122,6 +133,7 @@ describe("simplify: element-wise rules", () => {
     const flat = simplified(reshape(full([2, 3], 4), [6]));
     assert.deepEqual([flat.kind, flat.shape], ["expand", [6]]);
     assert.deepEqual(simplified(reshape(full([1], 4), [])).shape, []);
+    assert.equal(simplified(multiply(full([1, 1], 3), 2)).kind, "reshape");
   });
 
   it("drops neutral operands where that keeps every bit", () => {
@@ -164,6 +176,7 @@ describe("simplify: element-wise rules", () => {
     becomes(and(b.tensor, b.tensor), b.node);
     becomes(or(b.tensor, b.tensor), b.node);
     stays(xor(b.tensor, b.tensor));
+    stays(xor(i.tensor, 1));
     stays(maximum(x.tensor, y.tensor));
     stays(or(b.tensor, input([2, 3], "bool").tensor));
     stays(add(x.tensor, x.tensor));
@@ -211,12 +224,16 @@ describe("simplify: computing before repeating", () => {
     const node = simplified(equal(full([2, 3], 1), 1));
     assert.equal(node.kind, "expand");
     assert.deepEqual(node.inputs[0].shape, [1, 1]);
+    stays(equal(scalar(1), 1));
+    assert.equal(simplified(equal(full([1, 1], 1), 2)).kind, "compare");
   });
 
   it("not where operands repeat along different axes or one is whole", () => {
     assert.equal(simplified(add(wide(column.tensor), wide(row.tensor))).kind, "binary");
     assert.equal(simplified(add(wide(column.tensor), x.tensor)).kind, "binary");
+    assert.equal(simplified(add(x.tensor, wide(column.tensor))).kind, "binary");
     assert.equal(simplified(add(x.tensor, 2)).kind, "binary");
+    assert.equal(simplified(add(exp(x.tensor), 2)).kind, "binary");
   });
 });
 
@@ -233,6 +250,8 @@ describe("simplify: movement rules", () => {
 
   it("keeps those that do", () => {
     stays(reshape(x.tensor, [3, 2]));
+    stays(reshape(broadcastTo(input([2, 1]).tensor, [2, 3]), [6]));
+    stays(makeNode("slice", [input([2, 1]).node], { start: [1, 0], size: [2, 1], step: [-1, 1] }));
     stays(permute(x.tensor));
     stays(slice(x.tensor, [[0, 1]]));
     stays(slice(x.tensor, [[undefined, undefined, -1]]));
@@ -288,11 +307,38 @@ describe("simplify: movement rules", () => {
     assert.deepEqual([nothing, nothing.shape], [empty.node, [0, 3]]);
   });
 
+  it("knows the result of contracting, reducing and padding nothing", () => {
+    const none = input([1, 2, 0]);
+    isUniform(makeNode("reduce", [none.node], { op: "sum", axes: [2] }), 0, [1, 2, 1]);
+    isUniform(makeNode("reduce", [none.node], { op: "max", axes: [1, 2] }), -Infinity, [1, 1, 1]);
+    isUniform(matmul(none.tensor, input([1, 0, 3]).tensor), 0, [1, 2, 3]);
+    isUniform(conv2d(input([1, 0, 4, 4]).tensor, input([2, 0, 3, 3]).tensor), 0, [1, 2, 2, 2]);
+    isUniform(
+      pad(
+        none.tensor,
+        [
+          [0, 0],
+          [0, 0],
+          [1, 1],
+        ],
+        7,
+      ),
+      7,
+      [1, 2, 2],
+    );
+    // One operand is enough, even if the result is empty too.
+    isUniform(matmul(none.tensor.reshape([1, 0, 2]), input([1, 2, 3]).tensor), 0, [1, 0, 3]);
+    stays(matmul(input([1, 2, 3]).tensor, input([1, 3, 2]).tensor));
+    stays(conv2d(input([1, 1, 4, 4]).tensor, input([2, 1, 3, 3]).tensor));
+  });
+
   it("drops reductions over axes of size 1, keeps others", () => {
     const thin = input([1, 3]);
     becomes(reduceSum(thin.tensor, { axes: 0, keepAxes: true }), thin.node);
     assert.equal(simplified(reduceSum(thin.tensor, { axes: [0, 1], keepAxes: true })).kind, "reduce");
     stays(reduceSum(x.tensor, { axes: 0, keepAxes: true }));
+    stays(reduceSum(full([2, 3], 2), { axes: 0, keepAxes: true }));
+    stays(reduceMax(reshape(x.tensor, [3, 2]), { axes: 0, keepAxes: true }));
   });
 });
 
@@ -302,6 +348,16 @@ describe("simplify: common subexpressions", () => {
     assert.equal(node.inputs[0], node.inputs[1]);
     const sums = simplified(add(reduceSum(x.tensor), reduceSum(x.tensor)));
     assert.equal(sums.inputs[0], sums.inputs[1]);
+    const three = simplified(where(equal(exp(x.tensor), 0), exp(x.tensor), exp(x.tensor).add(exp(x.tensor))));
+    const [condition, one, twice] = three.inputs;
+    assert.ok(one !== undefined);
+    assert.deepEqual([condition?.inputs[0]?.id, twice?.inputs.map(({ id }) => id)], [one.id, [one.id, one.id]]);
+  });
+
+  it("takes time in proportion to the nodes, however many paths lead to them", () => {
+    const doubled = Array.from({ length: 60 }).reduce<Tensor>((sum) => multiply(add(sum, sum), 1), x.tensor);
+    const node = simplified(doubled);
+    assert.equal(topologicalOrder([node]).length, 61);
   });
 
   it("tells operations, attributes, inputs and arrays apart", () => {
