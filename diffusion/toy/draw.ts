@@ -2,8 +2,10 @@ import { EvenkeelError } from "../../engine/index.ts";
 import type { Mixture } from "./mixture.ts";
 import type { RandomState } from "./randomState.ts";
 
-/** Noise levels of training: ln(sigma) is normal. */
-export type ToyNoise = { readonly pMean: number; readonly pStd: number };
+/** Noise levels of training: ln(sigma) is normal, or uniform between limits. */
+export type ToyNoise =
+  | { readonly kind: "logNormal"; readonly pMean: number; readonly pStd: number }
+  | { readonly kind: "logUniform"; readonly sigmaMin: number; readonly sigmaMax: number };
 
 /** Draws `count` points of a mixture: [count, 2]. */
 export function drawPoints(mixture: Mixture, count: number, random: RandomState): Float64Array {
@@ -24,9 +26,19 @@ export function drawPoints(mixture: Mixture, count: number, random: RandomState)
   return points;
 }
 
-/** Log-normal noise levels [count]. */
-export function drawSigmas({ pMean, pStd }: ToyNoise, count: number, random: RandomState): Float64Array {
-  return Float64Array.from({ length: count }, () => Math.exp(pMean + pStd * random.normal()));
+/** Noise levels [count]. Uniform ones are stratified: one from each of `count` equal parts of ln(sigma), in rising order. */
+export function drawSigmas(noise: ToyNoise, count: number, random: RandomState): Float64Array {
+  switch (noise.kind) {
+    case "logNormal":
+      return Float64Array.from({ length: count }, () => Math.exp(noise.pMean + noise.pStd * random.normal()));
+    case "logUniform": {
+      const { sigmaMin, sigmaMax } = noise;
+      return Float64Array.from(
+        { length: count },
+        (_, i) => sigmaMin * (sigmaMax / sigmaMin) ** ((i + random.uniform()) / count),
+      );
+    }
+  }
 }
 
 /** Points [N, 2] with noise of their own levels added. */

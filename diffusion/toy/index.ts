@@ -17,11 +17,12 @@ export {
   ScoreProgram,
 } from "./pointScores.ts";
 export { RandomState } from "./randomState.ts";
-export { sampleToy, toySampling } from "./sampleToy.ts";
+export { sampleToy, type ToySampleOptions, toySampling } from "./sampleToy.ts";
 export { describeScoreModel, logDensity, modelScore, scoreLoss, type ScoreModelConfig } from "./scoreModel.ts";
 export {
-  defaultToyTraining,
   type ToyBatch,
+  type ToyRecipe,
+  toyRecipes,
   type ToySchedule,
   type ToyState,
   toyStep,

@@ -22,11 +22,15 @@ const header = z.strictObject({
   iteration: whole,
   training: z.strictObject({
     cls: z.enum(["A", "B", "AB"]),
-    model: z.strictObject({ dim: whole, layers: whole, sigmaData: finite }),
+    model: z.strictObject({ dim: whole, layers: whole, sigmaData: finite, waves: whole }),
     batch: whole,
     learningRate: finite,
     referenceBatches: finite,
-    noise: z.strictObject({ pMean: finite, pStd: finite }),
+    noise: z.discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("logNormal"), pMean: finite, pStd: finite }),
+      z.strictObject({ kind: z.literal("logUniform"), sigmaMin: finite, sigmaMax: finite }),
+    ]),
+    weighting: z.enum(["score", "relative"]),
     emaSigmaRel: finite,
     seed: whole,
   }),
