@@ -7,6 +7,7 @@ import { addExplainCommand } from "./explain.ts";
 import { addMetricsCommand } from "./metrics.ts";
 import { addPhemaCommand } from "./phema.ts";
 import { addSampleCommand } from "./sample.ts";
+import { addToyCommand } from "./toy.ts";
 import { addTrainCommand } from "./train.ts";
 import { addVerifyCommand } from "./verify.ts";
 
@@ -23,6 +24,7 @@ export function addCommands(program: Command): void {
   addMetricsCommand(program);
   addPhemaCommand(program);
   addSampleCommand(program);
+  addToyCommand(program);
   addTrainCommand(program);
   addVerifyCommand(program);
 }
