@@ -15,14 +15,14 @@ export function addTrainCommand(program: Command): void {
     .option("--data <path>", "zip or folder of images, or emoji16 / emoji32: the emoji of the installed packages")
     .option("--config <file>", "TOML file of these settings; flags override it")
     .addOption(new Option("--preset <name>", "settings that work").choices(Object.keys(presets)))
-    .option("--cond <bool>", "train on labels (default: true)", boolean)
+    .option("--cond <bool>", "train on labels (default: if the data have any)", boolean)
     .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", images)
     .option("--batch <images>", "images a step", images)
     .option("--batch-device <images>", "images at once; a step takes several parts (default: the batch)", images)
     .option("--channels <count>", "base width of the network", whole)
     .option("--channel-mult <list>", "widths of the levels as multiples of the base, e.g. 1,2,2", numbers)
     .option("--blocks <count>", "residual blocks at each resolution", whole)
-    .option("--attn-resolutions <list>", "resolutions with attention, e.g. 16,8", numbers)
+    .option("--attn-resolutions <list>", "resolutions with attention, e.g. 16,8, or none", resolutions)
     .option("--channels-per-head <count>", "channels of an attention head", whole)
     .option("--dropout <p>", "probability of dropping an activation", real)
     .option("--P_mean <mean>", "mean of ln(sigma) in training", real)
@@ -108,6 +108,11 @@ function real(text: string): number {
 
 function numbers(text: string): number[] {
   return text.split(",").map(real);
+}
+
+/** The coarsest level's first decoder block has attention in any case. */
+function resolutions(text: string): number[] {
+  return text === "none" ? [] : numbers(text);
 }
 
 function boolean(text: string): boolean {

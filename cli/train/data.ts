@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type ImageDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
 import { type EmojiVendor, emojiVendors, loadEmoji, openDataset, writeDataset } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { makeFolder } from "./makeFolder.ts";
 
 /** `emoji16`, `emoji32-google`: emoji packages instead of a path, at a resolution. */
 const emojiName = /^emoji(\d+)(?:-([a-z]+))?$/;
@@ -27,6 +28,7 @@ export async function loadTrainingData(
   }
   print(`Converting the emoji of ${vendors.join(" and ")} to ${resolution}x${resolution} pixels: ${path}`);
   const dataset = await loadEmoji(vendors as readonly EmojiVendor[], Number(resolution));
+  await makeFolder(outdir);
   await writeDataset(path, dataset);
   return dataset;
 }

@@ -1,14 +1,25 @@
 import { type ImageDataset, labelDimOf, networkConfig, type TrainingOptions } from "../../diffusion/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import type { TrainSettings } from "./settings.ts";
 
-/** The settings of the command line, with the data's sizes, as the trainer takes them. */
+/**
+ * The settings of the command line, with the data's sizes, as the trainer takes them.
+ * @throws EvenkeelError `value` for labels that are asked for and aren't there, or a network that can't be.
+ */
 export function trainingOptions(settings: TrainSettings, dataset: ImageDataset): TrainingOptions {
+  if (settings.cond === true && dataset.labels === null) {
+    throw new EvenkeelError(
+      "value",
+      `train: cond is true, but ${settings.data} has no labels. Leave it out, or give the images labels: by folders, when ` +
+        "`evenkeel dataset convert` makes the data set, or by its dataset.json.",
+    );
+  }
   return {
     network: networkConfig({
       unet: {
         imageResolution: dataset.resolution,
         imageChannels: dataset.channels,
-        labelDim: settings.cond ? labelDimOf(dataset) : 0,
+        labelDim: settings.cond === false ? 0 : labelDimOf(dataset),
         modelChannels: settings.channels,
         channelMult: settings["channel-mult"],
         numBlocks: settings.blocks,

@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import type { ImageDataset, NetworkCount } from "../../diffusion/index.ts";
 import type { FinishedRun, StatsEntry } from "../../diffusion/node.ts";
 import type { Device } from "../../engine/index.ts";
+import { commandLine } from "./commandLine.ts";
 import { formatSettings } from "./merge.ts";
 import { formatTime } from "./progress.ts";
 import type { ReportPicture, RunReport } from "./report.ts";
@@ -17,7 +18,6 @@ export type ReportSources = {
   readonly stats: readonly StatsEntry[];
   readonly run: FinishedRun;
   readonly count: NetworkCount;
-  readonly samplesName: (nimg: number) => string;
 };
 
 /** Gathers a run's logs and pictures into its report. */
@@ -38,6 +38,8 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
     png: await readFile(path),
   });
   const grids = (await readdir(outdir)).filter((name) => /^samples-\d+\.png$/.test(name)).sort();
+  const averages = ["--indir", outdir, "--inprefix", "network-snapshot"];
+  const config = join(outdir, "settings.toml");
   return {
     title: `${settings.preset}: ${dataset.count.toLocaleString("en")} images, ${count.parameters.toLocaleString("en")} parameters`,
     facts: [
@@ -59,7 +61,7 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
       await picture(run.plainGrid, `The same seeds without guidance; ${rowsOf(dataset)}`),
     ],
     progress: await Promise.all(
-      grids.map((name) => picture(join(outdir, name), `${Number(/\d+/.exec(name)?.[0])} thousand images`)),
+      grids.map((name) => picture(join(outdir, name), `${Number(/\d+/.exec(name)?.[0]).toLocaleString("en")} images`)),
     ),
     error,
     loss: curve("Loss/loss"),
@@ -73,15 +75,15 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
     commands: [
       [
         "More images of the network",
-        `evenkeel sample --net ${run.network} --seeds 0-63 --outdir ${join(outdir, "images")}`,
+        commandLine("evenkeel", "sample", "--net", run.network, "--seeds", "0-63", "--outdir", join(outdir, "images")),
       ],
       [
         "An average of another length",
-        `evenkeel phema --indir ${outdir} --inprefix network-snapshot --outdir ${outdir} --outstd 0.05`,
+        commandLine("evenkeel", "phema", ...averages, "--outdir", outdir, "--outstd", 0.05),
       ],
       [
         "Train longer",
-        `evenkeel train --config ${join(outdir, "settings.toml")} --outdir ${outdir} --duration ${2 * settings.duration}`,
+        commandLine("evenkeel", "train", "--config", config, "--outdir", outdir, "--duration", 2 * settings.duration),
       ],
     ],
   };

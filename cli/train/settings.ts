@@ -9,7 +9,8 @@ export const trainSettings = z.strictObject({
   outdir: z.string(),
   data: z.string(),
   preset: z.enum(Object.keys(presets) as [string, ...string[]]),
-  cond: z.boolean(),
+  /** Default: if the data have labels. */
+  cond: z.boolean().optional(),
   duration: z.number().int().positive(),
   batch: z.number().int().positive(),
   "batch-device": z.number().int().positive(),
@@ -78,7 +79,6 @@ export function presetSettings(name: string): Partial<TrainSettings> {
 export function defaultSettings(duration: number, batch: number): Partial<TrainSettings> {
   const every = (share: number): number => Math.max(batch, Math.round(duration / share));
   return {
-    cond: true,
     "batch-device": batch,
     "channel-mult": [1, 2, 3, 4],
     blocks: 3,

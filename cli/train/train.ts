@@ -1,9 +1,16 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { countNetwork, type ImageDataset, trainingBatches, type TrainingOptions } from "../../diffusion/index.ts";
+import {
+  checkTrainingOptions,
+  countNetwork,
+  type ImageDataset,
+  trainingBatches,
+  type TrainingOptions,
+} from "../../diffusion/index.ts";
 import { defaultScale, fingerprint, finishRun, RunLock, runTraining } from "../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { commandLine } from "./commandLine.ts";
 import { loadTrainingData, splitData } from "./data.ts";
+import { makeFolder } from "./makeFolder.ts";
 import { formatSettings } from "./merge.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
@@ -19,10 +26,12 @@ export async function train(settings: TrainSettings, options: { readonly dryRun:
     return;
   }
   const { outdir } = settings;
-  await makeFolder(outdir);
   const dataset = await loadTrainingData(settings.data, outdir, print);
   const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
   const training = trainingOptions(settings, images);
+  checkTrainingOptions(training);
+  // Not before: settings or data that don't fit leave nothing behind.
+  await makeFolder(outdir);
   const device = await deviceOf(settings);
   describe(settings, images, training, device);
 
@@ -57,11 +66,11 @@ export async function train(settings: TrainSettings, options: { readonly dryRun:
       watch.observer,
     );
     if (!result.finished) {
-      print(
-        `Stopped after ${result.nimg} images. Go on with: evenkeel train --config ${join(outdir, "settings.toml")} --outdir ${outdir}`,
-      );
+      const again = commandLine("evenkeel", "train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
+      print(`Stopped after ${result.nimg} images. Go on with: ${again}`);
       return;
     }
+    watch.trained();
     await finish(settings, training, device, watch);
   } finally {
     watch.dispose();
@@ -122,14 +131,4 @@ function describe(settings: TrainSettings, images: ImageDataset, training: Train
   print(
     `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${settings.outdir}`,
   );
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    throw new EvenkeelError("file", `can't make ${folder}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
 }

@@ -213,13 +213,19 @@ export class RunWatch {
     progress.line(`held-out error by sigma  ${text}`);
   }
 
+  /** When there are no steps to finish any more: signals end the process at once again. */
+  trained(): void {
+    this.#watched.progress.end();
+    this.#signals.dispose();
+  }
+
   /** Writes the report of a finished run and gives its path. */
   async finished(run: FinishedRun): Promise<string> {
     const { settings, training, dataset, device } = this.#watched;
     const path = join(settings.outdir, "report.html");
     const stats = await readStats(join(settings.outdir, "stats.jsonl"));
     const count = countNetwork(training.network);
-    await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, count, samplesName })));
+    await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, count })));
     return path;
   }
 
@@ -250,9 +256,9 @@ const watchProgress = z.object({
 
 type WatchProgress = z.infer<typeof watchProgress>;
 
-/** The grid drawn after so many images. */
+/** The grid drawn after so many images, exactly: a short run draws several within a thousand. */
 function samplesName(nimg: number): string {
-  return `samples-${String(Math.floor(nimg / 1000)).padStart(7, "0")}.png`;
+  return `samples-${String(nimg).padStart(10, "0")}.png`;
 }
 
 /** Every number of an entry with its name; numbers of a group are joined to it. */

@@ -8,8 +8,8 @@ const program = fileURLToPath(new URL("../../support/stoppableLoop.ts", import.m
 
 type Ending = { readonly code: number | null; readonly signal: string | null; readonly output: string };
 
-/** Runs the loop; sends the first signal once it runs, the second once it has told of the first. */
-function run(argument: string, first: NodeJS.Signals, second?: NodeJS.Signals): Promise<Ending> {
+/** Runs the loop; sends the first signal once it runs, the second so many milliseconds after it has told of the first. */
+function run(argument: string, first: NodeJS.Signals, second?: NodeJS.Signals, after = 700): Promise<Ending> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["--import", "tsx", program, argument], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -19,7 +19,8 @@ function run(argument: string, first: NodeJS.Signals, second?: NodeJS.Signals): 
       const before = output;
       output += chunk.toString();
       if (!before.includes("running") && output.includes("running")) child.kill(first);
-      if (second !== undefined && !before.includes("first") && output.includes("first")) child.kill(second);
+      if (second !== undefined && !before.includes("first") && output.includes("first"))
+        setTimeout(() => child.kill(second), after);
     });
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code, signal, output }));
@@ -44,6 +45,14 @@ for (const [second, code] of [
     assert.deepEqual(await run("stuck", "SIGINT", second), { code, signal: null, output: "running\nfirst SIGINT\n" });
   });
 }
+
+test("the same key press told twice, as npm does, is one signal", async () => {
+  assert.deepEqual(await run("slow", "SIGINT", "SIGINT", 0), {
+    code: 0,
+    signal: null,
+    output: "running\nfirst SIGINT\ncheckpoint written\n",
+  });
+});
 
 test("disposed, it listens no longer", () => {
   const listeners = (): number[] => [process.listenerCount("SIGINT"), process.listenerCount("SIGTERM")];
