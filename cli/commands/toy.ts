@@ -1,6 +1,6 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { toyClasses, toyRecipes } from "../../diffusion/index.ts";
+import { toyClasses, toyRecipes, type ToyTrainingOptions } from "../../diffusion/index.ts";
 import { type Device, disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { plotToy } from "../toy/plot.ts";
@@ -43,40 +43,41 @@ function addTrain(toy: Command): void {
     .requiredOption("--outdir <folder>", "folder of the run; made if missing")
     .addOption(new Option("--cls <class>", "which tree: one, or both").choices(toyClasses).default("A" as const))
     .addOption(
-      new Option("--recipe <name>", "published: noise levels and weights of the paper; even: all levels alike")
+      new Option(
+        "--recipe <name>",
+        "published: noise levels and weights of the paper; even: all levels alike, a larger budget",
+      )
         .choices(["published", "even"] as const)
         .default("published" as const),
     )
-    .option("--dim <count>", "features of a layer", wholeNumber, 64)
-    .option("--layers <count>", "layers after the first", wholeNumberFrom(0), 4)
-    .option("--waves <count>", "waves of the point among the inputs (default: the recipe's)", wholeNumberFrom(0))
-    .option("--iterations <count>", "steps", wholeNumber, 4096)
-    .option("--batch <count>", "points a step", wholeNumber, 4096)
-    .option("--snapshot-every <count>", "iterations between snapshots", wholeNumber, 256)
+    .option("--dim <count>", "features of a layer (default: the recipe's)", wholeNumber)
+    .option("--layers <count>", "layers after the first (default: the recipe's)", wholeNumberFrom(0))
+    .option("--iterations <count>", "steps (default: the recipe's)", wholeNumber)
+    .option("--batch <count>", "points a step (default: the recipe's)", wholeNumber)
+    .option("--snapshot-every <count>", "iterations between snapshots", wholeNumber, 512)
     .option("--lr <rate>", "highest learning rate (default: the recipe's)", positive)
     .option("--ema <sigma_rel>", "width of the average of the weights (default: the recipe's)", positive)
     .option("--seed <number>", "of weights and data", wholeNumberFrom(0), 0)
     .option("--device <name>", deviceHelp)
     .action(async (options) => {
-      const recipe = toyRecipes[options.recipe];
-      const training = {
+      const { training: recipe, iterations } = toyRecipes[options.recipe];
+      const training: ToyTrainingOptions = {
         ...recipe,
         cls: options.cls,
         model: {
           ...recipe.model,
-          dim: options.dim,
-          layers: options.layers,
-          waves: options.waves ?? recipe.model.waves,
+          dim: options.dim ?? recipe.model.dim,
+          layers: options.layers ?? recipe.model.layers,
         },
-        batch: options.batch,
+        batch: options.batch ?? recipe.batch,
         learningRate: options.lr ?? recipe.learningRate,
         emaSigmaRel: options.ema ?? recipe.emaSigmaRel,
         seed: options.seed,
       };
-      const { iterations, snapshotEvery, outdir } = options;
       await withDevice(options.device, async (device) => {
-        console.log(`class ${training.cls}, ${options.dim} wide, on ${device.name}: ${device.description}`);
-        const run = { training, iterations, snapshotEvery, outdir };
+        console.log(`class ${training.cls}, ${training.model.dim} wide, on ${device.name}: ${device.description}`);
+        const { snapshotEvery, outdir } = options;
+        const run = { training, iterations: options.iterations ?? iterations, snapshotEvery, outdir };
         console.log(await trainToy(run, device, (line) => console.log(line)));
       });
     });

@@ -114,6 +114,7 @@ class Drawing {
   readonly #view: View;
   readonly #options: PlotOptions;
   readonly #centres: Float64Array;
+  #truth: Promise<Float64Array> | undefined;
 
   constructor(mixture: Mixture, view: View, options: PlotOptions) {
     this.#mixture = mixture;
@@ -123,18 +124,17 @@ class Drawing {
   }
 
   async truth(ramp: RampName): Promise<Layer> {
-    const { logDensity } = await exactScorer(this.#mixture)(this.#centres, truthSigma);
-    const highest = logDensity.reduce((a, b) => Math.max(a, b), -Infinity);
-    // The fourth root: the thinnest branches are still seen.
-    return raster(
-      logDensity.map((value) => Math.exp((value - highest) / 4)),
-      ramp,
-    );
+    this.#truth ??= exactScorer(this.#mixture)(this.#centres, truthSigma).then(({ logDensity }) => {
+      const highest = highestOf(logDensity);
+      // The fourth root: the thinnest branches are still seen.
+      return logDensity.map((value) => Math.exp((value - highest) / 4));
+    });
+    return raster(await this.#truth, ramp);
   }
 
   async density(scores: PointScorer, ramp: RampName): Promise<Layer> {
     const { logDensity } = await scores(this.#centres, this.#options.sigma);
-    const highest = logDensity.reduce((a, b) => Math.max(a, b), -Infinity);
+    const highest = highestOf(logDensity);
     return raster(
       logDensity.map((value) => 1 + (value - highest) / depth),
       ramp,
@@ -196,6 +196,10 @@ class Drawing {
       { kind: "points", points: end, colour, radius: 2 },
     ];
   }
+}
+
+function highestOf(values: Float64Array): number {
+  return values.reduce((a, b) => Math.max(a, b), -Infinity);
 }
 
 function raster(values: Float64Array, ramp: RampName): Layer {

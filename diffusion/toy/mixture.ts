@@ -77,32 +77,61 @@ export type MixtureDensity = {
   readonly posteriorVariance: number;
 };
 
+/** Exponents of the components at one point; kept, because training asks for many points. */
+let exponents = new Float64Array();
+
+/** Below the largest exponent by so much, a component's share is too small to change a sum. */
+const negligible = 45;
+
 /** The mixture blurred by noise of standard deviation `sigma`, at the point (x, y). Float64. */
 export function mixtureDensity(mixture: Mixture, x: number, y: number, sigma: number): MixtureDensity {
   const { weights, means, variances, axes } = mixture;
   const count = weights.length;
   const noise = sigma * sigma;
-  const exponents = new Float64Array(count);
+  if (exponents.length < count) exponents = new Float64Array(count);
   let largest = -Infinity;
+  // Neighbours are often of the same weight and variances: the logarithm, the dearest part, is taken once for all of them.
+  let lastWeight = NaN;
+  let lastVolume = NaN;
+  let logScale = 0;
   for (let k = 0; k < count; k++) {
-    const [dx, dy] = [x - (means[2 * k] ?? 0), y - (means[2 * k + 1] ?? 0)];
-    const [cos, sin] = [axes[2 * k] ?? 0, axes[2 * k + 1] ?? 0];
-    const [v0, v1] = [(variances[2 * k] ?? 0) + noise, (variances[2 * k + 1] ?? 0) + noise];
+    const weight = weights[k] ?? 0;
+    const cos = axes[2 * k] ?? 0;
+    const sin = axes[2 * k + 1] ?? 0;
+    const v0 = (variances[2 * k] ?? 0) + noise;
+    const v1 = (variances[2 * k + 1] ?? 0) + noise;
+    const volume = v0 * v1;
+    if (volume !== lastVolume || weight !== lastWeight) {
+      logScale = Math.log(weight) - Math.log(volume) / 2;
+      lastWeight = weight;
+      lastVolume = volume;
+    }
     // The point in the frame of the component's axes.
-    const [u0, u1] = [cos * dx + sin * dy, cos * dy - sin * dx];
-    const exponent = Math.log(weights[k] ?? 0) - ((u0 * u0) / v0 + (u1 * u1) / v1 + Math.log(v0 * v1)) / 2;
+    const dx = x - (means[2 * k] ?? 0);
+    const dy = y - (means[2 * k + 1] ?? 0);
+    const u0 = cos * dx + sin * dy;
+    const u1 = cos * dy - sin * dx;
+    const exponent = logScale - (u0 * u0 * v1 + u1 * u1 * v0) / (2 * volume);
     exponents[k] = exponent;
-    largest = Math.max(largest, exponent);
+    if (exponent > largest) largest = exponent;
   }
-  let [sum, scoreX, scoreY, squares, inner] = [0, 0, 0, 0, 0];
+  let sum = 0;
+  let scoreX = 0;
+  let scoreY = 0;
+  let squares = 0;
+  let inner = 0;
   for (let k = 0; k < count; k++) {
-    const share = Math.exp((exponents[k] ?? 0) - largest);
-    // Too small to change any sum.
-    if (share < 1e-20) continue;
-    const [dx, dy] = [x - (means[2 * k] ?? 0), y - (means[2 * k + 1] ?? 0)];
-    const [cos, sin] = [axes[2 * k] ?? 0, axes[2 * k + 1] ?? 0];
-    const [v0, v1] = [variances[2 * k] ?? 0, variances[2 * k + 1] ?? 0];
-    const [s0, s1] = [(cos * dx + sin * dy) / (v0 + noise), (cos * dy - sin * dx) / (v1 + noise)];
+    const below = (exponents[k] ?? 0) - largest;
+    if (below < -negligible) continue;
+    const share = Math.exp(below);
+    const cos = axes[2 * k] ?? 0;
+    const sin = axes[2 * k + 1] ?? 0;
+    const dx = x - (means[2 * k] ?? 0);
+    const dy = y - (means[2 * k + 1] ?? 0);
+    const v0 = variances[2 * k] ?? 0;
+    const v1 = variances[2 * k + 1] ?? 0;
+    const s0 = (cos * dx + sin * dy) / (v0 + noise);
+    const s1 = (cos * dy - sin * dx) / (v1 + noise);
     sum += share;
     scoreX += share * (sin * s1 - cos * s0);
     scoreY -= share * (sin * s0 + cos * s1);

@@ -54,31 +54,43 @@ export type ToyTrainingOptions = {
   readonly seed: number;
 };
 
-/** Training but for the class and the seed. */
-export type ToyRecipe = Omit<ToyTrainingOptions, "cls" | "seed">;
+/** Training but for the class and the seed, and for how many steps it is meant. */
+export type ToyRecipe = {
+  readonly training: Omit<ToyTrainingOptions, "cls" | "seed">;
+  readonly iterations: number;
+};
 
 /** The published model and its training. */
 const published: ToyRecipe = {
-  model: { dim: 64, layers: 4, sigmaData: toySigmaData, waves: 0 },
-  batch: 4096,
-  learningRate: 0.01,
-  referenceBatches: 512,
-  noise: { kind: "logNormal", pMean: -2.3, pStd: 1.5 },
-  weighting: "score",
-  emaSigmaRel: 0.01,
+  training: {
+    model: { dim: 64, layers: 4, sigmaData: toySigmaData },
+    batch: 4096,
+    learningRate: 0.01,
+    referenceBatches: 512,
+    noise: { kind: "logNormal", pMean: -2.3, pStd: 1.5 },
+    weighting: "score",
+    emaSigmaRel: 0.01,
+  },
+  iterations: 4096,
 };
 
 /**
- * `published`, and `even`: all noise levels of sampling trained alike, relative to what the ideal denoiser leaves there, and a longer
- * average.
+ * `published`, and `even`: all noise levels of sampling trained alike, relative to what the ideal denoiser leaves there, by a wider
+ * model, with as many points in more and smaller steps, which get further, and with a longer average.
  */
 export const toyRecipes = {
   published,
   even: {
-    ...published,
-    noise: { kind: "logUniform", sigmaMin: 0.0015, sigmaMax: 7 },
-    weighting: "relative",
-    emaSigmaRel: 0.05,
+    training: {
+      ...published.training,
+      model: { ...published.training.model, dim: 128 },
+      batch: 512,
+      referenceBatches: 2048,
+      noise: { kind: "logUniform", sigmaMin: 0.0015, sigmaMax: 7 },
+      weighting: "relative",
+      emaSigmaRel: 0.05,
+    },
+    iterations: 32768,
   },
 } as const satisfies Record<string, ToyRecipe>;
 

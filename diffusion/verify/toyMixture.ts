@@ -148,7 +148,7 @@ const modelOptions = z.strictObject({
 /** The small model of a density: its score is a gradient, and its training differentiates that once more. */
 async function checkModel(fixture: Fixture, checks: Checks, device: Device): Promise<void> {
   const options = fixture.metadata("toy_model", modelOptions);
-  const config = { layers: options.num_layers, dim: options.hidden_dim, sigmaData: options.sigma_data, waves: 0 };
+  const config = { layers: options.num_layers, dim: options.hidden_dim, sigmaData: options.sigma_data };
   const points = pointsOf("toy_model/x", fixture.stored("toy_model/x"));
   const sigma = fixture.numbers("toy_model/sigma");
   fixture.requireLength("toy_model/sigma", points.length / 2);

@@ -22,7 +22,7 @@ const header = z.strictObject({
   iteration: whole,
   training: z.strictObject({
     cls: z.enum(["A", "B", "AB"]),
-    model: z.strictObject({ dim: whole, layers: whole, sigmaData: finite, waves: whole }),
+    model: z.strictObject({ dim: whole, layers: whole, sigmaData: finite }),
     batch: whole,
     learningRate: finite,
     referenceBatches: finite,

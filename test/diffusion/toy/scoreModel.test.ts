@@ -33,7 +33,7 @@ import { adamMoments, initializeParameters, type NamedParameters } from "../../.
 
 after(disposeDevices);
 
-const config = { dim: 12, layers: 2, sigmaData: 0.5, waves: 3 };
+const config = { dim: 12, layers: 2, sigmaData: 0.5 };
 
 /** Weights of a model that has learned something: its gain isn't 0. Computed once, so that all devices start alike. */
 async function drawnWeights(): Promise<NamedParameters> {
@@ -120,7 +120,7 @@ async function oneStep(name: DeviceName): Promise<{ loss: number; leaves: Map<st
   const mixture = growToyMixture("A");
   const random = new RandomState(4);
   const count = 32;
-  const levels = drawSigmas(toyRecipes.published.noise, count, random);
+  const levels = drawSigmas(toyRecipes.published.training.noise, count, random);
   const noisy = addNoise(drawPoints(mixture, count, random), (i) => levels[i] ?? NaN, random);
   const batch: ToyBatch = {
     points: tensor(Float32Array.from(noisy), { shape: [count, 2] }),
