@@ -1,0 +1,157 @@
+/** What can't be trained: one message, an exit code, and a folder as it was. */
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type Ending, evenkeel, evenkeelProcess, everything, run, statsOf, trained, writePictures } from "./tinyRun.ts";
+
+let root = "";
+let data = "";
+let unlabelled = "";
+
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "evenkeel-refuse-"));
+  [data, unlabelled] = [join(root, "waves.zip"), join(root, "unlabelled.zip")];
+  await writePictures(data, true);
+  await writePictures(unlabelled, false);
+});
+after(() => rm(root, { recursive: true }));
+
+const train = (outdir: string, ...more: string[]): string[] => {
+  return ["train", ...run, "--data", data, "--outdir", outdir, ...more];
+};
+
+/** One line on standard error, none of a stack, and this exit code. */
+function assertRefused({ code, err }: Ending, exit: number, message: RegExp): void {
+  assert.match(err, message);
+  assert.match(err, /^[^\n]+\n$/);
+  assert.equal(code, exit);
+}
+
+test("settings and data that don't fit are refused before anything is made", async () => {
+  const garbage = join(root, "garbage.zip");
+  await writeFile(garbage, "no zip at all");
+  const config = join(root, "wrong.toml");
+  await writeFile(config, "learning-rate = 3\n");
+  const cases: [string[], RegExp][] = [
+    [["--data", join(root, "absent.zip")], /^evenkeel: .*absent\.zip.*ENOENT/],
+    [["--data", garbage], /^evenkeel: .*garbage\.zip/],
+    [["--data", join(root, "wrong.toml")], /^evenkeel: .*wrong\.toml/],
+    [["--data", "emoji16-nobody"], /^evenkeel: --data emoji16-nobody: there are emoji of/],
+    [
+      ["--data", unlabelled, "--cond", "true"],
+      /^evenkeel: train: cond is true, but .*unlabelled\.zip has no labels\. /,
+    ],
+    [["--batch-device", "5"], /^evenkeel: training: batchDevice is 5, expected a divisor of the batch of 8\.$/m],
+    [["--holdout", "48"], /^evenkeel: .*48/],
+    [["--channels-per-head", "3"], /^evenkeel: .*channelsPerHead is 3, expected a divisor of the 4 channels/],
+    [["--channel-mult", "1,2,2,2,2"], /^evenkeel: .*imageResolution is 8, expected a multiple of 16/],
+    [["--snapshot", "999"], /^evenkeel: train: --snapshot is 999; expected 0, or at least 1000/],
+    [["--config", config], /^evenkeel: .*wrong\.toml: learning-rate is no option/],
+    [["--config", join(root, "absent.toml")], /^evenkeel: .*absent\.toml: ENOENT/],
+  ];
+  const before = (await readdir(root)).sort();
+  const outdir = join(root, "new", "run");
+  for (const [options, message] of cases) {
+    const ending = await evenkeel(train(outdir, ...options));
+    assertRefused(ending, 1, message);
+    assert.equal(ending.out, "", options.join(" "));
+  }
+  assert.deepEqual((await readdir(root)).sort(), before);
+});
+
+test("a command line that isn't understood ends with 2", async () => {
+  const outdir = join(root, "unknown");
+  const cases: [string[], RegExp][] = [
+    [["--momentum", "0.9"], /^error: unknown option '--momentum'/],
+    [
+      ["--preset", "smoky"],
+      /^error: option '--preset <name>' argument 'smoky' is invalid\. Allowed choices are .*emoji16/,
+    ],
+    [["--batch", "many"], /^error: option '--batch <images>' argument 'many' is invalid\./],
+    [["--lr", "fast"], /^error: option '--lr <rate>' argument 'fast' is invalid\. wanted a number\./],
+    [["--cond", "maybe"], /^error: option '--cond <bool>' argument 'maybe' is invalid\. wanted true or false\./],
+    [["--ema", "0.05,0.3"], /^error: option '--ema <list>' argument '0\.05,0\.3' is invalid\. "0\.3" is no sigma_rel/],
+    [["--device", "tpu"], /^error: option '--device <name>' argument 'tpu' is invalid\./],
+  ];
+  for (const [options, message] of cases) assertRefused(await evenkeel(train(outdir, ...options)), 2, message);
+  assertRefused(await evenkeel(["train", ...run]), 2, /^error: required option '--outdir <folder>' not specified/);
+  await assert.rejects(readdir(outdir), { code: "ENOENT" });
+});
+
+test("images without labels are trained on without, unless labels are asked for", async () => {
+  const outdir = join(root, "without");
+  const { code, out } = await evenkeel(["train", ...run, "--data", unlabelled, "--outdir", outdir, "--dry-run"]);
+  assert.equal(code, 0);
+  assert.doesNotMatch(out, /^cond/m);
+});
+
+test("a file in place of the folder, or above it, is an error that names it", async () => {
+  const file = join(root, "file");
+  await writeFile(file, "precious");
+  const before = (await readdir(root)).sort();
+  assertRefused(await evenkeel(train(file)), 1, /^evenkeel: can't make .*file: EEXIST/);
+  assertRefused(await evenkeel(train(join(file, "run"))), 1, /^evenkeel: can't make .*run: ENOTDIR/);
+  assert.deepEqual((await readdir(root)).sort(), before);
+});
+
+test("a folder in which nothing may be written is an error that names it", async (t) => {
+  const folder = join(root, "readOnly");
+  await mkdir(folder);
+  await chmod(folder, 0o500);
+  // Root may write there all the same; the kernel's own file system refuses even root.
+  const isRoot = await writeFile(join(folder, "try"), "").then(
+    () => true,
+    () => false,
+  );
+  const refused = isRoot ? "/sys/kernel" : folder;
+  if (isRoot && process.platform !== "linux") return t.skip("root may write everywhere");
+  assertRefused(await evenkeel(train(refused)), 1, /^evenkeel: can't write into .*: E(ACCES|PERM|ROFS)/);
+  await chmod(folder, 0o700);
+  return undefined;
+});
+
+const noLimits = process.platform === "win32" ? "no limit on the size of files" : false;
+
+test("a disk that takes no more ends the run with a message; what was written stays whole", {
+  skip: noLimits,
+}, async () => {
+  const outdir = join(root, "full");
+  // A snapshot has some 30 kB and fits, a checkpoint of weights, moments and averages doesn't.
+  const started = await evenkeelProcess(train(outdir), { fileLimit: 40 });
+  assertRefused(started, 1, /^evenkeel: .*training-state-0000000400\.safetensors.*EFBIG/);
+  const left = [...(await everything(outdir)).keys()].map((name) => name.replace(/tfevents\..*/, "tfevents"));
+  assert.deepEqual(left, [
+    "events.out.tfevents",
+    "network-snapshot-0000000-0.050.safetensors",
+    "network-snapshot-0000000-0.100.safetensors",
+    "samples-0000000000.png",
+    "settings.toml",
+    "stats.jsonl",
+  ]);
+  assert.deepEqual(
+    (await statsOf(outdir)).map(({ nimg }) => nimg),
+    [200, 400],
+  );
+});
+
+test("a loss that isn't finite ends the run with step, sigma and layer; the last checkpoint stays", async () => {
+  const outdir = join(root, "diverged");
+  // The rate is 0 in the first step, 8e24 in the second, and the third overflows.
+  const wild = train(outdir, "--lr", "1e30", "--rampup", "1", "--checkpoint", "16");
+  const place =
+    /in step 2 \(images 16 to 23\), image \d+ at sigma \d+\.\d+: it began at loss, where \d+ of 1536 values/;
+  const first = await evenkeelProcess(wild);
+  assertRefused(first, 1, /^evenkeel: training: the loss is (Infinity|NaN) /);
+  assert.match(first.err, place);
+  const left = await trained(outdir);
+  assert.ok(left.has("training-state-0000000016.safetensors"));
+  // Gone on from there, it comes to the same end.
+  const second = await evenkeelProcess(wild);
+  assert.equal(second.err, first.err);
+  assert.match(second.out, /^Going on after 16 images\.$/m);
+  assert.deepEqual(await trained(outdir), left);
+  const tamer = await evenkeel(train(outdir, "--lr", "0.02", "--rampup", "1"));
+  assertRefused(tamer, 1, /reference was 1e\+30, now 0\.02\. Go on with the settings it began with, or choose another/);
+});

@@ -1,0 +1,164 @@
+/** What a run folder holds at its ends, whatever ends the run. */
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { readCheckpoint, readNewestCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
+import { networkConfig } from "../../../diffusion/index.ts";
+import { type RunObserver, type RunOptions, runTraining } from "../../../diffusion/run/trainingRun.ts";
+import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
+import { smallBatch, smallOptions } from "../training/smallRun.ts";
+
+let root = "";
+let device: Device;
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "evenkeel-run-"));
+  device = await createDevice("wasm", { wasm: { threads: 1 } });
+});
+after(async () => {
+  device.dispose();
+  await rm(root, { recursive: true });
+});
+
+const unet = { ...smallOptions.network.unet, channelMult: [1], labelDim: 0 };
+
+function optionsOf(folder: string): RunOptions {
+  return {
+    outdir: join(root, folder),
+    training: { ...smallOptions, network: networkConfig({ unet, logvarChannels: 8 }) },
+    duration: 160,
+    intervals: { status: 40, snapshot: 0, checkpoint: 24, samples: 80, validation: 0 },
+    snapshotDtype: "F32",
+    classNames: null,
+    device,
+    fixed: { data: "waves" },
+    nextBatch: (nimg, count) => ({ ...smallBatch(nimg, count), labels: null }),
+  };
+}
+
+const state = (nimg: number): string => `training-state-${String(nimg).padStart(10, "0")}.safetensors`;
+const statesOf = async (folder: string): Promise<string[]> =>
+  (await readdir(join(root, folder))).filter((name) => name.startsWith("training-state")).sort();
+
+async function bits(arrays: ReadonlyMap<string, Tensor>): Promise<Record<string, string>> {
+  const result: Record<string, string> = {};
+  for (const [name, tensor] of arrays) {
+    const data = await tensor.data();
+    result[name] = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex");
+  }
+  return result;
+}
+
+async function endOf(folder: string): Promise<Record<string, string>> {
+  return bits((await readCheckpoint(join(root, folder, state(160)))).arrays);
+}
+
+test("events come at their intervals, in order, and all at the end", async () => {
+  const told: string[] = [];
+  const observer: RunObserver = {
+    started: (_, nimg) => void told.push(`started ${nimg}`),
+    status: (nimg) => void told.push(`status ${nimg}`),
+    samples: async (trainer) => void told.push(`samples ${trainer.nimg}`),
+    validation: async (trainer) => void told.push(`validation ${trainer.nimg}`),
+    wrote: (what, path) => void told.push(`${what} ${path.slice(-26)}`),
+  };
+  assert.deepEqual(await runTraining(optionsOf("straight"), observer), { nimg: 160, finished: true });
+  const snapshots = ["snapshot -0000000-0.050.safetensors", "snapshot -0000000-0.100.safetensors"];
+  const checkpoint = (nimg: number): string => `checkpoint ${String(nimg).padStart(14, "e-0000000000")}`;
+  assert.deepEqual(
+    told.map((line) =>
+      line.replace(/^checkpoint .*-(\d+)\.safetensors$/, (_, nimg: string) => checkpoint(Number(nimg))),
+    ),
+    [
+      "started 0",
+      ...snapshots,
+      "samples 0",
+      ...[checkpoint(24), "status 40", checkpoint(48), checkpoint(72), "samples 80", "status 80"],
+      ...[checkpoint(96), "status 120", checkpoint(120), checkpoint(144)],
+      ...["validation 160", "samples 160", "status 160", ...snapshots, checkpoint(160)],
+    ],
+  );
+  assert.deepEqual(await statesOf("straight"), [state(144), state(160)]);
+});
+
+test("a loss that isn't finite ends a run with the last good checkpoint, from which it can go on", async () => {
+  const good = optionsOf("poisoned");
+  const poisoned: RunOptions = {
+    ...good,
+    nextBatch: (nimg, count) => {
+      const batch = good.nextBatch(nimg, count);
+      if (nimg === 104) batch.images[5 * 192 + 7] = Number.NaN;
+      return batch;
+    },
+  };
+  await assert.rejects(runTraining(poisoned), (reason) => {
+    assert.ok(reason instanceof EvenkeelError && reason.code === "value");
+    assert.match(
+      reason.message,
+      /the loss is NaN in step 13 \(images 104 to 111\), image 109 at sigma \d\S*: it began at images, where 1 of 1536 values/,
+    );
+    return true;
+  });
+  assert.deepEqual(await statesOf("poisoned"), [state(72), state(96)]);
+  let from = 0;
+  await runTraining(good, { started: (_, nimg) => void (from = nimg) });
+  assert.equal(from, 96);
+  assert.deepEqual(await endOf("poisoned"), await endOf("straight"));
+});
+
+test("stopped after any step, a run goes on with the bits it would have had", async () => {
+  for (const steps of [1, 7, 19]) {
+    const folder = `stopped${steps}`;
+    let done = 0;
+    const stopped = await runTraining(optionsOf(folder), { shouldStop: () => ++done === steps });
+    assert.deepEqual(stopped, { nimg: 8 * steps, finished: false });
+    const kept = await readCheckpoint(join(root, folder, state(8 * steps)));
+    assert.equal(kept.nimg, 8 * steps);
+    assert.deepEqual(await runTraining(optionsOf(folder)), { nimg: 160, finished: true });
+    assert.deepEqual(await endOf(folder), await endOf("straight"));
+  }
+});
+
+test("a stop that is asked for in the last step is none", async () => {
+  const ending = await runTraining({ ...optionsOf("late"), duration: 8 }, { shouldStop: () => true });
+  assert.deepEqual(ending, { nimg: 8, finished: true });
+});
+
+test("what can't be written ends the run, and the checkpoints that there were are kept", async () => {
+  const folder = join(root, "refused");
+  const options = optionsOf("refused");
+  // A folder with a file in it can't be replaced by a checkpoint, as a full disk can't take one.
+  const blocker = join(folder, state(72));
+  const observer: RunObserver = {
+    started: async () => {
+      await mkdir(blocker);
+    },
+  };
+  await assert.rejects(runTraining(options, observer), {
+    name: "EvenkeelError",
+    code: "file",
+    message: /training-state-0000000072\.safetensors: is a folder/,
+  });
+  await rm(blocker, { recursive: true });
+  assert.ok((await statesOf("refused")).includes(state(48)));
+  assert.ok((await readdir(folder)).every((name) => !name.endsWith(".partial")));
+  await runTraining(options);
+  assert.deepEqual(await endOf("refused"), await endOf("straight"));
+});
+
+test("damaged checkpoints are passed over, the newest first; if none can be read, none is replaced", async () => {
+  const folder = join(root, "straight");
+  const warnings: string[] = [];
+  const read = () => readNewestCheckpoint(folder, (message) => warnings.push(message));
+  assert.equal((await read())?.nimg, 160);
+  await truncate(join(folder, state(160)), 9);
+  assert.equal((await read())?.nimg, 144);
+  assert.match(warnings.join(), /^passing over a damaged checkpoint: .*training-state-0000000160/);
+  await writeFile(join(folder, state(144)), "not a checkpoint");
+  await assert.rejects(runTraining(optionsOf("straight")), {
+    code: "file",
+    message: /no checkpoint of .*straight can be read: .*0000000160.*; .*0000000144/,
+  });
+  assert.deepEqual(await statesOf("straight"), [state(144), state(160)]);
+});
