@@ -1,4 +1,5 @@
 /** Networks: magnitude-preserving layers, the U-Net of EDM2, optimizers. Safe to import in a page. */
+export * from "./classic/index.ts";
 export * from "./mp/index.ts";
 export * from "./optim/index.ts";
 export {

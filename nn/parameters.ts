@@ -10,7 +10,7 @@ import {
 } from "../engine/index.ts";
 
 /**
- * What an array of a network is: a `weight` is trained and, in magnitude-preserving networks, normalized for each output;
+ * What an array of a network is: a `weight` is trained and, in some networks, normalized for each output;
  * a `gain` is a trained scalar; a `bias` and a `scale` are trained vectors that are never normalized; a `buffer` is drawn
  * once and stays.
  */
@@ -23,7 +23,13 @@ export type Initializer =
   | { readonly kind: "uniform"; readonly low: number; readonly high: number };
 
 /** An array of a network before it has values. */
-export type ParameterSpec = { readonly shape: Shape; readonly role: ParameterRole; readonly init: Initializer };
+export type ParameterSpec = {
+  readonly shape: Shape;
+  readonly role: ParameterRole;
+  readonly init: Initializer;
+  /** Training sets it to unit magnitude for each output before every step. Absent: it doesn't. */
+  readonly isForced?: true;
+};
 
 /** A network's arrays, nested as its modules are: tensors, or their specifications. */
 export type ParameterTree<Leaf> = { readonly [name: string]: Leaf | ParameterTree<Leaf> };

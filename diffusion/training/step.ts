@@ -116,13 +116,13 @@ export function drawDropout(key: Tensor, positions: Tensor): Run {
   };
 }
 
-/** Stored weights after forced normalization; gains and buffers as they are. */
+/** Stored weights after forced normalization, where the configuration has it; everything else as it is. */
 export function normalizeWeights(
   specs: NamedParameters<ParameterSpec>,
   weights: NamedParameters,
 ): Record<string, Tensor> {
   return Object.fromEntries(
-    Object.entries(weights).map(([name, w]) => [name, specs[name]?.role === "weight" ? forceNormalize(w) : w]),
+    Object.entries(weights).map(([name, w]) => [name, specs[name]?.isForced === true ? forceNormalize(w) : w]),
   );
 }
 

@@ -5,6 +5,7 @@ import {
   type BlockConfig,
   type BlockParameters,
   checkParameters,
+  configurationSwitches,
   describeBlock,
   flattenParameters,
   forceNormalize,
@@ -54,6 +55,7 @@ function blockConfig(options: BlockOptions): BlockConfig {
     resBalance: options.res_balance,
     attnBalance: options.attn_balance,
     clipAct: options.clip_act,
+    switches: configurationSwitches.G,
   };
 }
 

@@ -11,16 +11,35 @@ export type AttentionTap = (what: "logits" | "weights", value: Tensor) => void;
  * @throws EvenkeelError `shape` if the channels don't divide into heads.
  */
 export function cosineAttention(qkv: Tensor, channelsPerHead: number, tap?: AttentionTap): Tensor {
+  return attend("cosineAttention", qkv, channelsPerHead, (parts) => normalize(parts, 2), tap);
+}
+
+/**
+ * The same with queries, keys and values as they are (Vaswani et al. 2017): logits grow with them, without a bound. Configurations A
+ * and B. @throws EvenkeelError `shape` if the channels don't divide into heads.
+ */
+export function dotProductAttention(qkv: Tensor, channelsPerHead: number, tap?: AttentionTap): Tensor {
+  return attend("dotProductAttention", qkv, channelsPerHead, (parts) => parts, tap);
+}
+
+/** @param prepare is given queries, keys and values as [N, heads, channels per head, 3, pixels]. */
+function attend(
+  operation: string,
+  qkv: Tensor,
+  channelsPerHead: number,
+  prepare: (parts: Tensor) => Tensor,
+  tap?: AttentionTap,
+): Tensor {
   const [count = 0, channels3 = 0, height = 0, width = 0] = qkv.shape;
   const heads = channels3 / 3 / channelsPerHead;
   if (!Number.isInteger(heads) || heads < 1) {
     throw new EvenkeelError(
       "shape",
-      `cosineAttention: ${channels3 / 3} channels don't divide into heads of ${channelsPerHead}.`,
+      `${operation}: ${channels3 / 3} channels don't divide into heads of ${channelsPerHead}.`,
     );
   }
   const pixels = height * width;
-  const parts = normalize(reshape(qkv, [count, heads, channelsPerHead, 3, pixels]), 2);
+  const parts = prepare(reshape(qkv, [count, heads, channelsPerHead, 3, pixels]));
   const part = (index: number): Tensor =>
     reshape(slice(parts, [null, null, null, [index, index + 1]]), [count, heads, channelsPerHead, pixels]);
   const logits = einsum("nhcq,nhck->nhqk", part(0), multiply(part(1), 1 / Math.sqrt(channelsPerHead)));

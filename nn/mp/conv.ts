@@ -1,21 +1,27 @@
-import { conv2d, EvenkeelError, matmul, multiply, type Tensor, transpose } from "../../engine/index.ts";
+import { multiply, type Tensor } from "../../engine/index.ts";
+import { convolve } from "../classic/conv.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import { normalize } from "./normalize.ts";
 
 /** A layer that is one array of weights: linear [out, in], or convolution [out, in, kh, kw]. */
 export type WeightParameters<T = Tensor> = { readonly weight: T };
 
-/** A magnitude-preserving layer's weights: N(0, 1). `kernel` is [] for a linear layer. */
+/**
+ * A magnitude-preserving layer's weights: N(0, 1). `kernel` is [] for a linear layer. `isForced`: training keeps the stored weights
+ * at unit magnitude by force.
+ */
 export function describeMpConv(
   inChannels: number,
   outChannels: number,
   kernel: readonly number[],
+  isForced = true,
 ): WeightParameters<ParameterSpec> {
   return {
     weight: {
       shape: [outChannels, inChannels, ...kernel],
       role: "weight",
       init: { kind: "normal", scale: 1 },
+      ...(isForced ? { isForced } : {}),
     },
   };
 }
@@ -27,17 +33,9 @@ export function describeMpConv(
  * @throws EvenkeelError `shape` if weight is neither [out, in] nor [out, in, kh, kw] with odd kh, kw.
  */
 export function mpConv(x: Tensor, weight: Tensor, gain: Tensor | number = 1): Tensor {
-  const [, fanChannels = 0, height = 1, width = 1] = weight.shape;
-  if ((weight.rank !== 2 && weight.rank !== 4) || height % 2 === 0 || width % 2 === 0) {
-    throw new EvenkeelError(
-      "shape",
-      `mpConv: weight [${weight.shape.join(", ")}] is neither [out, in] nor [out, in, kh, kw] with odd kh and kw.`,
-    );
-  }
-  const scale = multiply(gain, 1 / Math.sqrt(fanChannels * height * width));
-  const effective = multiply(normalize(weight), scale);
-  if (weight.rank === 2) return matmul(x, transpose(effective));
-  return conv2d(x, effective, { padding: [(height - 1) / 2, (width - 1) / 2] });
+  const [, ...fan] = weight.shape;
+  const scale = multiply(gain, 1 / Math.sqrt(fan.reduce((product, extent) => product * extent, 1)));
+  return convolve(x, multiply(normalize(weight), scale), "mpConv");
 }
 
 /**

@@ -12,7 +12,12 @@ export function describeFourier(channels: number): FourierParameters<ParameterSp
   };
 }
 
+/** cos(freqs x + phases): x [N] to [N, channels], of magnitude sqrt(1/2). Tancik et al. 2020. */
+export function fourierFeatures(x: Tensor, { freqs, phases }: FourierParameters): Tensor {
+  return cos(add(multiply(expandDims(x, 1), freqs), phases));
+}
+
 /** sqrt(2) cos(freqs x + phases): x [N] to [N, channels] of unit magnitude. Karras et al. 2024, Eq. 75. */
-export function mpFourier(x: Tensor, { freqs, phases }: FourierParameters): Tensor {
-  return multiply(cos(add(multiply(expandDims(x, 1), freqs), phases)), Math.SQRT2);
+export function mpFourier(x: Tensor, parameters: FourierParameters): Tensor {
+  return multiply(fourierFeatures(x, parameters), Math.SQRT2);
 }

@@ -1,21 +1,16 @@
-import { add, clamp, EvenkeelError, multiply, reshape, type Tensor } from "../../engine/index.ts";
-import {
-  cosineAttention,
-  describeMpConv,
-  mpConv,
-  mpSilu,
-  mpSum,
-  pixelNorm,
-  resample,
-  type ResampleMode,
-  type WeightParameters,
-} from "../mp/index.ts";
+import { add, clamp, multiply, reshape, slice, type Tensor } from "../../engine/index.ts";
+import type { GroupNormParameters } from "../classic/index.ts";
+import { pixelNorm, resample, type ResampleMode } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
-import type { Run } from "./run.ts";
+import { applyAttention, type AttentionParameters, describeAttention } from "./attention.ts";
+import { activate, joinBranch } from "./functions.ts";
+import { applyNorm, describeNorm } from "./norms.ts";
+import { type LayerRun, type Run, runWithin } from "./run.ts";
+import type { UNetSwitches } from "./switches.ts";
+import { describeLayer, type LayerParameters } from "./weights.ts";
 
-/** A residual block: its place, sizes and constants. */
+/** A residual block: its place, sizes and constants, and its network's switches. */
 export type BlockConfig = {
-  /** Encoder blocks start with a 1x1 convolution (if widths differ) and a pixel norm; decoder blocks have neither there. */
   readonly flavor: "enc" | "dec";
   readonly inChannels: number;
   readonly outChannels: number;
@@ -28,46 +23,46 @@ export type BlockConfig = {
   readonly resBalance: number;
   readonly attnBalance: number;
   readonly clipAct: number | null;
+  readonly switches: UNetSwitches;
 };
 
-/** A block's arrays under the names that its published weights have. */
-export type BlockParameters<T = Tensor> = {
-  readonly emb_gain: T;
-  readonly conv_res0: WeightParameters<T>;
-  readonly emb_linear: WeightParameters<T>;
-  readonly conv_res1: WeightParameters<T>;
-  readonly conv_skip?: WeightParameters<T>;
-  readonly attn_qkv?: WeightParameters<T>;
-  readonly attn_proj?: WeightParameters<T>;
+/** A block's arrays under the names that EDM2's published weights have; norms have EDM's. */
+export type BlockParameters<T = Tensor> = AttentionParameters<T> & {
+  readonly emb_gain?: T;
+  readonly norm0?: GroupNormParameters<T>;
+  readonly conv_res0: LayerParameters<T>;
+  readonly emb_linear: LayerParameters<T>;
+  readonly norm1?: GroupNormParameters<T>;
+  readonly conv_res1: LayerParameters<T>;
+  readonly conv_skip?: LayerParameters<T>;
 };
 
-/** @throws EvenkeelError `shape` if the channels don't divide into heads. */
+/** Whether both branches start behind the 1x1 convolution that changes the width. */
+function widensAhead({ flavor, switches }: BlockConfig): boolean {
+  return flavor === "enc" && switches.encoderWidening === "ahead";
+}
+
+/** @throws EvenkeelError `shape` if the channels don't divide into heads, or into the groups of a norm. */
 export function describeBlock(config: BlockConfig): BlockParameters<ParameterSpec> {
-  const { flavor, inChannels, outChannels, embChannels, attention, channelsPerHead } = config;
-  if (attention && outChannels % channelsPerHead !== 0) {
-    throw new EvenkeelError(
-      "shape",
-      `describeBlock: ${outChannels} channels don't divide into heads of ${channelsPerHead}.`,
-    );
-  }
+  const { inChannels, outChannels, embChannels, switches } = config;
+  const branchChannels = widensAhead(config) ? outChannels : inChannels;
+  const [norm0, norm1] = [describeNorm(switches, branchChannels), describeNorm(switches, outChannels)];
+  const conditions = switches.conditioning === "scaleShift" ? 2 : 1;
   return {
-    emb_gain: { shape: [], role: "gain", init: { kind: "constant", value: 0 } },
-    conv_res0: describeMpConv(flavor === "enc" ? outChannels : inChannels, outChannels, [3, 3]),
-    emb_linear: describeMpConv(embChannels, outChannels, []),
-    conv_res1: describeMpConv(outChannels, outChannels, [3, 3]),
-    ...(inChannels === outChannels ? {} : { conv_skip: describeMpConv(inChannels, outChannels, [1, 1]) }),
-    ...(attention
-      ? {
-          attn_qkv: describeMpConv(outChannels, outChannels * 3, [1, 1]),
-          attn_proj: describeMpConv(outChannels, outChannels, [1, 1]),
-        }
-      : {}),
+    ...(switches.gains ? { emb_gain: { shape: [], role: "gain", init: { kind: "constant", value: 0 } } } : {}),
+    ...(norm0 === undefined ? {} : { norm0 }),
+    conv_res0: describeLayer(switches, branchChannels, outChannels, [3, 3]),
+    emb_linear: describeLayer(switches, embChannels, outChannels * conditions, []),
+    ...(norm1 === undefined ? {} : { norm1 }),
+    conv_res1: describeLayer(switches, outChannels, outChannels, [3, 3], { isLast: true }),
+    ...(inChannels === outChannels ? {} : { conv_skip: describeLayer(switches, inChannels, outChannels, [1, 1]) }),
+    ...describeAttention(config),
   };
 }
 
 /**
  * A residual block: x [N, inChannels, H, W] and the embedding [N, embChannels] to [N, outChannels, H', W'].
- * Karras et al. 2024, Fig. 22 and section B.7.
+ * Karras et al. 2024, Fig. 16 to 22 and appendix B.
  */
 export function applyBlock(
   config: BlockConfig,
@@ -77,32 +72,44 @@ export function applyBlock(
   run: Run = {},
   name = "block",
 ): Tensor {
-  const layer = (which: string, x: Tensor, weights: WeightParameters, gain?: Tensor): Tensor => {
-    const output = mpConv(x, weights.weight, gain);
-    run.tap?.(`${name}.${which}`, output);
-    return output;
-  };
-  let x = resample(input, config.resampleMode, config.resampleFilter);
-  if (config.flavor === "enc") {
-    if (parameters.conv_skip !== undefined) x = layer("conv_skip", x, parameters.conv_skip);
-    x = pixelNorm(x);
-  }
+  const { switches } = config;
+  const within = runWithin(run, switches, `${name}.`);
+  const resampleBy = (x: Tensor): Tensor => resample(x, config.resampleMode, config.resampleFilter);
+  const widen = (x: Tensor): Tensor =>
+    parameters.conv_skip === undefined ? x : within.layer("conv_skip", x, parameters.conv_skip);
 
-  let y = layer("conv_res0", mpSilu(x), parameters.conv_res0);
-  const scale = add(layer("emb_linear", embedding, parameters.emb_linear, parameters.emb_gain), 1);
-  y = mpSilu(multiply(y, reshape(scale, [...scale.shape, 1, 1])));
+  const isAhead = switches.resampling === "ahead";
+  let x = isAhead ? resampleBy(input) : input;
+  if (widensAhead(config)) x = widen(x);
+  if (config.flavor === "enc" && switches.pixelNorm) x = pixelNorm(x);
+
+  let y = activate(switches, applyNorm(switches, x, parameters.norm0));
+  if (!isAhead) y = resampleBy(y);
+  y = within.layer("conv_res0", y, parameters.conv_res0);
+  y = activate(switches, condition(config, parameters, y, embedding, within));
   if (config.dropout > 0) y = run.dropout?.(y, config.dropout, name) ?? y;
-  y = layer("conv_res1", y, parameters.conv_res1);
+  y = within.layer("conv_res1", y, parameters.conv_res1);
 
-  if (config.flavor === "dec" && parameters.conv_skip !== undefined) x = layer("conv_skip", x, parameters.conv_skip);
-  x = mpSum(x, y, config.resBalance);
-
-  if (parameters.attn_qkv !== undefined && parameters.attn_proj !== undefined) {
-    const qkv = layer("attn_qkv", x, parameters.attn_qkv);
-    const attended = cosineAttention(qkv, config.channelsPerHead, (what, value) =>
-      run.tap?.(`${name}.attn.${what}`, value),
-    );
-    x = mpSum(x, layer("attn_proj", attended, parameters.attn_proj), config.attnBalance);
-  }
+  if (!isAhead) x = resampleBy(x);
+  if (!widensAhead(config)) x = widen(x);
+  x = joinBranch(switches, x, y, config.resBalance);
+  x = applyAttention(config, parameters, x, within);
   return config.clipAct === null ? x : clamp(x, -config.clipAct, config.clipAct);
+}
+
+/** What the embedding does to the features y [N, C, H, W]. Switches `groupNorm`, `conditioning` and `gains`. */
+function condition(
+  { switches, outChannels }: BlockConfig,
+  parameters: BlockParameters,
+  y: Tensor,
+  embedding: Tensor,
+  { layer }: LayerRun,
+): Tensor {
+  const conditions = layer("emb_linear", embedding, parameters.emb_linear, parameters.emb_gain);
+  const perPixel = (x: Tensor): Tensor => reshape(x, [...x.shape, 1, 1]);
+  const normed = applyNorm(switches, y, parameters.norm1);
+  if (switches.conditioning === "scale") return multiply(normed, perPixel(add(conditions, 1)));
+  const scale = add(slice(conditions, [null, [0, outChannels]]), 1);
+  const shift = slice(conditions, [null, [outChannels, 2 * outChannels]]);
+  return add(multiply(normed, perPixel(scale)), perPixel(shift));
 }

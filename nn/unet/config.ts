@@ -1,12 +1,16 @@
 import { EvenkeelError } from "../../engine/index.ts";
+import { configurationSwitches } from "./ladder.ts";
+import { checkSwitches, type UNetSwitches } from "./switches.ts";
 
-/** A U-Net of configuration G, as plain data. */
-export type UNetConfig = {
+/** A U-Net as plain data: its sizes and constants, and the switches that tell the ladder's configurations apart. */
+export type UNetConfig = UNetSwitches & {
   /** Height and width of the images. */
   readonly imageResolution: number;
   readonly imageChannels: number;
   /** Length of the label vector: the number of classes for one-hot labels; 0 = unconditional. */
   readonly labelDim: number;
+  /** Length of the vector that says how an image was augmented, as EDM had it; 0 = none. */
+  readonly augmentDim: number;
   /** Base number of channels. */
   readonly modelChannels: number;
   /** Channels at each resolution, as multiples of the base; each entry after the first halves the resolution. */
@@ -39,7 +43,10 @@ export type UNetConfig = {
 /** What has no default: what the data are. */
 export type UNetData = Pick<UNetConfig, "imageResolution" | "imageChannels" | "labelDim">;
 
-const paperDefaults: Omit<UNetConfig, keyof UNetData> = {
+const requiredFields: readonly string[] = ["imageResolution", "imageChannels", "labelDim"] satisfies (keyof UNetData)[];
+
+const paperSizes: Omit<UNetConfig, keyof UNetData | keyof UNetSwitches> = {
+  augmentDim: 0,
   modelChannels: 192,
   channelMult: [1, 2, 3, 4],
   channelMultNoise: null,
@@ -57,12 +64,21 @@ const paperDefaults: Omit<UNetConfig, keyof UNetData> = {
 };
 
 /**
- * A complete configuration: the paper's values where none are given (its size S).
- * @throws EvenkeelError `value` that names the field for sizes that aren't whole, balances outside of 0 to 1, a resolution that can't be
+ * A complete configuration: EDM2's (configuration G, size S) where nothing else is given.
+ * @throws EvenkeelError `value` that names the field: for one that there isn't, switches that don't go together, sizes that aren't whole, balances outside of 0 to 1, a resolution that can't be
  * halved often enough, or channels that don't divide into heads.
  */
 export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig {
-  const config: UNetConfig = { ...paperDefaults, ...options };
+  const defaults = { ...paperSizes, ...configurationSwitches.G };
+  const unknown = Object.keys(options).find((name) => !(name in defaults) && !requiredFields.includes(name));
+  if (unknown !== undefined) {
+    throw new EvenkeelError(
+      "value",
+      `unetConfig: there is no option ${unknown}; there are ${[...requiredFields, ...Object.keys(defaults)].join(", ")}.`,
+    );
+  }
+  const config: UNetConfig = { ...defaults, ...options };
+  checkSwitches(config);
   const fail = (field: keyof UNetConfig, expected: string): never => {
     throw new EvenkeelError("value", `unetConfig: ${field} is ${JSON.stringify(config[field])}, expected ${expected}.`);
   };
@@ -71,6 +87,7 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
     if (!whole(config[field], 1)) fail(field, "a whole number of at least 1");
   }
   if (!whole(config.labelDim, 0)) fail("labelDim", "a whole number, 0 for no labels");
+  if (!whole(config.augmentDim, 0)) fail("augmentDim", "a whole number, 0 for none");
   for (const field of ["labelBalance", "concatBalance", "resBalance", "attnBalance"] as const) {
     if (!(config[field] >= 0 && config[field] <= 1)) fail(field, "a number from 0 to 1");
   }
@@ -83,6 +100,9 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
   for (const field of ["channelMultNoise", "channelMultEmb"] as const) {
     const mult = config[field];
     if (mult !== null && !whole(mult * config.modelChannels, 1)) fail(field, "null or a multiple of modelChannels");
+  }
+  if (config.noiseFeatures === "positional" && noiseChannels(config) % 2 !== 0) {
+    fail("noiseFeatures", `"fourier": ${noiseChannels(config)} channels are not pairs of a sine and a cosine`);
   }
   if (config.imageResolution % 2 ** (channelMult.length - 1) !== 0) {
     fail("imageResolution", `a multiple of ${2 ** (channelMult.length - 1)}, for ${channelMult.length} levels`);
@@ -100,7 +120,7 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
   return config;
 }
 
-/** Channels of the widest level times nothing else: the width of the embedding. */
+/** The width of the embedding. */
 export function embeddingChannels(config: UNetConfig): number {
   return (config.channelMultEmb ?? Math.max(...config.channelMult)) * config.modelChannels;
 }

@@ -1,5 +1,20 @@
+/** The U-Net of all configurations of the ladder, A to G. */
 export { applyBlock, type BlockConfig, type BlockParameters, describeBlock } from "./block.ts";
 export { embeddingChannels, noiseChannels, type UNetConfig, unetConfig, type UNetData } from "./config.ts";
+export {
+  type Configuration,
+  configA,
+  configB,
+  configC,
+  configD,
+  configE,
+  configF,
+  configG,
+  configurations,
+} from "./configurations.ts";
+export { configurationNamed, type ConfigurationName, configurationNames, configurationSwitches } from "./ladder.ts";
 export { type UNetLayer, unetLayers } from "./layers.ts";
 export type { Run } from "./run.ts";
+export { areSwitchesPossible, parseSwitches, switchNames, switchValues, type UNetSwitches } from "./switches.ts";
 export { applyUNet, describeUNet, type UNetParameters } from "./unet.ts";
+export { applyLayer, describeLayer, type LayerOptions, type LayerParameters } from "./weights.ts";

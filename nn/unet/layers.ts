@@ -8,7 +8,8 @@ export type UNetLayer =
 
 /**
  * The encoder's and the decoder's modules in order, by the reference's names (`16x16_block0`). Every output of the encoder is a
- * skip, and each numbered block of the decoder takes one, last in first out. Section 1.3 and Fig. 22.
+ * skip, and each numbered block of the decoder takes one, last in first out. The same in all configurations. Karras et al.
+ * 2024, Fig. 16 to 22.
  */
 export function unetLayers(config: UNetConfig): {
   readonly enc: readonly UNetLayer[];
@@ -28,14 +29,14 @@ export function unetLayers(config: UNetConfig): {
     resBalance: config.resBalance,
     attnBalance: config.attnBalance,
     clipAct: config.clipAct,
+    switches: config,
     ...options,
   });
 
   const enc: UNetLayer[] = [];
   const dec: UNetLayer[] = [];
   const skips: number[] = [];
-  // A channel of ones beside the image takes the place of biases.
-  let channels = config.imageChannels + 1;
+  let channels = config.imageChannels + (config.onesChannel ? 1 : 0);
   widths.forEach((width, level) => {
     const resolution = config.imageResolution >> level;
     const prefix = `${resolution}x${resolution}`;

@@ -1,55 +1,47 @@
-import { concat, EvenkeelError, multiply, ones, type Tensor, zeros } from "../../engine/index.ts";
-import {
-  describeFourier,
-  describeMpConv,
-  type FourierParameters,
-  mpCat,
-  mpConv,
-  mpFourier,
-  mpSilu,
-  mpSum,
-  type WeightParameters,
-} from "../mp/index.ts";
+import { concat, EvenkeelError, ones, type Tensor, zeros } from "../../engine/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import { applyBlock, type BlockParameters, describeBlock } from "./block.ts";
-import { embeddingChannels, noiseChannels, type UNetConfig } from "./config.ts";
+import type { UNetConfig } from "./config.ts";
+import { describeEmbedding, embed, type EmbeddingParameters } from "./embedding.ts";
+import { joinSkip } from "./functions.ts";
 import { type UNetLayer, unetLayers } from "./layers.ts";
-import type { Run } from "./run.ts";
+import { applyOutput, describeOutput, type OutputParameters } from "./output.ts";
+import { type Run, runWithin } from "./run.ts";
+import { describeLayer, type LayerParameters } from "./weights.ts";
 
-/** A U-Net's arrays, nested and named as in the reference's state dictionary. */
-export type UNetParameters<T = Tensor> = {
-  readonly out_gain: T;
-  readonly emb_fourier: FourierParameters<T>;
-  readonly emb_noise: WeightParameters<T>;
-  readonly emb_label?: WeightParameters<T>;
-  readonly enc: { readonly [name: string]: WeightParameters<T> | BlockParameters<T> };
-  readonly dec: { readonly [name: string]: BlockParameters<T> };
-  readonly out_conv: WeightParameters<T>;
-};
+/**
+ * A U-Net's arrays, nested and named as in EDM2's published state dictionary. Names are the same in all configurations, so that layers
+ * can be compared; what only earlier ones have (biases, norms, `emb_second`) comes in addition.
+ */
+export type UNetParameters<T = Tensor> = EmbeddingParameters<T> &
+  OutputParameters<T> & {
+    readonly enc: { readonly [name: string]: LayerParameters<T> | BlockParameters<T> };
+    readonly dec: { readonly [name: string]: BlockParameters<T> };
+  };
 
 /** The arrays of a U-Net before they have values: shapes, roles and how they are drawn. */
 export function describeUNet(config: UNetConfig): UNetParameters<ParameterSpec> {
   const { enc, dec } = unetLayers(config);
-  const [noise, emb] = [noiseChannels(config), embeddingChannels(config)];
-  const firstWidth = (config.channelMult[0] ?? 1) * config.modelChannels;
-  const describe = (layer: UNetLayer): WeightParameters<ParameterSpec> | BlockParameters<ParameterSpec> =>
-    layer.kind === "conv" ? describeMpConv(layer.inChannels, layer.outChannels, [3, 3]) : describeBlock(layer.block);
+  const describe = (layer: UNetLayer): LayerParameters<ParameterSpec> | BlockParameters<ParameterSpec> =>
+    layer.kind === "conv"
+      ? describeLayer(config, layer.inChannels, layer.outChannels, [3, 3])
+      : describeBlock(layer.block);
   const describeAll = (layers: readonly UNetLayer[]): object =>
     Object.fromEntries(layers.map((layer) => [layer.name, describe(layer)]));
+  const { out_gain: gain, ...output } = describeOutput(config);
+  // The order is that of the published arrays: random draws depend on it.
   return {
-    out_gain: { shape: [], role: "gain", init: { kind: "constant", value: 0 } },
-    emb_fourier: describeFourier(noise),
-    emb_noise: describeMpConv(noise, emb, []),
-    ...(config.labelDim > 0 ? { emb_label: describeMpConv(config.labelDim, emb, []) } : {}),
+    ...(gain === undefined ? {} : { out_gain: gain }),
+    ...describeEmbedding(config),
     enc: describeAll(enc) as UNetParameters<ParameterSpec>["enc"],
     dec: describeAll(dec) as UNetParameters<ParameterSpec>["dec"],
-    out_conv: describeMpConv(firstWidth, config.imageChannels, [3, 3]),
+    ...output,
   };
 }
 
 /**
  * The raw network F: x [N, C, H, W], the noise labels c_noise [N], and class labels [N, labelDim] or null (which counts as zeros)
- * to [N, C, H, W]. Karras et al. 2024, Fig. 22 (configuration G).
+ * to [N, C, H, W]. Karras et al. 2024, Fig. 16 to 22 (configurations A to G).
  * @throws EvenkeelError `shape` if x or the labels are not of the configuration's sizes.
  */
 export function applyUNet(
@@ -60,53 +52,39 @@ export function applyUNet(
   classLabels: Tensor | null,
   run: Run = {},
 ): Tensor {
-  const count = checkSizes(config, x, noiseLabels, classLabels);
+  const count = checkSizes(config, x, noiseLabels, classLabels, run.augmentLabels ?? null);
   const embedding = embed(config, parameters, noiseLabels, classLabels ?? zeros([count, config.labelDim]), run);
   const { enc, dec } = unetLayers(config);
   const { imageResolution: size } = config;
+  const { layer: applyConv } = runWithin(run, config, "enc.");
   const skips: Tensor[] = [];
-  let h = concat([x, ones([count, 1, size, size])], 1);
+  let h = config.onesChannel ? concat([x, ones([count, 1, size, size])], 1) : x;
   for (const layer of enc) {
     const own = parameters.enc[layer.name];
-    if (layer.kind === "conv") {
-      h = mpConv(h, (own as WeightParameters).weight);
-      run.tap?.(`enc.${layer.name}`, h);
-    } else h = applyBlock(layer.block, own as BlockParameters, h, embedding, run, `enc.${layer.name}`);
+    h =
+      layer.kind === "conv"
+        ? applyConv(layer.name, h, own as LayerParameters)
+        : applyBlock(layer.block, own as BlockParameters, h, embedding, run, `enc.${layer.name}`);
     skips.push(h);
   }
   for (const layer of dec) {
     if (layer.kind === "conv") continue;
     const skip = layer.skip ? skips.pop() : undefined;
-    if (skip !== undefined) h = mpCat(h, skip, config.concatBalance);
+    if (skip !== undefined) h = joinSkip(config, h, skip, config.concatBalance);
     h = applyBlock(layer.block, parameters.dec[layer.name] as BlockParameters, h, embedding, run, `dec.${layer.name}`);
   }
-  const output = mpConv(h, parameters.out_conv.weight, parameters.out_gain);
-  run.tap?.("out_conv", output);
-  return output;
+  return applyOutput(config, parameters, h, run);
 }
 
-/** The noise level and the label as one vector [N, embeddingChannels]. */
-function embed(
+function checkSizes(
   config: UNetConfig,
-  parameters: UNetParameters,
+  x: Tensor,
   noiseLabels: Tensor,
-  classLabels: Tensor,
-  run: Run,
-): Tensor {
-  let embedding = mpConv(mpFourier(noiseLabels, parameters.emb_fourier), parameters.emb_noise.weight);
-  run.tap?.("emb_noise", embedding);
-  if (parameters.emb_label !== undefined) {
-    // A one-hot vector has magnitude 1 / sqrt(labelDim).
-    const label = mpConv(multiply(classLabels, Math.sqrt(config.labelDim)), parameters.emb_label.weight);
-    run.tap?.("emb_label", label);
-    embedding = mpSum(embedding, label, config.labelBalance);
-  }
-  return mpSilu(embedding);
-}
-
-function checkSizes(config: UNetConfig, x: Tensor, noiseLabels: Tensor, classLabels: Tensor | null): number {
+  classLabels: Tensor | null,
+  augmentLabels: Tensor | null,
+): number {
   const [count = 0] = x.shape;
-  const { imageChannels: channels, imageResolution: size, labelDim } = config;
+  const { imageChannels: channels, imageResolution: size, labelDim, augmentDim } = config;
   const require = (argument: string, tensor: Tensor, shape: readonly (number | string)[]): void => {
     const fits =
       tensor.rank === shape.length && shape.every((n, axis) => typeof n === "string" || n === tensor.shape[axis]);
@@ -120,5 +98,6 @@ function checkSizes(config: UNetConfig, x: Tensor, noiseLabels: Tensor, classLab
   require("x", x, ["N", channels, size, size]);
   require("noiseLabels", noiseLabels, [count]);
   if (classLabels !== null) require("classLabels", classLabels, [count, labelDim]);
+  if (augmentLabels !== null) require("augmentLabels", augmentLabels, [count, augmentDim]);
   return count;
 }

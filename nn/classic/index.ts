@@ -1,0 +1,10 @@
+/** Layers of the baseline networks, which know nothing of magnitudes. */
+export { addBias, convolve } from "./conv.ts";
+export {
+  describeGroupNorm,
+  groupNorm,
+  type GroupNormParameters,
+  normGroups,
+  simpleGroupNorm,
+} from "./groupNorm.ts";
+export { positionalFeatures } from "./positional.ts";

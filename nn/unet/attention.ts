@@ -1,0 +1,51 @@
+import { EvenkeelError, type Tensor } from "../../engine/index.ts";
+import type { GroupNormParameters } from "../classic/index.ts";
+import { cosineAttention, dotProductAttention } from "../mp/index.ts";
+import type { ParameterSpec } from "../parameters.ts";
+import type { BlockConfig } from "./block.ts";
+import { joinBranch } from "./functions.ts";
+import { applyNorm, describeNorm } from "./norms.ts";
+import type { LayerRun } from "./run.ts";
+import { describeLayer, type LayerParameters } from "./weights.ts";
+
+/** The arrays of a block's attention, if it has any. */
+export type AttentionParameters<T = Tensor> = {
+  readonly norm2?: GroupNormParameters<T>;
+  readonly attn_qkv?: LayerParameters<T>;
+  readonly attn_proj?: LayerParameters<T>;
+};
+
+/** @throws EvenkeelError `shape` if the channels don't divide into heads. */
+export function describeAttention(config: BlockConfig): AttentionParameters<ParameterSpec> {
+  const { outChannels: channels, channelsPerHead, switches } = config;
+  if (!config.attention) return {};
+  if (channels % channelsPerHead !== 0) {
+    throw new EvenkeelError(
+      "shape",
+      `describeBlock: ${channels} channels don't divide into heads of ${channelsPerHead}.`,
+    );
+  }
+  // Cosine attention has its own norm, behind the layer.
+  const norm2 = switches.attentionKind === "dotProduct" ? describeNorm(switches, channels) : undefined;
+  return {
+    ...(norm2 === undefined ? {} : { norm2 }),
+    attn_qkv: describeLayer(switches, channels, channels * 3, [1, 1]),
+    attn_proj: describeLayer(switches, channels, channels, [1, 1], { isLast: true }),
+  };
+}
+
+/** Attention over the pixels of x [N, C, H, W], added to it. Switches `attentionKind`, and those of norms, layers and sums. */
+export function applyAttention(
+  { switches, channelsPerHead, attnBalance }: BlockConfig,
+  { norm2, attn_qkv: qkv, attn_proj: proj }: AttentionParameters,
+  x: Tensor,
+  { layer, tap }: LayerRun,
+): Tensor {
+  if (qkv === undefined || proj === undefined) return x;
+  const show = (what: string, value: Tensor): void => tap(`attn.${what}`, value);
+  const attended =
+    switches.attentionKind === "cosine"
+      ? cosineAttention(layer("attn_qkv", x, qkv), channelsPerHead, show)
+      : dotProductAttention(layer("attn_qkv", applyNorm(switches, x, norm2), qkv), channelsPerHead, show);
+  return joinBranch(switches, x, layer("attn_proj", attended, proj), attnBalance);
+}
