@@ -5,7 +5,7 @@ import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
 
 const [, , outdir = ""] = process.argv;
-const device = await createDevice("wasm");
+const device = await createDevice("wasm", { wasm: { threads: 1 } });
 const result = await runTraining(
   {
     outdir,
