@@ -6,7 +6,13 @@ export type NetworkConfig = {
   readonly unet: UNetConfig;
   /** Standard deviation of the data. Default 0.5. */
   readonly sigmaData: number;
-  /** Fourier features of the loss head u(sigma). Default 128. */
+  /**
+   * Whether it learns what error to expect at each noise level, u(sigma), and is trained by error / e^u + u: all configurations but A.
+   * The head's layer has the switches of the U-Net: a bias in B, none in C, normalized weights from D on, features of unit magnitude
+   * in G. Default true.
+   */
+  readonly lossHead: boolean;
+  /** Fourier features of the loss head. The second paper tells their number for G only; it is the same in all. Default 128. */
   readonly logvarChannels: number;
 };
 
@@ -14,9 +20,10 @@ export type NetworkConfig = {
 export function networkConfig(options: {
   readonly unet: UNetData & Partial<UNetConfig>;
   readonly sigmaData?: number;
+  readonly lossHead?: boolean;
   readonly logvarChannels?: number;
 }): NetworkConfig {
-  const { sigmaData = 0.5, logvarChannels = 128 } = options;
+  const { sigmaData = 0.5, lossHead = true, logvarChannels = 128 } = options;
   if (!(sigmaData > 0))
     throw new EvenkeelError("value", `networkConfig: sigmaData is ${sigmaData}, expected a number above 0.`);
   if (!Number.isInteger(logvarChannels) || logvarChannels < 1) {
@@ -25,7 +32,7 @@ export function networkConfig(options: {
       `networkConfig: logvarChannels is ${logvarChannels}, expected a whole number of at least 1.`,
     );
   }
-  return { unet: unetConfig(options.unet), sigmaData, logvarChannels };
+  return { unet: unetConfig(options.unet), sigmaData, lossHead, logvarChannels };
 }
 
 /** The reference's names of our options. */

@@ -3,7 +3,7 @@ import { flattenParameters, nestParameters, type ParameterSpec } from "../../nn/
 import type { NetworkConfig } from "./config.ts";
 import { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
 
-/** A layer with weights, or the products of attention. */
+/** A layer with weights, or the products of attention. Norms and gains, which multiply nothing, aren't layers. */
 export type LayerCount = {
   readonly name: string;
   /** Trained values. */
@@ -15,8 +15,10 @@ export type LayerCount = {
 };
 
 export type NetworkCount = {
-  /** Trained values, as published counts have it: without fixed features. */
+  /** Trained values, without fixed features: the network and its loss head. */
   readonly parameters: number;
+  /** Those of the loss head. Published counts of configurations A to F are without them, those of G with them. */
+  readonly lossHeadParameters: number;
   /** Multiply-accumulates of convolutions, linear layers and attention for one image. */
   readonly macs: number;
   /** Outputs of layers for one image, in elements: what a backward pass needs at least. */
@@ -40,21 +42,26 @@ export function countNetwork(config: NetworkConfig): NetworkCount {
       layers.push({ name, parameters: 0, macs: output.size * channelsPerHead, outputs: output.size });
       return;
     }
-    const weight = specs[`unet.${name}.weight`] ?? specs[`${name}.weight`];
+    const [weight, bias] = ["weight", "bias"].map(
+      (array) => specs[`unet.${name}.${array}`] ?? specs[`${name}.${array}`],
+    );
     if (weight === undefined) throw new RangeError(`no weight for layer ${name}`);
     const fan = weight.shape.slice(1);
     const macs = output.size * sizeOf(fan);
-    layers.push({ name, parameters: sizeOf(weight.shape), macs, outputs: output.size });
+    const trained = sizeOf(weight.shape) + (bias === undefined ? 0 : sizeOf(bias.shape));
+    layers.push({ name, parameters: trained, macs, outputs: output.size });
   };
   const sigma = zeros([1]);
   denoise(config, parameters, zeros([1, channels, size, size]), sigma, labelDim > 0 ? zeros([1, labelDim]) : null, {
     tap: add,
   });
-  add("logvar_linear", logvar(config, parameters, sigma));
-  const trained = Object.values(specs).filter(({ role }) => role !== "buffer");
+  if (config.lossHead) add("logvar_linear", logvar(config, parameters, sigma));
+  const trained = Object.entries(specs).filter(([, { role }]) => role !== "buffer");
+  const count = (arrays: typeof trained): number => arrays.reduce((total, [, { shape }]) => total + sizeOf(shape), 0);
   const sum = (field: "macs" | "outputs"): number => layers.reduce((total, layer) => total + layer[field], 0);
   return {
-    parameters: trained.reduce((total, { shape }) => total + sizeOf(shape), 0),
+    parameters: count(trained),
+    lossHeadParameters: count(trained.filter(([name]) => name.startsWith("logvar_"))),
     macs: sum("macs"),
     outputs: sum("outputs"),
     layers,

@@ -1,33 +1,37 @@
-import { add, multiply, reshape, type Tensor } from "../../engine/index.ts";
+import { add, EvenkeelError, multiply, reshape, type Tensor } from "../../engine/index.ts";
 import {
+  applyLayer,
   applyUNet,
   describeFourier,
-  describeMpConv,
+  describeLayer,
   describeUNet,
+  fourierFeatures,
   type FourierParameters,
-  mpConv,
-  mpFourier,
+  type LayerParameters,
   type ParameterSpec,
   type Run,
   type UNetParameters,
-  type WeightParameters,
 } from "../../nn/index.ts";
 import type { NetworkConfig } from "./config.ts";
 import { precondition } from "./precondition.ts";
 
-/** A denoiser's arrays, nested and named as in the reference's state dictionary. */
+/** A denoiser's arrays, nested and named as in EDM2's published state dictionary. Without a loss head, the network alone. */
 export type DenoiserParameters<T = Tensor> = {
   readonly unet: UNetParameters<T>;
-  readonly logvar_fourier: FourierParameters<T>;
-  readonly logvar_linear: WeightParameters<T>;
+  readonly logvar_fourier?: FourierParameters<T>;
+  readonly logvar_linear?: LayerParameters<T>;
 };
 
 /** The arrays of a denoiser before they have values. */
 export function describeDenoiser(config: NetworkConfig): DenoiserParameters<ParameterSpec> {
   return {
     unet: describeUNet(config.unet),
-    logvar_fourier: describeFourier(config.logvarChannels),
-    logvar_linear: describeMpConv(config.logvarChannels, 1, []),
+    ...(config.lossHead
+      ? {
+          logvar_fourier: describeFourier(config.logvarChannels),
+          logvar_linear: describeLayer(config.unet, config.logvarChannels, 1, []),
+        }
+      : {}),
   };
 }
 
@@ -53,9 +57,20 @@ export function denoise(
   return add(multiply(perImage(cSkip), x), multiply(perImage(cOut), raw));
 }
 
-/** The loss head u(sigma), the logarithm of the expected weighted error: sigma [N] to [N, 1, 1, 1]. Section B.2. */
+/**
+ * The loss head u(sigma), the logarithm of the expected weighted error: sigma [N] to [N, 1, 1, 1]. Section B.2.
+ * @throws EvenkeelError `value` if the network has none.
+ */
 export function logvar(config: NetworkConfig, parameters: Omit<DenoiserParameters, "unet">, sigma: Tensor): Tensor {
+  const { logvar_fourier: fourier, logvar_linear: linear } = parameters;
+  if (fourier === undefined || linear === undefined) {
+    throw new EvenkeelError(
+      "value",
+      "logvar: this network has no loss head (lossHead is false, as in configuration A).",
+    );
+  }
   const { cNoise } = precondition(sigma, config.sigmaData);
-  const features = mpFourier(cNoise, parameters.logvar_fourier);
-  return reshape(mpConv(features, parameters.logvar_linear.weight), [...sigma.shape, 1, 1, 1]);
+  const features = fourierFeatures(cNoise, fourier);
+  const scaled = config.unet.mpFeatures ? multiply(features, Math.SQRT2) : features;
+  return reshape(applyLayer(config.unet, scaled, linear), [...sigma.shape, 1, 1, 1]);
 }

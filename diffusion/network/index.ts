@@ -1,4 +1,5 @@
 export { type NetworkConfig, networkConfig, networkConfigFromReference } from "./config.ts";
+export { edmParameterName, networkConfigFromEdm } from "./edm.ts";
 export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
 export { edm2Loss, type NoiseDistribution, noiseLevels, uncertaintyLoss, weightedError } from "./loss.ts";
 export { lossWeight, type Preconditioning, precondition } from "./precondition.ts";

@@ -24,7 +24,8 @@ export function uncertaintyLoss(error: Tensor, u: Tensor): Tensor {
 }
 
 /**
- * EDM2's loss for each element, and the weighted error in it, both [N, C, H, W].
+ * The loss for each element, and the weighted error in it, both [N, C, H, W]: EDM2's, or that of EDM, the weighted error alone, if
+ * the network has no loss head.
  * @param images clean images [N, C, H, W].
  * @param sigma noise levels [N].
  * @param noise standard normals [N, C, H, W].
@@ -41,5 +42,5 @@ export function edm2Loss(
   const noisy = add(images, multiply(reshape(sigma, [...sigma.shape, 1, 1, 1]), noise));
   const denoised = denoise(config, parameters, noisy, sigma, classLabels, run);
   const error = weightedError(images, denoised, sigma, config.sigmaData);
-  return { loss: uncertaintyLoss(error, logvar(config, parameters, sigma)), error };
+  return { loss: config.lossHead ? uncertaintyLoss(error, logvar(config, parameters, sigma)) : error, error };
 }
