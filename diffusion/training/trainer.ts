@@ -291,7 +291,7 @@ export class Trainer {
     );
   }
 
-  /** Everything that training goes on from, by name: `weights/...`, `moments.first/...`, `averages[0]/...`. */
+  /** Everything that training goes on from, by name: `weights.unet...`, `moments.first.unet...`, `averages[0].unet...`. */
   async readState(): Promise<Map<string, Tensor>> {
     const { training } = await this.#state.read();
     return new Map(treeLeaves(training).map(({ path, tensor }) => [path, tensor]));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type StepStatistics, Trainer, type TrainingOptions } from "../../../diffusion/index.ts";
-import { createDevice, type Device, type Tensor } from "../../../engine/index.ts";
+import { createDevice, type Device, tensor, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "./smallRun.ts";
 
 let device: Device;
@@ -92,6 +92,29 @@ for (const batchDevice of [8, 4]) {
       );
       assert.equal(trainer.nimg, 16);
       if (batchDevice === 8) assert.deepEqual(await bits(await trainer.readState()), kept);
+    });
+  });
+}
+
+for (const [name, value, place] of [
+  ["unet.dec.4x4_in1.conv_res0.weight", Number.NaN, "weight unet.dec.4x4_in1.conv_res0.weight, where 1 of 576 values"],
+  // One of 64 numbers is above 3.4 and leaves float32's range.
+  ["unet.enc.4x4_block0.emb_gain", 1e38, "enc.4x4_block0.emb_linear, where 1 of 64 values"],
+] as const) {
+  test(`what isn't finite in the network is found where it begins: ${name} = ${value}`, async () => {
+    await withTrainer(smallOptions, async (trainer) => {
+      const state = new Map(await trainer.readState());
+      const stored = state.get(`weights.${name}`) ?? assert.fail(`no ${name}`);
+      const data = Float32Array.from((await stored.data()) as Float32Array);
+      data[0] = value;
+      state.set(`weights.${name}`, tensor(data, { shape: stored.shape }));
+      await trainer.writeState(0, state);
+      await assert.rejects(trainer.step(smallBatch(0, 8)), (reason) => {
+        assert.ok(reason instanceof Error);
+        assert.match(reason.message, /^training: the loss is NaN in step 0 \(images 0 to 7\), image \d at sigma \d/);
+        assert.ok(reason.message.includes(`: it began at ${place}`), reason.message);
+        return true;
+      });
     });
   });
 }
