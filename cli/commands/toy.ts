@@ -45,9 +45,9 @@ function addTrain(toy: Command): void {
     .addOption(
       new Option(
         "--recipe <name>",
-        "published: noise levels and weights of the paper; even: all levels alike, a larger budget",
+        "published: the paper's small model and training; thorough: a wider one and a larger budget",
       )
-        .choices(["published", "even"] as const)
+        .choices(["published", "thorough"] as const)
         .default("published" as const),
     )
     .option("--dim <count>", "features of a layer (default: the recipe's)", wholeNumber)

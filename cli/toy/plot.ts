@@ -1,4 +1,5 @@
 import {
+  addNoise,
   drawPoints,
   exactScorer,
   growToyMixture,
@@ -28,7 +29,7 @@ const pixels = 240;
 const arrowsAlong = 17;
 /** Blur of the shown truth: less than any branch's width. */
 const truthSigma = 0.004;
-/** Nats below the highest density at which a log density is drawn white, and of the log ratio's deepest colours. */
+/** Nats from the highest log density to the lowest that is drawn, and between the log ratio's deepest colours. */
 const depth = 10;
 const colours = { truth: "#7a2c0c", free: "#174a7e", guided: "#0a6b4f" } as const;
 
@@ -59,7 +60,7 @@ export async function plotToy(net: NamedScorer, guide: NamedScorer | undefined, 
   };
   const density: Panel = {
     title: "Log density of the network",
-    note: `${net.name}, ${field}`,
+    note: `${net.name}, ${field}; grey: no data`,
     layers: [await drawing.density(net.scores, "amber")],
   };
   const heading = `Toy data, class ${net.cls}: ${net.name}`;
@@ -76,7 +77,7 @@ export async function plotToy(net: NamedScorer, guide: NamedScorer | undefined, 
     density,
     {
       title: "Log density of the guide",
-      note: `${guide.name}, ${field}`,
+      note: `${guide.name}, ${field}; grey: no data`,
       layers: [await drawing.density(guide.scores, "blue")],
     },
     {
@@ -115,6 +116,7 @@ class Drawing {
   readonly #options: PlotOptions;
   readonly #centres: Float64Array;
   #truth: Promise<Float64Array> | undefined;
+  #exactField: ReturnType<Drawing["field"]> | undefined;
 
   constructor(mixture: Mixture, view: View, options: PlotOptions) {
     this.#mixture = mixture;
@@ -134,17 +136,29 @@ class Drawing {
 
   async density(scores: PointScorer, ramp: RampName): Promise<Layer> {
     const { logDensity } = await scores(this.#centres, this.#options.sigma);
-    const highest = highestOf(logDensity);
+    const { isNear } = await this.field();
+    const seen = logDensity.map((value, i) => (isNear(i) ? value : NaN));
+    const highest = highestOf(seen.filter((value) => !Number.isNaN(value)));
     return raster(
-      logDensity.map((value) => 1 + (value - highest) / depth),
+      seen.map((value) => 1 + (value - highest) / depth),
       ramp,
     );
+  }
+
+  /** Which pixels noisy data come to. Elsewhere a model was never trained, and what it says there means nothing. */
+  field(): Promise<{ readonly highest: number; readonly isNear: (pixel: number) => boolean }> {
+    this.#exactField ??= exactScorer(this.#mixture)(this.#centres, this.#options.sigma).then(({ logDensity }) => {
+      const highest = highestOf(logDensity);
+      return { highest, isNear: (pixel) => (logDensity[pixel] ?? NaN) > highest - depth };
+    });
+    return this.#exactField;
   }
 
   /** The ratio's logarithm around its mean where the data are, and arrows along its gradient. */
   async ratio(main: PointScorer, guide: PointScorer): Promise<Layer[]> {
     const { sigma } = this.#options;
-    const noisy = drawPoints(this.#mixture, 1024, new RandomState(this.#options.seed));
+    const random = new RandomState(this.#options.seed);
+    const noisy = addNoise(drawPoints(this.#mixture, 1024, random), () => sigma, random);
     const difference = async (points: Float64Array): Promise<{ log: Float64Array; slope: Float64Array }> => {
       const [a, b] = [await main(points, sigma), await guide(points, sigma)];
       return {
@@ -154,13 +168,16 @@ class Drawing {
     };
     const middle = (await difference(noisy)).log.reduce((sum, value) => sum + value / 1024, 0);
     const { log } = await difference(this.#centres);
-    const from = pixelCentres(this.#view, arrowsAlong);
+    const { highest, isNear } = await this.field();
+    const places = pixelCentres(this.#view, arrowsAlong);
+    const { logDensity: exact } = await exactScorer(this.#mixture)(places, sigma);
+    const from = places.filter((_, i) => (exact[i >> 1] ?? NaN) > highest - depth);
     const { slope } = await difference(from);
     const spacing = this.#view.size / arrowsAlong;
     const lengths = Float64Array.from({ length: from.length / 2 }, (_, i) =>
       Math.hypot(slope[2 * i] ?? 0, slope[2 * i + 1] ?? 0),
     );
-    // Lengths saturate, so that far from the data they don't hide those within.
+    // Lengths saturate, so that the largest, at the edge of the data, don't hide those within.
     const usual = lengths.toSorted()[lengths.length >> 1] ?? 1;
     const to = from.map((value, i) => {
       const length = lengths[i >> 1] ?? 0;
@@ -168,7 +185,7 @@ class Drawing {
     });
     return [
       raster(
-        log.map((value) => 0.5 + (value - middle) / depth),
+        log.map((value, i) => (isNear(i) ? 0.5 + (value - middle) / depth : NaN)),
         "diverging",
       ),
       { kind: "arrows", from, to, colour: "#333" },

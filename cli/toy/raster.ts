@@ -52,6 +52,9 @@ export function pixelCentres({ left, bottom, size }: View, pixels: number): Floa
   return centres;
 }
 
+/** The colour of NaN: nothing is known there. */
+const unknown: Colour = [236, 236, 234];
+
 /** A square PNG of values from 0 to 1 in the colours of a ramp, as an address that a picture can hold. */
 export function rasterAddress(values: Float64Array, ramp: RampName): string {
   const pixels = Math.sqrt(values.length);
@@ -61,7 +64,8 @@ export function rasterAddress(values: Float64Array, ramp: RampName): string {
   return `data:image/png;base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
-function colourOf(ramp: readonly Colour[], value: number): number[] {
+function colourOf(ramp: readonly Colour[], value: number): readonly number[] {
+  if (Number.isNaN(value)) return unknown;
   const place = Math.min(Math.max(value, 0), 1) * (ramp.length - 1);
   const from = Math.min(Math.floor(place), ramp.length - 2);
   const [low, high] = [ramp[from] ?? [0, 0, 0], ramp[from + 1] ?? [0, 0, 0]];

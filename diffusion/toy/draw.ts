@@ -2,10 +2,19 @@ import { EvenkeelError } from "../../engine/index.ts";
 import type { Mixture } from "./mixture.ts";
 import type { RandomState } from "./randomState.ts";
 
-/** Noise levels of training: ln(sigma) is normal, or uniform between limits. */
+/**
+ * Noise levels of training: ln(sigma) is normal, or uniform in each of two ranges, from `sigmaMin` to `border` with `lowShare` of all
+ * points and from there to `sigmaMax` with the rest.
+ */
 export type ToyNoise =
   | { readonly kind: "logNormal"; readonly pMean: number; readonly pStd: number }
-  | { readonly kind: "logUniform"; readonly sigmaMin: number; readonly sigmaMax: number };
+  | {
+      readonly kind: "twoRanges";
+      readonly sigmaMin: number;
+      readonly border: number;
+      readonly sigmaMax: number;
+      readonly lowShare: number;
+    };
 
 /** Draws `count` points of a mixture: [count, 2]. */
 export function drawPoints(mixture: Mixture, count: number, random: RandomState): Float64Array {
@@ -26,17 +35,19 @@ export function drawPoints(mixture: Mixture, count: number, random: RandomState)
   return points;
 }
 
-/** Noise levels [count]. Uniform ones are stratified: one from each of `count` equal parts of ln(sigma), in rising order. */
+/** Noise levels [count]. Those of two ranges are stratified: one from each of `count` equally likely parts, in rising order. */
 export function drawSigmas(noise: ToyNoise, count: number, random: RandomState): Float64Array {
   switch (noise.kind) {
     case "logNormal":
       return Float64Array.from({ length: count }, () => Math.exp(noise.pMean + noise.pStd * random.normal()));
-    case "logUniform": {
-      const { sigmaMin, sigmaMax } = noise;
-      return Float64Array.from(
-        { length: count },
-        (_, i) => sigmaMin * (sigmaMax / sigmaMin) ** ((i + random.uniform()) / count),
-      );
+    case "twoRanges": {
+      const { sigmaMin, border, sigmaMax, lowShare } = noise;
+      return Float64Array.from({ length: count }, (_, i) => {
+        const place = (i + random.uniform()) / count;
+        return place < lowShare
+          ? sigmaMin * (border / sigmaMin) ** (place / lowShare)
+          : border * (sigmaMax / border) ** ((place - lowShare) / (1 - lowShare));
+      });
     }
   }
 }

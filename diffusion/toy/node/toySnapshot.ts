@@ -28,7 +28,13 @@ const header = z.strictObject({
     referenceBatches: finite,
     noise: z.discriminatedUnion("kind", [
       z.strictObject({ kind: z.literal("logNormal"), pMean: finite, pStd: finite }),
-      z.strictObject({ kind: z.literal("logUniform"), sigmaMin: finite, sigmaMax: finite }),
+      z.strictObject({
+        kind: z.literal("twoRanges"),
+        sigmaMin: finite,
+        border: finite,
+        sigmaMax: finite,
+        lowShare: finite,
+      }),
     ]),
     weighting: z.enum(["score", "relative"]),
     emaSigmaRel: finite,

@@ -22,7 +22,7 @@ const root = mkdtempSync(path.join(os.tmpdir(), "evenkeel-toy-"));
 after(() => rmSync(root, { recursive: true }));
 after(disposeDevices);
 
-const { training } = toyRecipes.even;
+const { training } = toyRecipes.thorough;
 const options: ToyTrainingOptions = {
   ...training,
   model: { ...training.model, dim: 16, layers: 2 },
@@ -73,9 +73,12 @@ describe("training on the toy data", () => {
 
   it("draws noise levels as the recipes say", () => {
     const random = new RandomState(6);
-    const even = drawSigmas({ kind: "logUniform", sigmaMin: 0.01, sigmaMax: 1 }, 10, random);
+    const ranges = { kind: "twoRanges", sigmaMin: 0.01, border: 0.1, sigmaMax: 10, lowShare: 0.5 } as const;
+    const even = drawSigmas(ranges, 10, random);
     even.forEach((sigma, i) => {
-      assert.ok(sigma >= 10 ** (-2 + i / 5) * (1 - 1e-12) && sigma <= 10 ** (-2 + (i + 1) / 5));
+      // Five parts of one decade, then five of two.
+      const at = (part: number): number => 10 ** (part < 5 ? -2 + part / 5 : -1 + (2 * (part - 5)) / 5);
+      assert.ok(sigma >= at(i) * (1 - 1e-12) && sigma <= at(i + 1) * (1 + 1e-12), `${i} ${sigma}`);
     });
     const logs = drawSigmas(toyRecipes.published.training.noise, 10000, random).map(Math.log);
     const mean = logs.reduce((sum, value) => sum + value, 0) / 10000;
