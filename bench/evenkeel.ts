@@ -1,72 +1,127 @@
 import {
   add,
-  compile,
+  compileStep,
   conv2d,
   createDevice,
   createState,
+  type Device,
   type DeviceName,
   divide,
+  einsum,
   exp,
   matmul,
+  maximum,
+  mean,
+  minimum,
   multiply,
   reduceSum,
+  silu,
   softmax,
+  square,
   subtract,
   type Tensor,
   tanh,
   tensor,
+  valueAndGrad,
+  vjp,
 } from "../engine/index.ts";
-import type { Availability } from "./contender.ts";
-import { shapesOf, type Work } from "./work.ts";
+import { type Availability, type PreparedWork, timed } from "./contender.ts";
+import { headChannels, inputsOf, type Work } from "./work.ts";
 
 /** Ten element-wise operations; every contender spells the same ones. */
-function chain(x: Tensor, y: Tensor): Tensor {
+function arithmeticChain(x: Tensor, y: Tensor): Tensor {
+  const a = add(multiply(x, y), 0.5);
+  const b = subtract(multiply(a, a), x);
+  const c = add(multiply(maximum(b, y), 0.75), x);
+  return subtract(minimum(multiply(c, a), y), b);
+}
+
+function smoothChain(x: Tensor, y: Tensor): Tensor {
   const a = add(multiply(x, y), 0.5);
   const b = subtract(multiply(a, a), multiply(x, 0.25));
   const c = divide(b, add(multiply(y, y), 1));
   return add(tanh(c), exp(multiply(c, -1)));
 }
 
-function apply(work: Work, inputs: readonly Tensor[]): Tensor {
+function attention(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  const logits = multiply(einsum("nhqc,nhkc->nhqk", q, k), 1 / Math.sqrt(headChannels));
+  return einsum("nhqk,nhkc->nhqc", softmax(logits), v);
+}
+
+/** The result, and the gradient of all inputs but the last, which is the result's cotangent. */
+function withGradients(inputs: readonly Tensor[], apply: (inputs: readonly Tensor[]) => Tensor): Tensor[] {
+  const cotangent = inputs.at(-1) as Tensor;
+  const { value, pullback } = vjp(apply, inputs.slice(0, -1) as readonly Tensor[]);
+  return [value, ...pullback(cotangent)];
+}
+
+function apply(work: Work, inputs: readonly Tensor[]): Tensor[] {
   const [x, y] = inputs as readonly [Tensor, Tensor];
   switch (work.kind) {
     case "matmul":
-      return matmul(x, y);
-    case "conv":
-      return conv2d(x, y, { padding: 1 });
+      return [matmul(x, y)];
+    case "conv": {
+      const padding = (work.kernel - 1) / 2;
+      if (!work.gradients) return [conv2d(x, y, { padding })];
+      return withGradients(inputs, ([image, filter]) => conv2d(image as Tensor, filter as Tensor, { padding }));
+    }
+    case "attention": {
+      const attend = ([q, k, v]: readonly Tensor[]): Tensor => attention(q as Tensor, k as Tensor, v as Tensor);
+      return work.gradients ? withGradients(inputs, attend) : [attend(inputs)];
+    }
+    case "convNet": {
+      const [image, ...filters] = inputs as [Tensor, ...Tensor[]];
+      const net = (weights: readonly Tensor[]): Tensor =>
+        mean(square(weights.reduce((h, weight) => silu(conv2d(h, weight, { padding: 1 })), image)));
+      const { value, gradient } = valueAndGrad(net)(filters);
+      return [value, ...gradient];
+    }
     case "chain":
-      return chain(x, y);
+      return [work.functions === "smooth" ? smoothChain(x, y) : arithmeticChain(x, y)];
     case "reduce":
-      return reduceSum(x, { axes: 1 });
+      return [reduceSum(x, { axes: work.axis })];
     case "softmax":
-      return softmax(x);
+      return [softmax(x)];
   }
 }
 
-/** One of our own devices. */
-export async function evenkeelContender(name: DeviceName): Promise<Availability> {
+type Arrays = { readonly inputs: readonly Tensor[]; readonly results: readonly Tensor[] };
+
+/** Results stay on the device, as those of native engines stay where they were computed. */
+async function prepare(device: Device, work: Work, data: readonly Float32Array[]): Promise<PreparedWork> {
+  const shapes = inputsOf(work).map(({ shape }) => shape);
+  const inputs = data.map((values, i) => tensor(values, { shape: shapes[i] ?? [] }));
+  // A state has its size from the start: that of the results.
+  const results = apply(work, inputs).map(({ shape, size }) => tensor(new Float32Array(size), { shape }));
+  const state = await createState<Arrays>({ inputs, results }, device);
+  const step = compileStep(
+    (arrays: Arrays) => ({ state: { ...arrays, results: apply(work, arrays.inputs) }, result: null }),
+    { device },
+  );
+  return {
+    measure: (times) => timed(times, () => step.advance(state)),
+    results: async () => {
+      await step.advance(state);
+      const read = (await state.read()).results;
+      return Promise.all(read.map(async (result) => (await result.data()) as Float32Array));
+    },
+    dispose: () => {
+      step.dispose();
+      state.dispose();
+    },
+  };
+}
+
+/** One of our own devices. `threads` is for `wasm`. */
+export async function evenkeelContender(name: DeviceName, threads: number): Promise<Availability> {
   const title = `evenkeel ${name}`;
   try {
-    const device = await createDevice(name);
+    const device = await createDevice(name, { wasm: { threads, relaxed: true } });
     return {
       contender: {
         name: title,
         description: device.description,
-        prepare: async (work, data) => {
-          const shapes = shapesOf(work);
-          const state = await createState(
-            data.map((values, i) => tensor(values, { shape: shapes[i] ?? [] })),
-            device,
-          );
-          const fn = compile((inputs: readonly Tensor[]) => apply(work, inputs), { device });
-          return {
-            run: async () => (await (await fn(state)).data()) as Float32Array,
-            dispose: () => {
-              fn.dispose();
-              state.dispose();
-            },
-          };
-        },
+        prepare: (work, data) => prepare(device, work, data),
         dispose: () => device.dispose(),
       },
     };
