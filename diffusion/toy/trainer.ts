@@ -45,6 +45,11 @@ export type ToyTrainingOptions = {
   readonly referenceBatches: number;
   readonly noise: ToyNoise;
   /**
+   * Share of the points that stray: three times the noise of their level is added to them. The exact score is known there, too, and a
+   * model that has learned it brings back a sample that errors took off the data. 0 as published.
+   */
+  readonly strayShare: number;
+  /**
    * Factor on sigma^2 |score error|^2 at each noise level. `score`: none, as published. `relative`: 1 + sigma^2 / sigmaData^2, which
    * makes it about twice the excess loss of the denoiser relative to the ideal loss, at high noise, too.
    */
@@ -68,6 +73,7 @@ const published: ToyRecipe = {
     learningRate: 0.01,
     referenceBatches: 512,
     noise: { kind: "logNormal", pMean: -2.3, pStd: 1.5 },
+    strayShare: 0,
     weighting: "score",
     emaSigmaRel: 0.01,
   },
@@ -76,8 +82,8 @@ const published: ToyRecipe = {
 
 /**
  * `published`, and `thorough`: a wider model, in more and smaller steps, which get further; errors weighted relative to what the
- * ideal denoiser leaves at each noise level; most points where the branches are told apart, which is learned slowest; and a longer
- * average.
+ * ideal denoiser leaves at each noise level; most points where the branches are told apart, which is learned slowest; some far
+ * from the data; and a longer average.
  */
 export const toyRecipes = {
   published,
@@ -87,13 +93,17 @@ export const toyRecipes = {
       model: { ...published.training.model, dim: 128 },
       batch: 512,
       referenceBatches: 2048,
-      noise: { kind: "twoRanges", sigmaMin: 0.0015, border: 0.06, sigmaMax: 7, lowShare: 0.8 },
+      noise: { kind: "twoRanges", sigmaMin: 0.0015, border: 0.06, sigmaMax: 7, lowShare: 0.7 },
+      strayShare: 0.125,
       weighting: "relative",
       emaSigmaRel: 0.05,
     },
     iterations: 65536,
   },
 } as const satisfies Record<string, ToyRecipe>;
+
+/** How much further than others points stray. */
+const strayFactor = 3;
 
 const adamOptions = { beta1: 0.9, beta2: 0.99 };
 
@@ -167,7 +177,10 @@ export class ToyTrainer {
 
   /** A trainer with freshly drawn weights. @throws EvenkeelError `value` or `range` for options that don't fit. */
   static async create(options: ToyTrainingOptions, device: Device): Promise<ToyTrainer> {
-    const { batch, seed } = options;
+    const { batch, seed, strayShare } = options;
+    if (!(strayShare >= 0 && strayShare <= 1)) {
+      throw new EvenkeelError("value", `toy training: strayShare is ${strayShare}, expected a number from 0 to 1.`);
+    }
     if (!Number.isInteger(batch) || batch < 1) {
       throw new EvenkeelError("value", `toy training: batch is ${batch}, expected a whole number of at least 1.`);
     }
@@ -220,10 +233,12 @@ export class ToyTrainer {
   }
 
   #draw(): ToyBatch {
-    const { batch, noise } = this.options;
+    const { batch, noise, strayShare } = this.options;
     const sigma = drawSigmas(noise, batch, this.#random);
     const clean = drawPoints(this.#mixture, batch, this.#random);
-    const noisy = addNoise(clean, (i) => sigma[i] ?? NaN, this.#random);
+    // Evenly over the batch, whose levels may rise: those at which another whole number of strays is reached.
+    const strays = (i: number): boolean => Math.floor((i + 1) * strayShare) > Math.floor(i * strayShare);
+    const noisy = addNoise(clean, (i) => (sigma[i] ?? NaN) * (strays(i) ? strayFactor : 1), this.#random);
     return {
       points: tensor(Float32Array.from(noisy), { shape: [batch, 2] }),
       sigma: tensor(Float32Array.from(sigma)),

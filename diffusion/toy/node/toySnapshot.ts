@@ -36,6 +36,7 @@ const header = z.strictObject({
         lowShare: finite,
       }),
     ]),
+    strayShare: finite,
     weighting: z.enum(["score", "relative"]),
     emaSigmaRel: finite,
     seed: whole,

@@ -39,7 +39,7 @@ const config = { dim: 12, layers: 2, sigmaData: 0.5 };
 async function drawnWeights(): Promise<NamedParameters> {
   const drawn = initializeParameters(describeScoreModel(config), randomKey(3));
   const entries = Object.entries({ ...drawn, gain: scalar(0.7) }).map(async ([name, value]) => {
-    return [name, tensor((await value.data()), { shape: value.shape })] as const;
+    return [name, tensor(await value.data(), { shape: value.shape })] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }

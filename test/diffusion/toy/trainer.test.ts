@@ -95,6 +95,7 @@ describe("training on the toy data", () => {
         (error) => error instanceof EvenkeelError && error.code === code,
       );
     await refused({ batch: 0 }, "value");
+    await refused({ strayShare: 1.5 }, "value");
     await refused({ seed: -1 }, "value");
     await refused({ model: { ...options.model, dim: 0.5 } }, "value");
     const trainer = await ToyTrainer.create({ ...options, learningRate: 1e38 }, device);
