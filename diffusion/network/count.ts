@@ -33,13 +33,15 @@ export function countNetwork(config: NetworkConfig): NetworkCount {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(config));
   const named = Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, zeros(shape)]));
   const parameters = nestParameters(named) as unknown as DenoiserParameters;
-  const { imageChannels: channels, imageResolution: size, labelDim, channelsPerHead } = config.unet;
+  const { imageChannels: channels, imageResolution: size, labelDim } = config.unet;
   const layers: LayerCount[] = [];
   const add = (name: string, output: Tensor): void => {
     const attention = /\.attn\.(logits|weights)$/.exec(name);
     if (attention !== null) {
       // Both products have as many terms for each of logits' elements as a head has channels.
-      layers.push({ name, parameters: 0, macs: output.size * channelsPerHead, outputs: output.size });
+      const [all = 0] = specs[`unet.${name.slice(0, attention.index)}.attn_proj.weight`]?.shape ?? [];
+      const [, heads = 1] = output.shape;
+      layers.push({ name, parameters: 0, macs: (output.size * all) / heads, outputs: output.size });
       return;
     }
     const [weight, bias] = ["weight", "bias"].map(

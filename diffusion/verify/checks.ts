@@ -27,7 +27,6 @@ export class Checks {
   readonly #scale: number;
   readonly #deviations: Deviation[] = [];
   readonly #failures: string[] = [];
-  readonly #notes: string[] = [];
 
   /** @param scale factor on every tolerance. */
   constructor(tolerances: Tolerances, scale: number) {
@@ -43,17 +42,8 @@ export class Checks {
     return this.#failures;
   }
 
-  /** What the file's line should say beside numbers. */
-  get notes(): readonly string[] {
-    return this.#notes;
-  }
-
   fail(problem: string): void {
     this.#failures.push(problem);
-  }
-
-  note(text: string): void {
-    this.#notes.push(text);
   }
 
   /** Runs a part of the checks; what it throws is a failure of that part, and the others go on. */

@@ -8,8 +8,6 @@ export type Kind = {
   readonly extension: ".safetensors" | ".pkl";
   /** The safetensors file with the truth, where it is another than the file itself. */
   readonly numbersOf?: (path: string) => string;
-  /** What such files are about is not implemented yet, or not all of it. */
-  readonly isLater?: boolean;
   /** What a float32 run of another implementation was measured to need, times about ten. */
   readonly tolerances: Tolerances;
   /** Runs every check of a file on a device, with options from the file's metadata alone. */

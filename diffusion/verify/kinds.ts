@@ -1,4 +1,4 @@
-import { baselines } from "./baseline.ts";
+import { baselineNetworks, baselines } from "./baseline.ts";
 import { blocks } from "./blocks.ts";
 import type { Kind } from "./kind.ts";
 import { postHocChains } from "./postHocChain.ts";
@@ -22,5 +22,6 @@ export const kinds: readonly Kind[] = [
   pickledSnapshots,
   postHocChains,
   toyMixture,
+  baselineNetworks,
   baselines,
 ];

@@ -1,9 +1,10 @@
-import { EvenkeelError, type Tensor } from "../../engine/index.ts";
+import type { Tensor } from "../../engine/index.ts";
 import type { GroupNormParameters } from "../classic/index.ts";
 import { cosineAttention, dotProductAttention } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import type { BlockConfig } from "./block.ts";
 import { joinBranch } from "./functions.ts";
+import { headChannels } from "./heads.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
 import type { LayerRun } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
@@ -19,12 +20,7 @@ export type AttentionParameters<T = Tensor> = {
 export function describeAttention(config: BlockConfig): AttentionParameters<ParameterSpec> {
   const { outChannels: channels, channelsPerHead, switches } = config;
   if (!config.attention) return {};
-  if (channels % channelsPerHead !== 0) {
-    throw new EvenkeelError(
-      "shape",
-      `describeBlock: ${channels} channels don't divide into heads of ${channelsPerHead}.`,
-    );
-  }
+  headChannels(channels, channelsPerHead);
   // Cosine attention has its own norm, behind the layer.
   const norm2 = switches.attentionKind === "dotProduct" ? describeNorm(switches, channels) : undefined;
   return {
@@ -43,9 +39,10 @@ export function applyAttention(
 ): Tensor {
   if (qkv === undefined || proj === undefined) return x;
   const show = (what: string, value: Tensor): void => tap(`attn.${what}`, value);
+  const width = headChannels(x.shape[1] ?? 0, channelsPerHead);
   const attended =
     switches.attentionKind === "cosine"
-      ? cosineAttention(layer("attn_qkv", x, qkv), channelsPerHead, show)
-      : dotProductAttention(layer("attn_qkv", applyNorm(switches, x, norm2), qkv), channelsPerHead, show);
+      ? cosineAttention(layer("attn_qkv", x, qkv), width, show)
+      : dotProductAttention(layer("attn_qkv", applyNorm(switches, x, norm2), qkv), width, show);
   return joinBranch(switches, x, layer("attn_proj", attended, proj), attnBalance);
 }

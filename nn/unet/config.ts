@@ -23,6 +23,7 @@ export type UNetConfig = UNetSwitches & {
   readonly numBlocks: number;
   /** Resolutions with self-attention. The first block of the decoder has it always. */
   readonly attnResolutions: readonly number[];
+  /** Channels of a head of attention; a level whose channels are no multiple of it has as many heads as fit, of equal size. */
   readonly channelsPerHead: number;
   /** Weight of the label in the embedding, 0 to 1. */
   readonly labelBalance: number;
@@ -65,8 +66,8 @@ const paperSizes: Omit<UNetConfig, keyof UNetData | keyof UNetSwitches> = {
 
 /**
  * A complete configuration: EDM2's (configuration G, size S) where nothing else is given.
- * @throws EvenkeelError `value` that names the field: for one that there isn't, switches that don't go together, sizes that aren't whole, balances outside of 0 to 1, a resolution that can't be
- * halved often enough, or channels that don't divide into heads.
+ * @throws EvenkeelError `value` that names the field: for one that there isn't, switches that don't go together, sizes that aren't
+ * whole, balances outside of 0 to 1, a resolution that can't be halved often enough, or channels that don't divide into heads.
  */
 export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig {
   const defaults = { ...paperSizes, ...configurationSwitches.G };
@@ -110,10 +111,12 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
   channelMult.forEach((mult, level) => {
     const isLast = level === channelMult.length - 1;
     const hasAttention = isLast || config.attnResolutions.includes(config.imageResolution >> level);
-    if (hasAttention && (mult * config.modelChannels) % config.channelsPerHead !== 0) {
+    const channels = mult * config.modelChannels;
+    const heads = Math.floor(channels / config.channelsPerHead);
+    if (hasAttention && (heads < 1 || channels % heads !== 0)) {
       fail(
         "channelsPerHead",
-        `a divisor of the ${mult * config.modelChannels} channels of level ${level}, which has attention`,
+        `so many that the ${channels} channels of level ${level}, which has attention, make equal heads`,
       );
     }
   });

@@ -240,8 +240,8 @@ describe("unetConfig", () => {
     refuse({ channelMult: [1, 0.001] }, /channelMult/);
     refuse({ channelMultEmb: 0.001 }, /channelMultEmb/);
     refuse(
-      { channelsPerHead: 48 },
-      /channelsPerHead is 48, expected a divisor of the 64 channels of level 0, which has attention/,
+      { channelsPerHead: 30, channelMult: [1, 65 / 64] },
+      /channelsPerHead is 30, expected so many that the 65 channels of level 1, which has attention, make equal heads/,
     );
   });
 });

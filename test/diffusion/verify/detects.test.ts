@@ -35,6 +35,16 @@ const inputs: readonly (readonly [file: string, device: DeviceName, inputs: RegE
   ["toy_mixture.safetensors", "wasm", /\/(phi|mu|Sigma|x|x_init)$|^toy_model\/(w\/.*|sigma)$/],
   ["network-snapshot-0008388-0.100.safetensors", "wasm", /^(weights\/.*|x|sigma|class_labels|D_half_gain_f32)$/],
   ["phema_chain.safetensors", "wasm", /^$/],
+  [
+    "edm_baseline_primitives.safetensors",
+    "oracle",
+    /^(?!.*resample_filter).*\/(x|emb|G|w\/.*|weight|bias|sigma|images|rnd_normal|noise|denoised)$(?<!loss\/sigma)/,
+  ],
+  [
+    "edm_baseline_adm_unet.safetensors",
+    "wasm",
+    /^(?!.*resample_filter)(weights\/.*|class_labels|.*\/(x|noise_labels|sigma|images|rnd_normal|noise))$/,
+  ],
 ];
 
 describe("every computed tensor of a file can fail", () => {
