@@ -223,12 +223,18 @@ test("other settings, data or device than a run began with are refused, and noth
   assert.deepEqual(await everything(straight), before);
 });
 
-test("a run made longer goes on from its end", async () => {
+test("a run made longer goes on from its end; stopped while it draws, it ends at once and draws again", async () => {
   const longer = join(root, "longer");
   await cp(straight, longer, { recursive: true });
-  const { code, out, err } = await evenkeelProcess([...again(longer), "--duration", "2480"]);
+  const stop = [/Making the post-hoc average/, "SIGINT"] as const;
+  const first = await evenkeelProcess([...again(longer), "--duration", "2480"], { stop });
+  assert.equal(first.code, null);
+  assert.match(first.out, /^Going on after 2,400 images\.$/m);
+  const report = await readFile(join(longer, "report.html"), "utf8");
+  const { code, out, err } = await evenkeelProcess(again(longer));
   assert.deepEqual([code, err], [0, ""]);
-  assert.match(out, /^Going on after 2,400 images\.$/m);
+  assert.match(out, /^Going on after 2,480 images\.$/m);
+  assert.notEqual(await readFile(join(longer, "report.html"), "utf8"), report);
   const stats = await statsOf(longer);
   assert.deepEqual(stats.slice(0, -1), await statsOf(straight));
   assert.equal(stats.at(-1)?.["nimg"], 2480);
