@@ -2,6 +2,15 @@
 export * from "./network/index.ts";
 export * from "./training/index.ts";
 export * from "./ema/index.ts";
+export {
+  attentionResolutions,
+  type AveragingRecipe,
+  configurationNetwork,
+  paperRecipes,
+  presetNetwork,
+  type TrainingRecipe,
+  trainingRecipe,
+} from "./configurations.ts";
 export { type Preset, presetOf, presets } from "./presets.ts";
 export * from "./sample/index.ts";
 export * from "./encoding/index.ts";

@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../engine/index.ts";
-import type { UNetConfig, UNetData } from "../nn/index.ts";
+import type { ConfigurationName, UNetConfig, UNetData } from "../nn/index.ts";
 
 /**
  * Settings of a run that were found to work, under their published names; the data give the rest (resolution, channels, classes).
@@ -20,6 +20,8 @@ export type Preset = {
   readonly dropout: number;
   readonly P_mean: number;
   readonly P_std: number;
+  /** Learning rates of other configurations than G, where they were looked for; else they are in the published proportions. */
+  readonly lrOf?: Partial<Record<ConfigurationName, number>>;
   /** Lengths of the stored averages. */
   readonly ema: readonly number[];
   /** Where the network's depth differs from the paper's. */

@@ -1,7 +1,8 @@
 import { InvalidArgumentError, type Command } from "@commander-js/extra-typings";
-import { countNetwork, networkConfig, type NetworkConfig, presetOf, presets } from "../../diffusion/index.ts";
+import { countNetwork, type NetworkConfig, presetNetwork, presetOf, presets } from "../../diffusion/index.ts";
 import { readSnapshot } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { configurationNamed, parseSwitches, switchNames } from "../../nn/index.ts";
 
 /** `evenkeel count`: parameters, multiply-accumulates and memory of a network. */
 export function addCountCommand(program: Command): void {
@@ -9,6 +10,8 @@ export function addCountCommand(program: Command): void {
     .command("count")
     .description("Count a network's parameters, multiply-accumulates and memory, layer by layer.")
     .option("--preset <name>", `settings: ${Object.keys(presets).join(", ")}`)
+    .option("--config <letter>", "configuration of the ladder: A, B, C, D, E, F or G (default: G)")
+    .option("--switches <list>", "switches to turn in it, as groupNorm=none,pixelNorm=true")
     .option("--net <file>", "a stored network (.safetensors or .pkl) instead of a preset")
     .option("--resolution <pixels>", "height and width of the images (default: the preset's own)", parseWhole)
     .option("--img-channels <count>", "channels of the images (default: the preset's own)", parseWhole)
@@ -22,11 +25,15 @@ export function addCountCommand(program: Command): void {
       `
 Examples:
   $ evenkeel count --preset edm2-img512-s
+  $ evenkeel count --preset edm2-img512-s --config A
   $ evenkeel count --preset emoji16 --channels 64 --layers
+  $ evenkeel count --preset emoji32 --config C --switches weightNorm=true --json
   $ evenkeel count --net network-snapshot-0000088-0.100.safetensors --json
 
 Multiply-accumulates are those of convolutions, linear layers and attention for one image forward; a training step takes about
-three times as many for each image of the batch.`,
+three times as many for each image of the batch.
+Published parameter counts of configurations A to F are without the loss head, that of G is with it.
+Switches: ${switchNames.join(", ")}.`,
     )
     .action(async (options) => {
       const network = await networkOf(options);
@@ -49,7 +56,9 @@ three times as many for each image of the batch.`,
       console.log(
         `images        ${unet.imageResolution}x${unet.imageResolution}, ${unet.imageChannels} channels, ${unet.labelDim} classes`,
       );
-      console.log(`parameters    ${count.parameters.toLocaleString("en")}`);
+      const [all, head] = [count.parameters, count.lossHeadParameters];
+      const parts = head === 0 ? "no loss head" : `${(all - head).toLocaleString("en")} and a loss head of ${head}`;
+      console.log(`parameters    ${all.toLocaleString("en")} (${parts})`);
       console.log(`GMACs/image   ${(count.macs / 1e9).toPrecision(4)}`);
       console.log(`weights       ${memory.weights.toFixed(1)} MiB in float32`);
       console.log(
@@ -64,6 +73,8 @@ three times as many for each image of the batch.`,
 
 type Options = {
   readonly preset?: string | undefined;
+  readonly config?: string | undefined;
+  readonly switches?: string | undefined;
   readonly net?: string | undefined;
   readonly resolution?: number | undefined;
   readonly imgChannels?: number | undefined;
@@ -75,18 +86,23 @@ async function networkOf(options: Options): Promise<NetworkConfig> {
   if ((options.preset === undefined) === (options.net === undefined)) {
     throw new EvenkeelError("value", "count: give either --preset or --net.");
   }
+  if (options.net !== undefined && (options.config !== undefined || options.switches !== undefined)) {
+    throw new EvenkeelError(
+      "value",
+      "count: a stored network has its configuration; --config and --switches are for presets.",
+    );
+  }
   if (options.net !== undefined) return (await readSnapshot(options.net)).network;
   const preset = presetOf(options.preset ?? "");
   const { imageResolution, imageChannels, labelDim } = preset.data;
-  return networkConfig({
-    unet: {
-      imageResolution: options.resolution ?? imageResolution,
-      imageChannels: options.imgChannels ?? imageChannels,
-      labelDim: options.labelDim ?? labelDim,
-      modelChannels: options.channels ?? preset.channels,
-      dropout: preset.dropout,
-      ...preset.unet,
-    },
+  const data = {
+    imageResolution: options.resolution ?? imageResolution,
+    imageChannels: options.imgChannels ?? imageChannels,
+    labelDim: options.labelDim ?? labelDim,
+  };
+  return presetNetwork(configurationNamed(options.config ?? "G"), preset, data, {
+    ...(options.channels === undefined ? {} : { modelChannels: options.channels }),
+    ...(options.switches === undefined ? {} : parseSwitches(options.switches)),
   });
 }
 
