@@ -172,6 +172,31 @@ describe("logvar", () => {
   });
 });
 
+describe("a network without a loss head", () => {
+  const bare = networkConfig({ unet: config.unet, sigmaData, lossHead: false });
+
+  it("has the network's arrays alone", () => {
+    assert.deepEqual(Object.keys(describeDenoiser(bare)), ["unet"]);
+    assert.deepEqual(describeDenoiser(bare).unet, describeDenoiser(config).unet);
+  });
+
+  it("has the weighted error as its loss, and no u", async () => {
+    const { unet } = parameters;
+    const { loss, error } = edm2Loss(bare, { unet }, x, sigma, noise, labels);
+    assert.deepEqual(await onOracle(loss), await onOracle(error));
+    const whole = edm2Loss(config, parameters, x, sigma, noise, labels);
+    assert.deepEqual(await onOracle(error), await onOracle(whole.error));
+    const { logvar_fourier, logvar_linear } = parameters;
+    assert.ok(logvar_fourier !== undefined && logvar_linear !== undefined);
+    for (const part of [{}, { logvar_fourier }, { logvar_linear }]) {
+      assert.throws(() => logvar(bare, part, sigma), {
+        code: "value",
+        message: "logvar: this network has no loss head (lossHead is false, as in configuration A).",
+      });
+    }
+  });
+});
+
 describe("the loss", () => {
   it("takes noise levels whose logarithm is normal", async () => {
     const levels = await onOracle(noiseLevels(tensor([-2, 0, 1.5]), { mean: -0.4, standardDeviation: 1.25 }));
