@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { presets } from "../../diffusion/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
+import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 import { parseImages } from "../imageCount.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { mergeSettings } from "../train/merge.ts";
@@ -13,7 +14,13 @@ export function addTrainCommand(program: Command): void {
     .description("Train a diffusion model on images. Run again with the same folder, it goes on where it stopped.")
     .requiredOption("--outdir <folder>", "run folder: settings, checkpoints, snapshots, samples, report")
     .option("--data <path>", "zip or folder of images, or emoji16 / emoji32: the emoji of the installed packages")
-    .option("--config <file>", "TOML file of these settings; flags override it")
+    .option(
+      "--config <letter or file>",
+      "configuration of the ladder, A to G (default: G); or a TOML file of these settings, which flags override; or both, each by its own",
+      (value: string, before: string[]) => [...before, value],
+      [],
+    )
+    .option("--switches <list>", "switches of the network to turn, e.g. groupNorm=none,pixelNorm=true")
     .addOption(new Option("--preset <name>", "settings that work").choices(Object.keys(presets)))
     .option("--cond <bool>", "train on labels (default: if the data have any)", boolean)
     .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", images)
@@ -31,7 +38,7 @@ export function addTrainCommand(program: Command): void {
     .option("--lr <rate>", "largest learning rate, alpha_ref", real)
     .option("--decay <batches>", "batches after which the rate falls, t_ref; 0 = never", real)
     .option("--rampup <Mimg>", "millions of images over which the rate rises", real)
-    .option("--ls <factor>", "loss scaling (default: 1)", real)
+    .option("--ls <factor>", "loss scaling (default: the configuration's: 100 in A to C, 1 from D on)", real)
     .option("--ema <list>", "sigma_rel of the averages to store (default: 0.05,0.1)", parseSigmaRelList)
     .option("--label-dropout <p>", "probability of hiding a label, for guidance by the network itself", real)
     .option("--xflip", "mirror half of the images")
@@ -57,7 +64,8 @@ export function addTrainCommand(program: Command): void {
     .addHelpText("after", examples)
     .action(async ({ config, dryRun, ...flags }) => {
       const dynamics = flags.dynamics === true ? defaultDynamics : flags.dynamics;
-      const settings = await mergeSettings({ ...flags, dynamics }, config);
+      const { letter, file } = splitConfig(config);
+      const settings = await mergeSettings({ ...flags, dynamics, config: letter }, file);
       await train(settings, { dryRun: dryRun === true });
     });
 }
@@ -69,6 +77,9 @@ const examples = `
 Examples:
   Ten minutes on two cores: emoji
   $ evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16
+
+  The same with the network and the recipe that the ladder begins with
+  $ evenkeel train --preset emoji16 --config A --data emoji16 --outdir runs/emoji16-A
 
   Your own images, made into a data set first
   $ evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
@@ -82,6 +93,27 @@ Examples:
   $ evenkeel doctor runs/emoji16
 
 Ctrl-C finishes the step, writes a checkpoint and says how to go on.`;
+
+/**
+ * What `--config` was given: a configuration's letter, a file of settings, or one of each.
+ * @throws EvenkeelError `value` for two of a kind, or another letter.
+ */
+export function splitConfig(given: readonly string[]): {
+  readonly letter: ConfigurationName | undefined;
+  readonly file: string | undefined;
+} {
+  const letters = configurationNames.filter((name) => given.includes(name));
+  const files = given.filter((each) => !configurationNames.some((name) => name === each));
+  // A single letter was hardly meant as a file; ./H is one.
+  for (const each of files) if (/^[A-Za-z]$/.test(each)) configurationNamed(each);
+  if (given.length > 2 || letters.length > 1 || files.length > 1) {
+    throw new EvenkeelError(
+      "value",
+      `train: --config is given as ${given.join(" and ")}; expected one of ${configurationNames.join(", ")}, one file, or one of each.`,
+    );
+  }
+  return { letter: letters[0], file: files[0] };
+}
 
 /** An argument's parser whose complaints are those of the command line. */
 function images(text: string): number {

@@ -37,13 +37,29 @@ export async function mergeSettings(flags: TrainFlags, configFile: string | unde
   if (chosen.preset === undefined) {
     throw new EvenkeelError("value", "train: no preset. Choose one by --preset; `evenkeel train --help` lists them.");
   }
-  const preset = presetSettings(chosen.preset);
+  requireOneConfiguration(given);
+  const preset = presetSettings(chosen.preset, chosen.config);
   const { duration = 0, batch = 0 } = { ...preset, ...chosen };
   return mergeOptions(trainSettings, [
     { from: "the defaults", values: defaultSettings(duration, batch) },
     { from: `the preset ${chosen.preset}`, values: preset },
     ...given,
   ]);
+}
+
+/**
+ * A file that says its configuration has that one's learning rate and the like, too.
+ * @throws EvenkeelError `value` if a flag has another.
+ */
+function requireOneConfiguration(given: readonly OptionLayer[]): void {
+  const named = given.filter(({ values }) => values["config"] !== undefined);
+  const [first, second] = named;
+  if (first === undefined || second === undefined || first.values["config"] === second.values["config"]) return;
+  throw new EvenkeelError(
+    "value",
+    `train: ${first.from} holds settings for configuration ${String(first.values["config"])}, not for ` +
+      `${String(second.values["config"])}. Begin from the preset instead: leave the file out.`,
+  );
 }
 
 /** `batchDevice` to `batch-device`; `P_mean` stays. Absent flags are left out. */

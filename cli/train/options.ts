@@ -1,5 +1,13 @@
-import { type ImageDataset, labelDimOf, networkConfig, type TrainingOptions } from "../../diffusion/index.ts";
+import {
+  configurationNetwork,
+  type ImageDataset,
+  labelDimOf,
+  presetOf,
+  type TrainingOptions,
+  trainingRecipe,
+} from "../../diffusion/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { parseSwitches } from "../../nn/index.ts";
 import type { TrainSettings } from "./settings.ts";
 
 /**
@@ -15,8 +23,9 @@ export function trainingOptions(settings: TrainSettings, dataset: ImageDataset):
     );
   }
   return {
-    network: networkConfig({
-      unet: {
+    network: configurationNetwork(
+      settings.config,
+      {
         imageResolution: dataset.resolution,
         imageChannels: dataset.channels,
         labelDim: settings.cond === false ? 0 : labelDimOf(dataset),
@@ -26,11 +35,12 @@ export function trainingOptions(settings: TrainSettings, dataset: ImageDataset):
         attnResolutions: settings["attn-resolutions"],
         channelsPerHead: settings["channels-per-head"],
         dropout: settings.dropout,
+        ...(settings.switches === "" ? {} : parseSwitches(settings.switches)),
       },
-      sigmaData: settings["sigma-data"],
-    }),
+      { sigmaData: settings["sigma-data"] },
+    ),
     noise: { mean: settings.P_mean, standardDeviation: settings.P_std },
-    adam: { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 },
+    adam: trainingRecipe(settings.config, presetOf(settings.preset)).adam,
     lossScaling: settings.ls,
     labelDropout: settings["label-dropout"],
     seed: settings.seed,

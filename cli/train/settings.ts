@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { presetOf, presets } from "../../diffusion/index.ts";
+import { attentionResolutions, presetOf, presets, trainingRecipe } from "../../diffusion/index.ts";
+import { type ConfigurationName, configurationNames } from "../../nn/index.ts";
 
 /**
  * Every setting of `evenkeel train`, under its published name where it has one. A preset gives defaults, a config file overrides
@@ -9,6 +10,10 @@ export const trainSettings = z.strictObject({
   outdir: z.string(),
   data: z.string(),
   preset: z.enum(Object.keys(presets) as [string, ...string[]]),
+  /** Configuration of the ladder. */
+  config: z.enum(configurationNames),
+  /** What is turned in it, as `name=value,name=value`; empty = nothing. */
+  switches: z.string(),
   /** Default: if the data have labels. */
   cond: z.boolean().optional(),
   duration: z.number().int().positive(),
@@ -52,24 +57,27 @@ export const trainSettings = z.strictObject({
 
 export type TrainSettings = z.infer<typeof trainSettings>;
 
-/** What a preset says, as settings; intervals and the like follow from its duration. */
-export function presetSettings(name: string): Partial<TrainSettings> {
+/** What a preset says for a configuration, as settings; intervals and the like follow from its duration. */
+export function presetSettings(name: string, config: ConfigurationName = "G"): Partial<TrainSettings> {
   const preset = presetOf(name);
-  const { unet = {} } = preset;
+  const { unet = {}, data } = preset;
+  const recipe = trainingRecipe(config, preset);
+  const attention = attentionResolutions(config, unet.attnResolutions ?? [16, 8], data.imageResolution);
   return {
     duration: preset.duration,
-    batch: preset.batch,
+    batch: recipe.batch,
     channels: preset.channels,
     ...(unet.channelMult === undefined ? {} : { "channel-mult": [...unet.channelMult] }),
     ...(unet.numBlocks === undefined ? {} : { blocks: unet.numBlocks }),
-    ...(unet.attnResolutions === undefined ? {} : { "attn-resolutions": [...unet.attnResolutions] }),
+    "attn-resolutions": [...attention],
     ...(unet.channelsPerHead === undefined ? {} : { "channels-per-head": unet.channelsPerHead }),
-    dropout: preset.dropout,
-    P_mean: preset.P_mean,
-    P_std: preset.P_std,
-    lr: preset.lr,
-    decay: preset.decay,
-    rampup: preset.rampup,
+    dropout: recipe.dropout,
+    P_mean: recipe.noise.mean,
+    P_std: recipe.noise.standardDeviation,
+    lr: recipe.learningRate.reference,
+    decay: recipe.learningRate.referenceBatches,
+    rampup: recipe.learningRate.rampUpMimg,
+    ls: recipe.lossScaling,
     ema: [...preset.ema],
     "sample-ema": preset.sampleEma,
   };
@@ -79,13 +87,13 @@ export function presetSettings(name: string): Partial<TrainSettings> {
 export function defaultSettings(duration: number, batch: number): Partial<TrainSettings> {
   const every = (share: number): number => Math.max(batch, Math.round(duration / share));
   return {
+    config: "G",
+    switches: "",
     "batch-device": batch,
     "channel-mult": [1, 2, 3, 4],
     blocks: 3,
-    "attn-resolutions": [16, 8],
     "channels-per-head": 64,
     "sigma-data": 0.5,
-    ls: 1,
     "label-dropout": 0,
     xflip: false,
     holdout: 0,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
+import { splitConfig } from "../../../cli/commands/train.ts";
 import { formatSettings, mergeSettings } from "../../../cli/train/merge.ts";
 import { presets } from "../../../diffusion/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
@@ -95,6 +96,42 @@ test("mistakes name their file or flag, what is there and what was expected", as
     refused("value", /^outdir, data are not set; looked in the defaults, the preset smoke, train\.$/),
   );
   await assert.rejects(mergeSettings(places, undefined), refused("value", /no preset\. Choose one by --preset/));
+});
+
+test("a configuration brings its recipe, which flags override, and its settings stay together", async () => {
+  const preset = presets["emoji32"];
+  assert.ok(preset !== undefined);
+  const merge = (flags: Record<string, unknown>, config?: string) =>
+    mergeSettings({ ...places, preset: "emoji32", ...flags }, config);
+  const [plain, a, e] = [await merge({}), await merge({ config: "A" }), await merge({ config: "E", lr: 0.5 })];
+  assert.deepEqual([plain.config, plain.lr, plain.batch, plain.ls], ["G", preset.lr, preset.batch, 1]);
+  assert.deepEqual([a.batch, a.ls, a.decay, a.dropout, a.P_mean], [2 * preset.batch, 100, 0, 0.1, -1.2]);
+  assert.deepEqual([a["attn-resolutions"], plain["attn-resolutions"]], [[16, 8], [8]]);
+  assert.deepEqual([e.lr, e.decay, e.dropout, e.P_mean], [0.5, preset.decay, 0.1, preset.P_mean]);
+  const saved = await file("a.toml", formatSettings(a));
+  assert.deepEqual(await merge({}, saved), a);
+  assert.deepEqual(await merge({ config: "A" }, saved), a);
+  await assert.rejects(
+    merge({ config: "G" }, saved),
+    refused("value", /a\.toml holds settings for configuration A, not for G/),
+  );
+  await assert.rejects(merge({ config: "H" }), refused("value", /--config is "H"/));
+});
+
+test("--config takes a letter, a file, or one of each", () => {
+  assert.deepEqual(splitConfig([]), { letter: undefined, file: undefined });
+  assert.deepEqual(splitConfig(["B"]), { letter: "B", file: undefined });
+  assert.deepEqual(splitConfig(["run.toml", "C"]), { letter: "C", file: "run.toml" });
+  assert.deepEqual(splitConfig(["./H"]), { letter: undefined, file: "./H" });
+  assert.throws(() => splitConfig(["H"]), refused("value", /unknown configuration "H"; there are A, B, C/));
+  for (const given of [
+    ["A", "B"],
+    ["A", "A", "B"],
+    ["a.toml", "b.toml"],
+    ["A", "a.toml", "A"],
+  ]) {
+    assert.throws(() => splitConfig(given), refused("value", /--config is given as/));
+  }
 });
 
 test("a file that is missing, or no TOML, is told with its name and place", async () => {
