@@ -25,7 +25,7 @@ import {
   valueAndGrad,
   vjp,
 } from "../engine/index.ts";
-import { type Availability, type PreparedWork, timed } from "./contender.ts";
+import { type Availability, type Contender, type PreparedWork, timed } from "./contender.ts";
 import { headChannels, inputsOf, type Work } from "./work.ts";
 
 /** Ten element-wise operations; every contender spells the same ones. */
@@ -112,19 +112,21 @@ async function prepare(device: Device, work: Work, data: readonly Float32Array[]
   };
 }
 
-/** One of our own devices. `threads` is for `wasm`. */
+/** A device of ours that is there. */
+export function deviceContender(name: string, device: Device): Contender {
+  return {
+    name,
+    description: device.description,
+    prepare: (work, data) => prepare(device, work, data),
+    dispose: () => device.dispose(),
+  };
+}
+
+/** One of our own devices, made for this. `threads` is for `wasm`. */
 export async function evenkeelContender(name: DeviceName, threads: number): Promise<Availability> {
   const title = `evenkeel ${name}`;
   try {
-    const device = await createDevice(name, { wasm: { threads, relaxed: true } });
-    return {
-      contender: {
-        name: title,
-        description: device.description,
-        prepare: (work, data) => prepare(device, work, data),
-        dispose: () => device.dispose(),
-      },
-    };
+    return { contender: deviceContender(title, await createDevice(name, { wasm: { threads, relaxed: true } })) };
   } catch (reason) {
     return { name: title, missing: reason instanceof Error ? reason.message : String(reason) };
   }

@@ -1,106 +1,108 @@
-/** `npm run bench`: every device and peer on the same work in one run. `-- --json` for the numbers. */
+/**
+ * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only PATTERN` some rows, `--quick` few samples, `--json`
+ * the numbers, `--write` the files RESULTS.md and docs/bench.svg.
+ */
 import { createRequire } from "node:module";
 import os from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import benny from "benny";
+import { parseArgs } from "node:util";
 // Software Vulkan, so that `webgpu` is measured without a GPU too: for the correctness of the path, not for its speed.
 import "../test/support/softwareVulkan.ts";
-import type { Availability, Contender, PreparedWork } from "./contender.ts";
-import { evenkeelContender } from "./evenkeel.ts";
+import { createDevice } from "../engine/index.ts";
+import type { Availability } from "./contender.ts";
+import { deviceContender, evenkeelContender } from "./evenkeel.ts";
 import { jaxJsContender } from "./peers/jaxJs.ts";
 import { tfjsContender } from "./peers/tfjs.ts";
-import { type Measurement, measurementTable, type Row } from "./table.ts";
-import { dataFor, nameOf, type Work, works } from "./work.ts";
+import { startTorch, torchContender } from "./peers/torch.ts";
+import { describeResults, type Results, writeResults } from "./results.ts";
+import type { Row } from "./row.ts";
+import { type Context, jobs, summaryOf } from "./rows.ts";
 
-const json = process.argv.includes("--json");
-const say = (text: string): void => void (json ? process.stderr : process.stdout).write(`${text}\n`);
+const threads = 2;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string" },
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+  },
+});
+const say = (text: string): void => void (options.json ? process.stderr : process.stdout).write(`${text}\n`);
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
 // Peers are installed beside this file, not with the package.
 const requireHere = createRequire(import.meta.url);
 const load = (name: string): Promise<unknown> => import(pathToFileURL(requireHere.resolve(name)).href);
 
-async function measure(work: Work, contenders: readonly Contender[]): Promise<Row> {
-  const data = dataFor(work);
-  const prepared: { readonly contender: Contender; readonly work: PreparedWork }[] = [];
-  for (const contender of contenders) prepared.push({ contender, work: await contender.prepare(work, data) });
-  const [reference, ...others] = await Promise.all(prepared.map(({ work: one }) => one.run()));
-  others.forEach((result, i) =>
-    requireSameResult(nameOf(work), prepared[i + 1]?.contender.name ?? "", reference, result, work),
-  );
-  const summary = await benny.suite(
-    nameOf(work),
-    ...prepared.map(({ contender, work: one }) =>
-      // benny takes a function that prepares and gives the one to measure.
-      benny.add(
-        contender.name,
-        () => async () => {
-          await one.run();
-        },
-        { minSamples: 7, maxTime: 1 },
-      ),
-    ),
-    benny.cycle(),
-  );
-  for (const { work: one } of prepared) one.dispose();
-  const measurements = summary.results.map(
-    ({ name, details, samples }): Measurement => ({
-      contender: name,
-      median: details.median,
-      min: details.min,
-      max: details.max,
-      samples,
-    }),
-  );
-  return { work, measurements };
+function sort(found: readonly Availability[]): Awaited<ReturnType<Context["devices"]>> {
+  return {
+    contenders: found.flatMap((one) => ("contender" in one ? [one.contender] : [])),
+    absent: found.flatMap((one) => ("contender" in one ? [] : [{ contender: one.name, reason: one.missing }])),
+  };
 }
 
-/** Contenders must compute the same thing, or the comparison is void. tfjs keeps images in another order: sums are compared. */
-function requireSameResult(name: string, who: string, a: Float32Array | undefined, b: Float32Array, work: Work): void {
-  const sum = (values: Float32Array): number => values.reduce((total, value) => total + value, 0);
-  const size = (values: Float32Array): number => values.reduce((total, value) => total + Math.abs(value), 0);
-  if (a === undefined || a.length !== b.length || Math.abs(sum(a) - sum(b)) > 1e-5 * size(a) + 1e-3) {
-    throw new Error(`${who} disagrees on ${name} (${work.kind})`);
-  }
+const describe = (one: Availability): string =>
+  "contender" in one ? `${one.contender.name}: ${one.contender.description}` : `${one.name}: not here (${one.missing})`;
+
+const pattern = new RegExp(options.only ?? "", "i");
+const chosen = jobs.filter(({ name }) => pattern.test(name));
+if (chosen.length === 0) {
+  say(`no row matches ${options.only ?? ""}; there are\n${jobs.map(({ name }) => `  ${name}`).join("\n")}`);
+  process.exit(1);
 }
 
-async function run(title: string, list: readonly Work[], found: readonly Availability[]): Promise<Row[]> {
-  const contenders = found.flatMap((one) => ("contender" in one ? [one.contender] : []));
-  say(`\n# ${title}`);
-  for (const one of found) {
-    say(
-      "contender" in one
-        ? `${one.contender.name}: ${one.contender.description}`
-        : `${one.name}: not here (${one.missing})`,
-    );
-  }
-  const rows: Row[] = [];
-  for (const work of list) rows.push(await measure(work, contenders));
-  for (const contender of contenders) contender.dispose();
-  return rows;
-}
-
-const machine = `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, Node ${process.version}`;
+const memory = (os.totalmem() / 2 ** 30).toFixed(0);
+const machine = `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, ${memory} GiB, Node ${process.version}, ${os.type()}`;
 say(machine);
-const wasm = await evenkeelContender("wasm");
-const fast = await run("CPU engines", works.fast, [
-  wasm,
-  await jaxJsContender(load),
-  await tfjsContender(load, folder),
-]);
-const slow = await run("every device, small sizes", works.slow, [
-  await evenkeelContender("wasm"),
-  await evenkeelContender("cpu"),
-  await evenkeelContender("webgpu"),
-]);
-if (json)
-  process.stdout.write(
-    `${JSON.stringify({ date: new Date().toISOString(), machine, rows: [...fast, ...slow] }, null, 2)}\n`,
-  );
-else {
-  say(`\n${measurementTable(fast)}\n\n${measurementTable(slow)}`);
-  say(
-    "\nRatios are theirs / ours by median time: above 1 we are faster. Results are read back to the host by all alike.",
-  );
+
+const device = await createDevice("wasm", { wasm: { threads, relaxed: true } });
+const peer = await startTorch(threads);
+const found = [
+  { contender: deviceContender("evenkeel wasm", device) },
+  torchContender(peer),
+  await jaxJsContender(load, threads),
+  await tfjsContender(load, folder, "wasm"),
+];
+for (const one of found) say(describe(one));
+const { contenders: engines, absent } = sort(found);
+
+let devices: Promise<readonly Availability[]> | undefined;
+const context: Context = {
+  threads,
+  device,
+  torch: "missing" in peer ? peer : peer.process,
+  engines,
+  absent,
+  devices: async () => {
+    devices ??= Promise.all([
+      evenkeelContender("wasm", threads),
+      evenkeelContender("cpu", threads),
+      evenkeelContender("webgpu", threads),
+      tfjsContender(load, folder, "cpu"),
+    ]);
+    return sort(await devices);
+  },
+  quick: options.quick,
+};
+
+const rows: Row[] = [];
+for (const job of chosen) {
+  for (const row of await job.run(context)) {
+    rows.push(row);
+    say(summaryOf(row));
+  }
 }
+
+const results: Results = {
+  date: new Date().toISOString(),
+  command: ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" "),
+  machine,
+  engines: [...found, ...((await devices) ?? []).slice(1)].map(describe),
+  rows,
+};
+if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+else say(`\n${describeResults(results)}\n\nRatios are theirs / ours by medians: above 1 we are faster.`);
+if (options.write) writeResults(results);
+for (const contender of engines) await contender.dispose();
 process.exit(0);

@@ -1,28 +1,63 @@
-import { nameOf, rateOf, type Work } from "./work.ts";
+import type { Measurement } from "./interleave.ts";
+import type { Row } from "./row.ts";
+import { ratioTo, type Target } from "./targets.ts";
 
-/** Seconds a run. */
-export type Measurement = {
-  readonly contender: string;
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-  readonly samples: number;
-};
+/** Three significant digits without an exponent. */
+function digits(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  return value >= 100
+    ? value.toFixed(0)
+    : value >= 10
+      ? value.toFixed(1)
+      : value >= 1
+        ? value.toFixed(2)
+        : value.toFixed(3);
+}
 
-export type Row = { readonly work: Work; readonly measurements: readonly Measurement[] };
+function valueOf(row: Row, value: number): string {
+  if (row.measure === "bytes") return digits(value / 2 ** 20);
+  return digits(value * 1e3);
+}
 
-/** Median time, rate and ratio (theirs / ours) of each contender as a Markdown table; the first contender is ours. */
+function rateOf({ quantity }: Row, { median }: Measurement): string {
+  return quantity === undefined ? "" : `${digits(quantity.amount / median)} ${quantity.unit}/s`;
+}
+
+function cells(row: Row): string[] {
+  const unit = row.measure === "bytes" ? "MiB" : "ms";
+  return [
+    ...row.measurements.map((measurement, i) => {
+      const { contender, median, min, max, samples } = measurement;
+      const range = `${valueOf(row, median)} ${unit} (${valueOf(row, min)}-${valueOf(row, max)}, ${samples})`;
+      const isCopy = i > 0 && contender === row.share?.of;
+      const ratio = isCopy ? "" : digits(ratioTo(row, contender) ?? NaN);
+      const remark = i === 0 ? remarkOf(row) : "";
+      return `| ${row.name} | ${contender} | ${range} | ${isCopy ? "" : rateOf(row, measurement)} | ${ratio} | ${remark} |`;
+    }),
+    ...row.absent.map(({ contender, reason }) => `| ${row.name} | ${contender} | not here | | | ${reason} |`),
+  ];
+}
+
+function remarkOf({ share, note }: Row): string {
+  const parts = share === undefined ? [] : [`${digits(share.value)} of the bandwidth of a ${share.of}`];
+  return [...parts, ...(note === undefined ? [] : [note])].join("; ");
+}
+
+/** Every row as a Markdown table: median, range and samples, rate, and the ratio theirs / ours. */
 export function measurementTable(rows: readonly Row[]): string {
-  const lines = rows.flatMap(({ work, measurements }) => {
-    const ours = measurements[0];
-    return measurements.map(({ contender, median, min, max, samples }) => {
-      const { value, unit } = rateOf(work, median);
-      const ratio = ours === undefined ? "" : (median / ours.median).toFixed(2);
-      const time = `${(median * 1e3).toFixed(2)} (${(min * 1e3).toFixed(2)}-${(max * 1e3).toFixed(2)}, ${samples})`;
-      return `| ${nameOf(work)} | ${contender} | ${time} | ${value.toFixed(2)} ${unit} | ${ratio} |`;
-    });
+  return [
+    "| work | engine | median (min-max, samples) | rate | ratio | |",
+    "|---|---|---|---|---|---|",
+    ...rows.flatMap(cells),
+  ].join("\n");
+}
+
+/** What was to be reached and what was measured. */
+export function targetTable(targets: readonly Target[], rows: readonly Row[]): string {
+  const lines = targets.map(({ what, must, aim, measured }) => {
+    const value = measured(rows);
+    const verdict = value === undefined ? "not measured" : value >= aim ? "aim" : value >= must ? "must" : "missed";
+    return `| ${what} | ${must} | ${aim} | ${value === undefined ? "" : digits(value)} | ${verdict} |`;
   });
-  return ["| work | engine | ms: median (min-max, samples) | rate | ratio |", "|---|---|---|---|---|", ...lines].join(
-    "\n",
-  );
+  return ["| target | must | aim | measured | reached |", "|---|---|---|---|---|", ...lines].join("\n");
 }

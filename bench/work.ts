@@ -13,7 +13,12 @@ export type Work =
       readonly kernel: 1 | 3;
     } & Gradients)
   /** softmax(q k' / 8) v with heads of 64. */
-  | ({ readonly kind: "attention"; readonly batch: number; readonly heads: number; readonly tokens: number } & Gradients)
+  | ({
+      readonly kind: "attention";
+      readonly batch: number;
+      readonly heads: number;
+      readonly tokens: number;
+    } & Gradients)
   /** Four 3x3 convolutions, each with SiLU, and the mean square of it all: value, and gradient of the filters. */
   | { readonly kind: "convNet"; readonly batch: number; readonly channels: number; readonly resolution: number }
   /** Ten element-wise operations of two arrays: plain arithmetic, or with a division, tanh and exp among them. */

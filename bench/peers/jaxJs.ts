@@ -117,10 +117,7 @@ async function start(load: (name: string) => Promise<unknown>, threads: number):
   return jax;
 }
 
-export async function jaxJsContender(
-  load: (name: string) => Promise<unknown>,
-  threads: number,
-): Promise<Availability> {
+export async function jaxJsContender(load: (name: string) => Promise<unknown>, threads: number): Promise<Availability> {
   const name = "jax-js wasm";
   try {
     const jax = await start(load, threads);

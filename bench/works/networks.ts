@@ -1,4 +1,10 @@
-import { countNetwork, type NetworkConfig, networkConfig, presetOf, type TrainingOptions } from "../../diffusion/index.ts";
+import {
+  countNetwork,
+  type NetworkConfig,
+  networkConfig,
+  presetOf,
+  type TrainingOptions,
+} from "../../diffusion/index.ts";
 import type { UNetConfig } from "../../nn/index.ts";
 import type { Quantity } from "../work.ts";
 
@@ -73,7 +79,12 @@ export function quantityOfStep({ network, batch }: Net): Quantity {
 export function batchOf({ network, batch }: Net): { readonly images: Float32Array; readonly labels: Float32Array } {
   const { imageChannels, imageResolution, labelDim } = network.unet;
   return {
-    images: Float32Array.from({ length: batch * imageChannels * imageResolution ** 2 }, (_, i) => Math.sin(i / 7) * 0.7),
-    labels: Float32Array.from({ length: batch * labelDim }, (_, i) => Number(i % labelDim === Math.floor(i / labelDim) % labelDim)),
+    images: Float32Array.from(
+      { length: batch * imageChannels * imageResolution ** 2 },
+      (_, i) => Math.sin(i / 7) * 0.7,
+    ),
+    labels: Float32Array.from({ length: batch * labelDim }, (_, i) =>
+      Number(i % labelDim === Math.floor(i / labelDim) % labelDim),
+    ),
   };
 }

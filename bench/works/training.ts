@@ -70,15 +70,14 @@ export async function measureStep(
 }
 
 /** Every array of a net, with gains that are not 0, so that all of the network counts from the first step on. */
-export async function drawArrays({ network }: Net): Promise<Record<string, Tensor>> {
+export async function drawArrays({ network }: Net, device: Device): Promise<NamedParameters> {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(network));
-  const drawn = initializeParameters(specs, randomKey(7));
-  const arrays: Record<string, Tensor> = {};
-  for (const [name, array] of Object.entries(drawn)) {
-    const isGain = specs[name]?.role === "gain";
-    arrays[name] = isGain ? scalar(0.5) : tensor(await array.data(), { shape: array.shape });
-  }
-  return arrays;
+  const drawn = Object.entries(initializeParameters(specs, randomKey(7)));
+  const arrays = drawn.map(([name, array]) => [name, specs[name]?.role === "gain" ? scalar(0.5) : array] as const);
+  const state = await createState<NamedParameters>(Object.fromEntries(arrays), device);
+  const read = await state.read();
+  state.dispose();
+  return read;
 }
 
 /** Puts arrays where PyTorch's process finds them, and gives what it must be told. */
@@ -97,7 +96,11 @@ export async function giveArrays(
 
 const checkedSteps = 3;
 
-type StepNumbers = { readonly error: readonly number[]; readonly loss: readonly number[]; readonly gradientNorm: number };
+type StepNumbers = {
+  readonly error: readonly number[];
+  readonly loss: readonly number[];
+  readonly gradientNorm: number;
+};
 
 /** Our steps from given arrays, on a batch whose noise is given too. */
 async function ownSteps(net: Net, device: Device, arrays: NamedParameters, noisy: NoisyHost): Promise<StepNumbers[]> {
@@ -159,7 +162,7 @@ function requireNear(what: string, ours: number, theirs: number, tolerance: numb
  * may round to different sides, so that later errors agree to a per cent of their mean.
  */
 export async function requireSameSteps(net: Net, device: Device, torch: TorchProcess): Promise<void> {
-  const arrays = await drawArrays(net);
+  const arrays = await drawArrays(net, device);
   const batch = batchOf(net);
   const noisy: NoisyHost = {
     ...batch,

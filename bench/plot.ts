@@ -1,0 +1,74 @@
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import type { Row } from "./row.ts";
+import { ratioTo } from "./targets.ts";
+
+/** The packages' own declarations need those of a page's DOM, which this program is compiled without. */
+const parsePage: (markup: string) => { readonly document: unknown } = parseHTML;
+const draw: (options: Omit<Plot.PlotOptions, "document"> & { readonly document: unknown }) => unknown = Plot.plot;
+
+type Point = { readonly row: string; readonly peer: string; readonly ratio: number };
+
+/** Legible on white and on black. */
+const ink = "#7d8590";
+const colours: Readonly<Record<string, string>> = {
+  PyTorch: "#e5672f",
+  "jax-js wasm": "#2f9e6e",
+  "tfjs wasm": "#3d86d8",
+};
+
+const rowHeight = 19;
+const width = 880;
+const labelWidth = 330;
+
+/** How many times faster (or smaller) we are than each peer, row by row, on a logarithmic axis: an SVG document. */
+export function ratioPlot(rows: readonly Row[], groups: readonly string[]): string {
+  const shown = rows.filter(({ group }) => groups.includes(group));
+  const points = shown.flatMap((row) =>
+    Object.keys(colours).flatMap((peer): Point[] => {
+      const ratio = ratioTo(row, peer);
+      return ratio === undefined ? [] : [{ row: row.name, peer, ratio }];
+    }),
+  );
+  const names = shown.map(({ name }) => name).filter((name) => points.some(({ row }) => row === name));
+  const peers = Object.keys(colours).filter((name) => points.some(({ peer }) => peer === name));
+  const ratios = points.map(({ ratio }) => ratio);
+  const ends = names.map((row) => {
+    const own = points.filter((point) => point.row === row).map(({ ratio }) => ratio);
+    return { row, from: Math.min(1, ...own), to: Math.max(1, ...own) };
+  });
+  const legend = peers.map((peer, i) => ({ peer, x: i }));
+  const { document } = parsePage("<!doctype html><body></body>");
+  const chart = draw({
+    document,
+    width,
+    height: names.length * rowHeight + 90,
+    marginLeft: labelWidth,
+    marginRight: 30,
+    marginTop: 44,
+    marginBottom: 44,
+    style: `background: transparent; color: ${ink}; font: 12px sans-serif`,
+    x: {
+      type: "log",
+      domain: [Math.min(0.5, ...ratios) * 0.9, Math.max(2, ...ratios) * 1.2],
+      grid: true,
+      ticks: 8,
+      tickFormat: (value: number) => String(value),
+      label: "times faster than the peer, or smaller in memory (peer / Evenkeel, medians of one run)",
+      labelAnchor: "center",
+      labelArrow: "none",
+    },
+    y: { domain: names, label: null, tickSize: 0 },
+    color: { domain: peers, range: peers.map((peer) => colours[peer] ?? ink) },
+    marks: [
+      Plot.ruleX([1], { stroke: ink, strokeWidth: 1.5 }),
+      Plot.link(ends, { x1: "from", x2: "to", y1: "row", y2: "row", stroke: ink, strokeOpacity: 0.45 }),
+      Plot.dot(points, { x: "ratio", y: "row", fill: "peer", r: 5 }),
+      ...legend.flatMap(({ peer, x }) => [
+        Plot.dot([peer], { frameAnchor: "top-left", dx: x * 120 + 6, dy: -24, r: 5, fill: colours[peer] ?? ink }),
+        Plot.text([`against ${peer}`], { frameAnchor: "top-left", dx: x * 120 + 16, dy: -30, fill: ink }),
+      ]),
+    ],
+  });
+  return `${String((chart as { readonly outerHTML: string }).outerHTML).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')}\n`;
+}
