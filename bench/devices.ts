@@ -20,8 +20,9 @@ export async function measureWithBenny(group: string, work: Work, contenders: re
   const prepared: { readonly name: string; readonly work: PreparedWork }[] = [];
   const absent: { contender: string; reason: string }[] = [];
   let reference: readonly Float32Array[] | undefined;
-  for (const { name, prepare } of contenders) {
-    const one = await prepare(work, data);
+  for (const contender of contenders) {
+    const { name } = contender;
+    const one = await contender.prepare(work, data);
     if ("cannot" in one) {
       absent.push({ contender: name, reason: one.cannot });
       continue;
@@ -35,7 +36,13 @@ export async function measureWithBenny(group: string, work: Work, contenders: re
     nameOf(work),
     ...prepared.map(({ name, work: one }) =>
       // benny takes a function that prepares and gives the one to measure.
-      benny.add(name, () => async () => void (await one.measure(1)), { minSamples: 7, maxTime: 1 }),
+      benny.add(
+        name,
+        () => async () => {
+          await one.measure(1);
+        },
+        { minSamples: 7, maxTime: 1 },
+      ),
     ),
   );
   for (const { work: one } of prepared) await one.dispose();

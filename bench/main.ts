@@ -45,6 +45,10 @@ function sort(found: readonly Availability[]): Awaited<ReturnType<Context["devic
 const describe = (one: Availability): string =>
   "contender" in one ? `${one.contender.name}: ${one.contender.description}` : `${one.name}: not here (${one.missing})`;
 
+if (options.write && (options.quick || options.only !== undefined)) {
+  say("--write is for whole runs: leave out --only and --quick.");
+  process.exit(1);
+}
 const pattern = new RegExp(options.only ?? "", "i");
 const chosen = jobs.filter(({ name }) => pattern.test(name));
 if (chosen.length === 0) {
@@ -86,11 +90,21 @@ const context: Context = {
   quick: options.quick,
 };
 
+/** A row that failed is part of the result, and the others are measured all the same. */
+function failure(name: string, reason: unknown): Row {
+  process.exitCode = 1;
+  const message = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
+  say(`${name} FAILED: ${message}`);
+  const absent = [{ contender: "evenkeel wasm", reason: `failed: ${message.split("\n")[0] ?? ""}` }];
+  return { group: "failed", name, measure: "seconds", measurements: [], absent };
+}
+
 const rows: Row[] = [];
 for (const job of chosen) {
-  for (const row of await job.run(context)) {
+  const measured = await job.run(context).catch((reason: unknown) => [failure(job.name, reason)]);
+  for (const row of measured) {
     rows.push(row);
-    say(summaryOf(row));
+    if (row.measurements.length > 0) say(summaryOf(row));
   }
 }
 
@@ -105,4 +119,4 @@ if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 else say(`\n${describeResults(results)}\n\nRatios are theirs / ours by medians: above 1 we are faster.`);
 if (options.write) writeResults(results);
 for (const contender of engines) await contender.dispose();
-process.exit(0);
+process.exit();

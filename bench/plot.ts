@@ -47,7 +47,6 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
     marginRight: 30,
     marginTop: 44,
     marginBottom: 44,
-    style: `background: transparent; color: ${ink}; font: 12px sans-serif`,
     x: {
       type: "log",
       domain: [Math.min(0.5, ...ratios) * 0.9, Math.max(2, ...ratios) * 1.2],
@@ -65,10 +64,13 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
       Plot.link(ends, { x1: "from", x2: "to", y1: "row", y2: "row", stroke: ink, strokeOpacity: 0.45 }),
       Plot.dot(points, { x: "ratio", y: "row", fill: "peer", r: 5 }),
       ...legend.flatMap(({ peer, x }) => [
-        Plot.dot([peer], { frameAnchor: "top-left", dx: x * 120 + 6, dy: -24, r: 5, fill: colours[peer] ?? ink }),
-        Plot.text([`against ${peer}`], { frameAnchor: "top-left", dx: x * 120 + 16, dy: -30, fill: ink }),
+        Plot.dot([peer], { frameAnchor: "top-left", dx: x * 160 + 6, dy: -24, r: 5, fill: colours[peer] ?? ink }),
+        Plot.text([`against ${peer}`], { frameAnchor: "top-left", dx: x * 160 + 16, dy: -30, fill: ink }),
       ]),
     ],
   });
-  return `${String((chart as { readonly outerHTML: string }).outerHTML).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')}\n`;
+  const svg = (chart as { readonly outerHTML: string }).outerHTML;
+  // linkedom's elements take no style while they are drawn.
+  const opening = `<svg xmlns="http://www.w3.org/2000/svg" color="${ink}" `;
+  return `${svg.replace("<svg ", opening).replace('font-size="10"', 'font-size="12"')}\n`;
 }

@@ -21,6 +21,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   peak: "Peak memory",
   compile: "Compiling a training step",
   growth: "Growth: time per arithmetic as net (a) grows",
+  failed: "Failed",
   devices: "Every device of ours, small sizes",
 };
 
@@ -52,7 +53,7 @@ Before anything is measured, results are compared. Nobody's results are copied t
 gradients, Adam and two averages; net (a) is 16x16x3 with 32 base channels and a batch of 32, net (b) 32x32x3 with 64 and a batch
 of 16. PyTorch runs networks written for this bench under \`bench/peers/torch\`.
 
-Bandwidth is that of copying with as many threads, each its own part, by \`TypedArray.set\` between arrays of 64 MiB in all, bytes read and
+Bandwidth is that of copying with as many threads, each its own part, by \`TypedArray.set\` between arrays of 128 MiB in all, bytes read and
 written both counted. Peak memory is VmHWM of a new process after ten steps. Compile times are first steps less a later step.
 
 ${describeResults(results)}

@@ -62,7 +62,7 @@ const memoryBound: readonly Work[] = [
 ];
 
 async function runMemoryBound(work: Work, context: Context): Promise<readonly Row[]> {
-  const copy = await copyLane(2 ** 23, context.threads);
+  const copy = await copyLane(2 ** 24, context.threads);
   const row = await measureWork("memory", work, context.engines, { ...samples(context), copy });
   await copy.dispose();
   return [withAbsent(row, context)];

@@ -48,7 +48,7 @@ const tooSlow = "0.3 GFLOP/s in the conv net's gradients; the large ones would t
 function functionFor(jax: JaxModule, work: Work): JaxFunction | { readonly cannot: string } {
   const { numpy: np, nn, lax } = jax;
   const of = (fn: (x: JaxArray, y: JaxArray) => JaxArray): JaxFunction => {
-    return (x, y) => [fn(x as JaxArray, y as JaxArray)];
+    return (x, y) => [fn(x, y)];
   };
   switch (work.kind) {
     case "matmul":
@@ -63,8 +63,8 @@ function functionFor(jax: JaxModule, work: Work): JaxFunction | { readonly canno
       };
       if (!work.gradients) return (...inputs) => [attend(...inputs)];
       return (q, k, v, cotangent) => {
-        const [value, pullback] = jax.vjp(attend, [q as JaxArray, k as JaxArray, v as JaxArray]);
-        const gradients = pullback(cotangent as JaxArray);
+        const [value, pullback] = jax.vjp(attend, [q, k, v]);
+        const gradients = pullback(cotangent);
         pullback.dispose();
         return [value, ...gradients];
       };

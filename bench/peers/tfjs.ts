@@ -37,7 +37,7 @@ const fromNhwc = [0, 3, 1, 2];
 const fromHwio = [3, 2, 0, 1];
 
 function withGradients(tf: Tf, fn: (...args: TfTensor[]) => TfTensor, inputs: readonly TfTensor[]): TfTensor[] {
-  const { value, grads } = tf.valueAndGrads(fn)(inputs.slice(0, -1), inputs.at(-1) as TfTensor);
+  const { value, grads } = tf.valueAndGrads(fn)(inputs.slice(0, -1), inputs.at(-1));
   return [value, ...grads];
 }
 
@@ -53,7 +53,7 @@ function apply(tf: Tf, work: Work, inputs: readonly TfTensor[]): TfTensor[] {
       const attend = (q: TfTensor, k: TfTensor, v: TfTensor): TfTensor =>
         tf.matMul(tf.softmax(tf.mul(tf.matMul(q, k, false, true), 1 / 8)), v);
       if (!work.gradients) return [attend(x, y, inputs[2] as TfTensor)];
-      return withGradients(tf, attend as (...args: TfTensor[]) => TfTensor, inputs);
+      return withGradients(tf, attend, inputs);
     }
     case "convNet": {
       const [image, ...filters] = inputs as [TfTensor, ...TfTensor[]];

@@ -18,7 +18,7 @@ export class TorchProcess {
   /** For arrays that go from one process to the other. */
   readonly folder: string;
   readonly #child;
-  readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
+  readonly #waiting: { readonly resolve: (answer: Answer) => void; readonly reject: (error: Error) => void }[] = [];
   #prepared = 0;
 
   constructor(python: string, threads: number) {
@@ -58,7 +58,9 @@ export class TorchProcess {
           return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
         });
       },
-      dispose: async () => void (await this.ask({ do: "dispose", id })),
+      dispose: async () => {
+        await this.ask({ do: "dispose", id });
+      },
     };
   }
 

@@ -26,7 +26,6 @@ export class WebWorker {
       const worker = new Worker(scope + (await blob.text()), { eval: true, execArgv: [] });
       worker.on("message", (data: unknown) => this.onmessage?.({ data }));
       worker.on("error", (error: unknown) => this.onerror?.({ message: String(error) }));
-      worker.unref();
       return worker;
     })();
     this.#worker.catch((error: unknown) => this.onerror?.({ message: String(error) }));

@@ -35,7 +35,10 @@ export type OwnTraining = { readonly lane: Lane; readonly dispose: () => void };
 export async function ownTraining(net: Net, device: Device, name: string): Promise<OwnTraining> {
   const trainer = await Trainer.create(trainingOptions(net), device);
   const batch = batchOf(net);
-  const measure = (times: number): Promise<number> => timed(times, async () => void (await trainer.step(batch)));
+  const measure = (times: number): Promise<number> =>
+    timed(times, async () => {
+      await trainer.step(batch);
+    });
   return { lane: { name, measure }, dispose: () => trainer.dispose() };
 }
 
