@@ -25,4 +25,5 @@ export {
 } from "./snapshot/index.ts";
 export * from "./interchange/index.ts";
 export * from "./metrics/index.ts";
+export * from "./features/index.ts";
 export * from "./dynamics/index.ts";

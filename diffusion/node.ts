@@ -6,6 +6,7 @@ export * from "./data/node.ts";
 export * from "./snapshot/node.ts";
 export * from "./run/node.ts";
 export * from "./metrics/node.ts";
+export * from "./features/node.ts";
 export * from "./toy/node.ts";
 export * from "./dynamics/node.ts";
 export { type Checkpoint, type CheckpointInfo, readNewestCheckpoint } from "./checkpoint/checkpoint.ts";

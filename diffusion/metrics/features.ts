@@ -5,7 +5,7 @@ import type { Device, Shape } from "../../engine/index.ts";
  * name goes with every number.
  */
 export interface FeatureExtractor {
-  /** What asked for it: `pixels`, `mobilenet`, `classifier`, ... */
+  /** What asked for it: `pixels`, `nsfwjs-mobilenet`, `classifier`, ... */
   readonly name: string;
   /** What a Fréchet distance in its space is called. "FID" is for the published InceptionV3 alone. */
   readonly distanceName: string;

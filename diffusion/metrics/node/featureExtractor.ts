@@ -1,4 +1,6 @@
 import { EvenkeelError } from "../../../engine/index.ts";
+import { nsfwjsFeatures } from "../../features/node/nsfwjs.ts";
+import { onnxFeatures, onnxPresets } from "../../features/node/onnx.ts";
 import type { FeatureExtractor, FeatureOptions } from "../features.ts";
 import { pixelFeatures } from "../pixelFeatures.ts";
 import { classifierFileFeatures } from "./classifierFile.ts";
@@ -26,15 +28,41 @@ const kinds: Readonly<Record<string, Kind>> = {
     summary: "a classifier trained by evenkeel metrics classifier",
     make: async (file, _size, options) => classifierFileFeatures(file, options),
   },
+  "nsfwjs-mobilenet": {
+    usage: "nsfwjs-mobilenet",
+    summary: "MobileNetV2 1.4 of the npm package nsfwjs, 1792 numbers",
+    make: async (_file, _size, options) => nsfwjsFeatures("nsfwjs-mobilenet", options),
+  },
+  "nsfwjs-mobilenet-small": {
+    usage: "nsfwjs-mobilenet-small",
+    summary: "MobileNetV2 1.0 of nsfwjs, 1280 numbers, twice as fast",
+    make: async (_file, _size, options) => nsfwjsFeatures("nsfwjs-mobilenet-small", options),
+  },
+  "nsfwjs-inception": {
+    usage: "nsfwjs-inception",
+    summary: "InceptionV3 of nsfwjs, 2048 numbers, a tenth as fast; not FID",
+    make: async (_file, _size, options) => nsfwjsFeatures("nsfwjs-inception", options),
+  },
+  "onnx-inception": {
+    usage: "onnx-inception:FILE",
+    summary: "FID's InceptionV3 as ONNX, through onnxruntime-node",
+    make: async (file) => onnxFeatures(file, onnxPresets.inception),
+  },
+  "onnx-dinov2": {
+    usage: "onnx-dinov2:FILE",
+    summary: "a DINOv2 as ONNX, through onnxruntime-node",
+    make: async (file) => onnxFeatures(file, onnxPresets.dinov2),
+  },
 };
 
 /** What can be asked for, a line each. */
 export function listFeatures(): readonly string[] {
-  return Object.values(kinds).map(({ usage, summary }) => `${usage.padEnd(16)} ${summary}`);
+  const width = Math.max(...Object.values(kinds).map(({ usage }) => usage.length));
+  return Object.values(kinds).map(({ usage, summary }) => `${usage.padEnd(width)} ${summary}`);
 }
 
 /**
- * The extractor of a name such as `mobilenet` or `classifier:FILE`, for pictures of a size.
+ * The extractor of a name such as `nsfwjs-mobilenet` or `classifier:FILE`, for pictures of a size.
  * @throws EvenkeelError `value` for a name that isn't known or lacks its file, `file` for a file that can't be used.
  */
 export async function featureExtractor(

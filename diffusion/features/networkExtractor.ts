@@ -1,0 +1,57 @@
+import { compile, createState, type Device, type Shape, type Tensor, tensor } from "../../engine/index.ts";
+import { checkImages } from "../metrics/checkImages.ts";
+import type { FeatureExtractor } from "../metrics/features.ts";
+import { applyNetwork } from "./apply.ts";
+import type { LoadedNetwork } from "./network.ts";
+import { imagePreparation } from "./prepareImages.ts";
+
+/** What an extractor tells of itself. */
+export type ExtractorIdentity = {
+  readonly name: string;
+  readonly distanceName: string;
+  readonly fingerprint: string;
+  readonly description: string;
+};
+
+/**
+ * The features of a convolutional network, computed on a device by one compiled program. Images are resized bilinearly with aligned
+ * corners and scaled to 0..1.
+ * @param batch images in the network at a time, always exactly so many: an image's features don't depend on the others.
+ * @throws EvenkeelError `shape` at the first extraction if the weights don't fit the network.
+ */
+export async function networkExtractor(
+  { network, weights }: LoadedNetwork,
+  { description, ...identity }: ExtractorIdentity,
+  batch: number,
+  device: Device,
+): Promise<FeatureExtractor> {
+  const { size, dimension } = network;
+  const arrays = Object.fromEntries(
+    Array.from(weights, ([name, { shape, data }]) => [name, tensor(data, { shape })] as const),
+  );
+  const state = await createState<Record<string, Tensor>>(arrays, device);
+  const run = compile((named: Record<string, Tensor>, x: Tensor) => applyNetwork(network, named, x), { device });
+  const format = { size, resize: "bilinear-aligned", mean: [0, 0, 0], deviation: [255, 255, 255] } as const;
+  const extract = async (images: Uint8Array, shape: Shape): Promise<Float32Array> => {
+    const extents = checkImages(identity.name, images, shape);
+    const prepare = imagePreparation(extents, format);
+    const features = new Float32Array(extents.count * dimension);
+    for (let begin = 0; begin < extents.count; begin += batch) {
+      const count = Math.min(batch, extents.count - begin);
+      const x = tensor(prepare(images, begin, count, batch), { shape: [batch, 3, size, size] });
+      const result = (await (await run(state, x)).data()) as Float32Array;
+      features.set(result.subarray(0, count * dimension), begin * dimension);
+    }
+    return features;
+  };
+  return {
+    ...identity,
+    dimension,
+    describe: () => description,
+    extract,
+    dispose: () => {
+      run.dispose();
+      state.dispose();
+    },
+  };
+}

@@ -1,0 +1,26 @@
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { EvenkeelError } from "../../../engine/index.ts";
+
+/**
+ * The folder for what can be made again: EVENKEEL_CACHE, or `.cache/evenkeel` in the user's home. Makes it if it isn't there.
+ * @throws EvenkeelError `file` if it can't be made.
+ */
+export async function cacheFolder(): Promise<string> {
+  const given = process.env.EVENKEEL_CACHE;
+  const folder = given !== undefined && given !== "" ? given : path.join(os.homedir(), ".cache", "evenkeel");
+  try {
+    await fs.mkdir(folder, { recursive: true });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new EvenkeelError(
+      "file",
+      `the cache folder ${folder} can't be made: ${why}. Set EVENKEEL_CACHE to another.`,
+      {
+        cause,
+      },
+    );
+  }
+  return folder;
+}
