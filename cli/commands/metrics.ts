@@ -101,10 +101,10 @@ distributions would give" says about how much.
 Precision and recall (3 nearest neighbours), density and coverage are shares; kid is unbiased.
 
 Examples:
-  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features mobilenet
-  $ evenkeel metrics calc --images out --ref emoji16.stats.safetensors --features mobilenet
+  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet
+  $ evenkeel metrics calc --images out --ref emoji16.stats.safetensors --features nsfwjs-mobilenet
   $ evenkeel metrics calc --images out.zip --ref emoji16.zip --features classifier:emoji.safetensors --num 1000 --repeats 3 --json
-  $ evenkeel metrics calc --images out --ref fashion.zip --features mobilenet --metrics frechet,kid,precision,recall`;
+  $ evenkeel metrics calc --images out --ref fashion.zip --features nsfwjs-mobilenet --metrics frechet,kid,precision,recall`;
 
 function addGen(parent: Command): void {
   parent
@@ -129,7 +129,7 @@ function addGen(parent: Command): void {
       "after",
       `
 Examples:
-  $ evenkeel metrics gen --net net.safetensors --ref emoji16.stats.safetensors --features mobilenet --num 1000 --repeats 3
+  $ evenkeel metrics gen --net net.safetensors --ref emoji16.stats.safetensors --features nsfwjs-mobilenet --num 1000 --repeats 3
   With guidance: evenkeel sample --guidance ... --outdir out, then evenkeel metrics calc --images out`,
     )
     .action(async ({ net, num, seed, steps, batchDevice, device: name, ...flags }) => {
@@ -171,7 +171,7 @@ function addRef(parent: Command): void {
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
-      "\nExample:\n  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features mobilenet",
+      "\nExample:\n  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet",
     )
     .action(async ({ data, dest, features, num, seed, keep, batch, device, json }) => {
       if (!isStatisticsFile(dest)) {
