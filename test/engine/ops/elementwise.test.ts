@@ -208,7 +208,8 @@ describe("comparison and logic", () => {
     assertValue(ops.shiftLeft(i32(1, 3), 31), vector(lowest, lowest), "i32");
     assertValue(ops.shiftRight(i32(-9, 9), 1), vector(-5, 4), "i32");
     assertValue(ops.shiftRight(u32(everyBit), 31), vector(1), "u32");
-    for (const amount of [-1, 32, 0.5, NaN]) refuses(() => ops.shiftLeft(u32(1), amount), "range", /^shiftLeft: amount/);
+    for (const amount of [-1, 32, 0.5, NaN])
+      refuses(() => ops.shiftLeft(u32(1), amount), "range", /^shiftLeft: amount/);
   });
 });
 
