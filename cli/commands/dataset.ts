@@ -8,8 +8,8 @@ import {
   transforms,
   writeDataset,
 } from "../../diffusion/node.ts";
-import { EvenkeelError } from "../../engine/index.ts";
 import { parseImages } from "../imageCount.ts";
+import { orInvalid } from "../orInvalid.ts";
 
 /** `evenkeel dataset`: makes data sets and tells about them. */
 export function addDatasetCommand(program: Command): void {
@@ -33,7 +33,7 @@ function addConvert(parent: Command): void {
         transforms,
       ),
     )
-    .option("--max-images <count>", "at most so many of each source", images)
+    .option("--max-images <count>", "at most so many of each source", orInvalid(parseImages))
     .option("--greyscale", "one channel instead of three")
     .option("--background <colour>", "what shows through transparent pictures", "#ffffff")
     .addHelpText(
@@ -134,13 +134,4 @@ function resolution(text: string): { readonly width: number; readonly height: nu
     throw new InvalidArgumentError("wanted a size such as 32x32, or for center-crop-wide 64x36.");
   }
   return { width, height };
-}
-
-function images(text: string): number {
-  try {
-    return parseImages(text);
-  } catch (reason) {
-    if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
-    throw reason;
-  }
 }

@@ -29,6 +29,7 @@ import {
 } from "../metrics/featureSets.ts";
 import { describeReport, metricsReport } from "../metrics/report.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
+import { orInvalid } from "../orInvalid.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
 export function addMetricsCommand(program: Command): void {
@@ -73,7 +74,7 @@ function addCalc(parent: Command): void {
     .requiredOption("--ref <path>", refHelp)
     .requiredOption("--features <name>", featuresHelp)
     .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
-    .option("--num <count>", "pictures in each measurement, drawn at random (default: all)", images)
+    .option("--num <count>", "pictures in each measurement, drawn at random (default: all)", orInvalid(parseImages))
     .option("--seed <seed>", "which are drawn", seedNumber, 0)
     .option("--repeats <count>", "measurements, of other pictures each", wholeNumber, 1)
     .option("--batch <count>", "pictures at a time", wholeNumber, 64)
@@ -114,7 +115,11 @@ function addGen(parent: Command): void {
     .requiredOption("--ref <path>", refHelp)
     .requiredOption("--features <name>", featuresHelp)
     .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
-    .option("--num <count>", "pictures in each measurement (default: as many as the reference has)", images)
+    .option(
+      "--num <count>",
+      "pictures in each measurement (default: as many as the reference has)",
+      orInvalid(parseImages),
+    )
     .option("--seed <seed>", "seed of the first picture; the others follow", seedNumber, 0)
     .option("--repeats <count>", "measurements, of other seeds each", wholeNumber, 1)
     .option("--steps <count>", "steps of the sampler", wholeNumber, 32)
@@ -163,7 +168,7 @@ function addRef(parent: Command): void {
     .requiredOption("--data <path>", "folder or zip of PNGs of one size, or IDX file")
     .requiredOption("--dest <file>", "the .safetensors to write")
     .requiredOption("--features <name>", featuresHelp)
-    .option("--num <count>", "pictures, drawn at random (default: all)", images)
+    .option("--num <count>", "pictures, drawn at random (default: all)", orInvalid(parseImages))
     .option("--seed <seed>", "which are drawn", seedNumber, 0)
     .option("--keep <count>", "vectors kept in the file, which all metrics but frechet need", count, 10000)
     .option("--batch <count>", "pictures at a time", wholeNumber, 64)
@@ -293,15 +298,6 @@ function metricList(text: string): readonly MetricName[] {
     if (known === undefined) throw new InvalidArgumentError(`${name} is none of ${metricNames.join(", ")}.`);
     return known;
   });
-}
-
-function images(text: string): number {
-  try {
-    return parseImages(text);
-  } catch (reason) {
-    if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
-    throw reason;
-  }
 }
 
 function wholeNumber(text: string): number {

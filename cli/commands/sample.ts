@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/index.ts";
-import { disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { disposeDevices, getDevice } from "../../engine/index.ts";
 import { loadNetwork } from "../loadNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
+import { orInvalid } from "../orInvalid.ts";
 
 /** `evenkeel sample`: images of a stored network. */
 export function addSampleCommand(program: Command): void {
@@ -82,18 +83,6 @@ Examples:
 
   A thousand images by four processes; this is the second. Each seed gives the image that it gives in a single process
   $ evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out`;
-
-/** An argument's parser whose complaints are those of the command line. */
-function orInvalid<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (reason) {
-      if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
-      throw reason;
-    }
-  };
-}
 
 function number(text: string): number {
   const value = /^\+?inf(inity)?$/i.test(text) ? Infinity : text.trim() === "" ? NaN : Number(text);

@@ -6,6 +6,7 @@ import { parseImages } from "../imageCount.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { mergeSettings } from "../train/merge.ts";
 import { train } from "../train/train.ts";
+import { orInvalid } from "../orInvalid.ts";
 
 /** `evenkeel train`: trains a network on images. */
 export function addTrainCommand(program: Command): void {
@@ -23,9 +24,13 @@ export function addTrainCommand(program: Command): void {
     .option("--switches <list>", "switches of the network to turn, e.g. groupNorm=none,pixelNorm=true")
     .addOption(new Option("--preset <name>", "settings that work").choices(Object.keys(presets)))
     .option("--cond <bool>", "train on labels (default: if the data have any)", boolean)
-    .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", images)
-    .option("--batch <images>", "images a step", images)
-    .option("--batch-device <images>", "images at once; a step takes several parts (default: the batch)", images)
+    .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", orInvalid(parseImages))
+    .option("--batch <images>", "images a step", orInvalid(parseImages))
+    .option(
+      "--batch-device <images>",
+      "images at once; a step takes several parts (default: the batch)",
+      orInvalid(parseImages),
+    )
     .option("--channels <count>", "base width of the network", whole)
     .option("--channel-mult <list>", "widths of the levels as multiples of the base, e.g. 1,2,2", numbers)
     .option("--blocks <count>", "residual blocks at each resolution", whole)
@@ -42,12 +47,12 @@ export function addTrainCommand(program: Command): void {
     .option("--ema <list>", "sigma_rel of the averages to store (default: 0.05,0.1)", parseSigmaRelList)
     .option("--label-dropout <p>", "probability of hiding a label, for guidance by the network itself", real)
     .option("--xflip", "mirror half of the images")
-    .option("--holdout <images>", "images to keep for validation (default: 0)", images)
-    .option("--status <images>", "images between status lines", images)
-    .option("--snapshot <images>", "images between snapshots; 0 = only at the ends", images)
-    .option("--checkpoint <images>", "images between checkpoints", images)
-    .option("--samples <images>", "images between sample grids", images)
-    .option("--validation <images>", "images between validations", images)
+    .option("--holdout <images>", "images to keep for validation (default: 0)", orInvalid(parseImages))
+    .option("--status <images>", "images between status lines", orInvalid(parseImages))
+    .option("--snapshot <images>", "images between snapshots; 0 = only at the ends", orInvalid(parseImages))
+    .option("--checkpoint <images>", "images between checkpoints", orInvalid(parseImages))
+    .option("--samples <images>", "images between sample grids", orInvalid(parseImages))
+    .option("--validation <images>", "images between validations", orInvalid(parseImages))
     .option(
       "--dynamics [steps]",
       "look into every 50th step, or as often as said: magnitudes, updates, attention",
@@ -113,16 +118,6 @@ export function splitConfig(given: readonly string[]): {
     );
   }
   return { letter: letters[0], file: files[0] };
-}
-
-/** An argument's parser whose complaints are those of the command line. */
-function images(text: string): number {
-  try {
-    return parseImages(text);
-  } catch (reason) {
-    if (reason instanceof EvenkeelError) throw new InvalidArgumentError(reason.message);
-    throw reason;
-  }
 }
 
 function whole(text: string): number {

@@ -1,4 +1,4 @@
-import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
+import type { FunctionReference, Local, ModuleBuilder } from "./assembler.ts";
 
 export type EmitOptions = {
   /** Multiply-add in one rounding (relaxed SIMD) in sums of products. */
@@ -21,6 +21,9 @@ export type Phase = {
  * scratch memory, of the result again and of that memory), the range of what is shared, the number of the thread.
  */
 export const kernelParameters = ["i32", "i32", "i32", "i32"] as const;
+
+/** These parameters inside the function. */
+export type Share = { readonly table: Local; readonly low: Local; readonly high: Local; readonly thread: Local };
 
 /** Memory in bytes that a kernel needs while it runs: for all threads, and for each. */
 export type Scratch = { readonly shared: number; readonly perThread: number };

@@ -1,7 +1,7 @@
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { type FunctionBuilder, i32, type Local, memory, op } from "../assembler.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch } from "../phase.ts";
+import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../phase.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
 import { advance, after, dotTile, repeat } from "../tile.ts";
 import { transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
@@ -58,8 +58,6 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
     },
   ];
 }
-
-type Share = { readonly table: Local; readonly low: Local; readonly high: Local; readonly thread: Local };
 
 function emitParts(
   f: FunctionBuilder,

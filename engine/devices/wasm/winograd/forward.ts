@@ -1,7 +1,7 @@
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { type FunctionBuilder, type FunctionReference, i32, type Local, memory, op } from "../assembler.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch } from "../phase.ts";
+import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../phase.ts";
 import type { WinogradForward } from "./plan.ts";
 import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
 import { transformFilter, transformImage, transformOutput } from "./transforms.ts";
@@ -90,8 +90,6 @@ function emitFilter(
     f.branchIf(again, op("i32.lt_s", high));
   });
 }
-
-type Share = { readonly table: Local; readonly low: Local; readonly high: Local; readonly thread: Local };
 
 function emitImages(
   f: FunctionBuilder,

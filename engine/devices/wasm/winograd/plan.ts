@@ -1,7 +1,7 @@
 /**
  * Winograd's algorithm F(2x2, 3x3) for kernels that are 3x3 convolutions of stride 1 over padded images, and for their filter
  * gradients: 16 instead of 36 multiplications for each 2x2 outputs. Lavin and Gray, "Fast Algorithms for Convolutional Neural
- * Networks", 2015. What a kernel is, is read off its addresses.
+ * Networks", 2015.
  */
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
 
@@ -10,24 +10,25 @@ type Load = Extract<Scalar, { readonly kind: "load" }>;
 /** How 4-tile vectors cover an image: `rows` rows of tiles by `vectors` vectors make a block. */
 export type TileBlock = { readonly rows: number; readonly vectors: number };
 
+/** What both kinds know: the numbers of the kernel's axes, and sizes. */
+type Geometry = {
+  readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
+  readonly size: Readonly<Record<"n" | "o" | "c" | "y" | "x", number>>;
+};
+
 /** y[n, o, y, x] = sum over c, ky, kx of image[n, c, y + ky, x + kx] * filter[o, c, ky, kx]. */
-export type WinogradForward = {
+export type WinogradForward = Geometry & {
   readonly kind: "forward";
   readonly image: Load;
   readonly filter: Load;
-  /** Numbers of the kernel's axes. */
-  readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
-  readonly size: { readonly n: number; readonly o: number; readonly c: number; readonly y: number; readonly x: number };
   readonly block: TileBlock;
 };
 
 /** y[o, c, ky, kx] = sum over n, y, x of image[n, c, y + ky, x + kx] * cotangent[n, o, y, x]. */
-export type WinogradFilterGradient = {
+export type WinogradFilterGradient = Geometry & {
   readonly kind: "filterGradient";
   readonly image: Load;
   readonly cotangent: Load;
-  readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
-  readonly size: { readonly n: number; readonly o: number; readonly c: number; readonly y: number; readonly x: number };
   /** Parts of the images with sums of their own. Fixed by the shape, so that results don't depend on the threads. */
   readonly parts: number;
   /** What is transformed before it is multiplied: so many images, of each so many rows of tiles. */

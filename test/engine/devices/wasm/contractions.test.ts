@@ -4,13 +4,9 @@ import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
-import type { TensorData } from "../../../../engine/graph/dtype.ts";
-import type { Graph } from "../../../../engine/graph/graph.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
-import { interpretExact, planOf } from "./exactKernels.ts";
-
-// Kernel devices read the plan only.
-const noGraph = {} as Graph;
+import { interpretExact } from "./exactKernels.ts";
+import { runKernel } from "./runKernel.ts";
 
 const devices = new Map<string, Device>();
 for (const threads of [1, 2, 3]) {
@@ -19,25 +15,6 @@ for (const threads of [1, 2, 3]) {
   }
 }
 after(() => devices.forEach((device) => device.dispose()));
-
-async function runOn(
-  device: Device,
-  kernel: Kernel,
-  data: readonly TensorData[],
-): Promise<{ result: TensorData; method: string }> {
-  const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
-  const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
-  const output = device.allocate(kernel.result.dtype, kernel.result.length);
-  try {
-    inputs.forEach((input, index) => device.upload(input, data[index] ?? new Float32Array()));
-    await executable.run(inputs, [output]);
-    const method = /;; schedule: (.*)/.exec(executable.sources()[0]?.text ?? "")?.[1] ?? "";
-    return { result: await device.download(output), method };
-  } finally {
-    for (const buffer of [...inputs, output]) device.free(buffer);
-    executable.dispose();
-  }
-}
 
 const load = (operand: number, coefficients: readonly number[], offset = 0): Scalar => ({
   kind: "load",
@@ -86,9 +63,9 @@ async function methodOf(kernel: Kernel, threads: number, relaxed: boolean): Prom
   const data = kernel.operands.map(({ length }, index) => small(length, index));
   const device = devices.get(`${threads} ${relaxed}`);
   assert.ok(device !== undefined);
-  const { result, method } = await runOn(device, kernel, data);
+  const { result, schedule } = await runKernel(device, kernel, data);
   assert.deepEqual([...result], interpretExact(kernel, data));
-  return method;
+  return schedule;
 }
 
 const range = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });

@@ -4,40 +4,17 @@ import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
-import type { Graph } from "../../../../engine/graph/graph.ts";
 import { scheduleKernel } from "../../../../engine/devices/wasm/schedule.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
-import { exactCase, interpretExact, planOf } from "./exactKernels.ts";
-
-// Kernel devices read the plan only.
-const noGraph = {} as Graph;
+import { exactCase, interpretExact } from "./exactKernels.ts";
+import { noGraph, runKernel } from "./runKernel.ts";
 
 /** Every kernel is shared among the threads, however small. */
 const devices = new Map<number, Device>();
 for (const threads of [1, 2, 3]) devices.set(threads, await createWasmDevice({ threads, sharedCost: 0 }));
 after(() => devices.forEach((device) => device.dispose()));
-
-async function runKernel(
-  device: Device,
-  kernel: Kernel,
-  data: readonly TensorData[],
-): Promise<{ result: TensorData; schedule: string }> {
-  const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
-  const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
-  const output = device.allocate(kernel.result.dtype, kernel.result.length);
-  try {
-    inputs.forEach((input, index) => device.upload(input, data[index] ?? new Float32Array()));
-    await executable.run(inputs, [output]);
-    const [source] = executable.sources();
-    const schedule = /;; schedule: (.*)/.exec(source?.text ?? "")?.[1] ?? "";
-    return { result: await device.download(output), schedule };
-  } finally {
-    for (const buffer of [...inputs, output]) device.free(buffer);
-    executable.dispose();
-  }
-}
 
 test("random kernels give the interpreter's bits, on one thread and on several", async () => {
   const schedules = new Map<string, number>();

@@ -1,0 +1,29 @@
+import type { Device } from "../../../../engine/devices/device.ts";
+import type { TensorData } from "../../../../engine/graph/dtype.ts";
+import type { Graph } from "../../../../engine/graph/graph.ts";
+import type { Kernel } from "../../../../engine/kernel/kernel.ts";
+import { planOf } from "./exactKernels.ts";
+
+/** Kernel devices read the plan only. */
+export const noGraph = {} as Graph;
+
+/** Runs one kernel on a device; gives its result and how it was computed. */
+export async function runKernel(
+  device: Device,
+  kernel: Kernel,
+  data: readonly TensorData[],
+): Promise<{ result: TensorData; schedule: string }> {
+  const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
+  const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
+  const output = device.allocate(kernel.result.dtype, kernel.result.length);
+  try {
+    inputs.forEach((input, index) => device.upload(input, data[index] ?? new Float32Array()));
+    await executable.run(inputs, [output]);
+    const [source] = executable.sources();
+    const schedule = /;; schedule: (.*)/.exec(source?.text ?? "")?.[1] ?? "";
+    return { result: await device.download(output), schedule };
+  } finally {
+    for (const buffer of [...inputs, output]) device.free(buffer);
+    executable.dispose();
+  }
+}
