@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 const testTimeoutMilliseconds = 15 * 60 * 1000;
@@ -28,6 +29,8 @@ const { status, error } = spawnSync(
     "tsx",
     "--test",
     `--test-timeout=${testTimeoutMilliseconds}`,
+    // Node leaves one core idle, which of two is half.
+    `--test-concurrency=${availableParallelism()}`,
     `--test-reporter=${reporter}`,
     "--test-reporter-destination=stdout",
     ...files,
