@@ -3,6 +3,7 @@ import { EvenkeelError } from "../../errors.ts";
 import type { Plan, PlanBuffer, PlanStep } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
 import { ModuleBuilder } from "./assembler.ts";
+import { Barriers, type Region, regionsOf } from "./barriers.ts";
 import { ownBuffer, writeData } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
 import type { LinearMemory } from "./memory.ts";
@@ -292,17 +293,20 @@ function layOut(
   const bindings: Binding[] = [];
   const shared: boolean[] = [];
   let at = first;
-  let unsettled = false;
+  const barriers = new Barriers();
+  const regions = regionsOf(plan);
+  const scratchRegion: Region = { space: "scratch", begin: 0, end: 1 };
   plan.steps.forEach((step, index) => {
     const method = methodOfStep(index);
     starts.push(at);
     let someShared = false;
+    const own = method.scratch === null ? [] : [scratchRegion];
+    const reads = step.operands.flatMap((buffer) => regions[buffer] ?? []);
+    const touch = { reads, writes: [...own, ...[regions[step.result] ?? []].flat()] };
     method.phases.forEach(({ size, block, cost }, phase) => {
       const isShared = crew.threads > 1 && size > block && cost >= sharedCost;
       someShared ||= isShared;
-      // Steps of the first thread alone follow each other without meeting; everything else waits for what came before.
-      const barrier = at > first && (isShared || unsettled);
-      unsettled = isShared || (unsettled && !barrier);
+      const barrier = barriers.before(touch, isShared);
       const header = {
         kernel: (functions[numbers[index] ?? 0] ?? 0) + phase,
         flags: (isShared ? recordFlags.shared : 0) | (barrier ? recordFlags.barrier : 0),

@@ -36,8 +36,8 @@ export const recordFlags = {
   barrier: 2,
 } as const;
 
-/** Looks at the barrier that a thread makes before it goes to sleep. */
-const spins = 4_000;
+/** Looks at the barrier that a thread makes before it goes to sleep: some hundred microseconds, as waking takes tens of them. */
+const spins = 200_000;
 /** Nanoseconds of sleep after which a thread asks whether to give up. */
 const patience = 1_000_000_000;
 

@@ -1,0 +1,55 @@
+/** Where in a program threads must meet: only before a step that touches what another thread may still be busy with. */
+import type { Plan } from "../../kernel/plan.ts";
+
+/** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
+export type Region = { readonly space: string; readonly begin: number; readonly end: number };
+
+/** What a step, or a phase of one, does to memory. */
+export type Touch = { readonly reads: readonly Region[]; readonly writes: readonly Region[] };
+
+/** What has been touched since threads met, by whom. */
+export class Barriers {
+  #pending: { readonly touch: Touch; readonly isShared: boolean }[] = [];
+
+  /**
+   * The next step: must threads meet before it?
+   * @param isShared whether all threads compute it; else the first one does, whose steps follow each other in any case.
+   */
+  before(touch: Touch, isShared: boolean): boolean {
+    const meets = this.#pending.some(
+      (earlier) =>
+        (isShared || earlier.isShared) &&
+        (overlap(earlier.touch.writes, touch.writes) ||
+          overlap(earlier.touch.writes, touch.reads) ||
+          overlap(earlier.touch.reads, touch.writes)),
+    );
+    if (meets) this.#pending = [];
+    this.#pending.push({ touch, isShared });
+    return meets;
+  }
+}
+
+function overlap(some: readonly Region[], others: readonly Region[]): boolean {
+  return some.some((one) =>
+    others.some((other) => one.space === other.space && one.begin < other.end && other.begin < one.end),
+  );
+}
+
+/** The memory of each of a plan's buffers; null for constants, which nothing writes. */
+export function regionsOf(plan: Plan): readonly (Region | null)[] {
+  return plan.buffers.map(({ role, length }): Region | null => {
+    switch (role.kind) {
+      case "constant":
+        return null;
+      case "temporary":
+        return { space: `slot ${role.slot}`, begin: role.offset, end: role.offset + 4 * length };
+      case "input":
+        return { space: `input ${role.index}`, begin: 0, end: 1 };
+      case "output": {
+        // It may be bound to the memory of the input that it takes over.
+        const input = plan.aliases[role.index] ?? null;
+        return { space: input === null ? `output ${role.index}` : `input ${input}`, begin: 0, end: 1 };
+      }
+    }
+  });
+}
