@@ -55,6 +55,7 @@ of 16. PyTorch runs networks written for this bench under \`bench/peers/torch\`.
 
 Bandwidth is that of copying with as many threads, each its own part, by \`TypedArray.set\` between arrays of 128 MiB in all, bytes read and
 written both counted. Peak memory is VmHWM of a new process after ten steps. Compile times are first steps less a later step.
+What bounds each row, and why targets were missed: [FLOORS.md](FLOORS.md).
 
 ${describeResults(results)}
 
