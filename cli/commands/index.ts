@@ -4,6 +4,7 @@ import { addDatasetCommand } from "./dataset.ts";
 import { addDevicesCommand } from "./devices.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addExplainCommand } from "./explain.ts";
+import { addLadderCommand } from "./ladder.ts";
 import { addMetricsCommand } from "./metrics.ts";
 import { addPhemaCommand } from "./phema.ts";
 import { addSampleCommand } from "./sample.ts";
@@ -21,6 +22,7 @@ export function addCommands(program: Command): void {
   addDevicesCommand(program);
   addDoctorCommand(program);
   addExplainCommand(program);
+  addLadderCommand(program);
   addMetricsCommand(program);
   addPhemaCommand(program);
   addSampleCommand(program);

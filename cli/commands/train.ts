@@ -4,7 +4,7 @@ import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 import { parseImages } from "../imageCount.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
-import { mergeSettings } from "../train/merge.ts";
+import { formatSettings, mergeSettings } from "../train/merge.ts";
 import { train } from "../train/train.ts";
 import { orInvalid } from "../orInvalid.ts";
 
@@ -71,7 +71,8 @@ export function addTrainCommand(program: Command): void {
       const dynamics = flags.dynamics === true ? defaultDynamics : flags.dynamics;
       const { letter, file } = splitConfig(config);
       const settings = await mergeSettings({ ...flags, dynamics, config: letter }, file);
-      await train(settings, { dryRun: dryRun === true });
+      if (dryRun === true) console.log(formatSettings(settings));
+      else await train(settings);
     });
 }
 

@@ -9,11 +9,12 @@ export type Curve = { readonly name: string; readonly points: readonly CurvePoin
 /** How a vertical axis is drawn. */
 export type Axis = { readonly label: string; readonly type?: "log" };
 
-type Options = Omit<Plot.PlotOptions, "document">;
+export type ChartOptions = Omit<Plot.PlotOptions, "document">;
 
 const parsePage: (markup: string) => { readonly document: unknown } = parseHTML;
 // Plot's types want a browser's document; the one of linkedom has all that Plot calls.
-const plot: (options: Options & { readonly document: unknown }) => { readonly outerHTML: string } = Plot.plot as never;
+const plot: (options: ChartOptions & { readonly document: unknown }) => { readonly outerHTML: string } =
+  Plot.plot as never;
 
 const size = { width: 520, height: 250, marginLeft: 52, marginTop: 26, marginBottom: 36 } as const;
 const horizontal = { label: "thousand images seen", labelArrow: "none", tickSize: 4, nice: false } as const;
@@ -62,14 +63,17 @@ export function familyChart(curves: readonly Curve[], axis: Axis): string {
   });
 }
 
-const nothing = '<p class="nothing">nothing was measured</p>';
+/** In place of a chart without data. */
+export const nothing = '<p class="nothing">nothing was measured</p>';
 
-function draw(options: Options): string {
+/** A chart of the report's size. SVG markup. */
+export function draw(options: ChartOptions): string {
   const { document } = parsePage("<!doctype html><html><body></body></html>");
   return plot({ ...size, ...options, document }).outerHTML;
 }
 
-type Datum = { readonly kimg: number; readonly value: number };
+type Measured = { readonly value: number };
+type Datum = Measured & { readonly kimg: number };
 
 const inThousands = (points: readonly CurvePoint[]): Datum[] =>
   points.filter(({ value }) => Number.isFinite(value)).map(({ nimg, value }) => ({ kimg: nimg / 1000, value }));
@@ -79,12 +83,13 @@ function titleOf({ kimg, value }: Datum): string {
 }
 
 /** A logarithm needs positive numbers, and is worth its oddness only where they differ by much. */
-function isLogarithmic({ type }: Axis, data: readonly Datum[]): boolean {
+function isLogarithmic({ type }: Axis, data: readonly Measured[]): boolean {
   const values = data.map(({ value }) => value);
   return type === "log" && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 1.5;
 }
 
-function verticalAxis(axis: Axis, data: readonly Datum[]): Plot.ScaleOptions {
+/** The vertical axis of values. */
+export function verticalAxis(axis: Axis, data: readonly Measured[]): Plot.ScaleOptions {
   const values = data.map(({ value }) => value);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   // A constant gets a range of its own; else it lies on the frame.
@@ -95,7 +100,7 @@ function verticalAxis(axis: Axis, data: readonly Datum[]): Plot.ScaleOptions {
 }
 
 /** Rules across the chart with their numbers, instead of an axis with ticks. */
-function horizontalLines(axis: Axis, data: readonly Datum[]): Plot.Markish[] {
+export function horizontalLines(axis: Axis, data: readonly Measured[]): Plot.Markish[] {
   const ticks = isLogarithmic(axis, data) ? { ticks: logarithmicTicks(data) } : { ticks: 5 };
   return [
     Plot.gridY({ ...ticks, stroke: "var(--line)", strokeOpacity: 1 }),
@@ -104,7 +109,7 @@ function horizontalLines(axis: Axis, data: readonly Datum[]): Plot.Markish[] {
 }
 
 /** Of 1, 2 and 5 times powers of ten those in range; all tenths of a power if these are too few. */
-function logarithmicTicks(data: readonly Datum[]): number[] {
+function logarithmicTicks(data: readonly Measured[]): number[] {
   const values = data.map(({ value }) => value);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const powers: number[] = [];
@@ -124,7 +129,7 @@ function plainNumber(value: number): string {
 }
 
 /** From blue over green to red, at a lightness that can be read on white and on black. */
-function huesOf(count: number): string[] {
+export function huesOf(count: number): string[] {
   return Array.from({ length: count }, (_, i) => {
     const hue = 225 - (225 * i) / Math.max(count - 1, 1);
     // Yellow and green look lighter than they are said to be.
@@ -136,7 +141,7 @@ function huesOf(count: number): string[] {
 const labelDistance = 11;
 
 /** Moves labels up and down until none covers another. */
-function spreadLabels<T>(options: T): T {
+export function spreadLabels<T>(options: T): T {
   const move: Plot.InitializerFunction = (data, facets, channels, scales) => {
     const { y } = channels;
     const scale = scales.y;

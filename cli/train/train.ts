@@ -11,7 +11,6 @@ import { createDevice, type Device, EvenkeelError, getDevice } from "../../engin
 import { commandLine } from "./commandLine.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { makeFolder } from "./makeFolder.ts";
-import { formatSettings } from "./merge.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
@@ -19,12 +18,14 @@ import type { TrainSettings } from "./settings.ts";
 
 const print = (line: string): void => console.log(line);
 
-/** Trains as the settings say, then makes the post-hoc average, pictures and the report. */
-export async function train(settings: TrainSettings, options: { readonly dryRun: boolean }): Promise<void> {
-  if (options.dryRun) {
-    print(formatSettings(settings));
-    return;
-  }
+/**
+ * Trains as the settings say, then makes the post-hoc average, pictures and the report, unless `withReport` is false.
+ * @returns whether the run is finished; false if it was asked to stop.
+ */
+export async function train(
+  settings: TrainSettings,
+  options: { readonly withReport?: boolean } = {},
+): Promise<boolean> {
   const { outdir } = settings;
   const dataset = await loadTrainingData(settings.data, outdir, print);
   const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
@@ -68,10 +69,11 @@ export async function train(settings: TrainSettings, options: { readonly dryRun:
     if (!result.finished) {
       const again = commandLine("evenkeel", "train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
       print(`Stopped after ${result.nimg} images. Go on with: ${again}`);
-      return;
+      return false;
     }
     watch.trained();
-    await finish(settings, training, device, watch);
+    if (options.withReport !== false) await finish(settings, training, device, watch);
+    return true;
   } finally {
     watch.dispose();
     lock.release();
@@ -104,7 +106,8 @@ async function finish(
   print(`Report             ${report}`);
 }
 
-async function deviceOf(settings: TrainSettings): Promise<Device> {
+/** The device that settings ask for. */
+export async function deviceOf(settings: TrainSettings): Promise<Device> {
   const name = settings.device === "auto" ? (await getDevice("auto")).name : settings.device;
   if (name !== "wasm") return createDevice(name);
   const { threads } = settings;

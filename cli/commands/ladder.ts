@@ -1,0 +1,108 @@
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { parseSeeds, presetOf, presets } from "../../diffusion/index.ts";
+import { deviceNames, EvenkeelError } from "../../engine/index.ts";
+import { type ConfigurationName, configurationNamed } from "../../nn/index.ts";
+import { parseImages } from "../imageCount.ts";
+import type { LadderBudget } from "../ladder/budget.ts";
+import { checkData, climb } from "../ladder/ladder.ts";
+import { parseRates, parseRungs } from "../ladder/rungs.ts";
+import { ladderTable } from "../ladder/table.ts";
+import { orInvalid } from "../orInvalid.ts";
+import { parseSigmaRelList } from "../sigmaRelList.ts";
+import { commandLine } from "../train/commandLine.ts";
+
+/** `evenkeel ladder`: configurations side by side. */
+export function addLadderCommand(program: Command): void {
+  program
+    .command("ladder")
+    .description("Train configurations A to G, or any others, on the same data and seeds, and compare what happens.")
+    .requiredOption("--outdir <folder>", "folder of the ladder; run again with the same, it goes on where it stopped")
+    .option("--data <path>", "zip or folder of images, or emoji16 / emoji32", "emoji16")
+    .addOption(new Option("--preset <name>", "scale of the networks").choices(Object.keys(presets)).default("emoji16"))
+    .option(
+      "--rungs <list>",
+      "configurations, each with switches if wanted: A,G,G:pixelNorm=false",
+      orInvalid(parseRungs),
+    )
+    .option("--seeds <list>", "seeds of each, e.g. 0,1 or 0-2", orInvalid(parseSeeds), [0])
+    .option("--duration <images>", "images that each run sees (default: the preset's)", orInvalid(parseImages))
+    .option("--channels <count>", "base width of the networks (default: the preset's)", positive)
+    .option("--lr <list>", "learning rates, e.g. A=0.0003,G=0.02 (default: the preset's)", orInvalid(parseRates))
+    .option("--holdout <images>", "images kept from training, to measure the error on", positive, 256)
+    .option("--dynamics <steps>", "steps between looks into the network", positive, 20)
+    .option("--lengths <list>", "sigma_rel of the averages that are compared", parseSigmaRelList, defaultLengths)
+    .option("--times <list>", "shares of the run after which they are", shares, [0.5, 1])
+    .option("--distance-lengths <count>", "lengths, around the best, that get a Fréchet distance", positive, 1)
+    .option(
+      "--groups <list>",
+      "configurations whose groups of weights get lengths of their own, or none (default: B,G)",
+      letters,
+    )
+    .option("--samples <count>", "images behind a Fréchet distance", positive, 512)
+    .option("--steps <count>", "steps of the sampler", positive, 16)
+    .option(
+      "--features <name>",
+      "space of the distance: classifier (trained on these data), or as in metrics",
+      "classifier",
+    )
+    .addOption(new Option("--device <name>", "where to compute").choices(["auto", ...deviceNames]).default("auto"))
+    .option("--threads <count>", "threads of the wasm device (default: all cores)", positive)
+    .option("--json", "print the results as JSON")
+    .addHelpText("after", examples)
+    .action(async ({ outdir, rungs = parseRungs("all"), seeds, lr, device, threads, json, ...rest }) => {
+      const budget: LadderBudget = {
+        preset: rest.preset,
+        data: rest.data,
+        duration: rest.duration ?? presetOf(rest.preset).duration,
+        channels: rest.channels ?? null,
+        rates: lr ?? {},
+        holdout: rest.holdout,
+        dynamics: rest.dynamics,
+        lengths: rest.lengths,
+        times: rest.times,
+        distanceLengths: rest.distanceLengths,
+        groups: rest.groups ?? ["B", "G"],
+        samples: rest.samples,
+        steps: rest.steps,
+        features: rest.features,
+      };
+      if (budget.samples < 2)
+        throw new EvenkeelError("value", "ladder: --samples 1: a distance needs at least two images.");
+      await checkData(budget);
+      const command = commandLine("evenkeel", ...process.argv.slice(2));
+      const print = (line: string): void => (json === true ? console.error(line) : console.log(line));
+      const results = await climb({ outdir, rungs, seeds, budget, device, threads, command }, print);
+      if (results === null) print(`Go on with: ${command}`);
+      else console.log(json === true ? JSON.stringify(results, null, 2) : ladderTable(results));
+    });
+}
+
+const defaultLengths = [0.03, 0.05, 0.075, 0.1, 0.13, 0.16, 0.2, 0.25];
+
+const examples = `
+What depends on a preset's duration (decay, ramp) keeps its share of a shorter one. All runs of a folder have one budget; more rungs
+and seeds may be added.
+
+Examples:
+  All seven, small, twice
+  $ evenkeel ladder --outdir runs/ladder --preset emoji16 --channels 16 --duration 30k --seeds 0,1
+
+  What pixel normalization does in G
+  $ evenkeel ladder --outdir runs/pixelNorm --rungs G,G:pixelNorm=false --duration 30k`;
+
+function positive(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) > 0) return Number(text);
+  throw new InvalidArgumentError("wanted a whole number from 1 on.");
+}
+
+/** Shares of a run, rising; the end is always one of them. */
+function shares(text: string): number[] {
+  const values = text.split(",").map(Number);
+  if (values.some((value) => !(value > 0 && value <= 1)))
+    throw new InvalidArgumentError("wanted numbers up to 1, as 0.5,1.");
+  return [...new Set([...values, 1])].sort((a, b) => a - b);
+}
+
+function letters(text: string): ConfigurationName[] {
+  return text === "none" ? [] : text.split(",").map((letter) => orInvalid(configurationNamed)(letter.trim()));
+}

@@ -1,0 +1,72 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { ConfigurationName } from "../../nn/index.ts";
+import { writeText } from "../train/writeText.ts";
+
+/** What all runs of a ladder have in common: numbers of different budgets can't be compared. */
+export type LadderBudget = {
+  readonly preset: string;
+  readonly data: string;
+  /** Images that each run sees. */
+  readonly duration: number;
+  /** Base width; null = the preset's. */
+  readonly channels: number | null;
+  /** Learning rates that are not the preset's. */
+  readonly rates: Partial<Record<ConfigurationName, number>>;
+  /** Images held out. */
+  readonly holdout: number;
+  /** Steps between samples of the dynamics. */
+  readonly dynamics: number;
+  /** sigma_rel of the sweep, rising. */
+  readonly lengths: readonly number[];
+  /** Shares of the duration at which to sweep, rising; the last is 1. */
+  readonly times: readonly number[];
+  /** Lengths that get a Fréchet distance: the best by error and those next to it. */
+  readonly distanceLengths: number;
+  /** Configurations whose groups of weights get lengths of their own. */
+  readonly groups: readonly ConfigurationName[];
+  readonly samples: number;
+  readonly steps: number;
+  readonly features: string;
+};
+
+const fileName = "ladder.json";
+
+/**
+ * Keeps the budget in the ladder's folder, or checks that it is the one kept there.
+ * @throws EvenkeelError `value` that names what differs, `file` for a file that can't be read.
+ */
+export async function keepBudget(outdir: string, budget: LadderBudget): Promise<void> {
+  const path = join(outdir, fileName);
+  const kept = await readBudget(path);
+  if (kept === null) return writeText(path, `${JSON.stringify(budget, null, 2)}\n`);
+  for (const [name, value] of Object.entries(budget)) {
+    const [before, now] = [name in kept ? JSON.stringify(kept[name]) : "absent", JSON.stringify(value)];
+    if (before === now) continue;
+    throw new EvenkeelError(
+      "value",
+      `ladder: ${outdir} was begun with ${name} ${before}, and now it is ${now}: its runs could not be compared. Take the ` +
+        "same value, or another folder.",
+    );
+  }
+}
+
+async function readBudget(path: string): Promise<Readonly<Record<string, unknown>> | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch (cause) {
+    throw new EvenkeelError("file", `${path} is damaged. Remove it if the runs beside it are of this budget.`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,218 @@
+import { join } from "node:path";
+import {
+  countNetwork,
+  curvesByPlace,
+  type Dynamics,
+  layerCurve,
+  type NetworkConfig,
+  placeOf,
+  powerProfile,
+  type ReadingKind,
+  reconstruct,
+  tensorsOfWeights,
+} from "../../diffusion/index.ts";
+import {
+  dynamicsFileName,
+  listSnapshots,
+  readDynamics,
+  readStats,
+  type StatsEntry,
+  writePng,
+} from "../../diffusion/node.ts";
+import { type Device, EvenkeelError } from "../../engine/index.ts";
+import type { NamedParameters } from "../../nn/index.ts";
+import type { TrainSettings } from "../train/settings.ts";
+import type { LadderBudget } from "./budget.ts";
+import { NetworkMeter, type Yardstick } from "./networkMeter.ts";
+import type { LadderCurve, LadderEntry, PlaceCurves, SweepPoint } from "./results.ts";
+import { type Rung, runName } from "./rungs.ts";
+
+export type MeasuredRun = {
+  readonly rung: Rung;
+  readonly seed: number;
+  readonly settings: TrainSettings;
+  readonly network: NetworkConfig;
+  readonly budget: LadderBudget;
+  /** Whether groups of weights get lengths of their own. */
+  readonly withGroups: boolean;
+  /** The ladder's folder. */
+  readonly outdir: string;
+};
+
+/** Everything that a ladder keeps of a run that has finished. */
+export async function measureRun(
+  run: MeasuredRun,
+  device: Device,
+  yardstick: Yardstick,
+  print: (line: string) => void,
+): Promise<LadderEntry> {
+  const { rung, seed, settings, network, budget } = run;
+  const folder = settings.outdir;
+  const dynamics = await readDynamics(join(folder, dynamicsFileName));
+  if (dynamics === null)
+    throw new EvenkeelError("file", `ladder: ${folder} has no ${dynamicsFileName}. Remove the folder.`);
+  const stats = await readStats(join(folder, "stats.jsonl"));
+  const count = countNetwork(network);
+  const meter = new NetworkMeter(network, device, yardstick);
+  try {
+    const averages = await averagesOf(run);
+    const sweeps: { nimg: number; points: SweepPoint[] }[] = [];
+    for (const { nimg, weights } of averages) {
+      const points: SweepPoint[] = [];
+      for (const [sigmaRel, named] of weights)
+        points.push({ sigmaRel, error: await meter.error(named), distance: null });
+      print(
+        `  after ${nimg} images: ${points.map(({ sigmaRel, error }) => `${sigmaRel}: ${error.toFixed(4)}`).join("  ")}`,
+      );
+      sweeps.push({ nimg, points });
+    }
+    const [end, last] = [averages.at(-1), sweeps.at(-1)];
+    if (end === undefined || last === undefined) throw new RangeError("there is always a last time");
+    const samples = join("samples", `${runName(rung, seed)}.png`);
+    const nearest = nearestToBest(last.points, budget.distanceLengths);
+    for (const [i, index] of nearest.entries()) {
+      const point = last.points[index];
+      const weights = point === undefined ? undefined : end.weights.get(point.sigmaRel);
+      if (point === undefined || weights === undefined) continue;
+      const { distance, picture } = await meter.sample(weights);
+      print(`  distance with sigma_rel ${point.sigmaRel}: ${distance.toPrecision(4)}`);
+      last.points[index] = { ...point, distance };
+      if (i === 0) await writePng(join(run.outdir, samples), picture);
+    }
+    const best = last.points[nearest[0] ?? 0];
+    if (best === undefined) throw new RangeError("there is always a best length");
+    const groups = run.withGroups ? await sensitivity(meter, end.weights, best.sigmaRel) : [];
+    return {
+      ...rung,
+      seed,
+      parameters: count.parameters,
+      macs: count.macs,
+      batch: settings.batch,
+      learningRate: settings.lr,
+      trainingSeconds: numberOf(stats.at(-1), "Timing/total_sec") ?? 0,
+      loss: curve(stats, (entry) => meanOf(entry, "Loss/loss")),
+      validation: curve(stats, validationMean),
+      activations: magnitudes(dynamics, "activation"),
+      weights: magnitudes(dynamics, "weight"),
+      updates: placeCurves(dynamics, "update", "mean"),
+      finalUpdates: finalUpdates(dynamics),
+      sweeps,
+      best,
+      groups,
+      samples,
+    };
+  } finally {
+    meter.dispose();
+  }
+}
+
+type Averages = { readonly nimg: number; readonly weights: ReadonlyMap<number, NamedParameters> };
+
+/** Post-hoc averages of all lengths at all times. */
+async function averagesOf({ settings, network, budget }: MeasuredRun): Promise<readonly Averages[]> {
+  const snapshots = await listSnapshots(settings.outdir, { prefix: "network-snapshot" });
+  const stored = [...new Set(snapshots.map(({ profile }) => profile.nimg))].filter((nimg) => nimg > 0);
+  const nearest = (wanted: number): number =>
+    stored.reduce((best, nimg) => (Math.abs(nimg - wanted) < Math.abs(best - wanted) ? nimg : best));
+  const times = [...new Set(budget.times.map((share) => nearest(share * Math.max(...stored))))];
+  const averages: Averages[] = [];
+  for (const nimg of times) {
+    const until = snapshots.filter(({ profile }) => profile.nimg <= nimg);
+    const wanted = budget.lengths.map((sigmaRel) => powerProfile(nimg, sigmaRel));
+    const made = await reconstruct(until, wanted, { dtype: "F32" });
+    const named = made.map(({ weights }) => tensorsOfWeights(network, weights, settings.outdir));
+    averages.push({ nimg, weights: new Map(budget.lengths.map((sigmaRel, i) => [sigmaRel, named[i] ?? {}])) });
+  }
+  return averages;
+}
+
+/** The places of the best point and of `count - 1` points next to it, the best first. */
+export function nearestToBest(points: readonly SweepPoint[], count: number): number[] {
+  const errors = points.map(({ error }) => error);
+  const best = errors.indexOf(Math.min(...errors));
+  return errors
+    .map((_, i) => i)
+    .sort((a, b) => Math.abs(a - best) - Math.abs(b - best) || a - b)
+    .slice(0, count);
+}
+
+/** The group of an array: its place, `embedding`, or `output`; null if it is no weight of the network's layers. */
+export function groupOf(array: string): string | null {
+  const layer = array.replace(/^unet\./, "");
+  if (!array.startsWith("unet.") || !/\.weight$/.test(array)) return null;
+  if (/^emb_/.test(layer)) return "embedding";
+  return placeOf(layer) ?? "output";
+}
+
+/** One group of weights after the other gets every length, while all others stay at the best one. */
+async function sensitivity(
+  meter: NetworkMeter,
+  averages: ReadonlyMap<number, NamedParameters>,
+  best: number,
+): Promise<LadderEntry["groups"]> {
+  const base = averages.get(best) ?? {};
+  const groups = [...new Set(Object.keys(base).flatMap((array) => groupOf(array) ?? []))];
+  const results: { group: string; points: { sigmaRel: number; error: number }[] }[] = [];
+  for (const group of groups) {
+    const points: { sigmaRel: number; error: number }[] = [];
+    for (const [sigmaRel, weights] of averages) {
+      const mixed = Object.entries(base).map(([array, own]) => [
+        array,
+        groupOf(array) === group ? (weights[array] ?? own) : own,
+      ]);
+      points.push({ sigmaRel, error: await meter.error(Object.fromEntries(mixed) as NamedParameters) });
+    }
+    results.push({ group, points });
+  }
+  return results;
+}
+
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+function placeCurves(dynamics: Dynamics, kind: ReadingKind, how: "mean" | "max"): PlaceCurves {
+  return curvesByPlace(dynamics, kind, how).map(({ place, nimg, values }) => ({
+    place,
+    nimg,
+    values: values.map(finite),
+  }));
+}
+
+function magnitudes(dynamics: Dynamics, kind: "activation" | "weight"): LadderEntry["activations"] {
+  return { mean: placeCurves(dynamics, kind, "mean"), max: placeCurves(dynamics, `${kind}Max`, "max") };
+}
+
+/** The last quarter's mean of each layer of encoder and decoder: a single step's depends on its batch. */
+function finalUpdates(dynamics: Dynamics): LadderEntry["finalUpdates"] {
+  return dynamics.header.names.weights
+    .filter((layer) => placeOf(layer) !== null)
+    .map((layer) => {
+      const values = layerCurve(dynamics, "update", layer);
+      const end = values.slice(-Math.ceil(values.length / 4));
+      return { layer, value: finite(end.reduce((sum, value) => sum + value, 0) / end.length) };
+    });
+}
+
+function curve(stats: readonly StatsEntry[], of: (entry: StatsEntry) => number | null): LadderCurve {
+  const known = stats.flatMap((entry) => {
+    const value = of(entry);
+    return value === null ? [] : [{ nimg: entry.nimg, value }];
+  });
+  return { nimg: known.map(({ nimg }) => nimg), values: known.map(({ value }) => value) };
+}
+
+function numberOf(entry: StatsEntry | undefined, name: string): number | null {
+  const value = entry?.[name];
+  return typeof value === "number" ? value : null;
+}
+
+function meanOf(entry: StatsEntry, name: string): number | null {
+  const value = entry[name];
+  return typeof value === "object" && value !== null ? (value["mean"] ?? null) : null;
+}
+
+function validationMean(entry: StatsEntry): number | null {
+  const levels = entry["Validation/error"];
+  if (typeof levels !== "object" || levels === null) return null;
+  const values = Object.values(levels).map((value) => value ?? NaN);
+  return finite(values.reduce((sum, value) => sum + value, 0) / values.length);
+}
