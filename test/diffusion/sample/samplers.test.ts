@@ -211,6 +211,7 @@ describe("runSampler", () => {
     await assert.rejects(run({ sMax: NaN }), mistake("value", /sMax is/));
     await assert.rejects(run({ sNoise: Infinity }), mistake("value", /sNoise is/));
     await assert.rejects(run({ sMin: 2, sMax: 1 }), mistake("value", /sMin 2 is above sMax 1/));
+    await run({ sMin: 1, sMax: 1 });
     await assert.rejects(run({ sChurn: 1 }), mistake("value", /churnNoise must be given/));
     const tooLong = { sChurn: 1, churnNoise: () => new Float64Array(2) };
     await assert.rejects(run(tooLong), mistake("shape", /churnNoise has 2 elements, expected the state's 1/));
