@@ -1,68 +1,114 @@
 import * as Plot from "@observablehq/plot";
 import { draw, horizontalLines, huesOf, nothing, spreadLabels, verticalAxis } from "../train/reportCharts.ts";
 
-/** A named curve over any quantity; `weight` is that of its line. */
+export type ChartPoint = { readonly x: number; readonly value: number };
+
+/** A curve over any quantity. What isn't finite is left out. */
 export type NamedCurve = {
   readonly name: string;
-  readonly points: readonly { readonly x: number; readonly value: number }[];
-  readonly isFaint?: boolean;
+  readonly points: readonly ChartPoint[];
+  readonly colour: string;
+  readonly strokeWidth?: number;
+  readonly strokeOpacity?: number;
+  /** Curves of further seeds stand with their first one's name. */
+  readonly isUnlabelled?: boolean;
 };
 
-/** Several curves, each named at its end, over a quantity with this label. SVG markup. */
-export function curvesChart(
-  curves: readonly NamedCurve[],
-  labels: { readonly x: string; readonly y: string; readonly log?: boolean },
-): string {
-  const data = curves.flatMap(({ name, points, isFaint = false }) =>
-    points.filter(({ value }) => Number.isFinite(value)).map((point) => ({ ...point, name, isFaint })),
-  );
+export type CurvesOptions = {
+  readonly x: string;
+  readonly y: string;
+  /** Whether the vertical axis may be logarithmic, if values differ by much. */
+  readonly log?: boolean;
+  /** Values of other charts that the vertical axis must cover, too, so that they can be compared. */
+  readonly cover?: readonly number[];
+  /** A point to mark by a ring on each curve. */
+  readonly marked?: readonly (ChartPoint & { readonly colour: string })[];
+  /** A third of the page, half of it, or a quarter. */
+  readonly size?: "third" | "half" | "quarter";
+};
+
+/** One scale of colours for all charts that show these names. */
+export function coloursOf(names: readonly string[]): (name: string) => string {
+  const hues = huesOf(names.length);
+  return (name) => hues[names.indexOf(name)] ?? "currentColor";
+}
+
+const sizes = {
+  half: { width: 520, height: 270 },
+  third: { width: 360, height: 220, marginLeft: 46 },
+  quarter: { width: 268, height: 180, marginLeft: 40 },
+} as const;
+
+/** Points that can be pointed at on one curve: more would only make the page heavy. */
+const mostDots = 24;
+
+/** Several curves, each named at its end. SVG markup. */
+export function curvesChart(curves: readonly NamedCurve[], options: CurvesOptions): string {
+  const known = curves
+    .map((curve) => ({ ...curve, points: curve.points.filter(({ value }) => Number.isFinite(value)) }))
+    .filter(({ points }) => points.length > 0);
+  const data = known.flatMap(({ points }) => points);
   if (data.length === 0) return nothing;
-  const axis = { label: labels.y, ...(labels.log === true ? { type: "log" as const } : {}) };
-  const ends = curves.flatMap(({ name }) => data.filter((point) => point.name === name).slice(-1));
-  const lines = (isFaint: boolean): Plot.Markish =>
-    Plot.line(
-      data.filter((point) => point.isFaint === isFaint),
-      {
-        x: "x",
-        y: "value",
-        stroke: "name",
-        strokeWidth: isFaint ? 1 : 2,
-        strokeOpacity: isFaint ? 0.6 : 1,
-        strokeLinejoin: "round",
-      },
-    );
+  const { cover = [], marked = [], size = "third" } = options;
+  const axis = { label: options.y, ...(options.log === true ? { type: "log" as const } : {}) };
+  const covered = [...data, ...cover.filter(Number.isFinite).map((value) => ({ value }))];
+  const values = covered.map(({ value }) => value);
+  const labels = known
+    .filter(({ isUnlabelled = false }) => !isUnlabelled)
+    .flatMap(({ name, colour, points }) => points.slice(-1).map((end) => ({ ...end, name, colour })));
+  const longest = Math.max(0, ...labels.map(({ name }) => name.length));
   return draw({
-    ariaLabel: labels.y,
-    x: { label: labels.x, labelArrow: "none", tickSize: 4, nice: false },
-    y: verticalAxis(axis, data),
-    marginRight: 96,
-    color: { type: "ordinal", domain: curves.map(({ name }) => name), range: huesOf(curves.length) },
+    ariaLabel: options.y,
+    ...sizes[size],
+    marginRight: 14 + Math.min(6 * longest, 170),
+    x: { label: options.x, labelArrow: "none", tickSize: 4, nice: false, ticks: size === "half" ? 7 : 4 },
+    y: {
+      ...verticalAxis(axis, covered),
+      // Curves of a chart that doesn't fill its axis don't tell the axis to.
+      ...(cover.length > 0 && Math.max(...values) > Math.min(...values)
+        ? { domain: [Math.min(...values), Math.max(...values)] }
+        : {}),
+    },
     marks: [
-      ...horizontalLines(axis, data),
-      lines(true),
-      lines(false),
-      Plot.dot(data, {
-        x: "x",
-        y: "value",
-        r: 2.5,
-        fill: "name",
-        fillOpacity: (point: { readonly isFaint: boolean }) => (point.isFaint ? 0.5 : 1),
-        title: ({ name, x, value }: { name: string; x: number; value: number }) =>
-          `${name}, ${x}: ${value.toPrecision(4)}`,
-      }),
+      ...horizontalLines(axis, covered),
+      ...known.flatMap(({ name, colour, points, strokeWidth = 1.7, strokeOpacity = 1 }) => [
+        Plot.line(points, { x: "x", y: "value", stroke: colour, strokeWidth, strokeOpacity, strokeLinejoin: "round" }),
+        Plot.dot(thinned(points), {
+          x: "x",
+          y: "value",
+          r: 4,
+          fill: colour,
+          fillOpacity: 0,
+          title: ({ x, value }: ChartPoint) =>
+            `${name}: ${value.toPrecision(4)} at ${x.toLocaleString("en", { maximumFractionDigits: 3 })}`,
+        }),
+      ]),
+      Plot.dot(marked, { x: "x", y: "value", r: 4, stroke: "colour", fill: "var(--plot-background)", strokeWidth: 2 }),
       Plot.text(
-        ends,
-        spreadLabels({ x: "x", y: "value", text: "name", textAnchor: "start", dx: 7, fontSize: 10, fill: "name" }),
+        labels,
+        spreadLabels({ x: "x", y: "value", text: "name", textAnchor: "start", dx: 7, fontSize: 10, fill: "colour" }),
       ),
     ],
   });
 }
 
-/** One value a rung and seed as dots, their means as bars across. SVG markup. */
+function thinned(points: readonly ChartPoint[]): readonly ChartPoint[] {
+  const step = Math.ceil(points.length / mostDots);
+  return points.filter((_, i) => (points.length - 1 - i) % step === 0);
+}
+
+/** A value of a rung, and what it is of, for who points at it. */
+export type RungValue = { readonly rung: string; readonly value: number; readonly source: string };
+
+/** Values by rung as dots, their means as bars across. SVG markup. */
 export function rungsChart(
-  values: readonly { readonly rung: string; readonly seed: number; readonly value: number }[],
-  label: string,
-  floor: number | null = null,
+  values: readonly RungValue[],
+  colourOf: (rung: string) => string,
+  {
+    label,
+    floor = null,
+    log = false,
+  }: { readonly label: string; readonly floor?: number | null; readonly log?: boolean },
 ): string {
   if (values.length === 0) return nothing;
   const rungs = [...new Set(values.map(({ rung }) => rung))];
@@ -71,29 +117,34 @@ export function rungsChart(
     return { rung, value: own.reduce((sum, { value }) => sum + value, 0) / own.length };
   });
   const all = floor === null ? values : [...values, { value: floor }];
+  const axis = { label, ...(log ? { type: "log" as const } : {}) };
+  const isCrowded = rungs.some((rung) => rung.length > 60 / rungs.length);
   return draw({
     ariaLabel: label,
-    x: { type: "point", domain: rungs, label: null, padding: 0.6 },
-    y: verticalAxis({ label }, all),
+    width: 360,
+    height: isCrowded ? 300 : 230,
+    marginBottom: isCrowded ? 100 : 36,
+    marginLeft: isCrowded ? 70 : 46,
+    x: {
+      type: "band",
+      domain: rungs,
+      label: null,
+      padding: 0.4,
+      tickSize: 0,
+      ...(isCrowded ? { tickRotate: -40 } : {}),
+    },
+    y: verticalAxis(axis, all),
     marks: [
-      ...horizontalLines({ label }, all),
+      ...horizontalLines(axis, all),
       ...(floor === null ? [] : [Plot.ruleY([floor], { stroke: "currentColor", strokeDasharray: "3 3" })]),
-      Plot.tickY(means, {
-        x: "rung",
-        y: "value",
-        stroke: "var(--accent)",
-        strokeWidth: 2,
-        insetLeft: 12,
-        insetRight: 12,
-      }),
+      Plot.tickY(means, { x: "rung", y: "value", stroke: "currentColor", strokeWidth: 1.5 }),
       Plot.dot(values, {
         x: "rung",
         y: "value",
-        r: 3.5,
-        fill: "var(--accent)",
-        fillOpacity: 0.6,
-        title: ({ rung, seed, value }: { rung: string; seed: number; value: number }) =>
-          `${rung}, seed ${seed}: ${value.toPrecision(4)}`,
+        r: 4,
+        fill: ({ rung }: RungValue) => colourOf(rung),
+        fillOpacity: 0.85,
+        title: ({ source, value }: RungValue) => `${source}: ${value.toPrecision(4)}`,
       }),
     ],
   });
