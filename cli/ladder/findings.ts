@@ -32,8 +32,8 @@ export function plainRuns(
 /** `0.412`, or `0.412 (0.405 to 0.420)` if there are several. */
 export function rangeOf(values: readonly number[], digits = 3): string {
   const mean = geometricMean(values).toPrecision(digits);
-  if (values.length < 2) return mean;
-  return `${mean} (${Math.min(...values).toPrecision(digits)} to ${Math.max(...values).toPrecision(digits)})`;
+  const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => value.toPrecision(digits));
+  return low === high || low === undefined || high === undefined ? mean : `${mean} (${low} to ${high})`;
 }
 
 /** Why a comparison tells nothing; empty if it does. */
@@ -144,7 +144,10 @@ export function overfittingFinding({ entries }: LadderResults): Finding {
 /** Rises less than this are the noise of weights that aren't averaged. */
 const notable = 0.05;
 
-export const inPercent = (share: number): string => `${(100 * share).toPrecision(2)} %`;
+/** What isn't worth digits isn't given any. */
+export function inPercent(share: number): string {
+  return share < 1e-4 ? "less than 0.01 %" : `${(100 * share).toPrecision(2)} %`;
+}
 
 export function missing(paper: string, sentence: string): Finding {
   return { paper, verdict: "missing", sentence };

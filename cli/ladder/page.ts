@@ -134,6 +134,7 @@ a { color: var(--accent); }
 .charts { grid-template-columns: repeat(auto-fill, minmax(min(340px, 100%), 1fr)); gap: 28px 32px; }
 .charts.narrow { grid-template-columns: repeat(auto-fill, minmax(min(250px, 100%), 1fr)); gap: 22px 24px; }
 .charts .whole { grid-column: 1 / -1; overflow-x: auto; }
+.charts .double { grid-column: span 2; max-width: 380px; }
 .charts h3 { grid-column: 1 / -1; font-size: 15px; font-weight: 600; margin: 4px 0 -12px; }
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); gap: 26px; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; width: 100%; }

@@ -50,9 +50,11 @@ export function curvesChart(curves: readonly NamedCurve[], options: CurvesOption
   const data = known.flatMap(({ points }) => points);
   if (data.length === 0) return nothing;
   const { cover = [], marked = [], size = "third" } = options;
-  const axis = { label: options.y, ...(options.log === true ? { type: "log" as const } : {}) };
   const covered = [...data, ...cover.filter(Number.isFinite).map((value) => ({ value }))];
   const values = covered.map(({ value }) => value);
+  // Within a factor of three a logarithm looks like a line, and has fewer round numbers.
+  const isLog = options.log === true && Math.max(...values) > 3 * Math.min(...values);
+  const axis = { label: options.y, ...(isLog ? { type: "log" as const } : {}) };
   const labels = known
     .filter(({ isUnlabelled = false }) => !isUnlabelled)
     .flatMap(({ name, colour, points }) => points.slice(-1).map((end) => ({ ...end, name, colour })));
@@ -64,6 +66,8 @@ export function curvesChart(curves: readonly NamedCurve[], options: CurvesOption
     x: { label: options.x, labelArrow: "none", tickSize: 4, nice: false, ticks: size === "half" ? 7 : 4 },
     y: {
       ...verticalAxis(axis, covered),
+      // Room for names that are moved off each other.
+      inset: 10,
       // Curves of a chart that doesn't fill its axis don't tell the axis to.
       ...(cover.length > 0 && Math.max(...values) > Math.min(...values)
         ? { domain: [Math.min(...values), Math.max(...values)] }
@@ -100,6 +104,27 @@ function thinned(points: readonly ChartPoint[]): readonly ChartPoint[] {
 /** A value of a rung, and what it is of, for who points at it. */
 export type RungValue = { readonly rung: string; readonly value: number; readonly source: string };
 
+const rungsWidth = 360;
+const longestLabel = 34;
+
+const shortened = (name: string): string => (name.length > longestLabel ? `${name.slice(0, longestLabel - 1)}…` : name);
+
+/** Room for the names of rungs below a chart: aslant if they are too long to stand beside each other. */
+function slantedLabels(rungs: readonly string[]): {
+  readonly angle: number;
+  readonly height: number;
+  readonly left: number;
+} {
+  const widths = rungs.map((rung) => 6.2 * shortened(rung).length);
+  const step = (rungsWidth - 60) / rungs.length;
+  if (widths.every((width) => width < step)) return { angle: 0, height: 36, left: 52 };
+  const angle = 40;
+  const [across, down] = [Math.cos((angle * Math.PI) / 180), Math.sin((angle * Math.PI) / 180)];
+  // A name ends below the middle of its rung.
+  const left = Math.max(52, ...widths.map((width, i) => across * width - (i + 0.5) * step * 0.8));
+  return { angle, height: 24 + down * Math.max(...widths), left };
+}
+
 /** Values by rung as dots, their means as bars across. SVG markup. */
 export function rungsChart(
   values: readonly RungValue[],
@@ -118,20 +143,21 @@ export function rungsChart(
   });
   const all = floor === null ? values : [...values, { value: floor }];
   const axis = { label, ...(log ? { type: "log" as const } : {}) };
-  const isCrowded = rungs.some((rung) => rung.length > 60 / rungs.length);
+  const slanted = slantedLabels(rungs);
   return draw({
     ariaLabel: label,
-    width: 360,
-    height: isCrowded ? 300 : 230,
-    marginBottom: isCrowded ? 100 : 36,
-    marginLeft: isCrowded ? 70 : 46,
+    width: rungsWidth,
+    height: 194 + slanted.height,
+    marginBottom: slanted.height,
+    marginLeft: slanted.left,
     x: {
       type: "band",
       domain: rungs,
       label: null,
       padding: 0.4,
       tickSize: 0,
-      ...(isCrowded ? { tickRotate: -40 } : {}),
+      ...(slanted.angle === 0 ? {} : { tickRotate: -slanted.angle }),
+      tickFormat: shortened,
     },
     y: verticalAxis(axis, all),
     marks: [

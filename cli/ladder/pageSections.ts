@@ -61,13 +61,14 @@ export function ladderSection(results: LadderResults): PageSection {
         rungsChart(errors, colourOf, { label: "held-out error" }),
         "Error of held-out images at each rung's best length. Dots are seeds, bars their means.",
       ),
-      figure(
-        rungsChart(published, colourOf, { label: "the paper's FID" }),
-        "The same rungs in the paper, on ImageNet-512.",
-      ),
+      ...(published.length < 2
+        ? []
+        : [figure(rungsChart(published, colourOf, { label: "the paper's FID" }), paperCaption)]),
     ],
   };
 }
+
+const paperCaption = "The same rungs in the paper, on ImageNet-512.";
 
 function rungTable(results: LadderResults): string {
   const rows = summarizeRungs(results).map(({ name, entries, error, distance, sigmaRel }) => {
@@ -147,7 +148,7 @@ export function updateSection(results: LadderResults): PageSection {
         ({ updates }) => updates,
       ),
       "<h3>At the end</h3>",
-      ends,
+      `<div class="double">${ends}</div>`,
     ],
   };
 }
