@@ -27,6 +27,7 @@ export function addLadderCommand(program: Command): void {
     .option("--seeds <list>", "seeds of each, e.g. 0,1 or 0-2", orInvalid(parseSeeds), [0])
     .option("--duration <images>", "images that each run sees (default: the preset's)", orInvalid(parseImages))
     .option("--channels <count>", "base width of the networks (default: the preset's)", positive)
+    .option("--channels-per-head <count>", "channels of an attention head (default: the preset's)", positive)
     .option("--lr <list>", "learning rates, e.g. A=0.0003,G=0.02 (default: the preset's)", orInvalid(parseRates))
     .option("--holdout <images>", "images kept from training, to measure the error on", positive, 256)
     .option("--dynamics <steps>", "steps between looks into the network", positive, 20)
@@ -55,6 +56,7 @@ export function addLadderCommand(program: Command): void {
         data: rest.data,
         duration: rest.duration ?? presetOf(rest.preset).duration,
         channels: rest.channels ?? null,
+        channelsPerHead: rest.channelsPerHead ?? null,
         rates: lr ?? {},
         holdout: rest.holdout,
         dynamics: rest.dynamics,
@@ -85,7 +87,7 @@ and seeds may be added.
 
 Examples:
   All seven, small, twice
-  $ evenkeel ladder --outdir runs/ladder --preset emoji16 --channels 16 --duration 30k --seeds 0,1
+  $ evenkeel ladder --outdir runs/ladder --channels 16 --channels-per-head 32 --duration 30k --seeds 0,1
 
   What pixel normalization does in G
   $ evenkeel ladder --outdir runs/pixelNorm --rungs G,G:pixelNorm=false --duration 30k`;

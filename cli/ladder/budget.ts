@@ -12,6 +12,7 @@ export type LadderBudget = {
   readonly duration: number;
   /** Base width; null = the preset's. */
   readonly channels: number | null;
+  readonly channelsPerHead: number | null;
   /** Learning rates that are not the preset's. */
   readonly rates: Partial<Record<ConfigurationName, number>>;
   /** Images held out. */

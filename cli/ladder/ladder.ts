@@ -52,8 +52,8 @@ export async function climb(options: LadderOptions, print: (line: string) => voi
     for (const seed of seeds) {
       const folder = join(outdir, "runs", runName(rung, seed));
       const settings = await runSettings(rung, seed, budget, { ...options, data, outdir: folder });
-      // Combinations that can't be are told before hours of training.
-      trainingOptions(settings, dataset);
+      // What can't be is told before hours of training.
+      trainingOptions(settings, splitData(dataset, budget.holdout, seed).training);
       runs.push({ rung, seed, settings });
     }
   }

@@ -86,6 +86,7 @@ export async function runSettings(
       threads: place.threads,
       duration,
       channels: budget.channels ?? undefined,
+      channelsPerHead: budget.channelsPerHead ?? undefined,
       lr: rate,
       decay: (own.decay ?? 0) * share,
       rampup: (own.rampup ?? 0) * share,

@@ -92,9 +92,9 @@ function isLogarithmic({ type }: Axis, data: readonly Measured[]): boolean {
 export function verticalAxis(axis: Axis, data: readonly Measured[]): Plot.ScaleOptions {
   const values = data.map(({ value }) => value);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  // A constant gets a range of its own; else it lies on the frame.
+  // What is as good as constant gets a range of its own; else it lies on the frame, or rounding fills the chart.
   const room = Math.max(Math.abs(high) * 0.05, 1e-6);
-  const domain = high - low < 1e-9 * Math.abs(high) ? { domain: [low - room, high + room] } : {};
+  const domain = high - low < 1e-3 * Math.abs(high) ? { domain: [low - room, high + room] } : {};
   const isLog = isLogarithmic(axis, data);
   return { label: axis.label, labelArrow: "none", inset: 5, ...domain, ...(isLog ? { type: "log" } : {}) };
 }
