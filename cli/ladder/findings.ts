@@ -138,7 +138,11 @@ export function overfittingFinding({ entries }: LadderResults): Finding {
     return { paper, verdict: "unclear", sentence };
   }
   const most = inPercent(Math.max(...all.map(({ high }) => high)));
-  return { paper, verdict: "shows", sentence: `No run ends more than ${most} above its lowest validation error.` };
+  return {
+    paper,
+    verdict: "shows",
+    sentence: `The run that ends furthest above its lowest validation error does so by ${most}.`,
+  };
 }
 
 /** Rises less than this are the noise of weights that aren't averaged. */

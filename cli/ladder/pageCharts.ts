@@ -23,8 +23,8 @@ export type CurvesOptions = {
   readonly cover?: readonly number[];
   /** A point to mark by a ring on each curve. */
   readonly marked?: readonly (ChartPoint & { readonly colour: string })[];
-  /** A third of the page, half of it, or a quarter. */
-  readonly size?: "third" | "half" | "quarter";
+  /** Part of the page's width. */
+  readonly size?: "third" | "quarter";
 };
 
 /** One scale of colours for all charts that show these names. */
@@ -34,7 +34,6 @@ export function coloursOf(names: readonly string[]): (name: string) => string {
 }
 
 const sizes = {
-  half: { width: 520, height: 270 },
   third: { width: 360, height: 220, marginLeft: 46 },
   quarter: { width: 268, height: 180, marginLeft: 40 },
 } as const;
@@ -57,13 +56,15 @@ export function curvesChart(curves: readonly NamedCurve[], options: CurvesOption
   const axis = { label: options.y, ...(isLog ? { type: "log" as const } : {}) };
   const labels = known
     .filter(({ isUnlabelled = false }) => !isUnlabelled)
-    .flatMap(({ name, colour, points }) => points.slice(-1).map((end) => ({ ...end, name, colour })));
+    .flatMap(({ name, colour, points }) =>
+      points.slice(-1).map((end) => ({ ...end, name: shortened(name, 24), colour })),
+    );
   const longest = Math.max(0, ...labels.map(({ name }) => name.length));
   return draw({
     ariaLabel: options.y,
     ...sizes[size],
-    marginRight: 14 + Math.min(6 * longest, 170),
-    x: { label: options.x, labelArrow: "none", tickSize: 4, nice: false, ticks: size === "half" ? 7 : 4 },
+    marginRight: 14 + 6.4 * longest,
+    x: { label: options.x, labelArrow: "none", tickSize: 4, nice: false, ticks: 4 },
     y: {
       ...verticalAxis(axis, covered),
       // Room for names that are moved off each other.
@@ -96,6 +97,8 @@ export function curvesChart(curves: readonly NamedCurve[], options: CurvesOption
   });
 }
 
+const shortened = (name: string, most: number): string => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
+
 function thinned(points: readonly ChartPoint[]): readonly ChartPoint[] {
   const step = Math.ceil(points.length / mostDots);
   return points.filter((_, i) => (points.length - 1 - i) % step === 0);
@@ -105,9 +108,6 @@ function thinned(points: readonly ChartPoint[]): readonly ChartPoint[] {
 export type RungValue = { readonly rung: string; readonly value: number; readonly source: string };
 
 const rungsWidth = 360;
-const longestLabel = 34;
-
-const shortened = (name: string): string => (name.length > longestLabel ? `${name.slice(0, longestLabel - 1)}…` : name);
 
 /** Room for the names of rungs below a chart: aslant if they are too long to stand beside each other. */
 function slantedLabels(rungs: readonly string[]): {
@@ -115,7 +115,7 @@ function slantedLabels(rungs: readonly string[]): {
   readonly height: number;
   readonly left: number;
 } {
-  const widths = rungs.map((rung) => 6.2 * shortened(rung).length);
+  const widths = rungs.map((rung) => 6.2 * shortened(rung, 34).length);
   const step = (rungsWidth - 60) / rungs.length;
   if (widths.every((width) => width < step)) return { angle: 0, height: 36, left: 52 };
   const angle = 40;
@@ -157,7 +157,7 @@ export function rungsChart(
       padding: 0.4,
       tickSize: 0,
       ...(slanted.angle === 0 ? {} : { tickRotate: -slanted.angle }),
-      tickFormat: shortened,
+      tickFormat: (rung: string) => shortened(rung, 34),
     },
     y: verticalAxis(axis, all),
     marks: [

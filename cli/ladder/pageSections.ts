@@ -261,7 +261,7 @@ export function groupSection(results: LadderResults): PageSection {
       strokeWidth: 2.6,
     };
     return figure(
-      curvesChart([...faint, all], { ...overLength, size: measured.length > 2 ? "third" : "half" }),
+      curvesChart([...faint, all], { ...overLength }),
       `<b>${escapeHtml(name)}</b>, seed ${seed}: one group of weights gets each length, all others stay at ${best.sigmaRel}; ` +
         "the thick line is all at once.",
     );
