@@ -4,7 +4,8 @@ import { type Finding, show } from "./finding.ts";
 
 /**
  * The learning rate against what the paper's sizes have: at batch 2048 alpha_ref falls with the width as 0.01 sqrt(192 / channels), within
- * 7% from XXS to XXL (Table 6), for networks with normalized weights; plain weights take 1e-4 to 2e-4.
+ * 7% from XXS to XXL (Table 6), for networks with normalized weights. Plain weights take 1e-4 to 2e-4 with 192 channels, and more in
+ * narrower networks: a step of Adam moves an output by the rate times the number of weights behind it.
  */
 export function examineRate(training: TrainingOptions, duration: number): Finding[] {
   const { learningRate, network, batch } = training;
@@ -12,7 +13,7 @@ export function examineRate(training: TrainingOptions, duration: number): Findin
   const findings: Finding[] = [];
   const warn = (what: string, meaning: string, advice: string, where: string): void =>
     void findings.push({ check: "rate", severity: "warning", what, where: [where], meaning, advice });
-  const wanted = weightNorm ? 0.01 * Math.sqrt(192 / modelChannels) : 2e-4;
+  const wanted = weightNorm ? 0.01 * Math.sqrt(192 / modelChannels) : (2e-4 * 192) / modelChannels;
   const ratio = learningRate.reference / wanted;
   const slack = weightNorm ? 4 : 10;
   if (ratio > slack || ratio < 1 / slack) {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { LadderResults } from "../../../cli/ladder/results.ts";
 import { parseRates, parseRungs } from "../../../cli/ladder/rungs.ts";
+import { presetOf } from "../../../diffusion/index.ts";
 import { evenkeel, everything, writePictures } from "../train/tinyRun.ts";
 
 let root = "";
@@ -69,8 +70,7 @@ test("trains and measures rungs, adds one later, and does nothing twice", async 
     assert.ok(activations.mean.length > 0 && activations.mean.every(({ nimg }) => (nimg.at(-1) ?? 0) > 1800));
     assert.ok(finalUpdates.every(({ value }) => value !== null && value > 0));
     assert.ok(validation.values.every((value) => value !== null && value > 0));
-    // The preset's rate of G, and B's share of it.
-    assert.equal(learningRate, name === "B" ? 0.0004 : 0.02);
+    assert.equal(learningRate, name === "B" ? presetOf("smoke").lrOf?.B : presetOf("smoke").lr);
   }
   assert.notEqual(results.entries[0]?.best.error, results.entries[1]?.best.error);
   assert.match(first.out, /rung +parameters/);

@@ -190,6 +190,7 @@ describe("recipes", () => {
     const preset = { ...presetOf("smoke"), lrOf: { C: 0.125 } };
     assert.equal(trainingRecipe("C", preset).learningRate.reference, 0.125);
     assert.equal(trainingRecipe("B", preset).learningRate.reference, preset.lr * 0.02);
+    assert.equal(trainingRecipe("B", presetOf("smoke")).learningRate.reference, presetOf("smoke").lrOf?.B);
   });
 });
 
