@@ -64,17 +64,35 @@ function inlineSingleReaders(
 ): void {
   const outputs = new Set(graph.outputs.map(storageOf));
   const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
+  const readers = new Map<Node, Set<Node>>();
+  const setKernel = (root: Node, kernel: LoweredKernel | null): void => {
+    for (const source of kernels.get(root)?.sources ?? []) readers.get(source)?.delete(root);
+    if (kernel === null) kernels.delete(root);
+    else kernels.set(root, kernel);
+    noteReader(readers, root, kernel);
+  };
+  for (const [root, kernel] of kernels) noteReader(readers, root, kernel);
   for (const root of [...kernels.keys()].sort((a, b) => b.id - a.id)) {
     if (outputs.has(root)) continue;
-    const readers = [...kernels].filter(([, kernel]) => kernel.sources.includes(root));
-    const [reader] = readers;
-    if (reader === undefined || readers.length > 1 || !readsEachElementOnce(reader[1], root)) continue;
+    const [reader, ...others] = readers.get(root) ?? [];
+    const kernel = reader === undefined ? undefined : kernels.get(reader);
+    if (reader === undefined || kernel === undefined || others.length > 0 || !readsEachElementOnce(kernel, root))
+      continue;
     roots.delete(root);
-    const merged = lowerKernel(reader[0], isMaterialized);
+    const merged = lowerKernel(reader, isMaterialized);
     if (merged.kind === "kernel" && fitsKernel(merged.kernel, limits)) {
-      kernels.set(reader[0], merged.kernel);
-      kernels.delete(root);
+      setKernel(reader, merged.kernel);
+      setKernel(root, null);
     } else roots.add(root);
+  }
+}
+
+/** Enters a kernel with all that it reads. */
+function noteReader(readers: Map<Node, Set<Node>>, root: Node, kernel: LoweredKernel | null): void {
+  for (const source of kernel?.sources ?? []) {
+    const known = readers.get(source);
+    if (known === undefined) readers.set(source, new Set([root]));
+    else known.add(root);
   }
 }
 
