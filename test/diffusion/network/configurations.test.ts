@@ -291,7 +291,7 @@ describe("training", () => {
         probe.measure(Object.fromEntries(await trainer.readNetwork("raw")), probes);
       const before = await read();
       const errors: number[] = [];
-      for (let step = 0; step < 150; step++) errors.push((await trainer.step(smallBatch(step * 8, 8))).error);
+      for (let step = 0; step < 500; step++) errors.push((await trainer.step(smallBatch(step * 8, 8))).error);
       const after = await read();
       trainer.dispose();
       probe.dispose();
@@ -303,7 +303,11 @@ describe("training", () => {
     const a = await measure("A");
     const growthOfA =
       average(a.after.filter(isMeasured), "activation") / average(a.before.filter(isMeasured), "activation");
-    assert.ok(growthOfA > 1.3, `A's activations grow by ${growthOfA}`);
+    assert.ok(growthOfA > 2, `A's activations grow by ${growthOfA}`);
+    assert.ok(
+      a.after.filter(isMeasured).some(({ activation }) => activation > 2),
+      "some of A's layers leave the band that all of G's keep",
+    );
     assert.ok(average(a.before.filter(isMeasured), "activation") < 0.6, "and begin below unit magnitude");
     assert.ok(average(a.after, "weight") > 1.1 * average(a.before, "weight"), "A's weights grow");
 
@@ -312,8 +316,8 @@ describe("training", () => {
 
     const g = await measure("G");
     for (const { layer, weight } of g.after) {
-      // The last step has moved each weight by about the rate, 0.02 / sqrt(150 / 100) = 0.016, from unit magnitude.
-      assert.ok(Math.abs(weight - 1) < 0.02, `G's ${layer} has weights of ${weight}`);
+      // The last step has moved each weight by about the rate, 0.02 / sqrt(500 / 100) = 0.009, from unit magnitude.
+      assert.ok(Math.abs(weight - 1) < 0.012, `G's ${layer} has weights of ${weight}`);
     }
     const magnitudes = [
       average(g.before.filter(isMeasured), "activation"),
