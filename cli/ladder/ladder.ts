@@ -1,4 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import {
@@ -59,7 +59,7 @@ export async function climb(options: LadderOptions, print: (line: string) => voi
   }
   await makeFolder(outdir);
   await keepBudget(outdir, budget);
-  for (const folder of ["runs", "measures", "samples"]) await mkdir(join(outdir, folder), { recursive: true });
+  for (const folder of ["runs", "measures", "samples"]) await makeFolder(join(outdir, folder));
 
   const entries: LadderEntry[] = [];
   const measuring = new Measuring(options, dataset, data, print);
@@ -209,7 +209,7 @@ async function storedPath(data: string, outdir: string): Promise<string> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return readFile(path).then(
+  return access(path).then(
     () => true,
     () => false,
   );
