@@ -80,8 +80,11 @@ describe("powerFunctionBeta", () => {
           kept *= powerFunctionBeta(sigmaRel, time, interval);
         }
         const wanted = Math.exp((sigmaRelToGamma(sigmaRel) + 1) * Math.log(start / time));
-        assert.ok(Math.abs(kept - wanted) <= 1e-12 * wanted, `${kept}, wanted ${wanted}`);
+        // Below the normal numbers each product may round by half of the smallest one.
+        const rounding = 1e-12 * wanted + intervals.length * Number.MIN_VALUE;
+        assert.ok(Math.abs(kept - wanted) <= rounding, `${kept}, wanted ${wanted}`);
       }),
+      { examples: [[0.0070328442854252805, [2, 327, 1]]] },
     );
   });
 

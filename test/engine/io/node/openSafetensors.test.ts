@@ -114,7 +114,9 @@ describe("openSafetensors", () => {
       await readSafetensors(file);
       await (await openSafetensors(file)).close();
     }
-    assert.equal(await openFiles(), before);
+    // Node closes some of its own meanwhile, one at times.
+    const left = (await openFiles()) - before;
+    assert.ok(left <= 0, `${left} files more are open`);
   });
 
   it("notices a file that is cut while it is open", async () => {
