@@ -4,12 +4,13 @@ import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed } from "../../nn/index.ts";
 import { parseImages } from "../imageCount.ts";
 import type { LadderBudget } from "../ladder/budget.ts";
-import { checkData, climb } from "../ladder/ladder.ts";
+import { climb } from "../ladder/ladder.ts";
 import { parseRates, parseRungs } from "../ladder/rungs.ts";
 import { ladderTable } from "../ladder/table.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { commandLine } from "../train/commandLine.ts";
+import { wholeNumber } from "../wholeNumber.ts";
 
 /** `evenkeel ladder`: configurations side by side. */
 export function addLadderCommand(program: Command): void {
@@ -26,31 +27,30 @@ export function addLadderCommand(program: Command): void {
     )
     .option("--seeds <list>", "seeds of each, e.g. 0,1 or 0-2", orInvalid(parseSeeds), [0])
     .option("--duration <images>", "images that each run sees (default: the preset's)", orInvalid(parseImages))
-    .option("--channels <count>", "base width of the networks (default: the preset's)", positive)
-    .option("--channels-per-head <count>", "channels of an attention head (default: the preset's)", positive)
+    .option("--channels <count>", "base width of the networks (default: the preset's)", wholeNumber)
+    .option("--channels-per-head <count>", "channels of an attention head (default: the preset's)", wholeNumber)
     .option("--lr <list>", "learning rates, e.g. A=0.0003,G=0.02 (default: the preset's)", orInvalid(parseRates))
-    .option("--holdout <images>", "images kept from training, to measure the error on", positive, 256)
-    .option("--dynamics <steps>", "steps between looks into the network", positive, 20)
+    .option("--holdout <images>", "images kept from training, to measure the error on", wholeNumber, 256)
+    .option("--dynamics <steps>", "steps between looks into the network", wholeNumber, 20)
     .option("--lengths <list>", "sigma_rel of the averages that are compared", parseSigmaRelList, defaultLengths)
     .option("--times <list>", "shares of the run after which they are", shares, [0.5, 1])
-    .option("--distance-lengths <count>", "lengths, around the best, that get a Fréchet distance", positive, 1)
+    .option("--distance-lengths <count>", "lengths, around the best, that get a Fréchet distance", wholeNumber, 1)
     .option(
       "--groups <list>",
       "configurations whose groups of weights get lengths of their own, or none (default: B,G)",
       letters,
     )
-    .option("--samples <count>", "images behind a Fréchet distance", positive, 512)
-    .option("--steps <count>", "steps of the sampler", positive, 16)
+    .option("--samples <count>", "images behind a Fréchet distance", wholeNumber, 512)
+    .option("--steps <count>", "steps of the sampler", wholeNumber, 16)
     .option(
       "--features <name>",
       "space of the distance: classifier (trained on these data), or as in metrics",
       "classifier",
     )
     .addOption(new Option("--device <name>", "where to compute").choices(["auto", ...deviceNames]).default("auto"))
-    .option("--threads <count>", "threads of the wasm device (default: all cores)", positive)
-    .option("--json", "print the results as JSON")
+    .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumber)
     .addHelpText("after", examples)
-    .action(async ({ outdir, rungs = parseRungs("all"), seeds, lr, device, threads, json, ...rest }) => {
+    .action(async ({ outdir, rungs = parseRungs("all"), seeds, lr, device, threads, ...rest }) => {
       const budget: LadderBudget = {
         preset: rest.preset,
         data: rest.data,
@@ -70,12 +70,10 @@ export function addLadderCommand(program: Command): void {
       };
       if (budget.samples < 2)
         throw new EvenkeelError("value", "ladder: --samples 1: a distance needs at least two images.");
-      await checkData(budget);
       const command = commandLine("evenkeel", ...process.argv.slice(2));
-      const print = (line: string): void => (json === true ? console.error(line) : console.log(line));
+      const print = (line: string): void => console.log(line);
       const results = await climb({ outdir, rungs, seeds, budget, device, threads, command }, print);
-      if (results === null) print(`Go on with: ${command}`);
-      else console.log(json === true ? JSON.stringify(results, null, 2) : ladderTable(results));
+      print(results === null ? `Go on with: ${command}` : ladderTable(results));
     });
 }
 
@@ -91,11 +89,6 @@ Examples:
 
   What pixel normalization does in G
   $ evenkeel ladder --outdir runs/pixelNorm --rungs G,G:pixelNorm=false --duration 30k`;
-
-function positive(text: string): number {
-  if (/^\d+$/.test(text) && Number(text) > 0) return Number(text);
-  throw new InvalidArgumentError("wanted a whole number from 1 on.");
-}
 
 /** Shares of a run, rising; the end is always one of them. */
 function shares(text: string): number[] {

@@ -30,6 +30,7 @@ import {
 import { describeReport, metricsReport } from "../metrics/report.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
 export function addMetricsCommand(program: Command): void {
@@ -170,7 +171,7 @@ function addRef(parent: Command): void {
     .requiredOption("--features <name>", featuresHelp)
     .option("--num <count>", "pictures, drawn at random (default: all)", orInvalid(parseImages))
     .option("--seed <seed>", "which are drawn", seedNumber, 0)
-    .option("--keep <count>", "vectors kept in the file, which all metrics but frechet need", count, 10000)
+    .option("--keep <count>", "vectors kept in the file, which all metrics but frechet need", wholeNumberFrom(0), 10000)
     .option("--batch <count>", "pictures at a time", wholeNumber, 64)
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
@@ -208,7 +209,7 @@ function addClassifier(parent: Command): void {
     .option("--batch <count>", "pictures a step", wholeNumber, defaultClassifierTraining.batch)
     .option("--lr <rate>", "learning rate at the start; it falls to 0", rate, defaultClassifierTraining.learningRate)
     .option("--xflip", "mirror half of the pictures")
-    .option("--holdout <count>", "pictures kept from training, to measure by (default: a tenth)", count)
+    .option("--holdout <count>", "pictures kept from training, to measure by (default: a tenth)", wholeNumberFrom(0))
     .option("--seed <seed>", "of weights, order and division", seedNumber, 0)
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
@@ -300,19 +301,8 @@ function metricList(text: string): readonly MetricName[] {
   });
 }
 
-function wholeNumber(text: string): number {
-  const value = count(text);
-  if (value >= 1) return value;
-  throw new InvalidArgumentError("wanted a whole number from 1 on.");
-}
-
-function count(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("wanted a whole number.");
-}
-
 function seedNumber(text: string): number {
-  const seed = count(text);
+  const seed = wholeNumberFrom(0)(text);
   if (seed <= 0xffffffff) return seed;
   throw new InvalidArgumentError("wanted a whole number up to 4294967295.");
 }

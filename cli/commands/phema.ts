@@ -27,6 +27,7 @@ import { EvenkeelError } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { profileChart } from "../profileChart.ts";
+import { wholeNumber } from "../wholeNumber.ts";
 
 /** Squared relative error from which on a fitted profile is visibly another one. */
 const poorFit = 0.01;
@@ -58,7 +59,7 @@ export function addPhemaCommand(program: Command): void {
     .requiredOption("--outstd <list>", "their sigma_rel: 0.1 or 0.05,0.1 or 0.010,0.015,...,0.250", parseSigmaRelList)
     .option("--outkimg <kimg>", "their time in thousands of images, one of the snapshots' (default: latest)", parseKimg)
     .option("--skip", "leave out averages whose files exist already")
-    .option("--batch <count>", "averages made in one pass; each takes the memory of one network", parseCount, 8)
+    .option("--batch <count>", "averages made in one pass; each takes the memory of one network", wholeNumber, 8)
     .addOption(new Option("--dtype <type>", "how averages are stored").choices(["f16", "f32"]).default("f16" as const))
     .option("--no-normalize", "don't divide coefficients by their sum (as the paper, unlike its program)")
     .option("--dry-run", "write no averages; print the coefficients")
@@ -268,10 +269,4 @@ function asJson(
 function parseKimg(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new InvalidArgumentError("wanted a whole number of thousands of images.");
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1) return count;
-  throw new InvalidArgumentError("wanted a whole number from 1 on.");
 }

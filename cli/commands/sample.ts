@@ -4,6 +4,7 @@ import { disposeDevices, getDevice } from "../../engine/index.ts";
 import { loadNetwork } from "../loadNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { wholeNumber } from "../wholeNumber.ts";
 
 /** `evenkeel sample`: images of a stored network. */
 export function addSampleCommand(program: Command): void {
@@ -88,12 +89,6 @@ function number(text: string): number {
   const value = /^\+?inf(inity)?$/i.test(text) ? Infinity : text.trim() === "" ? NaN : Number(text);
   if (Number.isNaN(value)) throw new InvalidArgumentError("wanted a number.");
   return value;
-}
-
-function wholeNumber(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1) return count;
-  throw new InvalidArgumentError("wanted a whole number from 1 on.");
 }
 
 function interval(text: string): GuidanceInterval {

@@ -8,6 +8,7 @@ import { describeReport, reportToy } from "../toy/report.ts";
 import { type NamedScorer, openScorer } from "../toy/scorers.ts";
 import { svgToPng } from "../toy/svgToPng.ts";
 import { trainToy } from "../toy/train.ts";
+import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
 
 /** `evenkeel toy`: data in the plane whose truth is known, to train, to see and to measure against. */
 export function addToyCommand(program: Command): void {
@@ -164,16 +165,4 @@ function positive(text: string): number {
   const value = number(text);
   if (value <= 0) throw new InvalidArgumentError("wanted a number above 0.");
   return value;
-}
-
-function wholeNumberFrom(lowest: number): (text: string) => number {
-  return (text) => {
-    const value = number(text);
-    if (Number.isInteger(value) && value >= lowest) return value;
-    throw new InvalidArgumentError(`wanted a whole number from ${lowest} on.`);
-  };
-}
-
-function wholeNumber(text: string): number {
-  return wholeNumberFrom(1)(text);
 }

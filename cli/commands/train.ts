@@ -7,6 +7,7 @@ import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { formatSettings, mergeSettings } from "../train/merge.ts";
 import { train } from "../train/train.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { wholeNumberFrom } from "../wholeNumber.ts";
 
 /** `evenkeel train`: trains a network on images. */
 export function addTrainCommand(program: Command): void {
@@ -31,11 +32,11 @@ export function addTrainCommand(program: Command): void {
       "images at once; a step takes several parts (default: the batch)",
       orInvalid(parseImages),
     )
-    .option("--channels <count>", "base width of the network", whole)
+    .option("--channels <count>", "base width of the network", wholeNumberFrom(0))
     .option("--channel-mult <list>", "widths of the levels as multiples of the base, e.g. 1,2,2", numbers)
-    .option("--blocks <count>", "residual blocks at each resolution", whole)
+    .option("--blocks <count>", "residual blocks at each resolution", wholeNumberFrom(0))
     .option("--attn-resolutions <list>", "resolutions with attention, e.g. 16,8, or none", resolutions)
-    .option("--channels-per-head <count>", "channels of an attention head", whole)
+    .option("--channels-per-head <count>", "channels of an attention head", wholeNumberFrom(0))
     .option("--dropout <p>", "probability of dropping an activation", real)
     .option("--P_mean <mean>", "mean of ln(sigma) in training", real)
     .option("--P_std <deviation>", "standard deviation of ln(sigma) in training", real)
@@ -56,14 +57,14 @@ export function addTrainCommand(program: Command): void {
     .option(
       "--dynamics [steps]",
       "look into every 50th step, or as often as said: magnitudes, updates, attention",
-      whole,
+      wholeNumberFrom(0),
     )
     .addOption(new Option("--snapshot-dtype <type>", "how snapshots are stored").choices(["F16", "F32"]))
     .option("--sample-ema <sigma_rel>", "length of the post-hoc average to sample from at the end", real)
     .option("--guidance <weight>", "guidance of the last grid by the run's earlier self; 1 = none (default: 1.8)", real)
-    .option("--seed <number>", "seed of everything random (default: 0)", whole)
+    .option("--seed <number>", "seed of everything random (default: 0)", wholeNumberFrom(0))
     .addOption(new Option("--device <name>", "where to compute").choices(["auto", ...deviceNames]))
-    .option("--threads <count>", "threads of the wasm device (default: all cores)", whole)
+    .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumberFrom(0))
     .option("--deterministic", "no fused multiply-add, so that other machines give the same bits")
     .option("-n, --dry-run", "print the settings and stop")
     .addHelpText("after", examples)
@@ -119,13 +120,6 @@ export function splitConfig(given: readonly string[]): {
     );
   }
   return { letter: letters[0], file: files[0] };
-}
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isSafeInteger(value) || value < 0)
-    throw new InvalidArgumentError("wanted a whole number.");
-  return value;
 }
 
 function real(text: string): number {

@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
 import type { ConfigurationName } from "../../nn/index.ts";
 import { writeText } from "../train/writeText.ts";
+import { readStored } from "./storedJson.ts";
 
 /** What all runs of a ladder have in common: numbers of different budgets can't be compared. */
 export type LadderBudget = {
@@ -40,7 +40,7 @@ const fileName = "ladder.json";
  */
 export async function keepBudget(outdir: string, budget: LadderBudget): Promise<void> {
   const path = join(outdir, fileName);
-  const kept = await readBudget(path);
+  const kept = await readStored<Readonly<Record<string, unknown>>>(path, []);
   if (kept === null) return writeText(path, `${JSON.stringify(budget, null, 2)}\n`);
   for (const [name, value] of Object.entries(budget)) {
     const [before, now] = [name in kept ? JSON.stringify(kept[name]) : "absent", JSON.stringify(value)];
@@ -50,24 +50,5 @@ export async function keepBudget(outdir: string, budget: LadderBudget): Promise<
       `ladder: ${outdir} was begun with ${name} ${before}, and now it is ${now}: its runs could not be compared. Take the ` +
         "same value, or another folder.",
     );
-  }
-}
-
-async function readBudget(path: string): Promise<Readonly<Record<string, unknown>> | null> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
-    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
-  }
-  try {
-    return JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new EvenkeelError("file", `${path} is damaged. Remove it if the runs beside it are of this budget.`, {
-      cause,
-    });
   }
 }

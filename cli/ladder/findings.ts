@@ -145,7 +145,7 @@ export function overfittingFinding({ entries }: LadderResults): Finding {
   };
 }
 
-/** Rises less than this are the noise of weights that aren't averaged. */
+/** Rises less than this are the noise of short averages. */
 const notable = 0.05;
 
 /** What isn't worth digits isn't given any. */

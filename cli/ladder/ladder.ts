@@ -1,17 +1,12 @@
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
-import {
-  defaultClassifierTraining,
-  type FeatureExtractor,
-  type ImageDataset,
-  presetOf,
-  validationSigmas,
-} from "../../diffusion/index.ts";
-import { featureExtractor, openDataset } from "../../diffusion/node.ts";
+import { defaultClassifierTraining, type ImageDataset, presetOf, validationSigmas } from "../../diffusion/index.ts";
+import { featureExtractor } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { exists } from "../exists.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
-import { loadTrainingData, splitData } from "../train/data.ts";
+import { dataPath, loadTrainingData, splitData } from "../train/data.ts";
 import { makeFolder } from "../train/makeFolder.ts";
 import { trainingOptions } from "../train/options.ts";
 import type { TrainSettings } from "../train/settings.ts";
@@ -23,6 +18,7 @@ import { referenceOf, type Yardstick } from "./networkMeter.ts";
 import { ladderPage } from "./page.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
 import { type Rung, runName, runSettings } from "./rungs.ts";
+import { readStored } from "./storedJson.ts";
 
 export type LadderOptions = {
   readonly outdir: string;
@@ -46,7 +42,8 @@ type Run = { readonly rung: Rung; readonly seed: number; readonly settings: Trai
 export async function climb(options: LadderOptions, print: (line: string) => void): Promise<LadderResults | null> {
   const { outdir, budget, rungs, seeds } = options;
   const dataset = await loadTrainingData(budget.data, outdir, print);
-  const data = await storedPath(budget.data, outdir);
+  requireClasses(dataset, budget);
+  const data = dataPath(budget.data, outdir);
   const runs: Run[] = [];
   for (const rung of rungs) {
     for (const seed of seeds) {
@@ -67,7 +64,7 @@ export async function climb(options: LadderOptions, print: (line: string) => voi
     for (const [i, run] of runs.entries()) {
       const name = runName(run.rung, run.seed);
       const path = join(outdir, "measures", `${name}.json`);
-      const kept = await readEntry(path);
+      const kept = await readStored<LadderEntry>(path, ["sweeps", "best"]);
       if (kept !== null) {
         print(`[${i + 1} of ${runs.length}] ${name}: measured before`);
         entries.push(kept);
@@ -80,11 +77,19 @@ export async function climb(options: LadderOptions, print: (line: string) => voi
       await writeText(path, `${JSON.stringify(entry)}\n`);
       entries.push(entry);
     }
-    return await finish(options, dataset, await measuring.metric(), entries, print);
+    const metric = await readStored<LadderResults["metric"]>(join(outdir, metricName), ["features", "floor"]);
+    if (metric === null)
+      throw new EvenkeelError("file", `ladder: ${outdir} has lost ${metricName}. Remove its measures.`);
+    return await finish(options, dataset, metric, entries, print);
   } finally {
     measuring.dispose();
   }
 }
+
+/** What distances are measured in, beside the measures. */
+const metricName = "metric.json";
+
+type Tools = Pick<Yardstick, "extractor" | "reference"> & { readonly device: Device };
 
 /** What measuring needs, made when the first run needs it. */
 class Measuring {
@@ -92,8 +97,7 @@ class Measuring {
   readonly #dataset: ImageDataset;
   readonly #data: string;
   readonly #print: (line: string) => void;
-  #tools: { readonly device: Device; readonly extractor: FeatureExtractor } | undefined;
-  #reference: Awaited<ReturnType<typeof referenceOf>> | undefined;
+  #tools: Tools | undefined;
 
   constructor(options: LadderOptions, dataset: ImageDataset, data: string, print: (line: string) => void) {
     this.#options = options;
@@ -103,48 +107,35 @@ class Measuring {
   }
 
   async measure({ rung, seed, settings }: Run): Promise<LadderEntry> {
-    const { budget, outdir, seeds } = this.#options;
-    const { device, extractor } = await this.#prepare(settings);
-    const reference = await this.#referenceOf(extractor);
+    const { budget, outdir } = this.#options;
+    const { device, ...tools } = (this.#tools ??= await this.#prepare(settings));
     const { training, validation } = splitData(this.#dataset, settings.holdout, settings.seed);
     if (validation === null) throw new RangeError("a ladder holds images out");
     const { P_mean: mean, P_std: standardDeviation } = presetOf(budget.preset);
-    const yardstick: Yardstick = {
-      validation,
-      sigmas: validationSigmas({ mean, standardDeviation }),
-      extractor,
-      reference: reference.reference,
-      samples: budget.samples,
-      steps: budget.steps,
-    };
+    const sigmas = validationSigmas({ mean, standardDeviation });
+    const yardstick: Yardstick = { ...tools, validation, sigmas, samples: budget.samples, steps: budget.steps };
     const { network } = trainingOptions(settings, training);
-    const withGroups = budget.groups.includes(rung.config) && seed === seeds[0];
-    return measureRun({ rung, seed, settings, network, budget, withGroups, outdir }, device, yardstick, this.#print);
+    return measureRun({ rung, seed, settings, network, budget, outdir }, device, yardstick, this.#print);
   }
 
-  /** What the distance is measured in. Known once something was measured; else it is read from the results before. */
-  async metric(): Promise<LadderResults["metric"]> {
-    const { budget, outdir } = this.#options;
-    const { samples, steps } = budget;
-    if (this.#tools !== undefined && this.#reference !== undefined) {
-      const { name } = this.#tools.extractor;
-      return { features: `${name}: ${this.#tools.extractor.describe()}`, samples, steps, floor: this.#reference.floor };
-    }
-    const before = await readResults(join(outdir, "results.json"));
-    return before?.metric ?? { features: budget.features, samples, steps, floor: null };
-  }
-
-  async #prepare(settings: TrainSettings): Promise<{ readonly device: Device; readonly extractor: FeatureExtractor }> {
-    if (this.#tools !== undefined) return this.#tools;
+  async #prepare(settings: TrainSettings): Promise<Tools> {
+    const { samples, steps } = this.#options.budget;
     const device = await deviceOf(settings);
-    const features = await this.#featuresFile(device);
+    const features = await this.#featuresName(device);
     const extractor = await featureExtractor(features, this.#dataset, { device, print: this.#print });
-    this.#tools = { device, extractor };
-    return this.#tools;
+    const { reference, floor } = await referenceOf(extractor, this.#dataset, samples);
+    const metric: LadderResults["metric"] = {
+      features: `${extractor.name}: ${extractor.describe()}`,
+      samples,
+      steps,
+      floor,
+    };
+    await writeText(join(this.#options.outdir, metricName), `${JSON.stringify(metric, null, 2)}\n`);
+    return { device, extractor, reference };
   }
 
   /** The name of the features; the classifier of this data is trained once. */
-  async #featuresFile(device: Device): Promise<string> {
+  async #featuresName(device: Device): Promise<string> {
     const { budget, outdir } = this.#options;
     if (budget.features !== "classifier") return budget.features;
     const out = join(outdir, "classifier.safetensors");
@@ -153,11 +144,6 @@ class Measuring {
       await trainClassifier({ ...defaultClassifierTraining, data: this.#data, out }, device, this.#print);
     }
     return `classifier:${out}`;
-  }
-
-  async #referenceOf(extractor: FeatureExtractor): Promise<Awaited<ReturnType<typeof referenceOf>>> {
-    this.#reference ??= await referenceOf(extractor, this.#dataset, this.#options.budget.samples);
-    return this.#reference;
   }
 
   dispose(): void {
@@ -202,55 +188,12 @@ async function finish(
   return results;
 }
 
-/** Where the data are once they have been converted. */
-async function storedPath(data: string, outdir: string): Promise<string> {
-  const converted = join(outdir, `${data}.zip`);
-  return (await exists(converted)) ? converted : data;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** @throws EvenkeelError `file` for a file that is no measure. */
-async function readEntry(path: string): Promise<LadderEntry | null> {
-  return readJson(path, (value): value is LadderEntry => "sweeps" in value && "best" in value);
-}
-
-async function readResults(path: string): Promise<LadderResults | null> {
-  return readJson(path, (value): value is LadderResults => "entries" in value && "metric" in value);
-}
-
-async function readJson<T>(path: string, isWanted: (value: object) => value is T & object): Promise<T | null> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch {
-    return null;
-  }
-  const fail = (cause?: unknown): never => {
-    throw new EvenkeelError("file", `${path} is damaged. Remove it, and the ladder measures anew.`, { cause });
-  };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    return fail(cause);
-  }
-  return typeof value === "object" && value !== null && isWanted(value) ? value : fail();
-}
-
-/** Checks that a data set can be opened and has labels if the features need them. @throws EvenkeelError `value`. */
-export async function checkData(budget: LadderBudget): Promise<void> {
-  if (budget.features !== "classifier" || /^emoji\d+/.test(budget.data)) return;
-  const { labels } = await openDataset(budget.data);
-  if (labels?.kind === "classes") return;
+/** @throws EvenkeelError `value` if the features need classes that the data haven't. */
+function requireClasses({ labels }: ImageDataset, { data, features }: LadderBudget): void {
+  if (features !== "classifier" || labels?.kind === "classes") return;
   throw new EvenkeelError(
     "value",
-    `ladder: ${budget.data} has no classes from which a classifier could learn features. Choose others by --features: pixels, ` +
+    `ladder: ${data} has no classes from which a classifier could learn features. Choose others by --features: pixels, ` +
       "nsfwjs-mobilenet, ... (evenkeel metrics --help lists them).",
   );
 }

@@ -11,14 +11,7 @@ import {
   reconstruct,
   tensorsOfWeights,
 } from "../../diffusion/index.ts";
-import {
-  dynamicsFileName,
-  listSnapshots,
-  readDynamics,
-  readStats,
-  type StatsEntry,
-  writePng,
-} from "../../diffusion/node.ts";
+import { dynamicsFileName, listSnapshots, readDynamics, readStats, type StatsEntry } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import type { TrainSettings } from "../train/settings.ts";
@@ -33,8 +26,6 @@ export type MeasuredRun = {
   readonly settings: TrainSettings;
   readonly network: NetworkConfig;
   readonly budget: LadderBudget;
-  /** Whether groups of weights get lengths of their own. */
-  readonly withGroups: boolean;
   /** The ladder's folder. */
   readonly outdir: string;
 };
@@ -74,14 +65,20 @@ export async function measureRun(
       const point = last.points[index];
       const weights = point === undefined ? undefined : end.weights.get(point.sigmaRel);
       if (point === undefined || weights === undefined) continue;
-      const { distance, picture } = await meter.sample(weights);
+      const distance = await meter.distance(weights);
       print(`  distance with sigma_rel ${point.sigmaRel}: ${distance.toPrecision(4)}`);
       last.points[index] = { ...point, distance };
-      if (i === 0) await writePng(join(run.outdir, samples), picture);
+      if (i === 0) await meter.picture(join(run.outdir, samples), weights);
     }
     const best = last.points[nearest[0] ?? 0];
     if (best === undefined) throw new RangeError("there is always a best length");
-    const groups = run.withGroups ? await sensitivity(meter, end.weights, best.sigmaRel) : [];
+    if (!Number.isFinite(best.error)) {
+      throw new EvenkeelError(
+        "value",
+        `ladder: no average of ${folder} gives a finite error. Take a lower rate by --lr.`,
+      );
+    }
+    const groups = budget.groups.includes(rung.config) ? await sensitivity(meter, end.weights, best.sigmaRel) : [];
     return {
       ...rung,
       seed,
@@ -127,8 +124,8 @@ async function averagesOf({ settings, network, budget }: MeasuredRun): Promise<r
 }
 
 /** The places of the best point and of `count - 1` points next to it, the best first. */
-export function nearestToBest(points: readonly SweepPoint[], count: number): number[] {
-  const errors = points.map(({ error }) => error);
+function nearestToBest(points: readonly SweepPoint[], count: number): number[] {
+  const errors = points.map(({ error }) => (Number.isFinite(error) ? error : Infinity));
   const best = errors.indexOf(Math.min(...errors));
   return errors
     .map((_, i) => i)
@@ -137,7 +134,7 @@ export function nearestToBest(points: readonly SweepPoint[], count: number): num
 }
 
 /** The group of an array: its place, `embedding`, or `output`; null if it is no weight of the network's layers. */
-export function groupOf(array: string): string | null {
+function groupOf(array: string): string | null {
   const layer = array.replace(/^unet\./, "");
   if (!array.startsWith("unet.") || !/\.weight$/.test(array)) return null;
   if (/^emb_/.test(layer)) return "embedding";

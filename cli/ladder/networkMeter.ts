@@ -1,23 +1,18 @@
 import {
   choose,
-  DenoiserProgram,
-  FeatureCollector,
   type FeatureExtractor,
   frechetDistance,
   type FrechetReference,
   frechetReference,
-  generateImages,
   type ImageDataset,
-  imageGrid,
   type NetworkConfig,
-  type Picture,
-  selectImages,
-  toPixels,
   Validator,
   wholeBatch,
 } from "../../diffusion/index.ts";
+import { GridSampler } from "../../diffusion/node.ts";
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
+import { type CollectOptions, featuresOfImages, featuresOfNetwork } from "../metrics/featureSets.ts";
 
 /** What all networks of a ladder are measured against. */
 export type Yardstick = {
@@ -30,10 +25,9 @@ export type Yardstick = {
   readonly steps: number;
 };
 
-/** Images that go through the network at once. */
-const batch = 32;
-/** Images of the picture of samples. */
-const pictured = 64;
+/** Images that go through the network at once; as many as in the sampler of grids, so that one program serves both. */
+const batch = 24;
+const collecting: CollectOptions = { kept: 0, batch, onImages: () => undefined };
 
 /** Measures one network with one set of weights after the other; programs are compiled once. */
 export class NetworkMeter {
@@ -41,13 +35,15 @@ export class NetworkMeter {
   readonly #device: Device;
   readonly #yardstick: Yardstick;
   readonly #validator: Validator;
-  #program: DenoiserProgram | undefined;
+  readonly #sampler: GridSampler;
 
   constructor(config: NetworkConfig, device: Device, yardstick: Yardstick) {
     this.#config = config;
     this.#device = device;
     this.#yardstick = yardstick;
-    this.#validator = new Validator(config, device, Math.min(batch, yardstick.validation.count));
+    this.#validator = new Validator(config, device, Math.min(32, yardstick.validation.count));
+    const scale = Math.max(1, Math.floor(32 / config.unet.imageResolution));
+    this.#sampler = new GridSampler(config, device, { columns: 8, steps: yardstick.steps, scale });
   }
 
   /** The weighted denoising error of the held-out images, mean over noise levels. */
@@ -57,49 +53,23 @@ export class NetworkMeter {
     return errors.reduce((sum, { error }) => sum + error, 0) / errors.length;
   }
 
-  /** The Fréchet distance of samples, and a picture of the first ones. */
-  async sample(weights: NamedParameters): Promise<{ readonly distance: number; readonly picture: Picture }> {
+  /** The Fréchet distance of samples. */
+  async distance(weights: NamedParameters): Promise<number> {
     const { extractor, reference, samples, steps } = this.#yardstick;
-    if (this.#program === undefined) {
-      this.#program = await DenoiserProgram.create(this.#config, weights, this.#device);
-    } else await this.#program.replaceWeights(weights);
-    const program = this.#program;
-    const { imageChannels, imageResolution, labelDim } = this.#config.unet;
-    const imageShape = [imageChannels, imageResolution, imageResolution];
-    const collector = new FeatureCollector(extractor, 0);
-    const kept: Uint8Array[] = [];
-    const batches = generateImages({
-      denoise: (x, sigma, labels) => program.denoise(x, sigma, labels),
-      imageShape,
-      labelDim,
-      seeds: Array.from({ length: samples }, (_, i) => i),
-      steps,
-      batch,
-      networkBatch: batch,
-      device: this.#device,
-    });
-    for await (const { images, shape } of batches) {
-      const pixels = toPixels(images);
-      await collector.add(pixels, shape);
-      if (kept.length * batch < pictured) kept.push(pixels);
-    }
-    const pixels = Uint8Array.from(kept.flatMap((part) => [...part])).subarray(
-      0,
-      pictured * imageShape.reduce((a, b) => a * b),
-    );
-    const count = pixels.length / imageShape.reduce((a, b) => a * b);
-    return {
-      distance: frechetDistance(collector.finish("samples").statistics, reference).distance,
-      picture: imageGrid(pixels, [count, ...imageShape], {
-        columns: 8,
-        scale: Math.max(1, Math.floor(32 / imageResolution)),
-      }),
-    };
+    const network = { config: this.#config, denoise: await this.#sampler.denoiser(weights) };
+    const settings = { net: "samples", steps, networkBatch: batch };
+    const set = await featuresOfNetwork(extractor, network, this.#device, settings, 0, samples, collecting);
+    return frechetDistance(set.statistics, reference).distance;
+  }
+
+  /** Writes a picture of samples, a row for each class. */
+  async picture(path: string, weights: NamedParameters): Promise<void> {
+    await this.#sampler.write(path, weights);
   }
 
   dispose(): void {
     this.#validator.dispose();
-    this.#program?.dispose();
+    this.#sampler.dispose();
   }
 }
 
@@ -109,15 +79,8 @@ export async function referenceOf(
   dataset: ImageDataset,
   samples: number,
 ): Promise<{ readonly reference: FrechetReference; readonly floor: number | null }> {
-  const statistics = async (indices: Uint32Array) => {
-    const collector = new FeatureCollector(extractor, 0);
-    const { channels, resolution } = dataset;
-    for (let from = 0; from < indices.length; from += batch) {
-      const part = selectImages(dataset, indices.subarray(from, from + batch));
-      await collector.add(part.pixels, [part.count, channels, resolution, resolution]);
-    }
-    return collector.finish(dataset.name).statistics;
-  };
+  const statistics = async (indices: Uint32Array) =>
+    (await featuresOfImages(extractor, dataset, indices, collecting)).statistics;
   const order = choose(dataset.count, dataset.count, 0);
   const reference = frechetReference(await statistics(order));
   if (dataset.count < 2 * samples) return { reference, floor: null };

@@ -116,7 +116,7 @@ function makingMarkup({ command, entries, duration, seeds, metric }: LadderResul
       `${(seconds / 3600).toPrecision(2)} hours of training in all. All configurations are averaged by power functions afterwards, ` +
       "A too, which the paper averages as EDM does.",
     "Errors are weighted denoising errors of held-out images, mean over noise levels that are the same for all, always with the same noise: " +
-      "1 is a network that knows nothing.",
+      "1 is a network that knows nothing. Each seed holds other images out, so that its errors differ from another's by that, too.",
     `Distances are Fréchet distances in the space of ${metric.features}, of ${metric.samples.toLocaleString("en")} samples made in ` +
       `${metric.steps} steps. So few bias them upwards, by the more the fewer there are: they can be compared within this ladder only, ` +
       `and with no published FID. ${floor}`,

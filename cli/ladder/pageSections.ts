@@ -287,7 +287,7 @@ export function trainingSection(results: LadderResults): PageSection {
           curvesOf(({ validation }) => validation),
           { ...overTime, y: "held-out error", log: true },
         ),
-        "Error of held-out images with weights as they are, at each configuration's own noise levels: A's are others than the rest's.",
+        "Error of held-out images with the shortest stored average, at each configuration's own noise levels: A's are others than the rest's.",
       ),
       figure(
         curvesChart(

@@ -11,7 +11,7 @@ export type SweepPoint = {
   readonly sigmaRel: number;
   /** Mean weighted denoising error of the held-out images over the noise levels; smaller is better. */
   readonly error: number;
-  /** Fréchet distance of samples to the training images; null where it wasn't measured. */
+  /** Fréchet distance of samples to the images of the data; null where it wasn't measured. */
   readonly distance: number | null;
 };
 
@@ -31,7 +31,7 @@ export type LadderEntry = {
   readonly trainingSeconds: number;
   /** The training loss as the configuration weights it, status by status. */
   readonly loss: LadderCurve;
-  /** Mean weighted denoising error of the held-out images with the weights as they are, over the run. */
+  /** Mean weighted denoising error of the held-out images with the shortest stored average, at the configuration's own noise levels. */
   readonly validation: LadderCurve;
   /** Magnitudes at each place: the mean and the largest over its layers. */
   readonly activations: { readonly mean: PlaceCurves; readonly max: PlaceCurves };
@@ -78,7 +78,7 @@ export type LadderResults = {
     readonly features: string;
     readonly samples: number;
     readonly steps: number;
-    /** Distance of the held-out images to the training images: what a perfect model would have with so few. Null if unknown. */
+    /** Distance of as many images of the data to the others of them: what a perfect model would have. Null if there are too few. */
     readonly floor: number | null;
   };
   /** Rung by rung in the order asked for, seeds within. Only what is finished. */

@@ -7,7 +7,7 @@ import type { LadderBudget } from "./budget.ts";
 
 /** What is compared: a configuration, and what is turned in it. */
 export type Rung = {
-  /** As it was asked for: `G`, or `G:pixelNorm=false+groupNorm=adaptive`. */
+  /** As it was asked for: `G`, or `G:pixelNorm=false+gains=false`. */
   readonly name: string;
   readonly config: ConfigurationName;
   /** As `evenkeel train --switches` takes them; empty = none. */
@@ -16,7 +16,7 @@ export type Rung = {
 
 /**
  * The rungs of a list: letters with commas between them, `all` for A to G; switches follow a colon, with `+` between them.
- * @throws EvenkeelError `value` for an unknown configuration or switch, an impossible combination, or a rung named twice.
+ * @throws EvenkeelError `value` for an unknown configuration or switch, or a rung named twice.
  */
 export function parseRungs(text: string): Rung[] {
   const names = text === "all" ? [...configurationNames] : text.split(",").map((part) => part.trim());
@@ -36,7 +36,7 @@ export function parseRungs(text: string): Rung[] {
  * @throws EvenkeelError `value` for anything else.
  */
 export function parseRates(text: string): Partial<Record<ConfigurationName, number>> {
-  return Object.fromEntries(
+  const rates = Object.fromEntries(
     text.split(",").map((part) => {
       const [letter = "", rate = ""] = part.split("=").map((each) => each.trim());
       const value = Number(rate);
@@ -45,6 +45,10 @@ export function parseRates(text: string): Partial<Record<ConfigurationName, numb
       }
       return [configurationNamed(letter), value];
     }),
+  );
+  // In the order of the ladder: the same rates are the same budget however they are listed.
+  return Object.fromEntries(
+    configurationNames.flatMap((name) => (rates[name] === undefined ? [] : [[name, rates[name]]])),
   );
 }
 

@@ -88,7 +88,7 @@ export type GenerationSettings = {
 /** The features of images that a network makes of `count` seeds from `firstSeed` on, by the usual sampler without guidance. */
 export async function featuresOfNetwork(
   extractor: FeatureExtractor,
-  network: LoadedNetwork,
+  network: Pick<LoadedNetwork, "config" | "denoise">,
   device: Device,
   { net, steps, networkBatch }: GenerationSettings,
   firstSeed: number,

@@ -1,12 +1,17 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { type ImageDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
 import { type EmojiVendor, emojiVendors, loadEmoji, openDataset, writeDataset } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { exists } from "../exists.ts";
 import { makeFolder } from "./makeFolder.ts";
 
 /** `emoji16`, `emoji32-google`: emoji packages instead of a path, at a resolution. */
 const emojiName = /^emoji(\d+)(?:-([a-z]+))?$/;
+
+/** Where the data that `--data` names are read from: emoji are converted into the run folder. */
+export function dataPath(source: string, outdir: string): string {
+  return emojiName.test(source) ? join(outdir, `${source}.zip`) : source;
+}
 
 /**
  * The data that `--data` names: a zip or folder, or `emoji16` for the emoji of the installed packages, which are converted into
@@ -20,7 +25,7 @@ export async function loadTrainingData(
   const emoji = emojiName.exec(source);
   if (emoji === null) return openDataset(source);
   const [, resolution = "", vendor] = emoji;
-  const path = join(outdir, `${source}.zip`);
+  const path = dataPath(source, outdir);
   if (await exists(path)) return openDataset(path);
   const vendors = vendor === undefined ? emojiVendors : emojiVendors.filter((name) => name === vendor);
   if (vendors.length === 0) {
@@ -43,11 +48,4 @@ export function splitData(
   const classes = dataset.labels?.kind === "classes" ? dataset.labels.values : null;
   const parts = splitIndices(dataset.count, heldOut, seed, classes);
   return { training: selectImages(dataset, parts.training), validation: selectImages(dataset, parts.heldOut) };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
