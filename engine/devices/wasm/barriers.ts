@@ -1,5 +1,5 @@
 /** Where in a program threads must meet: only before a step that touches what another thread may still be busy with. */
-import type { Plan } from "../../kernel/plan.ts";
+import type { Plan, PlanStep } from "../../kernel/plan.ts";
 
 /** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
 export type Region = { readonly space: string; readonly begin: number; readonly end: number };
@@ -53,3 +53,15 @@ export function regionsOf(plan: Plan): readonly (Region | null)[] {
     }
   });
 }
+
+/** What a step does to memory, all of its phases together. Scratch is one region for all steps: each overwrites what it needs of it. */
+export function touchOf(
+  { operands, result }: Pick<PlanStep, "operands" | "result">,
+  regions: readonly (Region | null)[],
+  usesScratch: boolean,
+): Touch {
+  const of = (buffers: readonly number[]): Region[] => buffers.flatMap((buffer) => regions[buffer] ?? []);
+  return { reads: of(operands), writes: [...of([result]), ...(usesScratch ? [scratch] : [])] };
+}
+
+const scratch: Region = { space: "scratch", begin: 0, end: 1 };

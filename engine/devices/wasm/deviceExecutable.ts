@@ -3,7 +3,7 @@ import { EvenkeelError } from "../../errors.ts";
 import type { Plan, PlanBuffer, PlanStep } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
 import { ModuleBuilder } from "./assembler.ts";
-import { Barriers, type Region, regionsOf } from "./barriers.ts";
+import { Barriers, regionsOf, touchOf } from "./barriers.ts";
 import { ownBuffer, writeData } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
 import type { LinearMemory } from "./memory.ts";
@@ -295,14 +295,11 @@ function layOut(
   let at = first;
   const barriers = new Barriers();
   const regions = regionsOf(plan);
-  const scratchRegion: Region = { space: "scratch", begin: 0, end: 1 };
   plan.steps.forEach((step, index) => {
     const method = methodOfStep(index);
     starts.push(at);
     let someShared = false;
-    const own = method.scratch === null ? [] : [scratchRegion];
-    const reads = step.operands.flatMap((buffer) => regions[buffer] ?? []);
-    const touch = { reads, writes: [...own, ...[regions[step.result] ?? []].flat()] };
+    const touch = touchOf(step, regions, method.scratch !== null);
     method.phases.forEach(({ size, block, cost }, phase) => {
       const isShared = crew.threads > 1 && size > block && cost >= sharedCost;
       someShared ||= isShared;

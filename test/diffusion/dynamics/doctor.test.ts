@@ -195,6 +195,21 @@ test("settings against the paper's: rate, decay, ramp, swapped balances, average
   found(findings, "rate", /resBalance is 0\.7.*swapped/);
   found(findings, "averages", /one length of average is stored/);
   assert.ok(findings.every(({ severity }) => severity === "warning"));
+  // Plain weights: 2e-4 at 192 channels and twelve times that at 16, within a factor of ten.
+  const plain = (modelChannels: number, reference: number): boolean =>
+    examineRun(
+      record(null, {
+        training: {
+          ...training,
+          network: { ...training.network, unet: { ...unet, modelChannels, weightNorm: false, forcedNorm: false } },
+          learningRate: { ...training.learningRate, reference },
+        },
+      }),
+    ).some(({ what }) => /paper's scaling/.test(what));
+  assert.deepEqual(
+    [plain(192, 0.001), plain(192, 0.003), plain(16, 0.003), plain(16, 0.012), plain(16, 0.03)],
+    [false, true, false, false, true],
+  );
   const sound = {
     ...training,
     network: { ...training.network, unet },

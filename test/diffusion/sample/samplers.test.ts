@@ -206,8 +206,13 @@ describe("runSampler", () => {
   });
 
   it("refuses options, levels and answers that make no sense", async () => {
-    for (const sChurn of [-1, NaN, Infinity]) await assert.rejects(run({ sChurn }), mistake("value", /sChurn is/));
-    await assert.rejects(run({ sMin: -1 }), mistake("value", /sMin is/));
+    for (const sChurn of [-1, NaN, Infinity]) {
+      await assert.rejects(
+        run({ sChurn }),
+        mistake("value", /sChurn is .*, expected a finite number of at least 0\.$/),
+      );
+    }
+    await assert.rejects(run({ sMin: -1 }), mistake("value", /sMin is -1, expected a number of at least 0\.$/));
     await assert.rejects(run({ sMax: NaN }), mistake("value", /sMax is/));
     await assert.rejects(run({ sNoise: Infinity }), mistake("value", /sNoise is/));
     await assert.rejects(run({ sMin: 2, sMax: 1 }), mistake("value", /sMin 2 is above sMax 1/));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Barriers, type Region, regionsOf, type Touch } from "../../../../engine/devices/wasm/barriers.ts";
+import { Barriers, type Region, regionsOf, type Touch, touchOf } from "../../../../engine/devices/wasm/barriers.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 
 const region = fc.record({
@@ -69,4 +69,20 @@ test("an output that takes over an input's memory is the same region; constants 
   assert.notEqual(own?.space, input?.space);
   assert.equal(constant, null);
   assert.deepEqual(temporary, { space: "slot 0", begin: 64, end: 80 });
+});
+
+test("a step reads its operands and writes its result and, if it has some, scratch that all share", () => {
+  const [a, b, c] = ["a", "b", "c"].map((space): Region => ({ space, begin: 0, end: 4 }));
+  assert.ok(a !== undefined && b !== undefined && c !== undefined);
+  const regions = [a, null, b, c];
+  assert.deepEqual(touchOf({ operands: [0, 1], result: 2 }, regions, false), { reads: [a], writes: [b] });
+  const barriers = new Barriers();
+  const steps = [
+    { operands: [0], result: 2 },
+    { operands: [0], result: 3 },
+  ];
+  assert.deepEqual(
+    steps.map((each) => barriers.before(touchOf(each, regions, true), true)),
+    [false, true],
+  );
 });
