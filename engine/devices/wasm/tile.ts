@@ -28,7 +28,7 @@ function multiplyAdd(f: FunctionBuilder, relaxed: boolean, sum: Local, x: Local,
   f.set(sum);
 }
 
-/** One or two rows of a matrix, each in one piece; `row` bytes from the first to the second. */
+/** Some rows of a matrix, each in one piece; `row` bytes from one to the next. */
 export type Rows = { readonly pointer: Local; readonly row: number };
 
 /**
@@ -69,7 +69,7 @@ export function rowTile(
 
 export type RowTile = {
   readonly relaxed: boolean;
-  readonly rows: 1 | 2;
+  readonly rows: number;
   readonly depth: number;
   readonly vectors: number;
   readonly isFirst: boolean;

@@ -2,13 +2,14 @@ import type { Kernel } from "../../../kernel/kernel.ts";
 import { type FunctionBuilder, i32, type Local, memory, op } from "../assembler.ts";
 import type { Finish } from "../finish.ts";
 import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../phase.ts";
-import type { WinogradFilterGradient } from "./plan.ts";
 import { advance, after, dotTile, repeat } from "../tile.ts";
-import { transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
+import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
+import type { Load, WinogradFilterGradient } from "./plan.ts";
+import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
 
-/** Sizes in bytes: of rows and places of the transformed image [16, c, tiles] and cotangent [16, o, tiles], and of the sums [16, o, c]. */
-function layoutOf({ size, images, rows }: WinogradFilterGradient) {
-  const vectors = (images * rows * size.x) / 8;
+/** Sizes in bytes: of rows and places of the transformed image [36, c, tiles] and cotangent [36, o, tiles], and of the sums [36, o, c]. */
+function layoutOf({ size, block }: WinogradFilterGradient) {
+  const vectors = vectorsOf(block);
   const tileRow = 16 * vectors;
   const inputs = 4 * Math.ceil(size.c / 4);
   const outputs = 2 * Math.ceil(size.o / 2);
@@ -18,27 +19,27 @@ function layoutOf({ size, images, rows }: WinogradFilterGradient) {
     tileRow,
     inputs,
     outputs,
-    imagePlace: inputs * tileRow,
-    cotangentPlace: outputs * tileRow,
+    imagePlace: placeBytes(inputs * tileRow),
+    cotangentPlace: placeBytes(outputs * tileRow),
     sumRow,
-    sumPlace: outputs * sumRow,
+    sumPlace: placeBytes(outputs * sumRow),
   };
 }
 
 export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
   const { imagePlace, cotangentPlace, sumPlace } = layoutOf(plan);
-  return { shared: plan.parts * 16 * sumPlace, perThread: 16 * (imagePlace + cotangentPlace) };
+  return { shared: plan.parts * places * sumPlace, perThread: places * (imagePlace + cotangentPlace) };
 }
 
 /** First each part of the images gives sums of its own, then these are added and transformed back. */
 export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradient, finish: Finish): readonly Phase[] {
   const { size, parts } = plan;
-  const vectors = (size.n * size.y * size.x) / 16;
+  const vectors = (size.n * size.y * size.x) / 64;
   return [
     {
       size: parts,
       block: 1,
-      cost: vectors * (76 * size.c + 40 * size.o + 28 * size.c * size.o),
+      cost: vectors * (300 * size.c + 180 * size.o + 66 * size.c * size.o),
       emit: (module, name, options) =>
         module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
           emitParts(f, kernel, plan, options, { table, low, high, thread });
@@ -47,11 +48,11 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
     {
       size: size.o,
       block: 1,
-      cost: size.o * Math.ceil(size.c / 4) * (32 * parts + 100),
-      emit: (module, name) => {
+      cost: size.o * Math.ceil(size.c / 4) * (72 * parts + 200),
+      emit: (module, name, options) => {
         const finishing = finish(module, `${name}_finish`);
         return module.define(`${name}_sum`, kernelParameters, [], (f, table, low, high, thread) => {
-          emitSums(f, kernel, plan, table, low, high);
+          emitSums(f, kernel, plan, options, { table, low, high, thread });
           if (finishing !== null) f.call(finishing, table, low, high, thread);
         });
       },
@@ -66,96 +67,41 @@ function emitParts(
   { relaxed }: EmitOptions,
   { table, low, high, thread }: Share,
 ): void {
-  const { image, cotangent, axes, size, parts, images, rows } = plan;
+  const { image, cotangent, axes, size, parts, block } = plan;
   const layout = layoutOf(plan);
   const { shared, perThread } = filterGradientScratch(plan);
   const operand = (index: number): Local => f.let("i32", "base", memory("i32.load", 4 * index, table));
   const scratch = operand(kernel.operands.length + 2);
   const ownScratch = op("i32.add", scratch, op("i32.mul", thread, i32(perThread)));
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
-  const transformedCotangent = after(f, "transformed", transformed, 16 * layout.imagePlace);
-  // What is transformed, where to, and the bytes from one channel, row and image of it to the next.
-  const [x, y] = ([image, cotangent] as const).map(({ operand: index, at: { offset, coefficients } }, which) => {
-    const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
-    return {
-      base: operand(index),
-      offset: 4 * offset,
-      pixels: f.local("i32", "pixels"),
-      to: which === 0 ? transformed : transformedCotangent,
-      channels: which === 0 ? size.c : size.o,
-      channel: bytes(which === 0 ? axes.c : axes.o),
-      row: bytes(axes.y),
-      image: bytes(axes.n),
-    };
-  }) as [Source, Source];
-
+  const transformedCotangent = after(f, "transformed", transformed, places * layout.imagePlace);
   const part = f.let("i32", "part", low);
+  const start = ({ operand: index, at: { offset, coefficients } }: Load, channelAxis: number) => {
+    const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
+    const strides = { channel: bytes(channelAxis), image: bytes(axes.n), row: bytes(axes.y) };
+    const first = op("i32.add", operand(index), op("i32.mul", part, i32((size.n / parts) * strides.image)));
+    return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
+  };
+  const [x, y] = [start(image, axes.c), start(cotangent, axes.o)];
+
   f.loop((again) => {
-    const sums = f.let("i32", "sums", op("i32.add", scratch, op("i32.mul", part, i32(16 * layout.sumPlace))));
-    f.memoryFill(sums, i32(0), i32(16 * layout.sumPlace));
-    for (const { base, offset, pixels, image: step } of [x, y]) {
-      const first = op("i32.mul", part, i32((size.n / parts) * step));
-      f.set(pixels, op("i32.add", op("i32.add", base, first), i32(offset)));
-    }
-    repeat(f, size.n / parts / images, () => {
-      repeat(f, size.y / (2 * rows), () => {
-        transformBlock(f, plan, x, (from, to) => {
-          transformImage(f, from, 0, x.row, { pointer: to, offset: 0, stride: layout.imagePlace });
-        });
-        transformBlock(f, plan, y, (from, to) => {
-          transformCotangent(f, from, y.row, { pointer: to, offset: 0, stride: layout.cotangentPlace });
-        });
-        multiply(f, plan, relaxed, transformed, transformedCotangent, sums);
-        for (const { pixels, row } of [x, y]) advance(f, pixels, 2 * rows * row);
+    const sums = f.let("i32", "sums", op("i32.add", scratch, op("i32.mul", part, i32(places * layout.sumPlace))));
+    f.memoryFill(sums, i32(0), i32(places * layout.sumPlace));
+    forBlocks(f, block, { ...size, n: size.n / parts }, [x, y], () => {
+      forVectors(f, block, size.c, x, transformed, (from, pointer) => {
+        transformImage(f, relaxed, from, { pointer, stride: layout.imagePlace });
       });
-      for (const { pixels, row, image: step } of [x, y]) advance(f, pixels, images * step - size.y * row);
+      forVectors(f, block, size.o, y, transformedCotangent, (from, pointer) => {
+        transformCotangent(f, relaxed, from, { pointer, stride: layout.cotangentPlace });
+      });
+      multiply(f, plan, relaxed, transformed, transformedCotangent, sums);
     });
     f.tee(part, op("i32.add", part, i32(1)));
     f.branchIf(again, op("i32.lt_s", high));
   });
 }
 
-type Source = {
-  readonly base: Local;
-  readonly offset: number;
-  readonly pixels: Local;
-  readonly to: Local;
-  readonly channels: number;
-  readonly channel: number;
-  readonly row: number;
-  readonly image: number;
-};
-
-/** Transforms every channel of the block of tiles at `pixels`. */
-function transformBlock(
-  f: FunctionBuilder,
-  plan: WinogradFilterGradient,
-  { pixels, to, channels, channel, row, image }: Source,
-  transform: (from: Local, to: Local) => void,
-): void {
-  const { size, images, rows } = plan;
-  const { tileRow } = layoutOf(plan);
-  const from = after(f, "from", pixels, 0);
-  const place = after(f, "place", to, 0);
-  repeat(f, images, () => {
-    repeat(f, rows, () => {
-      repeat(f, size.x / 8, () => {
-        const [source, target] = [after(f, "source", from, 0), after(f, "target", place, 0)];
-        repeat(f, channels, () => {
-          transform(source, target);
-          advance(f, source, channel);
-          advance(f, target, tileRow);
-        });
-        advance(f, from, 32);
-        advance(f, place, 16);
-      });
-      advance(f, from, 2 * row - 4 * size.x);
-    });
-    advance(f, from, image - 2 * rows * row);
-  });
-}
-
-/** Adds the 16 products cotangent times transposed image to the sums. */
+/** Adds the 36 products cotangent times transposed image to the sums. */
 function multiply(
   f: FunctionBuilder,
   plan: WinogradFilterGradient,
@@ -164,13 +110,13 @@ function multiply(
   transformedCotangent: Local,
   sums: Local,
 ): void {
-  const { vectors, tileRow, inputs, outputs, imagePlace, sumRow } = layoutOf(plan);
+  const { vectors, tileRow, inputs, outputs, imagePlace, cotangentPlace, sumRow, sumPlace } = layoutOf(plan);
   const [left, panel, to] = [
     after(f, "y", transformedCotangent, 0),
     after(f, "v", transformed, 0),
     after(f, "sum", sums, 0),
   ];
-  repeat(f, 16, () => {
+  repeat(f, places, () => {
     repeat(f, outputs / 2, () => {
       const right = after(f, "right", panel, 0);
       repeat(f, inputs / 4, () => {
@@ -181,6 +127,8 @@ function multiply(
       advance(f, left, 2 * tileRow);
       advance(f, to, sumRow);
     });
+    advance(f, left, cotangentPlace - outputs * tileRow);
+    advance(f, to, sumPlace - outputs * sumRow);
     advance(f, panel, imagePlace);
   });
 }
@@ -190,9 +138,8 @@ function emitSums(
   f: FunctionBuilder,
   kernel: Kernel,
   plan: WinogradFilterGradient,
-  table: Local,
-  low: Local,
-  high: Local,
+  { relaxed }: EmitOptions,
+  { table, low, high }: Share,
 ): void {
   const { axes, size, parts } = plan;
   const { sumRow, sumPlace } = layoutOf(plan);
@@ -206,14 +153,14 @@ function emitSums(
     const to = f.let("i32", "to", op("i32.add", op("i32.add", result, row), i32(4 * offset)));
     const from = f.let("i32", "from", op("i32.add", scratch, op("i32.mul", o, i32(sumRow))));
     const vector = (lanes: number): void => {
-      const places = Array.from({ length: 16 }, (_, place) => {
+      const values = Array.from({ length: places }, (_, place) => {
         const sum = f.let("v128", "sum", memory("v128.load", place * sumPlace, from));
         for (let part = 1; part < parts; part++) {
-          f.set(sum, op("f32x4.add", sum, memory("v128.load", (16 * part + place) * sumPlace, from)));
+          f.set(sum, op("f32x4.add", sum, memory("v128.load", (places * part + place) * sumPlace, from)));
         }
         return sum;
       });
-      transformFilterBack(f, places).forEach((tap, index) => {
+      transformFilterBack(f, relaxed, values).forEach((tap, index) => {
         for (let lane = 0; lane < lanes; lane++) {
           const at = Math.floor(index / 3) * bytes(axes.ky) + (index % 3) * bytes(axes.kx) + lane * bytes(axes.c);
           f.memoryLane("v128.store32_lane", at, lane, to, tap);

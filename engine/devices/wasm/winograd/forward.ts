@@ -1,49 +1,55 @@
-import type { Kernel } from "../../../kernel/kernel.ts";
+import type { Affine, Kernel } from "../../../kernel/kernel.ts";
 import { type FunctionBuilder, type FunctionReference, i32, type Local, memory, op } from "../assembler.ts";
 import type { Finish } from "../finish.ts";
 import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../phase.ts";
+import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
 import type { WinogradForward } from "./plan.ts";
 import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
-import { transformFilter, transformImage, transformOutput } from "./transforms.ts";
+import { places, transformFilter, transformImage, transformOutput } from "./transforms.ts";
 
-/** Sizes in bytes: of rows and places of the transformed filter [16, o, c], image [16, c, tiles] and product [16, o, tiles]. */
+/** Sizes in bytes: of rows and places of the transformed filter [36, o, c], image [36, c, tiles] and product [36, o, tiles]. */
 function layoutOf({ size, block }: WinogradForward) {
-  const tileBytes = 16 * block.rows * block.vectors;
+  const vectors = vectorsOf(block);
+  // As many sums at a time as hide how long an addition takes.
+  const rows = vectors === 1 ? 8 : vectors === 2 ? 4 : 2;
+  const tileBytes = 16 * vectors;
   const filterRow = 16 * Math.ceil(size.c / 4);
-  const outputs = 2 * Math.ceil(size.o / 2);
+  const outputs = rows * Math.ceil(size.o / rows);
   return {
+    vectors,
+    rows,
     tileBytes,
     filterRow,
     outputs,
-    filterPlace: outputs * filterRow,
-    imagePlace: size.c * tileBytes,
-    productPlace: outputs * tileBytes,
-  };
+    filterPlace: placeBytes(outputs * filterRow),
+    imagePlace: placeBytes(size.c * tileBytes),
+    productPlace: placeBytes(outputs * tileBytes),
+  } as const;
 }
 
 export function forwardScratch(plan: WinogradForward): Scratch {
   const { filterPlace, imagePlace, productPlace } = layoutOf(plan);
-  return { shared: 16 * filterPlace, perThread: 16 * (imagePlace + productPlace) };
+  return { shared: places * filterPlace, perThread: places * (imagePlace + productPlace) };
 }
 
-/** First the filter is transformed, then images one by one: blocks of tiles, 16 products of matrices, back again. */
+/** First the filter is transformed, then the images: blocks of tiles, 36 products of matrices, back again. */
 export function forwardPhases(kernel: Kernel, plan: WinogradForward, finish: Finish): readonly Phase[] {
-  const { size } = plan;
-  const vectors = (size.n * size.y * size.x) / 16;
+  const { size, block } = plan;
+  const vectors = (size.n * size.y * size.x) / 64;
   return [
     {
       size: size.o,
       block: 1,
-      cost: size.o * Math.ceil(size.c / 4) * 140,
-      emit: (module, name) =>
-        module.define(`${name}_filter`, kernelParameters, [], (f, table, low, high) => {
-          emitFilter(f, kernel, plan, table, low, high);
+      cost: size.o * Math.ceil(size.c / 4) * 250,
+      emit: (module, name, options) =>
+        module.define(`${name}_filter`, kernelParameters, [], (f, table, low, high, thread) => {
+          emitFilter(f, kernel, plan, options, { table, low, high, thread });
         }),
     },
     {
       size: size.n,
-      block: 1,
-      cost: vectors * (76 * size.c + 50 * size.o + 28 * size.c * size.o),
+      block: block.images,
+      cost: vectors * (300 * size.c + 200 * size.o + 63 * size.c * size.o),
       emit: (module, name, options) => {
         const finishing = finish(module, `${name}_finish`);
         return module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
@@ -59,9 +65,8 @@ function emitFilter(
   f: FunctionBuilder,
   kernel: Kernel,
   plan: WinogradForward,
-  table: Local,
-  low: Local,
-  high: Local,
+  { relaxed }: EmitOptions,
+  { table, low, high }: Share,
 ): void {
   const { filter, axes, size } = plan;
   const { filterRow, filterPlace } = layoutOf(plan);
@@ -78,7 +83,7 @@ function emitFilter(
     const to = f.let("i32", "to", op("i32.add", scratch, op("i32.mul", o, i32(filterRow))));
     const vector = (lanes: number): void => {
       const values = taps.map((tap) => loadLanes(f, from, 4 * (tap - lowest), 4 * stride(axes.c), lanes));
-      transformFilter(f, values, { pointer: to, offset: 0, stride: filterPlace });
+      transformFilter(f, relaxed, values, { pointer: to, stride: filterPlace });
     };
     repeat(f, Math.floor(size.c / 4), () => {
       vector(4);
@@ -100,76 +105,49 @@ function emitImages(
   finish: FunctionReference | null,
 ): void {
   const { image, axes, size, block } = plan;
-  const { tileBytes, filterRow, outputs, imagePlace, productPlace } = layoutOf(plan);
+  const { vectors, rows, tileBytes, filterRow, outputs, filterPlace, imagePlace, productPlace } = layoutOf(plan);
   const { shared, perThread } = forwardScratch(plan);
-  const [from, to] = [image.at, kernel.result.at];
-  const bytes = (coefficients: readonly number[], axis: number): number => 4 * (coefficients[axis] ?? 0);
-  const [imageRow, resultRow] = [bytes(from.coefficients, axes.y), bytes(to.coefficients, axes.y)];
   const operand = (index: number): Local => f.let("i32", "base", memory("i32.load", 4 * index, table));
-  const [imageBase, resultBase] = [operand(image.operand), operand(kernel.operands.length)];
   const filter = operand(kernel.operands.length + 2);
   const ownScratch = op("i32.add", filter, op("i32.mul", thread, i32(perThread)));
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
-  const products = after(f, "products", transformed, 16 * imagePlace);
-  const tiles = Array.from({ length: block.rows * block.vectors }, (_, index) => ({
-    at: 16 * index,
-    row: 2 * Math.floor(index / block.vectors),
-    pixel: 32 * (index % block.vectors),
-  }));
-
-  const block16 = (pixels: Local, results: Local): void => {
-    const source = after(f, "source", pixels, 0);
-    const place = after(f, "place", transformed, 0);
-    repeat(f, size.c, () => {
-      for (const { at, row, pixel } of tiles) {
-        transformImage(f, source, row * imageRow + pixel, imageRow, { pointer: place, offset: at, stride: imagePlace });
-      }
-      advance(f, source, bytes(from.coefficients, axes.c));
-      advance(f, place, tileBytes);
-    });
-    const [left, right, product] = [
-      after(f, "u", filter, 0),
-      after(f, "v", transformed, 0),
-      after(f, "m", products, 0),
-    ];
-    repeat(f, 16, () => {
-      repeat(f, outputs / 2, () => {
-        const tile = { relaxed, rows: 2, depth: size.c, vectors: tiles.length, isFirst: true } as const;
-        rowTile(f, tile, { pointer: left, row: filterRow }, right, { pointer: product, row: tileBytes });
-        advance(f, left, 2 * filterRow);
-        advance(f, product, 2 * tileBytes);
-      });
-      advance(f, right, imagePlace);
-    });
-    const sums = after(f, "sums", products, 0);
-    const target = after(f, "target", results, 0);
-    repeat(f, size.o, () => {
-      for (const { at, row, pixel } of tiles) {
-        const places = { pointer: sums, offset: at, stride: productPlace };
-        transformOutput(f, places, target, row * resultRow + pixel, resultRow);
-      }
-      advance(f, sums, tileBytes);
-      advance(f, target, bytes(to.coefficients, axes.o));
-    });
-  };
-
+  const products = after(f, "products", transformed, places * imagePlace);
   const n = f.let("i32", "n", low);
+  const start = (index: number, { coefficients, offset }: Affine, channelAxis: number) => {
+    const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
+    const strides = { channel: bytes(channelAxis), image: bytes(axes.n), row: bytes(axes.y) };
+    const first = op("i32.add", operand(index), op("i32.mul", n, i32(strides.image)));
+    return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
+  };
+  const pixels = start(image.operand, image.at, axes.c);
+  const results = start(kernel.operands.length, kernel.result.at, axes.o);
+
   f.loop((again) => {
-    const start = (base: Local, stride: number, offset: number): Local =>
-      f.let("i32", "start", op("i32.add", op("i32.add", base, op("i32.mul", n, i32(stride))), i32(4 * offset)));
-    const pixels = start(imageBase, bytes(from.coefficients, axes.n), from.offset);
-    const results = start(resultBase, bytes(to.coefficients, axes.n), to.offset);
-    const across = size.x / (8 * block.vectors);
-    repeat(f, size.y / (2 * block.rows), () => {
-      repeat(f, across, () => {
-        block16(pixels, results);
-        advance(f, pixels, 32 * block.vectors);
-        advance(f, results, 32 * block.vectors);
+    forBlocks(f, block, { ...size, n: block.images }, [pixels, results], () => {
+      forVectors(f, block, size.c, pixels, transformed, (from, pointer) => {
+        transformImage(f, relaxed, from, { pointer, stride: imagePlace });
       });
-      advance(f, pixels, 2 * block.rows * imageRow - 4 * size.x);
-      advance(f, results, 2 * block.rows * resultRow - 4 * size.x);
+      const [left, right, product] = [
+        after(f, "u", filter, 0),
+        after(f, "v", transformed, 0),
+        after(f, "m", products, 0),
+      ];
+      repeat(f, places, () => {
+        repeat(f, outputs / rows, () => {
+          const tile = { relaxed, rows, depth: size.c, vectors, isFirst: true } as const;
+          rowTile(f, tile, { pointer: left, row: filterRow }, right, { pointer: product, row: tileBytes });
+          advance(f, left, rows * filterRow);
+          advance(f, product, rows * tileBytes);
+        });
+        advance(f, left, filterPlace - outputs * filterRow);
+        advance(f, product, productPlace - outputs * tileBytes);
+        advance(f, right, imagePlace);
+      });
+      forVectors(f, block, size.o, results, products, (to, pointer) => {
+        transformOutput(f, relaxed, { pointer, stride: productPlace }, to);
+      });
     });
-    const next = f.let("i32", "next", op("i32.add", n, i32(1)));
+    const next = f.let("i32", "next", op("i32.add", n, i32(block.images)));
     if (finish !== null) f.call(finish, table, n, next, thread);
     f.set(n, next);
     f.branchIf(again, op("i32.lt_s", n, high));

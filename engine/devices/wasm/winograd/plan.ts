@@ -1,19 +1,19 @@
 /**
- * Winograd's algorithm F(2x2, 3x3) for kernels that are 3x3 convolutions of stride 1 over padded images, and for their filter
- * gradients: 16 instead of 36 multiplications for each 2x2 outputs. Lavin and Gray, "Fast Algorithms for Convolutional Neural
+ * Winograd's algorithm F(4x4, 3x3) for kernels that are 3x3 convolutions of stride 1 over padded images, and for their filter
+ * gradients: 36 instead of 144 multiplications for each 4x4 outputs. Lavin and Gray, "Fast Algorithms for Convolutional Neural
  * Networks", 2015.
  */
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
+import { type Block, blockOf, largestDivisor } from "./blocks.ts";
 
-type Load = Extract<Scalar, { readonly kind: "load" }>;
-
-/** How 4-tile vectors cover an image: `rows` rows of tiles by `vectors` vectors make a block. */
-export type TileBlock = { readonly rows: number; readonly vectors: number };
+export type Load = Extract<Scalar, { readonly kind: "load" }>;
 
 /** What both kinds know: the numbers of the kernel's axes, and sizes. */
 type Geometry = {
   readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
   readonly size: Readonly<Record<"n" | "o" | "c" | "y" | "x", number>>;
+  /** What is transformed before it is multiplied. */
+  readonly block: Block;
 };
 
 /** y[n, o, y, x] = sum over c, ky, kx of image[n, c, y + ky, x + kx] * filter[o, c, ky, kx]. */
@@ -21,7 +21,6 @@ export type WinogradForward = Geometry & {
   readonly kind: "forward";
   readonly image: Load;
   readonly filter: Load;
-  readonly block: TileBlock;
 };
 
 /** y[o, c, ky, kx] = sum over n, y, x of image[n, c, y + ky, x + kx] * cotangent[n, o, y, x]. */
@@ -31,15 +30,13 @@ export type WinogradFilterGradient = Geometry & {
   readonly cotangent: Load;
   /** Parts of the images with sums of their own. Fixed by the shape, so that results don't depend on the threads. */
   readonly parts: number;
-  /** What is transformed before it is multiplied: so many images, of each so many rows of tiles. */
-  readonly images: number;
-  readonly rows: number;
 };
 
 export type Winograd = WinogradForward | WinogradFilterGradient;
 
-/** Tiles that are transformed together for a filter gradient. */
-const gradientTiles = 64;
+/** Vectors of a block: for a forward convolution as many as a row of a register tile, for a filter gradient enough for long sums. */
+const forwardVectors = 4;
+const gradientVectors = 8;
 /** Fewer channels than this on both sides don't pay for the transforms. */
 const fewestChannels = 8;
 
@@ -64,20 +61,21 @@ function forwardOf(result: Affine, sizes: readonly number[], image: Load, filter
   const [n = 0, o = 0, y = 0, x = 0, c = 0, ky = 0, kx = 0] = sizes;
   const [in_ = 0, io, iy, ix, , iky, ikx] = image.at.coefficients;
   const [fn, , fy, fx] = filter.at.coefficients;
-  if (ky !== 3 || kx !== 3 || y % 2 !== 0 || x % 8 !== 0 || in_ === 0) return null;
+  if (ky !== 3 || kx !== 3 || in_ === 0) return null;
   if (io !== 0 || ix !== 1 || ikx !== 1 || iy !== iky || fn !== 0 || fy !== 0 || fx !== 0) return null;
   if (result.coefficients[3] !== 1 || Math.min(o, c) < fewestChannels) return null;
   // Places within rows and columns are immediate offsets of loads and stores, which can't be negative.
   if (Math.min(iy ?? 0, result.coefficients[2] ?? 0, filter.at.coefficients[4] ?? 0) <= 0) return null;
-  const vectors = largestDivisor(x / 8, 4);
-  const rows = largestDivisor(y / 2, Math.floor(4 / vectors));
+  // At least two blocks, if there are two images: one for each of two threads.
+  const block = blockOf({ n, y, x }, n > 1 ? largestDivisor(n, Math.floor(n / 2)) : 1, forwardVectors);
+  if (block === null) return null;
   return {
     kind: "forward",
     image,
     filter,
     axes: { n: 0, o: 1, y: 2, x: 3, c: 4, ky: 5, kx: 6 },
     size: { n, o, c, y, x },
-    block: { rows, vectors },
+    block,
   };
 }
 
@@ -90,29 +88,21 @@ function filterGradientOf(
   const [o = 0, c = 0, ky = 0, kx = 0, n = 0, y = 0, x = 0] = sizes;
   const [io, , iky, ikx, , iy, ix] = image.at.coefficients;
   const [, gc, gky, gkx, , , gx] = cotangent.at.coefficients;
-  if (ky !== 3 || kx !== 3 || y % 2 !== 0 || x % 8 !== 0) return null;
+  if (ky !== 3 || kx !== 3) return null;
   if (io !== 0 || ix !== 1 || ikx !== 1 || iy !== iky || gc !== 0 || gky !== 0 || gkx !== 0 || gx !== 1) return null;
   if (Math.min(o, c) < fewestChannels) return null;
   const inside = [iy, cotangent.at.coefficients[5], ...result.coefficients.slice(1, 4)];
   if (inside.some((coefficient) => (coefficient ?? 0) <= 0)) return null;
   const parts = largestDivisor(n, 4);
-  const tilesPerRow = x / 2;
-  const rows = largestDivisor(y / 2, Math.max(1, Math.floor(gradientTiles / tilesPerRow)));
-  const images =
-    rows < y / 2 ? 1 : largestDivisor(n / parts, Math.max(1, Math.floor(gradientTiles / (rows * tilesPerRow))));
+  const block = blockOf({ n, y, x }, n / parts, gradientVectors);
+  if (block === null) return null;
   return {
     kind: "filterGradient",
     image,
     cotangent,
     axes: { o: 0, c: 1, ky: 2, kx: 3, n: 4, y: 5, x: 6 },
     size: { n, o, c, y, x },
+    block,
     parts,
-    images,
-    rows,
   };
-}
-
-function largestDivisor(n: number, limit: number): number {
-  for (let divisor = Math.min(n, limit); divisor > 1; divisor--) if (n % divisor === 0) return divisor;
-  return 1;
 }

@@ -1,167 +1,203 @@
 /**
- * The transforms of F(2x2, 3x3), four tiles at a time: vectors hold the same place of four tiles beside each other. With
- * output Y = A' [(G g G') * (B' d B)] A, where
+ * The transforms of F(4x4, 3x3) for the points 0, ±a, ±b and infinity, four tiles at a time: vectors hold the same place of four
+ * tiles. An output is Y = A' [(G g G') * (B' d B)] A, where a row of A' is the powers of the points, one of G are those of a point
+ * over the product of its distances to the others, and one of B' is the polynomial that is zero at all points but its own.
  *
- *     B' = 1  0 -1  0    G =  1   0   0     A' = 1  1  1  0
- *          0  1  1  0        1/2 1/2 1/2         0  1 -1 -1
- *          0 -1  1  0        1/2 -1/2 1/2
- *          0  1  0 -1         0   0   1
+ * With a = 5/8 and b = 3/2, whose powers are short binary fractions, results are as near to the exact ones as direct sums are, up
+ * to a factor of two; with 1 and 2, the usual choice, a factor of four.
  */
 import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand, shuffle32 } from "../assembler.ts";
+import { transpose } from "../tile.ts";
 
-/** Bytes from one of the 16 transformed places to the next, and of the pointer's place. */
-type Places = { readonly pointer: Local; readonly offset: number; readonly stride: number };
+/** The transformed places of a tile are 6x6. */
+export const places = 36;
+
+/** Bytes from one transformed place to the next, and the first. */
+type Places = { readonly pointer: Local; readonly stride: number };
+
+/** The pixels of four tiles: `across` are beside each other, the others below. */
+export type Pixels = { readonly pointer: Local; readonly rowBytes: number; readonly across: 2 | 4 };
+
+const a = 5 / 8;
+const b = 3 / 2;
+const [aa, bb] = [a * a, b * b];
+/** What G divides by. */
+const [atZero, atA, atB] = [1 / (aa * bb), 1 / (2 * aa * (aa - bb)), 1 / (2 * bb * (bb - aa))];
 
 const four = [0, 1, 2, 3] as const;
+const six = [0, 1, 2, 3, 4, 5] as const;
 
-/** Even and odd pixels of eight that follow each other. */
-function split(f: FunctionBuilder, low: Operand, high: Operand): readonly [Local, Local] {
-  const [a, b] = [f.let("v128", "low", low), f.let("v128", "high", high)];
-  return [f.let("v128", "even", shuffle32([0, 2, 4, 6], a, b)), f.let("v128", "odd", shuffle32([1, 3, 5, 7], a, b))];
-}
+/** Arithmetic on vectors that are named as they come to be. */
+class Arithmetic {
+  readonly #f: FunctionBuilder;
+  readonly #relaxed: boolean;
 
-/** B' d B of four tiles whose first pixel is at `pixels`; rows are `rowBytes` apart. */
-export function transformImage(f: FunctionBuilder, pixels: Local, offset: number, rowBytes: number, to: Places): void {
-  const rows = four.map((row) => {
-    const at = offset + row * rowBytes;
-    const [d0, d1] = split(f, memory("v128.load", at, pixels), memory("v128.load", at + 16, pixels));
-    const end = f.let("v128", "end", memory("v128.load64_zero", at + 32, pixels));
-    const d2 = f.let("v128", "even", shuffle32([1, 2, 3, 4], d0, end));
-    const d3 = f.let("v128", "odd", shuffle32([1, 2, 3, 5], d1, end));
-    return inputCombination(f, [d0, d1, d2, d3]);
-  });
-  for (const column of four) {
-    const combined = inputCombination(f, [
-      pick(rows, 0, column),
-      pick(rows, 1, column),
-      pick(rows, 2, column),
-      pick(rows, 3, column),
-    ]);
-    combined.forEach((value, row) => store(f, to, 4 * row + column, value));
+  constructor(f: FunctionBuilder, relaxed: boolean) {
+    this.#f = f;
+    this.#relaxed = relaxed;
+  }
+
+  add(x: Operand, y: Operand): Local {
+    return this.#f.let("v128", "t", op("f32x4.add", x, y));
+  }
+
+  subtract(x: Operand, y: Operand): Local {
+    return this.#f.let("v128", "t", op("f32x4.sub", x, y));
+  }
+
+  scale(x: Operand, factor: number): Local {
+    return this.#f.let("v128", "t", op("f32x4.mul", x, f32x4(factor)));
+  }
+
+  /** sum + x * factor */
+  addScaled(sum: Operand, x: Operand, factor: number): Local {
+    const value = this.#relaxed
+      ? op("f32x4.relaxed_madd", x, f32x4(factor), sum)
+      : op("f32x4.add", sum, op("f32x4.mul", x, f32x4(factor)));
+    return this.#f.let("v128", "t", value);
+  }
+
+  /** even + odd and even - odd */
+  both(even: Operand, odd: Operand): readonly [Local, Local] {
+    return [this.add(even, odd), this.subtract(even, odd)];
   }
 }
 
-/** B' of four values. */
-function inputCombination(f: FunctionBuilder, [a, b, c, d]: readonly [Local, Local, Local, Local]): readonly Local[] {
-  return [
-    f.let("v128", "t", op("f32x4.sub", a, c)),
-    f.let("v128", "t", op("f32x4.add", b, c)),
-    f.let("v128", "t", op("f32x4.sub", c, b)),
-    f.let("v128", "t", op("f32x4.sub", b, d)),
-  ];
+type Transform1d = (values: readonly Local[]) => readonly Local[];
+
+/** Transforms the columns, then the rows of a matrix that is given and returned row by row. */
+function transform2d(columns: number, values: readonly Local[], transform: Transform1d): readonly Local[] {
+  const done = Array.from({ length: columns }, (_, column) =>
+    transform(values.filter((__, index) => index % columns === column)),
+  );
+  return (done[0] ?? []).flatMap((_, row) => transform(done.flatMap((column) => column.slice(row, row + 1))));
+}
+
+/** B' d B of four tiles. */
+export function transformImage(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
+  const arithmetic = new Arithmetic(f, relaxed);
+  const values = six.flatMap((row) => loadRow(f, pixels, row));
+  store(f, to, transform2d(6, values, imageTransform(arithmetic)));
+}
+
+const imageTransform =
+  (m: Arithmetic): Transform1d =>
+  (values) => {
+    const [d0, d1, d2, d3, d4, d5] = values as readonly [Local, Local, Local, Local, Local, Local];
+    const [evenA, oddA] = [m.addScaled(d4, d2, -bb), m.scale(m.addScaled(d3, d1, -bb), a)];
+    const [evenB, oddB] = [m.addScaled(d4, d2, -aa), m.scale(m.addScaled(d3, d1, -aa), b)];
+    const ends = ([x, y, z]: readonly [Local, Local, Local]): Local =>
+      m.addScaled(m.addScaled(z, y, -(aa + bb)), x, aa * bb);
+    return [ends([d0, d2, d4]), ...m.both(evenA, oddA), ...m.both(evenB, oddB), ends([d1, d3, d5])];
+  };
+
+/** Six pixels of a row of each of four tiles. */
+function loadRow(f: FunctionBuilder, { pointer, rowBytes, across }: Pixels, row: number): readonly Local[] {
+  const rows = across === 4 ? [row] : [row, row + 4];
+  const fours = rows.flatMap((y) =>
+    Array.from({ length: across }, (_, x) =>
+      f.let("v128", "pixels", memory("v128.load", y * rowBytes + 16 * x, pointer)),
+    ),
+  );
+  const ends = rows.map((y) => f.let("v128", "end", memory("v128.load64_zero", y * rowBytes + 16 * across, pointer)));
+  const columns = transpose(f, fours as [Local, Local, Local, Local]);
+  const [first, second] = columns as readonly [Local, Local];
+  const [end, lowerEnd] = ends as [Local, Local | undefined];
+  const shift = (lanes: readonly [number, number, number, number], x: Local, y: Local): Local =>
+    f.let("v128", "shifted", shuffle32(lanes, x, y));
+  if (lowerEnd === undefined) {
+    return [...columns, shift([1, 2, 3, 4], first, end), shift([1, 2, 3, 5], second, end)];
+  }
+  const pairs = shift([0, 4, 1, 5], end, lowerEnd);
+  return [...columns, shift([1, 4, 3, 5], first, pairs), shift([1, 6, 3, 7], second, pairs)];
 }
 
 /** A dY A' of four tiles of a cotangent. */
-export function transformCotangent(f: FunctionBuilder, pixels: Local, rowBytes: number, to: Places): void {
-  const [d00, d01] = split(f, memory("v128.load", 0, pixels), memory("v128.load", 16, pixels));
-  const [d10, d11] = split(f, memory("v128.load", rowBytes, pixels), memory("v128.load", rowBytes + 16, pixels));
-  const columns = [cotangentCombination(f, d00, d10), cotangentCombination(f, d01, d11)];
-  for (const row of four) {
-    const combined = cotangentCombination(f, pick(columns, 0, row), pick(columns, 1, row));
-    combined.forEach((value, column) => store(f, to, 4 * row + column, value));
-  }
-}
-
-/** A of two values. */
-function cotangentCombination(f: FunctionBuilder, a: Local, b: Local): readonly Local[] {
-  return [
-    a,
-    f.let("v128", "t", op("f32x4.add", a, b)),
-    f.let("v128", "t", op("f32x4.sub", a, b)),
-    f.let("v128", "t", op("f32x4.neg", b)),
-  ];
-}
-
-/** A' M A of four tiles: two rows of eight pixels, at `pixels`. */
-export function transformOutput(
-  f: FunctionBuilder,
-  from: Places,
-  pixels: Local,
-  offset: number,
-  rowBytes: number,
-): void {
-  const columns = four.map((column) =>
-    outputCombination(
-      f,
-      four.map((row) => load(f, from, 4 * row + column)),
-    ),
-  );
-  for (const row of [0, 1]) {
-    const [even, odd] = outputCombination(
-      f,
-      four.map((column) => pick(columns, column, row)),
+export function transformCotangent(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
+  const arithmetic = new Arithmetic(f, relaxed);
+  const values = four.flatMap((row) => {
+    const fours = four.map((tile) =>
+      f.let("v128", "pixels", memory("v128.load", rowOfTile(pixels, row, tile), pixels.pointer)),
     );
-    if (even === undefined || odd === undefined) continue;
-    const at = offset + row * rowBytes;
-    f.memory("v128.store", at, pixels, shuffle32([0, 4, 1, 5], even, odd));
-    f.memory("v128.store", at + 16, pixels, shuffle32([2, 6, 3, 7], even, odd));
+    return transpose(f, fours as [Local, Local, Local, Local]);
+  });
+  store(f, to, transform2d(4, values, cotangentTransform(arithmetic)));
+}
+
+/** Where a row of one of the four tiles begins, from the pointer. */
+function rowOfTile({ rowBytes, across }: Pixels, row: number, tile: number): number {
+  return (row + 4 * Math.floor(tile / across)) * rowBytes + 16 * (tile % across);
+}
+
+const cotangentTransform =
+  (m: Arithmetic): Transform1d =>
+  (values) => {
+    const [y0, y1, y2, y3] = values as readonly [Local, Local, Local, Local];
+    const at = (x: number): readonly [Local, Local] =>
+      m.both(m.addScaled(y0, y2, x * x), m.scale(m.addScaled(y1, y3, x * x), x));
+    return [y0, ...at(a), ...at(b), y3];
+  };
+
+/** A' M A of four tiles. */
+export function transformOutput(f: FunctionBuilder, relaxed: boolean, from: Places, pixels: Pixels): void {
+  const arithmetic = new Arithmetic(f, relaxed);
+  const outputs = transform2d(6, load(f, from), outputTransform(arithmetic));
+  for (const row of four) {
+    const tiles = transpose(f, outputs.slice(4 * row, 4 * row + 4) as [Local, Local, Local, Local]);
+    tiles.forEach((pixelsOfTile, tile) => {
+      f.memory("v128.store", rowOfTile(pixels, row, tile), pixels.pointer, pixelsOfTile);
+    });
   }
 }
 
-/** A' of four values. */
-function outputCombination(f: FunctionBuilder, values: readonly Local[]): readonly Local[] {
-  const [a, b, c, d] = values as readonly [Local, Local, Local, Local];
-  return [
-    f.let("v128", "t", op("f32x4.add", op("f32x4.add", a, b), c)),
-    f.let("v128", "t", op("f32x4.sub", op("f32x4.sub", b, c), d)),
-  ];
-}
+const outputTransform =
+  (m: Arithmetic): Transform1d =>
+  (values) => {
+    const [m0, m1, m2, m3, m4, m5] = values as readonly [Local, Local, Local, Local, Local, Local];
+    const [[evenA, oddA], [evenB, oddB]] = [m.both(m1, m2), m.both(m3, m4)];
+    return [
+      m.add(m0, m.add(evenA, evenB)),
+      m.addScaled(m.scale(oddA, a), oddB, b),
+      m.addScaled(m.scale(evenA, aa), evenB, bb),
+      m.addScaled(m.addScaled(m5, oddA, a * aa), oddB, b * bb),
+    ];
+  };
 
 /** G g G' of nine values. */
-export function transformFilter(f: FunctionBuilder, taps: readonly Local[], to: Places): void {
-  const columns = [0, 1, 2].map((column) =>
-    filterCombination(f, [0, 1, 2].map((row) => taps[3 * row + column]) as [Local, Local, Local]),
-  );
-  for (const row of four) {
-    const combined = filterCombination(f, [pick(columns, 0, row), pick(columns, 1, row), pick(columns, 2, row)]);
-    combined.forEach((value, column) => store(f, to, 4 * row + column, value));
-  }
+export function transformFilter(f: FunctionBuilder, relaxed: boolean, taps: readonly Local[], to: Places): void {
+  store(f, to, transform2d(3, taps, filterTransform(new Arithmetic(f, relaxed))));
 }
 
-/** G of three values. */
-function filterCombination(f: FunctionBuilder, [a, b, c]: readonly [Local, Local, Local]): readonly Local[] {
-  const outer = f.let("v128", "outer", op("f32x4.mul", op("f32x4.add", a, c), f32x4(0.5)));
-  const inner = f.let("v128", "inner", op("f32x4.mul", b, f32x4(0.5)));
-  return [a, f.let("v128", "t", op("f32x4.add", outer, inner)), f.let("v128", "t", op("f32x4.sub", outer, inner)), c];
+const filterTransform =
+  (m: Arithmetic): Transform1d =>
+  (values) => {
+    const [g0, g1, g2] = values as readonly [Local, Local, Local];
+    const at = (x: number, divisor: number): readonly [Local, Local] =>
+      m.both(m.scale(m.addScaled(g0, g2, x * x), divisor), m.scale(g1, x * divisor));
+    return [m.scale(g0, atZero), ...at(a, atA), ...at(b, atB), g2];
+  };
+
+/** G' U G of 36 values: nine taps. */
+export function transformFilterBack(f: FunctionBuilder, relaxed: boolean, sums: readonly Local[]): readonly Local[] {
+  return transform2d(6, sums, filterTransformBack(new Arithmetic(f, relaxed)));
 }
 
-/** G' U G of 16 values: nine taps. */
-export function transformFilterBack(f: FunctionBuilder, places: readonly Local[]): readonly Local[] {
-  const columns = four.map((column) =>
-    backCombination(
-      f,
-      four.map((row) => places[4 * row + column]),
-    ),
-  );
-  return [0, 1, 2].flatMap((row) =>
-    backCombination(
-      f,
-      four.map((column) => pick(columns, column, row)),
-    ),
-  );
+const filterTransformBack =
+  (m: Arithmetic): Transform1d =>
+  (values) => {
+    const [u0, u1, u2, u3, u4, u5] = values as readonly [Local, Local, Local, Local, Local, Local];
+    const [[evenA, oddA], [evenB, oddB]] = [m.both(u1, u2), m.both(u3, u4)];
+    return [
+      m.addScaled(m.addScaled(m.scale(u0, atZero), evenA, atA), evenB, atB),
+      m.addScaled(m.scale(oddA, a * atA), oddB, b * atB),
+      m.addScaled(m.addScaled(u5, evenA, aa * atA), evenB, bb * atB),
+    ];
+  };
+
+function store(f: FunctionBuilder, { pointer, stride }: Places, values: readonly Local[]): void {
+  values.forEach((value, place) => f.memory("v128.store", place * stride, pointer, value));
 }
 
-/** G' of four values. */
-function backCombination(f: FunctionBuilder, values: readonly (Local | undefined)[]): readonly Local[] {
-  const [a, b, c, d] = values as readonly [Local, Local, Local, Local];
-  const half = f.let("v128", "half", op("f32x4.mul", op("f32x4.add", b, c), f32x4(0.5)));
-  return [
-    f.let("v128", "t", op("f32x4.add", a, half)),
-    f.let("v128", "t", op("f32x4.mul", op("f32x4.sub", b, c), f32x4(0.5))),
-    f.let("v128", "t", op("f32x4.add", half, d)),
-  ];
-}
-
-function pick(values: readonly (readonly Local[])[], i: number, j: number): Local {
-  const value = values[i]?.[j];
-  if (value === undefined) throw new RangeError(`winograd: no value ${i}, ${j}`);
-  return value;
-}
-
-function store(f: FunctionBuilder, { pointer, offset, stride }: Places, place: number, value: Local): void {
-  f.memory("v128.store", offset + place * stride, pointer, value);
-}
-
-function load(f: FunctionBuilder, { pointer, offset, stride }: Places, place: number): Local {
-  return f.let("v128", "m", memory("v128.load", offset + place * stride, pointer));
+function load(f: FunctionBuilder, { pointer, stride }: Places): readonly Local[] {
+  return Array.from({ length: places }, (_, place) => f.let("v128", "m", memory("v128.load", place * stride, pointer)));
 }

@@ -58,29 +58,49 @@ function product(
 const small = (length: number, seed: number): Float32Array =>
   Float32Array.from({ length }, (_, index) => ((index * 7 + seed * 3 + ((index * index) % 13)) % 7) - 3);
 
-/** Checks the bits; gives the method that was chosen. */
+/** Checks the results; gives the method that was chosen. */
 async function methodOf(kernel: Kernel, threads: number, relaxed: boolean): Promise<string> {
   const data = kernel.operands.map(({ length }, index) => small(length, index));
   const device = devices.get(`${threads} ${relaxed}`);
   assert.ok(device !== undefined);
   const { result, schedule } = await runKernel(device, kernel, data);
-  assert.deepEqual([...result], interpretExact(kernel, data));
+  const exact = interpretExact(kernel, data);
+  if (schedule.startsWith("winograd")) {
+    // Its fractions are rounded, so that what should be whole numbers is only near to them. A wrong term is away by one at least.
+    assert.deepEqual(
+      Array.from(result, (value) => Math.round(value) + 0),
+      exact,
+    );
+    const furthest = Math.max(...Array.from(result, (value) => Math.abs(value - Math.round(value))));
+    assert.ok(furthest < 0.01, `${furthest} from a whole number`);
+  } else assert.deepEqual([...result], exact);
   return schedule;
 }
 
 const range = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });
 const crew = [range(1, 3), fc.boolean(), fc.boolean()] as const;
 
+/** Heights and widths that vectors of four tiles cover, beside each other or two by two. */
+const images = fc.constantFrom<readonly [number, number]>(
+  [4, 16],
+  [4, 48],
+  [8, 8],
+  [8, 16],
+  [8, 24],
+  [12, 16],
+  [16, 8],
+  [16, 40],
+);
+
 describe("algorithms of the wasm device", () => {
   it("Winograd's gives forward convolutions, with filters as they are and turned", async () => {
-    const sizes = [range(2, 4), range(8, 11), range(8, 11), range(1, 4), range(1, 3)] as const;
+    const sizes = [range(4, 8), range(8, 12), range(8, 12), images] as const;
     await fc.assert(
       fc.asyncProperty(
         ...sizes,
         fc.boolean(),
         ...crew,
-        async (n, c, o, halfHeight, eighths, turned, threads, relaxed, isFinished) => {
-          const [h, w] = [2 * halfHeight, 8 * eighths];
+        async (n, c, o, [h, w], turned, threads, relaxed, isFinished) => {
           const [row, plane] = [w + 2, (w + 2) * (h + 2)];
           const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
           const filter = turned ? load(1, [0, 9, 0, 0, 9 * o, -3, -1], 8) : load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
@@ -88,15 +108,14 @@ describe("algorithms of the wasm device", () => {
           assert.equal(await methodOf(kernel, threads, relaxed), "winograd forward");
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 
   it("Winograd's gives filter gradients", async () => {
-    const sizes = [range(2, 9), range(8, 11), range(8, 11), range(1, 3), range(1, 3)] as const;
+    const sizes = [range(2, 9), range(8, 12), range(8, 12), images] as const;
     await fc.assert(
-      fc.asyncProperty(...sizes, ...crew, async (n, c, o, halfHeight, eighths, threads, relaxed, isFinished) => {
-        const [h, w] = [2 * halfHeight, 8 * eighths];
+      fc.asyncProperty(...sizes, ...crew, async (n, c, o, [h, w], threads, relaxed, isFinished) => {
         const [row, plane] = [w + 2, (w + 2) * (h + 2)];
         const image = load(0, [0, plane, row, 1, c * plane, row, 1]);
         const cotangent = load(1, [h * w, 0, 0, 0, o * h * w, w, 1]);
@@ -104,7 +123,7 @@ describe("algorithms of the wasm device", () => {
         const kernel = product([o, c, 3, 3], [n, h, w], cotangent, image, lengths, isFinished);
         assert.equal(await methodOf(kernel, threads, relaxed), "winograd filterGradient");
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     );
   });
 
