@@ -97,7 +97,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     ...small,
     description: "emoji at 16x16 in colour, 9 classes: ten minutes on two cores",
     data: { imageResolution: 16, imageChannels: 3, labelDim: 9 },
-    duration: 85_000,
+    duration: 140_000,
     decay: 1500,
     channels: 32,
     unet: { channelMult: [1, 2], numBlocks: 1, attnResolutions: [8] },
