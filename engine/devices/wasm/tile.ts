@@ -76,13 +76,12 @@ export type RowTile = {
 };
 
 /**
- * Adds to two rows of four sums, at `to` and `toRow` bytes after it, the products of two rows at `left` with four at `right`;
- * rows are 16 * `vectors` bytes apart.
+ * The products of two rows at `left` with four at `right`, `vectors` vectors each, as two rows of four numbers at `to`. `adds` them to
+ * what is there.
  */
 export function dotTile(
   f: FunctionBuilder,
-  relaxed: boolean,
-  vectors: number,
+  { relaxed, vectors, adds }: { readonly relaxed: boolean; readonly vectors: number; readonly adds: boolean },
   left: Local,
   right: Local,
   to: { readonly pointer: Local; readonly row: number },
@@ -104,7 +103,8 @@ export function dotTile(
   });
   sums.forEach((four, i) => {
     const total = addLanes(f, four as [Local, Local, Local, Local]);
-    f.memory("v128.store", i * to.row, to.pointer, op("f32x4.add", memory("v128.load", i * to.row, to.pointer), total));
+    const sum = adds ? op("f32x4.add", memory("v128.load", i * to.row, to.pointer), total) : total;
+    f.memory("v128.store", i * to.row, to.pointer, sum);
   });
 }
 

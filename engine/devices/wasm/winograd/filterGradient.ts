@@ -83,10 +83,11 @@ function emitParts(
     return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
   };
   const [x, y] = [start(image, axes.c), start(cotangent, axes.o)];
+  const isOnlyBlock = 64 * vectorsOf(block) * parts === size.n * size.y * size.x;
 
   f.loop((again) => {
     const sums = f.let("i32", "sums", op("i32.add", scratch, op("i32.mul", part, i32(places * layout.sumPlace))));
-    f.memoryFill(sums, i32(0), i32(places * layout.sumPlace));
+    if (!isOnlyBlock) f.memoryFill(sums, i32(0), i32(places * layout.sumPlace));
     forBlocks(f, block, { ...size, n: size.n / parts }, [x, y], () => {
       forVectors(f, block, size.c, x, transformed, (from, pointer) => {
         transformImage(f, relaxed, from, { pointer, stride: layout.imagePlace });
@@ -94,18 +95,18 @@ function emitParts(
       forVectors(f, block, size.o, y, transformedCotangent, (from, pointer) => {
         transformCotangent(f, relaxed, from, { pointer, stride: layout.cotangentPlace });
       });
-      multiply(f, plan, relaxed, transformed, transformedCotangent, sums);
+      multiply(f, plan, { relaxed, adds: !isOnlyBlock }, transformed, transformedCotangent, sums);
     });
     f.tee(part, op("i32.add", part, i32(1)));
     f.branchIf(again, op("i32.lt_s", high));
   });
 }
 
-/** Adds the 36 products cotangent times transposed image to the sums. */
+/** The 36 products cotangent times transposed image; `adds` them to the sums or takes them for these. */
 function multiply(
   f: FunctionBuilder,
   plan: WinogradFilterGradient,
-  relaxed: boolean,
+  { relaxed, adds }: { readonly relaxed: boolean; readonly adds: boolean },
   transformed: Local,
   transformedCotangent: Local,
   sums: Local,
@@ -120,7 +121,7 @@ function multiply(
     repeat(f, outputs / 2, () => {
       const right = after(f, "right", panel, 0);
       repeat(f, inputs / 4, () => {
-        dotTile(f, relaxed, vectors, left, right, { pointer: to, row: sumRow });
+        dotTile(f, { relaxed, vectors, adds }, left, right, { pointer: to, row: sumRow });
         advance(f, right, 4 * tileRow);
         advance(f, to, 16);
       });

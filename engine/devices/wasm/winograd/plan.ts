@@ -37,6 +37,8 @@ export type Winograd = WinogradForward | WinogradFilterGradient;
 /** Vectors of a block: for a forward convolution as many as a row of a register tile, for a filter gradient enough for long sums. */
 const forwardVectors = 4;
 const gradientVectors = 8;
+/** Sums of more weights than this are made in two parts instead of four: they go through memory, not through the cache. */
+const mostSums = 128 * 128;
 /** Fewer channels than this on both sides don't pay for the transforms. */
 const fewestChannels = 8;
 
@@ -93,7 +95,7 @@ function filterGradientOf(
   if (Math.min(o, c) < fewestChannels) return null;
   const inside = [iy, cotangent.at.coefficients[5], ...result.coefficients.slice(1, 4)];
   if (inside.some((coefficient) => (coefficient ?? 0) <= 0)) return null;
-  const parts = largestDivisor(n, 4);
+  const parts = largestDivisor(n, o * c > mostSums ? 2 : 4);
   const block = blockOf({ n, y, x }, n / parts, gradientVectors);
   if (block === null) return null;
   return {
