@@ -59,18 +59,18 @@ type Places = {
 /** Largest first, each at the lowest offset that is free for its whole life. */
 function placeInArena(lifetimes: readonly Lifetime[]): Places {
   const places = new Map<number, { slot: number; offset: number }>();
+  // By offset.
   const placed: (Lifetime & { readonly offset: number })[] = [];
   let size = 0;
   for (const life of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.buffer - b.buffer)) {
-    const neighbours = placed
-      .filter((other) => other.first <= life.last && life.first <= other.last)
-      .sort((a, b) => a.offset - b.offset);
     let offset = 0;
-    for (const other of neighbours) {
+    for (const other of placed) {
+      if (other.first > life.last || life.first > other.last) continue;
       if (other.offset - offset >= life.bytes) break;
       offset = Math.max(offset, other.offset + other.bytes);
     }
-    placed.push({ ...life, offset });
+    const next = placed.findIndex((other) => other.offset > offset);
+    placed.splice(next < 0 ? placed.length : next, 0, { ...life, offset });
     places.set(life.buffer, { slot: 0, offset });
     size = Math.max(size, offset + life.bytes);
   }
