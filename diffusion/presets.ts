@@ -104,7 +104,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
   emoji32: {
     ...small,
-    description: "emoji at 32x32 in colour, 9 classes: an hour or more on two cores",
+    description: "emoji at 32x32 in colour, 9 classes: most of an hour on two cores",
     data: { imageResolution: 32, imageChannels: 3, labelDim: 9 },
     duration: 200_000,
     channels: 32,
@@ -120,7 +120,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
   fashion32: {
     ...small,
-    description: "Fashion-MNIST at 32x32 in grey, 10 classes: an hour or more on two cores",
+    description: "Fashion-MNIST at 32x32 in grey, 10 classes: most of an hour on two cores",
     data: { imageResolution: 32, imageChannels: 1, labelDim: 10 },
     duration: 200_000,
     channels: 32,
