@@ -127,6 +127,42 @@ describe("algorithms of the wasm device", () => {
     );
   });
 
+  it("Winograd's rounds little more than direct sums do", async () => {
+    const [n, c, o, size] = [4, 64, 8, 16];
+    const [row, plane] = [size + 2, (size + 2) ** 2];
+    const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
+    const filter = load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
+    const kernel = product([n, o, size, size], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], false);
+    // Noise that is as good as any: fractions of a large odd multiple of squares.
+    const noise = (length: number, seed: number): Float32Array =>
+      Float32Array.from({ length }, (_, i) => (((i + seed) ** 2 * 0.6180339887498949) % 1) - 0.5);
+    const [pixels, weights] = [noise(n * c * plane, 0.25), noise(9 * o * c, 0.75)];
+    const device = devices.get("1 false");
+    assert.ok(device !== undefined);
+    const { result, schedule } = await runKernel(device, kernel, [
+      pixels,
+      weights,
+      new Float32Array(kernel.result.length),
+    ]);
+    assert.equal(schedule, "winograd forward");
+    let [errors, squares] = [0, 0];
+    result.forEach((value, index) => {
+      const [x, y] = [index % size, Math.floor(index / size) % size];
+      const [outputs, images] = [Math.floor(index / size ** 2) % o, Math.floor(index / size ** 2 / o)];
+      let exact = 0;
+      for (let i = 0; i < 9 * c; i++) {
+        const [channel, ky, kx] = [Math.floor(i / 9), Math.floor(i / 3) % 3, i % 3];
+        const pixel = pixels[images * c * plane + channel * plane + (y + ky) * row + x + kx] ?? NaN;
+        exact += pixel * (weights[9 * c * outputs + i] ?? NaN);
+      }
+      errors += (value - exact) ** 2;
+      squares += exact ** 2;
+    });
+    // 0.8e-6 with the points 5/8 and 3/2, 1.7e-6 with 1 and 2, 0.4e-6 for direct sums.
+    const error = Math.sqrt(errors / squares);
+    assert.ok(error < 1.2e-6, `relative error ${error}`);
+  });
+
   it("products are packed whichever way their operands lie", async () => {
     const sizes = [range(1, 9), range(4, 21), range(4, 12), range(16, 50), range(1, 3)] as const;
     let packed = 0;
