@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them, `--quick` few samples, `--json`
- * the numbers, `--write` the files RESULTS.md and docs/bench.svg.
+ * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them,
+ * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md and docs/bench.svg.
  */
 import { createRequire } from "node:module";
 import os from "node:os";

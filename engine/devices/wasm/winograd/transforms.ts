@@ -75,9 +75,8 @@ function transform2d(columns: number, values: readonly Local[], transform: Trans
 
 /** B' d B of four tiles. */
 export function transformImage(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const arithmetic = new Arithmetic(f, relaxed);
-  const values = six.flatMap((row) => loadRow(f, pixels, row));
-  store(f, to, transform2d(6, values, imageTransform(arithmetic)));
+  const values = six.flatMap((row) => loadSix(f, pixels, row));
+  store(f, to, transform2d(6, values, imageTransform(new Arithmetic(f, relaxed))));
 }
 
 const imageTransform =
@@ -91,37 +90,35 @@ const imageTransform =
     return [ends([d0, d2, d4]), ...m.both(evenA, oddA), ...m.both(evenB, oddB), ends([d1, d3, d5])];
   };
 
-/** Six pixels of a row of each of four tiles. */
-function loadRow(f: FunctionBuilder, { pointer, rowBytes, across }: Pixels, row: number): readonly Local[] {
-  const rows = across === 4 ? [row] : [row, row + 4];
-  const fours = rows.flatMap((y) =>
-    Array.from({ length: across }, (_, x) =>
-      f.let("v128", "pixels", memory("v128.load", y * rowBytes + 16 * x, pointer)),
-    ),
+/** Four pixels of a row of each of four tiles: a vector for each place in the row. */
+function loadFour(f: FunctionBuilder, pixels: Pixels, row: number): readonly Local[] {
+  const tiles = four.map((tile) =>
+    f.let("v128", "pixels", memory("v128.load", rowOfTile(pixels, row, tile), pixels.pointer)),
   );
-  const ends = rows.map((y) => f.let("v128", "end", memory("v128.load64_zero", y * rowBytes + 16 * across, pointer)));
-  const columns = transpose(f, fours as [Local, Local, Local, Local]);
+  return transpose(f, tiles as [Local, Local, Local, Local]);
+}
+
+/** Six pixels: of the last two, only those after the tiles that are beside each other have to be loaded. */
+function loadSix(f: FunctionBuilder, pixels: Pixels, row: number): readonly Local[] {
+  const { pointer, rowBytes, across } = pixels;
+  const columns = loadFour(f, pixels, row);
   const [first, second] = columns as readonly [Local, Local];
-  const [end, lowerEnd] = ends as [Local, Local | undefined];
+  const end = (y: number): Local =>
+    f.let("v128", "end", memory("v128.load64_zero", y * rowBytes + 16 * across, pointer));
   const shift = (lanes: readonly [number, number, number, number], x: Local, y: Local): Local =>
     f.let("v128", "shifted", shuffle32(lanes, x, y));
-  if (lowerEnd === undefined) {
-    return [...columns, shift([1, 2, 3, 4], first, end), shift([1, 2, 3, 5], second, end)];
+  if (across === 4) {
+    const last = end(row);
+    return [...columns, shift([1, 2, 3, 4], first, last), shift([1, 2, 3, 5], second, last)];
   }
-  const pairs = shift([0, 4, 1, 5], end, lowerEnd);
+  const pairs = shift([0, 4, 1, 5], end(row), end(row + 4));
   return [...columns, shift([1, 4, 3, 5], first, pairs), shift([1, 6, 3, 7], second, pairs)];
 }
 
 /** A dY A' of four tiles of a cotangent. */
 export function transformCotangent(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const arithmetic = new Arithmetic(f, relaxed);
-  const values = four.flatMap((row) => {
-    const fours = four.map((tile) =>
-      f.let("v128", "pixels", memory("v128.load", rowOfTile(pixels, row, tile), pixels.pointer)),
-    );
-    return transpose(f, fours as [Local, Local, Local, Local]);
-  });
-  store(f, to, transform2d(4, values, cotangentTransform(arithmetic)));
+  const values = four.flatMap((row) => loadFour(f, pixels, row));
+  store(f, to, transform2d(4, values, cotangentTransform(new Arithmetic(f, relaxed))));
 }
 
 /** Where a row of one of the four tiles begins, from the pointer. */
@@ -140,8 +137,7 @@ const cotangentTransform =
 
 /** A' M A of four tiles. */
 export function transformOutput(f: FunctionBuilder, relaxed: boolean, from: Places, pixels: Pixels): void {
-  const arithmetic = new Arithmetic(f, relaxed);
-  const outputs = transform2d(6, load(f, from), outputTransform(arithmetic));
+  const outputs = transform2d(6, load(f, from), outputTransform(new Arithmetic(f, relaxed)));
   for (const row of four) {
     const tiles = transpose(f, outputs.slice(4 * row, 4 * row + 4) as [Local, Local, Local, Local]);
     tiles.forEach((pixelsOfTile, tile) => {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
+import { randomNumbers } from "../../../support/derivatives.ts";
 import { interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
 
@@ -133,10 +134,10 @@ describe("algorithms of the wasm device", () => {
     const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
     const filter = load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
     const kernel = product([n, o, size, size], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], false);
-    // Noise that is as good as any: fractions of a large odd multiple of squares.
-    const noise = (length: number, seed: number): Float32Array =>
-      Float32Array.from({ length }, (_, i) => (((i + seed) ** 2 * 0.6180339887498949) % 1) - 0.5);
-    const [pixels, weights] = [noise(n * c * plane, 0.25), noise(9 * o * c, 0.75)];
+    const uniform = randomNumbers(7);
+    const [pixels, weights] = [n * c * plane, 9 * o * c].map((length) =>
+      Float32Array.from({ length }, () => uniform() - 0.5),
+    ) as [Float32Array, Float32Array];
     const device = devices.get("1 false");
     assert.ok(device !== undefined);
     const { result, schedule } = await runKernel(device, kernel, [
