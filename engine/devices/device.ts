@@ -57,7 +57,13 @@ export interface Executable {
   dispose(): void;
 }
 
-export type KernelSource = { readonly kernel: string; readonly language: string; readonly text: string };
+export type KernelSource = {
+  readonly kernel: string;
+  readonly language: string;
+  readonly text: string;
+  /** The step of the plan that it computes, on devices where steps of equal kernels may differ. */
+  readonly step?: number;
+};
 
 export interface Device {
   readonly name: DeviceName;

@@ -14,6 +14,7 @@ import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { fuse } from "./fuse.ts";
 import { planMemory } from "./planMemory.ts";
+import { updateEarly } from "./updateEarly.ts";
 
 type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
 
@@ -22,7 +23,7 @@ type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: numbe
  * replace inputs and may take their memory.
  */
 export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly Donation[] = []): Plan {
-  const fused = fuse(graph, limits);
+  const fused = updateEarly(fuse(graph, limits), graph, donations);
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
   const addBuffer = (node: Node, role: BufferRole | null): number => {

@@ -95,7 +95,7 @@ function explainPlan(
     kernels: plan.steps.map(({ kernel, operands, result }, step) => ({
       name: kernel.name,
       text: printKernel(kernel),
-      sources: sources.filter((source) => source.kernel === kernel.name),
+      sources: sources.filter((source) => source.kernel === kernel.name && (source.step ?? step) === step),
       operands,
       result,
       flops: kernel.flops,

@@ -1,5 +1,5 @@
 /** Where in a program threads must meet: only before a step that touches what another thread may still be busy with. */
-import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import type { Plan } from "../../kernel/plan.ts";
 
 /** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
 export type Region = { readonly space: string; readonly begin: number; readonly end: number };
@@ -19,9 +19,9 @@ export class Barriers {
     const meets = this.#pending.some(
       (earlier) =>
         (isShared || earlier.isShared) &&
-        (overlap(earlier.touch.writes, touch.writes) ||
-          overlap(earlier.touch.writes, touch.reads) ||
-          overlap(earlier.touch.reads, touch.writes)),
+        (someOverlap(earlier.touch.writes, touch.writes) ||
+          someOverlap(earlier.touch.writes, touch.reads) ||
+          someOverlap(earlier.touch.reads, touch.writes)),
     );
     if (meets) this.#pending = [];
     this.#pending.push({ touch, isShared });
@@ -29,10 +29,13 @@ export class Barriers {
   }
 }
 
-function overlap(some: readonly Region[], others: readonly Region[]): boolean {
-  return some.some((one) =>
-    others.some((other) => one.space === other.space && one.begin < other.end && other.begin < one.end),
-  );
+function someOverlap(some: readonly Region[], others: readonly Region[]): boolean {
+  return some.some((one) => others.some((other) => overlap(one, other)));
+}
+
+/** Whether two regions have bytes in common. */
+export function overlap(one: Region, other: Region): boolean {
+  return one.space === other.space && one.begin < other.end && other.begin < one.end;
 }
 
 /** The memory of each of a plan's buffers; null for constants, which nothing writes. */
@@ -56,12 +59,12 @@ export function regionsOf(plan: Plan): readonly (Region | null)[] {
 
 /** What a step does to memory, all of its phases together. Scratch is one region for all steps: each overwrites what it needs of it. */
 export function touchOf(
-  { operands, result }: Pick<PlanStep, "operands" | "result">,
+  { operands, results }: { readonly operands: readonly number[]; readonly results: readonly number[] },
   regions: readonly (Region | null)[],
   usesScratch: boolean,
 ): Touch {
   const of = (buffers: readonly number[]): Region[] => buffers.flatMap((buffer) => regions[buffer] ?? []);
-  return { reads: of(operands), writes: [...of([result]), ...(usesScratch ? [scratch] : [])] };
+  return { reads: of(operands), writes: [...of(results), ...(usesScratch ? [scratch] : [])] };
 }
 
 const scratch: Region = { space: "scratch", begin: 0, end: 1 };

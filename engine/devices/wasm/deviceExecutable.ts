@@ -1,11 +1,12 @@
 /** A compiled plan on a wasm device. */
 import { EvenkeelError } from "../../errors.ts";
-import type { Plan, PlanBuffer, PlanStep } from "../../kernel/plan.ts";
+import type { Plan, PlanBuffer } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
 import { ModuleBuilder } from "./assembler.ts";
 import { Barriers, regionsOf, touchOf } from "./barriers.ts";
 import { ownBuffer, writeData } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
+import { type JoinedStep, joinSteps } from "./joinSteps.ts";
 import type { LinearMemory } from "./memory.ts";
 import { addKernel, buildModule, type CompiledKernel, distinctKernels } from "./module.ts";
 import type { KernelMethod } from "./method.ts";
@@ -45,6 +46,7 @@ export class WasmExecutable implements Executable {
   readonly bytes: number;
   readonly #engine: Engine;
   readonly #plan: Plan;
+  readonly #steps: readonly JoinedStep[];
   readonly #kernels: readonly CompiledKernel[];
   readonly #numbers: readonly number[];
   readonly #run: RunFunction;
@@ -56,7 +58,8 @@ export class WasmExecutable implements Executable {
   /** @throws EvenkeelError `memory` if the plan's own buffers don't fit */
   static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
     const { memory, crew, relaxed } = engine;
-    const { distinct, numbers } = distinctKernels(plan.steps.map(({ kernel }) => kernel));
+    const steps = joinSteps(plan);
+    const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
     const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
     const bytes = buildModule(distinct, limits, { relaxed }).encode();
     const module = await webAssembly.compile(bytes);
@@ -65,11 +68,11 @@ export class WasmExecutable implements Executable {
     const id = executables++;
     const owned = new OwnedMemory(memory);
     try {
-      const records = layOut(owned, plan, distinct, numbers, engine);
+      const records = layOut(owned, plan, steps, distinct, numbers, engine);
       if (records.shared.includes(true)) await crew.load(id, module);
       engine.check("compile");
       const run = instance.exports["run"] as RunFunction;
-      return new WasmExecutable({ engine, plan, distinct, numbers, run, records, owned, id });
+      return new WasmExecutable({ engine, plan, steps, distinct, numbers, run, records, owned, id });
     } catch (error) {
       owned.retire();
       owned.release();
@@ -80,6 +83,7 @@ export class WasmExecutable implements Executable {
   private constructor(parts: {
     engine: Engine;
     plan: Plan;
+    steps: readonly JoinedStep[];
     distinct: readonly CompiledKernel[];
     numbers: readonly number[];
     run: RunFunction;
@@ -89,6 +93,7 @@ export class WasmExecutable implements Executable {
   }) {
     this.#engine = parts.engine;
     this.#plan = parts.plan;
+    this.#steps = parts.steps;
     this.#kernels = parts.distinct;
     this.#numbers = parts.numbers;
     this.#run = parts.run;
@@ -132,11 +137,11 @@ export class WasmExecutable implements Executable {
       const written = module.functions.filter((f) => !before.has(f) && f.reference.name.startsWith("kernel"));
       return [`;; schedule: ${compiled.method.name}`, ...written.map(functionText)].join("\n");
     });
-    return this.#plan.steps.map(({ kernel }, step) => ({
-      kernel: kernel.name,
-      language: "wat",
-      text: texts[this.#numbers[step] ?? -1] ?? "",
-    }));
+    const textOf = (index: number): string => texts[this.#numbers[index] ?? -1] ?? "";
+    const sources = this.#steps.flatMap(({ steps }, index) =>
+      steps.map(({ kernel }) => ({ kernel: kernel.name, language: "wat", text: textOf(index) })),
+    );
+    return sources.map((source, step) => ({ ...source, step }));
   }
 
   dispose(): void {
@@ -165,13 +170,21 @@ export class WasmExecutable implements Executable {
     return undefined;
   }
 
+  /** Steps that are computed together have a part of their time each, by the bytes they would touch alone. */
   async #profile(): Promise<readonly KernelTime[]> {
     const { starts, end, shared } = this.#records;
     const times: KernelTime[] = [];
-    for (const [step, { kernel }] of this.#plan.steps.entries()) {
+    for (const [index, { steps }] of this.#steps.entries()) {
       const start = performance.now();
-      await this.#execute(starts[step] ?? end, starts[step + 1] ?? end, shared[step] ?? false);
-      times.push({ name: kernel.name, milliseconds: performance.now() - start });
+      await this.#execute(starts[index] ?? end, starts[index + 1] ?? end, shared[index] ?? false);
+      const milliseconds = performance.now() - start;
+      const bytes = steps.reduce((sum, { kernel }) => sum + kernel.bytes, 0);
+      for (const { kernel } of steps) {
+        times.push({
+          name: kernel.name,
+          milliseconds: steps.length === 1 ? milliseconds : milliseconds * (kernel.bytes / bytes),
+        });
+      }
     }
     return times;
   }
@@ -256,6 +269,7 @@ class OwnedMemory {
 function layOut(
   owned: OwnedMemory,
   plan: Plan,
+  steps: readonly JoinedStep[],
   kernels: readonly CompiledKernel[],
   numbers: readonly number[],
   { memory, crew, sharedCost }: Engine,
@@ -281,9 +295,9 @@ function layOut(
     return compiled.method;
   };
   const scratch = allocateScratch(owned, kernels, crew.threads);
-  const sizeOf = ({ operands }: PlanStep, method: KernelMethod): number =>
-    recordLayout.addresses + 4 * (operands.length + (method.scratch === null ? 1 : 3));
-  const total = plan.steps.reduce((sum, step, index) => {
+  const sizeOf = ({ operands, results }: JoinedStep, method: KernelMethod): number =>
+    recordLayout.addresses + 4 * (operands.length + results.length + (method.scratch === null ? 0 : 2));
+  const total = steps.reduce((sum, step, index) => {
     const method = methodOfStep(index);
     return sum + sizeOf(step, method) * method.phases.length;
   }, 0);
@@ -295,7 +309,7 @@ function layOut(
   let at = first;
   const barriers = new Barriers();
   const regions = regionsOf(plan);
-  plan.steps.forEach((step, index) => {
+  steps.forEach((step, index) => {
     const method = methodOfStep(index);
     starts.push(at);
     let someShared = false;
@@ -314,8 +328,8 @@ function layOut(
       for (const [field, value] of Object.entries(header)) {
         words[(at + recordLayout[field as keyof typeof header]) / 4] = value;
       }
-      const tail = method.scratch === null ? [] : [step.result, null];
-      [...step.operands, step.result, ...tail].forEach((buffer, operand) => {
+      const tail = method.scratch === null ? [] : [...step.results, null];
+      [...step.operands, ...step.results, ...tail].forEach((buffer, operand) => {
         const address = at + recordLayout.addresses + 4 * operand;
         const role = buffer === null ? undefined : plan.buffers[buffer]?.role;
         words[address / 4] = buffer === null ? scratch : (addresses[buffer] ?? 0);

@@ -2,10 +2,11 @@
  * Addresses of a kernel's loads and of its store. Loads with the same strides share one pointer, which each loop
  * advances by a constant; what is left of an address is an immediate of the load.
  */
-import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
+import type { Affine, Scalar } from "../../kernel/kernel.ts";
 import { childrenOf, scalarsOf } from "../../kernel/scalar.ts";
 import { i32, type Local, op } from "./assembler.ts";
 import type { EmitContext, Point } from "./emitContext.ts";
+import type { JoinedKernel } from "./joinSteps.ts";
 
 /** Accesses that one pointer serves: same buffer, same strides. The pointer stands `offset` elements into the buffer. */
 type Group = {
@@ -26,7 +27,7 @@ type Pointer = { readonly local: Local; readonly settled: ReadonlySet<number> };
  */
 export type Address = { readonly pointer: Local; readonly bytes: number; readonly solid: boolean };
 
-/** Memory that a kernel touches: the operand's number (the result has the one after the last) and where. */
+/** Memory that a kernel touches: the operand's number (results have those after the last) and where. */
 export type Access = { readonly operand: number; readonly at: Affine };
 
 export class Addresses {
@@ -35,7 +36,7 @@ export class Addresses {
   readonly #bases: readonly Local[];
   #pointers = new Map<string, Pointer>();
 
-  /** @param bases the buffers' addresses: operands, then the result */
+  /** @param bases the buffers' addresses: operands, then results */
   constructor(context: EmitContext, bases: readonly Local[]) {
     this.#context = context;
     this.#bases = bases;
@@ -135,7 +136,7 @@ const loneKey = (access: Access): string => `${sharedKey(access)} at ${access.at
  * Loads that run whenever the body does share a pointer at the smallest of their offsets, which is an element they read.
  * Others (within regions, in the epilogue) get a pointer for each offset: elsewhere their address may not exist.
  */
-function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
+function groupsOf(kernel: JoinedKernel): ReadonlyMap<string, Group> {
   const groups = new Map<string, Group>();
   const always: Access[] = [];
   const seen = new Set<Scalar>();
@@ -145,7 +146,8 @@ function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
     if (scalar.kind === "load" || scalar.kind === "gather") always.push(scalar);
     if (scalar.kind !== "region") childrenOf(scalar).forEach(visit);
   };
-  visit(kernel.body);
+  const stores = [kernel, ...kernel.also];
+  for (const { body } of stores) visit(body);
   for (const access of always) {
     const key = sharedKey(access);
     const offset = Math.min(access.at.offset, groups.get(key)?.offset ?? Number.POSITIVE_INFINITY);
@@ -153,10 +155,12 @@ function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
     groups.set(key, { key, operand: access.operand, coefficients: access.at.coefficients, offset, solid: true });
   }
   const shared = new Set(always.map(loneKey));
-  const rest = scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])).filter(
-    (scalar) => scalar.kind === "load" || scalar.kind === "gather",
+  const roots = [...stores.map(({ body }) => body), ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])];
+  const rest = scalarsOf(...roots).filter((scalar) => scalar.kind === "load" || scalar.kind === "gather");
+  const results = stores.map(
+    ({ result }, index): Access => ({ operand: kernel.operands.length + index, at: result.at }),
   );
-  for (const access of [...rest, { operand: kernel.operands.length, at: kernel.result.at }]) {
+  for (const access of [...rest, ...results]) {
     const key = loneKey(access);
     const solid = access.at.offset >= 0 && access.at.coefficients.every((coefficient) => coefficient >= 0);
     if (!shared.has(key)) groups.set(key, { ...access.at, key, operand: access.operand, solid });

@@ -16,6 +16,7 @@ import { type Access, Addresses } from "./emitAddresses.ts";
 import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContext.ts";
 import { restrict, type Segment, segmentsOf } from "./emitRegions.ts";
 import { ScalarEmitter } from "./emitScalar.ts";
+import type { JoinedKernel, Store } from "./joinSteps.ts";
 import { emitLoop } from "./loops.ts";
 import { literal } from "./math/index.ts";
 import type { PlainOpcode } from "./opcodes.ts";
@@ -29,7 +30,7 @@ import type { Schedule } from "./schedule.ts";
 export function emitKernel(
   module: ModuleBuilder,
   name: string,
-  described: Kernel,
+  described: JoinedKernel,
   schedule: Schedule,
   options: EmitOptions,
 ): FunctionReference {
@@ -37,12 +38,13 @@ export function emitKernel(
   const kernel = isEmptyReduction(described) ? withoutBody(described) : described;
   return module.define(name, kernelParameters, [], (f, table, low, high) => {
     if (kernel.axes.some(({ role, size }) => role === "parallel" && size === 0)) return;
-    const bases = [...kernel.operands, kernel.result].map((_, index) =>
+    const bases = [...kernel.operands, kernel.result, ...kernel.also].map((_, index) =>
       f.let("i32", "base", memory("i32.load", 4 * index, table)),
     );
     const context = new EmitContext(f, kernel, schedule);
-    const nest = new Nest(context, new Addresses(context, bases), { low, high }, options);
-    nest.parallel(0, kernel.body, kernel.reduction?.epilogue ?? null);
+    const results = [kernel, ...kernel.also].map(({ result }) => result);
+    const nest = new Nest(context, new Addresses(context, bases), results, { low, high }, options);
+    nest.parallel(0, [kernel.body, ...kernel.also.map(({ body }) => body)], kernel.reduction?.epilogue ?? null);
   });
 }
 
@@ -50,45 +52,58 @@ class Nest {
   readonly #context: EmitContext;
   readonly #addresses: Addresses;
   readonly #scalars: ScalarEmitter;
+  readonly #results: readonly Store["result"][];
   readonly #share: { readonly low: Local; readonly high: Local };
   readonly #relaxed: boolean;
   readonly #reduceAxes: readonly number[];
   readonly #accumulators: Local[] = [];
 
-  constructor(context: EmitContext, addresses: Addresses, share: { low: Local; high: Local }, options: EmitOptions) {
+  constructor(
+    context: EmitContext,
+    addresses: Addresses,
+    results: readonly Store["result"][],
+    share: { low: Local; high: Local },
+    options: EmitOptions,
+  ) {
     this.#context = context;
     this.#addresses = addresses;
+    this.#results = results;
     this.#scalars = new ScalarEmitter(context, addresses);
     this.#share = share;
     this.#relaxed = options.relaxed;
     this.#reduceAxes = context.kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
   }
 
-  /** The loops over the parallel axes from `level` of the schedule's order on. */
-  parallel(level: number, body: Scalar, epilogue: Scalar | null): void {
-    const { kernel, schedule } = this.#context;
-    const roots = epilogue === null ? [body] : [body, epilogue];
+  /**
+   * The loops over the parallel axes from `level` of the schedule's order on.
+   * @param bodies one for each result; a single one if it is folded
+   */
+  parallel(level: number, bodies: readonly Scalar[], epilogue: Scalar | null): void {
+    const { schedule } = this.#context;
+    const roots = epilogue === null ? bodies : [...bodies, epilogue];
     const axis = schedule.order[level];
     if (axis === undefined) {
-      this.#point(body, epilogue);
+      this.#point(bodies, epilogue);
       return;
     }
     const inner = bitsOf([...schedule.order.slice(level), ...this.#reduceAxes]);
     for (const segment of this.#segments(axis, roots)) {
-      const [cutBody, cutEpilogue] = [this.#cut(body, axis, segment), epilogue && this.#cut(epilogue, axis, segment)];
-      const cutRoots = cutEpilogue === null ? [cutBody] : [cutBody, cutEpilogue];
+      const cutBodies = bodies.map((body) => this.#cut(body, axis, segment));
+      const cutEpilogue = epilogue && this.#cut(epilogue, axis, segment);
+      const cutRoots = cutEpilogue === null ? cutBodies : [...cutBodies, cutEpilogue];
       this.#context.scope(() => {
-        this.#scalars.hoist(cutBody, inner);
+        for (const body of cutBodies) this.#scalars.hoist(body, inner);
         if (cutEpilogue !== null) this.#scalars.hoist(cutEpilogue, inner | accumulatorBit);
-        this.#loop(axis, segment, [...accessesOf(cutRoots), this.#result(kernel)], () =>
-          this.parallel(level + 1, cutBody, cutEpilogue),
-        );
+        const accesses = [...accessesOf(cutRoots), ...this.#results.map((_, index) => this.#result(index))];
+        this.#loop(axis, segment, accesses, () => this.parallel(level + 1, cutBodies, cutEpilogue));
       });
     }
   }
 
-  #result(kernel: Kernel): Access {
-    return { operand: kernel.operands.length, at: kernel.result.at };
+  #result(index: number): Access {
+    const result = this.#results[index];
+    if (result === undefined) throw new RangeError(`no result ${index}`);
+    return { operand: this.#context.kernel.operands.length + index, at: result.at };
   }
 
   /** Segments of an axis between which regions on it change; the whole axis if these are tested instead. */
@@ -121,12 +136,19 @@ class Nest {
   }
 
   /** All points of one pass of the parallel loops. */
-  #point(body: Scalar, epilogue: Scalar | null): void {
+  #point(bodies: readonly Scalar[], epilogue: Scalar | null): void {
     const { kernel } = this.#context;
     const points = this.#context.points(-1);
+    const [body] = bodies;
+    if (body === undefined) throw new RangeError("a kernel without a body");
     if (kernel.reduction === null || epilogue === null) {
-      this.#scalars.uses = countUses([body]);
-      for (const point of points) this.#store(body, point);
+      const isSweep = bodies.length > 1;
+      this.#scalars.uses = countUses(isSweep ? [...bodies, ...bodies] : bodies);
+      for (const point of points) {
+        // Everything is read before anything is written: a result may take the memory of an operand.
+        if (isSweep) bodies.forEach((each) => this.#evaluate(each, point));
+        bodies.forEach((each, index) => this.#store(each, point, index));
+      }
       return;
     }
     const folded = this.#reduction(kernel.reduction.op, body, points);
@@ -135,7 +157,7 @@ class Nest {
       if (local !== undefined) this.#context.accumulators.set(point.join(), local);
     });
     this.#scalars.uses = countUses([epilogue]);
-    for (const point of points) this.#store(epilogue, point);
+    for (const point of points) this.#store(epilogue, point, 0);
   }
 
   /** Folds `body` over the reduce axes at each of `points`; gives locals with the results in every lane that counts. */
@@ -236,14 +258,21 @@ class Nest {
     }
   }
 
-  #store(value: Scalar, point: Point): void {
-    const { f, kernel, schedule, lanes } = this.#context;
+  /** Computes a value that is used again into the local that keeps it. */
+  #evaluate(value: Scalar, point: Point): void {
+    this.#scalars.value(value, point);
+    this.#context.f.op("drop");
+  }
+
+  #store(value: Scalar, point: Point, index: number): void {
+    const { f, schedule, lanes } = this.#context;
     const { vector } = schedule;
-    const address = this.#addresses.address(this.#result(kernel), point);
-    const stride = vector === null ? 0 : (kernel.result.at.coefficients[vector] ?? 0);
+    const result = this.#results[index] ?? this.#context.kernel.result;
+    const address = this.#addresses.address(this.#result(index), point);
+    const stride = vector === null ? 0 : (result.at.coefficients[vector] ?? 0);
     const push = (): void => {
       this.#scalars.value(value, point);
-      if (kernel.result.dtype === "bool") f.op("v128.and", i32x4(1));
+      if (result.dtype === "bool") f.op("v128.and", i32x4(1));
     };
     if (lanes === 4 && stride === 1) {
       const offset = this.#addresses.push(address);
@@ -253,9 +282,9 @@ class Nest {
     }
     push();
     const stored = f.let("v128", "stored");
-    for (let index = 0; index < lanes; index++) {
-      const offset = this.#addresses.push({ ...address, bytes: address.bytes + 4 * stride * index });
-      f.memoryLane("v128.store32_lane", offset, index, stored);
+    for (let lane = 0; lane < lanes; lane++) {
+      const offset = this.#addresses.push({ ...address, bytes: address.bytes + 4 * stride * lane });
+      f.memoryLane("v128.store32_lane", offset, lane, stored);
     }
   }
 }
@@ -264,7 +293,7 @@ function isEmptyReduction(kernel: Kernel): boolean {
   return kernel.axes.some(({ role, size }) => role === "reduce" && size === 0);
 }
 
-function withoutBody(kernel: Kernel): Kernel {
+function withoutBody(kernel: JoinedKernel): JoinedKernel {
   return { ...kernel, body: { kind: "literal", dtype: kernel.body.dtype, value: 0 } };
 }
 

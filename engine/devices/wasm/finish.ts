@@ -39,7 +39,7 @@ export function finishOf(kernel: Kernel): Finish | null {
   const schedule = { ...scheduleKernel(normal), split: 0 };
   // Blocks of several would not end where the range does.
   if (blockOf(schedule, 0) > 1) return null;
-  return (module, name) => emitKernel(module, name, normal, schedule, { relaxed: false });
+  return (module, name) => emitKernel(module, name, { ...normal, also: [] }, schedule, { relaxed: false });
 }
 
 /** An expression of parallel axes only, without the coefficients of the others. */

@@ -3,7 +3,8 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { emitKernel } from "./emitKernel.ts";
 import { finishOf } from "./finish.ts";
 import type { Phase, Scratch } from "./phase.ts";
-import { blockOf, type Schedule, scheduleKernel } from "./schedule.ts";
+import type { JoinedKernel } from "./joinSteps.ts";
+import { blockOf, type Schedule, scheduleKernel, scheduleSweep } from "./schedule.ts";
 import { productPhases, productScratch } from "./product/emit.ts";
 import { productOf } from "./product/plan.ts";
 import { filterGradientPhases, filterGradientScratch } from "./winograd/filterGradient.ts";
@@ -19,7 +20,11 @@ export type KernelMethod = {
 };
 
 /** The method of a normalised kernel: the cheapest by estimate. */
-export function methodOf(kernel: Kernel): KernelMethod {
+export function methodOf(kernel: JoinedKernel): KernelMethod {
+  if (kernel.also.length > 0) {
+    const schedule = scheduleSweep(kernel, [kernel.body, ...kernel.also.map(({ body }) => body)]);
+    return { name: schedule.name, phases: [loopPhase(kernel, schedule)], scratch: null };
+  }
   const schedule = scheduleKernel(kernel);
   const loops: KernelMethod = { name: schedule.name, phases: [loopPhase(kernel, schedule)], scratch: null };
   const methods = [loops, ...algorithmsOf(kernel)];
@@ -49,7 +54,7 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
 
 const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
 
-function loopPhase(kernel: Kernel, schedule: Schedule): Phase {
+function loopPhase(kernel: JoinedKernel, schedule: Schedule): Phase {
   const { split, cost } = schedule;
   return {
     size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),

@@ -1,27 +1,29 @@
 /** The WebAssembly module of a plan: one function for each distinct kernel, and `run`. */
-import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
+import type { Affine, Scalar } from "../../kernel/kernel.ts";
 import { normalizeKernel } from "../../kernel/normalize.ts";
 import { childrenOf } from "../../kernel/scalar.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "./assembler.ts";
+import type { JoinedKernel } from "./joinSteps.ts";
 import { type KernelMethod, methodOf } from "./method.ts";
 import { emitRun } from "./moduleRun.ts";
 import type { EmitOptions } from "./phase.ts";
 
 /** A kernel as it is compiled: normalised, with its method. Plans' kernels of the same `key` share it. */
-export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; readonly method: KernelMethod };
+export type CompiledKernel = { readonly key: string; readonly kernel: JoinedKernel; readonly method: KernelMethod };
 
 /** The distinct kernels among `kernels`, and for each of these its number among them. */
-export function distinctKernels(kernels: readonly Kernel[]): {
+export function distinctKernels(kernels: readonly JoinedKernel[]): {
   readonly distinct: readonly CompiledKernel[];
   readonly numbers: readonly number[];
 } {
   const known = new Map<string, number>();
-  const seen = new Map<Kernel, number>();
+  const seen = new Map<JoinedKernel, number>();
   const distinct: CompiledKernel[] = [];
   const numbers = kernels.map((kernel) => {
     const again = seen.get(kernel);
     if (again !== undefined) return again;
-    const normal = normalizeKernel(kernel);
+    // Joined kernels are in normal form, all of their bodies over the same axes.
+    const normal = kernel.also.length > 0 ? kernel : { ...normalizeKernel(kernel), also: kernel.also };
     const key = kernelKey(normal);
     const number = known.get(key) ?? distinct.push({ key, kernel: normal, method: methodOf(normal) }) - 1;
     known.set(key, number);
@@ -56,7 +58,7 @@ export function addKernel(
 }
 
 /** Text that is equal for kernels that compute the same in the same way, whatever their names. */
-export function kernelKey({ axes, operands, body, reduction, result }: Kernel): string {
+export function kernelKey({ axes, operands, body, reduction, result, also }: JoinedKernel): string {
   const numbers = new Map<Scalar, number>();
   const lines: string[] = [];
   const affine = ({ offset, coefficients }: Affine): string => `${offset}+${coefficients.join()}`;
@@ -96,11 +98,13 @@ export function kernelKey({ axes, operands, body, reduction, result }: Kernel): 
     return index;
   };
   const roots = [number(body), reduction === null ? "" : `${reduction.op} ${number(reduction.epilogue)}`];
+  const stores = also.map((store) => `${number(store.body)} ${store.result.dtype} ${affine(store.result.at)}`);
   return JSON.stringify([
     axes.map(({ role, size }) => `${role} ${size}`),
     operands.map(({ dtype }) => dtype),
     `${result.dtype} ${affine(result.at)}`,
     lines,
     roots,
+    stores,
   ]);
 }

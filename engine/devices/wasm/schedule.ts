@@ -57,6 +57,22 @@ export function scheduleKernel(kernel: Kernel): Schedule {
   };
 }
 
+/** The schedule of a kernel that stores several bodies: vectors along the innermost axis, which all of them go along. */
+export function scheduleSweep(kernel: Kernel, bodies: readonly Scalar[]): Schedule {
+  const order = kernel.axes.map((_, axis) => axis);
+  const candidate: Candidate = { vector: order.at(-1) ?? null, unroll: new Map() };
+  const cost = bodies.reduce((sum, body) => sum + estimate(analyse({ ...kernel, body }), candidate), 0);
+  return {
+    name: `sweep with ${bodies.length} results`,
+    ...candidate,
+    order,
+    cost,
+    flattened: new Set(),
+    branching: new Set(),
+    split: splitAxis(kernel, order, candidate.vector, candidate.unroll),
+  };
+}
+
 /** Elements along `axis` that one pass of its loop covers. */
 export function blockOf({ vector, unroll }: Pick<Schedule, "vector" | "unroll">, axis: number): number {
   return (unroll.get(axis) ?? 1) * (axis === vector ? 4 : 1);

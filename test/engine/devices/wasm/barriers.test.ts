@@ -75,11 +75,11 @@ test("a step reads its operands and writes its result and, if it has some, scrat
   const [a, b, c] = ["a", "b", "c"].map((space): Region => ({ space, begin: 0, end: 4 }));
   assert.ok(a !== undefined && b !== undefined && c !== undefined);
   const regions = [a, null, b, c];
-  assert.deepEqual(touchOf({ operands: [0, 1], result: 2 }, regions, false), { reads: [a], writes: [b] });
+  assert.deepEqual(touchOf({ operands: [0, 1], results: [2] }, regions, false), { reads: [a], writes: [b] });
   const barriers = new Barriers();
   const steps = [
-    { operands: [0], result: 2 },
-    { operands: [0], result: 3 },
+    { operands: [0], results: [2] },
+    { operands: [0], results: [3] },
   ];
   assert.deepEqual(
     steps.map((each) => barriers.before(touchOf(each, regions, true), true)),

@@ -221,9 +221,12 @@ test("a kernel writes nothing beyond its result", async () => {
 test("equal kernels share one function, whatever their names and their operands' lengths", async () => {
   const device = devices.get(1);
   assert.ok(device !== undefined);
-  const first = { ...makeKernel([4, 8], [], multiply(load(0, [8, 1]), load(0, [8, 1])), [32]), name: "first" };
-  const second = { ...makeKernel([32], [], multiply(load(0, [1]), load(0, [1])), [50]), name: "second" };
-  const third = { ...makeKernel([32], [], multiply(load(0, [1]), load(0, [1], 1)), [50]), name: "third" };
+  // Sums, as neighbours that are element-wise would be joined.
+  const sum = (parallel: readonly number[], strides: readonly number[], offset: number, length: number): Kernel =>
+    makeKernel(parallel, [2], multiply(load(0, [...strides, 1]), load(0, [...strides, 1], offset)), [length]);
+  const first = { ...sum([4, 8], [8, 1], 0, 33), name: "first" };
+  const second = { ...sum([32], [1], 0, 50), name: "second" };
+  const third = { ...sum([32], [1], 1, 50), name: "third" };
   const plan: Plan = {
     buffers: [
       { dtype: "f32", length: 50, role: { kind: "input", index: 0 } },

@@ -1,0 +1,52 @@
+/** Brings the new values of state to where they can be computed first. */
+import type { Graph } from "../graph/graph.ts";
+import type { Node } from "../graph/node.ts";
+import { storageOf } from "../kernel/views.ts";
+import type { Donation } from "./aliasOutputs.ts";
+import type { FusedKernel } from "./fuse.ts";
+
+/**
+ * Moves each element-wise kernel that makes a donated output right behind the last of what it reads, and of what reads the input
+ * whose memory it takes: what it reads may go earlier, and neighbours over the same array can be computed together.
+ * @param kernels in an order of computation
+ */
+export function updateEarly(
+  kernels: readonly FusedKernel[],
+  graph: Graph,
+  donations: readonly Donation[],
+): readonly FusedKernel[] {
+  const replaced = new Map<Node, Node>();
+  for (const { input, output } of donations) {
+    const [from, to] = [graph.inputs[input], graph.outputs[output]];
+    if (from !== undefined && to !== undefined) replaced.set(storageOf(to), from);
+  }
+  const readers = new Map<Node, number[]>();
+  kernels.forEach(({ kernel }, index) => {
+    for (const source of kernel.sources) {
+      const known = readers.get(source);
+      if (known === undefined) readers.set(source, [index]);
+      else known.push(index);
+    }
+  });
+  const indexOf = new Map(kernels.map(({ root }, index) => [root, index]));
+  // The kernel that each stays behind: itself, or the last one that a moved kernel waits for.
+  const anchors: number[] = [];
+  kernels.forEach(({ root, kernel }, index) => {
+    const input = replaced.get(root);
+    if (input === undefined || kernel.reduction !== null) {
+      anchors.push(index);
+      return;
+    }
+    const before = [
+      ...kernel.sources.flatMap((source) => indexOf.get(source) ?? []),
+      ...(readers.get(input) ?? []).filter((reader) => reader !== index),
+    ];
+    const isFree = before.length > 0 && before.every((other) => other < index);
+    anchors.push(isFree ? Math.max(...before.map((other) => anchors[other] ?? other)) : index);
+  });
+  // What a kernel waits for has an earlier anchor, or the same and an earlier place.
+  return kernels
+    .map((kernel, index) => ({ kernel, index, anchor: anchors[index] ?? index }))
+    .sort((a, b) => a.anchor - b.anchor || a.index - b.index)
+    .map(({ kernel }) => kernel);
+}
