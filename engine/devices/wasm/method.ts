@@ -15,6 +15,8 @@ export type KernelMethod = {
   /** What kind of code it is, for people and tests. */
   readonly name: string;
   readonly phases: readonly Phase[];
+  /** Whether what its only phase shares is the first axis of the kernel. */
+  readonly sharesFirstAxis: boolean;
   /** Null: it needs no memory but the operands and the result. */
   readonly scratch: Scratch | null;
 };
@@ -23,10 +25,9 @@ export type KernelMethod = {
 export function methodOf(kernel: JoinedKernel): KernelMethod {
   if (kernel.also.length > 0) {
     const schedule = scheduleSweep(kernel, [kernel.body, ...kernel.also.map(({ body }) => body)]);
-    return { name: schedule.name, phases: [loopPhase(kernel, schedule)], scratch: null };
+    return loopMethod(kernel, schedule);
   }
-  const schedule = scheduleKernel(kernel);
-  const loops: KernelMethod = { name: schedule.name, phases: [loopPhase(kernel, schedule)], scratch: null };
+  const loops = loopMethod(kernel, scheduleKernel(kernel));
   const methods = [loops, ...algorithmsOf(kernel)];
   return methods.reduce((best, method) => (costOf(method) < costOf(best) ? method : best));
 }
@@ -39,27 +40,33 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
   const methods: KernelMethod[] = [];
   if (winograd?.kind === "forward") {
     const phases = forwardPhases(kernel, winograd, finish);
-    methods.push({ name: "winograd forward", phases, scratch: forwardScratch(winograd) });
+    methods.push({ name: "winograd forward", phases, sharesFirstAxis: false, scratch: forwardScratch(winograd) });
   }
   if (winograd?.kind === "filterGradient") {
     const phases = filterGradientPhases(kernel, winograd, finish);
-    methods.push({ name: "winograd filterGradient", phases, scratch: filterGradientScratch(winograd) });
+    methods.push({
+      name: "winograd filterGradient",
+      phases,
+      sharesFirstAxis: false,
+      scratch: filterGradientScratch(winograd),
+    });
   }
   if (product !== null) {
     const phases = productPhases(kernel, product, finish);
-    methods.push({ name: "packed product", phases, scratch: productScratch(kernel, product) });
+    methods.push({ name: "packed product", phases, sharesFirstAxis: false, scratch: productScratch(kernel, product) });
   }
   return methods;
 }
 
 const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
 
-function loopPhase(kernel: JoinedKernel, schedule: Schedule): Phase {
-  const { split, cost } = schedule;
-  return {
+function loopMethod(kernel: JoinedKernel, schedule: Schedule): KernelMethod {
+  const { name, split, cost } = schedule;
+  const phase: Phase = {
     size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
     block: split === null ? 1 : blockOf(schedule, split),
     cost,
-    emit: (module, name, options) => emitKernel(module, name, kernel, schedule, options),
+    emit: (module, text, options) => emitKernel(module, text, kernel, schedule, options),
   };
+  return { name, phases: [phase], sharesFirstAxis: split === 0, scratch: null };
 }

@@ -15,14 +15,18 @@ import {
 } from "./assembler.ts";
 import { control } from "./threadsControl.ts";
 
-/** Words of a step's record; the addresses of its operands and its result follow. */
+/**
+ * Words of a step's record; the addresses of its operands and its results follow. A band has a record of its own, without
+ * addresses; those of its steps follow.
+ */
 export const recordLayout = {
+  /** Number of the function; of a band, where its last step's record ends. */
   kernel: 0,
   /** Bits of `recordFlags`. */
   flags: 4,
-  /** Elements of the axis that threads share. */
+  /** Elements of the axis that threads share; of a band, its rows; of a step in one, elements of a row. */
   size: 8,
-  /** Elements of that axis which stay together. */
+  /** Elements of that axis which stay together; of a band, the rows that go through all steps before the next. */
   block: 12,
   /** Bytes from this record to the next. */
   bytes: 16,
@@ -34,6 +38,7 @@ export const recordFlags = {
   shared: 1,
   /** Threads meet before it. */
   barrier: 2,
+  band: 4,
 } as const;
 
 /** Looks at the barrier that a thread makes before it goes to sleep: some hundred microseconds, as waking takes tens of them. */
@@ -50,9 +55,17 @@ export function emitRun(
   const meet = shared ? emitBarrier(module) : null;
   return module.define("run", ["i32", "i32", "i32", "i32"], ["i32"], (f, thread, threads, start, end) => {
     const record = f.let("i32", "record", start);
-    const [low, high, flags, size, block, blocks] = ["low", "high", "flags", "size", "block", "blocks"].map((name) =>
-      f.local("i32", name),
-    ) as [Local, Local, Local, Local, Local, Local];
+    const local = (name: string): Local => f.local("i32", name);
+    const [flags, band, size, block, blocks] = [
+      local("flags"),
+      local("band"),
+      local("size"),
+      local("block"),
+      local("blocks"),
+    ];
+    const [low, high, next] = [local("low"), local("high"), local("next")];
+    const [first, last, step, unit] = [local("first"), local("last"), local("step"), local("unit")];
+    const [from, to] = [local("from"), local("to")];
     const word = (offset: number): ReturnType<typeof memory> => memory("i32.load", offset, record);
     const border = (limit: Local, index: Local): void => {
       // blocks * index / threads without overflow.
@@ -62,7 +75,7 @@ export function emitRun(
       f.set(limit, op("i32.mul", whole, block));
       f.set(limit, op("select", limit, size, op("i32.lt_u", limit, size)));
     };
-    const next = f.local("i32", "next");
+    const stepWord = (offset: number): ReturnType<typeof memory> => memory("i32.load", offset, step);
     f.block((finished) => {
       f.loop((again) => {
         f.branchIf(finished, op("i32.ge_u", record, end));
@@ -78,14 +91,19 @@ export function emitRun(
             });
           });
         }
+        // A step alone is a band of its whole share.
+        f.set(band, op("i32.and", flags, i32(recordFlags.band)));
+        f.set(first, op("i32.add", record, word(recordLayout.bytes)));
+        f.set(last, op("select", word(recordLayout.kernel), first, band));
+        f.set(first, op("select", first, record, band));
         f.set(size, word(recordLayout.size));
+        f.set(block, word(recordLayout.block));
         f.set(low, i32(0));
         f.set(high, size);
         f.block((skip) => {
           f.emit(op("i32.and", flags, i32(recordFlags.shared)));
           f.if(
             () => {
-              f.set(block, word(recordLayout.block));
               f.set(blocks, op("i32.div_u", op("i32.add", size, op("i32.sub", block, i32(1))), block));
               f.set(next, op("i32.add", thread, i32(1)));
               border(low, thread);
@@ -94,11 +112,26 @@ export function emitRun(
             },
             () => f.branchIf(skip, thread),
           );
-          emitDispatch(f, kernels, 0, word(recordLayout.kernel), (kernel) => {
-            f.call(kernel, op("i32.add", record, i32(recordLayout.addresses)), low, high, thread);
+          f.set(block, op("select", block, op("i32.sub", high, low), band));
+          f.set(from, low);
+          f.loop((nextRows) => {
+            f.set(to, op("i32.add", from, block));
+            f.set(to, op("select", to, high, op("i32.lt_u", to, high)));
+            f.set(step, first);
+            f.loop((nextStep) => {
+              f.set(unit, op("select", stepWord(recordLayout.size), i32(1), band));
+              emitDispatch(f, kernels, 0, stepWord(recordLayout.kernel), (kernel) => {
+                const addresses = op("i32.add", step, i32(recordLayout.addresses));
+                f.call(kernel, addresses, op("i32.mul", from, unit), op("i32.mul", to, unit), thread);
+              });
+              f.set(step, op("i32.add", step, stepWord(recordLayout.bytes)));
+              f.branchIf(nextStep, op("i32.lt_u", step, last));
+            });
+            f.set(from, to);
+            f.branchIf(nextRows, op("i32.lt_u", from, high));
           });
         });
-        f.set(record, op("i32.add", record, word(recordLayout.bytes)));
+        f.set(record, last);
         f.branch(again);
       });
     });

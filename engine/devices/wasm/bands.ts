@@ -1,0 +1,154 @@
+/**
+ * Neighbouring steps that go over the same rows, and of which none needs more than a row to make a row, run together on some rows
+ * after the other: a band of rows that fits into the cache goes through all of them before the next band comes, and threads don't
+ * meet in between. Softmax, normalization of weights and of pixels are such chains.
+ */
+import type { Affine, Kernel } from "../../kernel/kernel.ts";
+import { scalarsOf } from "../../kernel/scalar.ts";
+import { overlap, type Region } from "./barriers.ts";
+import type { JoinedKernel, JoinedStep } from "./joinSteps.ts";
+import type { CompiledKernel } from "./module.ts";
+
+/** Steps `first` to `first + units.length` in bands of `block` of `rows` rows; of step i a row is `units[i]` of what it shares. */
+export type Band = {
+  readonly first: number;
+  readonly rows: number;
+  readonly block: number;
+  readonly units: readonly number[];
+};
+
+/** Bytes that a band of rows touches in all of its steps, about: a part of a core's second cache. */
+const bandBytes = 2 ** 18;
+/** Bands at least, so that threads have something to share. */
+const fewestBands = 8;
+/** Rows at least that steps with different numbers of rows must have in common. */
+const fewestCommonRows = 32;
+
+/** What a step shares: `size` places along its first axis, `block` of which stay together; null if it shares something else. */
+type RowStep = {
+  readonly step: JoinedStep;
+  readonly kernel: JoinedKernel;
+  readonly size: number;
+  readonly block: number;
+};
+
+/** The bands among joined steps. `kernelOf`: how each step is compiled. */
+export function bandsOf(
+  steps: readonly JoinedStep[],
+  kernelOf: (step: number) => CompiledKernel,
+  regions: readonly (Region | null)[],
+): readonly Band[] {
+  const bands: Band[] = [];
+  for (let first = 0; first < steps.length; ) {
+    const band = bandFrom(first, steps, kernelOf, regions);
+    if (band !== null) bands.push(band);
+    first += band?.units.length ?? 1;
+  }
+  return bands;
+}
+
+function bandFrom(
+  first: number,
+  steps: readonly JoinedStep[],
+  kernelOf: (step: number) => CompiledKernel,
+  regions: readonly (Region | null)[],
+): Band | null {
+  const members: RowStep[] = [];
+  const accesses: Access[][] = [];
+  let found: Band | null = null;
+  let rows = 0;
+  for (let index = first; index < steps.length; index++) {
+    const step = steps[index];
+    const next = step === undefined ? null : rowStep(step, kernelOf(index));
+    if (next === null) break;
+    const common = rows === 0 ? next.size : greatestCommonDivisor(rows, next.size);
+    if (rows > 0 && common < Math.min(rows, fewestCommonRows)) break;
+    members.push(next);
+    // With fewer rows everything must be looked at again.
+    const changed = common !== rows ? members : [next];
+    if (common !== rows) accesses.length = 0;
+    rows = common;
+    const added = changed.map((member) => accessesOf(member, rows, regions));
+    const known = accesses.flat();
+    const isApart = added.every((own) => {
+      const fits = own.every((access) => known.every((other) => !interfere(access, other)));
+      known.push(...own);
+      return fits;
+    });
+    if (!isApart) break;
+    accesses.push(...added);
+    const block = blockOfRows(members, rows);
+    if (block === null) break;
+    if (members.length > 1) found = { first, rows, block, units: members.map(({ size }) => size / rows) };
+  }
+  return found;
+}
+
+function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep | null {
+  const [phase] = method.phases;
+  if (phase === undefined || !method.sharesFirstAxis || phase.size < fewestBands) return null;
+  return { step, kernel, size: phase.size, block: phase.block };
+}
+
+/** Rows in a band: whole blocks of every step; null if there would be too few bands or too much in one. */
+function blockOfRows(members: readonly RowStep[], rows: number): number | null {
+  let multiple = 1;
+  let bytes = 0;
+  for (const { step, size, block } of members) {
+    const alone = block / greatestCommonDivisor(block, size / rows);
+    multiple = (multiple / greatestCommonDivisor(multiple, alone)) * alone;
+    bytes += step.steps.reduce((sum, { kernel }) => sum + kernel.bytes, 0) / rows;
+  }
+  const wanted = Math.min(bandBytes / Math.max(1, bytes), rows / fewestBands);
+  const block = Math.floor(wanted / multiple) * multiple;
+  return block === 0 ? null : block;
+}
+
+/** Memory that a step reads or writes; `rowwise`: with its rows one after the other, each step in the same way. */
+type Access = { readonly region: Region; readonly writes: boolean; readonly rowwise: boolean };
+
+function accessesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): Access[] {
+  const units = size / rows;
+  const stores = [kernel, ...kernel.also];
+  const roots = [...stores.map(({ body }) => body), ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])];
+  const scalars = scalarsOf(...roots);
+  const reads = step.operands.flatMap((buffer, operand): Access[] => {
+    const region = regions[buffer] ?? null;
+    if (region === null) return [];
+    const row = (kernel.operands[operand]?.length ?? 0) / rows;
+    const rowwise = scalars.every((scalar) => {
+      if (scalar.kind !== "load" && scalar.kind !== "gather") return true;
+      return scalar.operand !== operand || (scalar.kind === "load" && staysInRow(scalar.at, kernel, units, row));
+    });
+    return [{ region, writes: false, rowwise }];
+  });
+  // Results are written in the order of their elements.
+  const writes = step.results.flatMap((buffer): Access[] => {
+    const region = regions[buffer] ?? null;
+    return region === null ? [] : [{ region, writes: true, rowwise: true }];
+  });
+  return [...reads, ...writes];
+}
+
+/** Whether what `at` reaches for row r is within elements r * row to (r + 1) * row. */
+function staysInRow({ offset, coefficients }: Affine, kernel: Kernel, units: number, row: number): boolean {
+  const [first = 0, ...others] = coefficients;
+  if (first * units !== row) return false;
+  let [low, high] = [offset, offset];
+  const spans = [first * (units - 1), ...others.map((c, index) => c * ((kernel.axes[index + 1]?.size ?? 1) - 1))];
+  for (const span of spans) {
+    low += Math.min(0, span);
+    high += Math.max(0, span);
+  }
+  return low >= 0 && high < row;
+}
+
+function interfere(one: Access, other: Access): boolean {
+  if (!(one.writes || other.writes) || !overlap(one.region, other.region)) return false;
+  const isSame = one.region.begin === other.region.begin && one.region.end === other.region.end;
+  return !(one.rowwise && other.rowwise && isSame);
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}

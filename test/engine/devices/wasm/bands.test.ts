@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import fc from "fast-check";
+import type { Device } from "../../../../engine/devices/device.ts";
+import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
+import { bandsOf } from "../../../../engine/devices/wasm/bands.ts";
+import { regionsOf } from "../../../../engine/devices/wasm/barriers.ts";
+import { joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
+import { distinctKernels } from "../../../../engine/devices/wasm/module.ts";
+import {
+  compile,
+  divide,
+  exp,
+  explain,
+  mean,
+  reduceMax,
+  reduceSum,
+  sqrt,
+  square,
+  subtract,
+  type Tensor,
+  tensor,
+} from "../../../../engine/index.ts";
+import type { Plan } from "../../../../engine/kernel/plan.ts";
+import { inputsOf, interpretPlan, planOfSpecs, runPlan, stepSpecs } from "./stepPlans.ts";
+
+/** Every kernel is shared among the threads, however small. */
+const devices: Device[] = [];
+for (const threads of [1, 3]) devices.push(await createWasmDevice({ threads, sharedCost: 0 }));
+after(() => devices.forEach((device) => device.dispose()));
+
+/** How many steps each of a plan's bands has. */
+function bandLengths(plan: Plan): readonly number[] {
+  const steps = joinSteps(plan);
+  const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
+  const kernelOf = (step: number) => {
+    const compiled = distinct[numbers[step] ?? -1];
+    assert.ok(compiled !== undefined);
+    return compiled;
+  };
+  return bandsOf(steps, kernelOf, regionsOf(plan)).map(({ units }) => units.length);
+}
+
+test("steps in bands of rows give the bits of steps one after the other", async () => {
+  let bands = 0;
+  let steps = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(8, 12, 32, 40, 64, 96),
+      fc.constantFrom(1, 3, 8, 16, 20, 32, 64),
+      fc.array(stepSpecs, { minLength: 2, maxLength: 12 }),
+      async (rows, columns, specs) => {
+        const plan = planOfSpecs(rows, columns, specs);
+        const inputs = inputsOf(rows * columns);
+        const expected = interpretPlan(plan, inputs);
+        for (const device of devices) assert.deepEqual(await runPlan(device, plan, inputs), expected);
+        const lengths = bandLengths(plan);
+        bands += lengths.length;
+        steps += lengths.reduce((sum, length) => sum + length, 0);
+      },
+    ),
+    { numRuns: 500 },
+  );
+  assert.ok(bands > 150, `only ${bands} bands`);
+  assert.ok(steps > 400, `only ${steps} steps in them`);
+});
+
+for (const { what, compute } of [
+  {
+    what: "softmax",
+    compute: (x: Tensor) => {
+      const exponentials = exp(subtract(x, reduceMax(x, { axes: 1, keepAxes: true })));
+      return divide(exponentials, reduceSum(exponentials, { axes: 1, keepAxes: true }));
+    },
+  },
+  {
+    what: "normalization of rows, twice",
+    compute: (x: Tensor) => {
+      const normalize = (w: Tensor): Tensor => divide(w, sqrt(mean(square(w), { axes: 1, keepAxes: true })));
+      return normalize(normalize(x));
+    },
+  },
+]) {
+  test(`${what} goes through memory once, in bands of rows`, async () => {
+    const x = tensor(
+      Float32Array.from({ length: 512 * 96 }, (_, index) => Math.sin(index)),
+      { shape: [512, 96] },
+    );
+    const results: unknown[] = [];
+    for (const device of devices) {
+      const compiled = compile(compute, { device });
+      const { kernels } = await explain(compiled, [x]);
+      assert.ok(kernels.length > 1);
+      for (const { sources } of kernels)
+        assert.match(sources[0]?.text ?? "", /^;; schedule: .*, in bands of 64 of 512 rows\n/);
+      results.push(await (await compiled(x)).array());
+      compiled.dispose();
+    }
+    assert.deepEqual(results[1], results[0]);
+  });
+}

@@ -1,0 +1,213 @@
+/** Random plans of element-wise steps and maxima, over few buffers, so that steps depend on each other in many ways. */
+import fc from "fast-check";
+import type { Device } from "../../../../engine/devices/device.ts";
+import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
+import { at as item } from "../../../../engine/graph/shape.ts";
+import type { Affine, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
+import type { Plan, PlanBuffer, PlanStep } from "../../../../engine/kernel/plan.ts";
+import { mayOverwrite } from "../../../../engine/passes/aliasOutputs.ts";
+import { planMemory } from "../../../../engine/passes/planMemory.ts";
+import { interpretExact } from "./exactKernels.ts";
+import { noGraph } from "./runKernel.ts";
+
+/** How a step reads its second operand: each point its own element, or one that other points have or write, too. */
+const ways = ["own", "own", "own", "own", "row", "row", "column", "first", "reversed", "next"] as const;
+type Way = (typeof ways)[number];
+
+export type StepSpec = {
+  readonly x: number;
+  readonly y: number;
+  readonly way: Way;
+  /** What it computes; `folded` and `columns`: the maxima of rows or of columns. */
+  readonly form: "sum" | "less" | "choice" | "long" | "folded" | "columns";
+  readonly flat: boolean;
+  readonly target: "temporary" | "output" | "takes over";
+};
+
+export const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
+  x: fc.nat(30),
+  y: fc.nat(30),
+  way: fc.constantFrom(...ways),
+  form: fc.constantFrom("sum", "sum", "sum", "less", "choice", "choice", "long", "folded", "folded", "columns"),
+  flat: fc.boolean(),
+  target: fc.constantFrom("temporary", "temporary", "temporary", "output", "takes over"),
+});
+
+const inputCount = 3;
+
+/** Inputs of small whole numbers, so that sums are exact. */
+export const inputsOf = (points: number): readonly Float32Array[] =>
+  Array.from({ length: inputCount }, (_, input) =>
+    Float32Array.from({ length: points }, (_, index) => ((index * 7 + input * 3) % 11) - 5),
+  );
+
+/** A plan as the planner makes them: temporaries share memory, some outputs take that of an input. */
+export function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]): Plan {
+  const points = rows * columns;
+  const buffers: Draft[] = Array.from({ length: inputCount }, (_, index) => ({
+    dtype: "f32",
+    length: points,
+    role: { kind: "input", index },
+  }));
+  const steps: PlanStep[] = [];
+  const wanted: (number | null)[] = [];
+  for (const spec of specs) {
+    const choose = (choice: number, length: number): number | undefined => {
+      const candidates = buffers.flatMap((buffer, index) => (buffer.length === length ? [index] : []));
+      return candidates[choice % candidates.length];
+    };
+    const x = choose(spec.x, points) ?? 0;
+    const vector = spec.way === "row" ? rows : spec.way === "column" ? columns : points;
+    const y = (spec.flat ? undefined : choose(spec.y, vector)) ?? choose(spec.y, points) ?? 0;
+    const { kernel, operands } = kernelOf(spec, rows, columns, [x, y], buffers);
+    const { dtype, length } = kernel.result;
+    const output = wanted.length;
+    const takesOver = spec.target === "takes over" && dtype === "f32" && length === points;
+    if (spec.target !== "temporary") wanted.push(takesOver ? output : null);
+    buffers.push({ dtype, length, role: spec.target === "temporary" ? null : { kind: "output", index: output } });
+    steps.push({ kernel, operands, result: buffers.length - 1 });
+  }
+  const { roles, slots } = planMemory(
+    buffers.map(({ dtype, length, role }) => ({ dtype, length, temporary: role === null })),
+    steps,
+    "arena",
+  );
+  const aliases = wanted.map((input, output) => {
+    const buffer = buffers.findIndex(({ role }) => role?.kind === "output" && role.index === output);
+    return input !== null && input < inputCount && mayOverwrite(steps, input, buffer) ? input : null;
+  });
+  return {
+    buffers: buffers.map(({ dtype, length, role }, index) => ({ dtype, length, role: role ?? roles(index) })),
+    steps,
+    slots,
+    inputs: inputCount,
+    outputs: wanted.length,
+    aliases,
+  };
+}
+
+type Draft = { readonly dtype: DType; readonly length: number; readonly role: PlanBuffer["role"] | null };
+
+/** The kernel of a step that reads buffers x, element by element, and y. */
+function kernelOf(
+  { way, form, flat }: StepSpec,
+  rows: number,
+  columns: number,
+  [x, y]: readonly [number, number],
+  buffers: readonly Draft[],
+): { readonly kernel: Kernel; readonly operands: readonly number[] } {
+  const points = rows * columns;
+  const operands = [...new Set([x, y])];
+  const isFlat = flat && form !== "folded" && form !== "columns";
+  /** An address by its steps from row to row and from column to column; `whole`: the same in one axis. */
+  const over = (row: number, column: number, offset = 0, whole = column): Affine => ({
+    offset,
+    coefficients: isFlat ? [whole] : form === "columns" ? [column, row] : [row, column],
+  });
+  const own = over(columns, 1);
+  const ofY: Record<Way, Affine> = {
+    own,
+    row: isFlat ? own : over(1, 0),
+    column: isFlat ? own : over(0, 1),
+    first: over(0, 0),
+    reversed: over(-columns, -1, item(buffers, y).length - 1),
+    next: own,
+  };
+  const load = (buffer: number, at: Affine): Scalar => {
+    const { dtype } = item(buffers, buffer);
+    const value: Scalar = { kind: "load", dtype, operand: operands.indexOf(buffer), at };
+    return dtype === "f32" ? value : { kind: "cast", dtype: "f32", x: value };
+  };
+  const a = load(x, own);
+  const b: Scalar =
+    way === "next" && !isFlat && form !== "columns"
+      ? {
+          kind: "region",
+          dtype: "f32",
+          axis: 0,
+          start: 0,
+          stop: rows - 1,
+          inside: load(y, over(columns, 1, columns)),
+          outside: load(y, own),
+        }
+      : load(y, ofY[way]);
+  const binary = (op: "add" | "subtract" | "minimum", left: Scalar, right: Scalar): Scalar => ({
+    kind: "binary",
+    dtype: "f32",
+    op,
+    x: left,
+    y: right,
+  });
+  const less: Scalar = { kind: "compare", dtype: "bool", op: "less", x: a, y: b };
+  const bodies: Record<StepSpec["form"], Scalar> = {
+    sum: binary("subtract", a, b),
+    less,
+    choice: { kind: "select", dtype: "f32", condition: less, x: b, y: a },
+    long: binary("add", binary("minimum", a, b), binary("subtract", b, a)),
+    folded: binary("subtract", a, b),
+    columns: binary("subtract", a, b),
+  };
+  const parallel = form === "folded" ? [rows] : form === "columns" ? [columns] : isFlat ? [points] : [rows, columns];
+  const reduce = form === "folded" ? [columns] : form === "columns" ? [rows] : [];
+  const length = parallel.reduce((product, size) => product * size, 1);
+  const kernel: Kernel = {
+    name: form,
+    axes: [
+      ...parallel.map((size) => ({ role: "parallel" as const, size })),
+      ...reduce.map((size) => ({ role: "reduce" as const, size })),
+    ],
+    operands: operands.map((buffer) => ({ dtype: item(buffers, buffer).dtype, length: item(buffers, buffer).length })),
+    body: bodies[form],
+    reduction: reduce.length === 0 ? null : { op: "max", epilogue: { kind: "accumulator", dtype: "f32" } },
+    result: {
+      dtype: form === "less" ? "bool" : "f32",
+      length,
+      at: reduce.length === 0 ? own : { offset: 0, coefficients: [1, 0] },
+    },
+    flops: 0,
+    bytes: 4 * (length + operands.reduce((sum, buffer) => sum + item(buffers, buffer).length, 0)),
+  };
+  return { kernel, operands };
+}
+
+const dataOf = (dtype: DType, values: readonly number[]): TensorData =>
+  dtype === "bool" ? Uint8Array.from(values) : Float32Array.from(values);
+
+/** The outputs, step by step. */
+export function interpretPlan(
+  { buffers, steps, outputs }: Plan,
+  inputs: readonly TensorData[],
+): readonly (readonly number[])[] {
+  const values: TensorData[] = [...inputs];
+  for (const { kernel, operands, result } of steps) {
+    const data = operands.map((operand) => item(values, operand));
+    values[result] = dataOf(kernel.result.dtype, interpretExact(kernel, data));
+  }
+  return Array.from({ length: outputs }, (_, output) => {
+    const buffer = buffers.findIndex(({ role }) => role.kind === "output" && role.index === output);
+    return [...item(values, buffer)];
+  });
+}
+
+export async function runPlan(
+  device: Device,
+  plan: Plan,
+  inputs: readonly TensorData[],
+): Promise<readonly (readonly number[])[]> {
+  const executable = await device.compile({ graph: noGraph, plan: () => plan });
+  const given = inputs.map((data) => {
+    const buffer = device.allocate("f32", data.length);
+    device.upload(buffer, data);
+    return buffer;
+  });
+  const made = plan.aliases.map((input, output) => {
+    const buffer = plan.buffers.find(({ role }) => role.kind === "output" && role.index === output);
+    return input === null ? device.allocate(buffer?.dtype ?? "f32", buffer?.length ?? 0) : item(given, input);
+  });
+  await executable.run(given, made);
+  const results: number[][] = [];
+  for (const buffer of made) results.push([...(await device.download(buffer))]);
+  for (const buffer of new Set([...given, ...made])) device.free(buffer);
+  executable.dispose();
+  return results;
+}
