@@ -1,4 +1,4 @@
-/** Run by the soak test in a process of its own: trains for 10,000 steps and prints what memory did, as JSON. */
+/** Run by the soak test in a process of its own: trains for 30,000 steps and prints what memory did, as JSON. */
 import { createDevice, scalar } from "../../engine/index.ts";
 import { makeStep, startState } from "./trainingStep.ts";
 
@@ -8,9 +8,9 @@ const rate = scalar(0.01);
 const losses: number[] = [];
 const resident: number[] = [];
 const live: unknown[] = [];
-for (let i = 0; i < 10_000; i++) {
+for (let i = 0; i < 30_000; i++) {
   losses.push(await (await step(state, rate)).item());
-  if (i < 500 || i % 250 !== 0) continue;
+  if (i < 10_000 || i % 500 !== 0) continue;
   globalThis.gc?.();
   resident.push(process.memoryUsage.rss());
   live.push(device.memory());
