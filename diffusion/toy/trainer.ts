@@ -98,7 +98,7 @@ export const toyRecipes = {
       weighting: "relative",
       emaSigmaRel: 0.05,
     },
-    iterations: 65536,
+    iterations: 98304,
   },
 } as const satisfies Record<string, ToyRecipe>;
 
