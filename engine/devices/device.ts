@@ -36,7 +36,7 @@ export type DeviceProgram = { readonly graph: Graph; readonly plan: () => Plan }
 export type KernelTime = { readonly name: string; readonly milliseconds: number };
 
 export type RunOptions = {
-  /** Measure each kernel (runs them one by one; slower). */
+  /** Measure each kernel (runs them one by one; slower). Steps that a device computes together share their time by the bytes they touch. */
   readonly profile?: boolean;
 };
 
@@ -50,7 +50,7 @@ export interface Executable {
     outputs: readonly DeviceBuffer[],
     options?: RunOptions,
   ): Promise<readonly KernelTime[]>;
-  /** Generated source of each distinct kernel by kernel name (JavaScript, WGSL, wasm text ...); several forms if there are several. */
+  /** Generated source of each distinct kernel, or of each step (JavaScript, WGSL, wasm text ...); several forms if there are several. */
   sources(): readonly KernelSource[];
   /** Bytes of device memory held by this executable (temporaries and constants). */
   readonly bytes: number;

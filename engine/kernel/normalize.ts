@@ -38,15 +38,8 @@ function withoutEmptyReduction(kernel: Kernel): Kernel {
     reduction.op === "sum" && body.dtype === "f32"
       ? { kind: "binary", dtype: "f32", op: "add", x: { kind: "literal", dtype: "f32", value: 0 }, y: body }
       : body;
-  const done = new Map<Scalar, Scalar>();
-  const visit = (scalar: Scalar): Scalar => {
-    const known = done.get(scalar);
-    if (known !== undefined) return known;
-    const result = scalar.kind === "accumulator" ? folded : mapChildren(scalar, visit);
-    done.set(scalar, result);
-    return result;
-  };
-  return { ...kernel, body: visit(reduction.epilogue), reduction: null };
+  const unfolded = substitute(reduction.epilogue, (scalar) => (scalar.kind === "accumulator" ? folded : undefined));
+  return { ...kernel, body: unfolded, reduction: null };
 }
 
 function mergeAxes(kernel: Kernel, first: number): Kernel {
@@ -92,13 +85,15 @@ function mergeWithNext(kernel: Kernel, axis: number): Kernel {
   });
 }
 
-type Rewrite = {
+/** How a kernel's axes are renamed. */
+export type Rewrite = {
   readonly affine: (affine: Affine) => Affine;
   /** The new number of an axis; -1 if it is gone and stood at 0. */
   readonly axis: (axis: number) => number;
 };
 
-function rewriteKernel(kernel: Kernel, axes: readonly Axis[], rewrite: Rewrite): Kernel {
+/** A kernel over other axes. Expressions stay shared where they were. */
+export function rewriteKernel(kernel: Kernel, axes: readonly Axis[], rewrite: Rewrite): Kernel {
   const done = new Map<Scalar, Scalar>();
   const visit = (scalar: Scalar): Scalar => {
     const known = done.get(scalar);
@@ -131,6 +126,19 @@ function rewriteScalar(scalar: Scalar, { affine, axis }: Rewrite, visit: (scalar
     default:
       return mapChildren(scalar, visit);
   }
+}
+
+/** `root` with the expressions that `replace` has something for replaced. What is shared stays shared. */
+export function substitute(root: Scalar, replace: (scalar: Scalar) => Scalar | undefined): Scalar {
+  const done = new Map<Scalar, Scalar>();
+  const visit = (scalar: Scalar): Scalar => {
+    const known = done.get(scalar);
+    if (known !== undefined) return known;
+    const result = replace(scalar) ?? mapChildren(scalar, visit);
+    done.set(scalar, result);
+    return result;
+  };
+  return visit(root);
 }
 
 /** `scalar` with `map` applied to what it is made of; the same object if nothing changes. */

@@ -5,9 +5,9 @@
  */
 import type { Affine, Kernel } from "../../kernel/kernel.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
-import { overlap, type Region } from "./barriers.ts";
 import type { JoinedKernel, JoinedStep } from "./joinSteps.ts";
 import type { CompiledKernel } from "./module.ts";
+import { interfere, type Region, type Use } from "./regions.ts";
 
 /** Steps `first` to `first + units.length` in bands of `block` of `rows` rows; of step i a row is `units[i]` of what it shares. */
 export type Band = {
@@ -24,7 +24,7 @@ const fewestBands = 8;
 /** Rows at least that steps with different numbers of rows must have in common. */
 const fewestCommonRows = 32;
 
-/** What a step shares: `size` places along its first axis, `block` of which stay together; null if it shares something else. */
+/** A step that is shared along its first axis: `size` places, of which `block` stay together. */
 type RowStep = {
   readonly step: JoinedStep;
   readonly kernel: JoinedKernel;
@@ -54,7 +54,7 @@ function bandFrom(
   regions: readonly (Region | null)[],
 ): Band | null {
   const members: RowStep[] = [];
-  const accesses: Access[][] = [];
+  let uses: Use[] = [];
   let found: Band | null = null;
   let rows = 0;
   for (let index = first; index < steps.length; index++) {
@@ -65,18 +65,16 @@ function bandFrom(
     if (rows > 0 && common < Math.min(rows, fewestCommonRows)) break;
     members.push(next);
     // With fewer rows everything must be looked at again.
-    const changed = common !== rows ? members : [next];
-    if (common !== rows) accesses.length = 0;
+    const changed = common === rows ? [next] : members;
+    if (common !== rows) uses = [];
     rows = common;
-    const added = changed.map((member) => accessesOf(member, rows, regions));
-    const known = accesses.flat();
-    const isApart = added.every((own) => {
-      const fits = own.every((access) => known.every((other) => !interfere(access, other)));
-      known.push(...own);
+    const isApart = changed.every((member) => {
+      const own = usesOf(member, rows, regions);
+      const fits = own.every((use) => uses.every((other) => !interfere(use, other)));
+      uses.push(...own);
       return fits;
     });
     if (!isApart) break;
-    accesses.push(...added);
     const block = blockOfRows(members, rows);
     if (block === null) break;
     if (members.length > 1) found = { first, rows, block, units: members.map(({ size }) => size / rows) };
@@ -84,6 +82,7 @@ function bandFrom(
   return found;
 }
 
+/** Null if it is shared along another axis, or by an algorithm of its own, or too small. */
 function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep | null {
   const [phase] = method.phases;
   if (phase === undefined || !method.sharesFirstAxis || phase.size < fewestBands) return null;
@@ -104,28 +103,26 @@ function blockOfRows(members: readonly RowStep[], rows: number): number | null {
   return block === 0 ? null : block;
 }
 
-/** Memory that a step reads or writes; `rowwise`: with its rows one after the other, each step in the same way. */
-type Access = { readonly region: Region; readonly writes: boolean; readonly rowwise: boolean };
-
-function accessesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): Access[] {
+/** What a step does with memory, row by row. */
+function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): Use[] {
   const units = size / rows;
   const stores = [kernel, ...kernel.also];
   const roots = [...stores.map(({ body }) => body), ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])];
   const scalars = scalarsOf(...roots);
-  const reads = step.operands.flatMap((buffer, operand): Access[] => {
+  const reads = step.operands.flatMap((buffer, operand): Use[] => {
     const region = regions[buffer] ?? null;
     if (region === null) return [];
     const row = (kernel.operands[operand]?.length ?? 0) / rows;
-    const rowwise = scalars.every((scalar) => {
+    const inPlace = scalars.every((scalar) => {
       if (scalar.kind !== "load" && scalar.kind !== "gather") return true;
       return scalar.operand !== operand || (scalar.kind === "load" && staysInRow(scalar.at, kernel, units, row));
     });
-    return [{ region, writes: false, rowwise }];
+    return [{ region, writes: false, inPlace }];
   });
   // Results are written in the order of their elements.
-  const writes = step.results.flatMap((buffer): Access[] => {
+  const writes = step.results.flatMap((buffer): Use[] => {
     const region = regions[buffer] ?? null;
-    return region === null ? [] : [{ region, writes: true, rowwise: true }];
+    return region === null ? [] : [{ region, writes: true, inPlace: true }];
   });
   return [...reads, ...writes];
 }
@@ -141,12 +138,6 @@ function staysInRow({ offset, coefficients }: Affine, kernel: Kernel, units: num
     high += Math.max(0, span);
   }
   return low >= 0 && high < row;
-}
-
-function interfere(one: Access, other: Access): boolean {
-  if (!(one.writes || other.writes) || !overlap(one.region, other.region)) return false;
-  const isSame = one.region.begin === other.region.begin && one.region.end === other.region.end;
-  return !(one.rowwise && other.rowwise && isSame);
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -1,8 +1,5 @@
 /** Where in a program threads must meet: only before a step that touches what another thread may still be busy with. */
-import type { Plan } from "../../kernel/plan.ts";
-
-/** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
-export type Region = { readonly space: string; readonly begin: number; readonly end: number };
+import { overlap, type Region } from "./regions.ts";
 
 /** What a step, or a phase of one, does to memory. */
 export type Touch = { readonly reads: readonly Region[]; readonly writes: readonly Region[] };
@@ -31,30 +28,6 @@ export class Barriers {
 
 function someOverlap(some: readonly Region[], others: readonly Region[]): boolean {
   return some.some((one) => others.some((other) => overlap(one, other)));
-}
-
-/** Whether two regions have bytes in common. */
-export function overlap(one: Region, other: Region): boolean {
-  return one.space === other.space && one.begin < other.end && other.begin < one.end;
-}
-
-/** The memory of each of a plan's buffers; null for constants, which nothing writes. */
-export function regionsOf(plan: Plan): readonly (Region | null)[] {
-  return plan.buffers.map(({ role, length }): Region | null => {
-    switch (role.kind) {
-      case "constant":
-        return null;
-      case "temporary":
-        return { space: `slot ${role.slot}`, begin: role.offset, end: role.offset + 4 * length };
-      case "input":
-        return { space: `input ${role.index}`, begin: 0, end: 1 };
-      case "output": {
-        // It may be bound to the memory of the input that it takes over.
-        const input = plan.aliases[role.index] ?? null;
-        return { space: input === null ? `output ${role.index}` : `input ${input}`, begin: 0, end: 1 };
-      }
-    }
-  });
 }
 
 /** What a step does to memory, all of its phases together. Scratch is one region for all steps: each overwrites what it needs of it. */

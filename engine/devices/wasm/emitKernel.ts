@@ -100,10 +100,10 @@ class Nest {
     }
   }
 
-  #result(index: number): Access {
+  #result(index: number): Access & Store["result"] {
     const result = this.#results[index];
     if (result === undefined) throw new RangeError(`no result ${index}`);
-    return { operand: this.#context.kernel.operands.length + index, at: result.at };
+    return { ...result, operand: this.#context.kernel.operands.length + index };
   }
 
   /** Segments of an axis between which regions on it change; the whole axis if these are tested instead. */
@@ -267,8 +267,8 @@ class Nest {
   #store(value: Scalar, point: Point, index: number): void {
     const { f, schedule, lanes } = this.#context;
     const { vector } = schedule;
-    const result = this.#results[index] ?? this.#context.kernel.result;
-    const address = this.#addresses.address(this.#result(index), point);
+    const result = this.#result(index);
+    const address = this.#addresses.address(result, point);
     const stride = vector === null ? 0 : (result.at.coefficients[vector] ?? 0);
     const push = (): void => {
       this.#scalars.value(value, point);

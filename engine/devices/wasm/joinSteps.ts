@@ -4,10 +4,10 @@
  * one sweep over it.
  */
 import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
-import { mapChildren, normalizeKernel } from "../../kernel/normalize.ts";
+import { normalizeKernel, rewriteKernel, substitute } from "../../kernel/normalize.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
-import { overlap, type Region, regionsOf } from "./barriers.ts";
+import { interfere, type Region, regionsOf, type Use } from "./regions.ts";
 
 /** What a kernel writes at a point besides its own result; its buffers follow that one in the table of addresses. */
 export type Store = Pick<Kernel, "body" | "result">;
@@ -99,9 +99,6 @@ function flatKernel(kernel: Kernel): Kernel | null {
   return fits ? normal : null;
 }
 
-/** What a member does to memory; `own`: at each point to the element of that point only. */
-type Event = { readonly region: Region; readonly writes: boolean; readonly own: boolean };
-
 /**
  * Whether the members may be computed point by point: none touches at one point what another writes at another point. What only
  * they need stays in registers.
@@ -112,30 +109,24 @@ function mayJoin(
   regions: readonly (Region | null)[],
 ): boolean {
   const made = new Set<number>();
-  const earlier: Event[] = [];
+  const earlier: Use[] = [];
   for (const { step, kernel } of members) {
     const own = JSON.stringify(kernel.result.at);
     const loads = scalarsOf(kernel.body).filter((scalar) => scalar.kind === "load");
-    const events: Event[] = [];
+    const uses: Use[] = [];
     for (const [operand, buffer] of step.operands.entries()) {
       const isOwn = loads.every((load) => load.operand !== operand || JSON.stringify(load.at) === own);
       const region = regions[buffer] ?? null;
       if (made.has(buffer) && !isOwn) return false;
-      if (!made.has(buffer) && region !== null) events.push({ region, writes: false, own: isOwn });
+      if (!made.has(buffer) && region !== null) uses.push({ region, writes: false, inPlace: isOwn });
     }
     const written = regions[step.result] ?? null;
-    if (written !== null && isNeeded(step.result)) events.push({ region: written, writes: true, own: true });
-    if (events.some((event) => earlier.some((other) => interfere(event, other)))) return false;
-    earlier.push(...events);
+    if (written !== null && isNeeded(step.result)) uses.push({ region: written, writes: true, inPlace: true });
+    if (uses.some((use) => earlier.some((other) => interfere(use, other)))) return false;
+    earlier.push(...uses);
     made.add(step.result);
   }
   return true;
-}
-
-function interfere(one: Event, other: Event): boolean {
-  if (!(one.writes || other.writes) || !overlap(one.region, other.region)) return false;
-  const isSame = one.region.begin === other.region.begin && one.region.end === other.region.end;
-  return !(one.own && other.own && isSame);
 }
 
 function join(members: readonly Member[], isNeeded: (buffer: number) => boolean): JoinedStep {
@@ -143,7 +134,8 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean)
   const loads = new Map<string, Scalar>();
   const made = new Map<number, Scalar>();
   const stores = members.map(({ step, kernel }) => {
-    const body = rewriteLoads(kernel.body, (load) => {
+    const body = substitute(kernel.body, (load) => {
+      if (load.kind !== "load") return undefined;
       const buffer = step.operands[load.operand] ?? -1;
       const value = made.get(buffer);
       if (value !== undefined) return value;
@@ -192,27 +184,8 @@ function commonAxes(a: Kernel["axes"], b: Kernel["axes"]): Kernel["axes"] | null
 function withAxes(kernel: Kernel, axes: Kernel["axes"]): Kernel {
   if (kernel.axes.length === axes.length) return kernel;
   const row = axes[1]?.size ?? 1;
-  const split = ({ offset, coefficients: [c = 0] }: Affine): Affine => ({ offset, coefficients: [c * row, c] });
-  const done = new Map<Scalar, Scalar>();
-  const visit = (scalar: Scalar): Scalar => {
-    const known = done.get(scalar);
-    if (known !== undefined) return known;
-    const inner = mapChildren(scalar, visit);
-    const result = inner.kind === "load" || inner.kind === "index" ? { ...inner, at: split(inner.at) } : inner;
-    done.set(scalar, result);
-    return result;
-  };
-  return { ...kernel, axes, body: visit(kernel.body), result: { ...kernel.result, at: split(kernel.result.at) } };
-}
-
-function rewriteLoads(root: Scalar, map: (load: Extract<Scalar, { readonly kind: "load" }>) => Scalar): Scalar {
-  const done = new Map<Scalar, Scalar>();
-  const visit = (scalar: Scalar): Scalar => {
-    const known = done.get(scalar);
-    if (known !== undefined) return known;
-    const result = scalar.kind === "load" ? map(scalar) : mapChildren(scalar, visit);
-    done.set(scalar, result);
-    return result;
-  };
-  return visit(root);
+  return rewriteKernel(kernel, axes, {
+    affine: ({ offset, coefficients: [c = 0] }) => ({ offset, coefficients: [c * row, c] }),
+    axis: (axis) => axis,
+  });
 }

@@ -2,13 +2,14 @@
 import type { Plan, PlanBuffer } from "../../kernel/plan.ts";
 import { EvenkeelError } from "../../errors.ts";
 import { type Band, bandsOf } from "./bands.ts";
-import { Barriers, type Region, regionsOf, type Touch, touchOf } from "./barriers.ts";
+import { Barriers, type Touch, touchOf } from "./barriers.ts";
 import { writeData } from "./deviceBuffer.ts";
 import type { JoinedStep } from "./joinSteps.ts";
 import type { LinearMemory } from "./memory.ts";
 import type { CompiledKernel } from "./module.ts";
 import { recordFlags, recordLayout } from "./moduleRun.ts";
 import type { OwnedMemory } from "./ownedMemory.ts";
+import { type Region, regionsOf } from "./regions.ts";
 
 /** A place in a record that holds the address of an input or output. */
 type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };

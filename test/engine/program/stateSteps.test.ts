@@ -29,7 +29,7 @@ const leafSpecs = fc.array(
     x: fc.nat(5),
     y: fc.nat(5),
     operation: fc.constantFrom("add", "subtract", "maximum", "minusRowSums", "keep"),
-    usedTwice: fc.boolean(),
+    isGuarded: fc.boolean(),
   }),
   { minLength: names.length, maxLength: names.length },
 );
@@ -47,7 +47,7 @@ describe("steps of a state", async () => {
       fc.asyncProperty(leafSpecs, async (specs) => {
         const update = (old: Leaves): { state: Leaves; result: Tensor } => {
           const known: Tensor[] = [old.a, old.b, old.c];
-          const made = specs.map(({ x, y, operation, usedTwice }, index) => {
+          const made = specs.map(({ x, y, operation, isGuarded }, index) => {
             const [left, right] = [known[x % known.length] as Tensor, known[y % known.length] as Tensor];
             const value = {
               add: () => add(left, right),
@@ -59,7 +59,7 @@ describe("steps of a state", async () => {
             // Small whole numbers, so that every device has the same bits.
             const bounded = maximum(minimum(value, 9), -9);
             known.push(bounded);
-            return usedTwice ? where(isFinite(reduceSum(right)), bounded, left) : bounded;
+            return isGuarded ? where(isFinite(reduceSum(right)), bounded, left) : bounded;
           });
           const [a, b, c] = made as [Tensor, Tensor, Tensor];
           return { state: { a, b, c }, result: add(a, multiply(b, 2)) };

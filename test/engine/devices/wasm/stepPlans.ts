@@ -1,4 +1,5 @@
 /** Random plans of element-wise steps and maxima, over few buffers, so that steps depend on each other in many ways. */
+import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
@@ -14,7 +15,7 @@ import { noGraph } from "./runKernel.ts";
 const ways = ["own", "own", "own", "own", "row", "row", "column", "first", "reversed", "next"] as const;
 type Way = (typeof ways)[number];
 
-export type StepSpec = {
+type StepSpec = {
   readonly x: number;
   readonly y: number;
   readonly way: Way;
@@ -24,7 +25,7 @@ export type StepSpec = {
   readonly target: "temporary" | "output" | "takes over";
 };
 
-export const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
+const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
   x: fc.nat(30),
   y: fc.nat(30),
   way: fc.constantFrom(...ways),
@@ -35,14 +36,12 @@ export const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
 
 const inputCount = 3;
 
-/** Inputs of small whole numbers, so that sums are exact. */
-export const inputsOf = (points: number): readonly Float32Array[] =>
-  Array.from({ length: inputCount }, (_, input) =>
-    Float32Array.from({ length: points }, (_, index) => ((index * 7 + input * 3) % 11) - 5),
-  );
+/** Small whole numbers, so that sums are exact. */
+const numbersOf = (length: number, input: number): Float32Array =>
+  Float32Array.from({ length }, (_, index) => ((index * 7 + input * 3) % 11) - 5);
 
 /** A plan as the planner makes them: temporaries share memory, some outputs take that of an input. */
-export function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]): Plan {
+function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]): Plan {
   const points = rows * columns;
   const buffers: Draft[] = Array.from({ length: inputCount }, (_, index) => ({
     dtype: "f32",
@@ -174,7 +173,7 @@ const dataOf = (dtype: DType, values: readonly number[]): TensorData =>
   dtype === "bool" ? Uint8Array.from(values) : Float32Array.from(values);
 
 /** The outputs, step by step. */
-export function interpretPlan(
+function interpretPlan(
   { buffers, steps, outputs }: Plan,
   inputs: readonly TensorData[],
 ): readonly (readonly number[])[] {
@@ -189,7 +188,7 @@ export function interpretPlan(
   });
 }
 
-export async function runPlan(
+async function runPlan(
   device: Device,
   plan: Plan,
   inputs: readonly TensorData[],
@@ -210,4 +209,19 @@ export async function runPlan(
   for (const buffer of new Set([...given, ...made])) device.free(buffer);
   executable.dispose();
   return results;
+}
+
+/** Random plans over matrices of one of the given numbers of rows and of columns. */
+export const stepPlans = (rows: readonly number[], columns: readonly number[]): fc.Arbitrary<Plan> =>
+  fc
+    .tuple(fc.constantFrom(...rows), fc.constantFrom(...columns), fc.array(stepSpecs, { minLength: 2, maxLength: 12 }))
+    .map(([m, n, specs]) => planOfSpecs(m, n, specs));
+
+/** Asserts that devices give what the steps of a plan give one after the other, bit for bit. */
+export async function assertRuns(devices: readonly Device[], plan: Plan): Promise<void> {
+  const inputs = plan.buffers.flatMap(({ role, length }) =>
+    role.kind === "input" ? [numbersOf(length, role.index)] : [],
+  );
+  const expected = interpretPlan(plan, inputs);
+  for (const device of devices) assert.deepEqual(await runPlan(device, plan, inputs), expected);
 }
