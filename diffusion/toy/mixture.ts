@@ -50,15 +50,18 @@ export function createMixture(weights: Float64Array, means: Float64Array, covari
   }
   const [variances, axes] = [new Float64Array(2 * count), new Float64Array(2 * count)];
   for (let k = 0; k < count; k++) {
-    const [a = NaN, b = NaN, mirrored = NaN, c = NaN] = covariances.subarray(4 * k, 4 * k + 4);
+    const [a = NaN, upper = NaN, lower = NaN, c = NaN] = covariances.subarray(4 * k, 4 * k + 4);
+    const b = (upper + lower) / 2;
     // Of [[a, b], [b, c]]: the larger eigenvalue's vector stands at this angle to the first axis.
     const angle = Math.atan2(2 * b, a - c) / 2;
     const larger = (a + c) / 2 + Math.hypot((a - c) / 2, b);
     const smaller = (a * c - b * b) / larger;
-    if (b !== mirrored || !(smaller > 0) || !((weights[k] ?? NaN) > 0)) {
+    // A product of matrices is symmetric up to rounding.
+    const isSymmetric = Math.abs(upper - lower) <= 1e-12 * (a + c);
+    if (!isSymmetric || !(smaller > 0) || !((weights[k] ?? NaN) > 0)) {
       throw new EvenkeelError(
         "value",
-        `createMixture: component ${k} has weight ${weights[k]} and covariance [[${a}, ${b}], [${mirrored}, ${c}]]; expected a ` +
+        `createMixture: component ${k} has weight ${weights[k]} and covariance [[${a}, ${upper}], [${lower}, ${c}]]; expected a ` +
           "weight above 0 and a symmetric, positive definite covariance.",
       );
     }

@@ -1,9 +1,42 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { drawPoints, growToyMixture, mixtureDensity, RandomState } from "../../../diffusion/index.ts";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { fileURLToPath } from "node:url";
+import {
+  createMixture,
+  drawPoints,
+  growToyMixture,
+  mixtureDensity,
+  RandomState,
+  toyClasses,
+} from "../../../diffusion/index.ts";
+import { EvenkeelError, toFloat64 } from "../../../engine/index.ts";
+import { readSafetensors } from "../../../engine/io/node.ts";
 
 describe("the toy mixtures", () => {
+  it("are the published ones", async () => {
+    // The copy here, whatever EVENKEEL_REFERENCE names: other files may hold other mixtures.
+    const file = await readSafetensors(
+      fileURLToPath(new URL("../../reference/toy_mixture.safetensors", import.meta.url)),
+    );
+    for (const cls of toyClasses) {
+      const grown = growToyMixture(cls);
+      const [weights, means, covariances] = ["phi", "mu", "Sigma"].map((part) =>
+        toFloat64(file.tensor(`${cls}/${part}`)),
+      );
+      assert.ok(weights !== undefined && means !== undefined && covariances !== undefined);
+      const published = createMixture(weights, means, covariances);
+      for (const part of ["weights", "means", "variances", "axes"] as const) {
+        const [found, expected] = [grown[part], published[part]];
+        assert.equal(found.length, expected.length);
+        const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+        // Sines and logarithms of another library may differ in their last bits; 7 branches add up few of them.
+        expected.forEach((value, i) => {
+          assert.ok(Math.abs((found[i] ?? NaN) - value) <= 1e-13 * largest, `${cls} ${part}[${i}]`);
+        });
+      }
+    }
+  });
+
   it("are two trees of 127 branches of 8 components", () => {
     for (const [cls, components] of [
       ["A", 1016],
