@@ -181,7 +181,8 @@ async function loadRuntime(): Promise<OnnxRuntime> {
   } catch (cause) {
     throw new EvenkeelError(
       "file",
-      `features onnx: onnxruntime-node can't be loaded (${messageOf(cause)}). npm install onnxruntime-node.`,
+      `features onnx: onnxruntime-node can't be loaded (${messageOf(cause)}). npm install onnxruntime-node; with --ignore-scripts ` +
+        "it needs no download beside the package, and computes on the CPU.",
       { cause },
     );
   }
