@@ -23,7 +23,7 @@ export function parseRungs(text: string): Rung[] {
   const rungs = names.map((name): Rung => {
     const [letter = "", ...rest] = name.split(":");
     const switches = rest.join(":").replaceAll("+", ",");
-    if (switches !== "") parseSwitches(switches);
+    parseSwitches(switches);
     return { name, config: configurationNamed(letter), switches };
   });
   const twice = names.find((name, i) => names.indexOf(name) !== i);

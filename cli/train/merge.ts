@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { parse, stringify } from "smol-toml";
 
+import { presetNetwork, presetOf } from "../../diffusion/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { parseSwitches } from "../../nn/index.ts";
 import { parseImages } from "../imageCount.ts";
 import { mergeOptions, type OptionLayer } from "../mergeOptions.ts";
 import { defaultSettings, presetSettings, type TrainSettings, trainSettings } from "./settings.ts";
@@ -24,8 +26,8 @@ const imageSettings = [
 
 /**
  * Complete settings: defaults, then the preset's, then the file's, then the flags'.
- * @throws EvenkeelError `value` that names the setting, where it is from, what it is and what was expected; `file` for a file that
- * can't be read.
+ * @throws EvenkeelError `value` that names the setting, where it is from, what it is and what was expected, or why switches can't be;
+ * `file` for a file that can't be read.
  */
 export async function mergeSettings(flags: TrainFlags, configFile: string | undefined): Promise<TrainSettings> {
   const given: OptionLayer[] = [
@@ -40,11 +42,15 @@ export async function mergeSettings(flags: TrainFlags, configFile: string | unde
   requireOneConfiguration(given);
   const preset = presetSettings(chosen.preset, chosen.config);
   const { duration = 0, batch = 0 } = { ...preset, ...chosen };
-  return mergeOptions(trainSettings, [
+  const settings = mergeOptions(trainSettings, [
     { from: "the defaults", values: defaultSettings(duration, batch) },
     { from: `the preset ${chosen.preset}`, values: preset },
     ...given,
   ]);
+  // Data are read, and some converted, before the network is made of them: switches that can't be are told before that.
+  const switches = parseSwitches(settings.switches);
+  presetNetwork(settings.config, presetOf(chosen.preset), undefined, switches);
+  return settings;
 }
 
 /**

@@ -35,7 +35,7 @@ export function trainingOptions(settings: TrainSettings, dataset: ImageDataset):
         attnResolutions: settings["attn-resolutions"],
         channelsPerHead: settings["channels-per-head"],
         dropout: settings.dropout,
-        ...(settings.switches === "" ? {} : parseSwitches(settings.switches)),
+        ...parseSwitches(settings.switches),
       },
       { sigmaData: settings["sigma-data"] },
     ),

@@ -124,11 +124,12 @@ function checkSwitch(name: keyof UNetSwitches, value: unknown): void {
 }
 
 /**
- * Switches as a command line writes them: `groupNorm=none,pixelNorm=true`.
+ * Switches as a command line writes them: `groupNorm=none,pixelNorm=true`; an empty text turns none.
  * @throws EvenkeelError `value` for a switch or a value that there isn't, with those there are.
  */
 export function parseSwitches(text: string): Partial<UNetSwitches> {
   const found: Record<string, unknown> = {};
+  if (text === "") return found;
   for (const part of text.split(",").map((each) => each.trim())) {
     const [name = "", written = "", ...rest] = part.split("=");
     const known = switchNames.find((each) => each === name);

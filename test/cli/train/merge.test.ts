@@ -139,3 +139,12 @@ test("a file that is missing, or no TOML, is told with its name and place", asyn
   const broken = await file("broken.toml", 'preset = "smoke"\nlr = = 3\n');
   await assert.rejects(mergeSettings(places, broken), refused("file", /broken\.toml: [^]*2/));
 });
+
+test("switches that can't be are refused before any data are read", async () => {
+  const merge = (switches: string, config = "A") =>
+    mergeSettings({ ...places, preset: "smoke", config, switches }, undefined);
+  await assert.rejects(merge("sparkle=true"), refused("value", /unknown switch "sparkle"/));
+  await assert.rejects(merge("groupNorm=some"), refused("value", /switch groupNorm is "some", expected/));
+  await assert.rejects(merge("forcedNorm=true"), refused("value", /forcedNorm needs weightNorm/));
+  assert.equal((await merge("forcedNorm=false", "E")).switches, "forcedNorm=false");
+});
