@@ -26,7 +26,10 @@ const late: Side = { letters: ["D", "E", "F", "G"], label: "D to G" };
 const free: Side = { letters: ["A", "B", "C", "D"], label: "A to D" };
 const forced: Side = { letters: ["E", "F", "G"], label: "E to G" };
 
-/** One positive number a run on each side, compared: is the first side's larger, by `factor` at least? */
+/**
+ * One positive number a run on each side, compared: is the first side's larger, by `factor` at least? What shows of a side as a whole
+ * and not of one of its configurations is said.
+ */
 function compareSides(
   results: LadderResults,
   texts: { readonly paper: string; readonly quantity: string },
@@ -50,15 +53,22 @@ function compareSides(
   const values = (side: typeof first): number[] => side.map(({ value }) => value);
   const comparison = compareRatios(values(first), values(second));
   const verdict = isLarger(comparison, factor);
+  const configsOf = (side: typeof first): ConfigurationName[] => [...new Set(side.map(({ config }) => config))];
+  const valuesOf = (side: typeof first, config: ConfigurationName): number[] =>
+    values(side.filter((each) => each.config === config));
   const listed = (side: typeof first): string =>
-    [...new Set(side.map(({ config }) => config))]
-      .map((config) => `${config} ${rangeOf(values(side.filter((each) => each.config === config)))}`)
+    configsOf(side)
+      .map((config) => `${config} ${rangeOf(valuesOf(side, config))}`)
       .join(", ");
+  const alone = configsOf(first).filter(
+    (config) => isLarger(compareRatios(valuesOf(first, config), values(second)), factor) === "not",
+  );
+  const exceptions = verdict === "shows" && alone.length > 0 ? ` Not of ${alone.join(", ")} taken alone.` : "";
   const numbersOf = `${quantity}: ${listed(first)}; ${listed(second)}.`;
   return {
     paper,
     verdict,
-    sentence: numbersOf.charAt(0).toUpperCase() + numbersOf.slice(1) + doubt(comparison, verdict),
+    sentence: numbersOf.charAt(0).toUpperCase() + numbersOf.slice(1) + exceptions + doubt(comparison, verdict),
   };
 }
 

@@ -210,6 +210,13 @@ describe("findings of the paper", () => {
     });
   }
 
+  it("say which configuration alone is unlike its side", () => {
+    const alike = updateFinding(wholeLadder(2, { D: { updateSpread: 0.11 } }));
+    assert.equal(alike.verdict, "shows");
+    assert.match(alike.sentence, /; E .* Not of D taken alone\.$/);
+    assert.doesNotMatch(updateFinding(paper).sentence, /taken alone/);
+  });
+
   it("give the numbers that they rest on", () => {
     const [total, steps] = ladderFindings(paper, "distance");
     assert.match(total?.sentence ?? "", /A is 61\.\d+ \(61\.00 to 61\.61\), that of G 27\.\d+/);
