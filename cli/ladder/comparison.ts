@@ -28,6 +28,17 @@ export function compareRatios(left: readonly number[], right: readonly number[])
   return { ratio: Math.exp(difference), low: Math.exp(difference - spread), high: Math.exp(difference + spread) };
 }
 
+/**
+ * Compares by ratio what belongs together pair by pair, so that what a pair has in common drops out. Sets differ if the mean of the
+ * logarithms of the pairs' ratios is further from 0 than twice their standard deviation.
+ * @param pairs two at least; of fewer nothing can be told
+ */
+export function comparePairs(pairs: readonly (readonly [left: number, right: number])[]): Comparison {
+  const { mean, standardDeviation } = summarizeRepeats(pairs.map(([left, right]) => Math.log(left / right)));
+  const spread = Number.isNaN(standardDeviation) ? Number.POSITIVE_INFINITY : 2 * standardDeviation;
+  return { ratio: Math.exp(mean), low: Math.exp(mean - spread), high: Math.exp(mean + spread) };
+}
+
 /** Whether the first set is larger, and at least `factor` times as large. */
 export function isLarger({ ratio, low, high }: Comparison, factor = 1): Verdict {
   if (low > 1 && ratio >= factor) return "shows";

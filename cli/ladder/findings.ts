@@ -1,5 +1,5 @@
 import { type ConfigurationName, configurationNames } from "../../nn/index.ts";
-import { compareRatios, geometricMean, isLarger, type Comparison, type Verdict } from "./comparison.ts";
+import { type Comparison, comparePairs, compareRatios, geometricMean, isLarger, type Verdict } from "./comparison.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
 
 /** Something the paper found, and whether it shows in a ladder's numbers. */
@@ -54,27 +54,43 @@ const nameOf: Readonly<Record<Quantity, string>> = {
 /** Whether the ladder leads down as a whole, and step by step. */
 export function ladderFindings(results: LadderResults, quantity: Quantity): readonly Finding[] {
   const rungs = configurationNames.flatMap((letter) => {
-    const values = valuesOf(plainRuns(results, [letter]), quantity);
-    return values.length === 0 ? [] : [{ letter, values }];
+    const measured = measuredIn(plainRuns(results, [letter]), quantity);
+    return measured.size === 0 ? [] : [{ letter, measured, values: [...measured.values()] }];
   });
   return [totalFinding(rungs, quantity), stepsFinding(rungs, quantity)];
 }
 
-type Rung = { readonly letter: ConfigurationName; readonly values: readonly number[] };
+type Rung = {
+  readonly letter: ConfigurationName;
+  /** By seed. */
+  readonly measured: ReadonlyMap<number, number>;
+  readonly values: readonly number[];
+};
 
-/** What was measured and finite. */
-function valuesOf(entries: readonly LadderEntry[], quantity: Quantity): number[] {
-  return entries.flatMap(({ best }) => {
-    const value = best[quantity];
-    return value !== null && Number.isFinite(value) && value > 0 ? [value] : [];
+/** What was measured and finite, by seed. */
+function measuredIn(entries: readonly LadderEntry[], quantity: Quantity): ReadonlyMap<number, number> {
+  return new Map(
+    entries.flatMap(({ seed, best }): [number, number][] => {
+      const value = best[quantity];
+      return value !== null && Number.isFinite(value) && value > 0 ? [[seed, value]] : [];
+    }),
+  );
+}
+
+/** Seed by seed, as the runs of a seed hold the same images out and begin their samples with the same noise; as sets if they can't be. */
+function compareRungs(left: Rung, right: Rung): Comparison {
+  const pairs = [...left.measured].flatMap(([seed, value]): [number, number][] => {
+    const other = right.measured.get(seed);
+    return other === undefined ? [] : [[value, other]];
   });
+  return pairs.length < 2 ? compareRatios(left.values, right.values) : comparePairs(pairs);
 }
 
 function totalFinding(rungs: readonly Rung[], quantity: Quantity): Finding {
   const paper = "The whole ladder takes FID from 8.00 (A) to 2.56 (G), at about the same size and cost.";
   const [first, last] = [rungs.at(0), rungs.at(-1)];
   if (first === undefined || last === undefined || first === last) return missing(paper, needsRungs(quantity));
-  const comparison = compareRatios(first.values, last.values);
+  const comparison = compareRungs(first, last);
   const verdict = isLarger(comparison);
   const ends =
     `The ${nameOf[quantity]} of ${first.letter} is ${rangeOf(first.values, 4)}, that of ${last.letter} ` +
@@ -84,11 +100,11 @@ function totalFinding(rungs: readonly Rung[], quantity: Quantity): Finding {
 
 function stepsFinding(rungs: readonly Rung[], quantity: Quantity): Finding {
   const paper = "Every step from A to G improves FID; the largest is from C to D.";
-  const steps = rungs.slice(1).flatMap(({ letter, values }, i) => {
+  const steps = rungs.slice(1).flatMap((rung, i) => {
     const before = rungs[i];
     if (before === undefined) return [];
-    const comparison = compareRatios(before.values, values);
-    return [{ name: `${before.letter} to ${letter}`, comparison, verdict: isLarger(comparison) }];
+    const comparison = compareRungs(before, rung);
+    return [{ name: `${before.letter} to ${rung.letter}`, comparison, verdict: isLarger(comparison) }];
   });
   if (steps.length === 0) return missing(paper, needsRungs(quantity));
   const named = (wanted: Verdict): string[] =>

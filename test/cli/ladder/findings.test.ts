@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { driftFinding, groupFindings, widthFinding } from "../../../cli/ladder/averageFindings.ts";
-import { compareRatios, isLarger, type Verdict } from "../../../cli/ladder/comparison.ts";
+import { comparePairs, compareRatios, isLarger, type Verdict } from "../../../cli/ladder/comparison.ts";
 import {
   activationFinding,
   growthOf,
@@ -46,6 +46,32 @@ describe("comparison by ratio", () => {
     assert.equal(isLarger(compareRatios([100], [1])), "unclear");
     assert.equal(isLarger(compareRatios([100], [1, 1.2])), "shows");
     assert.equal(isLarger(compareRatios([1.2], [1, 1.2])), "unclear");
+  });
+
+  it("goes pair by pair, where what a pair has in common drops out", () => {
+    // As sets they overlap; the pairs' ratios are 1.1 and 1.12.
+    const pairs = [
+      [1.1, 1],
+      [2.24, 2],
+    ] as const;
+    const near = comparePairs(pairs);
+    assert.ok(Math.abs(near.ratio - Math.sqrt(1.1 * 1.12)) < 1e-12);
+    // The standard deviation of two numbers is their distance over the root of 2.
+    const spread = 2 * (Math.log(1.12 / 1.1) / Math.SQRT2);
+    assert.ok(Math.abs(near.high - near.ratio * Math.exp(spread)) < 1e-12);
+    assert.equal(isLarger(near), "shows");
+    assert.equal(isLarger(compareRatios([1.1, 2.24], [1, 2])), "unclear");
+    assert.equal(isLarger(comparePairs(pairs.map(([left, right]) => [right, left]))), "not");
+    assert.equal(
+      isLarger(
+        comparePairs([
+          [1.1, 1],
+          [2, 2.2],
+        ]),
+      ),
+      "unclear",
+    );
+    assert.equal(isLarger(comparePairs([[3, 1]])), "unclear");
   });
 
   it("says the opposite of swapped sets", () => {
@@ -107,7 +133,10 @@ const cases: readonly Case[] = [
     name: "the whole ladder by error",
     finding: (results) => ladderFindings(results, "error")[0],
     absent: wholeLadder(2, { G: { error: 0.6 } }),
-    unclear: wholeLadder(2, { G: { error: 0.419 } }),
+    unclear: resultsOf([
+      ...apart("A", { error: 0.4 }, { error: 0.42 }),
+      ...apart("G", { error: 0.41 }, { error: 0.4 }),
+    ]),
     lacking: onlyG,
   },
   {
@@ -121,7 +150,10 @@ const cases: readonly Case[] = [
     name: "each step by distance",
     finding: (results) => ladderFindings(results, "distance")[1],
     absent: wholeLadder(2, { E: { distance: 50 } }),
-    unclear: wholeLadder(2, { E: { distance: 29.1 } }),
+    unclear: resultsOf([
+      ...apart("D", { distance: 36 }, { distance: 31 }),
+      ...apart("E", { distance: 31 }, { distance: 32 }),
+    ]),
     lacking: onlyA,
   },
   {
@@ -229,6 +261,18 @@ describe("findings of the paper", () => {
     const switched = { ...entryOf("G", 0, { error: 9 }), name: "G:x", switches: "groupNorm=none" };
     const with9 = resultsOf([...paper.entries, switched]);
     assert.deepEqual(ladderFindings(with9, "error"), ladderFindings(paper, "error"));
+  });
+
+  it("compare rungs seed by seed, and as sets where seeds differ", () => {
+    const seeds = [0, 1, 2];
+    // Each seed's held-out images change its errors by more than the rungs differ.
+    const hardness = [1, 1.2, 0.9];
+    const rung = (config: "A" | "G", error: number, from: readonly number[]) =>
+      from.map((seed, i) => entryOf(config, seed, { error: error * (hardness[i] ?? 1) }));
+    const paired = resultsOf([...rung("A", 0.42, seeds), ...rung("G", 0.4, seeds)]);
+    assert.equal(ladderFindings(paired, "error")[0]?.verdict, "shows");
+    const unpaired = resultsOf([...rung("A", 0.42, seeds), ...rung("G", 0.4, [3, 4, 5])]);
+    assert.equal(ladderFindings(unpaired, "error")[0]?.verdict, "unclear");
   });
 
   it("survive empty ladders, and runs that diverged", () => {
