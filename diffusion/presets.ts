@@ -70,8 +70,8 @@ const small = {
   P_mean: -0.8,
   P_std: 1.6,
   lr: 0.02,
-  // Those of the ladder in docs/ladder, at 16 channels, halved for twice the width. The published proportion to G's would be a tenth of
-  // them: weights that aren't normalized take higher rates in narrow networks.
+  // About half of rates that do well at 16 channels (docs/ladder), for twice the width. The published proportion to G's would be a
+  // tenth of them: weights that aren't normalized take higher rates in narrow networks.
   lrOf: { A: 0.003, B: 0.006, C: 0.004 },
   ema: [0.05, 0.1],
   sampleEma: 0.1,
