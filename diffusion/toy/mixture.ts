@@ -56,8 +56,8 @@ export function createMixture(weights: Float64Array, means: Float64Array, covari
     const angle = Math.atan2(2 * b, a - c) / 2;
     const larger = (a + c) / 2 + Math.hypot((a - c) / 2, b);
     const smaller = (a * c - b * b) / larger;
-    // A product of matrices is symmetric up to rounding.
-    const isSymmetric = Math.abs(upper - lower) <= 1e-12 * (a + c);
+    // Products of matrices are symmetric up to some roundings of 2^-53.
+    const isSymmetric = Math.abs(upper - lower) <= 2 ** -48 * (a + c);
     if (!isSymmetric || !(smaller > 0) || !((weights[k] ?? NaN) > 0)) {
       throw new EvenkeelError(
         "value",

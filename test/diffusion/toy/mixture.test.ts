@@ -113,6 +113,9 @@ describe("blurred mixtures", () => {
     refuses("value", () => make(1, NaN, 0, 0, 1));
     refuses("value", () => make(0, 1, 0, 0, 1));
     refuses("shape", () => make(1, 1, 0, 0));
+    // Asymmetric by a few roundings, and by more than these.
+    make(1, 1, 0.3, 0.3 + 2 ** -51, 1);
+    refuses("value", () => make(1, 1, 0.3, 0.3 + 2 ** -40, 1));
     refuses("shape", () => createMixture(new Float64Array(), new Float64Array(), new Float64Array()));
   });
 });

@@ -118,4 +118,33 @@ describe("mistakes that implementations make", () => {
     assert.ok(failures.some((failure) => failure.startsWith("final/unet.out_gain is off")));
     assert.ok(failures.some((failure) => failure.startsWith("ema-0.100/unet.out_gain is off")));
   });
+
+  it("a toy model's score beside that of another class, or of one that isn't there", async () => {
+    const withTruth = (cls: string) =>
+      verifyEdited("toy_mixture.safetensors", "wasm", ({ metadata }) => {
+        metadata.set("toy_model", (metadata.get("toy_model") ?? "").replace(/class A/, `class ${cls}`));
+      });
+    const other = await withTruth("B");
+    assert.ok(other.failures.some((failure) => failure.startsWith("toy_model/gt_score is off")));
+    const missing = await withTruth("C");
+    assert.ok(
+      missing.failures.some((failure) => /C\/phi/.test(failure)),
+      missing.failures.join("\n"),
+    );
+  });
+});
+
+describe("files of other contents", () => {
+  it("a mixture of any name passes, also as the toy model's truth", async () => {
+    const { status, failures } = await verifyEdited("toy_mixture.safetensors", "wasm", ({ tensors, metadata }) => {
+      for (const [name, tensor] of [...tensors]) {
+        if (!/^[AB]+\//.test(name)) continue;
+        tensors.delete(name);
+        if (name.startsWith("A/")) tensors.set(name.replace(/^A/, "mixture"), tensor);
+      }
+      metadata.set("toy_model", (metadata.get("toy_model") ?? "").replace(/class A/, "class mixture"));
+    });
+    assert.deepEqual(failures, []);
+    assert.equal(status, "passed");
+  });
 });
