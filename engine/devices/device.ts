@@ -17,7 +17,7 @@ export type DeviceLimits = {
   readonly elements: number;
   /** `arena`: temporaries are ranges of one allocation. `slots`: temporaries are whole buffers. */
   readonly temporaries: "arena" | "slots";
-  /** Whether a kernel may write the buffer it reads where every element is read at its own index only. */
+  /** Whether a kernel without a reduction may write the buffer it reads where every element is read at its own index only. */
   readonly inPlace: boolean;
   /** Scalar operations fused into one kernel at most. */
   readonly scalars: number;

@@ -7,7 +7,8 @@ export type Donation = { readonly input: number; readonly output: number };
 
 /**
  * True if nobody needs the buffer `input` any more when the kernel that makes `output` writes: no later step reads it, and that
- * kernel itself reads each element only where it writes it.
+ * kernel itself is element-wise and reads each element only where it writes it. A kernel that sums doesn't qualify: devices may keep
+ * its sums in the result before the epilogue reads anything.
  */
 export function mayOverwrite(steps: readonly PlanStep[], input: number, output: number): boolean {
   const writer = steps.findIndex(({ result }) => result === output);
@@ -17,13 +18,12 @@ export function mayOverwrite(steps: readonly PlanStep[], input: number, output: 
   const { kernel, operands } = writing;
   const operand = operands.indexOf(input);
   if (operand < 0) return true;
+  if (kernel.reduction !== null) return false;
   const address = JSON.stringify(kernel.result.at);
-  const readsOwnElement = (scalars: ReturnType<typeof scalarsOf>): boolean =>
-    scalars.every(
-      (scalar) =>
-        (scalar.kind !== "load" && scalar.kind !== "gather") ||
-        scalar.operand !== operand ||
-        (scalar.kind === "load" && JSON.stringify(scalar.at) === address),
-    );
-  return readsOwnElement(scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])));
+  return scalarsOf(kernel.body).every(
+    (scalar) =>
+      (scalar.kind !== "load" && scalar.kind !== "gather") ||
+      scalar.operand !== operand ||
+      (scalar.kind === "load" && JSON.stringify(scalar.at) === address),
+  );
 }
