@@ -27,6 +27,8 @@ const { status, error } = spawnSync(
   [
     "--import",
     "tsx",
+    "--import",
+    "./test/support/repeatableProperties.ts",
     "--test",
     `--test-timeout=${testTimeoutMilliseconds}`,
     // Node leaves one core idle, which of two is half.

@@ -81,7 +81,9 @@ function logarithmOfBeta(sigmaRel: number, tNext: number, tDelta: number): numbe
         "wanted 0 < interval <= time, where time counts from the start of training and the first interval is all of it.",
     );
   }
-  return (sigmaRelToGamma(sigmaRel) + 1) * Math.log1p(-tDelta / tNext);
+  // Each form where its argument is exact but for one rounding: a difference from 1, or a difference of near numbers.
+  const logarithm = tDelta < tNext / 2 ? Math.log1p(-tDelta / tNext) : Math.log((tNext - tDelta) / tNext);
+  return (sigmaRelToGamma(sigmaRel) + 1) * logarithm;
 }
 
 /**
