@@ -8,6 +8,7 @@ export type ErrorCode =
   | "trace"
   | "device"
   | "disposed"
+  | "state"
   | "memory"
   | "kernel"
   | "graph"

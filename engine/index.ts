@@ -7,7 +7,14 @@ import "./program/evaluate.ts";
 
 export type { Device, DeviceName, KernelTime } from "./devices/device.ts";
 export { deviceNames } from "./devices/device.ts";
-export { createDevice, type DeviceChoice, type DeviceOptions, disposeDevices, getDevice } from "./devices/select.ts";
+export {
+  createDevice,
+  type DeviceChoice,
+  type DeviceOptions,
+  disposeDevices,
+  getDevice,
+  resolveDeviceName,
+} from "./devices/select.ts";
 export { type ErrorCode, EvenkeelError } from "./errors.ts";
 export * from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";

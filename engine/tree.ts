@@ -26,10 +26,35 @@ function visit(tree: unknown, path: string, onTensor: (tensor: Tensor, path: str
       Object.entries(tree).map(([key, child]) => [key, visit(child, childPath(path, key), onTensor)]),
     );
   }
+  ignoreRejection(tree);
   throw new EvenkeelError(
     "value",
-    `a tree holds tensors, numbers, strings, booleans, arrays and plain objects; ${path === "" ? "the value" : path} is ${describe(tree)}.`,
+    `a tree holds tensors, numbers, strings, booleans, arrays and plain objects; ${path === "" ? "the value" : path} is ` +
+      `${describeValue(tree)}. ${adviceFor(tree)}`,
   );
+}
+
+/**
+ * @internal Refuses what an asynchronous function gave.
+ * @throws EvenkeelError `trace`
+ */
+export function refuseAsynchronous(operation: string, result: unknown): void {
+  if (!isPromise(result)) return;
+  ignoreRejection(result);
+  throw new EvenkeelError(
+    "trace",
+    `${operation}: the function is asynchronous. It must build its result without awaiting anything: values don't exist yet ` +
+      "while it is recorded. Read them outside, or pass them as arguments.",
+  );
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** One error is enough: a promise that is refused may reject as well, and nobody else looks at it. */
+function ignoreRejection(value: unknown): void {
+  if (isPromise(value)) value.then(undefined, () => undefined);
 }
 
 function isStatic(value: unknown): value is Static {
@@ -41,9 +66,25 @@ function isPlainObject(value: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-function describe(value: unknown): string {
-  if (typeof value !== "object" || value === null) return `a ${typeof value}`;
-  return `an instance of ${value.constructor.name}`;
+/** @internal What a value is, in words. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isPromise(value)) return "a promise";
+  if (typeof value !== "object") return `a ${typeof value}`;
+  if (isPlainObject(value)) return "a plain object";
+  const name: unknown = (value.constructor as { readonly name?: unknown } | undefined)?.name;
+  return typeof name === "string" && name !== "" ? `an instance of ${name}` : "an instance of a class";
+}
+
+function adviceFor(value: unknown): string {
+  if (isPromise(value)) return "Await it first.";
+  if (typeof value === "function") return "Close over functions instead of passing them.";
+  if (ArrayBuffer.isView(value)) return "Make it a tensor: tensor(...).";
+  if (typeof value === "object") {
+    return "Give a plain object with the tensors it holds ({ ...instance } copies its own fields); a State is an argument of its own.";
+  }
+  return "";
 }
 
 /** The tensors of a tree with their paths, in the order of their keys. @throws EvenkeelError `value` for class instances and functions. */

@@ -7,7 +7,7 @@ import {
   type TrainingOptions,
 } from "../../diffusion/index.ts";
 import { defaultScale, fingerprint, finishRun, RunLock, runTraining } from "../../diffusion/node.ts";
-import { createDevice, type Device, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { makeFolder } from "./makeFolder.ts";
@@ -108,7 +108,7 @@ async function finish(
 
 /** The device that settings ask for. */
 export async function deviceOf(settings: TrainSettings): Promise<Device> {
-  const name = settings.device === "auto" ? (await getDevice("auto")).name : settings.device;
+  const name = await resolveDeviceName(settings.device);
   if (name !== "wasm") return createDevice(name);
   const { threads } = settings;
   const options = { ...(threads === undefined ? {} : { threads }), relaxed: !settings.deterministic };

@@ -70,8 +70,11 @@ export interface Device {
   /** One line for people: adapter, threads, SIMD. */
   readonly description: string;
   readonly limits: DeviceLimits;
+  /** False once it is disposed of or lost: every call is refused from then on. */
+  readonly usable: boolean;
   /** @throws EvenkeelError `memory` naming the size if it can't be had. Contents are undefined until uploaded. */
   allocate(dtype: DType, length: number): DeviceBuffer;
+  /** Writes nothing if it throws. */
   upload(buffer: DeviceBuffer, data: TensorData): void;
   download(buffer: DeviceBuffer): Promise<TensorData>;
   free(buffer: DeviceBuffer): void;

@@ -8,6 +8,9 @@ export type DeviceChoice = Device | DeviceName | "auto";
 
 const shared = new Map<DeviceName, Promise<Device>>();
 
+/** Shared devices that were lost: others took their place, but who still holds one may read what is left of it. */
+const lost = new Set<Device>();
+
 /** What can be set of the devices that have settings. */
 export type DeviceOptions = { readonly wasm?: WasmOptions; readonly webgpu?: WebgpuOptions };
 
@@ -45,40 +48,91 @@ function unknownDevice(name: string, from: string): EvenkeelError {
   return new EvenkeelError("device", `unknown device "${name}" (${from}). Expected auto, ${deviceNames.join(", ")}.`);
 }
 
-async function automaticDevice(): Promise<DeviceName> {
+/** What `auto` stands for. Decided once: asking for an adapter takes half a millisecond, and the answer may change. */
+let automatic: Promise<DeviceName> | undefined;
+
+function automaticDevice(): Promise<DeviceName> {
+  if (automatic === undefined) {
+    const decision = decide();
+    automatic = decision;
+    decision.catch(() => forgetDecision(decision));
+  }
+  return automatic;
+}
+
+async function decide(): Promise<DeviceName> {
   const { probeWebgpu } = await import("./gpujs/webgpuDevice.ts");
   const probe = await probeWebgpu();
   return probe.available && !probe.software ? "webgpu" : "wasm";
 }
 
+function forgetDecision(decision: Promise<DeviceName> | undefined): void {
+  if (automatic === decision) automatic = undefined;
+}
+
+function wantedDevice(choice: DeviceName | "auto" | undefined): DeviceName | "auto" {
+  if (choice !== undefined) return checkName(choice, "the device option");
+  const fromEnvironment = environment("EVENKEEL_DEVICE");
+  return fromEnvironment === undefined || fromEnvironment === ""
+    ? "auto"
+    : checkName(fromEnvironment, "EVENKEEL_DEVICE");
+}
+
+/**
+ * The name of the device that `getDevice` would give, without making it.
+ * @throws EvenkeelError `device` for an unknown name.
+ */
+export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<DeviceName> {
+  const wanted = wantedDevice(choice);
+  return wanted === "auto" ? automaticDevice() : wanted;
+}
+
 /**
  * The device that programs use together: one per name, made at first use. Without a choice the environment variable
- * EVENKEEL_DEVICE decides, else `auto`.
+ * EVENKEEL_DEVICE decides, else `auto`, which is decided once and again only after `disposeDevices` or if that device fails.
+ * In place of one that was lost or disposed of a new one is made.
  * @throws EvenkeelError `device` for an unknown name or a device that isn't to be had here. There is no fallback.
  */
 export async function getDevice(choice?: DeviceChoice): Promise<Device> {
   if (choice !== undefined && typeof choice !== "string") return choice;
-  const fromEnvironment = environment("EVENKEEL_DEVICE");
-  const wanted =
-    choice !== undefined
-      ? checkName(choice, "the device option")
-      : fromEnvironment !== undefined && fromEnvironment !== ""
-        ? checkName(fromEnvironment, "EVENKEEL_DEVICE")
-        : "auto";
-  const name = wanted === "auto" ? await automaticDevice() : wanted;
-  const known = shared.get(name);
-  if (known !== undefined) return known;
+  for (;;) {
+    const wanted = wantedDevice(choice);
+    const decision = wanted === "auto" ? automaticDevice() : undefined;
+    const name = wanted === "auto" ? await automaticDevice() : wanted;
+    const known = shared.get(name);
+    const entry = known ?? shareNew(name);
+    const forget = (): void => {
+      if (shared.get(name) === entry) shared.delete(name);
+      if (decision !== undefined) forgetDecision(decision);
+    };
+    let device: Device;
+    try {
+      device = await entry;
+    } catch (reason) {
+      // A failure is not remembered: the next call may find what was missing.
+      forget();
+      throw reason;
+    }
+    // One that is lost as soon as it is made says itself why.
+    if (device.usable || known === undefined) return device;
+    forget();
+    lost.add(device);
+  }
+}
+
+function shareNew(name: DeviceName): Promise<Device> {
   const created = createDevice(name);
   shared.set(name, created);
-  // A failure is not remembered: the next call may find what was missing.
-  created.catch(() => shared.delete(name));
   return created;
 }
 
-/** Disposes of the shared devices; the next `getDevice` makes new ones. */
+/** Disposes of the shared devices; the next `getDevice` makes new ones, and decides anew what `auto` is. */
 export async function disposeDevices(): Promise<void> {
   const devices = [...shared.values()];
   shared.clear();
+  automatic = undefined;
+  for (const device of lost) device.dispose();
+  lost.clear();
   for (const device of await Promise.allSettled(devices)) {
     if (device.status === "fulfilled") device.value.dispose();
   }

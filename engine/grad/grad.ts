@@ -5,7 +5,7 @@ import { at, formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { full, zerosLike } from "../ops/creation.ts";
 import { add, requireShape } from "../ops/elementwise.ts";
-import { fillTree, mapTree, treeLeaves } from "../tree.ts";
+import { fillTree, mapTree, refuseAsynchronous, treeLeaves } from "../tree.ts";
 import { type VjpArguments, vjpRules } from "./vjpRules.ts";
 
 /** A fresh node for the same value, so that only uses of this very argument count. Simplification removes it. */
@@ -76,6 +76,7 @@ export function vjp<T, R>(
 ): { readonly value: R; readonly pullback: (cotangent: R) => T } {
   const { tree, leaves } = markTree("vjp", primals);
   const value = f(tree);
+  refuseAsynchronous("vjp", value);
   const outputs = treeLeaves(value);
   const pullback = (cotangent: R): T => {
     const given = treeLeaves(cotangent);
@@ -101,6 +102,7 @@ export function vjp<T, R>(
 }
 
 function requireScalar(operation: string, value: unknown): Tensor {
+  refuseAsynchronous(operation, value);
   if (!(value instanceof Tensor)) {
     throw new EvenkeelError(
       "value",
@@ -136,7 +138,9 @@ export function valueAndGradWithAux<T, Aux, Rest extends readonly unknown[]>(
 ): (primals: T, ...rest: Rest) => { readonly value: Tensor; readonly aux: Aux; readonly gradient: T } {
   return (primals, ...rest) => {
     const { tree, leaves } = markTree("valueAndGradWithAux", primals);
-    const { value, aux } = f(tree, ...rest);
+    const result = f(tree, ...rest);
+    refuseAsynchronous("valueAndGradWithAux", result);
+    const { value, aux } = result;
     const scalar = requireScalar("valueAndGradWithAux", value);
     return { value, aux, gradient: fillTree(primals, backward([scalar], [full([], 1)], leaves)) };
   };

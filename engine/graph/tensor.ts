@@ -3,6 +3,7 @@ import { allocateData, checkElement, type DType, dtypeOfData, type TensorData } 
 import { makeNode } from "./graph.ts";
 import type { Node } from "./node.ts";
 import { at, checkShape, formatShape, rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
+import { knownData } from "./uniform.ts";
 
 /** Numbers nested as deep as a tensor's rank. Booleans stand for bool elements. */
 export type NestedArray = number | boolean | readonly NestedArray[];
@@ -60,11 +61,16 @@ export class Tensor {
     return this.dataBy(evaluator);
   }
 
-  /** @internal `data`, computed by `evaluate` if it isn't known yet. */
+  /** @internal `data`, computed by `evaluate` if it isn't known yet. A failure is not remembered. */
   dataBy(evaluate: Evaluator): Promise<TensorData> {
-    if (this.node.kind === "constant") return Promise.resolve(this.node.attributes.data);
-    this.#data ??= evaluate(this);
-    return this.#data;
+    if (this.#data !== undefined) return this.#data;
+    const known = knownData(this.node);
+    const data = known === undefined ? evaluate(this) : Promise.resolve(known);
+    this.#data = data;
+    data.catch(() => {
+      if (this.#data === data) this.#data = undefined;
+    });
+    return data;
   }
 
   /** The elements as nested arrays. */

@@ -5,6 +5,7 @@
 import { type Graph, makeNode, rewriteGraph, withInputs } from "../graph/graph.ts";
 import type { BinaryOp, Node, NodeOf, PrimitiveKind } from "../graph/node.ts";
 import { at, sameShape, type Shape, sizeOf } from "../graph/shape.ts";
+import { uniformValue } from "../graph/uniform.ts";
 import { neutralElement } from "./neutralElement.ts";
 import { structuralKey } from "./structuralKey.ts";
 
@@ -39,12 +40,6 @@ export function simplify(graph: Graph): Graph {
 /** Something simpler with the same value, or undefined if no rule applies. */
 function simplifyNode<K extends PrimitiveKind>(node: NodeOf<K>): Node | undefined {
   return rules[node.kind](node);
-}
-
-/** The value of a node all of whose elements are one known number, else undefined. */
-export function uniformValue(node: Node): number | undefined {
-  if (node.kind === "literal") return node.attributes.value;
-  return node.kind === "expand" || node.kind === "reshape" ? uniformValue(node.inputs[0]) : undefined;
 }
 
 function uniform(value: number, { dtype, shape }: Pick<Node, "dtype" | "shape">): Node {

@@ -32,14 +32,15 @@ export class LeastRecentlyUsed<Value> {
     }
   }
 
-  delete(key: string): void {
-    this.#values.delete(key);
+  /** Forgets the values for which `condition` holds and gives them back. That isn't an eviction. */
+  deleteWhere(condition: (value: Value) => boolean): Value[] {
+    const found = [...this.#values].filter(([, value]) => condition(value));
+    for (const [key] of found) this.#values.delete(key);
+    return found.map(([, value]) => value);
   }
 
   /** Forgets everything and gives it back. */
   clear(): Value[] {
-    const values = [...this.#values.values()];
-    this.#values.clear();
-    return values;
+    return this.deleteWhere(() => true);
   }
 }

@@ -1,25 +1,17 @@
 import type { Device, KernelTime, RunOptions } from "../devices/device.ts";
-import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { makeNode } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { fillTree, treeLeaves, treeSignature } from "../tree.ts";
-import { LeastRecentlyUsed } from "./cache.ts";
+import { fillTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
-import { runExclusively } from "./exclusive.ts";
-import type { Donation } from "../passes/aliasOutputs.ts";
-import { type Binding, Program } from "./program.ts";
+import { runExclusively } from "./lifetimes.ts";
+import type { Binding, Program } from "./program.ts";
+import { type CompileOptions, ProgramCache } from "./programCache.ts";
 import { differenceOf, State } from "./state.ts";
-import { trace } from "./trace.ts";
 
-export type CompileOptions = {
-  /** Where to run. Default: EVENKEEL_DEVICE, else `auto`. */
-  readonly device?: DeviceChoice;
-  /** Programs kept, one per signature (shapes, dtypes, static values). Default 16; the one used longest ago goes first. */
-  readonly cacheSize?: number;
-};
+export type { CompileOptions } from "./programCache.ts";
 
 /** Each argument as the traced function takes it, or as a state of such a tree. */
 export type Arguments<Args extends readonly unknown[]> = { readonly [I in keyof Args]: Args[I] | State<Args[I]> };
@@ -56,90 +48,12 @@ export type CompiledStep<S, Args extends readonly unknown[], Result> = {
   inspect(args: readonly [State<S>, ...Arguments<Args>], options: RunOptions): Promise<Inspection>;
 };
 
-type CacheEntry = { readonly program: Program; readonly result: unknown; readonly passes: Inspection["passes"] };
-
-/** Programs of one function by signature. */
-class ProgramCache {
-  readonly #fn: (...args: readonly unknown[]) => unknown;
-  readonly #options: CompileOptions;
-  readonly #donations: (templates: readonly unknown[]) => readonly Donation[];
-  readonly #entries: LeastRecentlyUsed<Promise<CacheEntry>>;
-
-  constructor(
-    fn: (...args: readonly unknown[]) => unknown,
-    options: CompileOptions,
-    donations: (templates: readonly unknown[]) => readonly Donation[],
-  ) {
-    this.#fn = fn;
-    this.#donations = donations;
-    this.#options = options;
-    const limit = options.cacheSize ?? 16;
-    if (!Number.isInteger(limit) || limit < 1) {
-      throw new EvenkeelError("range", `compile: cacheSize ${limit} is not a whole number of at least 1.`);
-    }
-    this.#entries = new LeastRecentlyUsed(limit, (entry, evictions) => {
-      if (evictions === 1) {
-        console.warn(
-          `evenkeel: a compiled function has met more than ${limit} signatures and compiles again and again. ` +
-            "Give it fewer shapes and static values (pass changing numbers as scalar tensors), or raise cacheSize.",
-        );
-      }
-      void entry
-        .then(({ program }) => runExclusively(program.device, async () => program.dispose()))
-        .catch(() => undefined);
-    });
-  }
-
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  async entry(args: readonly unknown[]): Promise<CacheEntry> {
-    const device = await getDevice(this.#options.device);
-    const templates = args.map((arg, i) => {
-      if (!(arg instanceof State)) return arg;
-      arg.requireAlive();
-      if (arg.device !== device) {
-        throw new EvenkeelError(
-          "device",
-          `argument ${i} is a state of another device (${arg.device.name}: ${arg.device.description}); this function runs on ${device.name}. ` +
-            "Create the state on the same device.",
-        );
-      }
-      return arg.template as unknown;
-    });
-    const key = `${device.name} ${templates.map(treeSignature).join(" | ")}`;
-    const known = this.#entries.get(key);
-    if (known !== undefined) return known;
-    const made = (async (): Promise<CacheEntry> => {
-      const { graph, result } = trace(this.#fn, templates);
-      const passes: { name: string; graph: Graph }[] = [{ name: "trace", graph }];
-      const observe = (name: string, after: Graph): void => {
-        passes.push({ name, graph: after });
-      };
-      const program = await Program.compile(graph, device, this.#donations(templates), observe);
-      return { program, result, passes };
-    })();
-    this.#entries.set(key, made);
-    made.catch(() => this.#entries.delete(key));
-    return made;
-  }
-
-  dispose(): void {
-    for (const entry of this.#entries.clear()) {
-      void entry
-        .then(({ program }) => runExclusively(program.device, async () => program.dispose()))
-        .catch(() => undefined);
-    }
-  }
-}
-
 /** What each input of the program is bound to: the leaves of all arguments in order. */
 async function bindArguments(args: readonly unknown[], device: Device): Promise<(() => Binding)[]> {
   const bindings: (() => Binding)[] = [];
   for (const arg of args) {
     if (arg instanceof State) {
-      // Looked up when the run starts: a step before it may have swapped the buffers.
+      // Looked up when the run starts: a step before it may have swapped the buffers, or failed.
       arg.buffers.forEach((_, i) => bindings.push(() => ({ kind: "device", buffer: at(arg.buffers, i) })));
     } else {
       for (const { tensor } of treeLeaves(arg)) {
@@ -171,28 +85,24 @@ export function compile<Args extends readonly unknown[], Result>(
   options: CompileOptions = {},
 ): Compiled<Args, Result> {
   const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
-  const inspect = async (
+  const inspect = (
     args: readonly unknown[],
     runOptions: RunOptions,
-  ): Promise<Inspection & { readonly value: unknown }> => {
-    const { program, result, passes } = await cache.entry(args);
-    const bindings = await bindArguments(args, program.device);
-    return runExclusively(program.device, async () => {
-      // Measured warm: the first run pays for caches and lazily made pipelines.
-      if (runOptions.profile === true)
-        await program.run(
+  ): Promise<Inspection & { readonly value: unknown }> =>
+    cache.use(args, async ({ program, result, passes }) => {
+      const bindings = await bindArguments(args, program.device);
+      return runExclusively(program.device, async () => {
+        const run = program.bind(
           bindings.map((bind) => bind()),
           [],
         );
-      const times = await program.run(
-        bindings.map((bind) => bind()),
-        [],
-        runOptions,
-      );
-      await program.checkRun();
-      return { program, passes, times, value: await readResult(program, result, 0) };
+        // Measured warm: the first run pays for caches and lazily made pipelines.
+        if (runOptions.profile === true) await run();
+        const times = await run(runOptions);
+        await program.checkRun();
+        return { program, passes, times, value: await readResult(program, result, 0) };
+      });
     });
-  };
   const call = async (...args: Arguments<Args>): Promise<Result> => (await inspect(args, {})).value as Result;
   return Object.defineProperty(
     Object.assign(call, { dispose: () => cache.dispose(), inspect, programs: 0 }),
@@ -213,6 +123,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
 ): CompiledStep<S, Args, Result> {
   const traced = (state: unknown, ...args: readonly unknown[]): unknown => {
     const next = fn(state as S, ...(args as unknown as Args));
+    refuseAsynchronous("compileStep", next);
     if (treeSignature(next.state) !== treeSignature(state)) {
       throw new EvenkeelError(
         "shape",
@@ -232,27 +143,33 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
     read = true,
   ): Promise<Inspection & { readonly value: unknown }> => {
     const [state] = args;
-    const { program, result, passes } = await cache.entry(args);
-    const bindings = await bindArguments(args, program.device);
-    const count = state.buffers.length;
+    if (!(state instanceof State)) {
+      throw new EvenkeelError(
+        "value",
+        "compileStep: the first argument of a step is a State; make one with createState.",
+      );
+    }
     if (args.indexOf(state, 1) >= 0) {
       throw new EvenkeelError(
         "value",
         "compileStep: the state that the step replaces is also given as a further argument.",
       );
     }
-    return runExclusively(program.device, async () => {
-      const isInPlace = (leaf: number): boolean => program.aliasOf(leaf) !== undefined;
-      const outputs = state.buffers.map((buffer, i) => (isInPlace(i) ? buffer : state.spare(i)));
-      const times = await program.run(
-        bindings.map((bind) => bind()),
-        outputs,
-        runOptions,
-      );
-      if (read) await program.checkRun();
-      for (let i = 0; i < count; i++) if (!isInPlace(i)) state.swap(i);
-      const [, value] = result as readonly [S, Result];
-      return { program, passes, times, value: read ? await readResult(program, value, count) : undefined };
+    return cache.use(args, async ({ program, result, passes }) => {
+      const bindings = await bindArguments(args, program.device);
+      return runExclusively(program.device, async () => {
+        const run = program.bind(
+          bindings.map((bind) => bind()),
+          state.targets((leaf) => program.aliasOf(leaf) !== undefined),
+        );
+        return state.replacing(program, async () => {
+          const times = await run(runOptions);
+          if (read) await program.checkRun();
+          const [, value] = result as readonly [S, Result];
+          const first = state.buffers.length;
+          return { program, passes, times, value: read ? await readResult(program, value, first) : undefined };
+        });
+      });
     });
   };
   const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> =>

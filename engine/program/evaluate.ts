@@ -1,22 +1,31 @@
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import type { TensorData } from "../graph/dtype.ts";
-import { setEvaluator, type Tensor } from "../graph/tensor.ts";
-import { runExclusively } from "./exclusive.ts";
+import { isTensor, setEvaluator, type Tensor } from "../graph/tensor.ts";
+import { EvenkeelError } from "../errors.ts";
+import { describeValue } from "../tree.ts";
+import { runExclusively } from "./lifetimes.ts";
 import { Program } from "./program.ts";
 import { requireConcrete } from "./trace.ts";
 
 /**
  * Computes a tensor made outside of `compile`: compiles its graph, runs it once and forgets the program. For scripts and
  * tests; what is computed repeatedly should be compiled.
+ * @throws EvenkeelError `value` if it isn't given a tensor, or if a check of its values fails
  */
 export async function evaluate(tensor: Tensor, choice?: DeviceChoice): Promise<TensorData> {
+  if (!isTensor(tensor)) {
+    throw new EvenkeelError(
+      "value",
+      `evaluate: expected a tensor, got ${describeValue(tensor)}. Evaluate tensors one by one, or compile a function that gives them all.`,
+    );
+  }
   requireConcrete(tensor);
   if (tensor.node.kind === "constant") return tensor.node.attributes.data;
   const device = await getDevice(choice);
   return runExclusively(device, async () => {
     const program = await Program.compile({ inputs: [], outputs: [tensor.node] }, device);
     try {
-      await program.run([], []);
+      await program.bind([], [])();
       await program.checkRun();
       return await program.read(0);
     } finally {

@@ -64,14 +64,24 @@ export class Program {
     return this.plan?.aliases[index] ?? undefined;
   }
 
+  /** Whether a run writes output `index` over the input whose buffer it is bound to. */
+  overwrites(index: number): boolean {
+    if (this.plan === undefined || this.aliasOf(index) === undefined) return false;
+    const { buffers, steps } = this.plan;
+    return steps.some(({ result }) => {
+      const { role } = at(buffers, result);
+      return role.kind === "output" && role.index === index;
+    });
+  }
+
   /**
-   * Runs once. `outputs[i]` is a buffer to write result i to; without one the program uses its own and `read` can fetch it.
+   * Uploads the arguments of a run and gives what runs it, once or again; until then no output is touched. `outputs[i]` is a
+   * buffer to write result i to; without one the program uses its own and `read` can fetch it.
    */
-  async run(
+  bind(
     inputs: readonly Binding[],
     outputs: readonly (DeviceBuffer | undefined)[],
-    options?: RunOptions,
-  ): Promise<readonly KernelTime[]> {
+  ): (options?: RunOptions) => Promise<readonly KernelTime[]> {
     this.#requireAlive();
     const boundInputs = inputs.map((binding, i) => {
       if (binding.kind === "device") return binding.buffer;
@@ -81,7 +91,7 @@ export class Program {
     });
     const results = [...this.graph.outputs, ...this.#checks.map(({ failed }) => failed)];
     const boundOutputs = results.map((node, i) => outputs[i] ?? (this.#outputs[i] ??= this.#allocate(node)));
-    return this.executable.run(boundInputs, boundOutputs, options);
+    return (options) => this.executable.run(boundInputs, boundOutputs, options);
   }
 
   /** Result `index` of the last run, if the program's own buffer took it. */

@@ -2,11 +2,13 @@ import type { Device, DeviceBuffer } from "../devices/device.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
 import { makeNode } from "../graph/graph.ts";
-import { at, sizeOf } from "../graph/shape.ts";
 import type { Node } from "../graph/node.ts";
+import { at, sizeOf } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
+import { knownData } from "../graph/uniform.ts";
 import { fillTree, mapTree, treeLeaves, treeSignature } from "../tree.ts";
-import { runExclusively } from "./exclusive.ts";
+import { evaluate } from "./evaluate.ts";
+import { freeAfterTurns, runExclusively } from "./lifetimes.ts";
 import { Program } from "./program.ts";
 import { requireConcrete } from "./trace.ts";
 
@@ -14,6 +16,9 @@ import { requireConcrete } from "./trace.ts";
  * A tree of tensors that lives on a device: parameters, optimizer moments, averages. Compiled functions take it in place of
  * the tree itself, and steps (`compileStep`) replace its values without a round trip through the host.
  * Owns device memory: dispose of it.
+ *
+ * A step or a write that fails leaves the state as it was, or broken if some of its leaves have been written over: then every
+ * use but `write` and `dispose` throws EvenkeelError `state`, with the failure as its cause.
  */
 export class State<T> {
   readonly device: Device;
@@ -23,6 +28,7 @@ export class State<T> {
   #buffers: DeviceBuffer[];
   /** Second buffers of leaves that a step can't write in place. */
   readonly #spares: (DeviceBuffer | undefined)[];
+  #broken: EvenkeelError | undefined;
   #disposed = false;
 
   /** @internal Use `createState`. */
@@ -36,25 +42,40 @@ export class State<T> {
 
   /** @internal The leaves' buffers in the order of `treeLeaves`. */
   get buffers(): readonly DeviceBuffer[] {
-    this.requireAlive();
+    this.requireUsable();
     return this.#buffers;
   }
 
-  /** @internal The buffer that a step may write leaf `index` to while the old value is still read. */
-  spare(index: number): DeviceBuffer {
-    const { dtype, length } = at(this.#buffers, index);
-    return (this.#spares[index] ??= this.device.allocate(dtype, length));
+  /** @internal Where a step writes the leaves: in place, or to spare buffers while the old values are still read. */
+  targets(isInPlace: (leaf: number) => boolean): readonly DeviceBuffer[] {
+    return this.buffers.map((buffer, leaf) => {
+      if (isInPlace(leaf)) return buffer;
+      return (this.#spares[leaf] ??= this.device.allocate(buffer.dtype, buffer.length));
+    });
   }
 
-  /** @internal Makes the spare buffer of a leaf its value. */
-  swap(index: number): void {
-    const spare = this.spare(index);
-    this.#spares[index] = at(this.#buffers, index);
-    this.#buffers[index] = spare;
+  /** @internal Runs a program that writes the leaves to their `targets`; only then are these their values. */
+  async replacing<R>(program: Pick<Program, "aliasOf" | "overwrites">, run: () => Promise<R>): Promise<R> {
+    let result: R;
+    try {
+      result = await run();
+    } catch (reason) {
+      if (this.#buffers.some((_, leaf) => program.overwrites(leaf))) this.#break("a step", reason);
+      throw reason;
+    }
+    this.#buffers = this.#buffers.map((buffer, leaf) => {
+      if (program.aliasOf(leaf) !== undefined) return buffer;
+      const target = this.#spares[leaf];
+      if (target === undefined) throw new Error(`leaf ${leaf} of the state has no second buffer`);
+      this.#spares[leaf] = buffer;
+      return target;
+    });
+    return result;
   }
 
   /** The current values, copied to the host. */
-  read(): Promise<T> {
+  async read(): Promise<T> {
+    this.requireUsable();
     return runExclusively(this.device, async () => {
       const leaves = treeLeaves(this.template);
       const tensors: Tensor[] = [];
@@ -66,27 +87,63 @@ export class State<T> {
     });
   }
 
-  /** Replaces the values. @throws EvenkeelError `shape` unless the tree is like the state's. */
-  write(tree: T): Promise<void> {
+  /**
+   * Replaces the values, all of them or, if one can't be computed, none. Heals a broken state.
+   * @throws EvenkeelError `shape` unless the tree is like the state's, and whatever computing its tensors throws.
+   */
+  async write(tree: T): Promise<void> {
+    this.#requireAlive();
+    if (treeSignature(tree) !== this.signature) {
+      throw new EvenkeelError("shape", `State.write: ${differenceOf(this.template, tree)}`);
+    }
+    // Fetched before it is this write's turn: what isn't computed yet needs the device itself.
+    const values = await Promise.all(
+      treeLeaves(tree).map(({ tensor }) => tensor.dataBy((lazy) => evaluate(lazy, this.device))),
+    );
     return runExclusively(this.device, async () => {
-      if (treeSignature(tree) !== this.signature) {
-        throw new EvenkeelError("shape", `State.write: ${differenceOf(this.template, tree)}`);
+      this.#requireAlive();
+      for (const [leaf, data] of values.entries()) {
+        try {
+          this.device.upload(at(this.#buffers, leaf), data);
+        } catch (reason) {
+          if (leaf > 0) this.#break("a write", reason);
+          throw reason;
+        }
       }
-      for (const [i, { tensor }] of treeLeaves(tree).entries())
-        this.device.upload(at(this.buffers, i), await tensor.data());
+      this.#broken = undefined;
     });
   }
 
-  /** Frees the device memory. Idempotent. */
+  /** Frees the device memory as soon as the run at hand is over; later uses are refused at once. Idempotent. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const buffer of [...this.#buffers, ...this.#spares]) if (buffer !== undefined) this.device.free(buffer);
+    freeAfterTurns(this.device, () => {
+      for (const buffer of [...this.#buffers, ...this.#spares]) if (buffer !== undefined) this.device.free(buffer);
+    });
   }
 
-  /** @internal */
-  requireAlive(): void {
+  /** @internal @throws EvenkeelError `disposed`, or `state` if it is broken. */
+  requireUsable(): void {
+    this.#requireAlive();
+    // A new error each time: it tells where the state was used, and its cause what had happened.
+    if (this.#broken !== undefined) {
+      throw new EvenkeelError("state", this.#broken.message, { cause: this.#broken.cause });
+    }
+  }
+
+  #requireAlive(): void {
     if (this.#disposed) throw new EvenkeelError("disposed", "this State has been disposed of; create a new one.");
+  }
+
+  #break(what: string, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#broken = new EvenkeelError(
+      "state",
+      `the values of this State are partly old and partly new: ${what} before failed when it had begun to replace them (${reason}) ` +
+        "Write the state (State.write) or create a new one.",
+      { cause },
+    );
   }
 }
 
@@ -98,12 +155,13 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
   const device = await getDevice(choice);
   const leaves = treeLeaves(tree);
   for (const { tensor } of leaves) requireConcrete(tensor);
-  const buffers = leaves.map(({ tensor }) => device.allocate(tensor.dtype, sizeOf(tensor.shape)));
   const template = mapTree(tree, (tensor, path) => {
     return new Tensor(makeNode("input", [], { dtype: tensor.dtype, shape: tensor.shape, name: `state ${path}` }));
   });
-  const state = new State(device, template, buffers);
+  const buffers: DeviceBuffer[] = [];
   try {
+    for (const { tensor } of leaves) buffers.push(device.allocate(tensor.dtype, sizeOf(tensor.shape)));
+    const state = new State(device, template, buffers);
     await runExclusively(device, () =>
       fillBuffers(
         device,
@@ -111,26 +169,28 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
         buffers,
       ),
     );
+    return state;
   } catch (reason) {
-    state.dispose();
+    freeAfterTurns(device, () => buffers.forEach((buffer) => device.free(buffer)));
     throw reason;
   }
-  return state;
 }
 
 async function fillBuffers(device: Device, nodes: readonly Node[], buffers: readonly DeviceBuffer[]): Promise<void> {
   const lazy: { node: Node; buffer: DeviceBuffer }[] = [];
   for (const [i, node] of nodes.entries()) {
-    if (node.kind === "constant") device.upload(at(buffers, i), node.attributes.data);
-    else lazy.push({ node, buffer: at(buffers, i) });
+    const data = knownData(node);
+    if (data === undefined) lazy.push({ node, buffer: at(buffers, i) });
+    else device.upload(at(buffers, i), data);
   }
   if (lazy.length === 0) return;
   const program = await Program.compile({ inputs: [], outputs: lazy.map(({ node }) => node) }, device);
   try {
-    await program.run(
+    const run = program.bind(
       [],
       lazy.map(({ buffer }) => buffer),
     );
+    await run();
     await program.checkRun();
   } finally {
     program.dispose();

@@ -2,7 +2,7 @@ import { EvenkeelError } from "../errors.ts";
 import { type Graph, makeNode, topologicalOrder } from "../graph/graph.ts";
 import type { NodeOf } from "../graph/node.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { mapTree, treeLeaves } from "../tree.ts";
+import { mapTree, refuseAsynchronous, treeLeaves } from "../tree.ts";
 
 /** A function's graph and the tree of its results, whose tensors are the graph's outputs in order. */
 export type Trace<Result> = { readonly graph: Graph; readonly result: Result };
@@ -28,12 +28,7 @@ export function trace<Args extends readonly unknown[], Result>(
     ),
   ) as unknown as Args;
   const result = fn(...placeholders);
-  if (result instanceof Promise) {
-    throw new EvenkeelError(
-      "trace",
-      "compile: the function is asynchronous. It must build its result without awaiting anything.",
-    );
-  }
+  refuseAsynchronous("compile", result);
   const outputs = treeLeaves(result).map(({ tensor }) => tensor.node);
   const known = new Set(inputs);
   for (const node of topologicalOrder(outputs)) {

@@ -49,10 +49,11 @@ export async function compareProgram(device: Device, spec: ProgramSpec, accuracy
   );
   const program = await Program.compile(graph, device);
   try {
-    await program.run(
+    const run = program.bind(
       data.map((values) => ({ kind: "host", data: values })),
       [],
     );
+    await run();
     let [compared, uncertain] = [0, 0];
     for (const [output, bounded] of expected.entries()) {
       const got = await program.read(output);

@@ -72,6 +72,7 @@ export class ReferenceDevice implements Device {
   readonly name = "wasm";
   readonly description = "float32 interpreter of kernels";
   readonly limits: DeviceLimits;
+  readonly usable = true;
   readonly #mistakes: Mistakes;
   readonly #buffers = new Set<DeviceBuffer>();
 

@@ -22,6 +22,8 @@ class CpuBackend implements PublicBackend<Float32Array> {
     scalars: 64,
   } as const;
 
+  readonly lost = false;
+
   store(words: Float32Array, previous: Float32Array | null): Float32Array {
     if (previous === null) return words.slice();
     previous.set(words);

@@ -8,6 +8,8 @@ export interface PublicBackend<M> {
   readonly mode: PublicMode;
   readonly description: string;
   readonly limits: DeviceLimits;
+  /** Whether its context is lost. */
+  readonly lost: boolean;
   /** Memory with these words. `previous` (of the same number of words) is overwritten or freed. */
   store(words: Float32Array, previous: M | null): M;
   /** The first `count` words, in an array of the caller's own. */

@@ -27,6 +27,10 @@ export class PublicCallDevice<M> implements Device {
     this.#cache = new PublicKernelCache(this.#memory);
   }
 
+  get usable(): boolean {
+    return !this.#disposed && !this.#backend.lost;
+  }
+
   allocate(dtype: DType, length: number): DeviceBuffer {
     if (!Number.isInteger(length) || length < 0) {
       throw new EvenkeelError(

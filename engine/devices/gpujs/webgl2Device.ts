@@ -69,6 +69,11 @@ class Webgl2Backend implements PublicBackend<Held> {
     this.description = `WebGL2 through gpu.js on ${rendererOf(this.#context())}`;
   }
 
+  get lost(): boolean {
+    const context = this.#gpu.context as RenderingContext | null;
+    return context !== null && context.isContextLost();
+  }
+
   store(words: Float32Array, previous: Held | null): Held {
     this.#requireContext();
     if (previous !== null) this.free(previous);
@@ -166,8 +171,7 @@ class Webgl2Backend implements PublicBackend<Held> {
   }
 
   #requireContext(): void {
-    const context = this.#gpu.context as RenderingContext | null;
-    if (context === null || !context.isContextLost()) return;
+    if (!this.lost) return;
     throw new EvenkeelError(
       "device",
       "webgl2: the WebGL context was lost: the driver was reset, or a draw took longer than the browser allows. " +

@@ -51,6 +51,10 @@ class WebgpuDevice implements Device {
     };
   }
 
+  get usable(): boolean {
+    return !this.#disposed && !this.#lease.context.health.lost;
+  }
+
   allocate(dtype: DType, length: number): DeviceBuffer {
     if (!Number.isInteger(length) || length < 0) {
       throw new EvenkeelError(

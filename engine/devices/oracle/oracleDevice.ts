@@ -32,6 +32,10 @@ export class OracleDevice implements Device {
   readonly #buffers = new Set<OracleBuffer>();
   #disposed = false;
 
+  get usable(): boolean {
+    return !this.#disposed;
+  }
+
   allocate(dtype: DType, length: number): DeviceBuffer {
     this.#requireAlive();
     try {

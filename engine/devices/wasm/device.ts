@@ -75,6 +75,10 @@ class WasmDevice implements Device {
     this.#engine = { ...parts, turns: new Turns(), check: (operation) => this.#check(operation) };
   }
 
+  get usable(): boolean {
+    return !this.#disposed && !this.#engine.crew.broken;
+  }
+
   allocate(dtype: DType, length: number): DeviceBuffer {
     this.#check("allocate");
     if (!Number.isInteger(length) || length < 0) {

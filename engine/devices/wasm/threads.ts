@@ -42,6 +42,11 @@ export class Crew {
     this.#words = memory.int32(0, controlBytes / 4);
   }
 
+  /** Whether a worker is gone, so that no more work can be shared. */
+  get broken(): boolean {
+    return this.#broken !== null;
+  }
+
   /** Workers besides this thread. */
   get #workerCount(): number {
     return this.threads - (this.participate ? 1 : 0);

@@ -43,7 +43,8 @@ import {
   equal,
   threefry,
 } from "../../../engine/index.ts";
-import { simplify, uniformValue } from "../../../engine/passes/simplify.ts";
+import { uniformValue } from "../../../engine/graph/uniform.ts";
+import { simplify } from "../../../engine/passes/simplify.ts";
 
 function input(shape: Shape, dtype: DType = "f32"): { tensor: Tensor; node: NodeOf<"input"> } {
   const node = makeNode("input", [], { dtype, shape, name: "x" });

@@ -42,6 +42,7 @@ function withLimits(device: Device, limits: DeviceLimits): Device {
     name: device.name,
     description: device.description,
     limits,
+    usable: true,
     allocate: (dtype, length) => device.allocate(dtype, length),
     upload: (buffer, data) => device.upload(buffer, data),
     download: (buffer) => device.download(buffer),

@@ -1,0 +1,27 @@
+/** Nodes whose values are known without computing anything. */
+import { allocateData, type TensorData } from "./dtype.ts";
+import type { Node } from "./node.ts";
+import { sizeOf } from "./shape.ts";
+
+/** The value of a node all of whose elements are one known number, else undefined: a literal seen through any views. */
+export function uniformValue(node: Node): number | undefined {
+  switch (node.kind) {
+    case "literal":
+      return node.attributes.value;
+    case "expand":
+    case "reshape":
+    case "permute":
+    case "slice":
+    case "stopGradient":
+      return uniformValue(node.inputs[0]);
+    default:
+      return undefined;
+  }
+}
+
+/** The elements of a constant or of a node full of one number: what the host has or can write down. Else undefined. */
+export function knownData(node: Node): TensorData | undefined {
+  if (node.kind === "constant") return node.attributes.data;
+  const value = uniformValue(node);
+  return value === undefined ? undefined : allocateData(node.dtype, sizeOf(node.shape)).fill(value);
+}
