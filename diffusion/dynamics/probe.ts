@@ -72,8 +72,8 @@ function viewStep(
   };
   const noisy = drawNoise(options, key, batch);
   const isWhole = options.batchDevice === options.batch;
-  // Parts of a batch have normalized the weights and gathered the gradient already.
-  const weights = isWhole ? normalizeWeights(specs, training.weights) : training.weights;
+  const weights = normalizeWeights(specs, training.weights);
+  // Parts of a batch have gathered the gradient already.
   let gradient = state.gradient;
   if (isWhole) ({ gradient } = gradientOf(options, weights, training.buffers, noisy, options.batch, run));
   else {

@@ -18,7 +18,7 @@ export type AccumulatingState = { readonly training: TrainingState; readonly gra
 export type PartReport = Pick<StepReport, "loss" | "error" | "sigma">;
 
 /**
- * Adds the gradient of a part of a batch. Parts after the first see the weights that the first has normalized.
+ * Adds the gradient of a part of a batch. Nothing but the sum of gradients changes, so a step may be given up between its parts.
  * @param isFirst bool scalar: the gradient so far is of the step before, and is dropped.
  */
 export function accumulateGradient(
@@ -31,25 +31,23 @@ export function accumulateGradient(
   run: Run = {},
 ): { readonly state: AccumulatingState; readonly result: PartReport } {
   const { training } = state;
-  const forced = normalizeWeights(specs, training.weights);
-  const normalized = mapTree(forced, (weight, name) => where(isFirst, weight, training.weights[name] as Tensor));
+  const normalized = normalizeWeights(specs, training.weights);
   const { gradient, loss, error } = gradientOf(options, normalized, training.buffers, part, batchSize, run);
   const sum = mapTree(gradient, (g, name) => add(g, where(isFirst, 0, state.gradient[name] as Tensor)));
-  return {
-    state: { training: { ...training, weights: normalized }, gradient: sum },
-    result: { loss, error, sigma: part.sigma },
-  };
+  return { state: { training, gradient: sum }, result: { loss, error, sigma: part.sigma } };
 }
 
-/** Adam and all averages from the gradient of a whole batch. */
+/** Forced normalization, Adam and all averages from the gradient of a whole batch, whose loss must be finite. */
 export function applyGradient(
   options: StepOptions,
+  specs: NamedParameters<ParameterSpec>,
   state: AccumulatingState,
   schedule: StepSchedule,
 ): { readonly state: AccumulatingState; readonly result: Pick<StepReport, "gradientNorm" | "nonFiniteGradients"> } {
   const { training, gradient } = state;
+  const normalized = normalizeWeights(specs, training.weights);
   return {
-    state: { training: updateState(options, training, training.weights, gradient, schedule), gradient },
+    state: { training: updateState(options, training, normalized, gradient, schedule), gradient },
     result: {
       gradientNorm: divide(globalNorm(gradient), options.lossScaling),
       nonFiniteGradients: countNonFinite(gradient),

@@ -1,4 +1,6 @@
 import {
+  cast,
+  equal,
   foldIn,
   isFinite,
   mapTree,
@@ -173,9 +175,14 @@ export function updateState(
   };
 }
 
+/** Whether every element is finite: a bool scalar. Their sum may overflow all the same. */
+function allFinite(x: Tensor): Tensor {
+  return equal(reduceSum(cast(isFinite(x), "i32")), x.size);
+}
+
 /**
  * One whole step: forced normalization, loss, gradient, Adam, averages, in the reference's order (section D.2). If the loss is
- * not finite the state stays as it was, so that the cause can be looked for.
+ * not finite for each image the state stays as it was, so that the cause can be looked for.
  */
 export function trainingStep(
   options: StepOptions,
@@ -190,7 +197,7 @@ export function trainingStep(
   const { gradient, loss, error } = gradientOf(options, normalized, state.buffers, batch, batchSize, run);
   const next = updateState(options, state, normalized, gradient, schedule);
   return {
-    state: keepUnless(isFinite(reduceSum(loss)), next, state),
+    state: keepUnless(allFinite(loss), next, state),
     result: {
       loss,
       error,

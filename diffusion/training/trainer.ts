@@ -147,7 +147,7 @@ export class Trainer {
       { device },
     );
     const apply = compileStep(
-      (state: AccumulatingState, schedule: StepSchedule) => applyGradient(options, state, schedule),
+      (state: AccumulatingState, schedule: StepSchedule) => applyGradient(options, specs, state, schedule),
       { device },
     );
     return { kind: "parts", accumulate, apply };
