@@ -57,27 +57,18 @@ async function check<S>(
 ): Promise<DeviceLawReport> {
   const report = { compared: 0, uncertain: 0, blind: 0 };
   const before = await settledMemory(device);
-  const outcome = await fc.check(
+  await fc.assert(
     fc.asyncProperty(arbitrary, async (spec) => {
-      const { plan, inputs } = build(spec);
-      const { compared, uncertain } = await comparePlan(device, plan, inputs, accuracy);
+      const { plan, inputs, text } = build(spec);
+      const { compared, uncertain } = await comparePlan(device, plan, inputs, accuracy).catch((cause: unknown) => {
+        throw new Error(`${text()}\n${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      });
       report.compared += compared;
       report.uncertain += uncertain;
       if (compared === 0 && uncertain > 0) report.blind++;
     }),
-    { numRuns: runs, seed },
+    { numRuns: runs, seed, includeErrorInReport: true },
   );
-  if (outcome.failed) {
-    const [spec] = outcome.counterexample ?? [];
-    const reason = outcome.errorInstance instanceof Error ? outcome.errorInstance : new Error("the property failed");
-    const text = spec === undefined ? "" : build(spec).text();
-    throw new Error(
-      `seed ${seed}, after ${outcome.numRuns} runs, shrunk ${outcome.numShrinks} times:\n${text}\n${reason.message}`,
-      {
-        cause: reason,
-      },
-    );
-  }
   const after = await settledMemory(device);
   if (after.bytes !== before.bytes || after.buffers !== before.buffers) {
     throw new Error(

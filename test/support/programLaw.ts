@@ -20,20 +20,17 @@ export type LawReport = { readonly compared: number; readonly uncertain: number 
 /** @throws Error with the shrunk program, the element, both values and the bound where a device breaks the law. */
 export async function checkPrograms(device: Device, { runs, seed, accuracy }: LawOptions): Promise<LawReport> {
   const report = { compared: 0, uncertain: 0 };
-  const outcome = await fc.check(
+  await fc.assert(
     fc.asyncProperty(programSpecs, async (spec) => {
-      const { compared, uncertain } = await compareProgram(device, spec, accuracy);
+      const { compared, uncertain } = await compareProgram(device, spec, accuracy).catch((cause: unknown) => {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new Error(`${printProgram(spec)}\n${JSON.stringify(spec)}\n${reason}`, { cause });
+      });
       report.compared += compared;
       report.uncertain += uncertain;
     }),
-    { numRuns: runs, seed },
+    { numRuns: runs, seed, includeErrorInReport: true },
   );
-  if (outcome.failed) {
-    const [spec] = outcome.counterexample ?? [];
-    const reason = outcome.errorInstance instanceof Error ? outcome.errorInstance : new Error("the property failed");
-    const program = spec === undefined ? "" : `${printProgram(spec)}\n${JSON.stringify(spec)}\n`;
-    throw new Error(`seed ${seed}, after ${outcome.numRuns} programs:\n${program}${reason.message}`, { cause: reason });
-  }
   return report;
 }
 

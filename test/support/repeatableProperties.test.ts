@@ -26,7 +26,7 @@ it("end failures of properties with the command that repeats them", async () => 
     await messageOf(() => fc.assert(fc.property(fc.integer(), tooLarge))),
     await messageOf(() =>
       fc.assert(
-        fc.asyncProperty(fc.integer(), async (x) => tooLarge(await x)),
+        fc.asyncProperty(fc.integer(), async (x) => tooLarge(await Promise.resolve(x))),
         { numRuns: 500 },
       ),
     ),

@@ -24,12 +24,9 @@ function reportWithCommand<T>(details: fc.RunDetails<T>): void {
   if (!details.failed) return;
   const { errorInstance: cause } = details;
   const file = testFile(cause instanceof Error ? cause.stack : undefined, new Error("where the property stands").stack);
-  const parts = [
-    fc.defaultReportMessage(details) ?? "The property failed.",
-    ...(cause instanceof Error ? [cause.message] : []),
-    `Repeat it with: EVENKEEL_SEED=${details.seed} npm test -- ${file}`,
-  ];
-  throw new Error(parts.join("\n\n"), { cause });
+  const message = fc.defaultReportMessage(details) ?? "The property failed.";
+  throw new Error(`${message}\n\nRepeat it with: EVENKEEL_SEED=${details.seed} npm test -- ${file}`, { cause });
 }
 
-fc.configureGlobal({ seed, reporter: reportWithCommand });
+fc.configureGlobal({ seed, includeErrorInReport: true });
+fc.installGlobalPlugin(() => ({ onAllRunsComplete: reportWithCommand }));
