@@ -1,15 +1,48 @@
 /**
  * Runs the test suite with Node's test runner: every test file under `test`, or those whose path contains one of the
- * arguments (`npm test -- engine/io`). Node 20's runner takes no patterns itself.
+ * arguments (`npm test -- engine/io`). Files take turns on as many processes as there are cores. To start one takes as long as
+ * a short file's tests: short files of a folder share a process where nothing of one reaches another.
  */
-import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { run } from "node:test";
+import * as reporters from "node:test/reporters";
+import { pathToFileURL } from "node:url";
 
-const testTimeoutMilliseconds = 15 * 60 * 1000;
+const testTimeoutMilliseconds = 30 * 60 * 1000;
+
+/** Files that take more than 8 seconds: they start first, the longest before the others, so that all cores end together. */
+const longest = [
+  "diffusion/run/crash",
+  "engine/devices/programs",
+  "diffusion/network/configurations",
+  "diffusion/verify/oracle",
+  "cli/train/train",
+  "diffusion/training/longRun",
+  "cli/ladder/ladder",
+  "diffusion/network/network",
+  "diffusion/training/trainer",
+  "engine/devices/wasm/contractions",
+  "diffusion/verify/passes",
+  "engine/program/algebra",
+  "cli/explain",
+  "diffusion/features/nsfwjs",
+  "engine/devices/kernels",
+  "diffusion/verify/detects",
+  "diffusion/dynamics/probe",
+  "cli/train/badInput",
+  "diffusion/run/trainingRun",
+  "engine/devices/wasm/winogradPrograms",
+  "diffusion/dynamics/doctor",
+  "engine/devices/wasm/bands",
+].map((name) => join("test", `${name}.test.ts`));
+
+/** What reaches beyond a file: hooks at its top level, the environment, the process itself, its memory. */
+const reachesOut =
+  /^(before|after)(Each)?\(|process\.(env\[|memoryUsage|exit|once|on\(|chdir|execArgv)|child_process|globalThis/m;
+
 const wanted = process.argv.slice(2);
-
 const files = readdirSync("test", { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith(".test.ts"))
   .map((path) => join("test", path))
@@ -21,23 +54,36 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const reporter = process.stdout.isTTY ? "spec" : "tap";
-const { status, error } = spawnSync(
-  process.execPath,
-  [
-    "--import",
-    "tsx",
-    "--import",
-    "./test/support/repeatableProperties.ts",
-    "--test",
-    `--test-timeout=${testTimeoutMilliseconds}`,
-    // Node leaves one core idle, which of two is half.
-    `--test-concurrency=${availableParallelism()}`,
-    `--test-reporter=${reporter}`,
-    "--test-reporter-destination=stdout",
-    ...files,
-  ],
-  { stdio: "inherit" },
-);
-if (error !== undefined) throw error;
-process.exit(status ?? 1);
+const scratch = mkdtempSync(join(tmpdir(), "evenkeel-tests-"));
+process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+
+/** Files as the runner takes them: those of one folder that can share a process as a file that imports them. */
+function grouped(paths) {
+  const groups = new Map();
+  for (const path of paths) groups.set(dirname(path), [...(groups.get(dirname(path)) ?? []), path]);
+  return [...groups].flatMap(([folder, members]) => {
+    const sharing = members.filter((path) => !reachesOut.test(readFileSync(path, "utf8")));
+    if (sharing.length < 2) return members;
+    const group = join(scratch, `${folder.replace(/\W/g, "-")}.mjs`);
+    // A file that can't be loaded is a test that fails.
+    const imports = sharing.map((path) => {
+      const [name, url] = [JSON.stringify(path), JSON.stringify(pathToFileURL(resolve(path)).href)];
+      return `await import(${url}).catch((error) => test(${name}, () => { throw error; }));\n`;
+    });
+    writeFileSync(group, `import test from "node:test";\n${imports.join("")}`);
+    return [...members.filter((path) => !sharing.includes(path)), group];
+  });
+}
+
+// The processes of test files get these too. The second fixes the seeds of properties.
+process.execArgv.push("--import", "tsx", "--import", resolve("test/support/repeatableProperties.ts"));
+const first = longest.filter((path) => files.includes(path));
+const stream = run({
+  files: [...first, ...grouped(files.filter((path) => !first.includes(path)))].map((path) => resolve(path)),
+  concurrency: availableParallelism(),
+  timeout: testTimeoutMilliseconds,
+});
+stream.on("test:fail", ({ todo }) => {
+  if (todo === undefined || todo === false) process.exitCode = 1;
+});
+stream.compose(process.stdout.isTTY ? new reporters.spec() : reporters.tap).pipe(process.stdout);

@@ -37,7 +37,8 @@ it("end failures of properties with the command that repeats them", async () => 
     assert.ok(message.endsWith(command), message);
   }
   const repeated = await messageOf(() => fc.assert(fc.property(fc.integer(), tooLarge)));
-  assert.equal(repeated, messages[0], "the same cases again");
+  const casesOf = (message: string | undefined): string | undefined => message?.split("Got error")[0];
+  assert.equal(casesOf(repeated), casesOf(messages[0]), "the same cases again");
   const empty = await messageOf(() => fc.assert(fc.property(fc.integer(), () => fc.pre(false))));
   assert.ok(empty.includes("pre-condition") && empty.endsWith(command), empty);
   const own = await messageOf(() => fc.assert(fc.property(fc.integer(), tooLarge), { seed: 5 }));

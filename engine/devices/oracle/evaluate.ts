@@ -200,21 +200,29 @@ function convolve(node: NodeOf<"conv">, inputs: readonly Float64Array[]): Float6
   const xShape = role === "inputGradient" ? node.shape : aShape;
   const wShape = role === "filterGradient" ? node.shape : bShape;
   const yShape = role === "forward" ? node.shape : role === "inputGradient" ? aShape : bShape;
-  const [xStrides, wStrides, yStrides] = [rowMajorStrides(xShape), rowMajorStrides(wShape), rowMajorStrides(yShape)];
-  const perGroup = at(wShape, 0) / groups;
-  // Rows and columns of y whose place in x lies within the input.
-  const inside = (axis: 0 | 1, shift: number): [number, number] => [
-    Math.max(0, Math.ceil(-shift / stride[axis])),
-    Math.min(outputSize[axis], Math.floor((inputSize[axis] - 1 - shift) / stride[axis]) + 1),
-  ];
+  const [outputs = 0, channels = 0, kernelRows = 0, kernelColumns = 0] = wShape;
+  const perGroup = outputs / groups;
+  // Of each row or column of the filter: its shift in x, and the rows or columns of y whose place in x lies within the input.
+  const taps = (
+    axis: 0 | 1,
+    count: number,
+  ): { readonly shift: number; readonly start: number; readonly end: number }[] =>
+    Array.from({ length: count }, (_, k) => {
+      const shift = k * dilation[axis] - padding[axis];
+      return {
+        shift,
+        start: Math.max(0, Math.ceil(-shift / stride[axis])),
+        end: Math.min(outputSize[axis], Math.floor((inputSize[axis] - 1 - shift) / stride[axis]) + 1),
+      };
+    });
+  const [rowTaps, columnTaps] = [taps(0, kernelRows), taps(1, kernelColumns)];
   forEachPlace([at(yShape, 0), ...wShape], ([n = 0, o = 0, c = 0, ky = 0, kx = 0]) => {
-    const shiftY = ky * dilation[0] - padding[0];
-    const shiftX = kx * dilation[1] - padding[1];
-    const [firstRow, endRow] = inside(0, shiftY);
-    const [firstColumn, endColumn] = inside(1, shiftX);
-    const inW = placeOf([o, c, ky, kx], wStrides);
-    const inX = placeOf([n, Math.floor(o / perGroup) * at(wShape, 1) + c, shiftY, shiftX], xStrides);
-    const inY = placeOf([n, o, 0, 0], yStrides);
+    const { shift: shiftY, start: firstRow, end: endRow } = at(rowTaps, ky);
+    const { shift: shiftX, start: firstColumn, end: endColumn } = at(columnTaps, kx);
+    const inW = ((o * channels + c) * kernelRows + ky) * kernelColumns + kx;
+    const plane = n * at(xShape, 1) + Math.floor(o / perGroup) * channels + c;
+    const inX = (plane * inputSize[0] + shiftY) * inputSize[1] + shiftX;
+    const inY = (n * outputs + o) * outputSize[0] * outputSize[1];
     for (let row = firstRow; row < endRow; row++) {
       const x = inX + row * stride[0] * inputSize[1] + firstColumn * stride[1];
       const y = inY + row * outputSize[1] + firstColumn;
