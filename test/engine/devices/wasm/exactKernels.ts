@@ -42,63 +42,70 @@ const unsupported = (what: string): never => {
 export function interpretExact({ axes, body, reduction, result }: Kernel, data: readonly TensorData[]): number[] {
   const output = new Array<number>(result.length).fill(Number.NaN);
   const position = axes.map(() => 0);
-  const place = ({ offset, coefficients }: Affine): number =>
-    coefficients.reduce((sum, coefficient, axis) => sum + coefficient * (position[axis] ?? 0), offset);
+  const place = ({ offset, coefficients }: Affine): number => {
+    let sum = offset;
+    for (let axis = 0; axis < coefficients.length; axis++) sum += (coefficients[axis] ?? 0) * (position[axis] ?? 0);
+    return sum;
+  };
   const read = (operand: number, index: number): number =>
     data[operand]?.[index] ?? unsupported(`element ${index} of operand ${operand}`);
-  const evaluate = (root: Scalar, accumulator: number): number => {
-    const known = new Map<Scalar, number>();
-    const value = (scalar: Scalar): number => {
-      const result = known.get(scalar) ?? compute(scalar);
-      known.set(scalar, result);
-      return result;
-    };
-    const compute = (scalar: Scalar): number => {
-      switch (scalar.kind) {
-        case "load":
-          return read(scalar.operand, place(scalar.at));
-        case "gather": {
-          const row = Math.max(0, Math.min(scalar.size - 1, value(scalar.index)));
-          return read(scalar.operand, place(scalar.at) + scalar.stride * row);
-        }
-        case "literal":
-          return wrap(scalar.value, scalar.dtype);
-        case "index":
-          return wrap(place(scalar.at), scalar.dtype);
-        case "unary": {
-          const x = value(scalar.x);
-          if (scalar.op === "not") return scalar.dtype === "bool" ? 1 - x : wrap(~x, scalar.dtype);
-          return scalar.op === "negate" ? wrap(-x, scalar.dtype) : unsupported(scalar.op);
-        }
-        case "binary": {
-          const [x, y] = [value(scalar.x), value(scalar.y)];
-          if (scalar.op === "add") return wrap(x + y, scalar.dtype);
-          if (scalar.op === "subtract") return wrap(x - y, scalar.dtype);
-          if (scalar.op === "multiply") return scalar.dtype === "f32" ? x * y : wrap(Math.imul(x, y), scalar.dtype);
-          if (scalar.op === "maximum") return Math.max(x, y);
-          if (scalar.op === "minimum") return Math.min(x, y);
-          return scalar.op === "and" ? wrap(x & y, scalar.dtype) : unsupported(scalar.op);
-        }
-        case "compare": {
-          const [x, y] = [value(scalar.x), value(scalar.y)];
-          const outcomes = { less: x < y, lessEqual: x <= y, equal: x === y, notEqual: x !== y };
-          return Number(outcomes[scalar.op]);
-        }
-        case "select":
-          return value(scalar.condition) === 0 ? value(scalar.y) : value(scalar.x);
-        case "cast":
-          return wrap(value(scalar.x), scalar.dtype);
-        case "region": {
-          const at = position[scalar.axis] ?? 0;
-          return value(at >= scalar.start && at < scalar.stop ? scalar.inside : scalar.outside);
-        }
-        case "accumulator":
-          return accumulator;
-        case "shift":
-        case "threefry":
-          return unsupported(scalar.kind);
+  // One place's values. Functions made anew for each would take most of the time.
+  const known = new Map<Scalar, number>();
+  let accumulated = Number.NaN;
+  const value = (scalar: Scalar): number => {
+    const result = known.get(scalar) ?? compute(scalar);
+    known.set(scalar, result);
+    return result;
+  };
+  const compute = (scalar: Scalar): number => {
+    switch (scalar.kind) {
+      case "load":
+        return read(scalar.operand, place(scalar.at));
+      case "gather": {
+        const row = Math.max(0, Math.min(scalar.size - 1, value(scalar.index)));
+        return read(scalar.operand, place(scalar.at) + scalar.stride * row);
       }
-    };
+      case "literal":
+        return wrap(scalar.value, scalar.dtype);
+      case "index":
+        return wrap(place(scalar.at), scalar.dtype);
+      case "unary": {
+        const x = value(scalar.x);
+        if (scalar.op === "not") return scalar.dtype === "bool" ? 1 - x : wrap(~x, scalar.dtype);
+        return scalar.op === "negate" ? wrap(-x, scalar.dtype) : unsupported(scalar.op);
+      }
+      case "binary": {
+        const [x, y] = [value(scalar.x), value(scalar.y)];
+        if (scalar.op === "add") return wrap(x + y, scalar.dtype);
+        if (scalar.op === "subtract") return wrap(x - y, scalar.dtype);
+        if (scalar.op === "multiply") return scalar.dtype === "f32" ? x * y : wrap(Math.imul(x, y), scalar.dtype);
+        if (scalar.op === "maximum") return Math.max(x, y);
+        if (scalar.op === "minimum") return Math.min(x, y);
+        return scalar.op === "and" ? wrap(x & y, scalar.dtype) : unsupported(scalar.op);
+      }
+      case "compare": {
+        const [x, y] = [value(scalar.x), value(scalar.y)];
+        const outcomes = { less: x < y, lessEqual: x <= y, equal: x === y, notEqual: x !== y };
+        return Number(outcomes[scalar.op]);
+      }
+      case "select":
+        return value(scalar.condition) === 0 ? value(scalar.y) : value(scalar.x);
+      case "cast":
+        return wrap(value(scalar.x), scalar.dtype);
+      case "region": {
+        const at = position[scalar.axis] ?? 0;
+        return value(at >= scalar.start && at < scalar.stop ? scalar.inside : scalar.outside);
+      }
+      case "accumulator":
+        return accumulated;
+      case "shift":
+      case "threefry":
+        return unsupported(scalar.kind);
+    }
+  };
+  const evaluate = (root: Scalar, accumulator: number): number => {
+    known.clear();
+    accumulated = accumulator;
     return value(root);
   };
   const walk = (role: Axis["role"], visit: () => void): void => {
