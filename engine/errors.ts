@@ -12,6 +12,7 @@ export type ErrorCode =
   | "memory"
   | "kernel"
   | "graph"
+  | "aborted"
   | "file";
 
 /**

@@ -30,7 +30,7 @@ export interface DeviceBuffer {
 }
 
 /** What a device is given to compile: the traced graph (the oracle interprets it) and, on demand, its plan. */
-export type DeviceProgram = { readonly graph: Graph; readonly plan: () => Plan };
+export type DeviceProgram = { readonly graph: Graph; readonly plan: () => Plan | Promise<Plan> };
 
 /** Time of one kernel of a run, in milliseconds. */
 export type KernelTime = { readonly name: string; readonly milliseconds: number };
@@ -38,12 +38,19 @@ export type KernelTime = { readonly name: string; readonly milliseconds: number 
 export type RunOptions = {
   /** Measure each kernel (runs them one by one; slower). Steps that a device computes together share their time by the bytes they touch. */
   readonly profile?: boolean;
+  /**
+   * When it aborts, the run ends between kernels with an error `aborted`, unless a kernel has begun to write an output that is bound to
+   * the buffer of an input: from there on it is finished.
+   */
+  readonly signal?: AbortSignal;
 };
 
 export interface Executable {
   /**
    * Runs the program once. `inputs[i]` and `outputs[i]` are bound to the plan's inputs and outputs; an output buffer
-   * is never also an input unless the plan says so. Resolves when the outputs may be downloaded.
+   * is never also an input unless the plan says so. Resolves when the outputs may be downloaded. However short runs are, and
+   * within a long one, the event loop has a turn every 20 ms of work (a single kernel may take longer on `oracle` and `cpu`).
+   * @throws EvenkeelError `aborted` if `options.signal` ended it
    */
   run(
     inputs: readonly DeviceBuffer[],

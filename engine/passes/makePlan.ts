@@ -1,5 +1,6 @@
 /** From fused kernels to a plan: names, counts, buffers and where they live. */
 import type { DeviceLimits } from "../devices/device.ts";
+import { atOnce } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
@@ -23,7 +24,19 @@ type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: numbe
  * replace inputs and may take their memory.
  */
 export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly Donation[] = []): Plan {
-  const fused = updateEarly(fuse(graph, limits), graph, donations);
+  return atOnce(planning(graph, limits, donations));
+}
+
+/** The same, with pauses. */
+export function* planning(
+  graph: Graph,
+  limits: DeviceLimits,
+  donations: readonly Donation[] = [],
+): Generator<void, Plan> {
+  const inOrder = fuse(graph, limits);
+  yield;
+  const fused = updateEarly(inOrder, graph, donations);
+  yield;
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
   const addBuffer = (node: Node, role: BufferRole | null): number => {
@@ -72,6 +85,7 @@ export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly
       bufferOf.set(root, result);
     }
     addStep(root, kernel, result);
+    yield;
   }
   for (const { node, buffer } of copies) addStep(node, copyKernel(node), buffer);
 
@@ -80,6 +94,7 @@ export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly
     steps,
     limits.temporaries,
   );
+  yield;
   const bufferOfRole = (kind: "input" | "output", index: number): number =>
     buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
   const aliases = graph.outputs.map((_, output) => {

@@ -1,5 +1,6 @@
 import type { DeviceLimits } from "../devices/device.ts";
 import type { Graph } from "../graph/graph.ts";
+import { atOnce } from "../devices/eventLoop.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { lowerConvolutions } from "./lowerConvolutions.ts";
 import { simplify } from "./simplify.ts";
@@ -22,10 +23,23 @@ export const passes: readonly Pass[] = [
 
 /** Runs all passes, each result verified. `observe` sees the graph after each. */
 export function optimize(graph: Graph, limits: DeviceLimits, observe?: (pass: string, after: Graph) => void): Graph {
-  return passes.reduce((before, { name, run }) => {
+  return atOnce(optimizing(graph, limits, observe));
+}
+
+/** The same, with pauses. */
+export function* optimizing(
+  graph: Graph,
+  limits: DeviceLimits,
+  observe?: (pass: string, after: Graph) => void,
+): Generator<void, Graph> {
+  let before = graph;
+  for (const { name, run } of passes) {
     const after = run(before, limits);
+    yield;
     verifyGraph(name, before, after);
     observe?.(name, after);
-    return after;
-  }, graph);
+    before = after;
+    yield;
+  }
+  return before;
 }

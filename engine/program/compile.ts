@@ -1,4 +1,5 @@
 import type { Device, KernelTime, RunOptions } from "../devices/device.ts";
+import { throwIfAborted } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { makeNode } from "../graph/graph.ts";
@@ -66,6 +67,10 @@ async function bindArguments(args: readonly unknown[], device: Device): Promise<
   return bindings;
 }
 
+function withSignal(options: RunOptions, signal: AbortSignal | undefined): RunOptions {
+  return signal === undefined ? options : { ...options, signal };
+}
+
 async function readResult(program: Program, result: unknown, first: number): Promise<unknown> {
   const tensors: Tensor[] = [];
   for (const [i, { tensor }] of treeLeaves(result).entries()) {
@@ -85,11 +90,12 @@ export function compile<Args extends readonly unknown[], Result>(
   options: CompileOptions = {},
 ): Compiled<Args, Result> {
   const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
-  const inspect = (
+  const inspect = async (
     args: readonly unknown[],
     runOptions: RunOptions,
-  ): Promise<Inspection & { readonly value: unknown }> =>
-    cache.use(args, async ({ program, result, passes }) => {
+  ): Promise<Inspection & { readonly value: unknown }> => {
+    throwIfAborted(options.signal);
+    return cache.use(args, async ({ program, result, passes }) => {
       const bindings = await bindArguments(args, program.device);
       return runExclusively(program.device, async () => {
         const run = program.bind(
@@ -98,11 +104,12 @@ export function compile<Args extends readonly unknown[], Result>(
         );
         // Measured warm: the first run pays for caches and lazily made pipelines.
         if (runOptions.profile === true) await run();
-        const times = await run(runOptions);
+        const times = await run(withSignal(runOptions, options.signal));
         await program.checkRun();
         return { program, passes, times, value: await readResult(program, result, 0) };
       });
     });
+  };
   const call = async (...args: Arguments<Args>): Promise<Result> => (await inspect(args, {})).value as Result;
   return Object.defineProperty(
     Object.assign(call, { dispose: () => cache.dispose(), inspect, programs: 0 }),
@@ -142,6 +149,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
     runOptions: RunOptions,
     read = true,
   ): Promise<Inspection & { readonly value: unknown }> => {
+    throwIfAborted(options.signal);
     const [state] = args;
     if (!(state instanceof State)) {
       throw new EvenkeelError(
@@ -163,7 +171,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
           state.targets((leaf) => program.aliasOf(leaf) !== undefined),
         );
         return state.replacing(program, async () => {
-          const times = await run(runOptions);
+          const times = await run(withSignal(runOptions, options.signal));
           if (read) await program.checkRun();
           const [, value] = result as readonly [S, Result];
           const first = state.buffers.length;

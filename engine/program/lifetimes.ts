@@ -28,6 +28,7 @@
  * | write; uploading an argument             |                                                                             |
  * | a step: kernel, runtime check, reading   | the state as it was if the program writes no leaf in place; else broken     |
  * | its result                               |                                                                             |
+ * | a step that its signal aborts            | the state as it was, or the step is finished                                |
  * | `State.write`, uploading                 | the state as it was if the first leaf was refused; else broken              |
  * | a broken state                           | every use is refused: `state`, with the cause; `write` heals it             |
  */

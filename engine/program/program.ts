@@ -1,4 +1,5 @@
 import type { Device, DeviceBuffer, Executable, KernelTime, RunOptions } from "../devices/device.ts";
+import { inTurns, throwIfAborted } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -6,8 +7,8 @@ import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
-import { makePlan } from "../passes/makePlan.ts";
-import { optimize } from "../passes/optimize.ts";
+import { planning } from "../passes/makePlan.ts";
+import { optimizing } from "../passes/optimize.ts";
 import { type RuntimeCheck, runtimeChecks } from "../passes/runtimeChecks.ts";
 
 /** An argument of a run: host memory to upload, or a buffer that is on the device already. */
@@ -49,12 +50,16 @@ export class Program {
     device: Device,
     donations: readonly Donation[] = [],
     observe?: (pass: string, after: Graph) => void,
+    signal?: AbortSignal,
   ): Promise<Program> {
     const checks = runtimeChecks(graph);
     const checked: Graph = { inputs: graph.inputs, outputs: [...graph.outputs, ...checks.map(({ failed }) => failed)] };
     let plan: Plan | undefined;
-    const lazyPlan = (): Plan =>
-      (plan ??= makePlan(optimize(checked, device.limits, observe), device.limits, donations));
+    const lazyPlan = async (): Promise<Plan> => {
+      const optimized = await inTurns(optimizing(checked, device.limits, observe), signal);
+      return (plan ??= await inTurns(planning(optimized, device.limits, donations), signal));
+    };
+    throwIfAborted(signal);
     const executable = await device.compile({ graph: checked, plan: lazyPlan });
     return new Program(device, graph, checks, executable, plan);
   }

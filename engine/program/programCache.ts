@@ -15,6 +15,12 @@ export type CompileOptions = {
   readonly device?: DeviceChoice;
   /** Programs kept, one per signature (shapes, dtypes, static values). Default 16; the one used longest ago goes first. */
   readonly cacheSize?: number;
+  /**
+   * When it aborts, a run that is under way ends between kernels, and it and every later call reject with an error `aborted`. States
+   * are then as they were before the call; a step that has begun to update its state in place is finished instead. What is on the
+   * device stays usable: `State.read` and other functions go on working.
+   */
+  readonly signal?: AbortSignal;
 };
 
 /** A program with what is known of its making. */
@@ -65,6 +71,7 @@ class Entry {
 export class ProgramCache {
   readonly #fn: (...args: readonly unknown[]) => unknown;
   readonly #choice: DeviceChoice | undefined;
+  readonly #signal: AbortSignal | undefined;
   readonly #donations: (templates: readonly unknown[]) => readonly Donation[];
   readonly #entries: LeastRecentlyUsed<Entry>;
   /** Counts the calls of `dispose`. */
@@ -81,6 +88,7 @@ export class ProgramCache {
     this.#fn = fn;
     this.#donations = donations;
     this.#choice = options.device;
+    this.#signal = options.signal;
     const limit = options.cacheSize ?? 16;
     if (!Number.isInteger(limit) || limit < 1) {
       throw new EvenkeelError("range", `compile: cacheSize ${limit} is not a whole number of at least 1.`);
@@ -130,9 +138,8 @@ export class ProgramCache {
   async #compile(templates: readonly unknown[], device: Device): Promise<CompiledProgram> {
     const { graph, result } = trace(this.#fn, templates);
     const passes: { name: string; graph: Graph }[] = [{ name: "trace", graph }];
-    const program = await Program.compile(graph, device, this.#donations(templates), (name, after) => {
-      passes.push({ name, graph: after });
-    });
+    const observe = (name: string, after: Graph): void => void passes.push({ name, graph: after });
+    const program = await Program.compile(graph, device, this.#donations(templates), observe, this.#signal);
     return { program, result, passes };
   }
 }

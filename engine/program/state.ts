@@ -1,4 +1,5 @@
 import type { Device, DeviceBuffer } from "../devices/device.ts";
+import { eventLoopTurn } from "../devices/eventLoop.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
 import { makeNode } from "../graph/graph.ts";
@@ -60,7 +61,9 @@ export class State<T> {
     try {
       result = await run();
     } catch (reason) {
-      if (this.#buffers.some((_, leaf) => program.overwrites(leaf))) this.#break("a step", reason);
+      // A run that is aborted has not begun to write over its inputs.
+      const isWhole = reason instanceof EvenkeelError && reason.code === "aborted";
+      if (!isWhole && this.#buffers.some((_, leaf) => program.overwrites(leaf))) this.#break("a step", reason);
       throw reason;
     }
     this.#buffers = this.#buffers.map((buffer, leaf) => {
@@ -80,6 +83,7 @@ export class State<T> {
       const leaves = treeLeaves(this.template);
       const tensors: Tensor[] = [];
       for (const [i, buffer] of this.buffers.entries()) {
+        await eventLoopTurn();
         const { dtype, shape } = at(leaves, i).tensor;
         tensors.push(new Tensor(makeNode("constant", [], { dtype, shape, data: await this.device.download(buffer) })));
       }

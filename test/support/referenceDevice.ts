@@ -101,7 +101,8 @@ export class ReferenceDevice implements Device {
   }
 
   async compile(program: DeviceProgram): Promise<Executable> {
-    const plan = this.#mistakes.plan?.(program.plan()) ?? program.plan();
+    const given = await program.plan();
+    const plan = this.#mistakes.plan?.(given) ?? given;
     const slots = plan.slots.map((bytes) => new ArrayBuffer(Math.ceil(bytes / 4) * 4));
     return {
       bytes: 0,

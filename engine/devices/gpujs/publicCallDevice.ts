@@ -72,7 +72,9 @@ export class PublicCallDevice<M> implements Device {
 
   async compile(program: DeviceProgram): Promise<Executable> {
     this.#memory.requireUsable();
-    const executable = new PublicExecutable(this.#memory, this.#cache, program.plan(), (disposed) =>
+    const plan = await program.plan();
+    this.#memory.requireUsable();
+    const executable = await PublicExecutable.compile(this.#memory, this.#cache, plan, (disposed) =>
       this.#executables.delete(disposed),
     );
     this.#executables.add(executable);

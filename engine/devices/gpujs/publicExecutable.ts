@@ -3,6 +3,7 @@ import { EvenkeelError } from "../../errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
+import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import type { PublicKernelCache, SharedKernel } from "./publicKernelCache.ts";
 import type { Cell, PublicMemory } from "./publicMemory.ts";
 import { emitKernelSource } from "./source/index.ts";
@@ -23,18 +24,13 @@ export class PublicExecutable<M> implements Executable {
   #disposed = false;
 
   /** @throws EvenkeelError `kernel` if gpu.js refuses a kernel, `memory` if constants or temporaries find no memory. */
-  constructor(
+  static async compile<M>(
     memory: PublicMemory<M>,
     cache: PublicKernelCache<M>,
     plan: Plan,
     onDispose: (executable: PublicExecutable<M>) => void,
-  ) {
-    this.#memory = memory;
-    this.#cache = cache;
-    this.#plan = plan;
-    this.#onDispose = onDispose;
+  ): Promise<PublicExecutable<M>> {
     const calls: Call<M>[] = [];
-    this.#calls = calls;
     try {
       const kernels = new Map<Kernel, KernelSourceOf>();
       for (const step of plan.steps) {
@@ -42,7 +38,31 @@ export class PublicExecutable<M> implements Executable {
         const source = kernels.get(step.kernel) ?? emitKernelSource(step.kernel, memory.backend.mode);
         kernels.set(step.kernel, source);
         calls.push({ step, kernel: cache.acquire(source) });
+        const turn = eventLoopTurn();
+        if (turn === undefined) continue;
+        await turn;
+        memory.requireUsable();
       }
+    } catch (error) {
+      for (const { kernel } of calls) cache.release(kernel);
+      throw error;
+    }
+    return new PublicExecutable(memory, cache, plan, calls, onDispose);
+  }
+
+  private constructor(
+    memory: PublicMemory<M>,
+    cache: PublicKernelCache<M>,
+    plan: Plan,
+    calls: readonly Call<M>[],
+    onDispose: (executable: PublicExecutable<M>) => void,
+  ) {
+    this.#memory = memory;
+    this.#cache = cache;
+    this.#plan = plan;
+    this.#calls = calls;
+    this.#onDispose = onDispose;
+    try {
       this.#allocate();
     } catch (error) {
       this.#release();
@@ -76,13 +96,18 @@ export class PublicExecutable<M> implements Executable {
     options?: RunOptions,
   ): Promise<readonly KernelTime[]> {
     const { backend } = this.#memory;
-    if (this.#disposed) {
-      throw new EvenkeelError("disposed", `${backend.mode}: this program has been disposed of; compile it again.`);
-    }
-    this.#memory.requireUsable();
+    this.#requireAlive();
+    throwIfAborted(options?.signal);
     const cells = this.#bind(inputs, outputs);
     const times: KernelTime[] = [];
     for (const { step, kernel } of this.#calls) {
+      const turn = eventLoopTurn();
+      if (turn !== undefined) {
+        await turn;
+        this.#requireAlive();
+        // These devices write no output over an input, so that every kernel may be the last.
+        throwIfAborted(options?.signal);
+      }
       const result = cells[step.result];
       if (result === undefined) throw new RangeError(`the plan has no buffer ${step.result}`);
       const operands = step.operands.map((operand) => {
@@ -102,7 +127,16 @@ export class PublicExecutable<M> implements Executable {
         times.push({ name: step.kernel.name, milliseconds: performance.now() - start });
       }
     }
+    await eventLoopTurn();
     return times;
+  }
+
+  #requireAlive(): void {
+    if (this.#disposed) {
+      const { mode } = this.#memory.backend;
+      throw new EvenkeelError("disposed", `${mode}: this program has been disposed of; compile it again.`);
+    }
+    this.#memory.requireUsable();
   }
 
   /** The cell of each of the plan's buffers; checks the caller's. */

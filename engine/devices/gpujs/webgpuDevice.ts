@@ -92,7 +92,7 @@ class WebgpuDevice implements Device {
 
   async compile(program: DeviceProgram): Promise<Executable> {
     this.#memory.requireUsable();
-    const executable = await WebgpuExecutable.compile(this.#memory, this.#lease.context.kernels, program.plan(), {
+    const executable = await WebgpuExecutable.compile(this.#memory, this.#lease.context.kernels, await program.plan(), {
       debug: this.#debug,
       onDispose: (disposed) => this.#executables.delete(disposed),
     });

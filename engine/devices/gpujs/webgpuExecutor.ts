@@ -3,6 +3,7 @@ import { EvenkeelError } from "../../errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
+import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import { type CompiledKernel, javascriptOf } from "./adapter.ts";
 import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
 import type { KernelCache } from "./kernelCache.ts";
@@ -92,6 +93,7 @@ export class WebgpuExecutable implements Executable {
     if (this.#disposed)
       throw new EvenkeelError("disposed", "webgpu: this program has been disposed of; compile it again.");
     this.#memory.requireUsable();
+    throwIfAborted(options?.signal);
     this.#bind(inputs, outputs);
     const { device, health } = this.#memory.context;
     const known = this.#bindGroups.find(this.#bound);
@@ -114,6 +116,7 @@ export class WebgpuExecutable implements Executable {
       if (found !== null) throw new EvenkeelError("kernel", `webgpu: the GPU refuses this program: ${found.message}`);
     }
     await this.#throttle();
+    await eventLoopTurn();
     return [];
   }
 

@@ -2,6 +2,7 @@
  * The float64 interpreter of graphs: the truth that every device is tested against. One short function a primitive, no
  * cleverness. Values are Float64Arrays; f32 is not rounded in between, integers are exact.
  */
+import { atOnce } from "../eventLoop.ts";
 import { type Graph, topologicalOrder } from "../../graph/graph.ts";
 import type { Node, NodeOf, PrimitiveKind } from "../../graph/node.ts";
 import { at, rowMajorStrides, type Shape, sizeOf } from "../../graph/shape.ts";
@@ -263,6 +264,15 @@ export function evaluateNodes(
   inputs: readonly Float64Array[],
   observe?: Observe,
 ): Map<Node, Float64Array> {
+  return atOnce(nodeByNode(graph, inputs, observe));
+}
+
+/** The same, with a pause after every node. */
+export function* nodeByNode(
+  graph: Graph,
+  inputs: readonly Float64Array[],
+  observe?: Observe,
+): Generator<void, Map<Node, Float64Array>> {
   const values = new Map<Node, Float64Array>(graph.inputs.map((input, i) => [input, at(inputs, i)]));
   for (const node of topologicalOrder(graph.outputs)) {
     if (values.has(node)) continue;
@@ -270,6 +280,7 @@ export function evaluateNodes(
     const start = performance.now();
     values.set(node, evaluateNode(node, given));
     observe?.(node, performance.now() - start);
+    yield;
   }
   return values;
 }

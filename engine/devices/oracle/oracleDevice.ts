@@ -3,7 +3,8 @@ import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts"
 import { operationName } from "../../graph/print.ts";
 import { at } from "../../graph/shape.ts";
 import type { Device, DeviceBuffer, DeviceProgram, Executable, KernelTime, RunOptions } from "../device.ts";
-import { evaluateGraph } from "./evaluate.ts";
+import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
+import { nodeByNode } from "./evaluate.ts";
 
 class OracleBuffer implements DeviceBuffer {
   readonly dtype: DType;
@@ -84,17 +85,17 @@ export class OracleDevice implements Device {
       options: RunOptions = {},
     ): Promise<readonly KernelTime[]> => {
       if (disposed) throw new EvenkeelError("disposed", "oracle: this program has been disposed of; compile it again.");
+      throwIfAborted(options.signal);
       // There are no kernels: time is told by operation.
       const times = new Map<string, number>();
-      const results = evaluateGraph(
-        graph,
-        inputs.map((input) => this.#valuesOf(input).slice()),
-        (node, milliseconds) => {
-          const name = operationName(node);
-          times.set(name, (times.get(name) ?? 0) + milliseconds);
-        },
-      );
-      outputs.forEach((output, i) => this.#valuesOf(output).set(at(results, i)));
+      const given = inputs.map((input) => this.#valuesOf(input).slice());
+      const evaluation = nodeByNode(graph, given, (node, milliseconds) => {
+        const name = operationName(node);
+        times.set(name, (times.get(name) ?? 0) + milliseconds);
+      });
+      const values = await inTurns(evaluation, options.signal);
+      outputs.forEach((output, i) => this.#valuesOf(output).set(values.get(at(graph.outputs, i)) as Float64Array));
+      await eventLoopTurn();
       return options.profile === true ? [...times].map(([name, milliseconds]) => ({ name, milliseconds })) : [];
     };
     return { run, sources: () => [], bytes: 0, dispose: () => void (disposed = true) };

@@ -2,6 +2,7 @@
 import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
+import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
 import { checkData, ownBuffer, readData, WasmBuffer, writeData } from "./deviceBuffer.ts";
 import { type Engine, WasmExecutable } from "./deviceExecutable.ts";
 import { enableRelaxedSimd } from "./deviceRelaxed.ts";
@@ -29,6 +30,11 @@ export type WasmOptions = {
   readonly sharedCost?: number;
   /** Whether the thread that calls computes too. Default: where it may sleep, that is not on a page's main thread. */
   readonly participate?: boolean;
+  /**
+   * Milliseconds of work after which the event loop has a turn (timers, signals, messages), also within a run: runs are cut into slices
+   * that take about so long, which changes no bit of what they give. 0 cuts wherever that can be done. Default 10.
+   */
+  readonly turnMilliseconds?: number;
 };
 
 const limits: DeviceLimits = { operands: 64, elements: 2 ** 29, temporaries: "arena", inPlace: true, scalars: 200 };
@@ -40,6 +46,10 @@ const limits: DeviceLimits = { operands: 64, elements: 2 ** 29, temporaries: "ar
  */
 export async function createWasmDevice(options: WasmOptions = {}): Promise<Device> {
   const { relaxed = false, initialBytes = 16 * 2 ** 20, maximumBytes = 2 ** 32, sharedCost = 40_000 } = options;
+  const turnMilliseconds = options.turnMilliseconds ?? defaultTurn;
+  if (!(turnMilliseconds >= 0)) {
+    throw new EvenkeelError("value", `wasm: the option turnMilliseconds is ${turnMilliseconds}. Give at least 0.`);
+  }
   for (const [name, bytes] of Object.entries({ initialBytes, maximumBytes })) {
     if (!(bytes > 0 && bytes <= 2 ** 32)) {
       throw new EvenkeelError(
@@ -60,7 +70,8 @@ export async function createWasmDevice(options: WasmOptions = {}): Promise<Devic
     `${threads} ${threads === 1 ? "thread" : "threads"}${why}`,
     `up to ${describeBytes(memory.maximumPages * 65_536)}`,
   ].join(", ");
-  return new WasmDevice({ memory, crew: new Crew(memory, { threads, participate }), relaxed, sharedCost, description });
+  const crew = new Crew(memory, { threads, participate });
+  return new WasmDevice({ memory, crew, relaxed, sharedCost, turnMilliseconds, description });
 }
 
 class WasmDevice implements Device {
@@ -131,7 +142,8 @@ class WasmDevice implements Device {
 
   async compile(program: DeviceProgram): Promise<Executable> {
     this.#check("compile");
-    return this.#engine.turns.take(() => WasmExecutable.compile(this.#engine, program.plan()));
+    const plan = await program.plan();
+    return this.#engine.turns.take(() => WasmExecutable.compile(this.#engine, plan));
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {

@@ -1,7 +1,9 @@
 /** A compiled plan on a wasm device. */
 import { EvenkeelError } from "../../errors.ts";
+import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
+import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import { ModuleBuilder } from "./assembler.ts";
 import { ownBuffer } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
@@ -9,7 +11,9 @@ import { joinSteps } from "./joinSteps.ts";
 import type { LinearMemory } from "./memory.ts";
 import { addKernel, buildModule, type CompiledKernel, distinctKernels } from "./module.ts";
 import { OwnedMemory } from "./ownedMemory.ts";
-import { type BoundAddresses, layOut, type Records } from "./records.ts";
+import { recordLayout } from "./moduleRun.ts";
+import { type BoundAddresses, layOut, type Part, type Records } from "./records.ts";
+import { type Position, type Slice, Slicer } from "./slices.ts";
 import { functionText } from "./text.ts";
 import type { Crew, RunFunction } from "./threads.ts";
 import { webAssembly } from "./webAssembly.ts";
@@ -22,6 +26,8 @@ export type Engine = {
   readonly relaxed: boolean;
   /** Estimated instructions from which a kernel is shared among threads. */
   readonly sharedCost: number;
+  /** Milliseconds of work after which the event loop has a turn. */
+  readonly turnMilliseconds: number;
   /** @throws EvenkeelError `disposed` */
   readonly check: (operation: string) => void;
 };
@@ -36,6 +42,9 @@ export class WasmExecutable implements Executable {
   readonly #numbers: readonly number[];
   readonly #run: RunFunction;
   readonly #records: Records;
+  readonly #slicer: Slicer;
+  /** Whether any record is computed by all threads; then slices are run by all. */
+  readonly #isShared: boolean;
   readonly #memory: OwnedMemory;
   readonly #id: number;
   #disposed = false;
@@ -44,7 +53,9 @@ export class WasmExecutable implements Executable {
   static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
     const { memory, crew, relaxed } = engine;
     const steps = joinSteps(plan);
+    await eventLoopTurn();
     const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
+    await eventLoopTurn();
     const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
     const bytes = buildModule(distinct, limits, { relaxed }).encode();
     const module = await webAssembly.compile(bytes);
@@ -81,6 +92,11 @@ export class WasmExecutable implements Executable {
     this.#numbers = parts.numbers;
     this.#run = parts.run;
     this.#records = parts.records;
+    const { crew, turnMilliseconds } = parts.engine;
+    // Threads that a page's main thread waits for by messages leave it free; slices only let a run be abandoned there.
+    this.#isShared = parts.records.parts.some(({ isShared }) => isShared);
+    const slice = this.#isShared && !crew.participate ? 5 : 1;
+    this.#slicer = new Slicer(parts.records.parts, crew.threads, slice * turnMilliseconds);
     this.#memory = parts.owned;
     this.#id = parts.id;
     this.bytes = parts.owned.bytes;
@@ -95,14 +111,10 @@ export class WasmExecutable implements Executable {
     const addresses = this.#addressesOf(inputs, outputs);
     return this.#engine.turns.take(() => {
       this.#engine.check("run");
+      throwIfAborted(options.signal);
       this.#bind(addresses);
       if (options.profile === true) return this.#profile();
-      const { start, end, runs } = this.#records;
-      const pending = this.#execute(
-        start,
-        end,
-        runs.some(({ isShared }) => isShared),
-      );
+      const pending = this.#runSlices(options.signal);
       return pending === undefined ? [] : pending.then(() => []);
     });
   }
@@ -147,6 +159,58 @@ export class WasmExecutable implements Executable {
     if (this.#disposed) {
       throw new EvenkeelError("disposed", "run: this executable was disposed of. Compile the program again.");
     }
+  }
+
+  /** Runs slice after slice. A short program is one, and over when this returns unless the event loop is to have a turn. */
+  #runSlices(signal: AbortSignal | undefined): Promise<void> | undefined {
+    const slice = this.#slicer.next({ part: 0, place: 0 });
+    if (slice === null) return eventLoopTurn(this.#engine.turnMilliseconds);
+    const pending = this.#runSlice(slice);
+    const isLast = this.#slicer.next(this.#slicer.after(slice)) === null;
+    if (pending === undefined && isLast) return eventLoopTurn(this.#engine.turnMilliseconds);
+    return this.#goOn(pending, slice, signal);
+  }
+
+  async #goOn(pending: Promise<void> | undefined, first: Slice, signal: AbortSignal | undefined): Promise<void> {
+    await pending;
+    let position = this.#slicer.after(first);
+    for (;;) {
+      await eventLoopTurn(this.#engine.turnMilliseconds);
+      const slice = this.#slicer.next(position);
+      if (slice === null) return;
+      this.#engine.check("run");
+      if (!this.#hasOverwritten(position)) throwIfAborted(signal);
+      await this.#runSlice(slice);
+      position = this.#slicer.after(slice);
+    }
+  }
+
+  /** Whether a run that stands there may have written over an input. */
+  #hasOverwritten({ part, place }: Position): boolean {
+    const first = this.#records.parts.findIndex(({ overwritesInput }) => overwritesInput);
+    return first >= 0 && (part > first || (part === first && place > 0));
+  }
+
+  #runSlice(slice: Slice): Promise<void> | undefined {
+    const { parts } = this.#records;
+    const [first, last] = [at(parts, slice.first), at(parts, slice.last)];
+    const before = performance.now();
+    const isCut = slice.begin > 0 || slice.end < last.size;
+    if (isCut) this.#cut(first, slice.begin, slice.end);
+    const finish = (): void => {
+      if (isCut) this.#cut(first, 0, first.size);
+      this.#slicer.measured(slice, performance.now() - before);
+    };
+    const pending = this.#execute(first.start, last.end, this.#isShared);
+    if (pending === undefined) finish();
+    return pending?.then(finish);
+  }
+
+  /** Writes into a record which places of it are to be computed. */
+  #cut({ start }: Part, begin: number, end: number): void {
+    const words = this.#engine.memory.uint32(0, this.#records.end / 4);
+    words[(start + recordLayout.begin) / 4] = begin;
+    words[(start + recordLayout.size) / 4] = end;
   }
 
   /** Runs records on all threads if one of them is shared, else here. */

@@ -30,7 +30,9 @@ export const recordLayout = {
   block: 12,
   /** Bytes from this record to the next. */
   bytes: 16,
-  addresses: 20,
+  /** Where on that axis computing begins; `size` is where it ends. 0 unless the step is cut into slices. */
+  begin: 20,
+  addresses: 24,
 } as const;
 
 export const recordFlags = {
@@ -56,9 +58,10 @@ export function emitRun(
   return module.define("run", ["i32", "i32", "i32", "i32"], ["i32"], (f, thread, threads, start, end) => {
     const record = f.let("i32", "record", start);
     const local = (name: string): Local => f.local("i32", name);
-    const [flags, band, size, block, blocks] = [
+    const [flags, band, begin, size, block, blocks] = [
       local("flags"),
       local("band"),
+      local("begin"),
       local("size"),
       local("block"),
       local("blocks"),
@@ -72,7 +75,7 @@ export function emitRun(
       const rest = op("i32.rem_u", blocks, threads);
       const extra = op("select", index, rest, op("i32.lt_u", index, rest));
       const whole = op("i32.add", op("i32.mul", op("i32.div_u", blocks, threads), index), extra);
-      f.set(limit, op("i32.mul", whole, block));
+      f.set(limit, op("i32.add", begin, op("i32.mul", whole, block)));
       f.set(limit, op("select", limit, size, op("i32.lt_u", limit, size)));
     };
     const stepWord = (offset: number): ReturnType<typeof memory> => memory("i32.load", offset, step);
@@ -98,13 +101,15 @@ export function emitRun(
         f.set(first, op("select", first, record, band));
         f.set(size, word(recordLayout.size));
         f.set(block, word(recordLayout.block));
-        f.set(low, i32(0));
+        f.set(begin, word(recordLayout.begin));
+        f.set(low, begin);
         f.set(high, size);
         f.block((skip) => {
           f.emit(op("i32.and", flags, i32(recordFlags.shared)));
           f.if(
             () => {
-              f.set(blocks, op("i32.div_u", op("i32.add", size, op("i32.sub", block, i32(1))), block));
+              const places = op("i32.sub", size, begin);
+              f.set(blocks, op("i32.div_u", op("i32.add", places, op("i32.sub", block, i32(1))), block));
               f.set(next, op("i32.add", thread, i32(1)));
               border(low, thread);
               border(high, next);

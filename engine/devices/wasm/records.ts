@@ -25,10 +25,25 @@ export type Run = {
   readonly isShared: boolean;
 };
 
+/** What threads share of a record: places 0 to `size`, of which `block` stay together. */
+export type Part = {
+  readonly start: number;
+  readonly end: number;
+  readonly size: number;
+  readonly block: number;
+  /** Estimated time in rough instructions. */
+  readonly cost: number;
+  readonly isShared: boolean;
+  /** Whether it writes an output that takes over the memory of an input. */
+  readonly overwritesInput: boolean;
+};
+
 export type Records = {
   readonly start: number;
   readonly end: number;
   readonly runs: readonly Run[];
+  /** The records of all runs in order; those of a band are one. */
+  readonly parts: readonly Part[];
   readonly bindings: readonly Binding[];
 };
 
@@ -73,6 +88,14 @@ export function layOut(
   const first = owned.allocate(total, "the steps of a program");
   const words = memory.uint32(0, (first + total) / 4);
   const bindings: Binding[] = [];
+  const parts: Part[] = [];
+  const overwrites = (joined: readonly JoinedStep[]): boolean =>
+    joined.some(({ results }) =>
+      results.some((buffer) => {
+        const role = plan.buffers[buffer]?.role;
+        return role?.kind === "output" && typeof plan.aliases[role.index] === "number";
+      }),
+    );
   const barriers = new Barriers();
   let at = first;
   const write = (header: Record<Exclude<keyof typeof recordLayout, "addresses">, number>): void => {
@@ -85,7 +108,7 @@ export function layOut(
   const writeStep = (step: number, phase: number, header: { flags: number; size: number; block: number }): void => {
     const { operands, results } = steps[step] ?? { operands: [], results: [] };
     const bytes = sizeOf(step);
-    write({ kernel: (functions[numbers[step] ?? 0] ?? 0) + phase, bytes, ...header });
+    write({ kernel: (functions[numbers[step] ?? 0] ?? 0) + phase, bytes, begin: 0, ...header });
     const tail = usesScratch(step) ? [...results, null] : [];
     [...operands, ...results, ...tail].forEach((buffer, operand) => {
       const address = at + recordLayout.addresses + 4 * operand;
@@ -101,8 +124,10 @@ export function layOut(
     const cost = members.reduce((sum, step) => sum + (kernelOf(step).method.phases[0]?.cost ?? 0), 0);
     const isShared = crew.threads > 1 && rows > block && cost >= sharedCost;
     const end = members.reduce((sum, step) => sum + sizeOf(step), at + recordLayout.addresses);
-    const flags = flagsOf(isShared, union(steps.slice(from, from + units.length), regions));
-    write({ kernel: end, flags: flags | recordFlags.band, size: rows, block, bytes: recordLayout.addresses });
+    const together = steps.slice(from, from + units.length);
+    const flags = flagsOf(isShared, union(together, regions)) | recordFlags.band;
+    write({ kernel: end, flags, size: rows, block, bytes: recordLayout.addresses, begin: 0 });
+    parts.push({ start: at, end, size: rows, block, cost, isShared, overwritesInput: overwrites(together) });
     at += recordLayout.addresses;
     units.forEach((unit, index) => writeStep(from + index, 0, { flags: 0, size: unit, block: 1 }));
     return isShared;
@@ -112,7 +137,9 @@ export function layOut(
     const touch = touchOf(joined, regions, needed !== null);
     const shared = phases.map(({ size, block, cost }, phase) => {
       const isShared = crew.threads > 1 && size > block && cost >= sharedCost;
+      const start = at;
       writeStep(step, phase, { flags: flagsOf(isShared, touch), size, block });
+      parts.push({ start, end: at, size, block, cost, isShared, overwritesInput: overwrites([joined]) });
       return isShared;
     });
     return shared.includes(true);
@@ -128,7 +155,7 @@ export function layOut(
     runs.push({ steps: together, band, start, end: at, isShared });
     step += together.length;
   }
-  return { start: first, end: at, runs, bindings };
+  return { start: first, end: at, runs, parts, bindings };
 }
 
 function union(steps: readonly JoinedStep[], regions: readonly (Region | null)[]): Touch {

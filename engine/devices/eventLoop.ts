@@ -1,0 +1,69 @@
+/**
+ * Turns of the event loop. Devices that compute on this thread, or wait for threads, would otherwise let nothing else of the program
+ * happen: an `await` of what is done already lets no timer, signal, message or click through.
+ */
+import { EvenkeelError } from "../errors.ts";
+
+/** Milliseconds of work after which the event loop has a turn, unless a device is told otherwise. */
+export const turnMilliseconds = 10;
+
+let lastTurn = performance.now();
+
+/**
+ * A turn of the event loop if the last that was taken here is `every` milliseconds ago: timers, signals and messages that are due
+ * are served before it resolves. Undefined if it isn't time yet, so that nobody waits for nothing.
+ */
+export function eventLoopTurn(every = turnMilliseconds): Promise<void> | undefined {
+  return performance.now() - lastTurn < every ? undefined : takeTurn();
+}
+
+/** Does work that pauses at places of its own, with turns of the event loop there. @throws EvenkeelError `aborted` at such a place. */
+export async function inTurns<T>(work: Generator<void, T>, signal?: AbortSignal): Promise<T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+    const turn = eventLoopTurn();
+    if (turn === undefined) continue;
+    await turn;
+    throwIfAborted(signal);
+  }
+}
+
+/** Does such work without any turn. */
+export function atOnce<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
+}
+
+async function takeTurn(): Promise<void> {
+  await new Promise<void>(macrotask);
+  lastTurn = performance.now();
+}
+
+/** Calls back from a task of its own: in Node some microseconds later. Timers would take a millisecond, in pages four. */
+const macrotask: (callback: () => void) => void =
+  typeof setImmediate === "function" ? (callback) => void setImmediate(callback) : messages();
+
+function messages(): (callback: () => void) => void {
+  const waiting: (() => void)[] = [];
+  const { port1, port2 } = new MessageChannel();
+  port1.addEventListener("message", () => waiting.shift()?.());
+  port1.start();
+  return (callback) => {
+    waiting.push(callback);
+    port2.postMessage(null);
+  };
+}
+
+/** @throws EvenkeelError `aborted` if the signal says so. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new EvenkeelError(
+    "aborted",
+    "run: the signal given to this function is aborted. What it would have changed is as it was; " +
+      "compile it again, with another signal, to go on.",
+    { cause: signal.reason },
+  );
+}
