@@ -95,7 +95,7 @@ export class WasmExecutable implements Executable {
     const { crew, turnMilliseconds } = parts.engine;
     // Threads that a page's main thread waits for by messages leave it free; slices only let a run be abandoned there.
     this.#isShared = parts.records.parts.some(({ isShared }) => isShared);
-    const slice = this.#isShared && !crew.participate ? 5 : 1;
+    const slice = this.#isShared && !crew.participate ? 5 : 1.5;
     this.#slicer = new Slicer(parts.records.parts, crew.threads, slice * turnMilliseconds);
     this.#memory = parts.owned;
     this.#id = parts.id;
@@ -201,7 +201,8 @@ export class WasmExecutable implements Executable {
       if (isCut) this.#cut(first, 0, first.size);
       this.#slicer.measured(slice, performance.now() - before);
     };
-    const pending = this.#execute(first.start, last.end, this.#isShared);
+    const isLast = this.#slicer.next(this.#slicer.after(slice)) === null;
+    const pending = this.#execute(first.start, last.end, this.#isShared, isLast);
     if (pending === undefined) finish();
     return pending?.then(finish);
   }
@@ -214,8 +215,8 @@ export class WasmExecutable implements Executable {
   }
 
   /** Runs records on all threads if one of them is shared, else here. */
-  #execute(first: number, end: number, shared: boolean): Promise<void> | undefined {
-    if (shared) return this.#engine.crew.run(this.#id, this.#run, first, end);
+  #execute(first: number, end: number, shared: boolean, isLast = true): Promise<void> | undefined {
+    if (shared) return this.#engine.crew.run(this.#id, this.#run, first, end, isLast);
     try {
       this.#run(0, 1, first, end);
     } catch (error) {

@@ -54,13 +54,14 @@ export class Slicer {
     return end < (this.#parts[last]?.size ?? 0) ? { part: last, place: end } : { part: last + 1, place: 0 };
   }
 
-  /** Learns from the time that a slice took. One slow slice on a busy machine moves expectations by half of what it would alone. */
+  /** Learns from the time that a slice took: more from a quick one, as on a busy machine some are slow by no fault of theirs. */
   measured({ first, last, begin, end }: Slice, milliseconds: number): void {
     let expected = 0;
     for (let part = first; part <= last; part++) expected += this.#expectedOf(part);
     if (first === last) expected *= (end - begin) / Math.max(1, this.#parts[first]?.size ?? 0);
     if (expected === 0) return;
-    const factor = Math.min(4, Math.max(1 / 4, Math.sqrt(Math.max(milliseconds, shortest) / expected)));
+    const ratio = Math.max(milliseconds, shortest) / expected;
+    const factor = Math.min(4, Math.max(1 / 4, ratio > 1 ? ratio ** 0.25 : ratio ** 0.5));
     for (let part = first; part <= last; part++) {
       this.#expected[part] = Math.max(shortest, this.#expectedOf(part) * factor);
     }

@@ -12,6 +12,12 @@ import type { WasmModule } from "./webAssembly.ts";
 /** The function `run` of a module. */
 export type RunFunction = (thread: number, threads: number, first: number, end: number) => number;
 
+/**
+ * How often threads look at a word before they sleep on it: ten microseconds at the end of a run, as nobody knows when the next one
+ * comes, and some hundred after a slice of one, which the next follows after a turn of the event loop.
+ */
+const looksAfter = { run: 2_000, slice: 20_000 };
+
 export type CrewOptions = {
   readonly threads: number;
   /** Whether this thread computes too; it must be allowed to sleep. */
@@ -71,9 +77,10 @@ export class Crew {
 
   /**
    * Runs the records `first` to `end` of a loaded module on all threads. Gives a promise if this thread doesn't take part.
+   * @param isLast whether nothing of the same run follows at once
    * @throws EvenkeelError `kernel` if a thread fails, `device` if a worker is gone
    */
-  run(id: number, run: RunFunction, first: number, end: number): Promise<void> | undefined {
+  run(id: number, run: RunFunction, first: number, end: number, isLast: boolean): Promise<void> | undefined {
     this.#check();
     const words = this.#words;
     for (const address of [control.done, control.begun, control.arrived, control.failed])
@@ -81,6 +88,7 @@ export class Crew {
     words[control.executable / 4] = id;
     words[control.first / 4] = first;
     words[control.end / 4] = end;
+    words[control.looks / 4] = isLast ? looksAfter.run : looksAfter.slice;
     if (!this.participate) {
       const done = this.#expect("done", this.#workers ?? [], 1).then(() => this.#throwIfFailed());
       this.#command(commands.run);
@@ -206,7 +214,8 @@ export class Crew {
   /** Sleeps until all workers have finished the run. */
   #awaitWorkers(): void {
     const index = control.done / 4;
-    for (let looks = 0; looks < 2000 && Atomics.load(this.#words, index) < this.#workerCount; looks++);
+    const patience = this.#words[control.looks / 4] ?? 0;
+    for (let looks = 0; looks < patience && Atomics.load(this.#words, index) < this.#workerCount; looks++);
     for (;;) {
       const done = Atomics.load(this.#words, index);
       if (done >= this.#workerCount) return;

@@ -14,6 +14,8 @@ export const control = {
   executable: 2 * line + 4,
   first: 2 * line + 8,
   end: 2 * line + 12,
+  /** How often threads look for what comes next before they sleep: the next command, and the end of the run. */
+  looks: 2 * line + 16,
   /** Workers that have finished the last run, in one way or the other. */
   done: 3 * line,
   /** Workers that have begun it. */

@@ -44,7 +44,8 @@ function run() {
 
 function obey() {
   for (;;) {
-    for (let looks = 0; looks < 2000 && Atomics.load(words, word(${control.command})) === seen; looks++);
+    const patience = words[word(${control.looks})];
+    for (let looks = 0; looks < patience && Atomics.load(words, word(${control.command})) === seen; looks++);
     while (Atomics.load(words, word(${control.command})) === seen) Atomics.wait(words, word(${control.command}), seen);
     seen = Atomics.load(words, word(${control.command}));
     if (words[word(${control.kind})] === ${commands.listen}) return;
