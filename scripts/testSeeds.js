@@ -29,6 +29,10 @@ const files = readdirSync("test", { recursive: true, encoding: "utf8" })
     return wanted.length > 0 || !/child_process|playwright/.test(text);
   })
   .sort();
+if (files.length === 0) {
+  console.error(`No test file with properties has ${wanted.join(" or ")} in its path.`);
+  process.exit(1);
+}
 console.log(`${files.length} files with properties, seeds ${first} to ${first + count - 1}`);
 
 const imports = files.map((file) => `await import(${JSON.stringify(pathToFileURL(resolve(file)).href)});`).join("\n");

@@ -73,7 +73,7 @@ export async function openPage(executablePath: string): Promise<BrowserPage> {
     page.on("pageerror", (error) => said.push(`uncaught: ${error.message}`));
     await page.goto(server.url);
     try {
-      await page.waitForFunction(() => "runCases" in globalThis, undefined, { timeout: 20_000 });
+      await page.waitForFunction(() => "runCases" in globalThis, undefined, { timeout: 120_000 });
     } catch (cause) {
       throw new Error(`the test page doesn't start. It said:\n${said.join("\n")}`, { cause });
     }

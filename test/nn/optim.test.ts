@@ -53,8 +53,10 @@ describe("adam", () => {
             ));
           }
           const result = await onOracle(parameters["w"] as Tensor);
-          // Betas and corrections are float32 in the graph: 1 - beta is known to 6e-8 / (1 - beta), and steps are below 0.1 each.
-          const bound = gradients.length * 0.1 * (1e-6 + 4 * (6e-8 / (1 - beta2))) + 2e-6 * 10;
+          // Betas, corrections and rates are float32 in the graph, each within 2^-24 of itself, so that 1 - beta is known to
+          // 2^-24 / (1 - beta). The second moment goes by its root, the first moment's 1 - beta1 is at least 0.1: 20 roundings at most.
+          // By Cauchy-Schwarz the n-th mean is at most sqrt(n) roots of the mean square, and its rate 0.1 / n: a step is below 0.1.
+          const bound = gradients.length * 0.1 * 2 ** -24 * (20 + 2 / (1 - beta2)) + 1e-12;
           result.forEach((value, k) => assert.ok(Math.abs(value - (w[k] ?? NaN)) < bound, `${value} ${w[k]}`));
         },
       ),

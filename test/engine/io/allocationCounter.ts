@@ -22,15 +22,15 @@ const names = [
   "BigUint64Array",
 ] as const;
 
-export type Allocations = { readonly totalBytes: number; readonly largestBytes: number };
+export type Allocations = { readonly count: number; readonly totalBytes: number; readonly largestBytes: number };
 
 /** Runs `action` (synchronous or not) and counts its allocations. Nothing else may run meanwhile. */
 export async function countAllocations<T>(
   action: () => T | Promise<T>,
 ): Promise<{ result: T; allocations: Allocations }> {
-  let totalBytes = 0;
-  let largestBytes = 0;
+  let [count, totalBytes, largestBytes] = [0, 0, 0];
   const record = (bytes: number) => {
+    count++;
     totalBytes += bytes;
     largestBytes = Math.max(largestBytes, bytes);
   };
@@ -76,7 +76,7 @@ export async function countAllocations<T>(
   countCalls(JSON, "parse", (value) => (typeof value === "string" ? stringBytes(value) : 0));
   try {
     const result = await action();
-    return { result, allocations: { totalBytes, largestBytes } };
+    return { result, allocations: { count, totalBytes, largestBytes } };
   } finally {
     for (const restore of undo) restore();
   }

@@ -16,8 +16,6 @@ const seed = 20_240_607;
 const files = 5000;
 /** Every so many files are also read from the disk. */
 const diskEvery = 5;
-/** A parse of a file of some kilobytes that takes longer hangs, even on a busy machine. */
-const longestMilliseconds = 2000;
 
 function randomFile(draw: Draw): Uint8Array {
   const count = draw(6);
@@ -105,13 +103,13 @@ describe("damaged files", () => {
         readers.push(() => readFromDisk(name));
       }
       for (const read of readers) {
-        const began = performance.now();
         const buffers = process.memoryUsage().arrayBuffers;
         const { result: outcome, allocations } = await countAllocations(() => attempt(read));
         const grown = process.memoryUsage().arrayBuffers - buffers;
-        const took = performance.now() - began;
         const label = `file ${n} (${kind}, ${file.length} bytes)`;
-        assert.ok(took < longestMilliseconds, `${label} took ${took} ms`);
+        // Work is linear in the file, counted and not timed: a tensor takes 50 bytes of the header and at most six allocations.
+        const most = 8 + (6 * file.length) / 50;
+        assert.ok(allocations.count <= most, `${label} made ${allocations.count} allocations`);
         assert.ok(allocations.totalBytes <= 2 * file.length, `${label} allocated ${allocations.totalBytes} bytes`);
         assert.ok(
           allocations.largestBytes <= file.length,

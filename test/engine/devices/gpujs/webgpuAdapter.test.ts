@@ -218,12 +218,12 @@ describe("choice of an adapter", () => {
 
 type Outcome = { readonly code: number | null; readonly output: string };
 
-/** Runs a module's text in a Node of its own; `code` is null if it doesn't end within 20 seconds. */
+/** Runs a module's text in a Node of its own; `code` is null if it doesn't end within two minutes. */
 async function runNode(text: string, environment: Readonly<Record<string, string>>): Promise<Outcome> {
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", text], {
     cwd: fileURLToPath(new URL("../../../..", import.meta.url)),
     env: { ...process.env, ...environment },
-    timeout: 20_000,
+    timeout: 120_000,
     killSignal: "SIGKILL",
   });
   let output = "";
