@@ -1,27 +1,17 @@
 /** Code of a whole kernel: loops over parallel axes, the reduction inside them, the epilogue, the store. */
-import type { DType } from "../../graph/dtype.ts";
 import type { Kernel, ReduceOp, Scalar } from "../../kernel/kernel.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
-import {
-  type Code,
-  type FunctionReference,
-  i32x4,
-  type Local,
-  memory,
-  type ModuleBuilder,
-  op as instruction,
-  shuffle32,
-} from "./assembler.ts";
+import { type FunctionReference, i32x4, type Local, memory, type ModuleBuilder } from "./assembler.ts";
+import { Accumulators } from "./emitAccumulators.ts";
 import { type Access, Addresses } from "./emitAddresses.ts";
 import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContext.ts";
 import { restrict, type Segment, segmentsOf } from "./emitRegions.ts";
 import { ScalarEmitter } from "./emitScalar.ts";
 import type { JoinedKernel, Store } from "./joinSteps.ts";
-import { emitLoop } from "./loops.ts";
-import { literal } from "./math/index.ts";
-import type { PlainOpcode } from "./opcodes.ts";
+import { type Chunk, emitLoop } from "./loops.ts";
 import { type EmitOptions, kernelParameters } from "./phase.ts";
 import type { Schedule } from "./schedule.ts";
+import { type SumChunk, sumChunkOf } from "./sumChunk.ts";
 
 /**
  * Adds the function of a normalised kernel to `module`. Its parameters low..high are the part of the schedule's split axis to
@@ -56,7 +46,7 @@ class Nest {
   readonly #share: { readonly low: Local; readonly high: Local };
   readonly #relaxed: boolean;
   readonly #reduceAxes: readonly number[];
-  readonly #accumulators: Local[] = [];
+  readonly #chunk: SumChunk | null;
 
   constructor(
     context: EmitContext,
@@ -71,6 +61,7 @@ class Nest {
     this.#scalars = new ScalarEmitter(context, addresses);
     this.#share = share;
     this.#relaxed = options.relaxed;
+    this.#chunk = sumChunkOf(context.kernel, context.schedule);
     this.#reduceAxes = context.kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
   }
 
@@ -118,7 +109,13 @@ class Nest {
     return branching.has(axis) && !flattened.has(axis) ? scalar : restrict(scalar, axis, segment);
   }
 
-  #loop(axis: number, segment: Segment, accesses: readonly Access[], body: () => void): void {
+  #loop(
+    axis: number,
+    segment: Segment,
+    accesses: readonly Access[],
+    body: () => void,
+    chunk: Chunk | null = null,
+  ): void {
     const { schedule } = this.#context;
     emitLoop(
       this.#context,
@@ -130,6 +127,7 @@ class Nest {
         step: axis === schedule.vector ? 4 : 1,
         share: axis === schedule.split ? this.#share : null,
         accesses,
+        chunk,
       },
       body,
     );
@@ -162,43 +160,26 @@ class Nest {
 
   /** Folds `body` over the reduce axes at each of `points`; gives locals with the results in every lane that counts. */
   #reduction(op: ReduceOp, body: Scalar, points: readonly Point[]): readonly Local[] {
-    const { f, schedule } = this.#context;
-    const { dtype } = body;
+    const { f, kernel, schedule } = this.#context;
     const { vector } = schedule;
-    const vectors = vector !== null && this.#reduceAxes.includes(vector) ? (schedule.unroll.get(vector) ?? 1) : 0;
-    const chains = Math.max(1, vectors);
-    for (let index = 0; index < points.length * chains; index++) f.set(this.#accumulator(index), identity(op, dtype));
-    if (!isEmptyReduction(this.#context.kernel)) this.#reduce(0, op, body, points);
-    const fold = foldOpcode(op, dtype);
-    return points.map((_, index) => {
-      const total = this.#accumulator(index);
-      for (let chain = 1; chain < chains; chain++) {
-        f.set(total, instruction(fold, total, this.#accumulator(chain * points.length + index)));
-      }
-      if (vectors > 0) {
-        for (const lanes of [
-          [2, 3, 0, 1],
-          [1, 0, 3, 2],
-        ] as const) {
-          const swapped = f.let("v128", "swapped", shuffle32(lanes, total, total));
-          f.set(total, instruction(fold, total, swapped));
-        }
-      }
-      return total;
+    const isFoldedVector = vector !== null && this.#reduceAxes.includes(vector);
+    const accumulators = new Accumulators(f, {
+      op,
+      dtype: body.dtype,
+      points: points.length,
+      vectors: isFoldedVector ? (schedule.unroll.get(vector) ?? 1) : 0,
+      fillsLanes: vector !== null,
+      isChunked: this.#chunk !== null,
     });
+    if (!isEmptyReduction(kernel)) this.#reduce(0, accumulators, body, points);
+    return accumulators.results();
   }
 
-  #accumulator(index: number): Local {
-    const local = this.#accumulators[index] ?? this.#context.f.local("v128", "accumulator");
-    this.#accumulators[index] = local;
-    return local;
-  }
-
-  #reduce(level: number, op: ReduceOp, body: Scalar, points: readonly Point[]): void {
+  #reduce(level: number, accumulators: Accumulators, body: Scalar, points: readonly Point[]): void {
     const { kernel, schedule } = this.#context;
     const axis = this.#reduceAxes[level];
     if (axis === undefined) {
-      this.#accumulate(op, body, points);
+      this.#accumulate(accumulators, body, points);
       return;
     }
     const inner = bitsOf(this.#reduceAxes.slice(level));
@@ -209,7 +190,7 @@ class Nest {
         emit(cut);
       });
     };
-    const next = (cut: Scalar): void => this.#reduce(level + 1, op, cut, points);
+    const next = (cut: Scalar): void => this.#reduce(level + 1, accumulators, cut, points);
     if (schedule.flattened.has(axis)) {
       for (let index = 0; index < (kernel.axes[axis]?.size ?? 0); index++) {
         walk({ start: index, stop: index + 1 }, (cut) => {
@@ -220,24 +201,31 @@ class Nest {
       }
       return;
     }
+    const chunk: Chunk | null =
+      this.#chunk?.axis === axis
+        ? {
+            blocks: this.#chunk.blocks,
+            begin: () => accumulators.begin(),
+            end: () => accumulators.endChunk(),
+          }
+        : null;
     for (const segment of this.#segments(axis, [body])) {
-      walk(segment, (cut) => this.#loop(axis, segment, accessesOf([cut]), () => next(cut)));
+      walk(segment, (cut) => this.#loop(axis, segment, accessesOf([cut]), () => next(cut), chunk));
     }
   }
 
-  #accumulate(op: ReduceOp, body: Scalar, points: readonly Point[]): void {
-    const { f, schedule } = this.#context;
+  #accumulate(accumulators: Accumulators, body: Scalar, points: readonly Point[]): void {
+    const { f, schedule, kernel } = this.#context;
     const { vector } = schedule;
-    const { dtype } = body;
     this.#scalars.uses = countUses([body]);
     const folded = vector !== null && this.#reduceAxes.includes(vector) ? this.#context.state(vector) : null;
+    const isFloatSum = kernel.reduction?.op === "sum" && body.dtype === "f32";
     for (let chain = 0; chain < (folded?.unroll ?? 1); chain++) {
       points.forEach((parallelPoint, index) => {
         const point =
           vector === null || folded === null ? parallelPoint : parallelPoint.with(vector, chain * folded.step);
-        const accumulator = this.#accumulator(chain * points.length + index);
-        const fused =
-          this.#relaxed && op === "sum" && dtype === "f32" && body.kind === "binary" && body.op === "multiply";
+        const accumulator = accumulators.register(chain, index);
+        const fused = this.#relaxed && isFloatSum && body.kind === "binary" && body.op === "multiply";
         if (fused && (folded === null || folded.lanes === 4) && this.#context.find(body, point) === undefined) {
           this.#scalars.value(body.x, point);
           this.#scalars.value(body.y, point);
@@ -247,12 +235,7 @@ class Nest {
         }
         f.get(accumulator);
         this.#scalars.value(body, point);
-        if (folded !== null && folded.lanes < 4) {
-          // Lanes beyond the end hold whatever is there.
-          f.emit(identity(op, dtype));
-          f.op("v128.bitselect", laneMask(folded.lanes));
-        }
-        f.op(foldOpcode(op, dtype));
+        accumulators.fold(folded?.lanes ?? 4);
         f.set(accumulator);
       });
     }
@@ -301,28 +284,4 @@ const bitsOf = (axes: readonly number[]): number => axes.reduce((bits, axis) => 
 
 function accessesOf(roots: readonly Scalar[]): readonly Access[] {
   return scalarsOf(...roots).filter((scalar) => scalar.kind === "load" || scalar.kind === "gather");
-}
-
-/** What a fold starts from. */
-function identity(op: ReduceOp, dtype: DType): Code {
-  if (op === "sum" || dtype === "u32" || dtype === "bool") return literal(0, dtype === "bool" ? "u32" : dtype);
-  return dtype === "f32" ? literal(Number.NEGATIVE_INFINITY, "f32") : literal(-(2 ** 31), "i32");
-}
-
-function foldOpcode(op: ReduceOp, dtype: DType): PlainOpcode {
-  switch (dtype) {
-    case "f32":
-      // f32x4.max gives NaN if either side is.
-      return op === "sum" ? "f32x4.add" : "f32x4.max";
-    case "i32":
-      return op === "sum" ? "i32x4.add" : "i32x4.max_s";
-    case "u32":
-      return op === "sum" ? "i32x4.add" : "i32x4.max_u";
-    case "bool":
-      return "v128.or";
-  }
-}
-
-function laneMask(lanes: number): Code {
-  return i32x4(-1, lanes > 1 ? -1 : 0, lanes > 2 ? -1 : 0, 0);
 }

@@ -1,5 +1,5 @@
 /** Loops over ranges of an axis in blocks, with code of its own for what remains after the last whole block. */
-import { i32, type Local, op } from "./assembler.ts";
+import { type FunctionBuilder, i32, type Local, op, type Operand } from "./assembler.ts";
 import type { Access, Addresses } from "./emitAddresses.ts";
 import type { AxisState, EmitContext } from "./emitContext.ts";
 import type { Segment } from "./emitRegions.ts";
@@ -14,7 +14,12 @@ export type Walk = {
   readonly share: { readonly low: Local; readonly high: Local } | null;
   /** Accesses of the code in the loop. */
   readonly accesses: readonly Access[];
+  /** Of axes that threads don't share. */
+  readonly chunk: Chunk | null;
 };
+
+/** Code around every so many blocks, of which what remains after the last whole block counts as one or two. */
+export type Chunk = { readonly blocks: number; readonly begin: () => void; readonly end: () => void };
 
 /** Writes the loop; `body` writes the code of one block, at the axis state that it finds in the context. */
 export function emitLoop(context: EmitContext, addresses: Addresses, walk: Walk, body: () => void): void {
@@ -30,9 +35,14 @@ export function emitLoop(context: EmitContext, addresses: Addresses, walk: Walk,
 
 type EmitAt = (state: AxisState) => void;
 
+/** Whole blocks in `length` elements. */
+export function blocksOf({ unroll, step }: Pick<Walk, "unroll" | "step">, length: number): number {
+  return Math.floor(length / (unroll * step));
+}
+
 /** What is left after the whole blocks of `length` elements, as smaller blocks. */
-function remainders(
-  { unroll, step }: Walk,
+export function remaindersOf(
+  { unroll, step }: Pick<Walk, "unroll" | "step">,
   length: number,
 ): readonly (Omit<AxisState, "variable" | "constant"> & { readonly from: number })[] {
   const whole = length - (length % (unroll * step));
@@ -46,26 +56,69 @@ function remainders(
 
 function emitFixedLoop(context: EmitContext, addresses: Addresses, walk: Walk, at: EmitAt): void {
   const { f } = context;
-  const { axis, unroll, step, accesses } = walk;
+  const { axis, unroll, step, accesses, chunk } = walk;
   const { start, stop } = walk.segment;
   const block = unroll * step;
-  const blocks = Math.floor((stop - start) / block);
-  if (blocks === 1) {
-    at({ variable: null, constant: start, unroll, step, lanes: step });
-  } else if (blocks > 1) {
+  const blocks = blocksOf(walk, stop - start);
+  const rest = remaindersOf(walk, stop - start);
+  const each: EmitAt = chunk?.blocks === 1 ? (state) => inChunk(chunk, () => at(state)) : at;
+  const chunks = chunk?.blocks === 1 ? null : chunk;
+  const isOneChunk = chunks === null || blocks + rest.length <= chunks.blocks;
+  const emitBlocks = (): void => {
+    if (blocks === 1) each({ variable: null, constant: start, unroll, step, lanes: step });
+    if (blocks <= 1) return;
     const variable = f.let("i32", "axis", i32(start));
+    const end = start + blocks * block;
     addresses.loop(axis, start, accesses, (advance) => {
-      f.loop((again) => {
-        at({ variable, constant: 0, unroll, step, lanes: step });
-        advance(block);
-        f.tee(variable, op("i32.add", variable, i32(block)));
-        f.branchIf(again, op("i32.ne", i32(start + blocks * block)));
-      });
+      const loopTo = (limit: Operand): void => {
+        f.loop((again) => {
+          each({ variable, constant: 0, unroll, step, lanes: step });
+          advance(block);
+          f.tee(variable, op("i32.add", variable, i32(block)));
+          f.branchIf(again, op("i32.ne", limit));
+        });
+      };
+      if (chunks === null || blocks <= chunks.blocks) loopTo(i32(end));
+      else emitChunks(f, variable, { end, block }, chunks, loopTo);
     });
+  };
+  const emitRest = (): void => {
+    for (const { from, ...state } of rest) each({ variable: null, constant: start + from, ...state });
+  };
+  if (isOneChunk) {
+    inChunk(chunks, () => {
+      emitBlocks();
+      emitRest();
+    });
+    return;
   }
-  for (const { from, ...state } of remainders(walk, stop - start)) {
-    at({ variable: null, constant: start + from, ...state });
-  }
+  inChunk(blocks <= chunks.blocks ? chunks : null, emitBlocks);
+  inChunk(rest.length > 0 ? chunks : null, emitRest);
+}
+
+function inChunk(chunk: Chunk | null, emit: () => void): void {
+  chunk?.begin();
+  emit();
+  chunk?.end();
+}
+
+/** Goes on to `end` in chunks of blocks, the last of which may be shorter. */
+function emitChunks(
+  f: FunctionBuilder,
+  variable: Local,
+  { end, block }: { readonly end: number; readonly block: number },
+  chunk: Chunk,
+  loopTo: (limit: Operand) => void,
+): void {
+  const limit = f.local("i32", "limit");
+  f.loop((next) => {
+    chunk.begin();
+    f.set(limit, op("i32.add", variable, i32(chunk.blocks * block)));
+    f.set(limit, op("select", limit, i32(end), op("i32.lt_s", limit, i32(end))));
+    loopTo(limit);
+    chunk.end();
+    f.branchIf(next, op("i32.ne", variable, i32(end)));
+  });
 }
 
 /** The same over the part of the segment that is this thread's. Only the thread with the segment's end has the remainder. */
@@ -115,7 +168,7 @@ function emitSharedLoop(
         });
       });
     }
-    const rest = remainders(walk, length);
+    const rest = remaindersOf(walk, length);
     if (rest.length === 0) return;
     f.op("i32.lt_s", variable, end);
     f.if(() => {
