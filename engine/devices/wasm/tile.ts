@@ -32,8 +32,8 @@ function multiplyAdd(f: FunctionBuilder, relaxed: boolean, sum: Local, x: Local,
 export type Rows = { readonly pointer: Local; readonly row: number };
 
 /**
- * `rows` rows of `depth` numbers times the row-major matrix at `right` with `vectors` vectors a row. With `isFirst` false the
- * products are added to what is there.
+ * `rows` rows of `depth` numbers times the row-major matrix at `right` with `vectors` vectors a row. With `isFirst` false their
+ * sums are added to what is there.
  */
 export function rowTile(
   f: FunctionBuilder,
@@ -45,9 +45,7 @@ export function rowTile(
   const places = Array.from({ length: rows }, (_, i) =>
     Array.from({ length: vectors }, (__, j) => i * to.row + 16 * j),
   );
-  const sums = places.map((row) =>
-    row.map((place) => f.let("v128", "sum", isFirst ? f32x4(0) : memory("v128.load", place, to.pointer))),
-  );
+  const sums = places.map((row) => row.map(() => f.let("v128", "sum", f32x4(0))));
   const [a, b] = [after(f, "a", left.pointer, 0), after(f, "b", right, 0)];
   // One step a pass: engines keep the sums in registers then, and lose them when several are written out.
   repeat(f, depth, () => {
@@ -63,7 +61,11 @@ export function rowTile(
     advance(f, b, 16 * vectors);
   });
   sums.forEach((row, i) => {
-    row.forEach((sum, j) => f.memory("v128.store", places[i]?.[j] ?? 0, to.pointer, sum));
+    row.forEach((sum, j) => {
+      const place = places[i]?.[j] ?? 0;
+      const total = isFirst ? sum : op("f32x4.add", memory("v128.load", place, to.pointer), sum);
+      f.memory("v128.store", place, to.pointer, total);
+    });
   });
 }
 

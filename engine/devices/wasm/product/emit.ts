@@ -1,9 +1,9 @@
 import type { Kernel } from "../../../kernel/kernel.ts";
-import { type FunctionBuilder, i32, type Local, memory, op } from "../assembler.ts";
+import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../assembler.ts";
 import type { Finish } from "../finish.ts";
 import { kernelParameters, type Phase, type Scratch } from "../phase.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
-import { type Nest, packPanel, packRow } from "./pack.ts";
+import { type Nest, packPanel, packRow, walk } from "./pack.ts";
 import { type Load, panelVectors, type Product } from "./plan.ts";
 
 const panelColumns = 4 * panelVectors;
@@ -18,7 +18,7 @@ function geometryOf(kernel: Kernel, { left, column, row, outer, reduce, parts, p
     size,
     rows: size(row),
     depth,
-    partDepth: depth / parts,
+    partDepth: parts.length * sizes(parts.inner),
     panels: Math.ceil(size(column) / panelColumns),
     outerPoints: sizes(outer),
     leftOuter,
@@ -153,7 +153,7 @@ function emitPanel(
   first: Local | null,
   index: Local,
 ): void {
-  const { left, right, row, column, outer, reduce, parts, packsRows } = product;
+  const { left, right, row, column, outer, parts, packsRows } = product;
   const { size, rows, depth, partDepth, panels, leftOuter } = geometryOf(kernel, product);
   const { shared, perThread } = productScratch(kernel, product);
   const load = (operand: number): Local => f.let("i32", "base", memory("i32.load", 4 * operand, table));
@@ -178,16 +178,16 @@ function emitPanel(
     : addressAt(f, load(left.operand), left, positions);
   const resultRow = bytesOf(kernel.result, row);
 
-  const nest: Nest = reduce.map((axis, i) => ({
-    size: i === 0 ? size(axis) / parts : size(axis),
-    step: bytesOf(right, axis),
-  }));
-  const partBytes = (nest[0]?.size ?? 0) * (nest[0]?.step ?? 0);
+  const nestOf = (axes: readonly number[]): Nest =>
+    axes.map((axis) => ({ size: size(axis), step: bytesOf(right, axis) }));
+  const step = bytesOf(right, parts.axis);
   const multiply = (vectors: number): void => {
-    const part = (isFirst: boolean): void => {
-      packPanel(f, nest, vectors, bytesOf(right, column), from, after(f, "to", panelMemory, 0));
+    /** A part: so many numbers of the axis that is cut. */
+    const part = (start: Local, length: number, isFirst: boolean): void => {
+      const nest = [{ size: length, step }, ...nestOf(parts.inner)];
+      const tile = { relaxed, depth: (partDepth / parts.length) * length, vectors, isFirst };
+      packPanel(f, nest, vectors, bytesOf(right, column), start, after(f, "to", panelMemory, 0));
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
-      const tile = { relaxed, depth: partDepth, vectors, isFirst };
       repeat(f, Math.floor(rows / 2), () => {
         rowTile(f, { ...tile, rows: 2 }, { pointer: a, row: rowBytes }, panelMemory, { pointer: y, row: resultRow });
         advance(f, a, 2 * rowBytes);
@@ -196,11 +196,21 @@ function emitPanel(
       if (rows % 2 === 1) {
         rowTile(f, { ...tile, rows: 1 }, { pointer: a, row: rowBytes }, panelMemory, { pointer: y, row: resultRow });
       }
-      advance(f, from, partBytes);
-      advance(f, rowsFrom, 4 * partDepth);
+      advance(f, rowsFrom, 4 * tile.depth);
     };
-    part(true);
-    repeat(f, parts - 1, () => part(false));
+    if (partDepth === depth) {
+      part(from, parts.length, true);
+      return;
+    }
+    clearRows(f, { rows, row: resultRow, vectors }, results);
+    walk(f, nestOf(parts.outer), from, (first) => {
+      const start = after(f, "start", first, 0);
+      repeat(f, Math.floor(size(parts.axis) / parts.length), () => {
+        part(start, parts.length, false);
+        advance(f, start, parts.length * step);
+      });
+      if (size(parts.axis) % parts.length > 0) part(start, size(parts.axis) % parts.length, false);
+    });
   };
   const tail = (size(column) % panelColumns) / 4;
   const whole = Math.floor(size(column) / panelColumns);
@@ -213,6 +223,19 @@ function emitPanel(
       () => multiply(tail),
     );
   }
+}
+
+/** Fills the results of a panel with 0. */
+function clearRows(
+  f: FunctionBuilder,
+  { rows, row, vectors }: { readonly rows: number; readonly row: number; readonly vectors: number },
+  results: Local,
+): void {
+  const to = after(f, "to", results, 0);
+  repeat(f, rows, () => {
+    for (let vector = 0; vector < vectors; vector++) f.memory("v128.store", 16 * vector, to, f32x4(0));
+    advance(f, to, row);
+  });
 }
 
 function packedRowsAt(

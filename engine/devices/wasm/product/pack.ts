@@ -5,10 +5,10 @@ import { advance, after, loadLanes, repeat, transpose } from "../tile.ts";
 /** A nest of loops over memory: sizes, and bytes from one step to the next. */
 export type Nest = readonly { readonly size: number; readonly step: number }[];
 
-/** Runs `body` at every point of the nest but its last axis; `from` moves along. */
-function walk(f: FunctionBuilder, nest: Nest, from: Local, body: (from: Local) => void): void {
+/** Runs `body` at every point of the nest. */
+export function walk(f: FunctionBuilder, nest: Nest, from: Local, body: (from: Local) => void): void {
   const [first, ...rest] = nest;
-  if (first === undefined || rest.length === 0) {
+  if (first === undefined) {
     body(from);
     return;
   }
@@ -22,7 +22,7 @@ function walk(f: FunctionBuilder, nest: Nest, from: Local, body: (from: Local) =
 /** Copies the numbers of a nest one after the other. `to` moves along. */
 export function packRow(f: FunctionBuilder, nest: Nest, from: Local, to: Local): void {
   const { size, step } = nest.at(-1) ?? { size: 0, step: 0 };
-  walk(f, nest, from, (start) => {
+  walk(f, nest.slice(0, -1), from, (start) => {
     const source = after(f, "source", start, 0);
     repeat(f, Math.floor(size / 4), () => {
       f.memory("v128.store", 0, to, loadLanes(f, source, 0, step, 4));
@@ -47,7 +47,7 @@ export function packPanel(
 ): void {
   const { size, step } = nest.at(-1) ?? { size: 0, step: 0 };
   const width = 16 * vectors;
-  walk(f, nest, from, (start) => {
+  walk(f, nest.slice(0, -1), from, (start) => {
     const source = after(f, "source", start, 0);
     const single = (): void => {
       for (let vector = 0; vector < vectors; vector++) {

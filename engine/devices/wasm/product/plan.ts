@@ -17,12 +17,25 @@ export type Product = {
   /** Other parallel axes. */
   readonly outer: readonly number[];
   readonly reduce: readonly number[];
-  /** The first reduce axis is summed in so many equal parts, whose packed columns fit into the first cache. */
-  readonly parts: number;
+  readonly parts: Parts;
   /** Whether rows are packed first because their numbers are apart from each other. */
   readonly packsRows: boolean;
   /** Whether threads share the first axis, and finish what is theirs as soon as it is summed. */
   readonly sharesFirst: boolean;
+};
+
+/**
+ * Sums are made in parts, whose packed columns fit into the first cache. That also keeps them accurate: one of n products is off by
+ * the roundings of a part and of the sum of the parts, not by n.
+ */
+export type Parts = {
+  /** Each position on these reduce axes has parts of its own. */
+  readonly outer: readonly number[];
+  /** Then comes an axis that is cut into parts of `length`, the last of which may be shorter. */
+  readonly axis: number;
+  readonly length: number;
+  /** What a part has whole. */
+  readonly inner: readonly number[];
 };
 
 /** Vectors of a packed panel of columns. */
@@ -63,8 +76,6 @@ function productOfSides(kernel: Kernel, left: Load, right: Load): Product | null
   ];
   if (depth < leastDepth || steps.some((step) => step < 0)) return null;
   const outer = parallel.filter((axis) => axis !== row && axis !== column);
-  const [first = 0] = reduce;
-  const rest = depth / Math.max(1, size(first));
   return {
     left,
     right,
@@ -72,17 +83,23 @@ function productOfSides(kernel: Kernel, left: Load, right: Load): Product | null
     column,
     outer,
     reduce,
-    parts: fewestParts(size(first), Math.floor(cachedDepth / rest)),
-    packsRows: reduce.length > 1 || left.at.coefficients[first] !== 1,
+    parts: partsOf(reduce, size),
+    packsRows: reduce.length > 1 || left.at.coefficients[reduce[0] ?? 0] !== 1,
     sharesFirst: outer.includes(0) && size(0) >= 8,
   };
 }
 
-/** The least divisor of `length` that leaves parts of at most `limit`; 1 if such parts would be tiny. */
-function fewestParts(length: number, limit: number): number {
-  for (let parts = 1; parts <= length; parts++) {
-    if (length % parts !== 0 || length / parts > Math.max(1, limit)) continue;
-    return limit > 1 && length / parts < limit / 4 ? 1 : parts;
-  }
-  return 1;
+/** Parts of at most `cachedDepth` numbers, as few and as equal as can be. */
+function partsOf(reduce: readonly number[], size: (axis: number) => number): Parts {
+  let depth = 1;
+  let place = reduce.length - 1;
+  for (; place > 0 && depth * size(reduce[place] ?? 0) <= cachedDepth; place--) depth *= size(reduce[place] ?? 0);
+  const axis = reduce[place] ?? 0;
+  const parts = Math.ceil(size(axis) / Math.max(1, Math.floor(cachedDepth / depth)));
+  return {
+    outer: reduce.slice(0, place),
+    axis,
+    length: Math.ceil(size(axis) / parts),
+    inner: reduce.slice(place + 1),
+  };
 }
