@@ -1,9 +1,10 @@
-import { add, divide, mapTree, type Tensor, where } from "../../engine/index.ts";
-import { countNonFinite, globalNorm, type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
+import { add, mapTree, type Tensor, where } from "../../engine/index.ts";
+import { countNonFinite, type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
 import {
   gradientOf,
   type NoisyBatch,
   normalizeWeights,
+  reportedNorm,
   type StepOptions,
   type StepReport,
   type StepSchedule,
@@ -49,7 +50,7 @@ export function applyGradient(
   return {
     state: { training: updateState(options, training, normalized, gradient, schedule), gradient },
     result: {
-      gradientNorm: divide(globalNorm(gradient), options.lossScaling),
+      gradientNorm: reportedNorm(gradient, options.lossScaling),
       nonFiniteGradients: countNonFinite(gradient),
     },
   };

@@ -10,6 +10,8 @@ import {
   randomNormal,
   reduceSum,
   reshape,
+  sqrt,
+  sumOfSquares,
   type Tensor,
   valueAndGradWithAux,
   where,
@@ -22,7 +24,6 @@ import {
   cleanGradients,
   countNonFinite,
   forceNormalize,
-  globalNorm,
   type NamedParameters,
   nestParameters,
   type ParameterSpec,
@@ -202,10 +203,18 @@ export function trainingStep(
       loss,
       error,
       sigma: batch.sigma,
-      gradientNorm: divide(globalNorm(gradient), options.lossScaling),
+      gradientNorm: reportedNorm(gradient, options.lossScaling),
       nonFiniteGradients: countNonFinite(gradient),
     },
   };
+}
+
+/**
+ * The gradient's norm without the loss scaling, in one sweep over the gradient: `globalNorm`, which also holds gradients beyond 1e19,
+ * takes two.
+ */
+export function reportedNorm(gradient: NamedParameters, lossScaling: number): Tensor {
+  return divide(sqrt(sumOfSquares(Object.values(gradient))), lossScaling);
 }
 
 /** `next` where `good` holds, else `state`. */

@@ -10,16 +10,21 @@ import { matmul } from "../ops/contract.ts";
 import { convOfRole } from "../ops/conv.ts";
 import { oneHot, zerosLike } from "../ops/creation.ts";
 import {
+  absolute,
   add,
   and,
   cast,
   cos,
   divide,
   equal,
+  isFinite,
+  isNaN,
   less,
+  lessEqual,
   log,
   multiply,
   negate,
+  not,
   power,
   sign,
   sin,
@@ -59,9 +64,11 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   reduce: ({ inputs, attributes, output, cotangent: g }) => {
     const x = at(inputs, 0);
     if (attributes.op === "sum") return [broadcastTo(g, x.shape)];
-    // Elements that share the maximum share the derivative.
-    const isLargest = cast(equal(x, broadcastTo(output, x.shape)), "f32");
-    return [multiply(isLargest, divide(g, reduceSum(isLargest, { axes: attributes.axes, keepAxes: true })))];
+    // Elements that share the maximum share the derivative. Where a NaN won, nobody knows who would have.
+    const largest = broadcastTo(output, x.shape);
+    const isLargest = equal(x, largest);
+    const winners = reduceSum(cast(isLargest, "f32"), { axes: attributes.axes, keepAxes: true });
+    return [where(isLargest, divide(g, winners), where(isNaN(largest), NaN, 0))];
   },
   reshape: ({ inputs, cotangent: g }) => [reshape(g, at(inputs, 0).shape)],
   permute: ({ attributes, cotangent: g }) => [
@@ -129,7 +136,7 @@ function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<
     case "negate":
       return negate(g);
     case "absolute":
-      return multiply(g, sign(x));
+      return where(equal(x, 0), 0, multiply(g, sign(x)));
     case "exp":
       return multiply(g, y);
     case "expm1":
@@ -169,16 +176,11 @@ function binaryVjp({ inputs, attributes, output, cotangent: g }: VjpArguments<"b
     case "divide":
       return [divide(g, y), negate(multiply(g, divide(output, y)))];
     case "power":
-      return [
-        // 0^0 is 1, and its derivative is 0 although 0^-1 is infinite. Replacing that base keeps higher derivatives finite too.
-        multiply(g, multiply(y, power(where(and(equal(x, 0), equal(y, 0)), 1, x), subtract(y, 1)))),
-        // Towards a whole power of 0 or of a negative number there is no derivative; 0 as limit from the right.
-        where(less(0, x), multiply(g, multiply(output, log(where(less(0, x), x, 1)))), 0),
-      ];
+      return [powerByBase(x, y, g), powerByExponent(x, y, output, g)];
     case "maximum":
-      return [multiply(g, share(less(y, x), x, y)), multiply(g, share(less(x, y), x, y))];
+      return [unlessLost(less(x, y), x, y, g), unlessLost(less(y, x), x, y, g)];
     case "minimum":
-      return [multiply(g, share(less(x, y), x, y)), multiply(g, share(less(y, x), x, y))];
+      return [unlessLost(less(y, x), x, y, g), unlessLost(less(x, y), x, y, g)];
     case "and":
     case "or":
     case "xor":
@@ -186,9 +188,27 @@ function binaryVjp({ inputs, attributes, output, cotangent: g }: VjpArguments<"b
   }
 }
 
-/** 1 where this side wins, 1/2 where both are equal, else 0. */
-function share(wins: Tensor, x: Tensor, y: Tensor): Tensor {
-  return where(equal(x, y), 0.5, cast(wins, "f32"));
+/**
+ * g where this side doesn't lose, half of it where both are equal. The losing side's share is left out, not multiplied by 0: g may
+ * be infinite or NaN there.
+ */
+function unlessLost(loses: Tensor, x: Tensor, y: Tensor, g: Tensor): Tensor {
+  return where(loses, 0, where(equal(x, y), multiply(g, 0.5), g));
+}
+
+/** g * y * x^(y-1). x^0 is 1 everywhere, and its derivative is 0 whatever g is and however large x^-1 is. */
+function powerByBase(x: Tensor, y: Tensor, g: Tensor): Tensor {
+  const isConstant = equal(y, 0);
+  // The derivative by y of all this isn't 0 there: g and the base are replaced only where a product with them wouldn't be 0.
+  const cotangent = where(and(isConstant, not(isFinite(g))), 0, g);
+  const base = where(and(isConstant, not(lessEqual(2 ** -126, absolute(x)))), 1, x);
+  return multiply(cotangent, multiply(y, power(base, subtract(y, 1))));
+}
+
+/** g * x^y * ln x: NaN for a negative x, which has powers at whole y only. At 0 it is the limit from the right. */
+function powerByExponent(x: Tensor, y: Tensor, output: Tensor, g: Tensor): Tensor {
+  const isFlat = and(equal(x, 0), lessEqual(0, y));
+  return multiply(where(isFlat, 0, g), multiply(output, log(where(isFlat, 1, x))));
 }
 
 /** Puts a slice's elements back where they came from, zeros elsewhere. */

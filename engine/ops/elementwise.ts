@@ -63,11 +63,17 @@ export const subtract = (x: TensorLike, y: TensorLike): Tensor => binary("subtra
 export const multiply = (x: TensorLike, y: TensorLike): Tensor => binary("multiply", x, y);
 /** x / y of f32. */
 export const divide = (x: TensorLike, y: TensorLike): Tensor => binary("divide", x, y);
-/** x to the power y, f32, as C's `pow`: a negative x needs a whole y, or the result is NaN. */
+/**
+ * x to the power y, f32, as C's `pow`: a negative x needs a whole y, or the result is NaN. The derivative by y is NaN for a negative x;
+ * for x = 0 it is 0 where y is at least 0, and -infinity below. By x it is 0 where y is 0, at x = 0 too.
+ */
 export const power = (x: TensorLike, y: TensorLike): Tensor => binary("power", x, y);
-/** The larger of x and y; NaN if either is. */
+/**
+ * The larger of x and y; NaN if either is. The smaller one has no derivative, equal ones have half of it each, and beside a NaN both
+ * have all of it.
+ */
 export const maximum = (x: TensorLike, y: TensorLike): Tensor => binary("maximum", x, y);
-/** The smaller of x and y; NaN if either is. */
+/** The smaller of x and y; NaN if either is. Its derivative is shared as `maximum`'s. */
 export const minimum = (x: TensorLike, y: TensorLike): Tensor => binary("minimum", x, y);
 /** Bitwise and of integers, logical and of bools. */
 export const and = (x: TensorLike, y: TensorLike): Tensor => binary("and", x, y);
@@ -92,21 +98,21 @@ export const notEqual = (x: TensorLike, y: TensorLike): Tensor => compare("notEq
 
 /** -x. */
 export const negate = (x: TensorLike): Tensor => unary("negate", x);
-/** |x|. */
+/** |x|. Its derivative at 0 is 0. */
 export const absolute = (x: TensorLike): Tensor => unary("absolute", x);
-/** -1, 0 or 1. */
+/** -1, 0 or 1; NaN stays. It has no derivative. */
 export const sign = (x: TensorLike): Tensor => unary("sign", x);
-/** The largest whole number not above x. */
+/** The largest whole number not above x. It has no derivative. */
 export const floor = (x: TensorLike): Tensor => unary("floor", x);
 /** e^x. */
 export const exp = (x: TensorLike): Tensor => unary("exp", x);
 /** e^x - 1, accurate near 0. */
 export const expm1 = (x: TensorLike): Tensor => unary("expm1", x);
-/** Natural logarithm; NaN below 0. */
+/** Natural logarithm; -infinity at 0, where the derivative is infinite; NaN below. */
 export const log = (x: TensorLike): Tensor => unary("log", x);
 /** ln(1 + x), accurate near 0. */
 export const log1p = (x: TensorLike): Tensor => unary("log1p", x);
-/** Square root; NaN below 0. */
+/** Square root; NaN below 0. Its derivative at 0 is infinite. */
 export const sqrt = (x: TensorLike): Tensor => unary("sqrt", x);
 /** Sine of x in radians. */
 export const sin = (x: TensorLike): Tensor => unary("sin", x);
@@ -137,7 +143,10 @@ export const shiftLeft = (x: Tensor, amount: number): Tensor => shift("shiftLeft
 /** floor(x / 2^amount) of integers; `amount` is a plain number 0..31. @throws EvenkeelError `range`. */
 export const shiftRight = (x: Tensor, amount: number): Tensor => shift("shiftRight", "right", x, amount);
 
-/** x where `condition` (bool) holds, else y; all three broadcast. */
+/**
+ * x where `condition` (bool) holds, else y; all three broadcast. What isn't chosen has the derivative 0, whatever flows back; but if its
+ * own derivative is infinite at that point, as that of sqrt at 0, then 0 times infinity is NaN further on: replace its argument too.
+ */
 export function where(condition: Tensor, x: TensorLike, y: TensorLike): Tensor {
   requireDtype("where (condition)", condition.dtype, ["bool"]);
   const [left, right] = align("where", x, y);
@@ -159,11 +168,16 @@ export function stopGradient(x: Tensor): Tensor {
   return new Tensor(makeNode("stopGradient", [x.node], {}));
 }
 
-/** x limited to [low, high]; the result is `high` where low > high. NaN stays. */
+/**
+ * x limited to [low, high]; the result is `high` where low > high. NaN stays. Within the bounds and at them the derivative is x's
+ * alone; outside it is that of the bound which holds, and where both hold and are equal, each has half.
+ */
 export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
   requireDtype("clamp", x.dtype, ["f32", "i32", "u32"]);
-  const raised = new Tensor(makeNode("binary", align("clamp", x, low), { op: "maximum" }));
-  return new Tensor(makeNode("binary", align("clamp", raised, high), { op: "minimum" }));
+  const raised = new Tensor(makeNode("binary", align("clamp", stopGradient(x), low), { op: "maximum" }));
+  const limited = new Tensor(makeNode("binary", align("clamp", raised, high), { op: "minimum" }));
+  if (x.dtype !== "f32") return limited;
+  return where(and(lessEqual(low, x), lessEqual(x, high)), x, limited);
 }
 
 /** x * x. */
@@ -190,10 +204,10 @@ export function silu(x: Tensor): Tensor {
   return multiply(x, sigmoid(x));
 }
 
-/** max(x, 0). */
+/** max(x, 0); NaN stays. Its derivative is 0 up to and at 0, and 1 above. */
 export function relu(x: Tensor): Tensor {
   requireDtype("relu", x.dtype, ["f32", "i32", "u32"]);
-  return maximum(x, 0);
+  return where(lessEqual(x, 0), 0, x);
 }
 
 /** @internal The same shape or an error in the caller's words. */

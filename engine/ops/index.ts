@@ -47,4 +47,5 @@ export {
   xor,
 } from "./elementwise.ts";
 export * from "./movement.ts";
+export { norm, rootMeanSquare, standardDeviation } from "./norms.ts";
 export * from "./reduce.ts";

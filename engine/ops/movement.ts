@@ -120,7 +120,16 @@ function resolveRange(range: Range, extent: number, axis: number): { start: numb
   };
   const start = range[0] === undefined ? (step > 0 ? 0 : extent - 1) : check(range[0]);
   const stop = range[1] === undefined ? (step > 0 ? extent : -1) : check(range[1]);
-  return { start, size: Math.max(0, Math.ceil((stop - start) / step)), step };
+  const size = Math.max(0, Math.ceil((stop - start) / step));
+  // Backwards, a part begins with the element named first: one past the end isn't there.
+  if (size > 0 && start === extent) {
+    const elements = extent === 0 ? "it has no elements" : `${-extent} to ${extent - 1}`;
+    throw new EvenkeelError(
+      "range",
+      `slice: start ${range[0]} is out of range for axis ${axis} of size ${extent} with step ${step} (${elements}).`,
+    );
+  }
+  return { start, size, step };
 }
 
 /**

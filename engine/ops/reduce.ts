@@ -14,11 +14,11 @@ import {
   negate,
   not,
   requireDtype,
-  sqrt,
   square,
   stopGradient,
   subtract,
   where,
+  clamp,
   isFinite,
 } from "./elementwise.ts";
 import { iota, scalar } from "./creation.ts";
@@ -62,13 +62,19 @@ export function reduceSum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce("reduceSum", "sum", x, options);
 }
 
-/** Largest element over axes; NaN wins. @throws EvenkeelError `shape` for an empty axis. */
+/**
+ * Largest element over axes; NaN wins. Equal largest elements share the derivative, the others have none; where a NaN won, all have NaN.
+ * @throws EvenkeelError `shape` for an empty axis.
+ */
 export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireNonEmpty("reduceMax", x, options);
   return reduce("reduceMax", "max", x, options);
 }
 
-/** Smallest element over axes; NaN wins. @throws EvenkeelError `shape` for an empty axis. */
+/**
+ * Smallest element over axes; NaN wins. Its derivative is shared as `reduceMax`'s.
+ * @throws EvenkeelError `shape` for an empty axis.
+ */
 export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireNonEmpty("reduceMin", x, options);
   // Negation would map the lowest i32 to itself and turn u32 around; complement reverses the order of both.
@@ -100,24 +106,6 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   return divide(reduceSum(square(centred), options), Math.max(0, count));
 }
 
-/** Square root of the variance. f32. */
-export function standardDeviation(x: Tensor, options: VarianceOptions = {}): Tensor {
-  requireDtype("standardDeviation", x.dtype, ["f32"]);
-  return sqrt(variance(x, options));
-}
-
-/** Euclidean norm over axes. Its derivative at 0 is NaN, as 0 / 0: add a small number under the root where that matters. */
-export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
-  requireDtype("norm", x.dtype, ["f32"]);
-  return sqrt(reduceSum(square(x), options));
-}
-
-/** Root mean square over axes: the "magnitude" of the EDM2 paper (Karras et al. 2024, Eq. 3). */
-export function rootMeanSquare(x: Tensor, options: ReduceOptions = {}): Tensor {
-  requireDtype("rootMeanSquare", x.dtype, ["f32"]);
-  return sqrt(mean(square(x), options));
-}
-
 /** True where every element over axes is true (bool or non-zero). */
 export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
   return not(any(not(cast(x, "bool")), options));
@@ -141,17 +129,30 @@ export function argmax(x: Tensor, axis = -1, keepAxes = false): Tensor {
   return reduceMin(where(isLargest, iota(x.shape, along), size), { axes: along, keepAxes });
 }
 
-/** ln(sum(exp(x))) over axes, without overflow. f32. @throws EvenkeelError `shape` for an empty axis. */
+/** The largest finite f32. */
+const largestFinite = 3.4028234663852886e38;
+
+/**
+ * ln(sum(exp(x))) over axes, without overflow. f32. Its derivative is softmax(x); where all elements are -infinity, it is 0.
+ * @throws EvenkeelError `shape` for an empty axis.
+ */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireDtype("logSumExp", x.dtype, ["f32"]);
   requireNonEmpty("logSumExp", x, options);
   const largest = stopGradient(reduceMax(x, { axes: options.axes, keepAxes: true }));
-  const shift = where(isFinite(largest), largest, 0);
-  const total = log(reduceSum(exp(subtract(x, shift)), { axes: options.axes, keepAxes: true }));
+  const shift = clamp(largest, -largestFinite, largestFinite);
+  const sum = reduceSum(exp(subtract(x, shift)), { axes: options.axes, keepAxes: true });
+  // The largest element alone gives 1, unless it is -infinity. The logarithm of 0 would have an infinite derivative.
+  const isNothing = equal(sum, 0);
+  const total = where(isNothing, -Infinity, log(where(isNothing, 1, sum)));
   return dropAxes(add(total, shift), normalizeAxes("logSumExp", options.axes, x.rank), options);
 }
 
-/** exp(x) / sum(exp(x)) along one axis, without overflow. f32. @throws EvenkeelError `shape` for an empty axis. */
+/**
+ * exp(x) / sum(exp(x)) along one axis, without overflow. f32. Elements of -infinity get 0; a row of nothing else, or one with NaN or
+ * +infinity, is NaN.
+ * @throws EvenkeelError `shape` for an empty axis.
+ */
 export function softmax(x: Tensor, axis = -1): Tensor {
   requireDtype("softmax", x.dtype, ["f32"]);
   const along = normalizeAxis("softmax", axis, x.rank);
@@ -160,12 +161,17 @@ export function softmax(x: Tensor, axis = -1): Tensor {
   return divide(shifted, reduceSum(shifted, { axes: along, keepAxes: true }));
 }
 
-/** ln(softmax(x)) along one axis. f32. @throws EvenkeelError `shape` for an empty axis. */
+/**
+ * ln(softmax(x)) along one axis, as accurate for large elements as for small ones; NaN where softmax is. f32.
+ * @throws EvenkeelError `shape` for an empty axis.
+ */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   requireDtype("logSoftmax", x.dtype, ["f32"]);
   const along = normalizeAxis("logSoftmax", axis, x.rank);
   requireNonEmpty("logSoftmax", x, { axes: along });
-  return subtract(x, logSumExp(x, { axes: along, keepAxes: true }));
+  // Differences to the largest element first: beside its logarithm large elements would lose their digits.
+  const shifted = subtract(x, stopGradient(reduceMax(x, { axes: along, keepAxes: true })));
+  return subtract(shifted, log(reduceSum(exp(shifted), { axes: along, keepAxes: true })));
 }
 
 /** Whether all elements of all tensors are finite: a bool scalar, true if there are none. */

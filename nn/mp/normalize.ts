@@ -1,4 +1,4 @@
-import { add, divide, greater, mean, sqrt, square, type Tensor, where } from "../../engine/index.ts";
+import { add, divide, equal, mean, sqrt, square, type Tensor, where } from "../../engine/index.ts";
 
 /** Added to the magnitude, outside of the root, so that published weights give the published numbers. */
 export const defaultEpsilon = 1e-4;
@@ -12,8 +12,8 @@ export function normalize(x: Tensor, axes?: number | readonly number[], epsilon 
   const over = axes ?? Array.from({ length: Math.max(x.rank - 1, 0) }, (_, i) => i + 1);
   const meanSquare = mean(square(x), { axes: over, keepAxes: true });
   // The root has no derivative at zero, and zero times infinity would spoil every gradient behind it.
-  const positive = greater(meanSquare, 0);
-  const magnitude = where(positive, sqrt(where(positive, meanSquare, 1)), 0);
+  const isZero = equal(meanSquare, 0);
+  const magnitude = where(isZero, 0, sqrt(where(isZero, 1, meanSquare)));
   return divide(x, add(magnitude, epsilon));
 }
 

@@ -2,14 +2,14 @@ import {
   cast,
   isFinite,
   mapTree,
+  norm,
   reduceSum,
-  sqrt,
-  sumOfSquares,
   type Tensor,
   where,
   add,
   not,
   scalar,
+  stack,
 } from "../../engine/index.ts";
 import type { NamedParameters } from "../parameters.ts";
 
@@ -26,7 +26,8 @@ export function countNonFinite(gradient: NamedParameters): Tensor {
   );
 }
 
-/** The Euclidean norm of all gradients together: a scalar. */
+/** The Euclidean norm of all gradients together, right for elements of any magnitude: a scalar. Its derivative at 0 is 0. */
 export function globalNorm(gradient: NamedParameters): Tensor {
-  return sqrt(sumOfSquares(Object.values(gradient)));
+  const norms = Object.values(gradient).map((g) => norm(g));
+  return norms.length === 0 ? scalar(0) : norm(stack(norms));
 }

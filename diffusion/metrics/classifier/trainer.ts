@@ -6,6 +6,7 @@ import {
   type CompiledStep,
   createState,
   type Device,
+  equal,
   EvenkeelError,
   logSoftmax,
   mean,
@@ -18,6 +19,7 @@ import {
   type Tensor,
   tensor,
   valueAndGrad,
+  where,
 } from "../../../engine/index.ts";
 import {
   adam,
@@ -218,9 +220,11 @@ function classifierStep(
   { rate, first, second }: Schedule,
 ): { readonly state: ClassifierState; readonly result: Tensor } {
   const normalized = normalizeWeights(specs, state.weights);
-  const { value, gradient } = valueAndGrad((weights: NamedParameters) =>
-    mean(negate(reduceSum(multiply(logSoftmax(logitsOf(config, weights, images), 1), labels), { axes: 1 }))),
-  )(normalized);
+  const { value, gradient } = valueAndGrad((weights: NamedParameters) => {
+    const logarithms = logSoftmax(logitsOf(config, weights, images), 1);
+    // A class that an image isn't of adds nothing, however unlikely: 0 times -infinity would be NaN.
+    return mean(negate(reduceSum(where(equal(labels, 0), 0, multiply(logarithms, labels)), { axes: 1 })));
+  })(normalized);
   const updated = adam(normalized, gradient, state.moments, rate, { first, second }, adamOptions);
   return { state: { weights: updated.parameters, moments: updated.moments }, result: value };
 }

@@ -211,7 +211,15 @@ describe("slice and flip", () => {
     refuses(() => ops.slice(x, [null, [-6]]), "range", /-6 is out of range for axis 1 of size 5/);
     refuses(() => ops.slice(x, [[0, 2, 0]]), "range", /^slice: step 0 at axis 0/);
     refuses(() => ops.slice(x, [[0.5]]), "range", /^slice: 0\.5 at axis 0 is not a whole number/);
-    refuses(() => ops.slice(x, [[3, 0, -1]]), "range", /^slice: axis 0 of size 3: elements 3 to 1 are out of range/);
+    const backwards = /^slice: start 3 is out of range for axis 0 of size 3 with step -[12] \(-3 to 2\)/;
+    refuses(() => ops.slice(x, [[3, 0, -1]]), "range", backwards);
+    refuses(() => ops.slice(x, [[3, undefined, -2]]), "range", backwards);
+    refuses(
+      () => ops.slice(ops.zeros([0]), [[0, undefined, -1]]),
+      "range",
+      /^slice: start 0 .* \(it has no elements\)/,
+    );
+    assert.deepEqual(ops.slice(x, [[3, 3, -1]]).shape, [0, 5]);
     refuses(() => ops.slice(x, [null, null, null]), "shape", /^slice: 3 ranges for \[3, 5\] of rank 2/);
     refuses(() => ops.flip(x, 2), "axis", /^flip: axis 2/);
   });
