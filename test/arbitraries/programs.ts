@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
 import { makeNode } from "../../engine/graph/graph.ts";
-import { at, type Shape, sizeOf } from "../../engine/graph/shape.ts";
+import { at, sameShape, type Shape, sizeOf } from "../../engine/graph/shape.ts";
 import {
   absolute,
   add,
@@ -31,6 +31,7 @@ import {
   lessEqual,
   log,
   log1p,
+  logSoftmax,
   logSumExp,
   matmul,
   maximum,
@@ -38,6 +39,7 @@ import {
   minimum,
   multiply,
   negate,
+  norm,
   not,
   notEqual,
   oneHot,
@@ -48,7 +50,9 @@ import {
   reduceMax,
   reduceMin,
   reduceSum,
+  relu,
   reshape,
+  rootMeanSquare,
   scalar,
   shiftLeft,
   shiftRight,
@@ -59,11 +63,13 @@ import {
   slice,
   softmax,
   sqrt,
+  standardDeviation,
   subtract,
   Tensor,
   tanh,
   threefry,
   transpose,
+  vjp,
   where,
   xor,
 } from "../../engine/index.ts";
@@ -88,7 +94,10 @@ export type ProgramSpec = {
 /** Values may not grow beyond this: the oracle is slow. */
 const mostElements = 3000;
 
+/** Where kinks, ties and poles are. */
+const cornerElements = fc.constantFrom(0, 1, -1, 2);
 const tameElements = fc.oneof(
+  { weight: 1, arbitrary: cornerElements },
   { weight: 2, arbitrary: fc.integer({ min: -64, max: 64 }).map((n) => Math.fround(n / 16)) },
   { weight: 1, arbitrary: fc.float({ min: -8, max: 8, noNaN: true }) },
 );
@@ -164,11 +173,12 @@ function beside(x: Tensor, y: Tensor): Tensor {
     const [a, b] = [at(x.shape, x.rank - back), at(y.shape, y.rank - back)];
     return a === b || a === 1 || b === 1;
   });
-  if (fits) return y;
-  if (y.size === 0)
-    return scalar(1, y.dtype === "bool" ? "u32" : y.dtype).dtype === y.dtype
-      ? scalar(1, y.dtype)
-      : cast(scalar(1, "u32"), "bool");
+  return fits ? y : firstElement(y);
+}
+
+/** A scalar: the first element, or one where there is none. */
+function firstElement(y: Tensor): Tensor {
+  if (y.size === 0) return cast(scalar(1, "u32"), y.dtype);
   return reshape(
     slice(
       y,
@@ -192,6 +202,31 @@ const arithmetic = [add, subtract, multiply, maximum, minimum];
 const comparisons = [less, lessEqual, equal, notEqual];
 const bitwise = [and, or, xor];
 const choose = <T>(list: readonly T[], choice: number): T => at(list, choice % list.length);
+
+/** Functions of x (and of y, which broadcasts with it) whose derivatives have kinks, poles or scales of their own. */
+const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[] = [
+  relu,
+  absolute,
+  (x) => clamp(x, -1, 1),
+  (x, y) => clamp(x, y, 2),
+  (x, y) => clamp(y, -1, x),
+  maximum,
+  minimum,
+  (x, y) => where(less(x, y), y, x),
+  (x) => sqrt(relu(x)),
+  (x) => log(maximum(x, 0)),
+  divide,
+  (x, y) => power(x, clamp(floor(y), -2, 3)),
+  (x, y) => power(y, clamp(x, -2, 3)),
+  (x, _, axes) => reduceMax(x, { axes }),
+  (x, _, axes) => reduceMin(x, { axes, keepAxes: true }),
+  (x, _, axes) => norm(x, { axes }),
+  (x, _, axes) => rootMeanSquare(x, { axes, keepAxes: true }),
+  (x, _, axes) => standardDeviation(x, { axes }),
+  (x, _, axes) => logSumExp(x, { axes }),
+  (x, _, axis) => softmax(x, axis),
+  (x, _, axis) => logSoftmax(x, axis),
+];
 
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
 export const operations: { readonly [name: string]: (context: Context) => Tensor | undefined } = {
@@ -319,6 +354,14 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     return matmul(x, c % 2 === 0 ? transpose(x) : transpose(slice(x, [[0, Math.min(1, at(x.shape, 0))]])));
   },
   conv: convInstruction,
+  derivative: ({ of, choices: [c, d] }) => {
+    const x = lifted(of(0, "f32"));
+    const y = beside(x, of(1, "f32"));
+    if (x.size === 0 || y.size === 0) return undefined;
+    const { value, pullback } = vjp((z: Tensor) => choose(differentiated, c)(z, y, axisOf(x, d)), x);
+    const g = of(2, "f32");
+    return pullback(sameShape(g.shape, value.shape) ? g : broadcastTo(firstElement(g), value.shape));
+  },
   stop: ({ any }) => new Tensor(makeNode("stopGradient", [any(0).node], {})),
 };
 
@@ -350,6 +393,7 @@ const weights: { readonly [name: string]: number } = {
   arithmetic: 3,
   conv: 3,
   compare: 2,
+  derivative: 3,
   reduce: 2,
   matmul: 2,
 };
