@@ -23,12 +23,13 @@ import { reshape, slice } from "./movement.ts";
 import { mean, reduceMax, type ReduceOptions, reduceSum, variance, type VarianceOptions } from "./reduce.ts";
 
 /**
- * A power of two that brings `largest` between 2^-24 and 2^32 (subnormal numbers: to 2^-53 or more), so that sums of 2^24 squares stay
- * in float32's range, and their derivatives. In few, wide steps, since the graph language has no exponents: constant almost everywhere.
+ * A power of two that brings `largest` between 2^-24 and 2^48 (subnormal numbers: to 2^-61 or more). Sums of 2^24 squares stay in
+ * float32's range then, and so do quotients of a first and a second derivative on their way. In few, wide steps, since the graph
+ * language has no exponents: constant almost everywhere.
  */
 function scaleFor(largest: Tensor): Tensor {
-  const small = where(less(largest, 2 ** -72), 2 ** 96, 2 ** 48);
-  const large = where(lessEqual(2 ** 72, largest), 2 ** -96, 2 ** -48);
+  const small = where(less(largest, 2 ** -72), 2 ** 88, 2 ** 48);
+  const large = where(lessEqual(2 ** 72, largest), 2 ** -80, 2 ** -48);
   return where(less(largest, 2 ** -24), small, where(lessEqual(2 ** 24, largest), large, 1));
 }
 

@@ -109,7 +109,7 @@ describe("derivatives at kinks", () => {
         const reduce = isMax ? ops.reduceMax : ops.reduceMin;
         const { pullback } = vjp((y: Tensor) => reduce(y, { axes, keepAxes: true }), toTensor(x));
         const [got] = evaluateGraph({ inputs: [], outputs: [pullback(toTensor(g)).node] }, []);
-        assert.ok(got !== undefined && got.every((value, i) => isSame(value, at(wanted.values, i))), `${got}`);
+        assert.ok(got !== undefined && got.every((value, i) => isSame(value, at(wanted.values, i))), String(got));
       }),
     );
   });
@@ -226,7 +226,11 @@ describe("norms of any magnitude", () => {
             program.dispose();
           }
         }),
-        { numRuns: 12 },
+        {
+          numRuns: 12,
+          // On the way to this second derivative a scale that was too small overflowed.
+          examples: [[{ axis: 1, keepAxes: false, exponents: [22], elements: [[0, 0, 0, 0, 0, 0, 0, 0]] }]],
+        },
       );
       device.dispose();
     });
