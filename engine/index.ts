@@ -20,7 +20,15 @@ export * from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
 export type { DType, TensorData } from "./graph/dtype.ts";
 export type { Shape } from "./graph/shape.ts";
-export { isTensor, type NestedArray, Tensor, tensor, type TensorLike, type TensorOptions } from "./graph/tensor.ts";
+export {
+  isTensor,
+  type NestedArray,
+  type NumberArray,
+  Tensor,
+  tensor,
+  type TensorLike,
+  type TensorOptions,
+} from "./graph/tensor.ts";
 export * from "./ops/index.ts";
 export {
   type Arguments,

@@ -33,14 +33,15 @@ Example: mlp.ts
         // The name is checked where devices are made, with the list of those there are.
         device === undefined ? {} : { device: device as "auto" },
       );
-      const explanation = await explain(compiled, subject.args, { profile });
+      const explanation = await explain(compiled, subject.args, { profile }).finally(async () => {
+        compiled.dispose();
+        await disposeDevices();
+      });
       if (html === undefined) console.log(explanation.text);
       else {
         await writePage(html, explanationPage(path.basename(file), explanation));
         console.log(`${explanation.kernels.length} kernels on ${explanation.device}: ${html}`);
       }
-      compiled.dispose();
-      await disposeDevices();
     });
 }
 

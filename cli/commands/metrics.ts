@@ -17,7 +17,7 @@ import {
   type PictureSize,
   writeStatistics,
 } from "../../diffusion/node.ts";
-import { type Device, disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import { parseImages } from "../imageCount.ts";
 import { loadNetwork } from "../loadNetwork.ts";
 import {
@@ -31,6 +31,7 @@ import { describeReport, metricsReport } from "../metrics/report.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
+import { withDevice } from "../withDevice.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
 export function addMetricsCommand(program: Command): void {
@@ -139,26 +140,27 @@ Examples:
   With guidance: evenkeel sample --guidance ... --outdir out, then evenkeel metrics calc --images out`,
     )
     .action(async ({ net, num, seed, steps, batchDevice, device: name, ...flags }) => {
-      const device = await chosenDevice(name);
-      const network = await loadNetwork(net, device);
-      try {
-        const { imageChannels: channels, imageResolution: resolution } = network.config.unet;
-        if (channels !== 1 && channels !== 3) {
-          throw new EvenkeelError(
-            "value",
-            `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
+      await withDevice(name, async (device) => {
+        const network = await loadNetwork(net, device);
+        try {
+          const { imageChannels: channels, imageResolution: resolution } = network.config.unet;
+          if (channels !== 1 && channels !== 3) {
+            throw new EvenkeelError(
+              "value",
+              `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
+            );
+          }
+          const settings = { net, steps, networkBatch: batchDevice };
+          await withFeatures(flags.features, { channels, resolution }, name, async (extractor) =>
+            measure(extractor, flags, (repeat, options, reference) => {
+              const count = num ?? reference.statistics.count;
+              return featuresOfNetwork(extractor, network, device, settings, seed + repeat * count, count, options);
+            }),
           );
+        } finally {
+          network.dispose();
         }
-        const settings = { net, steps, networkBatch: batchDevice };
-        await withFeatures(flags.features, { channels, resolution }, name, async (extractor) =>
-          measure(extractor, flags, (repeat, options, reference) => {
-            const count = num ?? reference.statistics.count;
-            return featuresOfNetwork(extractor, network, device, settings, seed + repeat * count, count, options);
-          }),
-        );
-      } finally {
-        network.dispose();
-      }
+      });
     });
 }
 
@@ -221,22 +223,22 @@ function addClassifier(parent: Command): void {
       if (!rest.out.endsWith(".safetensors")) {
         throw new EvenkeelError("file", `metrics classifier: --out ${rest.out}: its name ends with .safetensors.`);
       }
-      const device = await chosenDevice(name);
-      const print = (line: string): void => {
-        if (json !== true) console.log(line);
-      };
-      const report = await trainClassifier({ ...rest, learningRate: lr, xflip: xflip === true }, device, print);
-      const { file, classes, features, heldOut, commonest } = report;
-      if (json === true) console.log(JSON.stringify(report, null, 2));
-      else {
-        const percent = (share: number | null): string => `${(100 * (share ?? Number.NaN)).toFixed(1)}%`;
-        const result =
-          heldOut === null
-            ? "no pictures were held out to measure by"
-            : `${percent(heldOut.accuracy)} of ${heldOut.images} others right (the commonest class: ${percent(commonest)})`;
-        console.log(`${file}: ${classes} classes, ${features} features; ${result}`);
-      }
-      await disposeDevices();
+      await withDevice(name, async (device) => {
+        const print = (line: string): void => {
+          if (json !== true) console.log(line);
+        };
+        const report = await trainClassifier({ ...rest, learningRate: lr, xflip: xflip === true }, device, print);
+        const { file, classes, features, heldOut, commonest } = report;
+        if (json === true) console.log(JSON.stringify(report, null, 2));
+        else {
+          const percent = (share: number | null): string => `${(100 * (share ?? Number.NaN)).toFixed(1)}%`;
+          const result =
+            heldOut === null
+              ? "no pictures were held out to measure by"
+              : `${percent(heldOut.accuracy)} of ${heldOut.images} others right (the commonest class: ${percent(commonest)})`;
+          console.log(`${file}: ${classes} classes, ${features} features; ${result}`);
+        }
+      });
     });
 }
 
@@ -247,15 +249,15 @@ async function withFeatures(
   deviceName: string | undefined,
   use: (extractor: FeatureExtractor) => Promise<void>,
 ): Promise<void> {
-  const device = await chosenDevice(deviceName);
-  const print = (line: string): void => console.error(line);
-  const extractor = await featureExtractor(features, size, { device, print });
-  try {
-    await use(extractor);
-  } finally {
-    extractor.dispose();
-  }
-  await disposeDevices();
+  await withDevice(deviceName, async (device) => {
+    const print = (line: string): void => console.error(line);
+    const extractor = await featureExtractor(features, size, { device, print });
+    try {
+      await use(extractor);
+    } finally {
+      extractor.dispose();
+    }
+  });
 }
 
 /** Measures `repeats` sets against the reference and prints the report. */
@@ -281,11 +283,6 @@ async function measure(
   const report = metricsReport(extractor, reference, sets, measurements, metrics);
   for (const warning of report.warnings) console.error(`warning: ${warning}`);
   console.log(flags.json === true ? JSON.stringify(report, null, 2) : describeReport(report));
-}
-
-/** The name is checked where devices are made, with the list of those there are. */
-async function chosenDevice(name: string | undefined): Promise<Device> {
-  return getDevice(name as "auto" | undefined);
 }
 
 function showProgress(source: string, done: number, total: number): void {

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/index.ts";
-import { disposeDevices, getDevice } from "../../engine/index.ts";
 import { loadNetwork } from "../loadNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { wholeNumber } from "../wholeNumber.ts";
+import { withDevice } from "../withDevice.ts";
 
 /** `evenkeel sample`: images of a stored network. */
 export function addSampleCommand(program: Command): void {
@@ -49,8 +49,6 @@ export function addSampleCommand(program: Command): void {
     .addHelpText("after", examples)
     .action(async (options) => {
       const { device: wanted, class: classes, ...rest } = options;
-      // The name is checked where devices are made, with the list of those there are.
-      const device = await getDevice(wanted as "auto" | undefined);
       const settings = {
         ...rest,
         subdirs: options.subdirs === true,
@@ -63,8 +61,7 @@ export function addSampleCommand(program: Command): void {
         sMax: options.S_max,
         sNoise: options.S_noise,
       };
-      await sampleImages(settings, device, loadNetwork, (line) => console.log(line));
-      await disposeDevices();
+      await withDevice(wanted, (device) => sampleImages(settings, device, loadNetwork, (line) => console.log(line)));
     });
 }
 

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { toyClasses, toyRecipes, type ToyTrainingOptions } from "../../diffusion/index.ts";
-import { type Device, disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { plotToy } from "../toy/plot.ts";
 import { describeReport, reportToy } from "../toy/report.ts";
@@ -9,6 +9,7 @@ import { type NamedScorer, openScorer } from "../toy/scorers.ts";
 import { svgToPng } from "../toy/svgToPng.ts";
 import { trainToy } from "../toy/train.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
+import { withDevice } from "../withDevice.ts";
 
 /** `evenkeel toy`: data in the plane whose truth is known, to train, to see and to measure against. */
 export function addToyCommand(program: Command): void {
@@ -144,15 +145,6 @@ function addReport(toy: Command): void {
         }
       });
     });
-}
-
-async function withDevice(wanted: string | undefined, action: (device: Device) => Promise<void>): Promise<void> {
-  try {
-    // The name is checked where devices are made, with the list of those there are.
-    await action(await getDevice(wanted as "auto" | undefined));
-  } finally {
-    await disposeDevices();
-  }
 }
 
 function number(text: string): number {

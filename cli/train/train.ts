@@ -34,8 +34,23 @@ export async function train(
   // Not before: settings or data that don't fit leave nothing behind.
   await makeFolder(outdir);
   const device = await deviceOf(settings);
-  describe(settings, images, training, device);
+  try {
+    return await trainOn(device, settings, training, images, validation, options.withReport !== false);
+  } finally {
+    device.dispose();
+  }
+}
 
+async function trainOn(
+  device: Device,
+  settings: TrainSettings,
+  training: TrainingOptions,
+  images: ImageDataset,
+  validation: ImageDataset | null,
+  withReport: boolean,
+): Promise<boolean> {
+  const { outdir } = settings;
+  describe(settings, images, training, device);
   const progress = new Progress(settings.duration);
   const lock = await RunLock.take(outdir);
   const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
@@ -72,12 +87,11 @@ export async function train(
       return false;
     }
     watch.trained();
-    if (options.withReport !== false) await finish(settings, training, device, watch);
+    if (withReport) await finish(settings, training, device, watch);
     return true;
   } finally {
     watch.dispose();
     lock.release();
-    device.dispose();
   }
 }
 

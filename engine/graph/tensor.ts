@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../errors.ts";
-import { allocateData, checkElement, type DType, dtypeOfData, type TensorData } from "./dtype.ts";
+import { allocateData, checkElement, type DType, type TensorData } from "./dtype.ts";
 import { makeNode } from "./graph.ts";
 import type { Node } from "./node.ts";
 import { at, checkShape, formatShape, rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
@@ -99,8 +99,33 @@ export class Tensor {
     return (await this.data())[0] as number;
   }
 
+  /** Shape and dtype, for messages: `${x}` and String(x). */
   toString(): string {
     return `Tensor(${this.dtype} ${formatShape(this.shape)})`;
+  }
+
+  /**
+   * A tensor is not a number: `x > 0`, `x * 2`, `x == 0`, `+x`, `Math.exp(x)` and `"text" + x` throw. JavaScript gives no way
+   * to notice `if (x)`, `!x`, `x && y` (every object is true) and `x === y` (the same object).
+   * @throws EvenkeelError `value` that says what to write instead
+   */
+  [Symbol.toPrimitive](hint: "number" | "string" | "default"): string {
+    if (hint === "string") return this.toString();
+    throw new EvenkeelError(
+      "value",
+      `${this.toString()} was used as a JavaScript ${hint === "number" ? "number (a comparison, arithmetic or Math)" : "value (+ or ==)"}, ` +
+        "but a tensor has no values until they are computed. Write greater(x, 0) for x > 0, equal(x, y) for x == y, " +
+        "add(x, y) or multiply(x, y) for arithmetic, exp(x) for Math.exp(x), where(condition, x, y) for a choice; " +
+        "read a number with await x.item(); in texts write `${x}`.",
+    );
+  }
+
+  /** @throws EvenkeelError `value`: JSON.stringify can't wait for values. */
+  toJSON(): never {
+    throw new EvenkeelError(
+      "value",
+      `JSON can't hold ${this.toString()}: its values are not known until they are computed. Write await x.array() or await x.item().`,
+    );
   }
 }
 
@@ -146,37 +171,76 @@ function firstElement(value: NestedArray): number | boolean | undefined {
   return element as number | boolean | undefined;
 }
 
+/** Typed arrays whose dtype goes without saying. */
+const dtypeOfArray: { readonly [name: string]: DType } = {
+  Float32Array: "f32",
+  Float64Array: "f32",
+  Int32Array: "i32",
+  Uint32Array: "u32",
+};
+
+/** Typed arrays of numbers that no dtype is meant for: bytes may be truth values, pixels or indices. */
+const otherArrays: readonly string[] = [
+  "Uint8Array",
+  "Uint8ClampedArray",
+  "Int8Array",
+  "Uint16Array",
+  "Int16Array",
+  "Float16Array",
+];
+
+/** @throws EvenkeelError `dtype` if it must be given, or if the array holds no numbers. */
+function impliedDtype(values: ArrayBufferView, given: DType | undefined): DType {
+  const { name } = values.constructor;
+  const natural = dtypeOfArray[name];
+  if (natural !== undefined) return given ?? natural;
+  if (!otherArrays.includes(name)) {
+    throw new EvenkeelError(
+      "dtype",
+      `tensor: a ${name} holds no numbers of a dtype. Convert it to a Float32Array or Int32Array.`,
+    );
+  }
+  if (given !== undefined) return given;
+  throw new EvenkeelError(
+    "dtype",
+    `tensor: a ${name} doesn't say which dtype is meant. Give { dtype: "bool" } for truth values (0 and 1), { dtype: "f32" } for ` +
+      'pixels and other numbers, { dtype: "i32" } or { dtype: "u32" } for indices.',
+  );
+}
+
+/** Typed arrays that `tensor` takes. */
+export type NumberArray = TensorData | Float64Array | Uint8ClampedArray | Int8Array | Uint16Array | Int16Array;
+
 /**
  * A tensor of host values: a number, nested arrays, or a typed array with `shape` (default: one axis).
- * dtype follows from the typed array, is bool for booleans and f32 otherwise. Typed arrays of the right dtype are
- * kept, not copied: don't write into them afterwards.
- * @throws EvenkeelError `shape` for ragged arrays or a shape of another size; `value` for elements the dtype can't hold.
+ * dtype follows from a Float32Array, Float64Array (both f32), Int32Array or Uint32Array and must be given for others, a
+ * Uint8Array too, though it is what bool tensors give as their `data`; it is bool for booleans and f32 for other numbers.
+ * Typed arrays of the right dtype are kept, not copied: don't write into them afterwards.
+ * @throws EvenkeelError `shape` for ragged arrays or a shape of another size; `value` for elements the dtype can't hold;
+ * `dtype` for a typed array that doesn't say which is meant.
  */
-export function tensor(values: NestedArray | TensorData | Float64Array, options: TensorOptions = {}): Tensor {
-  const typed = ArrayBuffer.isView(values);
-  const natural = typed ? [values.length] : shapeOfNested(values);
-  const shape = options.shape === undefined ? natural : checkShape("tensor", options.shape);
-  let flat: ArrayLike<number>;
-  if (typed) flat = values;
-  else {
-    const list: number[] = [];
-    flattenNested(values, natural, [], list);
-    flat = list;
+export function tensor(values: NestedArray | NumberArray, options: TensorOptions = {}): Tensor {
+  const shape = options.shape === undefined ? undefined : checkShape("tensor", options.shape);
+  if (ArrayBuffer.isView(values)) {
+    return constant(values, shape ?? [values.length], impliedDtype(values, options.dtype));
   }
+  const natural = shapeOfNested(values);
+  const list: number[] = [];
+  flattenNested(values, natural, [], list);
+  return constant(
+    list,
+    shape ?? natural,
+    options.dtype ?? (typeof firstElement(values) === "boolean" ? "bool" : "f32"),
+  );
+}
+
+function constant(flat: ArrayLike<number>, shape: Shape, dtype: DType): Tensor {
   if (flat.length !== sizeOf(shape)) {
     throw new EvenkeelError(
       "shape",
       `tensor: ${flat.length} elements don't fill ${formatShape(shape)} (${sizeOf(shape)}).`,
     );
   }
-  const implied: DType = typed
-    ? values instanceof Float64Array
-      ? "f32"
-      : dtypeOfData(values)
-    : typeof firstElement(values) === "boolean"
-      ? "bool"
-      : "f32";
-  const dtype = options.dtype ?? implied;
   return new Tensor(makeNode("constant", [], { dtype, shape, data: convertData(flat, dtype) }));
 }
 

@@ -173,8 +173,8 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
         return state.replacing(program, async () => {
           const times = await run(withSignal(runOptions, options.signal));
           if (read) await program.checkRun();
-          const [, value] = result as readonly [S, Result];
-          const first = state.buffers.length;
+          const [next, value] = result as readonly [S, Result];
+          const first = treeLeaves(next).length;
           return { program, passes, times, value: read ? await readResult(program, value, first) : undefined };
         });
       });

@@ -2,6 +2,7 @@ import type { Device, DeviceBuffer } from "../devices/device.ts";
 import { eventLoopTurn } from "../devices/eventLoop.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
+import type { TensorData } from "../graph/dtype.ts";
 import { makeNode } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
@@ -100,10 +101,12 @@ export class State<T> {
     if (treeSignature(tree) !== this.signature) {
       throw new EvenkeelError("shape", `State.write: ${differenceOf(this.template, tree)}`);
     }
-    // Fetched before it is this write's turn: what isn't computed yet needs the device itself.
-    const values = await Promise.all(
-      treeLeaves(tree).map(({ tensor }) => tensor.dataBy((lazy) => evaluate(lazy, this.device))),
-    );
+    // Fetched before it is this write's turn: what isn't computed yet needs the device itself. One by one, so that nothing is still
+    // running when one has failed.
+    const values: TensorData[] = [];
+    for (const { tensor } of treeLeaves(tree)) {
+      values.push(await tensor.dataBy((lazy) => evaluate(lazy, this.device)));
+    }
     return runExclusively(this.device, async () => {
       this.#requireAlive();
       for (const [leaf, data] of values.entries()) {

@@ -137,7 +137,7 @@ describe("derivatives over random shapes", () => {
     const masks = shapes().chain((of) => arraysOf(of, fc.nat(1)));
     holds(
       masks.map(({ shape, values }) => ({
-        fn: (x, y) => ops.where(tensor(Uint8Array.from(values), { shape }), x, y),
+        fn: (x, y) => ops.where(tensor(Uint8Array.from(values), { shape, dtype: "bool" }), x, y),
         shapes: [shape, shape],
       })),
     );

@@ -95,7 +95,36 @@ describe("tensor", () => {
     assertValue(tensor([1, 2], { dtype: "u32" }), { shape: [2], values: [1, 2] }, "u32");
     assertValue(tensor(Int32Array.of(1, -2), { shape: [2, 1] }), { shape: [2, 1], values: [1, -2] }, "i32");
     assertValue(tensor(Float64Array.of(0.1)), { shape: [1], values: [Math.fround(0.1)] });
-    assertValue(tensor(Uint8Array.of(0, 1)), { shape: [2], values: [0, 1] }, "bool");
+    assertValue(tensor(Uint8Array.of(0, 1), { dtype: "bool" }), { shape: [2], values: [0, 1] }, "bool");
+  });
+
+  it("takes bytes and other short numbers only with a dtype: they may be truth values, pixels or indices", () => {
+    const arrays = [Uint8Array, Uint8ClampedArray, Int8Array, Int16Array, Uint16Array];
+    for (const kind of arrays) {
+      for (const values of [[], [0, 1], [0, 7]]) {
+        refuses(
+          () => tensor(kind.from(values)),
+          "dtype",
+          new RegExp(`^tensor: a ${kind.name} doesn't say which dtype.*dtype: "bool".*dtype: "f32"`),
+        );
+        for (const dtype of ["f32", "i32", "u32"] as const) {
+          assertValue(tensor(kind.from(values), { dtype }), { shape: [values.length], values }, dtype);
+        }
+      }
+      assertValue(
+        tensor(kind.from([0, 1]), { dtype: "bool", shape: [2, 1] }),
+        { shape: [2, 1], values: [0, 1] },
+        "bool",
+      );
+      refuses(() => tensor(kind.from([0, 7]), { dtype: "bool" }), "value", /7 is not a bool value/);
+    }
+    for (const wrong of [BigInt64Array.of(1n), new DataView(new ArrayBuffer(4))]) {
+      refuses(
+        () => tensor(wrong as unknown as Float32Array, { dtype: "f32" }),
+        "dtype",
+        /^tensor: a (BigInt64Array|DataView) holds no numbers of a dtype/,
+      );
+    }
   });
 
   it("keeps typed arrays of the right dtype", async () => {

@@ -1,0 +1,536 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it, mock } from "node:test";
+import fc from "fast-check";
+import {
+  add,
+  compile,
+  type CompiledStep,
+  compileStep,
+  createDevice,
+  createState,
+  type Device,
+  disposeDevices,
+  type ErrorCode,
+  EvenkeelError,
+  full,
+  gather,
+  getDevice,
+  multiply,
+  reduceMax,
+  reduceSum,
+  resolveDeviceName,
+  type State,
+  type Tensor,
+  tensor,
+} from "../../../engine/index.ts";
+import { isSequential, type Outcome, outcomeOf, settle } from "../../support/interleave.ts";
+import { ReferenceDevice } from "../../support/referenceDevice.ts";
+import { type Fault, type Operation, ScheduledDevice } from "../../support/scheduledDevice.ts";
+
+type Leaves = { readonly a: Tensor; readonly b: Tensor };
+type Values = readonly [a: number, b: number];
+
+/** What is asked of one state and the functions that use it. */
+type Request =
+  | { readonly kind: "step" | "advance"; readonly row: number; readonly more: number }
+  | { readonly kind: "badStep" }
+  | { readonly kind: "read" | "call" | "disposeState" | "disposeFunctions" | "lose" }
+  | { readonly kind: "write" | "writeLazy"; readonly values: Values }
+  | { readonly kind: "writeFailing" };
+
+const requests: fc.Arbitrary<Request> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("step", "advance"), row: fc.nat(2), more: fc.nat(2) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("badStep" as const) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("read", "call", "read", "disposeFunctions") }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("disposeState", "disposeState", "lose") }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("write", "writeLazy"),
+      values: fc.tuple(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 50 })),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("writeFailing" as const) }) },
+);
+
+const faults: fc.Arbitrary<Fault> = fc.record({
+  operation: fc.constantFrom<Operation>("allocate", "upload", "download", "compile", "run", "half"),
+  call: fc.nat(12),
+});
+
+const table = [100, 200, 300] as const;
+const length = 3;
+const leaf = (value: number): Tensor => tensor(new Float32Array(length).fill(value));
+const lazyLeaf = (value: number): Tensor => add(leaf(value - 1), leaf(1));
+const failing = (): Tensor => gather(leaf(1), tensor(Int32Array.of(0, 1, 7)));
+
+type Functions = {
+  readonly step: CompiledStep<Leaves, [index: Tensor, more: number], Tensor>;
+  readonly call: ((leaves: Leaves | State<Leaves>) => Promise<Tensor>) & { dispose(): void };
+};
+
+function functionsOn(device: Device): Functions {
+  // Static numbers are programs of their own, which drive each other out.
+  const options = { device, cacheSize: 1 };
+  const step = compileStep((s: Leaves, index: Tensor, more: number) => {
+    const a = add(s.a, add(gather(tensor([...table]), index), more));
+    return { state: { a, b: add(s.b, s.a) }, result: reduceMax(a) };
+  }, options);
+  const call = compile((s: Leaves) => add(multiply(s.a, 2), s.b), options);
+  return { step, call: call };
+}
+
+/** The one number that all elements of a tensor are, or NaN: part of an array from here, part from there. */
+async function only(x: Tensor): Promise<number> {
+  const [first = NaN, ...rest] = await x.data();
+  return rest.every((value) => value === first) ? first : NaN;
+}
+
+/** Does what is asked and gives the numbers that came of it. */
+async function perform(
+  request: Request,
+  state: State<Leaves>,
+  { step, call }: Functions,
+  device: ScheduledDevice,
+): Promise<readonly number[]> {
+  const index = (row: number): Tensor => tensor(Int32Array.of(row));
+  switch (request.kind) {
+    case "step":
+      return [await (await step(state, index(request.row), request.more)).item()];
+    case "advance":
+      await step.advance(state, index(request.row), request.more);
+      return [];
+    case "badStep":
+      await step(state, index(7), 0);
+      return [];
+    case "read": {
+      const { a, b } = await state.read();
+      return [await only(a), await only(b)];
+    }
+    case "call":
+      return [await only(await call(state))];
+    case "write":
+    case "writeLazy": {
+      const of = request.kind === "write" ? leaf : lazyLeaf;
+      await state.write({ a: of(request.values[0]), b: of(request.values[1]) });
+      return [];
+    }
+    case "writeFailing":
+      await state.write({ a: leaf(77), b: failing() });
+      return [];
+    case "disposeState":
+      state.dispose();
+      return [];
+    case "disposeFunctions":
+      step.dispose();
+      call.dispose();
+      return [];
+    case "lose":
+      device.lose();
+      return [];
+  }
+}
+
+/** What a state is. */
+type Model = { readonly values: Values | "broken"; readonly isDisposed: boolean };
+type Event = { readonly request: Request; readonly outcome: Outcome<readonly number[]> };
+
+/** Codes of what fails by itself. */
+const failures: readonly ErrorCode[] = ["kernel", "memory", "device"];
+
+/** What a request may leave, if its outcome is this one. */
+function possible(model: Model, { request, outcome }: Event, fired: ReadonlySet<Operation | "lost">): readonly Model[] {
+  const { values, isDisposed } = model;
+  const isStep = request.kind === "step" || request.kind === "advance" || request.kind === "badStep";
+  const isWrite = request.kind === "write" || request.kind === "writeLazy" || request.kind === "writeFailing";
+  if (outcome.kind === "error") {
+    if (outcome.code === "disposed") return isDisposed ? [model] : [];
+    if (outcome.code === "state") return values === "broken" && !isWrite ? [model] : [];
+    const fails = request.kind === "badStep" || request.kind === "writeFailing";
+    if (outcome.code === "value" ? !fails : !failures.includes(outcome.code) || fired.size === 0) return [];
+    const broken: Model = { ...model, values: "broken" };
+    // What had failed before anything of the state was written leaves it.
+    const late: readonly (Operation | "lost")[] = isStep ? ["half", "run", "download", "lost"] : ["upload", "lost"];
+    const mayBreak =
+      (request.kind === "badStep" && outcome.code === "value") ||
+      ((isStep || isWrite) && outcome.code !== "value" && late.some((operation) => fired.has(operation)));
+    return mayBreak ? [model, broken] : [model];
+  }
+  if (request.kind === "disposeState") return [{ ...model, isDisposed: true }];
+  if (request.kind === "disposeFunctions" || request.kind === "lose") return [model];
+  if (isDisposed || request.kind === "badStep" || request.kind === "writeFailing") return [];
+  if (request.kind === "write" || request.kind === "writeLazy") return [{ ...model, values: request.values }];
+  if (values === "broken") return [];
+  const [a, b] = values;
+  const is = (...expected: readonly number[]): boolean => isEqual(outcome.value, expected);
+  switch (request.kind) {
+    case "read":
+      return is(a, b) ? [model] : [];
+    case "call":
+      return is(2 * a + b) ? [model] : [];
+    case "step":
+    case "advance": {
+      const next: Values = [a + (table[request.row] ?? NaN) + request.more, b + a];
+      return request.kind === "advance" || is(next[0]) ? [{ ...model, values: next }] : [];
+    }
+  }
+}
+
+const isEqual = (got: readonly number[], expected: readonly number[]): boolean =>
+  got.length === expected.length && got.every((value, i) => value === expected[i]);
+
+describe("lifetimes", async () => {
+  const real = { oracle: await createDevice("oracle"), wasm: await createDevice("wasm", { wasm: { threads: 1 } }) };
+  before(() => mock.method(console, "warn", () => undefined));
+  after(() => {
+    mock.restoreAll();
+    for (const device of Object.values(real)) device.dispose();
+  });
+  const inners: readonly (readonly [name: string, make: () => Device, runs: number])[] = [
+    ["devices that update in place", () => new ReferenceDevice("arena"), 150],
+    ["devices that don't", () => new ReferenceDevice("slots"), 60],
+    ["wasm", () => real.wasm, 60],
+    ["oracle", () => real.oracle, 60],
+  ];
+
+  for (const [name, makeInner, runs] of inners) {
+    it(`on ${name} whatever happens to a state could have happened one after the other, or is a named error`, async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.scheduler(),
+          fc.array(requests, { minLength: 1, maxLength: 6 }),
+          fc.array(faults, { maxLength: 2 }),
+          async (scheduler, list, planned) => {
+            const inner = makeInner();
+            const memory = inner.memory();
+            const pause = (what: string) => scheduler.schedule(Promise.resolve(), what);
+            const device = new ScheduledDevice(inner, pause, planned);
+            const functions = functionsOn(device);
+            const made = await settle(
+              scheduler,
+              outcomeOf(createState<Leaves>({ a: leaf(1), b: lazyLeaf(2) }, device)),
+            );
+            if (made.kind === "error") {
+              assert.ok(device.fired.size > 0, made.code);
+            } else {
+              const state = made.value;
+              const outcomes = await settle(
+                scheduler,
+                Promise.all(
+                  list.map(async (request): Promise<Event> => {
+                    await pause(request.kind);
+                    return { request, outcome: await outcomeOf(perform(request, state, functions, device)) };
+                  }),
+                ),
+              );
+              device.calm();
+              const read: Request = { kind: "read" };
+              const end = {
+                request: read,
+                outcome: await settle(scheduler, outcomeOf(perform(read, state, functions, device))),
+              };
+              const next = (model: Model, event: Event) => possible(model, event, device.fired);
+              assert.ok(
+                isSequential<Model, Event>(
+                  { values: [1, 2], isDisposed: false },
+                  outcomes,
+                  next,
+                  (model) => next(model, end).length > 0,
+                ),
+                `${JSON.stringify([...outcomes, end])}\n${fc.stringify(scheduler)}`,
+              );
+              // Heals, unless it can't be reached any more.
+              if (device.usable && !outcomes.some(({ request }) => request.kind === "disposeState")) {
+                await settle(scheduler, state.write({ a: leaf(5), b: leaf(6) }));
+                assert.deepEqual(await settle(scheduler, perform(read, state, functions, device)), [5, 6]);
+              }
+              state.dispose();
+            }
+            functions.step.dispose();
+            functions.call.dispose();
+            assert.deepEqual(device.violations, []);
+            assert.equal(device.held, 0, "something is not given back");
+            // A task of the device's own may still be due.
+            await settle(scheduler, Promise.resolve());
+            assert.deepEqual(inner.memory(), memory);
+          },
+        ),
+        { numRuns: runs },
+      );
+    });
+  }
+
+  it("calls of more shapes than are kept, meanwhile disposed of: each gives its result, or the fault; nothing stays", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(
+          fc.oneof(
+            { weight: 6, arbitrary: fc.integer({ min: 1, max: 5 }) },
+            { weight: 1, arbitrary: fc.constant("dispose" as const) },
+          ),
+          {
+            minLength: 2,
+            maxLength: 12,
+          },
+        ),
+        fc.integer({ min: 1, max: 3 }),
+        fc.array(faults, { maxLength: 2 }),
+        async (scheduler, list, cacheSize, planned) => {
+          const pause = (what: string) => scheduler.schedule(Promise.resolve(), what);
+          const device = new ScheduledDevice(new ReferenceDevice("arena"), pause, planned);
+          const sum = compile((x: Tensor) => reduceSum(x), { device, cacheSize });
+          const call = async (size: number): Promise<number> => (await sum(full([size], 2))).item();
+          await settle(
+            scheduler,
+            Promise.all(
+              list.map(async (size) => {
+                await pause(String(size));
+                if (size === "dispose") {
+                  sum.dispose();
+                  return;
+                }
+                const outcome = await outcomeOf(call(size));
+                if (outcome.kind === "value") assert.equal(outcome.value, 2 * size);
+                else assert.ok(failures.includes(outcome.code) && device.fired.size > 0, outcome.code);
+              }),
+            ),
+          );
+          assert.ok(sum.programs <= cacheSize);
+          // A failure is not remembered.
+          device.calm();
+          for (const size of [1, 2, 3, 4, 5]) assert.equal(await settle(scheduler, call(size)), 2 * size);
+          sum.dispose();
+          assert.deepEqual(device.violations, []);
+          assert.equal(device.held, 0, "something is not given back");
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  /** A state of ones and twos on a device that may be told to fail, and what uses it. */
+  const prepared = async (inner: Device, pause: (what: string) => Promise<void> = () => Promise.resolve()) => {
+    const pauses = { pause };
+    const device = new ScheduledDevice(inner, (what) => pauses.pause(what));
+    const state = await createState<Leaves>({ a: leaf(1), b: leaf(2) }, device);
+    const functions = functionsOn(device);
+    const ask = (request: Request): Promise<readonly number[]> => perform(request, state, functions, device);
+    const end = (): void => {
+      state.dispose();
+      functions.step.dispose();
+      functions.call.dispose();
+      assert.deepEqual([device.held, device.violations], [0, []]);
+    };
+    return { device, state, ask, end, pauses };
+  };
+  const step: Request = { kind: "step", row: 0, more: 0 };
+  const read: Request = { kind: "read" };
+  const coded = (code: ErrorCode, message = /./) => ({ code, message });
+
+  it("a state that a failure left half new refuses to be used, with the failure as the cause, until it is written", async () => {
+    const { device, state, ask, end } = await prepared(real.wasm);
+    const breaks: readonly (readonly [Request, Fault | undefined, ErrorCode])[] = [
+      [{ kind: "badStep" }, undefined, "value"],
+      [step, { operation: "half", call: 0 }, "kernel"],
+      [{ kind: "advance", row: 0, more: 0 }, { operation: "half", call: 0 }, "kernel"],
+      [step, { operation: "download", call: 0 }, "device"],
+      [{ kind: "write", values: [3, 4] }, { operation: "upload", call: 1 }, "device"],
+    ];
+    for (const [request, fault, code] of breaks) {
+      if (fault !== undefined) device.fail(fault);
+      await assert.rejects(ask(request), coded(code));
+      device.calm();
+      for (const use of [step, read, { kind: "call" } as const]) {
+        await assert.rejects(ask(use), (error: unknown) => {
+          assert.ok(error instanceof EvenkeelError);
+          assert.equal(error.code, "state");
+          assert.match(error.message, /partly old and partly new: a (step|write) before failed.*Write the state/);
+          assert.ok(error.cause instanceof EvenkeelError && error.cause.code === code);
+          return true;
+        });
+      }
+      await state.write({ a: leaf(1), b: lazyLeaf(2) });
+      assert.deepEqual(await ask(read), [1, 2]);
+    }
+    end();
+  });
+
+  it("a failure before anything was written leaves the state as it was", async () => {
+    for (const inner of [real.wasm, real.oracle]) {
+      const { device, ask, end } = await prepared(inner);
+      const harmless: readonly (readonly [Request, Fault | undefined, ErrorCode])[] = [
+        [step, { operation: "compile", call: 0 }, "kernel"],
+        [step, { operation: "allocate", call: 0 }, "memory"],
+        [step, { operation: "upload", call: 0 }, "device"],
+        [{ kind: "write", values: [3, 4] }, { operation: "upload", call: 0 }, "device"],
+        [{ kind: "writeFailing" }, undefined, "value"],
+        [{ kind: "writeLazy", values: [3, 4] }, { operation: "run", call: 0 }, "kernel"],
+        [{ kind: "writeLazy", values: [3, 4] }, { operation: "compile", call: 0 }, "kernel"],
+        [read, { operation: "download", call: 1 }, "device"],
+      ];
+      for (const [request, fault, code] of harmless) {
+        if (fault !== undefined) device.fail(fault);
+        await assert.rejects(ask(request), coded(code));
+        device.calm();
+        assert.deepEqual(await ask(read), [1, 2]);
+      }
+      assert.deepEqual(await ask(step), [101]);
+      assert.deepEqual(await ask(read), [101, 3]);
+      end();
+    }
+  });
+
+  it("what nothing is updated in place by, no failure breaks", async () => {
+    const { device, ask, end } = await prepared(real.oracle);
+    for (const operation of ["run", "half", "download"] as const) {
+      device.fail({ operation, call: 0 });
+      await assert.rejects(ask(step), coded(operation === "download" ? "device" : "kernel"));
+      device.calm();
+      assert.deepEqual(await ask(read), [1, 2]);
+    }
+    await assert.rejects(ask({ kind: "badStep" }), coded("value"));
+    assert.deepEqual(await ask(read), [1, 2]);
+    end();
+  });
+
+  it("a state that is disposed of during a run keeps its memory until the run is over", async () => {
+    const { state, ask, end, pauses } = await prepared(real.wasm);
+    pauses.pause = async (what) => {
+      if (what === "run") state.dispose();
+    };
+    assert.deepEqual(await ask(step), [101]);
+    pauses.pause = () => Promise.resolve();
+    for (const use of [step, read, { kind: "call" } as const, { kind: "write", values: [1, 1] } as const]) {
+      await assert.rejects(ask(use), coded("disposed", /State has been disposed of/));
+    }
+    end();
+  });
+
+  it("createState frees what it had allocated if it fails", async () => {
+    for (const operation of ["allocate", "upload", "compile", "run", "half"] as const) {
+      const device = new ScheduledDevice(real.wasm, () => Promise.resolve(), [
+        { operation, call: operation === "allocate" ? 1 : 0 },
+      ]);
+      await assert.rejects(createState({ a: leaf(1), b: lazyLeaf(2) }, device));
+      assert.equal(device.fired.size, 1);
+      assert.deepEqual([device.held, device.violations], [0, []]);
+    }
+    const device = new ScheduledDevice(real.wasm, () => Promise.resolve());
+    await assert.rejects(createState({ a: leaf(1), b: failing() }, device), coded("value"));
+    assert.deepEqual([device.held, device.violations], [0, []]);
+  });
+
+  it("functions compile again for the device that takes a lost one's place", async () => {
+    const sum = compile((x: Tensor) => reduceSum(x), { device: "oracle" });
+    const call = async (): Promise<number> => (await sum(full([3], 2))).item();
+    assert.equal(await call(), 6);
+    const first = await getDevice("oracle");
+    // As good as lost: it refuses everything.
+    first.dispose();
+    assert.equal(first.usable, false);
+    assert.equal(await call(), 6);
+    const second = await getDevice("oracle");
+    assert.notEqual(second, first);
+    assert.equal(await getDevice("oracle"), second);
+    const state = await createState({ a: leaf(1), b: leaf(1) }, "oracle");
+    await disposeDevices();
+    assert.equal(await call(), 6);
+    assert.equal(sum.programs, 1, "programs of devices that are gone don't stay");
+    const use = compile((s: Leaves) => s.a, { device: "oracle" });
+    await assert.rejects(use(state), coded("device", /a state of another device \(oracle.*was lost or disposed of/));
+    await disposeDevices();
+  });
+
+  it("calls and disposals of the shared devices: each call gives its result or is refused, and later ones work", async () => {
+    const triple = compile((x: Tensor) => multiply(x, 3), { device: "oracle", cacheSize: 2 });
+    const call = async (size: number): Promise<number> => only(await triple(full([size], 2)));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(fc.constantFrom(1, 2, 3, "dispose", "state"), { minLength: 2, maxLength: 8 }),
+        async (scheduler, list) => {
+          await settle(
+            scheduler,
+            Promise.all(
+              list.map(async (what) => {
+                await scheduler.schedule(Promise.resolve(), String(what));
+                if (what === "dispose") return disposeDevices();
+                const outcome = await outcomeOf(
+                  what === "state"
+                    ? createState({ a: lazyLeaf(6) }, "oracle").then(async (state) => only((await state.read()).a))
+                    : call(Number(what)),
+                );
+                if (outcome.kind === "value") assert.equal(outcome.value, 6);
+                else assert.ok(list.includes("dispose") && outcome.code === "disposed", outcome.code);
+              }),
+            ),
+          );
+          assert.equal(await call(2), 6);
+          assert.ok(triple.programs <= 2);
+        },
+      ),
+      { numRuns: 100 },
+    );
+    triple.dispose();
+    await disposeDevices();
+  });
+
+  it("a tensor doesn't remember a failure, of its device or of its values", async () => {
+    const x = add(leaf(1), leaf(2));
+    process.env["EVENKEEL_DEVICE"] = "abacus";
+    try {
+      await assert.rejects(x.data(), coded("device", /abacus/));
+    } finally {
+      delete process.env["EVENKEEL_DEVICE"];
+    }
+    assert.deepEqual(await x.array(), [3, 3, 3]);
+    const device = new ScheduledDevice(real.oracle, () => Promise.resolve(), [{ operation: "run", call: 0 }]);
+    const y = add(leaf(1), leaf(2));
+    const identity = compile((given: Tensor) => given, { device });
+    await assert.rejects(identity(y), coded("kernel"));
+    assert.equal(await only(await identity(y)), 3);
+    identity.dispose();
+    await disposeDevices();
+  });
+
+  it("auto asks for an adapter once, until the devices are disposed of", async () => {
+    let probes = 0;
+    const gpu = {
+      requestAdapter: () => {
+        probes++;
+        return Promise.resolve(null);
+      },
+    };
+    const own = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+    Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
+    try {
+      await disposeDevices();
+      const sum = compile((x: Tensor) => reduceSum(x));
+      for (let i = 0; i < 5; i++) assert.equal(await (await sum(full([3], i))).item(), 3 * i);
+      assert.equal(await resolveDeviceName(), "wasm");
+      assert.equal((await getDevice("auto")).name, "wasm");
+      assert.equal(probes, 1);
+      await disposeDevices();
+      assert.deepEqual(await Promise.all([resolveDeviceName(), resolveDeviceName("auto"), resolveDeviceName("cpu")]), [
+        "wasm",
+        "wasm",
+        "cpu",
+      ]);
+      assert.equal(probes, 2);
+    } finally {
+      if (own === undefined) Reflect.deleteProperty(globalThis, "navigator");
+      else Object.defineProperty(globalThis, "navigator", own);
+      await disposeDevices();
+    }
+  });
+
+  it("calls that were begun before their function was disposed of leave no program behind", async () => {
+    const device = new ScheduledDevice(new ReferenceDevice("arena"), () => Promise.resolve());
+    const sum = compile((x: Tensor) => reduceSum(x), { device });
+    const pending = sum(full([3], 2));
+    sum.dispose();
+    assert.equal(await (await pending).item(), 6);
+    assert.deepEqual([device.held, sum.programs], [0, 0]);
+  });
+});
