@@ -4,11 +4,11 @@
  * differentiated again.
  */
 import type { ConvGeometry, NodeOf, PrimitiveKind, Primitives } from "../graph/node.ts";
-import { at, sizeOf } from "../graph/shape.ts";
+import { at } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { matmul } from "../ops/contract.ts";
 import { convOfRole } from "../ops/conv.ts";
-import { oneHot, zerosLike } from "../ops/creation.ts";
+import { zerosLike } from "../ops/creation.ts";
 import {
   absolute,
   add,
@@ -31,7 +31,7 @@ import {
   subtract,
   where,
 } from "../ops/elementwise.ts";
-import { broadcastTo, flip, pad, permute, reshape, slice, transpose } from "../ops/movement.ts";
+import { broadcastTo, flip, gather, pad, permute, reshape, scatterAdd, slice, transpose } from "../ops/movement.ts";
 import { reduceSum } from "../ops/reduce.ts";
 
 export type VjpArguments<K extends PrimitiveKind> = {
@@ -103,25 +103,9 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   },
   gather: ({ inputs, attributes: { axis }, cotangent: g }) => {
     const [x, index] = pair(inputs);
-    // Rows taken several times add up: a product with the one-hot matrix of the index.
-    const front = [axis, ...x.shape.keys()].filter((a, i) => i === 0 || a !== axis);
-    const back = x.shape.map((_, a) => front.indexOf(a));
-    const rows = permute(g, front);
-    const scattered = matmul(
-      transpose(oneHot(index, at(x.shape, axis))),
-      reshape(rows, [at(index.shape, 0), sizeOf(rows.shape.slice(1))]),
-    );
-    return [
-      permute(
-        reshape(
-          scattered,
-          front.map((a) => at(x.shape, a)),
-        ),
-        back,
-      ),
-      null,
-    ];
+    return [scatterAdd(g, index, at(x.shape, axis), axis), null];
   },
+  scatterAdd: ({ inputs, attributes: { axis }, cotangent: g }) => [gather(g, at(inputs, 1), axis), null],
   matmul: ({ inputs, cotangent: g }) => {
     const [a, b] = pair(inputs);
     return [matmul(g, transpose(b)), matmul(transpose(a), g)];

@@ -118,6 +118,11 @@ export type Primitives = {
   concat: { inputs: readonly Node[]; attributes: { readonly axis: number } };
   /** Rows `index` (i32, rank 1) of x along `axis`; inputs [x, index]. */
   gather: { inputs: readonly [Node, Node]; attributes: { readonly axis: number } };
+  /**
+   * `size` rows along `axis`, each the sum of those rows k of the values whose `index[k]` (i32, rank 1) it is, in the order of k.
+   * Inputs [values, index]; values are f32, i32 or u32.
+   */
+  scatterAdd: { inputs: readonly [Node, Node]; attributes: { readonly axis: number; readonly size: number } };
   /** [B, M, K] times [B, K, N]. */
   matmul: { inputs: readonly [Node, Node]; attributes: Empty };
   /** forward: (x, w) to y. inputGradient: (y, w) to x. filterGradient: (x, y) to w. */

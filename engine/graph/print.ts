@@ -14,6 +14,8 @@ function attributesText(node: Node): string {
     case "concat":
     case "gather":
       return `axis ${node.attributes.axis}`;
+    case "scatterAdd":
+      return `axis ${node.attributes.axis} size ${node.attributes.size}`;
     case "shift":
       return `${node.attributes.direction} ${node.attributes.amount}`;
     case "threefry":

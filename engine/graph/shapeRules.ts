@@ -224,6 +224,15 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
       `gather: axis ${axis} of ${formatShape(x.shape)} is empty, nothing to take.`);
     return { shape: x.shape.map((size, i) => (i === axis ? count : size)), dtype: x.dtype };
   },
+  scatterAdd: ([values, index], { axis, size }) => {
+    requireDtype("scatterAdd", values.dtype, numeric);
+    requireDtype("scatterAdd", index.dtype, ["i32"]);
+    require(index.shape.length === 1 && index.shape[0] === values.shape[axis], "shape", () =>
+      `scatterAdd: index ${formatShape(index.shape)} along axis ${axis} of ${formatShape(values.shape)}.`);
+    require(Number.isInteger(size) && size >= 0 && (size > 0 || index.shape[0] === 0), "range", () =>
+      `scatterAdd: ${formatShape(values.shape)} into axis ${axis} of size ${size}.`);
+    return { shape: values.shape.map((extent, i) => (i === axis ? size : extent)), dtype: values.dtype };
+  },
   matmul: ([a, b]) => {
     requireDtype("matmul", a.dtype, ["f32"]);
     requireSameDtype("matmul", [a, b]);

@@ -36,6 +36,8 @@ export type LoweredKernel = {
   readonly at: Affine;
 };
 
+type ReductionNode = Extract<Node, { readonly kind: "reduce" | "matmul" | "conv" | "scatterAdd" }>;
+
 /** Thrown inside the walk: the kernel can't contain `node`. */
 export class CannotFuse extends Error {
   readonly node: Node;
@@ -219,6 +221,7 @@ export class KernelWalk {
       case "reduce":
       case "matmul":
       case "conv":
+      case "scatterAdd":
         return this.#reduceNode(node, index, bounds);
     }
   }
@@ -345,7 +348,7 @@ export class KernelWalk {
     };
   }
 
-  #reduceNode(node: NodeOf<"reduce"> | NodeOf<"matmul"> | NodeOf<"conv">, index: Index, bounds: Bounds): Scalar {
+  #reduceNode(node: ReductionNode, index: Index, bounds: Bounds): Scalar {
     const flat = flatten(index, node.shape);
     const second = this.#reducing || (this.#reduction !== undefined && this.#reduction.node !== node);
     if (second || bounds.size > 0 || !isBijection(flat, this.parallel.flat(), sizeOf(node.shape))) {
@@ -361,10 +364,7 @@ export class KernelWalk {
     return { kind: "accumulator", dtype: node.dtype };
   }
 
-  #reduceBody(
-    node: NodeOf<"reduce"> | NodeOf<"matmul"> | NodeOf<"conv">,
-    axes: readonly IndexExpression[],
-  ): [ReduceOp, Scalar] {
+  #reduceBody(node: ReductionNode, axes: readonly IndexExpression[]): [ReduceOp, Scalar] {
     const none: Bounds = new Map();
     switch (node.kind) {
       case "reduce": {
@@ -376,6 +376,8 @@ export class KernelWalk {
         });
         return [node.attributes.op, this.#value(x, { kind: "axes", axes: inner }, none)];
       }
+      case "scatterAdd":
+        return ["sum", this.#scattered(node, axes)];
       case "matmul":
       case "conv": {
         const group = node.kind === "conv" ? this.#groupOf(node, axes) : constantIndex(0);
@@ -391,6 +393,28 @@ export class KernelWalk {
     }
   }
 
+  /** The value of a taken row if its index is that of the result's row, else 0. */
+  #scattered(
+    { inputs: [values, index], attributes: { axis }, dtype }: NodeOf<"scatterAdd">,
+    axes: readonly IndexExpression[],
+  ): Scalar {
+    const [taken] = this.#reduceAxes(index.shape);
+    const place = taken ?? constantIndex(0);
+    return {
+      kind: "select",
+      dtype,
+      condition: {
+        kind: "compare",
+        dtype: "bool",
+        op: "equal",
+        x: this.#operand(index, [place]),
+        y: this.#iota("i32", at(axes, axis)),
+      },
+      x: this.#operand(values, axes.with(axis, place)),
+      y: { kind: "literal", dtype, value: 0 },
+    };
+  }
+
   /** The group of an output channel, which is axis 1 of an image and axis 0 of a filter. */
   #groupOf(node: NodeOf<"conv">, axes: readonly IndexExpression[]): IndexExpression {
     const { role, geometry } = node.attributes;
@@ -400,7 +424,7 @@ export class KernelWalk {
     return at(this.#unflatten(at(axes, axis), [geometry.groups, channels], new Map(), node), 0);
   }
 
-  /** An operand of a contraction is read many times, so it must be memory, seen through views at most. */
+  /** An operand of a contraction or a scatter is read many times, so it must be memory, seen through views at most. */
   #operand(node: Node, axes: readonly IndexExpression[]): Scalar {
     const scalar = this.#value(node, { kind: "axes", axes }, new Map());
     if (scalar.kind !== "load" && scalar.kind !== "literal") throw new CannotFuse(viewBase(node));

@@ -262,3 +262,41 @@ export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
   const taken = new Tensor(makeNode("gather", [x.node, reshape(index, [index.size]).node], { axis: along }));
   return reshape(taken, [...x.shape.slice(0, along), ...index.shape, ...x.shape.slice(along + 1)]);
 }
+
+/**
+ * The derivative of {@link gather}: zeros with `size` rows along an axis, to which every row of the values is added where its
+ * index says. Rows with the same index add up, on `wasm` and the oracle in their order; the work is linear in values and result.
+ * Add the result to a tensor to add rows to that: it is computed in one go.
+ * @param values f32, i32 or u32; from `axis` on it has the axes of `index`, which become one: what `gather` with this index gives
+ * @param index i32 of any shape. An index out of range is an error when the program runs.
+ */
+export function scatterAdd(values: Tensor, index: Tensor, size: number, axis = 0): Tensor {
+  if (index.dtype !== "i32") {
+    throw new EvenkeelError(
+      "dtype",
+      `scatterAdd: index has dtype ${index.dtype}, expected i32. Use cast(index, "i32").`,
+    );
+  }
+  if (values.dtype === "bool") {
+    throw new EvenkeelError("dtype", 'scatterAdd: values of dtype bool have no sum. Use cast(values, "i32").');
+  }
+  const mismatch = (place: number): EvenkeelError =>
+    new EvenkeelError(
+      "shape",
+      `scatterAdd: values ${formatShape(values.shape)} should have the axes of the index, ${formatShape(index.shape)}, from axis ${place} on.`,
+    );
+  // The result has the axes of the values, of which those of the index are one.
+  const rank = values.rank - index.rank + 1;
+  if (rank < 1) throw mismatch(axis);
+  const along = normalizeAxis("scatterAdd", axis, rank);
+  const [before, after] = [values.shape.slice(0, along), values.shape.slice(along + index.rank)];
+  if (!sameShape(values.shape.slice(along, along + index.rank), index.shape)) throw mismatch(along);
+  if (!Number.isInteger(size) || size < 0 || (size === 0 && index.size > 0)) {
+    throw new EvenkeelError(
+      "range",
+      `scatterAdd: axis ${along} of size ${size} has no place for ${index.size} rows. Give the number of rows of the result.`,
+    );
+  }
+  const rows = reshape(values, [...before, index.size, ...after]);
+  return new Tensor(makeNode("scatterAdd", [rows.node, reshape(index, [index.size]).node], { axis: along, size }));
+}

@@ -169,7 +169,7 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
       contents.set(node, materialized(node));
       continue;
     }
-    if (node.kind === "matmul" || node.kind === "conv") {
+    if (node.kind === "matmul" || node.kind === "conv" || node.kind === "scatterAdd") {
       for (const input of node.inputs) materializeBase(input, makeRoot, roots);
     }
     if (node.kind === "gather") materializeBase(storageOf(node.inputs[0]), makeRoot, roots);
@@ -236,7 +236,8 @@ function combineContents(node: Node, inputs: readonly Contents[]): Contents {
 const isView = (node: Node): boolean =>
   node.kind === "reshape" || node.kind === "permute" || node.kind === "slice" || node.kind === "expand";
 
-const isReduction = (node: Node): boolean => node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv";
+const isReduction = (node: Node): boolean =>
+  node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv" || node.kind === "scatterAdd";
 
 function regionsOf(node: Node): number {
   if (node.kind === "concat") return node.inputs.length - 1;
@@ -286,6 +287,7 @@ function weightOf(node: Node): number {
     case "reduce":
     case "matmul":
     case "conv":
+    case "scatterAdd":
       return 64;
     default:
       break;

@@ -6,10 +6,11 @@ import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { operationName } from "../graph/print.ts";
 import { formatShape, sizeOf } from "../graph/shape.ts";
-import type { Kernel, Scalar } from "../kernel/kernel.ts";
+import type { Axis, Kernel, Scalar } from "../kernel/kernel.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
+import { scatterOf } from "../kernel/scatter.ts";
 import { storageOf } from "../kernel/views.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
@@ -127,25 +128,31 @@ function copyKernel(node: Node): LoweredKernel {
   return { parallel: shape, reduce: [], sources: [node], operands: [operand], body, reduction: null, at: linear };
 }
 
+function axesOf({ parallel, reduce }: LoweredKernel): Axis[] {
+  return [
+    ...parallel.map((size) => ({ role: "parallel" as const, size })),
+    ...reduce.map((size) => ({ role: "reduce" as const, size })),
+  ];
+}
+
 function finishKernel(name: string, lowered: LoweredKernel, root: Node): Kernel {
   const { parallel, reduce, operands, body, reduction, at } = lowered;
   const points = sizeOf(parallel);
   const length = sizeOf(root.shape);
-  const perPoint =
-    reduction === null
-      ? countOperations(body)
-      : sizeOf(reduce) * (countOperations(body) + 1) + countOperations(reduction.epilogue);
+  const axes = axesOf(lowered);
+  const scatter = scatterOf({ axes, body, reduction });
+  // Of a scatter each value counts once, for its row.
+  const rows = scatter === null ? 1 : sizeOf(parallel.filter((_, axis) => scatter.row.coefficients[axis] !== 0));
+  const folded =
+    reduction === null ? 0 : (points / rows) * sizeOf(reduce) * (countOperations(scatter?.value ?? body) + 1);
   return {
     name,
-    axes: [
-      ...parallel.map((size) => ({ role: "parallel" as const, size })),
-      ...reduce.map((size) => ({ role: "reduce" as const, size })),
-    ],
+    axes,
     operands,
     body,
     reduction,
     result: { dtype: root.dtype, length, at },
-    flops: points * perPoint,
+    flops: folded + points * countOperations(reduction === null ? body : reduction.epilogue),
     bytes: 4 * (length + operands.reduce((sum, operand) => sum + operand.length, 0)),
   };
 }
@@ -186,6 +193,7 @@ class KernelPool {
 /** What a kernel computes, in a few words: its operations from the result back. */
 function describe(kernel: LoweredKernel, root: Node): string {
   const words: string[] = [];
+  const scatter = scatterOf({ axes: axesOf(kernel), body: kernel.body, reduction: kernel.reduction });
   const seen = new Set<Scalar>();
   const visit = (scalar: Scalar): void => {
     if (seen.has(scalar) || words.length >= 4) return;
@@ -196,9 +204,9 @@ function describe(kernel: LoweredKernel, root: Node): string {
   };
   if (kernel.reduction !== null) {
     visit(kernel.reduction.epilogue);
-    words.push(kernel.reduction.op);
+    words.push(scatter === null ? kernel.reduction.op : "scatterAdd");
   }
-  visit(kernel.body);
+  visit(scatter?.value ?? kernel.body);
   if (words.length > 0) return words.join("_");
   return root.kind === "input" || root.kind === "constant" ? "copy" : root.kind;
 }

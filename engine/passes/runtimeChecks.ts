@@ -27,14 +27,16 @@ export function runtimeChecks(graph: Graph): RuntimeCheck[] {
         },
       ];
     }
-    if (node.kind === "gather") {
+    if (node.kind === "gather" || node.kind === "scatterAdd") {
       const [x, index] = node.inputs;
-      const size = at(x.shape, node.attributes.axis);
+      const { axis } = node.attributes;
+      const { shape } = node.kind === "gather" ? x : node;
+      const size = at(shape, axis);
       const rows = new Tensor(index);
       return [
         {
           failed: any(or(less(rows, 0), lessEqual(size, rows))).node,
-          message: `gather: an index is out of range for axis ${node.attributes.axis} of ${formatShape(x.shape)} (0 to ${size - 1}).`,
+          message: `${node.kind === "gather" ? "gather" : "scatterAdd, gather's derivative"}: an index is out of range for axis ${axis} of ${formatShape(shape)} (0 to ${size - 1}).`,
         },
       ];
     }

@@ -75,6 +75,7 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   },
   concat: simplifyConcat,
   gather: none,
+  scatterAdd: (node) => ofNothing(node, 0),
   matmul: (node) => ofNothing(node, 0),
   conv: (node) => ofNothing(node, 0),
   stopGradient: (node) => node.inputs[0],

@@ -106,6 +106,8 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
       const row = (i: number): number => Math.floor(i / inner) % at(node.shape, axis);
       return errors.map((error, i) => (at(inputs, 1).errors[row(i)] === Infinity ? Infinity : error));
     }
+    case "scatterAdd":
+      return scatterErrors(node, values, [at(inputs, 0), at(inputs, 1)], accuracy);
     case "reduce":
       return reduceErrors(node, values, at(inputs, 0), accuracy);
     case "matmul":
@@ -160,24 +162,49 @@ function reduceErrors(
       "max",
       errors.map((e) => uncertainIf(e === Infinity)),
     );
-  const worst = over("max", errors);
-  const terms = sizeOf(node.inputs[0].shape) / Math.max(1, sizeOf(node.shape));
-  const special = over(
-    "max",
-    x.map((value) => Number(!Number.isFinite(value))),
-  );
   if (node.attributes.op === "max") {
+    const worst = over("max", errors);
+    const special = over(
+      "max",
+      x.map((value) => Number(!Number.isFinite(value))),
+    );
     return values.map((value, i) => {
       if (worst[i] === Infinity || (special[i] === 1 && (worst[i] !== 0 || !accuracy.specialValues))) return Infinity;
       return Number.isFinite(value) ? Math.max(worst[i] ?? 0, 2 ** -149) : 0;
     });
   }
-  const magnitudes = over("sum", x.map(Math.abs));
-  const spread = over("sum", errors);
+  return sumErrors(values, { values: x, errors }, (elements) => over("sum", elements), accuracy);
+}
+
+function scatterErrors(
+  node: NodeOf<"scatterAdd">,
+  values: Float64Array,
+  [x, index]: readonly [Bounded, Bounded],
+  accuracy: Accuracy,
+): Float64Array {
+  // A row that isn't known may be any.
+  if (index.errors.includes(Infinity)) return values.map(() => Infinity);
+  const stand = makeNode("scatterAdd", [asF32(node.inputs[0]), node.inputs[1]], node.attributes);
+  const over = (elements: Float64Array): Float64Array => evaluateNode(stand, [elements, index.values]);
+  if (node.dtype !== "f32") return over(x.errors);
+  return sumErrors(values, x, over, accuracy);
+}
+
+/** Errors of sums of single elements. `over`: their sums of other elements. */
+function sumErrors(
+  values: Float64Array,
+  { values: x, errors }: Bounded,
+  over: (elements: Float64Array) => Float64Array,
+  accuracy: Accuracy,
+): Float64Array {
+  const terms = over(x.map(() => 1));
+  const special = over(x.map((value) => Number(!Number.isFinite(value))));
+  const magnitudes = over(x.map(Math.abs));
+  const spread = over(errors);
   return values.map((value, i) => {
     // A sum with NaN or infinities is what IEEE says in any order, unless finite terms may overflow on the way.
-    if (special[i] === 1) return worst[i] === 0 && accuracy.specialValues && safeBesideSpecial(x) ? 0 : Infinity;
-    return sumError(value, terms, magnitudes[i] ?? NaN, spread[i] ?? NaN, accuracy);
+    if (special[i] !== 0) return spread[i] === 0 && accuracy.specialValues && safeBesideSpecial(x) ? 0 : Infinity;
+    return sumError(value, terms[i] ?? NaN, magnitudes[i] ?? NaN, spread[i] ?? NaN, accuracy);
   });
 }
 

@@ -158,6 +158,21 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
       return element(first(inputs), placeOf(coordinates, strides) + (row - place) * at(strides, axis));
     });
   },
+  scatterAdd: ({ shape, dtype, attributes: { axis }, inputs: [{ shape: taken }] }, inputs) => {
+    const [values, index] = [first(inputs), at(inputs, 1)];
+    const result = new Float64Array(sizeOf(shape));
+    const strides = rowMajorStrides(shape);
+    let i = 0;
+    forEachPlace(taken, (coordinates) => {
+      const value = element(values, i++);
+      const place = at(coordinates, axis);
+      const row = element(index, place);
+      if (!(row >= 0 && row < at(shape, axis))) return;
+      const to = placeOf(coordinates, strides) + (row - place) * at(strides, axis);
+      result[to] = wrap(element(result, to) + value, dtype);
+    });
+    return result;
+  },
   matmul: ({ shape, inputs: [a] }, inputs) => {
     const [, rows = 0, columns = 0] = shape;
     const inner = at(a.shape, 2);

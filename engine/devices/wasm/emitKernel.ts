@@ -1,7 +1,14 @@
 /** Code of a whole kernel: loops over parallel axes, the reduction inside them, the epilogue, the store. */
 import type { Kernel, ReduceOp, Scalar } from "../../kernel/kernel.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
-import { type FunctionReference, i32x4, type Local, memory, type ModuleBuilder } from "./assembler.ts";
+import {
+  type FunctionBuilder,
+  type FunctionReference,
+  i32x4,
+  type Local,
+  memory,
+  type ModuleBuilder,
+} from "./assembler.ts";
 import { Accumulators } from "./emitAccumulators.ts";
 import { type Access, Addresses } from "./emitAddresses.ts";
 import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContext.ts";
@@ -14,6 +21,15 @@ import type { Schedule } from "./schedule.ts";
 import { type SumChunk, sumChunkOf } from "./sumChunk.ts";
 
 /**
+ * Which reduce points a result is the fold of, instead of all: at the start of a function makes what writes `body` for each of them
+ * at a place, with the reduce axes standing there.
+ */
+export type ReducePoints = (
+  f: FunctionBuilder,
+  table: Local,
+) => (context: EmitContext, addresses: Addresses, accesses: readonly Access[], body: () => void) => void;
+
+/**
  * Adds the function of a normalised kernel to `module`. Its parameters low..high are the part of the schedule's split axis to
  * compute.
  */
@@ -23,6 +39,7 @@ export function emitKernel(
   described: JoinedKernel,
   schedule: Schedule,
   options: EmitOptions,
+  reducePoints: ReducePoints | null = null,
 ): FunctionReference {
   // Nothing of a body that is never folded may be computed, not even its addresses.
   const kernel = isEmptyReduction(described) ? withoutBody(described) : described;
@@ -33,7 +50,8 @@ export function emitKernel(
     );
     const context = new EmitContext(f, kernel, schedule);
     const results = [kernel, ...kernel.also].map(({ result }) => result);
-    const nest = new Nest(context, new Addresses(context, bases), results, { low, high }, options);
+    const points = reducePoints === null ? null : reducePoints(f, table);
+    const nest = new Nest(context, new Addresses(context, bases), results, { low, high }, options, points);
     nest.parallel(0, [kernel.body, ...kernel.also.map(({ body }) => body)], kernel.reduction?.epilogue ?? null);
   });
 }
@@ -47,6 +65,7 @@ class Nest {
   readonly #relaxed: boolean;
   readonly #reduceAxes: readonly number[];
   readonly #chunk: SumChunk | null;
+  readonly #reducePoints: ReturnType<ReducePoints> | null;
 
   constructor(
     context: EmitContext,
@@ -54,14 +73,17 @@ class Nest {
     results: readonly Store["result"][],
     share: { low: Local; high: Local },
     options: EmitOptions,
+    reducePoints: ReturnType<ReducePoints> | null,
   ) {
     this.#context = context;
+    this.#reducePoints = reducePoints;
     this.#addresses = addresses;
     this.#results = results;
     this.#scalars = new ScalarEmitter(context, addresses);
     this.#share = share;
     this.#relaxed = options.relaxed;
-    this.#chunk = sumChunkOf(context.kernel, context.schedule);
+    // Points in chains are added one after the other, in their order.
+    this.#chunk = reducePoints === null ? sumChunkOf(context.kernel, context.schedule) : null;
     this.#reduceAxes = context.kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
   }
 
@@ -171,7 +193,10 @@ class Nest {
       fillsLanes: vector !== null,
       isChunked: this.#chunk !== null,
     });
-    if (!isEmptyReduction(kernel)) this.#reduce(0, accumulators, body, points);
+    if (this.#reducePoints !== null) {
+      const accumulate = (): void => this.#accumulate(accumulators, body, points);
+      this.#reducePoints(this.#context, this.#addresses, accessesOf([body]), accumulate);
+    } else if (!isEmptyReduction(kernel)) this.#reduce(0, accumulators, body, points);
     return accumulators.results();
   }
 

@@ -4,9 +4,11 @@ import { emitKernel } from "./emitKernel.ts";
 import { finishOf } from "./finish.ts";
 import type { Phase, Scratch } from "./phase.ts";
 import type { JoinedKernel } from "./joinSteps.ts";
-import { blockOf, type Schedule, scheduleKernel, scheduleSweep } from "./schedule.ts";
+import { blockOf, type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "./schedule.ts";
 import { productPhases, productScratch } from "./product/emit.ts";
 import { productOf } from "./product/plan.ts";
+import { scatterPhases } from "./scatter/emit.ts";
+import { type Chains, chainsOf, chainsScratch } from "./scatter/plan.ts";
 import { filterGradientPhases, filterGradientScratch } from "./winograd/filterGradient.ts";
 import { forwardPhases, forwardScratch } from "./winograd/forward.ts";
 import { winogradOf } from "./winograd/plan.ts";
@@ -21,12 +23,14 @@ export type KernelMethod = {
   readonly scratch: Scratch | null;
 };
 
-/** The method of a normalised kernel: the cheapest by estimate. */
+/** The method of a normalised kernel: the cheapest by estimate; of a scatter the one that is linear. */
 export function methodOf(kernel: JoinedKernel): KernelMethod {
   if (kernel.also.length > 0) {
     const schedule = scheduleSweep(kernel, [kernel.body, ...kernel.also.map(({ body }) => body)]);
     return loopMethod(kernel, schedule);
   }
+  const chains = chainsOf(kernel);
+  if (chains !== null) return scatterMethod(kernel, chains);
   const loops = loopMethod(kernel, scheduleKernel(kernel));
   const methods = [loops, ...algorithmsOf(kernel)];
   return methods.reduce((best, method) => (costOf(method) < costOf(best) ? method : best));
@@ -56,6 +60,17 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
     methods.push({ name: "packed product", phases, sharesFirstAxis: false, scratch: productScratch(kernel, product) });
   }
   return methods;
+}
+
+function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
+  const schedule = scheduleRows({ ...kernel, body: chains.value }, chains.rowAxes, chains.points / chains.rows);
+  const { name } = schedule;
+  return {
+    name,
+    phases: scatterPhases(kernel, chains, schedule),
+    sharesFirstAxis: false,
+    scratch: chainsScratch(chains),
+  };
 }
 
 const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);

@@ -73,6 +73,37 @@ export function scheduleSweep(kernel: Kernel, bodies: readonly Scalar[]): Schedu
   };
 }
 
+/**
+ * The schedule of a kernel that folds only some of its reduce points for each result: those of its row, `perRow` on average.
+ * Results that share a row are computed together.
+ * @param rowAxes the axes that tell a result's row
+ */
+export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow: number): Schedule {
+  const analysis = analyse(kernel);
+  const { parallel, reduce, sizes, nodes } = analysis;
+  const size = (axis: number): number => sizes[axis] ?? 0;
+  const vector =
+    parallel.find((axis) => kernel.result.at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis)) ??
+    null;
+  const heavy = nodes.filter(({ scalar, epilogue }) => !epilogue && isArithmetic(scalar)).length;
+  const vectors = vector === null ? 1 : Math.min(heavy <= 3 ? registerTile : 2, Math.floor(size(vector) / 4));
+  const unroll = new Map(vector === null || vectors < 2 ? [] : [[vector, vectors]]);
+  const results = parallel.reduce((product, axis) => product * size(axis), 1) / (vector === null ? 1 : 4);
+  const weight = (epilogue: boolean): number =>
+    nodes.reduce((sum, node) => sum + (node.epilogue === epilogue ? costOf(node.scalar, vector, unroll) : 0), 3);
+  return {
+    name: `scatter${vector === null ? "" : "-simd"}`,
+    vector,
+    unroll,
+    order: parallel,
+    flattened: new Set(),
+    // Reduce points come in any order.
+    branching: new Set([...branchingAxes(kernel, analysis, vector, unroll), ...reduce]),
+    cost: results * (weight(true) + perRow * weight(false)),
+    split: splitAxis(kernel, parallel, vector, unroll),
+  };
+}
+
 /** Elements along `axis` that one pass of its loop covers. */
 export function blockOf({ vector, unroll }: Pick<Schedule, "vector" | "unroll">, axis: number): number {
   return (unroll.get(axis) ?? 1) * (axis === vector ? 4 : 1);
