@@ -215,6 +215,7 @@ export class ExpressionBuilder {
   /**
    * The value of the last instruction.
    * @param values what instructions may use from the start; the accumulator in an epilogue
+   * @param role of an epilogue: only parallel axes are used
    */
   build(instructions: readonly ScalarInstruction[], values: readonly Scalar[], role: "body" | "epilogue"): Scalar {
     const known = [...values];
@@ -248,6 +249,14 @@ export class ExpressionBuilder {
       );
     }
     return known.at(-1) ?? this.#load(0, { order: 0, skip: 0, flip: 0, step: 1, gap: 0 }, bounds, isUsable);
+  }
+
+  /** An element of an i32 operand that depends on the reduce axes alone, or a number if there is no such operand. */
+  rowIndex(choice: number, access: Access): Scalar {
+    const slots = this.#operands.flatMap((slot, number) => (slot.dtype === "i32" ? [number] : []));
+    if (slots.length === 0) return literal(choice % 3, "i32");
+    const bounds = this.#axes.map(({ size }) => ({ start: 0, stop: size }));
+    return this.#load(choose(slots, choice), access, bounds, (axis) => at(this.#axes, axis).role === "reduce");
   }
 
   #load(choice: number, access: Access, bounds: Bounds, isUsable: (axis: number) => boolean): Scalar {
@@ -344,7 +353,7 @@ const choice = fc.nat(419);
 const rarely = <T>(usual: T, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T> =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary });
 
-const accesses: fc.Arbitrary<Access> = fc.record({
+export const accesses: fc.Arbitrary<Access> = fc.record({
   order: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(6) }),
   skip: rarely(0, fc.nat(127)),
   flip: rarely(0, fc.nat(127)),

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { binaryOps, compareOps, unaryOps } from "../../engine/graph/node.ts";
-import type { Scalar } from "../../engine/kernel/kernel.ts";
+import type { AxisRole, Kernel, Scalar } from "../../engine/kernel/kernel.ts";
 import { scalarsOf } from "../../engine/kernel/scalar.ts";
+import { scatterOf } from "../../engine/kernel/scatter.ts";
 import { accuracies } from "../support/accuracies.ts";
 import { interpretPlan } from "../support/interpretKernel.ts";
 import { buildCase, kernelCases } from "./kernels.ts";
@@ -64,6 +65,17 @@ describe("random kernels", () => {
     assert.ok(count(isNested) >= 20);
   });
 
+  it("add rows by index, also where rows are on several axes, and so are what is added", () => {
+    const scatters = kernels.filter((kernel) => scatterOf(kernel) !== null);
+    assert.ok(scatters.length >= 100, `${scatters.length}`);
+    const axesOf = (role: AxisRole, { axes }: Kernel): number =>
+      axes.filter((axis) => axis.role === role && axis.size > 1).length;
+    assert.ok(scatters.filter((kernel) => axesOf("reduce", kernel) > 1).length >= 30);
+    const rowsOf = (kernel: Kernel): number =>
+      scatterOf(kernel)?.row.coefficients.filter((coefficient) => coefficient !== 0).length ?? 0;
+    for (const rows of [0, 1, 2]) assert.ok(scatters.filter((kernel) => rowsOf(kernel) === rows).length >= 15);
+  });
+
   it("share expressions", () => {
     const uses = new Map<Scalar, number>();
     for (const scalar of scalars) {
@@ -75,7 +87,7 @@ describe("random kernels", () => {
 
   it("are made of known instructions only", () => {
     for (const spec of fc.sample(kernelCases, { numRuns: 200, seed })) {
-      const lists = spec.spec.kind === "expression" ? [spec.spec.body, spec.spec.epilogue] : [spec.spec.epilogue];
+      const lists = spec.spec.kind === "contraction" ? [spec.spec.epilogue] : [spec.spec.body, spec.spec.epilogue];
       for (const { name } of lists.flat()) assert.ok(scalarInstructions.includes(name), name);
     }
   });

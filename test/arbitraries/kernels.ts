@@ -7,7 +7,10 @@ import { allocateData, type DType, type TensorData } from "../../engine/graph/dt
 import { at, rowMajorStrides, sizeOf } from "../../engine/graph/shape.ts";
 import type { Axis, Kernel, ReduceOp, Scalar } from "../../engine/kernel/kernel.ts";
 import {
+  type Access,
+  accesses,
   ExpressionBuilder,
+  literal,
   type OperandSlot,
   type ScalarInstruction,
   scalarInstruction,
@@ -40,7 +43,22 @@ export type ContractionSpec = {
   readonly epilogue: readonly ScalarInstruction[];
 };
 
-export type KernelSpec = ExpressionSpec | ContractionSpec;
+/** Sums for each row of the values of those reduce points whose index says that row. */
+export type ScatterSpec = {
+  readonly kind: "scatter";
+  readonly parallel: readonly number[];
+  readonly reduce: readonly number[];
+  readonly most: number;
+  readonly index: { readonly choice: number; readonly access: Access };
+  /** The parallel axes that tell the row, as bits; the first row; whether they are counted downwards; the distance of rows. */
+  readonly row: readonly [number, number, boolean, number];
+  /** Whether the row is on the left of the comparison. */
+  readonly isRowFirst: boolean;
+  readonly body: readonly ScalarInstruction[];
+  readonly epilogue: readonly ScalarInstruction[];
+};
+
+export type KernelSpec = ExpressionSpec | ContractionSpec | ScatterSpec;
 
 /** A kernel with data. */
 export type KernelCase = { readonly spec: KernelSpec; readonly operands: readonly OperandData[] };
@@ -59,7 +77,7 @@ function clampSizes(sizes: readonly number[], most: number): number[] {
 
 /** Builds the kernel of a spec over operands, of which those without a fixed length grow as needed. */
 export function buildKernel(spec: KernelSpec, operands: readonly OperandSlot[], name: string): Kernel {
-  const { axes, body, op } = spec.kind === "contraction" ? contraction(spec, operands) : expression(spec, operands);
+  const { axes, body, op } = nestOf(spec, operands);
   const parallel = axes.flatMap(({ role, size }) => (role === "parallel" ? [size] : []));
   const accumulator: Scalar = { kind: "accumulator", dtype: body.dtype };
   const epilogue = new ExpressionBuilder(axes, operands).build(spec.epilogue, [accumulator], "epilogue");
@@ -80,6 +98,17 @@ export function buildKernel(spec: KernelSpec, operands: readonly OperandSlot[], 
   };
 }
 
+function nestOf(spec: KernelSpec, operands: readonly OperandSlot[]): Nest {
+  switch (spec.kind) {
+    case "expression":
+      return expression(spec, operands);
+    case "contraction":
+      return contraction(spec, operands);
+    case "scatter":
+      return scatter(spec, operands);
+  }
+}
+
 type Nest = { readonly axes: readonly Axis[]; readonly body: Scalar; readonly op: ReduceOp };
 
 function axesOf(parallel: readonly number[], reduce: readonly number[], most: number): Axis[] {
@@ -93,6 +122,36 @@ function expression({ parallel, reduce, most, op, body }: ExpressionSpec, operan
   const axes = axesOf(parallel, reduce, most);
   const built = new ExpressionBuilder(axes, operands).build(body, [], "body");
   return { axes, body: reduce.length > 0 && built.dtype === "bool" ? toDtype(built, "i32") : built, op };
+}
+
+function scatter(spec: ScatterSpec, operands: readonly OperandSlot[]): Nest {
+  const axes = axesOf(spec.parallel, spec.reduce, spec.most);
+  const builder = new ExpressionBuilder(axes, operands);
+  const built = builder.build(spec.body, [], "body");
+  const value = built.dtype === "bool" ? toDtype(built, "i32") : built;
+  const [bits, first, isDown, distance] = spec.row;
+  const coefficients = axes.map(() => 0);
+  let [rows, offset] = [distance, first - 2];
+  for (const [axis, { role, size }] of [...axes.entries()].reverse()) {
+    if (role === "reduce" || (bits >> axis) % 2 === 0) continue;
+    coefficients[axis] = isDown ? -rows : rows;
+    if (isDown) offset += rows * (size - 1);
+    rows *= Math.max(1, size);
+  }
+  const index = builder.rowIndex(spec.index.choice, spec.index.access);
+  const row: Scalar = { kind: "index", dtype: "i32", at: { offset, coefficients } };
+  const [x, y] = spec.isRowFirst ? [row, index] : [index, row];
+  return {
+    axes,
+    op: "sum",
+    body: {
+      kind: "select",
+      dtype: value.dtype,
+      condition: { kind: "compare", dtype: "bool", op: "equal", x, y },
+      x: value,
+      y: literal(0, value.dtype),
+    },
+  };
 }
 
 function contraction(spec: ContractionSpec, operands: readonly OperandSlot[]): Nest {
@@ -250,10 +309,24 @@ export const expressionSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
   { weight: 1, arbitrary: expressionSpec(none, large, fc.constant(Infinity)) },
 );
 
+const scatterSpec = (most: fc.Arbitrary<number>): fc.Arbitrary<KernelSpec> =>
+  fc.record({
+    kind: fc.constant("scatter" as const),
+    parallel: fc.array(axisSize, { minLength: 1, maxLength: 4 }),
+    reduce: fc.array(axisSize, { minLength: 1, maxLength: 2 }),
+    most,
+    index: fc.record({ choice: fc.nat(5), access: accesses }),
+    row: fc.tuple(fc.nat(15), fc.nat(4), fc.boolean(), fc.constantFrom(1, 1, 1, 1, 2)),
+    isRowFirst: fc.boolean(),
+    body: instructions(6),
+    epilogue: fc.oneof(fc.constant([]), instructions(5)),
+  });
+
 /** Of up to 400 points. */
-export const smallExpressionSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
-  expressionSpec(few, none, fc.constantFrom(40, 400)),
-  expressionSpec(few, some, fc.constantFrom(40, 400)),
+export const smallSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
+  { weight: 2, arbitrary: expressionSpec(few, none, fc.constantFrom(40, 400)) },
+  { weight: 2, arbitrary: expressionSpec(few, some, fc.constantFrom(40, 400)) },
+  { weight: 1, arbitrary: scatterSpec(fc.constantFrom(40, 400)) },
 );
 
 const contractionSpecs: fc.Arbitrary<KernelSpec> = fc.record({
@@ -274,6 +347,15 @@ export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
       arbitrary: fc.record({
         spec: expressionSpecs,
         operands: fc.array(operandData(anyDtype), { minLength: 1, maxLength: 5, size: "max" }),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        spec: scatterSpec(points),
+        operands: fc
+          .tuple(operandData(["i32"]), fc.array(operandData(anyDtype), { minLength: 1, maxLength: 3, size: "max" }))
+          .map(([index, rest]) => [index, ...rest]),
       }),
     },
     {

@@ -6,14 +6,7 @@ import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../../engine/kernel/plan.ts";
 import { scalarsOf } from "../../engine/kernel/scalar.ts";
-import {
-  buildKernel,
-  smallExpressionSpecs,
-  fillData,
-  type KernelSpec,
-  type OperandData,
-  operandData,
-} from "./kernels.ts";
+import { buildKernel, smallSpecs, fillData, type KernelSpec, type OperandData, operandData } from "./kernels.ts";
 
 type FilledBuffer = OperandData & { readonly length: number };
 
@@ -174,7 +167,7 @@ const filled = (dtypes: readonly DType[]): fc.Arbitrary<FilledBuffer> =>
 const dtypes: readonly DType[] = ["f32", "f32", "f32", "f32", "i32", "u32", "bool"];
 
 const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
-  spec: smallExpressionSpecs,
+  spec: smallSpecs,
   reads: fc.array(fc.nat(5), { minLength: 1, maxLength: 4 }),
   repeats: fc.nat(5).map((n) => n === 5),
   isOutput: fc.nat(3).map((n) => n === 3),

@@ -54,6 +54,7 @@ import {
   reshape,
   rootMeanSquare,
   scalar,
+  scatterAdd,
   shiftLeft,
   shiftRight,
   sigmoid,
@@ -195,6 +196,7 @@ const ofRank = (x: Tensor, rank: number): Tensor => {
   if (x.rank < rank) return reshape(x, [...new Array<number>(rank - x.rank).fill(1), ...x.shape]);
   return reshape(x, [sizeOf(x.shape.slice(0, x.rank - rank + 1)), ...x.shape.slice(x.rank - rank + 1)]);
 };
+const flat = (x: Tensor): Tensor => reshape(x, [x.size]);
 const numeric = (x: Tensor): Tensor => (x.dtype === "bool" ? cast(x, "i32") : x);
 
 const unaries = [absolute, negate, sign, floor, exp, expm1, log, log1p, sqrt, sin, cos, tanh, sigmoid, silu];
@@ -336,6 +338,15 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     if (size === 0) return undefined;
     const index = minimum(maximum(of(1, "i32"), 0), size - 1);
     return gather(x, index.rank > 1 ? reshape(index, [index.size]) : index, axisOf(x, c));
+  },
+  scatterAdd: ({ any, of, choices: [c, d] }) => {
+    const x = numeric(lifted(any(0)));
+    const [axis, size] = [axisOf(x, c), (d % 9) + 1];
+    // As many rows as the axis has: some of the given ones, and 0 for those that are missing.
+    const given = flat(of(1, "i32"));
+    const count = at(x.shape, axis);
+    const rows = pad(slice(given, [[0, Math.min(count, given.size)]]), [[0, Math.max(0, count - given.size)]]);
+    return scatterAdd(x, minimum(maximum(rows, 0), size - 1), size, axis);
   },
   oneHot: ({ of, choices: [c] }) => oneHot(of(0, "i32"), (c % 5) + 1),
   iota: ({ any, choices: [c, d] }) => {
