@@ -240,6 +240,8 @@ const tameElement = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: -64, max: 64 }).map((n) => n / 16) },
   // All 24 bits of the significand are used.
   { weight: 1, arbitrary: fc.integer({ min: -(2 ** 24), max: 2 ** 24 }).map((n) => n / 2 ** 21) },
+  // Where differences from 1 cancel.
+  { weight: 1, arbitrary: fc.integer({ min: -64, max: 64 }).map((n) => n / 2 ** 14) },
 );
 const largest = 3.4028234663852886e38;
 const wildElement = fc.oneof(
@@ -343,7 +345,7 @@ const anyDtype: readonly DType[] = ["f32", "f32", "f32", "f32", "i32", "u32", "b
 export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
   fc.oneof(
     {
-      weight: 4,
+      weight: 8,
       arbitrary: fc.record({
         spec: expressionSpecs,
         operands: fc.array(operandData(anyDtype), { minLength: 1, maxLength: 5, size: "max" }),
@@ -359,7 +361,7 @@ export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
       }),
     },
     {
-      weight: 1,
+      weight: 2,
       arbitrary: fc.record({
         spec: contractionSpecs,
         operands: fc
