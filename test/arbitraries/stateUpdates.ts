@@ -5,11 +5,14 @@
 import fc from "fast-check";
 import { at } from "../../engine/graph/shape.ts";
 import {
+  absolute,
   add,
+  cast,
   clamp,
   concat,
   conv2d,
   flip,
+  gather,
   grad,
   isFinite,
   matmul,
@@ -17,6 +20,8 @@ import {
   multiply,
   permute,
   reduceSum,
+  reshape,
+  scatterAdd,
   slice,
   subtract,
   type Tensor,
@@ -78,6 +83,9 @@ const elementwise: readonly Operation[] = [
   (x, y) => concat([slice(x, [[1]]), slice(y, [[0, 1]])], 0),
 ];
 
+/** A whole number from 0 to 8 for each row. */
+const rowsOf = (x: Tensor): Tensor => cast(reshape(absolute(slice(x, [null, [0, 1]])), [at(x.shape, 0)]), "i32");
+
 const operationsOf = (kind: KindOfLeaves, back: (kind: KindOfLeaves, n: number) => Tensor): readonly Operation[] => {
   const filter = (n: number): Tensor => back("filters", n);
   const image = (n: number): Tensor => back("images", n);
@@ -88,6 +96,9 @@ const operationsOf = (kind: KindOfLeaves, back: (kind: KindOfLeaves, n: number) 
       (x, y, z) => subtract(matmul(transpose(y), z), x),
       (x, y) => add(transpose(x), matmul(x, y)),
       (x, y) => multiply(x, maximum(matmul(x, transpose(y)), 0)),
+      // A step down the gradient of a table, of which some rows are taken several times.
+      (w, x, y) => subtract(w, multiply(grad((u: Tensor) => reduceSum(multiply(gather(u, rowsOf(y)), x)))(w), 0.01)),
+      (x, y) => add(y, scatterAdd(multiply(x, y), rowsOf(y), at(x.shape, 1), 1)),
       // A step down the gradient of a layer.
       (w, x) => subtract(w, multiply(grad((u: Tensor) => reduceSum(multiply(matmul(x, u), matmul(x, u))))(w), 0.01)),
     ],

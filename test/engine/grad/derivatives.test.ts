@@ -228,6 +228,7 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
   ["stack", on((x, y) => ops.stack([x, y], 1), [2, 3], [2, 3])],
   ["split", on((x) => ops.multiply(...(ops.split(x, [2, 2], 1) as [Tensor, Tensor])), [3, 4])],
   ["gather", on((x) => ops.gather(x, index([2, 0, 2, 1]), 1), [2, 3, 2])],
+  ["scatterAdd", on((x) => ops.scatterAdd(x, index([2, 0, 2, 1]), 5, 1), [2, 4, 2])],
   // Reductions.
   ["reduceSum", on((x) => ops.reduceSum(x, { axes: [0, 2] }), [2, 3, 4])],
   ["reduceMax", on((x) => ops.reduceMax(ops.multiply(x, tensor([1, 9, 30])), { axes: 1 }), [2, 3])],

@@ -97,7 +97,7 @@ describe("derivatives over random shapes", () => {
     );
   });
 
-  it("of rows taken several times and not at all", () => {
+  it("of rows taken and added several times and not at all", () => {
     const taken = nonEmpty.chain((of) =>
       axisOf(of).chain((axis) =>
         fc.record({
@@ -109,8 +109,14 @@ describe("derivatives over random shapes", () => {
     );
     holds(
       taken.map(({ of, axis, index }) => ({
-        fn: (x) => ops.gather(x, tensor(Int32Array.from(index)), axis),
+        fn: (x) => ops.square(ops.gather(x, tensor(Int32Array.from(index)), axis)),
         shapes: [of],
+      })),
+    );
+    holds(
+      taken.map(({ of, axis, index }) => ({
+        fn: (x) => ops.square(ops.scatterAdd(x, tensor(Int32Array.from(index)), of[axis] ?? 0, axis)),
+        shapes: [of.map((size, a) => (a === axis ? index.length : size))],
       })),
     );
   });

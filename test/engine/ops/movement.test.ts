@@ -4,7 +4,7 @@ import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import { type Range } from "../../../engine/ops/movement.ts";
 import { arrays, arraysOf, broadcastingShapes, shapes } from "../../arbitraries/arrays.ts";
-import { assertValue, build, pick, pickBroadcast, type Plain, refuses, toTensor } from "../../support/plain.ts";
+import { assertValue, build, pick, pickBroadcast, places, type Plain, refuses, toTensor } from "../../support/plain.ts";
 
 const shuffled = (rank: number): fc.Arbitrary<number[]> => {
   const axes = Array.from({ length: rank }, (_, axis) => axis);
@@ -385,5 +385,64 @@ describe("gather", () => {
       "range",
       /^gather: axis 0 of \[0, 3\] is empty/,
     );
+  });
+});
+
+describe("scatterAdd", () => {
+  it("adds each row of the values to the row that its index says", () => {
+    const cases = shapes(1, 3).chain((of) =>
+      fc.tuple(axisOf(of.length), shapes(0, 2), fc.integer({ min: 1, max: 5 })).chain(([place, indexShape, size]) =>
+        fc.record({
+          place: fc.constant(place),
+          size: fc.constant(size),
+          index: arraysOf(indexShape, fc.nat(size - 1)),
+          values: arraysOf(
+            [...of.slice(0, place.axis), ...indexShape, ...of.slice(place.axis + 1)],
+            fc.integer({ min: -9, max: 9 }),
+          ),
+          dtype: fc.constantFrom("f32" as const, "i32" as const, "u32" as const),
+        }),
+      ),
+    );
+    fc.assert(
+      fc.property(cases, ({ place: { axis, given }, size, index, values, dtype }) => {
+        const rank = index.shape.length;
+        const [before, after] = [values.shape.slice(0, axis), values.shape.slice(axis + rank)];
+        const unsigned = dtype === "u32" ? { ...values, values: values.values.map(Math.abs) } : values;
+        const expected = build([...before, size, ...after], (place) =>
+          places(index.shape).reduce((sum, taken) => {
+            const isRow = pick(index, taken) === place[axis];
+            return isRow ? sum + pick(unsigned, [...place.slice(0, axis), ...taken, ...place.slice(axis + 1)]) : sum;
+          }, 0),
+        );
+        assertValue(ops.scatterAdd(toTensor(unsigned, dtype), toTensor(index, "i32"), size, given), expected, dtype);
+      }),
+    );
+  });
+
+  it("gives back the shape that gather took from", () => {
+    const [x, index] = [ops.zeros([4, 5, 6]), ops.zeros([2, 3], "i32")];
+    for (const axis of [0, 1, 2, -1]) {
+      assert.deepEqual(ops.scatterAdd(ops.gather(x, index, axis), index, x.shape.at(axis) ?? 0, axis).shape, x.shape);
+    }
+    assert.deepEqual(ops.scatterAdd(ops.zeros([5]), ops.scalar(1, "i32"), 3).shape, [3, 5]);
+    assert.deepEqual(ops.scatterAdd(ops.zeros([0, 5]), ops.zeros([0], "i32"), 0).shape, [0, 5]);
+  });
+
+  it("refuses other values, indices and sizes", () => {
+    const [values, index] = [ops.zeros([4, 3]), ops.zeros([4], "i32")];
+    refuses(() => ops.scatterAdd(values, ops.zeros([4]), 2), "dtype", /^scatterAdd: index has dtype f32, expected i32/);
+    refuses(() => ops.scatterAdd(ops.zeros([4, 3], "bool"), index, 2), "dtype", /^scatterAdd: values of dtype bool/);
+    refuses(() => ops.scatterAdd(values, index, 2, 2), "axis", /^scatterAdd: axis 2/);
+    refuses(
+      () => ops.scatterAdd(values, index, 2, 1),
+      "shape",
+      /^scatterAdd: values \[4, 3\] should have the axes of the index, \[4\], from axis 1 on/,
+    );
+    refuses(() => ops.scatterAdd(ops.zeros([4]), ops.zeros([4, 1], "i32"), 2), "shape", /^scatterAdd: values \[4\]/);
+    refuses(() => ops.scatterAdd(values, ops.zeros([4, 3, 1], "i32"), 2), "shape", /from axis 0 on/);
+    for (const size of [-1, 0, 1.5, NaN]) {
+      refuses(() => ops.scatterAdd(values, index, size), "range", /^scatterAdd: axis 0 of size \S+ has no place for 4/);
+    }
   });
 });

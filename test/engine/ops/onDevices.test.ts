@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import * as ops from "../../../engine/index.ts";
-import { createDevice, evaluate, type NestedArray, type Tensor, tensor } from "../../../engine/index.ts";
+import { createDevice, evaluate, grad, type NestedArray, type Tensor, tensor } from "../../../engine/index.ts";
 import { toTensor } from "../../support/plain.ts";
 
 const i32 = (...values: number[]): Tensor => tensor(Int32Array.from(values));
@@ -98,6 +98,21 @@ const exact: readonly (readonly [name: string, result: () => Tensor, expected: N
       [2, 0],
       [5, 3],
     ],
+  ],
+  [
+    "scatterAdd along the last axis",
+    () => ops.scatterAdd(counted(2, 3), i32(2, 0, 2), 4, -1),
+    [
+      [1, 0, 2, 0],
+      [4, 0, 8, 0],
+    ],
+  ],
+  ["scatterAdd counts", () => ops.scatterAdd(ops.ones([5], "u32"), i32(1, 3, 1, 1, 0), 4), [1, 3, 0, 1]],
+  ["scatterAdd wraps", () => ops.scatterAdd(i32(highest, 1, 7), i32(1, 1, 0), 2), [7, lowest]],
+  [
+    "scatterAdd of a row in its own place",
+    () => ops.scatterAdd(f32(NaN, Infinity, -Infinity, Infinity, 1), i32(3, 1, 2, 2, 0), 5),
+    [1, Infinity, NaN, NaN, 0],
   ],
   [
     "oneHot out of range",
@@ -282,6 +297,17 @@ for (const name of ["oracle", "wasm"] as const) {
       }
     });
 
+    it("report an index that scatterAdd has no row for, in its own words and in gather's derivative", async () => {
+      const message = /^scatterAdd, gather's derivative: an index is out of range for axis 1 of \[1, 3\] \(0 to 2\)/;
+      for (const index of [i32(3), i32(-1), ops.add(ops.arange(2), 2)]) {
+        const values = ops.ones([1, index.size]);
+        const gradient = grad((x: Tensor) => ops.reduceSum(ops.gather(x, index, 1)))(counted(1, 3));
+        for (const x of [ops.scatterAdd(values, index, 3, 1), gradient]) {
+          await assert.rejects(evaluate(x, await device), { name: "EvenkeelError", code: "value", message });
+        }
+      }
+    });
+
     it("take empty tensors where NumPy does", async () => {
       const none = ops.zeros([0, 3]);
       const empty: readonly (readonly [Tensor, readonly number[]])[] = [
@@ -295,6 +321,8 @@ for (const name of ["oracle", "wasm"] as const) {
         [ops.matmul(none, ops.zeros([3, 2])), [0, 2]],
         [ops.gather(none, i32(1), 1), [0, 1]],
         [ops.gather(none, i32()), [0, 3]],
+        [ops.scatterAdd(none, i32(), 0), [0, 3]],
+        [ops.scatterAdd(none, i32(1, 0, 1), 2, 1), [0, 2]],
         [ops.concat([none, none]), [0, 3]],
         [ops.reshape(none, [3, -1]), [3, 0]],
         [ops.conv2d(ops.zeros([0, 1, 3, 3]), ops.zeros([2, 1, 3, 3])), [0, 2, 1, 1]],

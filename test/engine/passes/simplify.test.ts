@@ -30,6 +30,7 @@ import {
   reduceSum,
   reshape,
   scalar,
+  scatterAdd,
   shiftLeft,
   slice,
   sqrt,
@@ -313,6 +314,7 @@ describe("simplify: movement rules", () => {
     isUniform(makeNode("reduce", [none.node], { op: "sum", axes: [2] }), 0, [1, 2, 1]);
     isUniform(makeNode("reduce", [none.node], { op: "max", axes: [1, 2] }), -Infinity, [1, 1, 1]);
     isUniform(matmul(none.tensor, input([1, 0, 3]).tensor), 0, [1, 2, 3]);
+    isUniform(scatterAdd(none.tensor, input([0], "i32").tensor, 4, 2), 0, [1, 2, 4]);
     isUniform(conv2d(input([1, 0, 4, 4]).tensor, input([2, 0, 3, 3]).tensor), 0, [1, 2, 2, 2]);
     isUniform(
       pad(
