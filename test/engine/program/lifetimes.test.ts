@@ -34,7 +34,7 @@ type Values = readonly [a: number, b: number];
 type Request =
   | { readonly kind: "step" | "advance"; readonly row: number; readonly more: number }
   | { readonly kind: "badStep" }
-  | { readonly kind: "read" | "call" | "disposeState" | "disposeFunctions" | "lose" }
+  | { readonly kind: "read" | "call" | "disposeState" | "disposeFunctions" | "lose" | "abort" }
   | { readonly kind: "write" | "writeLazy"; readonly values: Values }
   | { readonly kind: "writeFailing" };
 
@@ -42,7 +42,7 @@ const requests: fc.Arbitrary<Request> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("step", "advance"), row: fc.nat(2), more: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("badStep" as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("read", "call", "read", "disposeFunctions") }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("disposeState", "disposeState", "lose") }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("disposeState", "disposeState", "lose", "abort") }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -65,6 +65,8 @@ const lazyLeaf = (value: number): Tensor => add(leaf(value - 1), leaf(1));
 const failing = (): Tensor => gather(leaf(1), tensor(Int32Array.of(0, 1, 7)));
 
 type Functions = {
+  /** Ends the steps. */
+  readonly abort: () => void;
   readonly step: CompiledStep<Leaves, [index: Tensor, more: number], Tensor>;
   readonly call: ((leaves: Leaves | State<Leaves>) => Promise<Tensor>) & { dispose(): void };
 };
@@ -72,12 +74,16 @@ type Functions = {
 function functionsOn(device: Device): Functions {
   // Static numbers are programs of their own, which drive each other out.
   const options = { device, cacheSize: 1 };
-  const step = compileStep((s: Leaves, index: Tensor, more: number) => {
-    const a = add(s.a, add(gather(tensor([...table]), index), more));
-    return { state: { a, b: add(s.b, s.a) }, result: reduceMax(a) };
-  }, options);
+  const controller = new AbortController();
+  const step = compileStep(
+    (s: Leaves, index: Tensor, more: number) => {
+      const a = add(s.a, add(gather(tensor([...table]), index), more));
+      return { state: { a, b: add(s.b, s.a) }, result: reduceMax(a) };
+    },
+    { ...options, signal: controller.signal },
+  );
   const call = compile((s: Leaves) => add(multiply(s.a, 2), s.b), options);
-  return { step, call: call };
+  return { step, call: call, abort: () => controller.abort() };
 }
 
 /** The one number that all elements of a tensor are, or NaN: part of an array from here, part from there. */
@@ -90,7 +96,7 @@ async function only(x: Tensor): Promise<number> {
 async function perform(
   request: Request,
   state: State<Leaves>,
-  { step, call }: Functions,
+  { step, call, abort }: Functions,
   device: ScheduledDevice,
 ): Promise<readonly number[]> {
   const index = (row: number): Tensor => tensor(Int32Array.of(row));
@@ -128,11 +134,14 @@ async function perform(
     case "lose":
       device.lose();
       return [];
+    case "abort":
+      abort();
+      return [];
   }
 }
 
 /** What a state is. */
-type Model = { readonly values: Values | "broken"; readonly isDisposed: boolean };
+type Model = { readonly values: Values | "broken"; readonly isDisposed: boolean; readonly isAborted: boolean };
 type Event = { readonly request: Request; readonly outcome: Outcome<readonly number[]> };
 
 /** Codes of what fails by itself. */
@@ -140,10 +149,11 @@ const failures: readonly ErrorCode[] = ["kernel", "memory", "device"];
 
 /** What a request may leave, if its outcome is this one. */
 function possible(model: Model, { request, outcome }: Event, fired: ReadonlySet<Operation | "lost">): readonly Model[] {
-  const { values, isDisposed } = model;
+  const { values, isDisposed, isAborted } = model;
   const isStep = request.kind === "step" || request.kind === "advance" || request.kind === "badStep";
   const isWrite = request.kind === "write" || request.kind === "writeLazy" || request.kind === "writeFailing";
   if (outcome.kind === "error") {
+    if (outcome.code === "aborted") return isAborted && isStep ? [model] : [];
     if (outcome.code === "disposed") return isDisposed ? [model] : [];
     if (outcome.code === "state") return values === "broken" && !isWrite ? [model] : [];
     const fails = request.kind === "badStep" || request.kind === "writeFailing";
@@ -157,6 +167,7 @@ function possible(model: Model, { request, outcome }: Event, fired: ReadonlySet<
     return mayBreak ? [model, broken] : [model];
   }
   if (request.kind === "disposeState") return [{ ...model, isDisposed: true }];
+  if (request.kind === "abort") return [{ ...model, isAborted: true }];
   if (request.kind === "disposeFunctions" || request.kind === "lose") return [model];
   if (isDisposed || request.kind === "badStep" || request.kind === "writeFailing") return [];
   if (request.kind === "write" || request.kind === "writeLazy") return [{ ...model, values: request.values }];
@@ -232,7 +243,7 @@ describe("lifetimes", async () => {
               const next = (model: Model, event: Event) => possible(model, event, device.fired);
               assert.ok(
                 isSequential<Model, Event>(
-                  { values: [1, 2], isDisposed: false },
+                  { values: [1, 2], isDisposed: false, isAborted: false },
                   outcomes,
                   next,
                   (model) => next(model, end).length > 0,
