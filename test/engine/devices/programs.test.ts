@@ -10,7 +10,8 @@ import { webgpuSkip } from "../../support/webgpuSkip.ts";
 /** Another seed every time would find more over the years and fail on an unrelated day: the seed is fixed, overridable. */
 const seed = Number(process.env["EVENKEEL_SEED"] ?? 20240612);
 
-const runs: { readonly [K in DeviceName]?: number } = { oracle: 200, wasm: 2000, cpu: 2000, webgpu: 200 };
+/** What 1,000 programs show: with probability 95% a fault that one program in 330 meets. `npm run test:seeds` runs others. */
+const runs: { readonly [K in DeviceName]?: number } = { oracle: 200, wasm: 1000, cpu: 1000, webgpu: 200 };
 
 describe("random programs agree with the oracle within float32 error", () => {
   for (const [name, count] of Object.entries(runs) as [DeviceName, number][]) {
