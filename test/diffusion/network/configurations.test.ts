@@ -281,7 +281,7 @@ describe("training", () => {
     const isMeasured = ({ layer }: LayerMagnitude): boolean => /conv_res0|attn_qkv/.test(layer);
     const average = (layers: readonly LayerMagnitude[], of: "activation" | "weight"): number =>
       layers.reduce((sum, each) => sum + each[of], 0) / layers.length;
-    const measure = async (name: ConfigurationName) => {
+    const measure = async (name: ConfigurationName, steps: number) => {
       const options = optionsOf(name);
       const [trainer, probe] = [
         await Trainer.create(options, device),
@@ -291,7 +291,7 @@ describe("training", () => {
         probe.measure(Object.fromEntries(await trainer.readNetwork("raw")), probes);
       const before = await read();
       const errors: number[] = [];
-      for (let step = 0; step < 500; step++) errors.push((await trainer.step(smallBatch(step * 8, 8))).error);
+      for (let step = 0; step < steps; step++) errors.push((await trainer.step(smallBatch(step * 8, 8))).error);
       const after = await read();
       trainer.dispose();
       probe.dispose();
@@ -300,7 +300,7 @@ describe("training", () => {
       return { before, after };
     };
 
-    const a = await measure("A");
+    const a = await measure("A", 500);
     const growthOfA =
       average(a.after.filter(isMeasured), "activation") / average(a.before.filter(isMeasured), "activation");
     assert.ok(growthOfA > 2, `A's activations grow by ${growthOfA}`);
@@ -311,10 +311,11 @@ describe("training", () => {
     assert.ok(average(a.before.filter(isMeasured), "activation") < 0.6, "and begin below unit magnitude");
     assert.ok(average(a.after, "weight") > 1.1 * average(a.before, "weight"), "A's weights grow");
 
-    const d = await measure("D");
+    // By 200 steps its weights have grown by 6%.
+    const d = await measure("D", 200);
     assert.ok(average(d.after, "weight") > 1.02 * average(d.before, "weight"), "D's weights grow");
 
-    const g = await measure("G");
+    const g = await measure("G", 500);
     for (const { layer, weight } of g.after) {
       // The last step has moved each weight by about the rate, 0.02 / sqrt(500 / 100) = 0.009, from unit magnitude.
       assert.ok(Math.abs(weight - 1) < 0.012, `G's ${layer} has weights of ${weight}`);
