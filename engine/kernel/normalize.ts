@@ -4,7 +4,7 @@
  * element-wise kernel without broadcasting, for example, becomes one-dimensional.
  */
 import type { Affine, Axis, Kernel, Scalar } from "./kernel.ts";
-import { childrenOf, scalarsOf } from "./scalar.ts";
+import { mapAffine, mapChildren, rewriter, scalarsOf, substitute } from "./scalar.ts";
 
 /**
  * The same kernel over fewer axes. Expressions stay shared where they were.
@@ -93,86 +93,20 @@ export type Rewrite = {
 };
 
 /** A kernel over other axes. Expressions stay shared where they were. */
-export function rewriteKernel(kernel: Kernel, axes: readonly Axis[], rewrite: Rewrite): Kernel {
-  const done = new Map<Scalar, Scalar>();
-  const visit = (scalar: Scalar): Scalar => {
-    const known = done.get(scalar);
-    if (known !== undefined) return known;
-    const result = rewriteScalar(scalar, rewrite, visit);
-    done.set(scalar, result);
-    return result;
-  };
+export function rewriteKernel(kernel: Kernel, axes: readonly Axis[], { affine, axis }: Rewrite): Kernel {
+  const rewritten = rewriter((scalar, rewrite) => {
+    if (scalar.kind !== "region") return mapChildren(mapAffine(scalar, affine), rewrite);
+    const renamed = axis(scalar.axis);
+    if (renamed < 0) return rewrite(scalar.start <= 0 && 0 < scalar.stop ? scalar.inside : scalar.outside);
+    return mapChildren({ ...scalar, axis: renamed }, rewrite);
+  });
   return {
     ...kernel,
     axes,
-    body: visit(kernel.body),
-    reduction: kernel.reduction && { op: kernel.reduction.op, epilogue: visit(kernel.reduction.epilogue) },
-    result: { ...kernel.result, at: rewrite.affine(kernel.result.at) },
+    body: rewritten(kernel.body),
+    reduction: kernel.reduction && { op: kernel.reduction.op, epilogue: rewritten(kernel.reduction.epilogue) },
+    result: { ...kernel.result, at: affine(kernel.result.at) },
   };
-}
-
-function rewriteScalar(scalar: Scalar, { affine, axis }: Rewrite, visit: (scalar: Scalar) => Scalar): Scalar {
-  switch (scalar.kind) {
-    case "load":
-    case "index":
-      return { ...scalar, at: affine(scalar.at) };
-    case "gather":
-      return { ...scalar, at: affine(scalar.at), index: visit(scalar.index) };
-    case "region": {
-      const renamed = axis(scalar.axis);
-      if (renamed < 0) return visit(scalar.start <= 0 && 0 < scalar.stop ? scalar.inside : scalar.outside);
-      return { ...scalar, axis: renamed, inside: visit(scalar.inside), outside: visit(scalar.outside) };
-    }
-    default:
-      return mapChildren(scalar, visit);
-  }
-}
-
-/** `root` with the expressions that `replace` has something for replaced. What is shared stays shared. */
-export function substitute(root: Scalar, replace: (scalar: Scalar) => Scalar | undefined): Scalar {
-  const done = new Map<Scalar, Scalar>();
-  const visit = (scalar: Scalar): Scalar => {
-    const known = done.get(scalar);
-    if (known !== undefined) return known;
-    const result = replace(scalar) ?? mapChildren(scalar, visit);
-    done.set(scalar, result);
-    return result;
-  };
-  return visit(root);
-}
-
-/** `scalar` with `map` applied to what it is made of; the same object if nothing changes. */
-export function mapChildren(scalar: Scalar, map: (scalar: Scalar) => Scalar): Scalar {
-  const children = childrenOf(scalar);
-  if (children.every((child) => map(child) === child)) return scalar;
-  switch (scalar.kind) {
-    case "load":
-    case "literal":
-    case "index":
-    case "accumulator":
-      return scalar;
-    case "gather":
-      return { ...scalar, index: map(scalar.index) };
-    case "unary":
-    case "cast":
-    case "shift":
-      return { ...scalar, x: map(scalar.x) };
-    case "binary":
-    case "compare":
-      return { ...scalar, x: map(scalar.x), y: map(scalar.y) };
-    case "select":
-      return { ...scalar, condition: map(scalar.condition), x: map(scalar.x), y: map(scalar.y) };
-    case "threefry":
-      return {
-        ...scalar,
-        key0: map(scalar.key0),
-        key1: map(scalar.key1),
-        counter0: map(scalar.counter0),
-        counter1: map(scalar.counter1),
-      };
-    case "region":
-      return { ...scalar, inside: map(scalar.inside), outside: map(scalar.outside) };
-  }
 }
 
 function axisOf(kernel: Kernel, axis: number): Axis {

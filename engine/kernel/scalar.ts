@@ -1,4 +1,9 @@
-import type { Scalar } from "./kernel.ts";
+/**
+ * Walks over scalar expressions. An expression is a DAG of which the tree may be exponentially larger: every walk here and elsewhere
+ * visits each distinct expression once.
+ */
+import { at } from "../graph/shape.ts";
+import type { Affine, Scalar } from "./kernel.ts";
 
 /** The expressions an expression is made of. */
 export function childrenOf(scalar: Scalar): readonly Scalar[] {
@@ -24,6 +29,69 @@ export function childrenOf(scalar: Scalar): readonly Scalar[] {
     case "region":
       return [scalar.inside, scalar.outside];
   }
+}
+
+/** `scalar` with `map` applied to what it is made of, once each; the same object if nothing changes. */
+export function mapChildren(scalar: Scalar, map: (scalar: Scalar) => Scalar): Scalar {
+  const children = childrenOf(scalar);
+  const mapped = children.map((child) => map(child));
+  return mapped.every((child, i) => child === children[i]) ? scalar : withChildren(scalar, mapped);
+}
+
+/** `scalar` made of others, in the order of `childrenOf`. */
+function withChildren(scalar: Scalar, parts: readonly Scalar[]): Scalar {
+  switch (scalar.kind) {
+    case "load":
+    case "literal":
+    case "index":
+    case "accumulator":
+      return scalar;
+    case "gather":
+      return { ...scalar, index: at(parts, 0) };
+    case "unary":
+    case "cast":
+    case "shift":
+      return { ...scalar, x: at(parts, 0) };
+    case "binary":
+    case "compare":
+      return { ...scalar, x: at(parts, 0), y: at(parts, 1) };
+    case "select":
+      return { ...scalar, condition: at(parts, 0), x: at(parts, 1), y: at(parts, 2) };
+    case "threefry":
+      return { ...scalar, key0: at(parts, 0), key1: at(parts, 1), counter0: at(parts, 2), counter1: at(parts, 3) };
+    case "region":
+      return { ...scalar, inside: at(parts, 0), outside: at(parts, 1) };
+  }
+}
+
+/** `scalar` with its own address changed; what it is made of stays. */
+export function mapAffine(scalar: Scalar, map: (affine: Affine) => Affine): Scalar {
+  return scalar.kind === "load" || scalar.kind === "index" || scalar.kind === "gather"
+    ? { ...scalar, at: map(scalar.at) }
+    : scalar;
+}
+
+/**
+ * A function that rewrites expressions, each distinct one once: what is shared stays shared, also between calls.
+ * @param change what stands for `scalar`, whose parts `rewrite` rewrites; undefined: itself, of rewritten parts.
+ */
+export function rewriter(
+  change: (scalar: Scalar, rewrite: (scalar: Scalar) => Scalar) => Scalar | undefined,
+): (scalar: Scalar) => Scalar {
+  const done = new Map<Scalar, Scalar>();
+  const rewrite = (scalar: Scalar): Scalar => {
+    const known = done.get(scalar);
+    if (known !== undefined) return known;
+    const result = change(scalar, rewrite) ?? mapChildren(scalar, rewrite);
+    done.set(scalar, result);
+    return result;
+  };
+  return rewrite;
+}
+
+/** `root` with the expressions that `replace` has something for replaced. */
+export function substitute(root: Scalar, replace: (scalar: Scalar) => Scalar | undefined): Scalar {
+  return rewriter(replace)(root);
 }
 
 /** Every distinct expression within the given ones, inner ones first. */

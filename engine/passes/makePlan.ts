@@ -7,6 +7,7 @@ import type { Node } from "../graph/node.ts";
 import { operationName } from "../graph/print.ts";
 import { formatShape, sizeOf } from "../graph/shape.ts";
 import type { Axis, Kernel, Scalar } from "../kernel/kernel.ts";
+import { kernelKey } from "../kernel/kernelKey.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
@@ -179,9 +180,7 @@ class KernelPool {
 
   kernel(lowered: LoweredKernel, root: Node): Kernel {
     const unnamed = finishKernel("", lowered, root);
-    const key = JSON.stringify(unnamed, (_, value: unknown) =>
-      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${1 / value} ${value}` : value,
-    );
+    const key = `${unnamed.operands.map(({ length }) => length).join()}\n${kernelKey(unnamed)}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const kernel = { ...unnamed, name: `${describe(lowered, root)}_${this.#known.size}` };

@@ -10,6 +10,8 @@ export type MemoryPlan = {
   readonly roles: (index: number) => BufferRole;
   /** Size of each slot in bytes. */
   readonly slots: readonly number[];
+  /** How many pairs of buffers were compared to place them. */
+  readonly comparisons: number;
 };
 
 /** Alignment of temporaries in an arena; a cache line. Sizes are rounded up beyond a vector's slack. */
@@ -28,6 +30,7 @@ export function planMemory(
   const placed = layout === "arena" ? placeInArena(lifetimes) : placeInSlots(lifetimes);
   return {
     slots: placed.slots,
+    comparisons: placed.comparisons,
     roles: (index) => {
       const place = placed.places.get(index);
       // A temporary that no step writes is empty; it needs no memory.
@@ -53,28 +56,50 @@ function lifetimesOf(buffers: readonly PlannedBuffer[], steps: readonly PlanStep
 
 type Places = {
   readonly slots: number[];
+  readonly comparisons: number;
   readonly places: Map<number, { readonly slot: number; readonly offset: number }>;
 };
 
-/** Largest first, each at the lowest offset that is free for its whole life. */
+/** Largest first, each at the lowest offset that is free for its whole life: compared with those only that live at the same time. */
 function placeInArena(lifetimes: readonly Lifetime[]): Places {
   const places = new Map<number, { slot: number; offset: number }>();
-  // By offset.
-  const placed: (Lifetime & { readonly offset: number })[] = [];
+  const neighbours = new Contemporaries();
   let size = 0;
   for (const life of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.buffer - b.buffer)) {
     let offset = 0;
-    for (const other of placed) {
-      if (other.first > life.last || life.first > other.last) continue;
+    for (const other of neighbours.of(life).sort((a, b) => a.offset - b.offset)) {
       if (other.offset - offset >= life.bytes) break;
       offset = Math.max(offset, other.offset + other.bytes);
     }
-    const next = placed.findIndex((other) => other.offset > offset);
-    placed.splice(next < 0 ? placed.length : next, 0, { ...life, offset });
+    neighbours.add({ ...life, offset });
     places.set(life.buffer, { slot: 0, offset });
     size = Math.max(size, offset + life.bytes);
   }
-  return { slots: [size], places };
+  return { slots: [size], places, comparisons: neighbours.found };
+}
+
+type Placed = Lifetime & { readonly offset: number };
+
+/** Buffers by when they live. */
+class Contemporaries {
+  /** How many buffers all questions together have been answered with. */
+  found = 0;
+  /** By step: all that live then, and those whose life begins. */
+  readonly #alive: Placed[][] = [];
+  readonly #born: Placed[][] = [];
+
+  add(placed: Placed): void {
+    (this.#born[placed.first] ??= []).push(placed);
+    for (let step = placed.first; step <= placed.last; step++) (this.#alive[step] ??= []).push(placed);
+  }
+
+  /** Those that live when `life` does. */
+  of({ first, last }: Lifetime): Placed[] {
+    const list = [...(this.#alive[first] ?? [])];
+    for (let step = first + 1; step <= last; step++) list.push(...(this.#born[step] ?? []));
+    this.found += list.length;
+    return list;
+  }
 }
 
 /** In order of time; a new buffer takes the free slot that fits best, or grows the largest free one, or opens one. */
@@ -82,7 +107,9 @@ function placeInSlots(lifetimes: readonly Lifetime[]): Places {
   const places = new Map<number, { slot: number; offset: number }>();
   const slots: number[] = [];
   const busyUntil: number[] = [];
+  let comparisons = 0;
   for (const life of [...lifetimes].sort((a, b) => a.first - b.first)) {
+    comparisons += slots.length;
     const free = slots.map((_, slot) => slot).filter((slot) => at(busyUntil, slot) < life.first);
     const fitting = free.filter((slot) => at(slots, slot) >= life.bytes).sort((a, b) => at(slots, a) - at(slots, b));
     const growing = free.sort((a, b) => at(slots, b) - at(slots, a));
@@ -91,5 +118,5 @@ function placeInSlots(lifetimes: readonly Lifetime[]): Places {
     busyUntil[slot] = life.last;
     places.set(life.buffer, { slot, offset: 0 });
   }
-  return { slots, places };
+  return { slots, places, comparisons };
 }

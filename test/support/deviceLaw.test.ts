@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { UnaryOp } from "../../engine/graph/node.ts";
 import { scalarsOf } from "../../engine/kernel/scalar.ts";
-import { mapChildren } from "../../engine/kernel/normalize.ts";
+import { mapChildren } from "../../engine/kernel/scalar.ts";
 import type { Affine, Kernel, Scalar } from "../../engine/kernel/kernel.ts";
 import { accuracies } from "./accuracies.ts";
 import { checkKernels, checkPlans, requireComparisons } from "./deviceLaw.ts";

@@ -3,8 +3,7 @@
  * region on that axis is known to be inside or outside, and each segment gets code of its own.
  */
 import type { Scalar } from "../../kernel/kernel.ts";
-import { mapChildren } from "../../kernel/normalize.ts";
-import { scalarsOf } from "../../kernel/scalar.ts";
+import { rewriter, scalarsOf } from "../../kernel/scalar.ts";
 
 /** A range `start <= axis < stop` of an axis. */
 export type Segment = { readonly start: number; readonly stop: number };
@@ -22,19 +21,10 @@ export function segmentsOf(roots: readonly Scalar[], axis: number, size: number)
 
 /** `scalar` where `axis` is within `segment`, one of `segmentsOf`. Unchanged parts stay the same objects. */
 export function restrict(scalar: Scalar, axis: number, segment: Segment): Scalar {
-  const done = new Map<Scalar, Scalar>();
-  const visit = (expression: Scalar): Scalar => {
-    const known = done.get(expression);
-    if (known !== undefined) return known;
-    let result: Scalar;
-    if (expression.kind === "region" && expression.axis === axis) {
-      const inside = expression.start <= segment.start && segment.stop <= expression.stop;
-      result = visit(inside ? expression.inside : expression.outside);
-    } else {
-      result = mapChildren(expression, visit);
-    }
-    done.set(expression, result);
-    return result;
-  };
-  return visit(scalar);
+  const rewrite = rewriter((expression, visit) => {
+    if (expression.kind !== "region" || expression.axis !== axis) return undefined;
+    const inside = expression.start <= segment.start && segment.stop <= expression.stop;
+    return visit(inside ? expression.inside : expression.outside);
+  });
+  return rewrite(scalar);
 }

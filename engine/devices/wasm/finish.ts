@@ -1,6 +1,7 @@
 /** Kernels that sum by an algorithm of their own leave sums in the result; this applies the epilogue to them. */
 import type { Kernel, Scalar } from "../../kernel/kernel.ts";
-import { normalizeKernel, rewriteKernel, substitute } from "../../kernel/normalize.ts";
+import { normalizeKernel, rewriteKernel } from "../../kernel/normalize.ts";
+import { substitute } from "../../kernel/scalar.ts";
 import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
 import { emitKernel } from "./emitKernel.ts";
 import { blockOf, scheduleKernel } from "./schedule.ts";

@@ -4,9 +4,9 @@
  * one sweep over it.
  */
 import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
-import { normalizeKernel, rewriteKernel, substitute } from "../../kernel/normalize.ts";
+import { normalizeKernel, rewriteKernel } from "../../kernel/normalize.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
-import { scalarsOf } from "../../kernel/scalar.ts";
+import { scalarsOf, substitute } from "../../kernel/scalar.ts";
 import { interfere, type Region, regionsOf, type Use } from "./regions.ts";
 
 /** What a kernel writes at a point besides its own result; its buffers follow that one in the table of addresses. */

@@ -1,7 +1,6 @@
 /** The WebAssembly module of a plan: one function for each distinct kernel, and `run`. */
-import type { Affine, Scalar } from "../../kernel/kernel.ts";
+import { kernelKey } from "../../kernel/kernelKey.ts";
 import { normalizeKernel } from "../../kernel/normalize.ts";
-import { childrenOf } from "../../kernel/scalar.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "./assembler.ts";
 import type { JoinedKernel } from "./joinSteps.ts";
 import { type KernelMethod, methodOf } from "./method.ts";
@@ -24,7 +23,7 @@ export function distinctKernels(kernels: readonly JoinedKernel[]): {
     if (again !== undefined) return again;
     // Joined kernels are in normal form, all of their bodies over the same axes.
     const normal = kernel.also.length > 0 ? kernel : { ...normalizeKernel(kernel), also: kernel.also };
-    const key = kernelKey(normal);
+    const key = kernelKey(normal, normal.also);
     const number = known.get(key) ?? distinct.push({ key, kernel: normal, method: methodOf(normal) }) - 1;
     known.set(key, number);
     seen.set(kernel, number);
@@ -55,56 +54,4 @@ export function addKernel(
 ): readonly FunctionReference[] {
   const name = `kernel${number}_${kernel.name.replaceAll(/[^A-Za-z0-9_]/g, "_")}`;
   return method.phases.map(({ emit }) => emit(module, name, options));
-}
-
-/** Text that is equal for kernels that compute the same in the same way, whatever their names. */
-export function kernelKey({ axes, operands, body, reduction, result, also }: JoinedKernel): string {
-  const numbers = new Map<Scalar, number>();
-  const lines: string[] = [];
-  const affine = ({ offset, coefficients }: Affine): string => `${offset}+${coefficients.join()}`;
-  const describe = (scalar: Scalar): string => {
-    switch (scalar.kind) {
-      case "load":
-        return `${scalar.operand}[${affine(scalar.at)}]`;
-      case "gather":
-        return `${scalar.operand}[${affine(scalar.at)} by ${scalar.stride} of ${scalar.size}]`;
-      case "literal":
-        return Object.is(scalar.value, -0) ? "-0" : String(scalar.value);
-      case "index":
-        return affine(scalar.at);
-      case "unary":
-      case "binary":
-      case "compare":
-        return scalar.op;
-      case "shift":
-        return `${scalar.direction} ${scalar.amount}`;
-      case "threefry":
-        return String(scalar.word);
-      case "region":
-        return `${scalar.axis} ${scalar.start} ${scalar.stop}`;
-      case "select":
-      case "cast":
-      case "accumulator":
-        return "";
-    }
-  };
-  const number = (scalar: Scalar): number => {
-    const known = numbers.get(scalar);
-    if (known !== undefined) return known;
-    const children = childrenOf(scalar).map(number);
-    const line = `${scalar.kind} ${scalar.dtype} ${describe(scalar)} (${children.join()})`;
-    const index = lines.push(line) - 1;
-    numbers.set(scalar, index);
-    return index;
-  };
-  const roots = [number(body), reduction === null ? "" : `${reduction.op} ${number(reduction.epilogue)}`];
-  const stores = also.map((store) => `${number(store.body)} ${store.result.dtype} ${affine(store.result.at)}`);
-  return JSON.stringify([
-    axes.map(({ role, size }) => `${role} ${size}`),
-    operands.map(({ dtype }) => dtype),
-    `${result.dtype} ${affine(result.at)}`,
-    lines,
-    roots,
-    stores,
-  ]);
 }

@@ -75,6 +75,21 @@ describe("planMemory", () => {
     assert.deepEqual(planMemory(buffers, steps, "slots").slots, [size, size]);
   });
 
+  for (const layout of ["arena", "slots"] as const) {
+    it(`${layout}: compares with what lives at the same time only: a chain ten times as long takes ten times the work`, () => {
+      // Of many sizes, so that they are not placed in the order of time.
+      const comparisons = (length: number): number => {
+        const buffers = Array.from(
+          { length },
+          (_, i): PlannedBuffer => ({ dtype: "f32", length: 1 + ((i * 7919) % 1000), temporary: true }),
+        );
+        const steps = buffers.map((_, i): PlanStep => ({ kernel, operands: i < 3 ? [] : [i - 1, i - 3], result: i }));
+        return planMemory(buffers, steps, layout).comparisons;
+      };
+      assert.ok(comparisons(10_000) <= 11 * comparisons(1000));
+    });
+  }
+
   it("gives no memory to buffers that no step writes", () => {
     const { roles, slots } = planMemory([{ dtype: "f32", length: 0, temporary: true }], [], "arena");
     assert.deepEqual([roles(0), slots], [{ kind: "temporary", slot: 0, offset: 0 }, [0]]);
