@@ -10,8 +10,10 @@ import { infinityText } from "./numbers.ts";
 import { ScalarEmitter, type Value } from "./scalarEmitter.ts";
 import type { KernelWriter } from "./writer.ts";
 
-/** Iterations of one loop level of a sum at most: a sum of n terms is off by at most `levels * 512` roundings, not n. */
-const blockLength = 512;
+/** Iterations of one loop level at most. */
+const longestLoop = 512;
+/** The same of float32 sums: of n terms they are off by at most `levels * 32` roundings, not n. (`cpu` adds up in float64.) */
+const longestSum = 32;
 
 /** One loop: `count` iterations; with a guard, only while the axis' coordinate is below `size`. */
 type Loop = { readonly name: string; readonly count: number };
@@ -23,12 +25,14 @@ export function emitReduction(
   parallel: readonly AxisText[],
   op: ReduceOp,
 ): Value {
+  const isFloat32Sum = op === "sum" && kernel.body.dtype === "f32" && writer.mode !== "cpu";
+  const longest = isFloat32Sum && !isProduct(kernel.body) ? longestSum : longestLoop;
   const loops: Loop[] = [];
   const guards: string[] = [];
   const axes = kernel.axes.map(({ role, size }, index): AxisText => {
     if (role === "parallel") return parallel[index] ?? { text: "0", size: 1 };
     if (size === 1) return { text: "0", size };
-    const counts = blocks(size);
+    const counts = blocks(size, longest);
     const names = counts.map(() => writer.counter());
     counts.forEach((count, level) => loops.push({ name: names[level] ?? "", count }));
     const text = coordinate(counts, names);
@@ -75,18 +79,23 @@ export function emitReduction(
   return level(0);
 }
 
-/** Loop counts, outermost first, whose product is at least `size` and of which none is above `blockLength`. */
-function blocks(size: number): number[] {
-  if (size <= blockLength) return [size];
-  let inner = blockLength;
+/** Sums of products, which are most of a GPU's work, have fewer and longer loops. */
+function isProduct(body: Scalar): boolean {
+  return body.kind === "binary" && body.op === "multiply" && body.x.kind === "load" && body.y.kind === "load";
+}
+
+/** Loop counts, outermost first, whose product is at least `size` and of which none is above `longest`. */
+function blocks(size: number, longest: number): number[] {
+  if (size <= longest) return [size];
+  let inner = longest;
   // A divisor saves the guard.
-  for (let divisor = blockLength; divisor >= 16; divisor--) {
+  for (let divisor = longest; divisor >= 16; divisor--) {
     if (size % divisor === 0) {
       inner = divisor;
       break;
     }
   }
-  return [...blocks(Math.ceil(size / inner)), inner];
+  return [...blocks(Math.ceil(size / inner), longest), inner];
 }
 
 function coordinate(counts: readonly number[], names: readonly string[]): string {

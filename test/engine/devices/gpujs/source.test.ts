@@ -488,11 +488,26 @@ describe("reductions", () => {
     }
   });
 
-  test("add up in blocks, so that no loop is longer than 512", () => {
-    const { source } = emitKernelSource(reduction(1_000_003, "sum", "f32"), "webgpu");
-    const counts = [...source.matchAll(/< (\d+); v/g)].map((match) => Number(match[1]));
-    assert.ok(counts.length >= 3 && counts.every((count) => count <= 512), source);
+  test("add up in blocks: no loop of a float32 sum is longer than 32, no other one than 512", () => {
+    const product = { kind: "binary", dtype: "f32", op: "multiply", x: load(0, "f32"), y: load(0, "f32") } as const;
+    const sum = reduction(1_000_003, "sum", "f32");
+    for (const [kernel, mode, longest] of [
+      [sum, "webgpu", 32],
+      [sum, "webgl2", 32],
+      [sum, "cpu", 512],
+      [{ ...sum, body: product }, "webgpu", 512],
+      [reduction(1_000_003, "max", "f32"), "webgpu", 512],
+    ] as const) {
+      const { source } = emitKernelSource(kernel, mode);
+      const counts = [...source.matchAll(/< (\d+); v/g)].map((match) => Number(match[1]));
+      assert.ok(counts.length >= 3 && counts.every((count) => count <= longest), source);
+      assert.ok(
+        counts.some((count) => count > longest / 4),
+        source,
+      );
+    }
   });
+
   test("words of operands and results are counted by dtype", () => {
     const { operandWords, resultWords } = emitKernelSource(reduction(5, "sum", "u32"), "cpu");
     assert.deepEqual([operandWords, resultWords], [[wordsOf("u32", 5)], 2]);

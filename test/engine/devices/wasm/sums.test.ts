@@ -120,7 +120,7 @@ const producers: Readonly<Record<string, { readonly of: (x: Tensor) => Tensor; r
 /** One long axis between short ones, some of them summed over. */
 const cases = fc
   .record({
-    shape: fc.tuple(
+    shape: fc.tuple<number[]>(
       fc.constantFrom(1, 2, 5),
       fc.constantFrom(257, 700, 1031, 2100),
       fc.constantFrom(1, 3, 4, 8),
