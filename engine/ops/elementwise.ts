@@ -177,7 +177,7 @@ export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
   const raised = new Tensor(makeNode("binary", align("clamp", stopGradient(x), low), { op: "maximum" }));
   const limited = new Tensor(makeNode("binary", align("clamp", raised, high), { op: "minimum" }));
   if (x.dtype !== "f32") return limited;
-  return where(and(lessEqual(low, x), lessEqual(x, high)), x, limited);
+  return where(lessEqual(low, x), where(lessEqual(x, high), x, limited), limited);
 }
 
 /** x * x. */

@@ -149,7 +149,25 @@ function simplifySelect(node: NodeOf<"select">): Node | undefined {
   const [condition, x, y] = node.inputs;
   if (x === y) return x;
   const value = uniformValue(condition);
-  return value === undefined ? undefined : value !== 0 ? x : y;
+  if (value !== undefined) return value !== 0 ? x : y;
+  return isClamp(node) ? y : undefined;
+}
+
+/**
+ * Whether this is what `clamp` makes of numbers: `low <= v ? (v <= high ? v : limited) : limited` where limited is
+ * min(max(v, low), high), the same bits unless a bound is 0, whose sign differs. Only derivatives tell them apart.
+ */
+function isClamp({ inputs: [condition, inner, limited] }: NodeOf<"select">): boolean {
+  if (inner.kind !== "select" || inner.inputs[2] !== limited || limited.kind !== "binary") return false;
+  const [raised, high] = limited.inputs;
+  if (limited.attributes.op !== "minimum" || raised.kind !== "binary" || raised.attributes.op !== "maximum")
+    return false;
+  const [v, low] = raised.inputs;
+  const isAtMost = (node: Node, x: Node, y: Node): boolean =>
+    node.kind === "compare" && node.attributes.op === "lessEqual" && node.inputs[0] === x && node.inputs[1] === y;
+  const hasSign = (bound: Node): boolean => (uniformValue(bound) ?? 0) !== 0;
+  const isInside = isAtMost(condition, low, v) && isAtMost(inner.inputs[0], v, high);
+  return isInside && inner.inputs[1] === v && hasSign(low) && hasSign(high);
 }
 
 /** f(expand x, expand y) = expand f(x, y) of an element-wise f: computes before repeating. */
