@@ -9,16 +9,13 @@ import {
   createDevice,
   createState,
   type Device,
-  disposeDevices,
   type ErrorCode,
   EvenkeelError,
   full,
   gather,
-  getDevice,
   multiply,
   reduceMax,
   reduceSum,
-  resolveDeviceName,
   type State,
   type Tensor,
   tensor,
@@ -430,110 +427,6 @@ describe("lifetimes", async () => {
     const device = new ScheduledDevice(real.wasm, () => Promise.resolve());
     await assert.rejects(createState({ a: leaf(1), b: failing() }, device), coded("value"));
     assert.deepEqual([device.held, device.violations], [0, []]);
-  });
-
-  it("functions compile again for the device that takes a lost one's place", async () => {
-    const sum = compile((x: Tensor) => reduceSum(x), { device: "oracle" });
-    const call = async (): Promise<number> => (await sum(full([3], 2))).item();
-    assert.equal(await call(), 6);
-    const first = await getDevice("oracle");
-    // As good as lost: it refuses everything.
-    first.dispose();
-    assert.equal(first.usable, false);
-    assert.equal(await call(), 6);
-    const second = await getDevice("oracle");
-    assert.notEqual(second, first);
-    assert.equal(await getDevice("oracle"), second);
-    const state = await createState({ a: leaf(1), b: leaf(1) }, "oracle");
-    await disposeDevices();
-    assert.equal(await call(), 6);
-    assert.equal(sum.programs, 1, "programs of devices that are gone don't stay");
-    const use = compile((s: Leaves) => s.a, { device: "oracle" });
-    await assert.rejects(use(state), coded("device", /a state of another device \(oracle.*was lost or disposed of/));
-    await disposeDevices();
-  });
-
-  it("calls and disposals of the shared devices: each call gives its result or is refused, and later ones work", async () => {
-    const triple = compile((x: Tensor) => multiply(x, 3), { device: "oracle", cacheSize: 2 });
-    const call = async (size: number): Promise<number> => only(await triple(full([size], 2)));
-    await fc.assert(
-      fc.asyncProperty(
-        fc.scheduler(),
-        fc.array(fc.constantFrom(1, 2, 3, "dispose", "state"), { minLength: 2, maxLength: 8 }),
-        async (scheduler, list) => {
-          await settle(
-            scheduler,
-            Promise.all(
-              list.map(async (what) => {
-                await scheduler.schedule(Promise.resolve(), String(what));
-                if (what === "dispose") return disposeDevices();
-                const outcome = await outcomeOf(
-                  what === "state"
-                    ? createState({ a: lazyLeaf(6) }, "oracle").then(async (state) => only((await state.read()).a))
-                    : call(Number(what)),
-                );
-                if (outcome.kind === "value") assert.equal(outcome.value, 6);
-                else assert.ok(list.includes("dispose") && outcome.code === "disposed", outcome.code);
-              }),
-            ),
-          );
-          assert.equal(await call(2), 6);
-          assert.ok(triple.programs <= 2);
-        },
-      ),
-      { numRuns: 100 },
-    );
-    triple.dispose();
-    await disposeDevices();
-  });
-
-  it("a tensor doesn't remember a failure, of its device or of its values", async () => {
-    const x = add(leaf(1), leaf(2));
-    process.env["EVENKEEL_DEVICE"] = "abacus";
-    try {
-      await assert.rejects(x.data(), coded("device", /abacus/));
-    } finally {
-      delete process.env["EVENKEEL_DEVICE"];
-    }
-    assert.deepEqual(await x.array(), [3, 3, 3]);
-    const device = new ScheduledDevice(real.oracle, () => Promise.resolve(), [{ operation: "run", call: 0 }]);
-    const y = add(leaf(1), leaf(2));
-    const identity = compile((given: Tensor) => given, { device });
-    await assert.rejects(identity(y), coded("kernel"));
-    assert.equal(await only(await identity(y)), 3);
-    identity.dispose();
-    await disposeDevices();
-  });
-
-  it("auto asks for an adapter once, until the devices are disposed of", async () => {
-    let probes = 0;
-    const gpu = {
-      requestAdapter: () => {
-        probes++;
-        return Promise.resolve(null);
-      },
-    };
-    const own = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-    Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
-    try {
-      await disposeDevices();
-      const sum = compile((x: Tensor) => reduceSum(x));
-      for (let i = 0; i < 5; i++) assert.equal(await (await sum(full([3], i))).item(), 3 * i);
-      assert.equal(await resolveDeviceName(), "wasm");
-      assert.equal((await getDevice("auto")).name, "wasm");
-      assert.equal(probes, 1);
-      await disposeDevices();
-      assert.deepEqual(await Promise.all([resolveDeviceName(), resolveDeviceName("auto"), resolveDeviceName("cpu")]), [
-        "wasm",
-        "wasm",
-        "cpu",
-      ]);
-      assert.equal(probes, 2);
-    } finally {
-      if (own === undefined) Reflect.deleteProperty(globalThis, "navigator");
-      else Object.defineProperty(globalThis, "navigator", own);
-      await disposeDevices();
-    }
   });
 
   it("calls that were begun before their function was disposed of leave no program behind", async () => {
