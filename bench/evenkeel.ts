@@ -1,5 +1,6 @@
 import {
   add,
+  cast,
   compileStep,
   conv2d,
   createDevice,
@@ -9,6 +10,7 @@ import {
   divide,
   einsum,
   exp,
+  gather,
   matmul,
   maximum,
   mean,
@@ -80,6 +82,11 @@ function apply(work: Work, inputs: readonly Tensor[]): Tensor[] {
       return [work.functions === "smooth" ? smoothChain(x, y) : arithmeticChain(x, y)];
     case "reduce":
       return [reduceSum(x, { axes: work.axis })];
+    case "embedding": {
+      const place = multiply(add(multiply(y, 0.5), 0.5), work.rows);
+      const index = cast(minimum(place, work.rows - 1), "i32");
+      return withGradients([x, inputs.at(-1) as Tensor], ([table]) => gather(table as Tensor, index));
+    }
     case "softmax":
       return [softmax(x)];
   }

@@ -59,6 +59,7 @@ const memoryBound: readonly Work[] = [
   { kind: "chain", length: 2 ** 24, functions: "smooth" },
   { kind: "reduce", rows: 4096, columns: 4096, axis: 1 },
   { kind: "reduce", rows: 4096, columns: 4096, axis: 0 },
+  { kind: "embedding", rows: 50_000, channels: 64, taken: 4096 },
 ];
 
 async function runMemoryBound(work: Work, context: Context): Promise<readonly Row[]> {

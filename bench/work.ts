@@ -24,6 +24,8 @@ export type Work =
   /** Ten element-wise operations of two arrays: plain arithmetic, or with a division, tanh and exp among them. */
   | { readonly kind: "chain"; readonly length: number; readonly functions: "arithmetic" | "smooth" }
   | { readonly kind: "reduce"; readonly rows: number; readonly columns: number; readonly axis: 0 | 1 }
+  /** Rows of a table taken by index, and the table's gradient. The second input says which: -1 is the first, 1 the last. */
+  | { readonly kind: "embedding"; readonly rows: number; readonly channels: number; readonly taken: number }
   | { readonly kind: "softmax"; readonly rows: number; readonly columns: number };
 
 /** Channels of an attention head. */
@@ -48,6 +50,8 @@ export function nameOf(work: Work): string {
       return `10-op chain ${work.length}${work.functions === "smooth" ? ", with tanh and exp" : ""}`;
     case "reduce":
       return `${work.axis === 1 ? "row" : "column"} sums ${work.rows}x${work.columns}`;
+    case "embedding":
+      return `${work.taken} rows of a table ${work.rows}x${work.channels}, with its gradient`;
     case "softmax":
       return `softmax ${work.rows}x${work.columns}`;
   }
@@ -79,6 +83,8 @@ export function inputsOf(work: Work): readonly InputSpec[] {
     }
     case "chain":
       return [plain(work.length), plain(work.length)];
+    case "embedding":
+      return [plain(work.rows, work.channels), plain(work.taken), plain(work.taken, work.channels)];
     case "reduce":
     case "softmax":
       return [plain(work.rows, work.columns)];
@@ -111,6 +117,9 @@ export function quantityOf(work: Work): Quantity {
       return bytes(3 * work.length);
     case "reduce":
       return bytes(work.rows * work.columns + (work.axis === 1 ? work.rows : work.columns));
+    case "embedding":
+      // The rows that are taken, those taken and their cotangent; the whole gradient.
+      return bytes(work.channels * (3 * work.taken + work.rows));
     case "softmax":
       return bytes(2 * work.rows * work.columns);
   }

@@ -10,6 +10,7 @@ type JaxArray = {
   sub(y: JaxArray | number): JaxArray;
   div(y: JaxArray | number): JaxArray;
   reshape(shape: readonly number[]): JaxArray;
+  astype(dtype: unknown): JaxArray;
   data(): Promise<Float32Array>;
   blockUntilReady(): Promise<JaxArray>;
   dispose(): void;
@@ -36,7 +37,9 @@ type JaxModule = {
     tanh(x: JaxArray): JaxArray;
     exp(x: JaxArray): JaxArray;
     maximum(x: JaxArray, y: JaxArray): JaxArray;
-    minimum(x: JaxArray, y: JaxArray): JaxArray;
+    minimum(x: JaxArray, y: JaxArray | number): JaxArray;
+    take(x: JaxArray, index: JaxArray, axis: number): JaxArray;
+    readonly int32: unknown;
   };
   readonly nn: { softmax(x: JaxArray, axis: number): JaxArray; silu(x: JaxArray): JaxArray };
   readonly lax: { conv(x: JaxArray, w: JaxArray, strides: readonly number[], padding: string): JaxArray };
@@ -95,6 +98,15 @@ function functionFor(jax: JaxModule, work: Work): JaxFunction | { readonly canno
           });
     case "reduce":
       return of((x) => np.sum(x, work.axis));
+    case "embedding":
+      return (table, y, cotangent) => {
+        const place = y.mul(0.5).add(0.5).mul(work.rows);
+        const index = np.minimum(place, work.rows - 1).astype(np.int32);
+        const [value, pullback] = jax.vjp((x) => np.take(x, index, 0), [table]);
+        const gradients = pullback(cotangent);
+        pullback.dispose();
+        return [value, ...gradients];
+      };
     case "softmax":
       return of((x) => nn.softmax(x, -1));
   }

@@ -17,7 +17,9 @@ type Tf = {
   mul(x: TfTensor, y: TfTensor | number): TfTensor;
   div(x: TfTensor, y: TfTensor | number): TfTensor;
   maximum(x: TfTensor, y: TfTensor): TfTensor;
-  minimum(x: TfTensor, y: TfTensor): TfTensor;
+  minimum(x: TfTensor, y: TfTensor | number): TfTensor;
+  cast(x: TfTensor, dtype: string): TfTensor;
+  gather(x: TfTensor, index: TfTensor): TfTensor;
   tanh(x: TfTensor): TfTensor;
   exp(x: TfTensor): TfTensor;
   sigmoid(x: TfTensor): TfTensor;
@@ -76,6 +78,11 @@ function apply(tf: Tf, work: Work, inputs: readonly TfTensor[]): TfTensor[] {
     }
     case "reduce":
       return [tf.sum(x, work.axis)];
+    case "embedding": {
+      const place = tf.mul(tf.add(tf.mul(y, 0.5), 0.5), work.rows);
+      const index = tf.cast(tf.minimum(place, work.rows - 1), "int32");
+      return withGradients(tf, (table) => tf.gather(table, index), [x, inputs[2] as TfTensor]);
+    }
     case "softmax":
       return [tf.softmax(x)];
   }

@@ -58,6 +58,18 @@ def prepare(work: dict, inputs: list[torch.Tensor]) -> Callable[[], list[torch.T
 
         return value_and_gradient
 
+    if kind == "embedding":
+        table, numbers, cotangent = inputs
+        table.requires_grad_(True)
+        rows = work["rows"]
+
+        def rows_and_gradient() -> list[torch.Tensor]:
+            index = torch.clamp((numbers * 0.5 + 0.5) * rows, max=rows - 1).to(torch.int64)
+            value = F.embedding(index, table)
+            return [value, *torch.autograd.grad(value, [table], cotangent)]
+
+        return rows_and_gradient
+
     functions: dict[str, Callable[..., torch.Tensor]] = {
         "matmul": torch.matmul,
         "conv": lambda x, w: F.conv2d(x, w, padding=work.get("kernel", 1) // 2),
