@@ -1,11 +1,15 @@
 import { createProgram } from "./program.ts";
 import { reportFailure } from "./reportFailure.ts";
+import { stopping } from "./stopping.ts";
 
-// A reader that closes the pipe early (`| head`) has what it wanted.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(0);
-});
+stopping.listen();
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever read the output is gone (`| head`), or the terminal is.
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+    stopping.request("SIGPIPE");
+  });
+}
 
 try {
   await createProgram().parseAsync();
@@ -13,3 +17,5 @@ try {
   const debug = process.env["EVENKEEL_DEBUG"];
   process.exitCode = reportFailure(error, console.error, debug !== undefined && debug !== "");
 }
+// What was left when it was stopped needn't be waited for.
+if (stopping.exitCode !== undefined) process.exit(stopping.exitCode);

@@ -6,8 +6,17 @@ import {
   trainingBatches,
   type TrainingOptions,
 } from "../../diffusion/index.ts";
-import { defaultScale, fingerprint, finishRun, RunLock, runTraining } from "../../diffusion/node.ts";
+import {
+  defaultScale,
+  fingerprint,
+  finishRun,
+  RunLock,
+  type RunOptions,
+  runTraining,
+  type StopSignal,
+} from "../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
+import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { makeFolder } from "./makeFolder.ts";
@@ -52,41 +61,49 @@ async function trainOn(
   const { outdir } = settings;
   describe(settings, images, training, device);
   const progress = new Progress(settings.duration);
+  const again = commandLine("evenkeel", "train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
+  const stop = new AbortController();
   const lock = await RunLock.take(outdir);
   const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
   try {
-    const result = await runTraining(
-      {
-        outdir,
-        training,
-        duration: settings.duration,
-        intervals: {
-          status: settings.status,
-          snapshot: settings.snapshot,
-          checkpoint: settings.checkpoint,
-          samples: settings.samples,
-          validation: settings.validation,
-        },
-        dynamicsEvery: settings.dynamics,
-        snapshotDtype: settings["snapshot-dtype"],
-        classNames: images.classNames,
-        device,
-        fixed: {
-          data: fingerprint(images),
-          xflip: settings.xflip,
-          device: device.name,
-          fusedMultiplyAdd: device.description.includes("fused multiply-add"),
-        },
-        nextBatch: trainingBatches(images, settings.seed, settings.xflip),
+    const run: RunOptions = {
+      outdir,
+      training,
+      duration: settings.duration,
+      intervals: {
+        status: settings.status,
+        snapshot: settings.snapshot,
+        checkpoint: settings.checkpoint,
+        samples: settings.samples,
+        validation: settings.validation,
       },
-      watch.observer,
-    );
+      dynamicsEvery: settings.dynamics,
+      snapshotDtype: settings["snapshot-dtype"],
+      classNames: images.classNames,
+      device,
+      fixed: {
+        data: fingerprint(images),
+        xflip: settings.xflip,
+        device: device.name,
+        fusedMultiplyAdd: device.description.includes("fused multiply-add"),
+      },
+      nextBatch: trainingBatches(images, settings.seed, settings.xflip),
+      signal: stop.signal,
+    };
+    const tell = (signal: StopSignal): void => {
+      progress.line(`${signal}: finishing the step and writing a checkpoint; once more to stop at once.`);
+      stop.abort();
+    };
+    stopping.left = `Nothing beyond the last checkpoint is kept. Go on with the same command.`;
+    const result = await stopping.during(tell, () => runTraining(run, watch.observer));
     if (!result.finished) {
-      const again = commandLine("evenkeel", "train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
+      progress.end();
       print(`Stopped after ${result.nimg} images. Go on with: ${again}`);
       return false;
     }
-    watch.trained();
+    progress.end();
+    stopping.left = `The run is finished and its files are whole. Go on with what is made of it: ${again}`;
+    if (stopping.exitCode !== undefined) return false;
     if (withReport) await finish(settings, training, device, watch);
     return true;
   } finally {

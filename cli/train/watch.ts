@@ -23,7 +23,6 @@ import {
   type RunObserver,
   type StatsEntry,
   StatsLog,
-  StopSignals,
   type SummaryValue,
 } from "../../diffusion/node.ts";
 import { type Device, randomKey, tensor } from "../../engine/index.ts";
@@ -50,7 +49,6 @@ export class RunWatch {
   readonly #sampler: GridSampler;
   readonly #validator: Validator | null;
   readonly #probe: MagnitudeProbe;
-  readonly #signals: StopSignals;
   #means = newMeans();
   #log: StatsLog | undefined;
   #events: EventFile | undefined;
@@ -74,9 +72,6 @@ export class RunWatch {
     this.#sampler = new GridSampler(training.network, device, layout);
     this.#validator = validation === null ? null : new Validator(training.network, device, training.batchDevice);
     this.#probe = new MagnitudeProbe(training, device, randomKey(training.seed));
-    this.#signals = new StopSignals((signal) => {
-      progress.line(`${signal}: finishing the step and writing a checkpoint; once more to stop at once.`);
-    });
     this.observer = {
       started: (_, nimg, progress) => this.#begin(nimg, progress),
       stepping: () => void (this.#stepStart = performance.now()),
@@ -89,7 +84,6 @@ export class RunWatch {
       },
       warned: (message) => progress.line(message),
       progress: () => this.#progress(),
-      shouldStop: () => this.#signals.requested,
     };
   }
 
@@ -213,12 +207,6 @@ export class RunWatch {
     progress.line(`held-out error by sigma  ${text}`);
   }
 
-  /** When there are no steps to finish any more: signals end the process at once again. */
-  trained(): void {
-    this.#watched.progress.end();
-    this.#signals.dispose();
-  }
-
   /** Writes the report of a finished run and gives its path. */
   async finished(run: FinishedRun): Promise<string> {
     const { settings, training, dataset, device } = this.#watched;
@@ -231,7 +219,6 @@ export class RunWatch {
 
   dispose(): void {
     this.#watched.progress.end();
-    this.#signals.dispose();
     this.#sampler.dispose();
     this.#validator?.dispose();
     this.#probe.dispose();

@@ -4,4 +4,4 @@ export { defaultScale, type GridGuidance, type GridLayout, GridSampler } from ".
 export { type RunIntervals, type RunObserver, type RunOptions, type RunResult, runTraining } from "./trainingRun.ts";
 export { RunLock } from "./runLock.ts";
 export { type MeanState, readStats, RunningMean, type StatsEntry, StatsLog } from "./statsLog.ts";
-export { StopSignals } from "./stopSignals.ts";
+export { type StopSignal, StopSignals } from "./stopSignals.ts";

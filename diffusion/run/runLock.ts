@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
 
 /** Locks that this process holds. One with this process's id that isn't among them is of a dead one that had the same id. */
-const held = new Set<string>();
+const held = new Map<string, RunLock>();
 
 /** Keeps a second run out of a run folder. */
 export class RunLock {
@@ -16,7 +16,7 @@ export class RunLock {
   private constructor(path: string, owner: string) {
     this.#path = path;
     this.#owner = owner;
-    held.add(owner);
+    held.set(owner, this);
   }
 
   /**
@@ -31,6 +31,11 @@ export class RunLock {
       await removeStale(path, folder);
     }
     throw new EvenkeelError("file", `${folder} was taken by another process just now.`);
+  }
+
+  /** Gives free what this process holds, when it is about to end. */
+  static releaseAll(): void {
+    for (const lock of held.values()) lock.release();
   }
 
   /** Gives the folder free, unless somebody else has taken it over. */

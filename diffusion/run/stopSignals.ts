@@ -1,33 +1,76 @@
+import { constants } from "node:os";
+import { removeUnfinishedFiles } from "../../engine/io/node.ts";
+import { RunLock } from "./runLock.ts";
+
 /** Milliseconds within which signals are of one key press: npm passes on the Ctrl-C that the terminal has sent already. */
 const onePress = 500;
 
-/** Asks a run to stop after its step when a signal comes; a second signal, later than the first, ends the process at once. */
-export class StopSignals {
-  #signal: NodeJS.Signals | undefined;
-  #time = 0;
-  readonly #onFirst: (signal: NodeJS.Signals) => void;
-  readonly #handle = (signal: NodeJS.Signals): void => {
-    if (this.#signal === undefined) {
-      this.#signal = signal;
-      this.#time = performance.now();
-      this.#onFirst(signal);
-    } else if (performance.now() - this.#time > onePress) process.exit(signal === "SIGTERM" ? 143 : 130);
-  };
+/** What asks a process to end: Ctrl-C, a supervisor, a terminal that is gone, and a reader of its output that is gone. */
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGPIPE";
 
-  /** @param onFirst told of the first signal, e.g. to say that the step will be finished. */
-  constructor(onFirst: (signal: NodeJS.Signals) => void) {
-    this.#onFirst = onFirst;
-    process.on("SIGINT", this.#handle);
-    process.on("SIGTERM", this.#handle);
+const listened = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Ends a process in order when a signal asks for it. The first signal ends it at once, unless a task is at hand that ends by itself
+ * when it is told; a second one, later than the first, ends it in any case. Whichever does: files that were being written are removed,
+ * those that are there are whole, run folders are free again, and the exit code is 128 plus the signal's number.
+ */
+export class StopSignals {
+  /** What is whole and what isn't when a signal ends the process now, and how to go on. */
+  left = "";
+  readonly #print: (line: string) => void;
+  #first: StopSignal | undefined;
+  #time = 0;
+  #tell: ((signal: StopSignal) => void) | undefined;
+  readonly #handle = (signal: NodeJS.Signals): void => this.request(signal as StopSignal);
+
+  /** @param print for what is said at the end. */
+  constructor(print: (line: string) => void) {
+    this.#print = print;
   }
 
-  get requested(): boolean {
-    return this.#signal !== undefined;
+  listen(): void {
+    for (const signal of listened) process.on(signal, this.#handle);
+  }
+
+  /** What a process that was asked to stop ends with; undefined if it wasn't. */
+  get exitCode(): number | undefined {
+    return this.#first === undefined ? undefined : codeOf(this.#first);
+  }
+
+  /** As if the process had got this signal. */
+  request(signal: StopSignal): void {
+    if (this.#first === undefined) {
+      this.#first = signal;
+      this.#time = performance.now();
+      if (this.#tell === undefined) void this.#end(signal);
+      else this.#tell(signal);
+    } else if (signal !== "SIGPIPE" && performance.now() - this.#time > onePress) void this.#end(signal);
+  }
+
+  /** Does a task that ends in order, and soon, once it is told of the first signal. */
+  async during<T>(tell: (signal: StopSignal) => void, task: () => Promise<T>): Promise<T> {
+    this.#tell = tell;
+    try {
+      return await task();
+    } finally {
+      this.#tell = undefined;
+    }
   }
 
   /** Signals do again what they did before. Idempotent. */
   dispose(): void {
-    process.off("SIGINT", this.#handle);
-    process.off("SIGTERM", this.#handle);
+    for (const signal of listened) process.off(signal, this.#handle);
   }
+
+  async #end(signal: StopSignal): Promise<never> {
+    await removeUnfinishedFiles();
+    RunLock.releaseAll();
+    this.#print(`${signal}: stopped.${this.left === "" ? "" : ` ${this.left}`}`);
+    process.exit(codeOf(signal));
+  }
+}
+
+function codeOf(signal: StopSignal): number {
+  return 128 + constants.signals[signal];
 }

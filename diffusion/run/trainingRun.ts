@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { EvenkeelError, type Device, type Tensor } from "../../engine/index.ts";
+import { z } from "zod";
+import { EvenkeelError, type Device, eventLoopTurn, type Tensor } from "../../engine/index.ts";
 import {
   type CheckpointInfo,
   checkSameSettings,
@@ -40,6 +41,11 @@ export type RunOptions = {
   readonly fixed: Readonly<Record<string, unknown>>;
   /** The images number `nimg` to `nimg + count - 1` of the run: a pure function. */
   readonly nextBatch: (nimg: number, count: number) => HostBatch;
+  /**
+   * Asks the run to stop: a step under way is finished if it takes a second at most, else abandoned, so that the state is that before
+   * it; validation and sample grids are put off until the run goes on. The run ends with a checkpoint of what isn't in one yet.
+   */
+  readonly signal?: AbortSignal;
 };
 
 type CheckpointProgress = CheckpointInfo["progress"];
@@ -59,8 +65,6 @@ export type RunObserver = {
   readonly warned?: (message: string) => void;
   /** What the observer needs when the run goes on from a checkpoint, as JSON data. */
   readonly progress?: () => CheckpointProgress;
-  /** Asked after every step: true ends the run with a checkpoint. */
-  readonly shouldStop?: () => boolean;
 };
 
 /** How a run ended: all images seen, or asked to stop with a checkpoint to go on from. */
@@ -76,7 +80,8 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
   const { outdir, training, duration, intervals, device } = options;
   await makeFolder(outdir);
   const fixed = { ...options.fixed, training };
-  const trainer = await Trainer.create(training, device);
+  const stop = new Stop(options.signal);
+  const trainer = await Trainer.create(training, device, stop.abandoned);
   let recorder: DynamicsRecorder | undefined;
   try {
     const checkpoint = await readNewestCheckpoint(outdir, (message) => observer.warned?.(message));
@@ -87,30 +92,52 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {});
     recorder = recorderOf(options, trainer.nimg, checkpoint?.progress);
     const files = new RunFiles(options, fixed, trainer, observer, recorder);
+    let saved = trainer.nimg;
+    /** What the step that began after `before` images is followed by, from `first` on. False if it was put off, with a checkpoint. */
+    const follow = async (before: number, first: RunEvent = "validation"): Promise<boolean> => {
+      const nimg = trainer.nimg;
+      const due = (interval: number): boolean =>
+        nimg >= duration || (interval > 0 && Math.floor(nimg / interval) > Math.floor(before / interval));
+      for (const event of runEvents.slice(runEvents.indexOf(first))) {
+        if (!due(intervals[event])) continue;
+        if (event === "status") await observer.status?.(nimg);
+        else if (event === "snapshot") await files.writeSnapshots();
+        else if (observer[event] !== undefined && !(await stop.unless(() => observer[event]?.(trainer)))) {
+          await files.writeCheckpoint({ before, event });
+          return false;
+        }
+      }
+      if ((stop.requested && nimg < duration) || due(intervals.checkpoint)) {
+        await files.writeCheckpoint();
+        saved = nimg;
+      }
+      return true;
+    };
+    const unfinished = (): RunResult => ({ nimg: trainer.nimg, finished: false });
+    const putOff = postponed.safeParse(checkpoint?.progress["postponed"]);
     if (trainer.nimg === 0) {
       await files.writeSnapshots();
-      await observer.samples?.(trainer);
-    }
-    let stopped = false;
-    while (trainer.nimg < duration && !stopped) {
+      if (!(await stop.unless(() => observer.samples?.(trainer)))) return unfinished();
+    } else if (putOff.success && !(await follow(putOff.data.before, putOff.data.event))) return unfinished();
+    while (trainer.nimg < duration) {
       const before = trainer.nimg;
       observer.stepping?.();
-      const step = await trainer.step(options.nextBatch(before, training.batch), recorder?.probe(before));
+      const step = await stop.step(() =>
+        trainer.step(options.nextBatch(before, training.batch), recorder?.probe(before)),
+      );
+      if (step === null) {
+        if (stop.hasAbandoned) observer.warned?.(`The step was abandoned: the state is that after ${before} images.`);
+        // What was done is in a checkpoint already, unless steps came after it.
+        if (saved < before) await files.writeCheckpoint();
+        return unfinished();
+      }
       observer.stepped?.(step);
       await recorder?.stepped(step);
-      const nimg = trainer.nimg;
-      const isLast = nimg >= duration;
-      stopped = !isLast && (observer.shouldStop?.() ?? false);
-      const due = (interval: number): boolean =>
-        isLast || (interval > 0 && Math.floor(nimg / interval) > Math.floor(before / interval));
-      if (due(intervals.validation)) await observer.validation?.(trainer);
-      if (due(intervals.samples)) await observer.samples?.(trainer);
-      if (due(intervals.status)) await observer.status?.(nimg);
-      if (due(intervals.snapshot)) await files.writeSnapshots();
-      if (stopped || due(intervals.checkpoint)) await files.writeCheckpoint();
+      if (!(await follow(before)) || (stop.requested && trainer.nimg < duration)) return unfinished();
     }
-    return { nimg: trainer.nimg, finished: !stopped };
+    return { nimg: trainer.nimg, finished: true };
   } finally {
+    stop.dispose();
     recorder?.dispose();
     trainer.dispose();
   }
@@ -124,6 +151,74 @@ function recorderOf(
   if (dynamicsEvery === 0) return undefined;
   const path = join(outdir, dynamicsFileName);
   return new DynamicsRecorder({ path, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
+}
+
+/** What may follow a step, in this order; then comes the checkpoint. */
+const runEvents = ["validation", "samples", "status", "snapshot"] as const;
+type RunEvent = (typeof runEvents)[number];
+
+/** The event that a stopped run was at after the step that began after `before` images. */
+const postponed = z.object({ before: z.number(), event: z.enum(runEvents) });
+type Postponed = z.infer<typeof postponed>;
+
+/** Milliseconds that a step under way may take when the run is asked to stop. */
+const shortStep = 1000;
+
+/** The end of a run as somebody asks for it. */
+class Stop {
+  /** Ends a step under way. */
+  readonly abandoned: AbortSignal;
+  hasAbandoned = false;
+  readonly #signal: AbortSignal | undefined;
+  readonly #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #begin = (): void => void (this.#timer = setTimeout(() => this.#controller.abort(), shortStep));
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    this.abandoned = this.#controller.signal;
+    signal?.addEventListener("abort", this.#begin);
+  }
+
+  get requested(): boolean {
+    return this.#signal?.aborted === true;
+  }
+
+  /** What the step gives; null if it was abandoned or not begun. */
+  async step(step: () => Promise<StepStatistics>): Promise<StepStatistics | null> {
+    // A loop that only computes must hear of a signal before its next step.
+    await eventLoopTurn();
+    if (this.requested) return null;
+    try {
+      return await step();
+    } catch (reason) {
+      if (!this.requested || !(reason instanceof EvenkeelError && reason.code === "aborted")) throw reason;
+      this.hasAbandoned = true;
+      return null;
+    }
+  }
+
+  /** Does something that can be done again later. False if the run was asked to stop before it was over: nobody waits for it then. */
+  async unless(task: () => Promise<void> | undefined): Promise<boolean> {
+    const signal = this.#signal;
+    if (signal === undefined) {
+      await task();
+      return true;
+    }
+    if (signal.aborted) return false;
+    const done = (async () => task())().then(() => true);
+    const stopped = new Promise<false>((resolve) => {
+      signal.addEventListener("abort", () => resolve(false), { once: true });
+    });
+    const isDone = await Promise.race([done, stopped]);
+    if (!isDone) done.catch(() => undefined);
+    return isDone;
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#begin);
+  }
 }
 
 /** The files that a run writes from its trainer. */
@@ -160,10 +255,14 @@ class RunFiles {
     }
   }
 
-  async writeCheckpoint(): Promise<void> {
+  /** @param postponed what a run that goes on from it does first. */
+  async writeCheckpoint(postponed?: Postponed): Promise<void> {
     const { nimg } = this.#trainer;
-    const recorded = this.#recorder === undefined ? {} : { dynamics: this.#recorder.progress };
-    const info = { nimg, fixed: this.#fixed, progress: { ...this.#observer.progress?.(), ...recorded } };
+    const own = {
+      ...(this.#recorder === undefined ? {} : { dynamics: this.#recorder.progress }),
+      ...(postponed === undefined ? {} : { postponed }),
+    };
+    const info = { nimg, fixed: this.#fixed, progress: { ...this.#observer.progress?.(), ...own } };
     const path = await writeCheckpoint(this.#options.outdir, info, await this.#trainer.readState());
     await this.#observer.wrote?.("checkpoint", path);
   }

@@ -84,9 +84,16 @@ export class Trainer {
   readonly #state: State<AccumulatingState>;
   readonly #programs: Programs;
   readonly #key: Tensor;
+  readonly #signal: AbortSignal | undefined;
   #nimg = 0;
 
-  private constructor(options: TrainingOptions, device: Device, state: State<AccumulatingState>) {
+  private constructor(
+    options: TrainingOptions,
+    device: Device,
+    state: State<AccumulatingState>,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#signal = signal;
     this.options = options;
     this.device = device;
     this.specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
@@ -95,8 +102,13 @@ export class Trainer {
     this.#programs = this.#compile();
   }
 
-  /** A trainer with freshly drawn weights. @throws EvenkeelError `value` for options that don't fit. */
-  static async create(options: TrainingOptions, device: Device): Promise<Trainer> {
+  /**
+   * A trainer with freshly drawn weights.
+   * @param signal abandons steps when it aborts: one that is under way ends with an error `aborted`, and the state is that before it,
+   * or it is finished if it has begun to update the state.
+   * @throws EvenkeelError `value` for options that don't fit.
+   */
+  static async create(options: TrainingOptions, device: Device, signal?: AbortSignal): Promise<Trainer> {
     checkTrainingOptions(options);
     const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
     const drawn = Object.entries(initializeParameters(specs, randomKey(options.seed)));
@@ -111,7 +123,7 @@ export class Trainer {
     };
     const isWhole = options.batchDevice === options.batch;
     const gradient = isWhole ? {} : mapTree(weights, zerosLike);
-    return new Trainer(options, device, await createState<AccumulatingState>({ training, gradient }, device));
+    return new Trainer(options, device, await createState<AccumulatingState>({ training, gradient }, device), signal);
   }
 
   /** Images seen. */
@@ -120,35 +132,26 @@ export class Trainer {
   }
 
   #compile(): Programs {
-    const { options, specs, device } = this;
+    const { options, specs } = this;
+    const on = { device: this.device, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
     const key = this.#key;
     const runOf = (batch: TrainingBatch) => (options.network.unet.dropout > 0 ? drawDropout(key, batch.positions) : {});
     if (options.batchDevice === options.batch) {
-      const step = compileStep(
-        (state: AccumulatingState, batch: TrainingBatch, schedule: StepSchedule) => {
-          const noisy = drawNoise(options, key, batch);
-          const { state: training, result } = trainingStep(
-            options,
-            specs,
-            state.training,
-            noisy,
-            schedule,
-            runOf(batch),
-          );
-          return { state: { ...state, training }, result };
-        },
-        { device },
-      );
+      const step = compileStep((state: AccumulatingState, batch: TrainingBatch, schedule: StepSchedule) => {
+        const noisy = drawNoise(options, key, batch);
+        const { state: training, result } = trainingStep(options, specs, state.training, noisy, schedule, runOf(batch));
+        return { state: { ...state, training }, result };
+      }, on);
       return { kind: "whole", step };
     }
     const accumulate = compileStep(
       (state: AccumulatingState, part: TrainingBatch, isFirst: Tensor) =>
         accumulateGradient(options, specs, options.batch, state, drawNoise(options, key, part), isFirst, runOf(part)),
-      { device },
+      on,
     );
     const apply = compileStep(
       (state: AccumulatingState, schedule: StepSchedule) => applyGradient(options, specs, state, schedule),
-      { device },
+      on,
     );
     return { kind: "parts", accumulate, apply };
   }
@@ -156,7 +159,7 @@ export class Trainer {
   /**
    * One step on the batch of images number `nimg` to `nimg + batch - 1`.
    * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
-   * stay as they were before the step.
+   * stay as they were before the step; `aborted` if the trainer's signal ended it.
    */
   async step(batch: HostBatch, probe?: StepProbe): Promise<StepStatistics> {
     const { options } = this;

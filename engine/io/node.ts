@@ -1,4 +1,4 @@
 /** Files on a disk; only for Node. What works on memory alone is in `index.ts`. */
-export { type FileSink, writeFileAtomically } from "./node/atomicFile.ts";
+export { type FileSink, removeUnfinishedFiles, writeFileAtomically } from "./node/atomicFile.ts";
 export { openSafetensors, readSafetensors, type SafetensorsReader } from "./node/openSafetensors.ts";
 export { type LazyTensor, writeSafetensors } from "./node/writeSafetensors.ts";

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import type { EvenkeelError } from "../../errors.ts";
@@ -23,7 +24,8 @@ export async function writeFileAtomically(target: string, produce: (sink: FileSi
   const wrap = (doing: string) => (cause: unknown) => {
     throw fileSystemError(target, doing, cause);
   };
-  const handle = await fs.open(partial, "wx").catch(wrap(`creating a file in ${folder}`));
+  const opening = fs.open(partial, "wx");
+  const handle = await unfinished(partial, opening).catch(wrap(`creating a file in ${folder}`));
   try {
     try {
       await produce({ write: (bytes) => writeAll(handle, bytes).catch(wrap("writing")) });
@@ -35,8 +37,43 @@ export async function writeFileAtomically(target: string, produce: (sink: FileSi
   } catch (error) {
     await removePartial(partial, error);
     throw error;
+  } finally {
+    partials.delete(partial);
   }
   await syncFolder(folder).catch(wrap("flushing its folder to the disk"));
+}
+
+/** The new files of writes that are under way, and whether they are there yet. */
+const partials = new Map<string, { isOpening: boolean }>();
+
+async function unfinished(partial: string, opening: Promise<FileHandle>): Promise<FileHandle> {
+  const file = { isOpening: true };
+  partials.set(partial, file);
+  try {
+    return await opening;
+  } catch (error) {
+    partials.delete(partial);
+    throw error;
+  } finally {
+    file.isOpening = false;
+  }
+}
+
+/**
+ * Removes the new files of all writes that are under way, for a process that ends in the same task: these writes fail or never end, and
+ * their targets are as they were.
+ */
+export async function removeUnfinishedFiles(): Promise<void> {
+  // A file that is just being made would appear afterwards.
+  while ([...partials.values()].some(({ isOpening }) => isOpening))
+    await new Promise((resolve) => setImmediate(resolve));
+  for (const partial of partials.keys()) {
+    try {
+      rmSync(partial, { force: true });
+    } catch {
+      // The file system refuses; nothing else can be done before the end.
+    }
+  }
 }
 
 /** Early, so that no gigabytes are written for a rename that can't succeed. */

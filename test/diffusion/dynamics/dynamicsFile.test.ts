@@ -144,6 +144,7 @@ const { network } = smallOptions;
 /** A run of so many steps in a folder, sampled at the first and every third one. */
 const run = (outdir: string, steps: number) => {
   let made = 0;
+  const stop = new AbortController();
   return runTraining(
     {
       outdir,
@@ -157,12 +158,13 @@ const run = (outdir: string, steps: number) => {
       device,
       fixed: {},
       nextBatch: (nimg, count) => ({ ...smallBatch(nimg, count), labels: null }),
+      signal: stop.signal,
     },
     {
       stepped: () => {
         made += 1;
+        if (made >= steps) stop.abort();
       },
-      shouldStop: () => made >= steps,
     },
   );
 };

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { StopSignals } from "../../../diffusion/run/stopSignals.ts";
@@ -9,9 +12,15 @@ const program = fileURLToPath(new URL("../../support/stoppableLoop.ts", import.m
 type Ending = { readonly code: number | null; readonly signal: string | null; readonly output: string };
 
 /** Runs the loop; sends the first signal once it runs, the second so many milliseconds after it has told of the first. */
-function run(argument: string, first: NodeJS.Signals, second?: NodeJS.Signals, after = 700): Promise<Ending> {
+function run(
+  argument: string,
+  first: NodeJS.Signals,
+  second?: NodeJS.Signals,
+  after = 700,
+  target = "",
+): Promise<Ending> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", program, argument], {
+    const child = spawn(process.execPath, ["--import", "tsx", program, argument, target], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";
@@ -27,47 +36,47 @@ function run(argument: string, first: NodeJS.Signals, second?: NodeJS.Signals, a
   });
 }
 
-for (const first of ["SIGINT", "SIGTERM"] as const) {
-  test(`the first ${first} lets the step end`, async () => {
-    assert.deepEqual(await run("loop", first), {
-      code: 0,
-      signal: null,
-      output: `running\nfirst ${first}\ncheckpoint written\n`,
-    });
+const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const signals = Object.keys(codes) as (keyof typeof codes)[];
+
+for (const first of signals) {
+  test(`the first ${first} lets the step end, and the exit code tells of it`, async () => {
+    const output = `running\nfirst ${first}\ncheckpoint written\n`;
+    assert.deepEqual(await run("loop", first), { code: codes[first], signal: null, output });
+  });
+
+  test(`${first} ends at once what doesn't end in order, and leaves nothing half-written`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), "evenkeel-stop-"));
+    const output = `running\n${first}: stopped. Nothing was written.\n`;
+    const ending = await run("alone", first, undefined, 0, join(folder, "file"));
+    assert.deepEqual(ending, { code: codes[first], signal: null, output });
+    assert.deepEqual(await readdir(folder), []);
+    await rm(folder, { recursive: true });
   });
 }
 
-for (const [second, code] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  test(`a second signal, ${second}, ends the process at once with ${code}`, async () => {
-    assert.deepEqual(await run("stuck", "SIGINT", second), { code, signal: null, output: "running\nfirst SIGINT\n" });
+for (const second of signals) {
+  test(`a second signal, ${second}, ends the process at once with ${codes[second]}`, async () => {
+    const output = `running\nfirst SIGINT\n${second}: stopped.\n`;
+    assert.deepEqual(await run("stuck", "SIGINT", second), { code: codes[second], signal: null, output });
   });
 }
 
-test("the same key press told twice, as npm does, is one signal", () => {
-  const told: NodeJS.Signals[] = [];
-  const signals = new StopSignals((signal) => told.push(signal));
-  // At one time, by what listens: signals of other processes come when they come. A second one taken for its own ends this process.
-  const hear = process.listeners("SIGINT").at(-1);
-  assert.ok(hear !== undefined);
-  hear("SIGINT");
-  hear("SIGINT");
-  signals.dispose();
-  assert.deepEqual(told, ["SIGINT"]);
-  assert.equal(signals.requested, true);
-});
-
-test("disposed, it listens no longer", () => {
-  const listeners = (): number[] => [process.listenerCount("SIGINT"), process.listenerCount("SIGTERM")];
-  const before = listeners();
-  const signals = new StopSignals(() => undefined);
-  assert.equal(signals.requested, false);
-  assert.deepEqual(
-    listeners(),
-    before.map((count) => count + 1),
+test("the same key press told twice, as npm does, is one signal", async () => {
+  const told: string[] = [];
+  const both = new StopSignals(() => undefined);
+  both.listen();
+  await both.during(
+    (signal) => void told.push(signal),
+    async () => {
+      // At one time, by what listens: signals of other processes come when they come. A second one taken for its own ends this process.
+      const hear = process.listeners("SIGINT").at(-1);
+      assert.ok(hear !== undefined);
+      hear("SIGINT");
+      hear("SIGINT");
+    },
   );
-  signals.dispose();
-  assert.deepEqual(listeners(), before);
+  both.dispose();
+  assert.deepEqual(told, ["SIGINT"]);
+  assert.equal(both.exitCode, 130);
 });

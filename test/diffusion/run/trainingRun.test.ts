@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readCheckpoint, readNewestCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
 import { networkConfig } from "../../../diffusion/index.ts";
-import { type RunObserver, type RunOptions, runTraining } from "../../../diffusion/run/trainingRun.ts";
+import { type RunObserver, type RunOptions, type RunResult, runTraining } from "../../../diffusion/run/trainingRun.ts";
 import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 
@@ -107,11 +107,57 @@ test("a loss that isn't finite ends a run with the last good checkpoint, from wh
   assert.deepEqual(await endOf("poisoned"), await endOf("straight"));
 });
 
+/** Runs until so many steps are made. */
+async function stoppedAfter(folder: string, steps: number, observer: RunObserver = {}): Promise<RunResult> {
+  const stop = new AbortController();
+  let done = 0;
+  return runTraining(
+    { ...optionsOf(folder), signal: stop.signal },
+    { ...observer, stepped: () => void (++done === steps && stop.abort()) },
+  );
+}
+
+test("what a stop puts off, also while it is under way, is done when the run goes on, once", async () => {
+  const observed = (told: string[]): RunObserver => ({
+    validation: async (trainer) => void told.push(`validation ${trainer.nimg}`),
+    samples: async (trainer) => void told.push(`samples ${trainer.nimg}`),
+    status: (nimg) => void told.push(`status ${nimg}`),
+    wrote: (what, path) => void (what === "snapshot" && told.push(path.slice(-25))),
+  });
+  const expected: string[] = [];
+  await runTraining(optionsOf("whole"), observed(expected));
+  for (const at of ["step 10", "samples 80", "validation 160", "samples 160"]) {
+    const told: string[] = [];
+    const stop = new AbortController();
+    const observer = observed(told);
+    // Never over unless it is abandoned.
+    const stuck = (name: string, otherwise: () => void | Promise<void>): Promise<void> | void => {
+      if (name !== at) return otherwise();
+      setImmediate(() => stop.abort());
+      return new Promise(() => undefined);
+    };
+    const folder = `put off ${at}`;
+    let steps = 0;
+    const ending = await runTraining(
+      { ...optionsOf(folder), signal: stop.signal },
+      {
+        ...observer,
+        stepped: () => void (`step ${++steps}` === at && stop.abort()),
+        validation: async (trainer) => stuck(`validation ${trainer.nimg}`, () => observer.validation?.(trainer)),
+        samples: async (trainer) => stuck(`samples ${trainer.nimg}`, () => observer.samples?.(trainer)),
+      },
+    );
+    assert.equal(ending.finished, false, at);
+    assert.deepEqual(await runTraining(optionsOf(folder), observer), { nimg: 160, finished: true });
+    assert.deepEqual(told, expected, at);
+    assert.deepEqual(await endOf(folder), await endOf("straight"));
+  }
+});
+
 test("stopped after any step, a run goes on with the bits it would have had", async () => {
   for (const steps of [1, 7, 19]) {
     const folder = `stopped${steps}`;
-    let done = 0;
-    const stopped = await runTraining(optionsOf(folder), { shouldStop: () => ++done === steps });
+    const stopped = await stoppedAfter(folder, steps);
     assert.deepEqual(stopped, { nimg: 8 * steps, finished: false });
     const kept = await readCheckpoint(join(root, folder, state(8 * steps)));
     assert.equal(kept.nimg, 8 * steps);
@@ -121,7 +167,9 @@ test("stopped after any step, a run goes on with the bits it would have had", as
 });
 
 test("a stop that is asked for in the last step is none", async () => {
-  const ending = await runTraining({ ...optionsOf("late"), duration: 8 }, { shouldStop: () => true });
+  const stop = new AbortController();
+  const late = { ...optionsOf("late"), duration: 8, signal: stop.signal };
+  const ending = await runTraining(late, { stepped: () => stop.abort() });
   assert.deepEqual(ending, { nimg: 8, finished: true });
 });
 
