@@ -14,6 +14,7 @@ import {
   takeShard,
   toPixels,
 } from "../diffusion/index.ts";
+import { stopping } from "./stopping.ts";
 import { writeImage, writePng } from "../diffusion/node.ts";
 import { type Device, EvenkeelError, type Shape } from "../engine/index.ts";
 
@@ -97,9 +98,17 @@ export async function sampleImages(
       guides,
       device,
     });
+    let whole = 0;
+    const tellWhole = (): void => {
+      const where = settings.outdir === undefined ? "the grid was not written" : `in ${settings.outdir}`;
+      stopping.left = `${whole} of ${seeds.length} images are whole: ${where}. The same command makes the same images.`;
+    };
+    tellWhole();
     for await (const { images, shape, seeds: own } of batches) {
       report(own.length);
       if (settings.outdir !== undefined) await writeImages(settings.outdir, settings.subdirs, images, shape, own);
+      whole += own.length;
+      tellWhole();
       if (settings.grid !== undefined) pixels.push(toPixels(images));
     }
     if (settings.outdir !== undefined) print(`${settings.outdir}: ${seeds.length} images`);

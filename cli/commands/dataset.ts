@@ -10,6 +10,7 @@ import {
 } from "../../diffusion/node.ts";
 import { parseImages } from "../imageCount.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { stopping } from "../stopping.ts";
 
 /** `evenkeel dataset`: makes data sets and tells about them. */
 export function addDatasetCommand(program: Command): void {
@@ -55,6 +56,7 @@ Examples:
   $ evenkeel dataset convert --source fashion-mnist/train-images-idx3-ubyte.gz --dest fashion16.zip --resolution 16x16 --transform box`,
     )
     .action(async ({ source: sources, dest, resolution: size, transform, maxImages, greyscale, background }) => {
+      stopping.left = `${dest} was not written.`;
       const parts: ImageDataset[] = [];
       for (const source of sources) {
         parts.push(

@@ -1,9 +1,9 @@
-import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Command } from "@commander-js/extra-typings";
 import { compile, type Compiled, disposeDevices, EvenkeelError, explain } from "../../engine/index.ts";
 import { explanationPage } from "../explainPage.ts";
+import { writeText } from "../train/writeText.ts";
 
 /** What the explained file exports by default: a function as `compile` takes it, and arguments for it. */
 type Subject = { readonly fn: (...args: readonly unknown[]) => unknown; readonly args: readonly unknown[] };
@@ -39,7 +39,7 @@ Example: mlp.ts
       });
       if (html === undefined) console.log(explanation.text);
       else {
-        await writePage(html, explanationPage(path.basename(file), explanation));
+        await writeText(html, explanationPage(path.basename(file), explanation));
         console.log(`${explanation.kernels.length} kernels on ${explanation.device}: ${html}`);
       }
     });
@@ -79,18 +79,4 @@ async function importFile(file: string): Promise<{ readonly default?: unknown }>
     register();
   }
   return (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
-}
-
-async function writePage(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (reason) {
-    throw new EvenkeelError(
-      "file",
-      `explain: can't write ${file}: ${reason instanceof Error ? reason.message : String(reason)}`,
-      {
-        cause: reason,
-      },
-    );
-  }
 }

@@ -11,6 +11,7 @@ import { orInvalid } from "../orInvalid.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { commandLine } from "../train/commandLine.ts";
 import { wholeNumber } from "../wholeNumber.ts";
+import { stopping } from "../stopping.ts";
 
 /** `evenkeel ladder`: configurations side by side. */
 export function addLadderCommand(program: Command): void {
@@ -72,6 +73,7 @@ export function addLadderCommand(program: Command): void {
         throw new EvenkeelError("value", "ladder: --samples 1: a distance needs at least two images.");
       const command = commandLine("evenkeel", ...process.argv.slice(2));
       const print = (line: string): void => console.log(line);
+      stopping.left = `What was trained and measured before is kept. Go on with: ${command}`;
       const results = await climb({ outdir, rungs, seeds, budget, device, threads, command }, print);
       print(results === null ? `Go on with: ${command}` : ladderTable(results));
     });

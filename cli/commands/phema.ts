@@ -27,6 +27,7 @@ import { EvenkeelError } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { profileChart } from "../profileChart.ts";
+import { stopping } from "../stopping.ts";
 import { wholeNumber } from "../wholeNumber.ts";
 
 /** Squared relative error from which on a fitted profile is visibly another one. */
@@ -140,6 +141,11 @@ async function run(options: Options): Promise<void> {
   const written = options.dryRun === true ? [] : await missingFiles(files, options.skip === true);
   if (options.dryRun !== true) {
     const skipped = files.length - written.length;
+    let whole = skipped;
+    const tellWhole = (): void => {
+      stopping.left = `${whole} of ${files.length} averages are whole; --skip leaves these as they are.`;
+    };
+    tellWhole();
     if (skipped > 0) print(`${skipped} of ${files.length} averages exist already and are left as they are`);
     const isBuffer = matchesAny(buffers);
     await reconstructFiles(snapshots, written, {
@@ -147,7 +153,11 @@ async function run(options: Options): Promise<void> {
       batch: options.batch,
       dtype: options.dtype === "f32" ? "F32" : "F16",
       isBuffer: (name, tensor) => isBuffer(name) || isBufferByName(name, tensor),
-      onFile: ({ path: file }) => print(file),
+      onFile: ({ path: file }) => {
+        print(file);
+        whole += 1;
+        tellWhole();
+      },
     });
   }
   if (json === true) console.log(JSON.stringify(asJson(snapshots, fits, files, written), null, 2));

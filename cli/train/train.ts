@@ -94,7 +94,7 @@ async function trainOn(
       progress.line(`${signal}: finishing the step and writing a checkpoint; once more to stop at once.`);
       stop.abort();
     };
-    stopping.left = `Nothing beyond the last checkpoint is kept. Go on with the same command.`;
+    stopping.left = "The last checkpoint is whole. Go on with the same command.";
     const result = await stopping.during(tell, () => runTraining(run, watch.observer));
     if (!result.finished) {
       progress.end();

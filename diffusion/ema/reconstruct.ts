@@ -1,5 +1,5 @@
 /** Post-hoc averages of stored weights: one pass over the snapshots, of which one is in memory at a time. */
-import { encodeFloat16, EvenkeelError, type StoredTensor, toFloat32 } from "../../engine/index.ts";
+import { encodeFloat16, EvenkeelError, type StoredTensor, toFloat32, eventLoopTurn } from "../../engine/index.ts";
 import { fitProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
 import { type AveragingProfile, compareProfiles, describeProfile } from "./profile.ts";
 
@@ -92,6 +92,7 @@ async function accumulate(
     first ??= { name: snapshot.name, tensors: new Map([...tensors].map(([name, { shape }]) => [name, shape])) };
     checkLayout(snapshot.name, tensors, first);
     for (const [name, tensor] of tensors) {
+      await eventLoopTurn();
       const buffer = isBuffer(name, tensor);
       const values = buffer ? undefined : finiteValues(snapshot.name, name, tensor);
       for (const [target, { coefficients, nimg }] of combinations.entries()) {

@@ -17,7 +17,7 @@ const listened = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export class StopSignals {
   /** What is whole and what isn't when a signal ends the process now, and how to go on. */
-  left = "";
+  left = "The files that are there are whole.";
   readonly #print: (line: string) => void;
   #first: StopSignal | undefined;
   #time = 0;
@@ -66,7 +66,7 @@ export class StopSignals {
   async #end(signal: StopSignal): Promise<never> {
     await removeUnfinishedFiles();
     RunLock.releaseAll();
-    this.#print(`${signal}: stopped.${this.left === "" ? "" : ` ${this.left}`}`);
+    this.#print(`${signal}: stopped. ${this.left}`);
     process.exit(codeOf(signal));
   }
 }

@@ -192,7 +192,7 @@ class Stop {
     try {
       return await step();
     } catch (reason) {
-      if (!this.requested || !(reason instanceof EvenkeelError && reason.code === "aborted")) throw reason;
+      if (!(reason instanceof EvenkeelError && reason.code === "aborted")) throw reason;
       this.hasAbandoned = true;
       return null;
     }

@@ -165,7 +165,7 @@ test("stopped by SIGINT and by SIGTERM, with a torn checkpoint, a run ends with 
   });
   const start = ["train", "--config", join(root, "run.toml"), ...run, ...flags(broken)];
   const first = await evenkeelProcess(start, stopAt("400", "SIGINT"));
-  assert.deepEqual([first.code, first.err], [0, ""]);
+  assert.deepEqual([first.code, first.err], [130, ""]);
   assert.match(first.out, /SIGINT: finishing the step and writing a checkpoint; once more to stop at once\./);
   const [, seen = "", way = ""] = /Stopped after (\d+) images\. Go on with: (.*)\n$/.exec(first.out) ?? [];
   assert.equal(way, `evenkeel train --config '${join(broken, "settings.toml")}' --outdir '${broken}'`);
@@ -179,7 +179,7 @@ test("stopped by SIGINT and by SIGTERM, with a torn checkpoint, a run ends with 
   await appendFile(join(broken, "stats.jsonl"), '{"nimg":2400,"Loss/error":{"mean":0}}\n{"nimg":24');
   await writeFile(join(broken, ".evenkeel-0123456789ab.partial"), "half");
   const second = await evenkeelProcess(again(broken), stopAt("1,600", "SIGTERM"));
-  assert.deepEqual([second.code, second.err], [0, ""]);
+  assert.deepEqual([second.code, second.err], [143, ""]);
   assert.match(second.out, new RegExp(`^Going on after ${stopped.toLocaleString("en")} images\\.$`, "m"));
   const newest = Number(/Stopped after (\d+) images/.exec(second.out)?.[1]);
   assert.ok(newest >= 1600 && newest < 2400);
@@ -228,7 +228,12 @@ test("a run made longer goes on from its end; stopped while it draws, it ends at
   await cp(straight, longer, { recursive: true });
   const stop = [/Making the post-hoc average/, "SIGINT"] as const;
   const first = await evenkeelProcess([...again(longer), "--duration", "2480"], { stop });
-  assert.equal(first.code, null);
+  assert.equal(first.code, 130);
+  assert.match(first.err, /^SIGINT: stopped\. The run is finished and its files are whole\. Go on .*: evenkeel train /);
+  assert.deepEqual(
+    (await readdir(longer)).filter((name) => name.endsWith(".partial") || name.endsWith(".lock")),
+    [],
+  );
   assert.match(first.out, /^Going on after 2,400 images\.$/m);
   const report = await readFile(join(longer, "report.html"), "utf8");
   const { code, out, err } = await evenkeelProcess(again(longer));

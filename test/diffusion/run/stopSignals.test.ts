@@ -57,7 +57,7 @@ for (const first of signals) {
 
 for (const second of signals) {
   test(`a second signal, ${second}, ends the process at once with ${codes[second]}`, async () => {
-    const output = `running\nfirst SIGINT\n${second}: stopped.\n`;
+    const output = `running\nfirst SIGINT\n${second}: stopped. The files that are there are whole.\n`;
     assert.deepEqual(await run("stuck", "SIGINT", second), { code: codes[second], signal: null, output });
   });
 }

@@ -113,7 +113,12 @@ async function stoppedAfter(folder: string, steps: number, observer: RunObserver
   let done = 0;
   return runTraining(
     { ...optionsOf(folder), signal: stop.signal },
-    { ...observer, stepped: () => void (++done === steps && stop.abort()) },
+    {
+      ...observer,
+      stepped: () => {
+        if (++done === steps) stop.abort();
+      },
+    },
   );
 }
 
@@ -122,7 +127,9 @@ test("what a stop puts off, also while it is under way, is done when the run goe
     validation: async (trainer) => void told.push(`validation ${trainer.nimg}`),
     samples: async (trainer) => void told.push(`samples ${trainer.nimg}`),
     status: (nimg) => void told.push(`status ${nimg}`),
-    wrote: (what, path) => void (what === "snapshot" && told.push(path.slice(-25))),
+    wrote: (what, path) => {
+      if (what === "snapshot") told.push(path.slice(-25));
+    },
   });
   const expected: string[] = [];
   await runTraining(optionsOf("whole"), observed(expected));
@@ -142,7 +149,9 @@ test("what a stop puts off, also while it is under way, is done when the run goe
       { ...optionsOf(folder), signal: stop.signal },
       {
         ...observer,
-        stepped: () => void (`step ${++steps}` === at && stop.abort()),
+        stepped: () => {
+          if (`step ${++steps}` === at) stop.abort();
+        },
         validation: async (trainer) => stuck(`validation ${trainer.nimg}`, () => observer.validation?.(trainer)),
         samples: async (trainer) => stuck(`samples ${trainer.nimg}`, () => observer.samples?.(trainer)),
       },
