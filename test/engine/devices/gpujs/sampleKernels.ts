@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { emitKernelSource, type GpujsMode } from "../../../../engine/devices/gpujs/source/index.ts";
+import { fromWords, toWords } from "../../../../engine/devices/gpujs/words.ts";
+import type { TensorData } from "../../../../engine/graph/dtype.ts";
+import { rowMajorStrides, sizeOf } from "../../../../engine/graph/shape.ts";
+import type { Kernel, Operand, Scalar } from "../../../../engine/kernel/kernel.ts";
+import { evaluateSource } from "./evaluateSource.ts";
+export const modes: readonly GpujsMode[] = ["cpu", "webgpu", "webgl2"];
+
+/** An element-wise kernel of `body` over parallel axes. */
+export function kernelOver(sizes: readonly number[], operands: readonly Operand[], body: Scalar): Kernel {
+  return {
+    name: "sample",
+    axes: sizes.map((size) => ({ role: "parallel", size })),
+    operands,
+    body,
+    reduction: null,
+    result: { dtype: body.dtype, length: sizeOf(sizes), at: { offset: 0, coefficients: rowMajorStrides(sizes) } },
+    flops: 0,
+    bytes: 0,
+  };
+}
+
+/** What the generated source of a kernel computes, run as JavaScript. */
+export function evaluate(kernel: Kernel, data: readonly TensorData[], mode: GpujsMode): TensorData {
+  const source = emitKernelSource(kernel, mode);
+  const words = evaluateSource(
+    source,
+    data.map((values, i) => toWords(values, kernel.operands[i]?.dtype ?? "f32")),
+  );
+  assert.equal(words.length, source.resultWords);
+  return fromWords(words, kernel.result.dtype, kernel.result.length);
+}
