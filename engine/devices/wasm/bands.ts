@@ -3,6 +3,7 @@
  * after the other: a band of rows that fits into the cache goes through all of them before the next band comes, and threads don't
  * meet in between. Softmax, normalization of weights and of pixels are such chains.
  */
+import { at } from "../../graph/shape.ts";
 import type { Affine, Kernel } from "../../kernel/kernel.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
 import type { JoinedKernel, JoinedStep } from "./joinSteps.ts";
@@ -112,7 +113,8 @@ function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly
   const reads = step.operands.flatMap((buffer, operand): Use[] => {
     const region = regions[buffer] ?? null;
     if (region === null) return [];
-    const row = (kernel.operands[operand]?.length ?? 0) / rows;
+    // Steps that share a compiled kernel may read arrays of different lengths.
+    const row = at(step.kernel.operands, operand).length / rows;
     const inPlace = scalars.every((scalar) => {
       if (scalar.kind !== "load" && scalar.kind !== "gather") return true;
       return scalar.operand !== operand || (scalar.kind === "load" && staysInRow(scalar.at, kernel, units, row));

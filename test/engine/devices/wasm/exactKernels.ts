@@ -38,17 +38,18 @@ const unsupported = (what: string): never => {
   throw new RangeError(`exact kernels don't use ${what}`);
 };
 
-/** The result of a kernel, straight from its definition. */
-export function interpretExact({ axes, body, reduction, result }: Kernel, data: readonly TensorData[]): number[] {
-  const output = new Array<number>(result.length).fill(Number.NaN);
-  const position = axes.map(() => 0);
-  const place = ({ offset, coefficients }: Affine): number => {
-    let sum = offset;
-    for (let axis = 0; axis < coefficients.length; axis++) sum += (coefficients[axis] ?? 0) * (position[axis] ?? 0);
-    return sum;
-  };
-  const read = (operand: number, index: number): number =>
-    data[operand]?.[index] ?? unsupported(`element ${index} of operand ${operand}`);
+/** Element `element` of operand `operand`. */
+type Read = (operand: number, element: number) => number;
+
+/** Element number of an address at a point. */
+export function placeOf({ offset, coefficients }: Affine, position: readonly number[]): number {
+  let sum = offset;
+  for (let axis = 0; axis < coefficients.length; axis++) sum += (coefficients[axis] ?? 0) * (position[axis] ?? 0);
+  return sum;
+}
+
+/** Evaluates expressions at `position`, which may change in between. */
+function evaluatorAt(position: readonly number[], read: Read): (root: Scalar, accumulator: number) => number {
   // One place's values. Functions made anew for each would take most of the time.
   const known = new Map<Scalar, number>();
   let accumulated = Number.NaN;
@@ -60,15 +61,15 @@ export function interpretExact({ axes, body, reduction, result }: Kernel, data: 
   const compute = (scalar: Scalar): number => {
     switch (scalar.kind) {
       case "load":
-        return read(scalar.operand, place(scalar.at));
+        return read(scalar.operand, placeOf(scalar.at, position));
       case "gather": {
         const row = Math.max(0, Math.min(scalar.size - 1, value(scalar.index)));
-        return read(scalar.operand, place(scalar.at) + scalar.stride * row);
+        return read(scalar.operand, placeOf(scalar.at, position) + scalar.stride * row);
       }
       case "literal":
         return wrap(scalar.value, scalar.dtype);
       case "index":
-        return wrap(place(scalar.at), scalar.dtype);
+        return wrap(placeOf(scalar.at, position), scalar.dtype);
       case "unary": {
         const x = value(scalar.x);
         if (scalar.op === "not") return scalar.dtype === "bool" ? 1 - x : wrap(~x, scalar.dtype);
@@ -103,17 +104,32 @@ export function interpretExact({ axes, body, reduction, result }: Kernel, data: 
         return unsupported(scalar.kind);
     }
   };
-  const evaluate = (root: Scalar, accumulator: number): number => {
+  return (root, accumulator) => {
     known.clear();
     accumulated = accumulator;
     return value(root);
   };
-  const walk = (role: Axis["role"], visit: () => void): void => {
+}
+
+/**
+ * Visits the points of a kernel whose first axis is in [low, high), in order. `visit` gets a position that changes, and what
+ * evaluates an expression there: a body, or an epilogue with the sum or maximum of the body.
+ */
+export function forEachExactPoint(
+  { axes, body, reduction }: Kernel,
+  [low, high]: readonly [number, number],
+  read: Read,
+  visit: (position: readonly number[], valueOf: (root: Scalar) => number) => void,
+): void {
+  const position = axes.map(() => 0);
+  const evaluate = evaluatorAt(position, read);
+  const walk = (role: Axis["role"], visitPoint: () => void): void => {
     const visited = axes.flatMap((axis, index) => (axis.role === role ? [index] : []));
     const step = (level: number): void => {
       const axis = visited[level];
-      if (axis === undefined) return visit();
-      for (let at = 0; at < (axes[axis]?.size ?? 0); at++) {
+      if (axis === undefined) return visitPoint();
+      const [from, to] = axis === 0 ? [low, high] : [0, axes[axis]?.size ?? 0];
+      for (let at = from; at < to; at++) {
         position[axis] = at;
         step(level + 1);
       }
@@ -122,17 +138,26 @@ export function interpretExact({ axes, body, reduction, result }: Kernel, data: 
     step(0);
   };
   walk("parallel", () => {
-    let value: number;
-    if (reduction === null) value = evaluate(body, Number.NaN);
-    else {
-      let folded = reduction.op === "sum" ? 0 : lowest(body.dtype);
+    let accumulator = Number.NaN;
+    if (reduction !== null) {
+      accumulator = reduction.op === "sum" ? 0 : lowest(body.dtype);
       walk("reduce", () => {
         const next = evaluate(body, Number.NaN);
-        folded = reduction.op === "sum" ? wrap(folded + next, body.dtype) : Math.max(folded, next);
+        accumulator = reduction.op === "sum" ? wrap(accumulator + next, body.dtype) : Math.max(accumulator, next);
       });
-      value = evaluate(reduction.epilogue, folded);
     }
-    output[place(result.at)] = value;
+    visit(position, (root) => evaluate(root, accumulator));
+  });
+}
+
+/** The result of a kernel, straight from its definition. */
+export function interpretExact(kernel: Kernel, data: readonly TensorData[]): number[] {
+  const { axes, body, reduction, result } = kernel;
+  const output = new Array<number>(result.length).fill(Number.NaN);
+  const read = (operand: number, index: number): number =>
+    data[operand]?.[index] ?? unsupported(`element ${index} of operand ${operand}`);
+  forEachExactPoint(kernel, [0, axes[0]?.size ?? 0], read, (position, valueOf) => {
+    output[placeOf(result.at, position)] = valueOf(reduction?.epilogue ?? body);
   });
   return output;
 }
@@ -142,9 +167,9 @@ function lowest(dtype: DType): number {
 }
 
 /** A whole number from 0 to below `limit`, the next of a sequence. */
-type Next = (limit: number) => number;
+export type Next = (limit: number) => number;
 
-function numbersFrom(seed: number): Next {
+export function numbersFrom(seed: number): Next {
   let state = (seed + 1) >>> 0;
   return (limit) => {
     // Steele, Lea and Flood 2014: splittable numbers, 32-bit variant of the finaliser.

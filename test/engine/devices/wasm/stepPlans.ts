@@ -19,8 +19,8 @@ type StepSpec = {
   readonly x: number;
   readonly y: number;
   readonly way: Way;
-  /** What it computes; `folded` and `columns`: the maxima of rows or of columns. */
-  readonly form: "sum" | "less" | "choice" | "long" | "folded" | "columns";
+  /** What it computes; `folded` and `columns`: the maxima of rows or of columns; `half`: of the upper half of the rows. */
+  readonly form: "sum" | "less" | "choice" | "long" | "folded" | "columns" | "half";
   readonly flat: boolean;
   readonly target: "temporary" | "output" | "takes over";
 };
@@ -29,12 +29,27 @@ const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
   x: fc.nat(30),
   y: fc.nat(30),
   way: fc.constantFrom(...ways),
-  form: fc.constantFrom("sum", "sum", "sum", "less", "choice", "choice", "long", "folded", "folded", "columns"),
+  form: fc.constantFrom(
+    "sum",
+    "sum",
+    "sum",
+    "less",
+    "choice",
+    "choice",
+    "long",
+    "folded",
+    "folded",
+    "columns",
+    "half",
+    "half",
+    "half",
+  ),
   flat: fc.boolean(),
   target: fc.constantFrom("temporary", "temporary", "temporary", "output", "takes over"),
 });
 
-const inputCount = 3;
+/** Inputs as large as results, and one of the upper half of the rows. */
+const wholeInputs = 3;
 
 /** Small whole numbers, so that sums are exact. */
 const numbersOf = (length: number, input: number): Float32Array =>
@@ -42,26 +57,29 @@ const numbersOf = (length: number, input: number): Float32Array =>
 
 /** A plan as the planner makes them: temporaries share memory, some outputs take that of an input. */
 function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]): Plan {
-  const points = rows * columns;
-  const buffers: Draft[] = Array.from({ length: inputCount }, (_, index) => ({
+  const buffers: Draft[] = Array.from({ length: wholeInputs + 1 }, (_, index) => ({
     dtype: "f32",
-    length: points,
+    length: index < wholeInputs ? rows * columns : Math.ceil(rows / 2) * columns,
     role: { kind: "input", index },
   }));
   const steps: PlanStep[] = [];
   const wanted: (number | null)[] = [];
   for (const spec of specs) {
+    const upper = spec.form === "half" ? Math.ceil(rows / 2) : rows;
+    const points = upper * columns;
     const choose = (choice: number, length: number): number | undefined => {
       const candidates = buffers.flatMap((buffer, index) => (buffer.length === length ? [index] : []));
       return candidates[choice % candidates.length];
     };
-    const x = choose(spec.x, points) ?? 0;
-    const vector = spec.way === "row" ? rows : spec.way === "column" ? columns : points;
-    const y = (spec.flat ? undefined : choose(spec.y, vector)) ?? choose(spec.y, points) ?? 0;
-    const { kernel, operands } = kernelOf(spec, rows, columns, [x, y], buffers);
+    /** Of the upper half a step reads what is as large, or what is larger. */
+    const chooseLarge = (choice: number): number => choose(choice, choice % 2 === 0 ? points : rows * columns) ?? 0;
+    const x = chooseLarge(spec.x);
+    const vector = spec.way === "row" ? upper : spec.way === "column" ? columns : points;
+    const y = (spec.flat ? undefined : choose(spec.y, vector)) ?? chooseLarge(spec.y);
+    const { kernel, operands } = kernelOf(spec, upper, columns, [x, y], buffers);
     const { dtype, length } = kernel.result;
     const output = wanted.length;
-    const takesOver = spec.target === "takes over" && dtype === "f32" && length === points;
+    const takesOver = spec.target === "takes over" && dtype === "f32" && length === rows * columns;
     if (spec.target !== "temporary") wanted.push(takesOver ? output : null);
     buffers.push({ dtype, length, role: spec.target === "temporary" ? null : { kind: "output", index: output } });
     steps.push({ kernel, operands, result: buffers.length - 1 });
@@ -73,13 +91,13 @@ function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]):
   );
   const aliases = wanted.map((input, output) => {
     const buffer = buffers.findIndex(({ role }) => role?.kind === "output" && role.index === output);
-    return input !== null && input < inputCount && mayOverwrite(steps, input, buffer) ? input : null;
+    return input !== null && input < wholeInputs && mayOverwrite(steps, input, buffer) ? input : null;
   });
   return {
     buffers: buffers.map(({ dtype, length, role }, index) => ({ dtype, length, role: role ?? roles(index) })),
     steps,
     slots,
-    inputs: inputCount,
+    inputs: wholeInputs + 1,
     outputs: wanted.length,
     aliases,
   };
@@ -109,7 +127,7 @@ function kernelOf(
     row: isFlat ? own : over(1, 0),
     column: isFlat ? own : over(0, 1),
     first: over(0, 0),
-    reversed: over(-columns, -1, item(buffers, y).length - 1),
+    reversed: over(-columns, -1, points - 1),
     next: own,
   };
   const load = (buffer: number, at: Affine): Scalar => {
@@ -145,6 +163,7 @@ function kernelOf(
     long: binary("add", binary("minimum", a, b), binary("subtract", b, a)),
     folded: binary("subtract", a, b),
     columns: binary("subtract", a, b),
+    half: binary("subtract", b, a),
   };
   const parallel = form === "folded" ? [rows] : form === "columns" ? [columns] : isFlat ? [points] : [rows, columns];
   const reduce = form === "folded" ? [columns] : form === "columns" ? [rows] : [];
@@ -172,12 +191,19 @@ function kernelOf(
 const dataOf = (dtype: DType, values: readonly number[]): TensorData =>
   dtype === "bool" ? Uint8Array.from(values) : Float32Array.from(values);
 
+/** Numbers for the inputs of a plan. */
+export const inputsOf = ({ buffers }: Plan): readonly TensorData[] =>
+  buffers.flatMap(({ role, length }) => (role.kind === "input" ? [numbersOf(length, role.index)] : []));
+
 /** The outputs, step by step. */
-function interpretPlan(
+export function interpretPlan(
   { buffers, steps, outputs }: Plan,
   inputs: readonly TensorData[],
 ): readonly (readonly number[])[] {
-  const values: TensorData[] = [...inputs];
+  const values = buffers.map(({ role }): TensorData => {
+    if (role.kind === "input") return item(inputs, role.index);
+    return role.kind === "constant" ? role.data : new Float32Array();
+  });
   for (const { kernel, operands, result } of steps) {
     const data = operands.map((operand) => item(values, operand));
     values[result] = dataOf(kernel.result.dtype, interpretExact(kernel, data));
@@ -219,9 +245,7 @@ export const stepPlans = (rows: readonly number[], columns: readonly number[]): 
 
 /** Asserts that devices give what the steps of a plan give one after the other, bit for bit. */
 export async function assertRuns(devices: readonly Device[], plan: Plan): Promise<void> {
-  const inputs = plan.buffers.flatMap(({ role, length }) =>
-    role.kind === "input" ? [numbersOf(length, role.index)] : [],
-  );
+  const inputs = inputsOf(plan);
   const expected = interpretPlan(plan, inputs);
   for (const device of devices) assert.deepEqual(await runPlan(device, plan, inputs), expected);
 }
