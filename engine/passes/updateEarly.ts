@@ -1,6 +1,7 @@
 /** Brings the new values of state to where they can be computed first. */
 import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
+import { at } from "../graph/shape.ts";
 import { storageOf } from "../kernel/views.ts";
 import type { Donation } from "./aliasOutputs.ts";
 import type { FusedKernel } from "./fuse.ts";
@@ -17,17 +18,10 @@ export function updateEarly(
 ): readonly FusedKernel[] {
   const replaced = new Map<Node, Node>();
   for (const { input, output } of donations) {
-    const [from, to] = [graph.inputs[input], graph.outputs[output]];
-    if (from !== undefined && to !== undefined) replaced.set(storageOf(to), from);
+    replaced.set(storageOf(at(graph.outputs, output)), at(graph.inputs, input));
   }
-  const readers = new Map<Node, number[]>();
-  kernels.forEach(({ kernel }, index) => {
-    for (const source of kernel.sources) {
-      const known = readers.get(source);
-      if (known === undefined) readers.set(source, [index]);
-      else known.push(index);
-    }
-  });
+  const readersOf = (node: Node): number[] =>
+    kernels.flatMap(({ kernel }, index) => (kernel.sources.includes(node) ? [index] : []));
   const indexOf = new Map(kernels.map(({ root }, index) => [root, index]));
   // The kernel that each stays behind: itself, or the last one that a moved kernel waits for.
   const anchors: number[] = [];
@@ -39,14 +33,14 @@ export function updateEarly(
     }
     const before = [
       ...kernel.sources.flatMap((source) => indexOf.get(source) ?? []),
-      ...(readers.get(input) ?? []).filter((reader) => reader !== index),
+      ...readersOf(input).filter((reader) => reader !== index),
     ];
     const isFree = before.length > 0 && before.every((other) => other < index);
-    anchors.push(isFree ? Math.max(...before.map((other) => anchors[other] ?? other)) : index);
+    anchors.push(isFree ? Math.max(...before.map((other) => at(anchors, other))) : index);
   });
-  // What a kernel waits for has an earlier anchor, or the same and an earlier place.
+  // What a kernel waits for has an earlier anchor, or the same and an earlier place, which sorting keeps.
   return kernels
-    .map((kernel, index) => ({ kernel, index, anchor: anchors[index] ?? index }))
-    .sort((a, b) => a.anchor - b.anchor || a.index - b.index)
+    .map((kernel, index) => ({ kernel, anchor: at(anchors, index) }))
+    .sort((a, b) => a.anchor - b.anchor)
     .map(({ kernel }) => kernel);
 }

@@ -59,8 +59,7 @@ function bandFrom(
   let found: Band | null = null;
   let rows = 0;
   for (let index = first; index < steps.length; index++) {
-    const step = steps[index];
-    const next = step === undefined ? null : rowStep(step, kernelOf(index));
+    const next = rowStep(at(steps, index), kernelOf(index));
     if (next === null) break;
     const common = rows === 0 ? next.size : greatestCommonDivisor(rows, next.size);
     if (rows > 0 && common < Math.min(rows, fewestCommonRows)) break;
@@ -99,7 +98,7 @@ function blockOfRows(members: readonly RowStep[], rows: number): number | null {
     multiple = (multiple / greatestCommonDivisor(multiple, alone)) * alone;
     bytes += step.steps.reduce((sum, { kernel }) => sum + kernel.bytes, 0) / rows;
   }
-  const wanted = Math.min(bandBytes / Math.max(1, bytes), rows / fewestBands);
+  const wanted = Math.min(bandBytes / bytes, rows / fewestBands);
   const block = Math.floor(wanted / multiple) * multiple;
   return block === 0 ? null : block;
 }
@@ -111,7 +110,7 @@ function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly
   const roots = [...stores.map(({ body }) => body), ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])];
   const scalars = scalarsOf(...roots);
   const reads = step.operands.flatMap((buffer, operand): Use[] => {
-    const region = regions[buffer] ?? null;
+    const region = at(regions, buffer);
     if (region === null) return [];
     // Steps that share a compiled kernel may read arrays of different lengths.
     const row = at(step.kernel.operands, operand).length / rows;
@@ -123,7 +122,7 @@ function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly
   });
   // Results are written in the order of their elements.
   const writes = step.results.flatMap((buffer): Use[] => {
-    const region = regions[buffer] ?? null;
+    const region = at(regions, buffer);
     return region === null ? [] : [{ region, writes: true, inPlace: true }];
   });
   return [...reads, ...writes];
@@ -131,10 +130,10 @@ function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly
 
 /** Whether what `at` reaches for row r is within elements r * row to (r + 1) * row. */
 function staysInRow({ offset, coefficients }: Affine, kernel: Kernel, units: number, row: number): boolean {
-  const [first = 0, ...others] = coefficients;
-  if (first * units !== row) return false;
+  const [first, ...others] = coefficients;
+  if (first === undefined || first * units !== row) return false;
   let [low, high] = [offset, offset];
-  const spans = [first * (units - 1), ...others.map((c, index) => c * ((kernel.axes[index + 1]?.size ?? 1) - 1))];
+  const spans = [first * (units - 1), ...others.map((c, index) => c * (at(kernel.axes, index + 1).size - 1))];
   for (const span of spans) {
     low += Math.min(0, span);
     high += Math.max(0, span);

@@ -3,6 +3,7 @@
  * register, what several read is read once, and what nobody else reads is never written. Adam and the averages of a weight become
  * one sweep over it.
  */
+import { at } from "../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../kernel/normalize.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
@@ -34,53 +35,47 @@ export function joinSteps(plan: Plan): readonly JoinedStep[] {
   const regions = regionsOf(plan);
   const lastReads = new Map<number, number>();
   steps.forEach(({ operands }, index) => operands.forEach((buffer) => lastReads.set(buffer, index)));
-  const flat = new Map<Kernel, Kernel | null>();
-  const memberAt = (index: number): Member | null => {
-    const step = steps[index];
-    if (step === undefined) return null;
-    if (!flat.has(step.kernel)) flat.set(step.kernel, flatKernel(step.kernel));
-    const kernel = flat.get(step.kernel) ?? null;
+  const candidates = steps.map((step): Member | null => {
+    const kernel = flatKernel(step.kernel);
     return kernel === null ? null : { step, kernel };
+  });
+  const joinFrom = (start: number): JoinedStep => {
+    for (const members = neighbours(candidates.slice(start)); members.length > 1; members.pop()) {
+      const end = start + members.length;
+      const isNeeded = (buffer: number): boolean =>
+        at(buffers, buffer).role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
+      if (mayJoin(members, isNeeded, regions)) return join(members, isNeeded);
+    }
+    const step = at(steps, start);
+    const { kernel, operands, result } = step;
+    return { kernel: { ...kernel, also: [] }, operands, results: [result], steps: [step] };
   };
   const joined: JoinedStep[] = [];
   for (let start = 0; start < steps.length; ) {
-    const members = neighbours(start, memberAt);
-    for (; members.length > 1; members.pop()) {
-      const end = start + members.length;
-      const isNeeded = (buffer: number): boolean =>
-        buffers[buffer]?.role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
-      if (!mayJoin(members, isNeeded, regions)) continue;
-      joined.push(join(members, isNeeded));
-      break;
-    }
-    const step = steps[start];
-    if (members.length <= 1 && step !== undefined) {
-      const { kernel, operands, result } = step;
-      joined.push({ kernel: { ...kernel, also: [] }, operands, results: [result], steps: [step] });
-    }
-    start += Math.max(1, members.length);
+    const next = joinFrom(start);
+    joined.push(next);
+    start += next.steps.length;
   }
   return joined;
 }
 
 type Member = { readonly step: PlanStep; readonly kernel: Kernel };
 
-/** Element-wise steps from `start` on over the same points, all of them over the same axes. */
-function neighbours(start: number, memberAt: (index: number) => Member | null): Member[] {
-  const members: Member[] = [];
-  let axes: Kernel["axes"] | null = null;
-  let scalars = 0;
-  for (let index = start; ; index++) {
-    const member = memberAt(index);
+/** The first steps that can be swept over the same points, all of them over the same axes. */
+function neighbours([first, ...others]: readonly (Member | null)[]): Member[] {
+  if (first === undefined || first === null) return [];
+  const members = [first];
+  let axes = first.kernel.axes;
+  let scalars = scalarsOf(first.kernel.body).length;
+  for (const member of others) {
     if (member === null) break;
     scalars += scalarsOf(member.kernel.body).length;
-    const next: Kernel["axes"] | null = axes === null ? member.kernel.axes : commonAxes(axes, member.kernel.axes);
-    if (next === null || scalars > mostScalars) break;
-    axes = next;
+    const common = commonAxes(axes, member.kernel.axes);
+    if (common === null || scalars > mostScalars) break;
+    axes = common;
     members.push(member);
   }
-  const common = axes ?? [];
-  return members.map(({ step, kernel }) => ({ step, kernel: withAxes(kernel, common) }));
+  return members.map(({ step, kernel }) => ({ step, kernel: withAxes(kernel, axes) }));
 }
 
 /** The kernel over one axis, or over two of which a vector runs along the inner one; null if it can't be swept. */
@@ -89,9 +84,9 @@ function flatKernel(kernel: Kernel): Kernel | null {
   const normal = normalizeKernel(kernel);
   const { axes, body } = normal;
   if (axes.length > 2 || axes.some(({ size }) => size === 0)) return null;
-  const inner = axes.length - 1;
-  if (axes.length === 2 && ((axes[1]?.size ?? 0) < shortestRow || (axes[1]?.size ?? 0) % 4 !== 0)) return null;
-  const runsAlong = ({ coefficients }: Affine): boolean => inner < 0 || [0, 1].includes(coefficients[inner] ?? 0);
+  const [, row] = axes;
+  if (row !== undefined && (row.size < shortestRow || row.size % 4 !== 0)) return null;
+  const runsAlong = ({ coefficients }: Affine): boolean => [0, 1].includes(coefficients.at(-1) ?? 0);
   const fits = scalarsOf(body).every(
     (scalar) =>
       scalar.kind !== "region" && scalar.kind !== "gather" && (scalar.kind !== "load" || runsAlong(scalar.at)),
@@ -116,11 +111,11 @@ function mayJoin(
     const uses: Use[] = [];
     for (const [operand, buffer] of step.operands.entries()) {
       const isOwn = loads.every((load) => load.operand !== operand || JSON.stringify(load.at) === own);
-      const region = regions[buffer] ?? null;
+      const region = at(regions, buffer);
       if (made.has(buffer) && !isOwn) return false;
       if (!made.has(buffer) && region !== null) uses.push({ region, writes: false, inPlace: isOwn });
     }
-    const written = regions[step.result] ?? null;
+    const written = at(regions, step.result);
     if (written !== null && isNeeded(step.result)) uses.push({ region: written, writes: true, inPlace: true });
     if (uses.some((use) => earlier.some((other) => interfere(use, other)))) return false;
     earlier.push(...uses);
@@ -130,17 +125,17 @@ function mayJoin(
 }
 
 function join(members: readonly Member[], isNeeded: (buffer: number) => boolean): JoinedStep {
-  const operands: number[] = [];
+  const operands = new Map<number, Kernel["operands"][number]>();
   const loads = new Map<string, Scalar>();
   const made = new Map<number, Scalar>();
   const stores = members.map(({ step, kernel }) => {
     const body = substitute(kernel.body, (load) => {
       if (load.kind !== "load") return undefined;
-      const buffer = step.operands[load.operand] ?? -1;
+      const buffer = at(step.operands, load.operand);
       const value = made.get(buffer);
       if (value !== undefined) return value;
-      if (!operands.includes(buffer)) operands.push(buffer);
-      const same = { ...load, operand: operands.indexOf(buffer) };
+      operands.set(buffer, at(kernel.operands, load.operand));
+      const same = { ...load, operand: [...operands.keys()].indexOf(buffer) };
       const key = JSON.stringify(same);
       const known = loads.get(key) ?? same;
       loads.set(key, known);
@@ -150,32 +145,24 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean)
     return { buffer: step.result, kernel, store: { body, result: kernel.result } };
   });
   const needed = stores.filter(({ buffer }) => isNeeded(buffer));
-  const [main, ...also] = needed.length === 0 ? stores.slice(-1) : needed;
-  if (main === undefined) throw new RangeError("a sweep that stores nothing");
+  const kept = needed.length === 0 ? stores.slice(-1) : needed;
+  const [main, also] = [at(kept, 0), kept.slice(1)];
   return {
     kernel: {
       ...main.kernel,
       ...main.store,
-      operands: operands.map((buffer) => operandOf(members, buffer)),
+      operands: [...operands.values()],
       also: also.map(({ store }) => store),
     },
-    operands,
-    results: [main, ...also].map(({ buffer }) => buffer),
+    operands: [...operands.keys()],
+    results: kept.map(({ buffer }) => buffer),
     steps: members.map(({ step }) => step),
   };
 }
 
-function operandOf(members: readonly Member[], buffer: number): Kernel["operands"][number] {
-  for (const { step, kernel } of members) {
-    const operand = kernel.operands[step.operands.indexOf(buffer)];
-    if (operand !== undefined) return operand;
-  }
-  throw new RangeError(`no member of a sweep reads buffer ${buffer}`);
-}
-
 /** Axes over which kernels of both can go: the more of them, if they have as many points; null if there are none. */
 function commonAxes(a: Kernel["axes"], b: Kernel["axes"]): Kernel["axes"] | null {
-  if (a.length === b.length) return a.every(({ size }, axis) => size === b[axis]?.size) ? a : null;
+  if (a.length === b.length) return a.every(({ size }, axis) => size === at(b, axis).size) ? a : null;
   const points = (axes: Kernel["axes"]): number => axes.reduce((product, { size }) => product * size, 1);
   return points(a) === points(b) ? (a.length < b.length ? b : a) : null;
 }
@@ -183,7 +170,7 @@ function commonAxes(a: Kernel["axes"], b: Kernel["axes"]): Kernel["axes"] | null
 /** A kernel of one axis over two; over as many as it has it stays the same. */
 function withAxes(kernel: Kernel, axes: Kernel["axes"]): Kernel {
   if (kernel.axes.length === axes.length) return kernel;
-  const row = axes[1]?.size ?? 1;
+  const row = at(axes, 1).size;
   return rewriteKernel(kernel, axes, {
     affine: ({ offset, coefficients: [c = 0] }) => ({ offset, coefficients: [c * row, c] }),
     axis: (axis) => axis,

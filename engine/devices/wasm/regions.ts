@@ -1,4 +1,5 @@
 /** The memory that steps of a plan touch, and when two of them get in each other's way. */
+import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 
 /** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
@@ -34,7 +35,7 @@ export function regionsOf(plan: Plan): readonly (Region | null)[] {
         return { space: `input ${role.index}`, begin: 0, end: 1 };
       case "output": {
         // It may be bound to the memory of the input that it takes over.
-        const input = plan.aliases[role.index] ?? null;
+        const input = at(plan.aliases, role.index);
         return { space: input === null ? `output ${role.index}` : `input ${input}`, begin: 0, end: 1 };
       }
     }

@@ -78,8 +78,9 @@ export class PlanDraft {
     const add = (x: Scalar, y: Scalar): Scalar => ({ kind: "binary", dtype: "f32", op: "add", x, y });
     const sum = (scalars: readonly Scalar[]): Scalar =>
       scalars.length === 0 ? { kind: "literal", dtype: "f32", value: 1 } : scalars.reduce(add);
-    const negate = (x: Scalar): Scalar => ({ kind: "unary", dtype: "f32", op: "negate", x });
-    const body = wrap(Array.from({ length: longer }).reduce<Scalar>(negate, sum(reads.map((read) => load(read, all)))));
+    let whole = sum(reads.map((read) => load(read, all)));
+    for (let link = 0; link < longer; link++) whole = { kind: "unary", dtype: "f32", op: "negate", x: whole };
+    const body = wrap(whole);
     const accumulator: Scalar = { kind: "accumulator", dtype: "f32" };
     const epilogue = sum([accumulator, ...after.map((read) => load(read, sizes))]);
     const strides = rowMajorStrides(sizes);
