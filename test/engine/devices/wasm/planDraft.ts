@@ -53,7 +53,7 @@ export class PlanDraft {
 
   /** A step over parallel axes of the given sizes; gives the buffer that it writes. */
   step(sizes: readonly number[], reads: readonly (Read | number)[], result: number, options: StepOptions = {}): number {
-    const { reduce = [], after = [], longer = 0, wrap = (body) => body } = options;
+    const { reduce = [], after = [], longer = 0, wrap = (body: Scalar) => body } = options;
     const all = [...sizes, ...reduce];
     const operands: number[] = [];
     const load = (read: Read | number, over: readonly number[]): Scalar => {
