@@ -18,6 +18,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   kernels: "Kernels",
   memory: "Memory-bound work",
   network: "Networks",
+  turns: "Turns of the event loop, and none",
   peak: "Peak memory",
   compile: "Compiling a training step",
   growth: "Growth: time per arithmetic as net (a) grows",

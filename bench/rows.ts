@@ -11,6 +11,7 @@ import { grownNet, type Net, netA, netB, quantityOfStep } from "./works/networks
 import { measureCompile, measureMemory } from "./works/processes.ts";
 import { measureSampling } from "./works/sampling.ts";
 import { measureStep, ownTraining, requireSameSteps } from "./works/training.ts";
+import { measureTurns } from "./works/turns.ts";
 
 export type Context = {
   readonly threads: number;
@@ -130,6 +131,12 @@ export const jobs: readonly Job[] = [
     run: async (context) => [await measureSampling("network", netA, context, samples(context))],
   },
   { name: threadsName, run: runThreads },
+  ...[1, 2].map(
+    (threads): Job => ({
+      name: `event loop, ${threads} threads`,
+      run: async ({ quick }) => [await measureTurns("turns", netA, threads, quick)],
+    }),
+  ),
   ...["a", "b"].map(
     (name): Job => ({
       name: `peak memory (${name})`,
