@@ -4,8 +4,9 @@
  * meet in between. Softmax, normalization of weights and of pixels are such chains.
  */
 import { at } from "../../graph/shape.ts";
-import type { Affine, Kernel } from "../../kernel/kernel.ts";
+import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
+import { segmentsOf } from "./emitRegions.ts";
 import type { JoinedKernel, JoinedStep } from "./joinSteps.ts";
 import type { CompiledKernel } from "./module.ts";
 import { interfere, type Region, type Use } from "./regions.ts";
@@ -82,11 +83,18 @@ function bandFrom(
   return found;
 }
 
-/** Null if it is shared along another axis, or by an algorithm of its own, or too small. */
+/** Null if it is shared along another axis, or by an algorithm of its own, or too small, or not between rows. */
 function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep | null {
   const [phase] = method.phases;
   if (phase === undefined || !method.sharesFirstAxis || phase.size < fewestBands) return null;
-  return { step, kernel, size: phase.size, block: phase.block };
+  // A segment's blocks are counted from where it begins, and borders move up to them: into the next thread's rows.
+  const isEven = segmentsOf(rootsOf(kernel), 0, phase.size).every(({ start }) => start % phase.block === 0);
+  return isEven ? { step, kernel, size: phase.size, block: phase.block } : null;
+}
+
+function rootsOf(kernel: JoinedKernel): readonly Scalar[] {
+  const bodies = [kernel, ...kernel.also].map(({ body }) => body);
+  return kernel.reduction === null ? bodies : [...bodies, kernel.reduction.epilogue];
 }
 
 /** Rows in a band: whole blocks of every step; null if there would be too few bands or too much in one. */
@@ -106,9 +114,7 @@ function blockOfRows(members: readonly RowStep[], rows: number): number | null {
 /** What a step does with memory, row by row. */
 function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): Use[] {
   const units = size / rows;
-  const stores = [kernel, ...kernel.also];
-  const roots = [...stores.map(({ body }) => body), ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])];
-  const scalars = scalarsOf(...roots);
+  const scalars = scalarsOf(...rootsOf(kernel));
   const reads = step.operands.flatMap((buffer, operand): Use[] => {
     const region = at(regions, buffer);
     if (region === null) return [];

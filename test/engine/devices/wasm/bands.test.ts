@@ -13,6 +13,7 @@ import {
   exp,
   explain,
   mean,
+  pad,
   reduceMax,
   reduceSum,
   sqrt,
@@ -91,3 +92,25 @@ for (const { what, compute } of [
     assert.deepEqual(results[1], results[0]);
   });
 }
+
+test("a step whose blocks are counted from within a row is in no band, as threads would read each other's rows", async () => {
+  const size = 2 ** 17;
+  const x = tensor(new Float32Array(size).fill(1));
+  for (const [low, high] of [
+    [0, 1024],
+    [1024, 0],
+    [3, 1021],
+    [1021, 3],
+  ] as const) {
+    const compute = (given: Tensor): Tensor => reduceSum(pad(given, [[low, high]]));
+    for (const device of devices) {
+      // Memory that a program hasn't written holds zeros or what others left.
+      const compiled = compile(compute, { device });
+      assert.equal(await (await compiled(x)).item(), size, `${low} elements before`);
+      const { kernels } = await explain(compiled, [x]);
+      const inBands = kernels.filter(({ sources }) => /, in bands of/.test(sources[0]?.text ?? ""));
+      assert.equal(inBands.length > 0, low % 1024 === 0, `${low} elements before`);
+      compiled.dispose();
+    }
+  }
+});

@@ -11,8 +11,8 @@ import { planMemory } from "../../../../engine/passes/planMemory.ts";
 import { interpretExact } from "./exactKernels.ts";
 import { noGraph } from "./runKernel.ts";
 
-/** How a step reads its second operand: each point its own element, or one that other points have or write, too. */
-const ways = ["own", "own", "own", "own", "row", "row", "column", "first", "reversed", "next"] as const;
+/** How a step reads its second operand: each point its own element, but the first ones none, or one that other points have or write, too. */
+const ways = ["own", "own", "own", "own", "cut", "row", "row", "column", "first", "reversed", "next"] as const;
 type Way = (typeof ways)[number];
 
 type StepSpec = {
@@ -129,6 +129,7 @@ function kernelOf(
     first: over(0, 0),
     reversed: over(-columns, -1, points - 1),
     next: own,
+    cut: own,
   };
   const load = (buffer: number, at: Affine): Scalar => {
     const { dtype } = item(buffers, buffer);
@@ -136,18 +137,18 @@ function kernelOf(
     return dtype === "f32" ? value : { kind: "cast", dtype: "f32", x: value };
   };
   const a = load(x, own);
-  const b: Scalar =
-    way === "next" && !isFlat && form !== "columns"
-      ? {
-          kind: "region",
-          dtype: "f32",
-          axis: 0,
-          start: 0,
-          stop: rows - 1,
-          inside: load(y, over(columns, 1, columns)),
-          outside: load(y, own),
-        }
-      : load(y, ofY[way]);
+  const region = { kind: "region", dtype: "f32", axis: 0 } as const;
+  const secondOperand = (): Scalar => {
+    if (way === "next" && !isFlat && form !== "columns") {
+      return { ...region, start: 0, stop: rows - 1, inside: load(y, over(columns, 1, columns)), outside: load(y, own) };
+    }
+    if (way === "cut" && form !== "columns") {
+      const outside: Scalar = { kind: "literal", dtype: "f32", value: 1 };
+      return { ...region, start: 3, stop: isFlat ? points : rows, inside: load(y, own), outside };
+    }
+    return load(y, ofY[way]);
+  };
+  const b = secondOperand();
   const binary = (op: "add" | "subtract" | "minimum", left: Scalar, right: Scalar): Scalar => ({
     kind: "binary",
     dtype: "f32",
