@@ -50,7 +50,8 @@ export interface Executable {
    * Runs the program once. `inputs[i]` and `outputs[i]` are bound to the plan's inputs and outputs; an output buffer
    * is never also an input unless the plan says so. Resolves when the outputs may be downloaded. However short runs are, and
    * within a long one, the event loop has a turn every 20 ms of work (a single kernel may take longer on `oracle` and `cpu`).
-   * @throws EvenkeelError `aborted` if `options.signal` ended it
+   * @throws EvenkeelError `value` for a wrong number of buffers or one that is shared otherwise than the plan says, `dtype`, `shape` for
+   * one that doesn't fit, all before anything is written; `aborted` if `options.signal` ended it
    */
   run(
     inputs: readonly DeviceBuffer[],
@@ -72,6 +73,10 @@ export type KernelSource = {
   readonly step?: number;
 };
 
+/**
+ * What a device refuses is the same on all of them (`ownBuffers.ts`, `bindings.ts`). Wherever it takes a buffer it throws EvenkeelError
+ * `device` for one of another device, `disposed` for one that was freed; wherever it is called, `disposed` after `dispose`.
+ */
 export interface Device {
   readonly name: DeviceName;
   /** One line for people: adapter, threads, SIMD. */
@@ -79,11 +84,15 @@ export interface Device {
   readonly limits: DeviceLimits;
   /** False once it is disposed of or lost: every call is refused from then on. */
   readonly usable: boolean;
-  /** @throws EvenkeelError `memory` naming the size if it can't be had. Contents are undefined until uploaded. */
+  /**
+   * Contents are undefined until uploaded.
+   * @throws EvenkeelError `range` unless `length` is a whole number from 0, `memory` naming the size if it can't be had
+   */
   allocate(dtype: DType, length: number): DeviceBuffer;
-  /** Writes nothing if it throws. */
+  /** Writes nothing if it throws: `dtype`, `shape` unless `data` fills the buffer. */
   upload(buffer: DeviceBuffer, data: TensorData): void;
   download(buffer: DeviceBuffer): Promise<TensorData>;
+  /** After `dispose` it does nothing: all is freed then. */
   free(buffer: DeviceBuffer): void;
   compile(program: DeviceProgram): Promise<Executable>;
   /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */

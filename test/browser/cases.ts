@@ -4,6 +4,7 @@ import {
   broadcastTo,
   compile,
   compileStep,
+  createDevice,
   createState,
   matmul,
   mean,
@@ -17,6 +18,7 @@ import {
 } from "../../engine/index.ts";
 import { accuracies } from "../support/accuracies.ts";
 import { checkPrograms } from "../support/programLaw.ts";
+import { findUnrefused, mistakeNames } from "../support/refusalLaw.ts";
 
 /** What a case found on a device. */
 export type CaseReport = { readonly ran: number; readonly failures: readonly string[] };
@@ -101,7 +103,18 @@ const randomPrograms: BrowserCase = async (device, seed, count) => {
   }
 };
 
-export const cases = { gradientDescent, randomBits, randomPrograms } as const satisfies Readonly<
+/** The law of refusals, on two devices of its own, for it disposes of one. */
+const refusals: BrowserCase = async ({ name }, seed, count) => {
+  const [own, other] = [await createDevice(name), await createDevice(name)];
+  try {
+    return { ran: count * mistakeNames.length, failures: await findUnrefused(own, other, { runs: count, seed }) };
+  } finally {
+    own.dispose();
+    other.dispose();
+  }
+};
+
+export const cases = { gradientDescent, randomBits, randomPrograms, refusals } as const satisfies Readonly<
   Record<string, BrowserCase>
 >;
 

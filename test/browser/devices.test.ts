@@ -32,6 +32,7 @@ describe("devices in Chromium", { skip }, async () => {
   for (const device of devices) {
     test(`${device}: gradient descent with resident weights`, (t) => expectPass(t, "gradientDescent", device, 20));
     test(`${device}: random bits`, (t) => expectPass(t, "randomBits", device, 1));
+    test(`${device}: what is refused`, (t) => expectPass(t, "refusals", device, 1));
     test(`${device}: 60 random programs`, (t) => expectPass(t, "randomPrograms", device, 60));
   }
 });

@@ -1,11 +1,10 @@
 /** A device that runs kernels by gpu.js's public calls; what differs between modes is its backend. */
-import { EvenkeelError } from "../../errors.ts";
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceName, DeviceProgram, Executable } from "../device.ts";
 import type { PublicBackend } from "./publicBackend.ts";
 import { PublicExecutable } from "./publicExecutable.ts";
 import { PublicKernelCache } from "./publicKernelCache.ts";
-import { PublicBuffer, PublicMemory } from "./publicMemory.ts";
+import { PublicMemory } from "./publicMemory.ts";
 import { fromWords, toWords, wordsOf } from "./words.ts";
 
 export class PublicCallDevice<M> implements Device {
@@ -32,32 +31,20 @@ export class PublicCallDevice<M> implements Device {
   }
 
   allocate(dtype: DType, length: number): DeviceBuffer {
-    if (!Number.isInteger(length) || length < 0) {
-      throw new EvenkeelError(
-        "range",
-        `${this.name}: a buffer of ${length} ${dtype} was asked for; the length must be a whole number >= 0.`,
-      );
-    }
-    const cell = this.#memory.acquire(wordsOf(dtype, length), `a buffer of ${length} ${dtype}`);
-    return new PublicBuffer(dtype, length, this.#memory, cell);
+    this.#memory.requireUsable();
+    return this.#memory.buffers.allocate(dtype, length, (what) => this.#memory.acquire(wordsOf(dtype, length), what));
   }
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
     this.#memory.requireUsable();
-    const cell = this.#memory.cellOf(buffer, "the upload's target");
-    if (data.length !== buffer.length) {
-      throw new EvenkeelError(
-        "shape",
-        `${this.name}: upload of ${data.length} elements to a buffer of ${buffer.length}.`,
-      );
-    }
+    const cell = this.#memory.buffers.target(buffer, data);
     const words = toWords(data, buffer.dtype);
     if (words.length > 0) cell.store(words);
   }
 
   async download(buffer: DeviceBuffer): Promise<TensorData> {
     this.#memory.requireUsable();
-    const cell = this.#memory.cellOf(buffer, "the download's source");
+    const cell = this.#memory.buffers.memoryOf("download", buffer);
     const { dtype, length } = buffer;
     if (length === 0) return allocateData(dtype, 0);
     return fromWords(this.#backend.load(cell.read(), wordsOf(dtype, length)), dtype, length);
@@ -65,9 +52,7 @@ export class PublicCallDevice<M> implements Device {
 
   free(buffer: DeviceBuffer): void {
     // The buffers of a disposed device are freed already.
-    if (this.#disposed || !(buffer instanceof PublicBuffer) || buffer.cell === null) return;
-    this.#memory.release(this.#memory.cellOf(buffer, "the buffer to free"));
-    buffer.cell = null;
+    if (!this.#disposed) this.#memory.release(this.#memory.buffers.release(buffer));
   }
 
   async compile(program: DeviceProgram): Promise<Executable> {

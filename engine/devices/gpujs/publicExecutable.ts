@@ -1,7 +1,9 @@
 /** A plan as a sequence of gpu.js's public kernel calls. */
 import { EvenkeelError } from "../../errors.ts";
+import { at } from "../../graph/shape.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import { type Signature, signatureOfPlan } from "../bindings.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import type { PublicKernelCache, SharedKernel } from "./publicKernelCache.ts";
@@ -16,6 +18,7 @@ export class PublicExecutable<M> implements Executable {
   readonly #memory: PublicMemory<M>;
   readonly #cache: PublicKernelCache<M>;
   readonly #plan: Plan;
+  readonly #signature: Signature;
   readonly #calls: readonly Call<M>[];
   /** Constants by number of the plan's buffer, temporaries by slot. */
   readonly #constants = new Map<number, Cell<M>>();
@@ -60,6 +63,7 @@ export class PublicExecutable<M> implements Executable {
     this.#memory = memory;
     this.#cache = cache;
     this.#plan = plan;
+    this.#signature = signatureOfPlan(plan);
     this.#calls = calls;
     this.#onDispose = onDispose;
     try {
@@ -97,8 +101,8 @@ export class PublicExecutable<M> implements Executable {
   ): Promise<readonly KernelTime[]> {
     const { backend } = this.#memory;
     this.#requireAlive();
-    throwIfAborted(options?.signal);
     const cells = this.#bind(inputs, outputs);
+    throwIfAborted(options?.signal);
     const times: KernelTime[] = [];
     for (const { step, kernel } of this.#calls) {
       const turn = eventLoopTurn();
@@ -134,52 +138,24 @@ export class PublicExecutable<M> implements Executable {
   #requireAlive(): void {
     if (this.#disposed) {
       const { mode } = this.#memory.backend;
-      throw new EvenkeelError("disposed", `${mode}: this program has been disposed of; compile it again.`);
+      throw new EvenkeelError("disposed", `${mode}: run: this program has been disposed of; compile it again.`);
     }
     this.#memory.requireUsable();
   }
 
   /** The cell of each of the plan's buffers; checks the caller's. */
   #bind(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): Cell<M>[] {
-    const { buffers, inputs: inputCount, outputs: outputCount, aliases } = this.#plan;
-    const { mode } = this.#memory.backend;
-    if (inputs.length !== inputCount || outputs.length !== outputCount) {
-      throw new EvenkeelError(
-        "value",
-        `${mode}: run got ${inputs.length} inputs and ${outputs.length} outputs, the program has ${inputCount} and ${outputCount}.`,
-      );
-    }
-    const bound: Cell<M>[] = inputs.map((buffer, i) => this.#memory.cellOf(buffer, `input ${i}`));
-    outputs.forEach((buffer, i) => {
-      const cell = this.#memory.cellOf(buffer, `output ${i}`);
-      const same = bound.indexOf(cell);
-      if (same >= 0 && aliases[i] !== same) {
-        const other = same < inputCount ? `input ${same}` : `output ${same - inputCount}`;
-        throw new EvenkeelError(
-          "value",
-          `${mode}: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`,
-        );
+    const bound = this.#memory.buffers.bind(this.#signature, inputs, outputs);
+    return this.#plan.buffers.map(({ role }, buffer) => {
+      switch (role.kind) {
+        case "input":
+        case "output":
+          return at(bound[role.kind], role.index);
+        case "constant":
+          return cellAt(this.#constants, buffer);
+        case "temporary":
+          return cellAt(this.#slots, role.slot);
       }
-      bound.push(cell);
-    });
-    return buffers.map(({ role, dtype, length }, buffer) => {
-      const own =
-        role.kind === "constant"
-          ? this.#constants.get(buffer)
-          : role.kind === "temporary"
-            ? this.#slots.get(role.slot)
-            : undefined;
-      if (own !== undefined) return own;
-      const index = role.kind === "input" || role.kind === "output" ? role.index : -1;
-      const got = role.kind === "input" ? inputs[index] : outputs[index];
-      const cell = bound[role.kind === "input" ? index : inputCount + index];
-      if (cell === undefined || got?.dtype !== dtype || got.length !== length) {
-        throw new EvenkeelError(
-          "value",
-          `${mode}: ${role.kind} ${index} is a buffer of ${got?.length} ${got?.dtype}, the program has ${length} ${dtype}.`,
-        );
-      }
-      return cell;
     });
   }
 
@@ -202,3 +178,9 @@ export class PublicExecutable<M> implements Executable {
 }
 
 type KernelSourceOf = ReturnType<typeof emitKernelSource>;
+
+function cellAt<M>(cells: ReadonlyMap<number, Cell<M>>, key: number): Cell<M> {
+  const cell = cells.get(key);
+  if (cell === undefined) throw new RangeError(`the plan's buffer ${key} has no memory`);
+  return cell;
+}

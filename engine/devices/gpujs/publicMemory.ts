@@ -1,9 +1,7 @@
 /** The buffers of one device that runs gpu.js by its public calls: who owns what, and how much of it there is. */
 import { EvenkeelError } from "../../errors.ts";
-import type { DType } from "../../graph/dtype.ts";
-import type { DeviceBuffer } from "../device.ts";
+import { OwnBuffers } from "../ownBuffers.ts";
 import type { PublicBackend } from "./publicBackend.ts";
-import { wordsOf } from "./words.ts";
 
 /** Place for some words, which gets memory when it is first written or read. */
 export class Cell<M> {
@@ -44,28 +42,10 @@ export class Cell<M> {
   }
 }
 
-/** A tensor's memory. */
-export class PublicBuffer<M> implements DeviceBuffer {
-  readonly dtype: DType;
-  readonly length: number;
-  readonly owner: PublicMemory<M>;
-  /** Null once freed. */
-  cell: Cell<M> | null;
-
-  constructor(dtype: DType, length: number, owner: PublicMemory<M>, cell: Cell<M>) {
-    this.dtype = dtype;
-    this.length = length;
-    this.owner = owner;
-    this.cell = cell;
-  }
-
-  get words(): number {
-    return wordsOf(this.dtype, this.length);
-  }
-}
-
 export class PublicMemory<M> {
   readonly backend: PublicBackend<M>;
+  /** The tensors' memory. */
+  readonly buffers: OwnBuffers<Cell<M>>;
   readonly #live = new Set<Cell<M>>();
   #bytes = 0;
   #claims = 0;
@@ -73,6 +53,7 @@ export class PublicMemory<M> {
 
   constructor(backend: PublicBackend<M>) {
     this.backend = backend;
+    this.buffers = new OwnBuffers(backend.mode, backend.limits.elements);
   }
 
   /** Counts memory that a kernel in use holds. */
@@ -125,20 +106,6 @@ export class PublicMemory<M> {
     if (!this.#live.delete(cell)) return;
     this.#bytes -= cell.bytes;
     cell.free();
-  }
-
-  /** @throws EvenkeelError `value` or `disposed` if `buffer` isn't a live buffer of this device. */
-  cellOf(buffer: DeviceBuffer, what: string): Cell<M> {
-    const { mode } = this.backend;
-    if (!(buffer instanceof PublicBuffer) || buffer.owner !== this) {
-      throw new EvenkeelError(
-        "value",
-        `${mode}: ${what} is a buffer of another device. Download it there and upload it here.`,
-      );
-    }
-    const own = buffer as PublicBuffer<M>;
-    if (own.cell === null) throw new EvenkeelError("disposed", `${mode}: ${what} has been freed.`);
-    return own.cell;
   }
 
   get inUse(): { readonly bytes: number; readonly buffers: number } {

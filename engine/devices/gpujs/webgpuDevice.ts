@@ -1,10 +1,10 @@
 /** The device `webgpu`: kernels compiled by gpu.js, run over the engine's own buffers. */
-import { EvenkeelError } from "../../errors.ts";
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
 import type { ContextLease } from "./adapter.ts";
-import { gpuBufferOf, WebgpuExecutable } from "./webgpuExecutor.ts";
-import { WebgpuBuffer, WebgpuMemory } from "./webgpuMemory.ts";
+import { OwnBuffers } from "../ownBuffers.ts";
+import { WebgpuExecutable } from "./webgpuExecutor.ts";
+import { WebgpuMemory } from "./webgpuMemory.ts";
 import type { WebgpuOptions } from "./webgpuOptions.ts";
 import { fromWords, toWords, wordsOf } from "./words.ts";
 
@@ -31,6 +31,7 @@ class WebgpuDevice implements Device {
   readonly limits: DeviceLimits;
   readonly #lease: ContextLease;
   readonly #memory: WebgpuMemory;
+  readonly #buffers: OwnBuffers<GPUBuffer>;
   readonly #debug: boolean;
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
@@ -49,6 +50,7 @@ class WebgpuDevice implements Device {
       inPlace: false,
       scalars: scalarLimit,
     };
+    this.#buffers = new OwnBuffers(this.name, this.limits.elements);
   }
 
   get usable(): boolean {
@@ -56,28 +58,18 @@ class WebgpuDevice implements Device {
   }
 
   allocate(dtype: DType, length: number): DeviceBuffer {
-    if (!Number.isInteger(length) || length < 0) {
-      throw new EvenkeelError(
-        "range",
-        `webgpu: a buffer of ${length} ${dtype} was asked for; the length must be a whole number >= 0.`,
-      );
-    }
-    const gpuBuffer = this.#memory.acquire(4 * wordsOf(dtype, length), `a buffer of ${length} ${dtype}`);
-    return new WebgpuBuffer(dtype, length, this.#memory, gpuBuffer);
+    this.#memory.requireUsable();
+    return this.#buffers.allocate(dtype, length, (what) => this.#memory.acquire(4 * wordsOf(dtype, length), what));
   }
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
     this.#memory.requireUsable();
-    const gpuBuffer = gpuBufferOf(buffer, this.#memory, "the upload's target");
-    if (data.length !== buffer.length) {
-      throw new EvenkeelError("shape", `webgpu: upload of ${data.length} elements to a buffer of ${buffer.length}.`);
-    }
-    this.#memory.write(gpuBuffer, toWords(data, buffer.dtype));
+    this.#memory.write(this.#buffers.target(buffer, data), toWords(data, buffer.dtype));
   }
 
   async download(buffer: DeviceBuffer): Promise<TensorData> {
     this.#memory.requireUsable();
-    const gpuBuffer = gpuBufferOf(buffer, this.#memory, "the download's source");
+    const gpuBuffer = this.#buffers.memoryOf("download", buffer);
     const { dtype, length } = buffer;
     if (length === 0) return allocateData(dtype, 0);
     return fromWords(await this.#memory.read(gpuBuffer, wordsOf(dtype, length)), dtype, length);
@@ -85,14 +77,13 @@ class WebgpuDevice implements Device {
 
   free(buffer: DeviceBuffer): void {
     // The buffers of a disposed device are freed already.
-    if (this.#disposed || !(buffer instanceof WebgpuBuffer) || buffer.gpuBuffer === null) return;
-    this.#memory.release(gpuBufferOf(buffer, this.#memory, "the buffer to free"));
-    buffer.gpuBuffer = null;
+    if (!this.#disposed) this.#memory.release(this.#buffers.release(buffer));
   }
 
   async compile(program: DeviceProgram): Promise<Executable> {
     this.#memory.requireUsable();
     const executable = await WebgpuExecutable.compile(this.#memory, this.#lease.context.kernels, await program.plan(), {
+      buffers: this.#buffers,
       debug: this.#debug,
       onDispose: (disposed) => this.#executables.delete(disposed),
     });

@@ -2,14 +2,16 @@
 import { EvenkeelError } from "../../errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import { type Signature, signatureOfPlan } from "../bindings.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
+import type { OwnBuffers } from "../ownBuffers.ts";
 import { type CompiledKernel, javascriptOf } from "./adapter.ts";
 import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
 import type { KernelCache } from "./kernelCache.ts";
 import { timeDispatches } from "./kernelTimer.ts";
 import { emitKernelSource } from "./source/index.ts";
-import { WebgpuBuffer, type WebgpuMemory } from "./webgpuMemory.ts";
+import type { WebgpuMemory } from "./webgpuMemory.ts";
 import { toWords, wordsOf } from "./words.ts";
 
 /** Runs given to the GPU and not finished; more wait, so that a loop without reads can't fill the queue. */
@@ -23,16 +25,24 @@ type OwnMemory = {
   readonly params: GPUBuffer;
 };
 
+type ExecutableOptions = {
+  /** The device's. */
+  readonly buffers: OwnBuffers<GPUBuffer>;
+  readonly debug: boolean;
+  readonly onDispose: (executable: WebgpuExecutable) => void;
+};
+
 export class WebgpuExecutable implements Executable {
   readonly bytes: number;
   readonly #memory: WebgpuMemory;
+  readonly #buffers: OwnBuffers<GPUBuffer>;
+  readonly #signature: Signature;
   readonly #plan: Plan;
   readonly #dispatches: readonly Dispatch[];
   readonly #own: OwnMemory;
   readonly #bindGroups: BindGroups;
   readonly #debug: boolean;
   readonly #onDispose: (executable: WebgpuExecutable) => void;
-  readonly #bound: GPUBuffer[] = [];
   readonly #inFlight: Promise<unknown>[] = [];
   #disposed = false;
 
@@ -41,16 +51,17 @@ export class WebgpuExecutable implements Executable {
     plan: Plan,
     dispatches: readonly Dispatch[],
     own: OwnMemory,
-    debug: boolean,
-    onDispose: (executable: WebgpuExecutable) => void,
+    options: ExecutableOptions,
   ) {
     this.#memory = memory;
     this.#plan = plan;
     this.#dispatches = dispatches;
     this.#own = own;
     this.#bindGroups = new BindGroups(memory.context.device, plan, dispatches, own.params, own.byBuffer);
-    this.#debug = debug;
-    this.#onDispose = onDispose;
+    this.#buffers = options.buffers;
+    this.#signature = signatureOfPlan(plan);
+    this.#debug = options.debug;
+    this.#onDispose = options.onDispose;
     this.bytes = [own.params, ...own.buffers].reduce((sum, { size }) => sum + size, 0);
   }
 
@@ -59,7 +70,7 @@ export class WebgpuExecutable implements Executable {
     memory: WebgpuMemory,
     cache: KernelCache,
     plan: Plan,
-    options: { readonly debug: boolean; readonly onDispose: (executable: WebgpuExecutable) => void },
+    options: ExecutableOptions,
   ): Promise<WebgpuExecutable> {
     memory.requireUsable();
     const steps = plan.steps.filter(({ kernel }) => kernel.result.length > 0);
@@ -82,7 +93,7 @@ export class WebgpuExecutable implements Executable {
       memory.context.device.limits.minUniformBufferOffsetAlignment,
     );
     const own = allocate(memory, plan, params);
-    return new WebgpuExecutable(memory, plan, dispatches, own, options.debug, options.onDispose);
+    return new WebgpuExecutable(memory, plan, dispatches, own, options);
   }
 
   async run(
@@ -91,15 +102,16 @@ export class WebgpuExecutable implements Executable {
     options?: RunOptions,
   ): Promise<readonly KernelTime[]> {
     if (this.#disposed)
-      throw new EvenkeelError("disposed", "webgpu: this program has been disposed of; compile it again.");
+      throw new EvenkeelError("disposed", "webgpu: run: this program has been disposed of; compile it again.");
     this.#memory.requireUsable();
+    const { input, output } = this.#buffers.bind(this.#signature, inputs, outputs);
     throwIfAborted(options?.signal);
-    this.#bind(inputs, outputs);
+    const bound = [...input, ...output];
     const { device, health } = this.#memory.context;
-    const known = this.#bindGroups.find(this.#bound);
+    const known = this.#bindGroups.find(bound);
     if (options?.profile === true) {
       const times = await health.settle(
-        timeDispatches(device, this.#dispatches, known ?? this.#bindGroups.create(this.#bound)),
+        timeDispatches(device, this.#dispatches, known ?? this.#bindGroups.create(bound)),
         "measuring the kernels",
       );
       const timeOf = new Map(this.#dispatches.map(({ step }, i) => [step, times[i] ?? 0]));
@@ -110,7 +122,7 @@ export class WebgpuExecutable implements Executable {
       this.#submit(known);
     } else {
       // What WebGPU has against a set of buffers it says the first time.
-      const { error } = health.watch("validation", () => this.#submit(known ?? this.#bindGroups.create(this.#bound)));
+      const { error } = health.watch("validation", () => this.#submit(known ?? this.#bindGroups.create(bound)));
       const found = await error;
       health.check();
       if (found !== null) throw new EvenkeelError("kernel", `webgpu: the GPU refuses this program: ${found.message}`);
@@ -134,39 +146,6 @@ export class WebgpuExecutable implements Executable {
     for (const buffer of this.#own.buffers) this.#memory.release(buffer);
     this.#memory.destroyUniform(this.#own.params);
     this.#onDispose(this);
-  }
-
-  /** Checks the caller's buffers and notes their GPU buffers: inputs first, then outputs. */
-  #bind(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): void {
-    const { buffers, inputs: inputCount, outputs: outputCount, aliases } = this.#plan;
-    if (inputs.length !== inputCount || outputs.length !== outputCount) {
-      throw new EvenkeelError(
-        "value",
-        `webgpu: run got ${inputs.length} inputs and ${outputs.length} outputs, the program has ${inputCount} and ${outputCount}.`,
-      );
-    }
-    inputs.forEach((buffer, i) => (this.#bound[i] = gpuBufferOf(buffer, this.#memory, `input ${i}`)));
-    outputs.forEach((buffer, i) => {
-      const gpuBuffer = gpuBufferOf(buffer, this.#memory, `output ${i}`);
-      const same = this.#bound.indexOf(gpuBuffer);
-      if (same >= 0 && same < inputCount + i && aliases[i] !== same) {
-        const other = same < inputCount ? `input ${same}` : `output ${same - inputCount}`;
-        throw new EvenkeelError(
-          "value",
-          `webgpu: output ${i} is bound to the buffer of ${other}. Give it a buffer of its own.`,
-        );
-      }
-      this.#bound[inputCount + i] = gpuBuffer;
-    });
-    for (const { role, dtype, length } of buffers) {
-      if (role.kind !== "input" && role.kind !== "output") continue;
-      const got = role.kind === "input" ? inputs[role.index] : outputs[role.index];
-      if (got?.dtype === dtype && got.length === length) continue;
-      throw new EvenkeelError(
-        "value",
-        `webgpu: ${role.kind} ${role.index} is a buffer of ${got?.length} ${got?.dtype}, the program has ${length} ${dtype}.`,
-      );
-    }
   }
 
   #submit({ groups }: BoundSet): void {
@@ -264,13 +243,4 @@ function allocate(memory: WebgpuMemory, plan: Plan, params: Uint32Array<ArrayBuf
     for (const buffer of buffers) memory.release(buffer);
     throw error;
   }
-}
-
-/** @throws EvenkeelError `device` for a buffer of another device, `disposed` for one that was freed. */
-export function gpuBufferOf(buffer: DeviceBuffer | undefined, memory: WebgpuMemory, what: string): GPUBuffer {
-  if (!(buffer instanceof WebgpuBuffer) || buffer.owner !== memory) {
-    throw new EvenkeelError("device", `webgpu: ${what} is a buffer of another device. Upload it to this one.`);
-  }
-  if (buffer.gpuBuffer === null) throw new EvenkeelError("disposed", `webgpu: ${what} is a buffer that was freed.`);
-  return buffer.gpuBuffer;
 }

@@ -1,31 +1,8 @@
 /** The buffers of one engine device on gpu.js's GPUDevice: allocation, counting, copies to and from the host. */
 import { EvenkeelError } from "../../errors.ts";
-import type { DType } from "../../graph/dtype.ts";
-import type { DeviceBuffer } from "../device.ts";
 import type { GpujsContext } from "./adapter.ts";
 import { BufferPool } from "./bufferPool.ts";
 import { mapMode, usage } from "./bufferUsage.ts";
-import { wordsOf } from "./words.ts";
-
-/** A tensor's memory on the GPU. */
-export class WebgpuBuffer implements DeviceBuffer {
-  readonly dtype: DType;
-  readonly length: number;
-  readonly owner: WebgpuMemory;
-  /** Null once freed. */
-  gpuBuffer: GPUBuffer | null;
-
-  constructor(dtype: DType, length: number, owner: WebgpuMemory, gpuBuffer: GPUBuffer) {
-    this.dtype = dtype;
-    this.length = length;
-    this.owner = owner;
-    this.gpuBuffer = gpuBuffer;
-  }
-
-  get words(): number {
-    return wordsOf(this.dtype, this.length);
-  }
-}
 
 /** Words as they are uploaded. */
 export type Words = Float32Array | Uint32Array;

@@ -3,21 +3,10 @@ import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts"
 import { operationName } from "../../graph/print.ts";
 import { at } from "../../graph/shape.ts";
 import type { Device, DeviceBuffer, DeviceProgram, Executable, KernelTime, RunOptions } from "../device.ts";
+import { signatureOfGraph } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
+import { OwnBuffers } from "../ownBuffers.ts";
 import { nodeByNode } from "./evaluate.ts";
-
-class OracleBuffer implements DeviceBuffer {
-  readonly dtype: DType;
-  readonly length: number;
-  /** Null once freed. */
-  values: Float64Array | null;
-
-  constructor(dtype: DType, length: number) {
-    this.dtype = dtype;
-    this.length = length;
-    this.values = new Float64Array(length);
-  }
-}
 
 /** The device that interprets the traced graph in float64, before any pass. Slow on purpose. */
 export class OracleDevice implements Device {
@@ -30,7 +19,8 @@ export class OracleDevice implements Device {
     inPlace: false,
     scalars: Infinity,
   } as const;
-  readonly #buffers = new Set<OracleBuffer>();
+  readonly #buffers = new OwnBuffers<Float64Array>(this.name, this.limits.elements);
+  readonly #live = new Set<Float64Array>();
   #disposed = false;
 
   get usable(): boolean {
@@ -38,46 +28,51 @@ export class OracleDevice implements Device {
   }
 
   allocate(dtype: DType, length: number): DeviceBuffer {
-    this.#requireAlive();
-    try {
-      const buffer = new OracleBuffer(dtype, length);
-      this.#buffers.add(buffer);
-      return buffer;
-    } catch (reason) {
-      throw new EvenkeelError("memory", `oracle: no memory for ${length} elements (${length * 8} bytes).`, {
-        cause: reason,
-      });
-    }
+    this.#requireAlive("allocate");
+    return this.#buffers.allocate(dtype, length, (what) => {
+      try {
+        const values = new Float64Array(length);
+        this.#live.add(values);
+        return values;
+      } catch (reason) {
+        throw new EvenkeelError("memory", `oracle: no memory for ${what} (${8 * length} bytes). Use smaller tensors.`, {
+          cause: reason,
+        });
+      }
+    });
   }
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
-    this.#valuesOf(buffer).set(data);
+    this.#requireAlive("upload");
+    this.#buffers.target(buffer, data).set(data);
   }
 
   async download(buffer: DeviceBuffer): Promise<TensorData> {
+    this.#requireAlive("download");
     const data = allocateData(buffer.dtype, buffer.length);
-    data.set(this.#valuesOf(buffer));
+    data.set(this.#buffers.memoryOf("download", buffer));
     return data;
   }
 
   /** The values as they are, f32 not rounded. */
   downloadFloat64(buffer: DeviceBuffer): Float64Array {
-    return this.#valuesOf(buffer).slice();
+    this.#requireAlive("downloadFloat64");
+    return this.#buffers.memoryOf("downloadFloat64", buffer).slice();
   }
 
   /** Sets values that f32 can't hold, e.g. for central differences. */
   uploadFloat64(buffer: DeviceBuffer, values: Float64Array): void {
-    this.#valuesOf(buffer).set(values);
+    this.#requireAlive("uploadFloat64");
+    this.#buffers.memoryOf("uploadFloat64", buffer).set(values);
   }
 
   free(buffer: DeviceBuffer): void {
-    if (!(buffer instanceof OracleBuffer)) return;
-    buffer.values = null;
-    this.#buffers.delete(buffer);
+    if (!this.#disposed) this.#live.delete(this.#buffers.release(buffer));
   }
 
   async compile({ graph }: DeviceProgram): Promise<Executable> {
-    this.#requireAlive();
+    this.#requireAlive("compile");
+    const signature = signatureOfGraph(graph);
     let disposed = false;
     const run = async (
       inputs: readonly DeviceBuffer[],
@@ -85,16 +80,19 @@ export class OracleDevice implements Device {
       options: RunOptions = {},
     ): Promise<readonly KernelTime[]> => {
       if (disposed) throw new EvenkeelError("disposed", "oracle: this program has been disposed of; compile it again.");
+      this.#requireAlive("run");
+      const bound = this.#buffers.bind(signature, inputs, outputs);
       throwIfAborted(options.signal);
       // There are no kernels: time is told by operation.
       const times = new Map<string, number>();
-      const given = inputs.map((input) => this.#valuesOf(input).slice());
+      const given = bound.input.map((values) => values.slice());
       const evaluation = nodeByNode(graph, given, (node, milliseconds) => {
         const name = operationName(node);
         times.set(name, (times.get(name) ?? 0) + milliseconds);
       });
       const values = await inTurns(evaluation, options.signal);
-      outputs.forEach((output, i) => this.#valuesOf(output).set(values.get(at(graph.outputs, i)) as Float64Array));
+      this.#requireAlive("run");
+      bound.output.forEach((output, i) => output.set(values.get(at(graph.outputs, i)) as Float64Array));
       await eventLoopTurn();
       return options.profile === true ? [...times].map(([name, milliseconds]) => ({ name, milliseconds })) : [];
     };
@@ -102,26 +100,18 @@ export class OracleDevice implements Device {
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {
-    const bytes = [...this.#buffers].reduce((sum, { length }) => sum + 8 * length, 0);
-    return { bytes, buffers: this.#buffers.size };
+    const bytes = [...this.#live].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return { bytes, buffers: this.#live.size };
   }
 
   dispose(): void {
     this.#disposed = true;
-    for (const buffer of this.#buffers) buffer.values = null;
-    this.#buffers.clear();
+    this.#live.clear();
   }
 
-  #valuesOf(buffer: DeviceBuffer): Float64Array {
-    this.#requireAlive();
-    if (!(buffer instanceof OracleBuffer)) throw new EvenkeelError("device", "oracle: a buffer of another device.");
-    if (buffer.values === null) throw new EvenkeelError("disposed", "oracle: this buffer has been freed.");
-    return buffer.values;
-  }
-
-  #requireAlive(): void {
-    if (this.#disposed)
-      throw new EvenkeelError("disposed", "the oracle device has been disposed of; create a new one.");
+  #requireAlive(operation: string): void {
+    if (!this.#disposed) return;
+    throw new EvenkeelError("disposed", `oracle: ${operation}: this device has been disposed of; create a new one.`);
   }
 }
 

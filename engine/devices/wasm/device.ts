@@ -3,7 +3,8 @@ import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
 import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
-import { checkData, ownBuffer, readData, WasmBuffer, writeData } from "./deviceBuffer.ts";
+import { OwnBuffers } from "../ownBuffers.ts";
+import { readData, writeData } from "./deviceBuffer.ts";
 import { type Engine, WasmExecutable } from "./deviceExecutable.ts";
 import { enableRelaxedSimd } from "./deviceRelaxed.ts";
 import { Turns } from "./deviceTurns.ts";
@@ -81,9 +82,17 @@ class WasmDevice implements Device {
   readonly #engine: Engine;
   #disposed = false;
 
-  constructor({ description, ...parts }: Omit<Engine, "turns" | "check"> & { readonly description: string }) {
+  constructor({
+    description,
+    ...parts
+  }: Omit<Engine, "turns" | "check" | "buffers"> & { readonly description: string }) {
     this.description = description;
-    this.#engine = { ...parts, turns: new Turns(), check: (operation) => this.#check(operation) };
+    this.#engine = {
+      ...parts,
+      buffers: new OwnBuffers(this.name, limits.elements),
+      turns: new Turns(),
+      check: (operation) => this.#check(operation),
+    };
   }
 
   get usable(): boolean {
@@ -92,25 +101,14 @@ class WasmDevice implements Device {
 
   allocate(dtype: DType, length: number): DeviceBuffer {
     this.#check("allocate");
-    if (!Number.isInteger(length) || length < 0) {
-      throw new EvenkeelError("shape", `allocate: a buffer has a whole number of elements, not ${length}.`);
-    }
-    const { memory } = this.#engine;
-    const purpose = `a buffer of ${length} ${dtype} elements`;
-    if (length > limits.elements) {
-      throw new EvenkeelError(
-        "memory",
-        `wasm: no memory for ${purpose}: at most ${limits.elements} fit into one buffer.`,
-      );
-    }
-    return new WasmBuffer(memory, dtype, length, memory.allocate(4 * length, purpose));
+    const { buffers, memory } = this.#engine;
+    return buffers.allocate(dtype, length, (what) => memory.allocate(4 * length, what));
   }
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
     this.#check("upload");
-    const { memory, turns } = this.#engine;
-    checkData("upload", buffer, data);
-    const { address } = ownBuffer("upload", memory, buffer);
+    const { buffers, memory, turns } = this.#engine;
+    const address = buffers.target(buffer, data);
     if (turns.idle) {
       writeData(memory, address, data);
       return;
@@ -122,8 +120,8 @@ class WasmDevice implements Device {
 
   async download(buffer: DeviceBuffer): Promise<TensorData> {
     this.#check("download");
-    const { memory, turns } = this.#engine;
-    const { address } = ownBuffer("download", memory, buffer);
+    const { buffers, memory, turns } = this.#engine;
+    const address = buffers.memoryOf("download", buffer);
     return turns.take(() => {
       this.#check("download");
       return readData(memory, address, buffer.dtype, buffer.length);
@@ -132,9 +130,8 @@ class WasmDevice implements Device {
 
   free(buffer: DeviceBuffer): void {
     if (this.#disposed) return;
-    const { memory, turns } = this.#engine;
-    const { own, address } = ownBuffer("free", memory, buffer);
-    own.address = null;
+    const { buffers, memory, turns } = this.#engine;
+    const address = buffers.release(buffer);
     memory.retire(address);
     // Runs that were asked for earlier may still use it.
     void turns.take(() => memory.release(address));
@@ -159,7 +156,7 @@ class WasmDevice implements Device {
 
   #check(operation: string): void {
     if (this.#disposed) {
-      throw new EvenkeelError("disposed", `${operation}: this wasm device was disposed of. Create a new one.`);
+      throw new EvenkeelError("disposed", `wasm: ${operation}: this device was disposed of. Create a new one.`);
     }
   }
 }

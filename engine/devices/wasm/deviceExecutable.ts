@@ -3,16 +3,17 @@ import { EvenkeelError } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
+import { type Signature, signatureOfPlan } from "../bindings.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
+import type { Bound, OwnBuffers } from "../ownBuffers.ts";
 import { ModuleBuilder } from "./assembler.ts";
-import { ownBuffer } from "./deviceBuffer.ts";
 import type { Turns } from "./deviceTurns.ts";
 import { joinSteps } from "./joinSteps.ts";
 import type { LinearMemory } from "./memory.ts";
 import { addKernel, buildModule, type CompiledKernel, distinctKernels } from "./module.ts";
 import { OwnedMemory } from "./ownedMemory.ts";
 import { recordLayout } from "./moduleRun.ts";
-import { type BoundAddresses, layOut, type Part, type Records } from "./records.ts";
+import { layOut, type Part, type Records } from "./records.ts";
 import { type Position, type Slice, Slicer } from "./slices.ts";
 import { functionText } from "./text.ts";
 import type { Crew, RunFunction } from "./threads.ts";
@@ -21,6 +22,8 @@ import { webAssembly } from "./webAssembly.ts";
 /** What executables need of their device. */
 export type Engine = {
   readonly memory: LinearMemory;
+  /** By their addresses. */
+  readonly buffers: OwnBuffers<number>;
   readonly crew: Crew;
   readonly turns: Turns;
   readonly relaxed: boolean;
@@ -37,7 +40,7 @@ let executables = 0;
 export class WasmExecutable implements Executable {
   readonly bytes: number;
   readonly #engine: Engine;
-  readonly #plan: Plan;
+  readonly #signature: Signature;
   readonly #kernels: readonly CompiledKernel[];
   readonly #numbers: readonly number[];
   readonly #run: RunFunction;
@@ -87,7 +90,7 @@ export class WasmExecutable implements Executable {
     id: number;
   }) {
     this.#engine = parts.engine;
-    this.#plan = parts.plan;
+    this.#signature = signatureOfPlan(parts.plan);
     this.#kernels = parts.distinct;
     this.#numbers = parts.numbers;
     this.#run = parts.run;
@@ -108,7 +111,8 @@ export class WasmExecutable implements Executable {
     options: RunOptions = {},
   ): Promise<readonly KernelTime[]> {
     this.#check();
-    const addresses = this.#addressesOf(inputs, outputs);
+    // Buffers may be freed before it is this run's turn; their addresses stay taken.
+    const addresses = this.#engine.buffers.bind(this.#signature, inputs, outputs);
     return this.#engine.turns.take(() => {
       this.#engine.check("run");
       throwIfAborted(options.signal);
@@ -157,7 +161,7 @@ export class WasmExecutable implements Executable {
   #check(): void {
     this.#engine.check("run");
     if (this.#disposed) {
-      throw new EvenkeelError("disposed", "run: this executable was disposed of. Compile the program again.");
+      throw new EvenkeelError("disposed", "wasm: run: this program was disposed of. Compile it again.");
     }
   }
 
@@ -241,47 +245,8 @@ export class WasmExecutable implements Executable {
     return times;
   }
 
-  /** Checks what the caller binds. Buffers may be freed before it is this run's turn; their addresses stay taken. */
-  #addressesOf(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[]): BoundAddresses {
-    const { memory } = this.#engine;
-    const given = { input: inputs, output: outputs };
-    const wanted = { input: this.#plan.inputs, output: this.#plan.outputs };
-    for (const kind of ["input", "output"] as const) {
-      if (given[kind].length !== wanted[kind]) {
-        throw new EvenkeelError("value", `run: got ${given[kind].length} ${kind}s, the program has ${wanted[kind]}.`);
-      }
-    }
-    for (const { role, dtype, length } of this.#plan.buffers) {
-      if (role.kind !== "input" && role.kind !== "output") continue;
-      const buffer = given[role.kind][role.index];
-      if (buffer === undefined || buffer.dtype !== dtype || buffer.length !== length) {
-        const got = buffer === undefined ? "none" : `${buffer.dtype} with ${buffer.length} elements`;
-        throw new EvenkeelError(
-          buffer?.dtype === dtype ? "shape" : "dtype",
-          `run: ${role.kind} ${role.index} is ${dtype} with ${length} elements, got ${got}.`,
-        );
-      }
-    }
-    const addresses = {
-      input: inputs.map((buffer) => ownBuffer("run", memory, buffer).address),
-      output: outputs.map((buffer) => ownBuffer("run", memory, buffer).address),
-    };
-    addresses.output.forEach((address, output) => {
-      const input = addresses.input.findIndex(
-        (other, index) => other === address && this.#plan.aliases[output] !== index,
-      );
-      if (input < 0) return;
-      throw new EvenkeelError(
-        "value",
-        `run: output ${output} is bound to the same buffer as input ${input}, which the program still reads. ` +
-          "Give it a buffer of its own.",
-      );
-    });
-    return addresses;
-  }
-
-  #bind(addresses: BoundAddresses): void {
+  #bind(addresses: Bound<number>): void {
     const words = this.#engine.memory.uint32(0, this.#records.end / 4);
-    for (const { address, kind, index } of this.#records.bindings) words[address / 4] = addresses[kind][index] ?? 0;
+    for (const { address, kind, index } of this.#records.bindings) words[address / 4] = at(addresses[kind], index);
   }
 }

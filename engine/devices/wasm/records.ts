@@ -14,8 +14,6 @@ import { type Region, regionsOf } from "./regions.ts";
 /** A place in a record that holds the address of an input or output. */
 type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };
 
-export type BoundAddresses = { readonly input: readonly number[]; readonly output: readonly number[] };
-
 /** Steps that only run together: one, or those of a band. */
 export type Run = {
   readonly steps: readonly JoinedStep[];

@@ -71,7 +71,7 @@ describe("the oracle device", () => {
     const [first] = buffers;
     assert.ok(first);
     device.free(first);
-    device.free(first);
+    assert.throws(() => device.free(first), coded("disposed", /freed/));
     assert.deepEqual(device.memory(), { bytes: 24, buffers: 3 });
     await assert.rejects(device.download(first), coded("disposed", /freed/));
     device.dispose();

@@ -157,19 +157,16 @@ test("state may be updated in the buffer it is in", async () => {
     for (let step = 0; step < 20; step++) await executable.run([state], [state]);
     assert.deepEqual(await device.download(state), new Float32Array(777).fill(20));
     const other = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(777, 1)) });
-    await assert.rejects(
-      other.run([state], [state]),
-      hasCode("value", /output 0 is bound to the same buffer as input 0/),
-    );
+    await assert.rejects(other.run([state], [state]), hasCode("value", /buffer of input 0 for output 0/));
   });
 });
 
 test("bad calls say what is wrong", async () => {
   await withDevice({ threads: 1, initialBytes: 65_536, maximumBytes: 2 ** 20 }, async (device) => {
     const buffer = device.allocate("f32", 10);
-    assert.throws(() => device.upload(buffer, new Int32Array(10)), hasCode("dtype", /f32.*Int32Array/));
-    assert.throws(() => device.upload(buffer, new Float32Array(9)), hasCode("shape", /10 elements, the data 9/));
-    assert.throws(() => device.allocate("f32", -1), hasCode("shape", /-1/));
+    assert.throws(() => device.upload(buffer, new Int32Array(10)), hasCode("dtype", /Int32Array.*f32/));
+    assert.throws(() => device.upload(buffer, new Float32Array(9)), hasCode("shape", /9 elements.*10 f32/));
+    assert.throws(() => device.allocate("f32", -1), hasCode("range", /-1/));
     assert.throws(
       () => device.allocate("f32", 300_000),
       hasCode("memory", /300000 f32 elements \(1\.1 MiB\).*may grow to 1 MiB/),
@@ -179,14 +176,8 @@ test("bad calls say what is wrong", async () => {
     const integers = device.allocate("i32", 10);
     const short = device.allocate("f32", 9);
     await assert.rejects(executable.run([], [buffer]), hasCode("value", /0 inputs.*has 1/));
-    await assert.rejects(
-      executable.run([integers], [buffer]),
-      hasCode("dtype", /input 0 is f32 with 10 elements, got i32/),
-    );
-    await assert.rejects(
-      executable.run([buffer], [short]),
-      hasCode("shape", /output 0 is f32 with 10 elements, got f32 with 9/),
-    );
+    await assert.rejects(executable.run([integers], [buffer]), hasCode("dtype", /10 i32 for input 0.*10 f32/));
+    await assert.rejects(executable.run([buffer], [short]), hasCode("shape", /9 f32 for output 0.*10 f32/));
     device.free(short);
     assert.throws(() => device.upload(short, new Float32Array(9)), hasCode("disposed", /was freed/));
     assert.throws(() => device.free(short), hasCode("disposed", /was freed/));
@@ -194,7 +185,7 @@ test("bad calls say what is wrong", async () => {
       await assert.rejects(other.download(buffer), hasCode("device", /belongs to another device/));
     });
     executable.dispose();
-    await assert.rejects(executable.run([buffer], [buffer]), hasCode("disposed", /executable was disposed/));
+    await assert.rejects(executable.run([buffer], [buffer]), hasCode("disposed", /program was disposed/));
   });
   await assert.rejects(createWasmDevice({ threads: 0 }), hasCode("value", /threads is 0/));
   await assert.rejects(createWasmDevice({ threads: 1.5 }), hasCode("value", /threads is 1\.5/));
