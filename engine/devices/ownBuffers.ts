@@ -41,7 +41,7 @@ export class OwnBuffers<M> {
     if (!dtypes.includes(dtype)) {
       throw new EvenkeelError(
         "dtype",
-        `${this.#device}: allocate got the dtype ${String(dtype)}. There are ${dtypes.join(", ")}.`,
+        `${this.#device}: allocate got the dtype ${dtype}. There are ${dtypes.join(", ")}.`,
       );
     }
     if (!Number.isInteger(length) || length < 0) {

@@ -3,7 +3,20 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Device } from "../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
-import { createDevice } from "../../../engine/index.ts";
+import { EvenkeelError } from "../../../engine/errors.ts";
+import {
+  broadcastTo,
+  cast,
+  compile,
+  createDevice,
+  createState,
+  gather,
+  scalar,
+  mean,
+  type Tensor,
+  tensor,
+  grad,
+} from "../../../engine/index.ts";
 import { ReferenceDevice } from "../../support/referenceDevice.ts";
 import { findUnrefused, mistakeNames } from "../../support/refusalLaw.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
@@ -36,4 +49,77 @@ describe("mistakes are refused with the same codes, and change nothing", () => {
     const unnoticed = mistakeNames.filter((name) => !found.some((failure) => failure.startsWith(`${name}: `)));
     assert.deepEqual(unnoticed, []);
   });
+});
+
+/** Mistakes in programs, most of which only the numbers show; what each is refused with. */
+const mistakes: readonly {
+  readonly what: string;
+  readonly code: string;
+  readonly make: (device: Device) => Promise<unknown>;
+}[] = [
+  ...[NaN, Infinity, -Infinity].flatMap((value) =>
+    (["i32", "u32"] as const).map((dtype) => ({
+      what: `${value} to ${dtype}`,
+      code: "value",
+      make: (device: Device) => compile((x: Tensor) => cast(x, dtype), { device })(tensor([1, value, 2])),
+    })),
+  ),
+  ...[-1, 3, 2 ** 31 - 1].flatMap((index) => [
+    {
+      what: `gather row ${index} of 3`,
+      code: "value",
+      make: (device: Device) =>
+        compile((x: Tensor, rows: Tensor) => gather(x, rows), { device })(
+          tensor([1, 2, 3]),
+          tensor([0, index], { dtype: "i32" }),
+        ),
+    },
+    {
+      what: `the derivative of gathering row ${index} of 3`,
+      code: "value",
+      make: (device: Device) => {
+        const slope = compile((x: Tensor, rows: Tensor) => grad((y: Tensor) => mean(gather(y, rows)))(x), { device });
+        return slope(tensor([1, 2, 3]), tensor([0, index], { dtype: "i32" }));
+      },
+    },
+  ]),
+  {
+    what: "a result above all memory",
+    code: "memory",
+    make: (device) => compile((x: Tensor) => broadcastTo(x, [2 ** 25, 2 ** 25]), { device })(scalar(1)),
+  },
+  {
+    what: "a state of another device",
+    code: "device",
+    make: async (device) => {
+      const other = await createDevice("oracle");
+      try {
+        const state = await createState(tensor([1]), other);
+        return await compile((x: Tensor) => x, { device })(state);
+      } finally {
+        other.dispose();
+      }
+    },
+  },
+];
+
+describe("mistakes in programs are refused with the same codes", () => {
+  for (const name of ["oracle", "wasm", "cpu", "webgpu"] as const) {
+    it(name, { skip: name === "webgpu" && webgpuSkip }, async () => {
+      const device = await createDevice(name);
+      try {
+        for (const { what, code, make } of mistakes) {
+          await assert.rejects(make(device), (error) => error instanceof EvenkeelError && error.code === code, what);
+        }
+        const memory = device.memory();
+        assert.ok(memory.bytes < 2 ** 20, `${memory.bytes} bytes left`);
+      } finally {
+        device.dispose();
+      }
+      await assert.rejects(
+        compile((x: Tensor) => x, { device })(tensor([1])),
+        (error) => error instanceof EvenkeelError && error.code === "disposed",
+      );
+    });
+  }
 });

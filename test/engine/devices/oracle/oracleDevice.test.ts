@@ -37,16 +37,6 @@ describe("the oracle device", () => {
     device.dispose();
   });
 
-  it("may read and write one buffer", async () => {
-    const device = createOracleDevice();
-    const [x, total] = [device.allocate("f32", 3), device.allocate("f32", 1)];
-    device.uploadFloat64(x, Float64Array.of(3, 6, 9));
-    const program = await device.compile({ graph: thirds(), plan: noPlan });
-    await program.run([x], [x, total]);
-    assert.deepEqual([...device.downloadFloat64(x), ...device.downloadFloat64(total)], [4, 8, 12, 24]);
-    device.dispose();
-  });
-
   it("tells the time of each operation", async () => {
     const device = createOracleDevice();
     const buffers = [device.allocate("f32", 3), device.allocate("f32", 1)];
@@ -85,7 +75,7 @@ describe("the oracle device", () => {
     await assert.rejects(device.download(foreign), coded("device", /another device/));
     assert.throws(
       () => device.allocate("f32", 2 ** 50),
-      coded("memory", /1125899906842624 elements \(9007199254740992 bytes\)/),
+      coded("memory", /1125899906842624 f32 elements \(9007199254740992 bytes\)/),
     );
     const program = await device.compile({ graph: thirds(), plan: noPlan });
     program.dispose();
