@@ -56,26 +56,19 @@ function bandFrom(
   regions: readonly (Region | null)[],
 ): Band | null {
   const members: RowStep[] = [];
-  let uses: Use[] = [];
   let found: Band | null = null;
   let rows = 0;
   for (let index = first; index < steps.length; index++) {
     const next = rowStep(at(steps, index), kernelOf(index));
     if (next === null) break;
-    const common = rows === 0 ? next.size : greatestCommonDivisor(rows, next.size);
-    if (rows > 0 && common < Math.min(rows, fewestCommonRows)) break;
+    // The first one's own: 0 has every divisor.
+    const common = greatestCommonDivisor(rows, next.size);
+    if (common < Math.min(rows, fewestCommonRows)) break;
     members.push(next);
-    // With fewer rows everything must be looked at again.
-    const changed = common === rows ? [next] : members;
-    if (common !== rows) uses = [];
     rows = common;
-    const isApart = changed.every((member) => {
-      const own = usesOf(member, rows, regions);
-      const fits = own.every((use) => uses.every((other) => !interfere(use, other)));
-      uses.push(...own);
-      return fits;
-    });
-    if (!isApart) break;
+    const uses = members.flatMap((member) => usesOf(member, common, regions));
+    // No step writes in one row what another touches in another row.
+    if (uses.some((use) => uses.some((other) => interfere(use, other)))) break;
     const block = blockOfRows(members, rows);
     if (block === null) break;
     if (members.length > 1) found = { first, rows, block, units: members.map(({ size }) => size / rows) };
@@ -85,8 +78,8 @@ function bandFrom(
 
 /** Null if it is shared along another axis, or by an algorithm of its own, or too small, or not between rows. */
 function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep | null {
-  const [phase] = method.phases;
-  if (phase === undefined || !method.sharesFirstAxis || phase.size < fewestBands) return null;
+  const phase = at(method.phases, 0);
+  if (!method.sharesFirstAxis || phase.size < fewestBands) return null;
   // A segment's blocks are counted from where it begins, and borders move up to them: into the next thread's rows.
   const isEven = segmentsOf(rootsOf(kernel), 0, phase.size).every(({ start }) => start % phase.block === 0);
   return isEven ? { step, kernel, size: phase.size, block: phase.block } : null;

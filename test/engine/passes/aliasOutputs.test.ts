@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { at } from "../../../engine/graph/shape.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
+import type { Scalar } from "../../../engine/kernel/kernel.ts";
 import { scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { mayOverwrite } from "../../../engine/passes/aliasOutputs.ts";
 import { forEachExactPoint, placeOf } from "../devices/wasm/exactKernels.ts";
@@ -92,9 +93,18 @@ describe("mayOverwrite", () => {
 
   it("not for an output that no step makes", () => {
     const draft = new PlanDraft();
-    const x = draft.input(4);
-    const unmade = draft.output(4);
+    const [x, unread, unmade] = [draft.input(4), draft.input(4), draft.output(4)];
     draft.step([4], [x], draft.output(4));
-    assert.equal(mayOverwrite(draft.plan().steps, x, unmade), false);
+    for (const input of [x, unread]) assert.equal(mayOverwrite(draft.plan().steps, input, unmade), false);
+  });
+
+  it("not for elements at a distance from each point's own that is read", () => {
+    const draft = new PlanDraft();
+    const x = draft.input(4);
+    const index: Scalar = { kind: "literal", dtype: "i32", value: 1 };
+    const wrap = (own: Scalar): Scalar =>
+      own.kind === "load" ? { ...own, kind: "gather", index, stride: 1, size: 2 } : assert.fail("not a load");
+    const y = draft.step([3], [x], draft.output(3), { wrap });
+    assert.equal(mayOverwrite(draft.plan().steps, x, y), false);
   });
 });

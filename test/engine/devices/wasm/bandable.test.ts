@@ -5,6 +5,7 @@ import { bandsOf } from "../../../../engine/devices/wasm/bands.ts";
 import type { KernelMethod } from "../../../../engine/devices/wasm/method.ts";
 import type { CompiledKernel } from "../../../../engine/devices/wasm/module.ts";
 import { regionsOf } from "../../../../engine/devices/wasm/regions.ts";
+import type { Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { numbersFrom } from "./exactKernels.ts";
 import { PlanDraft, type Read } from "./planDraft.ts";
@@ -107,6 +108,7 @@ describe("which steps go in bands", () => {
     ["the next row's first", { offset: 8, at: [8, 0] }, false],
     ["rows half as long", { at: [4, 1] }, false],
     ["any place that is read", { gathers: true }, false],
+    ["any place that its own row says", { gathers: true, at: [8, 1] }, false],
   ];
   for (const [what, read, expected] of places) {
     // At the last row there is nothing behind it: one row less is summed.
@@ -128,6 +130,16 @@ describe("which steps go in bands", () => {
       assert.equal(bands(draft).length, expected ? 1 : 0);
     });
   }
+
+  it("not rows that read at a distance from their own place that is read", () => {
+    const draft = new PlanDraft();
+    const y = draft.step([512], [draft.input(512)], draft.temporary(512));
+    const index: Scalar = { kind: "literal", dtype: "i32", value: 1 };
+    const wrap = (own: Scalar): Scalar =>
+      own.kind === "load" ? { ...own, kind: "gather", index, stride: 1, size: 20 } : assert.fail("not a load");
+    draft.step([64], [{ of: y, at: [8, 1] }], draft.output(64), { reduce: [4], wrap });
+    assert.deepEqual(bands(draft), []);
+  });
 
   it("steps with more rows, some of them to each", () => {
     // 512 elements, eight to a row; 64 rows.
@@ -224,6 +236,26 @@ describe("which steps go in bands", () => {
         [1, 2],
       );
       assert.equal(bands(draft).length, expected);
+    }
+  });
+
+  it("not those with a border between rows that stay together", () => {
+    const bordered = (start: number, where: "body" | "epilogue"): Plan => {
+      const cut = (inside: Scalar): Scalar => {
+        const outside: Scalar = { kind: "literal", dtype: "f32", value: 0 };
+        return { kind: "region", dtype: "f32", axis: 0, start, stop: 64, inside, outside };
+      };
+      const draft = new PlanDraft();
+      const x = draft.input(64 * 16);
+      const wraps = where === "body" ? { wrap: cut } : { wrapAfter: cut };
+      const m = draft.step([64], [x], draft.temporary(64), { reduce: [16], ...wraps });
+      draft.step([64, 16], [x, { of: m, at: [1, 0] }], draft.output(64 * 16));
+      return draft.plan();
+    };
+    for (const where of ["body", "epilogue"] as const) {
+      assert.equal(bandsInBlocks(bordered(4, where), [4, 1]).length, 1);
+      assert.equal(bandsInBlocks(bordered(3, where), [1, 1]).length, 1);
+      assert.equal(bandsInBlocks(bordered(3, where), [4, 1]).length, 0);
     }
   });
 

@@ -85,7 +85,7 @@ describe("what a sweep holds", () => {
   it("of steps that nobody needs the last is written", () => {
     const draft = new PlanDraft();
     const x = draft.input(48);
-    draft.step([48], [x], draft.temporary(48));
+    for (let step = 0; step < 2; step++) draft.step([48], [x], draft.temporary(48));
     const last = draft.step([48], [x, x], draft.temporary(48));
     assert.deepEqual(only(joinSteps(draft.plan())).results, [last]);
   });
@@ -94,10 +94,12 @@ describe("what a sweep holds", () => {
     const draft = new PlanDraft();
     const [x, g] = [draft.input(48), draft.input(48)];
     const y = draft.step([3], [g, x], draft.output(3), { reduce: [16] });
-    const [step] = draft.plan().steps;
-    const { kernel, operands, results } = only(joinSteps(draft.plan()));
-    assert.deepEqual({ ...kernel, also: undefined }, { ...step?.kernel, also: undefined });
-    assert.deepEqual([operands, results, kernel.also], [[g, x], [y], []]);
+    const z = draft.step([3, 2, 8], [g, x], draft.output(48));
+    const { steps } = draft.plan();
+    for (const [index, { kernel, operands, results }] of joinSteps(draft.plan()).entries()) {
+      assert.deepEqual(kernel, { ...item(steps, index).kernel, also: [] });
+      assert.deepEqual([operands, results], [[g, x], [item([y, z], index)]]);
+    }
   });
 });
 
@@ -140,7 +142,7 @@ describe("which steps can be swept", () => {
     ["rows of 18", 1, () => twice([3, 18], 3, { at: [1, 0] })],
     ["columns", 1, () => twice([16, 16], 256, { at: [1, 16] })],
     ["rows apart", 2, () => twice([3, 16], 96, { at: [32, 1] })],
-    ["three axes", 1, () => twice([2, 3, 16], 32, { at: [16, 0, 1] })],
+    ["three axes", 1, () => twice([2, 16, 16], 32, { at: [16, 0, 1] })],
     ["no points", 1, () => twice([0], 0, {})],
     ["no points in one of two axes", 1, () => twice([0, 16], 16, { at: [0, 1] })],
     ["a maximum", 1, () => twice([16], 48, {}, { reduce: [3] })],
@@ -186,6 +188,16 @@ describe("which steps can be swept", () => {
     assert.deepEqual(joined([96], [3, 32], [6, 16]), [2, 1]);
     assert.deepEqual(joined([4, 24], [4, 20]), [1, 1]);
     assert.deepEqual(joined([], [96]), [1, 1]);
+  });
+
+  it("of any number of rows", () => {
+    for (let rows = 2; rows < 40; rows++) {
+      const draft = new PlanDraft();
+      const [x, scale] = [draft.input(rows * 20), draft.input(rows)];
+      draft.step([rows * 20], [x], draft.output(rows * 20));
+      draft.step([rows, 20], [x, { of: scale, at: [1, 0] }], draft.output(rows * 20));
+      assert.equal(joinSteps(draft.plan()).length, 1);
+    }
   });
 
   it("also where a step by rows comes late and what was read is shared", () => {

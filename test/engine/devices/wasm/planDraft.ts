@@ -22,6 +22,8 @@ export type StepOptions = {
   readonly longer?: number;
   /** Puts the sum into another expression. */
   readonly wrap?: (body: Scalar) => Scalar;
+  /** Puts what comes after a maximum into another expression. */
+  readonly wrapAfter?: (epilogue: Scalar) => Scalar;
 };
 
 export class PlanDraft {
@@ -53,7 +55,13 @@ export class PlanDraft {
 
   /** A step over parallel axes of the given sizes; gives the buffer that it writes. */
   step(sizes: readonly number[], reads: readonly (Read | number)[], result: number, options: StepOptions = {}): number {
-    const { reduce = [], after = [], longer = 0, wrap = (body: Scalar) => body } = options;
+    const {
+      reduce = [],
+      after = [],
+      longer = 0,
+      wrap = (body: Scalar) => body,
+      wrapAfter = (epilogue: Scalar) => epilogue,
+    } = options;
     const all = [...sizes, ...reduce];
     const operands: number[] = [];
     const load = (read: Read | number, over: readonly number[]): Scalar => {
@@ -82,7 +90,7 @@ export class PlanDraft {
     for (let link = 0; link < longer; link++) whole = { kind: "unary", dtype: "f32", op: "negate", x: whole };
     const body = wrap(whole);
     const accumulator: Scalar = { kind: "accumulator", dtype: "f32" };
-    const epilogue = sum([accumulator, ...after.map((read) => load(read, sizes))]);
+    const epilogue = wrapAfter(sum([accumulator, ...after.map((read) => load(read, sizes))]));
     const strides = rowMajorStrides(sizes);
     const { dtype, length } = item(this.#buffers, result);
     const kernel: Kernel = {

@@ -63,6 +63,17 @@ test("two uses interfere where one part writes what another part touches", () =>
   assert.ok(Math.min(...Object.values(counts)) > 20, JSON.stringify(counts));
 });
 
+test("parts of regions that end or begin together aren't the same parts", () => {
+  const use = (begin: number, end: number): Use => ({
+    region: { space: "a", begin, end },
+    writes: true,
+    inPlace: true,
+  });
+  assert.equal(interfere(use(0, 24), use(12, 24)), true);
+  assert.equal(interfere(use(0, 24), use(0, 12)), true);
+  assert.equal(interfere(use(0, 24), use(0, 24)), false);
+});
+
 const roles: fc.Arbitrary<readonly { readonly role: BufferRole; readonly length: number }[]> = fc.array(
   fc.record({
     role: fc.oneof(
