@@ -5,17 +5,21 @@ import { sizeOf } from "./shape.ts";
 
 /** The value of a node all of whose elements are one known number, else undefined: a literal seen through any views. */
 export function uniformValue(node: Node): number | undefined {
-  switch (node.kind) {
-    case "literal":
-      return node.attributes.value;
-    case "expand":
-    case "reshape":
-    case "permute":
-    case "slice":
-    case "stopGradient":
-      return uniformValue(node.inputs[0]);
-    default:
-      return undefined;
+  let base = node;
+  for (;;) {
+    switch (base.kind) {
+      case "literal":
+        return base.attributes.value;
+      case "expand":
+      case "reshape":
+      case "permute":
+      case "slice":
+      case "stopGradient":
+        base = base.inputs[0];
+        break;
+      default:
+        return undefined;
+    }
   }
 }
 

@@ -36,6 +36,9 @@ export type LoweredKernel = {
   readonly at: Affine;
 };
 
+/** Nodes on one path through a kernel at most, views included: the walk is recursive, and the call stack ends. */
+const deepest = 400;
+
 type ReductionNode = Extract<Node, { readonly kind: "reduce" | "matmul" | "conv" | "scatterAdd" }>;
 
 /** Thrown inside the walk: the kernel can't contain `node`. */
@@ -71,6 +74,7 @@ export class KernelWalk {
   readonly #maySplit: boolean;
   readonly #sources: Node[] = [];
   readonly #memo = new Map<string, Scalar>();
+  #depth = 0;
   #axisCount = 0;
   #reducing = false;
   #reduction: { readonly node: Node; readonly op: ReduceOp; readonly body: Scalar } | undefined;
@@ -134,7 +138,11 @@ export class KernelWalk {
     const key = `${node.id}|${indexKey(index)}|${boundsKey(bounds)}`;
     const known = this.#memo.get(key);
     if (known !== undefined) return known;
+    // A reshape has the memory of what is behind it, and what reads nothing ends the walk.
+    if (this.#depth >= deepest && node.kind !== "reshape" && node.inputs.length > 0) throw new CannotFuse(node);
+    this.#depth++;
     const scalar = this.#scalar(node, index, bounds);
+    this.#depth--;
     this.#memo.set(key, scalar);
     return scalar;
   }

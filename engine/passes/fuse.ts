@@ -119,24 +119,18 @@ function fitsKernel({ operands, body, reduction }: LoweredKernel, limits: Device
 
 /** Whether the kernel of `user` would compute `node` itself. */
 function dependsWithin(user: Node, node: Node, isMaterialized: (node: Node) => boolean): boolean {
-  const seen = new Set<Node>();
-  const visit = (current: Node): boolean => {
+  // Grows while it is walked: kernels may be chained deeper than the call stack.
+  const within = new Set([user]);
+  for (const current of within) {
     if (current === node) return true;
-    if (seen.has(current) || (current !== user && isMaterialized(current))) return false;
-    seen.add(current);
-    return current.inputs.some(visit);
-  };
-  return visit(user);
+    if (current === user || !isMaterialized(current)) for (const input of current.inputs) within.add(input);
+  }
+  return false;
 }
 
 function reachable(graph: Graph, kernels: ReadonlyMap<Node, LoweredKernel>): Set<Node> {
-  const needed = new Set<Node>();
-  const visit = (node: Node): void => {
-    if (needed.has(node)) return;
-    needed.add(node);
-    kernels.get(node)?.sources.forEach(visit);
-  };
-  for (const output of graph.outputs) visit(storageOf(output));
+  const needed = new Set(graph.outputs.map(storageOf));
+  for (const node of needed) for (const source of kernels.get(node)?.sources ?? []) needed.add(source);
   return needed;
 }
 

@@ -187,8 +187,9 @@ function simplifyReshape(node: NodeOf<"reshape">): Node | undefined {
   const [x] = node.inputs;
   if (sameShape(x.shape, node.shape)) return x;
   if (x.kind === "reshape") return makeNode("reshape", x.inputs, node.attributes);
-  const value = uniformValue(x);
-  return value !== undefined && x.kind === "expand" ? uniform(value, node) : undefined;
+  // Asked of repeated values only: of each view of a long chain of views it would take quadratic time.
+  const value = x.kind === "expand" ? uniformValue(x) : undefined;
+  return value === undefined ? undefined : uniform(value, node);
 }
 
 function simplifyPermute(node: NodeOf<"permute">): Node | undefined {

@@ -4,24 +4,23 @@ import { overlap, type Region } from "./regions.ts";
 /** What a step, or a phase of one, does to memory. */
 export type Touch = { readonly reads: readonly Region[]; readonly writes: readonly Region[] };
 
-/** What has been touched since threads met, by whom. */
+/** What has been touched since threads met, by all of them or by the first one alone. */
 export class Barriers {
-  #pending: { readonly touch: Touch; readonly isShared: boolean }[] = [];
+  #pending: { readonly shared: Touch[]; readonly own: Touch[] } = { shared: [], own: [] };
 
   /**
    * The next step: must threads meet before it?
    * @param isShared whether all threads compute it; else the first one does, whose steps follow each other in any case.
    */
   before(touch: Touch, isShared: boolean): boolean {
-    const meets = this.#pending.some(
-      (earlier) =>
-        (isShared || earlier.isShared) &&
-        (someOverlap(earlier.touch.writes, touch.writes) ||
-          someOverlap(earlier.touch.writes, touch.reads) ||
-          someOverlap(earlier.touch.reads, touch.writes)),
-    );
-    if (meets) this.#pending = [];
-    this.#pending.push({ touch, isShared });
+    const { shared, own } = this.#pending;
+    const inTheWay = (earlier: Touch): boolean =>
+      someOverlap(earlier.writes, touch.writes) ||
+      someOverlap(earlier.writes, touch.reads) ||
+      someOverlap(earlier.reads, touch.writes);
+    const meets = shared.some(inTheWay) || (isShared && own.some(inTheWay));
+    if (meets) this.#pending = { shared: [], own: [] };
+    this.#pending[isShared ? "shared" : "own"].push(touch);
     return meets;
   }
 }
