@@ -5,7 +5,7 @@ import type { Graph } from "../graph/graph.ts";
 import { makeNode } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { fillTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
+import { fillTree, mapTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
 import { runExclusively } from "./lifetimes.ts";
 import type { Binding, Program } from "./program.ts";
@@ -48,6 +48,11 @@ export type CompiledStep<S, Args extends readonly unknown[], Result> = {
   /** @internal */
   inspect(args: readonly [State<S>, ...Arguments<Args>], options: RunOptions): Promise<Inspection>;
 };
+
+/** The arguments as they are now: trees that the caller changes during the call stay what they were for it. */
+function takeArguments(args: readonly unknown[]): readonly unknown[] {
+  return args.map((arg) => (arg instanceof State ? arg : mapTree(arg, (x) => x)));
+}
 
 /** What each input of the program is bound to: the leaves of all arguments in order. */
 async function bindArguments(args: readonly unknown[], device: Device): Promise<(() => Binding)[]> {
@@ -95,8 +100,9 @@ export function compile<Args extends readonly unknown[], Result>(
     runOptions: RunOptions,
   ): Promise<Inspection & { readonly value: unknown }> => {
     throwIfAborted(options.signal);
-    return cache.use(args, async ({ program, result, passes }) => {
-      const bindings = await bindArguments(args, program.device);
+    const taken = takeArguments(args);
+    return cache.use(taken, async ({ program, result, passes }) => {
+      const bindings = await bindArguments(taken, program.device);
       return runExclusively(program.device, async () => {
         const run = program.bind(
           bindings.map((bind) => bind()),
@@ -163,8 +169,9 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
         "compileStep: the state that the step replaces is also given as a further argument.",
       );
     }
-    return cache.use(args, async ({ program, result, passes }) => {
-      const bindings = await bindArguments(args, program.device);
+    const taken = takeArguments(args);
+    return cache.use(taken, async ({ program, result, passes }) => {
+      const bindings = await bindArguments(taken, program.device);
       return runExclusively(program.device, async () => {
         const run = program.bind(
           bindings.map((bind) => bind()),

@@ -17,6 +17,7 @@
  * | a program is evicted, a function         | calls in flight end as if nothing had happened; their program goes when     |
  * | disposed of, during calls                | the last of them is over                                                    |
  * | a state is disposed of                   | what has its turn ends; what waits is refused: `disposed`                   |
+ * | the caller changes a tree it has given   | nothing: calls, `createState` and `write` take what it holds when asked     |
  * | a device is disposed of or lost          | what runs or waits is refused: `disposed`, `device`; `getDevice` makes a    |
  * |                                          | new one, functions compile again for it, states are gone with theirs        |
  *

@@ -159,12 +159,13 @@ export class State<T> {
  * through the host.
  */
 export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<State<T>> {
-  const device = await getDevice(choice);
+  // All of the tree is looked at before anything is awaited: the caller may change it meanwhile.
   const leaves = treeLeaves(tree);
   for (const { tensor } of leaves) requireConcrete(tensor);
   const template = mapTree(tree, (tensor, path) => {
     return new Tensor(makeNode("input", [], { dtype: tensor.dtype, shape: tensor.shape, name: `state ${path}` }));
   });
+  const device = await getDevice(choice);
   const buffers: DeviceBuffer[] = [];
   try {
     for (const { tensor } of leaves) buffers.push(device.allocate(tensor.dtype, sizeOf(tensor.shape)));
