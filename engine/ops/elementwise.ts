@@ -170,7 +170,7 @@ export function stopGradient(x: Tensor): Tensor {
 
 /**
  * x limited to [low, high]; the result is `high` where low > high. NaN stays. Within the bounds and at them the derivative is x's
- * alone; outside it is that of the bound which holds, and where both hold and are equal, each has half.
+ * alone; outside it is that of the bound which holds, and where both hold and are equal, each has half. Beside a NaN x has none.
  */
 export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
   requireDtype("clamp", x.dtype, ["f32", "i32", "u32"]);

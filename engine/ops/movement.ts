@@ -291,10 +291,10 @@ export function scatterAdd(values: Tensor, index: Tensor, size: number, axis = 0
   const along = normalizeAxis("scatterAdd", axis, rank);
   const [before, after] = [values.shape.slice(0, along), values.shape.slice(along + index.rank)];
   if (!sameShape(values.shape.slice(along, along + index.rank), index.shape)) throw mismatch(along);
-  if (!Number.isInteger(size) || size < 0 || (size === 0 && index.size > 0)) {
+  if (!Number.isInteger(size) || size < 0 || size >= 2 ** 31 || (size === 0 && index.size > 0)) {
     throw new EvenkeelError(
       "range",
-      `scatterAdd: axis ${along} of size ${size} has no place for ${index.size} rows. Give the number of rows of the result.`,
+      `scatterAdd: axis ${along} of size ${size} has no place for ${index.size} rows. Give the number of rows of the result, below 2^31.`,
     );
   }
   const rows = reshape(values, [...before, index.size, ...after]);

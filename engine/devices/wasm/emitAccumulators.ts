@@ -19,8 +19,16 @@ export type FoldLayout = {
   readonly vectors: number;
   /** Whether all four lanes of a register hold something. */
   readonly fillsLanes: boolean;
-  /** Whether it is a sum that is made in chunks. */
-  readonly isChunked: boolean;
+  /** Whether it is a sum that is made in chunks: always, or where it turns out to be long (`LongSum`). */
+  readonly chunks: "none" | "all" | "ofLong";
+};
+
+/** What makes a sum in chunks of one of unknown length: `begin` before the first `next`, which follows each chunk; then `end`. */
+export type LongSum = {
+  readonly chunkLength: number;
+  readonly begin: () => void;
+  readonly next: () => void;
+  readonly end: () => void;
 };
 
 export class Accumulators {
@@ -33,17 +41,40 @@ export class Accumulators {
   readonly #totals: readonly (readonly Local[])[];
 
   constructor(f: FunctionBuilder, layout: FoldLayout) {
-    const { op, dtype, points, vectors, fillsLanes, isChunked } = layout;
+    const { op, dtype, points, vectors, fillsLanes, chunks } = layout;
     this.#f = f;
     this.#layout = layout;
     this.#fold = foldOpcode(op, dtype);
     const registers = points * Math.max(1, vectors);
     this.#registers = Array.from({ length: registers }, () => f.local("v128", "accumulator"));
-    if (!isChunked) this.begin();
+    if (chunks !== "all") this.begin();
     const halves = vectors === 0 && fillsLanes ? 2 : 1;
-    this.#totals = Array.from({ length: isChunked ? points : 0 }, () =>
-      Array.from({ length: halves }, () => f.let("v128", "total", identity(op, dtype))),
+    this.#totals = Array.from({ length: chunks === "none" ? 0 : points }, () =>
+      Array.from({ length: halves }, () => f.local("v128", "total")),
     );
+    if (chunks === "all") this.#beginTotals();
+  }
+
+  /** For a sum whose chunks are `ofLong`. Begun as it is, only what is longer than one chunk pays for totals. */
+  longSum(chunkLength: number): LongSum {
+    return {
+      chunkLength,
+      begin: () => this.#beginTotals(),
+      next: () => {
+        this.endChunk();
+        this.begin();
+      },
+      end: () => {
+        for (let point = 0; point < this.#layout.points; point++) {
+          this.#f.set(this.register(0, point), this.#roundedTotal(point));
+        }
+      },
+    };
+  }
+
+  #beginTotals(): void {
+    const { op, dtype } = this.#layout;
+    for (const total of this.#totals.flat()) this.#f.set(total, identity(op, dtype));
   }
 
   /** Sets all registers to what a fold starts from. */
@@ -83,9 +114,9 @@ export class Accumulators {
 
   /** Locals with the results, in every lane that counts; nothing is added any more. */
   results(): readonly Local[] {
-    const { points, vectors, isChunked } = this.#layout;
+    const { points, vectors, chunks } = this.#layout;
     return Array.from({ length: points }, (_, point) => {
-      if (isChunked) return this.#roundedTotal(point);
+      if (chunks === "all") return this.#roundedTotal(point);
       const total = this.#foldChains(point);
       return vectors === 0 ? total : this.#foldLanes(total, this.#fold);
     });

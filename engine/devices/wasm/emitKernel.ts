@@ -9,7 +9,7 @@ import {
   memory,
   type ModuleBuilder,
 } from "./assembler.ts";
-import { Accumulators } from "./emitAccumulators.ts";
+import { Accumulators, type LongSum } from "./emitAccumulators.ts";
 import { type Access, Addresses } from "./emitAddresses.ts";
 import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContext.ts";
 import { restrict, type Segment, segmentsOf } from "./emitRegions.ts";
@@ -18,16 +18,22 @@ import type { JoinedKernel, Store } from "./joinSteps.ts";
 import { type Chunk, emitLoop } from "./loops.ts";
 import { type EmitOptions, kernelParameters } from "./phase.ts";
 import type { Schedule } from "./schedule.ts";
-import { type SumChunk, sumChunkOf } from "./sumChunk.ts";
+import { type SumChunk, sumChunkOf, sumLength } from "./sumChunk.ts";
 
 /**
  * Which reduce points a result is the fold of, instead of all: at the start of a function makes what writes `body` for each of them
- * at a place, with the reduce axes standing there.
+ * at a place, with the reduce axes standing there, in chunks if it is a sum of float32.
  */
 export type ReducePoints = (
   f: FunctionBuilder,
   table: Local,
-) => (context: EmitContext, addresses: Addresses, accesses: readonly Access[], body: () => void) => void;
+) => (
+  context: EmitContext,
+  addresses: Addresses,
+  accesses: readonly Access[],
+  body: () => void,
+  long: LongSum | null,
+) => void;
 
 /**
  * Adds the function of a normalised kernel to `module`. Its parameters low..high are the part of the schedule's split axis to
@@ -82,7 +88,6 @@ class Nest {
     this.#scalars = new ScalarEmitter(context, addresses);
     this.#share = share;
     this.#relaxed = options.relaxed;
-    // Points in chains are added one after the other, in their order.
     this.#chunk = reducePoints === null ? sumChunkOf(context.kernel, context.schedule) : null;
     this.#reduceAxes = context.kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
   }
@@ -185,17 +190,20 @@ class Nest {
     const { f, kernel, schedule } = this.#context;
     const { vector } = schedule;
     const isFoldedVector = vector !== null && this.#reduceAxes.includes(vector);
+    const isLong = this.#reducePoints !== null && isFloatSum(kernel);
     const accumulators = new Accumulators(f, {
       op,
       dtype: body.dtype,
       points: points.length,
       vectors: isFoldedVector ? (schedule.unroll.get(vector) ?? 1) : 0,
       fillsLanes: vector !== null,
-      isChunked: this.#chunk !== null,
+      chunks: isLong ? "ofLong" : this.#chunk === null ? "none" : "all",
     });
+
     if (this.#reducePoints !== null) {
       const accumulate = (): void => this.#accumulate(accumulators, body, points);
-      this.#reducePoints(this.#context, this.#addresses, accessesOf([body]), accumulate);
+      const long = isLong ? accumulators.longSum(sumLength) : null;
+      this.#reducePoints(this.#context, this.#addresses, accessesOf([body]), accumulate, long);
     } else if (!isEmptyReduction(kernel)) this.#reduce(0, accumulators, body, points);
     return accumulators.results();
   }
@@ -244,13 +252,12 @@ class Nest {
     const { vector } = schedule;
     this.#scalars.uses = countUses([body]);
     const folded = vector !== null && this.#reduceAxes.includes(vector) ? this.#context.state(vector) : null;
-    const isFloatSum = kernel.reduction?.op === "sum" && body.dtype === "f32";
     for (let chain = 0; chain < (folded?.unroll ?? 1); chain++) {
       points.forEach((parallelPoint, index) => {
         const point =
           vector === null || folded === null ? parallelPoint : parallelPoint.with(vector, chain * folded.step);
         const accumulator = accumulators.register(chain, index);
-        const fused = this.#relaxed && isFloatSum && body.kind === "binary" && body.op === "multiply";
+        const fused = this.#relaxed && isFloatSum(kernel) && body.kind === "binary" && body.op === "multiply";
         if (fused && (folded === null || folded.lanes === 4) && this.#context.find(body, point) === undefined) {
           this.#scalars.value(body.x, point);
           this.#scalars.value(body.y, point);
@@ -295,6 +302,10 @@ class Nest {
       f.memoryLane("v128.store32_lane", offset, lane, stored);
     }
   }
+}
+
+function isFloatSum({ reduction, body }: Kernel): boolean {
+  return reduction?.op === "sum" && body.dtype === "f32";
 }
 
 function isEmptyReduction(kernel: Kernel): boolean {

@@ -8,7 +8,7 @@ import { blockOf, type Schedule } from "./schedule.ts";
 export type SumChunk = { readonly axis: number; readonly blocks: number };
 
 /** Numbers that are added to a register one after the other at most. */
-const sumLength = 32;
+export const sumLength = 32;
 /** The same of matrix products: as many as packed products add up, whose parts fit into the first cache. */
 const productLength = 384;
 

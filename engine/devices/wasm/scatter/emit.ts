@@ -90,7 +90,8 @@ function alongChains(kernel: Kernel, chains: Chains): ReducePoints {
   return (f, table) => {
     const heads = scratchOf(f, kernel, table);
     const point = f.local("i32", "point");
-    return (context, addresses, accesses, body) => {
+    const left = f.local("i32", "left");
+    return (context, addresses, accesses, body, long) => {
       let head: Operand = heads;
       let offset = row.offset - first;
       for (const axis of rowAxes) {
@@ -102,11 +103,40 @@ function alongChains(kernel: Kernel, chains: Chains): ReducePoints {
       f.set(point, memory("i32.load", 0, op("i32.add", head, i32(4 * offset))));
       f.op("i32.ge_s", point, i32(0));
       f.if(() => {
-        f.loop((again) => {
-          atPoint(context, addresses, accesses, { axes: reduceAxes, point }, body);
-          const link = op("i32.add", heads, op("i32.mul", point, i32(4)));
-          f.tee(point, memory("i32.load", links, link));
-          f.branchIf(again, op("i32.ge_s", i32(0)));
+        const alongChain = (whileTrue: () => void): void => {
+          f.loop((again) => {
+            atPoint(context, addresses, accesses, { axes: reduceAxes, point }, body);
+            const link = op("i32.add", heads, op("i32.mul", point, i32(4)));
+            f.set(point, memory("i32.load", links, link));
+            whileTrue();
+            f.branchIf(again);
+          });
+        };
+        const isLeft = op("i32.ge_s", point, i32(0));
+        if (long === null) {
+          alongChain(() => f.emit(isLeft));
+          return;
+        }
+        const chunk = (): void => {
+          f.set(left, i32(long.chunkLength));
+          alongChain(() => {
+            f.tee(left, op("i32.sub", left, i32(1)));
+            f.op("i32.ne", i32(0));
+            f.op("i32.and", isLeft);
+          });
+        };
+        // What one chunk holds, as almost all do, has code without totals.
+        chunk();
+        f.emit(isLeft);
+        f.if(() => {
+          long.begin();
+          f.loop((next) => {
+            long.next();
+            chunk();
+            f.branchIf(next, isLeft);
+          });
+          long.next();
+          long.end();
         });
       });
     };
