@@ -101,7 +101,7 @@ function addInfo(parent: Command): void {
     .addHelpText("after", "\nExample:\n  $ evenkeel dataset info emoji16.zip")
     .action(async (path, { json }) => {
       const dataset = await openDataset(path);
-      const statistics = datasetStatistics(dataset);
+      const statistics = await datasetStatistics(dataset);
       const { count, resolution: size, channels, classNames, labels } = dataset;
       if (json === true) {
         const facts = {

@@ -276,7 +276,7 @@ async function measure(
   for (let repeat = 0; repeat < repeats; repeat++) {
     const set = await setOf(repeat, options, reference);
     const kid = { subsets: kidSubsets, seed: repeat, ...(kidSize === undefined ? {} : { subsetSize: kidSize }) };
-    measurements.push(meter.measure(set, metrics, { kid, precisionCount }));
+    measurements.push(await meter.measure(set, metrics, { kid, precisionCount }));
     // The vectors have been used and may be large.
     sets.push({ ...set, features: new Float32Array(0) });
   }

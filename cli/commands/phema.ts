@@ -5,7 +5,7 @@ import {
   type AveragingProfile,
   compareProfiles,
   describeProfile,
-  fitProfiles,
+  fittingProfiles,
   formatSigmaRel,
   formatSnapshotName,
   isBufferByName,
@@ -23,7 +23,7 @@ import {
   type SnapshotFile,
   type SnapshotFilter,
 } from "../../diffusion/node.ts";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, inTurns } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { profileChart } from "../profileChart.ts";
@@ -120,11 +120,8 @@ async function run(options: Options): Promise<void> {
   const snapshots = found.toSorted((a, b) => compareProfiles(a.profile, b.profile));
   const stored = snapshots.map(({ profile }) => profile);
   const nimg = chooseTime(stored, options.outkimg, options.indir);
-  const fits = fitProfiles(
-    stored,
-    options.outstd.map((sigmaRel) => powerProfile(nimg, sigmaRel)),
-    { normalize },
-  );
+  const wanted = options.outstd.map((sigmaRel) => powerProfile(nimg, sigmaRel));
+  const fits = await inTurns(fittingProfiles(stored, wanted, { normalize }));
   const files = fits.map(({ wanted }, i): AverageFile => {
     const name = `${formatSnapshotName(outprefix, nimg, options.outstd[i] ?? Number.NaN)}.safetensors`;
     return { profile: wanted, path: path.join(outdir ?? "", name) };

@@ -14,7 +14,7 @@ import { deviceOf, train } from "../train/train.ts";
 import { writeText } from "../train/writeText.ts";
 import { keepBudget, type LadderBudget } from "./budget.ts";
 import { measureRun } from "./measure.ts";
-import { referenceOf, type Yardstick } from "./networkMeter.ts";
+import { meterOf, type Yardstick } from "./networkMeter.ts";
 import { ladderPage } from "./page.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
 import { type Rung, runName, runSettings } from "./rungs.ts";
@@ -89,7 +89,7 @@ export async function climb(options: LadderOptions, print: (line: string) => voi
 /** What distances are measured in, beside the measures. */
 const metricName = "metric.json";
 
-type Tools = Pick<Yardstick, "extractor" | "reference"> & { readonly device: Device };
+type Tools = Pick<Yardstick, "extractor" | "meter"> & { readonly device: Device };
 
 /** What measuring needs, made when the first run needs it. */
 class Measuring {
@@ -123,7 +123,7 @@ class Measuring {
     const device = await deviceOf(settings);
     const features = await this.#featuresName(device);
     const extractor = await featureExtractor(features, this.#dataset, { device, print: this.#print });
-    const { reference, floor } = await referenceOf(extractor, this.#dataset, samples);
+    const { meter, floor } = await meterOf(extractor, this.#dataset, samples);
     const metric: LadderResults["metric"] = {
       features: `${extractor.name}: ${extractor.describe()}`,
       samples,
@@ -131,7 +131,7 @@ class Measuring {
       floor,
     };
     await writeText(join(this.#options.outdir, metricName), `${JSON.stringify(metric, null, 2)}\n`);
-    return { device, extractor, reference };
+    return { device, extractor, meter };
   }
 
   /** The name of the features; the classifier of this data is trained once. */

@@ -1,10 +1,9 @@
 import {
   choose,
   type FeatureExtractor,
-  frechetDistance,
-  type FrechetReference,
-  frechetReference,
+  type FeatureSet,
   type ImageDataset,
+  MetricMeter,
   type NetworkConfig,
   Validator,
   wholeBatch,
@@ -20,7 +19,7 @@ export type Yardstick = {
   /** Noise levels, the same for all configurations. */
   readonly sigmas: readonly number[];
   readonly extractor: FeatureExtractor;
-  readonly reference: FrechetReference;
+  readonly meter: MetricMeter;
   readonly samples: number;
   readonly steps: number;
 };
@@ -55,11 +54,11 @@ export class NetworkMeter {
 
   /** The Fréchet distance of samples. */
   async distance(weights: NamedParameters): Promise<number> {
-    const { extractor, reference, samples, steps } = this.#yardstick;
+    const { extractor, meter, samples, steps } = this.#yardstick;
     const network = { config: this.#config, denoise: await this.#sampler.denoiser(weights) };
     const settings = { net: "samples", steps, networkBatch: batch };
     const set = await featuresOfNetwork(extractor, network, this.#device, settings, 0, samples, collecting);
-    return frechetDistance(set.statistics, reference).distance;
+    return distanceTo(meter, set);
   }
 
   /** Writes a picture of samples, a row for each class. */
@@ -74,16 +73,20 @@ export class NetworkMeter {
 }
 
 /** The data's own side of the Fréchet distance, and what as many images of the data themselves would get; null if there are too few. */
-export async function referenceOf(
+export async function meterOf(
   extractor: FeatureExtractor,
   dataset: ImageDataset,
   samples: number,
-): Promise<{ readonly reference: FrechetReference; readonly floor: number | null }> {
-  const statistics = async (indices: Uint32Array) =>
-    (await featuresOfImages(extractor, dataset, indices, collecting)).statistics;
+): Promise<{ readonly meter: MetricMeter; readonly floor: number | null }> {
+  const setOf = (indices: Uint32Array): Promise<FeatureSet> =>
+    featuresOfImages(extractor, dataset, indices, collecting);
   const order = choose(dataset.count, dataset.count, 0);
-  const reference = frechetReference(await statistics(order));
-  if (dataset.count < 2 * samples) return { reference, floor: null };
-  const others = frechetReference(await statistics(order.subarray(samples)));
-  return { reference, floor: frechetDistance(await statistics(order.subarray(0, samples)), others).distance };
+  const meter = new MetricMeter(await setOf(order));
+  if (dataset.count < 2 * samples) return { meter, floor: null };
+  const others = new MetricMeter(await setOf(order.subarray(samples)));
+  return { meter, floor: await distanceTo(others, await setOf(order.subarray(0, samples))) };
+}
+
+async function distanceTo(meter: MetricMeter, set: FeatureSet): Promise<number> {
+  return (await meter.measure(set, ["frechet"])).values.frechet ?? Number.NaN;
 }

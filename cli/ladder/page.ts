@@ -1,3 +1,4 @@
+import { eventLoopTurn } from "../../engine/index.ts";
 import { escapeHtml, figure, pageStyle, pngFigure } from "../page.ts";
 import {
   activationSection,
@@ -23,7 +24,8 @@ export async function ladderPage(results: LadderResults, { samplesOf }: LadderPa
   const { data } = results;
   const title = `The ladder on ${data.name} at ${data.resolution}x${data.resolution}`;
   const facts = factsOf(results).map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`);
-  const sections = [
+  const sections: PageSection[] = [];
+  for (const sectionOf of [
     ladderSection,
     activationSection,
     weightSection,
@@ -32,7 +34,10 @@ export async function ladderPage(results: LadderResults, { samplesOf }: LadderPa
     driftSection,
     groupSection,
     trainingSection,
-  ].map((sectionOf) => sectionOf(results));
+  ]) {
+    sections.push(sectionOf(results));
+    await eventLoopTurn();
+  }
   sections.push({ title: "Samples", findings: [], parts: await picturesOf(results, samplesOf), kind: "samples" });
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -1,3 +1,4 @@
+import { eventLoopTurn } from "../../engine/index.ts";
 import { type ImageDataset, labelDimOf } from "./dataset.ts";
 
 /** Facts of a data set, in the units that networks see: -1 to 1. */
@@ -13,7 +14,7 @@ export type DatasetStatistics = {
 };
 
 /** Means and standard deviations over all pixels, and the classes' sizes. */
-export function datasetStatistics(dataset: ImageDataset): DatasetStatistics {
+export async function datasetStatistics(dataset: ImageDataset): Promise<DatasetStatistics> {
   const { count, channels, resolution, pixels, labels } = dataset;
   const area = resolution ** 2;
   // 256 counts a channel are exact, and say everything.
@@ -23,6 +24,7 @@ export function datasetStatistics(dataset: ImageDataset): DatasetStatistics {
       const from = (image * channels + channel) * area;
       for (const value of pixels.subarray(from, from + area)) histogram[value] = (histogram[value] ?? 0) + 1;
     });
+    await eventLoopTurn();
   }
   const moments = histograms.map((histogram) => {
     let [sum, squares] = [0, 0];

@@ -1,6 +1,7 @@
 /** Averages of weights over training, and averages of averages after it. Safe in a page; files are in `node.ts`. */
 export {
   fitProfiles,
+  fittingProfiles,
   type PostHocFit,
   type PostHocOptions,
   solvePostHocCoefficients,

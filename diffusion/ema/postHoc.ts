@@ -3,7 +3,7 @@
  * nearest, in the L2 norm over training time, to a wanted profile. With A_ij = <p_i, p_j> and b_i = <p_i, p_wanted> the
  * coefficients solve A x = b.
  */
-import { EvenkeelError } from "../../engine/index.ts";
+import { atOnce, EvenkeelError } from "../../engine/index.ts";
 import { ExactDot } from "./exactDot.ts";
 import {
   type AveragingProfile,
@@ -44,14 +44,26 @@ export function fitProfiles(
   wanted: readonly AveragingProfile[],
   options: PostHocOptions = {},
 ): readonly PostHocFit[] {
+  return atOnce(fittingProfiles(stored, wanted, options));
+}
+
+/** The same with a pause after each. */
+export function* fittingProfiles(
+  stored: readonly AveragingProfile[],
+  wanted: readonly AveragingProfile[],
+  options: PostHocOptions = {},
+): Generator<void, readonly PostHocFit[]> {
   refuseEqualProfiles(stored);
   // Targets of one time share the matrix, and with it all the work.
   const bases = new Map<number, Basis>();
-  return wanted.map((profile) => {
+  const fits: PostHocFit[] = [];
+  for (const profile of wanted) {
     const basis = bases.get(profile.nimg) ?? createBasis(stored, profile);
     bases.set(profile.nimg, basis);
-    return fit(stored.length, basis, profile, options.normalize ?? true);
-  });
+    fits.push(fit(stored.length, basis, profile, options.normalize ?? true));
+    yield;
+  }
+  return fits;
 }
 
 /**

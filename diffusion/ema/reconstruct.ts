@@ -1,6 +1,13 @@
 /** Post-hoc averages of stored weights: one pass over the snapshots, of which one is in memory at a time. */
-import { encodeFloat16, EvenkeelError, type StoredTensor, toFloat32, eventLoopTurn } from "../../engine/index.ts";
-import { fitProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
+import {
+  encodeFloat16,
+  EvenkeelError,
+  type StoredTensor,
+  toFloat32,
+  eventLoopTurn,
+  inTurns,
+} from "../../engine/index.ts";
+import { fittingProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
 import { type AveragingProfile, compareProfiles, describeProfile } from "./profile.ts";
 
 /** A stored average of weights. */
@@ -44,7 +51,7 @@ function isFloat({ dtype }: StoredTensor): boolean {
 /**
  * The post-hoc averages of the snapshots that are nearest to the wanted profiles. Sums in float32 in the order of the
  * snapshots' time and width; needs memory for one snapshot and one float32 copy of the weights for each wanted profile.
- * @throws EvenkeelError as {@link fitProfiles}; `file` if a snapshot has other tensors than the one before or numbers
+ * @throws EvenkeelError as `fitProfiles`; `file` if a snapshot has other tensors than the one before or numbers
  * that aren't finite, or a result does not fit F16.
  */
 export async function reconstruct(
@@ -53,11 +60,8 @@ export async function reconstruct(
   options: ReconstructOptions = {},
 ): Promise<readonly Reconstruction[]> {
   const sorted = snapshots.toSorted((a, b) => compareProfiles(a.profile, b.profile));
-  const fits = fitProfiles(
-    sorted.map(({ profile }) => profile),
-    wanted,
-    options,
-  );
+  const stored = sorted.map(({ profile }) => profile);
+  const fits = await inTurns(fittingProfiles(stored, wanted, options));
   const results = await accumulate(
     sorted,
     fits.map(({ coefficients, wanted: { nimg } }) => ({ coefficients, nimg })),

@@ -1,5 +1,5 @@
-import { implicitQl } from "./implicitQl.ts";
-import { addProduct } from "./matrixProduct.ts";
+import { findingByQl } from "./implicitQl.ts";
+import { addingProduct } from "./matrixProduct.ts";
 import { secularRoot } from "./secularEquation.ts";
 
 /** Matrices up to this size are not divided. */
@@ -10,32 +10,38 @@ type Range = { readonly begin: number; readonly end: number };
 
 /**
  * Eigenvalues and vectors of a symmetric tridiagonal matrix by dividing it in two, solving both and joining the solutions (Cuppen 1981),
- * with vectors that are orthogonal however near the eigenvalues (Gu and Eisenstat 1995).
+ * with vectors that are orthogonal however near the eigenvalues (Gu and Eisenstat 1995). Pauses after each.
  * @param d diagonal [n]; becomes the eigenvalues in ascending order.
  * @param e off-diagonal [n - 1]; destroyed.
  * @returns one vector a row: [n, n].
  * @throws EvenkeelError `value` for numbers that aren't finite.
  */
-export function divideAndConquer(d: Float64Array, e: Float64Array): Float64Array {
+export function* dividingAndConquering(d: Float64Array, e: Float64Array): Generator<void, Float64Array> {
   const size = d.length;
   const vectors = new Float64Array(size * size);
   for (let i = 0; i < size; i++) vectors[i * size + i] = 1;
   const spare = new Float64Array(size * size);
-  solve({ begin: 0, end: size }, d, e, vectors, spare, size);
+  yield* solving({ begin: 0, end: size }, d, e, vectors, spare, size);
   return vectors;
 }
 
-function solve(
+function* solving(
   { begin, end }: Range,
   d: Float64Array,
   e: Float64Array,
   vectors: Float64Array,
   spare: Float64Array,
   size: number,
-): void {
+): Generator<void, void> {
   if (end - begin <= smallest) {
     const part = e.slice(begin, Math.max(end - 1, begin));
-    implicitQl(d.subarray(begin, end), part, { data: vectors, stride: size, first: begin, from: begin, to: end });
+    yield* findingByQl(d.subarray(begin, end), part, {
+      data: vectors,
+      stride: size,
+      first: begin,
+      from: begin,
+      to: end,
+    });
     const order = ascending(d, begin, end);
     arrange({ begin, end }, order, d.slice(begin, end), d, vectors, spare, size);
     return;
@@ -45,9 +51,9 @@ function solve(
   const rho = Math.abs(coupling);
   d[middle - 1] = (d[middle - 1] ?? 0) - rho;
   d[middle] = (d[middle] ?? 0) - rho;
-  solve({ begin, end: middle }, d, e, vectors, spare, size);
-  solve({ begin: middle, end }, d, e, vectors, spare, size);
-  join({ begin, end }, middle, coupling, d, vectors, spare, size);
+  yield* solving({ begin, end: middle }, d, e, vectors, spare, size);
+  yield* solving({ begin: middle, end }, d, e, vectors, spare, size);
+  yield* joining({ begin, end }, middle, coupling, d, vectors, spare, size);
 }
 
 /** Row numbers, counted from `begin`, in the order of their eigenvalues. */
@@ -83,7 +89,7 @@ type Extent = "upper" | "both" | "lower";
 const extents: readonly Extent[] = ["upper", "both", "lower"];
 
 /** Joins the solutions of both halves: the eigenproblem of diag(d) + rho z z', rotated by their vectors. */
-function join(
+function* joining(
   range: Range,
   middle: number,
   coupling: number,
@@ -91,7 +97,7 @@ function join(
   vectors: Float64Array,
   spare: Float64Array,
   size: number,
-): void {
+): Generator<void, void> {
   const { begin, end } = range;
   const width = end - begin;
   const upper = middle - begin;
@@ -108,8 +114,8 @@ function join(
   if (kept.length > 0) {
     const poles = Float64Array.from(kept, (i) => values[i] ?? 0);
     const weights = Float64Array.from(kept, (i) => z[i] ?? 0);
-    const { roots, coefficients } = secularSystem(poles, weights, rho);
-    combine(range, upper, kept, extent, coefficients, vectors, spare, size);
+    const { roots, coefficients } = yield* findingRoots(poles, weights, rho);
+    yield* combining(range, upper, kept, extent, coefficients, vectors, spare, size);
     // The new vectors stand in the rows of the old ones they were made of, in the order of the poles.
     for (const [k, i] of kept.entries()) values[i] = roots[k] ?? 0;
   }
@@ -174,11 +180,11 @@ function turn(rows: Float64Array, a: number, b: number, from: number, to: number
  * Eigenvalues of diag(poles) + rho z z' and its vectors [k, k], one a row. The vectors are those of a z that has exactly the roots found,
  * by Löwner's formula: so they are orthogonal to working precision.
  */
-function secularSystem(
+function* findingRoots(
   poles: Float64Array,
   z: Float64Array,
   rho: number,
-): { readonly roots: Float64Array; readonly coefficients: Float64Array } {
+): Generator<void, { readonly roots: Float64Array; readonly coefficients: Float64Array }> {
   const count = poles.length;
   const roots = new Float64Array(count);
   // Row j: the poles minus root j, by way of the nearest pole, without cancellation.
@@ -188,6 +194,7 @@ function secularSystem(
     const origin = poles[pole] ?? 0;
     roots[j] = origin + offset;
     for (let i = 0; i < count; i++) distances[j * count + i] = (poles[i] ?? 0) - origin - offset;
+    yield;
   }
   const exact = new Float64Array(count).fill(1);
   for (let j = 0; j < count; j++) {
@@ -197,6 +204,7 @@ function secularSystem(
       exact[i] = (exact[i] ?? 0) * (i === j ? distance : distance / ((poles[i] ?? 0) - pole));
     }
   }
+  yield;
   for (let i = 0; i < count; i++) exact[i] = Math.sign(z[i] ?? 0) * Math.sqrt(Math.max(-(exact[i] ?? 0), 0));
   for (let j = 0; j < count; j++) {
     let squares = 0;
@@ -212,7 +220,7 @@ function secularSystem(
 }
 
 /** Replaces the kept rows by the combinations of them that `coefficients` [k, k] says. Zeros of rows with one extent are left out. */
-function combine(
+function* combining(
   { begin, end }: Range,
   upper: number,
   kept: readonly number[],
@@ -221,7 +229,7 @@ function combine(
   vectors: Float64Array,
   spare: Float64Array,
   size: number,
-): void {
+): Generator<void, void> {
   const count = kept.length;
   // Columns of the coefficients and rows, by extent: what the upper part needs comes first, what the lower part needs last.
   const byExtent = extents.flatMap((wanted) =>
@@ -246,7 +254,7 @@ function combine(
       const at = (begin + row) * size + part.begin;
       for (let k = 0; k < columns; k++) old[k * part.count + place] = vectors[at + k] ?? 0;
     }
-    addProduct(
+    yield* addingProduct(
       { data: spare, offset: part.begin - begin, stride: width, rows: count },
       { data: factors, offset: part.from, stride: count, rows: count },
       { data: old, offset: 0, stride: part.count, rows: columns },

@@ -1,4 +1,4 @@
-import { EvenkeelError, type Shape } from "../../engine/index.ts";
+import { EvenkeelError, inTurns, type Shape } from "../../engine/index.ts";
 import type { FeatureExtractor } from "./features.ts";
 import { type FeatureStatistics, StatisticsAccumulator } from "./statistics.ts";
 
@@ -46,13 +46,13 @@ export class FeatureCollector {
     }
     const room = Math.max(this.#kept - this.count, 0) * dimension;
     if (room > 0) this.#features.set(features.subarray(0, room), this.count * dimension);
-    this.#accumulator.add(features);
+    await inTurns(this.#accumulator.adding(features));
   }
 
   /** @throws EvenkeelError `value` for fewer than two pictures. */
-  finish(source: string): FeatureSet {
+  async finish(source: string): Promise<FeatureSet> {
     const { name, distanceName, fingerprint, dimension } = this.#extractor;
-    const statistics = this.#accumulator.finish();
+    const statistics = await inTurns(this.#accumulator.finishing());
     return {
       space: { name, distanceName, fingerprint, dimension },
       source,

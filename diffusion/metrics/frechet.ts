@@ -1,7 +1,7 @@
-import { EvenkeelError } from "../../engine/index.ts";
-import { addProduct } from "./matrixProduct.ts";
+import { atOnce, EvenkeelError } from "../../engine/index.ts";
+import { addingProduct } from "./matrixProduct.ts";
 import type { FeatureStatistics } from "./statistics.ts";
-import { symmetricEigen, symmetricEigenvalues } from "./symmetricEigen.ts";
+import { decomposing, findingEigenvalues } from "./symmetricEigen.ts";
 
 /** A set that others are compared with. Made once, because its decomposition takes most of the time. */
 export type FrechetReference = {
@@ -14,8 +14,13 @@ export type FrechetReference = {
 
 /** @throws EvenkeelError `value` for statistics that aren't finite. */
 export function frechetReference(statistics: FeatureStatistics): FrechetReference {
+  return atOnce(makingReference(statistics));
+}
+
+/** The same with pauses. */
+export function* makingReference(statistics: FeatureStatistics): Generator<void, FrechetReference> {
   const { dimension, covariance } = statistics;
-  const { values, vectors } = symmetricEigen(covariance, dimension);
+  const { values, vectors } = yield* decomposing(covariance, dimension);
   const first = values.findIndex((value) => value > negligible(values));
   const from = first < 0 ? dimension : first;
   const variances = values.slice(from);
@@ -47,6 +52,14 @@ export type FrechetDistance = {
  * @throws EvenkeelError `shape` for vectors of another length.
  */
 export function frechetDistance(statistics: FeatureStatistics, reference: FrechetReference): FrechetDistance {
+  return atOnce(measuringFrechet(statistics, reference));
+}
+
+/** The same with pauses. */
+export function* measuringFrechet(
+  statistics: FeatureStatistics,
+  reference: FrechetReference,
+): Generator<void, FrechetDistance> {
   const { dimension, mean, covariance } = statistics;
   const { statistics: other, factor, variances } = reference;
   if (dimension !== other.dimension) {
@@ -58,10 +71,17 @@ export function frechetDistance(statistics: FeatureStatistics, reference: Freche
   const rank = variances.length;
   const rows = { data: factor, offset: 0, stride: dimension, rows: rank };
   const half = { data: new Float64Array(rank * dimension), offset: 0, stride: dimension, rows: rank };
-  addProduct(half, rows, { data: covariance, offset: 0, stride: dimension, rows: dimension }, dimension, 1, "all");
+  yield* addingProduct(
+    half,
+    rows,
+    { data: covariance, offset: 0, stride: dimension, rows: dimension },
+    dimension,
+    1,
+    "all",
+  );
   const product = { data: new Float64Array(rank * rank), offset: 0, stride: rank, rows: rank };
-  addProduct(product, half, rows, dimension, 1, "lower");
-  const values = symmetricEigenvalues(product.data, rank);
+  yield* addingProduct(product, half, rows, dimension, 1, "lower");
+  const values = yield* findingEigenvalues(product.data, rank);
   const smallest = negligible(values);
   let [roots, traces, means] = [0, 0, 0];
   for (const value of values) if (value > smallest) roots += Math.sqrt(value);

@@ -14,12 +14,12 @@ export type TurnedRows = {
 
 /**
  * Eigenvalues of a symmetric tridiagonal matrix by the QL algorithm with implicit shifts (Bowdler, Martin, Reinsch and Wilkinson 1968), in
- * no order.
+ * no order. Pauses after each.
  * @param d diagonal [n]; becomes the eigenvalues.
  * @param e off-diagonal [n - 1]; destroyed.
  * @throws EvenkeelError `value` if it doesn't converge, as with numbers that aren't finite.
  */
-export function implicitQl(d: Float64Array, e: Float64Array, rows?: TurnedRows): void {
+export function* findingByQl(d: Float64Array, e: Float64Array, rows?: TurnedRows): Generator<void, void> {
   const n = d.length;
   for (let l = 0; l < n; l++) {
     for (let sweep = 0; ; sweep++) {
@@ -31,6 +31,7 @@ export function implicitQl(d: Float64Array, e: Float64Array, rows?: TurnedRows):
       }
       sweepOnce(d, e, l, m, rows);
     }
+    yield;
   }
 }
 

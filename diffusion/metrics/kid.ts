@@ -1,6 +1,6 @@
-import { EvenkeelError } from "../../engine/index.ts";
+import { atOnce, EvenkeelError } from "../../engine/index.ts";
 import { choose } from "./choose.ts";
-import { addProduct } from "./matrixProduct.ts";
+import { addingProduct } from "./matrixProduct.ts";
 
 export type KidOptions = {
   /** Random subsets of both sets whose estimates are averaged. Default 20. */
@@ -33,6 +33,16 @@ export function kernelDistance(
   dimension: number,
   options: KidOptions = {},
 ): KidEstimate {
+  return atOnce(measuringKernels(features, reference, dimension, options));
+}
+
+/** The same with pauses. */
+export function* measuringKernels(
+  features: Float32Array,
+  reference: Float32Array,
+  dimension: number,
+  options: KidOptions = {},
+): Generator<void, KidEstimate> {
   const counts = [features.length / dimension, reference.length / dimension] as const;
   const smallest = Math.min(...counts);
   const { subsets = 20, subsetSize = Math.min(500, smallest), seed = 0 } = options;
@@ -45,11 +55,12 @@ export function kernelDistance(
       `kernel distance: subsets of ${subsetSize}; wanted 2 to ${smallest}, of which there are ${counts.join(" and ")}.`,
     );
   }
-  const estimates = Array.from({ length: subsets }, (_, i) => {
+  const estimates: number[] = [];
+  for (let i = 0; i < subsets; i++) {
     const x = pick(features, dimension, choose(counts[0], subsetSize, seed, 2 * i));
     const y = pick(reference, dimension, choose(counts[1], subsetSize, seed, 2 * i + 1));
-    return unbiasedDiscrepancy(x, y, subsetSize, dimension);
-  });
+    estimates.push(yield* findingDiscrepancy(x, y, subsetSize, dimension));
+  }
   const mean = estimates.reduce((sum, value) => sum + value, 0) / subsets;
   const squares = estimates.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const standardDeviation = subsets < 2 ? Number.NaN : Math.sqrt(squares / (subsets - 1));
@@ -65,20 +76,27 @@ function pick(features: Float32Array, dimension: number, rows: Uint32Array): Flo
 }
 
 /** Means of the kernel within x, within y and between them, without the pairs of a vector with itself. */
-function unbiasedDiscrepancy(x: Float64Array, y: Float64Array, count: number, dimension: number): number {
+function* findingDiscrepancy(
+  x: Float64Array,
+  y: Float64Array,
+  count: number,
+  dimension: number,
+): Generator<void, number> {
   /** Over all pairs, or over those in which b's vector comes before a's. */
-  const kernelSum = (a: Float64Array, b: Float64Array, pairs: "all" | "before"): number => {
+  function* summing(a: Float64Array, b: Float64Array, pairs: "all" | "before"): Generator<void, number> {
     const products = new Float64Array(count * count);
     const rows = (data: Float64Array, stride: number) => ({ data, offset: 0, stride, rows: count });
     const part = pairs === "all" ? "all" : "lower";
-    addProduct(rows(products, count), rows(a, dimension), rows(b, dimension), dimension, 1, part);
+    yield* addingProduct(rows(products, count), rows(a, dimension), rows(b, dimension), dimension, 1, part);
     let sum = 0;
     for (let i = 0; i < count; i++) {
       const end = pairs === "all" ? count : i;
       for (let j = 0; j < end; j++) sum += ((products[i * count + j] ?? 0) / dimension + 1) ** 3;
+      yield;
     }
     return sum;
-  };
-  const within = (2 * (kernelSum(x, x, "before") + kernelSum(y, y, "before"))) / (count * (count - 1));
-  return within - (2 * kernelSum(x, y, "all")) / (count * count);
+  }
+  const [inX, inY] = [yield* summing(x, x, "before"), yield* summing(y, y, "before")];
+  const within = (2 * (inX + inY)) / (count * (count - 1));
+  return within - (2 * (yield* summing(x, y, "all"))) / (count * count);
 }

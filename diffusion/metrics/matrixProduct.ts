@@ -1,3 +1,5 @@
+import { atOnce } from "../../engine/index.ts";
+
 /** A rectangle of a row-major float64 matrix: `rows` rows whose first element is at `offset`, `stride` elements from row to row. */
 export type Block = {
   readonly data: Float64Array;
@@ -15,6 +17,18 @@ const rowTile = 64;
  * diagonal are then changed as well). Rows are what is multiplied, so that memory is read in order.
  */
 export function addProduct(c: Block, a: Block, b: Block, depth: number, scale: number, part: "all" | "lower"): void {
+  atOnce(addingProduct(c, a, b, depth, scale, part));
+}
+
+/** The same with a pause after every tile. */
+export function* addingProduct(
+  c: Block,
+  a: Block,
+  b: Block,
+  depth: number,
+  scale: number,
+  part: "all" | "lower",
+): Generator<void, void> {
   for (let k = 0; k < depth; k += depthTile) {
     const length = Math.min(depthTile, depth - k);
     for (let j = 0; j < b.rows; j += rowTile) {
@@ -26,6 +40,7 @@ export function addProduct(c: Block, a: Block, b: Block, depth: number, scale: n
         fourRows(c, a, b, i, j, last, k, length, scale);
       }
       for (; i < a.rows; i++) oneRow(c, a, b, i, j, part === "lower" ? Math.min(end, i + 1) : end, k, length, scale);
+      yield;
     }
   }
 }

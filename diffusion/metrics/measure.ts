@@ -1,14 +1,14 @@
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, inTurns } from "../../engine/index.ts";
 import { type FeatureSet, requireSameSpace } from "./featureSet.ts";
 import {
   frechetBias,
   type FrechetDistance,
-  frechetDistance,
-  frechetReference,
   type FrechetReference,
+  makingReference,
+  measuringFrechet,
 } from "./frechet.ts";
-import { type KidEstimate, type KidOptions, kernelDistance } from "./kid.ts";
-import { type Manifold, manifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
+import { type KidEstimate, type KidOptions, measuringKernels } from "./kid.ts";
+import { makingManifold, type Manifold, measuringShares, type PrecisionRecall } from "./precisionRecall.ts";
 
 /** Every metric: what a lower (or higher) value means stands beside each. */
 export const metricNames = [
@@ -58,16 +58,16 @@ export class MetricMeter {
    * @throws EvenkeelError `value` for a set in another space of features, for a reference without vectors where a metric needs them, and
    * for too few vectors.
    */
-  measure(set: FeatureSet, metrics: readonly MetricName[], options: MeasureOptions = {}): Measurement {
+  async measure(set: FeatureSet, metrics: readonly MetricName[], options: MeasureOptions = {}): Promise<Measurement> {
     requireSameSpace(this.reference, set.space);
     const { dimension } = set.space;
-    const frechet = metrics.includes("frechet") ? this.#measureFrechet(set) : undefined;
+    const frechet = metrics.includes("frechet") ? await this.#measureFrechet(set) : undefined;
     const kid = metrics.includes("kid")
-      ? kernelDistance(this.#vectors(set), this.#vectors(this.reference), dimension, options.kid)
+      ? await inTurns(measuringKernels(this.#vectors(set), this.#vectors(this.reference), dimension, options.kid))
       : undefined;
     const isWanted = (name: MetricName): name is keyof PrecisionRecall =>
       name === "precision" || name === "recall" || name === "density" || name === "coverage";
-    const shares = metrics.some(isWanted) ? this.#measureShares(set, options) : undefined;
+    const shares = metrics.some(isWanted) ? await this.#measureShares(set, options) : undefined;
     const values: Partial<Record<MetricName, number>> = {};
     for (const name of metrics) {
       const value = isWanted(name) ? shares?.[name] : name === "kid" ? kid?.mean : frechet?.distance;
@@ -81,21 +81,23 @@ export class MetricMeter {
     };
   }
 
-  #measureFrechet(set: FeatureSet): FrechetDistance & { readonly bias: number } {
-    this.#frechet ??= frechetReference(this.reference.statistics);
-    const bias = frechetBias(this.#frechet, set.statistics.count);
-    return { ...frechetDistance(set.statistics, this.#frechet), bias };
+  async #measureFrechet(set: FeatureSet): Promise<FrechetDistance & { readonly bias: number }> {
+    const reference = (this.#frechet ??= await inTurns(makingReference(this.reference.statistics)));
+    const bias = frechetBias(reference, set.statistics.count);
+    return { ...(await inTurns(measuringFrechet(set.statistics, reference))), bias };
   }
 
-  #measureShares(set: FeatureSet, options: MeasureOptions): NonNullable<Measurement["precisionRecall"]> {
+  async #measureShares(set: FeatureSet, options: MeasureOptions): Promise<NonNullable<Measurement["precisionRecall"]>> {
     const { dimension } = set.space;
     const { precisionCount = 5000, neighbours = 3 } = options;
     const some = (features: Float32Array): Float32Array => features.subarray(0, precisionCount * dimension);
-    const own = manifold(some(this.#vectors(set)), dimension, neighbours);
+    const manifoldOf = (vectors: Float32Array): Promise<Manifold> =>
+      inTurns(makingManifold(some(vectors), dimension, neighbours));
+    const own = await manifoldOf(this.#vectors(set));
     const key = `${precisionCount} ${neighbours}`;
-    const other = this.#manifolds.get(key) ?? manifold(some(this.#vectors(this.reference)), dimension, neighbours);
+    const other = this.#manifolds.get(key) ?? (await manifoldOf(this.#vectors(this.reference)));
     this.#manifolds.set(key, other);
-    return { ...precisionRecall(own, other), count: own.count, referenceCount: other.count };
+    return { ...(await inTurns(measuringShares(own, other))), count: own.count, referenceCount: other.count };
   }
 
   #vectors({ features, source }: FeatureSet): Float32Array {

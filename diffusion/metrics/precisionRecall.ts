@@ -1,5 +1,5 @@
-import { EvenkeelError } from "../../engine/index.ts";
-import { addProduct } from "./matrixProduct.ts";
+import { atOnce, EvenkeelError } from "../../engine/index.ts";
+import { addingProduct, addProduct } from "./matrixProduct.ts";
 
 /** How two sets cover each other. */
 export type PrecisionRecall = {
@@ -33,6 +33,15 @@ export type Manifold = {
  * @throws EvenkeelError `value` for as few vectors as neighbours.
  */
 export function manifold(features: Float32Array, dimension: number, neighbours = 3): Manifold {
+  return atOnce(makingManifold(features, dimension, neighbours));
+}
+
+/** The same with pauses. */
+export function* makingManifold(
+  features: Float32Array,
+  dimension: number,
+  neighbours: number,
+): Generator<void, Manifold> {
   const count = features.length / dimension;
   if (!Number.isInteger(neighbours) || neighbours < 1 || !(count > neighbours)) {
     throw new EvenkeelError(
@@ -46,9 +55,10 @@ export function manifold(features: Float32Array, dimension: number, neighbours =
     // By the same function as the products, so that the distance of equal vectors is exactly 0.
     const row = { data: points, offset: i * dimension, stride: dimension, rows: 1 };
     addProduct({ data: squares, offset: i, stride: 1, rows: 1 }, row, row, dimension, 1, "all");
+    yield;
   }
   const set = { points, count, dimension, neighbours, squares };
-  return { ...set, radii: neighbourDistances(set) };
+  return { ...set, radii: yield* findingNeighbours(set) };
 }
 
 /**
@@ -57,6 +67,11 @@ export function manifold(features: Float32Array, dimension: number, neighbours =
  * @throws EvenkeelError `value` for regions of another number of neighbours, `shape` for vectors of another length.
  */
 export function precisionRecall(set: Manifold, reference: Manifold): PrecisionRecall {
+  return atOnce(measuringShares(set, reference));
+}
+
+/** The same with pauses. */
+export function* measuringShares(set: Manifold, reference: Manifold): Generator<void, PrecisionRecall> {
   const { neighbours, dimension } = set;
   if (neighbours !== reference.neighbours) {
     const numbers = `${neighbours} and ${reference.neighbours}`;
@@ -72,7 +87,7 @@ export function precisionRecall(set: Manifold, reference: Manifold): PrecisionRe
   let [within, balls] = [0, 0];
   const isRecalled = new Uint8Array(reference.count);
   const isCovered = new Uint8Array(reference.count);
-  forDistances(set, reference, "all", (i, row) => {
+  yield* findingDistances(set, reference, "all", (i, row) => {
     let around = 0;
     const radius = set.radii[i] ?? 0;
     for (let j = 0; j < row.length; j++) {
@@ -98,19 +113,19 @@ export function precisionRecall(set: Manifold, reference: Manifold): PrecisionRe
 type PointSet = Omit<Manifold, "radii">;
 
 /** Calls with the squared distances of each vector of a from those of b: from all, or at least from those up to number i. */
-function forDistances(
+function* findingDistances(
   a: PointSet,
   b: PointSet,
   part: "all" | "lower",
   use: (i: number, row: Float64Array) => void,
-): void {
+): Generator<void, void> {
   const { dimension } = a;
   const products = new Float64Array(blockRows * b.count);
   for (let begin = 0; begin < a.count; begin += blockRows) {
     const rows = Math.min(blockRows, a.count - begin);
     const columns = part === "all" ? b.count : begin + rows;
     products.fill(0);
-    addProduct(
+    yield* addingProduct(
       { data: products, offset: 0, stride: columns, rows },
       { data: a.points, offset: begin * dimension, stride: dimension, rows },
       { data: b.points, offset: 0, stride: dimension, rows: columns },
@@ -123,12 +138,13 @@ function forDistances(
       const square = a.squares[begin + i] ?? 0;
       for (let j = 0; j < columns; j++) row[j] = square + (b.squares[j] ?? 0) + (row[j] ?? 0);
       use(begin + i, row);
+      yield;
     }
   }
 }
 
 /** Squared distance of each vector from its k-th nearest neighbour in the set. */
-function neighbourDistances(set: PointSet): Float64Array {
+function* findingNeighbours(set: PointSet): Generator<void, Float64Array> {
   const { count, neighbours } = set;
   /** For each vector the nearest so far, ascending. */
   const nearest = new Float64Array(count * neighbours).fill(Infinity);
@@ -140,7 +156,7 @@ function neighbourDistances(set: PointSet): Float64Array {
     }
     nearest[place] = distance;
   };
-  forDistances(set, set, "lower", (i, row) => {
+  yield* findingDistances(set, set, "lower", (i, row) => {
     for (let j = 0; j < i; j++) {
       const distance = row[j] ?? 0;
       offer(i, distance);

@@ -1,5 +1,5 @@
-import { EvenkeelError } from "../../engine/index.ts";
-import { addProduct } from "./matrixProduct.ts";
+import { atOnce, EvenkeelError } from "../../engine/index.ts";
+import { addingProduct } from "./matrixProduct.ts";
 
 /** Mean and covariance of feature vectors: all that the Fréchet distance sees of a set. */
 export type FeatureStatistics = {
@@ -47,6 +47,11 @@ export class StatisticsAccumulator {
    * @throws EvenkeelError `shape` for another length, `value` for a number that isn't finite.
    */
   add(features: Float32Array): void {
+    atOnce(this.adding(features));
+  }
+
+  /** The same with pauses. It must be gone through before the next call. */
+  *adding(features: Float32Array): Generator<void, void> {
     const { dimension } = this;
     if (features.length % dimension !== 0) {
       throw new EvenkeelError("shape", `statistics: ${features.length} numbers are not vectors of ${dimension}.`);
@@ -61,16 +66,21 @@ export class StatisticsAccumulator {
         this.#block[k * blockRows + this.#pending] = value - (this.#origin[k] ?? 0);
       }
       this.#count++;
-      if (++this.#pending === blockRows) this.#flush();
+      if (++this.#pending === blockRows) yield* this.#flushing();
     }
   }
 
   /** @throws EvenkeelError `value` for fewer than two vectors, which have no covariance. */
   finish(): FeatureStatistics {
+    return atOnce(this.finishing());
+  }
+
+  /** The same with pauses. */
+  *finishing(): Generator<void, FeatureStatistics> {
     const [{ dimension }, count] = [this, this.#count];
     if (count < 2)
       throw new EvenkeelError("value", `statistics: a covariance needs two vectors or more, got ${count}.`);
-    this.#flush();
+    yield* this.#flushing();
     const mean = this.#sum.map((sum) => sum / count);
     const covariance = new Float64Array(dimension * dimension);
     for (let i = 0; i < dimension; i++) {
@@ -78,16 +88,17 @@ export class StatisticsAccumulator {
         const centred = (this.#products[i * dimension + j] ?? 0) - (this.#sum[i] ?? 0) * (mean[j] ?? 0);
         covariance[i * dimension + j] = covariance[j * dimension + i] = centred / (count - 1);
       }
+      yield;
     }
     return { count, dimension, mean: mean.map((value, k) => value + (this.#origin[k] ?? 0)), covariance };
   }
 
-  #flush(): void {
+  *#flushing(): Generator<void, void> {
     const [{ dimension }, pending] = [this, this.#pending];
     if (pending === 0) return;
     const rows = { data: this.#block, offset: 0, stride: blockRows, rows: dimension };
     const products = { data: this.#products, offset: 0, stride: dimension, rows: dimension };
-    addProduct(products, rows, rows, pending, 1, "lower");
+    yield* addingProduct(products, rows, rows, pending, 1, "lower");
     for (let k = 0; k < dimension; k++) {
       for (let i = 0; i < pending; i++) this.#sum[k] = (this.#sum[k] ?? 0) + (this.#block[k * blockRows + i] ?? 0);
     }

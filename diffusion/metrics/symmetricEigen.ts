@@ -1,7 +1,7 @@
-import { EvenkeelError } from "../../engine/index.ts";
-import { divideAndConquer } from "./divideAndConquer.ts";
-import { implicitQl } from "./implicitQl.ts";
-import { transformBack, type Tridiagonal, tridiagonalise } from "./tridiagonalise.ts";
+import { atOnce, EvenkeelError } from "../../engine/index.ts";
+import { dividingAndConquering } from "./divideAndConquer.ts";
+import { findingByQl } from "./implicitQl.ts";
+import { transformingBack, type Tridiagonal, tridiagonalising } from "./tridiagonalise.ts";
 
 /** Eigenvalues in ascending order and their vectors, of unit length and orthogonal: row i of [n, n] belongs to value i. */
 export type SymmetricEigen = { readonly values: Float64Array; readonly vectors: Float64Array };
@@ -12,19 +12,29 @@ export type SymmetricEigen = { readonly values: Float64Array; readonly vectors: 
  * @throws EvenkeelError `shape` for another number of elements, `value` for elements that aren't finite.
  */
 export function symmetricEigen(matrix: Float64Array, size: number): SymmetricEigen {
+  return atOnce(decomposing(matrix, size));
+}
+
+/** The same with pauses. */
+export function* decomposing(matrix: Float64Array, size: number): Generator<void, SymmetricEigen> {
   const { scaled, exponent } = prepare(matrix, size);
-  const reduced = tridiagonalise(scaled, size);
+  const reduced = yield* tridiagonalising(scaled, size);
   const values = reduced.diagonal.slice();
-  const vectors = divideAndConquer(values, reduced.offDiagonal.slice());
-  transformBack(reduced, vectors);
+  const vectors = yield* dividingAndConquering(values, reduced.offDiagonal.slice());
+  yield* transformingBack(reduced, vectors);
   return { values: values.map((value) => value * exponent), vectors };
 }
 
 /** Eigenvalues of a symmetric matrix in ascending order; see `symmetricEigen`, than which this is three times faster. */
 export function symmetricEigenvalues(matrix: Float64Array, size: number): Float64Array {
+  return atOnce(findingEigenvalues(matrix, size));
+}
+
+/** The same with pauses. */
+export function* findingEigenvalues(matrix: Float64Array, size: number): Generator<void, Float64Array> {
   const { scaled, exponent } = prepare(matrix, size);
-  const { diagonal, offDiagonal }: Tridiagonal = tridiagonalise(scaled, size);
-  implicitQl(diagonal, offDiagonal);
+  const { diagonal, offDiagonal }: Tridiagonal = yield* tridiagonalising(scaled, size);
+  yield* findingByQl(diagonal, offDiagonal);
   return diagonal.map((value) => value * exponent).sort();
 }
 

@@ -1,4 +1,4 @@
-import { addProduct } from "./matrixProduct.ts";
+import { addingProduct } from "./matrixProduct.ts";
 
 /** Reflections taken together, so that most of the work is a product of matrices. */
 const panel = 32;
@@ -15,10 +15,10 @@ export type Tridiagonal = {
 
 /**
  * Householder's reduction of a symmetric matrix, of which the lower triangle is read, to tridiagonal form. Rows are reduced from the last
- * to the first; the update of what is left is put off until a panel of rows is done (Dongarra, Sorensen and Hammarling 1989).
+ * to the first; the update of what is left is put off until a panel of rows is done (Dongarra, Sorensen and Hammarling 1989). Pauses after each.
  * @param matrix [size, size]; overwritten.
  */
-export function tridiagonalise(matrix: Float64Array, size: number): Tridiagonal {
+export function* tridiagonalising(matrix: Float64Array, size: number): Generator<void, Tridiagonal> {
   const offDiagonal = new Float64Array(Math.max(size - 1, 0));
   const diagonal = new Float64Array(size);
   const tau = new Float64Array(size);
@@ -51,8 +51,9 @@ export function tridiagonalise(matrix: Float64Array, size: number): Tridiagonal 
       for (let k = own; k < own + i; k++) w[k] = factor * (w[k] ?? 0);
       const half = (factor / 2) * dot(w, own, v, own, i);
       for (let k = 0; k < i; k++) w[own + k] = (w[own + k] ?? 0) - half * (v[own + k] ?? 0);
+      yield;
     }
-    updateRest(matrix, size, begin, v, w, end - begin);
+    yield* updatingRest(matrix, size, begin, v, w, end - begin);
   }
   return { size, diagonal, offDiagonal, reflectors: matrix, tau };
 }
@@ -139,14 +140,14 @@ function addRow(
 }
 
 /** Takes v w' + w v' of a panel from the leading `count` rows. */
-function updateRest(
+function* updatingRest(
   matrix: Float64Array,
   size: number,
   count: number,
   v: Float64Array,
   w: Float64Array,
   done: number,
-): void {
+): Generator<void, void> {
   if (count === 0) return;
   const depth = 2 * done;
   const left = new Float64Array(count * depth);
@@ -158,14 +159,17 @@ function updateRest(
     }
   }
   const block = (data: Float64Array, stride: number) => ({ data, offset: 0, stride, rows: count });
-  addProduct(block(matrix, size), block(left, depth), block(right, depth), depth, -1, "lower");
+  yield* addingProduct(block(matrix, size), block(left, depth), block(right, depth), depth, -1, "lower");
 }
 
 /**
  * Takes eigenvectors of T, one a row of `vectors` [n, n], to those of A, by reflections in groups I - V S V' (Schreiber and Van Loan
- * 1989).
+ * 1989). Pauses within each group.
  */
-export function transformBack({ size, reflectors, tau }: Tridiagonal, vectors: Float64Array): void {
+export function* transformingBack(
+  { size, reflectors, tau }: Tridiagonal,
+  vectors: Float64Array,
+): Generator<void, void> {
   const products = new Float64Array(size * panel);
   for (let begin = 1; begin < size; begin += panel) {
     const end = Math.min(begin + panel, size);
@@ -182,9 +186,9 @@ export function transformBack({ size, reflectors, tau }: Tridiagonal, vectors: F
     products.fill(0);
     const all = { data: vectors, offset: 0, stride: size, rows: size };
     const product = { data: products, offset: 0, stride: count, rows: size };
-    addProduct(product, all, { data: rows, offset: 0, stride: length, rows: count }, length, 1, "all");
+    yield* addingProduct(product, all, { data: rows, offset: 0, stride: length, rows: count }, length, 1, "all");
     multiplyTriangle(products, size, triangle, count);
-    addProduct(all, product, { data: columns, offset: 0, stride: count, rows: length }, count, -1, "all");
+    yield* addingProduct(all, product, { data: columns, offset: 0, stride: count, rows: length }, count, -1, "all");
   }
 }
 

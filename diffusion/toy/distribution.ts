@@ -1,5 +1,5 @@
 /** Whether points were drawn from a known mixture: distances to true draws against what true draws have among themselves. */
-import { EvenkeelError } from "../../engine/index.ts";
+import { atOnce, EvenkeelError, inTurns } from "../../engine/index.ts";
 import { drawPoints } from "./draw.ts";
 import { type Mixture, mixtureDensity } from "./mixture.ts";
 import type { RandomState } from "./randomState.ts";
@@ -13,6 +13,11 @@ const directions = 64;
  * @throws EvenkeelError `shape` for sets of different sizes.
  */
 export function slicedWasserstein(a: Float64Array, b: Float64Array): number {
+  return atOnce(measuringDistance(a, b));
+}
+
+/** The same with a pause after each direction. */
+function* measuringDistance(a: Float64Array, b: Float64Array): Generator<void, number> {
   if (a.length !== b.length || a.length === 0) {
     throw new EvenkeelError(
       "shape",
@@ -24,6 +29,7 @@ export function slicedWasserstein(a: Float64Array, b: Float64Array): number {
     const angle = (Math.PI * i) / directions;
     const [p, q] = [projections(a, angle), projections(b, angle)];
     for (let j = 0; j < p.length; j++) sum += ((p[j] ?? NaN) - (q[j] ?? NaN)) ** 2;
+    yield;
   }
   return Math.sqrt(sum / (directions * (a.length / 2)));
 }
@@ -61,37 +67,41 @@ const densitySigma = 0.002;
  * samples is the mean over these, and the noise is that of true draws among themselves.
  * @throws EvenkeelError `value` for fewer than 3 repeats.
  */
-export function compareDistribution(
+export async function compareDistribution(
   mixture: Mixture,
   samples: Float64Array,
   repeats: number,
   random: RandomState,
-): DistributionReport {
+): Promise<DistributionReport> {
   if (!Number.isInteger(repeats) || repeats < 3) {
     throw new EvenkeelError("value", `compareDistribution: repeats is ${repeats}, expected a whole number from 3 on.`);
   }
   const count = samples.length / 2;
   const truths = Array.from({ length: repeats }, () => drawPoints(mixture, count, random));
   // How far each true draw is from all others on average: the same statistic as that of the samples.
-  const toOthers = truths.map((own) =>
-    meanOf(truths.filter((other) => other !== own).map((other) => slicedWasserstein(own, other))),
-  );
-  const distance = meanOf(truths.map((truth) => slicedWasserstein(samples, truth)));
+  const meanDistance = async (own: Float64Array): Promise<number> => {
+    const distances: number[] = [];
+    for (const other of truths) if (other !== own) distances.push(await inTurns(measuringDistance(own, other)));
+    return meanOf(distances);
+  };
+  const toOthers: number[] = [];
+  for (const own of truths) toOthers.push(await meanDistance(own));
+  const distance = await meanDistance(samples);
+  const densities: number[] = [];
+  for (const truth of truths) densities.push(await inTurns(findingLogDensity(mixture, truth)));
   return {
     samples: count,
     repeats,
     slicedWasserstein: against(distance, toOthers),
-    logDensity: against(
-      meanLogDensity(mixture, samples),
-      truths.map((truth) => meanLogDensity(mixture, truth)),
-    ),
+    logDensity: against(await inTurns(findingLogDensity(mixture, samples)), densities),
   };
 }
 
-function meanLogDensity(mixture: Mixture, points: Float64Array): number {
+function* findingLogDensity(mixture: Mixture, points: Float64Array): Generator<void, number> {
   let sum = 0;
   for (let i = 0; i < points.length; i += 2) {
     sum += mixtureDensity(mixture, points[i] ?? NaN, points[i + 1] ?? NaN, densitySigma).logDensity;
+    yield;
   }
   return sum / (points.length / 2);
 }

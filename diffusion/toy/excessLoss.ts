@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, eventLoopTurn } from "../../engine/index.ts";
 import { addNoise, drawPoints } from "./draw.ts";
 import { type Mixture, mixtureDensity } from "./mixture.ts";
 import type { PointScorer } from "./pointScores.ts";
@@ -101,6 +101,7 @@ async function lossAt(
     const [dx, dy] = [(score[2 * i] ?? NaN) - exact.score[0], (score[2 * i + 1] ?? NaN) - exact.score[1]];
     ideals[i] = exact.posteriorVariance;
     excesses[i] = sigma ** 4 * (dx * dx + dy * dy);
+    await eventLoopTurn();
   }
   const mean = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / count;
   const [ideal, excess] = [mean(ideals), mean(excesses)];

@@ -3,6 +3,7 @@ import {
   type Compiled,
   createState,
   type Device,
+  eventLoopTurn,
   type State,
   type Tensor,
   tensor,
@@ -27,6 +28,7 @@ export function exactScorer(mixture: Mixture): PointScorer {
       const at = mixtureDensity(mixture, points[2 * i] ?? NaN, points[2 * i + 1] ?? NaN, sigma);
       found[i] = at.logDensity;
       score.set(at.score, 2 * i);
+      await eventLoopTurn();
     }
     return { logDensity: found, score };
   };

@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { extname } from "node:path";
 
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
 import { emojiClasses, type EmojiPackage, findEmojiPackage, listEmoji } from "./emoji.ts";
 import { findIdx, readIdx } from "./idxFile.ts";
 import { openFiles, readWhole } from "./imageSource.ts";
@@ -125,7 +125,8 @@ async function arrayPictures(path: string): Promise<Pictures> {
   if (shape.length === 3) return { labels, ...ofArray(path, bytes, [a, b, 1]) };
   // [N, 3, 4, 4] is square in colour rather than 3 x 4 with opacity.
   const isPlanes = (a === 1 || a === 3) && (b === c || (c !== 1 && c !== 3 && c !== 4)) && !(a === b && b === c);
-  if (shape.length === 4 && isPlanes) return { labels, ...ofArray(path, pixelsTogether(bytes, a, b * c), [b, c, a]) };
+  if (shape.length === 4 && isPlanes)
+    return { labels, ...ofArray(path, await pixelsTogether(bytes, a, b * c), [b, c, a]) };
   if (shape.length === 4 && (c === 1 || c === 3 || c === 4)) return { labels, ...ofArray(path, bytes, [a, b, c]) };
   throw new EvenkeelError(
     "file",
@@ -151,10 +152,14 @@ async function arrayLabels(path: string, count: number): Promise<Pictures["label
 }
 
 /** [N, C, pixels] to [N, pixels, C]. */
-function pixelsTogether(planes: Uint8Array, channels: number, pixels: number): Uint8Array {
-  return planes.map((_, i) => {
-    const image = Math.floor(i / (channels * pixels));
-    const within = i % (channels * pixels);
-    return planes[(image * channels + (within % channels)) * pixels + Math.floor(within / channels)] ?? 0;
-  });
+async function pixelsTogether(planes: Uint8Array, channels: number, pixels: number): Promise<Uint8Array> {
+  const together = new Uint8Array(planes.length);
+  for (let image = 0; image < planes.length; image += channels * pixels) {
+    for (let channel = 0; channel < channels; channel++) {
+      const plane = image + channel * pixels;
+      for (let i = 0; i < pixels; i++) together[image + i * channels + channel] = planes[plane + i] ?? 0;
+    }
+    await eventLoopTurn();
+  }
+  return together;
 }

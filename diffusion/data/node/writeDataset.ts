@@ -1,6 +1,6 @@
 import { encode } from "fast-png";
 import yazl from "yazl";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
 import { writeFileAtomically } from "../../../engine/io/node.ts";
 import type { ImageDataset } from "../dataset.ts";
 
@@ -22,14 +22,15 @@ export async function writeDataset(path: string, dataset: ImageDataset): Promise
   const { count, channels, resolution, pixels, labels, classNames } = dataset;
   const size = channels * resolution ** 2;
   const names = Array.from({ length: count }, (_, i) => imageName(i));
-  names.forEach((name, i) => {
+  for (const [i, name] of names.entries()) {
     const image = interleave(pixels.subarray(i * size, (i + 1) * size), channels);
     zip.addBuffer(
       Buffer.from(encode({ width: resolution, height: resolution, channels, depth: 8, data: image }, unpacked)),
       name,
       options,
     );
-  });
+    await eventLoopTurn();
+  }
   const labelOf = (i: number): number | number[] | undefined => {
     if (labels === null) return undefined;
     if (labels.kind === "classes") return labels.values[i];

@@ -42,7 +42,7 @@ describe("emoji", () => {
     const emoji = await loadEmoji(["google", "twitter"], 16);
     assert.equal(emoji.count, 3812);
     assert.equal(emoji.labels?.labelDim, 9);
-    const { std, classCounts } = datasetStatistics(emoji);
+    const { std, classCounts } = await datasetStatistics(emoji);
     assert.ok(Math.abs(std - 0.58) < 0.005);
     assert.deepEqual(classCounts, [170, 318, 540, 262, 528, 772, 338, 448, 436]);
     assert.equal(emoji.classNames?.[2], "Flags");

@@ -175,8 +175,8 @@ describe("data sets in files", () => {
     await refuses(path("short.zip"), /so it is damaged/);
   });
 
-  it("tell mean, deviation and classes", () => {
-    const { mean, std, channelMean, channelStd, classCounts } = datasetStatistics(small);
+  it("tell mean, deviation and classes", async () => {
+    const { mean, std, channelMean, channelStd, classCounts } = await datasetStatistics(small);
     const check = (values: readonly number[], gotMean: number, gotStd: number): void => {
       const expected = values.reduce((a, b) => a + b) / values.length;
       const square = values.reduce((sum, x) => sum + (x - expected) ** 2, 0) / values.length;

@@ -33,7 +33,7 @@ async function sampleSet(kept = 4): Promise<FeatureSet> {
   const collector = new FeatureCollector(extractor, kept);
   await collector.add(Uint8Array.of(1, 2, 3), [3, 1, 1, 1]);
   await collector.add(Uint8Array.of(40, 50, 60), [3, 1, 1, 1]);
-  return collector.finish("six pixels");
+  return await collector.finish("six pixels");
 }
 
 const isFileError = (pattern: RegExp) => (error: unknown) =>
