@@ -22,16 +22,21 @@ const cheapWeight = 2;
 /** Borders (of `pad` and `concat`) in one kernel at most: each cuts its loops in parts. */
 const mostRegions = 6;
 
-/** Kernels in order of computation. Outputs that are inputs, constants or repeated get no kernel of their own here. */
-export function fuse(graph: Graph, limits: DeviceLimits): FusedKernel[] {
+/**
+ * Kernels in order of computation. Outputs that are inputs, constants or repeated get no kernel of their own here. Pauses after each
+ * kernel.
+ */
+export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, FusedKernel[]> {
   const order = topologicalOrder(graph.outputs);
   const roots = chooseRoots(graph, order, limits);
+  yield;
   const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
   const kernels = new Map<Node, LoweredKernel>();
   const pending = order.filter((node) => roots.has(node));
   for (let root = pending.pop(); root !== undefined; root = pending.pop()) {
     if (sizeOf(root.shape) === 0) continue;
     const result = lowerKernel(root, isMaterialized);
+    yield;
     if (result.kind === "kernel") {
       kernels.set(root, result.kernel);
       continue;
@@ -44,7 +49,7 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedKernel[] {
     for (const user of users) kernels.delete(user);
     pending.push(...users, root, extra);
   }
-  inlineSingleReaders(graph, kernels, roots, limits);
+  yield* inliningSingleReaders(graph, kernels, roots, limits);
   const needed = reachable(graph, kernels);
   return order.flatMap((root) => {
     const kernel = kernels.get(root);
@@ -56,12 +61,12 @@ export function fuse(graph: Graph, limits: DeviceLimits): FusedKernel[] {
  * A value that is used in several places but by one kernel only, and there element for element, needs no memory after all:
  * inside of that kernel it is computed once and shared.
  */
-function inlineSingleReaders(
+function* inliningSingleReaders(
   graph: Graph,
   kernels: Map<Node, LoweredKernel>,
   roots: Set<Node>,
   limits: DeviceLimits,
-): void {
+): Generator<void, void> {
   const outputs = new Set(graph.outputs.map(storageOf));
   const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
   const readers = new Map<Node, Set<Node>>();
@@ -74,6 +79,7 @@ function inlineSingleReaders(
   for (const [root, kernel] of kernels) noteReader(readers, root, kernel);
   for (const root of [...kernels.keys()].sort((a, b) => b.id - a.id)) {
     if (outputs.has(root)) continue;
+    yield;
     const [reader, ...others] = readers.get(root) ?? [];
     const kernel = reader === undefined ? undefined : kernels.get(reader);
     if (reader === undefined || kernel === undefined || others.length > 0 || !readsEachElementOnce(kernel, root))

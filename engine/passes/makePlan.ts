@@ -15,7 +15,7 @@ import { scatterOf } from "../kernel/scatter.ts";
 import { storageOf } from "../kernel/views.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
-import { fuse } from "./fuse.ts";
+import { fusing } from "./fuse.ts";
 import { planMemory } from "./planMemory.ts";
 import { updateEarly } from "./updateEarly.ts";
 
@@ -35,7 +35,7 @@ export function* planning(
   limits: DeviceLimits,
   donations: readonly Donation[] = [],
 ): Generator<void, Plan> {
-  const inOrder = fuse(graph, limits);
+  const inOrder = yield* fusing(graph, limits);
   yield;
   const fused = updateEarly(inOrder, graph, donations);
   yield;

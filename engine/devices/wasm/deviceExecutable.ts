@@ -4,13 +4,13 @@ import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
 import { type Signature, signatureOfPlan } from "../bindings.ts";
-import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
+import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import type { Bound, OwnBuffers } from "../ownBuffers.ts";
 import { ModuleBuilder } from "./assembler.ts";
 import type { Turns } from "./deviceTurns.ts";
-import { joinSteps } from "./joinSteps.ts";
+import { joiningSteps } from "./joinSteps.ts";
 import type { LinearMemory } from "./memory.ts";
-import { addKernel, buildModule, type CompiledKernel, distinctKernels } from "./module.ts";
+import { addKernel, buildingModule, type CompiledKernel, findingDistinct } from "./module.ts";
 import { OwnedMemory } from "./ownedMemory.ts";
 import { recordLayout } from "./moduleRun.ts";
 import { layOut, type Part, type Records } from "./records.ts";
@@ -55,12 +55,12 @@ export class WasmExecutable implements Executable {
   /** @throws EvenkeelError `memory` if the plan's own buffers don't fit */
   static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
     const { memory, crew, relaxed } = engine;
-    const steps = joinSteps(plan);
-    await eventLoopTurn();
-    const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
-    await eventLoopTurn();
+    const steps = await inTurns(joiningSteps(plan));
+    const { distinct, numbers } = await inTurns(findingDistinct(steps.map(({ kernel }) => kernel)));
     const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
-    const bytes = buildModule(distinct, limits, { relaxed }).encode();
+    const builder = await inTurns(buildingModule(distinct, limits, { relaxed }));
+    const bytes = builder.encode();
+    await eventLoopTurn();
     const module = await webAssembly.compile(bytes);
     const instance = new webAssembly.Instance(module, { env: { memory: memory.host, stalled: crew.stalled } });
     engine.check("compile");

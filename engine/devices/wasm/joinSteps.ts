@@ -3,6 +3,7 @@
  * register, what several read is read once, and what nobody else reads is never written. Adam and the averages of a weight become
  * one sweep over it.
  */
+import { atOnce } from "../eventLoop.ts";
 import { at } from "../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../kernel/normalize.ts";
@@ -31,6 +32,11 @@ const shortestRow = 16;
 
 /** The steps of a plan, joined where they can be. Any result is the same as that of the steps one after the other, bit for bit. */
 export function joinSteps(plan: Plan): readonly JoinedStep[] {
+  return atOnce(joiningSteps(plan));
+}
+
+/** The same with a pause after each. */
+export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]> {
   const { steps, buffers } = plan;
   const regions = regionsOf(plan);
   const lastReads = new Map<number, number>();
@@ -55,6 +61,7 @@ export function joinSteps(plan: Plan): readonly JoinedStep[] {
     const next = joinFrom(start);
     joined.push(next);
     start += next.steps.length;
+    yield;
   }
   return joined;
 }

@@ -1,4 +1,5 @@
 /** The WebAssembly module of a plan: one function for each distinct kernel, and `run`. */
+import { atOnce } from "../eventLoop.ts";
 import { kernelKey } from "../../kernel/kernelKey.ts";
 import { normalizeKernel } from "../../kernel/normalize.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "./assembler.ts";
@@ -10,15 +11,20 @@ import type { EmitOptions } from "./phase.ts";
 /** A kernel as it is compiled: normalised, with its method. Plans' kernels of the same `key` share it. */
 export type CompiledKernel = { readonly key: string; readonly kernel: JoinedKernel; readonly method: KernelMethod };
 
+/** Kernels without their repetitions, and the number among these of each as it was given. */
+export type DistinctKernels = { readonly distinct: readonly CompiledKernel[]; readonly numbers: readonly number[] };
+
 /** The distinct kernels among `kernels`, and for each of these its number among them. */
-export function distinctKernels(kernels: readonly JoinedKernel[]): {
-  readonly distinct: readonly CompiledKernel[];
-  readonly numbers: readonly number[];
-} {
+export function distinctKernels(kernels: readonly JoinedKernel[]): DistinctKernels {
+  return atOnce(findingDistinct(kernels));
+}
+
+/** The same with a pause after each kernel. */
+export function* findingDistinct(kernels: readonly JoinedKernel[]): Generator<void, DistinctKernels> {
   const known = new Map<string, number>();
   const seen = new Map<JoinedKernel, number>();
   const distinct: CompiledKernel[] = [];
-  const numbers = kernels.map((kernel) => {
+  const numberOf = (kernel: JoinedKernel): number => {
     const again = seen.get(kernel);
     if (again !== undefined) return again;
     // Joined kernels are in normal form, all of their bodies over the same axes.
@@ -28,19 +34,28 @@ export function distinctKernels(kernels: readonly JoinedKernel[]): {
     known.set(key, number);
     seen.set(kernel, number);
     return number;
-  });
+  };
+  const numbers: number[] = [];
+  for (const kernel of kernels) {
+    numbers.push(numberOf(kernel));
+    yield;
+  }
   return { distinct, numbers };
 }
 
-/** Builds the module of these kernels. `run` is exported. */
-export function buildModule(
+/** Builds the module of these kernels. `run` is exported. Pauses after each kernel. */
+export function* buildingModule(
   kernels: readonly CompiledKernel[],
   memory: MemoryImport,
   options: EmitOptions,
-): ModuleBuilder {
+): Generator<void, ModuleBuilder> {
   const module = new ModuleBuilder();
   module.importMemory(memory);
-  const functions = kernels.flatMap((compiled, number) => addKernel(module, compiled, number, options));
+  const functions: FunctionReference[] = [];
+  for (const [number, compiled] of kernels.entries()) {
+    functions.push(...addKernel(module, compiled, number, options));
+    yield;
+  }
   module.export(emitRun(module, functions, memory.shared));
   return module;
 }
