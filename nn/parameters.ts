@@ -52,20 +52,36 @@ export function flattenParameters<Leaf>(tree: object, prefix = ""): Record<strin
   return flat;
 }
 
-/** The tree of named arrays: the inverse of `flattenParameters`. */
-export function nestParameters<Leaf>(flat: NamedParameters<Leaf>): ParameterTree<Leaf> {
-  const root: Record<string, unknown> = {};
+/**
+ * The tree of named arrays: the inverse of `flattenParameters`. Branches whose keys are 0, 1, 2, ... are arrays, in that order.
+ * @throws EvenkeelError `value` if a name is that of an array and of a branch (`a` beside `a.b`).
+ */
+export function nestParameters<Tree extends object = ParameterTree<Tensor>>(flat: NamedParameters<unknown>): Tree {
+  const root = new Map<string, unknown>();
   for (const [name, leaf] of Object.entries(flat)) {
     const keys = name.split(".");
     const last = keys.pop() ?? name;
     let branch = root;
     for (const key of keys) {
-      branch[key] ??= {};
-      branch = branch[key] as Record<string, unknown>;
+      if (!branch.has(key)) branch.set(key, new Map<string, unknown>());
+      const next = branch.get(key);
+      if (!(next instanceof Map)) throw isBoth(name);
+      branch = next as Map<string, unknown>;
     }
-    branch[last] = leaf;
+    if (branch.has(last)) throw isBoth(name);
+    branch.set(last, leaf);
   }
-  return root as ParameterTree<Leaf>;
+  return treeOf(root) as Tree;
+}
+
+function isBoth(name: string): EvenkeelError {
+  return new EvenkeelError("value", `nestParameters: ${name} is within another name, or another name within it.`);
+}
+
+function treeOf(branch: ReadonlyMap<string, unknown>): unknown {
+  const entries = [...branch].map(([key, child]) => [key, child instanceof Map ? treeOf(child) : child] as const);
+  const isArray = entries.length > 0 && entries.every(([key], i) => key === String(i));
+  return isArray ? entries.map(([, child]) => child) : Object.fromEntries(entries);
 }
 
 /** Draws every array of a network. Each depends on the key and its own place in the list alone. */

@@ -1,4 +1,16 @@
-import { add, divide, mapTree, multiply, sqrt, square, subtract, type Tensor, zerosLike } from "../../engine/index.ts";
+import {
+  add,
+  divide,
+  EvenkeelError,
+  isTensor,
+  mapTree,
+  multiply,
+  sqrt,
+  square,
+  subtract,
+  type Tensor,
+  zerosLike,
+} from "../../engine/index.ts";
 import type { NamedParameters } from "../parameters.ts";
 
 export type AdamOptions = {
@@ -49,6 +61,12 @@ export function adam(
   const stepSize = divide(rate, corrections.first);
   const root = sqrt(corrections.second);
   for (const [name, value] of Object.entries(parameters)) {
+    if (!isTensor(value)) {
+      throw new EvenkeelError(
+        "value",
+        `adam: ${name} is no tensor. Parameters are tensors by name; flattenParameters makes that of a nested tree.`,
+      );
+    }
     const [g, m, v] = [gradient[name], moments.first[name], moments.second[name]] as [Tensor, Tensor, Tensor];
     const mean = add(multiply(m, beta1), multiply(g, 1 - beta1));
     const meanSquare = add(multiply(v, beta2), multiply(square(g), 1 - beta2));
