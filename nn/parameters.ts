@@ -1,13 +1,4 @@
-import {
-  EvenkeelError,
-  foldIn,
-  isTensor,
-  type Shape,
-  type Tensor,
-  randomNormal,
-  randomUniform,
-  zeros,
-} from "../engine/index.ts";
+import { EvenkeelError, foldIn, type Shape, type Tensor, randomNormal, randomUniform, zeros } from "../engine/index.ts";
 
 /**
  * What an array of a network is: a `weight` is trained and, in some networks, normalized for each output;
@@ -31,58 +22,8 @@ export type ParameterSpec = {
   readonly isForced?: true;
 };
 
-/** A network's arrays, nested as its modules are: tensors, or their specifications. */
-export type ParameterTree<Leaf> = { readonly [name: string]: Leaf | ParameterTree<Leaf> };
-
-/** The same arrays by their full names, e.g. `enc.16x16_block0.conv_res0.weight`. */
+/** Arrays by their full names, e.g. `enc.16x16_block0.conv_res0.weight`. */
 export type NamedParameters<Leaf = Tensor> = Readonly<Record<string, Leaf>>;
-
-function isLeaf(node: unknown): boolean {
-  return isTensor(node) || (typeof node === "object" && node !== null && "role" in node && "init" in node);
-}
-
-/** Full names: the keys on the way to each leaf, joined by dots, in the order of the keys. Absent modules have none. */
-export function flattenParameters<Leaf>(tree: object, prefix = ""): Record<string, Leaf> {
-  const flat: Record<string, Leaf> = {};
-  for (const [key, child] of Object.entries(tree) as [string, unknown][]) {
-    if (child === undefined) continue;
-    if (isLeaf(child)) flat[prefix + key] = child as Leaf;
-    else Object.assign(flat, flattenParameters<Leaf>(child as object, `${prefix}${key}.`));
-  }
-  return flat;
-}
-
-/**
- * The tree of named arrays: the inverse of `flattenParameters`. Branches whose keys are 0, 1, 2, ... are arrays, in that order.
- * @throws EvenkeelError `value` if a name is that of an array and of a branch (`a` beside `a.b`).
- */
-export function nestParameters<Tree extends object = ParameterTree<Tensor>>(flat: NamedParameters<unknown>): Tree {
-  const root = new Map<string, unknown>();
-  for (const [name, leaf] of Object.entries(flat)) {
-    const keys = name.split(".");
-    const last = keys.pop() ?? name;
-    let branch = root;
-    for (const key of keys) {
-      if (!branch.has(key)) branch.set(key, new Map<string, unknown>());
-      const next = branch.get(key);
-      if (!(next instanceof Map)) throw isBoth(name);
-      branch = next as Map<string, unknown>;
-    }
-    if (branch.has(last)) throw isBoth(name);
-    branch.set(last, leaf);
-  }
-  return treeOf(root) as Tree;
-}
-
-function isBoth(name: string): EvenkeelError {
-  return new EvenkeelError("value", `nestParameters: ${name} is within another name, or another name within it.`);
-}
-
-function treeOf(branch: ReadonlyMap<string, unknown>): unknown {
-  const entries = [...branch].map(([key, child]) => [key, child instanceof Map ? treeOf(child) : child] as const);
-  const isArray = entries.length > 0 && entries.every(([key], i) => key === String(i));
-  return isArray ? entries.map(([, child]) => child) : Object.fromEntries(entries);
-}
 
 /** Draws every array of a network. Each depends on the key and its own place in the list alone. */
 export function initializeParameters(specs: NamedParameters<ParameterSpec>, key: Tensor): Record<string, Tensor> {

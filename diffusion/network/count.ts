@@ -32,7 +32,7 @@ const sizeOf = (shape: readonly number[]): number => shape.reduce((size, extent)
 export function countNetwork(config: NetworkConfig): NetworkCount {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(config));
   const named = Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, zeros(shape)]));
-  const parameters = nestParameters(named) as unknown as DenoiserParameters;
+  const parameters = nestParameters<DenoiserParameters>(named);
   const { imageChannels: channels, imageResolution: size, labelDim } = config.unet;
   const layers: LayerCount[] = [];
   const add = (name: string, output: Tensor): void => {

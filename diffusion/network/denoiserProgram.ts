@@ -57,7 +57,7 @@ export class DenoiserProgram {
     this.#weights = weights;
     this.#run = compile(
       (named: NamedParameters, x: Tensor, sigma: Tensor, labels: Tensor | null) =>
-        denoise(config, nestParameters(named) as unknown as DenoiserParameters, x, sigma, labels),
+        denoise(config, nestParameters<DenoiserParameters>(named), x, sigma, labels),
       { device },
     );
   }

@@ -131,7 +131,7 @@ export function normalizeWeights(
 
 /** Weights and buffers as the network takes them. */
 export function assembleNetwork(weights: NamedParameters, buffers: NamedParameters): DenoiserParameters {
-  return nestParameters({ ...weights, ...buffers }) as unknown as DenoiserParameters;
+  return nestParameters<DenoiserParameters>({ ...weights, ...buffers });
 }
 
 /**

@@ -48,7 +48,7 @@ export class Validator {
       (named: NamedParameters, images: Tensor, labels: Tensor | null, sigma: Tensor, positions: Tensor) => {
         const noise = randomNormal(foldIn(key, positions), images.shape.slice(1));
         const noisy = add(images, multiply(reshape(sigma, [batch, 1, 1, 1]), noise));
-        const network = nestParameters(named) as unknown as DenoiserParameters;
+        const network = nestParameters<DenoiserParameters>(named);
         const error = weightedError(images, denoise(config, network, noisy, sigma, labels), sigma, config.sigmaData);
         return mean(reshape(error, [batch, -1]), { axes: 1 });
       },

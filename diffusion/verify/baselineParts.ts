@@ -9,7 +9,6 @@ import {
   describeBlock,
   flattenParameters,
   groupNorm,
-  type NamedParameters,
   nestParameters,
   type ParameterSpec,
   positionalFeatures,
@@ -158,12 +157,7 @@ export async function checkBaselineBlock(part: Part, name: string, given: unknow
     ...Object.fromEntries(weights),
   };
   const apply = ({ x, emb, ...named }: Primals): Tensor =>
-    applyBlock(
-      config,
-      nestParameters(named as NamedParameters) as unknown as BlockParameters,
-      x as Tensor,
-      emb as Tensor,
-    );
+    applyBlock(config, nestParameters<BlockParameters>(named), x as Tensor, emb as Tensor);
   const gradientName = (input: string): string =>
     input in specs ? `grad/${edmParameterName(input)}` : `grad_${input}`;
   await checkFunction(part, name, inputs, apply, gradientName);

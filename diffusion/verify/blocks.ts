@@ -84,7 +84,7 @@ async function checkBlock(
         )
       : weights;
     const apply = (primals: Primals): Tensor =>
-      applyBlock(config, nestParameters(primals.weights) as unknown as BlockParameters, primals.x, primals.emb, run);
+      applyBlock(config, nestParameters<BlockParameters>(primals.weights), primals.x, primals.emb, run);
     const { value, pullback } = vjp(apply, { x, emb, weights: after });
     return { out: value, after: options.training ? after : {}, gradient: pullback(cotangent) };
   };

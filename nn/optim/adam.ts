@@ -1,17 +1,6 @@
-import {
-  add,
-  divide,
-  EvenkeelError,
-  isTensor,
-  mapTree,
-  multiply,
-  sqrt,
-  square,
-  subtract,
-  type Tensor,
-  zerosLike,
-} from "../../engine/index.ts";
+import { add, divide, mapTree, multiply, sqrt, square, subtract, type Tensor, zerosLike } from "../../engine/index.ts";
 import type { NamedParameters } from "../parameters.ts";
+import { namedTensor } from "./namedTensor.ts";
 
 export type AdamOptions = {
   /** Decay of the mean of gradients. Default 0.9. */
@@ -43,6 +32,7 @@ export function adamCorrections(step: number, options: AdamOptions = {}): { firs
  * One step of Adam (Kingma and Ba 2015), without weight decay.
  * @param rate learning rate, a scalar tensor.
  * @param corrections what `adamCorrections` gives for this step, as scalar tensors.
+ * @throws EvenkeelError `value` unless gradients and moments are tensors by the names of the parameters
  */
 export function adam(
   parameters: NamedParameters,
@@ -60,19 +50,16 @@ export function adam(
   ];
   const stepSize = divide(rate, corrections.first);
   const root = sqrt(corrections.second);
-  for (const [name, value] of Object.entries(parameters)) {
-    if (!isTensor(value)) {
-      throw new EvenkeelError(
-        "value",
-        `adam: ${name} is no tensor. Parameters are tensors by name; flattenParameters makes that of a nested tree.`,
-      );
-    }
-    const [g, m, v] = [gradient[name], moments.first[name], moments.second[name]] as [Tensor, Tensor, Tensor];
+  for (const name of Object.keys(parameters)) {
+    const parameter = namedTensor("adam", "parameters", parameters, name);
+    const g = namedTensor("adam", "gradients", gradient, name);
+    const m = namedTensor("adam", "first moments", moments.first, name);
+    const v = namedTensor("adam", "second moments", moments.second, name);
     const mean = add(multiply(m, beta1), multiply(g, 1 - beta1));
     const meanSquare = add(multiply(v, beta2), multiply(square(g), 1 - beta2));
     first[name] = mean;
     second[name] = meanSquare;
-    next[name] = subtract(value, divide(multiply(stepSize, mean), add(divide(sqrt(meanSquare), root), epsilon)));
+    next[name] = subtract(parameter, divide(multiply(stepSize, mean), add(divide(sqrt(meanSquare), root), epsilon)));
   }
   return { parameters: next, moments: { first, second } };
 }

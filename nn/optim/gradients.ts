@@ -12,6 +12,7 @@ import {
   stack,
 } from "../../engine/index.ts";
 import type { NamedParameters } from "../parameters.ts";
+import { namedTensors } from "./namedTensor.ts";
 
 /** Gradients with NaN and infinities replaced by 0, as the reference does before Adam. */
 export function cleanGradients<T extends NamedParameters>(gradient: T): T {
@@ -20,7 +21,7 @@ export function cleanGradients<T extends NamedParameters>(gradient: T): T {
 
 /** How many elements of gradients aren't finite: a scalar f32. */
 export function countNonFinite(gradient: NamedParameters): Tensor {
-  return Object.values(gradient).reduce<Tensor>(
+  return namedTensors("countNonFinite", "gradients", gradient).reduce<Tensor>(
     (sum, g) => add(sum, reduceSum(cast(not(isFinite(g)), "f32"))),
     scalar(0),
   );
@@ -28,6 +29,6 @@ export function countNonFinite(gradient: NamedParameters): Tensor {
 
 /** The Euclidean norm of all gradients together, right for elements of any magnitude: a scalar. Its derivative at 0 is 0. */
 export function globalNorm(gradient: NamedParameters): Tensor {
-  const norms = Object.values(gradient).map((g) => norm(g));
+  const norms = namedTensors("globalNorm", "gradients", gradient).map((g) => norm(g));
   return norms.length === 0 ? scalar(0) : norm(stack(norms));
 }

@@ -91,7 +91,7 @@ function drawn(config: UNetConfig): NamedParameters {
 }
 
 const run = (config: UNetConfig, arrays: NamedParameters): Tensor =>
-  applyUNet(config, nestParameters(arrays) as unknown as UNetParameters, x, noise, labels);
+  applyUNet(config, nestParameters<UNetParameters>(arrays), x, noise, labels);
 
 const device = await createDevice("oracle");
 

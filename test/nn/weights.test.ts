@@ -19,7 +19,6 @@ import {
   forceNormalize,
   initializeParameters,
   mpConv,
-  nestParameters,
   type ParameterSpec,
   unetConfig,
   unetLayers,
@@ -188,28 +187,6 @@ describe("parameters", () => {
     assert.ok(Math.abs(meanSquare(weights) - 1) < Math.SQRT2 * bound);
     const freqs = await onOracle(drawn["logvar_fourier.freqs"] as Tensor);
     assert.ok(Math.abs(meanSquare(freqs) / (4 * Math.PI ** 2) - 1) < 6 * Math.sqrt(2 / freqs.length));
-  });
-
-  it("have names that nest and flatten into each other", () => {
-    const name = fc.stringMatching(/^[a-z]{1,3}$/);
-    const flat = fc.dictionary(
-      fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join(".")),
-      fc.nat(9),
-    );
-    fc.assert(
-      fc.property(flat, (numbers) => {
-        const names = Object.keys(numbers);
-        // A name can't be an array and a module of others.
-        fc.pre(names.every((a) => !names.some((b) => b.startsWith(`${a}.`))));
-        const specs = Object.fromEntries(
-          Object.entries(numbers).map(([key, n]): [string, ParameterSpec] => [
-            key,
-            { shape: [n], role: "weight", init: { kind: "normal", scale: 1 } },
-          ]),
-        );
-        assert.deepEqual(flattenParameters(nestParameters(specs)), specs);
-      }),
-    );
   });
 
   it("that don't fit are named", () => {

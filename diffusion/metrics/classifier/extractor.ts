@@ -29,8 +29,7 @@ export async function classifierExtractor(
   const dimension = channels.at(-1) ?? 0;
   const state = await createState<NamedParameters>(weights, device);
   const run = compile(
-    (named: NamedParameters, x: Tensor) =>
-      classifierFeatures(config, nestParameters(named) as unknown as ClassifierParameters, x),
+    (named: NamedParameters, x: Tensor) => classifierFeatures(config, nestParameters<ClassifierParameters>(named), x),
     { device },
   );
   const extract = async (images: Uint8Array, shape: Shape): Promise<Float32Array> => {

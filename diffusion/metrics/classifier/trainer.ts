@@ -207,7 +207,7 @@ export class ClassifierTrainer {
 const adamOptions = { beta1: 0.9, beta2: 0.99 };
 
 function logitsOf(config: ClassifierConfig, weights: NamedParameters, images: Tensor): Tensor {
-  const parameters = nestParameters(weights) as unknown as ClassifierParameters;
+  const parameters = nestParameters<ClassifierParameters>(weights);
   return classifierLogits(parameters, classifierFeatures(config, parameters, images));
 }
 

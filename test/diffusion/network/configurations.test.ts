@@ -115,9 +115,9 @@ describe("sizes", () => {
 
 describe("a loss head", () => {
   const drawn = (name: ConfigurationName): DenoiserParameters =>
-    nestParameters(
+    nestParameters<DenoiserParameters>(
       initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(small(name))), randomKey(3)),
-    ) as unknown as DenoiserParameters;
+    );
   const sigma = tensor([0.1, 1, 10]);
 
   it("is not there in A, whose loss is the weighted error", async () => {
@@ -226,7 +226,7 @@ describe("EDM's names", () => {
         { ...spec, init: { kind: "normal", scale: 1 } },
       ]),
     );
-    const parameters = nestParameters(initializeParameters(random, randomKey(1))) as unknown as DenoiserParameters;
+    const parameters = nestParameters<DenoiserParameters>(initializeParameters(random, randomKey(1)));
     const x = randomNormal(randomKey(2), [1, 1, 8, 8]);
     const of = async (augmentLabels?: Tensor): Promise<readonly number[]> =>
       onOracle(denoise(config, parameters, x, tensor([1]), null, augmentLabels === undefined ? {} : { augmentLabels }));

@@ -45,7 +45,7 @@ const pixels = 8;
 const specs = flattenParameters<ParameterSpec>(describeDenoiser(config));
 const named = initializeParameters(specs, randomKey(5));
 for (const [name, { role }] of Object.entries(specs)) if (role === "gain") named[name] = tensor(0.7, { shape: [] });
-const parameters = nestParameters(named) as unknown as DenoiserParameters;
+const parameters = nestParameters<DenoiserParameters>(named);
 
 const [x, noise] = [0, 1].map((i) => randomNormal(keyAt(splitKey(randomKey(9), 2), i), [2, 2, 2, 2])) as [
   Tensor,

@@ -52,7 +52,7 @@ function drawn(seed: number, outGain: number, gains = 0): DenoiserParameters {
   const parameters = initializeParameters(specs, randomKey(seed));
   for (const [name, { role }] of Object.entries(specs))
     if (role === "gain") parameters[name] = tensor(name === "unet.out_gain" ? outGain : gains, { shape: [] });
-  return nestParameters(parameters) as unknown as DenoiserParameters;
+  return nestParameters<DenoiserParameters>(parameters);
 }
 
 const normals = (seed: number, ...shapes: readonly (readonly number[])[]): Tensor[] =>
