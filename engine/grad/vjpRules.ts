@@ -3,8 +3,8 @@
  * respect to it, or null where there is none. Rules are written in the operations themselves, so that they can be
  * differentiated again.
  */
-import type { ConvGeometry, NodeOf, PrimitiveKind, Primitives } from "../graph/node.ts";
-import { at } from "../graph/shape.ts";
+import type { ConvGeometry, Node, NodeOf, PrimitiveKind, Primitives } from "../graph/node.ts";
+import { at, sameShape } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { matmul } from "../ops/contract.ts";
 import { convOfRole } from "../ops/conv.ts";
@@ -181,12 +181,26 @@ function unlessLost(loses: Tensor, x: Tensor, y: Tensor, g: Tensor): Tensor {
 }
 
 /** g * y * x^(y-1). x^0 is 1 everywhere, and its derivative is 0 whatever g is and however large x^-1 is. */
-function powerByBase(x: Tensor, y: Tensor, g: Tensor): Tensor {
+function powerByBase(x: Tensor, y: Tensor, g: Tensor): Tensor | null {
+  const exponent = writtenNumber(y.node);
+  if (exponent === 0) return null;
+  if (exponent !== undefined) return multiply(g, multiply(exponent, power(x, exponent - 1)));
   const isConstant = equal(y, 0);
   // The derivative by y of all this isn't 0 there: g and the base are replaced only where a product with them wouldn't be 0.
   const cotangent = where(and(isConstant, not(isFinite(g))), 0, g);
   const base = where(and(isConstant, not(lessEqual(2 ** -126, absolute(x)))), 1, x);
   return multiply(cotangent, multiply(y, power(base, subtract(y, 1))));
+}
+
+/**
+ * The number that stands in the program for this operand, which has no derivative by it; undefined for any other, also for arguments
+ * that happen to be numbers: those are marked by a reshape to their own shape.
+ */
+function writtenNumber(node: Node): number | undefined {
+  if (node.kind === "literal") return node.attributes.value;
+  if (node.kind !== "expand" && node.kind !== "reshape") return undefined;
+  const [x] = node.inputs;
+  return sameShape(x.shape, node.shape) ? undefined : writtenNumber(x);
 }
 
 /** g * x^y * ln x: NaN for a negative x, which has powers at whole y only. At 0 it is the limit from the right. */

@@ -40,9 +40,12 @@ export function dtypeOfData(data: TensorData): DType {
 
 /**
  * A number as an element of `dtype`: f32 is left alone (the device rounds it), i32 and u32 must hold it exactly.
- * @throws EvenkeelError `value` if an integer or bool dtype can't hold `value`.
+ * @throws EvenkeelError `value` if an integer or bool dtype can't hold `value`, or if it is no number.
  */
 export function checkElement(operation: string, value: number, dtype: DType): number {
+  if (typeof value !== "number") {
+    throw new EvenkeelError("value", `${operation}: ${String(value)} is not a number.`);
+  }
   if (dtype === "f32") return value;
   const [low, high] = dtype === "i32" ? [-(2 ** 31), 2 ** 31 - 1] : dtype === "u32" ? [0, 2 ** 32 - 1] : [0, 1];
   if (!Number.isInteger(value) || value < low || value > high) {

@@ -12,8 +12,8 @@ function align(operation: string, x: TensorLike, y: TensorLike): [Node, Node] {
   if (typeof x === "number" && typeof y === "number") {
     return [literal(operation, x, "f32").node, literal(operation, y, "f32").node];
   }
-  const left = typeof x === "number" ? literal(operation, x, (y as Tensor).dtype) : x;
-  const right = typeof y === "number" ? literal(operation, y, left.dtype) : y;
+  const left = operandOf(operation, x, () => operandOf(operation, y, () => "f32").dtype);
+  const right = operandOf(operation, y, () => left.dtype);
   if (left.dtype !== right.dtype) {
     throw new EvenkeelError(
       "dtype",
@@ -23,6 +23,13 @@ function align(operation: string, x: TensorLike, y: TensorLike): [Node, Node] {
   }
   const shape = broadcastShapes(operation, left.shape, right.shape);
   return [broadcastTo(left, shape).node, broadcastTo(right, shape).node];
+}
+
+/** What stands for an operand; a number has the dtype of the other one. */
+function operandOf(operation: string, x: TensorLike, dtypeOfNumber: () => DType): Tensor {
+  if (x instanceof Tensor) return x;
+  if (typeof x === "number") return literal(operation, x, dtypeOfNumber());
+  throw new EvenkeelError("value", `${operation}: ${String(x)} is neither a tensor nor a number.`);
 }
 
 /** @internal One of the dtypes that an operation knows, or an error in the caller's words. */
@@ -36,8 +43,7 @@ export function requireDtype(operation: string, dtype: DType, allowed: readonly 
 }
 
 function unary(op: UnaryOp, x: TensorLike): Tensor {
-  const operand = typeof x === "number" ? literal(op, x, "f32") : x;
-  return new Tensor(makeNode("unary", [operand.node], { op }));
+  return new Tensor(makeNode("unary", [operandOf(op, x, () => "f32").node], { op }));
 }
 
 function binary(op: BinaryOp, x: TensorLike, y: TensorLike): Tensor {

@@ -6,7 +6,7 @@ import { evaluateGraph } from "../../../engine/devices/oracle/evaluate.ts";
 import type { DeviceName } from "../../../engine/devices/device.ts";
 import { at } from "../../../engine/graph/shape.ts";
 import * as ops from "../../../engine/index.ts";
-import { compile, createDevice, type Tensor, tensor, vjp } from "../../../engine/index.ts";
+import { compile, createDevice, grad, type Tensor, tensor, vjp } from "../../../engine/index.ts";
 import { arraysOf, shapes } from "../../arbitraries/arrays.ts";
 import { along, build, pick, type Plain, places, reduceOver, toTensor } from "../../support/plain.ts";
 
@@ -235,4 +235,45 @@ describe("norms of any magnitude", () => {
       device.dispose();
     });
   }
+});
+
+describe("higher derivatives of powers", () => {
+  const derivative = (f: (x: Tensor) => Tensor, order: number): ((x: Tensor) => Tensor) =>
+    order === 0
+      ? f
+      : derivative(
+          grad((x) => ops.reduceSum(f(x))),
+          order - 1,
+        );
+
+  it("are those of polynomials at any magnitude, to the fourth", async () => {
+    const x = [0, -0, 1e-20, -1e-30, 1e-40, 3, -2];
+    for (const name of ["oracle", "wasm", "cpu"] as const) {
+      const device = await createDevice(name);
+      for (const exponent of [0, 1, 2, 3]) {
+        for (const order of [1, 2, 3, 4]) {
+          const compiled = compile(
+            derivative((y) => ops.power(y, exponent), order),
+            { device },
+          );
+          const got = await (await compiled(tensor(x))).data();
+          const factor = Array.from({ length: order }, (_, i) => exponent - i).reduce((a, b) => a * b, 1);
+          x.forEach((value, i) => {
+            const wanted = factor === 0 ? 0 : factor * Math.fround(value) ** (exponent - order);
+            const error = Math.abs(at([...got], i) - wanted);
+            const limit = 1e-5 * Math.abs(wanted) + 2 ** -149;
+            assert.ok(error <= limit, `${name}: ${order} of x^${exponent} at ${value}: ${got[i]}`);
+          });
+          compiled.dispose();
+        }
+      }
+      device.dispose();
+    }
+  });
+
+  it("know an exponent that is an argument from one that is written down", async () => {
+    const mixed = grad((y: Tensor) => grad((x: Tensor) => ops.power(x, y))(ops.scalar(0.5)));
+    // d/dy (y x^(y - 1)) at y = 0
+    assert.equal(await mixed(ops.scalar(0)).item(), 2);
+  });
 });

@@ -60,6 +60,19 @@ describe("creation", () => {
     assertValue(ops.oneHot(index, 0, "u32"), { shape: [2, 2, 0], values: [] }, "u32");
   });
 
+  it("refuses what is no number where a number becomes an element", () => {
+    const x = ops.zeros([1]);
+    const notNumbers: readonly unknown[] = [x, undefined, "1", {}];
+    for (const value of notNumbers) {
+      refuses(() => ops.scalar(value as number), "value", /^scalar: .* is not a number/);
+      refuses(() => ops.full([2], value as number), "value", /^full: .* is not a number/);
+      if (value === x) continue;
+      for (const add of [() => ops.add(x, value as number), () => ops.add(value as number, x)])
+        refuses(add, "value", /^add: .* is neither a tensor nor a number/);
+      refuses(() => ops.exp(value as number), "value", /^exp: .* is neither a tensor nor a number/);
+    }
+  });
+
   it("refuses sizes, axes and values in the caller's words", () => {
     refuses(() => ops.zeros([2, -1]), "shape", /^full: size -1 in \[2, -1\]/);
     refuses(() => ops.full([1.5], 0), "shape", /^full: size 1\.5/);
