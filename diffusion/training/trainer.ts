@@ -86,6 +86,8 @@ export class Trainer {
   readonly #key: Tensor;
   readonly #signal: AbortSignal | undefined;
   #nimg = 0;
+  /** The last step or write that was asked for. */
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     options: TrainingOptions,
@@ -157,11 +159,22 @@ export class Trainer {
   }
 
   /**
-   * One step on the batch of images number `nimg` to `nimg + batch - 1`.
+   * One step on the batch of images number `nimg` to `nimg + batch - 1`. One that is asked for before the last is over follows it.
    * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
    * stay as they were before the step; `aborted` if the trainer's signal ended it.
    */
   async step(batch: HostBatch, probe?: StepProbe): Promise<StepStatistics> {
+    const taken = { ...batch };
+    return this.#inTurn(() => this.#step(taken, probe));
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #step(batch: HostBatch, probe: StepProbe | undefined): Promise<StepStatistics> {
     const { options } = this;
     const nimg = this.#nimg + options.batch;
     const rate = learningRate(this.#nimg, options.batch, options.learningRate);
@@ -322,8 +335,11 @@ export class Trainer {
       }
       return given;
     });
-    await this.#state.write({ training, gradient: mapTree(this.#state.template.gradient, zerosLike) });
-    this.#nimg = nimg;
+    const gradient = mapTree(this.#state.template.gradient, zerosLike);
+    return this.#inTurn(async () => {
+      await this.#state.write({ training, gradient });
+      this.#nimg = nimg;
+    });
   }
 
   /** The averages of one profile, or the raw weights, with the buffers: a network's arrays in the order of its specification. */

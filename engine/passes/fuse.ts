@@ -31,6 +31,7 @@ export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, Fus
   const roots = chooseRoots(graph, order, limits);
   yield;
   const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
+  const readers = readersOf(order);
   const kernels = new Map<Node, LoweredKernel>();
   const pending = order.filter((node) => roots.has(node));
   for (let root = pending.pop(); root !== undefined; root = pending.pop()) {
@@ -45,8 +46,7 @@ export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, Fus
     if (roots.has(extra)) throw new Error(`fuse: ${extra.kind} ${extra.id} is materialised and yet can't be read`);
     roots.add(extra);
     // Kernels already lowered may hold the new root inside; those that do are lowered again and load it.
-    const users = [...kernels.keys()].filter((user) => dependsWithin(user, extra, isMaterialized));
-    for (const user of users) kernels.delete(user);
+    const users = rootsAbove(extra, readers, roots).filter((user) => kernels.delete(user));
     pending.push(...users, root, extra);
   }
   yield* inliningSingleReaders(graph, kernels, roots, limits);
@@ -123,18 +123,25 @@ function fitsKernel({ operands, body, reduction }: LoweredKernel, limits: Device
   return operands.length <= limits.operands && scalars.length <= limits.scalars && regions <= mostRegions;
 }
 
-/** Whether the kernel of `user` would compute `node` itself. */
-function dependsWithin(user: Node, node: Node, isMaterialized: (node: Node) => boolean): boolean {
-  // Grows while it is walked: kernels may be chained deeper than the call stack.
-  const within = new Set([user]);
-  for (const current of within) {
-    if (current === node) return true;
-    if (current === user || !isMaterialized(current)) for (const input of current.inputs) within.add(input);
+function readersOf(order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> {
+  const readers = new Map<Node, Node[]>(order.map((node) => [node, []]));
+  for (const node of order) for (const input of new Set(node.inputs)) readers.get(input)?.push(node);
+  return readers;
+}
+
+/** The roots whose kernels would compute `node` themselves. */
+function rootsAbove(node: Node, readers: ReadonlyMap<Node, readonly Node[]>, roots: ReadonlySet<Node>): Node[] {
+  const found = new Set<Node>();
+  // Grows while it is walked: paths may be longer than the call stack.
+  const inside = new Set([node]);
+  for (const current of inside) {
+    for (const reader of readers.get(current) ?? []) (roots.has(reader) ? found : inside).add(reader);
   }
-  return false;
+  return [...found];
 }
 
 function reachable(graph: Graph, kernels: ReadonlyMap<Node, LoweredKernel>): Set<Node> {
+  // Grows while it is walked, too.
   const needed = new Set(graph.outputs.map(storageOf));
   for (const node of needed) for (const source of kernels.get(node)?.sources ?? []) needed.add(source);
   return needed;

@@ -173,6 +173,19 @@ describe("batches in parts", () => {
       });
       await disposeDevices();
     });
+
+    it(`steps that aren't waited for follow each other, in parts of ${batchDevice}`, async () => {
+      const trained = (together: boolean): Promise<unknown> =>
+        withTrainer({ ...smallOptions, batchDevice }, wasm, async (trainer) => {
+          const asked: Promise<unknown>[] = [];
+          for (const nimg of [0, 8, 16]) {
+            asked.push(trainer.step(smallBatch(nimg, 8)));
+            if (!together) await asked.at(-1);
+          }
+          return [await Promise.all(asked), trainer.nimg, await bits(await trainer.readState())];
+        });
+      assert.deepEqual(await trained(true), await trained(false));
+    });
   }
 });
 
