@@ -44,6 +44,17 @@ function checkName(name: string, from: string): DeviceName | "auto" {
   throw unknownDevice(name, from);
 }
 
+/** Options of `compile` are an object, too: `createState(tree, { device })` is a mistake to tell. */
+function checkDevice(choice: Device): Device {
+  const given: unknown = choice;
+  if (typeof given === "object" && given !== null && "allocate" in given) return choice;
+  throw new EvenkeelError(
+    "device",
+    `expected a device (of createDevice or getDevice) or its name, got ${given === null ? "null" : `a value of type ${typeof given}`}. ` +
+      `Names are auto, ${deviceNames.join(", ")}.`,
+  );
+}
+
 function unknownDevice(name: string, from: string): EvenkeelError {
   return new EvenkeelError("device", `unknown device "${name}" (${from}). Expected auto, ${deviceNames.join(", ")}.`);
 }
@@ -94,7 +105,7 @@ export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<D
  * @throws EvenkeelError `device` for an unknown name or a device that isn't to be had here. There is no fallback.
  */
 export async function getDevice(choice?: DeviceChoice): Promise<Device> {
-  if (choice !== undefined && typeof choice !== "string") return choice;
+  if (choice !== undefined && typeof choice !== "string") return checkDevice(choice);
   for (;;) {
     const wanted = wantedDevice(choice);
     const decision = wanted === "auto" ? automaticDevice() : undefined;
