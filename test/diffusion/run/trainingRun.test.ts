@@ -175,6 +175,40 @@ test("stopped after any step, a run goes on with the bits it would have had", as
   }
 });
 
+test("a step that takes longer than a second is given up, wherever it stands, and leaves the state before it", async (t) => {
+  // The second is over at once; the device pauses as often as it can.
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const slow = await createDevice("wasm", { wasm: { threads: 1, turnMilliseconds: 0 } });
+  for (const [steps, turns] of [
+    [1, 3],
+    [5, 2],
+    [7, 20],
+  ] as const) {
+    const folder = `given up ${steps}`;
+    const stop = new AbortController();
+    const [options, told] = [{ ...optionsOf(folder), device: slow }, [] as string[]];
+    let begun = 0;
+    const abortIn = (left: number): void => {
+      if (left > 0) return void setImmediate(() => abortIn(left - 1));
+      stop.abort();
+      t.mock.timers.tick(1000);
+    };
+    const ending = await runTraining(
+      { ...options, signal: stop.signal },
+      { stepping: () => void (begun++ === steps && abortIn(turns)), warned: (message) => told.push(message) },
+    );
+    assert.deepEqual(ending, { nimg: 8 * steps, finished: false });
+    assert.deepEqual(told, [`The step was abandoned: the state is that after ${8 * steps} images.`]);
+    const kept = await bits((await readCheckpoint(join(root, folder, state(8 * steps)))).arrays);
+    await stoppedAfter(`${folder}, in time`, steps);
+    const wanted = await readCheckpoint(join(root, `${folder}, in time`, state(8 * steps)));
+    assert.deepEqual(kept, await bits(wanted.arrays));
+    assert.deepEqual(await runTraining(options), { nimg: 160, finished: true });
+    assert.deepEqual(await endOf(folder), await endOf("straight"));
+  }
+  slow.dispose();
+});
+
 test("a stop that is asked for in the last step is none", async () => {
   const stop = new AbortController();
   const late = { ...optionsOf("late"), duration: 8, signal: stop.signal };
