@@ -1,12 +1,14 @@
 /** Ctrl-C, SIGTERM, a lost terminal and a closed pipe, in processes of the command. What is waited for is told by files and lines. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readCheckpoint } from "../../diffusion/checkpoint/checkpoint.ts";
+import { formatSnapshotName } from "../../diffusion/index.ts";
+import { readSafetensors, writeSafetensors } from "../../engine/io/node.ts";
 import { network, writePictures } from "./train/tinyRun.ts";
 
 const command = fileURLToPath(new URL("../../cli/evenkeel.js", import.meta.url));
@@ -25,9 +27,10 @@ type Ending = { readonly code: number | null; readonly out: string; readonly err
 function evenkeel(
   args: readonly string[],
   act: (child: ReturnType<typeof spawn>, out: string) => boolean | Promise<boolean>,
+  nodeArgs: readonly string[] = [],
 ): Promise<Ending> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [...nodeArgs, command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     let [out, err, isOver] = ["", "", false];
     child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
@@ -96,6 +99,25 @@ test("a signal at the start of a run ends it and frees the folder", async () => 
   assert.deepEqual(await filesOf(outdir, /lock|partial|training-state/), []);
 });
 
+test("a second Ctrl-C ends training at once, and the last checkpoint is whole", async () => {
+  const outdir = join(root, "twice");
+  // The oracle takes seconds for a step: the first one's checkpoint tells that the second has begun.
+  const slow = ["--batch", "192", "--checkpoint", "192", "--device", "oracle"];
+  let first = Infinity;
+  const { code, out, err } = await evenkeel([...endless(outdir, 1), ...slow], async (child) => {
+    if (first < Infinity) return performance.now() - first > 600 && child.kill("SIGINT");
+    const states = await filesOf(outdir, /^training-state/).catch(() => []);
+    if (states.length > 0 && child.kill("SIGINT")) first = performance.now();
+    return false;
+  });
+  assert.equal(code, 130, out + err);
+  assert.match(err, /^SIGINT: stopped\. /m, out);
+  const states = await filesOf(outdir, /^training-state/);
+  assert.deepEqual(states, ["training-state-0000000192.safetensors"]);
+  assert.equal((await readCheckpoint(join(outdir, states[0] ?? ""))).nimg, 192);
+  assert.deepEqual(await filesOf(outdir, /lock|partial/), []);
+});
+
 test("when nobody reads what training prints any more, it ends with a checkpoint and not with 0", async () => {
   const outdir = join(root, "pipe");
   const args = [...endless(outdir, 1), "--status", "64"];
@@ -123,5 +145,125 @@ test("sampling ends at once with whole images, and says how many", async () => {
     const bytes = await readFile(join(outdir, name));
     assert.match(name, /^\d{6}\.png$/);
     assert.equal(bytes.subarray(-8, -4).toString("latin1"), "IEND");
+  }
+});
+
+/** Makes a process print a line once it listens to SIGTERM. */
+const tellsWhenItListens = `data:text/javascript,${encodeURIComponent(
+  `const on = process.on;
+  process.on = function (name, ...rest) {
+    if (name === "SIGTERM") process.stdout.write("listens\\n");
+    return on.call(this, name, ...rest);
+  };`,
+)}`;
+
+/** Half a second after it listens. */
+function listens(): Begun {
+  let since = Infinity;
+  return (_, out) => {
+    if (out.startsWith("listens")) since = Math.min(since, performance.now());
+    return performance.now() - since > 500;
+  };
+}
+
+type Begun = (child: ReturnType<typeof spawn>, out: string) => boolean | Promise<boolean>;
+const says =
+  (pattern: RegExp): Begun =>
+  (_, out) =>
+    pattern.test(out);
+
+/** Commands that would take minutes, when they are well under way, and what they say once they are stopped. */
+const long: readonly {
+  readonly name: string;
+  readonly args: (folder: string) => readonly string[];
+  readonly begun: () => Begun;
+  readonly said: RegExp;
+}[] = [
+  {
+    name: "phema",
+    args: (folder) => {
+      const averages = ["--outdir", folder, "--outstd", "0.010,0.011,...,0.250", "--batch", "1"];
+      return ["phema", "--indir", join(root, "averages"), ...averages];
+    },
+    begun: () => says(/phema-\d+-0\.0/),
+    said: /^SIGTERM: stopped\. \d+ of 241 averages are whole; --skip leaves these as they are\.$/m,
+  },
+  {
+    name: "dataset convert",
+    args: (folder) => {
+      const size = ["--resolution", "64x64", "--transform", "contain"];
+      return [
+        "dataset",
+        "convert",
+        "--source",
+        join(root, "noise-images-idx3-ubyte"),
+        "--dest",
+        join(folder, "a.zip"),
+        ...size,
+      ];
+    },
+    begun: listens,
+    said: /^SIGTERM: stopped\. .*a\.zip was not written\.$/m,
+  },
+  {
+    name: "metrics",
+    args: () => {
+      const noise = join(root, "noise-images-idx3-ubyte");
+      const wanted = ["--metrics", "frechet,kid,precision", "--kid-subsets", "600", "--device", "oracle"];
+      return ["metrics", "calc", "--images", noise, "--ref", noise, "--features", "pixels", ...wanted];
+    },
+    begun: listens,
+    said: /^SIGTERM: stopped\. The files that are there are whole\.$/m,
+  },
+  {
+    name: "ladder",
+    args: (folder) => {
+      const size = ["--channels", "4", "--channels-per-head", "4", "--duration", "8000000", "--holdout", "8"];
+      return [
+        "ladder",
+        "--preset",
+        "smoke",
+        "--features",
+        "pixels",
+        "--data",
+        data,
+        "--outdir",
+        folder,
+        "--rungs",
+        "G",
+        ...size,
+      ];
+    },
+    begun: () => says(/\[1 of 1\] .*: training[^]* images/),
+    said: /^SIGTERM: (stopped|finishing)[^]*Go on with: evenkeel ladder /m,
+  },
+];
+
+test("commands under way end at SIGTERM with 143, whole files and a line that says so", async (t) => {
+  // 20,000 pictures of 16x16.
+  const header = Uint8Array.of(0, 0, 8, 3, 0, 0, 78, 32, 0, 0, 0, 16, 0, 0, 0, 16);
+  const bytes = new Uint8Array(16 + 20_000 * 256).map((_, i) => header[i] ?? (i * i) >> 7);
+  await writeFile(join(root, "noise-images-idx3-ubyte"), bytes);
+  await mkdir(join(root, "averages"));
+  for (const sigmaRel of [0.05, 0.1]) {
+    const metadata = { evenkeel: JSON.stringify({ version: 1, kind: "snapshot", nimg: 1000, sigmaRel, network: {} }) };
+    const name = `${formatSnapshotName("network-snapshot", 1000, sigmaRel)}.safetensors`;
+    const arrays = { w: { dtype: "F32", shape: [500_000], data: new Float32Array(500_000) } } as const;
+    await writeSafetensors(join(root, "averages", name), arrays, { metadata });
+  }
+  for (const { name, args, begun, said } of long) {
+    await t.test(name, async () => {
+      const folder = join(root, `stopped ${name}`);
+      await mkdir(folder);
+      const isUnderWay = begun();
+      const stop: Begun = async (child, text) => (await isUnderWay(child, text)) && child.kill("SIGTERM");
+      const { code, out, err } = await evenkeel(args(folder), stop, ["--import", tellsWhenItListens]);
+      assert.equal(code, 143, out + err);
+      assert.match(out + err, said);
+      for (const file of await readdir(folder, { recursive: true })) {
+        assert.doesNotMatch(file, /lock|partial/);
+        if (file.endsWith(".safetensors")) await readSafetensors(join(folder, file));
+      }
+    });
   }
 });
