@@ -102,7 +102,7 @@ test("a signal at the start of a run ends it and frees the folder", async () => 
 test("a second Ctrl-C ends training at once, and the last checkpoint is whole", async () => {
   const outdir = join(root, "twice");
   // The oracle takes seconds for a step: the first one's checkpoint tells that the second has begun.
-  const slow = ["--batch", "192", "--checkpoint", "192", "--device", "oracle"];
+  const slow = ["--batch", "96", "--checkpoint", "96", "--device", "oracle"];
   let first = Infinity;
   const { code, out, err } = await evenkeel([...endless(outdir, 1), ...slow], async (child) => {
     if (first < Infinity) return performance.now() - first > 600 && child.kill("SIGINT");
@@ -113,8 +113,8 @@ test("a second Ctrl-C ends training at once, and the last checkpoint is whole", 
   assert.equal(code, 130, out + err);
   assert.match(err, /^SIGINT: stopped\. /m, out);
   const states = await filesOf(outdir, /^training-state/);
-  assert.deepEqual(states, ["training-state-0000000192.safetensors"]);
-  assert.equal((await readCheckpoint(join(outdir, states[0] ?? ""))).nimg, 192);
+  assert.deepEqual(states, ["training-state-0000000096.safetensors"]);
+  assert.equal((await readCheckpoint(join(outdir, states[0] ?? ""))).nimg, 96);
   assert.deepEqual(await filesOf(outdir, /lock|partial/), []);
 });
 

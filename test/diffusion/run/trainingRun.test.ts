@@ -189,13 +189,20 @@ test("a step that takes longer than a second is given up, wherever it stands, an
     const [options, told] = [{ ...optionsOf(folder), device: slow }, [] as string[]];
     let begun = 0;
     const abortIn = (left: number): void => {
-      if (left > 0) return void setImmediate(() => abortIn(left - 1));
-      stop.abort();
-      t.mock.timers.tick(1000);
+      if (left > 0) setImmediate(() => abortIn(left - 1));
+      else {
+        stop.abort();
+        t.mock.timers.tick(1000);
+      }
     };
     const ending = await runTraining(
       { ...options, signal: stop.signal },
-      { stepping: () => void (begun++ === steps && abortIn(turns)), warned: (message) => told.push(message) },
+      {
+        stepping: () => {
+          if (begun++ === steps) abortIn(turns);
+        },
+        warned: (message) => told.push(message),
+      },
     );
     assert.deepEqual(ending, { nimg: 8 * steps, finished: false });
     assert.deepEqual(told, [`The step was abandoned: the state is that after ${8 * steps} images.`]);
