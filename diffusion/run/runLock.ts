@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
-import { link, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
@@ -20,15 +19,16 @@ export class RunLock {
   }
 
   /**
-   * Takes the folder. The lock of a process of this machine that no longer lives is taken over.
+   * Takes the folder. The lock of a process of this machine that no longer lives is taken over. All in one task, so that a signal, which
+   * may end the process, finds a lock that it knows of or none.
    * @throws EvenkeelError `file` that names the process if the folder is in use.
    */
   static async take(folder: string): Promise<RunLock> {
     const path = join(folder, "run.lock");
     const owner = `${process.pid} ${hostname()} ${randomBytes(8).toString("hex")}`;
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (await create(path, owner, folder)) return new RunLock(path, owner);
-      await removeStale(path, folder);
+      if (create(path, owner, folder)) return new RunLock(path, owner);
+      removeStale(path, folder);
     }
     throw new EvenkeelError("file", `${folder} was taken by another process just now.`);
   }
@@ -50,32 +50,36 @@ export class RunLock {
 }
 
 /** Makes the lock with its text in it, never without; false if there is one. */
-async function create(path: string, owner: string, folder: string): Promise<boolean> {
+function create(path: string, owner: string, folder: string): boolean {
   const draft = sibling(path);
   try {
-    await writeFile(draft, owner, { flag: "wx" });
-    await link(draft, path).catch(async (cause: unknown) => {
+    writeFileSync(draft, owner, { flag: "wx" });
+    try {
+      linkSync(draft, path);
+    } catch (cause) {
       // Some file systems have no links; there, a reader may for a moment find the lock empty.
       if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(String(codeOf(cause)))) throw cause;
-      await writeFile(path, owner, { flag: "wx" });
-    });
+      writeFileSync(path, owner, { flag: "wx" });
+    }
     return true;
   } catch (cause) {
     if (codeOf(cause) === "EEXIST") return false;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EvenkeelError("file", `can't write into ${folder}: ${reason}`, { cause });
   } finally {
-    await rm(draft, { force: true });
+    rmSync(draft, { force: true });
   }
 }
 
 /** @throws EvenkeelError `file` if the lock's owner lives, or may live on another machine. */
-async function removeStale(path: string, folder: string): Promise<void> {
-  const owner = await readFile(path, "utf8").catch((cause: unknown) => {
-    if (codeOf(cause) === "ENOENT") return null;
+function removeStale(path: string, folder: string): void {
+  let owner: string;
+  try {
+    owner = readFileSync(path, "utf8");
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return;
     throw new EvenkeelError("file", `can't read ${path}: ${String(cause)}`, { cause });
-  });
-  if (owner === null) return;
+  }
   const [pid = "", host = ""] = owner.split(" ");
   const isOurs = host === hostname();
   if (owner !== "" && (!isOurs || isAlive(Number(pid), owner))) {
@@ -88,12 +92,12 @@ async function removeStale(path: string, folder: string): Promise<void> {
   // that was taken, it is put back.
   const removed = sibling(path);
   try {
-    await rename(path, removed);
-    if ((await readFile(removed, "utf8")) !== owner) await link(removed, path);
+    renameSync(path, removed);
+    if (readFileSync(removed, "utf8") !== owner) linkSync(removed, path);
   } catch (cause) {
     if (codeOf(cause) !== "ENOENT" && codeOf(cause) !== "EEXIST") throw cause;
   } finally {
-    await rm(removed, { force: true });
+    rmSync(removed, { force: true });
   }
 }
 

@@ -24,6 +24,8 @@ export async function writeFileAtomically(target: string, produce: (sink: FileSi
   const wrap = (doing: string) => (cause: unknown) => {
     throw fileSystemError(target, doing, cause);
   };
+  // Nothing is begun any more.
+  if (isEnding) await new Promise<never>(() => undefined);
   const opening = fs.open(partial, "wx");
   const handle = await unfinished(partial, opening).catch(wrap(`creating a file in ${folder}`));
   try {
@@ -46,6 +48,9 @@ export async function writeFileAtomically(target: string, produce: (sink: FileSi
 /** The new files of writes that are under way, and whether they are there yet. */
 const partials = new Map<string, { isOpening: boolean }>();
 
+/** Whether the process is about to end. */
+let isEnding = false;
+
 async function unfinished(partial: string, opening: Promise<FileHandle>): Promise<FileHandle> {
   const file = { isOpening: true };
   partials.set(partial, file);
@@ -61,9 +66,10 @@ async function unfinished(partial: string, opening: Promise<FileHandle>): Promis
 
 /**
  * Removes the new files of all writes that are under way, for a process that ends in the same task: these writes fail or never end, and
- * their targets are as they were.
+ * their targets are as they were. Writes that would begin from now on never do.
  */
 export async function removeUnfinishedFiles(): Promise<void> {
+  isEnding = true;
   // A file that is just being made would appear afterwards.
   while ([...partials.values()].some(({ isOpening }) => isOpening))
     await new Promise((resolve) => setImmediate(resolve));
