@@ -1,7 +1,8 @@
 /**
  * Runs the test suite with Node's test runner: every test file under `test`, or those whose path contains one of the
  * arguments (`npm test -- engine/io`). Files take turns on as many processes as there are cores. To start one takes as long as
- * a short file's tests: short files of a folder share a process where nothing of one reaches another.
+ * a short file's tests: sources are compiled once for all, and short files of a folder share a process where nothing of one reaches
+ * another.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { dirname, join, resolve } from "node:path";
 import { run } from "node:test";
 import * as reporters from "node:test/reporters";
 import { pathToFileURL } from "node:url";
+import { compileSources } from "./compileSources.js";
 
 const testTimeoutMilliseconds = 30 * 60 * 1000;
 
@@ -58,29 +60,45 @@ if (files.length === 0) {
 const scratch = mkdtempSync(join(tmpdir(), "evenkeel-tests-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
+const compiled = join(scratch, "compiled");
+await compileSources(compiled);
+
+/** Files that load TypeScript which imports the engine: that has to be the one they import themselves. */
+const loadTypeScript = ["test/cli/explain.test.ts"].map((path) => join(path));
+
+/** What is run for a test file. */
+function programOf(path) {
+  if (!loadTypeScript.includes(path)) return join(compiled, path.replace(/\.ts$/, ".js"));
+  // Where packages are found from.
+  const program = join(compiled, `${path.replace(/\W/g, "-")}.mjs`);
+  const url = JSON.stringify(pathToFileURL(resolve(path)).href);
+  writeFileSync(program, `import { register } from "tsx/esm/api";\nregister();\nawait import(${url});\n`);
+  return program;
+}
+
 /** Files as the runner takes them: those of one folder that can share a process as a file that imports them. */
 function grouped(paths) {
   const groups = new Map();
   for (const path of paths) groups.set(dirname(path), [...(groups.get(dirname(path)) ?? []), path]);
   return [...groups].flatMap(([folder, members]) => {
     const sharing = members.filter((path) => !reachesOut.test(readFileSync(path, "utf8")));
-    if (sharing.length < 2) return members;
+    if (sharing.length < 2) return members.map(programOf);
     const group = join(scratch, `${folder.replace(/\W/g, "-")}.mjs`);
     // A file that can't be loaded is a test that fails.
     const imports = sharing.map((path) => {
-      const [name, url] = [JSON.stringify(path), JSON.stringify(pathToFileURL(resolve(path)).href)];
+      const [name, url] = [JSON.stringify(path), JSON.stringify(pathToFileURL(programOf(path)).href)];
       return `await import(${url}).catch((error) => test(${name}, () => { throw error; }));\n`;
     });
     writeFileSync(group, `import test from "node:test";\n${imports.join("")}`);
-    return [...members.filter((path) => !sharing.includes(path)), group];
+    return [...members.filter((path) => !sharing.includes(path)).map(programOf), group];
   });
 }
 
 // The processes of test files get these too. The second fixes the seeds of properties.
-process.execArgv.push("--import", "tsx", "--import", resolve("test/support/repeatableProperties.ts"));
+process.execArgv.push("--enable-source-maps", "--import", join(compiled, "test/support/repeatableProperties.js"));
 const first = longest.filter((path) => files.includes(path));
 const stream = run({
-  files: [...first, ...grouped(files.filter((path) => !first.includes(path)))].map((path) => resolve(path)),
+  files: [...first.map(programOf), ...grouped(files.filter((path) => !first.includes(path)))],
   concurrency: availableParallelism(),
   timeout: testTimeoutMilliseconds,
 });

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { bundledCli } from "../support/bundledProgram.ts";
 import { evenkeel as evenkeelHere } from "./train/tinyRun.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -13,12 +14,13 @@ after(() => rmSync(folder, { recursive: true }));
 
 type Outcome = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
-function evenkeel(...args: readonly string[]): Promise<Outcome> {
+/** Runs the program as a process. */
+function evenkeel(program: string, ...args: readonly string[]): Promise<Outcome> {
   const environment = { ...process.env, EVENKEEL_DEVICE: "wasm" };
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [path.join(root, "cli/evenkeel.js"), ...args],
+      [program, ...args],
       { env: environment, maxBuffer: 2 ** 26 },
       (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -38,7 +40,7 @@ const example = path.join(root, "examples/explainConvNet.ts");
 describe("evenkeel explain", () => {
   it("writes a page that needs no other file", async () => {
     const html = path.join(folder, "page.html");
-    const { code, stdout } = await evenkeel("explain", example, "--html", html);
+    const { code, stdout } = await evenkeel(path.join(root, "cli/evenkeel.js"), "explain", example, "--html", html);
     assert.equal(code, 0);
     assert.match(stdout, /^\d+ kernels on wasm: .*page\.html\n$/);
     const page = readFileSync(html, "utf8");
@@ -55,11 +57,11 @@ describe("evenkeel explain", () => {
   });
 
   it("prints text, on the device that is asked for", async () => {
-    const { code, stdout } = await evenkeel("explain", example, "--device", "cpu", "--no-profile");
+    const { code, out } = await evenkeelHere(["explain", example, "--device", "cpu", "--no-profile"]);
     assert.equal(code, 0);
-    assert.match(stdout, /^device cpu: /);
-    assert.match(stdout, /\[javascript\]\nfunction /);
-    assert.doesNotMatch(stdout, / ms\n/);
+    assert.match(out, /^device cpu: /);
+    assert.match(out, /\[javascript\]\nfunction /);
+    assert.doesNotMatch(out, / ms\n/);
   });
 
   it("says what is wrong with a file, a device, a place to write", async () => {
@@ -77,7 +79,7 @@ describe("evenkeel explain", () => {
     );
     // In a process of its own, as the tests' loader takes CommonJS for a module.
     const common = file("common.ts", 'import { exp } from "evenkeel/engine"; export default { fn: exp, args: [] };');
-    const { code, stderr } = await evenkeel("explain", common);
+    const { code, stderr } = await evenkeel(await bundledCli(), "explain", common);
     assert.match(stderr, /Name it \.mts/);
     assert.equal(code, 1);
     await expectFailure(/unknown device "abacus"/, example, "--device", "abacus");

@@ -8,16 +8,19 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { createProgram } from "../../cli/program.ts";
 import { reportFailure } from "../../cli/reportFailure.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { bundledCli } from "../support/bundledProgram.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** Runs the command of this clone, from a folder that has no packages. */
-function evenkeel(...args: readonly string[]): {
+/** Runs the program, from a folder that has no packages. */
+function evenkeel(
+  command: string,
+  ...args: readonly string[]
+): {
   readonly code: number | null;
   readonly out: string;
   readonly err: string;
 } {
-  const command = resolve(root, "cli/evenkeel.js");
   const { status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], {
     cwd: tmpdir(),
     encoding: "utf8",
@@ -28,19 +31,23 @@ function evenkeel(...args: readonly string[]): {
 describe("evenkeel", () => {
   it("runs from a clone without a build and prints its version", () => {
     const { version } = JSON.parse(readFileSync(resolve(root, "package.json"), "utf8")) as { readonly version: string };
-    assert.deepEqual(evenkeel("--version"), { code: 0, out: `${version}\n`, err: "" });
+    assert.deepEqual(evenkeel(resolve(root, "cli/evenkeel.js"), "--version"), {
+      code: 0,
+      out: `${version}\n`,
+      err: "",
+    });
   });
 
-  it("prints its usage and every command for --help", () => {
-    const { code, out, err } = evenkeel("--help");
+  it("prints its usage and every command for --help", async () => {
+    const { code, out, err } = evenkeel(await bundledCli(), "--help");
     assert.deepEqual({ code, err }, { code: 0, err: "" });
     assert.match(out, /^Usage: evenkeel /);
     for (const command of createProgram().commands) assert.ok(out.includes(`  ${command.name()} `), command.name());
   });
 
-  it("ends with 2 and a reason for an unknown option or command", () => {
+  it("ends with 2 and a reason for an unknown option or command", async () => {
     for (const argument of ["--nonsense", "nonsense"]) {
-      const { code, out, err } = evenkeel(argument);
+      const { code, out, err } = evenkeel(await bundledCli(), argument);
       assert.deepEqual({ code, out }, { code: 2, out: "" });
       assert.match(err, /^error: /);
     }

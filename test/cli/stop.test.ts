@@ -5,13 +5,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { readCheckpoint } from "../../diffusion/checkpoint/checkpoint.ts";
 import { formatSnapshotName } from "../../diffusion/index.ts";
 import { readSafetensors, writeSafetensors } from "../../engine/io/node.ts";
+import { bundledCli } from "../support/bundledProgram.ts";
 import { network, writePictures } from "./train/tinyRun.ts";
 
-const command = fileURLToPath(new URL("../../cli/evenkeel.js", import.meta.url));
 let root = "";
 let data = "";
 before(async () => {
@@ -24,11 +23,12 @@ after(() => rm(root, { recursive: true }));
 type Ending = { readonly code: number | null; readonly out: string; readonly err: string };
 
 /** Runs a command; `act` is called again and again with what it has printed, until it gives true. */
-function evenkeel(
+async function evenkeel(
   args: readonly string[],
   act: (child: ReturnType<typeof spawn>, out: string) => boolean | Promise<boolean>,
   nodeArgs: readonly string[] = [],
 ): Promise<Ending> {
+  const command = await bundledCli();
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...nodeArgs, command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     let [out, err, isOver] = ["", "", false];

@@ -3,12 +3,12 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { CommanderError } from "@commander-js/extra-typings";
 import { createProgram } from "../../../cli/program.ts";
 import { reportFailure } from "../../../cli/reportFailure.ts";
 import { createDataset } from "../../../diffusion/index.ts";
 import { writeDataset } from "../../../diffusion/node.ts";
+import { bundledCli } from "../../support/bundledProgram.ts";
 
 /** Options of the smallest network. */
 export const network = [
@@ -44,11 +44,12 @@ type ProcessOptions = {
   readonly fileLimit?: number;
 };
 
-const command = fileURLToPath(new URL("../../../cli/evenkeel.js", import.meta.url));
-
 /** Runs the command as a process. */
-export function evenkeelProcess(args: readonly string[], { stop, fileLimit }: ProcessOptions = {}): Promise<Ending> {
-  const words = [process.execPath, command, ...args];
+export async function evenkeelProcess(
+  args: readonly string[],
+  { stop, fileLimit }: ProcessOptions = {},
+): Promise<Ending> {
+  const words = [process.execPath, await bundledCli(), ...args];
   // A shell's limit counts blocks of 512 bytes. Node ignores the signal, so that a write beyond it fails.
   const limited = ["sh", "-c", `ulimit -f ${2 * (fileLimit ?? 0)}; exec "$@"`, "sh", ...words];
   const [program = "", ...rest] = fileLimit === undefined ? words : limited;

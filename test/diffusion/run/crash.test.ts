@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, truncate } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundledProgram } from "../../support/bundledProgram.ts";
 
 const steps = 40;
 const batch = 8;
@@ -14,42 +14,45 @@ const batch = 8;
 let root = "";
 let program = "";
 before(async () => {
-  // Where packages are found from. One JavaScript file, as it starts more than thirty times: that takes two thirds of the time.
-  const scratch = fileURLToPath(new URL("../../../node_modules/.cache", import.meta.url));
-  await mkdir(scratch, { recursive: true });
-  root = await mkdtemp(join(scratch, "evenkeel-crash-"));
-  program = join(root, "crashRun.mjs");
-  await build({
-    entryPoints: [fileURLToPath(new URL("../../support/crashRun.ts", import.meta.url))],
-    outfile: program,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    target: "node20",
-    format: "esm",
-    logLevel: "warning",
-  });
+  root = await mkdtemp(join(tmpdir(), "evenkeel-crash-"));
+  program = await bundledProgram("test/support/crashRun.ts");
 });
 after(() => rm(root, { recursive: true }));
 
-type Ending = { readonly killed: boolean; readonly output: string; readonly warnings: string };
+type Ending = {
+  readonly killed: boolean;
+  readonly output: string;
+  readonly warnings: string;
+  /** Milliseconds until the first step. */
+  readonly starting: number;
+};
 
-/** Runs the program; kills it at the given time after its first step of this start, if it still lives then. */
-function run(folder: string, killAfter?: number): Promise<Ending> {
+/** So many milliseconds after the process was started or after the first step that it does. */
+type Instant = { readonly after: "start" | "step"; readonly milliseconds: number };
+
+/** Runs the program; kills it at the given instant, if it still lives then. */
+function run(folder: string, instant?: Instant): Promise<Ending> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, folder], { stdio: ["ignore", "pipe", "pipe"] });
-    let [output, warnings] = ["", ""];
+    // What is compiled to be faster is done before that pays.
+    const child = spawn(process.execPath, ["--no-opt", program, folder], { stdio: ["ignore", "pipe", "pipe"] });
+    const begin = performance.now();
+    let [output, warnings, starting] = ["", "", Infinity];
     let timer: NodeJS.Timeout | undefined;
+    const killIf = (after: Instant["after"]): void => {
+      if (instant?.after === after) timer ??= setTimeout(() => child.kill("SIGKILL"), instant.milliseconds);
+    };
+    child.on("spawn", () => killIf("start"));
     child.stderr.on("data", (chunk: Buffer) => (warnings += chunk.toString()));
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
-      if (killAfter !== undefined) timer ??= setTimeout(() => child.kill("SIGKILL"), killAfter);
+      starting = Math.min(starting, performance.now() - begin);
+      killIf("step");
     });
     child.on("error", reject);
     child.on("close", (code, signal) => {
       clearTimeout(timer);
       if (signal !== "SIGKILL" && code !== 0) reject(new Error(`exit code ${code}: ${warnings}`));
-      else resolve({ killed: signal === "SIGKILL", output, warnings });
+      else resolve({ killed: signal === "SIGKILL", output, warnings, starting });
     });
   });
 }
@@ -70,29 +73,33 @@ async function hashes(folder: string): Promise<Map<string, string>> {
 
 test("killed at 30 random instants and resumed, it leaves the files of the uninterrupted run", async () => {
   const straight = join(root, "straight");
-  await run(straight);
+  const { starting } = await run(straight);
   const expected = await hashes(straight);
   assert.equal([...expected.keys()].filter((name) => name.startsWith("training-state")).length, 2);
   // Two runs beside each other, because most of the time is taken by starting again.
   await Promise.all(
     [7, 11].map(async (seed) => {
       const broken = join(root, `broken${seed}`);
-      await killed(broken, 15, seed);
+      await killed(broken, 15, seed, starting);
       assert.deepEqual(await hashes(broken), expected);
     }),
   );
 });
 
-/** Runs to the end, killed so many times at instants that the seed gives. */
-async function killed(folder: string, times: number, seed: number): Promise<void> {
+/** Runs to the end, killed so many times at instants that the seed gives: every third while it starts, the others while it trains and writes. */
+async function killed(folder: string, times: number, seed: number, starting: number): Promise<void> {
   let state = seed;
   const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647;
   let kills = 0;
-  let ending: Ending = { killed: true, output: "", warnings: "" };
+  let ending: Pick<Ending, "killed"> = { killed: true };
   while (ending.killed || kills < times) {
     // Finished too soon: once more from the start.
     if (!ending.killed) await rm(folder, { recursive: true });
-    ending = await run(folder, kills < times ? random() * 120 : undefined);
+    const instant: Instant =
+      kills % 3 === 2
+        ? { after: "start", milliseconds: random() * starting }
+        : { after: "step", milliseconds: random() * 120 };
+    ending = await run(folder, kills < times ? instant : undefined);
     if (ending.killed) kills += 1;
   }
   assert.equal(kills, times);

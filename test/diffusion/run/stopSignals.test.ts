@@ -4,23 +4,22 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { StopSignals } from "../../../diffusion/run/stopSignals.ts";
-
-const program = fileURLToPath(new URL("../../support/stoppableLoop.ts", import.meta.url));
+import { bundledProgram } from "../../support/bundledProgram.ts";
 
 type Ending = { readonly code: number | null; readonly signal: string | null; readonly output: string };
 
 /** Runs the loop; sends the first signal once it runs, the second so many milliseconds after it has told of the first. */
-function run(
+async function run(
   argument: string,
   first: NodeJS.Signals,
   second?: NodeJS.Signals,
   after = 700,
   target = "",
 ): Promise<Ending> {
+  const program = await bundledProgram("test/support/stoppableLoop.ts");
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", program, argument, target], {
+    const child = spawn(process.execPath, [program, argument, target], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";

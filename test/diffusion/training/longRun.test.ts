@@ -2,19 +2,19 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Trainer, type TrainingOptions } from "../../../diffusion/index.ts";
 import { createDevice, type DeviceName } from "../../../engine/index.ts";
+import { bundledProgram } from "../../support/bundledProgram.ts";
 import { assertNotInEveryRun } from "../../support/inEveryRun.ts";
 import { smallBatch, smallOptions } from "./smallRun.ts";
 
 test("1,000 steps leave memory where it was", async () => {
-  const program = fileURLToPath(new URL("../../support/soakTraining.ts", import.meta.url));
+  const program = await bundledProgram("test/support/soakTraining.ts");
   // V8 enlarges its young generation once as it likes: a fixed size leaves only what training keeps.
   const heap = ["--expose-gc", "--min-semi-space-size=4", "--max-semi-space-size=4"];
   await assertNotInEveryRun(async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [...heap, "--import", "tsx", program]);
+    const { stdout } = await promisify(execFile)(process.execPath, [...heap, program]);
     const { samples, first, last } = JSON.parse(stdout) as {
       samples: Record<"resident" | "heap" | "external" | "device" | "buffers", number>[];
       first: number;

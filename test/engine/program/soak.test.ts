@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createDevice, scalar } from "../../../engine/index.ts";
+import { bundledProgram } from "../../support/bundledProgram.ts";
 import { assertNotInEveryRun } from "../../support/inEveryRun.ts";
 import { makeStep, startState } from "../../support/trainingStep.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
@@ -13,12 +13,12 @@ type Soak = { losses: [number, number]; resident: number[]; live: [unknown, unkn
 
 describe("soak", () => {
   it("30,000 steps on wasm leave resident memory where it was after the first 10,000", async () => {
-    const program = fileURLToPath(new URL("../../support/soakWasm.ts", import.meta.url));
+    const program = await bundledProgram("test/support/soakWasm.ts");
     // V8 enlarges its young generation once as it likes, by 8 MB: a fixed size leaves only what the program keeps. In the first
     // steps it still compiles, which takes 3%; after them runs differ by 2%. 3% of 100 MB are 200 bytes a step.
     const heap = ["--expose-gc", "--min-semi-space-size=4", "--max-semi-space-size=4"];
     await assertNotInEveryRun(async () => {
-      const { stdout } = await promisify(execFile)(process.execPath, [...heap, "--import", "tsx", program]);
+      const { stdout } = await promisify(execFile)(process.execPath, [...heap, program]);
       const { losses, resident, live, programs } = JSON.parse(stdout) as Soak;
       assert.equal(resident.length, 40);
       assert.deepEqual(live[1], live[0]);

@@ -1,0 +1,57 @@
+/**
+ * The repository's TypeScript as JavaScript, file by file, for the processes of tests: tsx, which does the same in each process anew, takes
+ * more time for it than most test files take for their tests.
+ */
+import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+const folders = ["engine", "nn", "diffusion", "cli", "test", "examples", "bench"];
+
+/**
+ * Writes `path/name.js` into `outdir` for each `path/name.ts` of the repository. To itself a file still lies where its source does
+ * (`import.meta`), and stacks name the source if Node is started with `--enable-source-maps`.
+ */
+export async function compileSources(outdir) {
+  const sources = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts") && !path.includes("node_modules"))
+      .map((path) => resolve(folder, path)),
+  );
+  mkdirSync(outdir, { recursive: true });
+  writeFileSync(join(outdir, "package.json"), JSON.stringify({ type: "module" }));
+  symlinkSync(resolve("node_modules"), join(outdir, "node_modules"), "junction");
+  await build({
+    entryPoints: sources,
+    outdir,
+    outbase: process.cwd(),
+    // So that names of files are seen and changed; each stays a file of its own.
+    bundle: true,
+    plugins: [besideEachOther],
+    packages: "external",
+    define: { "import.meta.url": "sourceUrl", "import.meta.dirname": "sourceFolder" },
+    sourcemap: "inline",
+    sourcesContent: false,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    logLevel: "warning",
+  });
+}
+
+const besideEachOther = {
+  name: "besideEachOther",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\./ }, ({ kind, path }) =>
+      kind === "entry-point" ? undefined : { path: path.replace(/\.ts$/, ".js"), external: true },
+    );
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const [url, folder] = [pathToFileURL(path).href, dirname(path)].map((text) => JSON.stringify(text));
+      const text = readFileSync(path, "utf8");
+      // On the first line, so that the others keep their numbers.
+      const own = text.includes("import.meta") ? `const sourceUrl = ${url}, sourceFolder = ${folder};` : "";
+      return { contents: own + text, loader: "ts" };
+    });
+  },
+};
