@@ -207,10 +207,11 @@ class Stop {
     }
     if (signal.aborted) return false;
     const done = (async () => task())().then(() => true);
+    const over = new AbortController();
     const stopped = new Promise<false>((resolve) => {
-      signal.addEventListener("abort", () => resolve(false), { once: true });
+      signal.addEventListener("abort", () => resolve(false), { once: true, signal: over.signal });
     });
-    const isDone = await Promise.race([done, stopped]);
+    const isDone = await Promise.race([done, stopped]).finally(() => over.abort());
     if (!isDone) done.catch(() => undefined);
     return isDone;
   }

@@ -1,5 +1,6 @@
 /** What a run folder holds at its ends, whatever ends the run. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -132,7 +133,9 @@ test("what a stop puts off, also while it is under way, is done when the run goe
     },
   });
   const expected: string[] = [];
-  await runTraining(optionsOf("whole"), observed(expected));
+  const never = new AbortController();
+  await runTraining({ ...optionsOf("whole"), signal: never.signal }, observed(expected));
+  assert.equal(getEventListeners(never.signal, "abort").length, 0, "a run leaves nothing behind at its signal");
   for (const at of ["step 10", "samples 80", "validation 160", "samples 160"]) {
     const told: string[] = [];
     const stop = new AbortController();
