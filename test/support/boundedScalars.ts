@@ -23,7 +23,7 @@ import {
   unaryError,
 } from "./bounds.ts";
 import type { Bounded } from "./graphBounds.ts";
-import type { Arithmetic } from "./interpretKernel.ts";
+import type { Arithmetic } from "./kernelPoints.ts";
 
 export type BoundedScalar = { readonly value: number; readonly error: number };
 
@@ -33,9 +33,15 @@ export function boundedInput(data: ArrayLike<number>, dtype: DType, accuracy: Ac
   return { values, errors: values.map((value) => (dtype === "f32" ? inputError(value, accuracy) : 0)) };
 }
 
-/** A whole number or a bool that is certain if everything it was made of is. */
-function decided(value: number, ...from: readonly BoundedScalar[]): BoundedScalar {
-  return { value, error: from.some(({ error }) => error === Infinity) ? Infinity : 0 };
+/** A whole number or a bool that is certain if everything it was made of is. `worst`: the largest error of that. */
+function decided(value: number, worst: number): BoundedScalar {
+  return { value, error: worst === Infinity ? Infinity : 0 };
+}
+
+function worstOf(terms: readonly BoundedScalar[]): number {
+  let worst = 0;
+  for (const { error } of terms) worst = Math.max(worst, error);
+  return worst;
 }
 
 function literalError(value: number, accuracy: Accuracy): number {
@@ -45,16 +51,10 @@ function literalError(value: number, accuracy: Accuracy): number {
 const pair = ({ value, error }: BoundedScalar): readonly [number, number] => [value, error];
 
 export function boundedArithmetic(accuracy: Accuracy): Arithmetic<BoundedScalar> {
-  /** An f32 result. What exact operands make NaN or infinite is so on every device that has such values. */
-  const rounded = (
-    value: number,
-    from: readonly BoundedScalar[],
-    error: () => number,
-    exact = from.every((x) => x.error === 0),
-  ): BoundedScalar => {
-    if (from.some((x) => x.error === Infinity)) return { value, error: Infinity };
-    if (!Number.isFinite(value) && exact) return { value, error: accuracy.specialValues ? 0 : Infinity };
-    const bound = error();
+  /** An f32 result of operands of which `worst` is the largest error. What exact ones make NaN or infinite is so wherever there are such values. */
+  const rounded = (value: number, worst: number, bound: number): BoundedScalar => {
+    if (worst === Infinity) return { value, error: Infinity };
+    if (worst === 0 && !Number.isFinite(value)) return { value, error: accuracy.specialValues ? 0 : Infinity };
     return { value, error: Number.isNaN(bound) ? Infinity : bound };
   };
   return {
@@ -68,17 +68,19 @@ export function boundedArithmetic(accuracy: Accuracy): Arithmetic<BoundedScalar>
         : { value: dtype === "bool" ? Number(value !== 0) : wrap(value, dtype), error: 0 },
     unary: (op, dtype, x) => {
       const value = unaryScalar(op, x.value, dtype);
-      if (dtype !== "f32") return decided(value, x);
-      return rounded(value, [x], () => unaryError(op, x.value, x.error, accuracy));
+      if (dtype !== "f32") return decided(value, x.error);
+      return rounded(value, x.error, unaryError(op, x.value, x.error, accuracy));
     },
     binary: (op, dtype, x, y) => {
       const value = binaryScalar(op, x.value, y.value, dtype);
-      if (dtype !== "f32") return decided(value, x, y);
-      return rounded(value, [x, y], () => binaryError(op, pair(x), pair(y), accuracy));
+      const worst = Math.max(x.error, y.error);
+      if (dtype !== "f32") return decided(value, worst);
+      return rounded(value, worst, binaryError(op, pair(x), pair(y), accuracy));
     },
     compare: (op, dtype, x, y) => {
       const value = compareScalar(op, x.value, y.value);
-      return dtype === "f32" ? { value, error: compareError(op, pair(x), pair(y), accuracy) } : decided(value, x, y);
+      if (dtype !== "f32") return decided(value, Math.max(x.error, y.error));
+      return { value, error: compareError(op, pair(x), pair(y), accuracy) };
     },
     select: (condition, x, y) => {
       const chosen = condition.value === 0 ? y : x;
@@ -88,19 +90,16 @@ export function boundedArithmetic(accuracy: Accuracy): Arithmetic<BoundedScalar>
       const value = castScalar(x.value, from, to);
       if (from === to) return x;
       if (to === "f32") return x.error === Infinity ? x : { value, error: conversionError(value) };
-      if (from !== "f32") return decided(value, x);
+      if (from !== "f32") return decided(value, x.error);
       if (to === "bool") return { value, error: compareError("notEqual", pair(x), [0, 0], accuracy) };
       return { value, error: truncationError(x.value, x.error) };
     },
-    shift: (direction, amount, dtype, x) => decided(shiftScalar(direction, amount, x.value, dtype), x),
-    threefry: (word, [key0, key1, counter0, counter1]) =>
-      decided(
-        threefryScalar(word, key0.value, key1.value, counter0.value, counter1.value),
-        key0,
-        key1,
-        counter0,
-        counter1,
-      ),
+    shift: (direction, amount, dtype, x) => decided(shiftScalar(direction, amount, x.value, dtype), x.error),
+    threefry: (word, words) => {
+      const [key0, key1, counter0, counter1] = words;
+      const value = threefryScalar(word, key0.value, key1.value, counter0.value, counter1.value);
+      return decided(value, worstOf(words));
+    },
     fold: (op, dtype, terms) => (op === "sum" ? sum(dtype, terms, accuracy) : largest(dtype, terms, accuracy)),
     whole: ({ value }) => value,
     readAt: (index, element) => (index.error === Infinity ? { ...element, error: Infinity } : element),
@@ -109,7 +108,7 @@ export function boundedArithmetic(accuracy: Accuracy): Arithmetic<BoundedScalar>
 
 function sum(dtype: DType, terms: readonly BoundedScalar[], accuracy: Accuracy): BoundedScalar {
   const value = terms.reduce((total, term) => binaryScalar("add", total, term.value, dtype), 0);
-  if (dtype !== "f32") return decided(value, ...terms);
+  if (dtype !== "f32") return decided(value, worstOf(terms));
   const finite = terms.filter((term) => Number.isFinite(term.value));
   const magnitude = finite.reduce((total, term) => total + Math.abs(term.value), 0);
   const spread = terms.reduce((total, { error }) => total + error, 0);
@@ -122,9 +121,9 @@ function sum(dtype: DType, terms: readonly BoundedScalar[], accuracy: Accuracy):
 function largest(dtype: DType, terms: readonly BoundedScalar[], accuracy: Accuracy): BoundedScalar {
   const lowest = dtype === "f32" ? -Infinity : dtype === "i32" ? -(2 ** 31) : 0;
   const value = terms.reduce((most, term) => Math.max(most, term.value), lowest);
-  if (dtype !== "f32" || terms.some(({ error }) => error === Infinity)) return decided(value, ...terms);
+  const worst = worstOf(terms);
+  if (dtype !== "f32" || worst === Infinity) return decided(value, worst);
   if (!Number.isFinite(value)) return { value, error: accuracy.specialValues ? 0 : Infinity };
-  const worst = terms.reduce((most, { error }) => Math.max(most, error), 0);
   // Which of +0 and -0 wins is open; the slack makes a division by it uncertain.
   return { value, error: value === 0 ? Math.max(worst, 2 ** -149) : worst };
 }

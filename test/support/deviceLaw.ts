@@ -12,7 +12,13 @@ import type { Accuracy } from "./bounds.ts";
 import type { Bounded } from "./graphBounds.ts";
 import { interpretPlan } from "./interpretKernel.ts";
 
-export type DeviceLawOptions = { readonly runs: number; readonly seed: number; readonly accuracy: Accuracy };
+export type DeviceLawOptions = {
+  readonly runs: number;
+  readonly seed: number;
+  readonly accuracy: Accuracy;
+  /** Whether a counterexample is made smaller. Where one is expected that is wasted. */
+  readonly shrinks?: boolean;
+};
 
 /** How much a law compared: one that skips everything proves nothing. */
 export type DeviceLawReport = {
@@ -51,7 +57,7 @@ type Instance = { readonly plan: Plan; readonly inputs: readonly TensorData[]; r
 
 async function check<S>(
   device: Device,
-  { runs, seed, accuracy }: DeviceLawOptions,
+  { runs, seed, accuracy, shrinks = true }: DeviceLawOptions,
   arbitrary: fc.Arbitrary<S>,
   build: (spec: S) => Instance,
 ): Promise<DeviceLawReport> {
@@ -67,7 +73,7 @@ async function check<S>(
       report.uncertain += uncertain;
       if (compared === 0 && uncertain > 0) report.blind++;
     }),
-    { numRuns: runs, seed, includeErrorInReport: true },
+    { numRuns: runs, seed, endOnFailure: !shrinks, includeErrorInReport: true },
   );
   const after = await settledMemory(device);
   if (after.bytes !== before.bytes || after.buffers !== before.buffers) {

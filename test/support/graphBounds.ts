@@ -44,7 +44,7 @@ function exactly(node: Node, values: Float64Array, accuracy: Accuracy): Bounded 
 const uncertainIf = (condition: boolean): number => (condition ? Infinity : 0);
 
 function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], accuracy: Accuracy): Float64Array {
-  const each = (f: (i: number) => number): Float64Array => Float64Array.from({ length: values.length }, (_, i) => f(i));
+  const each = (f: (i: number) => number): Float64Array => values.map((_, i) => f(i));
   const pair = (input: number, i: number): readonly [number, number] => {
     const { values: x, errors: e } = at(inputs, input);
     return [x[i] ?? NaN, e[i] ?? Infinity];

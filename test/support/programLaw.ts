@@ -12,13 +12,22 @@ import { buildProgram, inputData, printProgram, type ProgramSpec, programSpecs }
 import type { Accuracy } from "./bounds.ts";
 import { type Bounded, graphBounds } from "./graphBounds.ts";
 
-export type LawOptions = { readonly runs: number; readonly seed: number; readonly accuracy: Accuracy };
+export type LawOptions = {
+  readonly runs: number;
+  readonly seed: number;
+  readonly accuracy: Accuracy;
+  /** Whether a counterexample is made smaller. Where one is expected that is wasted. */
+  readonly shrinks?: boolean;
+};
 
 /** How much the law compared: a law that skips everything proves nothing. */
 export type LawReport = { readonly compared: number; readonly uncertain: number };
 
 /** @throws Error with the shrunk program, the element, both values and the bound where a device breaks the law. */
-export async function checkPrograms(device: Device, { runs, seed, accuracy }: LawOptions): Promise<LawReport> {
+export async function checkPrograms(
+  device: Device,
+  { runs, seed, accuracy, shrinks = true }: LawOptions,
+): Promise<LawReport> {
   const report = { compared: 0, uncertain: 0 };
   await fc.assert(
     fc.asyncProperty(programSpecs, async (spec) => {
@@ -29,7 +38,7 @@ export async function checkPrograms(device: Device, { runs, seed, accuracy }: La
       report.compared += compared;
       report.uncertain += uncertain;
     }),
-    { numRuns: runs, seed, includeErrorInReport: true },
+    { numRuns: runs, seed, endOnFailure: !shrinks, includeErrorInReport: true },
   );
   return report;
 }
@@ -66,7 +75,8 @@ export async function compareProgram(device: Device, spec: ProgramSpec, accuracy
   }
 }
 
-function firstViolation(got: TensorData, { values, errors }: Bounded): number | undefined {
+/** The first element that is not within its bound; 0 if there are more or fewer. */
+export function firstViolation(got: TensorData, { values, errors }: Bounded): number | undefined {
   if (got.length !== values.length) return 0;
   const place = got.findIndex((value, i) => {
     const [wanted, error] = [values[i] ?? NaN, errors[i] ?? 0];

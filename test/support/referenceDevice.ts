@@ -16,7 +16,7 @@ import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../engine/kernel/plan.ts";
 import { printKernel } from "../../engine/kernel/print.ts";
-import { type Arithmetic, runKernel } from "./interpretKernel.ts";
+import { type Arithmetic, forEachPoint, placeOf } from "./kernelPoints.ts";
 
 /** Mistakes a reference device is to make. */
 export type Mistakes = {
@@ -131,12 +131,14 @@ export class ReferenceDevice implements Device {
   #runStep({ kernel, operands, result }: PlanStep, buffers: readonly TensorData[]): void {
     const sources = operands.map((operand) => at(buffers, operand));
     const target = at(buffers, result);
-    runKernel(
-      this.#mistakes.kernel?.(kernel) ?? kernel,
+    const run = this.#mistakes.kernel?.(kernel) ?? kernel;
+    const root = run.reduction?.epilogue ?? run.body;
+    forEachPoint(
+      run,
       { ...float32, ...this.#mistakes.arithmetic },
       // A wrong address may be out of bounds, where a device finds anything.
       (operand, place) => at(sources, operand)[place] ?? 12345,
-      (place, value) => (target[place] = value),
+      (position, valueOf) => (target[placeOf(run.result.at, position)] = valueOf(root)),
     );
     this.#mistakes.result?.(target);
   }

@@ -6,7 +6,8 @@ import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import type { Scalar } from "../../../engine/kernel/kernel.ts";
 import { scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { mayOverwrite } from "../../../engine/passes/aliasOutputs.ts";
-import { forEachExactPoint, placeOf } from "../devices/wasm/exactKernels.ts";
+import { placeOf } from "../../support/kernelPoints.ts";
+import { forEachExactPoint } from "../devices/wasm/exactKernels.ts";
 import { PlanDraft, type Read } from "../devices/wasm/planDraft.ts";
 
 const [rows, columns] = [3, 4];

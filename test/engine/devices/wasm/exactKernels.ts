@@ -6,6 +6,8 @@
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import type { Affine, Axis, Kernel, Operand, ReduceOp, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
+import { forEachPoint, placeOf } from "../../../support/kernelPoints.ts";
+import { float32 } from "../../../support/referenceDevice.ts";
 
 export type KernelCase = { readonly kernel: Kernel; readonly data: readonly TensorData[] };
 
@@ -21,149 +23,36 @@ export function planOf(kernel: Kernel): Plan {
   return { buffers: [...inputs, output], steps: [step], slots: [], inputs: inputs.length, outputs: 1, aliases: [null] };
 }
 
-const wrap = (value: number, dtype: DType): number => {
-  switch (dtype) {
-    case "f32":
-      return Math.fround(value);
-    case "i32":
-      return value | 0;
-    case "u32":
-      return value >>> 0;
-    case "bool":
-      return Number(value !== 0);
-  }
-};
-
-const unsupported = (what: string): never => {
-  throw new RangeError(`exact kernels don't use ${what}`);
-};
-
 /** Element `element` of operand `operand`. */
 type Read = (operand: number, element: number) => number;
-
-/** Element number of an address at a point. */
-export function placeOf({ offset, coefficients }: Affine, position: readonly number[]): number {
-  let sum = offset;
-  for (let axis = 0; axis < coefficients.length; axis++) sum += (coefficients[axis] ?? 0) * (position[axis] ?? 0);
-  return sum;
-}
-
-/** Evaluates expressions at `position`, which may change in between. */
-function evaluatorAt(position: readonly number[], read: Read): (root: Scalar, accumulator: number) => number {
-  // One place's values. Functions made anew for each would take most of the time.
-  const known = new Map<Scalar, number>();
-  let accumulated = Number.NaN;
-  const value = (scalar: Scalar): number => {
-    const result = known.get(scalar) ?? compute(scalar);
-    known.set(scalar, result);
-    return result;
-  };
-  const compute = (scalar: Scalar): number => {
-    switch (scalar.kind) {
-      case "load":
-        return read(scalar.operand, placeOf(scalar.at, position));
-      case "gather": {
-        const row = Math.max(0, Math.min(scalar.size - 1, value(scalar.index)));
-        return read(scalar.operand, placeOf(scalar.at, position) + scalar.stride * row);
-      }
-      case "literal":
-        return wrap(scalar.value, scalar.dtype);
-      case "index":
-        return wrap(placeOf(scalar.at, position), scalar.dtype);
-      case "unary": {
-        const x = value(scalar.x);
-        if (scalar.op === "not") return scalar.dtype === "bool" ? 1 - x : wrap(~x, scalar.dtype);
-        return scalar.op === "negate" ? wrap(-x, scalar.dtype) : unsupported(scalar.op);
-      }
-      case "binary": {
-        const [x, y] = [value(scalar.x), value(scalar.y)];
-        if (scalar.op === "add") return wrap(x + y, scalar.dtype);
-        if (scalar.op === "subtract") return wrap(x - y, scalar.dtype);
-        if (scalar.op === "multiply") return scalar.dtype === "f32" ? x * y : wrap(Math.imul(x, y), scalar.dtype);
-        if (scalar.op === "maximum") return Math.max(x, y);
-        if (scalar.op === "minimum") return Math.min(x, y);
-        return scalar.op === "and" ? wrap(x & y, scalar.dtype) : unsupported(scalar.op);
-      }
-      case "compare": {
-        const [x, y] = [value(scalar.x), value(scalar.y)];
-        const outcomes = { less: x < y, lessEqual: x <= y, equal: x === y, notEqual: x !== y };
-        return Number(outcomes[scalar.op]);
-      }
-      case "select":
-        return value(scalar.condition) === 0 ? value(scalar.y) : value(scalar.x);
-      case "cast":
-        return wrap(value(scalar.x), scalar.dtype);
-      case "region": {
-        const at = position[scalar.axis] ?? 0;
-        return value(at >= scalar.start && at < scalar.stop ? scalar.inside : scalar.outside);
-      }
-      case "accumulator":
-        return accumulated;
-      case "shift":
-      case "threefry":
-        return unsupported(scalar.kind);
-    }
-  };
-  return (root, accumulator) => {
-    known.clear();
-    accumulated = accumulator;
-    return value(root);
-  };
-}
 
 /**
  * Visits the points of a kernel whose first axis is in [low, high), in order. `visit` gets a position that changes, and what
  * evaluates an expression there: a body, or an epilogue with the sum or maximum of the body.
  */
 export function forEachExactPoint(
-  { axes, body, reduction }: Kernel,
-  [low, high]: readonly [number, number],
+  kernel: Kernel,
+  range: readonly [number, number],
   read: Read,
   visit: (position: readonly number[], valueOf: (root: Scalar) => number) => void,
 ): void {
-  const position = axes.map(() => 0);
-  const evaluate = evaluatorAt(position, read);
-  const walk = (role: Axis["role"], visitPoint: () => void): void => {
-    const visited = axes.flatMap((axis, index) => (axis.role === role ? [index] : []));
-    const step = (level: number): void => {
-      const axis = visited[level];
-      if (axis === undefined) return visitPoint();
-      const [from, to] = axis === 0 ? [low, high] : [0, axes[axis]?.size ?? 0];
-      for (let at = from; at < to; at++) {
-        position[axis] = at;
-        step(level + 1);
-      }
-      position[axis] = 0;
-    };
-    step(0);
-  };
-  walk("parallel", () => {
-    let accumulator = Number.NaN;
-    if (reduction !== null) {
-      accumulator = reduction.op === "sum" ? 0 : lowest(body.dtype);
-      walk("reduce", () => {
-        const next = evaluate(body, Number.NaN);
-        accumulator = reduction.op === "sum" ? wrap(accumulator + next, body.dtype) : Math.max(accumulator, next);
-      });
-    }
-    visit(position, (root) => evaluate(root, accumulator));
-  });
+  forEachPoint(kernel, float32, read, visit, range);
 }
 
 /** The result of a kernel, straight from its definition. */
 export function interpretExact(kernel: Kernel, data: readonly TensorData[]): number[] {
   const { axes, body, reduction, result } = kernel;
   const output = new Array<number>(result.length).fill(Number.NaN);
-  const read = (operand: number, index: number): number =>
-    data[operand]?.[index] ?? unsupported(`element ${index} of operand ${operand}`);
+  const root = reduction?.epilogue ?? body;
+  const read = (operand: number, index: number): number => {
+    const value = data[operand]?.[index];
+    if (value === undefined) throw new RangeError(`element ${index} of operand ${operand}`);
+    return value;
+  };
   forEachExactPoint(kernel, [0, axes[0]?.size ?? 0], read, (position, valueOf) => {
-    output[placeOf(result.at, position)] = valueOf(reduction?.epilogue ?? body);
+    output[placeOf(result.at, position)] = valueOf(root);
   });
   return output;
-}
-
-function lowest(dtype: DType): number {
-  return dtype === "f32" ? Number.NEGATIVE_INFINITY : dtype === "i32" ? -(2 ** 31) : 0;
 }
 
 /** A whole number from 0 to below `limit`, the next of a sequence. */

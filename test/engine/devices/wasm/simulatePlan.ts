@@ -9,7 +9,8 @@ import { type CompiledKernel, distinctKernels } from "../../../../engine/devices
 import { regionsOf } from "../../../../engine/devices/wasm/regions.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
-import { forEachExactPoint, type Next, placeOf } from "./exactKernels.ts";
+import { placeOf } from "../../../support/kernelPoints.ts";
+import { forEachExactPoint, type Next } from "./exactKernels.ts";
 
 /** A plan as it is run: its steps joined, how each is compiled, which go in bands. */
 export type CompiledPlan = {
