@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { LadderResults } from "../../../cli/ladder/results.ts";
-import { parseRates, parseRungs } from "../../../cli/ladder/rungs.ts";
+import { parseRates, parseRungs, runName } from "../../../cli/ladder/rungs.ts";
 import { presetOf } from "../../../diffusion/index.ts";
 import { evenkeel, everything, writePictures } from "../train/tinyRun.ts";
 
@@ -20,7 +20,20 @@ before(async () => {
 after(() => rm(root, { recursive: true }));
 
 const tiny = [
-  ...["--preset", "smoke", "--duration", "2000", "--channels", "8", "--dynamics", "10", "--holdout", "8"],
+  ...[
+    "--preset",
+    "smoke",
+    "--duration",
+    "2000",
+    "--channels",
+    "4",
+    "--channels-per-head",
+    "4",
+    "--dynamics",
+    "10",
+    "--holdout",
+    "8",
+  ],
   ...["--lengths", "0.05,0.1,0.2", "--samples", "8", "--steps", "2", "--features", "pixels", "--distance-lengths", "2"],
   ...["--device", "wasm", "--threads", "1"],
 ];
@@ -38,9 +51,15 @@ const resultsOf = async (outdir: string): Promise<LadderResults> =>
 
 test("trains and measures rungs, adds one later, and does nothing twice", async () => {
   const outdir = join(root, "ladder");
-  const first = await evenkeel(ladder(outdir, "--rungs", "B,G:pixelNorm=false"));
+  const first = await evenkeel(ladder(outdir, "--rungs", "B"));
   assert.equal(first.code, 0, first.err);
+  const begun = await resultsOf(outdir);
+  const files = await everything(join(outdir, "runs", "B-seed0"));
+  const second = await evenkeel(ladder(outdir, "--rungs", "B,G:pixelNorm=false", "--seeds", "0"));
+  assert.equal(second.code, 0, second.err);
   const results = await resultsOf(outdir);
+  assert.deepEqual(results.entries.slice(0, 1), begun.entries);
+  assert.deepEqual(await everything(join(outdir, "runs", "B-seed0")), files);
   assert.deepEqual(
     results.entries.map(({ name, config, switches, seed }) => [name, config, switches, seed]),
     [
@@ -74,14 +93,6 @@ test("trains and measures rungs, adds one later, and does nothing twice", async 
   }
   assert.notEqual(results.entries[0]?.best.error, results.entries[1]?.best.error);
   assert.match(first.out, /rung +parameters/);
-  const files = await everything(join(outdir, "runs", "B-seed0"));
-
-  const second = await evenkeel(ladder(outdir, "--rungs", "B,G:pixelNorm=false,G", "--seeds", "0"));
-  assert.equal(second.code, 0, second.err);
-  const more = await resultsOf(outdir);
-  assert.deepEqual(more.entries.slice(0, 2), results.entries);
-  assert.equal(more.entries.length, 3);
-  assert.deepEqual(await everything(join(outdir, "runs", "B-seed0")), files);
   assert.match(await readFile(join(outdir, "ladder.html"), "utf8"), /^<!doctype html>/);
 
   const other = await evenkeel(ladder(outdir, "--rungs", "B", "--samples", "9"));
@@ -104,6 +115,8 @@ test("rungs and rates are letters, with switches and numbers", () => {
     config: "G",
     switches: "pixelNorm=false,gains=false",
   });
+  const folders = parseRungs("G,G:pixelNorm=false,G:pixelNorm=false+gains=false").map((rung) => runName(rung, 0));
+  assert.deepEqual(folders, ["G-seed0", "G-pixelNorm=false-seed0", "G-pixelNorm=false+gains=false-seed0"]);
   assert.throws(() => parseRungs("H"), /A, B, C, D, E, F, G/);
   assert.throws(() => parseRungs("G:sauce=true"), /sauce/);
   assert.throws(() => parseRungs("G,A,G"), /the rung G is listed twice/);

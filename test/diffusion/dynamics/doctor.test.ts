@@ -16,7 +16,7 @@ import { watchBroken } from "./breakableNetwork.ts";
 let device: Device;
 let healthy: Dynamics;
 before(async () => {
-  device = await createDevice("wasm");
+  device = await createDevice("wasm", { wasm: { threads: 1 } });
   healthy = await watchBroken(device, {});
 });
 after(() => device.dispose());

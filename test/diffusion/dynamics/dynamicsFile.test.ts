@@ -19,7 +19,7 @@ let root = "";
 let device: Device;
 before(async () => {
   root = await mkdtemp(join(tmpdir(), "evenkeel-dynamics-"));
-  device = await createDevice("wasm");
+  device = await createDevice("wasm", { wasm: { threads: 1 } });
 });
 after(async () => {
   device.dispose();

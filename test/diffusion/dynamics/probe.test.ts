@@ -1,27 +1,37 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { DynamicsProbe, type StepStatistics, Trainer, type TrainingOptions } from "../../../diffusion/index.ts";
+import { DynamicsProbe, type StepStatistics, Trainer } from "../../../diffusion/index.ts";
 import { createDevice, type Device, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 
 let device: Device;
+/** A trainer and its probe, of whole batches and of parts of four: tests share them, as most of their time is compiling. */
+let whole: Watch;
+let inParts: Watch;
 /** The fourth step of the small run: whole. */
 let watched: Watched;
 before(async () => {
-  device = await createDevice("wasm");
-  watched = await watchFourth({ ...smallOptions, lossScaling: 4 });
+  device = await createDevice("wasm", { wasm: { threads: 1 } });
+  whole = await watch(8);
+  inParts = await watch(4);
+  watched = await watchFourth(whole);
 });
-after(() => device.dispose());
+after(() => {
+  for (const { trainer, probe } of [whole, inParts]) {
+    trainer.dispose();
+    probe.dispose();
+  }
+  device.dispose();
+});
 
 type State = ReadonlyMap<string, Tensor>;
 
-async function withTrainer<T>(options: TrainingOptions, use: (trainer: Trainer) => Promise<T>): Promise<T> {
+type Watch = { readonly trainer: Trainer; readonly probe: DynamicsProbe; readonly start: State };
+
+async function watch(batchDevice: number): Promise<Watch> {
+  const options = { ...smallOptions, lossScaling: 4, batchDevice };
   const trainer = await Trainer.create(options, device);
-  try {
-    return await use(trainer);
-  } finally {
-    trainer.dispose();
-  }
+  return { trainer, probe: new DynamicsProbe(options, device), start: await trainer.readState() };
 }
 
 const step = (trainer: Trainer, probe?: DynamicsProbe): Promise<StepStatistics> =>
@@ -35,20 +45,14 @@ type Watched = {
 };
 
 /** The fourth step of a run, seen by a probe. */
-async function watchFourth(options: TrainingOptions): Promise<Watched> {
-  return withTrainer(options, async (trainer) => {
-    const probe = new DynamicsProbe(options, device);
-    try {
-      for (let i = 0; i < 3; i++) await step(trainer);
-      const state = await trainer.readState();
-      const statistics = await step(trainer, probe);
-      const { readings } = probe;
-      if (readings === null) throw new Error("the probe saw nothing");
-      return { before: state, after: await trainer.readState(), statistics, readings };
-    } finally {
-      probe.dispose();
-    }
-  });
+async function watchFourth({ trainer, probe, start }: Watch): Promise<Watched> {
+  await trainer.writeState(0, start);
+  for (let i = 0; i < 3; i++) await step(trainer);
+  const state = await trainer.readState();
+  const statistics = await step(trainer, probe);
+  const { readings } = probe;
+  if (readings === null) throw new Error("the probe saw nothing");
+  return { before: state, after: await trainer.readState(), statistics, readings };
 }
 
 async function bits(state: State): Promise<Map<string, string>> {
@@ -62,20 +66,14 @@ async function bits(state: State): Promise<Map<string, string>> {
 
 for (const batchDevice of [8, 4]) {
   test(`a run that is looked at has the bits of one that is not, in parts of ${batchDevice}`, async () => {
-    const options = { ...smallOptions, batchDevice };
-    const plain = await withTrainer(options, async (trainer) => {
+    const { trainer, probe, start } = batchDevice === 8 ? whole : inParts;
+    const run = async (isSeen: (i: number) => boolean) => {
+      await trainer.writeState(0, start);
       const statistics = [];
-      for (let i = 0; i < 4; i++) statistics.push(await step(trainer));
+      for (let i = 0; i < 4; i++) statistics.push(await step(trainer, isSeen(i) ? probe : undefined));
       return { statistics, state: await bits(await trainer.readState()) };
-    });
-    const seen = await withTrainer(options, async (trainer) => {
-      const probe = new DynamicsProbe(options, device);
-      const statistics = [];
-      for (let i = 0; i < 4; i++) statistics.push(await step(trainer, i % 2 === 0 ? probe : undefined));
-      probe.dispose();
-      return { statistics, state: await bits(await trainer.readState()) };
-    });
-    assert.deepEqual(seen, plain);
+    };
+    assert.deepEqual(await run((i) => i % 2 === 0), await run(() => false));
   });
 }
 
@@ -153,11 +151,10 @@ test("activations and attention lie where they must", () => {
 });
 
 test("a batch in parts is read like a whole one, but for rounding and the images that activations are of", async () => {
-  const whole = watched;
-  const parts = await watchFourth({ ...smallOptions, lossScaling: 4, batchDevice: 2 });
-  assert.deepEqual(parts.readings.names, whole.readings.names);
+  const parts = await watchFourth(inParts);
+  assert.deepEqual(parts.readings.names, watched.readings.names);
   for (const kind of ["weight", "gradient", "update", "gain"] as const) {
-    whole.readings.values[kind].forEach((value, i) =>
+    watched.readings.values[kind].forEach((value, i) =>
       near(parts.readings.values[kind][i], value, 2e-3, `${kind} number ${i}`),
     );
   }

@@ -10,6 +10,7 @@ import {
   multiply,
   randomKey,
   randomNormal,
+  reshape,
   splitKey,
   square,
   stack,
@@ -47,9 +48,9 @@ const network = networkConfig({
 });
 
 /** A fresh network; gains are zero at initialization, and so they stay but for the output's. */
-function drawn(seed: number, outGain: number, gains = 0): DenoiserParameters {
+function drawn(key: Tensor, outGain: number, gains = 0): DenoiserParameters {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(network));
-  const parameters = initializeParameters(specs, randomKey(seed));
+  const parameters = initializeParameters(specs, key);
   for (const [name, { role }] of Object.entries(specs))
     if (role === "gain") parameters[name] = tensor(name === "unet.out_gain" ? outGain : gains, { shape: [] });
   return nestParameters<DenoiserParameters>(parameters);
@@ -100,7 +101,7 @@ describe("the network at initialization", () => {
   it("gives cSkip x, because its output gain is zero", async () => {
     const [x] = normals(1, [2, 3, 8, 8]) as [Tensor];
     const sigma = tensor([0.3, 5]);
-    const got = await onOracle(denoise(network, drawn(2, 0), x, sigma, null));
+    const got = await onOracle(denoise(network, drawn(randomKey(2), 0), x, sigma, null));
     const [values, skips] = [await onOracle(x), await onOracle(precondition(sigma, 0.5).cSkip)];
     got.forEach((value, i) =>
       assert.ok(Math.abs(value - (values[i] ?? NaN) * (skips[Math.floor(i / 192)] ?? NaN)) < 1e-6),
@@ -110,9 +111,10 @@ describe("the network at initialization", () => {
   it("has unit magnitude at every layer, whatever the noise level", async () => {
     const [count, networks] = [16, 12];
     const names: string[] = [];
-    const device = await createDevice("wasm");
+    // One thread: with so little to do two get in each other's way.
+    const device = await createDevice("wasm", { wasm: { threads: 1 } });
     const measure = compile(
-      (parameters: DenoiserParameters, x: Tensor, sigma: Tensor, labels: Tensor) => {
+      (parameters: DenoiserParameters, y: Tensor, n: Tensor, sigma: Tensor, labels: Tensor) => {
         const squares: Tensor[] = [];
         names.length = 0;
         const tap = (name: string, value: Tensor): void => {
@@ -120,9 +122,19 @@ describe("the network at initialization", () => {
           names.push(name);
           squares.push(averageOf(square(value)));
         };
+        const x = multiply(y, 0.5).add(multiply(n, reshape(sigma, [count, 1, 1, 1])));
         denoise(network, parameters, x, sigma, labels, { tap });
         return stack(squares);
       },
+      { device },
+    );
+    const shape = [count, 3, 8, 8];
+    const draw = compile(
+      (key: Tensor, images: Tensor, noise: Tensor) => ({
+        parameters: drawn(key, 1),
+        y: randomNormal(images, shape),
+        n: randomNormal(noise, shape),
+      }),
       { device },
     );
     const labels = tensor(Array.from({ length: count }, (_, i) => [0, 1, 2, 3].map((k) => (k === i % 4 ? 1 : 0))));
@@ -130,12 +142,10 @@ describe("the network at initialization", () => {
     const sums = levels.map((): number[] => []);
     for (let seed = 0; seed < networks; seed++) {
       // Drawn once for all levels: that takes longer than the network does.
-      const parameters = drawn(seed, 1);
-      const [y, n] = normals(100 + seed, [count, 3, 8, 8], [count, 3, 8, 8]) as [Tensor, Tensor];
+      const { parameters, y, n } = await draw(randomKey(seed), randomKey(100 + seed), randomKey(200 + seed));
       for (const [level, sigma] of levels.entries()) {
-        const x = multiply(y, 0.5).add(multiply(n, sigma));
         const sigmas = tensor(Array.from({ length: count }, () => sigma));
-        const squares = await (await measure(parameters, x, sigmas, labels)).data();
+        const squares = await (await measure(parameters, y, n, sigmas, labels)).data();
         const sum = sums[level] ?? [];
         squares.forEach((value, i) => (sum[i] = (sum[i] ?? 0) + value / networks));
       }
@@ -157,15 +167,15 @@ describe("the network at initialization", () => {
 
   it("treats a missing label as zeros", async () => {
     const [x] = normals(8, [1, 3, 8, 8]) as [Tensor];
-    const without = await onOracle(denoise(network, drawn(2, 1, 1), x, tensor([1]), null));
-    const zeros = await onOracle(denoise(network, drawn(2, 1, 1), x, tensor([1]), tensor([[0, 0, 0, 0]])));
-    const one = await onOracle(denoise(network, drawn(2, 1, 1), x, tensor([1]), tensor([[0, 1, 0, 0]])));
+    const without = await onOracle(denoise(network, drawn(randomKey(2), 1, 1), x, tensor([1]), null));
+    const zeros = await onOracle(denoise(network, drawn(randomKey(2), 1, 1), x, tensor([1]), tensor([[0, 0, 0, 0]])));
+    const one = await onOracle(denoise(network, drawn(randomKey(2), 1, 1), x, tensor([1]), tensor([[0, 1, 0, 0]])));
     assert.deepEqual(zeros, without);
     assert.notDeepEqual(one, without);
   });
 
   it("refuses images and labels of other sizes", () => {
-    const parameters = drawn(2, 1);
+    const parameters = drawn(randomKey(2), 1);
     const [x, bad] = normals(8, [2, 3, 8, 8], [2, 3, 8, 4]) as [Tensor, Tensor];
     assert.throws(
       () => denoise(network, parameters, bad, tensor([1, 1]), null),
@@ -183,7 +193,7 @@ describe("the loss", () => {
     const count = 40;
     const [y, z, noise] = normals(12, [count, 3, 8, 8], [count], [count, 3, 8, 8]) as [Tensor, Tensor, Tensor];
     const sigma = noiseLevels(z, { mean: -0.4, standardDeviation: 1 });
-    const { error, loss } = edm2Loss(network, drawn(3, 0), multiply(y, 0.5), sigma, noise, null);
+    const { error, loss } = edm2Loss(network, drawn(randomKey(3), 0), multiply(y, 0.5), sigma, noise, null);
     // D = cSkip x: the error of each element is the square of a standard normal, of variance 2.
     const errors = await onOracle(error);
     assert.ok(Math.abs(mean(errors) - 1) < 6 * Math.sqrt(2 / errors.length));
