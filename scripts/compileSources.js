@@ -34,7 +34,7 @@ export async function compileSources(outdir) {
     sourcemap: "inline",
     sourcesContent: false,
     platform: "node",
-    target: "node20",
+    target: "node20.10",
     format: "esm",
     logLevel: "warning",
   });
@@ -43,9 +43,12 @@ export async function compileSources(outdir) {
 const besideEachOther = {
   name: "besideEachOther",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\./ }, ({ kind, path }) =>
-      kind === "entry-point" ? undefined : { path: path.replace(/\.ts$/, ".js"), external: true },
-    );
+    onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
+      if (kind === "entry-point") return undefined;
+      // Data stay where they are.
+      const external = path.endsWith(".ts") ? path.replace(/ts$/, "js") : pathToFileURL(resolve(resolveDir, path)).href;
+      return { path: external, external: true };
+    });
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const [url, folder] = [pathToFileURL(path).href, dirname(path)].map((text) => JSON.stringify(text));
       const text = readFileSync(path, "utf8");
