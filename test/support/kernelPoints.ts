@@ -55,10 +55,14 @@ export function forEachPoint<T>(
   const walkParallel = walkOf(axes, "parallel", point.position, [low, high]);
   if (reduction === null) return walkParallel(() => visit(point.position, valueOf));
   const walkReduce = walkOf(axes, "reduce", point.position, [low, high]);
+  const bodyHere = functionOf(body);
   walkParallel(() => {
     const terms: T[] = [];
     point.accumulator = undefined;
-    walkReduce(() => terms.push(valueOf(body)));
+    walkReduce(() => {
+      point.number++;
+      terms.push(bodyHere());
+    });
     point.accumulator = arithmetic.fold(reduction.op, body.dtype, terms);
     visit(point.position, valueOf);
   });
@@ -86,6 +90,17 @@ function walkOf(
   return (visit) => walk(0, visit);
 }
 
+/** {@link placeOf} of wherever `position` is by then, by the axes that matter. */
+function placeAt({ offset, coefficients }: Affine, position: readonly number[]): () => number {
+  const axes = [...coefficients.keys()].filter((axis) => coefficients[axis] !== 0);
+  const strides = axes.map((axis) => at(coefficients, axis));
+  return () => {
+    let place = offset;
+    for (let i = 0; i < axes.length; i++) place += (strides[i] ?? NaN) * (position[axes[i] ?? -1] ?? NaN);
+    return place;
+  };
+}
+
 /** Where expressions are evaluated. `number`: which evaluation it is. */
 type Point<T> = { readonly position: number[]; accumulator: T | undefined; number: number };
 
@@ -101,6 +116,10 @@ function scalarCompiler<T>(
     const known = made.get(scalar);
     if (known !== undefined) return known;
     const compute = functionOf(scalar);
+    if (scalar.kind === "load" || scalar.kind === "literal") {
+      made.set(scalar, compute);
+      return compute;
+    }
     let last = 0;
     let value: T;
     // What is used several times is computed once.
@@ -116,21 +135,27 @@ function scalarCompiler<T>(
   };
   const functionOf = (scalar: Scalar): (() => T) => {
     switch (scalar.kind) {
-      case "load":
-        return () => read(scalar.operand, placeOf(scalar.at, position));
+      case "load": {
+        const { operand } = scalar;
+        const place = placeAt(scalar.at, position);
+        return () => read(operand, place());
+      }
       case "gather": {
         const index = of(scalar.index);
+        const place = placeAt(scalar.at, position);
         return () => {
           const row = Math.max(0, Math.min(scalar.size - 1, arithmetic.whole(index())));
-          return arithmetic.readAt(index(), read(scalar.operand, placeOf(scalar.at, position) + scalar.stride * row));
+          return arithmetic.readAt(index(), read(scalar.operand, place() + scalar.stride * row));
         };
       }
       case "literal": {
         const value = arithmetic.literal(scalar.value, scalar.dtype);
         return () => value;
       }
-      case "index":
-        return () => arithmetic.index(placeOf(scalar.at, position), scalar.dtype);
+      case "index": {
+        const place = placeAt(scalar.at, position);
+        return () => arithmetic.index(place(), scalar.dtype);
+      }
       case "unary": {
         const x = of(scalar.x);
         return () => arithmetic.unary(scalar.op, scalar.x.dtype, x());

@@ -28,7 +28,7 @@ test("random kernels give the interpreter's bits, on one thread and on several",
       const kind = schedule.split(" ")[0] ?? "";
       schedules.set(kind, (schedules.get(kind) ?? 0) + 1);
     }),
-    { numRuns: 1500 },
+    { numRuns: 1000 },
   );
   for (const kind of [
     "elementwise-simd",
