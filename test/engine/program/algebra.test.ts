@@ -115,7 +115,7 @@ describe("programs", () => {
         assert.deepEqual(again, once);
         assert.deepEqual(canonical(await run(spec, twoThreads)), canonical(once));
       }),
-      { numRuns: 500, seed },
+      { numRuns: 300, seed },
     );
   });
 
@@ -133,7 +133,7 @@ describe("programs", () => {
         fusedKernels += makePlan(optimize(graph, wasm.limits), wasm.limits).steps.length;
         unfusedKernels += makePlan(optimize(graph, unfused.limits), unfused.limits).steps.length;
       }),
-      { numRuns: 300, seed },
+      { numRuns: 200, seed },
     );
     assert.ok(unfusedKernels > 1.3 * fusedKernels, `${unfusedKernels} kernels unfused, ${fusedKernels} fused`);
   });
