@@ -133,7 +133,7 @@ export const jobs: readonly Job[] = [
   { name: threadsName, run: runThreads },
   ...[1, 2].map(
     (threads): Job => ({
-      name: `event loop, ${threads} threads`,
+      name: `event loop, ${threads === 1 ? "1 thread" : `${threads} threads`}`,
       run: async ({ quick }) => [await measureTurns("turns", netA, threads, quick)],
     }),
   ),

@@ -48,6 +48,8 @@ export class WasmExecutable implements Executable {
   readonly #slicer: Slicer;
   /** Whether any record is computed by all threads; then slices are run by all. */
   readonly #isShared: boolean;
+  /** The first part that writes over an input; Infinity if none does. */
+  readonly #firstOverwriting: number;
   readonly #memory: OwnedMemory;
   readonly #id: number;
   #disposed = false;
@@ -98,6 +100,8 @@ export class WasmExecutable implements Executable {
     const { crew, turnMilliseconds } = parts.engine;
     // Threads that a page's main thread waits for by messages leave it free; slices only let a run be abandoned there.
     this.#isShared = parts.records.parts.some(({ isShared }) => isShared);
+    const overwriting = parts.records.parts.findIndex(({ overwritesInput }) => overwritesInput);
+    this.#firstOverwriting = overwriting < 0 ? Infinity : overwriting;
     const slice = this.#isShared && !crew.participate ? 5 : 1.5;
     this.#slicer = new Slicer(parts.records.parts, crew.threads, slice * turnMilliseconds);
     this.#memory = parts.owned;
@@ -191,8 +195,7 @@ export class WasmExecutable implements Executable {
 
   /** Whether a run that stands there may have written over an input. */
   #hasOverwritten({ part, place }: Position): boolean {
-    const first = this.#records.parts.findIndex(({ overwritesInput }) => overwritesInput);
-    return first >= 0 && (part > first || (part === first && place > 0));
+    return part > this.#firstOverwriting || (part === this.#firstOverwriting && place > 0);
   }
 
   #runSlice(slice: Slice): Promise<void> | undefined {
