@@ -20,8 +20,9 @@ export function updateEarly(
   for (const { input, output } of donations) {
     replaced.set(storageOf(at(graph.outputs, output)), at(graph.inputs, input));
   }
-  const readersOf = (node: Node): number[] =>
-    kernels.flatMap(({ kernel }, index) => (kernel.sources.includes(node) ? [index] : []));
+  // Of the replaced inputs: there may be as many as kernels, so kernels are walked once for all of them.
+  const readers = new Map<Node, number[]>([...replaced.values()].map((input) => [input, []]));
+  kernels.forEach(({ kernel }, index) => kernel.sources.forEach((source) => readers.get(source)?.push(index)));
   const indexOf = new Map(kernels.map(({ root }, index) => [root, index]));
   // The kernel that each stays behind: itself, or the last one that a moved kernel waits for.
   const anchors: number[] = [];
@@ -33,7 +34,7 @@ export function updateEarly(
     }
     const before = [
       ...kernel.sources.flatMap((source) => indexOf.get(source) ?? []),
-      ...readersOf(input).filter((reader) => reader !== index),
+      ...(readers.get(input) ?? []).filter((reader) => reader !== index),
     ];
     const isFree = before.length > 0 && before.every((other) => other < index);
     anchors.push(isFree ? Math.max(...before.map((other) => at(anchors, other))) : index);

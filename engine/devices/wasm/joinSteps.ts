@@ -41,12 +41,16 @@ export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]
   const regions = regionsOf(plan);
   const lastReads = new Map<number, number>();
   steps.forEach(({ operands }, index) => operands.forEach((buffer) => lastReads.set(buffer, index)));
+  // Steps share kernels, and each is looked at once.
+  const flat = new Map<Kernel, Kernel | null>();
   const candidates = steps.map((step): Member | null => {
-    const kernel = flatKernel(step.kernel);
+    const known = flat.get(step.kernel);
+    const kernel = known === undefined ? flatKernel(step.kernel) : known;
+    flat.set(step.kernel, kernel);
     return kernel === null ? null : { step, kernel };
   });
   const joinFrom = (start: number): JoinedStep => {
-    for (const members = neighbours(candidates.slice(start)); members.length > 1; members.pop()) {
+    for (const members = neighbours(candidates, start); members.length > 1; members.pop()) {
       const end = start + members.length;
       const isNeeded = (buffer: number): boolean =>
         at(buffers, buffer).role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
@@ -68,13 +72,15 @@ export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]
 
 type Member = { readonly step: PlanStep; readonly kernel: Kernel };
 
-/** The first steps that can be swept over the same points, all of them over the same axes. */
-function neighbours([first, ...others]: readonly (Member | null)[]): Member[] {
-  if (first === undefined || first === null) return [];
+/** The steps from `start` on that can be swept over the same points, all of them over the same axes. */
+function neighbours(candidates: readonly (Member | null)[], start: number): Member[] {
+  const first = at(candidates, start);
+  if (first === null) return [];
   const members = [first];
   let axes = first.kernel.axes;
   let scalars = scalarsOf(first.kernel.body).length;
-  for (const member of others) {
+  for (let index = start + 1; index < candidates.length; index++) {
+    const member = at(candidates, index);
     if (member === null) break;
     scalars += scalarsOf(member.kernel.body).length;
     const common = commonAxes(axes, member.kernel.axes);
