@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { UnaryOp } from "../../engine/graph/node.ts";
-import { scalarsOf } from "../../engine/kernel/scalar.ts";
 import { mapChildren } from "../../engine/kernel/scalar.ts";
 import type { Affine, Kernel, Scalar } from "../../engine/kernel/kernel.ts";
 import { accuracies } from "./accuracies.ts";
@@ -264,18 +263,17 @@ describe("the law of random kernels", () => {
   it("shrinks a failure to a kernel of one or two operations", async () => {
     const swapped = kernelMistakes["subtraction with its operands exchanged"];
     assert.ok(swapped !== undefined);
-    let shrunk: Kernel | undefined;
-    const device = new ReferenceDevice("arena", {
-      kernel: (kernel) => (shrunk = swapped.kernel?.(kernel) ?? kernel),
-    });
-    const reason = await checkKernels(device, { runs: 1000, seed: 3, accuracy }).then(
+    const device = new ReferenceDevice("arena", swapped);
+    const reason = await checkKernels(device, { runs: 1000, seed: 11, accuracy }).then(
       () => undefined,
       (error: unknown) => error,
     );
-    assert.ok(reason instanceof Error && shrunk !== undefined);
-    assert.match(reason.message, /subtract\(/);
-    const [, found = ""] = reason.message.split("Got error: ");
-    assert.ok(found.length > 0 && found.length < 1500, reason.message);
-    assert.ok(scalarsOf(shrunk.body).length < 12);
+    assert.ok(reason instanceof Error);
+    // Its text alone: the stack behind it is as long as the folder's name.
+    const [, found = ""] = /Got error: ([^]*?)\n *-- random/.exec(reason.message) ?? [];
+    assert.match(found, /subtract\(/);
+    const operations = found.match(/[a-zA-Z]+\(/g)?.length ?? 0;
+    // With "random(", which names the kernel. Of this seed the failure has 13 before it shrinks.
+    assert.ok(operations <= 1 + 2, reason.message);
   });
 });
