@@ -3,5 +3,6 @@ export { type EmojiVendor, emojiVendors, findEmojiPackage, loadEmoji } from "./n
 export { fingerprint } from "./node/fingerprint.ts";
 export { type IdxArray, parseIdx } from "./node/idxFile.ts";
 export { type Transform, transforms } from "./node/makeSquare.ts";
+export { describeNotice, type Effect, type Notice, Notices } from "./node/notices.ts";
 export { openDataset } from "./node/openDataset.ts";
 export { writeDataset } from "./node/writeDataset.ts";
