@@ -4,7 +4,7 @@ import { addCommands } from "./commands/index.ts";
 
 /** The command line program `evenkeel`. It throws a `CommanderError` where commander would end the process. */
 export function createProgram(): Command {
-  const program = new Command("evenkeel")
+  const program = new Command("npx evenkeel")
     .description("Train, study and sample diffusion models in TypeScript.")
     .version(packageVersion())
     .exitOverride();

@@ -48,6 +48,22 @@ describe("repository", () => {
     assert.deepEqual(naming, []);
   });
 
+  it("writes commands as they can be pasted: nobody has `evenkeel` itself on the path", () => {
+    const commands = trackedFiles.flatMap((path) => /^cli\/commands\/(?!index)(\w+)\.ts$/.exec(path)?.[1] ?? []);
+    assert.ok(commands.includes("train"), commands.join());
+    const bare = new RegExp(`(?<!npx )\\bevenkeel (${commands.join("|")})\\b`);
+    const isComment = /^\s*(\*|\/\*|\/\/)/;
+    const found = trackedFiles
+      .filter((path) => /^(engine|nn|diffusion|cli|docs|README\.md)/.test(path) && /\.(ts|md)$/.test(path))
+      .flatMap((path) =>
+        text(path)
+          .split("\n")
+          .map((line, i) => ({ place: `${path}:${i + 1}`, line })),
+      )
+      .filter(({ line }) => bare.test(line) && !isComment.test(line));
+    assert.deepEqual(found, []);
+  });
+
   it("pins gpu.js, whose internals the engine uses, to exactly 2.24.1", () => {
     assert.equal(valueAt(JSON.parse(text("package.json")), "dependencies", "gpu.js"), "2.24.1");
     const lock: unknown = JSON.parse(text("package-lock.json"));

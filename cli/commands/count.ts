@@ -24,11 +24,11 @@ export function addCountCommand(program: Command): void {
       "after",
       `
 Examples:
-  $ evenkeel count --preset edm2-img512-s
-  $ evenkeel count --preset edm2-img512-s --config A
-  $ evenkeel count --preset emoji16 --channels 64 --layers
-  $ evenkeel count --preset emoji32 --config C --switches weightNorm=true --json
-  $ evenkeel count --net network-snapshot-0000088-0.100.safetensors --json
+  $ npx evenkeel count --preset edm2-img512-s
+  $ npx evenkeel count --preset edm2-img512-s --config A
+  $ npx evenkeel count --preset emoji16 --channels 64 --layers
+  $ npx evenkeel count --preset emoji32 --config C --switches weightNorm=true --json
+  $ npx evenkeel count --net network-snapshot-0000088-0.100.safetensors --json
 
 Multiply-accumulates are those of convolutions, linear layers and attention for one image forward; a training step takes about
 three times as many for each image of the batch.

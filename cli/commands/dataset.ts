@@ -51,9 +51,9 @@ Transforms:
   box                   the means of areas, for square pictures
 
 Examples:
-  $ evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
-  $ evenkeel dataset convert --source emoji-datasource-google emoji-datasource-twitter --dest emoji16.zip --resolution 16x16
-  $ evenkeel dataset convert --source fashion-mnist/train-images-idx3-ubyte.gz --dest fashion16.zip --resolution 16x16 --transform box`,
+  $ npx evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
+  $ npx evenkeel dataset convert --source emoji-datasource-google emoji-datasource-twitter --dest emoji16.zip --resolution 16x16
+  $ npx evenkeel dataset convert --source fashion-mnist/train-images-idx3-ubyte.gz --dest fashion16.zip --resolution 16x16 --transform box`,
     )
     .action(async ({ source: sources, dest, resolution: size, transform, maxImages, greyscale, background }) => {
       stopping.left = `${dest} was not written.`;
@@ -98,7 +98,7 @@ function addInfo(parent: Command): void {
     .description("Tell what a data set holds: sizes, classes, mean and deviation of its pixels.")
     .argument("<path>", "zip or folder of PNGs, IDX file of images or folder of such files")
     .option("--json", "print the result as JSON")
-    .addHelpText("after", "\nExample:\n  $ evenkeel dataset info emoji16.zip")
+    .addHelpText("after", "\nExample:\n  $ npx evenkeel dataset info emoji16.zip")
     .action(async (path, { json }) => {
       const dataset = await openDataset(path);
       const statistics = await datasetStatistics(dataset);

@@ -7,7 +7,7 @@ export function addDevicesCommand(program: Command): void {
     .command("devices")
     .description("List the devices of this machine, and which one is taken if none is named.")
     .option("--json", "print the result as JSON")
-    .addHelpText("after", "\nExample:\n  $ evenkeel devices")
+    .addHelpText("after", "\nExample:\n  $ npx evenkeel devices")
     .action(async ({ json }) => {
       const chosen = (await getDevice("auto")).name;
       const found: { name: DeviceName; available: boolean; isDefault: boolean; detail: string }[] = [];

@@ -28,14 +28,14 @@ export function addDoctorCommand(program: Command): void {
     .description(
       "Look over a training run, also while it goes on: what looks wrong, where, what it means, what to try.",
     )
-    .argument("<run>", "run folder of evenkeel train, best of one with --dynamics")
+    .argument("<run>", "run folder of npx evenkeel train, best of one with --dynamics")
     .option("--json", "print the findings as JSON")
     .addHelpText(
       "after",
       `
 Examples:
-  $ evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16 --dynamics
-  $ evenkeel doctor runs/emoji16
+  $ npx evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16 --dynamics
+  $ npx evenkeel doctor runs/emoji16
 
 It looks at magnitudes of activations and weights, gains, effective learning rates, attention, the loss at each noise level,
 gradients, the learning rate's schedule and the stored averages. Exit code: 1 if something spoils the training, else 0; 2 for
@@ -64,7 +64,7 @@ async function readRun(folder: string): Promise<{ record: RunRecord; warnings: s
     throw new EvenkeelError(
       "file",
       `doctor: ${folder} holds no training run: neither stats.jsonl nor ${dynamicsFileName} nor a checkpoint. ` +
-        "Give the folder that evenkeel train was given as --outdir.",
+        "Give the folder that npx evenkeel train was given as --outdir.",
     );
   }
   const nimg = Math.max(0, stats.at(-1)?.nimg ?? 0, dynamics?.samples.at(-1)?.nimg ?? 0);

@@ -24,7 +24,7 @@ Example: mlp.ts
   import { matmul, tanh, zeros } from "evenkeel/engine";
   export default { fn: (x, w) => tanh(matmul(x, w)), args: [zeros([32, 64]), zeros([64, 16])] };
 
-  $ evenkeel explain mlp.ts --html mlp.html`,
+  $ npx evenkeel explain mlp.ts --html mlp.html`,
     )
     .action(async (file, { html, device, profile }) => {
       const subject = await loadSubject(file);

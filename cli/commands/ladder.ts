@@ -71,7 +71,7 @@ export function addLadderCommand(program: Command): void {
       };
       if (budget.samples < 2)
         throw new EvenkeelError("value", "ladder: --samples 1: a distance needs at least two images.");
-      const command = commandLine("evenkeel", ...process.argv.slice(2));
+      const command = commandLine(...process.argv.slice(2));
       const print = (line: string): void => console.log(line);
       stopping.left = `What was trained and measured before is kept. Go on with: ${command}`;
       const results = await climb({ outdir, rungs, seeds, budget, device, threads, command }, print);
@@ -87,10 +87,10 @@ and seeds may be added.
 
 Examples:
   All seven, small, twice
-  $ evenkeel ladder --outdir runs/ladder --channels 16 --channels-per-head 32 --duration 30k --seeds 0,1
+  $ npx evenkeel ladder --outdir runs/ladder --channels 16 --channels-per-head 32 --duration 30k --seeds 0,1
 
   What pixel normalization does in G
-  $ evenkeel ladder --outdir runs/pixelNorm --rungs G,G:pixelNorm=false --duration 30k`;
+  $ npx evenkeel ladder --outdir runs/pixelNorm --rungs G,G:pixelNorm=false --duration 30k`;
 
 /** Shares of a run, rising; the end is always one of them. */
 function shares(text: string): number[] {

@@ -46,8 +46,8 @@ export function addMetricsCommand(program: Command): void {
 }
 
 const deviceHelp = "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)";
-const refHelp = "what to compare with: statistics of evenkeel metrics ref (.safetensors), or a data set";
-const featuresHelp = "space of features (see evenkeel metrics --help)";
+const refHelp = "what to compare with: statistics of npx evenkeel metrics ref (.safetensors), or a data set";
+const featuresHelp = "space of features (see npx evenkeel metrics --help)";
 const metricsHelp = `any of ${metricNames.join(",")}`;
 
 function featureLines(): string {
@@ -104,10 +104,10 @@ distributions would give" says about how much.
 Precision and recall (3 nearest neighbours), density and coverage are shares; kid is unbiased.
 
 Examples:
-  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet
-  $ evenkeel metrics calc --images out --ref emoji16.stats.safetensors --features nsfwjs-mobilenet
-  $ evenkeel metrics calc --images out.zip --ref emoji16.zip --features classifier:emoji.safetensors --num 1000 --repeats 3 --json
-  $ evenkeel metrics calc --images out --ref fashion.zip --features nsfwjs-mobilenet --metrics frechet,kid,precision,recall`;
+  $ npx evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet
+  $ npx evenkeel metrics calc --images out --ref emoji16.stats.safetensors --features nsfwjs-mobilenet
+  $ npx evenkeel metrics calc --images out.zip --ref emoji16.zip --features classifier:emoji.safetensors --num 1000 --repeats 3 --json
+  $ npx evenkeel metrics calc --images out --ref fashion.zip --features nsfwjs-mobilenet --metrics frechet,kid,precision,recall`;
 
 function addGen(parent: Command): void {
   parent
@@ -136,8 +136,8 @@ function addGen(parent: Command): void {
       "after",
       `
 Examples:
-  $ evenkeel metrics gen --net net.safetensors --ref emoji16.stats.safetensors --features nsfwjs-mobilenet --num 1000 --repeats 3
-  With guidance: evenkeel sample --guidance ... --outdir out, then evenkeel metrics calc --images out`,
+  $ npx evenkeel metrics gen --net net.safetensors --ref emoji16.stats.safetensors --features nsfwjs-mobilenet --num 1000 --repeats 3
+  With guidance: npx evenkeel sample --guidance ... --outdir out, then npx evenkeel metrics calc --images out`,
     )
     .action(async ({ net, num, seed, steps, batchDevice, device: name, ...flags }) => {
       await withDevice(name, async (device) => {
@@ -179,7 +179,7 @@ function addRef(parent: Command): void {
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
-      "\nExample:\n  $ evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet",
+      "\nExample:\n  $ npx evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet",
     )
     .action(async ({ data, dest, features, num, seed, keep, batch, device, json }) => {
       if (!isStatisticsFile(dest)) {
@@ -217,7 +217,7 @@ function addClassifier(parent: Command): void {
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
-      "\nExample:\n  $ evenkeel metrics classifier --data emoji16.zip --out emoji16.classifier.safetensors",
+      "\nExample:\n  $ npx evenkeel metrics classifier --data emoji16.zip --out emoji16.classifier.safetensors",
     )
     .action(async ({ lr, xflip, device: name, json, ...rest }) => {
       if (!rest.out.endsWith(".safetensors")) {

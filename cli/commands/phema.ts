@@ -73,16 +73,16 @@ export function addPhemaCommand(program: Command): void {
 const examples = `
 Examples:
   One average of sigma_rel 0.1 at the end of a run
-  $ evenkeel phema --indir runs/emoji16 --outdir runs/emoji16/phema --outstd 0.1
+  $ npx evenkeel phema --indir runs/emoji16 --outdir runs/emoji16/phema --outstd 0.1
 
   A sweep at 5 million images; what exists already is not made again
-  $ evenkeel phema --indir runs/emoji16 --outdir sweep --outstd 0.010,0.015,...,0.250 --outkimg 5000 --skip
+  $ npx evenkeel phema --indir runs/emoji16 --outdir sweep --outstd 0.010,0.015,...,0.250 --outkimg 5000 --skip
 
   How well would it work? Coefficients, errors and a picture, but no averages
-  $ evenkeel phema --indir runs/emoji16 --outstd 0.05,0.1,0.2 --dry-run --plot profiles.svg
+  $ npx evenkeel phema --indir runs/emoji16 --outstd 0.05,0.1,0.2 --dry-run --plot profiles.svg
 
   Averages of another trainer, with the exact times stated
-  $ evenkeel phema --indir other --schedule other/schedule.toml --outdir phema --outstd 0.15
+  $ npx evenkeel phema --indir other --schedule other/schedule.toml --outdir phema --outstd 0.15
   schedule.toml:
     buffers = ["*.running_mean"]    # copied from the last snapshot, not averaged
     [[snapshot]]

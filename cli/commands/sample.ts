@@ -68,19 +68,19 @@ export function addSampleCommand(program: Command): void {
 const examples = `
 Examples:
   Four images
-  $ evenkeel sample --net phema-0000088-0.100.safetensors --outdir out
+  $ npx evenkeel sample --net phema-0000088-0.100.safetensors --outdir out
 
   A grid of 64, whose columns are 8 classes, with pixels enlarged
-  $ evenkeel sample --net net.safetensors --seeds 0-63 --class 0-7 --grid grid.png --grid-columns 8 --grid-scale 4
+  $ npx evenkeel sample --net net.safetensors --seeds 0-63 --class 0-7 --grid grid.png --grid-columns 8 --grid-scale 4
 
   Classifier-free guidance by an unconditional network, within noise levels 0.28 to 2.9
-  $ evenkeel sample --net net.safetensors --gnet uncond.safetensors --guidance 2.1 --interval 0.28,2.9 --outdir out
+  $ npx evenkeel sample --net net.safetensors --gnet uncond.safetensors --guidance 2.1 --interval 0.28,2.9 --outdir out
 
   Autoguidance: the guide is a smaller or less trained network that knows the same classes
-  $ evenkeel sample --net net.safetensors --gnet early.safetensors --guidance 2 --outdir out
+  $ npx evenkeel sample --net net.safetensors --gnet early.safetensors --guidance 2 --outdir out
 
   A thousand images by four processes; this is the second. Each seed gives the image that it gives in a single process
-  $ evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out`;
+  $ npx evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out`;
 
 function number(text: string): number {
   const value = /^\+?inf(inity)?$/i.test(text) ? Infinity : text.trim() === "" ? NaN : Number(text);

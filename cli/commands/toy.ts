@@ -25,15 +25,15 @@ export function addToyCommand(program: Command): void {
 const examples = `
 Examples:
   A model of class A, and what it is worth
-  $ evenkeel toy train --outdir runs/toy --cls A
-  $ evenkeel toy report --net runs/toy/toy-0004096.safetensors
+  $ npx evenkeel toy train --outdir runs/toy --cls A
+  $ npx evenkeel toy report --net runs/toy/toy-0004096.safetensors
 
   Autoguidance: a smaller, less trained guide
-  $ evenkeel toy train --outdir runs/guide --cls A --dim 32 --iterations 512
-  $ evenkeel toy plot --net runs/toy/toy-0004096.safetensors --gnet runs/guide/toy-0000512.safetensors --save toy.png
+  $ npx evenkeel toy train --outdir runs/guide --cls A --dim 32 --iterations 512
+  $ npx evenkeel toy plot --net runs/toy/toy-0004096.safetensors --gnet runs/guide/toy-0000512.safetensors --save toy.png
 
   Classifier-free guidance with exact scores: nothing is trained
-  $ evenkeel toy plot --net exact:A --gnet exact:AB --guidance 4 --save cfg.svg`;
+  $ npx evenkeel toy plot --net exact:A --gnet exact:AB --guidance 4 --save cfg.svg`;
 
 const deviceHelp = "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)";
 const netHelp = "snapshot of toy train, or exact:A, exact:B, exact:AB for the truth";

@@ -83,21 +83,21 @@ const defaultDynamics = 50;
 const examples = `
 Examples:
   Ten minutes on two cores: emoji
-  $ evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16
+  $ npx evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16
 
   The same with the network and the recipe that the ladder begins with
-  $ evenkeel train --preset emoji16 --config A --data emoji16 --outdir runs/emoji16-A
+  $ npx evenkeel train --preset emoji16 --config A --data emoji16 --outdir runs/emoji16-A
 
   Your own images, made into a data set first
-  $ evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
-  $ evenkeel train --preset emoji32 --data photos.zip --outdir runs/photos --duration 400k
+  $ npx evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
+  $ npx evenkeel train --preset emoji32 --data photos.zip --outdir runs/photos --duration 400k
 
   Settings from a file, one of them changed
-  $ evenkeel train --config runs/photos/settings.toml --outdir runs/wider --channels 64
+  $ npx evenkeel train --config runs/photos/settings.toml --outdir runs/wider --channels 64
 
   What happens inside the network, and what it means
-  $ evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16 --dynamics
-  $ evenkeel doctor runs/emoji16
+  $ npx evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16 --dynamics
+  $ npx evenkeel doctor runs/emoji16
 
 Ctrl-C finishes the step, writes a checkpoint and says how to go on.`;
 

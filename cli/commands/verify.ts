@@ -22,9 +22,9 @@ were compared and, of outputs and of gradients, which came nearest to its tolera
 Ends with exit code 1 if a file failed, or if there is none.
 
 Examples:
-  $ evenkeel verify
-  $ evenkeel verify reference --device oracle
-  $ evenkeel verify --device webgpu --rtol-scale 3 --json`,
+  $ npx evenkeel verify
+  $ npx evenkeel verify reference --device oracle
+  $ npx evenkeel verify --device webgpu --rtol-scale 3 --json`,
     )
     .action(async (dir, { device: name, rtolScale, json }) => {
       const folder = dir ?? (process.env["EVENKEEL_REFERENCE"] || "test/reference");

@@ -194,6 +194,6 @@ function requireClasses({ labels }: ImageDataset, { data, features }: LadderBudg
   throw new EvenkeelError(
     "value",
     `ladder: ${data} has no classes from which a classifier could learn features. Choose others by --features: pixels, ` +
-      "nsfwjs-mobilenet, ... (evenkeel metrics --help lists them).",
+      "nsfwjs-mobilenet, ... (npx evenkeel metrics --help lists them).",
   );
 }

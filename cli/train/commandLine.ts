@@ -1,6 +1,9 @@
-/** A command as one line for a POSIX shell: words with characters of a meaning of their own are quoted. */
+/**
+ * A command of this program as one line for a POSIX shell, as it can be pasted wherever the package is installed: words with characters
+ * of a meaning of their own are quoted.
+ */
 export function commandLine(...words: readonly (string | number)[]): string {
-  return words.map((word) => quoted(String(word))).join(" ");
+  return ["npx", "evenkeel", ...words].map((word) => quoted(String(word))).join(" ");
 }
 
 function quoted(word: string): string {

@@ -37,7 +37,10 @@ export async function mergeSettings(flags: TrainFlags, configFile: string | unde
   // Checked before anything is made of it; what is missing in these may be in the preset.
   const chosen = mergeOptions(trainSettings.partial(), given);
   if (chosen.preset === undefined) {
-    throw new EvenkeelError("value", "train: no preset. Choose one by --preset; `evenkeel train --help` lists them.");
+    throw new EvenkeelError(
+      "value",
+      "train: no preset. Choose one by --preset; `npx evenkeel train --help` lists them.",
+    );
   }
   requireOneConfiguration(given);
   const preset = presetSettings(chosen.preset, chosen.config);

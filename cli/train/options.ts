@@ -19,7 +19,7 @@ export function trainingOptions(settings: TrainSettings, dataset: ImageDataset):
     throw new EvenkeelError(
       "value",
       `train: cond is true, but ${settings.data} has no labels. Leave it out, or give the images labels: by folders, when ` +
-        "`evenkeel dataset convert` makes the data set, or by its dataset.json.",
+        "`npx evenkeel dataset convert` makes the data set, or by its dataset.json.",
     );
   }
   return {

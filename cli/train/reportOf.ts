@@ -75,15 +75,12 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
     commands: [
       [
         "More images of the network",
-        commandLine("evenkeel", "sample", "--net", run.network, "--seeds", "0-63", "--outdir", join(outdir, "images")),
+        commandLine("sample", "--net", run.network, "--seeds", "0-63", "--outdir", join(outdir, "images")),
       ],
-      [
-        "An average of another length",
-        commandLine("evenkeel", "phema", ...averages, "--outdir", outdir, "--outstd", 0.05),
-      ],
+      ["An average of another length", commandLine("phema", ...averages, "--outdir", outdir, "--outstd", 0.05)],
       [
         "Train longer",
-        commandLine("evenkeel", "train", "--config", config, "--outdir", outdir, "--duration", 2 * settings.duration),
+        commandLine("train", "--config", config, "--outdir", outdir, "--duration", 2 * settings.duration),
       ],
     ],
   };

@@ -61,7 +61,7 @@ async function trainOn(
   const { outdir } = settings;
   describe(settings, images, training, device);
   const progress = new Progress(settings.duration);
-  const again = commandLine("evenkeel", "train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
+  const again = commandLine("train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
   const stop = new AbortController();
   const lock = await RunLock.take(outdir);
   const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });

@@ -72,6 +72,6 @@ export function requireSameSpace({ space, source }: FeatureSet, wanted: FeatureS
   throw new EvenkeelError(
     "value",
     `${source} has statistics of the features ${text(space)}, which can't be compared with ${text(wanted)}. ` +
-      "Make it anew by evenkeel metrics ref with the same --features.",
+      "Make it anew by npx evenkeel metrics ref with the same --features.",
   );
 }

@@ -105,7 +105,7 @@ export class MetricMeter {
     throw new EvenkeelError(
       "value",
       `${source} holds statistics alone, without vectors: enough for frechet, not for the other metrics. Make it anew by ` +
-        "evenkeel metrics ref with --keep.",
+        "npx evenkeel metrics ref with --keep.",
     );
   }
 }

@@ -41,7 +41,7 @@ describe("evenkeel", () => {
   it("prints its usage and every command for --help", async () => {
     const { code, out, err } = evenkeel(await bundledCli(), "--help");
     assert.deepEqual({ code, err }, { code: 0, err: "" });
-    assert.match(out, /^Usage: evenkeel /);
+    assert.match(out, /^Usage: npx evenkeel /);
     for (const command of createProgram().commands) assert.ok(out.includes(`  ${command.name()} `), command.name());
   });
 

@@ -80,7 +80,7 @@ for (const [threads, signal] of [
     assert.ok(done);
     assert.equal(code, codes[signal], out);
     assert.ok(out.includes(`${signal}: finishing the step and writing a checkpoint`), out);
-    const nimg = Number(/Stopped after (\d+) images\. Go on with: evenkeel train /.exec(out)?.[1]);
+    const nimg = Number(/Stopped after (\d+) images\. Go on with: npx evenkeel train /.exec(out)?.[1]);
     assert.ok(nimg >= 8 && nimg % 8 === 0, out);
     const states = await filesOf(outdir, /^training-state/);
     assert.deepEqual(states, [`training-state-${String(nimg).padStart(10, "0")}.safetensors`]);
@@ -235,7 +235,7 @@ const long: readonly {
       ];
     },
     begun: () => says(/\[1 of 1\] .*: training[^]* images/),
-    said: /^SIGTERM: (stopped|finishing)[^]*Go on with: evenkeel ladder /m,
+    said: /^SIGTERM: (stopped|finishing)[^]*Go on with: npx evenkeel ladder /m,
   },
 ];
 

@@ -7,7 +7,7 @@ import { type FileSource, openFiles } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
 import { imageExtensions } from "./pictures.ts";
 
-const advice = "evenkeel dataset convert makes images of one size and kind.";
+const advice = "npx evenkeel dataset convert makes images of one size and kind.";
 
 /**
  * Reads a data set into memory: a zip or folder of PNGs of one size, square, grey or colour, with labels in `dataset.json` as the
@@ -61,7 +61,9 @@ function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {
     return new Uint8Array(bytes);
   } catch (cause) {
     const wanted = `${name}: its pixels take ${(bytes / 1e9).toFixed(1)} GB, more than can be had.`;
-    throw new EvenkeelError("memory", `${wanted} Use fewer images (evenkeel dataset convert --max-images).`, { cause });
+    throw new EvenkeelError("memory", `${wanted} Use fewer images (npx evenkeel dataset convert --max-images).`, {
+      cause,
+    });
   }
 }
 

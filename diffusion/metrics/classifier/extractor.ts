@@ -38,7 +38,7 @@ export async function classifierExtractor(
       throw new EvenkeelError(
         "shape",
         `features classifier: images are ${shape.slice(1).join("x")}, and it was trained on ${imageChannels}x${size}x${size}. ` +
-          "evenkeel dataset convert resizes pictures.",
+          "npx evenkeel dataset convert resizes pictures.",
       );
     }
     const features = new Float32Array(extents.count * dimension);

@@ -96,5 +96,5 @@ function parseHeader(text: string | undefined, path: string): z.infer<typeof hea
   if (checked.success) return checked.data;
   const kind = z.object({ kind: z.string() }).safeParse(header).data?.kind ?? "something else";
   const what = kind === "classifier" ? z.prettifyError(checked.error) : `it is ${kind}`;
-  throw new EvenkeelError("file", `${path} holds no classifier: ${what}. evenkeel metrics classifier makes one.`);
+  throw new EvenkeelError("file", `${path} holds no classifier: ${what}. npx evenkeel metrics classifier makes one.`);
 }

@@ -25,7 +25,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   classifier: {
     usage: "classifier:FILE",
-    summary: "a classifier trained by evenkeel metrics classifier",
+    summary: "a classifier trained by npx evenkeel metrics classifier",
     make: async (file, _size, options) => classifierFileFeatures(file, options),
   },
   "nsfwjs-mobilenet": {

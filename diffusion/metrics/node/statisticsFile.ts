@@ -73,7 +73,7 @@ function parseHeader(file: SafetensorsReader): z.infer<typeof headerSchema> {
   const what = kind === "featureStatistics" ? z.prettifyError(checked.error) : `it is ${kind}`;
   throw new EvenkeelError(
     "file",
-    `${file.path} holds no statistics of features: ${what}. evenkeel metrics ref makes them.`,
+    `${file.path} holds no statistics of features: ${what}. npx evenkeel metrics ref makes them.`,
   );
 }
 
@@ -102,5 +102,5 @@ async function keptFeatures(file: SafetensorsReader, dimension: number, count: n
 }
 
 function damaged({ path }: SafetensorsReader, problem: string): EvenkeelError {
-  return new EvenkeelError("file", `${path} is damaged: ${problem}. Make it anew by evenkeel metrics ref.`);
+  return new EvenkeelError("file", `${path} is damaged: ${problem}. Make it anew by npx evenkeel metrics ref.`);
 }

@@ -70,7 +70,7 @@ export async function readToySnapshot(path: string): Promise<ToySnapshot> {
 }
 
 function parseHeader(path: string, text: string | undefined): z.output<typeof header> {
-  const expected = "Expected a model that `evenkeel toy train` wrote.";
+  const expected = "Expected a model that `npx evenkeel toy train` wrote.";
   if (text === undefined) throw new EvenkeelError("file", `${path} has no header of evenkeel's. ${expected}`);
   let value: unknown;
   try {

@@ -135,7 +135,7 @@ export function resultsOf(entries: readonly LadderEntry[]): LadderResults {
   return {
     format: "evenkeel-ladder",
     version: 1,
-    command: "evenkeel ladder --rungs all --seeds 2",
+    command: "npx evenkeel ladder --rungs all --seeds 2",
     date: "2026-01-02T03:04:05.000Z",
     machine: "a CPU, 2 cores, 8 GiB, Node v20",
     data: { name: "emoji16", trainingImages: 3500, heldOutImages: 312, resolution: 16, channels: 3, classes: 9 },

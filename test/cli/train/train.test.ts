@@ -155,7 +155,7 @@ test("report.html needs nothing else and shows grids, curves, settings and how t
   assert.match(section("The same seeds while it trained"), /<figcaption>1,200 images<\/figcaption>/);
   const commands = [...section("From here").matchAll(/<pre>([^<]*)<\/pre>/g)].map(([, command = ""]) => command);
   assert.equal(commands.length, 3);
-  for (const each of commands) assert.ok(each.startsWith("evenkeel ") && each.includes(`'${straight}`), each);
+  for (const each of commands) assert.ok(each.startsWith("npx evenkeel ") && each.includes(`'${straight}`), each);
 });
 
 test("stopped by SIGINT and by SIGTERM, with a torn checkpoint, a run ends with the bits of one that wasn't", async () => {
@@ -168,7 +168,7 @@ test("stopped by SIGINT and by SIGTERM, with a torn checkpoint, a run ends with 
   assert.deepEqual([first.code, first.err], [130, ""]);
   assert.match(first.out, /SIGINT: finishing the step and writing a checkpoint; once more to stop at once\./);
   const [, seen = "", way = ""] = /Stopped after (\d+) images\. Go on with: (.*)\n$/.exec(first.out) ?? [];
-  assert.equal(way, `evenkeel train --config '${join(broken, "settings.toml")}' --outdir '${broken}'`);
+  assert.equal(way, `npx evenkeel train --config '${join(broken, "settings.toml")}' --outdir '${broken}'`);
   const state = (images: number): string =>
     join(broken, `training-state-${String(images).padStart(10, "0")}.safetensors`);
   const stopped = Number(seen);
@@ -229,7 +229,10 @@ test("a run made longer goes on from its end; stopped while it draws, it ends at
   const stop = [/Making the post-hoc average/, "SIGINT"] as const;
   const first = await evenkeelProcess([...again(longer), "--duration", "2480"], { stop });
   assert.equal(first.code, 130);
-  assert.match(first.err, /^SIGINT: stopped\. The run is finished and its files are whole\. Go on .*: evenkeel train /);
+  assert.match(
+    first.err,
+    /^SIGINT: stopped\. The run is finished and its files are whole\. Go on .*: npx evenkeel train /,
+  );
   assert.deepEqual(
     (await readdir(longer)).filter((name) => name.endsWith(".partial") || name.endsWith(".lock")),
     [],

@@ -118,7 +118,7 @@ describe("data sets in files", () => {
       refuses(await folderOf(files), pattern);
     const image = png(2, 2, 1);
     await refuse({ "a.txt": "x" }, /holds no PNG/);
-    await refuse({ "a.png": image, "b.jpg": "x" }, /b\.jpg is no PNG\. evenkeel dataset convert/);
+    await refuse({ "a.png": image, "b.jpg": "x" }, /b\.jpg is no PNG\. npx evenkeel dataset convert/);
     await refuse({ "a.png": png(2, 3, 3) }, /a\.png is 2x3, expected a square/);
     await refuse({ "a.png": png(2, 2, 3), "b.png": png(4, 4, 3) }, /b\.png is 3x4x4, others are 3x2x2/);
     await refuse({ "a.png": png(2, 2, 3), "b.png": image }, /b\.png is 1x2x2, others are 3x2x2/);
@@ -219,7 +219,7 @@ describe("IDX files", () => {
     await refuses(await folderOf({ [name]: one, "b-images-idx3-ubyte": one }), /name the one to read/);
     await refuses(
       await folderOf({ [name]: idx([1, 2, 3], noise(6)) }),
-      /holds images of 3x2\. evenkeel dataset convert/,
+      /holds images of 3x2\. npx evenkeel dataset convert/,
     );
     await refuses(await folderOf({ [name]: idx([0, 2, 2], noise(0)) }), /there are no images/);
     await refuses(
