@@ -10,6 +10,7 @@ export { deviceNames } from "./devices/device.ts";
 export { atOnce, eventLoopTurn, inTurns } from "./devices/eventLoop.ts";
 export {
   createDevice,
+  defaultDevice,
   type DeviceChoice,
   type DeviceOptions,
   disposeDevices,

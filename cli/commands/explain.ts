@@ -2,6 +2,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Command } from "@commander-js/extra-typings";
 import { compile, type Compiled, disposeDevices, EvenkeelError, explain } from "../../engine/index.ts";
+import { deviceHelp } from "../deviceOption.ts";
 import { explanationPage } from "../explainPage.ts";
 import { writeText } from "../train/writeText.ts";
 
@@ -15,7 +16,7 @@ export function addExplainCommand(program: Command): void {
     .description("Show what the engine makes of a function: graphs, kernels, generated code, memory, times.")
     .argument("<file>", "a .ts or .js file whose default export is { fn, args }: a function and its arguments")
     .option("--html <file>", "write a page instead of printing text")
-    .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
+    .option("--device <name>", deviceHelp)
     .option("--no-profile", "don't measure each kernel")
     .addHelpText(
       "after",

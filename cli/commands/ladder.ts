@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { parseSeeds, presetOf, presets } from "../../diffusion/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed } from "../../nn/index.ts";
+import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";
 import type { LadderBudget } from "../ladder/budget.ts";
 import { climb } from "../ladder/ladder.ts";
@@ -48,7 +49,7 @@ export function addLadderCommand(program: Command): void {
       "space of the distance: classifier (trained on these data), or as in metrics",
       "classifier",
     )
-    .addOption(new Option("--device <name>", "where to compute").choices(["auto", ...deviceNames]).default("auto"))
+    .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumber)
     .addHelpText("after", examples)
     .action(async ({ outdir, rungs = parseRungs("all"), seeds, lr, device, threads, ...rest }) => {

@@ -18,6 +18,7 @@ import {
   writeStatistics,
 } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";
 import { loadNetwork } from "../loadNetwork.ts";
 import {
@@ -45,7 +46,6 @@ export function addMetricsCommand(program: Command): void {
   addClassifier(metrics);
 }
 
-const deviceHelp = "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)";
 const refHelp = "what to compare with: statistics of npx evenkeel metrics ref (.safetensors), or a data set";
 const featuresHelp = "space of features (see npx evenkeel metrics --help)";
 const metricsHelp = `any of ${metricNames.join(",")}`;

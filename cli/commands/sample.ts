@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/index.ts";
+import { deviceHelp, describeDevice } from "../deviceOption.ts";
 import { loadNetwork } from "../loadNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
 import { orInvalid } from "../orInvalid.ts";
@@ -45,7 +46,7 @@ export function addSampleCommand(program: Command): void {
       new Option("--S_max <sigma>", "highest noise level of stochasticity").argParser(number).default(Infinity, "inf"),
     )
     .option("--S_noise <factor>", "inflation of its noise", number, 1)
-    .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
+    .option("--device <name>", deviceHelp)
     .addHelpText("after", examples)
     .action(async (options) => {
       const { device: wanted, class: classes, ...rest } = options;
@@ -61,7 +62,10 @@ export function addSampleCommand(program: Command): void {
         sMax: options.S_max,
         sNoise: options.S_noise,
       };
-      await withDevice(wanted, (device) => sampleImages(settings, device, loadNetwork, (line) => console.log(line)));
+      await withDevice(wanted, async (device) => {
+        console.log(describeDevice(device, wanted));
+        await sampleImages(settings, device, loadNetwork, (line) => console.log(line));
+      });
     });
 }
 

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { toyClasses, toyRecipes, type ToyTrainingOptions } from "../../diffusion/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
+import { deviceHelp, describeDevice } from "../deviceOption.ts";
 import { plotToy } from "../toy/plot.ts";
 import { describeReport, reportToy } from "../toy/report.ts";
 import { type NamedScorer, openScorer } from "../toy/scorers.ts";
@@ -35,7 +36,6 @@ Examples:
   Classifier-free guidance with exact scores: nothing is trained
   $ npx evenkeel toy plot --net exact:A --gnet exact:AB --guidance 4 --save cfg.svg`;
 
-const deviceHelp = "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)";
 const netHelp = "snapshot of toy train, or exact:A, exact:B, exact:AB for the truth";
 
 function addTrain(toy: Command): void {
@@ -77,7 +77,9 @@ function addTrain(toy: Command): void {
         seed: options.seed,
       };
       await withDevice(options.device, async (device) => {
-        console.log(`class ${training.cls}, ${training.model.dim} wide, on ${device.name}: ${device.description}`);
+        console.log(
+          `class ${training.cls}, ${training.model.dim} wide, on ${device.name}: ${describeDevice(device, options.device)}`,
+        );
         const { snapshotEvery, outdir } = options;
         const run = { training, iterations: options.iterations ?? iterations, snapshotEvery, outdir };
         console.log(await trainToy(run, device, (line) => console.log(line)));

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { presets } from "../../diffusion/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { formatSettings, mergeSettings } from "../train/merge.ts";
@@ -63,7 +64,7 @@ export function addTrainCommand(program: Command): void {
     .option("--sample-ema <sigma_rel>", "length of the post-hoc average to sample from at the end", real)
     .option("--guidance <weight>", "guidance of the last grid by the run's earlier self; 1 = none (default: 1.8)", real)
     .option("--seed <number>", "seed of everything random (default: 0)", wholeNumberFrom(0))
-    .addOption(new Option("--device <name>", "where to compute").choices(["auto", ...deviceNames]))
+    .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumberFrom(0))
     .option("--deterministic", "no fused multiply-add, so that other machines give the same bits")
     .option("-n, --dry-run", "print the settings and stop")

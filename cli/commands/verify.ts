@@ -1,5 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import { disposeDevices, getDevice } from "../../engine/index.ts";
+import { deviceHelp } from "../deviceOption.ts";
 import { type Deviation, type FileReport, verifyFolder } from "../../diffusion/node.ts";
 
 /** How many of a file's failures its line tells. */
@@ -11,7 +12,7 @@ export function addVerifyCommand(program: Command): void {
     .command("verify")
     .description("Compare what a device computes with the numbers of the published implementation, file by file.")
     .argument("[dir]", "folder of reference files (default: EVENKEEL_REFERENCE, else test/reference)")
-    .option("--device <name>", "oracle, wasm, cpu, webgpu, webgl2 or auto (default: EVENKEEL_DEVICE, else auto)")
+    .option("--device <name>", deviceHelp)
     .option("--rtol-scale <factor>", "factor on every tolerance", "1")
     .option("--json", "print the result as JSON, with every failure")
     .addHelpText(

@@ -25,7 +25,7 @@ export type LadderOptions = {
   readonly rungs: readonly Rung[];
   readonly seeds: readonly number[];
   readonly budget: LadderBudget;
-  readonly device: string;
+  readonly device?: string | undefined;
   readonly threads?: number | undefined;
   /** The command line, for the report. */
   readonly command: string;

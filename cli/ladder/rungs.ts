@@ -71,7 +71,7 @@ export async function runSettings(
   place: {
     readonly data: string;
     readonly outdir: string;
-    readonly device: string;
+    readonly device?: string | undefined;
     readonly threads?: number | undefined;
   },
 ): Promise<TrainSettings> {

@@ -49,7 +49,8 @@ export const trainSettings = z.strictObject({
   "sample-ema": z.number().gt(0).lt(0.2886),
   guidance: z.number(),
   seed: z.number().int().min(0),
-  device: z.enum(["auto", "oracle", "wasm", "cpu", "webgpu", "webgl2"]),
+  /** Default: EVENKEEL_DEVICE, else `wasm`. */
+  device: z.enum(["auto", "oracle", "wasm", "cpu", "webgpu", "webgl2"]).optional(),
   /** Default: all cores. */
   threads: z.number().int().positive().optional(),
   deterministic: z.boolean(),
@@ -107,7 +108,6 @@ export function defaultSettings(duration: number, batch: number): Partial<TrainS
     "snapshot-dtype": "F16",
     guidance: 1.8,
     seed: 0,
-    device: "auto",
     deterministic: false,
   };
 }

@@ -16,6 +16,7 @@ import {
   type StopSignal,
 } from "../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
+import { describeDevice } from "../deviceOption.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { loadTrainingData, splitData } from "./data.ts";
@@ -42,6 +43,7 @@ export async function train(
   checkTrainingOptions(training);
   // Not before: settings or data that don't fit leave nothing behind.
   await makeFolder(outdir);
+  describeData(images, training);
   const device = await deviceOf(settings);
   try {
     return await trainOn(device, settings, training, images, validation, options.withReport !== false);
@@ -59,7 +61,10 @@ async function trainOn(
   withReport: boolean,
 ): Promise<boolean> {
   const { outdir } = settings;
-  describe(settings, images, training, device);
+  print(`Device             ${describeDevice(device, settings.device)}`);
+  print(
+    `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${outdir}`,
+  );
   const progress = new Progress(settings.duration);
   const again = commandLine("train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
   const stop = new AbortController();
@@ -152,7 +157,7 @@ export async function deviceOf(settings: TrainSettings): Promise<Device> {
   }
 }
 
-function describe(settings: TrainSettings, images: ImageDataset, training: TrainingOptions, device: Device): void {
+function describeData(images: ImageDataset, training: TrainingOptions): void {
   const count = countNetwork(training.network);
   const { resolution, channels } = images;
   print(
@@ -160,9 +165,5 @@ function describe(settings: TrainSettings, images: ImageDataset, training: Train
   );
   print(
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
-  );
-  print(`Device             ${device.description}`);
-  print(
-    `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${settings.outdir}`,
   );
 }

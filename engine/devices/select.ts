@@ -3,7 +3,10 @@ import { type Device, type DeviceName, deviceNames } from "./device.ts";
 import type { WebgpuOptions } from "./gpujs/webgpuOptions.ts";
 import type { WasmOptions } from "./wasm/device.ts";
 
-/** A device, its name, or `auto`: a real (not software) WebGPU adapter if there is one, else `wasm`. */
+/**
+ * A device, its name, or `auto`: a real (not software) WebGPU adapter if there is one, else `wasm`. `auto` has to be asked for: to look
+ * for an adapter loads gpu.js or, in Node, Dawn, and what it finds differs from machine to machine.
+ */
 export type DeviceChoice = Device | DeviceName | "auto";
 
 const shared = new Map<DeviceName, Promise<Device>>();
@@ -81,11 +84,14 @@ function forgetDecision(decision: Promise<DeviceName> | undefined): void {
   if (automatic === decision) automatic = undefined;
 }
 
+/** The device of who names none. */
+export const defaultDevice = "wasm" satisfies DeviceName;
+
 function wantedDevice(choice: DeviceName | "auto" | undefined): DeviceName | "auto" {
   if (choice !== undefined) return checkName(choice, "the device option");
   const fromEnvironment = environment("EVENKEEL_DEVICE");
   return fromEnvironment === undefined || fromEnvironment === ""
-    ? "auto"
+    ? defaultDevice
     : checkName(fromEnvironment, "EVENKEEL_DEVICE");
 }
 
@@ -100,8 +106,8 @@ export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<D
 
 /**
  * The device that programs use together: one per name, made at first use. Without a choice the environment variable
- * EVENKEEL_DEVICE decides, else `auto`, which is decided once and again only after `disposeDevices` or if that device fails.
- * In place of one that was lost or disposed of a new one is made.
+ * EVENKEEL_DEVICE decides, else it is `wasm`. What `auto` is is decided once, and again only after `disposeDevices` or if that device
+ * fails. In place of one that was lost or disposed of a new one is made.
  * @throws EvenkeelError `device` for an unknown name or a device that isn't to be had here. There is no fallback.
  */
 export async function getDevice(choice?: DeviceChoice): Promise<Device> {

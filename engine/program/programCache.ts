@@ -11,7 +11,7 @@ import { State } from "./state.ts";
 import { trace } from "./trace.ts";
 
 export type CompileOptions = {
-  /** Where to run. Default: EVENKEEL_DEVICE, else `auto`. */
+  /** Where to run. Default: EVENKEEL_DEVICE, else `wasm`. */
   readonly device?: DeviceChoice;
   /** Programs kept, one per signature (shapes, dtypes, static values). Default 16; the one used longest ago goes first. */
   readonly cacheSize?: number;

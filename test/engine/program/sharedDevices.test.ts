@@ -113,7 +113,7 @@ describe("shared devices", async () => {
     await disposeDevices();
   });
 
-  it("auto asks for an adapter once, until the devices are disposed of", async () => {
+  it("auto asks for an adapter once, until the devices are disposed of; who names no device gets wasm, and nothing is asked", async () => {
     let probes = 0;
     const gpu = {
       requestAdapter: () => {
@@ -125,13 +125,15 @@ describe("shared devices", async () => {
     Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
     try {
       await disposeDevices();
-      const sum = compile((x: Tensor) => reduceSum(x));
+      assert.equal(await (await compile((x: Tensor) => reduceSum(x))(full([3], 1))).item(), 3);
+      assert.deepEqual([await resolveDeviceName(), (await getDevice()).name, probes], ["wasm", "wasm", 0]);
+      const sum = compile((x: Tensor) => reduceSum(x), { device: "auto" });
       for (let i = 0; i < 5; i++) assert.equal(await (await sum(full([3], i))).item(), 3 * i);
-      assert.equal(await resolveDeviceName(), "wasm");
+      assert.equal(await resolveDeviceName("auto"), "wasm");
       assert.equal((await getDevice("auto")).name, "wasm");
       assert.equal(probes, 1);
       await disposeDevices();
-      assert.deepEqual(await Promise.all([resolveDeviceName(), resolveDeviceName("auto"), resolveDeviceName("cpu")]), [
+      assert.deepEqual(await Promise.all(["auto", "auto", "cpu"].map((name) => resolveDeviceName(name as "auto"))), [
         "wasm",
         "wasm",
         "cpu",
