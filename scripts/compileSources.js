@@ -34,7 +34,7 @@ export async function compileSources(outdir) {
     sourcemap: "inline",
     sourcesContent: false,
     platform: "node",
-    target: "node20.10",
+    target: "node20.19",
     format: "esm",
     logLevel: "warning",
   });

@@ -107,7 +107,7 @@ describe("package", () => {
       top.filter((name) => !["README.md", "ARCHITECTURE.md"].includes(name)),
       ["LICENSE", "cli", "diffusion", "dist", "engine", "nn", "package.json"],
     );
-    assert.deepEqual(await readdir(join(installed, "cli")), ["evenkeel.js"]);
+    assert.deepEqual((await readdir(join(installed, "cli"))).sort(), ["evenkeel.js", "requireNode.js"]);
     for (const face of ["engine/index", "engine/io/node", "nn/index", "diffusion/index"]) {
       for (const ending of [".js", ".d.ts", ".d.ts.map"]) await readFile(join(installed, "dist", face + ending));
     }
