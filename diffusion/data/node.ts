@@ -5,4 +5,5 @@ export { type IdxArray, parseIdx } from "./node/idxFile.ts";
 export { type Transform, transforms } from "./node/makeSquare.ts";
 export { describeNotice, type Effect, type Notice, Notices } from "./node/notices.ts";
 export { openDataset } from "./node/openDataset.ts";
+export { type Reading } from "./node/reading.ts";
 export { writeDataset } from "./node/writeDataset.ts";
