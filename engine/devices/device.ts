@@ -19,6 +19,8 @@ export type DeviceLimits = {
   readonly temporaries: "arena" | "slots";
   /** Whether a kernel without a reduction may write the buffer it reads where every element is read at its own index only. */
   readonly inPlace: boolean;
+  /** Bytes that programs and states can take together; Infinity if nobody knows. Plans of programs that take much of it compute twice rather than keep. */
+  readonly memory: number;
   /** Scalar operations fused into one kernel at most. */
   readonly scalars: number;
 };

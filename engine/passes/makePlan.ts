@@ -17,6 +17,7 @@ import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { fusing } from "./fuse.ts";
 import { planMemory } from "./planMemory.ts";
+import { recomputing } from "./recompute.ts";
 import { updateEarly } from "./updateEarly.ts";
 
 type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
@@ -37,8 +38,9 @@ export function* planning(
 ): Generator<void, Plan> {
   const inOrder = yield* fusing(graph, limits);
   yield;
-  const fused = updateEarly(inOrder, graph, donations);
+  const ordered = updateEarly(inOrder, graph, donations);
   yield;
+  const fused = yield* recomputing(ordered, graph, limits, donations);
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
   const addBuffer = (node: Node, role: BufferRole | null): number => {

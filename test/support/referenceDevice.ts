@@ -78,7 +78,7 @@ export class ReferenceDevice implements Device {
 
   constructor(temporaries: DeviceLimits["temporaries"], mistakes: Mistakes = {}) {
     const inPlace = temporaries === "arena";
-    this.limits = { operands: Infinity, elements: Infinity, temporaries, inPlace, scalars: Infinity };
+    this.limits = { operands: Infinity, elements: Infinity, temporaries, inPlace, scalars: Infinity, memory: Infinity };
     this.#mistakes = mistakes;
   }
 

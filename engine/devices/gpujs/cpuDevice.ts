@@ -20,6 +20,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     temporaries: "slots",
     inPlace: false,
     scalars: 64,
+    memory: Infinity,
   } as const;
 
   readonly lost = false;

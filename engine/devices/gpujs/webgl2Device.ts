@@ -50,6 +50,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     temporaries: "slots",
     inPlace: false,
     scalars: 64,
+    memory: Infinity,
   } as const;
   readonly #gpu: PublicGpu = createGpu("webgl2");
   readonly #uploads = new Map<number, DrawKernel>();

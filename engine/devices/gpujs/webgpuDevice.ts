@@ -49,6 +49,7 @@ class WebgpuDevice implements Device {
       temporaries: "slots",
       inPlace: false,
       scalars: scalarLimit,
+      memory: Infinity,
     };
     this.#buffers = new OwnBuffers(this.name, this.limits.elements);
   }

@@ -18,6 +18,7 @@ export class OracleDevice implements Device {
     temporaries: "slots",
     inPlace: false,
     scalars: Infinity,
+    memory: Infinity,
   } as const;
   readonly #buffers = new OwnBuffers<Float64Array>(this.name, this.limits.elements);
   readonly #live = new Set<Float64Array>();

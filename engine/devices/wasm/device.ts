@@ -38,7 +38,7 @@ export type WasmOptions = {
   readonly turnMilliseconds?: number;
 };
 
-const limits: DeviceLimits = { operands: 64, elements: 2 ** 29, temporaries: "arena", inPlace: true, scalars: 200 };
+const limits = { operands: 64, elements: 2 ** 29, temporaries: "arena", inPlace: true, scalars: 200 } as const;
 
 /**
  * Makes a WebAssembly device. Workers start when the first program with work for several threads is compiled; they don't
@@ -78,7 +78,7 @@ export async function createWasmDevice(options: WasmOptions = {}): Promise<Devic
 class WasmDevice implements Device {
   readonly name = "wasm";
   readonly description: string;
-  readonly limits = limits;
+  readonly limits: DeviceLimits;
   readonly #engine: Engine;
   #disposed = false;
 
@@ -87,6 +87,7 @@ class WasmDevice implements Device {
     ...parts
   }: Omit<Engine, "turns" | "check" | "buffers"> & { readonly description: string }) {
     this.description = description;
+    this.limits = { ...limits, memory: parts.memory.maximumPages * 65_536 };
     this.#engine = {
       ...parts,
       buffers: new OwnBuffers(this.name, limits.elements),

@@ -27,7 +27,14 @@ import type { Donation } from "../../../engine/passes/aliasOutputs.ts";
 import { makePlan } from "../../../engine/passes/makePlan.ts";
 import { optimize } from "../../../engine/passes/optimize.ts";
 
-const limits: DeviceLimits = { operands: 64, elements: 2 ** 20, temporaries: "arena", inPlace: true, scalars: 200 };
+const limits: DeviceLimits = {
+  operands: 64,
+  elements: 2 ** 20,
+  temporaries: "arena",
+  inPlace: true,
+  scalars: 200,
+  memory: Infinity,
+};
 
 const input = (...shape: Shape): Tensor => new Tensor(makeNode("input", [], { dtype: "f32", shape, name: "x" }));
 

@@ -25,6 +25,7 @@ import { trace } from "../../../engine/program/trace.ts";
 import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../arbitraries/programs.ts";
 import { accuracies } from "../../support/accuracies.ts";
 import { graphBounds } from "../../support/graphBounds.ts";
+import { limitedDevice } from "../../support/limitedDevice.ts";
 import { compareProgram, firstViolation } from "../../support/programLaw.ts";
 
 const seed = 77;
@@ -35,23 +36,6 @@ const twoThreads = await createWasmDevice({ threads: 2, sharedCost: 0 });
 after(() => {
   for (const device of [wasm, oneThread, twoThreads]) device.dispose();
 });
-
-/** The same device, whose programs are made for other limits. */
-function withLimits(device: Device, limits: DeviceLimits): Device {
-  return {
-    name: device.name,
-    description: device.description,
-    limits,
-    usable: true,
-    allocate: (dtype, length) => device.allocate(dtype, length),
-    upload: (buffer, data) => device.upload(buffer, data),
-    download: (buffer) => device.download(buffer),
-    free: (buffer) => device.free(buffer),
-    compile: (program) => device.compile(program),
-    memory: () => device.memory(),
-    dispose: () => undefined,
-  };
-}
 
 const argumentsOf = (spec: ProgramSpec): Tensor[] =>
   spec.inputs.map((input) => tensor(inputData(input), { shape: input.shape, dtype: input.dtype }));
@@ -120,7 +104,7 @@ describe("programs", () => {
   });
 
   it("fused and unfused kernels give equal bits, or sums in another order", async () => {
-    const unfused = withLimits(wasm, { ...wasm.limits, scalars: 1 });
+    const unfused = limitedDevice(wasm, { scalars: 1 });
     let [fusedKernels, unfusedKernels] = [0, 0];
     await fc.assert(
       fc.asyncProperty(programSpecs, async (spec) => {
@@ -136,6 +120,34 @@ describe("programs", () => {
       { numRuns: 200, seed },
     );
     assert.ok(unfusedKernels > 1.3 * fusedKernels, `${unfusedKernels} kernels unfused, ${fusedKernels} fused`);
+  });
+
+  it("those that compute values twice rather than keep them give equal bits, in less memory", async () => {
+    const scarce = limitedDevice(wasm, { memory: 0 });
+    const total = (limits: DeviceLimits, graph: Graph): { steps: number; bytes: number } => {
+      const { steps, slots } = makePlan(optimize(graph, limits), limits);
+      return { steps: steps.length, bytes: slots[0] ?? 0 };
+    };
+    const [plenty, little] = [
+      { steps: 0, bytes: 0 },
+      { steps: 0, bytes: 0 },
+    ];
+    await fc.assert(
+      fc.asyncProperty(programSpecs, async (spec) => {
+        assert.deepEqual(canonical(await run(spec, scarce)), canonical(await run(spec, wasm)));
+        const { graph } = traced(spec);
+        for (const [sum, limits] of [
+          [plenty, wasm.limits],
+          [little, scarce.limits],
+        ] as const) {
+          const { steps, bytes } = total(limits, graph);
+          sum.steps += steps;
+          sum.bytes += bytes;
+        }
+      }),
+      { numRuns: 60, seed },
+    );
+    assert.ok(little.steps > plenty.steps && little.bytes < plenty.bytes, JSON.stringify({ plenty, little }));
   });
 
   it("large reductions and products too", async () => {
@@ -157,7 +169,14 @@ describe("programs", () => {
 });
 
 describe("passes", () => {
-  const limits: DeviceLimits = { operands: 7, elements: 2 ** 28, temporaries: "slots", inPlace: false, scalars: 60 };
+  const limits: DeviceLimits = {
+    operands: 7,
+    elements: 2 ** 28,
+    temporaries: "slots",
+    inPlace: false,
+    scalars: 60,
+    memory: Infinity,
+  };
 
   it("each keeps every result", () => {
     fc.assert(

@@ -13,6 +13,7 @@ import {
   type UpdateSpec,
   updateSpecs,
 } from "../../arbitraries/stateUpdates.ts";
+import { limitedDevice } from "../../support/limitedDevice.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 
 const valuesOf = (tree: unknown): Promise<TensorData[]> =>
@@ -66,4 +67,20 @@ describe("a step of a state gives the bits of the same function of plain tensors
       }
     });
   }
+
+  it("and the bits of a device that need not save memory, on one that must", async () => {
+    const device = await createWasmDevice({ threads: 1 });
+    const scarce = limitedDevice(device, { memory: 0 });
+    try {
+      await fc.assert(
+        fc.asyncProperty(updateSpecs, async (spec) => {
+          const [plenty, little] = [await bothWays(device, spec), await bothWays(scarce, spec)];
+          assert.deepEqual(little, plenty);
+        }),
+        { numRuns: 25 },
+      );
+    } finally {
+      device.dispose();
+    }
+  });
 });
