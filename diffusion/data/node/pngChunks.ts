@@ -29,36 +29,84 @@ const passes = [
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** Unpacked pictures are no larger. */
+/** Unpacked pictures are no larger, as rows or as channels. */
 const maximumBytes = 2 ** 28;
 
-type Chunk = { readonly type: string; readonly whole: Uint8Array; readonly content: Uint8Array };
+type Chunk = { readonly type: string; readonly content: Uint8Array };
+
+/** What a PNG's pixels are made of. */
+export type PngParts = {
+  readonly header: PngHeader;
+  /** Red, green and blue of each colour that pixels number; empty without a palette. */
+  readonly palette: Uint8Array;
+  /** Opacity of the first colours of the palette. */
+  readonly opacities: Uint8Array;
+  /** Rows of pixels, each with its filter in front; of an interlaced image, pass by pass. */
+  readonly rows: Uint8Array;
+};
 
 /**
- * Checks a PNG before it is decoded and keeps what its pixels need: the header, the palette and the pixels' data, which unpack to
- * just the size that the header says. Texts, profiles and animations are left out, so nothing that could unpack to any size remains.
+ * Checks a PNG and unpacks its rows, to just the size that its header says. Texts, profiles and animations aren't looked at.
  * @throws Error that says what is wrong, as a predicate: "is no PNG".
  */
-export function sanitizePng(bytes: Uint8Array): { readonly header: PngHeader; readonly png: Uint8Array } {
+export function parsePng(bytes: Uint8Array): PngParts {
   if (signature.some((byte, i) => bytes[i] !== byte)) throw new Error("is no PNG");
   const chunks = listChunks(bytes);
-  const header = parseHeader(chunks[0]);
+  const [first, ...others] = chunks;
+  const header = parseHeader(first);
   const isPalette = header.colourType === 3;
-  const kept = chunks.filter(({ type }) => type !== "PLTE" || isPalette);
-  if (!isPalette && kept.some(({ type }) => type === "tRNS")) {
+  const contentsOf = (type: string): Uint8Array[] =>
+    others.filter((each) => each.type === type).map(({ content }) => content);
+  if (contentsOf("IHDR").length > 0) throw new Error("has two headers");
+  const [palette = new Uint8Array(0), secondPalette] = isPalette ? contentsOf("PLTE") : [];
+  const [opacities = new Uint8Array(0)] = contentsOf("tRNS");
+  if (!isPalette && contentsOf("tRNS").length > 0) {
     throw new Error("has a transparent colour; expected grey or colour without transparency");
   }
-  const packed = kept.filter(({ type }) => type === "IDAT").map(({ content }) => content);
+  const colours = palette.length / 3;
+  if (isPalette && (secondPalette !== undefined || !Number.isInteger(colours) || colours < 1 || colours > 256)) {
+    throw new Error(`has a palette of ${palette.length} bytes, expected one of 1 to 256 colours`);
+  }
   const expected = unpackedBytes(header);
-  if (expected > maximumBytes) throw new Error(`claims a size of ${header.width}x${header.height}`);
-  const length = unpackedLength(Buffer.concat(packed), expected);
-  if (length !== expected) throw new Error(`holds ${length} bytes of pixels, its header asks for ${expected}`);
-  return { header, png: Buffer.concat([Uint8Array.from(signature), ...kept.map(({ whole }) => whole)]) };
+  const channels = isPalette ? 4 : channelsOfType[header.colourType];
+  if (Math.max(expected, header.width * header.height * channels) > maximumBytes) {
+    throw new Error(`claims a size of ${header.width}x${header.height}`);
+  }
+  const rows = unpack(Buffer.concat(contentsOf("IDAT")), expected);
+  if (rows.length !== expected)
+    throw new Error(`holds ${rows.length} bytes of pixels, its header asks for ${expected}`);
+  return { header, palette, opacities, rows };
 }
 
-function unpackedLength(packed: Uint8Array, maxOutputLength: number): number {
+/** Bits of a pixel. */
+export function bitsPerPixel({ depth, colourType }: PngHeader): number {
+  return depth * channelsOfType[colourType];
+}
+
+/** The images that a PNG consists of: itself, or where it is interlaced those of its passes. Columns and rows: first one and step. */
+export function passesOf({ width, height, isInterlaced }: PngHeader): readonly Pass[] {
+  const all = isInterlaced ? passes : [{ x: 0, y: 0, dx: 1, dy: 1 }];
+  return all
+    .map((pass) => ({
+      ...pass,
+      columns: Math.ceil(Math.max(width - pass.x, 0) / pass.dx),
+      rows: Math.ceil(Math.max(height - pass.y, 0) / pass.dy),
+    }))
+    .filter(({ columns, rows }) => columns > 0 && rows > 0);
+}
+
+export type Pass = {
+  readonly x: number;
+  readonly y: number;
+  readonly dx: number;
+  readonly dy: number;
+  readonly columns: number;
+  readonly rows: number;
+};
+
+function unpack(packed: Uint8Array, maxOutputLength: number): Uint8Array {
   try {
-    return inflateSync(packed, { maxOutputLength }).length;
+    return inflateSync(packed, { maxOutputLength });
   } catch (cause) {
     throw new Error(`holds pixels that can't be unpacked: ${messageOf(cause)}`, { cause });
   }
@@ -75,11 +123,7 @@ function listChunks(bytes: Uint8Array): Chunk[] {
     if (crc32(bytes.subarray(at + 4, at + 8 + length)) !== view.getUint32(at + 8 + length)) {
       throw new Error(`has a wrong checksum in ${JSON.stringify(type)}, so it is damaged`);
     }
-    const chunk = {
-      type,
-      whole: bytes.subarray(at, at + 12 + length),
-      content: bytes.subarray(at + 8, at + 8 + length),
-    };
+    const chunk = { type, content: bytes.subarray(at + 8, at + 8 + length) };
     at += 12 + length;
     if (["IHDR", "PLTE", "tRNS", "IDAT", "IEND"].includes(type)) chunks.push(chunk);
     // A capital letter: a decoder that doesn't know the chunk can't show the picture.
@@ -109,13 +153,7 @@ function isColourType(value: number): value is ColourType {
 }
 
 /** Bytes of all rows, each with its filter in front. */
-function unpackedBytes({ width, height, depth, colourType, isInterlaced }: PngHeader): number {
-  const rows = (columns: number, count: number): number =>
-    columns === 0 ? 0 : count * (1 + Math.ceil((columns * channelsOfType[colourType] * depth) / 8));
-  if (!isInterlaced) return rows(width, height);
-  return passes.reduce(
-    (sum, { x, y, dx, dy }) =>
-      sum + rows(Math.ceil(Math.max(width - x, 0) / dx), Math.ceil(Math.max(height - y, 0) / dy)),
-    0,
-  );
+function unpackedBytes(header: PngHeader): number {
+  const rowBytes = (columns: number): number => 1 + Math.ceil((columns * bitsPerPixel(header)) / 8);
+  return passesOf(header).reduce((sum, { columns, rows }) => sum + rows * rowBytes(columns), 0);
 }

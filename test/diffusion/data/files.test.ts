@@ -249,23 +249,34 @@ describe("decodePng", () => {
   }
 
   it("agrees with another decoder on palettes of any depth, interlaced and grey pictures", async () => {
-    const picture = (channels: 1 | 3): Sharp =>
-      sharp(noise(13 * 9 * channels), { raw: { width: 13, height: 9, channels } });
-    const files = [
-      ...[2, 4, 16, 256].map((colours) => picture(3).png({ palette: true, colours, dither: 0 })),
-      picture(3).png({ progressive: true }),
-      picture(1).toColourspace("b-w").png(),
-      picture(3).png({ adaptiveFiltering: true }),
-    ];
-    const depths = new Set<number>();
-    for (const file of files) {
-      const bytes = await file.toBuffer();
-      depths.add(bytes[24] ?? 0);
-      const { pixels, width, height, channels } = decodePng(bytes, "x");
-      assert.deepEqual([width, height, channels], [13, 9, (bytes[25] ?? 0) === 0 ? 1 : 3]);
-      assert.deepEqual([...pixels], await planesOf(bytes, channels));
+    const seen = new Set<string>();
+    for (const [width, height] of [
+      [13, 9],
+      [1, 1],
+      [2, 2],
+      [1, 17],
+      [5, 1],
+      [24, 16],
+    ] as const) {
+      const picture = (channels: 1 | 3): Sharp =>
+        sharp(noise(width * height * channels), { raw: { width, height, channels } });
+      for (const progressive of [false, true]) {
+        for (const file of [
+          ...[2, 4, 16, 256].map((colours) => picture(3).png({ palette: true, colours, dither: 0, progressive })),
+          picture(3).png({ progressive, adaptiveFiltering: true }),
+          picture(1).toColourspace("b-w").png({ progressive }),
+        ]) {
+          const bytes = await file.toBuffer();
+          const decoded = decodePng(bytes, "x");
+          const channels = bytes[25] === 0 ? 1 : 3;
+          assert.deepEqual([decoded.width, decoded.height, decoded.channels], [width, height, channels]);
+          assert.deepEqual([...decoded.pixels], await planesOf(bytes, channels));
+          seen.add(`${bytes[24]} bits, interlaced ${bytes[28]}`);
+        }
+      }
     }
-    assert.deepEqual([...depths].sort(), [1, 2, 4, 8]);
+    const depths = [1, 2, 4, 8].flatMap((bits) => [`${bits} bits, interlaced 0`, `${bits} bits, interlaced 1`]);
+    assert.deepEqual([...seen].sort(), depths);
   });
 
   it("refuses pictures that unpack to more than they say, and ignores what else could", () => {
@@ -279,6 +290,11 @@ describe("decodePng", () => {
     assert.deepEqual(decode(made(header, pixels, end)), expected);
     const profile = chunk("iCCP", Buffer.concat([Buffer.from("x\0\0"), bomb]));
     const palette = chunk("PLTE", new Uint8Array(3));
+    const ofPalette = pngHeader(2, 2, 8, 3);
+    const numbers = chunk("IDAT", deflateSync(Uint8Array.of(0, 0, 0, 0, 0, 0)));
+    // Opacities of no colour: all are opaque.
+    const opaque = made(ofPalette, palette, chunk("tRNS", new Uint8Array()), numbers, end);
+    assert.deepEqual(decode(opaque), new Array(12).fill(0));
     assert.deepEqual(decode(made(header, profile, palette, pixels, end)), expected);
     const refused: readonly (readonly [Buffer, RegExp])[] = [
       [made(header, chunk("IDAT", bomb), end), /x holds pixels that can't be unpacked/],
@@ -294,6 +310,18 @@ describe("decodePng", () => {
       [made(header, chunk("tRNS", new Uint8Array(6)), pixels, end), /has a transparent colour/],
       [made(header, chunk("ABCD", new Uint8Array()), pixels, end), /holds an unknown "ABCD"/],
       [made(header, pixels), /ends too early/],
+      [made(ofPalette, numbers, end), /has a palette of 0 bytes/],
+      [made(ofPalette, palette, palette, numbers, end), /has a palette of 3 bytes, expected one/],
+      [
+        made(ofPalette, palette, chunk("IDAT", deflateSync(Uint8Array.of(0, 0, 1, 0, 0, 0))), end),
+        /a pixel of colour 1/,
+      ],
+      [made(header, pngHeader(1, 1, 8, 2), pixels, end), /has two headers/],
+      [made(pngHeader(16384, 16384, 1, 3), palette, pixels, end), /claims a size of 16384x16384/],
+      [
+        made(header, chunk("IDAT", deflateSync(Uint8Array.from(rows, (byte) => byte || 5))), end),
+        /an unknown filter 5/,
+      ],
       [made(pixels, header, end), /has no header/],
       [made(header, end), /can't be unpacked/],
     ];
