@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { EvenkeelError } from "../engine/index.ts";
+import { nearestName } from "./nearestName.ts";
 
 /** Options from one place, by name; absent ones come from the layers before. */
 export type OptionLayer = {
@@ -65,25 +66,8 @@ function at(value: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-/** The known name that takes the fewest changes, if it takes few. */
+/** The known name that was meant, if one is near. */
 function suggestion(key: string, names: readonly string[], label: (name: string) => string): string {
-  const [best] = names
-    .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const isNear = best !== undefined && best.distance <= Math.min(3, Math.ceil(key.length / 2));
-  return isNear ? `; did you mean ${label(best.name)}?` : "";
-}
-
-/** Insertions, deletions and replacements from one word to another (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, replaced));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const near = nearestName(key, names);
+  return near === null ? "" : `; did you mean ${label(near)}?`;
 }

@@ -9,17 +9,28 @@ import {
   imageGrid,
   type NetworkConfig,
   type ScheduleOptions,
+  type SeenLabels,
   type Shard,
   type Solver,
   takeShard,
   toPixels,
 } from "../diffusion/index.ts";
+import { idleSettings } from "./idleSampleSettings.ts";
 import { stopping } from "./stopping.ts";
+import { wantedLabels } from "./wantedLabels.ts";
 import { writeImage, writePng } from "../diffusion/node.ts";
 import { type Device, EvenkeelError, type Shape } from "../engine/index.ts";
 
 /** A stored network on a device. */
-export type LoadedNetwork = { readonly config: NetworkConfig; readonly denoise: Denoiser; dispose(): void };
+export type LoadedNetwork = {
+  readonly config: NetworkConfig;
+  /** Names of the classes, in label order; null = unnamed. */
+  readonly classNames: readonly string[] | null;
+  /** What it knows, where that isn't simply all classes. */
+  readonly seenLabels: SeenLabels | null;
+  readonly denoise: Denoiser;
+  dispose(): void;
+};
 
 /** Reads a network from a file. @throws EvenkeelError `file` if it can't. */
 export type LoadNetwork = (file: string, device: Device) => Promise<LoadedNetwork>;
@@ -41,8 +52,10 @@ export type SampleSettings = ScheduleOptions &
     readonly gridScale: number;
     readonly seeds: readonly number[];
     readonly shard?: Shard | undefined;
-    /** Taken in turn by the seeds of all shards; none: drawn by the seed. */
-    readonly classes?: readonly number[] | undefined;
+    /** A list of classes, taken in turn by the seeds of all shards; none: drawn by the seed. */
+    readonly classes?: string | undefined;
+    /** A file of label vectors, taken likewise. */
+    readonly labels?: string | undefined;
     readonly batch: number;
     readonly networkBatch: number;
     readonly solver: Solver;
@@ -60,7 +73,10 @@ export async function sampleImages(
   print: (line: string) => void,
 ): Promise<void> {
   checkSettings(settings);
-  const seeds = settings.shard === undefined ? settings.seeds : takeShard(settings.seeds, settings.shard);
+  // Places among the seeds of all shards: labels are taken by them.
+  const everyPlace = settings.seeds.map((_, place) => place);
+  const places = settings.shard === undefined ? everyPlace : takeShard(everyPlace, settings.shard);
+  const seeds = places.map((place) => settings.seeds[place] ?? 0);
   const main = await load(settings.net, device);
   const loaded = [main];
   try {
@@ -78,11 +94,10 @@ export async function sampleImages(
       const labels = guideLabels(settings, main.config, guide.config);
       guides.push({ denoise: guide.denoise, weight: settings.guidance, labels });
     }
-    if (settings.guidance === 1 && settings.gnet !== undefined) print("--gnet isn't used: --guidance is 1");
-    const places = new Map(settings.seeds.map((seed, place) => [seed, place]));
-    const { classes } = settings;
-    const classOf =
-      classes === undefined ? undefined : (seed: number) => classes[(places.get(seed) ?? 0) % classes.length] ?? null;
+    for (const line of idleSettings(settings)) print(line);
+    const labels = await wantedLabels(settings, main, print);
+    const labelOf =
+      labels === null ? undefined : (_: number, place: number) => labels[(places[place] ?? 0) % labels.length] ?? null;
 
     const report = progress(seeds.length, print);
     const pixels: Uint8Array[] = [];
@@ -91,7 +106,8 @@ export async function sampleImages(
       ...rest,
       seeds,
       ...(interval === undefined ? {} : { interval }),
-      ...(classOf === undefined ? {} : { classOf }),
+      ...(labelOf === undefined ? {} : { labelOf }),
+      drawFrom: main.seenLabels,
       denoise: main.denoise,
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
@@ -129,7 +145,7 @@ export async function sampleImages(
   }
 }
 
-function checkSettings({ outdir, grid, guidance, gnet }: SampleSettings): void {
+function checkSettings({ outdir, grid, guidance, gnet, seeds, classes, labels }: SampleSettings): void {
   if (outdir === undefined && grid === undefined) {
     throw new EvenkeelError("value", "sample: say where the images go, by --outdir FOLDER, --grid FILE or both.");
   }
@@ -138,6 +154,17 @@ function checkSettings({ outdir, grid, guidance, gnet }: SampleSettings): void {
       "value",
       `sample: --guidance ${guidance} needs a guiding network: --gnet FILE, or --gnet ${selfGuide} if the network was trained ` +
         "with label dropout.",
+    );
+  }
+  if (classes !== undefined && labels !== undefined) {
+    throw new EvenkeelError("value", "sample: --class and --labels both say what to show; give one of them.");
+  }
+  if (outdir !== undefined && new Set(seeds).size !== seeds.length) {
+    const repeated = seeds.find((seed, place) => seeds.indexOf(seed) !== place) ?? 0;
+    throw new EvenkeelError(
+      "value",
+      `sample: seed ${repeated} is there twice, and its images would have one name in ${outdir}. List each seed once, or ` +
+        "draw a --grid alone.",
     );
   }
 }

@@ -3,7 +3,7 @@ import { maximumSigmaRel } from "../diffusion/index.ts";
 
 /**
  * Parses a list of sigma_rel: numbers with commas between them; `...` between an a,b and a c stands for the even grid
- * a, b, b + (b - a), up to c, as in `0.010,0.015,...,0.250`. Sorted, without repetitions.
+ * a, b, b + (b - a), up to c, as in `0.010,0.015,...,0.250`. In the order of the list; the same average twice is a mistake.
  * @throws InvalidArgumentError which commander shows with the option's name.
  */
 export function parseSigmaRelList(text: string): number[] {
@@ -11,7 +11,9 @@ export function parseSigmaRelList(text: string): number[] {
   const values = parts.flatMap((part, i) =>
     part === "..." ? expand(parts[i - 2], parts[i - 1], parts[i + 1]) : [parseSigmaRel(part)],
   );
-  return [...new Set(values)].sort((a, b) => a - b);
+  const repeated = values.find((value, i) => values.indexOf(value) !== i);
+  if (repeated !== undefined) throw new InvalidArgumentError(`${repeated} is listed twice.`);
+  return values;
 }
 
 function parseSigmaRel(text: string | undefined): number {

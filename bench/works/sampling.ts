@@ -25,7 +25,7 @@ async function sample(program: DenoiserProgram, net: Net, device: Device): Promi
     imageShape: [imageChannels, imageResolution, imageResolution],
     labelDim,
     seeds: Array.from({ length: images }, (_, seed) => seed),
-    classOf: (seed) => seed % labelDim,
+    labelOf: (seed) => seed % labelDim,
     batch: images,
     networkBatch: images,
     steps,
@@ -65,7 +65,7 @@ export async function measureSampling(
   const ours = await sample(program, net, device);
   writeFileSync(path.join(torch.folder, "noise"), ours.noise);
   const { network } = net;
-  const work = { kind: "sampling", network, steps, shape: ours.shape, classes: ours.classes };
+  const work = { kind: "sampling", network, steps, shape: ours.shape, classes: ours.chosen };
   const theirs = await torch.prepare({ work, ...(await giveArrays(torch, arrays)) });
   const [pixels] = await theirs.results();
   const away = ours.images.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (pixels?.[i] ?? NaN))), 0);

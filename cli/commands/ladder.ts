@@ -35,7 +35,7 @@ export function addLadderCommand(program: Command): void {
     .option("--holdout <images>", "images kept from training, to measure the error on", wholeNumber, 256)
     .option("--dynamics <steps>", "steps between looks into the network", wholeNumber, 20)
     .option("--lengths <list>", "sigma_rel of the averages that are compared", parseSigmaRelList, defaultLengths)
-    .option("--times <list>", "shares of the run after which they are", shares, [0.5, 1])
+    .option("--times <list>", "shares of the run after which they are; its end is always one", shares, [0.5, 1])
     .option("--distance-lengths <count>", "lengths, around the best, that get a Fréchet distance", wholeNumber, 1)
     .option(
       "--groups <list>",
@@ -62,7 +62,8 @@ export function addLadderCommand(program: Command): void {
         rates: lr ?? {},
         holdout: rest.holdout,
         dynamics: rest.dynamics,
-        lengths: rest.lengths,
+        // The same lengths are the same budget however they are listed.
+        lengths: rest.lengths.toSorted((a, b) => a - b),
         times: rest.times,
         distanceLengths: rest.distanceLengths,
         groups: rest.groups ?? ["B", "G"],
@@ -70,6 +71,8 @@ export function addLadderCommand(program: Command): void {
         steps: rest.steps,
         features: rest.features,
       };
+      if (new Set(seeds).size !== seeds.length)
+        throw new EvenkeelError("value", "ladder: --seeds lists a seed twice; each is one run of a rung.");
       if (budget.samples < 2)
         throw new EvenkeelError("value", "ladder: --samples 1: a distance needs at least two images.");
       const command = commandLine(...process.argv.slice(2));
@@ -98,6 +101,7 @@ function shares(text: string): number[] {
   const values = text.split(",").map(Number);
   if (values.some((value) => !(value > 0 && value <= 1)))
     throw new InvalidArgumentError("wanted numbers up to 1, as 0.5,1.");
+  if (new Set(values).size !== values.length) throw new InvalidArgumentError("a share is listed twice.");
   return [...new Set([...values, 1])].sort((a, b) => a - b);
 }
 

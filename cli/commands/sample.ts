@@ -25,7 +25,11 @@ export function addSampleCommand(program: Command): void {
         .default(parseSeeds("16-19"), "16-19"),
     )
     .option("--shard <i/N>", "sample the i-th of N shares of the seeds", orInvalid(parseShard))
-    .option("--class <list>", "class, or classes that the seeds take in turn (default: random)", orInvalid(parseSeeds))
+    .option(
+      "--class <list>",
+      "names or numbers of classes that the seeds take in turn, e.g. cats,dogs or 0,0,3-5 (default: drawn by the seed)",
+    )
+    .option("--labels <file>", "label vectors that the seeds take in turn: .npy [N, numbers] or .json [[...], ...]")
     .option("--batch <count>", "images at a time", wholeNumber, 32)
     .option(
       "--batch-device <count>",
@@ -35,7 +39,7 @@ export function addSampleCommand(program: Command): void {
     )
     .addOption(new Option("--solver <name>", "rule of the steps").choices(["heun", "euler"]).default("heun" as const))
     .option("--steps <count>", "steps; heun asks the network twice in each but the last", wholeNumber, 32)
-    .option("--sigma_min <sigma>", "lowest noise level", number, 0.002)
+    .option("--sigma_min <sigma>", "lowest noise level above the final 0", number, 0.002)
     .option("--sigma_max <sigma>", "highest noise level", number, 80)
     .option("--rho <exponent>", "exponent of the time steps", number, 7)
     .option("--guidance <weight>", "strength of guidance; 1 is none", number, 1)

@@ -5,10 +5,12 @@ import {
   type ImageDataset,
   MetricMeter,
   type NetworkConfig,
+  type SeenLabels,
+  seenLabels,
   Validator,
   wholeBatch,
 } from "../../diffusion/index.ts";
-import { GridSampler } from "../../diffusion/node.ts";
+import { GridSampler, gridRows } from "../../diffusion/node.ts";
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { type CollectOptions, featuresOfImages, featuresOfNetwork } from "../metrics/featureSets.ts";
@@ -35,6 +37,7 @@ export class NetworkMeter {
   readonly #yardstick: Yardstick;
   readonly #validator: Validator;
   readonly #sampler: GridSampler;
+  readonly #seenLabels: SeenLabels | null;
 
   constructor(config: NetworkConfig, device: Device, yardstick: Yardstick) {
     this.#config = config;
@@ -42,7 +45,9 @@ export class NetworkMeter {
     this.#yardstick = yardstick;
     this.#validator = new Validator(config, device, Math.min(32, yardstick.validation.count));
     const scale = Math.max(1, Math.floor(32 / config.unet.imageResolution));
-    this.#sampler = new GridSampler(config, device, { columns: 8, steps: yardstick.steps, scale });
+    this.#seenLabels = seenLabels(yardstick.validation);
+    const rows = gridRows(config.unet.labelDim, this.#seenLabels, 8);
+    this.#sampler = new GridSampler(config, device, { rows, columns: 8, steps: yardstick.steps, scale });
   }
 
   /** The weighted denoising error of the held-out images, mean over noise levels. */
@@ -55,13 +60,14 @@ export class NetworkMeter {
   /** The Fréchet distance of samples. */
   async distance(weights: NamedParameters): Promise<number> {
     const { extractor, meter, samples, steps } = this.#yardstick;
-    const network = { config: this.#config, denoise: await this.#sampler.denoiser(weights) };
+    const denoise = await this.#sampler.denoiser(weights);
+    const network = { config: this.#config, denoise, seenLabels: this.#seenLabels };
     const settings = { net: "samples", steps, networkBatch: batch };
     const set = await featuresOfNetwork(extractor, network, this.#device, settings, 0, samples, collecting);
     return distanceTo(meter, set);
   }
 
-  /** Writes a picture of samples, a row for each class. */
+  /** Writes a picture of samples, a row for each class (or ten of them). */
   async picture(path: string, weights: NamedParameters): Promise<void> {
     await this.#sampler.write(path, weights);
   }

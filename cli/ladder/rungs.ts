@@ -36,16 +36,18 @@ export function parseRungs(text: string): Rung[] {
  * @throws EvenkeelError `value` for anything else.
  */
 export function parseRates(text: string): Partial<Record<ConfigurationName, number>> {
-  const rates = Object.fromEntries(
-    text.split(",").map((part) => {
-      const [letter = "", rate = ""] = part.split("=").map((each) => each.trim());
-      const value = Number(rate);
-      if (rate === "" || !(value > 0) || !Number.isFinite(value)) {
-        throw new EvenkeelError("value", `ladder: "${part}" is no learning rate; expected one like A=0.0003,G=0.02.`);
-      }
-      return [configurationNamed(letter), value];
-    }),
-  );
+  const given = text.split(",").map((part): readonly [ConfigurationName, number] => {
+    const [letter = "", rate = ""] = part.split("=").map((each) => each.trim());
+    const value = Number(rate);
+    if (rate === "" || !(value > 0) || !Number.isFinite(value)) {
+      throw new EvenkeelError("value", `ladder: "${part}" is no learning rate; expected one like A=0.0003,G=0.02.`);
+    }
+    return [configurationNamed(letter), value];
+  });
+  const rates = Object.fromEntries(given);
+  if (Object.keys(rates).length !== given.length) {
+    throw new EvenkeelError("value", `ladder: "${text}" gives a configuration two learning rates.`);
+  }
   // In the order of the ladder: the same rates are the same budget however they are listed.
   return Object.fromEntries(
     configurationNames.flatMap((name) => (rates[name] === undefined ? [] : [[name, rates[name]]])),

@@ -9,9 +9,8 @@ import {
   selectImages,
   toPixels,
 } from "../../diffusion/index.ts";
-import { isStatisticsFile, readStatistics } from "../../diffusion/node.ts";
+import { isStatisticsFile, openDataset, readStatistics } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
-import { readData } from "../readData.ts";
 import type { LoadedNetwork } from "../sampleImages.ts";
 
 /** Told how many pictures of a source are done. */
@@ -54,7 +53,7 @@ export async function referenceSet(
     requireSameSpace(stored, extractor);
     return stored;
   }
-  const dataset = await readData(path);
+  const dataset = await openDataset(path);
   return featuresOfImages(extractor, dataset, choose(dataset.count, dataset.count, 0), options);
 }
 
@@ -89,7 +88,7 @@ export type GenerationSettings = {
 /** The features of images that a network makes of `count` seeds from `firstSeed` on, by the usual sampler without guidance. */
 export async function featuresOfNetwork(
   extractor: FeatureExtractor,
-  network: Pick<LoadedNetwork, "config" | "denoise">,
+  network: Pick<LoadedNetwork, "config" | "denoise" | "seenLabels">,
   device: Device,
   { net, steps, networkBatch }: GenerationSettings,
   firstSeed: number,
@@ -103,6 +102,7 @@ export async function featuresOfNetwork(
     imageShape: [imageChannels, imageResolution, imageResolution],
     labelDim,
     seeds: Array.from({ length: count }, (_, i) => firstSeed + i),
+    drawFrom: network.seenLabels,
     steps,
     batch,
     networkBatch,

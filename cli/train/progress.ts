@@ -35,7 +35,14 @@ export class Progress {
     if (this.#stream.isTTY !== true) this.line(this.#text(standing));
   }
 
-  /** Something that takes a while and isn't a step. */
+  /** Before something that isn't a step and takes so many seconds; where lines aren't redrawn, only if they are more than two. */
+  begin(what: string, seconds: number): void {
+    const text = Number.isFinite(seconds) ? `${what}, about ${formatTime(seconds)}` : what;
+    if (this.#stream.isTTY === true) this.#draw(text);
+    else if (seconds > 2) this.line(text);
+  }
+
+  /** How far it is. */
   working(what: string): void {
     if (this.#stream.isTTY === true) this.#draw(what);
   }

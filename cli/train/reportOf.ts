@@ -1,9 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { ImageDataset, NetworkCount } from "../../diffusion/index.ts";
-import type { FinishedRun, StatsEntry } from "../../diffusion/node.ts";
+import { type FinishedRun, gridCost, type GridLayout, type StatsEntry } from "../../diffusion/node.ts";
 import type { Device } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
+import { describeRows } from "./grids.ts";
 import { formatSettings } from "./merge.ts";
 import { formatTime } from "./progress.ts";
 import type { ReportPicture, RunReport } from "./report.ts";
@@ -17,12 +18,14 @@ export type ReportSources = {
   readonly device: Device;
   readonly stats: readonly StatsEntry[];
   readonly run: FinishedRun;
+  /** Of the pictures at the end. */
+  readonly layout: GridLayout;
   readonly count: NetworkCount;
 };
 
 /** Gathers a run's logs and pictures into its report. */
 export async function reportOf(sources: ReportSources): Promise<RunReport> {
-  const { settings, dataset, device, stats, run, count } = sources;
+  const { settings, dataset, device, stats, run, layout, count } = sources;
   const { outdir } = settings;
   const curve = (name: string): CurvePoint[] =>
     stats.map((entry) => ({ nimg: entry.nimg, value: meanOf(entry[name]) }));
@@ -32,7 +35,6 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
     const images = entry.nimg - (stats[i - 1]?.nimg ?? 0);
     return sum + images / Math.max(meanOf(entry["Timing/images_per_sec"]), 1e-9);
   }, 0);
-  const images = dataset.labels === null ? 64 : dataset.labels.labelDim * 8;
   const picture = async (path: string, caption: string): Promise<ReportPicture> => ({
     caption,
     png: await readFile(path),
@@ -47,19 +49,13 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
       ["Weighted error at the end", (tail.reduce((sum, { value }) => sum + value, 0) / tail.length).toFixed(4)],
       ["Time in steps", formatTime(seconds)],
       ["Speed of training", `${(settings.duration / seconds).toFixed(0)} images/s`],
-      ["Speed of sampling", `${(images / run.plainSeconds).toFixed(2)} images/s, 32 steps`],
+      ...(run.plain === null ? [] : [samplingSpeed(layout, run.plain.seconds)]),
       ["Data", `${dataset.resolution}x${dataset.resolution}, ${dataset.channels === 3 ? "colour" : "grey"}`],
       ["Multiply-adds an image", `${(count.macs / 1e6).toFixed(1)} million`],
       ["Device", device.description],
       ["Average sampled from", `sigma_rel ${settings["sample-ema"]}`],
     ],
-    pictures: [
-      await picture(
-        run.guidedGrid,
-        `Guided by the run's own average after ${run.guideNimg.toLocaleString("en")} images, weight ${settings.guidance}; ${rowsOf(dataset)}`,
-      ),
-      await picture(run.plainGrid, `The same seeds without guidance; ${rowsOf(dataset)}`),
-    ],
+    pictures: await picturesOf(sources, picture),
     progress: await Promise.all(
       grids.map((name) => picture(join(outdir, name), `${Number(/\d+/.exec(name)?.[0]).toLocaleString("en")} images`)),
     ),
@@ -86,9 +82,24 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
   };
 }
 
-function rowsOf({ classNames, labels }: ImageDataset): string {
-  if (classNames === null || labels === null) return "each from a seed of its own";
-  return `rows: ${classNames.map((name) => basename(name)).join(", ")}`;
+function samplingSpeed(layout: GridLayout, seconds: number): readonly [string, string] {
+  const { images } = gridCost(layout);
+  return ["Speed of sampling", `${(images / seconds).toFixed(2)} images/s, ${layout.steps} steps`];
+}
+
+/** The pictures that were made at the end. */
+async function picturesOf(
+  { run: { plain, guided }, settings, layout, dataset }: ReportSources,
+  picture: (path: string, caption: string) => Promise<ReportPicture>,
+): Promise<readonly ReportPicture[]> {
+  const rows = describeRows(layout, dataset);
+  if (plain === null) return [];
+  if ("missing" in guided) return [await picture(plain.path, `Without guidance; ${rows}`)];
+  const guide = `the run's own average after ${guided.guideNimg.toLocaleString("en")} images`;
+  return [
+    await picture(guided.path, `Guided by ${guide}, weight ${settings.guidance}; ${rows}`),
+    await picture(plain.path, `The same seeds without guidance; ${rows}`),
+  ];
 }
 
 function meanOf(value: StatsEntry[string] | undefined): number {

@@ -3,11 +3,11 @@ import {
   checkTrainingOptions,
   countNetwork,
   type ImageDataset,
+  seenLabels,
   trainingBatches,
   type TrainingOptions,
 } from "../../diffusion/index.ts";
 import {
-  defaultScale,
   fingerprint,
   finishRun,
   RunLock,
@@ -19,12 +19,20 @@ import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../
 import { describeDevice } from "../deviceOption.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
+import { describeCost, finalSteps, gridLayout } from "./grids.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { makeFolder } from "./makeFolder.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
 import type { TrainSettings } from "./settings.ts";
+
+/** All data, those to train on, and those held out. */
+type RunData = {
+  readonly dataset: ImageDataset;
+  readonly images: ImageDataset;
+  readonly validation: ImageDataset | null;
+};
 
 const print = (line: string): void => console.log(line);
 
@@ -46,7 +54,7 @@ export async function train(
   describeData(images, training);
   const device = await deviceOf(settings);
   try {
-    return await trainOn(device, settings, training, images, validation, options.withReport !== false);
+    return await trainOn(device, settings, training, { dataset, images, validation }, options.withReport !== false);
   } finally {
     device.dispose();
   }
@@ -56,11 +64,11 @@ async function trainOn(
   device: Device,
   settings: TrainSettings,
   training: TrainingOptions,
-  images: ImageDataset,
-  validation: ImageDataset | null,
+  { dataset, images, validation }: RunData,
   withReport: boolean,
 ): Promise<boolean> {
   const { outdir } = settings;
+  const isLabelled = training.network.unet.labelDim > 0;
   print(`Device             ${describeDevice(device, settings.device)}`);
   print(
     `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${outdir}`,
@@ -84,13 +92,15 @@ async function trainOn(
       },
       dynamicsEvery: settings.dynamics,
       snapshotDtype: settings["snapshot-dtype"],
-      classNames: images.classNames,
+      classNames: isLabelled ? images.classNames : null,
+      seenLabels: isLabelled ? seenLabels(images) : null,
       device,
+      // By its content: the same data may lie elsewhere, and what is held out of them is another thing.
       fixed: {
-        data: fingerprint(images),
+        images: dataset.count,
+        data: fingerprint(dataset),
+        holdout: settings.holdout,
         xflip: settings.xflip,
-        device: device.name,
-        fusedMultiplyAdd: device.description.includes("fused multiply-add"),
       },
       nextBatch: trainingBatches(images, settings.seed, settings.xflip),
       signal: stop.signal,
@@ -109,7 +119,7 @@ async function trainOn(
     progress.end();
     stopping.left = `The run is finished and its files are whole. Go on with what is made of it: ${again}`;
     if (stopping.exitCode !== undefined) return false;
-    if (withReport) await finish(settings, training, device, watch);
+    if (withReport) await finish(settings, training, images, device, watch, progress);
     return true;
   } finally {
     watch.dispose();
@@ -120,25 +130,32 @@ async function trainOn(
 async function finish(
   settings: TrainSettings,
   training: TrainingOptions,
+  images: ImageDataset,
   device: Device,
   watch: RunWatch,
+  progress: Progress,
 ): Promise<void> {
   const { outdir } = settings;
   const sigmaRel = settings["sample-ema"];
-  print(`Making the post-hoc average of length ${sigmaRel} and sampling from it ...`);
+  const layout = settings.samples === 0 ? null : gridLayout(training.network, images, finalSteps);
+  const sampling = layout === null ? "" : ` and sampling from it (${describeCost(layout)}; guided, twice that)`;
+  print(`Making the post-hoc average of length ${sigmaRel}${sampling} ...`);
   const finished = await finishRun({
     outdir,
     sigmaRel,
-    layout: { columns: 8, steps: 32, scale: defaultScale(training.network.unet.imageResolution) },
+    layout,
     guidance: settings.guidance,
     guideShare: 0.25,
     guideSigmaRel: Math.min(0.25, sigmaRel * 1.5),
     device,
+    onImages: (path, done, total) => progress.working(`sampling ${path}: ${done} of ${total} images`),
   });
+  progress.end();
   const report = await watch.finished(finished);
+  const { plain, guided } = finished;
   print(`Network            ${finished.network}`);
-  print(`Samples            ${finished.plainGrid}`);
-  print(`Samples, guided    ${finished.guidedGrid}`);
+  print(`Samples            ${plain === null ? "none: --samples is 0" : plain.path}`);
+  if (plain !== null) print(`Samples, guided    ${"missing" in guided ? `none: ${guided.missing}` : guided.path}`);
   print(`Report             ${report}`);
 }
 

@@ -14,9 +14,9 @@ import {
   wholeBatch,
 } from "../../diffusion/index.ts";
 import {
-  defaultScale,
   EventFile,
   type FinishedRun,
+  type GridLayout,
   GridSampler,
   readStats,
   RunningMean,
@@ -26,8 +26,9 @@ import {
   type SummaryValue,
 } from "../../diffusion/node.ts";
 import { type Device, randomKey, tensor } from "../../engine/index.ts";
+import { describeCost, estimatedSeconds, finalSteps, gridLayout, trainingSteps } from "./grids.ts";
 import { formatSettings } from "./merge.ts";
-import type { Progress } from "./progress.ts";
+import { formatTime, type Progress } from "./progress.ts";
 import { reportOf } from "./reportOf.ts";
 import { reportPage } from "./report.ts";
 import type { TrainSettings } from "./settings.ts";
@@ -46,6 +47,7 @@ export type Watched = {
 export class RunWatch {
   readonly observer: RunObserver;
   readonly #watched: Watched;
+  readonly #layout: GridLayout;
   readonly #sampler: GridSampler;
   readonly #validator: Validator | null;
   readonly #probe: MagnitudeProbe;
@@ -60,16 +62,17 @@ export class RunWatch {
   #stepSeconds = 0;
   #steps = 0;
   #stepStart = 0;
+  /** Images a second, last measured. */
+  #speed = Number.NaN;
   /** Seconds of the whole run before this process. */
   #secondsBefore = 0;
   readonly #started = performance.now();
 
   constructor(watched: Watched) {
     this.#watched = watched;
-    const { training, device, validation, progress } = watched;
-    const { imageResolution } = training.network.unet;
-    const layout = { columns: 8, steps: 16, scale: defaultScale(imageResolution) };
-    this.#sampler = new GridSampler(training.network, device, layout);
+    const { training, dataset, device, validation, progress } = watched;
+    this.#layout = gridLayout(training.network, dataset, trainingSteps);
+    this.#sampler = new GridSampler(training.network, device, this.#layout);
     this.#validator = validation === null ? null : new Validator(training.network, device, training.batchDevice);
     this.#probe = new MagnitudeProbe(training, device, randomKey(training.seed));
     this.observer = {
@@ -135,6 +138,7 @@ export class RunWatch {
     for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name].add(step[name]);
     const { settings, progress } = this.#watched;
     const speed = (this.#steps * settings.batch) / this.#stepSeconds;
+    this.#speed = speed;
     progress.step({ nimg: step.nimg, error: this.#means.error.mean ?? NaN, loss: step.loss, speed });
   }
 
@@ -170,12 +174,17 @@ export class RunWatch {
   async #samples(trainer: Trainer): Promise<void> {
     const { settings, progress } = this.#watched;
     const path = join(settings.outdir, samplesName(trainer.nimg));
-    progress.working(`sampling ${path}`);
+    const seconds = estimatedSeconds(this.#layout, this.#speed);
+    progress.begin(`sampling ${path}: ${describeCost(this.#layout)}`, seconds);
     const weights = Object.fromEntries(await trainer.readNetwork(0));
-    const { width, height } = await this.#sampler.write(path, weights);
+    const started = performance.now();
+    const tell = (done: number, total: number): void => {
+      const left = ((performance.now() - started) / 1000) * (total / done - 1);
+      progress.working(`sampling ${path}: ${done} of ${total} images, ${formatTime(left)} left`);
+    };
+    const { width, height } = await this.#sampler.write(path, weights, { guides: [] }, tell);
     const png = await readFile(path);
     await this.#events?.write(new Date(), trainer.nimg, [{ kind: "image", tag: "samples", png, width, height }]);
-    await this.#measureMagnitudes(trainer);
   }
 
   async #measureMagnitudes(trainer: Trainer): Promise<void> {
@@ -196,6 +205,7 @@ export class RunWatch {
 
   async #validate(trainer: Trainer): Promise<void> {
     const { validation, training, progress } = this.#watched;
+    await this.#measureMagnitudes(trainer);
     if (this.#validator === null || validation === null) return;
     progress.working("validating");
     const weights = Object.fromEntries(await trainer.readNetwork(0));
@@ -213,7 +223,8 @@ export class RunWatch {
     const path = join(settings.outdir, "report.html");
     const stats = await readStats(join(settings.outdir, "stats.jsonl"));
     const count = countNetwork(training.network);
-    await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, count })));
+    const layout = gridLayout(training.network, dataset, finalSteps);
+    await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, layout, count })));
     return path;
   }
 

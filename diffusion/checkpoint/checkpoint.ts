@@ -6,7 +6,7 @@ import { type LazyTensor, openSafetensors, writeSafetensors } from "../../engine
 /** What a checkpoint says beside its arrays. */
 export type CheckpointInfo = {
   readonly nimg: number;
-  /** Everything that must be the same when the run goes on: options, data, device. Compared as JSON, key by key. */
+  /** Everything that must be the same when the run goes on: options, data. Compared as JSON, key by key. */
   readonly fixed: Readonly<Record<string, unknown>>;
   /** What may change: seconds spent so far and the like. */
   readonly progress: Readonly<Record<string, unknown>>;
@@ -101,7 +101,8 @@ export async function readNewestCheckpoint(
 }
 
 /**
- * Refuses to go on with other settings than the run began with.
+ * Refuses to go on with other settings than the run began with. What only one of both tells about at all, an older or a newer program's
+ * checkpoint, isn't compared.
  * @throws EvenkeelError `value` that lists what differs.
  */
 export function checkSameSettings(
@@ -109,8 +110,10 @@ export function checkSameSettings(
   fixed: Readonly<Record<string, unknown>>,
   folder: string,
 ): void {
-  const was = flatten(JSON.parse(JSON.stringify(checkpoint.fixed)) as object);
-  const is = flatten(JSON.parse(JSON.stringify(fixed)) as object);
+  const common = (all: Readonly<Record<string, unknown>>): object =>
+    Object.fromEntries(Object.entries(all).filter(([key]) => key in checkpoint.fixed && key in fixed));
+  const was = flatten(JSON.parse(JSON.stringify(common(checkpoint.fixed))) as object);
+  const is = flatten(JSON.parse(JSON.stringify(common(fixed))) as object);
   const differing = [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key));
   if (differing.length === 0) return;
   const list = differing.map((key) => `${key} was ${was.get(key) ?? "unset"}, now ${is.get(key) ?? "unset"}`);

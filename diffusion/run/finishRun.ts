@@ -1,17 +1,22 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device, Tensor } from "../../engine/index.ts";
 import { formatSnapshotName, powerProfile } from "../ema/index.ts";
 import { listSnapshots, reconstructFiles } from "../ema/node.ts";
 import { tensorsOfWeights } from "../network/denoiserProgram.ts";
+import type { Guide } from "../sample/index.ts";
 import { readSnapshot } from "../snapshot/readSnapshot.ts";
 import { type GridLayout, GridSampler } from "./sampleGrid.ts";
+
+const [plainName, guidedName] = ["samples-plain.png", "samples-guided.png"];
 
 /** What is made of a finished run. */
 export type FinishOptions = {
   readonly outdir: string;
   /** Length of the average to sample from. */
   readonly sigmaRel: number;
-  readonly layout: GridLayout;
+  /** Null = no pictures. */
+  readonly layout: GridLayout | null;
   /** Weight of autoguidance: 1 is none. */
   readonly guidance: number;
   /** The guide is the run's own average after this share of it: less trained, of the same kind. */
@@ -19,49 +24,70 @@ export type FinishOptions = {
   /** Length of the guide's average; longer than the main one's is better. */
   readonly guideSigmaRel: number;
   readonly device: Device;
+  /** Told after each part of a picture: its path, images that are done, and all. */
+  readonly onImages?: (path: string, done: number, total: number) => void;
 };
+
+/** A picture, and the seconds that sampling it took. */
+export type FinishedGrid = { readonly path: string; readonly seconds: number };
 
 export type FinishedRun = {
   /** The post-hoc average. */
   readonly network: string;
-  /** Pictures without and with guidance. */
-  readonly plainGrid: string;
-  readonly guidedGrid: string;
-  readonly plainSeconds: number;
-  readonly guidedSeconds: number;
-  /** Images the guide had seen. */
-  readonly guideNimg: number;
+  /** The picture without guidance. */
+  readonly plain: FinishedGrid | null;
+  /** With guidance, and how many images the guide had seen; or why there is none. */
+  readonly guided: (FinishedGrid & { readonly guideNimg: number }) | { readonly missing: string };
 };
 
 /**
- * Makes the post-hoc average of a run from its snapshots, and two grids of samples of it: plain, and guided by the run's own earlier
- * self (autoguidance; Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of Itself").
+ * Makes the post-hoc average of a run from its snapshots, and grids of samples of it: plain, and guided by the run's own earlier self
+ * (autoguidance; Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of Itself"). There is no guided one where it would
+ * be the plain one: at weight 1, or without a snapshot of an earlier time.
  */
 export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   const { outdir, sigmaRel, layout, device, guidance } = options;
   const snapshots = await listSnapshots(outdir, { prefix: "network-snapshot" });
   const times = snapshots.map(({ profile }) => profile.nimg);
   const end = Math.max(...times);
-  const guideNimg = nearest(times, end * options.guideShare);
   const fileOf = (prefix: string, nimg: number, length: number): string =>
     join(outdir, `${formatSnapshotName(prefix, nimg, length)}.safetensors`);
-  const [network, guide] = [fileOf("phema", end, sigmaRel), fileOf("phema-guide", guideNimg, options.guideSigmaRel)];
+  const network = fileOf("phema", end, sigmaRel);
+  const earlier = times.filter((nimg) => nimg < end);
+  const missing =
+    layout === null
+      ? "no pictures were asked for"
+      : guidance === 1
+        ? "a guidance of 1 is none"
+        : earlier.length === 0
+          ? `there is no snapshot from before ${end} images to guide by`
+          : null;
+  const guideNimg = nearest(earlier, end * options.guideShare);
+  const guide = fileOf("phema-guide", guideNimg, options.guideSigmaRel);
   await reconstructFiles(snapshots, [
     { profile: powerProfile(end, sigmaRel), path: network },
-    { profile: powerProfile(guideNimg, options.guideSigmaRel), path: guide },
+    ...(missing === null ? [{ profile: powerProfile(guideNimg, options.guideSigmaRel), path: guide }] : []),
   ]);
+  if (layout === null) return { network, plain: null, guided: { missing: missing ?? "" } };
   const main = await readSnapshot(network);
   const sampler = new GridSampler(main.network, device, layout);
   const guideSampler = new GridSampler(main.network, device, layout);
   try {
     const weights = tensorsOfWeights(main.network, main.weights, network);
-    const [plainGrid, guidedGrid] = [join(outdir, "samples-plain.png"), join(outdir, "samples-guided.png")];
-    const plain = await sampler.write(plainGrid, weights);
-    const guideWeights = await loadWeights(guide);
-    const denoise = await guideSampler.denoiser(guideWeights);
-    const guides = [{ denoise, weight: guidance, labels: "same" as const }];
-    const guided = await sampler.write(guidedGrid, weights, { guides });
-    return { network, plainGrid, guidedGrid, plainSeconds: plain.seconds, guidedSeconds: guided.seconds, guideNimg };
+    const draw = async (name: string, guides: readonly Guide[]): Promise<FinishedGrid> => {
+      const path = join(outdir, name);
+      const tell = (done: number, total: number): void => options.onImages?.(path, done, total);
+      return { path, seconds: (await sampler.write(path, weights, { guides }, tell)).seconds };
+    };
+    const plain = await draw(plainName, []);
+    if (missing !== null) {
+      // One of an earlier end would be taken for this one's.
+      await rm(join(outdir, guidedName), { force: true });
+      return { network, plain, guided: { missing } };
+    }
+    const denoise = await guideSampler.denoiser(await loadWeights(guide));
+    const guided = await draw(guidedName, [{ denoise, weight: guidance, labels: "same" }]);
+    return { network, plain, guided: { ...guided, guideNimg } };
   } finally {
     sampler.dispose();
     guideSampler.dispose();
@@ -74,5 +100,5 @@ async function loadWeights(path: string): Promise<Record<string, Tensor>> {
 }
 
 function nearest(times: readonly number[], wanted: number): number {
-  return times.reduce((best, time) => (Math.abs(time - wanted) < Math.abs(best - wanted) ? time : best));
+  return times.reduce((best, time) => (Math.abs(time - wanted) < Math.abs(best - wanted) ? time : best), times[0] ?? 0);
 }

@@ -8,13 +8,14 @@ import {
   type Guide,
   type GuidanceInterval,
   imageGrid,
+  type ImageLabel,
   toPixels,
 } from "../sample/index.ts";
 import { writePng } from "../sample/node.ts";
 
-/** Which images a grid shows: one row a class, or a square where there are no classes. */
+/** Which images a grid shows: `columns` of each row's label, as `gridRows` chooses them. */
 export type GridLayout = {
-  /** Images of each class, or a side of the square. */
+  readonly rows: readonly ImageLabel[];
   readonly columns: number;
   readonly steps: number;
   /** Each pixel becomes a square of so many. */
@@ -26,6 +27,14 @@ export type GridGuidance = { readonly guides: readonly Guide[]; readonly interva
 
 /** A picture in a file, and the seconds that sampling it took. */
 export type WrittenGrid = { readonly seconds: number; readonly width: number; readonly height: number };
+
+/** Images of a grid, and evaluations of the network for each. */
+export function gridCost({ rows, columns, steps }: GridLayout): {
+  readonly images: number;
+  readonly evaluations: number;
+} {
+  return { images: rows.length * columns, evaluations: 2 * steps - 1 };
+}
 
 /** Enlarges small images, so that a person sees something. */
 export function defaultScale(resolution: number): number {
@@ -54,12 +63,19 @@ export class GridSampler {
     return (x, sigma, labels) => program.denoise(x, sigma, labels);
   }
 
-  /** Samples the same seeds as ever with these weights and writes them as one picture. */
-  async write(path: string, weights: NamedParameters, guidance: GridGuidance = { guides: [] }): Promise<WrittenGrid> {
-    const { columns, steps, scale } = this.#layout;
+  /**
+   * Samples the same seeds as ever with these weights and writes them as one picture.
+   * @param onImages told after each part: images that are done, and all.
+   */
+  async write(
+    path: string,
+    weights: NamedParameters,
+    guidance: GridGuidance = { guides: [] },
+    onImages?: (done: number, total: number) => void,
+  ): Promise<WrittenGrid> {
+    const { rows, columns, steps, scale } = this.#layout;
     const { imageChannels, imageResolution, labelDim } = this.#network.unet;
-    const rows = labelDim > 0 ? labelDim : columns;
-    const count = rows * columns;
+    const count = rows.length * columns;
     const denoise = await this.denoiser(weights);
     const images = new Float32Array(count * imageChannels * imageResolution ** 2);
     const start = performance.now();
@@ -69,7 +85,7 @@ export class GridSampler {
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
       seeds: Array.from({ length: count }, (_, i) => i),
-      ...(labelDim > 0 ? { classOf: (seed: number) => Math.floor(seed / columns) } : {}),
+      labelOf: (seed) => rows[Math.floor(seed / columns)] ?? null,
       batch: Math.min(24, count),
       networkBatch: Math.min(24, count),
       steps,
@@ -79,6 +95,7 @@ export class GridSampler {
     })) {
       images.set(batch.images, offset);
       offset += batch.images.length;
+      onImages?.((batch.indices.at(-1) ?? 0) + 1, count);
     }
     const seconds = (performance.now() - start) / 1000;
     const shape = [count, imageChannels, imageResolution, imageResolution];

@@ -8,6 +8,7 @@ import {
   readNewestCheckpoint,
   writeCheckpoint,
 } from "../checkpoint/checkpoint.ts";
+import type { SeenLabels } from "../data/index.ts";
 import { dynamicsFileName } from "../dynamics/node/dynamicsFile.ts";
 import { DynamicsRecorder } from "../dynamics/node/recorder.ts";
 import { formatSnapshotName } from "../ema/index.ts";
@@ -16,7 +17,7 @@ import { writeSnapshot } from "../snapshot/writeSnapshot.ts";
 import type { TrainingOptions } from "../training/options.ts";
 import { type HostBatch, type StepStatistics, Trainer } from "../training/trainer.ts";
 
-/** Images seen between two events of a kind; 0 = only at the end (or never, for what has no end). */
+/** Images seen between two events of a kind; 0 = only at the end; of samples, never. */
 export type RunIntervals = {
   readonly status: number;
   readonly snapshot: number;
@@ -36,6 +37,8 @@ export type RunOptions = {
   readonly dynamicsEvery?: number;
   readonly snapshotDtype: SnapshotDtype;
   readonly classNames: readonly string[] | null;
+  /** What labels the images have, for those who sample from the snapshots. Default: all classes. */
+  readonly seenLabels?: SeenLabels | null;
   readonly device: Device;
   /** What must not change between stop and resume beside `training`, e.g. the data's fingerprint. */
   readonly fixed: Readonly<Record<string, unknown>>;
@@ -88,6 +91,12 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     if (checkpoint !== null) {
       checkSameSettings(checkpoint, fixed, outdir);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
+      const [was, is] = [checkpoint.progress["arithmetic"], arithmeticOf(device)];
+      if (typeof was === "string" && was !== is) {
+        observer.warned?.(
+          `This run was on ${was} before and goes on on ${is}: its numbers differ by rounding from those it would have had there.`,
+        );
+      }
     }
     await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {});
     recorder = recorderOf(options, trainer.nimg, checkpoint?.progress);
@@ -99,7 +108,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
       const due = (interval: number): boolean =>
         nimg >= duration || (interval > 0 && Math.floor(nimg / interval) > Math.floor(before / interval));
       for (const event of runEvents.slice(runEvents.indexOf(first))) {
-        if (!due(intervals[event])) continue;
+        if (!due(intervals[event]) || (event === "samples" && intervals.samples === 0)) continue;
         if (event === "status") await observer.status?.(nimg);
         else if (event === "snapshot") await files.writeSnapshots();
         else if (observer[event] !== undefined && !(await stop.unless(() => observer[event]?.(trainer)))) {
@@ -115,10 +124,9 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     };
     const unfinished = (): RunResult => ({ nimg: trainer.nimg, finished: false });
     const putOff = postponed.safeParse(checkpoint?.progress["postponed"]);
-    if (trainer.nimg === 0) {
-      await files.writeSnapshots();
-      if (!(await stop.unless(() => observer.samples?.(trainer)))) return unfinished();
-    } else if (putOff.success && !(await follow(putOff.data.before, putOff.data.event))) return unfinished();
+    // Of an untrained network there is nothing to see.
+    if (trainer.nimg === 0) await files.writeSnapshots();
+    else if (putOff.success && !(await follow(putOff.data.before, putOff.data.event))) return unfinished();
     while (trainer.nimg < duration) {
       const before = trainer.nimg;
       observer.stepping?.();
@@ -151,6 +159,11 @@ function recorderOf(
   if (dynamicsEvery === 0) return undefined;
   const path = join(outdir, dynamicsFileName);
   return new DynamicsRecorder({ path, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
+}
+
+/** What the bits of results depend on: the device, its adapter or instructions, but not its threads. */
+function arithmeticOf({ name, description }: Device): string {
+  return `${name} (${description.split(/, \d+ threads?/)[0] ?? ""})`;
 }
 
 /** What may follow a step, in this order; then comes the checkpoint. */
@@ -246,12 +259,13 @@ class RunFiles {
 
   /** One file for each average. */
   async writeSnapshots(): Promise<void> {
-    const { outdir, training, snapshotDtype, classNames } = this.#options;
+    const { outdir, training, snapshotDtype, classNames, seenLabels = null } = this.#options;
     const { nimg } = this.#trainer;
     for (const [profile, sigmaRel] of training.emaSigmaRels.entries()) {
       const path = join(outdir, `${formatSnapshotName("network-snapshot", nimg, sigmaRel)}.safetensors`);
       const weights: ReadonlyMap<string, Tensor> = await this.#trainer.readNetwork(profile);
-      await writeSnapshot(path, { network: training.network, nimg, sigmaRel, classNames }, weights, snapshotDtype);
+      const info = { network: training.network, nimg, sigmaRel, classNames, seenLabels };
+      await writeSnapshot(path, info, weights, snapshotDtype);
       await this.#observer.wrote?.("snapshot", path);
     }
   }
@@ -259,7 +273,9 @@ class RunFiles {
   /** @param postponed what a run that goes on from it does first. */
   async writeCheckpoint(postponed?: Postponed): Promise<void> {
     const { nimg } = this.#trainer;
+    const { device } = this.#options;
     const own = {
+      arithmetic: arithmeticOf(device),
       ...(this.#recorder === undefined ? {} : { dynamics: this.#recorder.progress }),
       ...(postponed === undefined ? {} : { postponed }),
     };

@@ -1,24 +1,27 @@
 import { type DeviceChoice, EvenkeelError, type Shape } from "../../engine/index.ts";
+import type { SeenLabels } from "../data/index.ts";
 import { type Denoiser, inBatchesOf, stateDenoiser } from "./denoiser.ts";
 import { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
 import { createImageStreams, type ImageStreams } from "./imageStreams.ts";
 import { type ChurnOptions, runSampler, type SamplerStep, type Solver } from "./samplers.ts";
 import { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 
-/** The class of an image: a number from 0 to labelDim - 1, or null for none (all labels zero). */
-export type ImageClass = number | null;
+/** What an image is to show: a class from 0 to labelDim - 1, a label vector of labelDim numbers, or null for nothing (all zero). */
+export type ImageLabel = number | readonly number[] | null;
 
 export type GenerateOptions = ScheduleOptions &
   ChurnOptions & {
     readonly denoise: Denoiser;
     /** Shape of one image: [C, H, W]. */
     readonly imageShape: Shape;
-    /** Number of classes. Default 0: the network takes no labels. */
+    /** Number of classes, or length of the label vectors. Default 0: the network takes no labels. */
     readonly labelDim?: number;
     /** One image for each. */
     readonly seeds: readonly number[];
-    /** The class of every image, or a function of the seed. Default: drawn by the seed. */
-    readonly classOf?: ImageClass | ((seed: number) => ImageClass);
+    /** The label of every image, or a function of its seed and its place among the seeds. Default: drawn by the seed. */
+    readonly labelOf?: ImageLabel | ((seed: number, place: number) => ImageLabel);
+    /** What is drawn by the seed. Default (or null): any class. A network whose labels are real numbers knows no classes. */
+    readonly drawFrom?: SeenLabels | null;
     /** Images at a time, as they are handed out. Default 32. */
     readonly batch?: number;
     /**
@@ -46,20 +49,20 @@ export type GeneratedBatch = {
   readonly shape: Shape;
   /** The standard normals that the images come from, [N, C, H, W]. */
   readonly noise: Float32Array;
-  /** Class labels [N, labelDim], one-hot; null if the network takes none. */
+  /** Label vectors [N, labelDim], one-hot for classes; null if the network takes none. */
   readonly labels: Float32Array | null;
-  /** Class of each image; null where it has none. */
-  readonly classes: readonly ImageClass[];
+  /** What was chosen or drawn for each image. */
+  readonly chosen: readonly ImageLabel[];
   readonly seeds: readonly number[];
   /** Position of each image in the list of seeds. */
   readonly indices: readonly number[];
 };
 
 /**
- * Samples one image a seed, batch by batch. An image depends on its seed, its class and the options alone, never on the batch it
+ * Samples one image a seed, batch by batch. An image depends on its seed, its label and the options alone, never on the batch it
  * is in or on the other seeds, as long as the denoiser treats images apart. Batches are filled up to a multiple of `networkBatch`
  * by repeating their last seed, so that one compiled program serves all; what is filled in isn't returned.
- * @throws EvenkeelError `value` for options out of range and for a class that the network doesn't have.
+ * @throws EvenkeelError `value` for options out of range and for a label that the network doesn't have.
  */
 export function generateImages(options: GenerateOptions): AsyncGenerator<GeneratedBatch, void, undefined> {
   const { batch = 32, networkBatch = 4, labelDim = 0, seeds } = options;
@@ -84,8 +87,8 @@ export function generateImages(options: GenerateOptions): AsyncGenerator<Generat
         const size = Math.ceil(own.length / networkBatch) * networkBatch;
         // Not empty: begin is below the number of seeds.
         const padded = [...own, ...new Array<number>(size - own.length).fill(own.at(-1) ?? 0)];
-        const classes = await classesOf(options.classOf, padded, labelDim, streams);
-        const labels = labelDim === 0 ? null : oneHot(classes, labelDim);
+        const chosen = await labelsOf(options, padded, begin, streams);
+        const labels = labelDim === 0 ? null : labelVectors(chosen, labelDim);
         const noise = await streams.noise(padded);
         const shape = [size, ...options.imageShape];
         const { onStep } = options;
@@ -100,7 +103,7 @@ export function generateImages(options: GenerateOptions): AsyncGenerator<Generat
           shape: [own.length, ...options.imageShape],
           noise: noise.slice(0, elements),
           labels: labels?.slice(0, own.length * labelDim) ?? null,
-          classes: classes.slice(0, own.length),
+          chosen: chosen.slice(0, own.length),
           seeds: own,
           indices: own.map((_, i) => begin + i),
         };
@@ -112,27 +115,48 @@ export function generateImages(options: GenerateOptions): AsyncGenerator<Generat
   return batches();
 }
 
-async function classesOf(
-  classOf: GenerateOptions["classOf"],
+async function labelsOf(
+  { labelOf, drawFrom = null, labelDim = 0, seeds: all }: GenerateOptions,
   seeds: readonly number[],
-  labelDim: number,
+  firstPlace: number,
   streams: ImageStreams,
-): Promise<readonly ImageClass[]> {
-  if (classOf === undefined) {
-    return labelDim === 0 ? seeds.map(() => null) : streams.classes(seeds, labelDim);
+): Promise<readonly ImageLabel[]> {
+  if (labelOf === undefined) {
+    if (labelDim === 0) return seeds.map(() => null);
+    const drawn = await streams.classes(seeds, drawFrom?.values.length ?? labelDim);
+    return drawFrom === null ? drawn : drawn.map((index) => checkLabel(drawFrom.values[index] ?? null, labelDim));
   }
-  return seeds.map((seed) => {
-    const chosen = typeof classOf === "function" ? classOf(seed) : classOf;
-    if (chosen !== null && !(Number.isInteger(chosen) && chosen >= 0 && chosen < labelDim)) {
-      const range = labelDim === 0 ? "the network has no classes" : `expected a whole number from 0 to ${labelDim - 1}`;
-      throw new EvenkeelError("value", `generateImages: class ${chosen} of seed ${seed}: ${range}.`);
-    }
-    return chosen;
+  return seeds.map((seed, i) => {
+    const place = Math.min(firstPlace + i, all.length - 1);
+    return checkLabel(typeof labelOf === "function" ? labelOf(seed, place) : labelOf, labelDim);
   });
 }
 
-function oneHot(classes: readonly ImageClass[], labelDim: number): Float32Array {
-  const labels = new Float32Array(classes.length * labelDim);
-  for (const [i, chosen] of classes.entries()) if (chosen !== null) labels[i * labelDim + chosen] = 1;
+function checkLabel(label: ImageLabel, labelDim: number): ImageLabel {
+  const fail = (what: string, expected: string): never => {
+    throw new EvenkeelError(
+      "value",
+      `generateImages: ${what}: ${labelDim === 0 ? "the network takes no labels" : expected}.`,
+    );
+  };
+  if (typeof label === "number" && !(Number.isInteger(label) && label >= 0 && label < labelDim)) {
+    fail(`class ${label}`, `there are classes from 0 to ${labelDim - 1}`);
+  }
+  if (label !== null && typeof label !== "number") {
+    if (label.length !== labelDim || labelDim === 0) {
+      fail(`a label of ${label.length} numbers`, `labels are vectors of ${labelDim}`);
+    }
+    const bad = label.find((value) => !Number.isFinite(Math.fround(value)));
+    if (bad !== undefined) fail(`a label with the number ${bad}`, "finite numbers are expected");
+  }
+  return label;
+}
+
+function labelVectors(chosen: readonly ImageLabel[], labelDim: number): Float32Array {
+  const labels = new Float32Array(chosen.length * labelDim);
+  for (const [i, label] of chosen.entries()) {
+    if (typeof label === "number") labels[i * labelDim + label] = 1;
+    else if (label !== null) labels.set(label, i * labelDim);
+  }
   return labels;
 }

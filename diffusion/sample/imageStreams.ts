@@ -15,7 +15,7 @@ import {
 const uses = { noise: 0, label: 1, churn: 2 } as const;
 
 /**
- * Random numbers of images, each a function of its image's seed modulo 2^32 alone: not of the batch, the shard or the order.
+ * Random numbers of images, each a function of its image's seed alone: not of the batch, the shard or the order.
  * The random bits, and so the classes, are the same on every device. The normals differ between devices by rounding, 1e-6 at
  * most; on one device they are equal bit for bit whatever the batch.
  */
@@ -37,6 +37,7 @@ function keysOf(seeds: readonly number[]): Tensor {
     if (!Number.isSafeInteger(seed) || seed < 0) {
       throw new EvenkeelError("value", `seed ${seed} is not a whole number from 0 to 2^53.`);
     }
+    words[2 * i] = Math.floor(seed / 2 ** 32);
     words[2 * i + 1] = seed % 2 ** 32;
   }
   return tensor(words, { shape: [seeds.length, 2] });

@@ -7,7 +7,7 @@ export {
   type StateDenoiser,
   stateDenoiser,
 } from "./denoiser.ts";
-export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageClass } from "./generate.ts";
+export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageLabel } from "./generate.ts";
 export { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
 export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 export { createImageStreams, type ImageStreams } from "./imageStreams.ts";

@@ -35,6 +35,13 @@ export function sigmaSteps({
   if (!Number.isInteger(steps) || steps < 1) {
     throw new EvenkeelError("value", `sigmaSteps: steps is ${steps}, expected a whole number of at least 1.`);
   }
+  if (sigmaMin === 0) {
+    throw new EvenkeelError(
+      "value",
+      "sigmaSteps: sigmaMin is 0, and a step that starts at noise level 0 divides by it. The schedule goes to 0 by itself after " +
+        "its last level above: 0.002 is the usual one.",
+    );
+  }
   requirePositive("sigmaMin", sigmaMin);
   requirePositive("sigmaMax", sigmaMax);
   requirePositive("rho", rho);

@@ -4,11 +4,11 @@ import { EvenkeelError } from "../../engine/index.ts";
 export const maximumSeeds = 10_000_000;
 
 /**
- * The seeds of a list such as `1,2,5-10` (ranges include both ends), each once, in the order of the list.
+ * The seeds of a list such as `1,2,5-10` (ranges include both ends), in the order of the list; repeated ones stay repeated.
  * @throws EvenkeelError `value` that quotes the part it doesn't understand.
  */
 export function parseSeeds(list: string): readonly number[] {
-  const seeds = new Set<number>();
+  const seeds: number[] = [];
   for (const part of list.split(",")) {
     const match = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(part);
     const first = Number(match?.[1] ?? NaN);
@@ -19,12 +19,12 @@ export function parseSeeds(list: string): readonly number[] {
         `seeds: "${part}" in "${list}" is neither a whole number nor a range such as 5-10. Example: 1,2,5-10.`,
       );
     }
-    if (seeds.size + (last - first) >= maximumSeeds) {
+    if (seeds.length + (last - first) >= maximumSeeds) {
       throw new EvenkeelError("value", `seeds: "${list}" lists more than ${maximumSeeds} seeds. Sample it in parts.`);
     }
-    for (let seed = first; seed <= last; seed++) seeds.add(seed);
+    for (let seed = first; seed <= last; seed++) seeds.push(seed);
   }
-  return [...seeds];
+  return seeds;
 }
 
 /** One of `count` processes that share the work; `index` counts from 1. */

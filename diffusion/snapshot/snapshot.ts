@@ -1,4 +1,6 @@
+import { z } from "zod";
 import { EvenkeelError } from "../../engine/index.ts";
+import type { SeenLabels } from "../data/index.ts";
 import { type NetworkConfig, networkConfig } from "../network/config.ts";
 import type { StoredWeights } from "../network/denoiserProgram.ts";
 
@@ -11,6 +13,8 @@ export type SnapshotInfo = {
   readonly sigmaRel: number | null;
   /** Names of the classes, in label order; null = unnamed. */
   readonly classNames: readonly string[] | null;
+  /** What labels the images had that it was trained on; null or absent = all classes, or unknown. */
+  readonly seenLabels?: SeenLabels | null;
 };
 
 /** A stored network. */
@@ -20,6 +24,11 @@ export type Snapshot = SnapshotInfo & { readonly weights: StoredWeights };
 export type SnapshotDtype = "F16" | "F32";
 
 const version = 1;
+
+const seenLabelsSchema = z.union([
+  z.object({ kind: z.literal("classes"), values: z.array(z.int().min(0)).min(1) }),
+  z.object({ kind: z.literal("vectors"), values: z.array(z.array(z.number())).min(1) }),
+]);
 
 /** The `__metadata__` of a snapshot file: every value is a text. `format` is what PyTorch's loader asks for. */
 export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
@@ -42,5 +51,13 @@ export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, sou
   if (header.version !== version) fail(`has version ${String(header.version)}, and this program reads ${version}`);
   const { network, nimg, sigmaRel, classNames } = header;
   if (network === undefined || typeof nimg !== "number") return fail("lacks its configuration");
-  return { network: networkConfig(network), nimg, sigmaRel: sigmaRel ?? null, classNames: classNames ?? null };
+  const seenLabels = seenLabelsSchema.nullish().safeParse(header.seenLabels);
+  if (!seenLabels.success) return fail("has a header whose seenLabels aren't classes or label vectors");
+  return {
+    network: networkConfig(network),
+    nimg,
+    sigmaRel: sigmaRel ?? null,
+    classNames: classNames ?? null,
+    seenLabels: seenLabels.data ?? null,
+  };
 }

@@ -139,6 +139,7 @@ export function parseSwitches(text: string): Partial<UNetSwitches> {
         `unknown switch ${JSON.stringify(name)}; there are ${switchNames.join(", ")}, each written as name=value.`,
       );
     }
+    if (Object.hasOwn(found, known)) throw new EvenkeelError("value", `switch ${known} is given twice in "${text}".`);
     const values: readonly unknown[] = switchValues[known];
     const value = rest.length > 0 ? undefined : values.find((each) => String(each) === written);
     checkSwitch(known, value ?? part.slice(name.length + 1));

@@ -253,10 +253,11 @@ describe("evenkeel phema", () => {
 describe("parseSigmaRelList", () => {
   it("expands even grids", () => {
     assert.deepEqual(parseSigmaRelList("0.1"), [0.1]);
-    assert.deepEqual(parseSigmaRelList(".2, 0.05,0.2"), [0.05, 0.2]);
+    assert.deepEqual(parseSigmaRelList(".2, 0.05"), [0.2, 0.05]);
+    assert.throws(() => parseSigmaRelList("0.2,0.05,0.20"), /0\.2 is listed twice/);
     assert.deepEqual(parseSigmaRelList("0.1,0.15,...,0.25"), [0.1, 0.15, 0.2, 0.25]);
     assert.deepEqual(parseSigmaRelList("0.010,0.015,...,0.030,0.1"), [0.01, 0.015, 0.02, 0.025, 0.03, 0.1]);
-    assert.deepEqual(parseSigmaRelList("0.2,0.15,...,0.05"), [0.05, 0.1, 0.15, 0.2]);
+    assert.deepEqual(parseSigmaRelList("0.2,0.15,...,0.05"), [0.2, 0.15, 0.1, 0.05]);
     assert.deepEqual(parseSigmaRelList("0.1,0.15,...,0.2"), [0.1, 0.15, 0.2]);
     assert.equal(parseSigmaRelList("0.010,0.015,...,0.250").length, 49);
   });

@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
-import { type LoadNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
+import { type LoadedNetwork, type LoadNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
 import { type Denoiser, imageGrid, networkConfig, parseSeeds } from "../../diffusion/index.ts";
 import { EvenkeelError, getDevice } from "../../engine/index.ts";
 
@@ -23,6 +23,24 @@ const networks: Readonly<Record<string, readonly [number, number, number, number
   unlabelled: [3, 4, 0, -0.2],
   larger: [3, 8, 4, 0],
   otherClasses: [3, 4, 5, 0],
+  named: [3, 4, 4, 0],
+  measured: [3, 4, 2, 0],
+  partlySeen: [3, 4, 4, 0],
+};
+
+/** What networks know of labels. */
+const known: Readonly<Record<string, Partial<Pick<LoadedNetwork, "classNames" | "seenLabels">>>> = {
+  named: { classNames: ["10", "2", "cats", "dogs, small"] },
+  measured: {
+    seenLabels: {
+      kind: "vectors",
+      values: [
+        [0.5, 180],
+        [0.25, 90],
+      ],
+    },
+  },
+  partlySeen: { seenLabels: { kind: "classes", values: [1, 3] } },
 };
 
 type Loading = {
@@ -58,6 +76,9 @@ function fakeNetworks(): Loading {
     return {
       config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
       denoise,
+      classNames: null,
+      seenLabels: null,
+      ...known[file],
       dispose: () => void loading.disposed.push(file),
     };
   };
@@ -121,7 +142,7 @@ describe("sampleImages", () => {
 
   it("gives a seed the same file in any shard, batch and order", async () => {
     const seeds = parseSeeds("0-12");
-    const churned = { sChurn: 2, classes: [2, 0, 3] };
+    const churned = { sChurn: 2, classes: "2,0,3" };
     const whole = newFolder();
     await sample({ ...churned, outdir: whole, seeds });
     const expected = await files(whole);
@@ -152,18 +173,92 @@ describe("sampleImages", () => {
   });
 
   it("gives seeds their classes in turn, or none to a network without", async () => {
-    const { labels } = await sample({ outdir: newFolder(), classes: [3, 1], steps: 1 });
+    const { labels } = await sample({ outdir: newFolder(), classes: "3,1", steps: 1 });
     assert.deepEqual(labels, [[0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0]]);
     assert.deepEqual((await sample({ net: "grey", outdir: newFolder(), steps: 1 })).labels, [null]);
-    await assert.rejects(sample({ outdir: newFolder(), classes: [4] }), {
+    await assert.rejects(sample({ outdir: newFolder(), classes: "4" }), {
       code: "value",
-      message: /class 4 of seed 16/,
+      message: /^class "4" is none of the network's\. It has classes 0 to 3\.$/,
     });
+    await assert.rejects(sample({ net: "grey", outdir: newFolder(), classes: "0" }), { message: /takes no labels/ });
+  });
+
+  it("takes classes by name, in the order given and as often, and says which they are", async () => {
+    const chosen = async (classes: string, seeds: readonly number[]): Promise<unknown> => {
+      const { labels, lines } = await sample({
+        net: "named",
+        grid: path.join(newFolder(), "g.png"),
+        classes,
+        seeds,
+        steps: 1,
+      });
+      const numbers = (labels[0] ?? []).flatMap((value, i) => (value === 1 ? [i % 4] : []));
+      return [numbers.slice(0, seeds.length), lines[0]];
+    };
+    assert.deepEqual(await chosen("cats,cats,2,2", [0, 1, 2, 3]), [
+      [2, 2, 1, 1],
+      "classes: cats (2), cats (2), 2 (1), 2 (1)",
+    ]);
+    // Seeds may repeat as well: the same noise with another class.
+    assert.deepEqual(await chosen("dogs, small,10", [7, 7, 7]), [[3, 0, 3], "classes: dogs, small (3), 10 (0)"]);
+  });
+
+  it("takes label vectors from a file or the training data, never classes that none had", async () => {
+    const file = path.join(root, "wanted.json");
+    await writeFile(file, "[[0.125, 7], [0, 3]]");
+    const common = { net: "measured", outdir: newFolder(), steps: 1, seeds: [0, 1, 2, 3] };
+    const given = await sample({ ...common, labels: file });
+    assert.deepEqual(given.labels, [[0.125, 7, 0, 3, 0.125, 7, 0, 3]]);
+    assert.equal(given.lines[0], `labels: 2 of ${file}, taken in turn`);
+    const drawn = await sample(common);
+    const pairs = (drawn.labels[0] ?? []).flatMap((value, i, all) => (i % 2 === 0 ? [`${value},${all[i + 1]}`] : []));
+    assert.ok(pairs.length === 4 && pairs.every((pair) => pair === "0.5,180" || pair === "0.25,90"), pairs.join(" "));
+    assert.equal(drawn.lines[0], "labels: drawn from 2 label vectors of the training data");
+    await assert.rejects(sample({ ...common, classes: "0" }), {
+      code: "value",
+      message: /vectors of 2 numbers and no classes/,
+    });
+    await writeFile(file, "[[1, 2, 3]]");
+    await assert.rejects(sample({ ...common, labels: file }), {
+      message: /label 0 has 3 numbers, the network's have 2/,
+    });
+    await writeFile(file, "{}");
+    await assert.rejects(sample({ ...common, labels: file }), { code: "file", message: /expected JSON such as/ });
+    const some = await sample({ net: "partlySeen", outdir: newFolder(), steps: 1, seeds: parseSeeds("0-15") });
+    const drawnClasses = some.labels.flatMap((all) => (all ?? []).flatMap((value, i) => (value === 1 ? [i % 4] : [])));
+    assert.deepEqual(new Set(drawnClasses), new Set([1, 3]));
+    assert.equal(some.lines[0], "classes: drawn from the 2 of 4 that had images: 1, 3");
+    const unseen = await sample({ net: "partlySeen", outdir: newFolder(), steps: 1, classes: "3,2" });
+    assert.match(unseen.lines[1] ?? "", /had no images of 1 of these classes.*: 2$/);
+  });
+
+  it("says which settings change nothing", async () => {
+    const idle = async (settings: Partial<SampleSettings>): Promise<readonly string[]> =>
+      (await sample({ outdir: newFolder(), seeds: [1], ...settings })).lines.filter((line) =>
+        line.includes("changes nothing"),
+      );
+    assert.deepEqual(await idle({}), []);
+    assert.deepEqual(await idle({ gnet: "weak", guidance: 2, interval: [0.5, 10], sChurn: 1, sMin: 1 }), []);
+    for (const [settings, pattern] of [
+      [{ gnet: "weak" }, /^--gnet .*--guidance is 1/],
+      [{ gnet: "colour", guidance: 2 }, /^--guidance .*the network itself/],
+      [{ interval: [1, 2] }, /^--interval .*no guidance/],
+      [{ gnet: "weak", guidance: 2, interval: [80, 100] }, /^--guidance .*no step starts/],
+      [{ sMax: 5 }, /^--S_min, --S_max or --S_noise .*--S_churn is 0/],
+      [{ sChurn: 1, sMin: 90 }, /^--S_churn .*no step starts/],
+      [{ steps: 1, rho: 5 }, /^--sigma_min or --rho .*single step/],
+      [{ gridScale: 4 }, /^--grid-columns or --grid-scale .*no --grid/],
+      [{ outdir: undefined, grid: path.join(newFolder(), "g.png"), subdirs: true }, /^--subdirs .*no --outdir/],
+    ] as const) {
+      const lines = await idle(settings);
+      assert.equal(lines.length, 1, lines.join("\n"));
+      assert.match(lines[0] ?? "", pattern);
+    }
   });
 
   it("guides by another network with the same classes or none, or by itself without labels", async () => {
     const guided = async (gnet: string, guidance = 2): Promise<readonly [readonly string[], (number[] | null)[]]> => {
-      const settings = { outdir: newFolder(), steps: 1, seeds: [1], networkBatch: 1, classes: [2], guidance, gnet };
+      const settings = { outdir: newFolder(), steps: 1, seeds: [1], networkBatch: 1, classes: "2", guidance, gnet };
       const { loaded, labels } = await sample(settings);
       return [loaded, labels];
     };
@@ -183,7 +278,7 @@ describe("sampleImages", () => {
   it("asks the guide within the interval only, and moves away from it", async () => {
     const outdir = newFolder();
     const interval = [0.5, 10] as const;
-    const settings = { seeds: [5], classes: [1], networkBatch: 1, guidance: 2, gnet: "unlabelled", outdir };
+    const settings = { seeds: [5], classes: "1", networkBatch: 1, guidance: 2, gnet: "unlabelled", outdir };
     // 4 steps start at 80, 13.3, 0.96, 0.002.
     assert.equal((await sample({ ...settings, interval })).labels.filter((labels) => labels === null).length, 2);
     assert.equal((await sample(settings)).labels.filter((labels) => labels === null).length, 7);
@@ -200,6 +295,9 @@ describe("sampleImages", () => {
       assert.rejects(sample(settings), { name: "EvenkeelError", code, message });
     await expectFailure({}, /--outdir FOLDER, --grid FILE or both/);
     await expectFailure({ outdir, guidance: 1.5 }, /--guidance 1.5 needs a guiding network/);
+    await expectFailure({ outdir, seeds: [3, 1, 3] }, /seed 3 is there twice/);
+    await expectFailure({ outdir, classes: "1", labels: "x.npy" }, /--class and --labels/);
+    await expectFailure({ outdir, sigmaMin: 0 }, /noise level 0 divides by it.*0\.002 is the usual/);
     await expectFailure({ outdir, net: "latent" }, /images of 4 channels/);
     await expectFailure({ outdir, guidance: 2, gnet: "larger" }, /3x4x4 and its guide larger of 3x8x8/);
     await expectFailure({ outdir, guidance: 2, gnet: "otherClasses" }, /knows 4 classes and its guide otherClasses 5/);

@@ -240,7 +240,9 @@ describe("switches", () => {
         (some) => {
           const expected = Object.fromEntries(some);
           if (some.length === 0) return;
-          assert.deepEqual(parseSwitches(some.map(([name, value]) => `${name}=${value}`).join(", ")), expected);
+          const text = some.map(([name, value]) => `${name}=${value}`).join(", ");
+          if (Object.keys(expected).length < some.length) assert.throws(() => parseSwitches(text), /is given twice/);
+          else assert.deepEqual(parseSwitches(text), expected);
         },
       ),
     );
@@ -248,6 +250,7 @@ describe("switches", () => {
     assert.throws(() => parseSwitches("gains=yes"), /switch gains is "yes", expected false or true/);
     assert.throws(() => parseSwitches("gains=true=true"), /switch gains is "true=true"/);
     assert.throws(() => parseSwitches("gains"), /switch gains is ""/);
+    assert.throws(() => parseSwitches("gains=true,gains=false"), /switch gains is given twice/);
     assert.deepEqual(parseSwitches(""), {});
     assert.throws(() => parseSwitches("gains=true,"), /unknown switch ""/);
   });

@@ -121,6 +121,7 @@ test("rungs and rates are letters, with switches and numbers", () => {
   assert.throws(() => parseRungs("G:sauce=true"), /sauce/);
   assert.throws(() => parseRungs("G,A,G"), /the rung G is listed twice/);
   assert.deepEqual(parseRates("A=0.001,G=2e-2"), { A: 0.001, G: 0.02 });
+  assert.throws(() => parseRates("A=0.001,A=2e-2"), { code: "value", message: /two learning rates/ });
   for (const wrong of ["A", "A=", "A=-1", "A=fast", "X=1"]) assert.throws(() => parseRates(wrong));
 });
 

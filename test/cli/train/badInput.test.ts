@@ -126,7 +126,6 @@ test("a disk that takes no more ends the run with a message; what was written st
     "events.out.tfevents",
     "network-snapshot-0000000-0.050.safetensors",
     "network-snapshot-0000000-0.100.safetensors",
-    "samples-0000000000.png",
     "settings.toml",
     "stats.jsonl",
   ]);

@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readCheckpoint, readNewestCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
 import { networkConfig } from "../../../diffusion/index.ts";
+import { finishRun } from "../../../diffusion/run/finishRun.ts";
 import { type RunObserver, type RunOptions, type RunResult, runTraining } from "../../../diffusion/run/trainingRun.ts";
+import { readSnapshot } from "../../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 
@@ -74,7 +76,6 @@ test("events come at their intervals, in order, and all at the end", async () =>
     [
       "started 0",
       ...snapshots,
-      "samples 0",
       ...[checkpoint(24), "status 40", checkpoint(48), checkpoint(72), "samples 80", "status 80"],
       ...[checkpoint(96), "status 120", checkpoint(120), checkpoint(144)],
       ...["validation 160", "samples 160", "status 160", ...snapshots, checkpoint(160)],
@@ -176,6 +177,44 @@ test("stopped after any step, a run goes on with the bits it would have had", as
     assert.deepEqual(await runTraining(optionsOf(folder)), { nimg: 160, finished: true });
     assert.deepEqual(await endOf(folder), await endOf("straight"));
   }
+});
+
+test("on another device a run goes on, and says what that does to its bits; with more threads it has nothing to say", async () => {
+  const warned: string[] = [];
+  const observer: RunObserver = { warned: (message) => warned.push(message) };
+  await stoppedAfter("moved", 18);
+  const two = await createDevice("wasm", { wasm: { threads: 2 } });
+  const stop = new AbortController();
+  await runTraining(
+    { ...optionsOf("moved"), device: two, signal: stop.signal },
+    { ...observer, stepped: () => stop.abort() },
+  );
+  two.dispose();
+  assert.deepEqual(warned, []);
+  const oracle = await createDevice("oracle");
+  assert.deepEqual(await runTraining({ ...optionsOf("moved"), device: oracle }, observer), {
+    nimg: 160,
+    finished: true,
+  });
+  assert.equal(warned.length, 1);
+  assert.match(warned.join("\n"), /^This run was on wasm \(.*\) before and goes on on oracle .* differ by rounding/);
+});
+
+test("of a run without an earlier snapshot no guided picture is made, at guidance 1 neither, and none at all if none is wanted", async () => {
+  await runTraining({ ...optionsOf("drawn"), seenLabels: { kind: "classes", values: [1] } });
+  const outdir = join(root, "drawn");
+  const layout = { rows: [null, null], columns: 2, steps: 1, scale: 1 };
+  const finish = { outdir, sigmaRel: 0.1, layout, guidance: 2, guideShare: 0.25, guideSigmaRel: 0.15, device };
+  const pictures = async (): Promise<string[]> => (await readdir(outdir)).filter((name) => name.endsWith(".png"));
+  const drawn = await finishRun({ ...finish, layout: null });
+  assert.deepEqual([drawn.plain, await pictures()], [null, []]);
+  await writeFile(join(outdir, "samples-guided.png"), "of an earlier end");
+  const run = await finishRun(finish);
+  assert.deepEqual(run.guided, { missing: "there is no snapshot from before 160 images to guide by" });
+  assert.deepEqual((await finishRun({ ...finish, guidance: 1 })).guided, { missing: "a guidance of 1 is none" });
+  assert.deepEqual(await pictures(), ["samples-plain.png"]);
+  // What the snapshots were told of labels is in the average made of them.
+  assert.deepEqual((await readSnapshot(run.network)).seenLabels, { kind: "classes", values: [1] });
 });
 
 test("a step that takes longer than a second is given up, wherever it stands, and leaves the state before it", async (t) => {

@@ -4,6 +4,7 @@ import {
   type Denoiser,
   type GeneratedBatch,
   generateImages,
+  type ImageLabel,
   type GenerateOptions,
   inBatchesOf,
 } from "../../../diffusion/sample/index.ts";
@@ -29,15 +30,15 @@ async function collect(options: GenerateOptions): Promise<GeneratedBatch[]> {
   return batches;
 }
 
-type Image = { readonly pixels: Float32Array; readonly noise: Float32Array; readonly chosen: number | null };
+type Image = { readonly pixels: Float32Array; readonly noise: Float32Array; readonly chosen: ImageLabel };
 
 /** Images by seed. */
 async function images(options: GenerateOptions): Promise<Map<number, Image>> {
   const found = new Map<number, Image>();
-  for (const { images: all, noise, seeds, classes } of await collect(options)) {
+  for (const { images: all, noise, seeds, chosen } of await collect(options)) {
     for (const [i, seed] of seeds.entries()) {
       const part = [size * i, size * (i + 1)] as const;
-      found.set(seed, { pixels: all.slice(...part), noise: noise.slice(...part), chosen: classes[i] ?? null });
+      found.set(seed, { pixels: all.slice(...part), noise: noise.slice(...part), chosen: chosen[i] ?? null });
     }
   }
   return found;
@@ -91,7 +92,7 @@ describe("generateImages", () => {
         [1, 1, 3, 3],
       ],
     );
-    for (const { shape, images: pixels, noise, labels, classes, seeds } of batches) {
+    for (const { shape, images: pixels, noise, labels, chosen: classes, seeds } of batches) {
       assert.equal(pixels.length, seeds.length * size);
       assert.equal(noise.length, pixels.length);
       assert.deepEqual(shape[0], classes.length);
@@ -103,8 +104,8 @@ describe("generateImages", () => {
 
   it("takes a class for all, by the seed, none, or draws it by the seed", async () => {
     const seeds = Array.from({ length: 40 }, (_, i) => i);
-    const classes = async (classOf?: GenerateOptions["classOf"]): Promise<(number | null)[]> => {
-      const found = await images({ ...common, seeds, ...(classOf === undefined ? {} : { classOf }), steps: 1 });
+    const classes = async (labelOf?: GenerateOptions["labelOf"]): Promise<ImageLabel[]> => {
+      const found = await images({ ...common, seeds, ...(labelOf === undefined ? {} : { labelOf }), steps: 1 });
       return [...found.values()].map(({ chosen }) => chosen);
     };
     assert.deepEqual(
@@ -120,10 +121,37 @@ describe("generateImages", () => {
       seeds.map((seed) => (seed === 3 ? null : seed % 4)),
     );
     assert.deepEqual(new Set(await classes()), new Set([0, 1, 2, 3]));
-    const [batch] = await collect({ ...common, seeds: [1], classOf: null });
+    const [batch] = await collect({ ...common, seeds: [1], labelOf: null });
     assert.deepEqual(batch?.labels, new Float32Array(4));
     const [unlabelled] = await collect({ ...common, labelDim: 0, seeds: [1] });
-    assert.deepEqual([unlabelled?.labels, unlabelled?.classes], [null, [null]]);
+    assert.deepEqual([unlabelled?.labels, unlabelled?.chosen], [null, [null]]);
+  });
+
+  it("takes label vectors as they are, and draws from those or the classes that it is told of", async () => {
+    const vectors = [
+      [0.5, 180, -1, 0],
+      [1, 0, 0.25, 3],
+    ];
+    const seeds = Array.from({ length: 40 }, (_, i) => i);
+    const placed = await collect({
+      ...common,
+      seeds: [5, 5, 5],
+      steps: 1,
+      labelOf: (_, place) => vectors[place % 2] ?? null,
+    });
+    assert.deepEqual(
+      placed.flatMap(({ labels }) => [...(labels ?? [])]),
+      [...(vectors[0] ?? []), ...(vectors[1] ?? []), ...(vectors[0] ?? [])],
+    );
+    const drawn = await images({ ...common, seeds, steps: 1, drawFrom: { kind: "vectors", values: vectors } });
+    assert.deepEqual(new Set([...drawn.values()].map(({ chosen }) => chosen)), new Set(vectors));
+    const some = await images({ ...common, seeds, steps: 1, drawFrom: { kind: "classes", values: [1, 3] } });
+    assert.deepEqual(new Set([...some.values()].map(({ chosen }) => chosen)), new Set([1, 3]));
+    const refused = async (label: readonly number[], message: RegExp): Promise<void> =>
+      assert.rejects(collect({ ...common, seeds: [1], labelOf: label }), { code: "value", message });
+    await refused([1, 2], /a label of 2 numbers: labels are vectors of 4/);
+    await refused([1, 2, NaN, 4], /the number NaN: finite numbers/);
+    await refused([1, 2, 1e39, 4], /finite numbers/);
   });
 
   it("reports each step of each batch", async () => {
@@ -145,10 +173,16 @@ describe("generateImages", () => {
     assert.throws(() => generateImages({ ...options, labelDim: -1 }), { code: "value", message: /labelDim is -1/ });
     assert.throws(() => generateImages({ ...options, steps: 0 }), { code: "value", message: /steps is 0/ });
     assert.throws(() => generateImages({ ...options, interval: [2, 1] }), { code: "value" });
-    for (const classOf of [-1, 4, 0.5, NaN]) {
-      await assert.rejects(collect({ ...options, classOf }), { code: "value", message: /whole number from 0 to 3/ });
+    for (const labelOf of [-1, 4, 0.5, NaN]) {
+      await assert.rejects(collect({ ...options, labelOf }), {
+        code: "value",
+        message: /there are classes from 0 to 3/,
+      });
     }
-    await assert.rejects(collect({ ...options, labelDim: 0, classOf: 0 }), { code: "value", message: /no classes/ });
+    await assert.rejects(collect({ ...options, labelDim: 0, labelOf: 0 }), {
+      code: "value",
+      message: /takes no labels/,
+    });
   });
 });
 

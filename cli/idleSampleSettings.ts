@@ -1,0 +1,34 @@
+import { resolve } from "node:path";
+import type { SampleSettings } from "./sampleImages.ts";
+
+/** Settings of `evenkeel sample` that change nothing beside the others, a line each. */
+export function idleSettings(settings: SampleSettings): readonly string[] {
+  const { net, gnet, guidance, interval, grid, outdir, subdirs, steps = 32 } = settings;
+  const { sigmaMin = 0.002, sigmaMax = 80, rho = 7, sChurn = 0, sMin = 0, sMax = Infinity, sNoise = 1 } = settings;
+  const idle: string[] = [];
+  const say = (isIdle: boolean, options: string, why: string): void => {
+    if (isIdle) idle.push(`${options} changes nothing: ${why}`);
+  };
+  const isGuided = gnet !== undefined && guidance !== 1;
+  say(gnet !== undefined && guidance === 1, "--gnet", "--guidance is 1, which is none");
+  say(
+    isGuided && resolve(gnet) === resolve(net),
+    "--guidance",
+    "the guide is the network itself; --gnet self guides by it without labels",
+  );
+  say(interval !== undefined && !isGuided, "--interval", "there is no guidance (--gnet and --guidance)");
+  const lowest = steps === 1 ? sigmaMax : sigmaMin;
+  if (interval !== undefined && isGuided) {
+    const [lo, hi] = interval;
+    say(lo >= sigmaMax || hi < lowest, "--guidance", `no step starts at a noise level above ${lo} and up to ${hi}`);
+  }
+  const isBounded = sMin !== 0 || sMax !== Infinity || sNoise !== 1;
+  say(sChurn === 0 && isBounded, "--S_min, --S_max or --S_noise", "--S_churn is 0");
+  say(sChurn > 0 && (sMin > sigmaMax || sMax < lowest), "--S_churn", `no step starts within ${sMin} to ${sMax}`);
+  const isShaped = sigmaMin !== 0.002 || rho !== 7;
+  say(steps === 1 && isShaped, "--sigma_min or --rho", "a single step goes from --sigma_max to 0");
+  const isDrawn = settings.gridColumns !== undefined || settings.gridScale !== 1;
+  say(grid === undefined && isDrawn, "--grid-columns or --grid-scale", "there is no --grid");
+  say(subdirs && outdir === undefined, "--subdirs", "there is no --outdir");
+  return idle;
+}
