@@ -1,15 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { datasetStatistics, type ImageDataset, joinDatasets, labelDimOf } from "../../diffusion/index.ts";
-import {
-  convertDataset,
-  findEmojiPackage,
-  fingerprint,
-  openDataset,
-  transforms,
-  writeDataset,
-} from "../../diffusion/node.ts";
+import { convertDataset, findEmojiPackage, fingerprint, transforms, writeDataset } from "../../diffusion/node.ts";
 import { parseImages } from "../imageCount.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { readData, tellingOf } from "../readData.ts";
 import { stopping } from "../stopping.ts";
 
 /** `evenkeel dataset`: makes data sets and tells about them. */
@@ -35,6 +29,7 @@ function addConvert(parent: Command): void {
       ),
     )
     .option("--max-images <count>", "at most so many of each source", orInvalid(parseImages))
+    .option("--strict", "stop at the first picture that can't be read, instead of leaving it out")
     .option("--greyscale", "one channel instead of three")
     .option("--background <colour>", "what shows through transparent pictures", "#ffffff")
     .addHelpText(
@@ -55,32 +50,29 @@ Examples:
   $ npx evenkeel dataset convert --source emoji-datasource-google emoji-datasource-twitter --dest emoji16.zip --resolution 16x16
   $ npx evenkeel dataset convert --source fashion-mnist/train-images-idx3-ubyte.gz --dest fashion16.zip --resolution 16x16 --transform box`,
     )
-    .action(async ({ source: sources, dest, resolution: size, transform, maxImages, greyscale, background }) => {
+    .action(async ({ source: sources, dest, resolution: size, transform, greyscale, ...rest }) => {
       stopping.left = `${dest} was not written.`;
-      const parts: ImageDataset[] = [];
-      for (const source of sources) {
-        parts.push(
-          await convertDataset({
-            source,
-            resolution: size.width,
-            bandHeight: size.height === size.width ? undefined : size.height,
-            transform: transform ?? ((await findEmojiPackage(source)) === null ? "center-crop" : "box"),
-            greyscale: greyscale === true,
-            background,
-            maxImages,
-            onImage: (done, total) => showProgress(source, done, total),
-          }),
-        );
-      }
-      const joined = joinDatasets(parts, dest);
-      await writeDataset(dest, joined);
+      const joined = await tellingOf(async (reading) => {
+        const parts: ImageDataset[] = [];
+        for (const source of sources) {
+          parts.push(
+            await convertDataset({
+              ...rest,
+              ...reading,
+              source,
+              resolution: size.width,
+              bandHeight: size.height === size.width ? undefined : size.height,
+              transform: transform ?? ((await findEmojiPackage(source)) === null ? "center-crop" : "box"),
+              greyscale: greyscale === true,
+            }),
+          );
+        }
+        const whole = joinDatasets(parts, dest);
+        await writeDataset(dest, whole, reading);
+        return whole;
+      });
       console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${labelText(joined)}`);
     });
-}
-
-function showProgress(source: string, done: number, total: number): void {
-  if (!process.stderr.isTTY || (done % 100 !== 0 && done !== total)) return;
-  process.stderr.write(`\r${source}: ${done} of ${total}${done === total ? "\n" : ""}`);
 }
 
 function sizeText({ resolution: size, channels }: ImageDataset): string {
@@ -100,7 +92,7 @@ function addInfo(parent: Command): void {
     .option("--json", "print the result as JSON")
     .addHelpText("after", "\nExample:\n  $ npx evenkeel dataset info emoji16.zip")
     .action(async (path, { json }) => {
-      const dataset = await openDataset(path);
+      const dataset = await readData(path);
       const statistics = await datasetStatistics(dataset);
       const { count, resolution: size, channels, classNames, labels } = dataset;
       if (json === true) {

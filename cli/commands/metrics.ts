@@ -13,7 +13,6 @@ import {
   featureExtractor,
   isStatisticsFile,
   listFeatures,
-  openDataset,
   type PictureSize,
   writeStatistics,
 } from "../../diffusion/node.ts";
@@ -31,6 +30,7 @@ import {
 import { describeReport, metricsReport } from "../metrics/report.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { readData } from "../readData.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
 import { withDevice } from "../withDevice.ts";
 
@@ -87,7 +87,7 @@ function addCalc(parent: Command): void {
     .option("--json", "print the result as JSON")
     .addHelpText("after", calcExamples)
     .action(async ({ images: path, num, seed, device: name, ...flags }) => {
-      const dataset = await openDataset(path);
+      const dataset = await readData(path);
       const parts = imageParts(dataset, num, flags.repeats, seed);
       await withFeatures(flags.features, dataset, name, async (extractor) =>
         measure(extractor, flags, (repeat, options) =>
@@ -185,7 +185,7 @@ function addRef(parent: Command): void {
       if (!isStatisticsFile(dest)) {
         throw new EvenkeelError("file", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
       }
-      const dataset = await openDataset(data);
+      const dataset = await readData(data);
       const [indices = choose(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
       await withFeatures(features, dataset, device, async (extractor) => {
         const set = await featuresOfImages(extractor, dataset, indices, { kept: keep, batch, onImages: showProgress });

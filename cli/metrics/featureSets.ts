@@ -9,8 +9,9 @@ import {
   selectImages,
   toPixels,
 } from "../../diffusion/index.ts";
-import { isStatisticsFile, openDataset, readStatistics } from "../../diffusion/node.ts";
+import { isStatisticsFile, readStatistics } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { readData } from "../readData.ts";
 import type { LoadedNetwork } from "../sampleImages.ts";
 
 /** Told how many pictures of a source are done. */
@@ -53,7 +54,7 @@ export async function referenceSet(
     requireSameSpace(stored, extractor);
     return stored;
   }
-  const dataset = await openDataset(path);
+  const dataset = await readData(path);
   return featuresOfImages(extractor, dataset, choose(dataset.count, dataset.count, 0), options);
 }
 

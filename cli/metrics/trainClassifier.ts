@@ -7,8 +7,9 @@ import {
   selectImages,
   splitIndices,
 } from "../../diffusion/index.ts";
-import { fingerprint, openDataset, writeClassifier } from "../../diffusion/node.ts";
+import { fingerprint, writeClassifier } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { readData } from "../readData.ts";
 
 export type ClassifierSettings = ClassifierTraining & {
   readonly data: string;
@@ -40,7 +41,7 @@ export async function trainClassifier(
   device: Device,
   print: (line: string) => void,
 ): Promise<ClassifierReport> {
-  const dataset = await openDataset(settings.data);
+  const dataset = await readData(settings.data);
   const { labels, classNames, channels, resolution } = dataset;
   if (labels?.kind !== "classes") {
     throw new EvenkeelError(

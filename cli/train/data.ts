@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { type ImageDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
-import { type EmojiVendor, emojiVendors, loadEmoji, openDataset, writeDataset } from "../../diffusion/node.ts";
+import { type EmojiVendor, emojiVendors, loadEmoji, writeDataset } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { exists } from "../exists.ts";
+import { readData, tellingOf } from "../readData.ts";
 import { makeFolder } from "./makeFolder.ts";
 
 /** `emoji16`, `emoji32-google`: emoji packages instead of a path, at a resolution. */
@@ -23,19 +24,21 @@ export async function loadTrainingData(
   print: (line: string) => void,
 ): Promise<ImageDataset> {
   const emoji = emojiName.exec(source);
-  if (emoji === null) return openDataset(source);
+  if (emoji === null) return readData(source);
   const [, resolution = "", vendor] = emoji;
   const path = dataPath(source, outdir);
-  if (await exists(path)) return openDataset(path);
+  if (await exists(path)) return readData(path);
   const vendors = vendor === undefined ? emojiVendors : emojiVendors.filter((name) => name === vendor);
   if (vendors.length === 0) {
     throw new EvenkeelError("value", `--data ${source}: there are emoji of ${emojiVendors.join(" and ")}.`);
   }
   print(`Converting the emoji of ${vendors.join(" and ")} to ${resolution}x${resolution} pixels: ${path}`);
-  const dataset = await loadEmoji(vendors as readonly EmojiVendor[], Number(resolution));
-  await makeFolder(outdir);
-  await writeDataset(path, dataset);
-  return dataset;
+  return tellingOf(async (reading) => {
+    const dataset = await loadEmoji(vendors as readonly EmojiVendor[], Number(resolution), reading);
+    await makeFolder(outdir);
+    await writeDataset(path, dataset, reading);
+    return dataset;
+  });
 }
 
 /** A set to train on and, if any are held out, one to validate on. */

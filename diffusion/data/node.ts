@@ -6,4 +6,5 @@ export { readLabelVectors } from "./node/labelVectors.ts";
 export { type Transform, transforms } from "./node/makeSquare.ts";
 export { describeNotice, type Effect, type Notice, Notices, onOneLine } from "./node/notices.ts";
 export { openDataset } from "./node/openDataset.ts";
+export { type Reading } from "./node/reading.ts";
 export { writeDataset } from "./node/writeDataset.ts";

@@ -21,7 +21,7 @@ import {
   RandomState,
 } from "../../diffusion/index.ts";
 import { openPictures } from "../../diffusion/data/node/pictures.ts";
-import { writeDataset } from "../../diffusion/node.ts";
+import { Notices, writeDataset } from "../../diffusion/node.ts";
 import { inTurns } from "../../engine/index.ts";
 import { npy } from "./data/sampleFiles.ts";
 import { turnsOf } from "../support/longestGap.ts";
@@ -86,7 +86,7 @@ describe("the event loop turns during", () => {
     "reading planes of an array": async () => {
       const path = join(folder, "planes.npy");
       await writeFile(path, npy("|u1", [300, 3, 256, 256], new Uint8Array(300 * 3 * 256 ** 2)));
-      return () => openPictures(path);
+      return () => openPictures(path, { notices: new Notices(), onProgress: () => undefined });
     },
     "exact scores": async () => {
       const points = drawPoints(mixture, 10_000, new RandomState(1));

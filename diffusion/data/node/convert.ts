@@ -1,11 +1,14 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
+import { lostPictures } from "./fileKinds.ts";
 import { parseColour, type Transform } from "./makeSquare.ts";
 import { makeSquares } from "./makeSquares.ts";
-import { openPictures } from "./pictures.ts";
+import { describeNotice, type Notices } from "./notices.ts";
+import { openPictures, type Pictures } from "./pictures.ts";
+import { type Reading, readingOf } from "./reading.ts";
 import { loadSharp } from "./sharp.ts";
 
-export type ConvertOptions = {
+export type ConvertOptions = Partial<Reading> & {
   readonly source: string;
   /** Width and height of the results. */
   readonly resolution: number;
@@ -15,35 +18,49 @@ export type ConvertOptions = {
   readonly greyscale: boolean;
   /** What shows through transparent pictures, e.g. `#ffffff`. */
   readonly background: string;
-  /** At most so many, the first by name. */
+  /** At most so many, the first by name that can be read. */
   readonly maxImages?: number | undefined;
-  readonly onImage?: (done: number, total: number) => void;
+  /** Whether a picture that can't be read is an error. Default: it is left out, which `notices` are told. */
+  readonly strict?: boolean | undefined;
 };
 
 /**
- * Makes a data set of pictures of any size: a folder or zip of images with labels as `openDataset` finds them, an IDX file of images or
- * a folder of such files, an `.npy` of bytes with labels in `NAME-labels.npy`, or a package of emoji by its name or path.
- * @throws EvenkeelError `file` that names the picture that can't be read, `value` for sizes that the transform doesn't take.
+ * Makes a data set of pictures of any size: what `openDataset` reads, with pictures of any kind and size, or a package of emoji by its
+ * name or path. Whatever is left out, changed or guessed is told to `notices`.
+ * @throws EvenkeelError `file` if no picture can be read, or with `strict` for the first that can't; `value` for sizes that the
+ * transform doesn't take.
  */
 export async function convertDataset(options: ConvertOptions): Promise<ImageDataset> {
   checkSizes(options);
   await loadSharp();
-  const { source, resolution, maxImages = Infinity } = options;
+  const { source, resolution, maxImages = Infinity, strict: isStrict = false } = options;
+  const reading = readingOf(options);
   const background = await parseColour(options.background);
-  await using pictures = await openPictures(source);
-  const count = Math.min(pictures.count, maxImages);
+  await using pictures = await openPictures(source, reading);
+  if (isStrict) refuseLost(source, reading.notices);
   const channels = options.greyscale || pictures.isGrey ? 1 : 3;
-  const read = (index: number): ReturnType<typeof pictures.read> => pictures.read(index);
-  const pixels = await makeSquares(read, count, channels, { ...options, background }, options.onImage);
-  const { classNames } = pictures;
+  const squaresOptions = { ...options, ...reading, name: source, background, maxImages, isStrict };
+  const { pixels, places } = await makeSquares(pictures, channels, squaresOptions);
   return createDataset({
     name: source,
     channels,
     resolution,
     pixels,
-    labels: pictures.labels?.slice(0, count) ?? null,
-    classNames,
+    labels: labelsOf(pictures, places),
+    classNames: pictures.classNames,
   });
+}
+
+/** The labels of the pictures at some places. */
+function labelsOf({ labels }: Pictures, places: readonly number[]): Pictures["labels"] {
+  // The assertion: whether all are of one kind is checked where the data set is made.
+  return labels === null ? null : (places.map((place) => labels[place] ?? 0) as number[] | number[][]);
+}
+
+function refuseLost(source: string, { list }: Notices): void {
+  const lost = list.find(({ effect, what }) => effect === "left out" && lostPictures.has(what));
+  if (lost !== undefined)
+    throw new EvenkeelError("file", `${source}: with --strict, nothing is left out. ${describeNotice(lost)}`);
 }
 
 function checkSizes({ resolution, transform, bandHeight, maxImages }: ConvertOptions): void {

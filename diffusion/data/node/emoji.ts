@@ -6,7 +6,8 @@ import { z } from "zod";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
 import { messageOf, readWhole } from "./imageSource.ts";
-import { makeSquares, type NamedPicture } from "./makeSquares.ts";
+import { makeSquares, type PictureList } from "./makeSquares.ts";
+import { type Reading, readingOf } from "./reading.ts";
 import { loadSharp, sharp } from "./sharp.ts";
 
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */
@@ -34,7 +35,11 @@ const white = [255, 255, 255] as const;
  * under the Apache licence 2.0, the Twitter set under CC BY 4.0.
  * @throws EvenkeelError `file` if a package isn't installed, `value` if 64 is no multiple of the resolution.
  */
-export async function loadEmoji(vendors: readonly EmojiVendor[], resolution: number): Promise<ImageDataset> {
+export async function loadEmoji(
+  vendors: readonly EmojiVendor[],
+  resolution: number,
+  reading: Partial<Reading> = {},
+): Promise<ImageDataset> {
   if (!Number.isInteger(resolution) || resolution < 1 || side % resolution !== 0) {
     throw new EvenkeelError("value", `emoji are ${side}x${side}; a resolution of ${resolution} doesn't divide that.`);
   }
@@ -42,11 +47,15 @@ export async function loadEmoji(vendors: readonly EmojiVendor[], resolution: num
   const files: EmojiFile[] = [];
   for (const vendor of vendors) files.push(...(await listEmoji({ vendor })));
   const classNames = emojiClasses(files);
-  const read = async (index: number): Promise<NamedPicture> => {
-    const path = files[index]?.path ?? "";
-    return { image: sharp(path), name: path };
-  };
-  const pixels = await makeSquares(read, files.length, 3, { resolution, transform: "box", background: white });
+  const { pixels } = await makeSquares(emojiList(files), 3, {
+    resolution,
+    transform: "box",
+    background: white,
+    name: "emoji",
+    maxImages: Infinity,
+    isStrict: true,
+    ...readingOf(reading),
+  });
   return createDataset({
     name: `emoji of ${vendors.join(" and ")}`,
     channels: 3,
@@ -55,6 +64,12 @@ export async function loadEmoji(vendors: readonly EmojiVendor[], resolution: num
     labels: files.map(({ category }) => classNames.indexOf(category)),
     classNames,
   });
+}
+
+/** The pictures of emoji. */
+export function emojiList(files: readonly EmojiFile[]): PictureList {
+  const nameOf = (index: number): string => files[index]?.path ?? "";
+  return { count: files.length, nameOf, read: async (index) => ({ image: sharp(nameOf(index)) }) };
 }
 
 /** The categories of emoji, sorted: the classes of a data set of them. */

@@ -1,8 +1,6 @@
-import { readdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { constants, gunzipSync } from "node:zlib";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { isFolder, messageOf, readWhole } from "./imageSource.ts";
+import { type FileSource, maximumArrayBytes, messageOf } from "./imageSource.ts";
 
 /** An array of bytes with its sizes, as MNIST and its kin are distributed. */
 export type IdxArray = { readonly shape: readonly number[]; readonly data: Uint8Array };
@@ -15,8 +13,6 @@ const maximumBytes = 2 ** 31;
 
 /** More than a header of 8 axes. */
 const headerBytes = 64;
-
-const imagesPattern = /images[-.]idx3-ubyte(\.gz)?$/;
 
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not: two zeros, the type, the number of axes, their sizes as big-endian 32-bit
@@ -52,48 +48,22 @@ export function parseIdx(bytes: Uint8Array, name: string): IdxArray {
 }
 
 /**
- * The IDX file of images that a path means: itself, by its name, or the only one of a folder, or a folder's `train-images`. Null for
- * other files and folders without any.
- * @throws EvenkeelError `file` if a folder has several and none is for training, or there is nothing at the path.
- */
-export async function findIdx(path: string): Promise<string | null> {
-  if (!(await isFolder(path))) return imagesPattern.test(path) ? path : null;
-  const found = (await readdir(path)).filter((file) => imagesPattern.test(file)).sort();
-  const forTraining = found.filter((file) => file.startsWith("train-"));
-  const [file] = forTraining.length > 0 ? forTraining : found;
-  if (file === undefined) return null;
-  if (forTraining.length === 0 && found.length > 1) {
-    throw new EvenkeelError("file", `${path} holds ${found.join(" and ")}: name the one to read.`);
-  }
-  return join(path, file);
-}
-
-/**
- * Reads images and, from the file of labels beside them (`train-labels-idx1-ubyte` for `train-images-idx3-ubyte`), classes.
+ * Reads images and, if there is a file of labels, the class of each.
  * @throws EvenkeelError `file` for damaged files and a number of labels that isn't that of the images.
  */
-export async function readIdx(path: string): Promise<IdxImages> {
-  const images = parseIdx(await readWhole(path, maximumBytes), path);
+export async function readIdx(source: FileSource, imagesFile: string, labelsFile: string | null): Promise<IdxImages> {
+  const read = async (file: string): Promise<IdxArray> =>
+    parseIdx(await source.read(file, maximumArrayBytes), source.nameOf(file));
+  const images = await read(imagesFile);
+  const name = source.nameOf(imagesFile);
   if (images.shape.length !== 3) {
-    throw new EvenkeelError("file", `${path} is [${images.shape.join(", ")}], expected [N, height, width].`);
+    throw new EvenkeelError("file", `${name} is [${images.shape.join(", ")}], expected [N, height, width].`);
   }
-  const beside = await findLabels(path);
-  if (beside === null) return { images, labels: null };
-  const labels = parseIdx(await readWhole(beside, maximumBytes), beside);
+  if (labelsFile === null) return { images, labels: null };
+  const labels = await read(labelsFile);
   if (labels.shape.length !== 1 || labels.shape[0] !== images.shape[0]) {
-    throw new EvenkeelError(
-      "file",
-      `${beside} is [${labels.shape.join(", ")}], expected a label for each of ${images.shape[0]} images.`,
-    );
+    const problem = `is [${labels.shape.join(", ")}], expected a label for each of ${images.shape[0]} images`;
+    throw new EvenkeelError("file", `${source.nameOf(labelsFile)} ${problem}.`);
   }
   return { images, labels: [...labels.data] };
-}
-
-/** The labels' file of an images' file, packed or not. */
-async function findLabels(path: string): Promise<string | null> {
-  const name = basename(path).replace("images", "labels").replace("idx3", "idx1");
-  const other = name.endsWith(".gz") ? name.slice(0, -3) : `${name}.gz`;
-  const files = new Set(await readdir(dirname(path)));
-  const found = [name, other].find((file) => files.has(file));
-  return found === undefined ? null : join(dirname(path), found);
 }

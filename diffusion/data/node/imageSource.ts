@@ -1,24 +1,51 @@
-import { open, readdir, stat } from "node:fs/promises";
-import { extname, join, relative, sep } from "node:path";
+import { open, readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { endingOf, fileKindOf } from "./fileKinds.ts";
+import { FileNames } from "./fileNames.ts";
+import { type Reading, readingOf } from "./reading.ts";
 import { openZip } from "./zipFile.ts";
 
-/** Named files: of a folder, or of a zip archive. Names have forward slashes and are sorted. */
+/** Named files: of a folder, or of an archive. */
 export interface FileSource extends AsyncDisposable {
   readonly name: string;
+  /** Sorted, with forward slashes, without litter. */
   readonly files: readonly string[];
-  /** @throws EvenkeelError `file` that names the source and the file. */
-  read(file: string): Promise<Uint8Array>;
+  /** The file that the path itself names, if it doesn't name a folder or archive: the others are its neighbours. */
+  readonly wanted: string | null;
+  /** What messages call a file. */
+  nameOf(file: string): string;
+  /** @throws EvenkeelError `file` that names the source and the file; also for more than `maximumBytes` (default: 256 MiB). */
+  read(file: string, maximumBytes?: number): Promise<Uint8Array>;
+  /** The first bytes of a file, as many as there are. @throws EvenkeelError `file` that names the source and the file. */
+  head(file: string, bytes: number): Promise<Uint8Array>;
 }
 
 /** Files larger than this are no images of a data set. */
 export const maximumFileBytes = 2 ** 28;
 
-/** The files of a folder (with all below it) or of a .zip. @throws EvenkeelError `file` if there is neither. */
-export async function openFiles(path: string): Promise<FileSource> {
-  if (await isFolder(path)) return openFolder(path);
-  if (extname(path).toLowerCase() === ".zip") return openZip(path);
-  throw new EvenkeelError("file", `${path}: expected a folder of images or a .zip.`);
+/** Arrays of images are no larger: as much as can be read at once. */
+export const maximumArrayBytes = 2 ** 31 - 1;
+
+const expected = "expected a folder of images, a .zip, an IDX file of images, or an .npy or .npz array";
+
+/**
+ * The files of a folder (with all below it), of a .zip or an .npz; or a file of images that holds all, with its neighbours that may
+ * hold its labels.
+ * @param reading told of litter, of links to nothing, of names that were read in another form.
+ * @throws EvenkeelError `file` if there is nothing of the kind.
+ */
+export async function openFiles(path: string, reading: Reading): Promise<FileSource> {
+  if (await isFolder(path)) return openFolder(path, await listFolder(path, reading), null);
+  const ending = endingOf(path);
+  if (ending === ".zip" || ending === ".npz") return openZip(path, reading);
+  const file = basename(path);
+  const kind = fileKindOf(file);
+  if (kind.kind === "idx" || kind.kind === "array") {
+    return openFolder(dirname(path), await listNeighbours(dirname(path)), file);
+  }
+  const found = "what" in kind ? `this is one of the ${kind.what}` : "this is a file by itself";
+  throw new EvenkeelError("file", `${path}: ${expected}; ${found}.`);
 }
 
 /** Whether a path is a folder rather than a file. @throws EvenkeelError `file` if there is nothing. */
@@ -29,35 +56,55 @@ export async function isFolder(path: string): Promise<boolean> {
   return kind.isDirectory();
 }
 
-/** What operating systems leave among files: hidden ones, and the doubles of the Mac's archives. */
-export function isLitter(file: string): boolean {
-  return file.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
-}
-
-async function openFolder(path: string): Promise<FileSource> {
+/** @param names the files by the names that readers use, each with its real one. */
+function openFolder(path: string, names: FileNames<string>, wanted: string | null): FileSource {
+  const pathOf = (file: string): string => join(path, names.get(file) ?? file);
   return {
     name: path,
-    files: await listFiles(path),
-    read: (file) => readWhole(join(path, file)),
+    files: names.sorted,
+    wanted,
+    nameOf: (file) => join(path, file),
+    read: (file, maximumBytes) => readWhole(pathOf(file), maximumBytes),
+    head: (file, bytes) => readHead(pathOf(file), bytes),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
 
-async function listFiles(path: string): Promise<string[]> {
-  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch((cause: unknown) => {
-    throw new EvenkeelError("file", `can't list ${path}: ${messageOf(cause)}`, { cause });
-  });
-  const files: string[] = [];
-  for (const entry of entries) {
-    const full = join(entry.parentPath, entry.name);
-    const file = relative(path, full).split(sep).join("/");
-    if (isLitter(file)) continue;
-    if (entry.isSymbolicLink() && (await isFolder(full))) {
-      throw new EvenkeelError("file", `${full} links to a folder; links are followed to files only.`);
+async function listFolder(root: string, reading: Reading): Promise<FileNames<string>> {
+  const { notices } = reading;
+  const names = new FileNames<string>(root, reading);
+  /** @param above the real paths of the folder and those that it was reached through. */
+  const list = async (folder: string, above: readonly string[]): Promise<void> => {
+    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+      const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      const full = join(root, name);
+      const isPlain = entry.isFile() || entry.isDirectory();
+      const kind = isPlain ? entry : await stat(full).catch(() => null);
+      if (kind?.isDirectory() === true) {
+        if (names.isLitterFolder(name)) continue;
+        const real = isPlain ? join(above.at(-1) ?? "", entry.name) : await realpath(full);
+        if (above.includes(real)) notices.add("left out", "links back to a folder that they lie in", name);
+        else await list(name, [...above, real]);
+      } else if (kind?.isFile() === true) names.add(name, name);
+      else notices.add("left out", "links to nothing, and what are neither files nor folders", name);
     }
-    if (entry.isFile() || entry.isSymbolicLink()) files.push(file);
+  };
+  try {
+    await list("", [await realpath(root)]);
+  } catch (cause) {
+    throw new EvenkeelError("file", `can't list ${root}: ${messageOf(cause)}.`, { cause });
   }
-  return files.sort();
+  return names;
+}
+
+/** What may hold a whole data set, or the labels of one, in a folder itself. */
+async function listNeighbours(folder: string): Promise<FileNames<string>> {
+  const names = new FileNames<string>(folder, readingOf({}));
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const { kind } = fileKindOf(entry.name);
+    if (!entry.isDirectory() && (kind === "idx" || kind === "array")) names.add(entry.name, entry.name);
+  }
+  return names;
 }
 
 /** A file that isn't absurdly large. @throws EvenkeelError `file` that names it. */
@@ -65,8 +112,18 @@ export async function readWhole(path: string, maximumBytes = maximumFileBytes): 
   try {
     await using handle = await open(path, "r");
     const { size } = await handle.stat();
-    if (size > maximumBytes) throw new EvenkeelError("file", `it has ${size} bytes, more than ${maximumBytes}`);
+    if (size > maximumBytes) throw new Error(`it has ${size} bytes, more than ${maximumBytes}`);
     return await handle.readFile();
+  } catch (cause) {
+    throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function readHead(path: string, bytes: number): Promise<Uint8Array> {
+  try {
+    await using handle = await open(path, "r");
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
+    return buffer.subarray(0, bytesRead);
   } catch (cause) {
     throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, { cause });
   }

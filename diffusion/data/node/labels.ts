@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EvenkeelError } from "../../../engine/index.ts";
 import type { FileSource } from "./imageSource.ts";
+import type { Notices } from "./notices.ts";
 
 const descriptionSchema = z.looseObject({
   labels: z
@@ -18,7 +19,7 @@ export type Labels = { readonly labels: number[] | number[][] | null; readonly c
  * top-level folders, if there are two or more.
  * @throws EvenkeelError `file` if `dataset.json` is damaged, has no label, or two, for an image, or names images that are missing.
  */
-export async function readLabels(source: FileSource, images: readonly string[]): Promise<Labels> {
+export async function readLabels(source: FileSource, images: readonly string[], _notices: Notices): Promise<Labels> {
   if (source.files.includes("dataset.json")) return parseLabels(await source.read("dataset.json"), source.name, images);
   const folderOf = (file: string): string => file.slice(0, Math.max(file.indexOf("/"), 0));
   const folders = [...new Set(images.map(folderOf))].sort();

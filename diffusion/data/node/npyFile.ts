@@ -1,66 +1,103 @@
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, fromFloat16Bits } from "../../../engine/index.ts";
 
-/** An array as NumPy saves it, in rows (C order). */
-export type NpyArray = {
+/** What an .npy file says of its array. */
+export type NpyHeader = {
   /** NumPy's name: a byte order, a kind and bytes an element, e.g. `|u1` or `<i8`. */
   readonly type: string;
+  readonly isFortran: boolean;
   readonly shape: readonly number[];
-  readonly bytes: Uint8Array;
+  /** Where the elements begin. */
+  readonly start: number;
+  readonly elementBytes: number;
 };
 
+/** An array as NumPy saves it, in rows (C order). */
+export type NpyArray = Pick<NpyHeader, "type" | "shape"> & { readonly bytes: Uint8Array };
+
+/** Enough for the header of every array of numbers. */
+export const npyHeaderBytes = 4096;
+
 /**
- * Reads an .npy file: a magic word, a version, a header like a Python dictionary, the elements.
+ * Reads the header of an .npy file: a magic word, a version, a text like a Python dictionary.
+ * @param start the first bytes of the file, `npyHeaderBytes` or all.
+ * @throws EvenkeelError `file` for other files, and arrays of anything but numbers.
+ */
+export function parseNpyHeader(start: Uint8Array, name: string): NpyHeader {
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("file", `${name}: ${problem}.`);
+  };
+  const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
+  const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+  if (start.length < 12 || magic.some((byte, i) => start[i] !== byte)) fail("is no .npy file");
+  const isFirstVersion = view.getUint8(6) === 1;
+  const [from, length] = isFirstVersion ? [10, view.getUint16(8, true)] : [12, view.getUint32(8, true)];
+  if (from + length > start.length) fail("ends within its header");
+  const header = new TextDecoder().decode(start.subarray(from, from + length));
+  const type = /['"]descr['"]:\s*u?['"]([^'"]+)['"]/.exec(header)?.[1];
+  const order = /['"]fortran_order['"]:\s*(True|False)/.exec(header)?.[1];
+  // Python 2 writes whole numbers as 4L.
+  const extents = /['"]shape['"]:\s*\(([\d\sL,]*)\)/.exec(header)?.[1];
+  if (type === undefined || order === undefined || extents === undefined) {
+    return fail(
+      `has a header that isn't understood, such as that of an array of records: ${header.trim().slice(0, 200)}`,
+    );
+  }
+  const elementBytes = Number(/^[<|>=][a-zA-Z](\d+)$/.exec(type)?.[1] ?? 0) * (type[1] === "U" ? 4 : 1);
+  if (elementBytes === 0) fail(`holds elements of type ${type} (Python's objects, for instance), expected numbers`);
+  const shape = extents
+    .split(",")
+    .map((extent) => extent.trim().replace(/L$/, ""))
+    .filter((extent) => extent !== "")
+    .map(Number);
+  if (shape.some((extent) => !Number.isSafeInteger(extent))) fail(`says [${extents}]`);
+  return { type, isFortran: order === "True", shape, start: from + length, elementBytes };
+}
+
+/**
+ * Reads an .npy file.
  * @throws EvenkeelError `file` for other files, columns first (Fortran order), and fewer or more elements than the header says.
  */
 export function parseNpy(file: Uint8Array, name: string): NpyArray {
   const fail = (problem: string): never => {
     throw new EvenkeelError("file", `${name}: ${problem}.`);
   };
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
-  if (file.length < 12 || magic.some((byte, i) => file[i] !== byte)) fail("is no .npy file");
-  const isFirstVersion = view.getUint8(6) === 1;
-  const [start, length] = isFirstVersion ? [10, view.getUint16(8, true)] : [12, view.getUint32(8, true)];
-  if (start + length > file.length) fail("ends within its header");
-  const header = new TextDecoder().decode(file.subarray(start, start + length));
-  const type = /'descr':\s*'([^']+)'/.exec(header)?.[1];
-  const isFortran = /'fortran_order':\s*(True|False)/.exec(header)?.[1];
-  const extents = /'shape':\s*\(([\d\s,]*)\)/.exec(header)?.[1];
-  const elementBytes = Number(/^[<|>=][a-z](\d+)$/.exec(type ?? "")?.[1] ?? 0);
-  if (type === undefined || isFortran === undefined || extents === undefined || elementBytes === 0) {
-    return fail(`has a header that isn't understood: ${header.trim()}`);
-  }
-  if (isFortran === "True") fail("is stored by columns; save it with numpy.ascontiguousarray");
-  const shape = extents
-    .split(",")
-    .map((extent) => extent.trim())
-    .filter((extent) => extent !== "")
-    .map(Number);
-  const bytes = file.subarray(start + length);
+  const { type, isFortran, shape, start, elementBytes } = parseNpyHeader(file, name);
+  if (isFortran && shape.length > 1) fail("is stored by columns; save it with numpy.ascontiguousarray");
+  const bytes = file.subarray(start);
   const expected = shape.reduce((product, extent) => product * extent, elementBytes);
   if (bytes.length !== expected) fail(`says [${shape.join(", ")}] of ${type} and has ${bytes.length} bytes`);
   return { type, shape, bytes };
 }
 
-/** Elements as numbers. @throws EvenkeelError `file` for types that are neither whole numbers nor floats, or big-endian. */
+type Reader = (view: DataView, at: number, isLittle: boolean) => number;
+
+/** By kind and bytes an element. */
+const readers: { readonly [type: string]: Reader } = {
+  b1: (view, at) => view.getUint8(at),
+  u1: (view, at) => view.getUint8(at),
+  i1: (view, at) => view.getInt8(at),
+  u2: (view, at, isLittle) => view.getUint16(at, isLittle),
+  i2: (view, at, isLittle) => view.getInt16(at, isLittle),
+  u4: (view, at, isLittle) => view.getUint32(at, isLittle),
+  i4: (view, at, isLittle) => view.getInt32(at, isLittle),
+  u8: (view, at, isLittle) => Number(view.getBigUint64(at, isLittle)),
+  i8: (view, at, isLittle) => Number(view.getBigInt64(at, isLittle)),
+  f2: (view, at, isLittle) => fromFloat16Bits(view.getUint16(at, isLittle)),
+  f4: (view, at, isLittle) => view.getFloat32(at, isLittle),
+  f8: (view, at, isLittle) => view.getFloat64(at, isLittle),
+};
+
+/** Elements as numbers, of either byte order. @throws EvenkeelError `file` for types that are neither whole numbers nor floats. */
 export function numbersOfNpy({ type, bytes }: NpyArray, name: string): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const readers: { readonly [type: string]: (at: number) => number } = {
-    "|u1": (at) => view.getUint8(at),
-    "|i1": (at) => view.getInt8(at),
-    "<u2": (at) => view.getUint16(at, true),
-    "<i2": (at) => view.getInt16(at, true),
-    "<u4": (at) => view.getUint32(at, true),
-    "<i4": (at) => view.getInt32(at, true),
-    "<u8": (at) => Number(view.getBigUint64(at, true)),
-    "<i8": (at) => Number(view.getBigInt64(at, true)),
-    "<f4": (at) => view.getFloat32(at, true),
-    "<f8": (at) => view.getFloat64(at, true),
-  };
-  const read = readers[type];
+  const read = readers[type.slice(1)];
   if (read === undefined) {
-    throw new EvenkeelError("file", `${name}: holds ${type}, expected one of ${Object.keys(readers).join(" ")}.`);
+    throw new EvenkeelError(
+      "file",
+      `${name}: holds ${type}, expected numbers: one of ${Object.keys(readers).join(" ")} in either byte order.`,
+    );
   }
   const step = Number(type.slice(2));
-  return Array.from({ length: bytes.length / step }, (_, i) => read(i * step));
+  const isLittle = !type.startsWith(">");
+  return Array.from({ length: bytes.length / step }, (_, i) => read(view, i * step, isLittle));
 }

@@ -1,45 +1,91 @@
-import { extname } from "node:path";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
+import { inOrder, readArrayImages } from "./arrayImages.ts";
+import type { ArrayFiles } from "./chooseArrays.ts";
+import { contentsOf } from "./contents.ts";
 import { decodePng } from "./decodePng.ts";
-import { findIdx, readIdx } from "./idxFile.ts";
+import { endingOf } from "./fileKinds.ts";
+import { readIdx } from "./idxFile.ts";
 import { type FileSource, openFiles } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
-import { imageExtensions } from "./pictures.ts";
+import { type Reading, readingOf } from "./reading.ts";
 
-const advice = "npx evenkeel dataset convert makes images of one size and kind.";
+const advice = "npx evenkeel dataset convert makes images of one size and kind";
 
 /**
  * Reads a data set into memory: a zip or folder of PNGs of one size, square, grey or colour, with labels in `dataset.json` as the
- * reference has it, or an IDX file of images such as Fashion-MNIST's (or a folder of such files) with its labels beside it. Without
- * `dataset.json` the sorted top-level folders are the classes, if there are two or more.
+ * reference has it; an IDX file of images such as Fashion-MNIST's (or a folder or zip of such files) with its labels beside it; or an
+ * array of bytes in an `.npy` or `.npz` with its labels. Without `dataset.json` the sorted top-level folders are the classes, if there
+ * are two or more. Files that aren't of the set are told to `reading.notices`.
  * @throws EvenkeelError `file` that names the image that doesn't fit, and what to do.
  */
-export async function openDataset(path: string): Promise<ImageDataset> {
-  const idx = await findIdx(path);
-  if (idx !== null) return openIdxDataset(idx);
-  await using source = await openFiles(path);
-  const pictures = source.files.filter((file) => imageExtensions.has(extname(file).toLowerCase()));
-  const images = pictures.filter((file) => extname(file).toLowerCase() === ".png");
-  const other = pictures.find((file) => extname(file).toLowerCase() !== ".png");
-  if (other !== undefined) throw new EvenkeelError("file", `${path}: ${other} is no PNG. ${advice}`);
-  if (images.length === 0) throw new EvenkeelError("file", `${path} holds no PNG.`);
-  const labels = await readLabels(source, images);
-  return createDataset({ name: path, ...(await readImages(source, images)), ...labels });
+export async function openDataset(path: string, reading: Partial<Reading> = {}): Promise<ImageDataset> {
+  const whole = readingOf(reading);
+  await using source = await openFiles(path, whole);
+  const contents = await contentsOf(source, whole.notices);
+  switch (contents.form) {
+    case "pictures":
+      return await openPngs(path, source, contents.files, whole);
+    case "idx": {
+      const { images, labels } = await readIdx(source, contents.images, contents.labels);
+      const [, height = 0, width = 0] = images.shape;
+      const name = source.nameOf(contents.images);
+      requireSquare(name, width, height);
+      return createDataset({ name: path, channels: 1, resolution: width, pixels: images.data, labels });
+    }
+    case "array":
+      return await openArray(path, source, contents);
+    case "latents":
+      throw new EvenkeelError(
+        "file",
+        `${path} holds the latents of ${contents.files.length} pictures (${contents.files[0]}, ...), expected pictures; decode them first.`,
+      );
+  }
+}
+
+async function openPngs(
+  path: string,
+  source: FileSource,
+  files: readonly string[],
+  reading: Reading,
+): Promise<ImageDataset> {
+  const others = files.filter((file) => endingOf(file) !== ".png");
+  if (others.length > 0) {
+    throw new EvenkeelError(
+      "file",
+      `${path}: ${others[0]} is no PNG${others.length > 1 ? `, nor are ${others.length - 1} others` : ""}. ${advice}.`,
+    );
+  }
+  const labels = await readLabels(source, files, reading.notices);
+  return createDataset({ name: path, ...(await readImages(source, files, reading)), ...labels });
+}
+
+async function openArray(path: string, source: FileSource, files: ArrayFiles): Promise<ImageDataset> {
+  const images = await readArrayImages(source, files);
+  const { width, height, channels, labels } = images;
+  requireSquare(path, width, height);
+  if (channels === 4) throw new EvenkeelError("file", `${path} has 4 channels, expected grey or colour. ${advice}.`);
+  return createDataset({ name: path, channels, resolution: width, pixels: await inOrder(images, true), labels });
+}
+
+function requireSquare(name: string, width: number, height: number): void {
+  if (width !== height) throw new EvenkeelError("file", `${name} holds images of ${width}x${height}. ${advice}.`);
 }
 
 async function readImages(
   source: FileSource,
   files: readonly string[],
+  { onProgress }: Reading,
 ): Promise<{ channels: number; resolution: number; pixels: Uint8Array }> {
   let pixels = new Uint8Array(0);
   let [channels, resolution] = [0, 0];
   for (const [i, file] of files.entries()) {
-    const image = decodePng(await source.read(file), `${source.name}: ${file}`);
-    const { width, height } = image;
+    const name = source.nameOf(file);
     const fail = (problem: string): never => {
-      throw new EvenkeelError("file", `${source.name}: ${file} ${problem}. ${advice}`);
+      throw new EvenkeelError("file", `${name} ${problem}. ${advice}.`);
     };
+    const image = decodePng(await source.read(file), name);
+    const { width, height } = image;
     if (width !== height) fail(`is ${width}x${height}, expected a square`);
     if (image.channels !== 1 && image.channels !== 3) {
       fail(`has ${image.channels} channels, expected grey or colour without transparency`);
@@ -52,6 +98,7 @@ async function readImages(
       fail(`is ${image.channels}x${width}x${height}, others are ${channels}x${resolution}x${resolution}`);
     }
     pixels.set(image.pixels, i * image.pixels.length);
+    onProgress(`reading ${source.name}`, i + 1, files.length);
   }
   return { channels, resolution, pixels };
 }
@@ -65,11 +112,4 @@ function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {
       cause,
     });
   }
-}
-
-async function openIdxDataset(path: string): Promise<ImageDataset> {
-  const { images, labels } = await readIdx(path);
-  const [, height = 0, width = 0] = images.shape;
-  if (width !== height) throw new EvenkeelError("file", `${path} holds images of ${width}x${height}. ${advice}`);
-  return createDataset({ name: path, channels: 1, resolution: width, pixels: images.data, labels });
 }

@@ -3,6 +3,7 @@ import yazl from "yazl";
 import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
 import { writeFileAtomically } from "../../../engine/io/node.ts";
 import type { ImageDataset } from "../dataset.ts";
+import { type Reading, readingOf } from "./reading.ts";
 
 /** A time for every entry, so that the same images give the same bytes. */
 const timeOfEntries = new Date(Date.UTC(2024, 0, 1));
@@ -15,7 +16,12 @@ const unpacked = { zlib: { level: 0 } } as const;
  * `dataset.json`. The same data give the same bytes; the file is written whole or not at all.
  * @throws EvenkeelError `file` if it can't be written or isn't to be a .zip.
  */
-export async function writeDataset(path: string, dataset: ImageDataset): Promise<void> {
+export async function writeDataset(
+  path: string,
+  dataset: ImageDataset,
+  reading: Pick<Partial<Reading>, "onProgress"> = {},
+): Promise<void> {
+  const { onProgress } = readingOf(reading);
   if (!/\.zip$/i.test(path)) throw new EvenkeelError("file", `${path}: a data set's name ends with .zip.`);
   const zip = new yazl.ZipFile();
   const options = { compress: false, mtime: timeOfEntries, mode: 0o100644 };
@@ -29,6 +35,7 @@ export async function writeDataset(path: string, dataset: ImageDataset): Promise
       name,
       options,
     );
+    onProgress(`writing ${path}`, i + 1, count);
     await eventLoopTurn();
   }
   const labelOf = (i: number): number | number[] | undefined => {

@@ -1,95 +1,200 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
-import { crc32 } from "node:zlib";
+import { constants, crc32, inflateRaw, type ZlibOptions } from "node:zlib";
 import yauzl from "yauzl";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { type FileSource, isLitter, maximumFileBytes, messageOf } from "./imageSource.ts";
+import { FileNames } from "./fileNames.ts";
+import { type FileSource, maximumFileBytes, messageOf } from "./imageSource.ts";
+import type { Reading } from "./reading.ts";
 
-/** Entries of an archive, at most. */
-const maximumEntries = 10_000_000;
+const inflate = promisify<Uint8Array, ZlibOptions, Buffer>(inflateRaw);
+
+/** What a size in an archive's end is when the true one stands elsewhere. */
+const elsewhere = 2 ** 32 - 1;
 
 /**
  * The files of a zip archive, stored or deflated; read one at a time. Sizes are checked before anything is unpacked, checksums after.
  * @throws EvenkeelError `file` for a damaged archive, names that lead out of it or come twice.
  */
-export async function openZip(path: string): Promise<FileSource> {
-  const fail = (problem: string, cause?: unknown): never => {
-    throw new EvenkeelError("file", `${path}: ${problem}`, { cause });
+export async function openZip(path: string, reading: Reading): Promise<FileSource> {
+  const fail = (problem: string, cause: unknown): never => {
+    throw new EvenkeelError("file", `${path}: ${problem}.`, { cause });
   };
-  const openFile = promisify<string, yauzl.Options, yauzl.ZipFile>(yauzl.open);
-  const zip = await openFile(path, { lazyEntries: true, autoClose: false, validateEntrySizes: true }).catch(
-    (cause: unknown) => fail(`can't be read as a zip: ${messageOf(cause)}`, cause),
-  );
-  let directory: Directory;
+  const handle = await open(path, "r").catch((cause: unknown) => fail(`can't be opened: ${messageOf(cause)}`, cause));
   try {
-    directory = await listEntries(zip);
-    await checkEnd(path, directory.bytes);
+    const { size } = await handle.stat();
+    const zip = await openDirectory(handle, size);
+    const names = await listEntries(zip, await directoryBytes(handle, size), new FileNames(path, reading));
+    return zipSource(path, { handle, size }, zip, names);
   } catch (cause) {
-    zip.close();
-    return fail(messageOf(cause), cause);
+    await handle.close();
+    return fail(`can't be read as a zip: ${messageOf(cause)}`, cause);
   }
-  const { entries } = directory;
-  const openEntry = promisify(zip.openReadStream.bind(zip) as (entry: yauzl.Entry, done: StreamCallback) => void);
+}
+
+function zipSource(
+  path: string,
+  { handle, size }: { readonly handle: FileHandle; readonly size: number },
+  zip: yauzl.ZipFile,
+  names: FileNames<yauzl.Entry>,
+): FileSource {
+  /** Does something with an entry, and names it when that fails. */
+  const withEntry = async <T>(file: string, task: (entry: yauzl.Entry) => Promise<T>): Promise<T> => {
+    try {
+      const entry = names.get(file);
+      if (entry === undefined) throw new Error("isn't there");
+      if (entry.isEncrypted()) throw new Error("is encrypted; unpack it and use the folder");
+      if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8) {
+        throw new Error(`is packed by method ${entry.compressionMethod}, expected 0 (stored) or 8 (deflated)`);
+      }
+      return await task(entry);
+    } catch (cause) {
+      throw new EvenkeelError("file", `${path}: ${file}: ${messageOf(cause)}`, { cause });
+    }
+  };
+  const packed = async (entry: yauzl.Entry, maximumBytes = Infinity): Promise<Uint8Array> => {
+    const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    const length = Math.min(entry.compressedSize, maximumBytes);
+    if (fileDataStart + length > size) throw new Error("the archive ends before it");
+    return readAt(handle, fileDataStart, length);
+  };
   return {
     name: path,
-    files: [...entries.keys()].sort(),
-    read: async (file) => {
-      const entry = entries.get(file) ?? fail(`holds no ${file}`);
-      try {
-        const stream = await openEntry(entry);
-        const chunks: Buffer[] = [];
-        for await (const chunk of stream) chunks.push(chunk as Buffer);
-        const bytes = Buffer.concat(chunks);
+    files: names.sorted,
+    wanted: null,
+    nameOf: (file) => `${path}: ${file}`,
+    read: (file, maximumBytes = maximumFileBytes) =>
+      withEntry(file, async (entry) => {
+        const { uncompressedSize, compressedSize, compressionMethod } = entry;
+        if (Math.max(uncompressedSize, compressedSize) > maximumBytes) {
+          throw new Error(`claims ${uncompressedSize} bytes, more than ${maximumBytes}`);
+        }
+        const content = await packed(entry);
+        const bytes = compressionMethod === 0 ? content : await unpack(content, uncompressedSize);
+        if (bytes.length !== uncompressedSize) {
+          throw new Error(`unpacks to ${bytes.length} bytes, not to the ${uncompressedSize} that it claims`);
+        }
         if (crc32(bytes) !== entry.crc32) throw new Error("its checksum is wrong, so it is damaged");
         return bytes;
-      } catch (cause) {
-        return fail(`${file}: ${messageOf(cause)}`, cause);
-      }
-    },
-    [Symbol.asyncDispose]: async () => zip.close(),
+      }),
+    head: (file, bytes) =>
+      withEntry(file, async (entry) => {
+        if (entry.compressionMethod === 0) return packed(entry, bytes);
+        // Codes of up to 15 bits, after the description of the codes.
+        const start = await packed(entry, 2 * bytes + 1024);
+        return (await inflate(start, { finishFlush: constants.Z_SYNC_FLUSH })).subarray(0, bytes);
+      }),
+    [Symbol.asyncDispose]: () => handle.close(),
   };
 }
 
-/** What an archive's directory lists, without folders and litter, and the bytes of all that it lists. */
-type Directory = { readonly entries: ReadonlyMap<string, yauzl.Entry>; readonly bytes: number };
-
-async function listEntries(zip: yauzl.ZipFile): Promise<Directory> {
-  if (zip.entryCount > maximumEntries) throw new Error(`claims ${zip.entryCount} entries`);
-  const entries = new Map<string, yauzl.Entry>();
-  let bytes = 0;
-  await new Promise<void>((resolve, reject) => {
-    zip.on("error", reject);
-    zip.on("end", resolve);
-    zip.on("entry", (entry: yauzl.Entry) => {
-      const { fileName, uncompressedSize } = entry;
-      bytes += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
-      if (!fileName.endsWith("/") && !isLitter(fileName)) {
-        if (entries.has(fileName)) return reject(new Error(`holds ${fileName} twice`));
-        if (uncompressedSize > maximumFileBytes) {
-          return reject(new Error(`${fileName} claims ${uncompressedSize} bytes, more than an image would`));
-        }
-        entries.set(fileName, entry);
-      }
-      zip.readEntry();
-    });
-    zip.readEntry();
-  });
-  return { entries, bytes };
-}
-
-/** Whether the archive's end tells of a directory as long as what was listed: else some files, or the labels, would go missing. */
-async function checkEnd(path: string, listedBytes: number): Promise<void> {
-  await using handle = await open(path, "r");
-  const { size } = await handle.stat();
-  // An end of 22 bytes and a comment of less than 64 KiB.
-  const tail = Buffer.alloc(Math.min(size, 22 + 2 ** 16));
-  await handle.read(tail, 0, tail.length, size - tail.length);
-  const end = tail.lastIndexOf(Buffer.from("PK\x05\x06", "latin1"), tail.length - 22);
-  const claimed = end < 0 ? NaN : tail.readUInt32LE(end + 12);
-  // All ones: the size stands elsewhere, as it is larger than 4 GiB.
-  if (claimed !== listedBytes && claimed !== 2 ** 32 - 1) {
-    throw new Error(`lists ${listedBytes} bytes of files where its end tells of ${claimed}, so it is damaged`);
+async function unpack(content: Uint8Array, claimed: number): Promise<Uint8Array> {
+  try {
+    // One more, so that too many are told from enough.
+    return await inflate(content, { maxOutputLength: claimed + 1 });
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new Error(`unpacks to more than the ${claimed} bytes that it claims`, { cause });
   }
 }
 
-type StreamCallback = (error: Error | null, stream: NodeJS.ReadableStream) => void;
+/** Reads an archive's directory by blocks, as a file read at two places an entry takes long. */
+class BlockReader extends yauzl.RandomAccessReader {
+  readonly #handle: FileHandle;
+  readonly #size: number;
+  #block: Uint8Array = new Uint8Array(0);
+  #start = 0;
+
+  constructor(handle: FileHandle, size: number) {
+    super();
+    this.#handle = handle;
+    this.#size = size;
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytesRead?: number) => void,
+  ): void {
+    const serve = (): void => {
+      const from = position - this.#start;
+      buffer.set(this.#block.subarray(from, from + length), offset);
+      callback(null, length);
+    };
+    const isThere = position >= this.#start && position + length <= this.#start + this.#block.length;
+    if (isThere) return serve();
+    const bytes = Math.min(Math.max(length, 2 ** 16), this.#size - position);
+    readAt(this.#handle, position, bytes < length ? length : bytes).then((block) => {
+      [this.#block, this.#start] = [block, position];
+      serve();
+    }, callback);
+  }
+}
+
+/** @throws Error unless there are so many bytes. */
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(buffer, done, length - done, position + done);
+    if (bytesRead === 0) throw new Error("ends too early");
+    done += bytesRead;
+  }
+  return buffer;
+}
+
+async function openDirectory(handle: FileHandle, size: number): Promise<yauzl.ZipFile> {
+  const open = promisify<yauzl.RandomAccessReader, number, yauzl.Options, yauzl.ZipFile>(yauzl.fromRandomAccessReader);
+  const options = { lazyEntries: true, autoClose: false, validateEntrySizes: false, decodeStrings: false };
+  return open(new BlockReader(handle, size), size, options);
+}
+
+/** @param expectedBytes what the archive's end says that the directory has; null if that isn't known. */
+async function listEntries(
+  zip: yauzl.ZipFile,
+  expectedBytes: number | null,
+  names: FileNames<yauzl.Entry>,
+): Promise<FileNames<yauzl.Entry>> {
+  const claimedEntries = zip.entryCount;
+  let bytes = 0;
+  for await (const entry of zip.eachEntry()) {
+    bytes += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
+    const name = nameOfEntry(entry);
+    const problem = yauzl.validateFileName(name.replaceAll("\\", "/"));
+    if (problem !== null) throw new Error(problem);
+    if (!/[\\/]$/.test(name)) names.add(name, entry);
+    // The Mac counts the files of its archives modulo 65,536.
+    if (zip.entriesRead === zip.entryCount && expectedBytes !== null && bytes < expectedBytes) zip.entryCount++;
+  }
+  // Else some files, or the labels, would go missing.
+  if (expectedBytes !== null && bytes !== expectedBytes) {
+    throw new Error(`it lists ${bytes} bytes of files where its end tells of ${expectedBytes}, so it is damaged`);
+  }
+  if ((zip.entriesRead - claimedEntries) % 2 ** 16 !== 0) {
+    throw new Error(`it lists ${zip.entriesRead} files where its end tells of ${claimedEntries}, so it is damaged`);
+  }
+  return names;
+}
+
+/** The Mac writes UTF-8 without saying so; what isn't UTF-8 is of DOS. */
+function nameOfEntry(entry: yauzl.Entry): string {
+  const { generalPurposeBitFlag: flags, fileNameRaw, extraFields } = entry;
+  const told = yauzl.getFileNameLowLevel(flags, fileNameRaw, extraFields, true);
+  if ((flags & 0x800) !== 0 || extraFields.some(({ id }) => id === 0x7075)) return told;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fileNameRaw);
+  } catch {
+    return told;
+  }
+}
+
+/** How many bytes an archive's end says that its directory has; null if that stands elsewhere (the directory is larger than 4 GiB). */
+async function directoryBytes(handle: FileHandle, size: number): Promise<number | null> {
+  // An end of 22 bytes and a comment of less than 64 KiB.
+  const length = Math.min(size, 22 + 2 ** 16);
+  const tail = Buffer.from(await readAt(handle, size - length, length));
+  const end = tail.lastIndexOf(Buffer.from("PK\x05\x06", "latin1"), tail.length - 22);
+  const claimed = end < 0 ? NaN : tail.readUInt32LE(end + 12);
+  return claimed === elsewhere ? null : claimed;
+}

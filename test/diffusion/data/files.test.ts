@@ -105,19 +105,17 @@ describe("data sets in files", () => {
     assert.deepEqual([one.count, one.labels], [2, null]);
   });
 
-  it("may hold hidden files, and links to files", async () => {
+  it("may hold hidden files and links", async () => {
     const folder = await folderOf({ "a.png": png(2, 2, 3), "._a.png": "litter", "__MACOSX/a.png": "litter" });
     await symlink(join(folder, "a.png"), join(folder, "b.png"));
     assert.equal((await openDataset(folder)).count, 2);
-    await symlink(folder, join(folder, "more"));
-    await refuses(folder, /more links to a folder/);
   });
 
   it("are refused with the name of the image that doesn't fit", async () => {
     const refuse = async (files: Record<string, Uint8Array | string>, pattern: RegExp): Promise<void> =>
       refuses(await folderOf(files), pattern);
     const image = png(2, 2, 1);
-    await refuse({ "a.txt": "x" }, /holds no PNG/);
+    await refuse({ "a.txt": "x" }, /holds no images\. Left out 1 \(a\.txt\)/);
     await refuse({ "a.png": image, "b.jpg": "x" }, /b\.jpg is no PNG\. npx evenkeel dataset convert/);
     await refuse({ "a.png": png(2, 3, 3) }, /a\.png is 2x3, expected a square/);
     await refuse({ "a.png": png(2, 2, 3), "b.png": png(4, 4, 3) }, /b\.png is 3x4x4, others are 3x2x2/);
@@ -141,7 +139,7 @@ describe("data sets in files", () => {
     await refuse({ "a.png": image, "dataset.json": labels([["a.png", 0.5]]) }, /a label is 0\.5, expected a class/);
     await refuses(path("nothing"), /can't open/);
     await writeFile(path("data.txt"), "x");
-    await refuses(path("data.txt"), /expected a folder of images or a \.zip/);
+    await refuses(path("data.txt"), /data\.txt: expected a folder of images, a \.zip, /);
   });
 
   it("are refused in archives that are damaged or hostile", async () => {
@@ -164,10 +162,10 @@ describe("data sets in files", () => {
     const entry = bytes.indexOf(Buffer.from("PK\x01\x02", "latin1"));
     bytes.writeUInt32LE(2 ** 30, entry + 24);
     await writeFile(bomb, bytes);
-    await refuses(bomb, /a\.png claims 1073741824 bytes/);
+    await refuses(bomb, /a\.png: claims 1073741824 bytes/);
     bytes.writeUInt32LE(100, entry + 24);
     await writeFile(bomb, bytes);
-    await refuses(bomb, /a\.png: too many bytes in the stream/);
+    await refuses(bomb, /a\.png: unpacks to more than the 100 bytes/);
     // An end that tells of fewer files than there are.
     const short = await readFile(await zipOf("short.zip", { "a.png": png(2, 2, 3), "b.png": png(2, 2, 3) }));
     short[short.length - 12] = 1;

@@ -83,3 +83,35 @@ export function temporaryFolder(): {
     },
   };
 }
+
+/**
+ * A zip of stored files under just these names, whatever they hold.
+ * @param count how many files its end tells of; the Mac's archives tell it modulo 65,536.
+ */
+export function rawZip(files: readonly (readonly [name: string, content: Uint8Array])[], count = files.length): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, content] of files) {
+    const nameBytes = Buffer.from(name);
+    // From the checksum to the lengths of name and extra field.
+    const facts = Buffer.alloc(16);
+    facts.writeUInt32LE(crc32(content), 0);
+    facts.writeUInt32LE(content.length, 4);
+    facts.writeUInt32LE(content.length, 8);
+    facts.writeUInt16LE(nameBytes.length, 12);
+    const local = Buffer.concat([Buffer.from("PK\x03\x04\x0a\0\0\0\0\0\0\0\0\0", "latin1"), facts, nameBytes, content]);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(offset, 10);
+    directory.push(Buffer.from("PK\x01\x02\x0a\0\x0a\0\0\0\0\0\0\0\0\0", "latin1"), facts, place, nameBytes);
+    parts.push(local);
+    offset += local.length;
+  }
+  const list = Buffer.concat(directory);
+  const end = Buffer.from("PK\x05\x06".padEnd(22, "\0"), "latin1");
+  end.writeUInt16LE(count % 65536, 8);
+  end.writeUInt16LE(count % 65536, 10);
+  end.writeUInt32LE(list.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...parts, list, end]);
+}

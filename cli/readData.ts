@@ -1,0 +1,22 @@
+import type { ImageDataset } from "../diffusion/index.ts";
+import { describeNotice, Notices, openDataset, type Reading } from "../diffusion/node.ts";
+import { WorkProgress } from "./workProgress.ts";
+
+/** Reads a data set, and tells on stderr how far it is and what was left out, changed or guessed. @throws EvenkeelError as `openDataset`. */
+export async function readData(path: string): Promise<ImageDataset> {
+  return tellingOf((reading) => openDataset(path, reading));
+}
+
+/** Does something with data, and tells on stderr how far it is and, at the end, what was left out, changed or guessed. */
+export async function tellingOf<T>(task: (reading: Reading) => Promise<T>): Promise<T> {
+  const notices = new Notices();
+  const progress = new WorkProgress();
+  let result: T;
+  try {
+    result = await task({ notices, onProgress: progress.at });
+  } finally {
+    progress.end();
+  }
+  for (const notice of notices.list) console.error(describeNotice(notice));
+  return result;
+}

@@ -1,0 +1,82 @@
+import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
+import type { ArrayFiles } from "./chooseArrays.ts";
+import { type FileSource, maximumArrayBytes } from "./imageSource.ts";
+import { numbersOfNpy, parseNpy } from "./npyFile.ts";
+
+/** Images of one size in memory, one after the other, and their labels. */
+export type ArrayImages = {
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1 | 3 | 4;
+  /** Whether an image's channels follow each other, [C, H, W]; else those of a pixel do, [H, W, C]. */
+  readonly isPlanar: boolean;
+  readonly data: Uint8Array;
+  readonly labels: readonly number[] | readonly (readonly number[])[] | null;
+};
+
+/**
+ * Reads bytes [N, H, W], [N, H, W, C] or [N, C, H, W], and labels [N] or [N, D].
+ * @throws EvenkeelError `file` for other shapes and types, and a number of labels that isn't that of the images.
+ */
+export async function readArrayImages(source: FileSource, { images, labels }: ArrayFiles): Promise<ArrayImages> {
+  const name = source.nameOf(images);
+  const { type, shape, bytes: data } = parseNpy(await source.read(images, maximumArrayBytes), name);
+  if (type !== "|u1") {
+    const way = "save it as bytes, such as numpy.uint8(numpy.clip(x * 255, 0, 255).round()) of numbers from 0 to 1";
+    throw new EvenkeelError("file", `${name} holds ${type}, expected bytes (uint8): ${way}.`);
+  }
+  const layout = layoutOf(shape);
+  if (layout === null) {
+    const wanted = "expected [N, H, W], [N, H, W, C] or [N, C, H, W] with 1, 3 or 4 channels";
+    throw new EvenkeelError("file", `${name} is [${shape.join(", ")}], ${wanted}.`);
+  }
+  if (data.length === 0) throw new EvenkeelError("file", `${name} holds no images.`);
+  const [count = 0] = shape;
+  return { count, ...layout, data, labels: labels === null ? null : await readLabels(source, labels, count) };
+}
+
+type Layout = Pick<ArrayImages, "height" | "width" | "channels" | "isPlanar">;
+
+function layoutOf(shape: readonly number[]): Layout | null {
+  const [, a = 0, b = 0, c = 1] = shape;
+  const isCount = (channels: number): channels is 1 | 3 | 4 => channels === 1 || channels === 3 || channels === 4;
+  if (shape.length === 3) return { height: a, width: b, channels: 1, isPlanar: false };
+  if (shape.length !== 4) return null;
+  // [N, 3, 4, 4] is square in colour rather than 3 x 4 with opacity.
+  if ((a === 1 || a === 3) && (b === c || !isCount(c)) && !(a === b && b === c)) {
+    return { height: b, width: c, channels: a, isPlanar: true };
+  }
+  return isCount(c) ? { height: a, width: b, channels: c, isPlanar: false } : null;
+}
+
+async function readLabels(source: FileSource, file: string, count: number): Promise<number[] | number[][]> {
+  const name = source.nameOf(file);
+  const array = parseNpy(await source.read(file, maximumArrayBytes), name);
+  const { shape } = array;
+  if (shape[0] !== count || shape.length > 2) {
+    throw new EvenkeelError("file", `${name} is [${shape.join(", ")}], expected a label for each of ${count} images.`);
+  }
+  const numbers = numbersOfNpy(array, name);
+  const [, width] = shape;
+  if (width === undefined) return numbers;
+  return Array.from({ length: count }, (_, i) => numbers.slice(i * width, (i + 1) * width));
+}
+
+/** The data with the channels of a pixel together, [N, H, W, C], or apart, [N, C, H, W]. */
+export async function inOrder(images: ArrayImages, isPlanar: boolean): Promise<Uint8Array> {
+  const { data, channels, height, width } = images;
+  if (images.isPlanar === isPlanar || channels === 1) return data;
+  const pixels = height * width;
+  const result = new Uint8Array(data.length);
+  const [pixelStep, channelStep] = isPlanar ? [1, pixels] : [channels, 1];
+  const [fromPixelStep, fromChannelStep] = isPlanar ? [channels, 1] : [1, pixels];
+  for (let image = 0; image < data.length; image += channels * pixels) {
+    for (let channel = 0; channel < channels; channel++) {
+      const [to, from] = [image + channel * channelStep, image + channel * fromChannelStep];
+      for (let i = 0; i < pixels; i++) result[to + i * pixelStep] = data[from + i * fromPixelStep] ?? 0;
+    }
+    await eventLoopTurn();
+  }
+  return result;
+}

@@ -1,0 +1,118 @@
+import { EvenkeelError } from "../../../engine/index.ts";
+import { endingOf } from "./fileKinds.ts";
+import type { FileSource } from "./imageSource.ts";
+import type { Notices } from "./notices.ts";
+import { type NpyHeader, npyHeaderBytes, parseNpyHeader } from "./npyFile.ts";
+
+/** Which arrays of a source are its images and their labels. */
+export type ArrayFiles = { readonly images: string; readonly labels: string | null };
+
+type Choice =
+  | ({ readonly form: "array" } & ArrayFiles)
+  | { readonly form: "latents"; readonly files: readonly string[] };
+
+/** Where there are more arrays than this, each is a picture's. */
+const maximumArrays = 1000;
+
+/** Names of the images among other arrays, the likeliest first. */
+const likelyNames = [/train/i, /^(arr_0|images?|x|data|samples)$/i, /./];
+
+/**
+ * Decides which of the arrays of a source that holds nothing else are the images and the labels: by their shapes, then by their names.
+ * Several arrays of real numbers [C, H, W] are latents, one a picture. Other arrays are named as left out.
+ * @throws EvenkeelError `file` if there is none, or it isn't clear which.
+ */
+export async function chooseArrays(source: FileSource, all: readonly string[], notices: Notices): Promise<Choice> {
+  const files = all.filter((file) => endingOf(file) === ".npy");
+  const headerOf = async (file: string): Promise<NpyHeader> =>
+    parseNpyHeader(await source.head(file, npyHeaderBytes), source.nameOf(file));
+  if (source.wanted !== null) {
+    const images = source.wanted;
+    const headers = new Map([[images, await headerOf(images)]]);
+    for (const file of labelNames(images)) if (files.includes(file)) headers.set(file, await headerOf(file));
+    return { form: "array", images, labels: chooseLabels(images, headers, notices) };
+  }
+  for (const file of all) {
+    if (endingOf(file) !== ".npy")
+      notices.add("left out", "archives of arrays (.npz) within; name one to read it", file);
+  }
+  const [first] = files;
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("file", `${source.name} ${problem}.`);
+  };
+  if (first === undefined) return fail(`holds ${all.slice(0, 5).join(" and ")}: name the one to read`);
+  if (files.length > 1 || /img-mean-std-/.test(first)) {
+    const { type, shape } = await headerOf(first);
+    const isEach = files.length > maximumArrays || isOfSeveral(first, files);
+    if (/^[<>=]f\d$/.test(type) && shape.length === 3 && isEach) return { form: "latents", files };
+  }
+  if (files.length > maximumArrays) return fail(`holds ${files.length} arrays, expected one of images [N, H, W, C]`);
+  const headers = new Map<string, NpyHeader>();
+  for (const file of files) headers.set(file, await headerOf(file));
+  const images = chooseImages(headers);
+  if (typeof images !== "string") return fail(images.problem);
+  const labels = chooseLabels(images, headers, notices);
+  for (const file of files) {
+    if (file !== images && file !== labels)
+      notices.add("left out", `arrays beside the one that was read, ${images}`, file);
+  }
+  return { form: "array", images, labels };
+}
+
+/** Whether files are numbered, as those are that hold a picture each. */
+function isOfSeveral(file: string, files: readonly string[]): boolean {
+  const pattern = (name: string): string => name.replace(/\d+/g, "0");
+  return files.every((each) => pattern(each) === pattern(file));
+}
+
+function chooseImages(headers: ReadonlyMap<string, NpyHeader>): string | { readonly problem: string } {
+  const ofShape = [...headers].filter(([, { shape }]) => shape.length === 3 || shape.length === 4);
+  const ofBytes = ofShape.filter(([, { type }]) => type === "|u1");
+  const candidates = (ofBytes.length > 0 ? ofBytes : ofShape).map(([file]) => file);
+  const described = [...headers].map(([file, { type, shape }]) => `${file} ([${shape.join(", ")}] of ${type})`);
+  const list = described.slice(0, 8).join(", ");
+  for (const likely of likelyNames) {
+    const [file, second] = candidates.filter((name) => likely.test(stemOf(name)));
+    if (second !== undefined) {
+      return {
+        problem: `holds several arrays that could be the images: ${list}. Save the one that is meant by itself`,
+      };
+    }
+    if (file !== undefined) return file;
+  }
+  return { problem: `holds no array of images, bytes [N, H, W], [N, H, W, C] or [N, C, H, W], but ${list}` };
+}
+
+/** The labels of images: documented as `x-labels.npy`; others by names that say so, if their shape agrees, and then the user is told. */
+function chooseLabels(images: string, headers: ReadonlyMap<string, NpyHeader>, notices: Notices): string | null {
+  const [documented = "", ...names] = labelNames(images);
+  if (headers.has(documented)) return documented;
+  const count = headers.get(images)?.shape[0];
+  const labels = names.find((file) => {
+    const shape = headers.get(file)?.shape;
+    return file !== images && shape !== undefined && shape.length <= 2 && shape[0] === count;
+  });
+  if (labels === undefined) return null;
+  notices.add("guessed", "the labels, by their name", labels);
+  return labels;
+}
+
+/** What the labels of images may be called, the documented name first. */
+function labelNames(images: string): string[] {
+  const stem = stemOf(images);
+  const folder = images.slice(0, images.lastIndexOf("/") + 1);
+  const own = [
+    `${stem}-labels`,
+    `${stem}_labels`,
+    stem.replace(/image/i, "label"),
+    stem.replace(/(?<![a-z])x(?![a-z])/i, "y"),
+    stem.replace(/(?<![a-z])x(?![a-z])/i, "Y"),
+    stem.replace(/^arr_0$/, "arr_1"),
+  ];
+  const general = likelyNames[1]?.test(stem) === true ? ["labels", "label", "y", "targets", "classes"] : [];
+  return [...new Set([...own, ...general])].filter((name) => name !== stem).map((name) => `${folder}${name}.npy`);
+}
+
+function stemOf(file: string): string {
+  return file.slice(file.lastIndexOf("/") + 1).replace(/\.npy$/i, "");
+}

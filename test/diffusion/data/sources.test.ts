@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import sharp from "sharp";
+import { openFiles } from "../../../diffusion/data/node/imageSource.ts";
+import type { ImageDataset } from "../../../diffusion/index.ts";
+import { type ConvertOptions, convertDataset, describeNotice, Notices, openDataset } from "../../../diffusion/node.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { noise, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
+
+const { path, folderOf } = temporaryFolder();
+
+type Told = { readonly dataset: ImageDataset; readonly told: readonly string[] };
+
+const toldBy = async (task: (notices: Notices) => Promise<ImageDataset>): Promise<Told> => {
+  const notices = new Notices();
+  const dataset = await task(notices);
+  return { dataset, told: notices.list.map(describeNotice) };
+};
+
+const open = async (source: string): Promise<Told> => toldBy((notices) => openDataset(source, { notices }));
+
+const convert = async (source: string, resolution: number, more: Partial<ConvertOptions> = {}): Promise<Told> => {
+  const options = { source, resolution, transform: "contain", greyscale: false, background: "#ffffff" } as const;
+  return toldBy((notices) => convertDataset({ ...options, ...more, notices }));
+};
+
+const classesOf = ({ dataset }: Told): readonly unknown[] => [
+  dataset.count,
+  dataset.classNames,
+  [...(dataset.labels?.values ?? [])],
+];
+
+const picture = png(2, 2, 3);
+const photo = await sharp(noise(32 * 32 * 3), { raw: { width: 32, height: 32, channels: 3 } })
+  .jpeg()
+  .toBuffer();
+
+describe("names in archives", () => {
+  it("mean the same with dots, doubled slashes and backslashes", async () => {
+    const names = ["cats/a.png", "cats/b.png", "dogs/a.png", "dogs/b.png"];
+    const expected = [4, ["cats", "dogs"], [0, 0, 1, 1]];
+    for (const written of [
+      (name: string) => `./${name}`,
+      (name: string) => `././/${name}`,
+      (name: string) => name.replace("/", "//"),
+      (name: string) => name.replace("/", "/./"),
+      (name: string) => name.replace("/", "\\"),
+      (name: string) => `.\\${name.replace("/", "\\")}`,
+    ]) {
+      await writeFile(path("names.zip"), rawZip(names.map((name) => [written(name), picture])));
+      const result = await open(path("names.zip"));
+      assert.deepEqual(classesOf(result), expected, written("x/y"));
+      const guessed = written("x/y").includes("\\");
+      assert.equal(result.told.length, guessed ? 1 : 0);
+      if (guessed) assert.match(result.told[0] ?? "", /^Guessed 4 \(.*cats\\a\.png, .*\): names with backslashes/);
+    }
+    const labels = Buffer.from(JSON.stringify({ labels: names.map((name, i) => [name, 3 - i]) }));
+    const files = [...names.map((name) => [`./${name}`, picture] as const), ["./dataset.json", labels] as const];
+    await writeFile(path("labels.zip"), rawZip(files));
+    assert.deepEqual(classesOf(await open(path("labels.zip"))), [4, null, [3, 2, 1, 0]]);
+    await writeFile(
+      path("twice.zip"),
+      rawZip([
+        ["a.png", picture],
+        ["./a.png", picture],
+      ]),
+    );
+    await assert.rejects(open(path("twice.zip")), /twice\.zip: .*holds a\.png twice; unpack it/);
+  });
+
+  it("are UTF-8 where they are, said or not", async () => {
+    await writeFile(
+      path("utf8.zip"),
+      rawZip([
+        ["Kühe/a.png", picture],
+        ["日本/a.png", picture],
+      ]),
+    );
+    assert.deepEqual((await open(path("utf8.zip"))).dataset.classNames, ["Kühe", "日本"]);
+  });
+
+  it("may be more than 65,535, counted modulo 65,536 as the Mac does", async () => {
+    const files = Array.from({ length: 65_546 }, (_, i) => [`${i}.png`, picture] as const);
+    await writeFile(path("many.zip"), rawZip(files));
+    await using source = await openFiles(path("many.zip"), { notices: new Notices(), onProgress: () => undefined });
+    assert.equal(source.files.length, 65_546);
+    assert.deepEqual(Buffer.from(await source.read("65545.png")), Buffer.from(picture));
+    // Fewer than its end tells of in bytes is still damage.
+    const cut = rawZip(files.slice(0, 10));
+    cut.writeUInt32LE(cut.readUInt32LE(cut.length - 10) + 46, cut.length - 10);
+    await writeFile(path("cut.zip"), cut);
+    await assert.rejects(open(path("cut.zip")), EvenkeelError);
+  });
+});
+
+describe("files that aren't the set's", () => {
+  it("are told by kinds, with a count and names", async () => {
+    const source = await folderOf({
+      "a/1.png": picture,
+      "a/2.PNG": picture,
+      ".DS_Store": "x",
+      "Thumbs.db": "x",
+      "a/desktop.ini": "x",
+      "a/._1.png": "x",
+      "__MACOSX/a/._1.png": "x",
+      ".git/objects/x.png": picture,
+      "b/IMG.HEIC": "x",
+      "b/IMG.CR2": "x",
+      "b/film.mov": "x",
+      "notes.txt": "x",
+      "b/README": "x",
+      "more.tar.gz": "x",
+      "x.parquet": "x",
+      "really.heic": photo,
+      "b/nothing": photo,
+      "beside.npy": "x",
+    });
+    const expected = [
+      /^Left out 6 \((?=.*\.DS_Store)(?=.*\.git)(?=.*__MACOSX).*\): files that systems and programs leave behind/,
+      /^Left out 1 \(b\/IMG\.HEIC\): HEIC pictures/,
+      /^Left out 1 \(b\/IMG\.CR2\): raw photographs/,
+      /^Left out 1 \(b\/film\.mov\): films/,
+      /^Left out 1 \(notes\.txt\): texts/,
+      /^Left out 1 \(b\/README\): files whose ending/,
+      /^Left out 1 \(more\.tar\.gz\): archives within/,
+      /^Left out 1 \(x\.parquet\): data of other programs/,
+      /^Left out 2 \(b\/nothing, really\.heic\): pictures inside .* with another ending/,
+      /^Left out 1 \(beside\.npy\): arrays beside the pictures/,
+    ];
+    for (const { dataset, told } of [await open(source), await convert(source, 2)]) {
+      assert.equal(dataset.count, 2);
+      for (const pattern of expected) assert.equal(told.filter((line) => pattern.test(line)).length, 1, `${pattern}`);
+      assert.equal(told.length, expected.length, told.join("\n"));
+    }
+    await assert.rejects(convert(source, 2, { strict: true }), /with --strict, nothing is left out\. Left out 1/);
+  });
+
+  it("are named where nothing else is there, and by themselves", async () => {
+    await assert.rejects(open(await folderOf({ "a.heic": "x" })), /holds no images\. Left out 1 \(a\.heic\): HEIC/);
+    for (const [name, pattern] of [
+      ["x.heic", /one of the HEIC pictures/],
+      ["x.tar.gz", /expected a folder of images, a \.zip.*archives within; unpack/],
+      ["x.jpg", /this is a file by itself/],
+      ["x-labels-idx1-ubyte", /holds labels; name the file of the images/],
+    ] as const) {
+      await writeFile(path(name), "x");
+      await assert.rejects(open(path(name)), pattern);
+    }
+  });
+});
+
+describe("links", () => {
+  it("to folders are followed, those that lead back or to nothing are told", async () => {
+    const real = await folderOf({ "cats/a.png": picture, "dogs/a.png": picture });
+    const source = await folderOf({ "birds/a.png": picture });
+    await symlink(join(real, "cats"), join(source, "cats"));
+    await symlink(join(real, "dogs"), join(source, "dogs"));
+    await symlink(join(real, "dogs", "a.png"), join(source, "dogs", "b.png"));
+    await symlink("..", join(source, "birds", "up"));
+    await symlink(source, join(real, "cats", "round"));
+    await symlink("nowhere", join(source, "birds", "gone.png"));
+    const result = await open(source);
+    assert.deepEqual(classesOf(result).slice(1), [
+      ["birds", "cats", "dogs"],
+      [0, 1, 2, 2],
+    ]);
+    assert.match(result.told.join("\n"), /Left out 1 \(birds\/gone\.png\): links to nothing/);
+    assert.match(
+      result.told.join("\n"),
+      /Left out 2 \(birds\/up, cats\/round\): links back to a folder that they lie in/,
+    );
+  });
+});
