@@ -1,3 +1,4 @@
+import { printable } from "../engine/index.ts";
 import { createProgram } from "./program.ts";
 import { reportFailure } from "./reportFailure.ts";
 import { stopping } from "./stopping.ts";
@@ -9,6 +10,13 @@ for (const stream of [process.stdout, process.stderr]) {
     if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
     stopping.request("SIGPIPE");
   });
+}
+
+// What is printed may hold names out of files (classes, tensors, pictures): none of them gives orders to a terminal.
+for (const kind of ["log", "warn", "error"] as const) {
+  const print = console[kind].bind(console);
+  console[kind] = (...texts: unknown[]) =>
+    print(...texts.map((text) => String(text).split("\n").map(printable).join("\n")));
 }
 
 try {

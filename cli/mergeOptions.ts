@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { EvenkeelError } from "../engine/index.ts";
+import { clip, EvenkeelError } from "../engine/index.ts";
 import { nearestName } from "./nearestName.ts";
 
 /** Options from one place, by name; absent ones come from the layers before. */
@@ -40,15 +40,21 @@ export function mergeOptions<Shape extends z.ZodRawShape>(
   );
 }
 
+/** So many mistakes are told at once. */
+const problemsShown = 8;
+
 function problemsOf(error: z.ZodError, layer: OptionLayer, names: readonly string[]): EvenkeelError {
   const { from, values, label = (name: string): string => name } = layer;
-  const problems = error.issues.flatMap((issue) => {
+  const problems = error.issues.slice(0, problemsShown).flatMap((issue) => {
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => `${label(key)} is no option${suggestion(key, names, label)}`);
+      return issue.keys
+        .slice(0, problemsShown)
+        .map((key) => `${clip(label(key))} is no option${suggestion(key, names, label)}`);
     }
     const [name = "", ...rest] = issue.path.map(String);
     const place = [label(name), ...rest].join(".");
-    return `${place} is ${JSON.stringify(at(values, issue.path))}; ${wanted(issue.message)}`;
+    const value = at(values, issue.path);
+    return `${place} is ${value === undefined ? "missing" : clip(JSON.stringify(value))}; ${wanted(issue.message)}`;
   });
   const text = `${from}: ${problems.join("; ")}`;
   return new EvenkeelError("value", text.endsWith("?") ? text : `${text}.`);

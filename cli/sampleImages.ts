@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import {
   type ChurnOptions,
@@ -20,6 +19,7 @@ import { stopping } from "./stopping.ts";
 import { wantedLabels } from "./wantedLabels.ts";
 import { writeImage, writePng } from "../diffusion/node.ts";
 import { type Device, EvenkeelError, type Shape } from "../engine/index.ts";
+import { makeFolder } from "../engine/io/node.ts";
 
 /** A stored network on a device. */
 export type LoadedNetwork = {
@@ -236,13 +236,4 @@ function joinPixels(parts: readonly Uint8Array[]): Uint8Array {
     offset += part.length;
   }
   return joined;
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new EvenkeelError("file", `sample: can't make the folder ${folder}: ${why}`, { cause });
-  }
 }

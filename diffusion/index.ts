@@ -11,6 +11,7 @@ export {
   type TrainingRecipe,
   trainingRecipe,
 } from "./configurations.ts";
+export { parseToml } from "./parseToml.ts";
 export { type Preset, presetOf, presets } from "./presets.ts";
 export * from "./sample/index.ts";
 export * from "./encoding/index.ts";

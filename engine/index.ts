@@ -17,7 +17,7 @@ export {
   getDevice,
   resolveDeviceName,
 } from "./devices/select.ts";
-export { type ErrorCode, EvenkeelError } from "./errors.ts";
+export { type ErrorCode, EvenkeelError, printable } from "./errors.ts";
 export * from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
 export type { DType, TensorData } from "./graph/dtype.ts";

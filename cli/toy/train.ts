@@ -1,8 +1,9 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ToyTrainer, type ToyTrainingOptions } from "../../diffusion/index.ts";
 import { writeToySnapshot } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { makeFolder } from "../../engine/io/node.ts";
 import { writeText } from "../train/writeText.ts";
 
 export type ToyRun = {
@@ -19,10 +20,7 @@ const linesEvery = 128;
 /** Trains a model of the toy data into a folder: snapshots and `stats.jsonl`. Gives the path of the last snapshot. */
 export async function trainToy(run: ToyRun, device: Device, print: (line: string) => void): Promise<string> {
   const { training, iterations, snapshotEvery, outdir } = run;
-  await mkdir(outdir, { recursive: true }).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new EvenkeelError("file", `toy train: can't make the folder ${outdir}: ${why}`, { cause });
-  });
+  await makeFolder(outdir);
   const [old] = (await readdir(outdir)).filter((name) => snapshotName.test(name));
   if (old !== undefined) {
     throw new EvenkeelError("file", `toy train: ${outdir} has ${old} of an earlier run. Choose another --outdir.`);

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { type ImageDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
 import { type EmojiVendor, emojiVendors, loadEmoji, writeDataset } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";
 import { readData, tellingOf } from "../readData.ts";
-import { makeFolder } from "./makeFolder.ts";
 
 /** `emoji16`, `emoji32-google`: emoji packages instead of a path, at a resolution. */
 const emojiName = /^emoji(\d+)(?:-([a-z]+))?$/;

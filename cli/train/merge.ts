@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { parse, stringify } from "smol-toml";
+import { stringify } from "smol-toml";
 
-import { presetNetwork, presetOf } from "../../diffusion/index.ts";
+import { parseToml, presetNetwork, presetOf } from "../../diffusion/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { fileSystemError } from "../../engine/io/node.ts";
 import { parseSwitches } from "../../nn/index.ts";
 import { parseImages } from "../imageCount.ts";
 import { mergeOptions, type OptionLayer } from "../mergeOptions.ts";
@@ -86,13 +87,10 @@ function camelCase(name: string): string {
 }
 
 async function readSettings(path: string): Promise<Record<string, unknown>> {
-  let settings: Record<string, unknown>;
-  try {
-    settings = parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EvenkeelError("file", `can't read the settings in ${path}: ${reason}`, { cause });
-  }
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw fileSystemError(path, "reading the settings", cause);
+  });
+  const settings = parseToml(text, path);
   for (const name of imageSettings) {
     const value = settings[name];
     if (typeof value === "string") settings[name] = parseSetting(path, name, value);

@@ -17,11 +17,11 @@ import {
 } from "../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { describeDevice } from "../deviceOption.ts";
+import { makeFolder } from "../../engine/io/node.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost, finalSteps, gridLayout } from "./grids.ts";
 import { loadTrainingData, splitData } from "./data.ts";
-import { makeFolder } from "./makeFolder.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";

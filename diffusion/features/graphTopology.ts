@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../engine/index.ts";
 import type { NetworkArrays, LoadedNetwork, StepPadding } from "./network.ts";
 import { convolutionKernel, depthwiseKernel, NetworkBuilder } from "./networkBuilder.ts";
 
@@ -61,7 +61,7 @@ export function readGraphTopology(
 ): LoadedNetwork {
   const checked = topologySchema.safeParse(topology);
   if (!checked.success) {
-    throw new EvenkeelError("file", `${model}: not a graph: ${z.prettifyError(checked.error)}`);
+    throw new EvenkeelError("file", `${model}: not a graph: ${describeIssues(checked.error)}`);
   }
   return new GraphReader(model, arrays, checked.data.node).read(output);
 }
@@ -148,7 +148,7 @@ class GraphReader {
 
   #attributes<S extends z.ZodType>({ name, op, attr }: GraphNode, schema: S): z.infer<S> {
     const checked = schema.safeParse(attr);
-    if (!checked.success) this.#builder.fail(`node ${name} (${op}): ${z.prettifyError(checked.error)}`);
+    if (!checked.success) this.#builder.fail(`node ${name} (${op}): ${describeIssues(checked.error)}`);
     return checked.data;
   }
 

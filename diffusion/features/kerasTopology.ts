@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../engine/index.ts";
 import type { NetworkArrays, LoadedNetwork, StepPadding } from "./network.ts";
 import { convolutionKernel, depthwiseKernel, NetworkBuilder } from "./networkBuilder.ts";
 
@@ -75,7 +75,7 @@ export function readKerasTopology(
 ): LoadedNetwork {
   const checked = topologySchema.safeParse(topology);
   if (!checked.success) {
-    throw new EvenkeelError("file", `${model}: not a Keras model: ${z.prettifyError(checked.error)}`);
+    throw new EvenkeelError("file", `${model}: not a Keras model: ${describeIssues(checked.error)}`);
   }
   const needed = ancestors(checked.data.model_config.config.layers, output, model);
   return new KerasReader(model, arrays, needed).read(output);
@@ -190,7 +190,7 @@ class KerasReader {
 
   #config<K extends LayerKind>({ name, config }: Layer, kind: K): z.infer<(typeof configs)[K]> {
     const checked = configs[kind].safeParse(config);
-    if (!checked.success) this.#builder.fail(`layer ${name} (${kind}): ${z.prettifyError(checked.error)}`);
+    if (!checked.success) this.#builder.fail(`layer ${name} (${kind}): ${describeIssues(checked.error)}`);
     // The schema of this kind has just said so.
     return checked.data as z.infer<(typeof configs)[K]>;
   }

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { EvenkeelError, type Device, eventLoopTurn, type Tensor } from "../../engine/index.ts";
+import { makeFolder } from "../../engine/io/node.ts";
 import {
   type CheckpointInfo,
   checkSameSettings,
@@ -82,6 +83,7 @@ export type RunResult = { readonly nimg: number; readonly finished: boolean };
 export async function runTraining(options: RunOptions, observer: RunObserver = {}): Promise<RunResult> {
   const { outdir, training, duration, intervals, device } = options;
   await makeFolder(outdir);
+  await removePartialFiles(outdir);
   const fixed = { ...options.fixed, training };
   const stop = new Stop(options.signal);
   const trainer = await Trainer.create(training, device, stop.abandoned);
@@ -285,15 +287,14 @@ class RunFiles {
   }
 }
 
-/** Makes the folder; what a killed run left half-written in it goes. */
-async function makeFolder(folder: string): Promise<void> {
+/** What a killed run left half-written goes. */
+async function removePartialFiles(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
     for (const name of await readdir(folder)) {
       if (/^\.evenkeel-[0-9a-f]+\.partial$/.test(name)) await rm(join(folder, name), { force: true });
     }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EvenkeelError("file", `can't make the run folder ${folder}: ${reason}`, { cause });
+    throw new EvenkeelError("file", `can't tidy the run folder ${folder}: ${reason}`, { cause });
   }
 }

@@ -23,3 +23,28 @@ export function checkLittleEndianHost(operation: string): void {
     throw new EvenkeelError("file", `${operation}: this machine is big-endian, which Evenkeel doesn't support.`);
   }
 }
+
+/** What a schema finds wrong with a value: a place and a complaint each, as zod tells them. */
+type Issues = {
+  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+};
+
+/** So many places are named: who makes a mistake once often makes it everywhere. */
+const issuesShown = 3;
+
+/** The first few things that are wrong with a file's content, with their places, and how many more there are: one short line. */
+export function describeIssues({ issues }: Issues): string {
+  const shown = issues.slice(0, issuesShown).map(({ path, message }) => {
+    const place = path.length === 0 ? "" : ` at ${clip(path.map(String).join("."))}`;
+    return `${clip(message)}${place}`;
+  });
+  const more = issues.length - shown.length;
+  return `${shown.join("; ")}${more > 0 ? `; and ${more} more such place${more === 1 ? "" : "s"}` : ""}`;
+}
+
+const clippedLength = 160;
+
+/** The beginning of a text of a file. */
+export function clip(text: string): string {
+  return text.length <= clippedLength ? text : `${text.slice(0, clippedLength)}... (${text.length} characters)`;
+}

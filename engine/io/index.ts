@@ -10,6 +10,7 @@ export {
   toBfloat16Bits,
   toFloat16Bits,
 } from "./halfPrecision.ts";
+export { clip, describeIssues, quote } from "./fileError.ts";
 export { maximumMembers } from "./headerScanner.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {

@@ -306,7 +306,7 @@ describe("sampleImages", () => {
     await expectFailure({ outdir, guidance: 2, gnet: "nowhere" }, /nowhere is missing/, "file");
     const taken = path.join(root, "taken");
     await writeFile(taken, "");
-    await expectFailure({ outdir: taken }, /can't make the folder/, "file");
-    await expectFailure({ grid: path.join(taken, "grid.png") }, /can't make the folder/, "file");
+    await expectFailure({ outdir: taken }, /taken: making the folder failed/, "file");
+    await expectFailure({ grid: path.join(taken, "grid.png") }, /taken: making the folder failed/, "file");
   });
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import type { FileSource } from "./imageSource.ts";
 import type { Notices } from "./notices.ts";
 
@@ -39,7 +39,7 @@ function parseLabels(bytes: Uint8Array, name: string, images: readonly string[])
     return fail("is not JSON.", cause);
   }
   const checked = descriptionSchema.safeParse(json);
-  if (!checked.success) return fail(`is damaged: ${z.prettifyError(checked.error)}`);
+  if (!checked.success) return fail(`is damaged: ${describeIssues(checked.error)}`);
   const { labels, classNames = null } = checked.data;
   if (labels === null || labels === undefined) return { labels: null, classNames };
   const byFile = new Map(labels);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import { type AveragingProfile, exponentialProfile, powerProfile } from "../profile.ts";
 import type { PostHocFit } from "../postHoc.ts";
 
@@ -29,7 +29,7 @@ export function readAverageMetadata(file: string, metadata: ReadonlyMap<string, 
   }
   const checked = averageSchema.safeParse(json);
   if (checked.success) return checked.data;
-  throw new EvenkeelError("file", `${file}: its metadata "evenkeel" is damaged: ${z.prettifyError(checked.error)}`);
+  throw new EvenkeelError("file", `${file}: its metadata "evenkeel" is damaged: ${describeIssues(checked.error)}`);
 }
 
 /** The metadata of a post-hoc average: those of the last snapshot, with its own profile and how it was made. */

@@ -11,13 +11,6 @@ export async function listFiles(folder: string): Promise<string[]> {
   }
 }
 
-/** Makes a folder and those above it. @throws EvenkeelError `file` if that's impossible. */
-export async function makeFolder(folder: string): Promise<void> {
-  await fs.mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw refused(folder, "making the folder", cause);
-  });
-}
-
 /** Whether there is anything at `file`. */
 export async function exists(file: string): Promise<boolean> {
   return fs.access(file).then(

@@ -1,10 +1,9 @@
 import path from "node:path";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { writeSafetensors } from "../../../engine/io/node.ts";
+import { makeFolder, writeSafetensors } from "../../../engine/io/node.ts";
 import { type AveragingProfile, compareProfiles } from "../profile.ts";
 import { reconstruct, type ReconstructOptions } from "../reconstruct.ts";
 import { postHocMetadata } from "./averageMetadata.ts";
-import { makeFolder } from "./folder.ts";
 import type { SnapshotFile } from "./snapshotFile.ts";
 
 /** A wanted average and the file it goes to. */

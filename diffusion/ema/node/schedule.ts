@@ -1,9 +1,9 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
-import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { clip, describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import { powerProfile } from "../profile.ts";
+import { parseToml } from "../../parseToml.ts";
 import { profileFromFields } from "./averageMetadata.ts";
 import { listFiles, readText } from "./folder.ts";
 import { snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
@@ -38,7 +38,7 @@ export type SnapshotSchedule = {
 export async function readSchedule(file: string, folder: string): Promise<SnapshotSchedule> {
   const checked = scheduleSchema.safeParse(await parseScheduleFile(file));
   if (!checked.success) {
-    throw new EvenkeelError("file", `${file}: is no schedule:\n${z.prettifyError(checked.error)}`);
+    throw new EvenkeelError("file", `${file}: is no schedule: ${describeIssues(checked.error)}`);
   }
   const { snapshot, buffers = [] } = checked.data;
   const snapshots = snapshot.map(({ file: name, nimg, sigma_rel: sigmaRel, half_life: halfLife }) =>
@@ -53,11 +53,12 @@ async function parseScheduleFile(file: string): Promise<unknown> {
   if (extension !== ".toml" && extension !== ".json") {
     throw new EvenkeelError("file", `${file}: a schedule is a .toml or .json file.`);
   }
+  if (extension === ".toml") return parseToml(text, file);
   try {
-    return extension === ".toml" ? parseToml(text) : JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EvenkeelError("file", `${file}: ${reason}`, { cause });
+    throw new EvenkeelError("file", `${file}: no JSON: ${clip(reason)}`, { cause });
   }
 }
 

@@ -1,7 +1,7 @@
-import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { makeFolder } from "../../../engine/io/node.ts";
 
 /**
  * The folder for what can be made again: EVENKEEL_CACHE, or `.cache/evenkeel` in the user's home. Makes it if it isn't there.
@@ -10,17 +10,9 @@ import { EvenkeelError } from "../../../engine/index.ts";
 export async function cacheFolder(): Promise<string> {
   const given = process.env.EVENKEEL_CACHE;
   const folder = given !== undefined && given !== "" ? given : path.join(os.homedir(), ".cache", "evenkeel");
-  try {
-    await fs.mkdir(folder, { recursive: true });
-  } catch (cause) {
+  await makeFolder(folder).catch((cause: unknown) => {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new EvenkeelError(
-      "file",
-      `the cache folder ${folder} can't be made: ${why}. Set EVENKEEL_CACHE to another.`,
-      {
-        cause,
-      },
-    );
-  }
+    throw new EvenkeelError("file", `${why} Set EVENKEEL_CACHE to another.`, { cause });
+  });
   return folder;
 }

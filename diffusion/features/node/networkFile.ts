@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";
 import { featureNetworkSchema, type NetworkArray, type LoadedNetwork } from "../network.ts";
 
@@ -35,7 +35,7 @@ export async function readNetwork(path: string, source: string): Promise<LoadedN
   }
   const checked = headerSchema.safeParse(header);
   if (!checked.success) {
-    throw new EvenkeelError("file", `${path} holds no feature network: ${z.prettifyError(checked.error)}.`);
+    throw new EvenkeelError("file", `${path} holds no feature network: ${describeIssues(checked.error)}.`);
   }
   if (checked.data.source !== source) throw new EvenkeelError("file", `${path} was made from another source.`);
   const weights = new Map<string, NetworkArray>();

@@ -3,7 +3,7 @@ import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import type { FeatureExtractor, FeatureOptions } from "../../metrics/features.ts";
 import { readGraphTopology } from "../graphTopology.ts";
 import { readKerasTopology } from "../kerasTopology.ts";
@@ -164,7 +164,7 @@ function convert(folder: string, { read, output, architecture }: Model): LoadedN
     return value;
   };
   const checked = moduleSchema.safeParse(load("model.min.js"));
-  if (!checked.success) throw new EvenkeelError("file", `${folder}: no model: ${z.prettifyError(checked.error)}`);
+  if (!checked.success) throw new EvenkeelError("file", `${folder}: no model: ${describeIssues(checked.error)}`);
   const { modelTopology, weightsManifest } = checked.data;
   const groups = weightsManifest.map(({ paths }) =>
     Buffer.concat(

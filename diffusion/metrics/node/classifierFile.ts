@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { EvenkeelError, type StoredTensor, type Tensor, tensor } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError, type StoredTensor, type Tensor, tensor } from "../../../engine/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";
 import { checkParameters, flattenParameters, type NamedParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { classifierExtractor } from "../classifier/extractor.ts";
@@ -95,6 +95,6 @@ function parseHeader(text: string | undefined, path: string): z.infer<typeof hea
   const checked = headerSchema.safeParse(header);
   if (checked.success) return checked.data;
   const kind = z.object({ kind: z.string() }).safeParse(header).data?.kind ?? "something else";
-  const what = kind === "classifier" ? z.prettifyError(checked.error) : `it is ${kind}`;
+  const what = kind === "classifier" ? describeIssues(checked.error) : `it is ${kind}`;
   throw new EvenkeelError("file", `${path} holds no classifier: ${what}. npx evenkeel metrics classifier makes one.`);
 }

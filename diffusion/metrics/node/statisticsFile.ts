@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import { openSafetensors, type SafetensorsReader, writeSafetensors } from "../../../engine/io/node.ts";
 import type { FeatureSet } from "../featureSet.ts";
 
@@ -70,7 +70,7 @@ function parseHeader(file: SafetensorsReader): z.infer<typeof headerSchema> {
   const checked = headerSchema.safeParse(header);
   if (checked.success) return checked.data;
   const kind = z.object({ kind: z.string() }).safeParse(header).data?.kind ?? "something else";
-  const what = kind === "featureStatistics" ? z.prettifyError(checked.error) : `it is ${kind}`;
+  const what = kind === "featureStatistics" ? describeIssues(checked.error) : `it is ${kind}`;
   throw new EvenkeelError(
     "file",
     `${file.path} holds no statistics of features: ${what}. npx evenkeel metrics ref makes them.`,

@@ -4,6 +4,7 @@ import { fileError } from "../fileError.ts";
 const causes: ReadonlyMap<string, string> = new Map([
   ["ENOENT", "there is no such file or folder. Check the path"],
   ["ENOTDIR", "a part of the path is a file, not a folder"],
+  ["EEXIST", "there is a file of this name"],
   ["EISDIR", "it is a folder, not a file"],
   ["EACCES", "permission denied. Check who may read and write there"],
   ["EPERM", "the operating system does not permit it. Check who may read and write there"],

@@ -91,8 +91,12 @@ test("a file in place of the folder, or above it, is an error that names it", as
   const file = join(root, "file");
   await writeFile(file, "precious");
   const before = (await readdir(root)).sort();
-  assertRefused(await evenkeel(train(file)), 1, /^evenkeel: can't make .*file: EEXIST/);
-  assertRefused(await evenkeel(train(join(file, "run"))), 1, /^evenkeel: can't make .*run: ENOTDIR/);
+  assertRefused(
+    await evenkeel(train(file)),
+    1,
+    /^evenkeel: file: making the folder failed: there is a file of this name \\(EEXIST\\)/,
+  );
+  assertRefused(await evenkeel(train(join(file, "run"))), 1, /^evenkeel: .*run: making the folder failed: .*ENOTDIR/);
   assert.deepEqual((await readdir(root)).sort(), before);
 });
 

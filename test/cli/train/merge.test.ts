@@ -135,9 +135,31 @@ test("--config takes a letter, a file, or one of each", () => {
 });
 
 test("a file that is missing, or no TOML, is told with its name and place", async () => {
-  await assert.rejects(mergeSettings(places, join(root, "none.toml")), refused("file", /none\.toml: ENOENT/));
+  await assert.rejects(mergeSettings(places, join(root, "none.toml")), refused("file", /none\.toml: .*ENOENT/));
   const broken = await file("broken.toml", 'preset = "smoke"\nlr = = 3\n');
   await assert.rejects(mergeSettings(places, broken), refused("file", /broken\.toml: [^]*2/));
+});
+
+test("a file of any size is told in few words", async () => {
+  const long = "x".repeat(1e6);
+  const texts = [
+    `lr = ${long}`,
+    `lr = "${long}"`,
+    `${long} = 1`,
+    Array.from({ length: 20_000 }, (_, i) => `duratio${i} = 1`).join("\n"),
+    `ema = [${'"a",'.repeat(100_000)}]`,
+    `lr = ${"[".repeat(1e6)}`,
+    'preset = "\\u001b[31m"',
+  ];
+  for (const text of texts) {
+    await assert.rejects(mergeSettings(places, await file("long.toml", text)), (reason) => {
+      assert.ok(reason instanceof EvenkeelError);
+      assert.match(reason.message, /long\.toml/);
+      assert.doesNotMatch(reason.message, /\p{Cc}/u);
+      assert.ok(reason.message.length < 2500, `${reason.message.length} characters`);
+      return true;
+    });
+  }
 });
 
 test("switches that can't be are refused before any data are read", async () => {

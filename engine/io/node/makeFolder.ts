@@ -1,0 +1,47 @@
+import { mkdir, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fileSystemError } from "./fileSystemError.ts";
+
+/**
+ * Makes a folder and those it lies in, unless they are there.
+ * @throws EvenkeelError `file` that says why not: Node's way to make several at once says ENOENT on a read-only disk, and never ends in
+ * `/proc`.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await make(resolve(folder));
+  } catch (cause) {
+    throw fileSystemError(folder, "making the folder", cause);
+  }
+}
+
+async function make(folder: string): Promise<void> {
+  const failure = await makeOne(folder);
+  if (!isMissing(failure)) {
+    if (failure !== undefined) throw failure;
+    return;
+  }
+  const parent = dirname(folder);
+  if (!(await isFolder(parent))) await make(parent);
+  const again = await makeOne(folder);
+  if (again !== undefined) throw again;
+}
+
+/** What stands in the way of a folder whose parent is there: nothing if there is such a folder now. */
+async function makeOne(folder: string): Promise<Error | undefined> {
+  const failure = await mkdir(folder).catch((cause: unknown) =>
+    cause instanceof Error ? cause : new Error(String(cause)),
+  );
+  return (await isFolder(folder)) ? undefined : failure;
+}
+
+function isMissing(cause: Error | undefined): boolean {
+  return cause !== undefined && "code" in cause && cause.code === "ENOENT";
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (kind) => kind.isDirectory(),
+    () => false,
+  );
+}
