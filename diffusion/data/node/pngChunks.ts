@@ -63,6 +63,7 @@ export function parsePng(bytes: Uint8Array): PngParts {
   if (!isPalette && contentsOf("tRNS").length > 0) {
     throw new Error("has a transparent colour; expected grey or colour without transparency");
   }
+  if (opacities.length > palette.length / 3) throw new Error("has more opacities than colours");
   const colours = palette.length / 3;
   if (isPalette && (secondPalette !== undefined || !Number.isInteger(colours) || colours < 1 || colours > 256)) {
     throw new Error(`has a palette of ${palette.length} bytes, expected one of 1 to 256 colours`);
@@ -72,7 +73,7 @@ export function parsePng(bytes: Uint8Array): PngParts {
   if (Math.max(expected, header.width * header.height * channels) > maximumBytes) {
     throw new Error(`claims a size of ${header.width}x${header.height}`);
   }
-  const rows = unpack(Buffer.concat(contentsOf("IDAT")), expected);
+  const rows = unpack(chunks, expected);
   if (rows.length !== expected)
     throw new Error(`holds ${rows.length} bytes of pixels, its header asks for ${expected}`);
   return { header, palette, opacities, rows };
@@ -104,9 +105,19 @@ export type Pass = {
   readonly rows: number;
 };
 
-function unpack(packed: Uint8Array, maxOutputLength: number): Uint8Array {
+function unpack(chunks: readonly Chunk[], expected: number): Uint8Array {
+  const first = chunks.findIndex(({ type }) => type === "IDAT");
+  const last = chunks.findLastIndex(({ type }) => type === "IDAT");
+  const parts = chunks.slice(Math.max(first, 0), last + 1);
+  if (parts.some(({ type }) => type !== "IDAT")) throw new Error("has other things among its pixels");
+  const packed = Buffer.concat(parts.map(({ content }) => content));
+  // Deflate packs no more than 1032 bytes into one.
+  if (expected > 1032 * (packed.length + 1)) {
+    throw new Error(`holds ${packed.length} bytes of packed pixels, its header asks for ${expected} unpacked ones`);
+  }
   try {
-    return inflateSync(packed, { maxOutputLength });
+    // In one piece of memory.
+    return inflateSync(packed, { maxOutputLength: expected, chunkSize: Math.max(64, expected) });
   } catch (cause) {
     throw new Error(`holds pixels that can't be unpacked: ${messageOf(cause)}`, { cause });
   }
@@ -125,7 +136,10 @@ function listChunks(bytes: Uint8Array): Chunk[] {
     }
     const chunk = { type, content: bytes.subarray(at + 8, at + 8 + length) };
     at += 12 + length;
-    if (["IHDR", "PLTE", "tRNS", "IDAT", "IEND"].includes(type)) chunks.push(chunk);
+    if (["IHDR", "PLTE", "tRNS", "IDAT", "IEND"].includes(type)) {
+      // A picture may come in as many pieces as it has bytes; those without any aren't kept.
+      if (type !== "IDAT" || length > 0) chunks.push(chunk);
+    }
     // A capital letter: a decoder that doesn't know the chunk can't show the picture.
     else if (/^[^a-z]/.test(type)) throw new Error(`holds an unknown ${JSON.stringify(type)}`);
     if (type === "IEND") return chunks;
