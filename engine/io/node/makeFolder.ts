@@ -29,10 +29,13 @@ async function make(folder: string): Promise<void> {
 
 /** What stands in the way of a folder whose parent is there: nothing if there is such a folder now. */
 async function makeOne(folder: string): Promise<Error | undefined> {
-  const failure = await mkdir(folder).catch((cause: unknown) =>
-    cause instanceof Error ? cause : new Error(String(cause)),
-  );
-  return (await isFolder(folder)) ? undefined : failure;
+  try {
+    await mkdir(folder);
+    return undefined;
+  } catch (cause) {
+    if (await isFolder(folder)) return undefined;
+    return cause instanceof Error ? cause : new Error(String(cause));
+  }
 }
 
 function isMissing(cause: Error | undefined): boolean {
