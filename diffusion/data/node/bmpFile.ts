@@ -34,6 +34,8 @@ export function decodeBmp(bytes: Uint8Array): BmpImage {
   const header = parseHeader(view);
   const { width, height, isTopDown, storage } = header;
   const isRuns = storage === storages.runsOf4 || storage === storages.runsOf8;
+  // 255 equal pixels take two bytes.
+  if (isRuns && width * height > 128 * bytes.length) throw new Error(`claims a size of ${width}x${height}`);
   const valueAt = isRuns ? unpackRuns(bytes, header) : plainValues(view, header);
   const colourOf = header.bits <= 8 ? paletteColours(bytes, header) : maskedColours(header.masks);
   const data = new Uint8Array(width * height * 4);

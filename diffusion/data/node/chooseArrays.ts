@@ -26,11 +26,19 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   const files = all.filter((file) => endingOf(file) === ".npy");
   const headerOf = async (file: string): Promise<NpyHeader> =>
     parseNpyHeader(await source.head(file, npyHeaderBytes), source.nameOf(file));
+  const headersOf = async (some: readonly string[]): Promise<Map<string, NpyHeader>> => {
+    const headers = new Map<string, NpyHeader>();
+    for (const file of some) {
+      // What isn't an array of numbers is neither images nor labels.
+      const header = await headerOf(file).catch(() => null);
+      if (header !== null) headers.set(file, header);
+    }
+    return headers;
+  };
   if (source.wanted !== null) {
     const images = source.wanted;
-    const headers = new Map([[images, await headerOf(images)]]);
-    for (const file of labelNames(images)) if (files.includes(file)) headers.set(file, await headerOf(file));
-    return { form: "array", images, labels: chooseLabels(images, headers, notices) };
+    const headers = await headersOf([images, ...labelNames(images).filter((file) => files.includes(file))]);
+    return { form: "array", images, labels: chooseLabels(images, files, headers, notices) };
   }
   for (const file of all) {
     if (endingOf(file) !== ".npy")
@@ -41,17 +49,13 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
     throw new EvenkeelError("file", `${source.name} ${problem}.`);
   };
   if (first === undefined) return fail(`holds ${all.slice(0, 5).join(" and ")}: name the one to read`);
-  if (files.length > 1 || /img-mean-std-/.test(first)) {
-    const { type, shape } = await headerOf(first);
-    const isEach = files.length > maximumArrays || isOfSeveral(first, files);
-    if (/^[<>=]f\d$/.test(type) && shape.length === 3 && isEach) return { form: "latents", files };
-  }
+  const headers = await headersOf(files.length > maximumArrays ? [first] : files);
+  if (areLatents(files, headers)) return { form: "latents", files };
   if (files.length > maximumArrays) return fail(`holds ${files.length} arrays, expected one of images [N, H, W, C]`);
-  const headers = new Map<string, NpyHeader>();
-  for (const file of files) headers.set(file, await headerOf(file));
+  if (headers.size === 0) await headerOf(first);
   const images = chooseImages(headers);
   if (typeof images !== "string") return fail(images.problem);
-  const labels = chooseLabels(images, headers, notices);
+  const labels = chooseLabels(images, files, headers, notices);
   for (const file of files) {
     if (file !== images && file !== labels)
       notices.add("left out", `arrays beside the one that was read, ${images}`, file);
@@ -59,10 +63,12 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   return { form: "array", images, labels };
 }
 
-/** Whether files are numbered, as those are that hold a picture each. */
-function isOfSeveral(file: string, files: readonly string[]): boolean {
-  const pattern = (name: string): string => name.replace(/\d+/g, "0");
-  return files.every((each) => pattern(each) === pattern(file));
+/** Whether arrays, of which some headers are known, hold a picture's latents each: real numbers [C, H, W], equally many. */
+function areLatents([first = "", second]: readonly string[], headers: ReadonlyMap<string, NpyHeader>): boolean {
+  const forms = new Set([...headers.values()].map(({ type, shape }) => `${type} ${shape.join()}`));
+  const [header] = headers.values();
+  const isEach = second !== undefined || /img-mean-std-/.test(first);
+  return isEach && forms.size === 1 && header?.shape.length === 3 && /^[<>=]f\d$/.test(header.type);
 }
 
 function chooseImages(headers: ReadonlyMap<string, NpyHeader>): string | { readonly problem: string } {
@@ -84,9 +90,14 @@ function chooseImages(headers: ReadonlyMap<string, NpyHeader>): string | { reado
 }
 
 /** The labels of images: documented as `x-labels.npy`; others by names that say so, if their shape agrees, and then the user is told. */
-function chooseLabels(images: string, headers: ReadonlyMap<string, NpyHeader>, notices: Notices): string | null {
+function chooseLabels(
+  images: string,
+  files: readonly string[],
+  headers: ReadonlyMap<string, NpyHeader>,
+  notices: Notices,
+): string | null {
   const [documented = "", ...names] = labelNames(images);
-  if (headers.has(documented)) return documented;
+  if (files.includes(documented)) return documented;
   const count = headers.get(images)?.shape[0];
   const labels = names.find((file) => {
     const shape = headers.get(file)?.shape;

@@ -4,33 +4,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import sharp from "sharp";
 import { openFiles } from "../../../diffusion/data/node/imageSource.ts";
-import type { ImageDataset } from "../../../diffusion/index.ts";
-import { type ConvertOptions, convertDataset, describeNotice, Notices, openDataset } from "../../../diffusion/node.ts";
+import { Notices } from "../../../diffusion/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { noise, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
+import { classesOf, convert, open } from "./told.ts";
 
 const { path, folderOf } = temporaryFolder();
-
-type Told = { readonly dataset: ImageDataset; readonly told: readonly string[] };
-
-const toldBy = async (task: (notices: Notices) => Promise<ImageDataset>): Promise<Told> => {
-  const notices = new Notices();
-  const dataset = await task(notices);
-  return { dataset, told: notices.list.map(describeNotice) };
-};
-
-const open = async (source: string): Promise<Told> => toldBy((notices) => openDataset(source, { notices }));
-
-const convert = async (source: string, resolution: number, more: Partial<ConvertOptions> = {}): Promise<Told> => {
-  const options = { source, resolution, transform: "contain", greyscale: false, background: "#ffffff" } as const;
-  return toldBy((notices) => convertDataset({ ...options, ...more, notices }));
-};
-
-const classesOf = ({ dataset }: Told): readonly unknown[] => [
-  dataset.count,
-  dataset.classNames,
-  [...(dataset.labels?.values ?? [])],
-];
 
 const picture = png(2, 2, 3);
 const photo = await sharp(noise(32 * 32 * 3), { raw: { width: 32, height: 32, channels: 3 } })

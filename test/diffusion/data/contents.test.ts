@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { idx, noise, npy, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
+import { classesOf, convert, open } from "./told.ts";
+
+const { path, folderOf } = temporaryFolder();
+
+const picture = png(2, 2, 3);
+const images = idx([3, 2, 2], noise(12));
+const classes = idx([3], Uint8Array.of(2, 0, 1));
+
+/** A folder and a zip of the same files. */
+async function bothOf(files: Readonly<Record<string, Uint8Array | string>>): Promise<readonly string[]> {
+  const entries = Object.entries(files).map(([name, content]) => [name, Buffer.from(content)] as const);
+  const zip = path(`both-${Math.random()}.zip`);
+  await writeFile(zip, rawZip(entries));
+  return [await folderOf(files), zip];
+}
+
+describe("IDX files among others", () => {
+  it("are read in folders and zips, also where folders have the names of files", async () => {
+    for (const files of [
+      { "train-images-idx3-ubyte": images, "train-labels-idx1-ubyte": classes, "t10k-images-idx3-ubyte": images },
+      // As archives of Kaggle have them, twice, and as programs unpack .gz files, in a folder each.
+      {
+        "train-images-idx3-ubyte/train-images-idx3-ubyte": idx([1, 2, 2], noise(4)),
+        "train-images.idx3-ubyte": images,
+        "train-labels-idx1-ubyte/train-labels-idx1-ubyte": idx([1], noise(1)),
+        "train-labels.idx1-ubyte": classes,
+      },
+      {
+        "train-images-idx3-ubyte/train-images-idx3-ubyte": images,
+        "train-labels-idx1-ubyte/train-labels-idx1-ubyte": classes,
+      },
+      {
+        "mnist/raw/train-images-idx3-ubyte.gz": gzipSync(images),
+        "mnist/raw/train-labels-idx1-ubyte.gz": gzipSync(classes),
+      },
+      {
+        "emnist-letters-train-images-idx3-ubyte": images,
+        "emnist-letters-train-labels-idx1-ubyte": classes,
+        "emnist-letters-test-images-idx3-ubyte": classes,
+      },
+      {
+        "train-images-idx3-ubyte": images,
+        "train-images-idx3-ubyte.gz": gzipSync(images),
+        "train-labels-idx1-ubyte": classes,
+      },
+    ]) {
+      for (const source of await bothOf(files)) {
+        const result = await open(source);
+        assert.deepEqual(classesOf(result), [3, null, [2, 0, 1]], Object.keys(files).join(" "));
+        assert.deepEqual(classesOf(await convert(source, 2)), [3, null, [2, 0, 1]]);
+        const others = Object.keys(files).length - 2;
+        assert.equal(result.told.length, others === 0 ? 0 : 1);
+        if (others > 0) assert.match(result.told[0] ?? "", new RegExp(`^Left out ${others} .*other IDX files`));
+      }
+    }
+  });
+
+  it("hide no pictures, and are hidden by none, without a word", async () => {
+    for (const source of await bothOf({ "t-images-idx3-ubyte": images, "a.png": picture, "b/c.png": picture })) {
+      const { dataset, told } = await open(source);
+      assert.equal(dataset.count, 3);
+      assert.match(
+        told.join("\n"),
+        /^Left out 2 \(a\.png, b\/c\.png\): pictures beside the IDX file that was read, t-images-idx3-ubyte/,
+      );
+    }
+    for (const source of await bothOf({ "a.png": picture, "old/t-images-idx3-ubyte": images })) {
+      const { dataset, told } = await open(source);
+      assert.equal(dataset.count, 1);
+      assert.match(told.join("\n"), /^Left out 1 \(old\/t-images-idx3-ubyte\): IDX files beside the pictures/);
+    }
+  });
+
+  it("are refused where several are meant for training", async () => {
+    const files = { "digits-train-images-idx3-ubyte": images, "letters-train-images-idx3-ubyte": images };
+    for (const source of await bothOf(files))
+      await assert.rejects(open(source), /digits-.* and letters-.*: name the one/);
+  });
+});
+
+describe("NumPy arrays", () => {
+  const colours = noise(2 * 2 * 2 * 3);
+  const bytes = npy("|u1", [2, 2, 2, 3], colours);
+  const twoClasses = npy("<i8", [2], new Uint8Array(BigInt64Array.of(1n, 0n).buffer));
+
+  it("of an .npz are found by their shapes and names, as other programs save them", async () => {
+    for (const [arrays, labels, told] of [
+      [{ arr_0: bytes }, [], []],
+      // Samples and their classes.
+      [{ arr_0: bytes, arr_1: twoClasses }, [1, 0], [/^Guessed 1 \(arr_1\.npy\): the labels/]],
+      [
+        { x_train: bytes, y_train: twoClasses, x_test: bytes, y_test: twoClasses },
+        [1, 0],
+        [/^Guessed 1 \(y_train/, /^Left out 2 \(x_test\.npy, y_test\.npy\)/],
+      ],
+      [
+        { train_images: bytes, train_labels: twoClasses, val_images: bytes },
+        [1, 0],
+        [/^Guessed 1 \(train_labels/, /^Left out 1 \(val_images/],
+      ],
+      [{ X_train: bytes, y_train: twoClasses }, [1, 0], [/^Guessed 1/]],
+      [
+        { images: bytes, labels: twoClasses, mu: npy("<f8", [2], noise(16)) },
+        [1, 0],
+        [/^Guessed 1/, /^Left out 1 \(mu/],
+      ],
+      [{ pictures: bytes, "pictures-labels": twoClasses }, [1, 0], []],
+      // No label for each image.
+      [{ arr_0: bytes, arr_1: npy("<i8", [3], noise(24)) }, [], [/^Left out 1 \(arr_1/]],
+    ] as const) {
+      const files = Object.entries(arrays).map(([name, content]) => [`${name}.npy`, content] as const);
+      await writeFile(path("arrays.npz"), rawZip(files));
+      const inFolder = await folderOf(Object.fromEntries(files));
+      await writeFile(path("arrays.zip"), rawZip(files));
+      for (const source of [path("arrays.npz"), path("arrays.zip"), inFolder]) {
+        const result = await open(source);
+        assert.deepEqual(classesOf(result), [2, null, labels]);
+        assert.deepEqual(classesOf(await convert(source, 2)), [2, null, labels]);
+        assert.equal(result.told.length, told.length, result.told.join("\n"));
+        told.forEach((pattern, i) => assert.match(result.told[i] ?? "", pattern));
+        const red = [0, 1].map((image) => [0, 1, 2, 3].map((i) => colours[image * 12 + i * 3]));
+        assert.deepEqual(
+          [0, 1].map((image) => [...result.dataset.pixels.subarray(image * 12, image * 12 + 4)]),
+          red,
+        );
+      }
+    }
+    await writeFile(
+      path("two.npz"),
+      rawZip([
+        ["a.npy", bytes],
+        ["b.npy", bytes],
+      ]),
+    );
+    await assert.rejects(
+      open(path("two.npz")),
+      /several arrays that could be the images: a\.npy \(\[2, 2, 2, 3\] of \|u1\), b\.npy/,
+    );
+    await writeFile(
+      path("none.npz"),
+      rawZip([
+        ["mu.npy", npy("<f8", [2], noise(16))],
+        ["sigma.npy", npy("<f8", [2, 2], noise(32))],
+      ]),
+    );
+    await assert.rejects(open(path("none.npz")), /holds no array of images.* but mu\.npy \(\[2\] of <f8\), sigma\.npy/);
+  });
+
+  it("may have the header of Python 2, and labels of any number in either byte order", async () => {
+    const folder = await folderOf({ "y.npy": "" });
+    const file = async (name: string, content: Uint8Array): Promise<string> => {
+      await writeFile(join(folder, name), content);
+      return join(folder, name);
+    };
+    const header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2L, 2L, 2L, 3L), }".padEnd(118, " ");
+    const python2 = Buffer.concat([
+      Buffer.from("\x93NUMPY\x01\0", "latin1"),
+      Buffer.from([118, 0]),
+      Buffer.from(header),
+      colours,
+    ]);
+    const source = await file("x.npy", python2);
+    assert.equal((await open(source)).dataset.count, 2);
+    const values = (type: string, data: Uint8Array): Buffer => npy(type, [2], data);
+    const be = (write: (view: DataView, at: number, value: number) => void, step: number): Uint8Array => {
+      const view = new DataView(new ArrayBuffer(2 * step));
+      [3, 1].forEach((value, i) => write(view, i * step, value));
+      return new Uint8Array(view.buffer);
+    };
+    for (const [type, data] of [
+      ["<f2", Uint8Array.of(0x00, 0x42, 0x00, 0x3c)],
+      [">f2", Uint8Array.of(0x42, 0x00, 0x3c, 0x00)],
+      [">f4", be((view, at, value) => view.setFloat32(at, value), 4)],
+      [">f8", be((view, at, value) => view.setFloat64(at, value), 8)],
+      [">i2", be((view, at, value) => view.setInt16(at, value), 2)],
+      [">i8", be((view, at, value) => view.setBigInt64(at, BigInt(value)), 8)],
+      [">u4", be((view, at, value) => view.setUint32(at, value), 4)],
+      ["=i4", new Uint8Array(Int32Array.of(3, 1).buffer)],
+      ["|b1", Uint8Array.of(3, 1)],
+    ] as const) {
+      await file("x-labels.npy", values(type, data));
+      assert.deepEqual([...((await open(source)).dataset.labels?.values ?? [])], [3, 1], type);
+    }
+    for (const [type, data] of [
+      ["|O8", noise(16)],
+      ["<U1", noise(8)],
+      ["<c8", noise(16)],
+    ] as const) {
+      await file("x-labels.npy", values(type, data));
+      await assert.rejects(open(source), /x-labels\.npy: holds .*expected numbers/, type);
+    }
+  });
+
+  it("of no bytes are refused with what to do", async () => {
+    const folder = await folderOf({ "x.npy": npy("<f4", [1, 2, 2], noise(16)) });
+    await assert.rejects(
+      open(join(folder, "x.npy")),
+      /holds <f4, expected bytes \(uint8\): save it as bytes, such as numpy\.uint8/,
+    );
+    await assert.rejects(open(folder), /holds <f4, expected bytes/);
+    await rename(join(folder, "x.npy"), join(folder, "x.npz"));
+    await assert.rejects(open(join(folder, "x.npz")), /x\.npz: can't be read as a zip/);
+  });
+
+  it("that are latents, one a picture, are named", async () => {
+    const latent = npy("<f4", [8, 2, 2], noise(128));
+    for (const source of await bothOf({
+      "00000/img-mean-std-00000000.npy": latent,
+      "00000/img-mean-std-00000001.npy": latent,
+      "dataset.json": '{"labels": null}',
+    })) {
+      await assert.rejects(open(source), /holds the latents of 2 pictures/);
+      await assert.rejects(convert(source, 2), /holds the latents of 2 pictures/);
+    }
+  });
+});
