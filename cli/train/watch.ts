@@ -76,7 +76,7 @@ export class RunWatch {
     this.#validator = validation === null ? null : new Validator(training.network, device, training.batchDevice);
     this.#probe = new MagnitudeProbe(training, device, randomKey(training.seed));
     this.observer = {
-      started: (_, nimg, progress) => this.#begin(nimg, progress),
+      started: (_, nimg, progress, next) => this.#begin(nimg, progress, next),
       stepping: () => void (this.#stepStart = performance.now()),
       stepped: (step) => this.#stepped(step),
       status: (nimg) => this.#status(nimg),
@@ -90,13 +90,13 @@ export class RunWatch {
     };
   }
 
-  async #begin(nimg: number, kept: Readonly<Record<string, unknown>>): Promise<void> {
+  async #begin(nimg: number, kept: Readonly<Record<string, unknown>>, next: number): Promise<void> {
     const { settings, progress } = this.#watched;
     if (nimg > 0) this.#restore(kept);
     // Not before: a folder whose run has other settings keeps its own.
     await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
-    this.#log = await StatsLog.open(join(settings.outdir, "stats.jsonl"), nimg);
-    this.#events = await EventFile.create(settings.outdir, new Date(), nimg);
+    this.#log = await StatsLog.open(join(settings.outdir, "stats.jsonl"), next);
+    this.#events = await EventFile.create(settings.outdir, new Date(), next);
     if (nimg > 0) progress.line(`Going on after ${nimg.toLocaleString("en")} images.`);
   }
 

@@ -1,4 +1,5 @@
-import { open } from "node:fs/promises";
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
 
 /**
@@ -134,6 +135,19 @@ export function encodeEvent(
   return event.integer(2, step).bytes(5, summary.finish()).finish();
 }
 
+/** The seconds in the name of the last event file of a folder, 0 if there is none. @throws EvenkeelError `file`. */
+async function newestFile(folder: string): Promise<number> {
+  try {
+    const seconds = (await readdir(folder)).map((name) =>
+      Number(/^events\.out\.tfevents\.(\d{1,11})\./.exec(name)?.[1] ?? 0),
+    );
+    return Math.max(0, ...seconds);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EvenkeelError("file", `can't write into ${folder}: ${reason}`, { cause });
+  }
+}
+
 /** Appends to an event file; TensorBoard reads all files of a folder together. */
 export class EventFile {
   readonly path: string;
@@ -143,15 +157,16 @@ export class EventFile {
   }
 
   /**
-   * A new file in a folder, under the name that TensorBoard looks for.
-   * @param lastStep the step that a resumed run goes on from; what earlier files hold of later ones is void. 0 for a new run.
+   * A new file in a folder, under the name that TensorBoard looks for. It reads files in the order of their names, which begin with
+   * seconds: whatever the clock says, these are more than an earlier file's.
+   * @param next the first step that is written from now on; what earlier files hold of it and of later ones is void.
    * @throws EvenkeelError `file`.
    */
-  static async create(folder: string, now: Date, lastStep = 0): Promise<EventFile> {
-    const seconds = Math.floor(now.getTime() / 1000);
-    const file = new EventFile(`${folder}/events.out.tfevents.${seconds}.evenkeel.${process.pid}`);
+  static async create(folder: string, now: Date, next: number): Promise<EventFile> {
+    const seconds = Math.max(Math.floor(now.getTime() / 1000), (await newestFile(folder)) + 1);
+    const file = new EventFile(join(folder, `events.out.tfevents.${seconds}.evenkeel.${process.pid}`));
     await file.#append(encodeEvent(now.getTime() / 1000, 0, "version"));
-    if (lastStep > 0) await file.#append(encodeEvent(now.getTime() / 1000, lastStep + 1, "start"));
+    await file.#append(encodeEvent(now.getTime() / 1000, next, "start"));
     return file;
   }
 

@@ -58,12 +58,12 @@ export class StatsLog {
   }
 
   /**
-   * Opens the log of a run that has seen `nimg` images: later lines, of work that was lost, and a line torn by a crash are
-   * removed.
+   * Opens the log of a run that tells of `next` images and more from now on: lines of so many, of work that was lost, and a line torn
+   * by a crash are removed.
    * @throws EvenkeelError `file` if the file system refuses.
    */
-  static async open(path: string, nimg: number): Promise<StatsLog> {
-    const kept = (await readStats(path)).filter((entry) => entry.nimg <= nimg);
+  static async open(path: string, next: number): Promise<StatsLog> {
+    const kept = (await readStats(path)).filter((entry) => entry.nimg < next);
     const text = kept.map((entry) => `${JSON.stringify(entry)}\n`).join("");
     await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
     return new StatsLog(path);

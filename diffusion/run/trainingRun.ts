@@ -56,8 +56,16 @@ type CheckpointProgress = CheckpointInfo["progress"];
 
 /** What a run tells while it goes. All are awaited; none may change the trainer. */
 export type RunObserver = {
-  /** Before the first step; `nimg` is 0 for a new run, else `progress` is what the checkpoint kept of the observer. */
-  readonly started?: (trainer: Trainer, nimg: number, progress: CheckpointProgress) => void | Promise<void>;
+  /**
+   * Before the first step; `nimg` is 0 for a new run, else `progress` is what the checkpoint kept of the observer. From `next` images on
+   * everything is told, for the first time or again: 0 for a new run, `nimg` if what follows its last step was put off, else `nimg + 1`.
+   */
+  readonly started?: (
+    trainer: Trainer,
+    nimg: number,
+    progress: CheckpointProgress,
+    next: number,
+  ) => void | Promise<void>;
   /** Before every step. */
   readonly stepping?: () => void;
   readonly stepped?: (statistics: StepStatistics) => void;
@@ -100,7 +108,9 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
         );
       }
     }
-    await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {});
+    const putOff = postponed.safeParse(checkpoint?.progress["postponed"]);
+    const next = checkpoint === null ? 0 : checkpoint.nimg + (putOff.success ? 0 : 1);
+    await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {}, next);
     recorder = recorderOf(options, trainer.nimg, checkpoint?.progress);
     const files = new RunFiles(options, fixed, trainer, observer, recorder);
     let saved = trainer.nimg;
@@ -125,7 +135,6 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
       return true;
     };
     const unfinished = (): RunResult => ({ nimg: trainer.nimg, finished: false });
-    const putOff = postponed.safeParse(checkpoint?.progress["postponed"]);
     // Of an untrained network there is nothing to see.
     if (trainer.nimg === 0) await files.writeSnapshots();
     else if (putOff.success && !(await follow(putOff.data.before, putOff.data.event))) return unfinished();

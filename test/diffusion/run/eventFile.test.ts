@@ -46,7 +46,7 @@ test("the bytes of a first event and of a number are those of the format", () =>
 test("a written file reads back: version, then numbers and pictures at their steps", async () => {
   const folder = await mkdtemp(join(root, "file-"));
   const now = new Date(1_700_000_000_500);
-  const file = await EventFile.create(folder, now);
+  const file = await EventFile.create(folder, now, 0);
   assert.match(basename(file.path), /^events\.out\.tfevents\.1700000000\../);
   const png = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 31) & 255);
   await file.write(now, 2208, [
@@ -55,12 +55,14 @@ test("a written file reads back: version, then numbers and pictures at their ste
   ]);
   await file.write(now, 5_000_000_000, [{ kind: "image", tag: "samples", png, width: 640, height: 480 }]);
 
-  const [version, numbers, picture, ...rest] = readRecords(await readFile(file.path)).map(readFields);
-  assert.ok(version !== undefined && numbers !== undefined && picture !== undefined);
+  const [version, start, numbers, picture, ...rest] = readRecords(await readFile(file.path)).map(readFields);
+  assert.ok(version !== undefined && start !== undefined && numbers !== undefined && picture !== undefined);
   assert.deepEqual(rest, []);
   assert.equal(text(only(version, 3)), "brain.Event:2");
   assert.equal(only(version, 1), 1_700_000_000.5);
 
+  assert.equal(only(start, 2), 0);
+  assert.deepEqual(message(only(start, 7)), [{ field: 1, value: 1 }]);
   assert.equal(only(numbers, 2), 2208);
   const values = message(only(numbers, 5)).map(({ field, value }) => {
     assert.equal(field, 1);
@@ -82,9 +84,14 @@ test("a written file reads back: version, then numbers and pictures at their ste
 
 test("a resumed run writes a file of its own, which voids later steps of earlier ones", async () => {
   const folder = await mkdtemp(join(root, "resumed-"));
-  await EventFile.create(folder, new Date(1_700_000_000_000));
-  const resumed = await EventFile.create(folder, new Date(1_700_000_060_000), 4096);
-  assert.equal((await readdir(folder)).length, 2);
+  const first = await EventFile.create(folder, new Date(1_700_000_000_000), 0);
+  // The clock was put back.
+  const resumed = await EventFile.create(folder, new Date(1_600_000_060_000), 4097);
+  assert.deepEqual(
+    (await readdir(folder)).sort(),
+    [basename(first.path), basename(resumed.path)],
+    "readers sort names",
+  );
   const [, start] = readRecords(await readFile(resumed.path)).map(readFields);
   assert.ok(start !== undefined);
   assert.equal(only(start, 2), 4097);
@@ -111,7 +118,7 @@ test("any number and tag survives, as float32", () => {
 
 test("a folder that isn't there is an error of kind file", async () => {
   await assert.rejects(
-    EventFile.create(join(root, "absent"), new Date()),
+    EventFile.create(join(root, "absent"), new Date(), 0),
     (reason) => reason instanceof EvenkeelError && reason.code === "file" && /can't write/.test(reason.message),
   );
 });
