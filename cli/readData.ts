@@ -7,8 +7,11 @@ export async function readData(path: string): Promise<ImageDataset> {
   return tellingOf((reading) => openDataset(path, reading));
 }
 
-/** Does something with data, and tells on stderr how far it is and, at the end, what was left out, changed or guessed. */
-export async function tellingOf<T>(task: (reading: Reading) => Promise<T>): Promise<T> {
+/**
+ * Does something with data, and tells on stderr how far it is and, at the end, what was left out, changed or guessed.
+ * @param prefix in front of what is told.
+ */
+export async function tellingOf<T>(task: (reading: Reading) => Promise<T>, prefix = ""): Promise<T> {
   const notices = new Notices();
   const progress = new WorkProgress();
   let result: T;
@@ -17,6 +20,6 @@ export async function tellingOf<T>(task: (reading: Reading) => Promise<T>): Prom
   } finally {
     progress.end();
   }
-  for (const notice of notices.list) console.error(describeNotice(notice));
+  for (const notice of notices.list) console.error(`${prefix}${describeNotice(notice)}`);
   return result;
 }

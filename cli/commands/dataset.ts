@@ -52,25 +52,21 @@ Examples:
     )
     .action(async ({ source: sources, dest, resolution: size, transform, greyscale, ...rest }) => {
       stopping.left = `${dest} was not written.`;
-      const joined = await tellingOf(async (reading) => {
-        const parts: ImageDataset[] = [];
-        for (const source of sources) {
-          parts.push(
-            await convertDataset({
-              ...rest,
-              ...reading,
-              source,
-              resolution: size.width,
-              bandHeight: size.height === size.width ? undefined : size.height,
-              transform: transform ?? ((await findEmojiPackage(source)) === null ? "center-crop" : "box"),
-              greyscale: greyscale === true,
-            }),
-          );
-        }
-        const whole = joinDatasets(parts, dest);
-        await writeDataset(dest, whole, reading);
-        return whole;
-      });
+      const parts: ImageDataset[] = [];
+      for (const source of sources) {
+        const options = {
+          ...rest,
+          source,
+          resolution: size.width,
+          bandHeight: size.height === size.width ? undefined : size.height,
+          transform: transform ?? ((await findEmojiPackage(source)) === null ? "center-crop" : "box"),
+          greyscale: greyscale === true,
+        };
+        const prefix = sources.length > 1 ? `${source}: ` : "";
+        parts.push(await tellingOf((reading) => convertDataset({ ...options, ...reading }), prefix));
+      }
+      const joined = joinDatasets(parts, dest);
+      await tellingOf((reading) => writeDataset(dest, joined, reading));
       console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${labelText(joined)}`);
     });
 }

@@ -1,5 +1,10 @@
-/** Pixels of a BMP from the top, each red, green, blue and opacity. */
-export type BmpImage = { readonly width: number; readonly height: number; readonly data: Uint8Array };
+/** Pixels of a BMP from the top, each red, green, blue and, unless all are opaque, opacity. */
+export type BmpImage = {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 3 | 4;
+  readonly data: Uint8Array;
+};
 
 /** Pixels of a picture, at most: they unpack to 256 MiB. */
 const maximumPixels = 2 ** 26;
@@ -39,18 +44,19 @@ export function decodeBmp(bytes: Uint8Array): BmpImage {
   const valueAt = isRuns ? unpackRuns(bytes, header) : plainValues(view, header);
   const colourOf = header.bits <= 8 ? paletteColours(bytes, header) : maskedColours(header.masks);
   const data = new Uint8Array(width * height * 4);
-  let hasOpacity = false;
+  const opacities = new Set<number>();
   for (let y = 0; y < height; y++) {
     const row = isTopDown ? y : height - 1 - y;
     for (let x = 0; x < width; x++) {
-      const [red, green, blue, opacity] = colourOf(valueAt(row, x));
-      data.set([red, green, blue, opacity], (y * width + x) * 4);
-      hasOpacity ||= opacity > 0;
+      const colour = colourOf(valueAt(row, x));
+      data.set(colour, (y * width + x) * 4);
+      opacities.add(colour[3]);
     }
   }
   // Programs that know of no opacity write 0.
-  if (!hasOpacity) for (let i = 3; i < data.length; i += 4) data[i] = 255;
-  return { width, height, data };
+  const isOpaque = opacities.size === 1 && (opacities.has(255) || opacities.has(0));
+  if (!isOpaque) return { width, height, channels: 4, data };
+  return { width, height, channels: 3, data: data.filter((_, i) => i % 4 !== 3) };
 }
 
 function parseHeader(view: DataView): Header {

@@ -6,7 +6,7 @@ import type { Reading } from "./reading.ts";
 /** Pictures of any size, read one after the other. */
 export interface PictureList {
   readonly count: number;
-  /** What messages call a picture. */
+  /** What messages call a picture, beside the name of all. */
   nameOf(index: number): string;
   /** @throws EvenkeelError `file` if it can't be had. */
   read(index: number): Promise<Picture>;
@@ -93,7 +93,7 @@ async function readSquare(
   try {
     const { image, lenient } = await pictures.read(index);
     const read = async (picture: Sharp, isDoubtful: boolean): Promise<ReadSquare> => ({
-      square: await makeSquare(picture, pictures.nameOf(index), options, channels),
+      square: await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels),
       isDoubtful,
       changes: await changesOf(picture, options),
     });
@@ -115,7 +115,10 @@ async function changesOf(image: Sharp, { resolution, background }: SquaresOption
   const { pages = 1, hasAlpha, width, height } = await image.metadata();
   const changes: string[] = [];
   if (pages > 1) changes.push("animations and pictures of several pages, of which the first is taken");
-  if (hasAlpha) changes.push(`pictures with transparency, shown on ${background.join(",")} (--background)`);
+  if (hasAlpha) {
+    const colour = background.map((value) => value.toString(16).padStart(2, "0")).join("");
+    changes.push(`pictures that may be transparent, shown on #${colour} where they are (--background)`);
+  }
   if (Math.min(width, height) < resolution) changes.push(`pictures smaller than ${resolution}, which are enlarged`);
   return changes;
 }

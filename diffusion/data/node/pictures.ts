@@ -63,15 +63,16 @@ async function emojiPictures(emoji: EmojiPackage): Promise<Pictures> {
 }
 
 async function filePictures(source: FileSource, files: readonly string[], notices: Notices): Promise<Pictures> {
-  const nameOf = (index: number): string => source.nameOf(files[index] ?? "");
+  const nameOf = (index: number): string => files[index] ?? "";
   return {
     count: files.length,
     isGrey: false,
     ...(await readLabels(source, files, notices)),
     nameOf,
     read: async (index) => {
-      const bytes = await source.read(files[index] ?? "");
-      if (startsLikeBmp(bytes)) return { image: bmpImage(bytes, nameOf(index)) };
+      const bytes = await source.read(nameOf(index));
+      if (bytes.length === 0) throw new EvenkeelError("file", `${source.nameOf(nameOf(index))} is empty.`);
+      if (startsLikeBmp(bytes)) return { image: bmpImage(bytes, source.nameOf(nameOf(index))) };
       // A damaged picture is an error, not a picture with a grey half; but decoders warn of lesser things, too.
       return { image: sharp(bytes, { failOn: "warning" }), lenient: () => sharp(bytes, { failOn: "error" }) };
     },
@@ -82,8 +83,8 @@ async function filePictures(source: FileSource, files: readonly string[], notice
 /** A BMP, which the library doesn't read, by its pixels. */
 function bmpImage(bytes: Uint8Array, name: string): Sharp {
   try {
-    const { data, width, height } = decodeBmp(bytes);
-    return sharp(data, { raw: { width, height, channels: 4 } });
+    const { data, width, height, channels } = decodeBmp(bytes);
+    return sharp(data, { raw: { width, height, channels } });
   } catch (cause) {
     throw new EvenkeelError("file", `${name}: can't be read as a BMP: ${messageOf(cause)}.`, { cause });
   }
@@ -92,20 +93,18 @@ function bmpImage(bytes: Uint8Array, name: string): Sharp {
 async function idxPictures(source: FileSource, files: ArrayFiles): Promise<Pictures> {
   const { images, labels } = await readIdx(source, files.images, files.labels);
   const [, height = 0, width = 0] = images.shape;
-  const name = source.nameOf(files.images);
-  if (images.data.length === 0) throw new EvenkeelError("file", `${name} holds no images.`);
-  return ofArray(source, name, images.data, { height, width, channels: 1 }, labels);
+  if (images.data.length === 0) throw new EvenkeelError("file", `${source.nameOf(files.images)} holds no images.`);
+  return ofArray(source, images.data, { height, width, channels: 1 }, labels);
 }
 
 async function arrayPictures(source: FileSource, files: ArrayFiles): Promise<Pictures> {
   const images = await readArrayImages(source, files);
-  return ofArray(source, source.nameOf(files.images), await inOrder(images, false), images, images.labels);
+  return ofArray(source, await inOrder(images, false), images, images.labels);
 }
 
 /** Pictures that lie in memory one after the other, rows of pixels with their channels together. */
 function ofArray(
   source: FileSource,
-  name: string,
   data: Uint8Array,
   { height, width, channels }: { readonly height: number; readonly width: number; readonly channels: 1 | 3 | 4 },
   labels: Pictures["labels"],
@@ -116,7 +115,7 @@ function ofArray(
     isGrey: channels === 1,
     labels,
     classNames: null,
-    nameOf: (index) => `${name}: image ${index}`,
+    nameOf: (index) => `image ${index}`,
     read: async (index) => ({
       image: sharp(data.subarray(index * size, (index + 1) * size), { raw: { width, height, channels } }),
     }),

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import sharp from "sharp";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { noise, png, temporaryFolder } from "./sampleFiles.ts";
+import { classesOf, convert } from "./told.ts";
+
+const { folderOf } = temporaryFolder();
+
+const raw = { raw: { width: 32, height: 32, channels: 3 } } as const;
+const jpeg = await sharp(noise(32 * 32 * 3), raw)
+  .jpeg({ mozjpeg: false })
+  .toBuffer();
+const truncated = jpeg.subarray(0, jpeg.length / 2);
+
+/** A JPEG whose scan ends at coefficient 0, as some telephones write; decoders warn of it and read all. */
+const warned = Buffer.from(jpeg);
+warned[warned.indexOf(Buffer.from([0xff, 0xda])) + 12] = 0;
+
+describe("pictures that can't be read", () => {
+  it("are left out with their labels, counted and named, or end the conversion if it is strict", async () => {
+    const source = await folderOf({
+      "cats/a.jpg": jpeg,
+      "cats/broken.jpg": truncated,
+      "dogs/a.jpg": jpeg,
+      "dogs/b.png": "no picture",
+      "dogs/c.jpg": jpeg,
+      "dogs/empty.webp": "",
+      "dogs/e.bmp": "BM",
+    });
+    const result = await convert(source, 8);
+    assert.deepEqual(classesOf(result), [3, ["cats", "dogs"], [0, 1, 1]]);
+    assert.deepEqual(result.told, [
+      "Left out 4 (cats/broken.jpg, dogs/b.png, dogs/e.bmp, dogs/empty.webp): " +
+        "damaged pictures, which can't be decoded (--strict stops at the first and says why).",
+    ]);
+    await assert.rejects(convert(source, 8, { strict: true }), (error) => {
+      assert.ok(error instanceof EvenkeelError && error.code === "file");
+      assert.match(error.message, /: cats\/broken\.jpg: can't be read as an image/);
+      return true;
+    });
+    // At most so many, of those that can be read.
+    const few = await convert(source, 8, { maxImages: 2 });
+    assert.deepEqual(classesOf(few), [2, ["cats", "dogs"], [0, 1]]);
+    const none = await folderOf({ "a.jpg": truncated, "b.jpg": truncated });
+    await assert.rejects(convert(none, 8), /a\.jpg: can't be read as an image/);
+  });
+
+  it("are not those that their decoders merely warn about, which are told", async () => {
+    const { dataset, told } = await convert(await folderOf({ "a.jpg": jpeg, "b.jpg": warned }), 8);
+    assert.equal(dataset.count, 2);
+    assert.match(told.join("\n"), /^Guessed 1 \(b\.jpg\): pictures whose decoder warns of damage/);
+    // The same pixels, as the warning says nothing of them.
+    assert.deepEqual(dataset.pixels.subarray(0, 192), dataset.pixels.subarray(192));
+  });
+});
+
+describe("pictures that are read", () => {
+  it("may have any name of their kind", async () => {
+    const webp = await sharp(noise(32 * 32 * 3), raw)
+      .webp()
+      .toBuffer();
+    const files = {
+      "a.JPG": jpeg,
+      "b.jfif": jpeg,
+      "c.jpe": jpeg,
+      "d.JFI": jpeg,
+      "e.pjpeg": jpeg,
+      "f.webp": webp,
+      "g.png": jpeg,
+    };
+    const { dataset, told } = await convert(await folderOf(files), 8);
+    assert.equal(dataset.count, 7);
+    assert.deepEqual(told, []);
+  });
+
+  it("are told of if they aren't shown as they are", async () => {
+    const frames = Buffer.concat([noise(16 * 16 * 3), noise(16 * 16 * 3)]);
+    const animated = await sharp(frames, { raw: { width: 16, height: 32, channels: 3, pageHeight: 16 } })
+      .gif()
+      .toBuffer();
+    const source = await folderOf({ "a.gif": animated, "b.png": png(16, 16, 4), "c.jpg": jpeg });
+    const { told } = await convert(source, 16, { background: "red" });
+    assert.deepEqual(told, [
+      "Changed 1 (a.gif): animations and pictures of several pages, of which the first is taken.",
+      "Changed 2 (a.gif, b.png): pictures that may be transparent, shown on #ff0000 where they are (--background).",
+    ]);
+    assert.match(
+      (await convert(source, 32)).told.join("\n"),
+      /Changed 2 \(a\.gif, b\.png\): pictures smaller than 32, which are enlarged/,
+    );
+  });
+
+  it("may be bitmaps", async () => {
+    // 2x2 of 24 bits, from below: blue and white, red and green.
+    const file = Buffer.alloc(70);
+    file.write("BM", "latin1");
+    for (const [at, value] of [
+      [10, 54],
+      [14, 40],
+      [18, 2],
+      [22, 2],
+    ] as const)
+      file.writeUInt32LE(value, at);
+    file.writeUInt16LE(1, 26);
+    file.writeUInt16LE(24, 28);
+    file.set([255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 0], 54);
+    const { dataset, told } = await convert(await folderOf({ "a.bmp": file, "b.DIB": file }), 2);
+    assert.deepEqual(told, []);
+    assert.deepEqual([...dataset.pixels.subarray(0, 12)], [255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255]);
+  });
+});
