@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from "@commander-js/extra-typings"
 import { countNetwork, type NetworkConfig, presetNetwork, presetOf, presets } from "../../diffusion/index.ts";
 import { readSnapshot } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
-import { configurationNamed, parseSwitches, switchNames } from "../../nn/index.ts";
+import { configurationNamed, missingAttention, parseSwitches, switchNames } from "../../nn/index.ts";
 
 /** `evenkeel count`: parameters, multiply-accumulates and memory of a network. */
 export function addCountCommand(program: Command): void {
@@ -56,6 +56,8 @@ Switches: ${switchNames.join(", ")}.`,
       console.log(
         `images        ${unet.imageResolution}x${unet.imageResolution}, ${unet.imageChannels} channels, ${unet.labelDim} classes`,
       );
+      const missing = missingAttention(unet);
+      if (missing !== null) console.log(`attention     ${missing}`);
       const [all, head] = [count.parameters, count.lossHeadParameters];
       const parts = head === 0 ? "no loss head" : `${(all - head).toLocaleString("en")} and a loss head of ${head}`;
       console.log(`parameters    ${all.toLocaleString("en")} (${parts})`);

@@ -18,6 +18,7 @@ import {
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";
+import { missingAttention } from "../../nn/index.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost, finalSteps, gridLayout } from "./grids.ts";
@@ -183,4 +184,6 @@ function describeData(images: ImageDataset, training: TrainingOptions): void {
   print(
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
   );
+  const missing = missingAttention(training.network.unet);
+  if (missing !== null) print(`                   ${missing}`);
 }

@@ -4,12 +4,12 @@ import { cosineAttention, dotProductAttention } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import type { BlockConfig } from "./block.ts";
 import { joinBranch } from "./functions.ts";
-import { headChannels } from "./heads.ts";
+import { attentionHeads } from "./heads.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
 import type { LayerRun } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
 
-/** The arrays of a block's attention, if it has any. */
+/** The arrays of a block's attention, if it has any; a block with fewer channels than a head has none. */
 export type AttentionParameters<T = Tensor> = {
   readonly norm2?: GroupNormParameters<T>;
   readonly attn_qkv?: LayerParameters<T>;
@@ -19,8 +19,7 @@ export type AttentionParameters<T = Tensor> = {
 /** @throws EvenkeelError `shape` if the channels don't divide into heads. */
 export function describeAttention(config: BlockConfig): AttentionParameters<ParameterSpec> {
   const { outChannels: channels, channelsPerHead, switches } = config;
-  if (!config.attention) return {};
-  headChannels(channels, channelsPerHead);
+  if (!config.attention || attentionHeads(channels, channelsPerHead) === 0) return {};
   // Cosine attention has its own norm, behind the layer.
   const norm2 = switches.attentionKind === "dotProduct" ? describeNorm(switches, channels) : undefined;
   return {
@@ -39,7 +38,8 @@ export function applyAttention(
 ): Tensor {
   if (qkv === undefined || proj === undefined) return x;
   const show = (what: string, value: Tensor): void => tap(`attn.${what}`, value);
-  const width = headChannels(x.shape[1] ?? 0, channelsPerHead);
+  const channels = x.shape[1] ?? 0;
+  const width = channels / attentionHeads(channels, channelsPerHead);
   const attended =
     switches.attentionKind === "cosine"
       ? cosineAttention(layer("attn_qkv", x, qkv), width, show)

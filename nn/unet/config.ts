@@ -23,7 +23,10 @@ export type UNetConfig = UNetSwitches & {
   readonly numBlocks: number;
   /** Resolutions with self-attention. The first block of the decoder has it always. */
   readonly attnResolutions: readonly number[];
-  /** Channels of a head of attention; a level whose channels are no multiple of it has as many heads as fit, of equal size. */
+  /**
+   * Channels of a head of attention; a level whose channels are no multiple of it has as many heads as fit, of equal size, and one with
+   * fewer channels has none.
+   */
   readonly channelsPerHead: number;
   /** Weight of the label in the embedding, 0 to 1. */
   readonly labelBalance: number;
@@ -108,19 +111,35 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
   if (config.imageResolution % 2 ** (channelMult.length - 1) !== 0) {
     fail("imageResolution", `a multiple of ${2 ** (channelMult.length - 1)}, for ${channelMult.length} levels`);
   }
-  channelMult.forEach((mult, level) => {
-    const isLast = level === channelMult.length - 1;
-    const hasAttention = isLast || config.attnResolutions.includes(config.imageResolution >> level);
-    const channels = mult * config.modelChannels;
+  for (const { level, channels } of attentionLevels(config)) {
     const heads = Math.floor(channels / config.channelsPerHead);
-    if (hasAttention && (heads < 1 || channels % heads !== 0)) {
+    if (heads > 0 && channels % heads !== 0) {
       fail(
         "channelsPerHead",
         `so many that the ${channels} channels of level ${level}, which has attention, make equal heads`,
       );
     }
-  });
+  }
   return config;
+}
+
+/** The levels that ask for attention: those of its resolutions, and the coarsest, whose first block of the decoder has it always. */
+function attentionLevels(config: UNetConfig): { level: number; resolution: number; channels: number }[] {
+  const { channelMult, modelChannels, imageResolution, attnResolutions } = config;
+  return channelMult
+    .map((mult, level) => ({ level, resolution: imageResolution >> level, channels: mult * modelChannels }))
+    .filter(({ level, resolution }) => level === channelMult.length - 1 || attnResolutions.includes(resolution));
+}
+
+/**
+ * Attention that a configuration asks for and its network doesn't have, in one line: at levels with fewer channels than one head has, as
+ * in the published networks. Null if there is none.
+ */
+export function missingAttention(config: UNetConfig): string | null {
+  const levels = attentionLevels(config).filter(({ channels }) => channels < config.channelsPerHead);
+  if (levels.length === 0) return null;
+  const places = levels.map(({ resolution, channels }) => `${resolution}x${resolution} (${channels} channels)`);
+  return `no attention at ${places.join(", ")}: a head has ${config.channelsPerHead} channels`;
 }
 
 /** The width of the embedding. */

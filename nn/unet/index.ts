@@ -1,6 +1,13 @@
 /** The U-Net of all configurations of the ladder, A to G. */
 export { applyBlock, type BlockConfig, type BlockParameters, describeBlock } from "./block.ts";
-export { embeddingChannels, noiseChannels, type UNetConfig, unetConfig, type UNetData } from "./config.ts";
+export {
+  embeddingChannels,
+  missingAttention,
+  noiseChannels,
+  type UNetConfig,
+  unetConfig,
+  type UNetData,
+} from "./config.ts";
 export {
   type Configuration,
   configA,

@@ -17,7 +17,9 @@ import {
   countParameters,
   flattenParameters,
   forceNormalize,
+  describeUNet,
   initializeParameters,
+  missingAttention,
   mpConv,
   type ParameterSpec,
   unetConfig,
@@ -226,5 +228,26 @@ describe("unetConfig", () => {
       { channelsPerHead: 30, channelMult: [1, 65 / 64] },
       /channelsPerHead is 30, expected so many that the 65 channels of level 1, which has attention, make equal heads/,
     );
+  });
+
+  it("has no attention where a head has more channels, and says so", () => {
+    const options = { ...data, modelChannels: 8, channelMult: [1, 2], numBlocks: 1, attnResolutions: [16, 8] };
+    const arrays = (channelsPerHead: number): string[] =>
+      Object.keys(flattenParameters(describeUNet(unetConfig({ ...options, channelsPerHead })))).filter((name) =>
+        name.includes("attn_qkv"),
+      );
+    const missing = (channelsPerHead: number): string | null =>
+      missingAttention(unetConfig({ ...options, channelsPerHead }));
+    assert.deepEqual(arrays(8).length, 7);
+    assert.equal(missing(8), null);
+    assert.deepEqual(
+      arrays(9).map((name) => name.split(".")[1]),
+      ["8x8_block0", "8x8_in0", "8x8_block0", "8x8_block1"],
+    );
+    assert.equal(missing(9), "no attention at 16x16 (8 channels): a head has 9 channels");
+    assert.deepEqual(arrays(64), []);
+    assert.equal(missing(64), "no attention at 16x16 (8 channels), 8x8 (16 channels): a head has 64 channels");
+    // The coarsest level asks for it whatever its resolution is.
+    assert.match(missingAttention(unetConfig({ ...options, attnResolutions: [] })) ?? "", /^no attention at 8x8/);
   });
 });

@@ -45,7 +45,7 @@ test("settings and data that don't fit are refused before anything is made", asy
     ],
     [["--batch-device", "5"], /^evenkeel: training: batchDevice is 5, expected a divisor of the batch of 8\.$/m],
     [["--holdout", "48"], /^evenkeel: .*48/],
-    [["--channels-per-head", "8"], /^evenkeel: .*channelsPerHead is 8, expected .* 4 channels/],
+    [["--channels", "5", "--channels-per-head", "2"], /^evenkeel: .*channelsPerHead is 2, expected .* 5 channels/],
     [["--channel-mult", "1,2,2,2,2"], /^evenkeel: .*imageResolution is 8, expected a multiple of 16/],
     [["--snapshot", "999"], /^evenkeel: train: --snapshot is 999; expected 0, or at least 1000/],
     [["--config", config], /^evenkeel: .*wrong\.toml: learning-rate is no option/],
