@@ -42,20 +42,32 @@ const elementBytes: { readonly [D in FileDType]: number } = {
 export const fileDTypes = Object.keys(elementBytes) as readonly FileDType[];
 
 /**
- * Dtypes that the format knows and Evenkeel refuses by name: they have no exact host array, and reading them as bytes
- * would hide that nothing here can compute with them.
+ * Bits of an element of the format's other dtypes. They have no exact host array, and reading them as bytes would hide that nothing here can
+ * compute with them: a file may hold them, and its other tensors are read.
  */
-export const refusedDTypes: ReadonlySet<string> = new Set([
-  "F4",
-  "F6_E2M3",
-  "F6_E3M2",
-  "F8_E5M2",
-  "F8_E4M3",
-  "F8_E8M0",
-  "F8_E4M3FNUZ",
-  "F8_E5M2FNUZ",
-  "C64",
-]);
+const foreignBits = {
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  C64: 64,
+};
+
+/** A dtype of the format whose tensors aren't read. */
+export type ForeignDType = keyof typeof foreignBits;
+
+export function isForeignDType(name: string): name is ForeignDType {
+  return Object.hasOwn(foreignBits, name);
+}
+
+/** Bits of one element of any dtype of the format. */
+export function bitsPerElement(dtype: FileDType | ForeignDType): number {
+  return isForeignDType(dtype) ? foreignBits[dtype] : 8 * elementBytes[dtype];
+}
 
 export function isFileDType(name: string): name is FileDType {
   return Object.hasOwn(elementBytes, name);

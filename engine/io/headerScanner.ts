@@ -10,14 +10,25 @@ const letterU = 0x75;
  */
 export const maximumMembers = 1_000_000;
 
+/** How deep lists and objects may lie in each other where a tensor has more than the format describes: as the format's reader has it. */
+const maximumDepth = 125;
+
+/** Characters of a number that nobody reads. */
+const longestNumber = 1000;
+
+/** Whether a byte can be part of a number: a digit, a sign, a point or an exponent's letter. */
+function isNumberByte(byte: number | undefined): boolean {
+  return byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || [0x2b, 0x2d, 0x2e, 0x45, 0x65].includes(byte));
+}
+
 /** What follows a backslash, and the byte it stands for; `u` and four digits is the one form besides. */
 const escapes: ReadonlyMap<number, number> = new Map(
   ['""', "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"].map((pair) => [pair.charCodeAt(0), pair.charCodeAt(1)]),
 );
 
 /**
- * Reads the few JSON tokens a safetensors header is made of, straight from its bytes. The header's grammar has a fixed
- * depth, so the caller never recurses, whatever nesting the file holds; and as keys come one by one, repeated ones are
+ * Reads the few JSON tokens a safetensors header is made of, straight from its bytes. What is read has a fixed
+ * depth and what is passed over a bounded one, so nothing recurses, whatever nesting the file holds; and as keys come one by one, repeated ones are
  * seen, which `JSON.parse` hides.
  *
  * The scanner owns the bytes: strings with escapes are resolved in place, so that no string is ever held twice.
@@ -94,6 +105,85 @@ export class HeaderScanner {
       member(key);
     } while (this.take(","));
     this.expect("}", `or ',' in ${what}`);
+  }
+
+  /** Takes `null` if it comes next. */
+  takeNull(): boolean {
+    this.#skipSpace();
+    return this.#takeWord("null");
+  }
+
+  #takeWord(word: string): boolean {
+    for (let i = 0; i < word.length; i++) {
+      if (this.#bytes[this.#position + i] !== word.charCodeAt(i)) return false;
+    }
+    this.#position += word.length;
+    return true;
+  }
+
+  /**
+   * Passes over a JSON value of any kind that nobody reads, up to {@link maximumDepth} lists and objects deep. Of its objects, too, no key
+   * may come twice.
+   * @param what names it in messages.
+   */
+  skipValue(what: string): void {
+    // The keys of each object that is open, null for a list.
+    const open: (Set<string> | null)[] = [];
+    do {
+      const isOpening = this.#skipToken(what, open);
+      if (open.length > maximumDepth)
+        this.fail(`at most ${maximumDepth} lists and objects within each other in ${what}`);
+      if (!isOpening) this.#closeFinished(what, open);
+    } while (open.length > 0);
+  }
+
+  /** Takes a scalar, or what opens a list or object that isn't empty: then true, standing before its first value. */
+  #skipToken(what: string, open: (Set<string> | null)[]): boolean {
+    this.#skipSpace();
+    if (this.take("{")) {
+      if (this.take("}")) return false;
+      const keys = new Set<string>();
+      open.push(keys);
+      this.#skipKey(what, keys);
+      return true;
+    }
+    if (this.take("[")) {
+      if (this.take("]")) return false;
+      open.push(null);
+      return true;
+    }
+    if (this.#bytes[this.#position] === quoteMark) this.string(what);
+    else if (!this.#takeWord("null") && !this.#takeWord("true") && !this.#takeWord("false")) this.#skipNumber(what);
+    return false;
+  }
+
+  /** Behind a value: goes on to the next one of the innermost list or object, or closes it and those that end with it. */
+  #closeFinished(what: string, open: (Set<string> | null)[]): void {
+    for (let keys = open.at(-1); keys !== undefined; keys = open.at(-1)) {
+      if (this.take(",")) {
+        if (keys !== null) this.#skipKey(what, keys);
+        return;
+      }
+      this.expect(keys === null ? "]" : "}", `or ',' in ${what}`);
+      open.pop();
+    }
+  }
+
+  #skipKey(what: string, keys: Set<string>): void {
+    this.#skipSpace();
+    const start = this.#position;
+    const key = this.string(`a key of ${what}`);
+    if (keys.has(key)) throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quote(key)} twice.`);
+    keys.add(key);
+    this.expect(":", `after the key ${quote(key)}`);
+  }
+
+  #skipNumber(what: string): void {
+    const start = this.#position;
+    while (isNumberByte(this.#bytes[this.#position])) this.#position++;
+    const text = String.fromCharCode(...this.#bytes.subarray(start, Math.min(this.#position, start + longestNumber)));
+    const isNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) && Number.isFinite(Number(text));
+    if (!isNumber || this.#position - start > longestNumber) this.fail(`a JSON value for ${what}`, start);
   }
 
   /** A JSON string. @throws EvenkeelError `file` if it is not one, not UTF-8, or holds half of a surrogate pair. */

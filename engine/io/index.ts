@@ -1,5 +1,12 @@
 /** Files, without touching a disk: safe in a page. See `node.ts` for reading and writing by path. */
-export { bytesPerElement, type FileDataOf, type FileDType, fileDTypes } from "./fileDtype.ts";
+export {
+  bitsPerElement,
+  bytesPerElement,
+  type FileDataOf,
+  type FileDType,
+  fileDTypes,
+  type ForeignDType,
+} from "./fileDtype.ts";
 export {
   decodeBfloat16,
   decodeFloat16,

@@ -1,5 +1,12 @@
 import { formatShape, type Shape } from "../graph/shape.ts";
-import { bytesPerElement, type FileDType, fileDTypes, isFileDType, refusedDTypes } from "./fileDtype.ts";
+import {
+  bitsPerElement,
+  type FileDType,
+  fileDTypes,
+  type ForeignDType,
+  isFileDType,
+  isForeignDType,
+} from "./fileDtype.ts";
 import { fileError, quote } from "./fileError.ts";
 import { HeaderScanner } from "./headerScanner.ts";
 
@@ -18,7 +25,8 @@ export const metadataKey = "__metadata__";
 /** Where a tensor lies in a file. Elements are little-endian, row-major, without gaps. */
 export type TensorEntry = {
   readonly name: string;
-  readonly dtype: FileDType;
+  /** Of a foreign type nothing but the place in the file is known: asking for such a tensor is refused. */
+  readonly dtype: FileDType | ForeignDType;
   readonly shape: Shape;
   /** First byte, counted from the beginning of the file. */
   readonly byteOffset: number;
@@ -64,9 +72,10 @@ export function readHeaderLength(prefix: Uint8Array, fileBytes: number, source: 
 /**
  * Checks and reads the header of a file of `fileBytes` bytes.
  *
- * Refused: anything but the JSON the format describes (an object of tensors, `__metadata__` a map of strings; repeated
- * or unknown keys, numbers that are not plain digits), unknown dtypes, a byte range that does not equal the shape times
- * the element size, and ranges that overlap, leave a hole, or do not end with the file.
+ * Refused: anything but the JSON the format describes (an object of tensors, `__metadata__` a map of strings or null; repeated
+ * keys, sizes that are not plain digits), unknown dtypes, a byte range that does not equal the shape times
+ * the element size, and ranges that overlap, leave a hole, or do not end with the file. What a tensor has beside its dtype, shape and
+ * range is passed over, as by the format's own reader.
  *
  * Memory is proportional to the header's length, whatever sizes it names (about 4 times it in the worst case, a header
  * of nothing but empty tensors). `header` is used up: its escapes are resolved in place.
@@ -74,12 +83,12 @@ export function readHeaderLength(prefix: Uint8Array, fileBytes: number, source: 
  */
 export function parseHeader(header: Uint8Array, fileBytes: number, source: string): SafetensorsHeader {
   const scanner = new HeaderScanner(header, source);
-  if (header[0] !== 0x7b) scanner.fail("'{' to begin the header", 0);
   const dataOffset = prefixBytes + header.length;
   const metadata = new Map<string, string>();
   const entries: TensorEntry[] = [];
   scanner.members("the header", (name) => {
     if (name === metadataKey) {
+      if (scanner.takeNull()) return;
       scanner.members(metadataKey, (key) => metadata.set(key, scanner.string(`${metadataKey} value of ${quote(key)}`)));
     } else {
       entries.push(parseEntry(scanner, name, dataOffset, source));
@@ -93,7 +102,7 @@ export function parseHeader(header: Uint8Array, fileBytes: number, source: strin
 
 function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, source: string): TensorEntry {
   const tensor = `tensor ${quote(name)}`;
-  let dtype: FileDType | undefined;
+  let dtype: FileDType | ForeignDType | undefined;
   let shape: number[] | undefined;
   let range: number[] | undefined;
   scanner.members(tensor, (key) => {
@@ -108,10 +117,7 @@ function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, so
         range = scanner.wholeNumbers(`data_offsets of ${tensor}`, 2);
         break;
       default:
-        throw fileError(
-          source,
-          `${tensor} has the unknown key ${quote(key)}; the format has dtype, shape, data_offsets.`,
-        );
+        scanner.skipValue(`${quote(key)} of ${tensor}`);
     }
   });
   if (dtype === undefined || shape === undefined || range === undefined) {
@@ -133,27 +139,31 @@ function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, so
   return { name, dtype, shape, byteOffset: dataOffset + begin, byteLength };
 }
 
-function checkDType(name: string, tensor: string, source: string): FileDType {
-  if (isFileDType(name)) return name;
-  if (refusedDTypes.has(name)) {
-    throw fileError(
-      source,
-      `${tensor} has dtype ${name}, which Evenkeel does not read. Convert it to F16, BF16 or F32.`,
-    );
-  }
+function checkDType(name: string, tensor: string, source: string): FileDType | ForeignDType {
+  if (isFileDType(name) || isForeignDType(name)) return name;
   throw fileError(source, `${tensor} has the unknown dtype ${quote(name)}; known are ${fileDTypes.join(", ")}.`);
 }
 
-/** Multiplies axis by axis, refusing every product that is not exact, even if a later axis is 0. */
-function checkedByteLength(dtype: FileDType, shape: Shape, tensor: string, source: string): number {
-  let bytes = bytesPerElement(dtype);
+/** Most elements, as the format's own reader counts them in 64 bits. */
+const maximumElements = 2n ** 64n;
+
+/** Multiplies axis by axis, refusing every product that can't be counted, even if a later axis is 0. */
+function checkedByteLength(dtype: FileDType | ForeignDType, shape: Shape, tensor: string, source: string): number {
+  const tooMany = (what: string) =>
+    fileError(source, `${tensor}: ${dtype} of shape ${formatShape(shape)} has more ${what} than can be counted.`);
+  let elements = 1;
   for (const size of shape) {
-    bytes *= size;
-    if (!Number.isSafeInteger(bytes)) {
-      throw fileError(source, `${tensor}: ${dtype} of shape ${formatShape(shape)} has more bytes than can be counted.`);
-    }
+    const product = elements * size;
+    // Beyond 2^53 numbers are no longer exact; a later axis of 0 is all that can bring them back.
+    if (!Number.isSafeInteger(product) && BigInt(elements) * BigInt(size) >= maximumElements) throw tooMany("elements");
+    elements = product;
   }
-  return bytes;
+  const bits = elements * bitsPerElement(dtype);
+  if (!Number.isSafeInteger(bits)) throw tooMany("bytes");
+  if (bits % 8 !== 0) {
+    throw fileError(source, `${tensor}: ${dtype} of shape ${formatShape(shape)} doesn't end with a whole byte.`);
+  }
+  return bits / 8;
 }
 
 /** `entries` are sorted by their ranges, which must follow each other without overlap or hole up to the file's end. */

@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../errors.ts";
 import type { Shape } from "../graph/shape.ts";
-import { type FileDataOf, type FileDType, viewData } from "./fileDtype.ts";
+import { type FileDataOf, type FileDType, isForeignDType, viewData } from "./fileDtype.ts";
 import { fileError, quote } from "./fileError.ts";
 import { decodeBfloat16, decodeFloat16 } from "./halfPrecision.ts";
 import type { TensorEntry } from "./safetensorsHeader.ts";
@@ -40,7 +40,7 @@ const builders: { readonly [D in FileDType]: Builder<D> } = {
 
 /**
  * The tensor of `entry`, whose bytes in the file are `bytes`; shares their memory where they are aligned.
- * @throws EvenkeelError `file` if a BOOL element is neither 0 nor 1.
+ * @throws EvenkeelError `file` for a dtype that isn't read, and if a BOOL element is neither 0 nor 1.
  */
 export function buildStoredTensor(entry: TensorEntry, bytes: Uint8Array, source: string): StoredTensor {
   if (entry.dtype === "BOOL") {
@@ -49,7 +49,14 @@ export function buildStoredTensor(entry: TensorEntry, bytes: Uint8Array, source:
       throw fileError(source, `tensor ${quote(entry.name)}: BOOL element ${index} is ${bytes[index]}, not 0 or 1.`);
     }
   }
-  return builders[entry.dtype](entry, bytes);
+  const { dtype } = entry;
+  if (isForeignDType(dtype)) {
+    throw fileError(
+      source,
+      `tensor ${quote(entry.name)} has dtype ${dtype}, which Evenkeel does not read. Convert it to F16, BF16 or F32.`,
+    );
+  }
+  return builders[dtype](entry, bytes);
 }
 
 /**

@@ -7,20 +7,30 @@ export type PlainFile = {
   readonly tensors: ReadonlyMap<string, { dtype: string; shape: readonly number[]; bytes: Uint8Array }>;
 };
 
+/** Bits of an element. */
 const sizes: ReadonlyMap<string, number> = new Map([
-  ["BOOL", 1],
-  ["U8", 1],
-  ["I8", 1],
-  ["I16", 2],
-  ["U16", 2],
-  ["F16", 2],
-  ["BF16", 2],
-  ["I32", 4],
-  ["U32", 4],
-  ["F32", 4],
-  ["F64", 8],
-  ["I64", 8],
-  ["U64", 8],
+  ["BOOL", 8],
+  ["F4", 4],
+  ["F6_E2M3", 6],
+  ["F6_E3M2", 6],
+  ["U8", 8],
+  ["I8", 8],
+  ["F8_E5M2", 8],
+  ["F8_E4M3", 8],
+  ["F8_E8M0", 8],
+  ["F8_E4M3FNUZ", 8],
+  ["F8_E5M2FNUZ", 8],
+  ["I16", 16],
+  ["U16", 16],
+  ["F16", 16],
+  ["BF16", 16],
+  ["I32", 32],
+  ["U32", 32],
+  ["F32", 32],
+  ["C64", 64],
+  ["F64", 64],
+  ["I64", 64],
+  ["U64", 64],
 ]);
 
 type Pairs = readonly (readonly [string, unknown])[];
@@ -38,18 +48,22 @@ export function readPlainly(file: Uint8Array): PlainFile | undefined {
   } catch {
     return undefined;
   }
-  // JSON.parse drops repeated keys and reads 1e1, 1.0 and -0 as whole numbers; both are seen in the text.
-  const strings = text.replace(/"(?:[^"\\]|\\.)*"/gs, "s");
-  const keys = strings.split(":").length - 1;
-  if (!text.startsWith("{") || keys !== countKeys(parsed) || /[-.eE]/.test(strings.replace(/null|true|false/g, ""))) {
-    return undefined;
-  }
+  // JSON.parse drops repeated keys, which are seen in the text.
+  const keys = text.replace(/"(?:[^"\\]|\\.)*"/gs, "s").split(":").length - 1;
+  if (!isObject(parsed) || keys !== countKeys(parsed)) return undefined;
+  parsed = JSON.parse(
+    text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/gs, (token) =>
+      token.startsWith('"') ? token : `{"${written}":"${token}"}`,
+    ),
+  );
   const metadata = new Map<string, string>();
   const tensors = new Map<string, { dtype: string; shape: readonly number[]; bytes: Uint8Array }>();
   const ranges: [number, number][] = [];
   for (const [name, value] of pairs(parsed)) {
     const fields = pairs(value);
-    if (hasHalfPair(name) || !isObject(value)) return undefined;
+    if (hasHalfPair(name)) return undefined;
+    if (name === "__metadata__" && value === null) continue;
+    if (!isObject(value)) return undefined;
     if (name === "__metadata__") {
       for (const [key, item] of fields) {
         if (typeof item !== "string" || hasHalfPair(key) || hasHalfPair(item)) return undefined;
@@ -61,14 +75,17 @@ export function readPlainly(file: Uint8Array): PlainFile | undefined {
     const dtype = entry.get("dtype");
     const shape = wholeNumbers(entry.get("shape"));
     const range = wholeNumbers(entry.get("data_offsets"));
-    if (entry.size !== 3 || typeof dtype !== "string" || shape === undefined || range === undefined) return undefined;
+    if (typeof dtype !== "string" || shape === undefined || range === undefined) return undefined;
+    const others = fields.filter(([key]) => !["dtype", "shape", "data_offsets"].includes(key));
+    if (others.some(([key, item]) => hasHalfPair(key) || !isUnread(item))) return undefined;
     const [begin, end] = range;
     if (begin === undefined || end === undefined || range.length !== 2 || shape.length > 64) return undefined;
     const size = sizes.get(dtype);
     if (size === undefined) return undefined;
-    const products = shape.map((_, i) => shape.slice(0, i + 1).reduce((a, b) => a * BigInt(b), BigInt(size)));
-    if (products.some((bytes) => bytes > Number.MAX_SAFE_INTEGER)) return undefined;
-    if (begin > end || end > data.length || BigInt(end - begin) !== (products.at(-1) ?? BigInt(size))) return undefined;
+    const products = shape.map((_, i) => shape.slice(0, i + 1).reduce((a, b) => a * BigInt(b), 1n));
+    if (products.some((elements) => elements >= 2n ** 64n)) return undefined;
+    const bits = (products.at(-1) ?? 1n) * BigInt(size);
+    if (begin > end || end > data.length || BigInt(end - begin) * 8n !== bits) return undefined;
     tensors.set(name, { dtype, shape, bytes: data.subarray(begin, end) });
     ranges.push([begin, end]);
   }
@@ -105,12 +122,42 @@ function hasHalfPair(text: string): boolean {
   return Buffer.from(text, "utf8").toString("utf8") !== text;
 }
 
+/** Stands for a number, with how it is written: 1e1, 1.0 and -0 are whole numbers for JSON.parse, and not for the format. */
+const written = "the number's digits";
+
+function digitsOf(value: unknown): string | undefined {
+  const [pair] = pairs(value);
+  return pair?.[0] === written ? String(pair[1]) : undefined;
+}
+
 function wholeNumbers(value: unknown): readonly number[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const numbers: number[] = [];
   for (const item of value as unknown[]) {
-    if (!Number.isSafeInteger(item)) return undefined;
-    numbers.push(Number(item));
+    const digits = digitsOf(item);
+    if (digits === undefined || !/^\d+$/.test(digits) || !Number.isSafeInteger(Number(digits))) return undefined;
+    numbers.push(Number(digits));
   }
   return numbers;
+}
+
+/** A value that is passed over may be anything that isn't too deep, with finite numbers and whole texts. */
+function isUnread(value: unknown): boolean {
+  const left: [value: unknown, depth: number][] = [[value, 1]];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const [item, depth] = next;
+    const digits = digitsOf(item);
+    if (digits !== undefined) {
+      if (!Number.isFinite(Number(digits))) return false;
+      continue;
+    }
+    if (typeof item === "string" && hasHalfPair(item)) return false;
+    if (typeof item !== "object" || item === null) continue;
+    if (depth > 125) return false;
+    for (const [key, child] of Object.entries(item)) {
+      if (hasHalfPair(key)) return false;
+      left.push([child, depth + 1]);
+    }
+  }
+  return true;
 }

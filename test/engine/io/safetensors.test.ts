@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { EvenkeelError } from "../../../engine/errors.ts";
 import {
+  bitsPerElement,
   bytesPerElement,
   type FileDType,
   fileDTypes,
@@ -114,7 +115,7 @@ describe("layout", () => {
         const file = serializeSafetensors(list, { metadata });
         const { entries } = parseSafetensors(file);
         assert.equal(headerOf(file).length > 0 && new DataView(file.buffer).getBigUint64(0, true) % 8n, 0n);
-        for (const entry of entries.values()) assert.equal(entry.byteOffset % bytesPerElement(entry.dtype), 0);
+        for (const entry of entries.values()) assert.equal((8 * entry.byteOffset) % bitsPerElement(entry.dtype), 0);
       }),
     );
   });
