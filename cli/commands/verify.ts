@@ -19,7 +19,8 @@ export function addVerifyCommand(program: Command): void {
       "after",
       `
 A file's kind is the beginning of its name; all options come from its metadata. Of each file the line tells how many tensors
-were compared and, of outputs and of gradients, which came nearest to its tolerance.
+were compared and, of outputs and of gradients, which came nearest to its tolerance. What a file holds is compared: results and
+options may be missing (options are the published ones' defaults then). What nothing in it can show to be right is named as not checked.
 Ends with exit code 1 if a file failed, or if there is none.
 
 Examples:
@@ -47,8 +48,13 @@ Examples:
 }
 
 /** The one line of a file. */
-function describeFile({ file, status, tensors, worst, failures }: FileReport): string {
+function describeFile({ file, status, tensors, worst, failures, notChecked }: FileReport): string {
   const parts = [`${status.padEnd(6)} ${file}`, `${tensors} tensors`, ...worst.map(describeDeviation)];
+  const [unseen] = notChecked;
+  if (unseen !== undefined) {
+    const more = notChecked.length > 1 ? ` and ${notChecked.length - 1} more (--json has all)` : "";
+    parts.push(`not checked: ${unseen}${more}`);
+  }
   if (failures.length > 0) {
     const more = failures.length - failuresInLine;
     const told = failures.slice(0, failuresInLine).join("; ");

@@ -9,7 +9,7 @@ import {
   type Part,
 } from "./baselineParts.ts";
 import type { Kind } from "./kind.ts";
-import { edm, networkUnder, networkWithLoss } from "./networkOptions.ts";
+import { edm, networkWithLoss } from "./networkOptions.ts";
 import { checkLossOfAnswer, checkPreconditioning } from "./scalars.ts";
 import { checkNetwork } from "./unet.ts";
 
@@ -27,27 +27,26 @@ async function checkParts(part: Part): Promise<void> {
   for (const name of new Set([...Object.keys(options), ...fixture.groupsUnder("")])) {
     await checks.part(name, async () => {
       if (name === "precond") return checkPreconditioning(fixture, checks, device);
-      if (name === "loss") return checkLossOfAnswer(fixture, checks, device);
+      if (name === "loss") return checkLossOfAnswer(fixture, checks, device, edm);
       const check = partChecks[name.split(".")[0] ?? ""];
       if (check === undefined) {
         throw new EvenkeelError("file", `no check knows this case; there are ${Object.keys(partChecks).join(", ")}.`);
       }
-      return check(part, name, options[name]);
+      return check(part, name, options[name] ?? {});
     });
   }
 }
 
 /** The first paper's whole network, configuration A: raw, preconditioned, its loss and gradient. */
 async function checkWhole({ fixture, checks, device }: Part): Promise<void> {
-  const { network: config, loss } = networkWithLoss(fixture, edm);
-  const network = networkUnder(fixture, "weights/", config, edm, isResampleFilter);
+  const { network: config, loss } = networkWithLoss(fixture, "weights/", edm);
   checkResampleFilters(fixture, checks, "weights/", config.unet.resampleFilter);
-  const labels = config.unet.labelDim > 0 ? fixture.tensor("class_labels") : null;
   const run =
     config.unet.augmentDim > 0 && fixture.has("augment_labels")
       ? { augmentLabels: fixture.tensor("augment_labels") }
       : {};
-  await checkNetwork({ fixture, checks, device, config, network, dialect: edm, labels, run }, loss);
+  const context = { fixture, checks, device, config, dialect: edm, isOther: isResampleFilter, run };
+  await checkNetwork(context, loss);
 }
 
 /** Files of whole networks. */

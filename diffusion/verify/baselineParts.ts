@@ -10,21 +10,26 @@ import {
   flattenParameters,
   groupNorm,
   nestParameters,
+  normGroups,
   type ParameterSpec,
   positionalFeatures,
 } from "../../nn/index.ts";
 import { edmParameterName } from "../network/index.ts";
-import type { CheckClass, Checks } from "./checks.ts";
+import type { Checks } from "./checks.ts";
+import { Comparison } from "./comparison.ts";
 import { evaluateOn } from "./evaluateOn.ts";
 import { type Fixture, parseOptions } from "./fixture.ts";
 
 const channels = z.number().int().positive();
 
-/** A part's options by EDM's names. Options that its networks don't use are known, with the only value that we have. */
+/**
+ * A part's options by EDM's names, with its defaults; sizes that a tensor has as well may be left out. Options that its networks don't use
+ * are known, with the only value that we have.
+ */
 const blockOptions = z.strictObject({
-  in_channels: channels,
-  out_channels: channels,
-  emb_channels: channels,
+  in_channels: channels.optional(),
+  out_channels: channels.optional(),
+  emb_channels: channels.optional(),
   up: z.boolean().default(false),
   down: z.boolean().default(false),
   attention: z.boolean().default(false),
@@ -40,8 +45,8 @@ const blockOptions = z.strictObject({
 });
 
 const groupNormOptions = z.strictObject({
-  num_channels: channels,
-  num_groups: channels,
+  num_channels: channels.optional(),
+  num_groups: channels.optional(),
   eps: z.number().default(1e-5),
   note: z.string().optional(),
 });
@@ -74,7 +79,7 @@ export function checkResampleFilters(
 
 type Primals = Readonly<Record<string, Tensor>>;
 
-/** Compares a function's result and its gradient with respect to each input. */
+/** Compares a function's result and its gradient with respect to each input: what the file has of them. */
 async function checkFunction(
   { fixture, checks, device }: Part,
   name: string,
@@ -82,10 +87,9 @@ async function checkFunction(
   apply: (inputs: Primals) => Tensor,
   gradientName: (input: string) => string = (input) => `grad_${input}`,
 ): Promise<void> {
-  const compare = async (tensor: string, actual: Tensor, as: CheckClass): Promise<void> =>
-    checks.tensor(`${name}/${tensor}`, actual, fixture.stored(`${name}/${tensor}`), as);
-  if (!fixture.has(`${name}/G`)) {
-    await compare("out", await evaluateOn(device, apply, inputs), "output");
+  const found = new Comparison(fixture, checks, `${name}/`);
+  if (!hasGradient(fixture, name)) {
+    await found.tensor("out", await evaluateOn(device, apply, inputs), "output");
     return;
   }
   const compute = (primals: Primals, cotangent: Tensor) => {
@@ -93,8 +97,23 @@ async function checkFunction(
     return { out: value, gradient: pullback(cotangent) };
   };
   const { out, gradient } = await evaluateOn(device, compute, inputs, fixture.tensor(`${name}/G`));
-  await compare("out", out, "output");
-  for (const [input, value] of Object.entries(gradient)) await compare(gradientName(input), value, "gradient");
+  await found.tensor("out", out, "output");
+  for (const [input, value] of Object.entries(gradient)) await found.tensor(gradientName(input), value, "gradient");
+}
+
+function hasGradient(fixture: Fixture, name: string): boolean {
+  return fixture.hasGroup(`${name}/grad_`) || fixture.hasGroup(`${name}/grad/`);
+}
+
+/** Whether a case has a result. Its inputs are known either way. */
+function hasTruth(fixture: Fixture, name: string): boolean {
+  const names = fixture.namesUnder(`${name}/`);
+  const isInput = (tensor: string): boolean => /^(x|emb|G|weight|bias|w\/.*)$/.test(tensor);
+  fixture.inputs(`${name}/`, names.filter(isInput));
+  // A filter among the weights is compared with its options.
+  const found = names.some((tensor) => !isInput(tensor) || isResampleFilter(tensor));
+  if (!found) fixture.leaveOut(`case ${name}, of which nothing is there to compare`);
+  return found;
 }
 
 /** A file while its parts are checked. */
@@ -102,18 +121,22 @@ export type Part = { readonly fixture: Fixture; readonly checks: Checks; readonl
 
 /** Group normalization with learned scale and bias, over the file's number of groups. */
 export async function checkGroupNorm(part: Part, name: string, given: unknown): Promise<void> {
-  const { num_channels: count, num_groups: groups, eps } = parseOptions("options", groupNormOptions, given);
+  const options = parseOptions("options", groupNormOptions, given);
+  if (!hasTruth(part.fixture, name)) return;
   const of = (tensor: string): Tensor => part.fixture.tensor(`${name}/${tensor}`);
+  const count = options.num_channels ?? part.fixture.stored(`${name}/weight`).data.length;
   part.fixture.requireLength(`${name}/weight`, count);
+  const groups = options.num_groups ?? normGroups(count);
   await checkFunction(part, name, { x: of("x"), weight: of("weight"), bias: of("bias") }, ({ x, weight, bias }) =>
     // The names are those given above.
-    groupNorm(x as Tensor, { weight: weight as Tensor, bias: bias as Tensor }, groups, eps),
+    groupNorm(x as Tensor, { weight: weight as Tensor, bias: bias as Tensor }, groups, options.eps),
   );
 }
 
 /** Sines and cosines of as many channels as the file has. */
 export async function checkPositional(part: Part, name: string, given: unknown): Promise<void> {
-  const options = parseOptions("options", positionalOptions, given ?? {});
+  const options = parseOptions("options", positionalOptions, given);
+  if (!hasTruth(part.fixture, name)) return;
   const count = options.num_channels ?? part.fixture.stored(`${name}/out`).shape[1] ?? 0;
   const x = part.fixture.tensor(`${name}/x`);
   await checkFunction(part, name, { x }, ({ x: positions }) => positionalFeatures(positions as Tensor, count));
@@ -123,16 +146,24 @@ export async function checkPositional(part: Part, name: string, given: unknown):
 export async function checkBaselineBlock(part: Part, name: string, given: unknown): Promise<void> {
   const { fixture, checks } = part;
   const options = parseOptions("options", blockOptions, given);
-  const { out_channels: outChannels, num_heads: heads } = options;
+  if (!hasTruth(fixture, name)) return;
+  const prefix = `${name}/w/`;
+  checkResampleFilters(fixture, checks, prefix, options.resample_filter);
+  if (!hasGradient(fixture, name) && !fixture.has(`${name}/out`)) return;
+
+  const extent = (tensor: string, axis: number): number => fixture.stored(`${name}/${tensor}`).shape[axis] ?? 0;
+  const outChannels = options.out_channels ?? extent("w/conv1.weight", 0);
+  const { num_heads: heads } = options;
   const config: BlockConfig = {
     // Without pixel norm and widening ahead, blocks of encoder and decoder are the same.
     flavor: "enc",
-    inChannels: options.in_channels,
+    inChannels: options.in_channels ?? extent("x", 1),
     outChannels,
-    embChannels: options.emb_channels,
+    embChannels: options.emb_channels ?? extent("w/affine.weight", 1),
     resampleMode: options.up ? "up" : options.down ? "down" : "keep",
     resampleFilter: options.resample_filter,
-    attention: options.attention || heads !== null,
+    // A number of heads, where there is one, counts for blocks with attention only.
+    attention: options.attention,
     channelsPerHead: heads === null ? options.channels_per_head : outChannels / heads,
     dropout: options.dropout,
     resBalance: 0.5,
@@ -141,11 +172,9 @@ export async function checkBaselineBlock(part: Part, name: string, given: unknow
     switches: configurationSwitches.A,
   };
   const specs = flattenParameters<ParameterSpec>(describeBlock(config));
-  const prefix = `${name}/w/`;
   const names = fixture.namesUnder(prefix).filter((each) => !isResampleFilter(each));
   const inFile = Object.fromEntries(Object.entries(specs).map(([own, spec]) => [edmParameterName(own), spec]));
   checkParameters(inFile, new Map(names.map((each) => [each, fixture.stored(prefix + each)])), prefix);
-  checkResampleFilters(fixture, checks, prefix, config.resampleFilter);
 
   const weights = Object.keys(specs).map((own): [string, Tensor] => [
     own,

@@ -14,39 +14,42 @@ import {
   type ParameterSpec,
   type Run,
 } from "../../nn/index.ts";
-import type { CheckClass, Checks } from "./checks.ts";
+import type { Checks } from "./checks.ts";
+import { Comparison } from "./comparison.ts";
 import { evaluateOn } from "./evaluateOn.ts";
 import { type Fixture, parseOptions } from "./fixture.ts";
 import type { Kind } from "./kind.ts";
 
 const channels = z.number().int().positive();
 
-/** A block's options by the reference's names, with its defaults. */
+/** A block's options by the reference's names, with its defaults. Its numbers of channels may be left to its weights. */
 const blockOptions = z.strictObject({
-  in_channels: channels,
-  out_channels: channels,
-  emb_channels: channels,
-  flavor: z.enum(["enc", "dec"]),
+  in_channels: channels.optional(),
+  out_channels: channels.optional(),
+  emb_channels: channels.optional(),
+  flavor: z.enum(["enc", "dec"]).default("enc"),
   resample_mode: z.enum(["keep", "up", "down"]).default("keep"),
   resample_filter: z.array(z.number()).default([1, 1]),
   attention: z.boolean().default(false),
   channels_per_head: channels.default(64),
-  dropout: z.number().default(0),
+  dropout: z.number().min(0).lt(1).default(0),
   res_balance: z.number().default(0.3),
   attn_balance: z.number().default(0.3),
   clip_act: z.number().nullable().default(256),
-  training: z.boolean(),
+  // As PyTorch's modules are unless they are told.
+  training: z.boolean().default(true),
   note: z.string().optional(),
 });
 
 type BlockOptions = z.infer<typeof blockOptions>;
 
-function blockConfig(options: BlockOptions): BlockConfig {
+function blockConfig(options: BlockOptions, fixture: Fixture, name: string): BlockConfig {
+  const extent = (tensor: string, axis: number): number => fixture.stored(`${name}/${tensor}`).shape[axis] ?? 0;
   return {
     flavor: options.flavor,
-    inChannels: options.in_channels,
-    outChannels: options.out_channels,
-    embChannels: options.emb_channels,
+    inChannels: options.in_channels ?? extent("x", 1),
+    outChannels: options.out_channels ?? extent("w/conv_res1.weight", 0),
+    embChannels: options.emb_channels ?? extent("w/emb_linear.weight", 1),
     resampleMode: options.resample_mode,
     resampleFilter: options.resample_filter,
     attention: options.attention,
@@ -69,39 +72,53 @@ async function checkBlock(
   given: unknown,
 ): Promise<void> {
   const options = parseOptions("options", blockOptions, given);
-  const config = blockConfig(options);
+  const names = fixture.namesUnder(`${name}/`);
+  const isInput = (tensor: string): boolean => /^(x|emb|G|dropout_keep_mask|w\/.*)$/.test(tensor);
+  fixture.inputs(`${name}/`, names.filter(isInput));
+  if (names.every(isInput)) return fixture.leaveOut(`case ${name}, of which nothing is there to compare`);
+  const hasGradient = names.some((tensor) => /^grad(_|\/)/.test(tensor));
+
+  const config = blockConfig(options, fixture, name);
   const specs = flattenParameters<ParameterSpec>(describeBlock(config));
-  const stored = fixture.storedUnder(`${name}/w/`);
-  checkParameters(specs, stored, `${name}/w`);
+  checkParameters(specs, fixture.storedUnder(`${name}/w/`), `${name}/w`);
+  if (!options.training && config.dropout > 0) fixture.leaveOut(`${name}: dropout, which evaluation doesn't have`);
+  const found = new Comparison(fixture, checks, `${name}/`);
+  const weights = Object.fromEntries(Object.keys(specs).map((key) => [key, fixture.tensor(`${name}/w/${key}`)]));
+  // In evaluation a call leaves them as they are.
+  const weightsAfter = (before: NamedParameters): NamedParameters =>
+    Object.fromEntries(
+      Object.entries(before).map(([key, w]) => [
+        key,
+        options.training && specs[key]?.role === "weight" ? forceNormalize(w) : w,
+      ]),
+    );
+  const compareAfter = async (after: NamedParameters): Promise<void> => {
+    for (const [key, value] of Object.entries(after)) await found.tensor(`w_after/${key}`, value, "output");
+  };
+  if (!hasGradient && !found.has("out")) return compareAfter(await evaluateOn(device, weightsAfter, weights));
+
   const isDropped = options.training && config.dropout > 0;
   const keep = isDropped ? fixture.tensor(`${name}/dropout_keep_mask`) : null;
 
-  const compute = ({ x, emb, weights }: Primals, cotangent: Tensor, mask: Tensor | null) => {
+  const compute = (primals: Primals, cotangent: Tensor | null, mask: Tensor | null) => {
     const run: Run = mask === null ? {} : { dropout: (y, p) => multiply(multiply(y, mask), 1 / (1 - p)) };
-    const after = options.training
-      ? Object.fromEntries(
-          Object.entries(weights).map(([key, w]) => [key, specs[key]?.role === "weight" ? forceNormalize(w) : w]),
-        )
-      : weights;
-    const apply = (primals: Primals): Tensor =>
-      applyBlock(config, nestParameters<BlockParameters>(primals.weights), primals.x, primals.emb, run);
-    const { value, pullback } = vjp(apply, { x, emb, weights: after });
-    return { out: value, after: options.training ? after : {}, gradient: pullback(cotangent) };
+    const apply = ({ x, emb, weights: named }: Primals): Tensor =>
+      applyBlock(config, nestParameters<BlockParameters>(named), x, emb, run);
+    const ready = { ...primals, weights: weightsAfter(primals.weights) };
+    if (cotangent === null) return { out: apply(ready), after: ready.weights, gradient: null };
+    const { value, pullback } = vjp(apply, ready);
+    return { out: value, after: ready.weights, gradient: pullback(cotangent) };
   };
-  const primals: Primals = {
-    x: fixture.tensor(`${name}/x`),
-    emb: fixture.tensor(`${name}/emb`),
-    weights: Object.fromEntries(Object.keys(specs).map((key) => [key, fixture.tensor(`${name}/w/${key}`)])),
-  };
-  const { out, after, gradient } = await evaluateOn(device, compute, primals, fixture.tensor(`${name}/G`), keep);
+  const primals: Primals = { x: fixture.tensor(`${name}/x`), emb: fixture.tensor(`${name}/emb`), weights };
+  const cotangent = hasGradient ? fixture.tensor(`${name}/G`) : null;
+  const { out, after, gradient } = await evaluateOn(device, compute, primals, cotangent, keep);
 
-  const compare = async (tensor: string, actual: Tensor, as: CheckClass): Promise<void> =>
-    checks.tensor(`${name}/${tensor}`, actual, fixture.stored(`${name}/${tensor}`), as);
-  await compare("out", out, "output");
-  for (const [key, value] of Object.entries<Tensor>(after)) await compare(`w_after/${key}`, value, "output");
-  await compare("grad_x", gradient.x, "gradient");
-  await compare("grad_emb", gradient.emb, "gradient");
-  for (const [key, value] of Object.entries(gradient.weights)) await compare(`grad/${key}`, value, "gradient");
+  await found.tensor("out", out, "output");
+  await compareAfter(after);
+  if (gradient === null) return;
+  await found.tensor("grad_x", gradient.x, "gradient");
+  await found.tensor("grad_emb", gradient.emb, "gradient");
+  for (const [key, value] of Object.entries(gradient.weights)) await found.tensor(`grad/${key}`, value, "gradient");
 }
 
 export const blocks: Kind = {

@@ -72,12 +72,13 @@ export class Checks {
     const expected = "dtype" in truth ? toFloat64(truth) : truth;
     if (!this.#canCompare(name, actual, expected)) return;
     const largest = largestOf(expected);
+    const rounding = "dtype" in truth ? roundingOf(truth.dtype) : 0;
     if (expected.length === 1 && rtol === undefined) {
-      const tolerance = scalarRelative * largest + this.#tolerances.scalar;
+      const tolerance = (scalarRelative + rounding) * largest + this.#tolerances.scalar;
       this.#add(name, "scalar", distance(actual, expected), tolerance, "absolute");
       return;
     }
-    this.scaled(name, actual, expected, largest, as, rtol);
+    this.scaled(name, actual, expected, largest, as, (rtol ?? this.#tolerances[as]) + rounding);
   }
 
   /** Compares values whose errors are to be measured against `magnitude`: what they were summed from. */
@@ -102,7 +103,7 @@ export class Checks {
       const off = distance(flat.slice(start, start + size), row);
       if (off !== 0) worst = Math.max(worst, off / largestOf(row));
     }
-    this.#add(name, "output", worst, this.#tolerances.output, "relative");
+    this.#add(name, "output", worst, this.#tolerances.output + roundingOf(truth.dtype), "relative");
   }
 
   /** Compares a list of numbers of different sizes, each relative to itself. */
@@ -116,14 +117,14 @@ export class Checks {
     this.#add(name, "output", worst, rtol, "relative");
   }
 
-  /** Compares tensors of 16-bit floats, which may be neighbours. */
-  halfFloats(name: string, actual: StoredTensor, truth: StoredTensor, ulps: number): void {
-    if (actual.dtype !== "F16" || truth.dtype !== "F16") {
-      this.fail(`${name}: F16 is compared with F16, got ${actual.dtype} and ${truth.dtype}`);
-      return;
-    }
+  /** Compares stored floats by their values: 16-bit floats may be neighbours, `ulps` apart; others as outputs, or exactly for 0. */
+  sameFloats(name: string, actual: StoredTensor, truth: StoredTensor, ulps: number): void {
     if (actual.shape.join() !== truth.shape.join()) {
       this.fail(`${name} is [${actual.shape.join(", ")}], expected [${truth.shape.join(", ")}]`);
+      return;
+    }
+    if (actual.dtype !== "F16" || truth.dtype !== "F16") {
+      this.values(name, toFloat64(actual), ulps === 0 ? toFloat64(truth) : truth, "output", ulps === 0 ? 0 : undefined);
       return;
     }
     if (!this.#canCompare(name, toFloat64(actual), toFloat64(truth))) return;
@@ -157,6 +158,11 @@ export class Checks {
       );
     }
   }
+}
+
+/** What numbers of other sizes than float64's are rounded by when they are stored, relative to themselves. */
+export function roundingOf(dtype: StoredTensor["dtype"]): number {
+  return dtype === "BF16" ? 2 ** -8 : dtype === "F16" ? 2 ** -11 : dtype === "F32" ? 2 ** -24 : 0;
 }
 
 /** Deviations in three digits at most. */

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { EvenkeelError, type StoredTensor, toFloat64 } from "../../engine/index.ts";
 import {
+  compareProfiles,
+  fitProfiles,
   gammaToSigmaRel,
   powerFunctionBeta,
   powerFunctionResponse,
@@ -12,7 +14,8 @@ import {
   solvePostHocCoefficients,
   traditionalBeta,
 } from "../ema/index.ts";
-import type { Checks } from "./checks.ts";
+import { type Checks, roundingOf } from "./checks.ts";
+import { Comparison } from "./comparison.ts";
 import type { Fixture } from "./fixture.ts";
 
 /** What is computed in float64, whatever the device. */
@@ -20,55 +23,77 @@ export const float64Tolerance = 1e-9;
 /** Coefficients of post-hoc averages: the systems have condition numbers up to 1e5. */
 const coefficientTolerance = 1e-7;
 
-const responseOptions = z.array(z.strictObject({ ofs: z.number(), std: z.number(), len: z.number() }));
+/** Condition numbers are told in four digits. */
+const conditionTolerance = 1e-3;
+
+const responseOptions = z.array(z.strictObject({ ofs: z.number(), std: z.number(), len: z.number().optional() }));
 
 /** Power-function averages: exponents, decay factors, responses, inner products; those that the file has. */
 export async function checkAverages(fixture: Fixture, checks: Checks): Promise<void> {
-  const group = async (name: string, check: () => void): Promise<void> => {
-    if (fixture.hasGroup(name)) await checks.part(name, check);
+  const group = async (name: string, inputs: readonly string[], truth: string, check: (found: Comparison) => void) => {
+    fixture.inputs(name, inputs);
+    const found = new Comparison(fixture, checks, name);
+    if (found.has(truth)) await checks.part(name, () => check(found));
   };
-  await group("ema/std_to_exp/", () => {
+  await group("ema/std_to_exp/", ["std"], "exp", (found) => {
     const gammas = fixture.numbers("ema/std_to_exp/std").map((std) => sigmaRelToGamma(std));
-    checks.values("ema/std_to_exp/exp", gammas, fixture.stored("ema/std_to_exp/exp"), "output", float64Tolerance);
+    found.values("exp", gammas, "output", float64Tolerance);
   });
-  await group("ema/exp_to_std/", () => {
+  await group("ema/exp_to_std/", ["exp"], "std", (found) => {
     const widths = fixture.numbers("ema/exp_to_std/exp").map((gamma) => gammaToSigmaRel(gamma));
-    checks.each("ema/exp_to_std/std", widths, fixture.numbers("ema/exp_to_std/std"), float64Tolerance);
+    found.each("std", widths, float64Tolerance);
   });
-  await group("ema/beta/", () => {
+  await group("ema/beta/", ["std_tnext_tdelta"], "beta", (found) => {
     const rows = fixture.rows("ema/beta/std_tnext_tdelta", 3);
-    const truth = fixture.numbers("ema/beta/beta");
     const betas = rows.map(([std = NaN, next = NaN, delta = NaN]) => powerFunctionBeta(std, next, delta));
-    checks.each("ema/beta/beta", betas, truth, float64Tolerance);
+    found.each("beta", betas, float64Tolerance);
     // What training uses. Of values up to 1, as 1 - beta has lost its own digits in the truth.
     const rates = rows.map(([std = NaN, next = NaN, delta = NaN]) => powerFunctionUpdateRate(std, next, delta));
-    const complement = truth.map((beta) => 1 - beta);
-    checks.scaled("ema/beta/beta (1 - beta)", rates, complement, 1, "output", float64Tolerance);
+    const truth = fixture.stored("ema/beta/beta");
+    const complement = toFloat64(truth).map((beta) => 1 - beta);
+    const tolerance = float64Tolerance + roundingOf(truth.dtype);
+    checks.scaled("ema/beta/beta (1 - beta)", rates, complement, 1, "output", tolerance);
   });
-  await group("ema/response.", () => {
-    for (const [i, { ofs, std, len }] of fixture.metadata("ema_response", responseOptions).entries()) {
-      const name = `ema/response.${i}`;
-      fixture.requireLength(name, len);
-      checks.values(name, powerFunctionResponse(ofs, std, len), fixture.stored(name), "output", float64Tolerance);
-    }
-  });
-  await group("ema/correlation/", () => {
+  if (fixture.hasGroup("ema/response.")) await checks.part("ema/response", () => checkResponses(fixture, checks));
+  await group("ema/correlation/", ["a_ofs", "a_std", "b_ofs", "b_std"], "value", (found) => {
     const column = (name: string): Float64Array => fixture.numbers(`ema/correlation/${name}`);
     const [aOfs, aStd, bOfs, bStd] = [column("a_ofs"), column("a_std"), column("b_ofs"), column("b_std")];
     const products = aOfs.map((ofs, i) =>
       profileInnerProduct(powerProfile(ofs, aStd[i] ?? NaN), powerProfile(bOfs[i] ?? NaN, bStd[i] ?? NaN)),
     );
-    checks.each("ema/correlation/value", products, column("value"), float64Tolerance);
+    found.each("value", products, float64Tolerance);
   });
 }
 
-/** Coefficients of post-hoc averages. */
+/** Responses of profiles, over as many images as they have elements. */
+function checkResponses(fixture: Fixture, checks: Checks): void {
+  for (const [i, { ofs, std, len }] of fixture.metadata("ema_response", responseOptions).entries()) {
+    const name = `ema/response.${i}`;
+    if (!fixture.has(name)) continue;
+    if (len !== undefined) fixture.requireLength(name, len);
+    const stored = fixture.stored(name);
+    const response = powerFunctionResponse(ofs, std, stored.data.length);
+    checks.values(name, response, stored, "output", float64Tolerance);
+  }
+}
+
+/** Coefficients of post-hoc averages, and the condition numbers of their systems. */
 export async function checkPostHoc(fixture: Fixture, checks: Checks): Promise<void> {
   for (const set of fixture.groupsUnder("posthoc/")) {
+    const prefix = `posthoc/${set}/`;
+    const condition = `posthoc_cond_${set}`;
+    fixture.inputs(prefix, ["in_ofs", "in_std", "out_ofs", "out_std"]);
+    if (!fixture.has(`${prefix}coefs`)) continue;
     await checks.part(`posthoc/${set}`, () => {
-      const list = (name: string): Float64Array => fixture.numbers(`posthoc/${set}/${name}`);
+      const list = (name: string): Float64Array => fixture.numbers(prefix + name);
       const fits = solvePostHocCoefficients(list("in_ofs"), list("in_std"), list("out_ofs"), list("out_std"));
-      compareCoefficients(checks, `posthoc/${set}/coefs`, fits, fixture.stored(`posthoc/${set}/coefs`));
+      compareCoefficients(checks, `${prefix}coefs`, fits, fixture.stored(`${prefix}coefs`));
+      if (!fixture.hasMetadata(condition)) return;
+      // Of the system of all that are stored, also where a target is earlier than some of them.
+      const stored = Array.from(list("in_ofs"), (ofs, i) => powerProfile(ofs, list("in_std")[i] ?? NaN));
+      const last = stored.toSorted(compareProfiles).slice(-1);
+      const whole = fitProfiles(stored, last).map(({ conditionNumber }) => conditionNumber);
+      checks.each(condition, whole, [fixture.metadata(condition, z.number())], conditionTolerance);
     });
   }
 }
@@ -89,7 +114,7 @@ export function compareCoefficients(
   for (const [target, { coefficients }] of fits.entries()) {
     const column = coefficients.map((_, i) => table[i * outputs + target] ?? NaN);
     const each = fits.length === 1 ? name : `${name}[:, ${target}]`;
-    checks.values(each, coefficients, column, "output", coefficientTolerance);
+    checks.values(each, coefficients, column, "output", coefficientTolerance + roundingOf(truth.dtype));
   }
 }
 
@@ -107,34 +132,36 @@ function track(theta: readonly Float64Array[], batch: number, std: number, nimg:
 
 /** A trajectory's averages, stored and wanted, and those that are made of the stored ones. */
 export async function checkReconstruction(fixture: Fixture, checks: Checks): Promise<void> {
-  const columns = fixture.stored("reconstruct/theta").shape[1] ?? 0;
-  const theta = fixture.rows("reconstruct/theta", columns);
-  const batch = fixture.number("reconstruct/batch_size");
-  const [ofs, std] = [fixture.numbers("reconstruct/snapshot_ofs"), fixture.numbers("reconstruct/snapshot_std")];
-  const [outOfs, outStd] = [fixture.number("reconstruct/out_ofs"), fixture.numbers("reconstruct/out_std")];
-  const compare = (name: string, rows: readonly ArrayLike<number>[], rtol: number): void => {
-    const values = rows.flatMap((row) => Array.from(row));
-    checks.values(`reconstruct/${name}`, values, fixture.stored(`reconstruct/${name}`), "output", rtol);
+  const prefix = "reconstruct/";
+  fixture.inputs(prefix, ["theta", "batch_size", "snapshot_ofs", "snapshot_std", "out_ofs", "out_std"]);
+  const found = new Comparison(fixture, checks, prefix);
+  if (!found.has("snapshots", "directly_tracked", "coefs", "result")) return;
+  const [numbers, number] = [
+    (name: string) => fixture.numbers(prefix + name),
+    (name: string) => fixture.number(prefix + name),
+  ];
+  const trackAll = (times: ArrayLike<number>, widths: Float64Array): Float64Array[] => {
+    const columns = fixture.stored("reconstruct/theta").shape[1] ?? 0;
+    const theta = fixture.rows("reconstruct/theta", columns);
+    const batch = number("batch_size");
+    return Array.from(widths, (width, i) => track(theta, batch, width, times[i] ?? NaN));
   };
-  compare(
-    "snapshots",
-    Array.from(ofs, (nimg, i) => track(theta, batch, std[i] ?? NaN, nimg)),
-    float64Tolerance,
-  );
-  compare(
-    "directly_tracked",
-    Array.from(outStd, (width) => track(theta, batch, width, outOfs)),
-    float64Tolerance,
-  );
+  const compare = (name: string, rows: readonly ArrayLike<number>[], rtol: number): void =>
+    found.values(name, Float64Array.from(rows.flatMap((row) => Array.from(row))), "output", rtol);
+  const wantedAt = (): Float64Array => new Float64Array(numbers("out_std").length).fill(number("out_ofs"));
+  if (found.has("snapshots")) {
+    compare("snapshots", trackAll(numbers("snapshot_ofs"), numbers("snapshot_std")), float64Tolerance);
+  }
+  if (found.has("directly_tracked"))
+    compare("directly_tracked", trackAll(wantedAt(), numbers("out_std")), float64Tolerance);
+  if (!found.has("coefs", "result")) return;
 
-  const fits = solvePostHocCoefficients(
-    ofs,
-    std,
-    outStd.map(() => outOfs),
-    outStd,
-  );
-  compareCoefficients(checks, "reconstruct/coefs", fits, fixture.stored("reconstruct/coefs"));
-  const snapshots = fixture.rows("reconstruct/snapshots", columns);
+  const [ofs, std, outStd] = [numbers("snapshot_ofs"), numbers("snapshot_std"), numbers("out_std")];
+  const fits = solvePostHocCoefficients(ofs, std, wantedAt(), outStd);
+  if (found.has("coefs")) compareCoefficients(checks, "reconstruct/coefs", fits, fixture.stored("reconstruct/coefs"));
+  if (!found.has("result")) return;
+  const columns = fixture.shapeOf("reconstruct/result")?.[1] ?? 0;
+  const snapshots = found.has("snapshots") ? fixture.rows("reconstruct/snapshots", columns) : trackAll(ofs, std);
   const combined = fits.map(({ coefficients }) =>
     Array.from({ length: columns }, (_, i) =>
       snapshots.reduce((sum, row, k) => sum + (coefficients[k] ?? 0) * (row[i] ?? NaN), 0),
@@ -149,7 +176,7 @@ export async function checkReconstruction(fixture: Fixture, checks: Checks): Pro
     open: async () =>
       new Map<string, StoredTensor>([["theta", { name: "theta", dtype: "F64", shape: [columns], data: row.slice() }]]),
   }));
-  const wanted = Array.from(outStd, (width) => powerProfile(outOfs, width));
+  const wanted = Array.from(outStd, (width) => powerProfile(number("out_ofs"), width));
   const results = await reconstruct(sources, wanted, { dtype: "F32" });
   const floats = results.flatMap(({ weights }) => {
     const theta32 = weights.get("theta");
@@ -160,10 +187,14 @@ export async function checkReconstruction(fixture: Fixture, checks: Checks): Pro
 
 /** Decay factors of exponential averages. */
 export function checkTraditional(fixture: Fixture, checks: Checks): void {
+  const inputs = "halflifeMimg_rampup_cur_batch";
+  fixture.inputs("traditional_ema/", [inputs]);
+  const found = new Comparison(fixture, checks, "traditional_ema/");
+  if (!found.has("beta")) return;
   const betas = fixture
-    .rows("traditional_ema/halflifeMimg_rampup_cur_batch", 4)
+    .rows(`traditional_ema/${inputs}`, 4)
     .map(([mimg = NaN, ratio = NaN, nimg = NaN, batch = NaN]) =>
       traditionalBeta({ halfLife: mimg * 1e6, rampupRatio: ratio < 0 ? null : ratio }, nimg, batch),
     );
-  checks.each("traditional_ema/beta", betas, fixture.numbers("traditional_ema/beta"), float64Tolerance);
+  found.each("beta", betas, float64Tolerance);
 }

@@ -10,12 +10,16 @@ import {
   toFloat64,
 } from "../../engine/index.ts";
 
-/** A reference file while it is checked: it remembers which of its tensors were asked for. */
+/** A reference file while it is checked: it remembers what was asked for, and what of the rest is known. */
 export class Fixture {
   /** Where it is, for what lies beside it. */
   readonly path: string;
   readonly #file: SafetensorsFile;
   readonly #used = new Set<string>();
+  readonly #known = new Set<string>();
+  readonly #leftOut = new Set<string>();
+  // Where the file is from.
+  readonly #usedMetadata = new Set(["format", "generator", "note"]);
 
   constructor(path: string, file: SafetensorsFile) {
     this.path = path;
@@ -48,6 +52,11 @@ export class Fixture {
     const found = this.#file.tensor(name);
     this.#used.add(name);
     return found;
+  }
+
+  /** The shape of a tensor that may be missing. */
+  shapeOf(name: string): Shape | undefined {
+    return this.#file.entries.get(name)?.shape;
   }
 
   /** As an f32 tensor, of another shape if one is given. @throws EvenkeelError `file`, or `shape` for a different size. */
@@ -102,14 +111,20 @@ export class Fixture {
   /** Metadata as JSON of a known form. @throws EvenkeelError `file` that says what is missing, unknown or of another type. */
   metadata<T>(key: string, schema: z.ZodType<T>): T {
     const text = this.#file.metadata.get(key);
+    this.#usedMetadata.add(key);
     if (text === undefined) throw new EvenkeelError("file", `its metadata have no ${key}.`);
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parsePythonJson(text);
     } catch (cause) {
       throw new EvenkeelError("file", `its metadata ${key} are not JSON.`, { cause });
     }
     return parseOptions(`metadata ${key}`, schema, value);
+  }
+
+  /** The same, or what an empty record stands for, if the file has no such metadata. */
+  metadataOrDefaults<T>(key: string, schema: z.ZodType<T>): T {
+    return this.hasMetadata(key) ? this.metadata(key, schema) : parseOptions(`metadata ${key}`, schema, {});
   }
 
   /** The cases of the metadata: each one's options are checked on their own. */
@@ -117,16 +132,50 @@ export class Fixture {
     return Object.entries(this.metadata("cases", z.record(z.string(), z.unknown())));
   }
 
-  /** Tells that these tensors are known and deliberately not looked at. */
-  setAside(prefix: string): void {
-    for (const name of this.namesUnder(prefix)) this.#used.add(prefix + name);
+  /** Tells that these are inputs: known tensors, which stay unchecked if nothing that the file has needs them. */
+  inputs(prefix: string, names: readonly string[] = this.namesUnder(prefix)): void {
+    for (const name of names) this.#known.add(prefix + name);
   }
 
-  /** Tensors that nobody asked for. */
-  unused(): string[] {
+  /** Says of something other than a tensor that nothing in the file can show whether it is right. */
+  leaveOut(what: string): void {
+    this.#leftOut.add(what);
+  }
+
+  /** What was not checked, although it is known: inputs that nothing needed, and what was said to be left out. */
+  notChecked(): string[] {
+    const metadata = [...this.#file.metadata.keys()].filter((key) => !this.#usedMetadata.has(key));
+    return [
+      ...this.#leftOut,
+      ...metadata.map((key) => `metadata ${key}`),
+      ...this.#unused().filter((name) => this.#known.has(name)),
+    ];
+  }
+
+  /** Tensors that no check knows. */
+  unknown(): string[] {
+    return this.#unused().filter((name) => !this.#known.has(name));
+  }
+
+  #unused(): string[] {
     return [...this.#file.entries.keys()].filter((name) => !this.#used.has(name));
   }
 }
+
+/**
+ * JSON as Python writes it: numbers may be Infinity, -Infinity and NaN. @throws SyntaxError
+ */
+function parsePythonJson(text: string): unknown {
+  const marked = text.replaceAll(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (token) =>
+    token.startsWith('"') ? token : `{"${markOfNumber}": "${token}"}`,
+  );
+  return JSON.parse(marked, (_key, value: unknown) => {
+    const isMark = typeof value === "object" && value !== null && Object.hasOwn(value, markOfNumber);
+    return isMark ? Number((value as Record<string, unknown>)[markOfNumber]) : value;
+  });
+}
+
+const markOfNumber = "a number of Python";
 
 /** @throws EvenkeelError `file` that names the option that is missing, unknown or of another type. */
 export function parseOptions<T>(what: string, schema: z.ZodType<T>, value: unknown): T {

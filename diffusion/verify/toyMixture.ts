@@ -24,6 +24,7 @@ import {
 } from "../toy/index.ts";
 import { normalizeWeights } from "../training/index.ts";
 import type { Checks } from "./checks.ts";
+import { Comparison } from "./comparison.ts";
 import { evaluateOn } from "./evaluateOn.ts";
 import type { Fixture } from "./fixture.ts";
 import type { Kind } from "./kind.ts";
@@ -31,11 +32,12 @@ import type { Kind } from "./kind.ts";
 /** What is computed in float64, whatever the device. */
 const float64Tolerance = 1e-9;
 
+/** With the defaults of the published example. */
 const odeOptions = z.strictObject({
-  num_steps: z.number().int().positive(),
-  sigma_min: z.number(),
-  sigma_max: z.number(),
-  rho: z.number(),
+  num_steps: z.number().int().positive().default(32),
+  sigma_min: z.number().default(0.002),
+  sigma_max: z.number().default(5),
+  rho: z.number().default(7),
 });
 
 /** Points in the plane. @throws EvenkeelError `file` for anything else. */
@@ -73,10 +75,10 @@ async function checkLevel(
 ): Promise<void> {
   const stored = fixture.stored(`${name}/x`);
   const points = pointsOf(`${name}/x`, stored);
-  const [logp, score] = [fixture.stored(`${name}/logp`), fixture.stored(`${name}/score`)];
   const exact = densities(mixture, points, () => sigma);
-  checks.values(`${name}/logp`, exact.logDensity, logp, "output", float64Tolerance);
-  checks.values(`${name}/score`, exact.score, score, "output", float64Tolerance);
+  const found = new Comparison(fixture, checks, `${name}/`);
+  found.values("logp", exact.logDensity, "output", float64Tolerance);
+  found.values("score", exact.score, "output", float64Tolerance);
   const count = points.length / 2;
   const computed = await evaluateOn(
     device,
@@ -85,13 +87,19 @@ async function checkLevel(
     tensor(new Float32Array(count).fill(sigma)),
   );
   const where = `in a graph on ${device.name}`;
-  await checks.tensor(`${name}/logp (${where})`, computed.logDensity, logp, "output");
-  await checks.tensor(`${name}/score (${where})`, computed.score, score, "output");
+  for (const [truth, value] of [
+    ["logp", computed.logDensity],
+    ["score", computed.score],
+  ] as const) {
+    if (found.has(truth)) {
+      await checks.tensor(`${name}/${truth} (${where})`, value, fixture.stored(`${name}/${truth}`), "output");
+    }
+  }
 }
 
 /** Deterministic sampling with the exact score: D(x; sigma) = x + sigma^2 score. */
 async function checkOde(fixture: Fixture, checks: Checks, mixture: Mixture, name: string): Promise<void> {
-  const options = fixture.metadata("ode", odeOptions);
+  const options = fixture.metadataOrDefaults("ode", odeOptions);
   const start = pointsOf(`${name}/x_init`, fixture.stored(`${name}/x_init`));
   fixture.requireLength(`${name}/trajectory`, (options.num_steps + 1) * start.length);
   const sigmas = sigmaSteps({
@@ -117,46 +125,74 @@ function mixtureOf(fixture: Fixture, name: string): Mixture {
 }
 
 async function checkMixture(fixture: Fixture, checks: Checks, device: Device, name: string): Promise<void> {
-  const mixture = mixtureOf(fixture, name);
+  const has = (truth: string): boolean => fixture.has(`${name}/${truth}`);
+  fixture.inputs(`${name}/`, ["phi", "mu", "Sigma"]);
   const groups = new Set(fixture.groupsUnder(`${name}/`));
   for (const group of groups) {
     const level = /^sigma(\d.*)$/.exec(group)?.[1];
     if (level === undefined) continue;
+    fixture.inputs(`${name}/${group}/`, ["x"]);
+    if (!has(`${group}/logp`) && !has(`${group}/score`)) continue;
     const sigma = Number(level);
     if (!(sigma > 0)) throw new EvenkeelError("file", `${group} names no noise level above 0.`);
     await checks.part(`${name}/${group}`, () =>
-      checkLevel(fixture, checks, device, mixture, `${name}/${group}`, sigma),
+      checkLevel(fixture, checks, device, mixtureOf(fixture, name), `${name}/${group}`, sigma),
     );
   }
-  if (groups.has("ode")) await checks.part(`${name}/ode`, () => checkOde(fixture, checks, mixture, `${name}/ode`));
+  fixture.inputs(`${name}/ode/`, ["x_init"]);
+  if (has("ode/trajectory")) {
+    await checks.part(`${name}/ode`, () => checkOde(fixture, checks, mixtureOf(fixture, name), `${name}/ode`));
+  }
 }
 
 const modelLoss =
   /^sigma\^2 \* mean_dims\(\(gt_score - net_score\)\^2\), mean over batch; ground truth class (?<truth>\w+)$/;
 
+/** With the defaults of the published example. */
 const modelOptions = z.strictObject({
-  num_layers: z.number(),
-  hidden_dim: z.number(),
-  sigma_data: z.number(),
-  training: z.boolean(),
+  num_layers: z.number().default(4),
+  hidden_dim: z.number().default(64),
+  sigma_data: z.number().default(0.5),
+  training: z.boolean().default(true),
   // In words: only this loss is known, of any of the file's mixtures.
-  loss: z.string().regex(modelLoss),
+  loss: z
+    .string()
+    .regex(modelLoss)
+    .default("sigma^2 * mean_dims((gt_score - net_score)^2), mean over batch; ground truth class A"),
 });
+
+/** The exact scores at the model's points: of the mixture that it learns. In a file without any mixture, those that it has. */
+function exactScores(fixture: Fixture, found: Comparison, truthName: string, sigma: Float64Array): Float64Array {
+  const isAlone = fixture.groupsUnder("").every((group) => group === "toy_model");
+  if (isAlone && found.has("gt_score")) {
+    fixture.leaveOut("toy_model/gt_score, whose mixture is not in the file");
+    return fixture.numbers("toy_model/gt_score");
+  }
+  const points = pointsOf("toy_model/x", fixture.stored("toy_model/x"));
+  const { score } = densities(mixtureOf(fixture, truthName), points, (i) => sigma[i] ?? NaN);
+  // Stored as float32.
+  found.values("gt_score", score, "output");
+  return score;
+}
 
 /** The small model of a density: its score is a gradient, and its training differentiates that once more. */
 async function checkModel(fixture: Fixture, checks: Checks, device: Device): Promise<void> {
-  const options = fixture.metadata("toy_model", modelOptions);
+  const options = fixture.metadataOrDefaults("toy_model", modelOptions);
   const truthName = modelLoss.exec(options.loss)?.groups?.["truth"] ?? "";
   const config = { layers: options.num_layers, dim: options.hidden_dim, sigmaData: options.sigma_data };
-  const points = pointsOf("toy_model/x", fixture.stored("toy_model/x"));
-  const sigma = fixture.numbers("toy_model/sigma");
-  fixture.requireLength("toy_model/sigma", points.length / 2);
-  const { score: exact } = densities(mixtureOf(fixture, truthName), points, (i) => sigma[i] ?? NaN);
-  const stored = fixture.stored("toy_model/gt_score");
-  // Stored as float32.
-  checks.values("toy_model/gt_score", exact, stored, "output");
-
   const specs = describeScoreModel(config);
+  const found = new Comparison(fixture, checks, "toy_model/");
+  fixture.inputs("toy_model/", ["x", "sigma"]);
+  fixture.inputs("toy_model/w/", Object.keys(specs));
+  const hasLoss = found.has("loss") || fixture.hasGroup("toy_model/grad/");
+  if (!hasLoss && !found.has("logp", "score", "gt_score")) return;
+
+  const { shape } = fixture.stored("toy_model/x");
+  const sigma = fixture.numbers("toy_model/sigma");
+  fixture.requireLength("toy_model/sigma", pointsOf("toy_model/x", fixture.stored("toy_model/x")).length / 2);
+  const exact = hasLoss || found.has("gt_score") ? exactScores(fixture, found, truthName, sigma) : null;
+  if (!hasLoss && !found.has("logp", "score")) return;
+
   const weights = fixture.storedUnder("toy_model/w/");
   checkParameters(specs, weights, "toy_model/w");
   const named = Object.fromEntries([...weights.keys()].map((name) => [name, fixture.tensor(`toy_model/w/${name}`)]));
@@ -166,27 +202,28 @@ async function checkModel(fixture: Fixture, checks: Checks, device: Device): Pro
     normalizeWeights(specs, normalizeWeights(specs, raw));
   const computed = await evaluateOn(
     device,
-    (raw: NamedParameters, x: Tensor, level: Tensor, truth: Tensor) => {
+    (raw: NamedParameters, x: Tensor, level: Tensor, truth: Tensor | null) => {
       const trained = options.training ? normalizedTwice(raw) : raw;
+      const logp = logDensity(config, trained, x, level);
+      if (truth === null) return { logp, score: modelScore(config, trained, x, level), training: null };
       const objective = (arrays: NamedParameters): { value: Tensor; aux: Tensor } => {
         const score = modelScore(config, arrays, x, level);
         return { value: mean(scoreLoss(score, truth, level)), aux: score };
       };
       const { value: loss, gradient, aux: score } = valueAndGradWithAux(objective)(trained);
-      return { loss, gradient, score, logp: logDensity(config, trained, x, level) };
+      return { logp, score, training: { loss, gradient } };
     },
     named,
     fixture.tensor("toy_model/x"),
     tensor(Float32Array.from(sigma)),
-    tensor(Float32Array.from(exact), { shape: stored.shape }),
+    exact === null || !hasLoss ? null : tensor(Float32Array.from(exact), { shape }),
   );
-  await checks.tensor("toy_model/logp", computed.logp, fixture.stored("toy_model/logp"), "output");
-  await checks.tensor("toy_model/score", computed.score, fixture.stored("toy_model/score"), "output");
-  await checks.tensor("toy_model/loss", computed.loss, fixture.stored("toy_model/loss"), "scalar");
-  const truths = fixture.storedUnder("toy_model/grad/");
-  checkParameters(specs, truths, "toy_model/grad");
-  for (const [name, truth] of truths) {
-    await checks.tensor(`toy_model/grad/${name}`, computed.gradient[name] as Tensor, truth, "gradient");
+  await found.tensor("logp", computed.logp, "output");
+  await found.tensor("score", computed.score, "output");
+  if (computed.training === null) return;
+  await found.tensor("loss", computed.training.loss, "scalar");
+  for (const [name, value] of Object.entries<Tensor>(computed.training.gradient)) {
+    await found.tensor(`grad/${name}`, value, "gradient");
   }
 }
 

@@ -16,20 +16,40 @@ import { formatSigmaRel, powerFunctionUpdateRates } from "../ema/index.ts";
 import { noiseLevels } from "../network/index.ts";
 import { type StepOptions, type StepSchedule, trainingStep, type TrainingState } from "../training/index.ts";
 import type { Checks } from "./checks.ts";
+import { Comparison } from "./comparison.ts";
 import type { Fixture } from "./fixture.ts";
 import type { Kind } from "./kind.ts";
-import { type FixtureNetwork, lossSchema, networkForLoss, networkUnder } from "./networkOptions.ts";
+import {
+  edm2,
+  type FixtureNetwork,
+  type LossOptions,
+  networkOf,
+  networkUnder,
+  refuseDropout,
+  specsOf,
+} from "./networkOptions.ts";
 
 /** The learning rate is computed in float64 in either program. */
 const rateTolerance = 1e-9;
 
+const count = z.number().int().positive();
+
+/** A run's options with the reference's defaults. Images say how many steps of how many there are. */
 const trainingOptions = z.looseObject({
-  batch: z.number().int().positive(),
-  steps: z.number().int().positive(),
-  lr: z.strictObject({ ref_lr: z.number(), ref_batches: z.number(), rampup_Mimg: z.number() }),
-  adam: z.strictObject({ beta1: z.number(), beta2: z.number(), eps: z.number() }),
-  ema_stds: z.array(z.number()),
-  loss: lossSchema,
+  batch: count.optional(),
+  steps: count.optional(),
+  lr: z
+    .strictObject({
+      ref_lr: z.number().default(0.01),
+      ref_batches: z.number().default(70_000),
+      rampup_Mimg: z.number().default(10),
+    })
+    .prefault({}),
+  adam: z
+    .strictObject({ beta1: z.number().default(0.9), beta2: z.number().default(0.99), eps: z.number().default(1e-8) })
+    .prefault({}),
+  ema_stds: z.array(z.number()).default([0.05, 0.1]),
+  loss: edm2.loss.prefault({}),
   loss_scaling: z.number().positive().default(1),
 });
 
@@ -40,7 +60,6 @@ type Run = {
   readonly steps: number;
   readonly rate: (nimg: number) => number;
   readonly sigmaRels: readonly number[];
-  readonly network: FixtureNetwork;
 };
 
 function describeRun(fixture: Fixture): Run {
@@ -48,31 +67,46 @@ function describeRun(fixture: Fixture): Run {
     "config",
     trainingOptions,
   );
-  const config = networkForLoss(network, loss);
   const schedule = { reference: lr.ref_lr, referenceBatches: lr.ref_batches, rampUpMimg: lr.rampup_Mimg };
+  const [imageSteps, imageBatch] = fixture.shapeOf("steps/images") ?? [];
+  const size = batch ?? imageBatch ?? missing("batch");
   return {
     options: {
-      network: config,
+      network: networkForLoss(fixture, network, loss),
       noise: loss.noise,
       adam: { beta1: adam.beta1, beta2: adam.beta2, epsilon: adam.eps },
       lossScaling: loss_scaling,
       labelDropout: 0,
       seed: 0,
     },
-    batch,
-    steps,
-    rate: (nimg) => learningRate(nimg, batch, schedule),
+    batch: size,
+    steps: steps ?? imageSteps ?? missing("steps"),
+    rate: (nimg) => learningRate(nimg, size, schedule),
     sigmaRels: ema_stds,
-    network: networkUnder(fixture, "init/", config),
   };
+}
+
+function missing(option: string): never {
+  throw new EvenkeelError("file", `neither option ${option} nor steps/images say how many there are.`);
+}
+
+/** @throws EvenkeelError `file` if the network and its loss are for data of different standard deviations. */
+function networkForLoss(fixture: Fixture, options: Readonly<Record<string, unknown>>, { sigmaData }: LossOptions) {
+  const network = networkOf(fixture, "init/", { sigma_data: sigmaData, ...options });
+  if (network.sigmaData !== sigmaData) {
+    throw new EvenkeelError(
+      "file",
+      `the network is for data of standard deviation ${network.sigmaData}, its loss for ${sigmaData}.`,
+    );
+  }
+  return network;
 }
 
 /** The inputs of one step: row `step` of what the file has for all. */
 function stepInputs(
   fixture: Fixture,
-  run: Run,
+  { batch, steps, options }: Run,
 ): (step: number) => { images: Tensor; normals: Tensor; noise: Tensor; labels: Tensor | null } {
-  const { batch, steps, options } = run;
   const { imageChannels, imageResolution, labelDim } = options.network.unet;
   const imageShape = [batch, imageChannels, imageResolution, imageResolution];
   const rows = (name: string, shape: readonly number[]): ((step: number) => Tensor) => {
@@ -89,7 +123,8 @@ function stepInputs(
   };
   const [images, noise] = [rows("images", imageShape), rows("noise", imageShape)];
   const normals = rows("rnd_normal", [batch]);
-  const labels = labelDim > 0 ? rows("class_labels", [batch, labelDim]) : null;
+  const hasLabels = labelDim > 0 && fixture.has("steps/class_labels");
+  const labels = hasLabels ? rows("class_labels", [batch, labelDim]) : null;
   return (step) => ({
     images: images(step),
     noise: noise(step),
@@ -99,10 +134,15 @@ function stepInputs(
 }
 
 /** What the steps report, one number each. */
-type Course = { readonly loss: number[]; readonly gradientNorm: number[]; readonly rate: number[] };
+type Course = { readonly loss: number[]; readonly gradientNorm: number[] };
 
-async function train(run: Run, inputsOf: ReturnType<typeof stepInputs>, state: State<TrainingState>): Promise<Course> {
-  const { options, batch, network, sigmaRels } = run;
+async function train(
+  run: Run,
+  specs: FixtureNetwork["specs"],
+  inputsOf: ReturnType<typeof stepInputs>,
+  state: State<TrainingState>,
+): Promise<Course> {
+  const { options, batch, sigmaRels } = run;
   const step = compileStep(
     (
       before: TrainingState,
@@ -113,19 +153,18 @@ async function train(run: Run, inputsOf: ReturnType<typeof stepInputs>, state: S
       schedule: StepSchedule,
     ) => {
       const sigma = noiseLevels(reshape(normals, [batch]), options.noise);
-      return trainingStep(options, network.specs, before, { images, labels, sigma, noise }, schedule);
+      return trainingStep(options, specs, before, { images, labels, sigma, noise }, schedule);
     },
     { device: state.device },
   );
-  const course: Course = { loss: [], gradientNorm: [], rate: [] };
+  const course: Course = { loss: [], gradientNorm: [] };
   try {
     for (let index = 0; index < run.steps; index++) {
       const nimg = index * batch;
-      const rate = run.rate(nimg);
       const corrections = adamCorrections(index + 1, options.adam);
       const { images, normals, noise, labels } = inputsOf(index);
       const report = await step(state, images, normals, noise, labels, {
-        rate: scalar(rate),
+        rate: scalar(run.rate(nimg)),
         corrections: { first: scalar(corrections.first), second: scalar(corrections.second) },
         updateRates: powerFunctionUpdateRates(sigmaRels, nimg + batch, batch),
       });
@@ -133,7 +172,6 @@ async function train(run: Run, inputsOf: ReturnType<typeof stepInputs>, state: S
       course.loss.push(losses.reduce((sum, loss) => sum + loss, 0) / batch);
       // The file has the norm of what Adam is given.
       course.gradientNorm.push((await report.gradientNorm.item()) * options.lossScaling);
-      course.rate.push(rate);
     }
   } finally {
     step.dispose();
@@ -143,7 +181,20 @@ async function train(run: Run, inputsOf: ReturnType<typeof stepInputs>, state: S
 
 async function checkTraining(fixture: Fixture, checks: Checks, device: Device): Promise<void> {
   const run = describeRun(fixture);
-  const { weights, buffers, specs } = run.network;
+  const { network } = run.options;
+  const found = new Comparison(fixture, checks);
+  fixture.inputs("steps/", ["images", "rnd_normal", "noise", "class_labels"]);
+  fixture.inputs("init/", Object.keys(specsOf(network, "whole")));
+  if (found.has("steps/lr")) {
+    fixture.requireLength("steps/lr", run.steps);
+    const rates = Array.from({ length: run.steps }, (_, index) => run.rate(index * run.batch));
+    found.values("steps/lr", rates, "output", rateTolerance);
+  }
+  const hasCourse = found.has("steps/loss_mean", "steps/loss_objective", "steps/grad_norm");
+  if (!hasCourse && !fixture.hasGroup("final/") && !fixture.hasGroup("ema-")) return;
+
+  refuseDropout(network);
+  const { weights, buffers, specs } = networkUnder(fixture, "init/", network, "whole");
   const inputsOf = stepInputs(fixture, run);
   const state = await createState<TrainingState>(
     { weights, buffers, moments: adamMoments(weights), averages: run.sigmaRels.map(() => weights) },
@@ -152,31 +203,20 @@ async function checkTraining(fixture: Fixture, checks: Checks, device: Device): 
   let course: Course;
   let end: TrainingState;
   try {
-    course = await train(run, inputsOf, state);
+    course = await train(run, specs, inputsOf, state);
     end = await state.read();
   } finally {
     state.dispose();
   }
 
-  const { imageChannels, imageResolution } = run.options.network.unet;
-  const elements = imageChannels * imageResolution ** 2;
-  checks.values("steps/lr", course.rate, fixture.stored("steps/lr"), "output", rateTolerance);
-  checks.values("steps/loss_mean", course.loss, fixture.stored("steps/loss_mean"), "output");
+  const elements = network.unet.imageChannels * network.unet.imageResolution ** 2;
   const objectives = course.loss.map((loss) => loss * elements);
-  checks.values("steps/loss_objective", objectives, fixture.stored("steps/loss_objective"), "output");
-  checks.values("steps/grad_norm", course.gradientNorm, fixture.stored("steps/grad_norm"), "output");
-
+  found.values("steps/loss_mean", course.loss, "output");
+  found.values("steps/loss_objective", objectives, "output");
+  found.values("steps/grad_norm", course.gradientNorm, "output");
   const compareAll = async (group: string, trained: NamedParameters): Promise<void> => {
-    for (const name of Object.keys(specs)) {
-      const value = trained[name];
-      // A file may leave out fixed features.
-      if (value === undefined && !fixture.has(`${group}/${name}`)) continue;
-      await checks.tensor(
-        `${group}/${name}`,
-        value ?? (end.buffers[name] as Tensor),
-        fixture.stored(`${group}/${name}`),
-        "output",
-      );
+    for (const [name, value] of Object.entries({ ...trained, ...end.buffers })) {
+      await found.tensor(`${group}/${name}`, value, "output");
     }
   };
   await checks.part("", () => compareAll("final", end.weights));

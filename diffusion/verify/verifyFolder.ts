@@ -21,6 +21,11 @@ export type FileReport = {
   /** Of each class the deviation that comes nearest to its tolerance, or goes farthest beyond. */
   readonly worst: readonly Deviation[];
   readonly failures: readonly string[];
+  /**
+   * What the file holds and nothing in it can show to be right or wrong: inputs of results that it doesn't have, remarks, options that change
+   * none of its numbers.
+   */
+  readonly notChecked: readonly string[];
   readonly milliseconds: number;
 };
 
@@ -41,7 +46,8 @@ export type VerifyOptions = {
 
 /**
  * Compares what this program computes on a device with the numbers in every file of a folder whose name begins as a known kind's.
- * A file that can't be read, has tensors or options that no check knows, or in which nothing is checked has failed.
+ * Each result is compared that a file has, and options that it leaves out are the published ones' defaults. A file that can't be read,
+ * lacks what a result of it needs, has tensors or options that no check knows, or in which nothing is checked has failed.
  * @throws EvenkeelError `file` if the folder can't be read or has no file of a known kind, `value` for a scale not above 0.
  */
 export async function verifyFolder(folder: string, device: Device, options: VerifyOptions = {}): Promise<VerifyReport> {
@@ -98,7 +104,10 @@ async function verifyFile(
 ): Promise<FileReport> {
   const start = performance.now();
   const checks = new Checks(kind.tolerances, rtolScale);
-  await checks.part("", () => runChecks(file, kind, checks, device));
+  let notChecked: readonly string[] = [];
+  await checks.part("", async () => {
+    notChecked = await runChecks(file, kind, checks, device);
+  });
   const { deviations, failures } = checks;
   return {
     file: name,
@@ -107,28 +116,31 @@ async function verifyFile(
     tensors: deviations.length,
     worst: worstOf(deviations),
     failures,
+    notChecked,
     milliseconds: performance.now() - start,
   };
 }
 
-async function runChecks(file: string, kind: Kind, checks: Checks, device: Device): Promise<void> {
+/** Runs a file's checks. @returns what could not be checked. */
+async function runChecks(file: string, kind: Kind, checks: Checks, device: Device): Promise<readonly string[]> {
   if (!file.endsWith(kind.extension)) {
     checks.fail(`is not a ${kind.extension} file, so that nothing in it can be checked`);
-    return;
+    return [];
   }
   const content = await readSafetensors(kind.numbersOf?.(file) ?? file);
   const fixture = new Fixture(file, content);
   if (content.entries.size === 0) {
     checks.fail("has no tensors: nothing in it was checked");
-    return;
+    return [];
   }
   await kind.check(fixture, checks, device);
-  if (checks.failures.length > 0) return;
-  const unused = fixture.unused();
-  if (unused.length > 0) {
-    const rest = unused.length > 3 ? ` and ${unused.length - 3} more` : "";
-    checks.fail(`no check knows what to do with ${unused.slice(0, 3).join(", ")}${rest}`);
+  if (checks.failures.length > 0) return fixture.notChecked();
+  const unknown = fixture.unknown();
+  if (unknown.length > 0) {
+    const rest = unknown.length > 3 ? ` and ${unknown.length - 3} more` : "";
+    checks.fail(`no check knows what to do with ${unknown.slice(0, 3).join(", ")}${rest}`);
   } else if (checks.deviations.length === 0) checks.fail("nothing in it was checked");
+  return fixture.notChecked();
 }
 
 /** Of each class the deviation that is largest for its tolerance. */

@@ -1,51 +1,14 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { type DeviceName, disposeDevices } from "../../../engine/index.ts";
+import { solvePostHocCoefficients } from "../../../diffusion/index.ts";
+import { disposeDevices, encodeBfloat16, encodeFloat16 } from "../../../engine/index.ts";
 import { editCases, spoiled, verifyEdited } from "./editedFixture.ts";
+import { inputs } from "./referenceInputs.ts";
 
 after(disposeDevices);
 
 /** A little more than the largest tolerance, and a fifth of what the smallest mistake worth finding changes. */
 const deviation = 3e-5;
-
-/** What is an input in a file of a kind; everything else was computed, and must be compared. */
-const inputs: readonly (readonly [file: string, device: DeviceName, inputs: RegExp])[] = [
-  ["edm2_primitives.safetensors", "oracle", /\/(x|a|b|G|freqs|phases|weight|gain|pixels_u8|latents)$/],
-  ["edm2_blocks.safetensors", "oracle", /\/(x|emb|G|dropout_keep_mask|w\/.*)$/],
-  [
-    "edm2_unet_cond.safetensors",
-    "wasm",
-    /^(weights\/.*|class_labels|.*\/(x|noise_labels|sigma|images|rnd_normal|noise))$/,
-  ],
-  ["edm2_training_true_init.safetensors", "wasm", /^(init\/.*|steps\/(images|rnd_normal|noise|class_labels))$/],
-  ["edm2_sampling.safetensors", "wasm", /^(g?net\/.*|class_labels|.*\/(noise|churn_noise))$/],
-  [
-    "edm2_scalars.safetensors",
-    "oracle",
-    new RegExp(
-      [
-        "ema/std_to_exp/std|ema/exp_to_std/exp|ema/beta/std_tnext_tdelta|ema/correlation/[ab]_.*|posthoc/.*/(in|out)_.*",
-        "reconstruct/(theta|batch_size|snapshot_ofs|snapshot_std|out_ofs|out_std)|traditional_ema/halflife.*|lr/reflr.*",
-        "precond/sigma|loss/(images|rnd_normal|noise|denoised|logvar)|latent_whitening/(raw_mean_std|noise|scale|bias)",
-      ]
-        .map((names) => `^(${names})$`)
-        .join("|"),
-    ),
-  ],
-  ["toy_mixture.safetensors", "wasm", /\/(phi|mu|Sigma|x|x_init)$|^toy_model\/(w\/.*|sigma)$/],
-  ["network-snapshot-0008388-0.100.safetensors", "wasm", /^(weights\/.*|x|sigma|class_labels|D_half_gain_f32)$/],
-  ["phema_chain.safetensors", "wasm", /^$/],
-  [
-    "edm_baseline_primitives.safetensors",
-    "oracle",
-    /^(?!.*resample_filter).*\/(x|emb|G|w\/.*|weight|bias|sigma|images|rnd_normal|noise|denoised)$(?<!loss\/sigma)/,
-  ],
-  [
-    "edm_baseline_adm_unet.safetensors",
-    "wasm",
-    /^(?!.*resample_filter)(weights\/.*|class_labels|.*\/(x|noise_labels|sigma|images|rnd_normal|noise))$/,
-  ],
-];
 
 describe("every computed tensor of a file can fail", () => {
   for (const [file, device, isInput] of inputs) {
@@ -146,5 +109,69 @@ describe("files of other contents", () => {
     });
     assert.deepEqual(failures, []);
     assert.equal(status, "passed");
+  });
+
+  it("labels, noise levels and results of other types and shapes pass", async () => {
+    const { status, failures, tensors } = await verifyEdited("edm2_unet_cond.safetensors", "wasm", (content) => {
+      const of = (name: string): Float32Array => {
+        const tensor = content.tensors.get(name);
+        assert.ok(tensor?.dtype === "F32");
+        return Float32Array.from(tensor.data);
+      };
+      for (const name of [...content.tensors.keys()]) {
+        if (/^(loss|grad|weights_after)\//.test(name)) content.tensors.delete(name);
+      }
+      const labels = BigInt64Array.from(of("class_labels"), BigInt);
+      content.tensors.set("class_labels", { dtype: "I64", shape: [labels.length], data: labels });
+      content.tensors.set("precond/sigma", {
+        dtype: "F64",
+        shape: [3, 1, 1, 1],
+        data: Float64Array.from(of("precond/sigma")),
+      });
+      const halves = encodeFloat16(of("precond/D"));
+      content.tensors.set("precond/D", { dtype: "F16", shape: [3, 3, 16, 16], data: halves });
+      // One image's answers, and one label for it.
+      const one = { dtype: "F32", shape: [1, 3, 16, 16] } as const;
+      for (const name of ["unet/x", "unet/out"]) {
+        content.tensors.set(name, { ...one, data: of(name).slice(0, 768) });
+      }
+      content.tensors.set("unet/out", { dtype: "BF16", shape: one.shape, data: encodeBfloat16(of("unet/out")) });
+      content.tensors.set("unet/noise_labels", { dtype: "F32", shape: [], data: of("unet/noise_labels").slice(0, 1) });
+      content.tensors.set("unet/class_labels", {
+        dtype: "F32",
+        shape: [10],
+        data: Float32Array.from(labels, Number).slice(0, 10),
+      });
+    });
+    assert.deepEqual(failures, []);
+    assert.equal(status, "passed");
+    assert.equal(tensors, 4);
+  });
+
+  it("averages earlier than some of the snapshots are made of those before", async () => {
+    const [widths, times] = [
+      [0.05, 0.1],
+      [8192, 16384],
+    ];
+    const [inStd, inNimg] = [times.flatMap(() => widths), times.flatMap((time) => widths.map(() => time))];
+    const fits = solvePostHocCoefficients(inNimg, inStd, [16384, 16384], [0.07, 0.12]);
+    const coefs = inNimg.flatMap((_, i) => fits.map(({ coefficients }) => coefficients[i] ?? NaN));
+    for (const later of [0, 2]) {
+      const { status, failures, notChecked } = await verifyEdited("phema_chain.safetensors", "oracle", (content) => {
+        const { tensors, metadata } = content;
+        metadata.set("out_nimg", "16384");
+        for (const name of [...tensors.keys()]) if (name.startsWith("phema-")) tensors.delete(name);
+        // Those that are too late are left out, or have coefficients of 0.
+        const rows = inNimg.length + later;
+        const all = Float64Array.from({ length: 2 * rows }, (_, i) => coefs[i] ?? 0);
+        tensors.set("coefs", { dtype: "F64", shape: [rows, 2], data: all });
+        const late = later === 0 ? [] : [24576, 24576];
+        tensors.set("in_nimg", { dtype: "I64", shape: [rows], data: BigInt64Array.from([...inNimg, ...late], BigInt) });
+        tensors.delete("in_std");
+      });
+      assert.deepEqual(failures, []);
+      assert.equal(status, "passed");
+      assert.deepEqual(notChecked, ["metadata f32_vs_f64_max_rel_by_group"]);
+    }
   });
 });

@@ -109,7 +109,7 @@ describe("what a file has and no check knows", () => {
         for (const options of Object.values(cases)) options["num_steps"] = 1e12;
       }),
     );
-    assert.match(failures, /heun\/t_steps has 9 elements, its options call for 1000000000001/);
+    assert.match(failures, /heun\/t_steps has 9 elements along its first axis, its options call for 1000000000001/);
     const long = [{ ofs: 100, std: 0.1, len: 1e12 }];
     assert.match(
       await failuresOf("edm2_scalars.safetensors", ({ metadata }) =>
@@ -130,18 +130,18 @@ describe("what a file has and no check knows", () => {
 });
 
 describe("what a file lacks", () => {
-  it("a tensor of a case", async () => {
+  it("a tensor that a result of it needs", async () => {
     for (const [name, tensor] of [
-      [primitives, "mp_conv.linear.train.gain_1/weight_after"],
+      [primitives, "mp_conv.linear.train.gain_param/gain"],
       [primitives, "resample.down.f1_1/G"],
-      [primitives, "mp_silu/grad_x"],
-      [blocks, "enc_attn/grad/attn_qkv.weight"],
+      [primitives, "mp_silu/x"],
+      [blocks, "enc_attn/emb"],
       [blocks, "enc_dropout/dropout_keep_mask"],
-      [uncond, "unet/out"],
-      [uncond, "grad/logvar_linear.weight"],
-      [uncond, "loss/objective"],
-      ["edm2_scalars.safetensors", "lr/lr"],
-      ["edm2_scalars.safetensors", "ema/response.2"],
+      [uncond, "unet/noise_labels"],
+      [uncond, "precond/sigma"],
+      [uncond, "loss/noise"],
+      ["edm2_scalars.safetensors", "lr/reflr_refbatches_rampupMimg_batch_curnimg"],
+      ["edm2_scalars.safetensors", "ema/correlation/b_std"],
     ] as const) {
       const failures = await failuresOf(name, ({ tensors }) => tensors.delete(tensor));
       assert.ok(failures.includes(`"${tensor}"`), `${tensor}: ${failures}`);
@@ -194,8 +194,11 @@ describe("a pickled snapshot", () => {
     assert.ok(failures.some((failure) => failure.startsWith(`${weight} is off by 2`)));
     assert.ok(failures.some((failure) => failure.startsWith("its configuration ")));
     assert.ok(failures.some((failure) => failure.startsWith("D_upcast_f32 is off")));
-    const { failures: missing } = await verifyPickle(({ tensors }) => tensors.delete(weight));
-    assert.match(missing.join(), /shouldn't be: 1 such as weights\/unet\.dec\.8x8_in1\.conv_res0\.weight/);
+    const shorter = await verifyPickle(({ tensors }) => tensors.delete(weight));
+    assert.equal(shorter.status, "passed", shorter.failures.join());
+    assert.ok(
+      shorter.notChecked.some((left) => left === `1 arrays that are not written down, such as ${weight.slice(8)}`),
+    );
   });
 });
 
