@@ -136,7 +136,8 @@ async function checkCase(
   const levels = ["t_steps", "t_hat", "churn_step_index"];
   const states = ["x_cur", "x_hat", "x_euler", "denoised_main", "out"];
   if (!found.has(...levels, ...states)) {
-    return fixture.leaveOut(`case ${name}, of which nothing is there to compare`);
+    fixture.leaveOut(`case ${name}, of which nothing is there to compare`);
+    return;
   }
   const { num_steps: steps } = options;
   requireSteps(fixture, name, steps);

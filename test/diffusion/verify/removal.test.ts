@@ -89,6 +89,8 @@ const defaults: Readonly<Record<string, readonly (readonly [key: string, ...path
   ],
 };
 
+type Options = Record<string, unknown>;
+
 /** Removes an option, or a whole group of them. What a path leads to may be gone already. */
 function removeOption({ metadata }: Content, [key, ...path]: readonly [string, ...string[]]): void {
   const text = metadata.get(key);
@@ -98,10 +100,9 @@ function removeOption({ metadata }: Content, [key, ...path]: readonly [string, .
     metadata.delete(key);
     return;
   }
-  const options = JSON.parse(text) as Record<string, unknown>;
-  let group: Record<string, unknown> | undefined = options;
-  for (const name of path) group = group?.[name] as typeof group;
-  if (group !== undefined) delete group[last];
+  const options = JSON.parse(text) as Options;
+  const group = path.reduce<Options | undefined>((from, name) => from?.[name] as Options | undefined, options);
+  if (group !== undefined) Reflect.deleteProperty(group, last);
   metadata.set(key, JSON.stringify(options));
 }
 
