@@ -1,5 +1,5 @@
 /** An explanation as one self-contained HTML page: passes, kernels with their sources and times, and a map of memory over time. */
-import type { ExplainedKernel, Explanation } from "../engine/index.ts";
+import { describeMemory, type ExplainedKernel, type Explanation } from "../engine/index.ts";
 
 const escape = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
@@ -106,6 +106,7 @@ export function explanationPage(title: string, explanation: Explanation): string
 <table><tr><th>step</th><th>kernel</th><th>${cost.label}</th><th>ms</th><th>GFLOP/s</th><th>flops</th><th>bytes</th><th>flops/byte</th><th>buffers</th></tr>
 ${rows.join("\n")}</table>
 <h2>Memory</h2>
+${explanation.memory === undefined ? "" : `<pre>${escape(describeMemory(explanation.memory).join("\n"))}</pre>`}
 ${memoryMap(explanation)}
 <details><summary>${buffers.length} buffers</summary><table><tr><th></th><th>dtype</th><th>elements</th><th>bytes</th><th>role</th><th>slot</th><th>offset</th></tr>
 ${buffers.join("\n")}</table></details>

@@ -17,6 +17,7 @@ export {
   getDevice,
   resolveDeviceName,
 } from "./devices/select.ts";
+export { describeBytes } from "./describeBytes.ts";
 export { type ErrorCode, EvenkeelError, printable } from "./errors.ts";
 export * from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
@@ -41,6 +42,7 @@ export {
   compileStep,
 } from "./program/compile.ts";
 export {
+  describeMemory,
   explain,
   type Explanation,
   type ExplainedBuffer,
@@ -49,6 +51,7 @@ export {
   intensity,
 } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
+export { memoryOf, type MemoryShare, type ProgramMemory } from "./program/memory.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";
 export { fillTree, mapTree, type Tree, treeLeaves, type TreeLeaf, treeSignature } from "./tree.ts";

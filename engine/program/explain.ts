@@ -1,10 +1,12 @@
 /** What the engine made of a function, as data and as text: graphs after each pass, kernels, generated sources, memory, times. */
 import type { KernelSource, KernelTime } from "../devices/device.ts";
+import { describeBytes } from "../describeBytes.ts";
 import type { DType } from "../graph/dtype.ts";
 import { printGraph } from "../graph/print.ts";
 import { printKernel } from "../kernel/print.ts";
 import type { Plan } from "../kernel/plan.ts";
 import type { Arguments, Compiled, CompiledStep, Inspection } from "./compile.ts";
+import { memoryOfPlan, type ProgramMemory } from "./memory.ts";
 import type { State } from "./state.ts";
 
 export type ExplainedKernel = {
@@ -44,6 +46,8 @@ export type Explanation = {
   readonly slots: readonly number[];
   /** Bytes the executable holds on the device. */
   readonly bytes: number;
+  /** What all that it needs is made of when it needs most; undefined on the oracle. */
+  readonly memory: ProgramMemory | undefined;
   /** Everything as readable text. */
   readonly text: string;
 };
@@ -82,6 +86,7 @@ export async function explain(
     }),
     ...explained,
     bytes: executable.bytes,
+    memory: plan === undefined ? undefined : memoryOfPlan(plan, program.graph.inputs),
   };
   return { ...facts, text: printExplanation(facts) };
 }
@@ -118,6 +123,33 @@ function describeBuffer(buffer: ExplainedBuffer, number: number): string {
   return `b${number} ${buffer.dtype} x ${buffer.length} ${buffer.role}${place}`;
 }
 
+/** Shares of the peak that are told; the others are summed up. */
+const toldShares = 10;
+
+/** What a program's largest need is made of, a line for each of the largest shares. */
+export function describeMemory(memory: ProgramMemory): string[] {
+  const { inputs, outputs, constants, temporaries, total, peakKernel, shares } = memory;
+  const rest = shares.slice(toldShares);
+  const line = (bytes: number, count: number, what: string): string =>
+    `${describeBytes(bytes).padStart(10)} in ${count}: ${what}`;
+  const sum = (of: (share: (typeof rest)[number]) => number): number => rest.reduce((all, each) => all + of(each), 0);
+  return [
+    `== memory ${describeBytes(total)}: arguments ${describeBytes(inputs)}, results ${describeBytes(outputs)}, constants ` +
+      `${describeBytes(constants)}, temporaries ${describeBytes(temporaries)}; most is in use ` +
+      `${peakKernel === null ? "throughout" : `at ${peakKernel}`}, in arrays of these kinds:`,
+    ...shares.slice(0, toldShares).map(({ bytes, count, what }) => line(bytes, count, what)),
+    ...(rest.length === 0
+      ? []
+      : [
+          line(
+            sum((share) => share.bytes),
+            sum((share) => share.count),
+            "others",
+          ),
+        ]),
+  ];
+}
+
 function printExplanation(facts: Omit<Explanation, "text">): string {
   const total = facts.kernels.reduce((sum, { flops }) => sum + flops, 0);
   return [
@@ -133,6 +165,7 @@ function printExplanation(facts: Omit<Explanation, "text">): string {
       ...kernel.sources.flatMap(({ language, text }) => [`[${language}]`, text]),
     ]),
     ``,
+    ...(facts.memory === undefined ? [] : [...describeMemory(facts.memory), ``]),
     `== buffers`,
     ...facts.buffers.map(describeBuffer),
     `slots: ${facts.slots.map((bytes, slot) => `${slot}: ${bytes} bytes`).join(", ") || "none"}`,

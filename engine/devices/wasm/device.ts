@@ -1,4 +1,5 @@
 /** The WebAssembly device: SIMD code of our own, several threads over one memory, no dependencies. */
+import { describeBytes } from "../../describeBytes.ts";
 import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
@@ -8,7 +9,7 @@ import { readData, writeData } from "./deviceBuffer.ts";
 import { type Engine, WasmExecutable } from "./deviceExecutable.ts";
 import { enableRelaxedSimd } from "./deviceRelaxed.ts";
 import { Turns } from "./deviceTurns.ts";
-import { describeBytes, LinearMemory } from "./memory.ts";
+import { LinearMemory } from "./memory.ts";
 import { Crew } from "./threads.ts";
 import { canShareMemory, canWait, threadCount } from "./threadsHost.ts";
 

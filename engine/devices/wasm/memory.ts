@@ -1,4 +1,5 @@
 /** The memory of a wasm device: one growing WebAssembly.Memory, shared between threads where the host allows it. */
+import { describeBytes } from "../../describeBytes.ts";
 import { EvenkeelError } from "../../errors.ts";
 import { Allocator } from "./memoryAllocator.ts";
 import { controlBytes } from "./threadsControl.ts";
@@ -135,15 +136,4 @@ function reserve(initial: number, maximum: number, shared: boolean): [HostMemory
       }
     }
   }
-}
-
-/** A size for people. */
-export function describeBytes(bytes: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB"];
-  let [amount, unit] = [bytes, 0];
-  while (amount >= 1024 && unit < units.length - 1) {
-    amount /= 1024;
-    unit++;
-  }
-  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)} ${units[unit] ?? ""}`;
 }

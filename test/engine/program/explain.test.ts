@@ -98,4 +98,59 @@ describe("explain", () => {
     step.dispose();
     device.dispose();
   });
+
+  it("says what most memory is made of: each kind of argument, and the temporaries that are there then", async () => {
+    const device = await createDevice("wasm");
+    type Layers = { readonly weights: { readonly first: Tensor; readonly second: Tensor } };
+    const step = compileStep(
+      (state: Layers, x: Tensor) => {
+        const { value, gradient } = valueAndGrad((layers: Layers) =>
+          mean(square(silu(conv2d(silu(conv2d(x, layers.weights.first, { padding: 1 })), layers.weights.second)))),
+        )(state);
+        const { first, second } = state.weights;
+        const weights = {
+          first: subtract(first, gradient.weights.first),
+          second: subtract(second, gradient.weights.second),
+        };
+        return { state: { weights }, result: value };
+      },
+      { device },
+    );
+    const state = await createState({ weights: { first: zeros([16, 2, 3, 3]), second: zeros([4, 16, 1, 1]) } }, device);
+    const x = zeros([2, 2, 8, 8]);
+    const { memory, text, kernels, buffers, slots } = await explain(step, [state, x]);
+    assert.ok(memory !== undefined);
+    assert.deepEqual(
+      memory.shares.filter(({ what }) => what.startsWith("argument")),
+      [
+        { what: "argument 0.weights.first", count: 1, bytes: 4 * 16 * 2 * 9 },
+        { what: "argument 1", count: 1, bytes: 4 * 2 * 2 * 64 },
+        { what: "argument 0.weights.second", count: 1, bytes: 4 * 64 },
+      ],
+    );
+    assert.equal(memory.temporaries, slots[0]);
+    assert.equal(memory.total, memory.inputs + memory.outputs + memory.constants + memory.temporaries);
+    // What lives at once, counted anew: of all steps none has more.
+    const liveAt = (step: number): number => {
+      const touching = (buffer: number): number[] =>
+        kernels.flatMap(({ operands, result }, at) => (operands.includes(buffer) || result === buffer ? [at] : []));
+      return buffers.reduce((sum, { role, length }, buffer) => {
+        const steps = touching(buffer);
+        const lives = Math.min(...steps) <= step && Math.max(...steps) >= step;
+        return role === "temporary" && lives ? sum + 4 * length : sum;
+      }, 0);
+    };
+    const temporaries = memory.shares.filter(({ what }) => what.startsWith("temporaries of "));
+    const most = Math.max(...kernels.map((_, step) => liveAt(step)));
+    assert.ok(most > 0);
+    assert.equal(
+      temporaries.reduce((sum, { bytes }) => sum + bytes, 0),
+      most,
+    );
+    assert.ok(temporaries.length > 0 && memory.peakKernel !== null);
+    assert.match(text, /== memory .*KiB: arguments .*temporaries .*; most is in use at .*:\n +\S+ \w+ in \d+: /);
+    state.dispose();
+    step.dispose();
+    device.dispose();
+  });
 });

@@ -1,0 +1,10 @@
+/** A size for people: `2.6 GiB`. */
+export function describeBytes(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let [amount, unit] = [bytes, 0];
+  while (amount >= 1024 && unit < units.length - 1) {
+    amount /= 1024;
+    unit++;
+  }
+  return `${Number.isInteger(amount) ? amount : amount.toFixed(1)} ${units[unit] ?? ""}`;
+}
