@@ -14,3 +14,4 @@ export { createImageStreams, type ImageStreams } from "./imageStreams.ts";
 export { type ChurnOptions, runSampler, type SamplerOptions, type SamplerStep, type Solver } from "./samplers.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { maximumSeeds, parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
+export { samplingMemory, type SamplingForecast } from "./memory.ts";

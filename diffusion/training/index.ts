@@ -1,5 +1,6 @@
 export { accumulateGradient, type AccumulatingState, applyGradient } from "./accumulate.ts";
 export { findNonFinite, type NonFiniteLayer } from "./diagnose.ts";
+export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
   assembleNetwork,

@@ -15,7 +15,6 @@ import {
 } from "../../engine/index.ts";
 import {
   adamCorrections,
-  adamMoments,
   flattenParameters,
   initializeParameters,
   learningRate,
@@ -24,17 +23,11 @@ import {
 } from "../../nn/index.ts";
 import { powerFunctionUpdateRates } from "../ema/index.ts";
 import { describeDenoiser } from "../network/denoiser.ts";
-import { accumulateGradient, type AccumulatingState, applyGradient, type PartReport } from "./accumulate.ts";
+import type { AccumulatingState, PartReport } from "./accumulate.ts";
 import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
-import {
-  drawDropout,
-  drawNoise,
-  type StepReport,
-  type StepSchedule,
-  type TrainingBatch,
-  trainingStep,
-} from "./step.ts";
+import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
+import { startingState, stepFunctions } from "./stepFunctions.ts";
 
 /** A batch on the host: images [N, C, H, W] in -1..1 and label vectors [N, labelDim]. */
 export type HostBatch = { readonly images: Float32Array; readonly labels: Float32Array | null };
@@ -116,16 +109,8 @@ export class Trainer {
     const drawn = Object.entries(initializeParameters(specs, randomKey(options.seed)));
     const of = (isBuffer: boolean): NamedParameters =>
       Object.fromEntries(drawn.filter(([name]) => (specs[name]?.role === "buffer") === isBuffer));
-    const [weights, buffers] = [of(false), of(true)];
-    const training = {
-      weights,
-      buffers,
-      moments: adamMoments(weights),
-      averages: options.emaSigmaRels.map(() => weights),
-    };
-    const isWhole = options.batchDevice === options.batch;
-    const gradient = isWhole ? {} : mapTree(weights, zerosLike);
-    return new Trainer(options, device, await createState<AccumulatingState>({ training, gradient }, device), signal);
+    const state = startingState(options, of(false), of(true));
+    return new Trainer(options, device, await createState(state, device), signal);
   }
 
   /** Images seen. */
@@ -134,28 +119,14 @@ export class Trainer {
   }
 
   #compile(): Programs {
-    const { options, specs } = this;
     const on = { device: this.device, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
-    const key = this.#key;
-    const runOf = (batch: TrainingBatch) => (options.network.unet.dropout > 0 ? drawDropout(key, batch.positions) : {});
-    if (options.batchDevice === options.batch) {
-      const step = compileStep((state: AccumulatingState, batch: TrainingBatch, schedule: StepSchedule) => {
-        const noisy = drawNoise(options, key, batch);
-        const { state: training, result } = trainingStep(options, specs, state.training, noisy, schedule, runOf(batch));
-        return { state: { ...state, training }, result };
-      }, on);
-      return { kind: "whole", step };
-    }
-    const accumulate = compileStep(
-      (state: AccumulatingState, part: TrainingBatch, isFirst: Tensor) =>
-        accumulateGradient(options, specs, options.batch, state, drawNoise(options, key, part), isFirst, runOf(part)),
-      on,
-    );
-    const apply = compileStep(
-      (state: AccumulatingState, schedule: StepSchedule) => applyGradient(options, specs, state, schedule),
-      on,
-    );
-    return { kind: "parts", accumulate, apply };
+    const functions = stepFunctions(this.options, this.specs);
+    if (functions.kind === "whole") return { kind: "whole", step: compileStep(functions.step, on) };
+    return {
+      kind: "parts",
+      accumulate: compileStep(functions.accumulate, on),
+      apply: compileStep(functions.apply, on),
+    };
   }
 
   /**

@@ -1,0 +1,98 @@
+/** How much memory a training run takes on a device, known before any of it is. */
+import { type Device, memoryOf, type ProgramMemory, scalar, tensor, treeLeaves, zeros } from "../../engine/index.ts";
+import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
+import type { NetworkConfig } from "../network/config.ts";
+import { countNetwork } from "../network/count.ts";
+import { describeDenoiser } from "../network/denoiser.ts";
+import type { AccumulatingState } from "./accumulate.ts";
+import type { TrainingOptions } from "./options.ts";
+import { startingState, stepFunctions } from "./stepFunctions.ts";
+import type { StepSchedule, TrainingBatch } from "./step.ts";
+
+/** Bytes on a device. */
+export type MemoryForecast = {
+  /** What is kept: weights, moments, averages, the sum of a batch's gradients if it goes through the network in parts. */
+  readonly state: number;
+  /** The most that is in use at once, the state included: no less than that, and not much more. */
+  readonly most: number;
+};
+
+type Limits = Pick<Device, "limits">["limits"];
+
+/** Elements that a step keeps at most for each element that layers put out, and for each weight: tested on all configurations. */
+const [keptOfOutputs, keptOfWeights] = [4, 3];
+/** Of what a device can hold, the part from which programs are planned rather than bounded: a plan takes seconds. */
+const largeShare = 1 / 4;
+/** What devices need beside: code, packed operands of products. */
+const scratch = (most: number): number => 2 ** 24 + most / 16;
+
+/**
+ * What training with these options takes. Of a network that is small for the device this is a bound that takes no time; of a large one
+ * the step's programs are planned, which takes seconds.
+ * @param limits the device's.
+ */
+export async function trainingMemory(options: TrainingOptions, limits: Limits): Promise<MemoryForecast> {
+  const state = stateTemplate(options);
+  const stateBytes = bytesOfTree(state);
+  const count = countNetwork(options.network);
+  const temporaries = 4 * (keptOfOutputs * count.outputs * options.batchDevice + keptOfWeights * count.parameters);
+  const bound = stateBytes + temporaries;
+  if (bound <= limits.memory * largeShare) return { state: stateBytes, most: bound + scratch(temporaries) };
+  const programs = await plannedPrograms(options, limits, state);
+  const beside = programs.map((memory) => memory.total - stateBytes);
+  const all = beside.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
+  return { state: stateBytes, most: stateBytes + all + scratch(all) };
+}
+
+/** The least that training a network on a device takes, at one image at once: for saying what would fit. */
+export function leastTrainingMemory(network: NetworkConfig, averages: number, isInParts: boolean): number {
+  return 4 * weightsOf(network).length * (3 + averages + (isInParts ? 1 : 0));
+}
+
+function weightsOf(network: NetworkConfig): { readonly length: number } {
+  const specs = Object.values(flattenParameters<ParameterSpec>(describeDenoiser(network)));
+  const trained = specs.filter(({ role }) => role !== "buffer");
+  return { length: trained.reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0) };
+}
+
+function stateTemplate(options: TrainingOptions): AccumulatingState {
+  const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
+  const of = (isBuffer: boolean): NamedParameters =>
+    Object.fromEntries(
+      Object.entries(specs)
+        .filter(([, { role }]) => (role === "buffer") === isBuffer)
+        .map(([name, { shape }]) => [name, zeros(shape)]),
+    );
+  return startingState(options, of(false), of(true));
+}
+
+function bytesOfTree(tree: unknown): number {
+  return treeLeaves(tree).reduce((sum, leaf) => sum + 4 * leaf.tensor.size, 0);
+}
+
+/** The programs of a step, planned as the trainer compiles them. */
+async function plannedPrograms(
+  options: TrainingOptions,
+  limits: Limits,
+  state: AccumulatingState,
+): Promise<ProgramMemory[]> {
+  const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
+  const functions = stepFunctions(options, specs);
+  const { imageChannels, imageResolution, labelDim } = options.network.unet;
+  const { batchDevice } = options;
+  const batch: TrainingBatch = {
+    images: zeros([batchDevice, imageChannels, imageResolution, imageResolution]),
+    labels: labelDim === 0 ? null : zeros([batchDevice, labelDim]),
+    positions: tensor(new Uint32Array(batchDevice)),
+  };
+  const schedule: StepSchedule = {
+    rate: scalar(0),
+    corrections: { first: scalar(1), second: scalar(1) },
+    updateRates: zeros([options.emaSigmaRels.length]),
+  };
+  if (functions.kind === "whole") return [await memoryOf(functions.step, [state, batch, schedule], limits, true)];
+  return [
+    await memoryOf(functions.accumulate, [state, batch, tensor([true], { shape: [] })], limits, true),
+    await memoryOf(functions.apply, [state, schedule], limits, true),
+  ];
+}
