@@ -1,14 +1,21 @@
 import { printable } from "../engine/index.ts";
+import { fileSystemError } from "../engine/io/node.ts";
 import { createProgram } from "./program.ts";
 import { reportFailure } from "./reportFailure.ts";
 import { stopping } from "./stopping.ts";
 
 stopping.listen();
-for (const stream of [process.stdout, process.stderr]) {
+for (const [name, stream] of [
+  ["standard output", process.stdout],
+  ["standard error", process.stderr],
+] as const) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     // Whoever read the output is gone (`| head`), or the terminal is.
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
-    stopping.request("SIGPIPE");
+    if (error.code === "EPIPE" || error.code === "EIO") return stopping.request("SIGPIPE");
+    // What went before it is gone: the disk is full on which it is kept, for one.
+    if (stopping.exitCode === undefined)
+      process.stderr.write(`evenkeel: ${fileSystemError(name, "writing", error).message}\n`);
+    stopping.request("output error");
   });
 }
 

@@ -13,7 +13,7 @@ import {
   RunLock,
   type RunOptions,
   runTraining,
-  type StopSignal,
+  type StopReason,
 } from "../../diffusion/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { describeDevice } from "../deviceOption.ts";
@@ -106,8 +106,8 @@ async function trainOn(
       nextBatch: trainingBatches(images, settings.seed, settings.xflip),
       signal: stop.signal,
     };
-    const tell = (signal: StopSignal): void => {
-      progress.line(`${signal}: finishing the step and writing a checkpoint; once more to stop at once.`);
+    const tell = (reason: StopReason): void => {
+      progress.line(`${reason}: finishing the step and writing a checkpoint; once more to stop at once.`);
       stop.abort();
     };
     stopping.left = "The last checkpoint is whole. Go on with the same command.";

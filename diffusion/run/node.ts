@@ -5,4 +5,4 @@ export { defaultScale, gridCost, type GridGuidance, type GridLayout, GridSampler
 export { type RunIntervals, type RunObserver, type RunOptions, type RunResult, runTraining } from "./trainingRun.ts";
 export { RunLock } from "./runLock.ts";
 export { type MeanState, readStats, RunningMean, type StatsEntry, StatsLog } from "./statsLog.ts";
-export { type StopSignal, StopSignals } from "./stopSignals.ts";
+export { type StopReason, StopSignals } from "./stopSignals.ts";

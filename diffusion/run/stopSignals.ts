@@ -8,20 +8,23 @@ const onePress = 500;
 /** What asks a process to end: Ctrl-C, a supervisor, a terminal that is gone, and a reader of its output that is gone. */
 export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGPIPE";
 
+/** Why a process ends: a signal, or what it prints can't be written (a full disk). */
+export type StopReason = StopSignal | "output error";
+
 const listened = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Ends a process in order when a signal asks for it. The first signal ends it at once, unless a task is at hand that ends by itself
  * when it is told; a second one, later than the first, ends it in any case. Whichever does: files that were being written are removed,
- * those that are there are whole, run folders are free again, and the exit code is 128 plus the signal's number.
+ * those that are there are whole, run folders are free again, and the exit code is 128 plus the signal's number, or 1 if it wasn't a signal.
  */
 export class StopSignals {
   /** What is whole and what isn't when a signal ends the process now, and how to go on. */
   left = "The files that are there are whole.";
   readonly #print: (line: string) => void;
-  #first: StopSignal | undefined;
+  #first: StopReason | undefined;
   #time = 0;
-  #tell: ((signal: StopSignal) => void) | undefined;
+  #tell: ((reason: StopReason) => void) | undefined;
   readonly #handle = (signal: NodeJS.Signals): void => this.request(signal as StopSignal);
 
   /** @param print for what is said at the end. */
@@ -39,17 +42,20 @@ export class StopSignals {
   }
 
   /** As if the process had got this signal. */
-  request(signal: StopSignal): void {
+  request(reason: StopReason): void {
     if (this.#first === undefined) {
-      this.#first = signal;
+      this.#first = reason;
       this.#time = performance.now();
-      if (this.#tell === undefined) void this.#end(signal);
-      else this.#tell(signal);
-    } else if (signal !== "SIGPIPE" && performance.now() - this.#time > onePress) void this.#end(signal);
+      if (this.#tell === undefined) void this.#end(reason);
+      else this.#tell(reason);
+      // Every line that is printed fails again.
+    } else if (reason !== "SIGPIPE" && reason !== "output error" && performance.now() - this.#time > onePress) {
+      void this.#end(reason);
+    }
   }
 
   /** Does a task that ends in order, and soon, once it is told of the first signal. */
-  async during<T>(tell: (signal: StopSignal) => void, task: () => Promise<T>): Promise<T> {
+  async during<T>(tell: (reason: StopReason) => void, task: () => Promise<T>): Promise<T> {
     this.#tell = tell;
     try {
       return await task();
@@ -63,14 +69,14 @@ export class StopSignals {
     for (const signal of listened) process.off(signal, this.#handle);
   }
 
-  async #end(signal: StopSignal): Promise<never> {
+  async #end(reason: StopReason): Promise<never> {
     await removeUnfinishedFiles();
     RunLock.releaseAll();
-    this.#print(`${signal}: stopped. ${this.left}`);
-    process.exit(codeOf(signal));
+    this.#print(`${reason}: stopped. ${this.left}`);
+    process.exit(codeOf(reason));
   }
 }
 
-function codeOf(signal: StopSignal): number {
-  return 128 + constants.signals[signal];
+function codeOf(reason: StopReason): number {
+  return reason === "output error" ? 1 : 128 + constants.signals[reason];
 }

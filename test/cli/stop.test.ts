@@ -1,6 +1,7 @@
 /** Ctrl-C, SIGTERM, a lost terminal and a closed pipe, in processes of the command. What is waited for is told by files and lines. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -129,6 +130,26 @@ test("when nobody reads what training prints any more, it ends with a checkpoint
   assert.equal(code, 141);
   assert.equal((await filesOf(outdir, /^training-state/)).length, 1);
   assert.deepEqual(await filesOf(outdir, /lock|partial/), []);
+});
+
+test("a full disk behind what is printed is told in words, and nothing is left", {
+  skip: !existsSync("/dev/full"),
+}, async () => {
+  const outdir = join(root, "full");
+  const command = await bundledCli();
+  const full = openSync("/dev/full", "w");
+  for (const args of [endless(outdir, 1), ["count", "--preset", "smoke"]]) {
+    const { status, stderr } = spawnSync(process.execPath, [command, ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    assert.equal(status, 1, stderr);
+    const [said = "", ...rest] = stderr.trimEnd().split("\n");
+    assert.match(said, /^evenkeel: standard output: writing failed: the disk is full\. .*\(ENOSPC\)\.$/);
+    assert.deepEqual(rest, ["output error: stopped. The files that are there are whole."]);
+  }
+  closeSync(full);
+  assert.deepEqual(await filesOf(outdir, /./), []);
 });
 
 test("sampling ends at once with whole images, and says how many", async () => {
