@@ -1,6 +1,7 @@
 import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
 import type { ArrayFiles } from "./chooseArrays.ts";
 import { type FileSource, maximumArrayBytes } from "./imageSource.ts";
+import type { Notices } from "./notices.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 
 /** Images of one size in memory, one after the other, and their labels. */
@@ -16,10 +17,14 @@ export type ArrayImages = {
 };
 
 /**
- * Reads bytes [N, H, W], [N, H, W, C] or [N, C, H, W], and labels [N] or [N, D].
+ * Reads bytes [N, H, W], [N, H, W, C] or [N, C, H, W], and labels [N] or [N, D]; whole numbers [N, 1] are classes.
  * @throws EvenkeelError `file` for other shapes and types, and a number of labels that isn't that of the images.
  */
-export async function readArrayImages(source: FileSource, { images, labels }: ArrayFiles): Promise<ArrayImages> {
+export async function readArrayImages(
+  source: FileSource,
+  { images, labels }: ArrayFiles,
+  notices: Notices,
+): Promise<ArrayImages> {
   const name = source.nameOf(images);
   const { type, shape, bytes: data } = parseNpy(await source.read(images, maximumArrayBytes), name);
   if (type !== "|u1") {
@@ -33,7 +38,7 @@ export async function readArrayImages(source: FileSource, { images, labels }: Ar
   }
   if (data.length === 0) throw new EvenkeelError("file", `${name} holds no images.`);
   const [count = 0] = shape;
-  return { count, ...layout, data, labels: labels === null ? null : await readLabels(source, labels, count) };
+  return { count, ...layout, data, labels: labels === null ? null : await readLabels(source, labels, count, notices) };
 }
 
 type Layout = Pick<ArrayImages, "height" | "width" | "channels" | "isPlanar">;
@@ -50,7 +55,12 @@ function layoutOf(shape: readonly number[]): Layout | null {
   return isCount(c) ? { height: a, width: b, channels: c, isPlanar: false } : null;
 }
 
-async function readLabels(source: FileSource, file: string, count: number): Promise<number[] | number[][]> {
+async function readLabels(
+  source: FileSource,
+  file: string,
+  count: number,
+  notices: Notices,
+): Promise<number[] | number[][]> {
   const name = source.nameOf(file);
   const array = parseNpy(await source.read(file, maximumArrayBytes), name);
   const { shape } = array;
@@ -60,6 +70,16 @@ async function readLabels(source: FileSource, file: string, count: number): Prom
   const numbers = numbersOfNpy(array, name);
   const [, width] = shape;
   if (width === undefined) return numbers;
+  // As Keras has them.
+  if (width === 1 && /^.[biu]/.test(array.type)) {
+    notices.add(
+      "guessed",
+      "class numbers, as they are whole; save them as floats if they are a condition of one number",
+      file,
+      count,
+    );
+    return numbers;
+  }
   return Array.from({ length: count }, (_, i) => numbers.slice(i * width, (i + 1) * width));
 }
 

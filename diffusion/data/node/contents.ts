@@ -23,6 +23,7 @@ export async function contentsOf(source: FileSource, notices: Notices): Promise<
   const pictures: string[] = [];
   const idx: string[] = [];
   const arrays: string[] = [];
+  const labelFiles: string[] = [];
   let glances = 0;
   for (const file of source.files) {
     const kind = fileKindOf(file);
@@ -37,6 +38,7 @@ export async function contentsOf(source: FileSource, notices: Notices): Promise<
         arrays.push(file);
         break;
       case "labels":
+        labelFiles.push(file);
         break;
       case "otherPicture":
       case "other": {
@@ -59,6 +61,7 @@ export async function contentsOf(source: FileSource, notices: Notices): Promise<
       );
       leaveOut(pictures, `pictures beside the IDX file that was read, ${images}; to read them, take it away`);
       leaveOut(arrays, `arrays beside the IDX file that was read, ${images}`);
+      leaveOut(labelFiles, "files of labels of pictures; those of an IDX file are in another one");
     }
     return { form: "idx", images, labels };
   }
@@ -68,6 +71,7 @@ export async function contentsOf(source: FileSource, notices: Notices): Promise<
     return { form: "pictures", files: pictures };
   }
   leaveOut(idx, "IDX files of labels, without their images");
+  leaveOut(labelFiles, "files of labels of pictures; those of an array are in another one");
   if (arrays.length > 0) return chooseArrays(source, arrays, notices);
   throw new EvenkeelError("file", `${source.name} holds no images.${foundInstead(notices)}`);
 }

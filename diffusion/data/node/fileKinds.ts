@@ -1,3 +1,6 @@
+import { labelFileName } from "./labelFile.ts";
+import { outsideOfClasses, withoutLabel } from "./labels.ts";
+
 /**
  * What a file is to a data set, by its name. `what` says, for a user, what such files are and what to do with them.
  * - picture: can be decoded, whatever its size and depth
@@ -68,7 +71,12 @@ export const misnamedPictures =
   "pictures inside (JPEG, PNG, GIF or WebP) with another ending; give them the right one to have them read";
 
 /** What is told of files that show something and are left out all the same. */
-export const lostPictures: ReadonlySet<string> = new Set([misnamedPictures, ...otherPictures.map(([, what]) => what)]);
+export const lostPictures: ReadonlySet<string> = new Set([
+  misnamedPictures,
+  outsideOfClasses,
+  withoutLabel,
+  ...otherPictures.map(([, what]) => what),
+]);
 
 /** `train-images-idx3-ubyte`, `emnist-letters-test-labels.idx1-ubyte.gz`. */
 const idxPattern = /(images?[-._]idx3|labels?[-._]idx1)[-._]?(ubyte)?(\.gz)?$/i;
@@ -84,7 +92,7 @@ const kindByEnding = new Map<string, FileKind>([
 
 /** What a file is, by its name within its source. */
 export function fileKindOf(file: string): FileKind {
-  if (file === "dataset.json") return { kind: "labels" };
+  if (file === labelFileName || file.endsWith(`/${labelFileName}`)) return { kind: "labels" };
   if (idxPattern.test(file)) return { kind: "idx" };
   return kindByEnding.get(endingOf(file)) ?? { kind: "other", what: unknownFiles };
 }

@@ -1,54 +1,151 @@
-import { z } from "zod";
-import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { folderClasses } from "./folderClasses.ts";
 import type { FileSource } from "./imageSource.ts";
-import type { Notices } from "./notices.ts";
+import { cleanName, type FileLabel, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
+import { Notices } from "./notices.ts";
 
-const descriptionSchema = z.looseObject({
-  labels: z
-    .array(z.tuple([z.string(), z.union([z.number(), z.array(z.number())])]))
-    .nullable()
-    .optional(),
-  classNames: z.array(z.string()).optional(),
-});
+/** Images that stay in the set, with their labels in the same order. */
+export type Labels = {
+  readonly images: readonly string[];
+  readonly labels: number[] | number[][] | null;
+  readonly classNames: readonly string[] | null;
+};
 
-/** Labels in the order of the images. */
-export type Labels = { readonly labels: number[] | number[][] | null; readonly classNames: readonly string[] | null };
+export const outsideOfClasses =
+  "images outside of the class folders; put them into one, or make all folders one for a set without classes";
+export const withoutLabel = `images that ${labelFileName} has no label for; give them one there`;
 
 /**
- * The labels of images: of `dataset.json`, as the reference has it (`{"labels": [["00000/img00000000.png", 6], ...]}` or null), or of the
- * top-level folders, if there are two or more.
- * @throws EvenkeelError `file` if `dataset.json` is damaged, has no label, or two, for an image, or names images that are missing.
+ * The labels of images: of `dataset.json`, as the reference has it, in the folder that holds all of them; or of their folders. Images
+ * without a label where others have one are left out. Whatever is left out or guessed is told.
+ * @throws EvenkeelError `file` if a `dataset.json` is damaged, or describes none of the images.
  */
-export async function readLabels(source: FileSource, images: readonly string[], _notices: Notices): Promise<Labels> {
-  if (source.files.includes("dataset.json")) return parseLabels(await source.read("dataset.json"), source.name, images);
-  const folderOf = (file: string): string => file.slice(0, Math.max(file.indexOf("/"), 0));
-  const folders = [...new Set(images.map(folderOf))].sort();
-  if (folders.length < 2 || folders.includes("")) return { labels: null, classNames: null };
-  const numbers = new Map(folders.map((folder, i) => [folder, i]));
-  return { labels: images.map((file) => numbers.get(folderOf(file)) ?? 0), classNames: folders };
+export async function readLabels(source: FileSource, images: readonly string[], notices: Notices): Promise<Labels> {
+  const file = chooseLabelFile(source, images, notices);
+  if (file === null) return labelsOfFolders(images, notices);
+  const bytes = await source.read(file);
+  const described = parseLabelFile(bytes, source.nameOf(file));
+  if (described === null) {
+    notices.add(
+      "left out",
+      `${labelFileName} without an entry "labels"; folders give labels instead, if they do`,
+      file,
+    );
+    return labelsOfFolders(images, notices);
+  }
+  const { labels } = described;
+  if (labels !== null && [...labels.values()].some((label) => label !== null)) {
+    return labelsOfFile(source, file, labels, described.classNames, images, notices);
+  }
+  if (labels !== null) {
+    for (const image of images) {
+      notices.add(
+        "guessed",
+        `images of a set without labels, as ${labelFileName} lists no label that isn't null`,
+        image,
+      );
+    }
+  }
+  for (const name of folderClasses(images, new Notices())?.classNames ?? []) {
+    notices.add(
+      "guessed",
+      `folders that aren't taken for classes, as ${labelFileName} says that there are no labels; without it they are`,
+      name,
+    );
+  }
+  return { images, labels: null, classNames: described.classNames };
 }
 
-function parseLabels(bytes: Uint8Array, name: string, images: readonly string[]): Labels {
-  const fail = (problem: string, cause?: unknown): never => {
-    throw new EvenkeelError("file", `${name}: dataset.json ${problem}`, { cause });
+/** The file that describes images: of those whose folder holds most of them the least deep one. Those that aren't used are told. */
+function chooseLabelFile({ files }: FileSource, images: readonly string[], notices: Notices): string | null {
+  const all = files.filter((file) => file === labelFileName || file.endsWith(`/${labelFileName}`));
+  const holdsMost = (file: string): boolean => {
+    const base = file.slice(0, file.length - labelFileName.length);
+    return images.filter((image) => image.startsWith(base)).length > images.length / 2;
   };
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    return fail("is not JSON.", cause);
+  const found = all.filter(holdsMost);
+  const depthOf = (file: string): number => file.split("/").length;
+  const least = Math.min(...found.map(depthOf));
+  const chosen = found.find((file) => depthOf(file) === least) ?? null;
+  for (const other of all) {
+    if (other !== chosen)
+      notices.add("left out", `${labelFileName} files of a part of the images; only one of all is used`, other);
   }
-  const checked = descriptionSchema.safeParse(json);
-  if (!checked.success) return fail(`is damaged: ${describeIssues(checked.error)}`);
-  const { labels, classNames = null } = checked.data;
-  if (labels === null || labels === undefined) return { labels: null, classNames };
-  const byFile = new Map(labels);
-  if (byFile.size !== labels.length) fail("has two labels for an image.");
-  const there = new Set(images);
-  const missing = labels.filter(([file]) => !there.has(file));
-  if (missing.length > 0)
-    fail(`has labels for ${missing.length} images that aren't there, the first ${missing[0]?.[0]}.`);
-  const ordered = images.map((file) => byFile.get(file) ?? fail(`has no label for ${file}.`));
-  // Whether all are of one kind is checked where the data set is made.
-  return { labels: ordered as number[] | number[][], classNames };
+  return chosen;
+}
+
+function labelsOfFolders(images: readonly string[], notices: Notices): Labels {
+  const found = folderClasses(images, notices);
+  if (found === null) return { images, labels: null, classNames: null };
+  const { classNames, classes } = found;
+  const numbers = new Map(classNames.map((name, number) => [name, number]));
+  const [kept, labels]: [string[], number[]] = [[], []];
+  for (const [i, image] of images.entries()) {
+    const name = classes[i] ?? null;
+    if (name === null) notices.add("left out", outsideOfClasses, image);
+    else {
+      kept.push(image);
+      labels.push(numbers.get(name) ?? 0);
+    }
+  }
+  return { images: kept, labels, classNames };
+}
+
+function labelsOfFile(
+  source: FileSource,
+  file: string,
+  byName: NonNullable<LabelFile["labels"]>,
+  names: readonly string[] | null,
+  images: readonly string[],
+  notices: Notices,
+): Labels {
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("file", `${source.nameOf(file)} ${problem}.`);
+  };
+  const base = file.slice(0, file.length - labelFileName.length);
+  const used = new Set<string>();
+  const [kept, found]: [string[], Exclude<FileLabel, null>[]] = [[], []];
+  const missing: string[] = [];
+  for (const image of images) {
+    const whole = cleanName(image);
+    // Names are those from the file's folder on, but may begin with it.
+    const relative = image.startsWith(base) ? cleanName(image.slice(base.length)) : whole;
+    const name = byName.has(relative) ? relative : whole;
+    used.add(name);
+    const label = byName.get(name) ?? null;
+    if (label === null) missing.push(image);
+    else {
+      kept.push(image);
+      found.push(label);
+    }
+  }
+  if (kept.length === 0) {
+    const [named = ""] = byName.keys();
+    return fail(
+      `has a label for none of the ${images.length} images: it has ${JSON.stringify(named)}, and an image is ${JSON.stringify((images[0] ?? "").slice(base.length))}. ` +
+        "Its names are those of files from its own folder on",
+    );
+  }
+  for (const image of missing) notices.add("left out", withoutLabel, image);
+  for (const name of byName.keys()) {
+    if (!used.has(name)) notices.add("left out", `labels in ${labelFileName} of images that aren't there`, name);
+  }
+  return { images: kept, ...numbered(found, names, fail) };
+}
+
+/** Classes by name become numbers: of the names in the file, or sorted. Whether numbers are classes is checked where the set is made. */
+function numbered(
+  labels: readonly Exclude<FileLabel, null>[],
+  names: readonly string[] | null,
+  fail: (problem: string) => never,
+): Pick<Labels, "labels" | "classNames"> {
+  const texts = labels.filter((label) => typeof label === "string");
+  if (texts.length === 0) return { labels: labels as number[] | number[][], classNames: names };
+  if (texts.length < labels.length)
+    return fail(`has ${texts.length} classes by name among ${labels.length} labels; give all by name or none`);
+  const classNames = names ?? [...new Set(texts)].sort();
+  const numbers = new Map(classNames.map((name, number) => [name, number]));
+  const classOf = (name: string): number =>
+    numbers.get(name) ?? fail(`has the class ${JSON.stringify(name)}, which isn't among its classNames`);
+  return { labels: texts.map(classOf), classNames };
 }

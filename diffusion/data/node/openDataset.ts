@@ -15,8 +15,8 @@ const advice = "npx evenkeel dataset convert makes images of one size and kind";
 /**
  * Reads a data set into memory: a zip or folder of PNGs of one size, square, grey or colour, with labels in `dataset.json` as the
  * reference has it; an IDX file of images such as Fashion-MNIST's (or a folder or zip of such files) with its labels beside it; or an
- * array of bytes in an `.npy` or `.npz` with its labels. Without `dataset.json` the sorted top-level folders are the classes, if there
- * are two or more. Files that aren't of the set are told to `reading.notices`.
+ * array of bytes in an `.npy` or `.npz` with its labels. Without `dataset.json` the sorted outermost folders are the classes, if there
+ * are two or more that don't just split or number the images. Files that aren't of the set are told to `reading.notices`.
  * @throws EvenkeelError `file` that names the image that doesn't fit, and what to do.
  */
 export async function openDataset(path: string, reading: Partial<Reading> = {}): Promise<ImageDataset> {
@@ -34,7 +34,7 @@ export async function openDataset(path: string, reading: Partial<Reading> = {}):
       return createDataset({ name: path, channels: 1, resolution: width, pixels: images.data, labels });
     }
     case "array":
-      return await openArray(path, source, contents);
+      return await openArray(path, source, contents, whole);
     case "latents":
       throw new EvenkeelError(
         "file",
@@ -56,12 +56,17 @@ async function openPngs(
       `${path}: ${others[0]} is no PNG${others.length > 1 ? `, nor are ${others.length - 1} others` : ""}. ${advice}.`,
     );
   }
-  const labels = await readLabels(source, files, reading.notices);
-  return createDataset({ name: path, ...(await readImages(source, files, reading)), ...labels });
+  const { images, labels, classNames } = await readLabels(source, files, reading.notices);
+  return createDataset({ name: path, ...(await readImages(source, images, reading)), labels, classNames });
 }
 
-async function openArray(path: string, source: FileSource, files: ArrayFiles): Promise<ImageDataset> {
-  const images = await readArrayImages(source, files);
+async function openArray(
+  path: string,
+  source: FileSource,
+  files: ArrayFiles,
+  { notices }: Reading,
+): Promise<ImageDataset> {
+  const images = await readArrayImages(source, files, notices);
   const { width, height, channels, labels } = images;
   requireSquare(path, width, height);
   if (channels === 4) throw new EvenkeelError("file", `${path} has 4 channels, expected grey or colour. ${advice}.`);

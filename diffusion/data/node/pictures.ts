@@ -37,7 +37,7 @@ export async function openPictures(path: string, reading: Reading): Promise<Pict
       case "idx":
         return await idxPictures(source, contents);
       case "array":
-        return await arrayPictures(source, contents);
+        return await arrayPictures(source, contents, notices);
       case "latents":
         throw new EvenkeelError(
           "file",
@@ -62,12 +62,14 @@ async function emojiPictures(emoji: EmojiPackage): Promise<Pictures> {
   };
 }
 
-async function filePictures(source: FileSource, files: readonly string[], notices: Notices): Promise<Pictures> {
+async function filePictures(source: FileSource, all: readonly string[], notices: Notices): Promise<Pictures> {
+  const { images: files, labels, classNames } = await readLabels(source, all, notices);
   const nameOf = (index: number): string => files[index] ?? "";
   return {
     count: files.length,
     isGrey: false,
-    ...(await readLabels(source, files, notices)),
+    labels,
+    classNames,
     nameOf,
     read: async (index) => {
       const bytes = await source.read(nameOf(index));
@@ -97,8 +99,8 @@ async function idxPictures(source: FileSource, files: ArrayFiles): Promise<Pictu
   return ofArray(source, images.data, { height, width, channels: 1 }, labels);
 }
 
-async function arrayPictures(source: FileSource, files: ArrayFiles): Promise<Pictures> {
-  const images = await readArrayImages(source, files);
+async function arrayPictures(source: FileSource, files: ArrayFiles, notices: Notices): Promise<Pictures> {
+  const images = await readArrayImages(source, files, notices);
   return ofArray(source, await inOrder(images, false), images, images.labels);
 }
 
