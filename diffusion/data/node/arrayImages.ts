@@ -4,6 +4,9 @@ import { type FileSource, maximumArrayBytes } from "./imageSource.ts";
 import type { Notices } from "./notices.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 
+const wholeAreClasses =
+  "class numbers [N, 1], as they are whole; save them as floats if they are a condition of one number";
+
 /** Images of one size in memory, one after the other, and their labels. */
 export type ArrayImages = {
   readonly count: number;
@@ -72,12 +75,7 @@ async function readLabels(
   if (width === undefined) return numbers;
   // As Keras has them.
   if (width === 1 && /^.[biu]/.test(array.type)) {
-    notices.add(
-      "guessed",
-      "class numbers, as they are whole; save them as floats if they are a condition of one number",
-      file,
-      count,
-    );
+    notices.add("guessed", wholeAreClasses, file);
     return numbers;
   }
   return Array.from({ length: count }, (_, i) => numbers.slice(i * width, (i + 1) * width));

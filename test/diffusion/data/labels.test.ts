@@ -175,7 +175,7 @@ describe("labels of arrays", () => {
       return [dataset.labels?.kind, dataset.labels?.labelDim, notices.list.map(describeNotice).join()];
     };
     const guess =
-      "Guessed 4 (x-labels.npy): class numbers, as they are whole; save them as floats if they are a condition of one number.";
+      "Guessed 1 (x-labels.npy): class numbers [N, 1], as they are whole; save them as floats if they are a condition of one number.";
     assert.deepEqual(await open(npy("|u1", [4, 1], Uint8Array.of(0, 1, 2, 1))), ["classes", 3, guess]);
     const long = new Uint8Array(BigInt64Array.of(3n, 0n, 1n, 1n).buffer);
     assert.deepEqual(await open(npy("<i8", [4, 1], long)), ["classes", 4, guess]);
