@@ -150,7 +150,7 @@ describe("folders as classes", () => {
         const leftOut = plain.notices.filter(({ effect }) => effect === "left out").flatMap(({ names }) => names);
         assert.deepEqual([...plain.images, ...leftOut].sort(), [...files].sort());
         for (const [file, name] of Object.entries(meanings(plain))) {
-          if (plain.labels !== null) assert.ok(file.split("/").slice(0, -1).includes(String(name)), `${file}: ${name}`);
+          if (plain.labels !== null) assert.ok(file.split("/").slice(0, -1).includes(String(name)), file);
         }
         const deep = await read(files.map((file) => `all/of it/${file}`));
         const expected = Object.entries(meanings(plain)).map(([file, name]) => [`all/of it/${file}`, name]);
@@ -251,7 +251,7 @@ describe("dataset.json", () => {
     const label = fc.oneof(fc.nat(9), fc.constant(null), fc.constant(undefined));
     const form = fc.constantFrom("list" as const, "object" as const);
     const folder = fc.constantFrom("", "all/", "cats/");
-    const name = fc.uniqueArray(fc.stringMatching(/^[a-dü][a-d\/]{0,3}[a-d]$/), { minLength: 1, maxLength: 8 });
+    const name = fc.uniqueArray(fc.stringMatching(/^[a-dü][a-d/]{0,3}[a-d]$/), { minLength: 1, maxLength: 8 });
     await fc.assert(
       fc.asyncProperty(
         name,
@@ -344,7 +344,7 @@ describe("dataset.json", () => {
         }
         const outcome = await read(["a.png"], { "dataset.json": broken }).then(
           () => "",
-          (error: Error) => error.message,
+          (error: unknown) => (error instanceof Error ? error.message : ""),
         );
         assert.equal(/ is no JSON: line \d+, column \d+: found .*, expected /.test(outcome), !isJson, outcome);
         const column = Number(/column (\d+)/.exec(outcome)?.[1] ?? 0);
