@@ -1,7 +1,8 @@
 import type { Sharp } from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { areaAverage, type RawImage } from "./areaAverage.ts";
+import { areaAverage, type PictureRows } from "./areaAverage.ts";
 import { messageOf } from "./imageSource.ts";
+import { PixelBudget } from "./pixelBudget.ts";
 import { sharp } from "./sharp.ts";
 
 /** How pictures of any shape become square. */
@@ -40,6 +41,12 @@ export async function parseColour(text: string): Promise<Colour> {
 }
 
 /**
+ * So many pixels are in memory at once, of all pictures that are worked on; a larger picture is alone. A pixel takes 3 bytes, one of a
+ * picture with transparency 4, beside what its decoder takes.
+ */
+const pixelBudget = new PixelBudget(2 ** 25);
+
+/**
  * One picture as [channels, resolution, resolution].
  * @throws EvenkeelError `file` that names the picture if it can't be read, `value` for a shape that the transform doesn't take.
  */
@@ -50,14 +57,18 @@ export async function makeSquare(
   channels: 1 | 3,
 ): Promise<Uint8Array> {
   try {
-    // By the way the camera was held.
-    const rgba = await rawOf(picture.rotate().ensureAlpha().toColourspace("srgb"));
-    const square = await squareOf(rgba, name, options);
-    const sized = channels === 1 ? await rawOf(sharpOf(square).greyscale()) : square;
-    const area = options.resolution ** 2;
-    return Uint8Array.from({ length: channels * area }, (_, i) => {
-      const channel = Math.floor(i / area);
-      return sized.data[(i % area) * sized.channels + channel] ?? 0;
+    const { width, height, hasAlpha } = await picture.metadata();
+    return await pixelBudget.spend(width * height, async () => {
+      // By the way the camera was held.
+      const upright = picture.rotate().toColourspace("srgb");
+      const image = await rawOf(hasAlpha ? upright.ensureAlpha() : upright.removeAlpha());
+      const square = await squareOf(image, name, options);
+      const sized = channels === 1 ? await rawOf(sharpOf(square).greyscale()) : square;
+      const area = options.resolution ** 2;
+      return Uint8Array.from({ length: channels * area }, (_, i) => {
+        const channel = Math.floor(i / area);
+        return sized.data[(i % area) * sized.channels + channel] ?? 0;
+      });
     });
   } catch (cause) {
     if (cause instanceof EvenkeelError) throw cause;
@@ -65,52 +76,85 @@ export async function makeSquare(
   }
 }
 
+/** Pixels row by row, the channels of a pixel together. */
+type RawImage = {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+};
+
 async function rawOf(image: Sharp): Promise<RawImage> {
   const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height, channels: info.channels };
 }
 
 function sharpOf({ data, width, height, channels }: RawImage): Sharp {
-  const bytes = data instanceof Uint8Array ? data : Uint8Array.from(data, Math.round);
-  return sharp(bytes, { raw: { width, height, channels: channels as 1 | 3 | 4 } });
+  return sharp(data, { raw: { width, height, channels: channels as 1 | 3 | 4 } });
 }
 
-/** RGBA pixels on a colour, not yet rounded. */
-function flatten(rgba: RawImage, background: Colour): RawImage {
-  const data = new Float64Array(rgba.width * rgba.height * 3);
-  for (let i = 0; i < rgba.width * rgba.height; i++) {
-    const opacity = (rgba.data[i * 4 + 3] ?? 0) / 255;
-    background.forEach((behind, channel) => {
-      data[i * 3 + channel] = (rgba.data[i * 4 + channel] ?? 0) * opacity + behind * (1 - opacity);
-    });
+/** The rows of a picture on a colour, not rounded. */
+function rowsOf(image: RawImage, background: Colour): PictureRows {
+  const { data, width, height, channels } = image;
+  const rowOf = (y: number): Uint8Array => data.subarray(y * width * channels, (y + 1) * width * channels);
+  if (channels === 3) return { width, height, channels, row: rowOf };
+  const flat = new Float64Array(width * 3);
+  return {
+    width,
+    height,
+    channels: 3,
+    row: (y) => {
+      flatten(rowOf(y), flat, background);
+      return flat;
+    },
+  };
+}
+
+/** Lays pixels of four channels on a colour. @param onto may be the same memory: a pixel is written where earlier ones were read. */
+function flatten(rgba: Uint8Array, onto: Float64Array | Uint8Array, background: Colour): void {
+  const round = onto instanceof Uint8Array ? Math.round : (value: number): number => value;
+  const [red, green, blue] = background;
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    const opacity = (rgba[from + 3] ?? 0) / 255;
+    const [r, g, b] = [rgba[from] ?? 0, rgba[from + 1] ?? 0, rgba[from + 2] ?? 0];
+    onto[to] = round(r * opacity + red * (1 - opacity));
+    onto[to + 1] = round(g * opacity + green * (1 - opacity));
+    onto[to + 2] = round(b * opacity + blue * (1 - opacity));
   }
-  return { data, width: rgba.width, height: rgba.height, channels: 3 };
 }
 
-async function squareOf(rgba: RawImage, name: string, options: SquareOptions): Promise<RawImage> {
+/** A picture on a colour, in the memory of the picture. */
+function flattened(image: RawImage, background: Colour): RawImage {
+  if (image.channels === 3) return image;
+  const { data, width, height } = image;
+  flatten(data, data, background);
+  return { data: data.subarray(0, width * height * 3), width, height, channels: 3 };
+}
+
+async function squareOf(image: RawImage, name: string, options: SquareOptions): Promise<RawImage> {
   const { resolution, bandHeight = resolution } = options;
   const [r, g, b] = options.background;
   const background = { r, g, b };
-  const opaque = flatten(rgba, options.background);
+  const onBackground = (): Sharp => sharpOf(flattened(image, options.background));
   const size = { width: resolution, height: resolution };
   switch (options.transform) {
     case "center-crop":
-      return rawOf(sharpOf(opaque).resize({ ...size, fit: "cover", position: "centre", kernel: "lanczos3" }));
+      return rawOf(onBackground().resize({ ...size, fit: "cover", position: "centre", kernel: "lanczos3" }));
     case "center-crop-wide": {
       const band = { width: resolution, height: bandHeight };
-      const wide = sharpOf(opaque).resize({ ...band, fit: "cover", position: "centre", kernel: "lanczos3" });
+      const wide = onBackground().resize({ ...band, fit: "cover", position: "centre", kernel: "lanczos3" });
       return rawOf(sharpOf(await rawOf(wide)).resize({ ...size, fit: "contain", background: "#000000" }));
     }
     case "center-crop-dhariwal":
-      return rawOf(cropByHalving(opaque, resolution));
+      return rawOf(cropByHalving(image, resolution, options.background));
     case "contain":
-      return rawOf(sharpOf(opaque).resize({ ...size, fit: "contain", background, kernel: "lanczos3" }));
+      return rawOf(onBackground().resize({ ...size, fit: "contain", background, kernel: "lanczos3" }));
     case "box":
-      return boxAverage(opaque, name, resolution);
+      return boxAverage(rowsOf(image, options.background), name, resolution);
   }
 }
 
-function boxAverage(image: RawImage, name: string, resolution: number): RawImage {
+function boxAverage(image: PictureRows, name: string, resolution: number): RawImage {
   const { width, height, channels } = image;
   if (width !== height || width < resolution) {
     throw new EvenkeelError(
@@ -122,12 +166,13 @@ function boxAverage(image: RawImage, name: string, resolution: number): RawImage
 }
 
 /** Halves while the short side is at least twice the target, then bicubic to the target, then the middle. */
-function cropByHalving(image: RawImage, resolution: number): Sharp {
+function cropByHalving(image: RawImage, resolution: number, background: Colour): Sharp {
   let current = image;
   while (Math.min(current.width, current.height) >= 2 * resolution) {
     const [width, height] = [Math.floor(current.width / 2), Math.floor(current.height / 2)];
-    current = { ...current, data: areaAverage(current, width, height), width, height };
+    current = { data: areaAverage(rowsOf(current, background), width, height), width, height, channels: 3 };
   }
+  current = flattened(current, background);
   const scale = resolution / Math.min(current.width, current.height);
   const [width, height] = [Math.round(current.width * scale), Math.round(current.height * scale)];
   return sharpOf(current)
