@@ -20,6 +20,9 @@ export type DatasetLabels =
   | { readonly kind: "classes"; readonly labelDim: number; readonly values: Int32Array }
   | { readonly kind: "vectors"; readonly labelDim: number; readonly values: Float32Array };
 
+/** Labels as they are read: a class or a vector for each image. */
+export type LabelList = ArrayLike<number> | readonly (readonly number[])[];
+
 /** Length of the label vectors; 0 without labels. */
 export function labelDimOf(dataset: ImageDataset): number {
   return dataset.labels?.labelDim ?? 0;
@@ -34,7 +37,7 @@ export function createDataset(parts: {
   readonly channels: number;
   readonly resolution: number;
   readonly pixels: Uint8Array;
-  readonly labels?: readonly number[] | readonly (readonly number[])[] | null | undefined;
+  readonly labels?: LabelList | null | undefined;
   readonly classNames?: readonly string[] | null | undefined;
 }): ImageDataset {
   const { name, channels, resolution, pixels, labels = null, classNames = null } = parts;
@@ -62,28 +65,41 @@ export function createDataset(parts: {
 }
 
 function checkLabels(
-  labels: readonly number[] | readonly (readonly number[])[],
+  labels: LabelList,
   classNames: readonly string[] | null,
   fail: (problem: string) => never,
 ): DatasetLabels {
-  const numbers = labels.filter((label): label is number => typeof label === "number");
-  if (numbers.length === labels.length) {
-    const bad = numbers.find((label) => !Number.isInteger(label) || label < 0 || label >= 2 ** 24);
-    if (bad !== undefined) fail(`a label is ${bad}, expected a class from 0 on`);
-    const highest = numbers.reduce((a, b) => Math.max(a, b), 0);
+  const first = labels[0];
+  if (typeof first === "number") {
+    const values = new Int32Array(labels.length);
+    let highest = 0;
+    for (let i = 0; i < labels.length; i++) {
+      const label = labels[i];
+      if (typeof label !== "number") return fail(mixedLabels);
+      if (!Number.isInteger(label) || label < 0 || label >= 2 ** 24)
+        fail(`a label is ${label}, expected a class from 0 on`);
+      values[i] = label;
+      highest = Math.max(highest, label);
+    }
     if (classNames !== null && highest >= classNames.length) {
       fail(`there is a class ${highest}, but only ${classNames.length} classes have names`);
     }
-    return { kind: "classes", labelDim: classNames?.length ?? highest + 1, values: Int32Array.from(numbers) };
+    return { kind: "classes", labelDim: classNames?.length ?? highest + 1, values };
   }
-  const vectors = labels.filter((label): label is readonly number[] => typeof label !== "number");
-  if (vectors.length !== labels.length) fail("some labels are numbers and some are vectors");
-  const labelDim = vectors[0]?.length ?? 0;
-  if (labelDim === 0 || vectors.some((vector) => vector.length !== labelDim)) fail("label vectors differ in length");
-  const values = Float32Array.from(vectors.flat());
+  const labelDim = first?.length ?? 0;
+  if (labelDim === 0) fail("label vectors are empty");
+  const values = new Float32Array(labels.length * labelDim);
+  for (let i = 0; i < labels.length; i++) {
+    const vector = labels[i];
+    if (vector === undefined || typeof vector === "number") return fail(mixedLabels);
+    if (vector.length !== labelDim) fail("label vectors differ in length");
+    values.set(vector, i * labelDim);
+  }
   if (values.some((value) => !Number.isFinite(value))) fail("a label vector holds a number that isn't finite");
   return { kind: "vectors", labelDim, values };
 }
+
+const mixedLabels = "some labels are numbers and some are vectors";
 
 /** @throws EvenkeelError `range` unless the data set has an image of this number. */
 export function checkedIndex({ name, count }: ImageDataset, index: number | undefined): number {

@@ -6,7 +6,7 @@ import { type FileSource, maximumArrayBytes, messageOf } from "./imageSource.ts"
 export type IdxArray = { readonly shape: readonly number[]; readonly data: Uint8Array };
 
 /** Images [N, height, width] and, if their file is there, the class of each. */
-export type IdxImages = { readonly images: IdxArray; readonly labels: readonly number[] | null };
+export type IdxImages = { readonly images: IdxArray; readonly labels: Uint8Array | null };
 
 /** Arrays are no larger. */
 const maximumBytes = 2 ** 31;
@@ -65,5 +65,5 @@ export async function readIdx(source: FileSource, imagesFile: string, labelsFile
     const problem = `is [${labels.shape.join(", ")}], expected a label for each of ${images.shape[0]} images`;
     throw new EvenkeelError("file", `${source.nameOf(labelsFile)} ${problem}.`);
   }
-  return { images, labels: [...labels.data] };
+  return { images, labels: labels.data };
 }

@@ -11,6 +11,9 @@ export type Labels = {
   readonly classNames: readonly string[] | null;
 };
 
+/** A label file is no longer than this: a label, of a name and a vector, for each image, and some space. */
+const [smallLabels, labelBytes] = [2 ** 20, 2 ** 15];
+
 export const outsideOfClasses =
   "images outside of the class folders; put them into one, or make all folders one for a set without classes";
 export const withoutLabel = `images that ${labelFileName} has no label for; give them one there`;
@@ -23,7 +26,7 @@ export const withoutLabel = `images that ${labelFileName} has no label for; give
 export async function readLabels(source: FileSource, images: readonly string[], notices: Notices): Promise<Labels> {
   const file = chooseLabelFile(source, images, notices);
   if (file === null) return labelsOfFolders(images, notices);
-  const bytes = await source.read(file);
+  const bytes = await source.read(file, smallLabels + images.length * labelBytes);
   const described = parseLabelFile(bytes, source.nameOf(file));
   if (described === null) {
     notices.add(

@@ -1,5 +1,6 @@
 import type { Sharp } from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
+import type { LabelList } from "../dataset.ts";
 import { inOrder, readArrayImages } from "./arrayImages.ts";
 import { decodeBmp, startsLikeBmp } from "./bmpFile.ts";
 import type { ArrayFiles } from "./chooseArrays.ts";
@@ -16,7 +17,7 @@ import { sharp } from "./sharp.ts";
 /** Pictures with their labels. */
 export interface Pictures extends PictureList, AsyncDisposable {
   readonly isGrey: boolean;
-  readonly labels: readonly number[] | readonly (readonly number[])[] | null;
+  readonly labels: LabelList | null;
   readonly classNames: readonly string[] | null;
 }
 

@@ -20,7 +20,7 @@ describe("large pictures", { skip: !knowsPeakMemory }, () => {
     sharp({ create: { width, height, channels, background: { r: 200, g: 100, b: 50, alpha: 0.5 } } });
 
   it("of 12 megapixels take less than 200 MiB, however many there are", async () => {
-    for (const [i, channels] of ([3, 4, 4] as const).entries()) {
+    for (const [i, channels] of ([3, 4] as const).entries()) {
       await paint(4000, 3000, channels)
         .png({ compressionLevel: 1 })
         .toFile(join(folder, `${i}.png`));
