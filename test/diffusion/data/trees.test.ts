@@ -5,7 +5,7 @@ import { convertDataset, fingerprint, type Notice, Notices } from "../../../diff
 import { EvenkeelError } from "../../../engine/index.ts";
 import type { ImageDataset } from "../../../diffusion/index.ts";
 import { temporaryFolder } from "./sampleFiles.ts";
-import { filesOf, greyStep, kindOf, pathOf, type Tree, trees, writeTree } from "./trees.ts";
+import { filesOf, greyStep, kindOf, labelsOf, pathOf, type Tree, type TreeFile, trees, writeTree } from "./trees.ts";
 
 const { folderOf } = temporaryFolder();
 
@@ -28,17 +28,23 @@ function sorted(notices: readonly Notice[]): unknown {
     .sort((a, b) => (a.what < b.what ? -1 : 1));
 }
 
-/** The images that a tree holds, in their order, and the names of what else there is. */
-function expectedOf(tree: Tree): { readonly greys: readonly number[]; readonly others: readonly string[] } {
+type Expected = {
+  /** Pictures that can be read, in their order. */
+  readonly pictures: readonly (TreeFile & { readonly place: number; readonly path: string })[];
+  /** The names of what else there is. */
+  readonly others: readonly string[];
+};
+
+function expectedOf(tree: Tree): Expected {
   const files = filesOf(tree)
     .map((file) => ({ ...file, path: pathOf(file), kind: kindOf(file) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
-  const isImage = ({ kind, content }: (typeof files)[number]): boolean =>
+  const isPicture = ({ kind, content }: (typeof files)[number]): boolean =>
     kind === "picture" && (content === "png" || content === "jpeg");
   const others = files
-    .filter((file) => !isImage(file))
-    .map(({ path: name, kind }) => (kind === "litter" ? litterOf(name) : name));
-  return { greys: files.filter(isImage).map(({ place }) => place * greyStep), others: [...new Set(others)].sort() };
+    .filter((file) => !isPicture(file))
+    .map(({ path, kind }) => (kind === "litter" ? litterOf(path) : path));
+  return { pictures: files.filter(isPicture), others: [...new Set(others)] };
 }
 
 /** The litter itself, with which all below it goes. */
@@ -46,6 +52,54 @@ function litterOf(name: string): string {
   const parts = name.split("/");
   const place = parts.findIndex((part) => kindOf({ folder: "", name: part, content: "text" }) === "litter");
   return parts.slice(0, place + 1).join("/");
+}
+
+/** Every file is an image of the set, in its order and with its own label, or is named as left out. */
+function checkOutcome(tree: Tree, { dataset, notices }: Outcome): void {
+  const { pictures, others } = expectedOf(tree);
+  const given = labelsOf(tree);
+  const hasLabel = ({ path }: { readonly path: string }): boolean => given === null || given.has(path);
+  const leftOut = notices.filter(
+    ({ effect, what }) => effect === "left out" && !what.startsWith("labels in dataset.json"),
+  );
+  const names = leftOut.flatMap((notice) => notice.names);
+  if (dataset instanceof EvenkeelError) {
+    // Nothing is left.
+    assert.deepEqual(
+      pictures.filter((file) => hasLabel(file) && !names.includes(file.path)),
+      [],
+      dataset.message,
+    );
+    assert.equal(dataset.code, "file");
+    return;
+  }
+  assert.equal(names.length, new Set(names).size);
+  assert.equal(
+    leftOut.reduce((sum, { count }) => sum + count, 0),
+    names.length,
+  );
+  const images = pictures.filter(({ path }) => !names.includes(path));
+  assert.deepEqual(
+    names.sort(),
+    [...others, ...pictures.map(({ path }) => path).filter((path) => names.includes(path))].sort(),
+  );
+  if (given !== null) assert.deepEqual(images, pictures.filter(hasLabel));
+  assert.equal(dataset.count, images.length);
+  const { labels, classNames } = dataset;
+  images.forEach(({ place, path }, i) => {
+    // A JPEG's greys are off by one at most.
+    assert.ok(Math.abs(place * greyStep - (dataset.pixels[i * 12] ?? NaN)) <= 1, path);
+    const label = labels?.values[i];
+    if (given !== null) assert.equal(label, given.get(path));
+    else if (label !== undefined)
+      assert.ok(
+        path
+          .split("/")
+          .slice(0, -1)
+          .includes(classNames?.[label] ?? "none"),
+        path,
+      );
+  });
 }
 
 describe("folders and archives of any files", () => {
@@ -58,24 +112,8 @@ describe("folders and archives of any files", () => {
     await fc.assert(
       fc.asyncProperty(trees, async (tree) => {
         const { folder, zip } = await writeTree(tree, root);
-        const { greys, others } = expectedOf(tree);
         const [inFolder, inZip] = [await outcomeOf(folder), await outcomeOf(zip)];
-        for (const { dataset, notices } of [inFolder, inZip]) {
-          if (dataset instanceof EvenkeelError) {
-            assert.equal(greys.length, 0, dataset.message);
-            assert.equal(dataset.code, "file");
-            continue;
-          }
-          assert.equal(dataset.count, greys.length);
-          // A JPEG's greys are off by one at most.
-          greys.forEach((grey, i) => assert.ok(Math.abs(grey - (dataset.pixels[i * 12] ?? NaN)) <= 1, `image ${i}`));
-          const leftOut = notices.filter(({ effect }) => effect === "left out");
-          assert.deepEqual(leftOut.flatMap(({ names }) => names).sort(), others);
-          assert.equal(
-            leftOut.reduce((sum, { count }) => sum + count, 0),
-            others.length,
-          );
-        }
+        for (const outcome of [inFolder, inZip]) checkOutcome(tree, outcome);
         assert.equal(inFolder.dataset instanceof EvenkeelError, inZip.dataset instanceof EvenkeelError);
         if (inFolder.dataset instanceof EvenkeelError || inZip.dataset instanceof EvenkeelError) return;
         assert.equal(fingerprint(inZip.dataset), fingerprint(inFolder.dataset));

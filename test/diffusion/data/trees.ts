@@ -12,9 +12,11 @@ export type TreeFile = {
   readonly content: "png" | "jpeg" | "text" | "halfPng" | "nothing";
 };
 
-/** Files as people have them, in a folder or an archive; more kinds of files, such as those with labels, go into `treeFiles`. */
+/** Files as people have them, in a folder or an archive. */
 export type Tree = {
   readonly files: readonly TreeFile[];
+  /** Whether each file (and one that isn't there) has a label in a `dataset.json`: its place among the files. Null: there is no such file. */
+  readonly labelled: readonly boolean[] | null;
   /** A second way to a folder of the tree, if there is such a folder. */
   readonly link: { readonly name: string; readonly to: string } | null;
   /** How an archive writes its names. */
@@ -72,13 +74,23 @@ function namesOf(endings: readonly string[], contents: readonly TreeFile["conten
   });
 }
 
+const maximumFiles = 9;
+
 export const trees: fc.Arbitrary<Tree> = fc.record({
-  files: fc.uniqueArray(treeFiles, { minLength: 1, maxLength: 9, selector: pathOf }),
+  files: fc.uniqueArray(treeFiles, { minLength: 1, maxLength: maximumFiles, selector: pathOf }),
   link: fc.option(
     fc.record({ name: fc.constantFrom("linked", "zz/linked"), to: fc.constantFrom("cats", "Kühe", "x\\y") }),
   ),
+  labelled: fc.option(fc.array(fc.boolean(), { minLength: maximumFiles + 1, maxLength: maximumFiles + 1 })),
   prefix: fc.constantFrom("", "./", ".//./"),
 });
+
+/** What a tree's `dataset.json` says of labels; null without such a file, or if it lists none. */
+export function labelsOf({ files, labelled }: Tree): ReadonlyMap<string, number> | null {
+  const named = [...files.map(pathOf), "gone.png"];
+  const labels = named.map((name, place) => [name, place] as const).filter((_, place) => labelled?.[place]);
+  return labels.length === 0 ? null : new Map(labels);
+}
 
 /** All files of a tree, those behind its link twice; each with the place of its content among the tree's files. */
 export function filesOf({ files, link }: Tree): readonly (TreeFile & { readonly place: number })[] {
@@ -125,7 +137,9 @@ export async function writeTree(tree: Tree, root: string): Promise<{ readonly fo
     await mkdir(join(folder, below), { recursive: true });
     await writeFile(join(folder, below, name), contents[i] ?? "");
   }
-  const { link, files } = tree;
+  const { link, files, labelled } = tree;
+  if (labelled !== null)
+    await writeFile(join(folder, "dataset.json"), JSON.stringify({ labels: [...(labelsOf(tree) ?? [])] }));
   if (link !== null && files.some((file) => isWithin(file.folder, link.to))) {
     await mkdir(dirname(join(folder, link.name)), { recursive: true });
     await symlink(join(folder, link.to), join(folder, link.name));
@@ -135,6 +149,10 @@ export async function writeTree(tree: Tree, root: string): Promise<{ readonly fo
     const path = below === "" ? name : `${below}/${name}`;
     return [`${tree.prefix}${path}`, contents[place] ?? new Uint8Array(0)] as const;
   });
-  await writeFile(zip, rawZip(entries));
+  const described = [
+    `${tree.prefix}dataset.json`,
+    Buffer.from(JSON.stringify({ labels: [...(labelsOf(tree) ?? [])] })),
+  ] as const;
+  await writeFile(zip, rawZip(labelled === null ? entries : [...entries, described]));
   return { folder, zip };
 }
