@@ -1,33 +1,40 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
+import { lockFile, removeUnlocked } from "./fileLock.ts";
 
 /** Locks that this process holds. One with this process's id that isn't among them is of a dead one that had the same id. */
 const held = new Map<string, RunLock>();
 
-/** Keeps a second run out of a run folder. */
+/**
+ * Keeps a second run out of a run folder: a file `run.lock` that names its owner. Where the system can (`fileLock.ts`), the file is locked
+ * as well, which ends with the process whatever its id and its machine's name are by then; elsewhere the process id tells whether the
+ * owner lives.
+ */
 export class RunLock {
   readonly #path: string;
   readonly #owner: string;
+  readonly #descriptor: number;
 
-  private constructor(path: string, owner: string) {
+  private constructor(path: string, { owner, descriptor }: Created) {
     this.#path = path;
     this.#owner = owner;
+    this.#descriptor = descriptor;
     held.set(owner, this);
   }
 
   /**
-   * Takes the folder. The lock of a process of this machine that no longer lives is taken over. All in one task, so that a signal, which
-   * may end the process, finds a lock that it knows of or none.
+   * Takes the folder. The lock of a process of this machine that no longer lives is taken over, also if the machine's name has changed,
+   * as a container's does. All in one task, so that a signal, which may end the process, finds a lock that it knows of or none.
    * @throws EvenkeelError `file` that names the process if the folder is in use.
    */
   static async take(folder: string): Promise<RunLock> {
     const path = join(folder, "run.lock");
-    const owner = `${process.pid} ${hostname()} ${randomBytes(8).toString("hex")}`;
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (create(path, owner, folder)) return new RunLock(path, owner);
+      const created = create(path, folder);
+      if (created !== null) return new RunLock(path, created);
       removeStale(path, folder);
     }
     throw new EvenkeelError("file", `${folder} was taken by another process just now.`);
@@ -40,34 +47,67 @@ export class RunLock {
 
   /** Gives the folder free, unless somebody else has taken it over. */
   release(): void {
-    held.delete(this.#owner);
+    if (!held.delete(this.#owner)) return;
     try {
       if (readFileSync(this.#path, "utf8") === this.#owner) rmSync(this.#path);
     } catch {
       // Nothing to give free.
     }
+    closeSync(this.#descriptor);
   }
 }
 
-/** Makes the lock with its text in it, never without; false if there is one. */
-function create(path: string, owner: string, folder: string): boolean {
-  const draft = sibling(path);
+type Created = { readonly owner: string; readonly descriptor: number };
+
+/** A new file that names this process and is locked, if that can be. Close its descriptor. */
+function writeOwner(file: string): Created {
+  const descriptor = openSync(file, "wx");
   try {
-    writeFileSync(draft, owner, { flag: "wx" });
+    const owner = [process.pid, hostname(), randomBytes(8).toString("hex")].join(" ");
+    writeSync(descriptor, owner);
+    if (!lockFile(descriptor, file)) return { owner, descriptor };
+    const locked = `${owner} ${systemStart()}`;
+    ftruncateSync(descriptor);
+    writeSync(descriptor, locked, 0);
+    return { owner: locked, descriptor };
+  } catch (reason) {
+    closeSync(descriptor);
+    throw reason;
+  }
+}
+
+/** Makes the lock with its text in it, never without; null if there is one. */
+function create(path: string, folder: string): Created | null {
+  const draft = sibling(path);
+  let created: Created | undefined;
+  try {
+    created = writeOwner(draft);
     try {
       linkSync(draft, path);
     } catch (cause) {
       // Some file systems have no links; there, a reader may for a moment find the lock empty.
       if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(String(codeOf(cause)))) throw cause;
-      writeFileSync(path, owner, { flag: "wx" });
+      closeSync(created.descriptor);
+      created = undefined;
+      return writeOwner(path);
     }
-    return true;
+    return created;
   } catch (cause) {
-    if (codeOf(cause) === "EEXIST") return false;
+    if (created !== undefined) closeSync(created.descriptor);
+    if (codeOf(cause) === "EEXIST") return null;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new EvenkeelError("file", `can't write into ${folder}: ${reason}`, { cause });
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+/** What tells one start of the system from another, and one machine from another; containers of one machine have it in common. */
+function systemStart(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return `unknown-${randomBytes(8).toString("hex")}`;
   }
 }
 
@@ -80,13 +120,19 @@ function removeStale(path: string, folder: string): void {
     if (codeOf(cause) === "ENOENT") return;
     throw new EvenkeelError("file", `can't read ${path}: ${String(cause)}`, { cause });
   }
-  const [pid = "", host = ""] = owner.split(" ");
+  const [pid = "", host = "", , start] = owner.split(" ");
   const isOurs = host === hostname();
-  if (owner !== "" && (!isOurs || isAlive(Number(pid), owner))) {
-    throw new EvenkeelError(
-      "file",
-      `${folder} is in use by process ${pid}${isOurs ? "" : ` of ${host}`}. Stop it first; if it no longer lives, remove ${path}.`,
-    );
+  if (owner !== "") {
+    // Another machine's lock on a shared disk may not be seen here, unless it is this one, started again.
+    const isSeen = start !== undefined && (isOurs || start === systemStart());
+    const wasRemoved = isSeen ? removeUnlocked(path) : undefined;
+    if (wasRemoved === true) return;
+    if (wasRemoved === false || !isOurs || isAlive(Number(pid), owner)) {
+      // Names in files are for the terminal only without control characters.
+      const who = `process ${pid}${isOurs ? "" : ` of ${host}`}`.replaceAll(/\p{Cc}/gu, "?");
+      const advice = wasRemoved === false ? "" : `; if it no longer lives, remove ${path}`;
+      throw new EvenkeelError("file", `${folder} is in use by ${who}. Stop it first${advice}.`);
+    }
   }
   // Two processes may find the same stale lock. Renaming it, only one of them can have taken it away; should it be a fresh one
   // that was taken, it is put back.

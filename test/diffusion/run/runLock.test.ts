@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { RunLock } from "../../../diffusion/run/runLock.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { bundledProgram } from "../../support/bundledProgram.ts";
 
 let root = "";
 before(async () => {
@@ -55,6 +56,74 @@ test("a lock of another machine is refused, whatever its process id", async () =
   const run = await folder();
   await writeFile(join(run, "run.lock"), `${process.pid} elsewhere.example 0123`);
   await assert.rejects(RunLock.take(run), inUseBy(`${process.pid} of elsewhere.example`));
+});
+
+/** A process that takes a folder and lives until it is killed. */
+async function holding(run: string): Promise<ChildProcess> {
+  const program = await bundledProgram("test/support/holdLock.ts");
+  const child = spawn(process.execPath, [program, run], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return child;
+}
+
+const hasFlock = spawnSync("flock", ["--version"]).error === undefined;
+const skip = hasFlock ? false : "this system has no flock";
+
+test("under another machine name, as a container's, a lock ends with its process and not before", {
+  skip,
+}, async () => {
+  const run = await folder();
+  const path = join(run, "run.lock");
+  const child = await holding(run);
+  const [pid, , ...rest] = (await readFile(path, "utf8")).split(" ");
+  // In place: the file that is locked stays the same. The id is that of a process which lives here, as ids of containers often are.
+  for (const text of [
+    [pid, "4fe1c0ffee00", ...rest],
+    [process.pid, "4fe1c0ffee00", ...rest],
+  ]) {
+    await writeFile(path, text.join(" "), { flag: "r+" });
+    await assert.rejects(RunLock.take(run), inUseBy(`${text[0] ?? ""} of 4fe1c0ffee00`));
+  }
+  child.kill("SIGSTOP");
+  await assert.rejects(RunLock.take(run), /Stop it first\.$/, "a process that was stopped goes on one day");
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const lock = await RunLock.take(run);
+  await assert.rejects(RunLock.take(run), inUseBy(String(process.pid)));
+  lock.release();
+  assert.deepEqual(await readdir(run), []);
+});
+
+test("a lock of this machine's name from before it was started again is taken over, another machine's is not", {
+  skip,
+}, async () => {
+  const run = await folder();
+  const path = join(run, "run.lock");
+  await writeFile(path, `${process.pid} ${hostname()} 0123 another-start`);
+  (await RunLock.take(run)).release();
+  await writeFile(path, `${process.pid} elsewhere.example 0123 another-start`);
+  await assert.rejects(RunLock.take(run), /of elsewhere\.example\. Stop it first; if it no longer lives, remove /);
+});
+
+test("of processes that start at one instant on what a killed one left, one gets the folder", { skip }, async () => {
+  const run = await folder();
+  const dead = await holding(run);
+  dead.kill("SIGKILL");
+  await once(dead, "exit");
+  const program = await bundledProgram("test/support/holdLock.ts");
+  const answers = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const child = spawn(process.execPath, [program, run], { stdio: ["ignore", "pipe", "ignore"] });
+      const [answer] = (await once(child.stdout, "data")) as [Buffer];
+      return { child, answer: answer.toString() };
+    }),
+  );
+  assert.equal(
+    answers.filter(({ answer }) => answer === "taken\n").length,
+    1,
+    JSON.stringify(answers.map((each) => each.answer)),
+  );
+  for (const { child } of answers) child.kill("SIGKILL");
 });
 
 test("an empty lock, and one of an earlier process with our id, are taken over", async () => {
