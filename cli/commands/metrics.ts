@@ -25,6 +25,7 @@ import {
   featuresOfImages,
   featuresOfNetwork,
   imageParts,
+  type OnImages,
   referenceSet,
 } from "../metrics/featureSets.ts";
 import { describeReport, metricsReport } from "../metrics/report.ts";
@@ -33,6 +34,7 @@ import { orInvalid } from "../orInvalid.ts";
 import { readData } from "../readData.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
 import { withDevice } from "../withDevice.ts";
+import { WorkProgress } from "../workProgress.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
 export function addMetricsCommand(program: Command): void {
@@ -188,7 +190,11 @@ function addRef(parent: Command): void {
       const dataset = await readData(data);
       const [indices = choose(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
       await withFeatures(features, dataset, device, async (extractor) => {
-        const set = await featuresOfImages(extractor, dataset, indices, { kept: keep, batch, onImages: showProgress });
+        const set = await featuresOfImages(extractor, dataset, indices, {
+          kept: keep,
+          batch,
+          onImages: imageProgress(),
+        });
         await writeStatistics(dest, set);
         const kept = set.features.length / set.space.dimension;
         const pictures = set.statistics.count;
@@ -268,7 +274,7 @@ async function measure(
 ): Promise<void> {
   const { metrics, batch, repeats, kidSubsets, kidSize, precisionCount } = flags;
   const kept = metrics.every((name) => name === "frechet") ? 0 : Infinity;
-  const options = { kept, batch, onImages: showProgress };
+  const options = { kept, batch, onImages: imageProgress() };
   const reference = await referenceSet(flags.ref, extractor, { ...options, kept: kept === 0 ? 0 : 10000 });
   const meter = new MetricMeter(reference);
   const sets: FeatureSet[] = [];
@@ -285,8 +291,13 @@ async function measure(
   console.log(flags.json === true ? JSON.stringify(report, null, 2) : describeReport(report));
 }
 
-function showProgress(source: string, done: number, total: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${source}: ${done} of ${total}${done === total ? "\n" : ""}`);
+/** Shows how many pictures of a source are done, if that takes a while. */
+function imageProgress(): OnImages {
+  const progress = new WorkProgress();
+  return (source, done, total) => {
+    progress.at(`features of ${source}`, done, total);
+    if (done === total) progress.end();
+  };
 }
 
 function metricList(text: string): readonly MetricName[] {

@@ -60,7 +60,7 @@ function labelsOf({ labels }: Pictures, places: readonly number[]): Pictures["la
 function refuseLost(source: string, { list }: Notices): void {
   const lost = list.find(({ effect, what }) => effect === "left out" && lostPictures.has(what));
   if (lost !== undefined)
-    throw new EvenkeelError("file", `${source}: with --strict, nothing is left out. ${describeNotice(lost)}`);
+    throw new EvenkeelError("file", `${source}: with --strict, no picture is left out. ${describeNotice(lost)}`);
 }
 
 function checkSizes({ resolution, transform, bandHeight, maxImages }: ConvertOptions): void {

@@ -113,7 +113,7 @@ describe("files that aren't the set's", () => {
       for (const pattern of expected) assert.equal(told.filter((line) => pattern.test(line)).length, 1, `${pattern}`);
       assert.equal(told.length, expected.length, told.join("\n"));
     }
-    await assert.rejects(convert(source, 2, { strict: true }), /with --strict, nothing is left out\. Left out 1/);
+    await assert.rejects(convert(source, 2, { strict: true }), /with --strict, no picture is left out\. Left out 1/);
   });
 
   it("are named where nothing else is there, and by themselves", async () => {

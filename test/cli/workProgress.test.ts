@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { WorkProgress } from "../../cli/workProgress.ts";
+
+/** What is written while `steps` pieces of work take `milliseconds` each. */
+function written(isTTY: boolean, steps: number, milliseconds: number, total: number | null): string[] {
+  let time = 0;
+  const texts: string[] = [];
+  const stream = { isTTY, columns: 40, write: (text: string) => texts.push(text) };
+  const progress = new WorkProgress(stream, () => time);
+  for (let done = 1; done <= steps; done++) {
+    time += milliseconds;
+    progress.at("reading photos", done, total);
+  }
+  progress.end();
+  return texts;
+}
+
+describe("progress of work", () => {
+  it("says nothing for two seconds", () => {
+    for (const isTTY of [true, false]) assert.deepEqual(written(isTTY, 199, 10, 199), []);
+  });
+
+  it("is a line at two seconds and then every ten, where lines stay", () => {
+    assert.deepEqual(written(false, 2500, 10, 2500), [
+      "reading photos: 200 of 2,500, 23 s left\n",
+      "reading photos: 1,200 of 2,500, 13 s left\n",
+      "reading photos: 2,200 of 2,500, 3 s left\n",
+    ]);
+    assert.deepEqual(written(false, 300, 10, null), ["reading photos: 200\n"]);
+  });
+
+  it("is one line on a terminal, drawn five times a second, no wider, and taken away", () => {
+    const texts = written(true, 300, 10, 1_000_000);
+    assert.equal(texts.length, 7);
+    for (const text of texts.slice(0, -1)) assert.match(text, /^\r\u001b\[Kreading photos: [23]\d\d of 1,000,000, .{1,}$/);
+    assert.ok(texts.every((text) => text.length <= 39 + 4));
+    assert.equal(texts.at(-1), "\r\u001b[K");
+  });
+});
