@@ -1,7 +1,9 @@
 import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { z } from "zod";
 import { EvenkeelError, tensor, type Tensor, toFloat32 } from "../../engine/index.ts";
 import { type LazyTensor, openSafetensors, writeSafetensors } from "../../engine/io/node.ts";
+import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
 
 /** What a checkpoint says beside its arrays. */
 export type CheckpointInfo = {
@@ -54,27 +56,31 @@ export async function writeCheckpoint(
   return path;
 }
 
-/** Reads one checkpoint. @throws EvenkeelError `file` if it is damaged, truncated or no checkpoint. */
+const header: HeaderForm<CheckpointInfo> = {
+  kinds: ["checkpoint"],
+  version,
+  schema: z.looseObject({
+    nimg: imagesSeen,
+    fixed: z.record(z.string(), z.unknown()),
+    progress: z.record(z.string(), z.unknown()).default({}),
+  }),
+};
+
+/** Reads one checkpoint. @throws EvenkeelError `file` if it is damaged, truncated, no checkpoint or another than its name says. */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   await using file = await openSafetensors(path);
-  const header = parseHeader(file.metadata.get("evenkeel"), path);
+  const { nimg, fixed, progress } = parseHeader(file.metadata.get("evenkeel"), header, path);
+  const name = basename(path);
+  if (namePattern.test(name) && nimgOf(name) !== nimg) {
+    throw new EvenkeelError(
+      "file",
+      `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
+    );
+  }
   const arrays = new Map<string, Tensor>();
   for await (const stored of file.tensors())
     arrays.set(stored.name, tensor(toFloat32(stored), { shape: stored.shape }));
-  return { ...header, path, arrays };
-}
-
-function parseHeader(text: string | undefined, path: string): CheckpointInfo {
-  const fail = (problem: string): never => {
-    throw new EvenkeelError("file", `${path} ${problem}; expected a checkpoint that evenkeel wrote.`);
-  };
-  if (text === undefined) return fail("has no header of evenkeel's");
-  const header = JSON.parse(text) as Partial<CheckpointInfo> & { kind?: unknown; version?: unknown };
-  if (header.kind !== "checkpoint") fail(`is a ${String(header.kind)}`);
-  if (header.version !== version) fail(`has version ${String(header.version)}, and this program reads ${version}`);
-  const { nimg, fixed, progress } = header;
-  if (typeof nimg !== "number" || fixed === undefined) return fail("lacks its header");
-  return { nimg, fixed, progress: progress ?? {} };
+  return { nimg, fixed, progress, path, arrays };
 }
 
 /**
@@ -91,7 +97,7 @@ export async function readNewestCheckpoint(
     try {
       return await readCheckpoint(path);
     } catch (reason) {
-      if (!(reason instanceof EvenkeelError) && !(reason instanceof SyntaxError)) throw reason;
+      if (!(reason instanceof EvenkeelError)) throw reason;
       problems.push(reason.message);
       warn(`passing over a damaged checkpoint: ${reason.message}`);
     }

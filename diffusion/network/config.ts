@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../../engine/index.ts";
+import { clip, EvenkeelError } from "../../engine/index.ts";
 import { type UNetConfig, unetConfig, type UNetData } from "../../nn/index.ts";
 
 /** A denoiser: a U-Net, its preconditioning and its loss head, as plain data. */
@@ -16,6 +16,15 @@ export type NetworkConfig = {
   readonly logvarChannels: number;
 };
 
+/** Most Fourier features of the loss head. */
+const mostFeatures = 2 ** 20;
+
+/** A value of a file in a message. */
+export function shown(value: unknown): string {
+  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  return clip(text ?? typeof value);
+}
+
 /** A complete configuration. @throws EvenkeelError `value` that names the field. */
 export function networkConfig(options: {
   readonly unet: UNetData & Partial<UNetConfig>;
@@ -23,14 +32,22 @@ export function networkConfig(options: {
   readonly lossHead?: boolean;
   readonly logvarChannels?: number;
 }): NetworkConfig {
+  // Whatever the types say: configurations come from files, too.
+  const given: unknown = options;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new EvenkeelError("value", "networkConfig: the options are no object.");
+  }
   const { sigmaData = 0.5, lossHead = true, logvarChannels = 128 } = options;
-  if (!(sigmaData > 0))
-    throw new EvenkeelError("value", `networkConfig: sigmaData is ${sigmaData}, expected a number above 0.`);
-  if (!Number.isInteger(logvarChannels) || logvarChannels < 1) {
+  const fail = (field: string, expected: string): never => {
     throw new EvenkeelError(
       "value",
-      `networkConfig: logvarChannels is ${logvarChannels}, expected a whole number of at least 1.`,
+      `networkConfig: ${field} is ${shown(given[field as never])}, expected ${expected}.`,
     );
+  };
+  if (typeof sigmaData !== "number" || !(sigmaData > 0 && sigmaData < Infinity)) fail("sigmaData", "a number above 0");
+  if (typeof lossHead !== "boolean") fail("lossHead", "true or false");
+  if (!Number.isInteger(logvarChannels) || logvarChannels < 1 || logvarChannels > mostFeatures) {
+    fail("logvarChannels", `a whole number from 1 to ${mostFeatures}`);
   }
   return { unet: unetConfig(options.unet), sigmaData, lossHead, logvarChannels };
 }
@@ -71,10 +88,7 @@ export function networkConfigFromReference(options: Readonly<Record<string, unkn
     const own = referenceNames[name];
     if (own !== undefined) ours[own] = value;
     else if (!ignoredReferenceOptions.has(name)) {
-      throw new EvenkeelError(
-        "value",
-        `networkConfigFromReference: unknown option ${name} = ${JSON.stringify(value)}.`,
-      );
+      throw new EvenkeelError("value", `networkConfigFromReference: unknown option ${clip(name)} = ${shown(value)}.`);
     }
   }
   for (const required of ["imageResolution", "imageChannels", "labelDim"]) {

@@ -1,7 +1,7 @@
 /** The first paper's network (EDM's ADM, configuration A) under the names of its published code. */
-import { EvenkeelError } from "../../engine/index.ts";
+import { clip, EvenkeelError } from "../../engine/index.ts";
 import { configA, type UNetConfig, type UNetData } from "../../nn/index.ts";
-import { type NetworkConfig, networkConfig } from "./config.ts";
+import { type NetworkConfig, networkConfig, shown } from "./config.ts";
 
 /** EDM's names of our options. */
 const optionNames: Readonly<Record<string, keyof UNetConfig | "sigmaData">> = {
@@ -33,7 +33,7 @@ export function networkConfigFromEdm(options: Readonly<Record<string, unknown>>)
     const own = optionNames[name];
     if (own !== undefined) ours[own] = value;
     else if (!ignoredOptions.has(name)) {
-      throw new EvenkeelError("value", `networkConfigFromEdm: unknown option ${name} = ${JSON.stringify(value)}.`);
+      throw new EvenkeelError("value", `networkConfigFromEdm: unknown option ${clip(name)} = ${shown(value)}.`);
     }
   }
   for (const required of ["imageResolution", "imageChannels", "labelDim"]) {

@@ -4,7 +4,7 @@ import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
 import { readNetworkPickle } from "../interchange/index.ts";
 import { networkConfigFromReference } from "../network/config.ts";
-import { parseSnapshotMetadata, type Snapshot } from "./snapshot.ts";
+import { checkArrays, describedBy, parseSnapshotMetadata, type Snapshot } from "./snapshot.ts";
 
 /**
  * Reads a network: a snapshot of ours (.safetensors) or the reference's (.pkl, parsed and never run).
@@ -15,6 +15,7 @@ export async function readSnapshot(path: string): Promise<Snapshot> {
     case ".safetensors": {
       await using file = await openSafetensors(path);
       const info = parseSnapshotMetadata(file.metadata, path);
+      checkArrays(info.network, file.entries, path);
       const weights = new Map<string, StoredTensor>();
       for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
       return { ...info, weights };
@@ -36,5 +37,7 @@ async function readReferenceSnapshot(path: string): Promise<Snapshot> {
     });
   }
   const { weights, initKwargs } = readNetworkPickle(bytes, path);
-  return { network: networkConfigFromReference(initKwargs), weights, nimg: 0, sigmaRel: null, classNames: null };
+  const network = describedBy(path, () => networkConfigFromReference(initKwargs));
+  checkArrays(network, weights, path);
+  return { network, weights, nimg: 0, sigmaRel: null, classNames: null };
 }

@@ -1,7 +1,10 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, type Shape } from "../../engine/index.ts";
+import { checkParameters, flattenParameters, leastArrays, type ParameterSpec } from "../../nn/index.ts";
 import type { SeenLabels } from "../data/index.ts";
+import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
 import { type NetworkConfig, networkConfig } from "../network/config.ts";
+import { describeDenoiser } from "../network/denoiser.ts";
 import type { StoredWeights } from "../network/denoiserProgram.ts";
 
 /** What a stored network is, beside its weights. */
@@ -25,10 +28,22 @@ export type SnapshotDtype = "F16" | "F32";
 
 const version = 1;
 
-const seenLabelsSchema = z.union([
+const seenLabelsSchema: z.ZodType<SeenLabels> = z.union([
   z.object({ kind: z.literal("classes"), values: z.array(z.int().min(0)).min(1) }),
   z.object({ kind: z.literal("vectors"), values: z.array(z.array(z.number())).min(1) }),
 ]);
+
+const header: HeaderForm<Omit<SnapshotInfo, "network"> & { readonly network: unknown }> = {
+  kinds: ["snapshot"],
+  version,
+  schema: z.looseObject({
+    network: z.unknown(),
+    nimg: imagesSeen,
+    sigmaRel: z.number().positive().nullable().default(null),
+    classNames: z.array(z.string()).nullable().default(null),
+    seenLabels: seenLabelsSchema.nullable().default(null),
+  }),
+};
 
 /** The `__metadata__` of a snapshot file: every value is a text. `format` is what PyTorch's loader asks for. */
 export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
@@ -37,27 +52,39 @@ export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
 
 /** @throws EvenkeelError `file` if the metadata aren't those of a snapshot, or of a later version. */
 export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, source: string): SnapshotInfo {
-  const fail = (problem: string): never => {
-    throw new EvenkeelError("file", `${source} ${problem}. Expected a snapshot that evenkeel wrote.`);
-  };
-  const text = metadata.get("evenkeel") ?? fail("has no header of evenkeel's");
-  let header: Partial<SnapshotInfo> & { readonly version?: unknown; readonly kind?: unknown };
+  const { network, ...info } = parseHeader(metadata.get("evenkeel"), header, source);
+  const { nimg, sigmaRel, classNames, seenLabels } = info;
+  const described = describedBy(source, () => networkConfig(network as NetworkConfig));
+  return { network: described, nimg, sigmaRel, classNames, seenLabels: seenLabels ?? null };
+}
+
+/** What a file describes. @throws EvenkeelError `file` with the file's name, for what its description makes impossible. */
+export function describedBy<T>(source: string, make: () => T): T {
   try {
-    header = JSON.parse(text) as typeof header;
+    return make();
   } catch (cause) {
-    throw new EvenkeelError("file", `${source}: its header of evenkeel's is not JSON.`, { cause });
+    if (!(cause instanceof EvenkeelError)) throw cause;
+    throw new EvenkeelError("file", `${source}: describes no network that can be: ${cause.message}`, { cause });
   }
-  if (header.kind !== "snapshot") fail(`is a ${String(header.kind)}`);
-  if (header.version !== version) fail(`has version ${String(header.version)}, and this program reads ${version}`);
-  const { network, nimg, sigmaRel, classNames } = header;
-  if (network === undefined || typeof nimg !== "number") return fail("lacks its configuration");
-  const seenLabels = seenLabelsSchema.nullish().safeParse(header.seenLabels);
-  if (!seenLabels.success) return fail("has a header whose seenLabels aren't classes or label vectors");
-  return {
-    network: networkConfig(network),
-    nimg,
-    sigmaRel: sigmaRel ?? null,
-    classNames: classNames ?? null,
-    seenLabels: seenLabels.data ?? null,
-  };
+}
+
+/**
+ * Refuses a file whose arrays are not those of the network that it describes, before one of them is read. The network's own description is
+ * made only if it can't have more arrays than the file: a header of a thousand bytes can name millions.
+ * @throws EvenkeelError `file`, or `shape` that names the array.
+ */
+export function checkArrays(
+  network: NetworkConfig,
+  arrays: ReadonlyMap<string, { readonly shape: Shape }>,
+  source: string,
+): void {
+  const least = leastArrays(network.unet);
+  if (least > arrays.size) {
+    throw new EvenkeelError(
+      "file",
+      `${source}: describes a network of at least ${least} arrays, and has ${arrays.size}. Is it damaged?`,
+    );
+  }
+  const specs = describedBy(source, () => flattenParameters<ParameterSpec>(describeDenoiser(network)));
+  checkParameters(specs, arrays, source);
 }

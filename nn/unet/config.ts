@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../../engine/index.ts";
+import { clip, EvenkeelError, quote } from "../../engine/index.ts";
 import { configurationSwitches } from "./ladder.ts";
 import { checkSwitches, type UNetSwitches } from "./switches.ts";
 
@@ -67,6 +67,24 @@ const paperSizes: Omit<UNetConfig, keyof UNetData | keyof UNetSwitches> = {
   resampleFilter: [1, 1],
 };
 
+/** Largest sizes, far above any network's: a description in a file can ask for anything. */
+const largest = {
+  imageResolution: 2 ** 16,
+  imageChannels: 2 ** 16,
+  modelChannels: 2 ** 20,
+  numBlocks: 1024,
+  channelsPerHead: 2 ** 20,
+};
+
+/** Longest list of levels, resolutions or a filter's weights. */
+const mostInList = 64;
+
+/** A value of a file in a message. */
+function shown(value: unknown): string {
+  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  return text === undefined ? typeof value : clip(text);
+}
+
 /**
  * A complete configuration: EDM2's (configuration G, size S) where nothing else is given.
  * @throws EvenkeelError `value` that names the field: for one that there isn't, switches that don't go together, sizes that aren't
@@ -74,36 +92,56 @@ const paperSizes: Omit<UNetConfig, keyof UNetData | keyof UNetSwitches> = {
  */
 export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig {
   const defaults = { ...paperSizes, ...configurationSwitches.G };
+  // Whatever the types say: configurations come from files, too.
+  const given: unknown = options;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new EvenkeelError("value", `unetConfig: the options are ${shown(given)}, expected an object.`);
+  }
   const unknown = Object.keys(options).find((name) => !(name in defaults) && !requiredFields.includes(name));
   if (unknown !== undefined) {
     throw new EvenkeelError(
       "value",
-      `unetConfig: there is no option ${unknown}; there are ${[...requiredFields, ...Object.keys(defaults)].join(", ")}.`,
+      `unetConfig: there is no option ${quote(unknown)}; there are ${[...requiredFields, ...Object.keys(defaults)].join(", ")}.`,
     );
   }
   const config: UNetConfig = { ...defaults, ...options };
   checkSwitches(config);
   const fail = (field: keyof UNetConfig, expected: string): never => {
-    throw new EvenkeelError("value", `unetConfig: ${field} is ${JSON.stringify(config[field])}, expected ${expected}.`);
+    throw new EvenkeelError("value", `unetConfig: ${field} is ${shown(config[field])}, expected ${expected}.`);
   };
-  const whole = (value: unknown, least: number): boolean => Number.isInteger(value) && (value as number) >= least;
-  for (const field of ["imageResolution", "imageChannels", "modelChannels", "numBlocks", "channelsPerHead"] as const) {
-    if (!whole(config[field], 1)) fail(field, "a whole number of at least 1");
+  const isNumber = (value: unknown, least: number, most: number): boolean =>
+    typeof value === "number" && value >= least && value <= most;
+  const isWhole = (value: unknown, least: number, most: number): boolean =>
+    Number.isInteger(value) && isNumber(value, least, most);
+  const isList = (value: unknown, most: number): boolean =>
+    Array.isArray(value) && value.length <= most && value.every((item) => Number.isFinite(item));
+  for (const [field, most] of Object.entries(largest)) {
+    const name = field as keyof typeof largest;
+    if (!isWhole(config[name], 1, most)) fail(name, `a whole number from 1 to ${most}`);
   }
-  if (!whole(config.labelDim, 0)) fail("labelDim", "a whole number, 0 for no labels");
-  if (!whole(config.augmentDim, 0)) fail("augmentDim", "a whole number, 0 for none");
+  if (!isWhole(config.labelDim, 0, Number.MAX_SAFE_INTEGER)) fail("labelDim", "a whole number, 0 for no labels");
+  if (!isWhole(config.augmentDim, 0, Number.MAX_SAFE_INTEGER)) fail("augmentDim", "a whole number, 0 for none");
   for (const field of ["labelBalance", "concatBalance", "resBalance", "attnBalance"] as const) {
-    if (!(config[field] >= 0 && config[field] <= 1)) fail(field, "a number from 0 to 1");
+    if (!isNumber(config[field], 0, 1)) fail(field, "a number from 0 to 1");
   }
-  if (!(config.dropout >= 0 && config.dropout < 1)) fail("dropout", "a number from 0 to below 1");
-  if (config.clipAct !== null && !(config.clipAct > 0)) fail("clipAct", "a number above 0, or null");
+  if (!isNumber(config.dropout, 0, 1) || config.dropout === 1) fail("dropout", "a number from 0 to below 1");
+  const { clipAct } = config;
+  if (clipAct !== null && (!isNumber(clipAct, 0, Infinity) || clipAct === 0)) {
+    fail("clipAct", "a number above 0, or null");
+  }
+  for (const field of ["channelMult", "attnResolutions", "resampleFilter"] as const) {
+    if (!isList(config[field], mostInList)) fail(field, `a list of at most ${mostInList} numbers`);
+  }
+  const whole = (value: number): boolean => isWhole(value, 1, largest.modelChannels);
   const { channelMult } = config;
-  if (channelMult.length === 0 || channelMult.some((mult) => !whole(mult * config.modelChannels, 1))) {
+  if (channelMult.length === 0 || channelMult.some((mult) => !whole(mult * config.modelChannels))) {
     fail("channelMult", "multiples of modelChannels that are whole numbers of channels, at least one");
   }
   for (const field of ["channelMultNoise", "channelMultEmb"] as const) {
     const mult = config[field];
-    if (mult !== null && !whole(mult * config.modelChannels, 1)) fail(field, "null or a multiple of modelChannels");
+    if (mult !== null && (typeof mult !== "number" || !whole(mult * config.modelChannels))) {
+      fail(field, "null or a multiple of modelChannels");
+    }
   }
   if (config.noiseFeatures === "positional" && noiseChannels(config) % 2 !== 0) {
     fail("noiseFeatures", `"fourier": ${noiseChannels(config)} channels are not pairs of a sine and a cosine`);

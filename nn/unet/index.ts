@@ -20,7 +20,7 @@ export {
   configurations,
 } from "./configurations.ts";
 export { configurationNamed, type ConfigurationName, configurationNames, configurationSwitches } from "./ladder.ts";
-export { type UNetLayer, unetLayers } from "./layers.ts";
+export { leastArrays, type UNetLayer, unetLayers } from "./layers.ts";
 export type { Run } from "./run.ts";
 export { areSwitchesPossible, parseSwitches, switchNames, switchValues, type UNetSwitches } from "./switches.ts";
 export { applyUNet, describeUNet, type UNetParameters } from "./unet.ts";

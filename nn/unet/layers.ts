@@ -6,6 +6,12 @@ export type UNetLayer =
   | { readonly kind: "conv"; readonly name: string; readonly inChannels: number; readonly outChannels: number }
   | { readonly kind: "block"; readonly name: string; readonly skip: boolean; readonly block: BlockConfig };
 
+/** Fewest arrays that a network can have, by its levels and blocks alone: each block has two convolutions and a linear layer. */
+export function leastArrays({ channelMult, numBlocks }: Pick<UNetConfig, "channelMult" | "numBlocks">): number {
+  const levels = channelMult.length;
+  return 3 * (levels * numBlocks + levels * (numBlocks + 1) + 2 * levels);
+}
+
 /**
  * The encoder's and the decoder's modules in order, by the reference's names (`16x16_block0`). Every output of the encoder is a
  * skip, and each numbered block of the decoder takes one, last in first out. The same in all configurations. Karras et al.

@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../../engine/index.ts";
+import { clip, EvenkeelError } from "../../engine/index.ts";
 
 /**
  * What makes one configuration of the ladder A to G differ from the next: each difference is a switch of its own, so that any one
@@ -118,7 +118,7 @@ function checkSwitch(name: keyof UNetSwitches, value: unknown): void {
   if (!values.includes(value)) {
     throw new EvenkeelError(
       "value",
-      `switch ${name} is ${JSON.stringify(value)}, expected ${values.map((each) => JSON.stringify(each)).join(" or ")}.`,
+      `switch ${name} is ${clip(typeof value === "bigint" ? String(value) : JSON.stringify(value))}, expected ${values.map((each) => JSON.stringify(each)).join(" or ")}.`,
     );
   }
 }

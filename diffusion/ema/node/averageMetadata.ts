@@ -1,35 +1,34 @@
 import { z } from "zod";
-import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { type HeaderForm, imagesSeen, parseHeader } from "../../fileHeader.ts";
 import { type AveragingProfile, exponentialProfile, powerProfile } from "../profile.ts";
 import type { PostHocFit } from "../postHoc.ts";
 
-/** What an averaged snapshot says of itself, as JSON under the key `evenkeel`; there is more, which is kept as it is. */
+/** What an averaged snapshot says of itself; there is more, which is kept as it is. */
 const averageSchema = z.looseObject({
-  nimg: z.number().min(0),
+  nimg: imagesSeen,
   /** Null for raw weights. */
-  sigmaRel: z.number().nullish(),
-  halfLife: z.number().optional(),
+  sigmaRel: z.number().positive().nullish(),
+  halfLife: z.number().positive().optional(),
   postHoc: z.unknown().optional(),
 });
 
 export type AverageMetadata = z.infer<typeof averageSchema>;
 
+const header: HeaderForm<AverageMetadata> = {
+  kinds: ["snapshot", "average"],
+  version: 1,
+  isOptional: true,
+  schema: averageSchema,
+};
+
 /**
  * What the metadata of a snapshot says, or undefined if it isn't one of Evenkeel's.
- * @throws EvenkeelError `file` if it is damaged.
+ * @throws EvenkeelError `file` if it is damaged, or of another kind.
  */
 export function readAverageMetadata(file: string, metadata: ReadonlyMap<string, string>): AverageMetadata | undefined {
   const text = metadata.get("evenkeel");
-  if (text === undefined) return undefined;
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new EvenkeelError("file", `${file}: its metadata "evenkeel" is no JSON.`, { cause });
-  }
-  const checked = averageSchema.safeParse(json);
-  if (checked.success) return checked.data;
-  throw new EvenkeelError("file", `${file}: its metadata "evenkeel" is damaged: ${describeIssues(checked.error)}`);
+  return text === undefined ? undefined : parseHeader(text, header, file);
 }
 
 /** The metadata of a post-hoc average: those of the last snapshot, with its own profile and how it was made. */

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { readNetworkPickle } from "../../interchange/index.ts";
 import { networkConfigFromReference } from "../../network/config.ts";
-import { snapshotMetadata } from "../../snapshot/snapshot.ts";
+import { describedBy, snapshotMetadata } from "../../snapshot/snapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotFile } from "./snapshotFile.ts";
 
@@ -24,7 +24,8 @@ export function pickledSnapshot(file: string, profile: AveragingProfile): Snapsh
       const { initKwargs } = await read();
       const { nimg } = profile;
       const sigmaRel = profile.kind === "power" ? profile.sigmaRel : null;
-      const info = { network: networkConfigFromReference(initKwargs), nimg, sigmaRel, classNames: null };
+      const network = describedBy(file, () => networkConfigFromReference(initKwargs));
+      const info = { network, nimg, sigmaRel, classNames: null };
       return new Map(Object.entries(snapshotMetadata(info)));
     },
   };

@@ -92,9 +92,9 @@ describe("listSnapshots", () => {
     await writeOne(file, 1, { nimg: 3000, sigmaRel: 0.1 });
     await rejects(listSnapshots(folder), /name says 2 thousand images, its content 3000/);
     await writeOne(file, 1, "{");
-    await rejects(listSnapshots(folder), /"evenkeel" is no JSON/);
+    await rejects(listSnapshots(folder), /header of evenkeel.s is not JSON/);
     await writeOne(file, 1, '{"nimg":"many"}');
-    await rejects(listSnapshots(folder), /"evenkeel" is damaged: .*nimg/s);
+    await rejects(listSnapshots(folder), /header of evenkeel.s is damaged: .*nimg/);
     await writeOne(file, 1, { nimg: 2000, sigmaRel: 0.5 });
     await rejects(listSnapshots(folder), /a-0000002-0.100.safetensors: sigma_rel is 0.5/);
   });
