@@ -21,7 +21,7 @@ const mostFeatures = 2 ** 20;
 
 /** A value of a file in a message. */
 export function shown(value: unknown): string {
-  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) as string | undefined);
   return clip(text ?? typeof value);
 }
 

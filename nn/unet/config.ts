@@ -81,7 +81,7 @@ const mostInList = 64;
 
 /** A value of a file in a message. */
 function shown(value: unknown): string {
-  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value);
+  const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) as string | undefined);
   return text === undefined ? typeof value : clip(text);
 }
 
