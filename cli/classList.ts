@@ -1,5 +1,4 @@
-import { onOneLine } from "../diffusion/node.ts";
-import { EvenkeelError } from "../engine/index.ts";
+import { EvenkeelError, printable } from "../engine/index.ts";
 import { nearestName } from "./nearestName.ts";
 
 /** Classes of one list at most. */
@@ -79,7 +78,7 @@ function noClass(part: string, hint: string, { count, names }: ClassSpace): Even
 export function describeClasses(classes: readonly number[], names: readonly string[] | null): string {
   const shown = classes.slice(0, shownNames).map((each) => {
     const name = names?.[each];
-    return name === undefined ? String(each) : `${onOneLine(name)} (${each})`;
+    return name === undefined ? String(each) : `${printable(name)} (${each})`;
   });
   return `${shown.join(", ")}${classes.length > shownNames ? `, ... (${classes.length} in all)` : ""}`;
 }

@@ -1,6 +1,24 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { datasetStatistics, type ImageDataset, joinDatasets, labelDimOf } from "../../diffusion/index.ts";
-import { convertDataset, findEmojiPackage, fingerprint, transforms, writeDataset } from "../../diffusion/node.ts";
+import {
+  createDataset,
+  datasetStatistics,
+  duplicateNote,
+  type ImageDataset,
+  joinDatasets,
+  labelDimOf,
+  labelNotes,
+} from "../../diffusion/index.ts";
+import {
+  convertDataset,
+  findEmojiPackage,
+  fingerprint,
+  type Survey,
+  surveyPictures,
+  transforms,
+  writeDataset,
+} from "../../diffusion/node.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { classRows, classTable, describeLabels } from "../describeLabels.ts";
 import { parseImages } from "../imageCount.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { readData, tellingOf } from "../readData.ts";
@@ -35,7 +53,7 @@ function addConvert(parent: Command): void {
     .addHelpText(
       "after",
       `
-Labels come from the source's dataset.json, or else from its top-level folders; those of x-images-idx3-ubyte from
+Labels come from the source's dataset.json, or else from its outermost folders; those of x-images-idx3-ubyte from
 x-labels-idx1-ubyte, those of x.npy (bytes, [N, H, W], [N, H, W, C] or [N, C, H, W]) from x-labels.npy.
 
 Transforms:
@@ -67,7 +85,8 @@ Examples:
       }
       const joined = joinDatasets(parts, dest);
       await tellingOf((reading) => writeDataset(dest, joined, reading));
-      console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${labelText(joined)}`);
+      console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${describeLabels(joined)}`);
+      for (const note of labelNotes(joined)) console.error(`Note: ${note}.`);
     });
 }
 
@@ -75,23 +94,30 @@ function sizeText({ resolution: size, channels }: ImageDataset): string {
   return `${size}x${size}, ${channels === 3 ? "colour" : "grey"}`;
 }
 
-function labelText({ labels }: ImageDataset): string {
-  if (labels === null) return "no labels";
-  return labels.kind === "vectors" ? `label vectors of ${labels.labelDim}` : `${labels.labelDim} classes`;
-}
-
 function addInfo(parent: Command): void {
   parent
     .command("info")
-    .description("Tell what a data set holds: sizes, classes, mean and deviation of its pixels.")
-    .argument("<path>", "zip or folder of PNGs, IDX file of images or folder of such files")
+    .description("Tell what a data set holds, and what looks wrong: sizes, classes, mean and deviation of its pixels.")
+    .argument("<path>", "zip or folder of pictures, IDX file or .npy of images, or folder of such files")
     .option("--json", "print the result as JSON")
     .addHelpText("after", "\nExample:\n  $ npx evenkeel dataset info emoji16.zip")
     .action(async (path, { json }) => {
-      const dataset = await readData(path);
+      const { dataset, survey } = await lookInto(path);
+      if (dataset === null) {
+        if (json === true) {
+          const { count, sizes } = survey;
+          console.log(
+            JSON.stringify({ path, count, sizes: Object.fromEntries(sizes), classes: classRows(survey) }, null, 2),
+          );
+        } else for (const line of describeSurvey(survey)) console.log(line);
+        return;
+      }
       const statistics = await datasetStatistics(dataset);
+      const duplicates = await duplicateNote(dataset);
+      const notes = [...labelNotes(dataset), ...(duplicates === null ? [] : [duplicates])];
       const { count, resolution: size, channels, classNames, labels } = dataset;
       if (json === true) {
+        const { classCounts: _, ...moments } = statistics;
         const facts = {
           count,
           resolution: size,
@@ -99,8 +125,9 @@ function addInfo(parent: Command): void {
           labelDim: labelDimOf(dataset),
           labels: labels?.kind ?? null,
           classNames,
+          classes: classRows(dataset),
         };
-        console.log(JSON.stringify({ path, ...facts, ...statistics, fingerprint: fingerprint(dataset) }, null, 2));
+        console.log(JSON.stringify({ path, ...facts, ...moments, fingerprint: fingerprint(dataset), notes }, null, 2));
         return;
       }
       const list = (numbers: readonly number[]): string => numbers.map((n) => n.toFixed(4)).join(" ");
@@ -111,11 +138,60 @@ function addInfo(parent: Command): void {
       console.log(
         `deviation    ${statistics.std.toFixed(4)} (channels ${list(statistics.channelStd)}): measured sigma_data`,
       );
-      console.log(`labels       ${labelText(dataset)}`);
-      for (const [i, n] of statistics.classCounts.entries())
-        console.log(`  ${String(i).padStart(4)}  ${String(n).padStart(7)}  ${classNames?.[i] ?? ""}`);
+      console.log(`labels       ${describeLabels(dataset)}`);
+      for (const line of classTable(dataset)) console.log(line);
+      for (const note of notes) console.log(`note         ${note}`);
       console.log(`fingerprint  ${fingerprint(dataset)}`);
     });
+}
+
+type SurveyedSet = Omit<Survey, "labels"> & Pick<ImageDataset, "labels">;
+
+/** A data set, or, of pictures that training doesn't take as they are, their sizes and labels. */
+async function lookInto(
+  path: string,
+): Promise<
+  { readonly dataset: ImageDataset; readonly survey: null } | { readonly dataset: null; readonly survey: SurveyedSet }
+> {
+  try {
+    return { dataset: await readData(path), survey: null };
+  } catch (reason) {
+    if (!(reason instanceof EvenkeelError) || reason.code !== "file") throw reason;
+    const survey = await tellingOf((reading) => surveyPictures(path, reading)).catch((): never => {
+      throw reason;
+    });
+    const { count, classNames } = survey;
+    // Labels are checked as those of a data set are.
+    const { labels } = createDataset({
+      ...survey,
+      name: path,
+      channels: 1,
+      resolution: 1,
+      pixels: new Uint8Array(count),
+      classNames,
+    });
+    return { dataset: null, survey: { ...survey, labels } };
+  }
+}
+
+/** Sizes that a line each is for. */
+const shownSizes = 10;
+
+function describeSurvey(survey: SurveyedSet): readonly string[] {
+  const { count, sizes } = survey;
+  const rest = sizes.slice(shownSizes);
+  return [
+    `pictures     ${count}, of ${sizes.length} ${sizes.length === 1 ? "size" : "sizes"}; npx evenkeel dataset convert makes a data set of them`,
+    ...sizes.slice(0, shownSizes).map(([size, own]) => `  ${size.padStart(11)}  ${String(own).padStart(7)}`),
+    ...(rest.length === 0
+      ? []
+      : [
+          `          ...  ${String(rest.reduce((sum, [, own]) => sum + own, 0)).padStart(7)}  of ${rest.length} other sizes`,
+        ]),
+    `labels       ${describeLabels(survey)}`,
+    ...classTable(survey),
+    ...labelNotes(survey).map((note) => `note         ${note}`),
+  ];
 }
 
 function resolution(text: string): { readonly width: number; readonly height: number } {

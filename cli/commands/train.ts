@@ -5,8 +5,8 @@ import { configurationNamed, type ConfigurationName, configurationNames } from "
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
-import { formatSettings, mergeSettings } from "../train/merge.ts";
-import { train } from "../train/train.ts";
+import { givenSettings, mergeSettings } from "../train/merge.ts";
+import { rehearse, train } from "../train/train.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { wholeNumberFrom } from "../wholeNumber.ts";
 
@@ -53,7 +53,7 @@ export function addTrainCommand(program: Command): void {
     .option("--status <images>", "images between status lines", orInvalid(parseImages))
     .option("--snapshot <images>", "images between snapshots; 0 = only at the ends", orInvalid(parseImages))
     .option("--checkpoint <images>", "images between checkpoints", orInvalid(parseImages))
-    .option("--samples <images>", "images between sample grids", orInvalid(parseImages))
+    .option("--samples <images>", "images between sample grids; 0 = no pictures at all", orInvalid(parseImages))
     .option("--validation <images>", "images between validations", orInvalid(parseImages))
     .option(
       "--dynamics [steps]",
@@ -67,14 +67,15 @@ export function addTrainCommand(program: Command): void {
     .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumberFrom(0))
     .option("--deterministic", "no fused multiply-add, so that other machines give the same bits")
-    .option("-n, --dry-run", "print the settings and stop")
+    .option("-n, --dry-run", "look at the data and print the settings, with what looks wrong, and stop")
     .addHelpText("after", examples)
     .action(async ({ config, dryRun, ...flags }) => {
       const dynamics = flags.dynamics === true ? defaultDynamics : flags.dynamics;
       const { letter, file } = splitConfig(config);
       const settings = await mergeSettings({ ...flags, dynamics, config: letter }, file);
-      if (dryRun === true) console.log(formatSettings(settings));
-      else await train(settings);
+      const given = givenSettings(flags);
+      if (dryRun === true) console.log(await rehearse(settings, given));
+      else await train(settings, { given });
     });
 }
 

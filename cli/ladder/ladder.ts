@@ -41,7 +41,7 @@ type Run = { readonly rung: Rung; readonly seed: number; readonly settings: Trai
  */
 export async function climb(options: LadderOptions, print: (line: string) => void): Promise<LadderResults | null> {
   const { outdir, budget, rungs, seeds } = options;
-  const dataset = await loadTrainingData(budget.data, outdir, print);
+  const dataset = await loadTrainingData(budget.data, outdir, { isKept: true }, print);
   requireClasses(dataset, budget);
   const data = dataPath(budget.data, outdir);
   const runs: Run[] = [];

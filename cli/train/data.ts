@@ -16,11 +16,12 @@ export function dataPath(source: string, outdir: string): string {
 
 /**
  * The data that `--data` names: a zip or folder, or `emoji16` for the emoji of the installed packages, which are converted into
- * the run folder once.
+ * the run folder once, if they are to be kept.
  */
 export async function loadTrainingData(
   source: string,
   outdir: string,
+  { isKept }: { readonly isKept: boolean },
   print: (line: string) => void,
 ): Promise<ImageDataset> {
   const emoji = emojiName.exec(source);
@@ -35,8 +36,10 @@ export async function loadTrainingData(
   print(`Converting the emoji of ${vendors.join(" and ")} to ${resolution}x${resolution} pixels: ${path}`);
   return tellingOf(async (reading) => {
     const dataset = await loadEmoji(vendors as readonly EmojiVendor[], Number(resolution), reading);
-    await makeFolder(outdir);
-    await writeDataset(path, dataset, reading);
+    if (isKept) {
+      await makeFolder(outdir);
+      await writeDataset(path, dataset, reading);
+    }
     return dataset;
   });
 }

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { type ImageDataset, type NetworkConfig, seenLabels } from "../../diffusion/index.ts";
-import { defaultScale, gridCost, type GridLayout, gridRows, onOneLine } from "../../diffusion/node.ts";
+import { printable } from "../../engine/index.ts";
+import { defaultScale, gridCost, type GridLayout, gridRows } from "../../diffusion/node.ts";
 
 /** Images of a row. */
 const columns = 8;
@@ -33,7 +34,7 @@ export function describeRows({ rows }: GridLayout, { classNames, labels }: Image
     if (label === null) return [];
     if (typeof label !== "number") return [`[${label.map((value) => Number(value.toPrecision(3))).join(", ")}]`];
     const name = classNames?.[label];
-    return [name === undefined ? `class ${label}` : onOneLine(basename(name))];
+    return [name === undefined ? `class ${label}` : printable(basename(name))];
   });
   if (shown.length === 0) return "each from a seed of its own";
   const isPart = labels?.kind === "classes" && shown.length < labels.labelDim;

@@ -82,6 +82,11 @@ function settingsOfFlags(flags: TrainFlags): Record<string, unknown> {
   );
 }
 
+/** The settings that flags give, by name. */
+export function givenSettings(flags: TrainFlags): ReadonlySet<string> {
+  return new Set(Object.keys(settingsOfFlags(flags)));
+}
+
 function camelCase(name: string): string {
   return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

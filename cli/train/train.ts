@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import {
   checkTrainingOptions,
-  countNetwork,
   type ImageDataset,
   seenLabels,
   trainingBatches,
@@ -18,11 +17,12 @@ import {
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";
-import { missingAttention } from "../../nn/index.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost, finalSteps, gridLayout } from "./grids.ts";
+import { describeRun } from "./describeRun.ts";
 import { loadTrainingData, splitData } from "./data.ts";
+import { formatSettings } from "./merge.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
@@ -37,28 +37,52 @@ type RunData = {
 
 const print = (line: string): void => console.log(line);
 
+export type TrainOptions = {
+  /** Whether the post-hoc average, pictures and the report are made at the end. Default true. */
+  readonly withReport?: boolean;
+  /** Settings that were given for this run, rather than by a preset or a file. */
+  readonly given?: ReadonlySet<string>;
+};
+
 /**
  * Trains as the settings say, then makes the post-hoc average, pictures and the report, unless `withReport` is false.
  * @returns whether the run is finished; false if it was asked to stop.
  */
-export async function train(
-  settings: TrainSettings,
-  options: { readonly withReport?: boolean } = {},
-): Promise<boolean> {
+export async function train(settings: TrainSettings, options: TrainOptions = {}): Promise<boolean> {
   const { outdir } = settings;
-  const dataset = await loadTrainingData(settings.data, outdir, print);
-  const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
-  const training = trainingOptions(settings, images);
-  checkTrainingOptions(training);
+  const dataset = await loadTrainingData(settings.data, outdir, { isKept: true }, print);
+  const { data, training, lines } = prepare(settings, dataset, options.given);
   // Not before: settings or data that don't fit leave nothing behind.
   await makeFolder(outdir);
-  describeData(images, training);
+  for (const line of lines) print(line);
   const device = await deviceOf(settings);
   try {
-    return await trainOn(device, settings, training, { dataset, images, validation }, options.withReport !== false);
+    return await trainOn(device, settings, training, data, options.withReport !== false);
   } finally {
     device.dispose();
   }
+}
+
+/**
+ * What `train` would do with these settings, without doing it: the settings, as a config file whose comments say what the data are and
+ * what looks wrong. Writes nothing. @throws EvenkeelError as `train` does before its first step.
+ */
+export async function rehearse(settings: TrainSettings, given?: ReadonlySet<string>): Promise<string> {
+  const dataset = await loadTrainingData(settings.data, settings.outdir, { isKept: false }, () => undefined);
+  const { lines } = prepare(settings, dataset, given);
+  return `${lines.map((line) => `# ${line}\n`).join("")}${formatSettings(settings)}`;
+}
+
+function prepare(
+  settings: TrainSettings,
+  dataset: ImageDataset,
+  given: ReadonlySet<string> = new Set(),
+): { readonly data: RunData; readonly training: TrainingOptions; readonly lines: readonly string[] } {
+  const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
+  const training = trainingOptions(settings, images);
+  checkTrainingOptions(training);
+  const lines = describeRun(settings, images, validation, training, given);
+  return { data: { dataset, images, validation }, training, lines };
 }
 
 async function trainOn(
@@ -173,17 +197,4 @@ export async function deviceOf(settings: TrainSettings): Promise<Device> {
     if (!(reason instanceof EvenkeelError) || settings.deterministic) throw reason;
     return createDevice("wasm", { wasm: { ...options, relaxed: false } });
   }
-}
-
-function describeData(images: ImageDataset, training: TrainingOptions): void {
-  const count = countNetwork(training.network);
-  const { resolution, channels } = images;
-  print(
-    `Data               ${images.count} images ${resolution}x${resolution}, ${channels === 3 ? "colour" : "grey"}, ${training.network.unet.labelDim} classes`,
-  );
-  print(
-    `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
-  );
-  const missing = missingAttention(training.network.unet);
-  if (missing !== null) print(`                   ${missing}`);
 }

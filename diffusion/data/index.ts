@@ -1,6 +1,7 @@
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
 export { createDataset, type DatasetLabels, type ImageDataset, labelDimOf, selectImages } from "./dataset.ts";
 export { joinDatasets } from "./joinDatasets.ts";
+export { duplicateNote, labelNotes } from "./notes.ts";
 export { ImageOrder, splitIndices } from "./order.ts";
 export { type SeenLabels, seenLabels } from "./seenLabels.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";

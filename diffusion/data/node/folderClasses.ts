@@ -1,3 +1,4 @@
+import { splitWords } from "../splitWords.ts";
 import type { Notices } from "./notices.ts";
 
 /** Classes that the folders of images give. */
@@ -12,10 +13,6 @@ const onlySplit =
   "folders that only split the images and are no classes, so that all are taken together; name one to take it alone";
 const onlyNumber = "folders that only number the images and are no classes; a dataset.json gives labels";
 const within = "classes, by folders within the one or the ones that hold all images";
-
-/** Words for parts of a data set that aren't classes. */
-const splitWords =
-  /^(train|training|test|testing|tests|val|valid|validation|dev|eval|evaluation|holdout|heldout|extra|unlabell?ed|pred|prediction|predictions)$/;
 
 /** Words before the number of a part. */
 const partWords =

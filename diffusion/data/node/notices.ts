@@ -54,7 +54,7 @@ export function describeNotice({ effect, what, count, names }: Notice): string {
 }
 
 /** A name with what a terminal would obey or not show spelt out. */
-export function onOneLine(name: string): string {
+function onOneLine(name: string): string {
   return name.replace(
     /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,

@@ -77,8 +77,9 @@ export async function evenkeel(args: readonly string[]): Promise<Ending> {
     writeErr: (text: string) => void lines.err.push(text),
   };
   for (const each of [program, ...program.commands]) each.configureOutput(output);
-  const log = console.log;
+  const { log, error } = console;
   console.log = (text: string) => void lines.out.push(`${text}\n`);
+  console.error = (text: string) => void lines.err.push(`${text}\n`);
   let code: number = 0;
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -87,6 +88,7 @@ export async function evenkeel(args: readonly string[]): Promise<Ending> {
     code = reportFailure(reason, (text) => lines.err.push(`${text}\n`), false);
   } finally {
     console.log = log;
+    console.error = error;
   }
   return { code, out: lines.out.join(""), err: lines.err.join("") };
 }

@@ -1,0 +1,35 @@
+import { openPictures } from "./pictures.ts";
+import { type Reading, readingOf } from "./reading.ts";
+import { loadSharp } from "./sharp.ts";
+
+/** What there is to make a data set of: pictures of any sizes. */
+export type Survey = {
+  readonly count: number;
+  /** How many pictures have each size, such as `640x480`, the most frequent first. */
+  readonly sizes: readonly (readonly [size: string, count: number])[];
+  readonly labels: readonly number[] | readonly (readonly number[])[] | null;
+  readonly classNames: readonly string[] | null;
+};
+
+/**
+ * Looks at the sizes and labels of pictures that needn't be a data set yet. Those whose size can't be read are told to
+ * `reading.notices`. @throws EvenkeelError `file` if there are none.
+ */
+export async function surveyPictures(path: string, reading: Partial<Reading> = {}): Promise<Survey> {
+  await loadSharp();
+  const whole = readingOf(reading);
+  await using pictures = await openPictures(path, whole);
+  const sizes = new Map<string, number>();
+  for (let i = 0; i < pictures.count; i++) {
+    try {
+      const { width, height } = await (await pictures.read(i)).image.metadata();
+      const size = `${width}x${height}`;
+      sizes.set(size, (sizes.get(size) ?? 0) + 1);
+    } catch {
+      whole.notices.add("left out", "pictures whose size can't be read", pictures.nameOf(i));
+    }
+    whole.onProgress(`looking at ${path}`, i + 1, pictures.count);
+  }
+  const { count, labels, classNames } = pictures;
+  return { count, sizes: [...sizes].sort(([, a], [, b]) => b - a), labels, classNames };
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { readdir, writeFile } from "node:fs/promises";
+import { describe, it } from "node:test";
+import { encode } from "fast-png";
+import sharp from "sharp";
+import { parse } from "smol-toml";
+import { noise, npy, png, temporaryFolder } from "../diffusion/data/sampleFiles.ts";
+import { evenkeel, network } from "./train/tinyRun.ts";
+
+const { path, folderOf } = temporaryFolder();
+const picture = (): Uint8Array => png(8, 8, 3);
+
+/** What the command prints, which must end well. */
+async function ran(...args: readonly string[]): Promise<{ readonly out: string; readonly err: string }> {
+  const { code, out, err } = await evenkeel(args);
+  assert.equal(code, 0, err);
+  return { out, err };
+}
+
+describe("dataset info", () => {
+  it("tells classes by name with counts, duplicates and what looks wrong", async () => {
+    const same = picture();
+    const files = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`cats/${i}.png`, i < 2 ? same : picture()]));
+    const { out } = await ran(
+      "dataset",
+      "info",
+      await folderOf({ ...files, "dogs/0.png": picture(), "mice/0.png": same }),
+    );
+    assert.match(out, /^labels {7}3 classes$/m);
+    assert.match(out, /^ {5}0 {8}9 {2}cats\n {5}1 {8}1 {2}dogs\n {5}2 {8}1 {2}mice$/m);
+    assert.match(out, /^note {9}9 of 11 images are of one class, cats \(82%\)$/m);
+    assert.match(
+      out,
+      /^note {9}2 of 11 images are the same as an earlier one, 1 of them with another label: 1 = 0, 10 = 0$/m,
+    );
+  });
+
+  it("is bounded however many classes labels make", async () => {
+    const labels = JSON.stringify({
+      labels: [
+        ["a.png", 0],
+        ["b.png", 2_000_000],
+      ],
+    });
+    const source = await folderOf({ "a.png": picture(), "b.png": picture(), "dataset.json": labels });
+    const { out } = await ran("dataset", "info", source);
+    assert.ok(out.split("\n").length < 12, out);
+    assert.match(out, /^note {9}1999999 of 2000001 classes have no images: labels are identifiers\?/m);
+    const json = JSON.parse((await ran("dataset", "info", source, "--json")).out) as Record<string, unknown>;
+    assert.deepEqual(json["classes"], [
+      { label: 0, name: null, images: 1 },
+      { label: 2_000_000, name: null, images: 1 },
+    ]);
+    assert.equal((json["notes"] as readonly string[]).length, 1);
+    const many = Array.from({ length: 500 }, (_, i) => [`${i}.png`, i]);
+    const pixel = encode({ width: 1, height: 1, channels: 1, depth: 8, data: noise(1) });
+    const files = Object.fromEntries(many.map(([name]) => [String(name), pixel]));
+    const table = await ran(
+      "dataset",
+      "info",
+      await folderOf({ ...files, "dataset.json": JSON.stringify({ labels: many }) }),
+    );
+    assert.match(table.out, /^ {3}\.\.\. {6}440 {2}in 440 more classes$/m);
+    assert.ok(table.out.split("\n").length < 80);
+  });
+
+  it("tells of pictures that are no data set yet how large they are and which classes", async () => {
+    const jpeg = async (width: number, height: number): Promise<Buffer> =>
+      sharp(noise(width * height * 3), { raw: { width, height, channels: 3 } })
+        .jpeg()
+        .toBuffer();
+    const source = await folderOf({
+      "cats/a.jpg": await jpeg(20, 10),
+      "cats/b.jpg": await jpeg(20, 10),
+      "dogs/c.png": png(7, 9, 3),
+      "dogs/d.jpg": "broken",
+    });
+    const { out, err } = await ran("dataset", "info", source);
+    assert.match(out, /^pictures {5}4, of 2 sizes; npx evenkeel dataset convert makes a data set of them$/m);
+    assert.match(out, /^ +20x10 {8}2\n +7x9 {8}1$/m);
+    assert.match(out, /^ {5}0 {8}2 {2}cats\n {5}1 {8}2 {2}dogs$/m);
+    assert.match(err, /^Left out 1 \(dogs\/d\.jpg\): pictures whose size can't be read\.$/m);
+  });
+});
+
+describe("dataset convert", () => {
+  it("says which classes --max-images leaves without images", async () => {
+    const names = Array.from({ length: 12 }, (_, i) => `${i}/x.png`);
+    const source = await folderOf(Object.fromEntries(names.map((name) => [name, picture()])));
+    const args = ["--source", source, "--dest", path("few.zip"), "--resolution", "8x8", "--max-images", "3"];
+    const { out, err } = await ran("dataset", "convert", ...args);
+    assert.match(out, /few\.zip: 3 images, 8x8, colour, 12 classes$/m);
+    assert.match(err, /^Note: 9 of 12 classes have no images: 11, 2, 3, 4, 5, 6, \.\.\.\.$/m);
+    assert.match(err, /^Note: 12 classes are called by numbers .* class 2 is the one called 10\./m);
+  });
+});
+
+describe("train --dry-run", () => {
+  const dry = async (source: string, ...flags: readonly string[]): Promise<string> =>
+    (await ran("train", "--preset", "smoke", "--data", source, "--outdir", path("dry"), "--dry-run", ...flags)).out;
+
+  it("looks at the data, says what it would do and what looks wrong, makes nothing, and is a config file", async () => {
+    const labels = Array.from({ length: 10 }, (_, i) => [`${i}.png`, [i / 10, 18 * i]]);
+    const files = Object.fromEntries(labels.map(([name]) => [String(name), picture()]));
+    const source = await folderOf({ ...files, "dataset.json": JSON.stringify({ labels }) });
+    const out = await dry(source, ...network, "--holdout", "6", "--label-dropout", "0.1");
+    assert.match(out, /^# Data {15}4 images 8x8, colour, 6 more held out$/m);
+    assert.match(out, /^# Labels {13}label vectors of 2 numbers$/m);
+    assert.match(
+      out,
+      /^# Note {15}1 of 2 numbers of the labels are larger than 10: number 1 from \d+ to \d+\. Bring them/m,
+    );
+    assert.match(out, /^# Note {15}--holdout keeps 6 of 10 images \(60%\) from training; a tenth, 1, says as much$/m);
+    assert.equal(parse(out)["holdout"], 6);
+    await assert.rejects(readdir(path("dry")), { code: "ENOENT" });
+    const broken = await evenkeel([
+      "train",
+      "--preset",
+      "smoke",
+      "--data",
+      path("nothing"),
+      "--outdir",
+      path("dry"),
+      "-n",
+    ]);
+    assert.deepEqual([broken.code, broken.out], [1, ""]);
+    assert.match(broken.err, /can't open .*nothing/);
+  });
+
+  it("says which settings never take effect", async () => {
+    await writeFile(path("digits.npy"), npy("|u1", [40, 28, 28], noise(40 * 784)));
+    const notes = async (...flags: readonly string[]): Promise<readonly string[]> =>
+      [...(await dry(path("digits.npy"), ...flags)).matchAll(/^# Note +(.*)$/gm)].map(([, note = ""]) => note);
+    const attention =
+      "1 of attn-resolutions (8) changes nothing: the levels are 28, 14, and attention is in the innermost block";
+    assert.deepEqual(await notes(), [attention]);
+    const calm = ["--attn-resolutions", "14"];
+    assert.deepEqual(await notes(...calm, "--threads", "2", "--holdout", "4", "--validation", "100"), []);
+    for (const [flags, pattern] of [
+      [["--label-dropout", "0.1"], /^label-dropout changes nothing: the network takes no labels$/],
+      [["--validation", "500"], /^--validation measures magnitudes only/],
+      [["--samples", "0", "--guidance", "3"], /^--guidance changes nothing/],
+      [["--device", "cpu", "--threads", "2"], /^--threads changes nothing: .* this is cpu$/],
+      [["--device", "cpu", "--deterministic"], /^--deterministic changes nothing/],
+      [["--decay", "5000"], /^--decay changes nothing: the run ends after 128 batches/],
+      [["--checkpoint", "5000"], /^--checkpoint 5000 comes at the end only: the run has 2048 images$/],
+    ] as const) {
+      const found = await notes(...calm, ...flags);
+      assert.equal(found.length, 1, found.join("\n"));
+      assert.match(found[0] ?? "", pattern);
+    }
+  });
+
+  it("bounds its grids whatever the number of classes, says what they cost, and draws none if told so", async () => {
+    const labels = Array.from({ length: 200 }, (_, i) => [`${i}.png`, i]);
+    const pixel = picture();
+    const files = Object.fromEntries(labels.map(([name]) => [String(name), pixel]));
+    const source = await folderOf({ ...files, "dataset.json": JSON.stringify({ labels }) });
+    assert.match(
+      await dry(source),
+      /^# Sample grids +every 256 images: 80 images of 31 evaluations, as much work as 827 images of training$/m,
+    );
+    assert.match(await dry(source, "--samples", "0"), /^# Sample grids +none \(--samples 0\)$/m);
+  });
+});
