@@ -101,9 +101,11 @@ test("stats.jsonl has a line each interval, whose error falls", async () => {
 
 test("TensorBoard's events say what stats.jsonl says, and have the grids", async () => {
   const name = (await readdir(straight)).find((each) => each.startsWith("events.out.tfevents.")) ?? "";
-  const [version, ...events] = readRecords(await readFile(join(straight, name))).map(readFields);
+  const [version, start, ...events] = readRecords(await readFile(join(straight, name))).map(readFields);
   assert.ok(version !== undefined);
   assert.equal(text(only(version, 3)), "brain.Event:2");
+  // Voids what a run that was killed before its first checkpoint wrote.
+  assert.ok(start?.some(({ field }) => field === 7));
   const scalars = new Map<number, Map<string, number>>();
   const pictures = new Map<number, Uint8Array>();
   for (const event of events) {
