@@ -1,4 +1,4 @@
-import { openPictures } from "./pictures.ts";
+import { openPictures, type Pictures } from "./pictures.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { loadSharp } from "./sharp.ts";
 
@@ -7,7 +7,7 @@ export type Survey = {
   readonly count: number;
   /** How many pictures have each size, such as `640x480`, the most frequent first. */
   readonly sizes: readonly (readonly [size: string, count: number])[];
-  readonly labels: readonly number[] | readonly (readonly number[])[] | null;
+  readonly labels: Pictures["labels"];
   readonly classNames: readonly string[] | null;
 };
 
