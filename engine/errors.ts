@@ -27,6 +27,7 @@ const [shownFirst, shownLast] = [3000, 800];
  * the message is one line of at most 4,000 characters, without control characters (sources of kernels apart).
  */
 export class EvenkeelError extends Error {
+  /** The kind of mistake, for programs to decide by. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {

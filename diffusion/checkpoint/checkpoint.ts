@@ -14,6 +14,7 @@ export type CheckpointInfo = {
   readonly progress: Readonly<Record<string, unknown>>;
 };
 
+/** A checkpoint that was read. */
 export type Checkpoint = CheckpointInfo & { readonly path: string; readonly arrays: ReadonlyMap<string, Tensor> };
 
 const namePattern = /^training-state-(\d{10,})\.safetensors$/;

@@ -35,6 +35,7 @@ export type DynamicsSample = {
   readonly bins: BinMeans;
 };
 
+/** A whole `dynamics.jsonl`. */
 export type Dynamics = { readonly header: DynamicsHeader; readonly samples: readonly DynamicsSample[] };
 
 const value = z.number().nullable();

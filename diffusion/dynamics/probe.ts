@@ -40,6 +40,7 @@ export class DynamicsProbe implements StepProbe {
     );
   }
 
+  /** Looks at a step before it is made; `readings` has what it saw. */
   async observe(...[state, batch, schedule]: Parameters<StepProbe["observe"]>): Promise<void> {
     this.#values = (await (await this.#run(state, batch, schedule)).data()) as Float32Array;
   }
@@ -50,6 +51,7 @@ export class DynamicsProbe implements StepProbe {
     return { names: this.#names, values: splitReadings(this.#names, this.#values) };
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#run.dispose();
   }

@@ -43,6 +43,7 @@ export const readingKinds = [
   "logit",
 ] as const;
 
+/** What is read of each layer or array. */
 export type ReadingKind = (typeof readingKinds)[number];
 
 /** Where readings of each kind come from: names of taps, or of arrays without their prefix and `.weight`. */

@@ -39,10 +39,12 @@ export class SigmaBins {
     this.#error = of(sums?.error);
   }
 
+  /** What was gathered, as a checkpoint keeps it. */
   get sums(): BinSums {
     return { count: [...this.#count], loss: [...this.#loss], error: [...this.#error] };
   }
 
+  /** Adds images of a step: the noise level, loss and weighted error of each. */
   add(sigmas: ArrayLike<number>, losses: ArrayLike<number>, errors: ArrayLike<number>): void {
     for (let i = 0; i < sigmas.length; i++) {
       const sigma = sigmas[i] ?? NaN;

@@ -14,6 +14,7 @@ import {
 } from "./profile.ts";
 import { SymmetricSystem } from "./symmetricSystem.ts";
 
+/** Options of a post-hoc average. */
 export type PostHocOptions = {
   /**
    * Divide the coefficients by their sum, as the authors' program does (their paper doesn't): the result is then an average

@@ -15,6 +15,7 @@ export type PowerProfile = { readonly kind: "power"; readonly nimg: number; read
  */
 export type ExponentialProfile = { readonly kind: "exponential"; readonly nimg: number; readonly halfLife: number };
 
+/** How weights at each time of training enter into an average. */
 export type AveragingProfile = PowerProfile | ExponentialProfile;
 
 /** Share of the initial weights in an exponential average from which on leaving it out would be wrong. */

@@ -14,11 +14,13 @@ import { type AveragingProfile, compareProfiles, describeProfile } from "./profi
 export interface SnapshotSource {
   /** What messages call it, e.g. its path. */
   readonly name: string;
+  /** What it is an average of. */
   readonly profile: AveragingProfile;
   /** Reads it into memory. Called once for each pass, when its turn has come. */
   open(): Promise<ReadonlyMap<string, StoredTensor>>;
 }
 
+/** Options of `reconstruct`. */
 export type ReconstructOptions = PostHocOptions & {
   /** How results are stored: F16 (default; rounded to nearest even once) or F32, advisable for very short averages. */
   readonly dtype?: "F16" | "F32";
@@ -28,6 +30,7 @@ export type ReconstructOptions = PostHocOptions & {
   readonly onSnapshot?: (done: number, total: number) => void;
 };
 
+/** An average that was made: how, and what it holds. */
 export type Reconstruction = {
   readonly fit: PostHocFit;
   /** In the order of the last snapshot. */

@@ -4,6 +4,7 @@
  */
 import { EvenkeelError } from "../../engine/index.ts";
 
+/** What the name of a snapshot says: `prefix-KIMG-SIGMAREL`; `kimg` is images seen in thousands. */
 export type SnapshotName = { readonly prefix: string; readonly kimg: number; readonly sigmaRel: number };
 
 /** The name without its extension: `network-snapshot-0008388-0.100`. */

@@ -1,6 +1,7 @@
 /** The classic exponential average of weights, as EDM (Karras et al. 2022) uses it. */
 import { EvenkeelError } from "../../engine/index.ts";
 
+/** An exponential average: how long it remembers. */
 export type TraditionalEma = {
   /** Images after which a set of weights has lost half of its share; 0 keeps nothing. */
   readonly halfLife: number;

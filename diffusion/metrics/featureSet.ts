@@ -30,6 +30,7 @@ export class FeatureCollector {
     this.#kept = kept;
   }
 
+  /** Pictures seen so far. */
   get count(): number {
     return this.#accumulator.count;
   }

@@ -2,6 +2,7 @@ import { atOnce, EvenkeelError } from "../../engine/index.ts";
 import { choose } from "./choose.ts";
 import { addingProduct } from "./matrixProduct.ts";
 
+/** Options of a kernel distance. */
 export type KidOptions = {
   /** Random subsets of both sets whose estimates are averaged. Default 20. */
   readonly subsets?: number;

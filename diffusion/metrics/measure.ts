@@ -23,6 +23,7 @@ export const metricNames = [
   "coverage",
 ] as const;
 
+/** A metric, as `evenkeel metrics --metrics` names it. */
 export type MetricName = (typeof metricNames)[number];
 
 /** One measurement. Absent parts weren't asked for. */
@@ -36,6 +37,7 @@ export type Measurement = {
   readonly precisionRecall?: PrecisionRecall & { readonly count: number; readonly referenceCount: number };
 };
 
+/** Options of a measurement. */
 export type MeasureOptions = {
   readonly kid?: KidOptions;
   /** Vectors of each set for precision and recall, at most; their number matters. Default 5000. */
@@ -46,6 +48,7 @@ export type MeasureOptions = {
 
 /** Sets of pictures against one reference; what can be computed of it once is. */
 export class MetricMeter {
+  /** What all sets are measured against. */
   readonly reference: FeatureSet;
   #frechet: FrechetReference | undefined;
   readonly #manifolds = new Map<string, Manifold>();

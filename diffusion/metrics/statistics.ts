@@ -4,6 +4,7 @@ import { addingProduct } from "./matrixProduct.ts";
 /** Mean and covariance of feature vectors: all that the Fréchet distance sees of a set. */
 export type FeatureStatistics = {
   readonly count: number;
+  /** Numbers in a vector. */
   readonly dimension: number;
   /** [dimension]. */
   readonly mean: Float64Array;
@@ -19,6 +20,7 @@ const blockRows = 256;
  * differences from the first vector, so that a common offset costs no digits.
  */
 export class StatisticsAccumulator {
+  /** Numbers in a vector. */
   readonly dimension: number;
   #count = 0;
   readonly #origin: Float64Array;

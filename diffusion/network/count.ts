@@ -14,6 +14,7 @@ export type LayerCount = {
   readonly outputs: number;
 };
 
+/** What a network costs; see `countNetwork`. */
 export type NetworkCount = {
   /** Trained values, without fixed features: the network and its loss head. */
   readonly parameters: number;

@@ -46,7 +46,9 @@ export function tensorsOfWeights(
  * A denoiser with its weights on a device, for sampling: compiled once for a batch size. Owns device memory: dispose of it.
  */
 export class DenoiserProgram {
+  /** The network. */
   readonly config: NetworkConfig;
+  /** Where it computes. */
   readonly device: Device;
   readonly #weights: State<NamedParameters>;
   readonly #run: Compiled<[NamedParameters, Tensor, Tensor, Tensor | null], Tensor>;

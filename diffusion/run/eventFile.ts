@@ -150,6 +150,7 @@ async function newestFile(folder: string): Promise<number> {
 
 /** Appends to an event file; TensorBoard reads all files of a folder together. */
 export class EventFile {
+  /** Where it lies. */
   readonly path: string;
 
   private constructor(path: string) {

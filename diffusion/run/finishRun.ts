@@ -31,6 +31,7 @@ export type FinishOptions = {
 /** A picture, and the seconds that sampling it took. */
 export type FinishedGrid = { readonly path: string; readonly seconds: number };
 
+/** What was made of a finished run. */
 export type FinishedRun = {
   /** The post-hoc average. */
   readonly network: string;

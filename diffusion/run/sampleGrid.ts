@@ -104,6 +104,7 @@ export class GridSampler {
     return { seconds, width: picture.width, height: picture.height };
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#program?.dispose();
   }

@@ -24,10 +24,12 @@ export class RunningMean {
     this.#state = state;
   }
 
+  /** All that it knows, as a checkpoint keeps it. */
   get state(): MeanState {
     return this.#state;
   }
 
+  /** Adds a number; one that is not finite is only counted. */
   add(value: number): void {
     const { num, sum, squares, nonFinite } = this.#state;
     this.#state = Number.isFinite(value)
@@ -69,6 +71,7 @@ export class StatsLog {
     return new StatsLog(path);
   }
 
+  /** Appends a line; numbers that are not finite become null. @throws EvenkeelError `file`. */
   async append(entry: StatsEntry): Promise<void> {
     const text = JSON.stringify(entry, (_, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value) ? null : value,

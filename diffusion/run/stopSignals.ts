@@ -32,6 +32,7 @@ export class StopSignals {
     this.#print = print;
   }
 
+  /** Signals of this process end it in order from now on. */
   listen(): void {
     for (const signal of listened) process.on(signal, this.#handle);
   }

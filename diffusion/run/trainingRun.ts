@@ -27,6 +27,7 @@ export type RunIntervals = {
   readonly validation: number;
 };
 
+/** A run: what is trained on what, for how long, and where its files go. */
 export type RunOptions = {
   /** Where everything goes; made if it isn't there. A checkpoint in it is gone on from. */
   readonly outdir: string;

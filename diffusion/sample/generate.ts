@@ -9,6 +9,7 @@ import { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 /** What an image is to show: a class from 0 to labelDim - 1, a label vector of labelDim numbers, or null for nothing (all zero). */
 export type ImageLabel = number | readonly number[] | null;
 
+/** What to sample, with which network and solver; see `generateImages`. */
 export type GenerateOptions = ScheduleOptions &
   ChurnOptions & {
     readonly denoise: Denoiser;

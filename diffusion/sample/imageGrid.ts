@@ -9,6 +9,7 @@ export type Picture = {
   readonly data: Uint8Array;
 };
 
+/** How a grid of images is laid out. */
 export type GridOptions = {
   /** Images in a row. Default: as many as make the grid about square. */
   readonly columns?: number;

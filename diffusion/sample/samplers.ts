@@ -32,6 +32,7 @@ export type SamplerStep = {
   readonly denoisedEuler: HostArray | null;
 };
 
+/** Options of a sampler. */
 export type SamplerOptions = ChurnOptions & {
   /** Default heun. */
   readonly solver?: Solver;

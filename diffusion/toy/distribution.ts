@@ -50,6 +50,7 @@ export type AgainstNoise = {
   readonly deviations: number;
 };
 
+/** How near samples are to the true distribution. */
 export type DistributionReport = {
   readonly samples: number;
   readonly repeats: number;

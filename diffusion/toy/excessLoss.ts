@@ -19,6 +19,7 @@ export type ExcessLoss = {
   readonly standardError: number;
 };
 
+/** Where and by how many points an excess loss is measured. */
 export type ExcessLossOptions = {
   /** Lowest and highest noise level. */
   readonly sigmaMin: number;

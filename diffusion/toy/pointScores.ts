@@ -39,6 +39,7 @@ const portion = 4096;
 
 /** A model compiled for a device, with its weights there. Dispose of it. */
 export class ScoreProgram {
+  /** The model. */
   readonly config: ScoreModelConfig;
   readonly #weights: State<NamedParameters>;
   readonly #program: Compiled<[NamedParameters, Tensor, Tensor], { logDensity: Tensor; score: Tensor }>;
@@ -55,6 +56,7 @@ export class ScoreProgram {
     );
   }
 
+  /** Brings a model with these weights to a device. Dispose of it. */
   static async create(config: ScoreModelConfig, weights: NamedParameters, device: Device): Promise<ScoreProgram> {
     return new ScoreProgram(config, await createState(weights, device), device);
   }
@@ -75,6 +77,7 @@ export class ScoreProgram {
     return { logDensity: found, score };
   };
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#program.dispose();
     this.#weights.dispose();

@@ -8,6 +8,7 @@ import type { RandomState } from "./randomState.ts";
 /** Noise levels of the published toy sampling. */
 export const toySampling = { steps: 32, sigmaMin: 0.002, sigmaMax: 5, rho: 7 } as const;
 
+/** Options of sampling points. */
 export type ToySampleOptions = {
   /** Default 32, as published. */
   readonly steps?: number;

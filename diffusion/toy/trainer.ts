@@ -154,6 +154,7 @@ export function toyStep(
  * seed, so that every device is given the same.
  */
 export class ToyTrainer {
+  /** What is trained, and how. */
   readonly options: ToyTrainingOptions;
   readonly #state: State<ToyState>;
   readonly #step: CompiledStep<ToyState, [ToyBatch, ToySchedule], Tensor>;
@@ -227,6 +228,7 @@ export class ToyTrainer {
     return (await this.#state.read()).average;
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#step.dispose();
     this.#state.dispose();

@@ -4,6 +4,7 @@ import { RandomState } from "./randomState.ts";
 /** Which of the two trees: one, or both together. */
 export type ToyClass = "A" | "B" | "AB";
 
+/** The two branches of the tree, and both together. */
 export const toyClasses: readonly ToyClass[] = ["A", "B", "AB"];
 
 /** Standard deviation of the data along each axis. */

@@ -44,6 +44,7 @@ export class MagnitudeProbe {
     }));
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#run.dispose();
   }

@@ -71,8 +71,11 @@ type Programs =
  * the same bits, and a trainer restored from a saved state goes on with the bits of the one it was saved from.
  */
 export class Trainer {
+  /** What is trained, and how. */
   readonly options: TrainingOptions;
+  /** Where it is trained. */
   readonly device: Device;
+  /** Every array of the network, by name. */
   readonly specs: NamedParameters<ParameterSpec>;
   readonly #state: State<AccumulatingState>;
   readonly #programs: Programs;

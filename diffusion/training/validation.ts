@@ -85,6 +85,7 @@ export class Validator {
     return results;
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#run.dispose();
   }

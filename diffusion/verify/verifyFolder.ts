@@ -29,6 +29,7 @@ export type FileReport = {
   readonly milliseconds: number;
 };
 
+/** What `verifyFolder` found, file by file. */
 export type VerifyReport = {
   readonly folder: string;
   readonly device: DeviceName;
@@ -37,6 +38,7 @@ export type VerifyReport = {
   readonly failed: number;
 };
 
+/** Options of `verifyFolder`. */
 export type VerifyOptions = {
   /** Factor on all tolerances. Default 1. */
   readonly rtolScale?: number;

@@ -6,8 +6,10 @@ import type { DType, TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Plan } from "../kernel/plan.ts";
 
+/** Where programs can run. */
 export type DeviceName = "oracle" | "wasm" | "webgpu" | "webgl2" | "cpu";
 
+/** All devices, whether this machine has them or not. */
 export const deviceNames: readonly DeviceName[] = ["oracle", "wasm", "webgpu", "webgl2", "cpu"];
 
 export type DeviceLimits = {
@@ -80,9 +82,11 @@ export type KernelSource = {
  * `device` for one of another device, `disposed` for one that was freed; wherever it is called, `disposed` after `dispose`.
  */
 export interface Device {
+  /** Its name, as `createDevice` takes it. */
   readonly name: DeviceName;
   /** One line for people: adapter, threads, SIMD. */
   readonly description: string;
+  /** What passes must keep to. */
   readonly limits: DeviceLimits;
   /** False once it is disposed of or lost: every call is refused from then on. */
   readonly usable: boolean;
@@ -93,9 +97,11 @@ export interface Device {
   allocate(dtype: DType, length: number): DeviceBuffer;
   /** Writes nothing if it throws: `dtype`, `shape` unless `data` fills the buffer. */
   upload(buffer: DeviceBuffer, data: TensorData): void;
+  /** The contents once all runs before have ended, as the typed array of the buffer's dtype; the caller's own. */
   download(buffer: DeviceBuffer): Promise<TensorData>;
   /** After `dispose` it does nothing: all is freed then. */
   free(buffer: DeviceBuffer): void;
+  /** Makes a program ready to run. @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made */
   compile(program: DeviceProgram): Promise<Executable>;
   /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */
   memory(): { readonly bytes: number; readonly buffers: number };

@@ -33,10 +33,12 @@ export class Tensor {
     this.node = node;
   }
 
+  /** Size of each axis, outermost first; [] for a scalar. */
   get shape(): Shape {
     return this.node.shape;
   }
 
+  /** Type of the elements: f32, i32, u32 or bool. */
   get dtype(): DType {
     return this.node.dtype;
   }
@@ -132,6 +134,7 @@ export class Tensor {
 /** What operations take in place of a tensor: a number becomes a scalar of the other operand's dtype. */
 export type TensorLike = Tensor | number;
 
+/** What `tensor` is told beside values: the shape (default: as nested, or one axis) and the dtype (default: see `tensor`). */
 export type TensorOptions = { readonly shape?: Shape; readonly dtype?: DType };
 
 function shapeOfNested(value: NestedArray): number[] {

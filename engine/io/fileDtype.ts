@@ -19,6 +19,7 @@ export type FileDataOf = {
   U64: BigUint64Array;
 };
 
+/** Types that a safetensors file can hold and that are read here. */
 export type FileDType = keyof FileDataOf;
 
 /** Bytes of one element. The order is the format's own, of growing alignment; it fixes the order of data in a file. */

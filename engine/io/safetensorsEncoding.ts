@@ -22,8 +22,10 @@ type WritableTensorOf<D extends FileDType> = {
 /** A tensor to write: the dtype it shall have in the file, its shape, and its elements. */
 export type WritableTensor = { [D in FileDType]: WritableTensorOf<D> }[FileDType];
 
+/** Elements of a tensor to write. */
 export type WritableData = WritableTensor["data"];
 
+/** Options of writing a safetensors file. */
 export type SafetensorsOptions = {
   /** Strings for the file's `__metadata__` map. Default: none. */
   readonly metadata?: Named<string>;

@@ -5,6 +5,7 @@ import { at, formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { requireDtype } from "./elementwise.ts";
 
+/** Options of `conv2d`. */
 export type Conv2dOptions = {
   /** Step of the window, [y, x] or one number. Default 1. */
   readonly stride?: number | readonly [number, number];

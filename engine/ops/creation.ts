@@ -16,9 +16,13 @@ export function full(shape: Shape, value: number, dtype: DType = "f32"): Tensor 
   return broadcastTo(literal("full", value, dtype), checkShape("full", shape));
 }
 
+/** A tensor of zeros. @throws EvenkeelError `shape` for sizes that are no whole numbers from 0. */
 export const zeros = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 0, dtype);
+/** A tensor of ones. @throws EvenkeelError `shape`, as `zeros`. */
 export const ones = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 1, dtype);
+/** Zeros in the shape and dtype of x. */
 export const zerosLike = (x: Tensor): Tensor => full(x.shape, 0, x.dtype);
+/** Ones in the shape and dtype of x. */
 export const onesLike = (x: Tensor): Tensor => full(x.shape, 1, x.dtype);
 
 /** Each element is its coordinate along `axis`. */

@@ -24,6 +24,7 @@ import {
 import { iota, scalar } from "./creation.ts";
 import { reshape } from "./movement.ts";
 
+/** Over which axes to reduce, and what becomes of them. */
 export type ReduceOptions = {
   /** Axes to reduce; negative ones count from the end. Default: all. */
   readonly axes?: number | readonly number[] | undefined;
@@ -93,6 +94,7 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   return divide(reduceSum(x, options), countOver("mean", x, options));
 }
 
+/** Options of `variance`. */
 export type VarianceOptions = ReduceOptions & {
   /** Divide by n - correction, at least 0. 0: population (default), 1: sample. */
   readonly correction?: number | undefined;

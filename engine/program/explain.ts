@@ -9,6 +9,7 @@ import type { Arguments, Compiled, CompiledStep, Inspection } from "./compile.ts
 import { memoryOfPlan, type ProgramMemory } from "./memory.ts";
 import type { State } from "./state.ts";
 
+/** One step of a program. */
 export type ExplainedKernel = {
   readonly name: string;
   /** The loop nest in the kernel language. */
@@ -26,6 +27,7 @@ export type ExplainedKernel = {
   readonly milliseconds: number | undefined;
 };
 
+/** An array that a program has in memory: `length` elements of `dtype`. */
 export type ExplainedBuffer = {
   readonly dtype: DType;
   readonly length: number;
@@ -35,6 +37,7 @@ export type ExplainedBuffer = {
   readonly offset: number | undefined;
 };
 
+/** What the engine made of a function; see `explain`. */
 export type Explanation = {
   readonly device: string;
   /** The graph as it was traced and after each pass. */
@@ -52,6 +55,7 @@ export type Explanation = {
   readonly text: string;
 };
 
+/** Options of `explain`. */
 export type ExplainOptions = {
   /** Measure each kernel of one run. */
   readonly profile?: boolean;

@@ -10,6 +10,7 @@ import { Program } from "./program.ts";
 import { State } from "./state.ts";
 import { trace } from "./trace.ts";
 
+/** Options of `compile` and `compileStep`. */
 export type CompileOptions = {
   /** Where to run. Default: EVENKEEL_DEVICE, else `wasm`. */
   readonly device?: DeviceChoice;

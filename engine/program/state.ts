@@ -23,9 +23,11 @@ import { requireConcrete } from "./trace.ts";
  * use but `write` and `dispose` throws EvenkeelError `state`, with the failure as its cause.
  */
 export class State<T> {
+  /** Where its values are. */
   readonly device: Device;
   /** The tree with its tensors' shapes and dtypes; the tensors' values are not those of the state. */
   readonly template: T;
+  /** Shapes and dtypes of the leaves as one text: programs are kept by it. */
   readonly signature: string;
   #buffers: DeviceBuffer[];
   /** Second buffers of leaves that a step can't write in place. */

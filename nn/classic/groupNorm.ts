@@ -36,6 +36,7 @@ export function normGroups(channels: number): number {
   return groups;
 }
 
+/** The arrays of a group normalization: a gain of each channel, 1 at first, and with `hasBias` an offset, 0. */
 export function describeGroupNorm(channels: number, hasBias: boolean): GroupNormParameters<ParameterSpec> {
   normGroups(channels);
   return {

@@ -11,6 +11,7 @@ import {
   tensor,
 } from "../../engine/index.ts";
 
+/** Same size, half or twice the width and height. */
 export type ResampleMode = "keep" | "down" | "up";
 
 /**

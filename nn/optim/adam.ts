@@ -2,6 +2,7 @@ import { add, divide, mapTree, multiply, sqrt, square, subtract, type Tensor, ze
 import type { NamedParameters } from "../parameters.ts";
 import { namedTensor } from "./namedTensor.ts";
 
+/** Options of Adam. */
 export type AdamOptions = {
   /** Decay of the mean of gradients. Default 0.9. */
   readonly beta1?: number;

@@ -14,12 +14,19 @@ function configuration(name: ConfigurationName): Configuration {
   return (options) => unetConfig({ ...configurationSwitches[name], ...attention, ...rest, ...options });
 }
 
+/** The paper's configuration A: the ADM network as EDM (Karras et al. 2022) trained it. */
 export const configA = configuration("A");
+/** The paper's configuration B: minor improvements. */
 export const configB = configuration("B");
+/** The paper's configuration C: architectural streamlining. */
 export const configC = configuration("C");
+/** The paper's configuration D: magnitude-preserving learned layers. */
 export const configD = configuration("D");
+/** The paper's configuration E: control of effective learning rates. */
 export const configE = configuration("E");
+/** The paper's configuration F: no group normalizations. */
 export const configF = configuration("F");
+/** The paper's configuration G, EDM2: magnitude-preserving fixed-function layers. */
 export const configG = configuration("G");
 
 /** Every configuration by its letter. */

@@ -4,6 +4,7 @@ import type { UNetSwitches } from "./switches.ts";
 /** The ladder's configurations, from EDM's network (A) to EDM2's (G). */
 export const configurationNames = ["A", "B", "C", "D", "E", "F", "G"] as const;
 
+/** Letter of a configuration of the paper's. */
 export type ConfigurationName = (typeof configurationNames)[number];
 
 /** EDM's ADM network (Dhariwal and Nichol 2021), as in EDM's published code. Section B.1. */

@@ -8,6 +8,7 @@ import { openPictures, type Pictures } from "./pictures.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { loadSharp } from "./sharp.ts";
 
+/** What is made into a data set, and how. */
 export type ConvertOptions = Partial<Reading> & {
   readonly source: string;
   /** Width and height of the results. */

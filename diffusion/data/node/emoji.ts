@@ -13,6 +13,7 @@ import { loadSharp, sharp } from "./sharp.ts";
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */
 export const emojiVendors = ["google", "twitter"] as const;
 
+/** Whose emoji are known. */
 export type EmojiVendor = (typeof emojiVendors)[number];
 
 /** A package of emoji: by its name alone, or the folder it lies in. */

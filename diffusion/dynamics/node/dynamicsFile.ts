@@ -52,6 +52,7 @@ export class DynamicsLog {
     return new DynamicsLog(path);
   }
 
+  /** Appends a sample as a line. @throws EvenkeelError `file`. */
   async append(sample: DynamicsSample): Promise<void> {
     try {
       await using file = await open(this.#path, "a");

@@ -7,6 +7,7 @@ import { DynamicsProbe } from "../probe.ts";
 import { SigmaBins, sigmaEdges } from "../sigmaBins.ts";
 import { DynamicsLog } from "./dynamicsFile.ts";
 
+/** What is recorded, and where it goes. */
 export type RecorderOptions = {
   /** The file that samples go to. */
   readonly path: string;
@@ -45,6 +46,7 @@ export class DynamicsRecorder {
     this.#nonFiniteGradients = kept.success ? kept.data.nonFiniteGradients : 0;
   }
 
+  /** What a checkpoint keeps of it. */
   get progress(): RecorderProgress {
     return { bins: this.#bins.sums, nonFiniteGradients: this.#nonFiniteGradients };
   }
@@ -91,6 +93,7 @@ export class DynamicsRecorder {
     return step === 1 || step % this.#options.every === 0;
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#probe.dispose();
   }

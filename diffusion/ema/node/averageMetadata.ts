@@ -55,8 +55,10 @@ export function postHocMetadata(
   return new Map([...last, ["format", "pt"], ["evenkeel", JSON.stringify(described)]]);
 }
 
+/** A profile as files and tables spell it. */
 export type ProfileFields = { nimg: number } & ({ sigmaRel: number } | { halfLife: number });
 
+/** A profile as it is spelt in files. */
 export function profileFields(profile: AveragingProfile): ProfileFields {
   const { nimg } = profile;
   return profile.kind === "power" ? { nimg, sigmaRel: profile.sigmaRel } : { nimg, halfLife: profile.halfLife };

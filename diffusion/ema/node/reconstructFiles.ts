@@ -9,6 +9,7 @@ import type { SnapshotFile } from "./snapshotFile.ts";
 /** A wanted average and the file it goes to. */
 export type AverageFile = { readonly profile: AveragingProfile; readonly path: string };
 
+/** Options of `reconstructFiles`. */
 export type ReconstructFilesOptions = ReconstructOptions & {
   /** Wanted averages made in one pass over the snapshots; each needs a float32 copy of the weights. Default 8. */
   readonly batch?: number;

@@ -24,6 +24,7 @@ const scheduleSchema = z.strictObject({
     .min(1),
 });
 
+/** Stored averages of anybody, as a schedule file lists them. */
 export type SnapshotSchedule = {
   readonly snapshots: readonly SnapshotFile[];
   /** Patterns of the names of further buffers. */

@@ -7,6 +7,7 @@ import { profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles } from "./folder.ts";
 import { safetensorsMetadata, snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
 
+/** Which snapshots of a folder are meant. */
 export type SnapshotFilter = {
   /** Only files whose name begins with this and a hyphen. */
   readonly prefix?: string | undefined;

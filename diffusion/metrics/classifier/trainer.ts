@@ -53,6 +53,7 @@ export type ClassifierTraining = {
   readonly seed: number;
 };
 
+/** How a classifier is trained if nothing else is said. */
 export const defaultClassifierTraining: ClassifierTraining = {
   steps: 1000,
   batch: 64,
@@ -70,7 +71,9 @@ const evaluationBatch = 64;
 
 /** Trains a classifier, whose features are then used. Owns its state on the device: dispose of it. */
 export class ClassifierTrainer {
+  /** The network. */
   readonly config: ClassifierConfig;
+  /** How it is trained. */
   readonly options: ClassifierTraining;
   readonly #state: State<ClassifierState>;
   readonly #step: CompiledStep<ClassifierState, [Batch, Schedule], Tensor>;
@@ -185,6 +188,7 @@ export class ClassifierTrainer {
     return (await this.#state.read()).weights;
   }
 
+  /** Frees what it has on the device. */
   dispose(): void {
     this.#step.dispose();
     this.#predict.dispose();

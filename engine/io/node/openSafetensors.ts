@@ -18,6 +18,7 @@ const readBytes = 1 << 26;
 
 /** An open safetensors file, of which single tensors are read on demand. Close it, or hold it by `await using`. */
 export class SafetensorsReader implements AsyncDisposable {
+  /** The file, as it was opened. */
   readonly path: string;
   /** The `__metadata__` map; empty if the file has none. */
   readonly metadata: ReadonlyMap<string, string>;
@@ -59,6 +60,7 @@ export class SafetensorsReader implements AsyncDisposable {
     await this.#handle.close();
   }
 
+  /** Closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
