@@ -15,25 +15,31 @@ import {
   toPixels,
 } from "../diffusion/index.ts";
 import { idleSettings } from "./idleSampleSettings.ts";
+import { LatentOutput, makesLatents } from "./latentOutput.ts";
+import { tellSamplingMemory } from "./memoryReport.ts";
 import { stopping } from "./stopping.ts";
 import { wantedLabels } from "./wantedLabels.ts";
+import { WorkProgress } from "./workProgress.ts";
 import { writeImage, writePng } from "../diffusion/node.ts";
 import { type Device, EvenkeelError, type Shape } from "../engine/index.ts";
 import { makeFolder } from "../engine/io/node.ts";
 
-/** A stored network on a device. */
-export type LoadedNetwork = {
+/** A network on a device. */
+export type LoadedNetwork = { readonly denoise: Denoiser; dispose(): void };
+
+/** A stored network, of which only what it is has been read. */
+export type FoundNetwork = {
   readonly config: NetworkConfig;
   /** Names of the classes, in label order; null = unnamed. */
   readonly classNames: readonly string[] | null;
   /** What it knows, where that isn't simply all classes. */
   readonly seenLabels: SeenLabels | null;
-  readonly denoise: Denoiser;
-  dispose(): void;
+  /** Reads its weights. @throws EvenkeelError `file` if it can't. */
+  load(device: Device): Promise<LoadedNetwork>;
 };
 
-/** Reads a network from a file. @throws EvenkeelError `file` if it can't. */
-export type LoadNetwork = (file: string, device: Device) => Promise<LoadedNetwork>;
+/** Looks at a network in a file. @throws EvenkeelError `file` if it can't. */
+export type FindNetwork = (file: string) => Promise<FoundNetwork>;
 
 /** The word in place of a guide's file that stands for the main network without labels. */
 export const selfGuide = "self";
@@ -48,6 +54,8 @@ export type SampleSettings = ScheduleOptions &
     readonly outdir?: string | undefined;
     readonly subdirs: boolean;
     readonly grid?: string | undefined;
+    /** Where latents go, of a network that makes such. */
+    readonly latents?: string | undefined;
     readonly gridColumns?: number | undefined;
     readonly gridScale: number;
     readonly seeds: readonly number[];
@@ -69,7 +77,7 @@ export type SampleSettings = ScheduleOptions &
 export async function sampleImages(
   settings: SampleSettings,
   device: Device,
-  load: LoadNetwork,
+  find: FindNetwork,
   print: (line: string) => void,
 ): Promise<void> {
   checkSettings(settings);
@@ -77,29 +85,45 @@ export async function sampleImages(
   const everyPlace = settings.seeds.map((_, place) => place);
   const places = settings.shard === undefined ? everyPlace : takeShard(everyPlace, settings.shard);
   const seeds = places.map((place) => settings.seeds[place] ?? 0);
-  const main = await load(settings.net, device);
-  const loaded = [main];
+  const found = await find(settings.net);
+  const { imageChannels, imageResolution, labelDim } = found.config.unet;
+  const isLatent = makesLatents(settings, found.config, print);
+  const foundGuide = await findGuide(settings, found, find);
+  for (const line of idleSettings(settings)) print(line);
+  const labels = await wantedLabels(settings, found, print);
+  // All of it is said, and what doesn't fit refused, before weights are read.
+  const configs = [found.config, ...(foundGuide === null || foundGuide === found ? [] : [foundGuide.config])];
+  await tellSamplingMemory(configs, settings.networkBatch, device, print);
+  const progress = new WorkProgress();
+  progress.at(`reading ${settings.net}`, 0, null);
+  const loaded: LoadedNetwork[] = [];
   try {
-    const { imageChannels, imageResolution, labelDim } = main.config.unet;
-    if (imageChannels !== 1 && imageChannels !== 3) {
-      throw new EvenkeelError(
-        "value",
-        `sample: ${settings.net} makes images of ${imageChannels} channels; pictures have 1 (grey) or 3 (colour).`,
-      );
-    }
+    const main = await found.load(device);
+    loaded.push(main);
     const guides: Guide[] = [];
-    if (settings.guidance !== 1 && settings.gnet !== undefined) {
-      const guide = settings.gnet === selfGuide ? main : await load(settings.gnet, device);
+    if (foundGuide !== null) {
+      const guide = foundGuide === found ? main : await foundGuide.load(device);
       if (guide !== main) loaded.push(guide);
-      const labels = guideLabels(settings, main.config, guide.config);
-      guides.push({ denoise: guide.denoise, weight: settings.guidance, labels });
+      guides.push({
+        denoise: guide.denoise,
+        weight: settings.guidance,
+        labels: guideLabels(settings, found.config, foundGuide.config),
+      });
     }
-    for (const line of idleSettings(settings)) print(line);
-    const labels = await wantedLabels(settings, main, print);
+    progress.end();
     const labelOf =
       labels === null ? undefined : (_: number, place: number) => labels[(places[place] ?? 0) % labels.length] ?? null;
 
-    const report = progress(seeds.length, print);
+    const report = reportBatches(seeds.length, print);
+    const latents =
+      isLatent && settings.latents !== undefined ? new LatentOutput(settings.latents, found.config) : null;
+    const { steps = 32 } = settings;
+    const evaluations = settings.solver === "heun" ? 2 * steps - 1 : steps;
+    const parts = Math.floor(seeds.length / settings.batch) * Math.ceil(settings.batch / settings.networkBatch);
+    const lastParts = Math.ceil((seeds.length % settings.batch) / settings.networkBatch);
+    const all = evaluations * (parts + lastParts);
+    let evaluated = 0;
+    progress.at("evaluations of the network", 0, all);
     const pixels: Uint8Array[] = [];
     const { interval, ...rest } = settings;
     const batches = generateImages({
@@ -107,8 +131,12 @@ export async function sampleImages(
       seeds,
       ...(interval === undefined ? {} : { interval }),
       ...(labelOf === undefined ? {} : { labelOf }),
-      drawFrom: main.seenLabels,
-      denoise: main.denoise,
+      drawFrom: found.seenLabels,
+      denoise: async (...asked) => {
+        const answer = await main.denoise(...asked);
+        progress.at("evaluations of the network", ++evaluated, all);
+        return answer;
+      },
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
       guides,
@@ -116,17 +144,26 @@ export async function sampleImages(
     });
     let whole = 0;
     const tellWhole = (): void => {
-      const where = settings.outdir === undefined ? "the grid was not written" : `in ${settings.outdir}`;
+      const where =
+        settings.latents !== undefined
+          ? "the latents were not written"
+          : settings.outdir === undefined
+            ? "the grid was not written"
+            : `in ${settings.outdir}`;
       stopping.left = `${whole} of ${seeds.length} images are whole: ${where}. The same command makes the same images.`;
     };
     tellWhole();
     for await (const { images, shape, seeds: own } of batches) {
+      progress.pause();
       report(own.length);
+      latents?.add(images, own);
       if (settings.outdir !== undefined) await writeImages(settings.outdir, settings.subdirs, images, shape, own);
       whole += own.length;
       tellWhole();
       if (settings.grid !== undefined) pixels.push(toPixels(images));
     }
+    progress.end();
+    if (latents !== null) for (const line of await latents.write()) print(line);
     if (settings.outdir !== undefined) print(`${settings.outdir}: ${seeds.length} images`);
     if (settings.grid !== undefined && seeds.length > 0) {
       const shape = [seeds.length, imageChannels, imageResolution, imageResolution];
@@ -141,13 +178,30 @@ export async function sampleImages(
       print(`${settings.grid}: grid of ${seeds.length} images`);
     }
   } finally {
+    progress.end();
     for (const network of loaded) network.dispose();
   }
 }
 
-function checkSettings({ outdir, grid, guidance, gnet, seeds, classes, labels }: SampleSettings): void {
-  if (outdir === undefined && grid === undefined) {
-    throw new EvenkeelError("value", "sample: say where the images go, by --outdir FOLDER, --grid FILE or both.");
+/** The network that guides: null if none does, `found` if it guides itself. @throws EvenkeelError `value` if they don't fit each other. */
+async function findGuide(
+  settings: SampleSettings,
+  found: FoundNetwork,
+  find: FindNetwork,
+): Promise<FoundNetwork | null> {
+  if (settings.guidance === 1 || settings.gnet === undefined) return null;
+  const guide = settings.gnet === selfGuide ? found : await find(settings.gnet);
+  guideLabels(settings, found.config, guide.config);
+  return guide;
+}
+
+function checkSettings(settings: SampleSettings): void {
+  const { outdir, grid, latents, guidance, gnet, seeds, classes, labels } = settings;
+  if (outdir === undefined && grid === undefined && latents === undefined) {
+    throw new EvenkeelError(
+      "value",
+      "sample: say where the images go, by --outdir FOLDER, --grid FILE or both (latents of an edm2-img512 network: by --latents FILE).",
+    );
   }
   if (guidance !== 1 && gnet === undefined) {
     throw new EvenkeelError(
@@ -198,7 +252,7 @@ function guideLabels(
 }
 
 /** Prints a line a batch, and the speed. The first batch is slower: programs are compiled in it. */
-function progress(total: number, print: (line: string) => void): (count: number) => void {
+function reportBatches(total: number, print: (line: string) => void): (count: number) => void {
   const begin = performance.now();
   let done = 0;
   let warm: { readonly time: number; readonly done: number } | null = null;

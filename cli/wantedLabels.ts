@@ -2,7 +2,7 @@ import type { ImageLabel } from "../diffusion/index.ts";
 import { readLabelVectors } from "../diffusion/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { describeClasses, parseClasses } from "./classList.ts";
-import type { LoadedNetwork, SampleSettings } from "./sampleImages.ts";
+import type { FoundNetwork, SampleSettings } from "./sampleImages.ts";
 
 /**
  * The labels that `--class` or `--labels` ask for, which the seeds take in turn; null if they are drawn. Says which they are, and from
@@ -11,7 +11,7 @@ import type { LoadedNetwork, SampleSettings } from "./sampleImages.ts";
  */
 export async function wantedLabels(
   { net, classes, labels }: Pick<SampleSettings, "net" | "classes" | "labels">,
-  { config, classNames, seenLabels }: Pick<LoadedNetwork, "config" | "classNames" | "seenLabels">,
+  { config, classNames, seenLabels }: Pick<FoundNetwork, "config" | "classNames" | "seenLabels">,
   print: (line: string) => void,
 ): Promise<readonly ImageLabel[] | null> {
   const { labelDim } = config.unet;

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from "@commander-js/extra-typings";
 import { countNetwork, type NetworkConfig, presetNetwork, presetOf, presets } from "../../diffusion/index.ts";
-import { readSnapshot } from "../../diffusion/node.ts";
+import { findSnapshot } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { configurationNamed, missingAttention, parseSwitches, switchNames } from "../../nn/index.ts";
 
@@ -94,7 +94,7 @@ async function networkOf(options: Options): Promise<NetworkConfig> {
       "count: a stored network has its configuration; --config and --switches are for presets.",
     );
   }
-  if (options.net !== undefined) return (await readSnapshot(options.net)).network;
+  if (options.net !== undefined) return (await findSnapshot(options.net)).network;
   const preset = presetOf(options.preset ?? "");
   const { imageResolution, imageChannels, labelDim } = preset.data;
   const data = {

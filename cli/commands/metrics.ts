@@ -19,7 +19,8 @@ import {
 import { EvenkeelError } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";
-import { loadNetwork } from "../loadNetwork.ts";
+import { findNetwork } from "../findNetwork.ts";
+import { tellSamplingMemory } from "../memoryReport.ts";
 import {
   type CollectOptions,
   featuresOfImages,
@@ -143,15 +144,17 @@ Examples:
     )
     .action(async ({ net, num, seed, steps, batchDevice, device: name, ...flags }) => {
       await withDevice(name, async (device) => {
-        const network = await loadNetwork(net, device);
+        const found = await findNetwork(net);
+        const { imageChannels: channels, imageResolution: resolution } = found.config.unet;
+        if (channels !== 1 && channels !== 3) {
+          throw new EvenkeelError(
+            "value",
+            `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
+          );
+        }
+        await tellSamplingMemory([found.config], batchDevice, device, (line) => console.error(line));
+        const network = { ...found, ...(await found.load(device)) };
         try {
-          const { imageChannels: channels, imageResolution: resolution } = network.config.unet;
-          if (channels !== 1 && channels !== 3) {
-            throw new EvenkeelError(
-              "value",
-              `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
-            );
-          }
           const settings = { net, steps, networkBatch: batchDevice };
           await withFeatures(flags.features, { channels, resolution }, name, async (extractor) =>
             measure(extractor, flags, (repeat, options, reference) => {

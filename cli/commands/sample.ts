@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/index.ts";
 import { deviceHelp, describeDevice } from "../deviceOption.ts";
-import { loadNetwork } from "../loadNetwork.ts";
+import { findNetwork } from "../findNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { wholeNumber } from "../wholeNumber.ts";
@@ -17,6 +17,10 @@ export function addSampleCommand(program: Command): void {
     .option("--outdir <folder>", "folder for SSSSSS.png of each seed; made if missing")
     .option("--subdirs", "a folder within it for every 1000 seeds")
     .option("--grid <file>", "all images in one PNG file")
+    .option(
+      "--latents <file>",
+      "of a network of latents (edm2-img512-...): all latents in one file, .npy or .safetensors, as the VAE's decoder takes them",
+    )
     .option("--grid-columns <count>", "images in a row of the grid (default: about square)", wholeNumber)
     .option("--grid-scale <factor>", "enlarges the pixels of the grid", wholeNumber, 1)
     .addOption(
@@ -68,7 +72,7 @@ export function addSampleCommand(program: Command): void {
       };
       await withDevice(wanted, async (device) => {
         console.log(describeDevice(device, wanted));
-        await sampleImages(settings, device, loadNetwork, (line) => console.log(line));
+        await sampleImages(settings, device, findNetwork, (line) => console.log(line));
       });
     });
 }
@@ -86,6 +90,9 @@ Examples:
 
   Autoguidance: the guide is a smaller or less trained network that knows the same classes
   $ npx evenkeel sample --net net.safetensors --gnet early.safetensors --guidance 2 --outdir out
+
+  Latents of an ImageNet-512 network, for the decoder of stabilityai/sd-vae-ft-mse
+  $ npx evenkeel sample --net edm2-img512-xs-2147483-0.135.pkl --seeds 0-7 --batch-device 1 --latents latents.npy
 
   A thousand images by four processes; this is the second. Each seed gives the image that it gives in a single process
   $ npx evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out`;

@@ -12,7 +12,7 @@ import {
 import { isStatisticsFile, readStatistics } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";
-import type { LoadedNetwork } from "../sampleImages.ts";
+import type { FoundNetwork, LoadedNetwork } from "../sampleImages.ts";
 
 /** Told how many pictures of a source are done. */
 export type OnImages = (source: string, done: number, total: number) => void;
@@ -89,7 +89,7 @@ export type GenerationSettings = {
 /** The features of images that a network makes of `count` seeds from `firstSeed` on, by the usual sampler without guidance. */
 export async function featuresOfNetwork(
   extractor: FeatureExtractor,
-  network: Pick<LoadedNetwork, "config" | "denoise" | "seenLabels">,
+  network: Pick<FoundNetwork & LoadedNetwork, "config" | "denoise" | "seenLabels">,
   device: Device,
   { net, steps, networkBatch }: GenerationSettings,
   firstSeed: number,

@@ -5,6 +5,7 @@ export { type IdxArray, parseIdx } from "./node/idxFile.ts";
 export { readLabelVectors } from "./node/labelVectors.ts";
 export { type Transform, transforms } from "./node/makeSquare.ts";
 export { describeNotice, type Effect, type Notice, Notices } from "./node/notices.ts";
+export { encodeNpy } from "./node/npyFile.ts";
 export { openDataset } from "./node/openDataset.ts";
 export { type Reading } from "./node/reading.ts";
 export { type Survey, surveyPictures } from "./node/survey.ts";

@@ -3,6 +3,9 @@ import { EvenkeelError, type Shape } from "../../engine/index.ts";
 /** For each channel of a latent image: latent * scale + bias has mean 0 and the standard deviation of the network's data. */
 export type LatentWhitening = { readonly scale: ArrayLike<number>; readonly bias: ArrayLike<number> };
 
+/** The VAE that the reference encodes with, as Hugging Face names it. */
+export const vaeName = "stabilityai/sd-vae-ft-mse";
+
 /** Means and standard deviations of the four channels that the VAE "sd-vae-ft-mse" gives for ImageNet. Section B.1. */
 const vaeMean = [5.81, 3.25, 0.12, -2.15];
 const vaeDeviation = [4.17, 4.62, 3.71, 3.28];
@@ -45,5 +48,26 @@ export function drawLatents(
     const spread = fround((meanAndDeviation[mean + channels * pixels] ?? 0) * normal);
     const latent = fround((meanAndDeviation[mean] ?? 0) + spread);
     return fround(latent * fround(scale[channel] ?? 0)) + fround(bias[channel] ?? 0);
+  });
+}
+
+/**
+ * Latents as the VAE's decoder takes them, from whitened ones: (x - bias) / scale in float32.
+ * @param shape [N, C, H, W].
+ * @throws EvenkeelError `shape` if the arrays don't fit each other.
+ */
+export function unwhitenLatents(latents: Float32Array, shape: Shape, { scale, bias }: LatentWhitening): Float32Array {
+  const [count = 0, channels = 0, height = 0, width = 0] = shape;
+  const pixels = height * width;
+  if (shape.length !== 4 || latents.length !== count * channels * pixels || scale.length !== channels) {
+    throw new EvenkeelError(
+      "shape",
+      `unwhitenLatents: ${latents.length} numbers and ${scale.length} channels of whitening don't fit latents [${shape.join(", ")}].`,
+    );
+  }
+  const { fround } = Math;
+  return latents.map((x, i) => {
+    const channel = Math.floor(i / pixels) % channels;
+    return fround(x - fround(bias[channel] ?? 0)) / fround(scale[channel] ?? 0);
   });
 }

@@ -2,14 +2,19 @@
 import { type Device, memoryOf, type Tensor, zeros } from "../../engine/index.ts";
 import { flattenParameters, type NamedParameters, nestParameters, type ParameterSpec } from "../../nn/index.ts";
 import type { NetworkConfig } from "../network/config.ts";
+import { countNetwork } from "../network/count.ts";
 import { denoise, type DenoiserParameters, describeDenoiser } from "../network/denoiser.ts";
 
 /** Bytes on a device: weights of all networks, and the most that is in use at once. */
 export type SamplingForecast = { readonly weights: number; readonly most: number };
 
+/** Of what a device can hold, the part from which programs are planned rather than bounded. */
+const largeShare = 1 / 8;
+
 /**
- * What the networks take, each of which is asked for `networkBatch` images at once. Their programs are planned: of a large network that
- * takes a second or two.
+ * What the networks take, each of which is asked for `networkBatch` images at once. Of networks that are small for the device this is a
+ * bound: what layers put out is never there all at once, nor are normalized weights. Of large ones the programs are planned, which takes
+ * a second or two.
  * @param limits the device's.
  */
 export async function samplingMemory(
@@ -17,6 +22,15 @@ export async function samplingMemory(
   networkBatch: number,
   limits: Device["limits"],
 ): Promise<SamplingForecast> {
+  const bounds = networks.map((config) => {
+    const { parameters, outputs } = countNetwork(config);
+    return 4 * (2 * parameters + outputs * networkBatch);
+  });
+  const bound = bounds.reduce((sum, bytes) => sum + bytes, 0);
+  if (bound <= limits.memory * largeShare) {
+    const parameters = networks.reduce((sum, config) => sum + countNetwork(config).parameters, 0);
+    return { weights: 4 * parameters, most: bound + 2 ** 24 };
+  }
   let [weights, programs] = [0, 0];
   for (const config of networks) {
     const { imageChannels, imageResolution, labelDim } = config.unet;

@@ -1,2 +1,2 @@
-export { readSnapshot } from "./readSnapshot.ts";
+export { findSnapshot, type FoundSnapshot, readSnapshot } from "./readSnapshot.ts";
 export { writeSnapshot } from "./writeSnapshot.ts";

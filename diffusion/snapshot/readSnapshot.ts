@@ -4,27 +4,45 @@ import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
 import { readNetworkPickle } from "../interchange/index.ts";
 import { networkConfigFromReference } from "../network/config.ts";
-import { checkArrays, describedBy, parseSnapshotMetadata, type Snapshot } from "./snapshot.ts";
+import type { StoredWeights } from "../network/denoiserProgram.ts";
+import { checkArrays, describedBy, parseSnapshotMetadata, type Snapshot, type SnapshotInfo } from "./snapshot.ts";
+
+/** What a stored network is, known before its weights are read. */
+export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise<StoredWeights> };
 
 /**
- * Reads a network: a snapshot of ours (.safetensors) or the reference's (.pkl, parsed and never run).
+ * Looks at a network: a snapshot of ours (.safetensors), of which the header is read, or the reference's (.pkl), which is read whole
+ * (parsed and never run).
  * @throws EvenkeelError `file` for a file that is neither, or damaged.
  */
-export async function readSnapshot(path: string): Promise<Snapshot> {
+export async function findSnapshot(path: string): Promise<FoundSnapshot> {
   switch (extname(path)) {
     case ".safetensors": {
       await using file = await openSafetensors(path);
       const info = parseSnapshotMetadata(file.metadata, path);
       checkArrays(info.network, file.entries, path);
-      const weights = new Map<string, StoredTensor>();
-      for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
-      return { ...info, weights };
+      return { ...info, readWeights: () => readWeights(path) };
     }
-    case ".pkl":
-      return readReferenceSnapshot(path);
+    case ".pkl": {
+      const { weights, ...info } = await readReferenceSnapshot(path);
+      return { ...info, readWeights: async () => weights };
+    }
     default:
       throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
   }
+}
+
+/** Reads a network with its weights. @throws EvenkeelError as `findSnapshot`. */
+export async function readSnapshot(path: string): Promise<Snapshot> {
+  const { readWeights: read, ...info } = await findSnapshot(path);
+  return { ...info, weights: await read() };
+}
+
+async function readWeights(path: string): Promise<StoredWeights> {
+  await using file = await openSafetensors(path);
+  const weights = new Map<string, StoredTensor>();
+  for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
+  return weights;
 }
 
 async function readReferenceSnapshot(path: string): Promise<Snapshot> {

@@ -4,9 +4,12 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
-import { type LoadedNetwork, type LoadNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
-import { type Denoiser, imageGrid, networkConfig, parseSeeds } from "../../diffusion/index.ts";
+import { type FindNetwork, type FoundNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
+import { type Denoiser, imageGrid, networkConfig, parseSeeds, samplingMemory } from "../../diffusion/index.ts";
+import { numbersOfNpy, parseNpy } from "../../diffusion/data/node/npyFile.ts";
 import { EvenkeelError, getDevice } from "../../engine/index.ts";
+import { openSafetensors } from "../../engine/io/node.ts";
+import { limitedDevice } from "../support/limitedDevice.ts";
 
 const root = await mkdtemp(path.join(os.tmpdir(), "evenkeel-sample-"));
 after(() => rm(root, { recursive: true }));
@@ -29,7 +32,7 @@ const networks: Readonly<Record<string, readonly [number, number, number, number
 };
 
 /** What networks know of labels. */
-const known: Readonly<Record<string, Partial<Pick<LoadedNetwork, "classNames" | "seenLabels">>>> = {
+const known: Readonly<Record<string, Partial<Pick<FoundNetwork, "classNames" | "seenLabels">>>> = {
   named: { classNames: ["10", "2", "cats", "dogs, small"] },
   measured: {
     seenLabels: {
@@ -44,7 +47,7 @@ const known: Readonly<Record<string, Partial<Pick<LoadedNetwork, "classNames" | 
 };
 
 type Loading = {
-  readonly load: LoadNetwork;
+  readonly find: FindNetwork;
   readonly loaded: string[];
   readonly disposed: string[];
   labels: (number[] | null)[];
@@ -56,10 +59,9 @@ function fakeNetworks(): Loading {
     loaded: [],
     disposed: [],
     labels: [],
-    load: async () => Promise.reject(new Error("unset")),
+    find: async () => Promise.reject(new Error("unset")),
   };
-  const load: LoadNetwork = async (file) => {
-    loading.loaded.push(file);
+  const find: FindNetwork = async (file) => {
     const network = networks[file];
     if (network === undefined) throw new EvenkeelError("file", `${file} is missing`);
     const [imageChannels, imageResolution, labelDim, level] = network;
@@ -75,14 +77,16 @@ function fakeNetworks(): Loading {
     };
     return {
       config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
-      denoise,
       classNames: null,
       seenLabels: null,
       ...known[file],
-      dispose: () => void loading.disposed.push(file),
+      load: async () => {
+        loading.loaded.push(file);
+        return { denoise, dispose: () => void loading.disposed.push(file) };
+      },
     };
   };
-  return Object.assign(loading, { load });
+  return Object.assign(loading, { find });
 }
 
 const defaults: SampleSettings = {
@@ -97,11 +101,17 @@ const defaults: SampleSettings = {
   steps: 4,
 };
 
-async function sample(settings: Partial<SampleSettings>): Promise<Loading & { readonly lines: readonly string[] }> {
+async function sample(
+  settings: Partial<SampleSettings>,
+): Promise<Loading & { readonly lines: readonly string[]; readonly memory: string }> {
   const loading = fakeNetworks();
-  const lines: string[] = [];
+  const all: string[] = [];
   try {
-    await sampleImages({ ...defaults, ...settings }, device, loading.load, (line) => lines.push(line));
+    await sampleImages({ ...defaults, ...settings }, device, loading.find, (line) => {
+      // Said before any weights are read.
+      if (line.startsWith("memory: ")) assert.deepEqual(loading.loaded, []);
+      all.push(line);
+    });
   } finally {
     // Whatever happens, what was loaded is freed.
     assert.deepEqual(
@@ -109,7 +119,9 @@ async function sample(settings: Partial<SampleSettings>): Promise<Loading & { re
       loading.loaded.filter((file) => file in networks),
     );
   }
-  return { ...loading, lines };
+  const [memory = "", ...more] = all.filter((line) => line.startsWith("memory: "));
+  assert.deepEqual(more, []);
+  return { ...loading, lines: all.filter((line) => line !== memory), memory };
 }
 
 async function files(folder: string): Promise<Map<string, Buffer>> {
@@ -289,6 +301,74 @@ describe("sampleImages", () => {
     assert.ok(strong > (await level()));
   });
 
+  it("writes latents as the VAE's decoder takes them, into an array that NumPy or PyTorch reads", async () => {
+    const folder = newFolder();
+    const [npy, tensors] = [path.join(folder, "latents.npy"), path.join(folder, "latents.safetensors")];
+    const settings = { net: "latent", seeds: [5, 3, 9], batch: 2, networkBatch: 1 };
+    const { lines } = await sample({ ...settings, latents: npy });
+    assert.match(lines[0] ?? "", /makes latents \[4, 4, 4\] of the VAE stabilityai\/sd-vae-ft-mse, not pictures/);
+    assert.match(lines.join("\n"), /latents \[3, 4, 4, 4\].*decoder of stabilityai.*\n.*AutoencoderKL/);
+    const array = parseNpy(await readFile(npy), npy);
+    assert.deepEqual([array.type, array.shape], ["<f4", [3, 4, 4, 4]]);
+    const written = numbersOfNpy(array, npy);
+    // The fake network's images are around 0, within 1 whatever the solver's error; in latents of ImageNet 0 is each channel's mean, 1
+    // two deviations.
+    const channels = [
+      [5.81, 4.17],
+      [3.25, 4.62],
+      [0.12, 3.71],
+      [-2.15, 3.28],
+    ] as const;
+    written.forEach((value, i) => {
+      const [mean, deviation] = channels[Math.floor(i / 16) % 4] ?? [NaN, NaN];
+      assert.ok(Math.abs(value - mean) < 2 * deviation, `${value} at ${i}`);
+    });
+    await sample({ ...settings, latents: tensors });
+    await using file = await openSafetensors(tensors);
+    assert.equal(file.metadata.get("vae"), "stabilityai/sd-vae-ft-mse");
+    const { shape, data } = await file.tensor("latents");
+    assert.deepEqual([shape, [...data].map(Number)], [[3, 4, 4, 4], written]);
+    assert.deepEqual([...(await file.tensor("seeds")).data].map(Number), settings.seeds);
+    // A seed gives the same latents whatever else is sampled.
+    await sample({ ...settings, seeds: [9], latents: npy });
+    assert.deepEqual(numbersOfNpy(parseNpy(await readFile(npy), npy), npy), written.slice(128));
+  });
+
+  it("says what it takes of memory, and what fits instead, before weights are read", async () => {
+    const { memory } = await sample({ outdir: newFolder(), seeds: [1], steps: 1 });
+    assert.match(memory, /^memory: up to [\d.]+ MiB of the 4 GiB that wasm holds, .* are free on this machine$/);
+    const refused = async (settings: Partial<SampleSettings>, bytes: number): Promise<string> => {
+      const loading = fakeNetworks();
+      const scarce = limitedDevice(device, { memory: bytes });
+      const all = { ...defaults, outdir: newFolder(), ...settings };
+      let message = "";
+      await assert.rejects(
+        sampleImages(all, scarce, loading.find, () => undefined),
+        (error: EvenkeelError) => {
+          message = error.message;
+          return error.code === "memory";
+        },
+      );
+      assert.deepEqual(loading.loaded, []);
+      return message;
+    };
+    const between = async (less: readonly number[], more: readonly number[]): Promise<number> => {
+      const needed = async ([count = 1, batch = 1]: readonly number[]): Promise<number> => {
+        const config = (await fakeNetworks().find("colour")).config;
+        const configs = Array.from({ length: count }, () => config);
+        return (await samplingMemory(configs, batch, { ...device.limits, memory: 0 })).most;
+      };
+      return ((await needed(less)) + (await needed(more))) / 2;
+    };
+    const [some, two] = [await between([1, 32], [1, 64]), await between([1, 1], [2, 1])];
+    assert.match(await refused({ networkBatch: 64 }, some), /What fits: --batch-device 32; or --device cpu/);
+    assert.match(await refused({ gnet: "weak", guidance: 2 }, two), /What fits: no guiding network/);
+    assert.match(
+      await refused({}, 2 ** 20),
+      /^sample: this takes .* on wasm, which holds 1 MiB\. What fits: a smaller/,
+    );
+  });
+
   it("says what doesn't fit", async () => {
     const outdir = newFolder();
     const expectFailure = (settings: Partial<SampleSettings>, message: RegExp, code = "value"): Promise<void> =>
@@ -298,7 +378,12 @@ describe("sampleImages", () => {
     await expectFailure({ outdir, seeds: [3, 1, 3] }, /seed 3 is there twice/);
     await expectFailure({ outdir, classes: "1", labels: "x.npy" }, /--class and --labels/);
     await expectFailure({ outdir, sigmaMin: 0 }, /noise level 0 divides by it.*0\.002 is the usual/);
-    await expectFailure({ outdir, net: "latent" }, /images of 4 channels/);
+    await expectFailure(
+      { outdir, net: "latent" },
+      /latent makes latents \[4, 4, 4\] of the VAE stabilityai\/sd-vae-ft-mse, not pictures.*--latents FILE\.npy/,
+    );
+    await expectFailure({ latents: "l.npy", net: "colour" }, /colour makes pictures and no latents/);
+    await expectFailure({ latents: "l.png", net: "latent" }, /--latents l\.png: expected .*\.npy or \.safetensors/);
     await expectFailure({ outdir, guidance: 2, gnet: "larger" }, /3x4x4 and its guide larger of 3x8x8/);
     await expectFailure({ outdir, guidance: 2, gnet: "otherClasses" }, /knows 4 classes and its guide otherClasses 5/);
     await expectFailure({ outdir, net: "grey", guidance: 2, gnet: "self" }, /grey takes no labels/);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { WorkProgress } from "../../cli/workProgress.ts";
 
 /** What is written while `steps` pieces of work take `milliseconds` each. */
@@ -39,5 +40,22 @@ describe("progress of work", () => {
     }
     assert.ok(texts.every((text) => text.length <= 39 + 4));
     assert.equal(texts.at(-1), "\r\u001b[K");
+  });
+
+  it("is said of one long piece, too, while nothing is told, and of what is left after a pause", async () => {
+    const texts: string[] = [];
+    let time = 0;
+    const progress = new WorkProgress({ isTTY: false, write: (text: string) => texts.push(text) }, () => time);
+    progress.at("reading net.safetensors", 0, null);
+    time = 3000;
+    await setTimeout(700);
+    progress.pause();
+    progress.at("evaluations", 0, 4);
+    time = 14_000;
+    await setTimeout(700);
+    progress.end();
+    time = 60_000;
+    await setTimeout(600);
+    assert.deepEqual(texts, ["reading net.safetensors: 3 s so far\n", "evaluations: 0 of 4, 11 s so far\n"]);
   });
 });

@@ -101,3 +101,14 @@ export function numbersOfNpy({ type, bytes }: NpyArray, name: string): number[] 
   const isLittle = !type.startsWith(">");
   return Array.from({ length: bytes.length / step }, (_, i) => read(view, i * step, isLittle));
 }
+
+/** The bytes of an .npy file of float32 numbers, in pieces: header, then elements. */
+export function encodeNpy(values: Float32Array, shape: readonly number[]): Uint8Array[] {
+  const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
+  // The elements begin at a multiple of 64.
+  const total = Math.ceil((10 + text.length + 1) / 64) * 64;
+  const header = new TextEncoder().encode(`\x00NUMPY\x01\x00\x00\x00${text.padEnd(total - 11)}\n`);
+  header[0] = 0x93;
+  new DataView(header.buffer).setUint16(8, total - 10, true);
+  return [header, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)];
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { drawLatents, vaeWhitening } from "../../../diffusion/index.ts";
+import { drawLatents, unwhitenLatents, vaeWhitening } from "../../../diffusion/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 describe("latents", () => {
@@ -24,6 +24,20 @@ describe("latents", () => {
       assert.ok(Math.abs(mean * factor + shift) < 1e-15);
       assert.ok(Math.abs((deviations[channel] ?? NaN) * factor - 0.5) < 1e-15);
     });
+  });
+
+  it("are as the decoder takes them once they are unwhitened", () => {
+    const whitened = Float32Array.of(0, 0.5, 0, 0.5, 0, 0.5, 0, 0.5);
+    const shape = [1, 4, 1, 2];
+    const latents = unwhitenLatents(whitened, shape, vaeWhitening(0.5));
+    const expected = [5.81, 9.98, 3.25, 7.87, 0.12, 3.83, -2.15, 1.13];
+    latents.forEach((value, i) => assert.ok(Math.abs(value - (expected[i] ?? NaN)) < 1e-5, `${value} at ${i}`));
+    // Without deviations, drawing is whitening.
+    const encoded = new Float32Array(16);
+    encoded.set(latents);
+    const again = drawLatents(encoded, new Float32Array(8), shape, vaeWhitening(0.5));
+    again.forEach((value, i) => assert.ok(Math.abs(value - (whitened[i] ?? NaN)) < 1e-6, `${value} at ${i}`));
+    assert.throws(() => unwhitenLatents(latents, [1, 2, 1, 2], vaeWhitening()), { code: "shape" });
   });
 
   it("need arrays that fit each other", () => {

@@ -1,0 +1,135 @@
+/** Says what work will take of memory and what there is, before it begins. */
+import {
+  leastTrainingMemory,
+  type NetworkConfig,
+  presetNetwork,
+  presets,
+  samplingMemory,
+  trainingMemory,
+  type TrainingOptions,
+} from "../diffusion/index.ts";
+import { describeBytes, type Device, EvenkeelError } from "../engine/index.ts";
+
+/** What there is beside the device: bytes that this process may still take, by the machine's memory and its container's limit. */
+const freeMemory = (): number => process.availableMemory();
+
+/** Room that a step needs at least beside its state. */
+const leastOfStep = 2 ** 29;
+
+/**
+ * Says what training will take.
+ * @throws EvenkeelError `memory` if the device can't hold it, with what it can.
+ */
+export async function tellTrainingMemory(
+  training: TrainingOptions,
+  device: Device,
+  print: (line: string) => void,
+): Promise<void> {
+  const { most, state } = await trainingMemory(training, device.limits);
+  if (most > device.limits.memory) {
+    throw doesNotFit("train", device, most, await whatTrains(training, device));
+  }
+  // Checkpoints are read to the host before they are written.
+  print(`Memory             ${sizes(device, most, state, "while a checkpoint is written")}`);
+  warnIfScarce(most + state, print);
+}
+
+/**
+ * Says what sampling will take.
+ * @throws EvenkeelError `memory` if the device can't hold it, with what it can.
+ */
+export async function tellSamplingMemory(
+  networks: readonly NetworkConfig[],
+  networkBatch: number,
+  device: Device,
+  print: (line: string) => void,
+): Promise<void> {
+  const { most, weights } = await samplingMemory(networks, networkBatch, device.limits);
+  if (most > device.limits.memory) {
+    throw doesNotFit("sample", device, most, await whatSamples(networks, networkBatch, device));
+  }
+  // As they are in the file, at most in float32, and once more as the network takes them.
+  const reading = networks.length === 0 ? 0 : (2 * weights) / networks.length;
+  print(`memory: ${sizes(device, most, reading, "while weights are read")}`);
+  warnIfScarce(most + reading, print);
+}
+
+function sizes({ name, limits }: Device, most: number, beside: number, when: string): string {
+  const there = limits.memory === Infinity ? "" : ` of the ${describeBytes(limits.memory)} that ${name} holds`;
+  return (
+    `up to ${describeBytes(most)}${there}, up to ${describeBytes(beside)} more ${when}; ` +
+    `${describeBytes(freeMemory())} are free on this machine`
+  );
+}
+
+function warnIfScarce(wanted: number, print: (line: string) => void): void {
+  const free = freeMemory();
+  if (wanted <= free) return;
+  print(
+    `Warning: that may be ${describeBytes(wanted)}, more than the ${describeBytes(free)} that are free: the system may end this process.`,
+  );
+}
+
+function doesNotFit(what: string, { name, limits }: Device, most: number, fitting: readonly string[]): EvenkeelError {
+  return new EvenkeelError(
+    "memory",
+    `${what}: this takes ${describeBytes(most)} on ${name}, which holds ${describeBytes(limits.memory)}. What fits: ` +
+      `${fitting.join("; or ")}.`,
+  );
+}
+
+/** Another device holds what the machine has. */
+function otherDevice(): string {
+  return `--device cpu, whose only limit is the machine's memory (${describeBytes(freeMemory())} are free), but which is many times slower`;
+}
+
+async function whatSamples(
+  networks: readonly NetworkConfig[],
+  networkBatch: number,
+  { limits }: Device,
+): Promise<readonly string[]> {
+  const fits = async (some: readonly NetworkConfig[], batch: number): Promise<boolean> =>
+    (await samplingMemory(some, batch, limits)).most <= limits.memory;
+  const fitting: string[] = [];
+  for (const batch of smallerParts(networkBatch)) {
+    if (!(await fits(networks, batch))) continue;
+    fitting.push(`--batch-device ${batch}`);
+    break;
+  }
+  const main = networks.slice(0, 1);
+  if (fitting.length === 0 && networks.length > 1 && (await fits(main, 1))) {
+    fitting.push("no guiding network (--guidance 1), or a smaller one, with --batch-device 1");
+  }
+  if (fitting.length === 0) fitting.push("a smaller network");
+  return [...fitting, otherDevice()];
+}
+
+async function whatTrains(training: TrainingOptions, { limits }: Device): Promise<readonly string[]> {
+  for (const batchDevice of smallerParts(training.batchDevice).filter((part) => training.batch % part === 0)) {
+    const { most } = await trainingMemory({ ...training, batchDevice }, limits);
+    if (most <= limits.memory) return [`--batch-device ${batchDevice}`, otherDevice()];
+  }
+  const { imageResolution, imageChannels, labelDim } = training.network.unet;
+  const averages = training.emaSigmaRels.length;
+  const smaller = Object.entries(presets)
+    .filter(([, { data }]) => data.imageResolution === imageResolution && data.imageChannels === imageChannels)
+    .map(([name, preset]) => {
+      const network = presetNetwork("G", preset, { imageResolution, imageChannels, labelDim });
+      return { name, bytes: leastTrainingMemory(network, averages, true) + leastOfStep };
+    })
+    .filter(({ bytes }) => bytes <= limits.memory)
+    .sort((a, b) => b.bytes - a.bytes);
+  const [preset] = smaller;
+  return [
+    ...(preset === undefined ? [] : [`--preset ${preset.name} --batch-device 1`]),
+    "fewer --channels with --batch-device 1",
+    otherDevice(),
+  ];
+}
+
+/** Smaller numbers of images at once, largest first. */
+function smallerParts(images: number): number[] {
+  return [...new Set([images / 2, images / 4, images / 8, 1].map(Math.floor))].filter(
+    (part) => part >= 1 && part < images,
+  );
+}
