@@ -5,7 +5,14 @@ import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
 import { type FindNetwork, type FoundNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
-import { type Denoiser, imageGrid, networkConfig, parseSeeds, samplingMemory } from "../../diffusion/index.ts";
+import {
+  type Denoiser,
+  generateImages,
+  imageGrid,
+  networkConfig,
+  parseSeeds,
+  samplingMemory,
+} from "../../diffusion/index.ts";
 import { numbersOfNpy, parseNpy } from "../../diffusion/data/node/npyFile.ts";
 import { EvenkeelError, getDevice } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
@@ -311,17 +318,29 @@ describe("sampleImages", () => {
     const array = parseNpy(await readFile(npy), npy);
     assert.deepEqual([array.type, array.shape], ["<f4", [3, 4, 4, 4]]);
     const written = numbersOfNpy(array, npy);
-    // The fake network's images are around 0, within 1 whatever the solver's error; in latents of ImageNet 0 is each channel's mean, 1
-    // two deviations.
+    const { denoise } = await (await fakeNetworks().find("latent")).load(device);
+    const images: number[] = [];
+    const common = {
+      denoise,
+      imageShape: [4, 4, 4],
+      seeds: settings.seeds,
+      batch: 2,
+      networkBatch: 1,
+      steps: 4,
+      device,
+    };
+    for await (const batch of generateImages(common)) images.push(...batch.images);
     const channels = [
       [5.81, 4.17],
       [3.25, 4.62],
       [0.12, 3.71],
       [-2.15, 3.28],
     ] as const;
+    assert.equal(written.length, images.length);
     written.forEach((value, i) => {
       const [mean, deviation] = channels[Math.floor(i / 16) % 4] ?? [NaN, NaN];
-      assert.ok(Math.abs(value - mean) < 2 * deviation, `${value} at ${i}`);
+      const expected = ((images[i] ?? NaN) / 0.5) * deviation + mean;
+      assert.ok(Math.abs(value - expected) < 1e-5 * (1 + Math.abs(expected)), `${value} at ${i}, expected ${expected}`);
     });
     await sample({ ...settings, latents: tensors });
     await using file = await openSafetensors(tensors);
