@@ -12,6 +12,9 @@ import {
   convertDataset,
   findEmojiPackage,
   fingerprint,
+  holdsLatents,
+  type LatentFacts,
+  latentFacts,
   type Survey,
   surveyPictures,
   transforms,
@@ -37,7 +40,7 @@ function addConvert(parent: Command): void {
     .description("Make a zip of square PNGs of one size with labels, as training takes it.")
     .requiredOption(
       "--source <path...>",
-      "folders or zips of images, IDX files (or a folder of them), .npy arrays, emoji-datasource-google, -twitter",
+      "folders or zips of images, IDX files (or a folder or zip of them), .npy and .npz arrays, emoji-datasource-google, -twitter",
     )
     .requiredOption("--dest <file>", "the .zip to write")
     .requiredOption("--resolution <WxH>", "size of the results, e.g. 32x32", resolution)
@@ -53,6 +56,8 @@ function addConvert(parent: Command): void {
     .addHelpText(
       "after",
       `
+Pictures may be PNG, JPEG, WebP, GIF, TIFF, AVIF and BMP. What is left out, changed or guessed is said in a line each; a damaged
+picture is left out unless --strict is given.
 Labels come from the source's dataset.json, or else from its outermost folders; those of x-images-idx3-ubyte from
 x-labels-idx1-ubyte, those of x.npy (bytes, [N, H, W], [N, H, W, C] or [N, C, H, W]) from x-labels.npy.
 
@@ -98,10 +103,18 @@ function addInfo(parent: Command): void {
   parent
     .command("info")
     .description("Tell what a data set holds, and what looks wrong: sizes, classes, mean and deviation of its pixels.")
-    .argument("<path>", "zip or folder of pictures, IDX file or .npy of images, or folder of such files")
+    .argument(
+      "<path>",
+      "zip or folder of pictures or latents, IDX file of images (or a folder or zip of them), .npy or .npz array",
+    )
     .option("--json", "print the result as JSON")
     .addHelpText("after", "\nExample:\n  $ npx evenkeel dataset info emoji16.zip")
     .action(async (path, { json }) => {
+      if (await holdsLatents(path)) {
+        const facts = await tellingOf((reading) => latentFacts(path, reading));
+        console.log(json === true ? JSON.stringify({ path, ...facts }, null, 2) : describeLatents(path, facts));
+        return;
+      }
       const { dataset, survey } = await lookInto(path);
       if (dataset === null) {
         if (json === true) {
@@ -160,16 +173,7 @@ async function lookInto(
     const survey = await tellingOf((reading) => surveyPictures(path, reading)).catch((): never => {
       throw reason;
     });
-    const { count, classNames } = survey;
-    // Labels are checked as those of a data set are.
-    const { labels } = createDataset({
-      ...survey,
-      name: path,
-      channels: 1,
-      resolution: 1,
-      pixels: new Uint8Array(count),
-      classNames,
-    });
+    const { labels } = labelledSet(path, survey);
     return { dataset: null, survey: { ...survey, labels } };
   }
 }
@@ -192,6 +196,28 @@ function describeSurvey(survey: SurveyedSet): readonly string[] {
     ...classTable(survey),
     ...labelNotes(survey).map((note) => `note         ${note}`),
   ];
+}
+
+/** Labels, checked as those of a data set are. */
+function labelledSet(
+  name: string,
+  { count, labels, classNames }: Pick<Survey, "count" | "labels" | "classNames">,
+): ImageDataset {
+  return createDataset({ name, channels: 1, resolution: 1, pixels: new Uint8Array(count), labels, classNames });
+}
+
+function describeLatents(path: string, facts: LatentFacts): string {
+  const { count, channels, height, width, channelMean, channelStd } = facts;
+  const list = (numbers: readonly number[]): string => numbers.map((n) => n.toFixed(4)).join(" ");
+  const labelled = labelledSet(path, facts);
+  return [
+    `latents      ${count}, means and deviations of ${channels} channels of ${height}x${width}`,
+    `mean         channels ${list(channelMean)}`,
+    `deviation    channels ${list(channelStd)}, of what is drawn from them`,
+    `labels       ${describeLabels(labelled)}`,
+    ...classTable(labelled),
+    ...labelNotes(labelled).map((note) => `note         ${note}`),
+  ].join("\n");
 }
 
 function resolution(text: string): { readonly width: number; readonly height: number } {

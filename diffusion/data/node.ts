@@ -3,6 +3,7 @@ export { type EmojiVendor, emojiVendors, findEmojiPackage, loadEmoji } from "./n
 export { fingerprint } from "./node/fingerprint.ts";
 export { type IdxArray, parseIdx } from "./node/idxFile.ts";
 export { readLabelVectors } from "./node/labelVectors.ts";
+export { holdsLatents, type LatentFacts, latentFacts } from "./node/latentFacts.ts";
 export { type Transform, transforms } from "./node/makeSquare.ts";
 export { describeNotice, type Effect, type Notice, Notices } from "./node/notices.ts";
 export { encodeNpy } from "./node/npyFile.ts";

@@ -86,6 +86,13 @@ function chooseImages(headers: ReadonlyMap<string, NpyHeader>): string | { reado
     }
     if (file !== undefined) return file;
   }
+  if (["mu", "sigma"].every((name) => described.some((each) => each.startsWith(`${name}.npy`)))) {
+    return {
+      problem:
+        "holds mu and sigma, statistics of another program's features, which ours can't be compared with; " +
+        "npx evenkeel metrics ref makes them anew of the images",
+    };
+  }
   return { problem: `holds no array of images, bytes [N, H, W], [N, H, W, C] or [N, C, H, W], but ${list}` };
 }
 

@@ -71,8 +71,13 @@ export async function contentsOf(source: FileSource, notices: Notices): Promise<
     return { form: "pictures", files: pictures };
   }
   leaveOut(idx, "IDX files of labels, without their images");
-  leaveOut(labelFiles, "files of labels of pictures; those of an array are in another one");
-  if (arrays.length > 0) return chooseArrays(source, arrays, notices);
+  if (arrays.length > 0) {
+    const chosen = await chooseArrays(source, arrays, notices);
+    if (chosen.form === "array" && source.wanted === null) {
+      leaveOut(labelFiles, "files of labels of pictures; those of an array are in another one");
+    }
+    return chosen;
+  }
   throw new EvenkeelError("file", `${source.name} holds no images.${foundInstead(notices)}`);
 }
 

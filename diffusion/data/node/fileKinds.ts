@@ -114,15 +114,12 @@ export function startsLikePicture(head: Uint8Array): boolean {
   return isWebp || ["\xff\xd8\xff", "\x89PNG", "GIF87a", "GIF89a"].some((magic) => text.startsWith(magic));
 }
 
-/** What operating systems and programs leave among files: a part of a path like this, and all below it. */
-export function isLitter(part: string): boolean {
-  return (
-    part.startsWith(".") ||
-    part.startsWith("~$") ||
-    /^(__MACOSX|Thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|Picasa\.ini|Icon\r|@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found)$/i.test(
-      part,
-    ) ||
-    /(~|\.tmp|\.part|\.crdownload|\.download)$/i.test(part)
+/** What operating systems and programs leave among files: a file like this, or a folder with all that is in it. */
+export function isLitter(name: string, isFolder: boolean): boolean {
+  if (name.startsWith(".")) return true;
+  if (isFolder) return /^(__MACOSX|@eaDir|\$RECYCLE\.BIN|System Volume Information|lost\+found)$/i.test(name);
+  return /^(Thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|Picasa\.ini|Icon\r|~\$.*|.*(~|\.tmp|\.part|\.crdownload))$/is.test(
+    name,
   );
 }
 

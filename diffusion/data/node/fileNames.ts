@@ -26,7 +26,7 @@ export class FileNames<Entry> {
   /** @throws Error if another file has this name, or there are too many. */
   add(name: string, entry: Entry): void {
     const parts = partsOf(name);
-    if (this.#isLitter(parts)) return;
+    if (this.#isLitter(parts, false)) return;
     const file = parts.join("/");
     if (this.#entries.has(file)) {
       throw new Error(`holds ${file} twice; unpack it into a folder, leave one of them there and use the folder`);
@@ -39,7 +39,7 @@ export class FileNames<Entry> {
 
   /** Whether a folder and all that is in it is litter, which is then counted once. */
   isLitterFolder(name: string): boolean {
-    return this.#isLitter(partsOf(name));
+    return this.#isLitter(partsOf(name), true);
   }
 
   get sorted(): string[] {
@@ -50,8 +50,8 @@ export class FileNames<Entry> {
     return this.#entries.get(file);
   }
 
-  #isLitter(parts: readonly string[]): boolean {
-    const place = parts.findIndex(isLitter);
+  #isLitter(parts: readonly string[], isFolder: boolean): boolean {
+    const place = parts.findIndex((part, i) => isLitter(part, isFolder || i < parts.length - 1));
     if (place < 0) return false;
     const name = parts.slice(0, place + 1).join("/");
     if (!this.#litter.has(name)) {

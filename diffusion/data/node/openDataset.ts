@@ -38,7 +38,7 @@ export async function openDataset(path: string, reading: Partial<Reading> = {}):
     case "latents":
       throw new EvenkeelError(
         "file",
-        `${path} holds the latents of ${contents.files.length} pictures (${contents.files[0]}, ...), expected pictures; decode them first.`,
+        `${path} holds the latents of ${contents.files.length} pictures (${contents.files[0]}, ...), expected pictures; they are those once their VAE has decoded them.`,
       );
   }
 }

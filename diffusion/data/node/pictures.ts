@@ -42,7 +42,7 @@ export async function openPictures(path: string, reading: Reading): Promise<Pict
       case "latents":
         throw new EvenkeelError(
           "file",
-          `${path} holds the latents of ${contents.files.length} pictures (${contents.files[0]}, ...), which aren't pictures; they are used as they are.`,
+          `${path} holds the latents of ${contents.files.length} pictures (${contents.files[0]}, ...), which need no conversion: they are of one size already.`,
         );
     }
   } catch (cause) {

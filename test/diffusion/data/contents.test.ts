@@ -3,6 +3,7 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import { holdsLatents, latentFacts, Notices } from "../../../diffusion/node.ts";
 import { idx, noise, npy, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";
 
@@ -149,7 +150,7 @@ describe("NumPy arrays", () => {
         ["sigma.npy", npy("<f8", [2, 2], noise(32))],
       ]),
     );
-    await assert.rejects(open(path("none.npz")), /holds no array of images.* but mu\.npy \(\[2\] of <f8\), sigma\.npy/);
+    await assert.rejects(open(path("none.npz")), /holds mu and sigma, statistics of another program/);
   });
 
   it("may have the header of Python 2, and labels of any number in either byte order", async () => {
@@ -208,15 +209,36 @@ describe("NumPy arrays", () => {
     await assert.rejects(open(join(folder, "x.npz")), /x\.npz: can't be read as a zip/);
   });
 
-  it("that are latents, one a picture, are named", async () => {
-    const latent = npy("<f4", [8, 2, 2], noise(128));
+  it("that are latents, one a picture, are named, and told of as what is drawn from them", async () => {
+    // Two channels of 1x2: their means, then their deviations.
+    const latent = (...numbers: number[]): Buffer =>
+      npy("<f4", [4, 1, 2], new Uint8Array(Float32Array.from(numbers).buffer));
     for (const source of await bothOf({
-      "00000/img-mean-std-00000000.npy": latent,
-      "00000/img-mean-std-00000001.npy": latent,
-      "dataset.json": '{"labels": null}',
+      "00000/img-mean-std-00000000.npy": latent(1, 2, 0, 0, 0, 0, 3, 4),
+      "00000/img-mean-std-00000001.npy": latent(3, 2, 0, 0, 0, 0, 5, 0),
+      "dataset.json": JSON.stringify({ labels: [0, 1].map((i) => [`00000/img-mean-std-0000000${i}.npy`, 1 - i]) }),
     })) {
       await assert.rejects(open(source), /holds the latents of 2 pictures/);
       await assert.rejects(convert(source, 2), /holds the latents of 2 pictures/);
+      assert.equal(await holdsLatents(source), true);
+      const notices = new Notices();
+      const facts = await latentFacts(source, { notices });
+      assert.deepEqual(facts, {
+        count: 2,
+        channels: 2,
+        height: 1,
+        width: 2,
+        channelMean: [2, 0],
+        // Variances of the means and means of the squared deviations: 1/2 and (9 + 16 + 25) / 4.
+        channelStd: [Math.sqrt(0.5), Math.sqrt(12.5)],
+        labels: [1, 0],
+        classNames: null,
+      });
+      assert.deepEqual(notices.list, []);
     }
+    const uneven = await folderOf({ "img-mean-std-0.npy": latent(1, 2, 3, 4, 5, 6, 7, 8), "img-mean-std-1.npy": "x" });
+    await assert.rejects(latentFacts(uneven), /img-mean-std-1\.npy: is no \.npy file/);
+    assert.equal(await holdsLatents(await folderOf({ "a.png": picture })), false);
+    await assert.rejects(latentFacts(await folderOf({ "a.png": picture })), /holds no latents/);
   });
 });
