@@ -35,11 +35,11 @@ export class Progress {
     if (this.#stream.isTTY !== true) this.line(this.#text(standing));
   }
 
-  /** Before something that isn't a step and takes so many seconds; where lines aren't redrawn, only if they are more than two. */
+  /** Before something that isn't a step and takes so many seconds (NaN: nobody knows); where lines aren't redrawn, unless they are few. */
   begin(what: string, seconds: number): void {
     const text = Number.isFinite(seconds) ? `${what}, about ${formatTime(seconds)}` : what;
     if (this.#stream.isTTY === true) this.#draw(text);
-    else if (seconds > 2) this.line(text);
+    else if (!(seconds <= 2)) this.line(text);
   }
 
   /** How far it is. */

@@ -102,7 +102,8 @@ export function defaultSettings(duration: number, batch: number): Partial<TrainS
     // Files are named by thousands of images.
     snapshot: Math.max(1000, every(16)),
     checkpoint: every(8),
-    samples: every(8),
+    // A grid is as much work as some 800 images of training.
+    samples: Math.max(1000, every(8)),
     validation: every(8),
     dynamics: 0,
     "snapshot-dtype": "F16",

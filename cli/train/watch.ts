@@ -62,7 +62,8 @@ export class RunWatch {
   #stepSeconds = 0;
   #steps = 0;
   #stepStart = 0;
-  /** Images a second, last measured. */
+  #isWarm = false;
+  /** Images a second of the last step but the first. */
   #speed = Number.NaN;
   /** Seconds of the whole run before this process. */
   #secondsBefore = 0;
@@ -138,7 +139,9 @@ export class RunWatch {
     for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name].add(step[name]);
     const { settings, progress } = this.#watched;
     const speed = (this.#steps * settings.batch) / this.#stepSeconds;
-    this.#speed = speed;
+    // The first step compiles, too.
+    if (this.#isWarm) this.#speed = settings.batch / ((performance.now() - this.#stepStart) / 1000);
+    this.#isWarm = true;
     progress.step({ nimg: step.nimg, error: this.#means.error.mean ?? NaN, loss: step.loss, speed });
   }
 

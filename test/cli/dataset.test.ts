@@ -158,7 +158,7 @@ describe("train --dry-run", () => {
     const source = await folderOf({ ...files, "dataset.json": JSON.stringify({ labels }) });
     assert.match(
       await dry(source),
-      /^# Sample grids +every 256 images: 80 images of 31 evaluations, as much work as 827 images of training$/m,
+      /^# Sample grids +every 1,000 images: 80 images of 31 evaluations, as much work as 827 images of training$/m,
     );
     assert.match(await dry(source, "--samples", "0"), /^# Sample grids +none \(--samples 0\)$/m);
   });
