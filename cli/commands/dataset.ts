@@ -20,7 +20,7 @@ import {
   transforms,
   writeDataset,
 } from "../../diffusion/node.ts";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, printable } from "../../engine/index.ts";
 import { classRows, classTable, describeLabels } from "../describeLabels.ts";
 import { parseImages } from "../imageCount.ts";
 import { orInvalid } from "../orInvalid.ts";
@@ -89,6 +89,13 @@ Examples:
         parts.push(await tellingOf((reading) => convertDataset({ ...options, ...reading }), prefix));
       }
       const joined = joinDatasets(parts, dest);
+      const unnamed = parts.filter(({ labels, classNames }) => labels?.kind === "classes" && classNames === null);
+      if (parts.length > 1 && unnamed.length > 0) {
+        const names = unnamed.map(({ name }) => printable(name)).join(", ");
+        console.error(
+          `Guessed ${parts.length}: classes of all sources, matched by number, as those of ${unnamed.length} have no names (${names}).`,
+        );
+      }
       await tellingOf((reading) => writeDataset(dest, joined, reading));
       console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${describeLabels(joined)}`);
       for (const note of labelNotes(joined)) console.error(`Note: ${note}.`);

@@ -75,6 +75,9 @@ export function addLadderCommand(program: Command): void {
         throw new EvenkeelError("value", "ladder: --seeds lists a seed twice; each is one run of a rung.");
       if (budget.samples < 2)
         throw new EvenkeelError("value", "ladder: --samples 1: a distance needs at least two images.");
+      const idle = rest.groups?.filter((letter) => !rungs.some(({ config }) => config === letter)) ?? [];
+      if (idle.length > 0)
+        console.error(`--groups ${idle.join(",")} changes nothing: no rung is of that configuration`);
       const command = commandLine(...process.argv.slice(2));
       const print = (line: string): void => console.log(line);
       stopping.left = `What was trained and measured before is kept. Go on with: ${command}`;

@@ -51,6 +51,7 @@ export function addMetricsCommand(program: Command): void {
 
 const refHelp = "what to compare with: statistics of npx evenkeel metrics ref (.safetensors), or a data set";
 const featuresHelp = "space of features (see npx evenkeel metrics --help)";
+const [defaultKidSubsets, defaultPrecisionCount] = [20, 5000] as const;
 const metricsHelp = `any of ${metricNames.join(",")}`;
 
 function featureLines(): string {
@@ -83,9 +84,14 @@ function addCalc(parent: Command): void {
     .option("--seed <seed>", "which are drawn", seedNumber, 0)
     .option("--repeats <count>", "measurements, of other pictures each", wholeNumber, 1)
     .option("--batch <count>", "pictures at a time", wholeNumber, 64)
-    .option("--kid-subsets <count>", "subsets that kid averages", wholeNumber, 20)
+    .option("--kid-subsets <count>", "subsets that kid averages", wholeNumber, defaultKidSubsets)
     .option("--kid-size <count>", "pictures in each (default: 500, or as many as there are)", wholeNumber)
-    .option("--precision-count <count>", "pictures of each set for precision and recall, at most", wholeNumber, 5000)
+    .option(
+      "--precision-count <count>",
+      "pictures of each set for precision and recall, at most",
+      wholeNumber,
+      defaultPrecisionCount,
+    )
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
     .addHelpText("after", calcExamples)
@@ -130,9 +136,14 @@ function addGen(parent: Command): void {
     .option("--steps <count>", "steps of the sampler", wholeNumber, 32)
     .option("--batch <count>", "pictures at a time", wholeNumber, 32)
     .option("--batch-device <count>", "images at a time in the network", wholeNumber, 4)
-    .option("--kid-subsets <count>", "subsets that kid averages", wholeNumber, 20)
+    .option("--kid-subsets <count>", "subsets that kid averages", wholeNumber, defaultKidSubsets)
     .option("--kid-size <count>", "pictures in each (default: 500, or as many as there are)", wholeNumber)
-    .option("--precision-count <count>", "pictures of each set for precision and recall, at most", wholeNumber, 5000)
+    .option(
+      "--precision-count <count>",
+      "pictures of each set for precision and recall, at most",
+      wholeNumber,
+      defaultPrecisionCount,
+    )
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
     .addHelpText(
@@ -276,6 +287,7 @@ async function measure(
   setOf: (repeat: number, options: CollectOptions, reference: FeatureSet) => Promise<FeatureSet>,
 ): Promise<void> {
   const { metrics, batch, repeats, kidSubsets, kidSize, precisionCount } = flags;
+  for (const line of idleMetricSettings(flags)) console.error(line);
   const kept = metrics.every((name) => name === "frechet") ? 0 : Infinity;
   const options = { kept, batch, onImages: imageProgress() };
   const reference = await referenceSet(flags.ref, extractor, { ...options, kept: kept === 0 ? 0 : 10000 });
@@ -292,6 +304,21 @@ async function measure(
   const report = metricsReport(extractor, reference, sets, measurements, metrics);
   for (const warning of report.warnings) console.error(`warning: ${warning}`);
   console.log(flags.json === true ? JSON.stringify(report, null, 2) : describeReport(report));
+}
+
+/** Options that change nothing beside the metrics that were asked for, a line each. */
+function idleMetricSettings({ metrics, kidSubsets, kidSize, precisionCount }: MeasureFlags): readonly string[] {
+  const measures = (...names: readonly MetricName[]): boolean => names.some((name) => metrics.includes(name));
+  const isKidSet = kidSubsets !== defaultKidSubsets || kidSize !== undefined;
+  const isCountSet = precisionCount !== defaultPrecisionCount;
+  return [
+    ...(isKidSet && !measures("kid")
+      ? ["--kid-subsets or --kid-size changes nothing: kid isn't measured (--metrics)"]
+      : []),
+    ...(isCountSet && !measures("precision", "recall", "density", "coverage")
+      ? ["--precision-count changes nothing: none of precision, recall, density, coverage is measured (--metrics)"]
+      : []),
+  ];
 }
 
 /** Shows how many pictures of a source are done, if that takes a while. */

@@ -95,6 +95,21 @@ describe("dataset convert", () => {
   });
 });
 
+describe("dataset convert of several sources", () => {
+  it("says that classes without names are matched by number", async () => {
+    const named = await folderOf({ "cats/a.png": picture(), "dogs/a.png": picture() });
+    const labels = JSON.stringify({ labels: [["a.png", 1]] });
+    const numbered = await folderOf({ "a.png": picture(), "dataset.json": labels });
+    const args = ["--dest", path("both.zip"), "--resolution", "8x8", "--source"];
+    const both = await ran("dataset", "convert", ...args, named, numbered);
+    assert.match(
+      both.err,
+      /^Guessed 2: classes of all sources, matched by number, as those of 1 have no names \(.*\)\.$/m,
+    );
+    assert.equal((await ran("dataset", "convert", ...args, named, named)).err, "");
+  });
+});
+
 describe("train --dry-run", () => {
   const dry = async (source: string, ...flags: readonly string[]): Promise<string> =>
     (await ran("train", "--preset", "smoke", "--data", source, "--outdir", path("dry"), "--dry-run", ...flags)).out;
