@@ -21,7 +21,8 @@ const perAxis = z
   .transform(([, height, width]): [number, number] => [height, width]);
 const undilated = perAxis.refine(([y, x]) => y === 1 && x === 1);
 /** Text is stored in base64. */
-const text = z.object({ s: z.string() }).transform(({ s }) => atob(s));
+const word = z.base64().transform((s) => atob(s));
+const text = z.object({ s: word }).transform(({ s }) => s);
 const paddingWord = text.pipe(z.enum(["SAME", "VALID"]));
 const channelsLast = text.pipe(z.literal("NHWC"));
 const window = { strides: perAxis, padding: paddingWord, data_format: channelsLast.optional() };
@@ -29,8 +30,8 @@ const fusedConvolution = z.object({
   ...window,
   dilations: undilated,
   fused_ops: z
-    .object({ list: z.object({ s: z.array(z.string()) }) })
-    .transform(({ list: { s } }) => s.map((word) => atob(word)).join(" "))
+    .object({ list: z.object({ s: z.array(word) }) })
+    .transform(({ list: { s } }) => s.join(" "))
     .pipe(z.enum(["BiasAdd", "BiasAdd Relu", "BiasAdd Relu6"])),
 });
 const pooling = z.object({ ...window, ksize: perAxis });
