@@ -1,5 +1,5 @@
 import type { ImageDataset } from "../diffusion/index.ts";
-import { describeNotice, Notices, openDataset, type Reading } from "../diffusion/node.ts";
+import { damagedPictures, describeNotice, listNotice, Notices, openDataset, type Reading } from "../diffusion/node.ts";
 import { WorkProgress } from "./workProgress.ts";
 
 /** Reads a data set, and tells on stderr how far it is and what was left out, changed or guessed. @throws EvenkeelError as `openDataset`. */
@@ -20,6 +20,10 @@ export async function tellingOf<T>(task: (reading: Reading) => Promise<T>, prefi
   } finally {
     progress.end();
   }
-  for (const notice of notices.list) console.error(`${prefix}${describeNotice(notice)}`);
+  for (const notice of notices.list) {
+    // Whoever wants to mend them needs their names.
+    const describe = notice.what === damagedPictures ? listNotice : describeNotice;
+    console.error(`${prefix}${describe(notice)}`);
+  }
   return result;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { encode } from "fast-png";
 import sharp from "sharp";
@@ -18,6 +18,16 @@ async function ran(...args: readonly string[]): Promise<{ readonly out: string; 
 }
 
 describe("dataset info", () => {
+  it("tells of latents what is drawn from them", async () => {
+    const latent = npy("<f4", [2, 1, 1], new Uint8Array(Float32Array.of(3, 0.5).buffer));
+    const { out } = await ran("dataset", "info", await folderOf({ "0/img-mean-std-0.npy": latent }));
+    assert.match(out, /^latents {6}1, means and deviations of 1 channels of 1x1$/m);
+    assert.match(
+      out,
+      /^mean {9}channels 3\.0000\ndeviation {4}channels 0\.5000, of what is drawn from them\nlabels {7}no/m,
+    );
+  });
+
   it("tells classes by name with counts, duplicates and what looks wrong", async () => {
     const same = picture();
     const files = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`cats/${i}.png`, i < 2 ? same : picture()]));
@@ -84,6 +94,26 @@ describe("dataset info", () => {
 });
 
 describe("dataset convert", () => {
+  it("goes on without damaged pictures and lists them all at the end; --strict ends it with code 1 and no file", async () => {
+    const broken = Array.from({ length: 30 }, (_, i) => `dogs/a picture with a longish name ${i}.jpg`);
+    const source = await folderOf({
+      "cats/a.png": picture(),
+      "dogs/a.png": picture(),
+      ...Object.fromEntries(broken.map((name) => [name, "no picture"])),
+      "dogs/IMG.HEIC": "x",
+    });
+    const args = ["dataset", "convert", "--source", source, "--resolution", "8x8", "--dest"];
+    const { out, err } = await ran(...args, path("kept.zip"));
+    assert.match(out, /kept\.zip: 2 images, 8x8, colour, 2 classes$/m);
+    assert.match(err, /^Left out 1 \(dogs\/IMG\.HEIC\): HEIC pictures/m);
+    const listed = err.split("\n").find((line) => line.startsWith("Left out 30"));
+    for (const name of broken) assert.ok(listed?.includes(name), `${name}: ${listed}`);
+    const strict = await evenkeel([...args, path("strict.zip"), "--strict"]);
+    assert.deepEqual([strict.code, strict.out], [1, ""]);
+    assert.match(strict.err, /with --strict, no picture is left out\. Left out 1 \(dogs\/IMG\.HEIC\)/);
+    await assert.rejects(readFile(path("strict.zip")), { code: "ENOENT" });
+  });
+
   it("says which classes --max-images leaves without images", async () => {
     const names = Array.from({ length: 12 }, (_, i) => `${i}/x.png`);
     const source = await folderOf(Object.fromEntries(names.map((name) => [name, picture()])));

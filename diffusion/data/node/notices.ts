@@ -1,3 +1,5 @@
+import { printable } from "../../../engine/index.ts";
+
 /** What happened to a part of the data on its way: it isn't in the result, is there in another form, or its meaning was inferred. */
 export type Effect = "left out" | "changed" | "guessed";
 
@@ -12,10 +14,7 @@ export type Notice = {
 };
 
 /** Names that a notice keeps. */
-const keptNames = 10;
-
-/** Characters of names that a line shows; the first name is shown in any case. */
-const shownCharacters = 160;
+const keptNames = 100;
 
 /** Collects what readers left out, changed or guessed, by kinds, so that a user gets one line for each. */
 export class Notices {
@@ -40,23 +39,30 @@ export class Notices {
 }
 
 /** A notice in one line: `Left out 12 (a.heic, b.heic, ...): HEIC pictures, which ...`. Holds no control characters. */
-export function describeNotice({ effect, what, count, names }: Notice): string {
+export function describeNotice(notice: Notice): string {
+  return lineOf(notice, 160);
+}
+
+/** As `describeNotice`, with as many names as whoever wants to mend things needs. */
+export function listNotice(notice: Notice): string {
+  return lineOf(notice, 4000);
+}
+
+/** @param characters of names, at most; the first name is shown in any case, if need be without its middle. */
+function lineOf({ effect, what, count, names }: Notice, characters: number): string {
   const shown: string[] = [];
-  let characters = 0;
-  for (const name of names.map(onOneLine)) {
-    characters += name.length;
-    if (shown.length > 0 && characters > shownCharacters) break;
+  let length = 0;
+  for (const name of names.map((each) => shortened(each))) {
+    length += name.length;
+    if (shown.length > 0 && length > characters) break;
     shown.push(name);
   }
   if (shown.length > 0 && shown.length < count) shown.push("...");
   const list = shown.length === 0 ? "" : ` (${shown.join(", ")})`;
-  return `${effect.charAt(0).toUpperCase()}${effect.slice(1)} ${count}${list}: ${what}.`;
+  return printable(`${effect.charAt(0).toUpperCase()}${effect.slice(1)} ${count}${list}: ${shortened(what, 400)}.`);
 }
 
-/** A name with what a terminal would obey or not show spelt out. */
-function onOneLine(name: string): string {
-  return name.replace(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+function shortened(text: string, length = 160): string {
+  if (text.length <= length) return text;
+  return `${text.slice(0, length / 2)}...${text.slice(-length / 2)}`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeNotice, Notices } from "../../../diffusion/node.ts";
+import { describeNotice, listNotice, Notices } from "../../../diffusion/node.ts";
 
 describe("notices", () => {
   it("are one line a kind, with the count and the first names", () => {
@@ -20,8 +20,16 @@ describe("notices", () => {
     );
   });
 
+  it("list as many names as are wanted", () => {
+    const notices = new Notices();
+    for (let i = 0; i < 120; i++) notices.add("left out", "damaged", `folder/${i}.png`);
+    const [line = ""] = notices.list.map(listNotice);
+    assert.ok(line.startsWith("Left out 120 (folder/0.png, ") && line.includes("folder/99.png, ...)"), line);
+  });
+
   it("count all that was added and stay one short line whatever the names hold", () => {
-    const name = fc.string({ unit: "binary", maxLength: 60 });
+    const characters = fc.constantFrom("a", "é", "😀", "\u0007", "\u001b", "\n", "\u202e", "\u2028", "\ud800");
+    const name = fc.string({ unit: characters, maxLength: 1000 });
     fc.assert(
       fc.property(fc.array(name, { minLength: 1, maxLength: 15 }), (names) => {
         const notices = new Notices();
@@ -32,8 +40,8 @@ describe("notices", () => {
         const line = describeNotice(notice);
         assert.ok(!/[\p{Cc}\u2028\u202e]/u.test(line));
         assert.ok(line.startsWith(`Changed ${names.length} (`) && line.endsWith("): things."), line);
-        // A character is escaped to ten at most.
-        assert.ok(line.length < 10 * 60 + 160 + 60, `${line.length}`);
+        // A character is escaped to six at most.
+        assert.ok(line.length < 6 * (160 + 160) + 60, `${line.length}`);
       }),
     );
   });
