@@ -14,6 +14,8 @@ export type Contender = {
   readonly name: string;
   /** One line: version, device, threads. */
   readonly description: string;
+  /** What it is a contender for; everything if absent. */
+  readonly suits?: (work: Work) => boolean;
   /** Gives a sentence instead where the engine is not able to do it. */
   prepare(work: Work, data: readonly Float32Array[]): Promise<PreparedWork | { readonly cannot: string }>;
   dispose(): void | Promise<void>;

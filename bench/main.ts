@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them,
- * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md and docs/bench.svg.
+ * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md, docs/bench.svg and the table of README.md.
  */
 import { createRequire } from "node:module";
 import os from "node:os";
@@ -13,7 +13,7 @@ import type { Availability } from "./contender.ts";
 import { deviceContender, evenkeelContender } from "./evenkeel.ts";
 import { jaxJsContender } from "./peers/jaxJs.ts";
 import { tfjsContender } from "./peers/tfjs.ts";
-import { startTorch, torchContender } from "./peers/torch.ts";
+import { startTorch, torchContender, variantContenders } from "./peers/torch.ts";
 import { describeResults, type Results, writeResults } from "./results.ts";
 import type { Row } from "./row.ts";
 import { type Context, jobs, summaryOf } from "./rows.ts";
@@ -65,6 +65,7 @@ const peer = await startTorch(threads);
 const found = [
   { contender: deviceContender("evenkeel wasm", device) },
   torchContender(peer),
+  ...variantContenders(peer),
   await jaxJsContender(load, threads),
   await tfjsContender(load, folder, "wasm"),
 ];

@@ -13,6 +13,8 @@ type Point = { readonly row: string; readonly peer: string; readonly ratio: numb
 const ink = "#7d8590";
 const colours: Readonly<Record<string, string>> = {
   PyTorch: "#e5672f",
+  "PyTorch, channels last": "#f2b279",
+  "PyTorch, compiled": "#a33b12",
   "jax-js wasm": "#2f9e6e",
   "tfjs wasm": "#3d86d8",
 };

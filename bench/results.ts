@@ -1,6 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ratioPlot } from "./plot.ts";
+import { withReadmeTable } from "./readmeTable.ts";
 import type { Row } from "./row.ts";
 import { measurementTable, targetTable } from "./table.ts";
 import { targets } from "./targets.ts";
@@ -38,7 +39,7 @@ export function describeResults({ rows }: Results): string {
   return [`## Targets\n\n${targetTable(targets, rows)}`, ...groups].join("\n\n");
 }
 
-/** Writes `bench/RESULTS.md` and `docs/bench.svg`. */
+/** Writes `bench/RESULTS.md`, `docs/bench.svg` and the table of `README.md`. */
 export function writeResults(results: Results): void {
   const { date, command, machine, engines } = results;
   const text = `# Results
@@ -64,5 +65,6 @@ ${describeResults(results)}
 `;
   const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
   writeFileSync(here("RESULTS.md"), text);
+  writeFileSync(here("../README.md"), withReadmeTable(readFileSync(here("../README.md"), "utf8"), text));
   writeFileSync(here("../docs/bench.svg"), ratioPlot(results.rows, plotted));
 }

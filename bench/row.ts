@@ -60,7 +60,7 @@ export async function measureWork(
   const lanes: Lane[] = [];
   const prepared: PreparedWork[] = [];
   let reference: readonly Float32Array[] | undefined;
-  for (const contender of contenders) {
+  for (const contender of contenders.filter(({ suits }) => suits?.(work) !== false)) {
     const one = await contender.prepare(work, data);
     if ("cannot" in one) {
       absent.push({ contender: contender.name, reason: one.cannot });

@@ -34,7 +34,9 @@ function cells(row: Row): string[] {
       const remark = i === 0 ? remarkOf(row) : "";
       return `| ${row.name} | ${contender} | ${range} | ${isCopy ? "" : rateOf(row, measurement)} | ${ratio} | ${remark} |`;
     }),
-    ...row.absent.map(({ contender, reason }) => `| ${row.name} | ${contender} | not here | | | ${reason} |`),
+    ...row.absent.map(
+      ({ contender, reason }) => `| ${row.name} | ${contender} | not here | | | ${reason.split("\n")[0] ?? ""} |`,
+    ),
   ];
 }
 

@@ -6,7 +6,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Availability, PreparedWork } from "../contender.ts";
-import { inputsOf } from "../work.ts";
+import { inputsOf, type Work } from "../work.ts";
+import { type TorchFacts, unfairness } from "./fairness.ts";
 
 const script = fileURLToPath(new URL("torch/main.py", import.meta.url));
 const install = "apt-get install -y --no-install-recommends python3-torch";
@@ -93,11 +94,58 @@ export async function startTorch(threads: number): Promise<TorchPeer | { readonl
   const python = await findPython();
   if (python === undefined) return { missing: `no Python that imports torch: ${install}` };
   const process = new TorchProcess(python, threads);
-  const facts = await process.ask({ do: "describe", threads });
+  const facts = (await process.ask({ do: "describe", threads })) as unknown as TorchFacts;
+  const unfair = unfairness(facts, threads);
+  if (unfair !== undefined) {
+    await process.dispose();
+    return { missing: unfair };
+  }
+  const blas = facts.mkl ? "MKL" : facts.blas.map((file) => path.basename(file)).join(" ");
   return {
     process,
-    description: `PyTorch ${String(facts["version"])}, Python ${String(facts["python"])}, ${String(facts["threads"])} threads`,
+    description: `PyTorch ${facts.version}, Python ${facts.python}, ${facts.threads} threads, ${blas}`,
   };
+}
+
+/** Other ways in which PyTorch does the same, each a peer of its own. */
+export const torchVariants = [
+  {
+    variant: "channelsLast",
+    name: "PyTorch, channels last",
+    suits: ({ kind }: Pick<Work, "kind">) => /^conv/.test(kind),
+  },
+  { variant: "compiled", name: "PyTorch, compiled", suits: () => true },
+] as const;
+
+/** Makes a work ready in a variant, or says why it can't be. */
+export async function prepareVariant(
+  process: TorchProcess,
+  variant: string,
+  request: Readonly<Record<string, unknown>>,
+): Promise<PreparedWork | { readonly cannot: string }> {
+  try {
+    const prepared = await process.prepare({ ...request, variant });
+    // What is compiled is compiled when it first runs.
+    await prepared.measure(1);
+    return prepared;
+  } catch (reason) {
+    return { cannot: (reason instanceof Error ? reason.message : String(reason)).split("\n")[0] ?? "" };
+  }
+}
+
+/** The variants as contenders, in the process of PyTorch itself; none where it isn't. */
+export function variantContenders(peer: TorchPeer | { readonly missing: string }): Availability[] {
+  if ("missing" in peer) return [];
+  return torchVariants.map(({ variant, name, suits }) => ({
+    contender: {
+      name,
+      description: `the same PyTorch, ${variant === "compiled" ? "through torch.compile" : "with arrays in the order [N, H, W, C]"}`,
+      suits,
+      prepare: (work) => prepareVariant(peer.process, variant, { work, inputs: inputsOf(work) }),
+      // It ends with PyTorch's process.
+      dispose: () => undefined,
+    },
+  }));
 }
 
 export const torchName = "PyTorch";

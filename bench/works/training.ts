@@ -17,9 +17,9 @@ import {
   type NamedParameters,
   type ParameterSpec,
 } from "../../nn/index.ts";
-import { timed } from "../contender.ts";
+import { type PreparedWork, timed } from "../contender.ts";
 import { interleave, type InterleaveOptions, type Lane } from "../interleave.ts";
-import { torchName, type TorchProcess } from "../peers/torch.ts";
+import { prepareVariant, torchName, type TorchProcess, torchVariants } from "../peers/torch.ts";
 import type { Row } from "../row.ts";
 import { batchOf, type Net, quantityOfStep, trainingOptions } from "./networks.ts";
 
@@ -62,14 +62,22 @@ export async function measureStep(
     ours.dispose();
     return { ...row, measurements, absent: [{ contender: torchName, reason: torch.missing }] };
   }
-  const theirs = await torch.prepare({ work: torchTraining(net) });
-  const measurements = await interleave(
-    [ours.lane, { name: torchName, measure: (times) => theirs.measure(times) }],
-    options,
+  const theirs: { readonly name: string; readonly work: PreparedWork }[] = [
+    { name: torchName, work: await torch.prepare({ work: torchTraining(net) }) },
+  ];
+  const absent: { contender: string; reason: string }[] = [];
+  for (const { variant, name: contender } of group === "network" ? torchVariants : []) {
+    const work = await prepareVariant(torch, variant, { work: torchTraining(net) });
+    if ("cannot" in work) absent.push({ contender, reason: work.cannot });
+    else theirs.push({ name: contender, work: work });
+  }
+  const lanes = theirs.map(
+    ({ name: contender, work }): Lane => ({ name: contender, measure: (times) => work.measure(times) }),
   );
+  const measurements = await interleave([ours.lane, ...lanes], options);
   ours.dispose();
-  await theirs.dispose();
-  return { ...row, measurements, absent: [] };
+  for (const { work } of theirs) await work.dispose();
+  return { ...row, measurements, absent };
 }
 
 /** Every array of a net, with gains that are not 0, so that all of the network counts from the first step on. */

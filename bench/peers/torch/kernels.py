@@ -45,15 +45,23 @@ def with_gradients(
     return run
 
 
-def prepare(work: dict, inputs: list[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
+def prepare(work: dict, inputs: list[torch.Tensor], variant: str) -> Callable[[], list[torch.Tensor]]:
+    """`variant`: `eager`, `channelsLast` (images and filters as [N, H, W, C] in memory) or `compiled`."""
     kind = work["kind"]
+    if variant == "channelsLast":
+        inputs = [x.contiguous(memory_format=torch.channels_last) for x in inputs]
+
+    def made(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        return torch.compile(function, dynamic=False) if variant == "compiled" else function
+
     if kind == "convNet":
+        net = made(conv_net)
         image, *filters = inputs
         for weight in filters:
             weight.requires_grad_(True)
 
         def value_and_gradient() -> list[torch.Tensor]:
-            value = conv_net(image, *filters)
+            value = net(image, *filters)
             return [value, *torch.autograd.grad(value, filters)]
 
         return value_and_gradient
@@ -78,7 +86,7 @@ def prepare(work: dict, inputs: list[torch.Tensor]) -> Callable[[], list[torch.T
         "reduce": lambda x: x.sum(work.get("axis")),
         "softmax": lambda x: torch.softmax(x, -1),
     }
-    function = functions[kind]
+    function = made(functions[kind])
     if work.get("gradients", False):
         return with_gradients(function, inputs)
 

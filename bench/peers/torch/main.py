@@ -1,6 +1,8 @@
 """PyTorch as a peer. Requests and answers are lines of JSON on stdin and stdout; work is timed in here."""
 
+import ctypes
 import json
+import os
 import platform
 import sys
 import time
@@ -15,10 +17,13 @@ from training import Training, sampler
 class Prepared:
     def __init__(self, request: dict):
         work = request["work"]
+        variant = request.get("variant", "eager")
+        if variant == "compiled" and not hasattr(torch, "compile"):
+            raise RuntimeError(f"PyTorch {torch.__version__} has no torch.compile")
         self.training = None
         if work["kind"] == "training":
             arrays = read_arrays(request["folder"], request["arrays"]) if "arrays" in request else None
-            self.training = Training(work, arrays)
+            self.training = Training(work, arrays, variant)
             self.run = self.training.step
         elif work["kind"] == "sampling":
             arrays = read_arrays(request["folder"], request["arrays"])
@@ -26,7 +31,7 @@ class Prepared:
             labels = torch.eye(work["network"]["unet"]["labelDim"])[torch.tensor(work["classes"])]
             self.run = sampler(work, arrays, noise, labels)
         else:
-            self.run = kernels.prepare(work, inputs_for(request["inputs"]))
+            self.run = kernels.prepare(work, inputs_for(request["inputs"]), variant)
 
 
 def peak_memory() -> int:
@@ -38,12 +43,33 @@ def peak_memory() -> int:
     raise RuntimeError("/proc/self/status has no VmHWM")
 
 
+def libraries() -> dict:
+    """The BLAS libraries of this process, once a product has been made, and how each OpenBLAS makes threads."""
+    torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+    with open("/proc/self/maps") as file:
+        files = sorted({line.split()[-1] for line in file if "/lib" in line})
+    blas = [name for name in files if any(word in os.path.basename(name) for word in ("blas", "mkl", "blis"))]
+    threads = []
+    for name in blas:
+        try:
+            threads.append(ctypes.CDLL(name).openblas_get_parallel())
+        except (AttributeError, OSError):
+            pass  # None of OpenBLAS's, or another package's own copy under other names.
+    return {"blas": blas, "openblasThreads": threads, "mkl": torch.backends.mkl.is_available()}
+
+
 def answer(prepared: dict[int, Prepared], request: dict) -> dict:
     what = request["do"]
     if what == "describe":
         torch.set_num_threads(request["threads"])
         torch.set_num_interop_threads(1)
-        return {"version": torch.__version__, "threads": torch.get_num_threads(), "python": platform.python_version()}
+        return {
+            "version": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+            "coreType": os.environ.get("OPENBLAS_CORETYPE"),
+            **libraries(),
+        }
     if what == "peakMemory":
         return {"bytes": peak_memory()}
     number = request["id"]

@@ -21,7 +21,7 @@ def power_exponent(sigma_rel: float) -> float:
 class Training:
     """Network, Adam and two averages. `step` is one whole step on a fixed batch, with noise drawn anew."""
 
-    def __init__(self, work: dict, arrays: Optional[dict[str, torch.Tensor]] = None):
+    def __init__(self, work: dict, arrays: Optional[dict[str, torch.Tensor]] = None, variant: str = "eager"):
         self.work = work
         unet = work["network"]["unet"]
         count, size = work["batch"], unet["imageResolution"]
@@ -32,6 +32,9 @@ class Training:
         self.optimizer = torch.optim.Adam(self.parameters, lr=work["rate"], betas=(0.9, 0.99), eps=1e-8)
         self.exponents = [power_exponent(sigma_rel) for sigma_rel in work["emaSigmaRels"]]
         self.averages = [[p.detach().clone() for p in self.parameters] for _ in self.exponents]
+        self.format = torch.channels_last if variant == "channelsLast" else torch.contiguous_format
+        self.model.to(memory_format=self.format)
+        self.denoise = torch.compile(self.model, dynamic=False) if variant == "compiled" else self.model
         self.nimg = 0
         self.images = torch.randn(count, unet["imageChannels"], size, size) * 0.5
         self.labels = torch.eye(unet["labelDim"])[torch.arange(count) % unet["labelDim"]]
@@ -50,7 +53,7 @@ class Training:
         per_image = sigma.reshape(-1, 1, 1, 1)
         s = self.work["network"]["sigmaData"]
         weight = (per_image**2 + s**2) / (per_image * s) ** 2
-        error = weight * (self.model(images + per_image * noise, sigma, labels) - images) ** 2
+        error = weight * (self.denoise((images + per_image * noise).contiguous(memory_format=self.format), sigma, labels) - images) ** 2
         u = self.model.logvar(sigma)
         loss = error / u.exp() + u
         (loss.sum() / count).backward()
