@@ -1,4 +1,4 @@
-import type { ImageDataset } from "../diffusion/index.ts";
+import { classCounts, type ImageDataset } from "../diffusion/index.ts";
 import { printable } from "../engine/index.ts";
 import { describeClasses } from "./classList.ts";
 
@@ -37,10 +37,7 @@ export type ClassRow = { readonly label: number; readonly name: string | null; r
 
 /** The classes that have images, by their numbers. */
 export function classRows({ labels, classNames }: Pick<ImageDataset, "labels" | "classNames">): readonly ClassRow[] {
-  if (labels?.kind !== "classes") return [];
-  const counts = new Map<number, number>();
-  for (const label of labels.values) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return [...counts]
+  return [...classCounts({ labels })]
     .sort(([a], [b]) => a - b)
     .map(([label, images]) => ({ label, name: classNames?.[label] ?? null, images }));
 }

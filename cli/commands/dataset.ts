@@ -137,7 +137,6 @@ function addInfo(parent: Command): void {
       const notes = [...labelNotes(dataset), ...(duplicates === null ? [] : [duplicates])];
       const { count, resolution: size, channels, classNames, labels } = dataset;
       if (json === true) {
-        const { classCounts: _, ...moments } = statistics;
         const facts = {
           count,
           resolution: size,
@@ -147,7 +146,9 @@ function addInfo(parent: Command): void {
           classNames,
           classes: classRows(dataset),
         };
-        console.log(JSON.stringify({ path, ...facts, ...moments, fingerprint: fingerprint(dataset), notes }, null, 2));
+        console.log(
+          JSON.stringify({ path, ...facts, ...statistics, fingerprint: fingerprint(dataset), notes }, null, 2),
+        );
         return;
       }
       const list = (numbers: readonly number[]): string => numbers.map((n) => n.toFixed(4)).join(" ");

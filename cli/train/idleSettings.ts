@@ -14,14 +14,6 @@ export function idleTrainSettings(
   const say = (isIdle: boolean, what: string): void => {
     if (isIdle) idle.push(what);
   };
-  const levels = unet.channelMult.map((_, level) => unet.imageResolution >> level);
-  const absent = [...new Set(settings["attn-resolutions"])].filter((resolution) => !levels.includes(resolution));
-  const present = levels.filter((resolution) => settings["attn-resolutions"].includes(resolution));
-  say(
-    absent.length > 0,
-    `${absent.length} of attn-resolutions (${absent.join(", ")}) ${absent.length === 1 ? "changes" : "change"} nothing: the levels are ` +
-      `${levels.join(", ")}, and attention is ${present.length === 0 ? "" : `at ${present.join(", ")} and `}in the innermost block`,
-  );
   const isUnlabelled = unet.labelDim === 0;
   say(settings["label-dropout"] > 0 && isUnlabelled, "label-dropout changes nothing: the network takes no labels");
   say(settings["label-dropout"] === 1 && !isUnlabelled, "label-dropout is 1: no image shows its label to the network");

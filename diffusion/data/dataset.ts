@@ -23,6 +23,13 @@ export type DatasetLabels =
 /** Labels as they are read: a class or a vector for each image. */
 export type LabelList = ArrayLike<number> | readonly (readonly number[])[];
 
+/** Images of each class that has some. */
+export function classCounts({ labels }: Pick<ImageDataset, "labels">): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  if (labels?.kind === "classes") for (const label of labels.values) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return counts;
+}
+
 /** Length of the label vectors; 0 without labels. */
 export function labelDimOf(dataset: ImageDataset): number {
   return dataset.labels?.labelDim ?? 0;
@@ -77,7 +84,7 @@ function checkLabels(
       const label = labels[i];
       if (typeof label !== "number") return fail(mixedLabels);
       if (!Number.isInteger(label) || label < 0 || label >= 2 ** 24)
-        fail(`a label is ${label}, expected a class from 0 on`);
+        fail(`a label is ${label}, expected a class from 0 to ${2 ** 24 - 1}; ${noClass}`);
       values[i] = label;
       highest = Math.max(highest, label);
     }
@@ -99,6 +106,7 @@ function checkLabels(
   return { kind: "vectors", labelDim, values };
 }
 
+const noClass = "a number that is no class is written as a list of one: [0.5] in dataset.json, [N, 1] in an array";
 const mixedLabels = "some labels are numbers and some are vectors";
 
 /** @throws EvenkeelError `range` unless the data set has an image of this number. */

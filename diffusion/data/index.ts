@@ -1,5 +1,12 @@
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
-export { createDataset, type DatasetLabels, type ImageDataset, labelDimOf, selectImages } from "./dataset.ts";
+export {
+  classCounts,
+  createDataset,
+  type DatasetLabels,
+  type ImageDataset,
+  labelDimOf,
+  selectImages,
+} from "./dataset.ts";
 export { joinDatasets } from "./joinDatasets.ts";
 export { duplicateNote, labelNotes } from "./notes.ts";
 export { ImageOrder, splitIndices } from "./order.ts";

@@ -1,5 +1,5 @@
 import { eventLoopTurn, printable } from "../../engine/index.ts";
-import type { DatasetLabels, ImageDataset } from "./dataset.ts";
+import { classCounts, type DatasetLabels, type ImageDataset } from "./dataset.ts";
 import { splitWords } from "./splitWords.ts";
 
 /** Names that a line lists. */
@@ -18,15 +18,15 @@ export function labelNotes({
   return labels.kind === "classes" ? classNotes(labels, classNames, count) : vectorNotes(labels, count);
 }
 
-function classNotes(
-  { labelDim, values }: DatasetLabels,
-  names: readonly string[] | null,
-  count: number,
-): readonly string[] {
+function classNotes(labels: DatasetLabels, names: readonly string[] | null, count: number): readonly string[] {
   const notes: string[] = [];
-  const counts = new Map<number, number>();
-  for (const label of values) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const { labelDim } = labels;
+  const counts = classCounts({ labels });
   const nameOf = (label: number): string => printable(names?.[label] ?? String(label));
+  const singles = [...counts.values()].filter((own) => own === 1).length;
+  if (counts.size > 20 && singles > counts.size / 2) {
+    notes.push(`${singles} of ${counts.size} classes have a single image each: labels are identifiers?`);
+  }
   const empty = labelDim - counts.size;
   if (counts.size * 10 < labelDim && labelDim > 100) {
     notes.push(
@@ -56,7 +56,13 @@ function nameNotes(names: readonly string[]): readonly string[] {
       `${names.length} classes are called by numbers (${listed(shown)})${order}. If the folders only part the images, train with --cond false`,
     );
   }
-  const parts = shown.filter((name) => splitWords.test(name.toLowerCase()));
+  const kinds = shown.filter((name) =>
+    /^(images?|imgs?|masks?|labels?|annotations?|segmentations?|gt|groundtruth)$/i.test(name),
+  );
+  if (kinds.length > 0) notes.push(`${kinds.length} classes are called as kinds of files: ${listed(kinds)}`);
+  const parts = shown.filter(
+    (name) => splitWords.test(name.toLowerCase()) || /^(train|test|val)[A-Z\d_. -]/.test(name),
+  );
   if (parts.length > 0) notes.push(`${parts.length} classes are called as parts of a data set: ${listed(parts)}`);
   const byLetters = new Map<string, string[]>();
   for (const name of shown) {

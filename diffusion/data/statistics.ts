@@ -1,5 +1,5 @@
 import { eventLoopTurn } from "../../engine/index.ts";
-import { type ImageDataset, labelDimOf } from "./dataset.ts";
+import type { ImageDataset } from "./dataset.ts";
 
 /** Facts of a data set, in the units that networks see: -1 to 1. */
 export type DatasetStatistics = {
@@ -9,13 +9,11 @@ export type DatasetStatistics = {
   /** Of all pixels: what sigma_data stands for. */
   readonly mean: number;
   readonly std: number;
-  /** Images of each class; empty without classes. */
-  readonly classCounts: readonly number[];
 };
 
-/** Means and standard deviations over all pixels, and the classes' sizes. */
+/** Means and standard deviations over all pixels. */
 export async function datasetStatistics(dataset: ImageDataset): Promise<DatasetStatistics> {
-  const { count, channels, resolution, pixels, labels } = dataset;
+  const { count, channels, resolution, pixels } = dataset;
   const area = resolution ** 2;
   // 256 counts a channel are exact, and say everything.
   const histograms = Array.from({ length: channels }, () => new Float64Array(256));
@@ -38,13 +36,10 @@ export async function datasetStatistics(dataset: ImageDataset): Promise<DatasetS
   const average = (of: (moment: (typeof moments)[number]) => number): number =>
     moments.reduce((sum, moment) => sum + of(moment), 0) / moments.length;
   const mean = average((moment) => moment.mean);
-  const classCounts = new Array<number>(labels?.kind === "classes" ? labelDimOf(dataset) : 0).fill(0);
-  if (labels?.kind === "classes") for (const label of labels.values) classCounts[label] = (classCounts[label] ?? 0) + 1;
   return {
     channelMean: moments.map((moment) => moment.mean),
     channelStd: moments.map((moment) => Math.sqrt(moment.square - moment.mean ** 2)),
     mean,
     std: Math.sqrt(average((moment) => moment.square) - mean ** 2),
-    classCounts,
   };
 }

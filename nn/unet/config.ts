@@ -170,14 +170,20 @@ function attentionLevels(config: UNetConfig): { level: number; resolution: numbe
 }
 
 /**
- * Attention that a configuration asks for and its network doesn't have, in one line: at levels with fewer channels than one head has, as
- * in the published networks. Null if there is none.
+ * Attention that a configuration asks for and its network doesn't have, in one line: at resolutions that no level has, and at levels with
+ * fewer channels than one head has, as in the published networks. Null if there is none.
  */
 export function missingAttention(config: UNetConfig): string | null {
-  const levels = attentionLevels(config).filter(({ channels }) => channels < config.channelsPerHead);
-  if (levels.length === 0) return null;
-  const places = levels.map(({ resolution, channels }) => `${resolution}x${resolution} (${channels} channels)`);
-  return `no attention at ${places.join(", ")}: a head has ${config.channelsPerHead} channels`;
+  const size = (resolution: number): string => `${resolution}x${resolution}`;
+  const narrow = attentionLevels(config).filter(({ channels }) => channels < config.channelsPerHead);
+  const places = narrow.map(({ resolution, channels }) => `${size(resolution)} (${channels} channels)`);
+  const all = config.channelMult.map((_, level) => config.imageResolution >> level);
+  const absent = [...new Set(config.attnResolutions)].filter((resolution) => !all.includes(resolution));
+  const problems = [
+    ...(places.length === 0 ? [] : [`${places.join(", ")}: a head has ${config.channelsPerHead} channels`]),
+    ...(absent.length === 0 ? [] : [`${absent.map(size).join(", ")}: the levels are ${all.map(size).join(", ")}`]),
+  ];
+  return problems.length === 0 ? null : `no attention at ${problems.join("; nor at ")}`;
 }
 
 /** The width of the embedding. */

@@ -176,9 +176,7 @@ describe("train --dry-run", () => {
     await writeFile(path("digits.npy"), npy("|u1", [40, 28, 28], noise(40 * 784)));
     const notes = async (...flags: readonly string[]): Promise<readonly string[]> =>
       [...(await dry(path("digits.npy"), ...flags)).matchAll(/^# Note +(.*)$/gm)].map(([, note = ""]) => note);
-    const attention =
-      "1 of attn-resolutions (8) changes nothing: the levels are 28, 14, and attention is in the innermost block";
-    assert.deepEqual(await notes(), [attention]);
+    assert.match(await dry(path("digits.npy")), /^# +no attention at 8x8: the levels are 28x28, 14x14$/m);
     const calm = ["--attn-resolutions", "14"];
     assert.deepEqual(await notes(...calm, "--threads", "2", "--holdout", "4", "--validation", "100"), []);
     for (const [flags, pattern] of [

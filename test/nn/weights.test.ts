@@ -247,6 +247,8 @@ describe("unetConfig", () => {
     assert.equal(missing(9), "no attention at 16x16 (8 channels): a head has 9 channels");
     assert.deepEqual(arrays(64), []);
     assert.equal(missing(64), "no attention at 16x16 (8 channels), 8x8 (16 channels): a head has 64 channels");
+    const absent = missingAttention(unetConfig({ ...options, attnResolutions: [4, 16, 32] }));
+    assert.match(absent ?? "", /a head has 64 channels; nor at 4x4, 32x32: the levels are 16x16, 8x8$/);
     // The coarsest level asks for it whatever its resolution is.
     assert.match(missingAttention(unetConfig({ ...options, attnResolutions: [] })) ?? "", /^no attention at 8x8/);
   });

@@ -75,6 +75,11 @@ function shown(value: unknown): string {
         .map((each) => each.slice(0, 40))
         .join(", ")})`;
     if (value.length > 6) return `a list of ${value.length}`;
+    // What lies deeper may lie very deep.
+    const items = value.map((each: unknown) =>
+      typeof each === "object" && each !== null ? (Array.isArray(each) ? "[...]" : "{...}") : shown(each),
+    );
+    return `[${items.join(",")}]`;
   }
   const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;

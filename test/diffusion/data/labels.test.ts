@@ -323,6 +323,9 @@ describe("dataset.json", () => {
       /class "cat", which isn't among its classNames/,
     );
     await refuse('{"labels": null, "classNames": [1]}', /classNames is \[1\], expected a list of texts/);
+    // A stack is soon full.
+    await refuse("[".repeat(100_000) + "]".repeat(100_000), /it is \[\[\.\.\.\]\]; expected/);
+    await refuse("[".repeat(100_000), /no JSON: line 1, column 100001: found the end/);
     await refuse(
       JSON.stringify({ labels: Array.from({ length: 9999 }, () => "x".repeat(50)) }),
       /labels\[0\] is "x+\.*/,

@@ -25,6 +25,10 @@ describe("notes on labels", () => {
     assert.match(notesOf([0, 0, 0, 1, 2], ["a", "b", "c"]), /^3 of 5 images are of one class, a \(60%\)$/);
     assert.equal(notesOf([0, 0, 0, 1], ["a", "b"]), "");
     assert.match(notesOf([1, 1, 1, 1, 1, 0], ["a", "b"]), /^5 of 6 images are of one class, b \(83%\)$/);
+    const people = Array.from({ length: 30 }, (_, i) => i);
+    assert.match(notesOf(people), /^30 of 30 classes have a single image each: labels are identifiers\?$/);
+    assert.match(notesOf([0, 1], ["images", "masks"]), /^2 classes are called as kinds of files: images, masks$/);
+    assert.match(notesOf([0, 1], ["trainA", "testA"]), /^2 classes are called as parts of a data set/);
     assert.match(notesOf([0, 0]), /^all 2 images are of one class, 0: the labels say nothing$/);
     assert.match(
       notesOf([0, 2_000_000]),
