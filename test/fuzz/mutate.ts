@@ -139,6 +139,10 @@ const textMutations: readonly ((text: string, draw: Draw) => string)[] = [
     replaceOne(text, /[A-Za-z_]+/g, pick(["true", "null", "__proto__", "constructor", "x", ""], draw), draw),
   (text, draw) => replaceOne(text, /"[^"]*"/g, pick(["1", "null", "[]", "{}", '""', '"\\u0000"', "true"], draw), draw),
   (text, draw) => replaceOne(text, /[A-Za-z ]/g, pick(orders, draw), draw),
+  (text, draw) => {
+    const depth = pick([3, 100, 20_000], draw);
+    return replaceOne(text, /"[^"]*"|-?\d+(\.\d+)?/g, `${"[".repeat(depth)}${"]".repeat(depth)}`, draw);
+  },
   (text, draw) =>
     replaceOne(text, /[^\n]/g, pick(["x", "[", '{"a":', "a.", "9"], draw).repeat(pick([10, 1000, 30_000], draw)), draw),
   (text, draw) => {
@@ -255,7 +259,8 @@ export function mutateJson(value: unknown, draw: Draw): unknown {
 export const mutateJsonFile: Mutation = (file, draw, other) => {
   try {
     const text = JSON.stringify(mutateJson(JSON.parse(Buffer.from(file).toString("utf8")), draw)) as string | undefined;
-    return new Uint8Array(Buffer.from(text ?? "null"));
+    const changed = new Uint8Array(Buffer.from(text ?? "null"));
+    return draw(8) === 0 ? mutateText(changed, draw, other) : changed;
   } catch {
     return mutateText(file, draw, other);
   }
