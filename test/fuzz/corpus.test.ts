@@ -61,10 +61,11 @@ describe("the harness", { skip: !knowsPeakMemory }, () => {
     loud.message = "a\u001b[31m";
     assert.equal(await kindOf(() => Promise.reject(loud)), "message");
     const greedy = (): number => {
-      kept.push(new Uint8Array(2 ** 27).fill(1));
+      kept.push(new Uint8Array(2 ** 29).fill(1));
       return 1;
     };
     assert.equal(await kindOf(greedy), "memory");
+    kept.length = 0;
     const leaving = (_: Uint8Array, folder: () => string): number => {
       writeFileSync(join(folder(), "x"), "");
       openSync(join(folder(), "x"), "r");
