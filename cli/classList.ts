@@ -67,18 +67,22 @@ function classesOf(part: string, space: ClassSpace, numbers: ReadonlyMap<string,
 }
 
 function noClass(part: string, hint: string, { count, names }: ClassSpace): EvenkeelError {
-  const listed = names?.slice(0, shownNames).map((name, number) => `${number} (${name})`) ?? [];
   const range = count === 1 ? "class 0 alone" : `classes 0 to ${count - 1}`;
-  const all = names === null ? range : `${range}: ${listed.join(", ")}${names.length > shownNames ? ", ..." : ""}`;
+  const listed = names === null ? [] : Array.from({ length: Math.min(count, shownNames + 1) }, (_, number) => number);
+  const all = names === null ? range : `${range}: ${describeClasses(listed, names, count)}`;
   const note = hint === "" ? "" : ` (${hint})`;
   return new EvenkeelError("value", `class "${part}" is none of the network's${note}. It has ${all}.`);
 }
 
 /** Class numbers as a line says them, with their names: `cats (0), dogs (1)`. */
-export function describeClasses(classes: readonly number[], names: readonly string[] | null): string {
+export function describeClasses(
+  classes: readonly number[],
+  names: readonly string[] | null,
+  count = classes.length,
+): string {
   const shown = classes.slice(0, shownNames).map((each) => {
     const name = names?.[each];
     return name === undefined ? String(each) : `${printable(name)} (${each})`;
   });
-  return `${shown.join(", ")}${classes.length > shownNames ? `, ... (${classes.length} in all)` : ""}`;
+  return `${shown.join(", ")}${classes.length > shownNames ? `, ... (${count} in all)` : ""}`;
 }

@@ -46,7 +46,7 @@ describe("parseClasses", () => {
     ): void => assert.throws(() => parseClasses(list, space), { code: "value", message: pattern });
     refuse(
       "4",
-      /^class "4" is none of the network's\. It has classes 0 to 3: 0 \(cats\), 1 \(dogs\), 2 \(mice\), 3 \(a, b\)\.$/,
+      /^class "4" is none of the network's\. It has classes 0 to 3: cats \(0\), dogs \(1\), mice \(2\), a, b \(3\)\.$/,
     );
     refuse("Cat", /\(did you mean "cats"\)/);
     refuse("cats,", /^class "" is none/);
