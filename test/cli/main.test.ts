@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, it } from "node:test";
 import { CommanderError } from "@commander-js/extra-typings";
+import { encode } from "fast-png";
 import { createProgram } from "../../cli/program.ts";
 import { reportFailure } from "../../cli/reportFailure.ts";
 import { EvenkeelError } from "../../engine/index.ts";
@@ -50,6 +51,28 @@ describe("evenkeel", () => {
       const { code, out, err } = evenkeel(await bundledCli(), argument);
       assert.deepEqual({ code, out }, { code: 2, out: "" });
       assert.match(err, /^error: /);
+    }
+  });
+
+  it("prints no orders to the terminal that names of files give", async () => {
+    const root = mkdtempSync(join(tmpdir(), "evenkeel-names-"));
+    try {
+      const picture = encode({ width: 2, height: 2, channels: 1, depth: 8, data: new Uint8Array(4) });
+      for (const name of ["\u001b]0;title\u0007", "\u001b[31mred", "c1\u009b2J"]) {
+        mkdirSync(join(root, name));
+        writeFileSync(join(root, name, "a.png"), picture);
+      }
+      const told = evenkeel(await bundledCli(), "dataset", "info", root);
+      assert.equal(told.code, 0, told.err);
+      assert.match(told.out, /\\u001b\[31mred/);
+      const broken = join(root, "c1\u009b2J.zip");
+      writeFileSync(broken, "no archive");
+      const refused = evenkeel(await bundledCli(), "dataset", "info", broken);
+      assert.equal(refused.code, 1);
+      assert.match(refused.err, /^evenkeel: .*c1\\u009b2J/);
+      for (const text of [told.out, told.err, refused.out, refused.err]) assert.doesNotMatch(text, /[^\P{Cc}\n]/u);
+    } finally {
+      rmSync(root, { recursive: true });
     }
   });
 
