@@ -25,13 +25,21 @@ export async function tellTrainingMemory(
   device: Device,
   print: (line: string) => void,
 ): Promise<void> {
-  const { most, state } = await trainingMemory(training, device.limits);
+  const { state } = await trainingMemory(training, device.limits);
+  const most = await wholeTraining(training, device);
   if (most > device.limits.memory) {
     throw doesNotFit("train", device, most, await whatTrains(training, device));
   }
   // Checkpoints are read to the host before they are written.
   print(`Memory             ${sizes(device, most, state, "while a checkpoint is written")}`);
   warnIfScarce(most + state, print);
+}
+
+/** What steps take, and beside them a network to sample from or to validate. */
+async function wholeTraining(training: TrainingOptions, { limits }: Device): Promise<number> {
+  const steps = await trainingMemory(training, limits);
+  const beside = await samplingMemory([training.network], Math.min(24, training.batchDevice), limits);
+  return steps.most + beside.most;
 }
 
 /**
@@ -104,9 +112,10 @@ async function whatSamples(
   return [...fitting, otherDevice()];
 }
 
-async function whatTrains(training: TrainingOptions, { limits }: Device): Promise<readonly string[]> {
+async function whatTrains(training: TrainingOptions, device: Device): Promise<readonly string[]> {
+  const { limits } = device;
   for (const batchDevice of smallerParts(training.batchDevice).filter((part) => training.batch % part === 0)) {
-    const { most } = await trainingMemory({ ...training, batchDevice }, limits);
+    const most = await wholeTraining({ ...training, batchDevice }, device);
     if (most <= limits.memory) return [`--batch-device ${batchDevice}`, otherDevice()];
   }
   const { imageResolution, imageChannels, labelDim } = training.network.unet;

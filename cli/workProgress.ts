@@ -1,4 +1,7 @@
-import { formatTime, type ProgressStream } from "./train/progress.ts";
+import { formatTime } from "./formatTime.ts";
+
+/** Where progress is written: a terminal or a file. */
+export type ProgressStream = { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
 
 /** Milliseconds of work without a word. */
 const patience = 2000;

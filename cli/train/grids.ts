@@ -12,6 +12,11 @@ export function gridLayout({ unet }: NetworkConfig, dataset: ImageDataset, steps
   return { rows, columns, steps, scale: defaultScale(unet.imageResolution) };
 }
 
+/** Images of a grid that go through the network at once: no more than of a training step. */
+export function gridBatch({ batchDevice }: { readonly batchDevice: number }): number {
+  return Math.min(24, batchDevice);
+}
+
 /** Steps of the grids drawn while training, and of those at the end. */
 export const [trainingSteps, finalSteps] = [16, 32] as const;
 

@@ -1,10 +1,9 @@
 import pc from "picocolors";
+import { formatTime } from "../formatTime.ts";
+import { type ProgressStream, WorkProgress } from "../workProgress.ts";
 
 /** Where a run stands. */
 export type Standing = { readonly nimg: number; readonly error: number; readonly loss: number; readonly speed: number };
-
-/** Where progress is written: a terminal or a file. */
-export type ProgressStream = { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
 
 /**
  * Shows a run's progress: on a terminal one line that is redrawn, elsewhere a plain line at each status interval.
@@ -14,6 +13,7 @@ export class Progress {
   readonly #now: () => number;
   readonly #duration: number;
   #drawn = false;
+  #work: WorkProgress | null = null;
   #lastDraw = -Infinity;
 
   /** @param now milliseconds. */
@@ -25,6 +25,7 @@ export class Progress {
 
   /** After every step; redraws at most five times a second. */
   step(standing: Standing): void {
+    this.#endWork();
     if (this.#stream.isTTY !== true || this.#now() - this.#lastDraw < 200) return;
     this.#lastDraw = this.#now();
     this.#draw(this.#text(standing));
@@ -42,9 +43,10 @@ export class Progress {
     else if (!(seconds <= 2)) this.line(text);
   }
 
-  /** How far it is. */
-  working(what: string): void {
-    if (this.#stream.isTTY === true) this.#draw(what);
+  /** How far something is that may take above two seconds: a step, a grid. Over with the next step, line or `end`. */
+  work(what: string, done: number, total: number | null): void {
+    this.#work ??= new WorkProgress(this.#stream, this.#now);
+    this.#work.at(what, done, total);
   }
 
   /** A line that stays. */
@@ -55,8 +57,14 @@ export class Progress {
 
   /** Takes the drawn line away: before anybody else writes to the stream. */
   end(): void {
+    this.#endWork();
     if (this.#drawn) this.#stream.write("\r\u001b[K");
     this.#drawn = false;
+  }
+
+  #endWork(): void {
+    this.#work?.end();
+    this.#work = null;
   }
 
   #text({ nimg, error, loss, speed }: Standing): string {
@@ -82,13 +90,4 @@ export class Progress {
 function formatSpeed(speed: number): string {
   if (!Number.isFinite(speed)) return "?";
   return speed >= 9.95 ? speed.toFixed(0) : speed.toPrecision(2);
-}
-
-/** `45 s`, `12 min`, `3 h 05 min`. */
-export function formatTime(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "?";
-  if (Math.ceil(seconds) < 90) return `${Math.ceil(seconds)} s`;
-  const minutes = Math.ceil(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }

@@ -6,7 +6,7 @@ import type { Device } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeRows } from "./grids.ts";
 import { formatSettings } from "./merge.ts";
-import { formatTime } from "./progress.ts";
+import { formatTime } from "../formatTime.ts";
 import type { ReportPicture, RunReport } from "./report.ts";
 import type { Curve, CurvePoint } from "./reportCharts.ts";
 import type { TrainSettings } from "./settings.ts";

@@ -17,9 +17,10 @@ import {
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";
+import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
-import { describeCost, finalSteps, gridLayout } from "./grids.ts";
+import { describeCost, gridBatch, finalSteps, gridLayout } from "./grids.ts";
 import { describeRun } from "./describeRun.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { formatSettings } from "./merge.ts";
@@ -52,8 +53,6 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
   const { outdir } = settings;
   const dataset = await loadTrainingData(settings.data, outdir, { isKept: true }, print);
   const { data, training, lines } = prepare(settings, dataset, options.given);
-  // Not before: settings or data that don't fit leave nothing behind.
-  await makeFolder(outdir);
   for (const line of lines) print(line);
   const device = await deviceOf(settings);
   try {
@@ -98,6 +97,9 @@ async function trainOn(
   print(
     `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${outdir}`,
   );
+  await tellTrainingMemory(training, device, print);
+  // Not before: settings or data that don't fit leave nothing behind.
+  await makeFolder(outdir);
   const progress = new Progress(settings.duration);
   const again = commandLine("train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
   const stop = new AbortController();
@@ -173,7 +175,8 @@ async function finish(
     guideShare: 0.25,
     guideSigmaRel: Math.min(0.25, sigmaRel * 1.5),
     device,
-    onImages: (path, done, total) => progress.working(`sampling ${path}: ${done} of ${total} images`),
+    networkBatch: gridBatch(training),
+    onEvaluation: (path, done, total) => progress.work(`sampling ${path}, evaluations of the network`, done, total),
   });
   progress.end();
   const report = await watch.finished(finished);

@@ -26,9 +26,9 @@ import {
   type SummaryValue,
 } from "../../diffusion/node.ts";
 import { type Device, randomKey, tensor } from "../../engine/index.ts";
-import { describeCost, estimatedSeconds, finalSteps, gridLayout, trainingSteps } from "./grids.ts";
+import { describeCost, estimatedSeconds, finalSteps, gridBatch, gridLayout, trainingSteps } from "./grids.ts";
 import { formatSettings } from "./merge.ts";
-import { formatTime, type Progress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import { reportOf } from "./reportOf.ts";
 import { reportPage } from "./report.ts";
 import type { TrainSettings } from "./settings.ts";
@@ -42,6 +42,9 @@ export type Watched = {
   readonly device: Device;
   readonly progress: Progress;
 };
+
+/** Bytes of weights from which a network is large. */
+const largeWeights = 2 ** 26;
 
 /** Everything that is measured, logged and drawn while a run goes. */
 export class RunWatch {
@@ -58,10 +61,14 @@ export class RunWatch {
   /** Measurements for the next status line. */
   #extra: Record<string, Record<string, number | null>> = {};
   #nonFinite = 0;
+  /** Of a large network nothing is kept on the device beside the training state: it is made anew when it is needed. */
+  readonly #isLarge: boolean;
   /** Seconds that steps took since the last status line, and how many. */
   #stepSeconds = 0;
   #steps = 0;
   #stepStart = 0;
+  /** Images seen. */
+  #nimg = 0;
   #isWarm = false;
   /** Images a second of the last step but the first. */
   #speed = Number.NaN;
@@ -73,12 +80,14 @@ export class RunWatch {
     this.#watched = watched;
     const { training, dataset, device, validation, progress } = watched;
     this.#layout = gridLayout(training.network, dataset, trainingSteps);
-    this.#sampler = new GridSampler(training.network, device, this.#layout);
+    this.#sampler = new GridSampler(training.network, device, this.#layout, gridBatch(training));
+    this.#isLarge = 4 * countNetwork(training.network).parameters > largeWeights;
     this.#validator = validation === null ? null : new Validator(training.network, device, training.batchDevice);
     this.#probe = new MagnitudeProbe(training, device, randomKey(training.seed));
     this.observer = {
       started: (_, nimg, progress, next) => this.#begin(nimg, progress, next),
-      stepping: () => void (this.#stepStart = performance.now()),
+      stepping: () => this.#stepping(),
+      part: (images) => this.#part(images),
       stepped: (step) => this.#stepped(step),
       status: (nimg) => this.#status(nimg),
       samples: (trainer) => this.#samples(trainer),
@@ -93,6 +102,7 @@ export class RunWatch {
 
   async #begin(nimg: number, kept: Readonly<Record<string, unknown>>, next: number): Promise<void> {
     const { settings, progress } = this.#watched;
+    this.#nimg = nimg;
     if (nimg > 0) this.#restore(kept);
     // Not before: a folder whose run has other settings keeps its own.
     await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
@@ -131,9 +141,20 @@ export class RunWatch {
     return this.#secondsBefore + (performance.now() - this.#started) / 1000;
   }
 
+  #stepping(): void {
+    this.#stepStart = performance.now();
+    this.#part(0);
+  }
+
+  #part(images: number): void {
+    const { settings, progress } = this.#watched;
+    progress.work(`step after ${this.#nimg.toLocaleString("en")} images`, images, settings.batch);
+  }
+
   #stepped(step: StepStatistics): void {
     this.#stepSeconds += (performance.now() - this.#stepStart) / 1000;
     this.#steps += 1;
+    this.#nimg = step.nimg;
     this.#last = step;
     this.#nonFinite += step.nonFiniteGradients;
     for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name].add(step[name]);
@@ -180,14 +201,12 @@ export class RunWatch {
     const seconds = estimatedSeconds(this.#layout, this.#speed);
     progress.begin(`sampling ${path}: ${describeCost(this.#layout)}`, seconds);
     const weights = Object.fromEntries(await trainer.readNetwork(0));
-    const started = performance.now();
-    const tell = (done: number, total: number): void => {
-      const left = ((performance.now() - started) / 1000) * (total / done - 1);
-      progress.working(`sampling ${path}: ${done} of ${total} images, ${formatTime(left)} left`);
-    };
+    const tell = (done: number, total: number): void =>
+      progress.work(`sampling ${path}, evaluations of the network`, done, total);
     const { width, height } = await this.#sampler.write(path, weights, { guides: [] }, tell);
     const png = await readFile(path);
     await this.#events?.write(new Date(), trainer.nimg, [{ kind: "image", tag: "samples", png, width, height }]);
+    if (this.#isLarge) this.#sampler.dispose();
   }
 
   async #measureMagnitudes(trainer: Trainer): Promise<void> {
@@ -204,15 +223,22 @@ export class RunWatch {
     const layers = await this.#probe.measure(Object.fromEntries(await trainer.readNetwork("raw")), batch);
     this.#extra["Magnitude/activation"] = meanByPlace(layers, ({ activation }) => activation);
     this.#extra["Magnitude/weight"] = meanByPlace(layers, ({ weight }) => weight);
+    if (this.#isLarge) this.#probe.dispose();
   }
 
   async #validate(trainer: Trainer): Promise<void> {
     const { validation, training, progress } = this.#watched;
+    progress.work("measuring magnitudes", 0, null);
     await this.#measureMagnitudes(trainer);
+    progress.end();
     if (this.#validator === null || validation === null) return;
-    progress.working("validating");
     const weights = Object.fromEntries(await trainer.readNetwork(0));
-    const errors = await this.#validator.measure(weights, wholeBatch(validation), validationSigmas(training.noise));
+    const sigmas = validationSigmas(training.noise);
+    const tell = (done: number, total: number): void =>
+      progress.work("validating, images at noise levels", done, total);
+    tell(0, sigmas.length * validation.count);
+    const errors = await this.#validator.measure(weights, wholeBatch(validation), sigmas, tell);
+    if (this.#isLarge) this.#validator.dispose();
     this.#extra["Validation/error"] = Object.fromEntries(
       errors.map(({ sigma, error }) => [sigma.toPrecision(3), error]),
     );

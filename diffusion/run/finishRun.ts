@@ -24,8 +24,10 @@ export type FinishOptions = {
   /** Length of the guide's average; longer than the main one's is better. */
   readonly guideSigmaRel: number;
   readonly device: Device;
-  /** Told after each part of a picture: its path, images that are done, and all. */
-  readonly onImages?: (path: string, done: number, total: number) => void;
+  /** Images that go through the network at once, at most. Default 24. */
+  readonly networkBatch?: number;
+  /** Told after each evaluation of the network: the picture's path, how many are done, and all. */
+  readonly onEvaluation?: (path: string, done: number, total: number) => void;
 };
 
 /** A picture, and the seconds that sampling it took. */
@@ -71,13 +73,13 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   ]);
   if (layout === null) return { network, plain: null, guided: { missing: missing ?? "" } };
   const main = await readSnapshot(network);
-  const sampler = new GridSampler(main.network, device, layout);
-  const guideSampler = new GridSampler(main.network, device, layout);
+  const sampler = new GridSampler(main.network, device, layout, options.networkBatch);
+  const guideSampler = new GridSampler(main.network, device, layout, options.networkBatch);
   try {
     const weights = tensorsOfWeights(main.network, main.weights, network);
     const draw = async (name: string, guides: readonly Guide[]): Promise<FinishedGrid> => {
       const path = join(outdir, name);
-      const tell = (done: number, total: number): void => options.onImages?.(path, done, total);
+      const tell = (done: number, total: number): void => options.onEvaluation?.(path, done, total);
       return { path, seconds: (await sampler.write(path, weights, { guides }, tell)).seconds };
     };
     const plain = await draw(plainName, []);

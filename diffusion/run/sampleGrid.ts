@@ -46,9 +46,12 @@ export class GridSampler {
   readonly #network: NetworkConfig;
   readonly #device: Device;
   readonly #layout: GridLayout;
+  readonly #networkBatch: number;
   #program: DenoiserProgram | undefined;
 
-  constructor(network: NetworkConfig, device: Device, layout: GridLayout) {
+  /** @param networkBatch images at once, at most. */
+  constructor(network: NetworkConfig, device: Device, layout: GridLayout, networkBatch = 24) {
+    this.#networkBatch = networkBatch;
     this.#network = network;
     this.#device = device;
     this.#layout = layout;
@@ -65,18 +68,26 @@ export class GridSampler {
 
   /**
    * Samples the same seeds as ever with these weights and writes them as one picture.
-   * @param onImages told after each part: images that are done, and all.
+   * @param onEvaluation told after each evaluation of the network: how many are done, and all.
    */
   async write(
     path: string,
     weights: NamedParameters,
     guidance: GridGuidance = { guides: [] },
-    onImages?: (done: number, total: number) => void,
+    onEvaluation?: (done: number, total: number) => void,
   ): Promise<WrittenGrid> {
     const { rows, columns, steps, scale } = this.#layout;
     const { imageChannels, imageResolution, labelDim } = this.#network.unet;
     const count = rows.length * columns;
-    const denoise = await this.denoiser(weights);
+    const own = await this.denoiser(weights);
+    const networkBatch = Math.min(this.#networkBatch, count);
+    const total = gridCost(this.#layout).evaluations * Math.ceil(count / networkBatch);
+    let done = 0;
+    const denoise: Denoiser = async (...asked) => {
+      const answer = await own(...asked);
+      onEvaluation?.(++done, total);
+      return answer;
+    };
     const images = new Float32Array(count * imageChannels * imageResolution ** 2);
     const start = performance.now();
     let offset = 0;
@@ -86,8 +97,8 @@ export class GridSampler {
       labelDim,
       seeds: Array.from({ length: count }, (_, i) => i),
       labelOf: (seed) => rows[Math.floor(seed / columns)] ?? null,
-      batch: Math.min(24, count),
-      networkBatch: Math.min(24, count),
+      batch: networkBatch,
+      networkBatch,
       steps,
       device: this.#device,
       guides: guidance.guides,
@@ -95,7 +106,6 @@ export class GridSampler {
     })) {
       images.set(batch.images, offset);
       offset += batch.images.length;
-      onImages?.((batch.indices.at(-1) ?? 0) + 1, count);
     }
     const seconds = (performance.now() - start) / 1000;
     const shape = [count, imageChannels, imageResolution, imageResolution];
@@ -105,7 +115,9 @@ export class GridSampler {
   }
 
   /** Frees what it has on the device. */
+  /** Frees its memory; made anew when it is next needed. */
   dispose(): void {
     this.#program?.dispose();
+    this.#program = undefined;
   }
 }

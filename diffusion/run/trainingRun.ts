@@ -69,6 +69,8 @@ export type RunObserver = {
   ) => void | Promise<void>;
   /** Before every step. */
   readonly stepping?: () => void;
+  /** After each part of a batch that goes through the network in parts: images of it that are done. */
+  readonly part?: (images: number) => void;
   readonly stepped?: (statistics: StepStatistics) => void;
   /** Every `intervals.status` images and at the end, after validation and samples, whose numbers it may tell. */
   readonly status?: (nimg: number) => void | Promise<void>;
@@ -143,7 +145,9 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
       const before = trainer.nimg;
       observer.stepping?.();
       const step = await stop.step(() =>
-        trainer.step(options.nextBatch(before, training.batch), recorder?.probe(before)),
+        trainer.step(options.nextBatch(before, training.batch), recorder?.probe(before), (images) =>
+          observer.part?.(images),
+        ),
       );
       if (step === null) {
         if (stop.hasAbandoned) observer.warned?.(`The step was abandoned: the state is that after ${before} images.`);

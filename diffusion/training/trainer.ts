@@ -134,12 +134,13 @@ export class Trainer {
 
   /**
    * One step on the batch of images number `nimg` to `nimg + batch - 1`. One that is asked for before the last is over follows it.
+   * @param onPart told after each part of a batch that is cut: images of the batch that are through the network.
    * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
    * stay as they were before the step; `aborted` if the trainer's signal ended it.
    */
-  async step(batch: HostBatch, probe?: StepProbe): Promise<StepStatistics> {
+  async step(batch: HostBatch, probe?: StepProbe, onPart?: (images: number) => void): Promise<StepStatistics> {
     const taken = { ...batch };
-    return this.#inTurn(() => this.#step(taken, probe));
+    return this.#inTurn(() => this.#step(taken, probe, onPart));
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
@@ -148,7 +149,11 @@ export class Trainer {
     return result;
   }
 
-  async #step(batch: HostBatch, probe: StepProbe | undefined): Promise<StepStatistics> {
+  async #step(
+    batch: HostBatch,
+    probe: StepProbe | undefined,
+    onPart: ((images: number) => void) | undefined,
+  ): Promise<StepStatistics> {
     const { options } = this;
     const nimg = this.#nimg + options.batch;
     const rate = learningRate(this.#nimg, options.batch, options.learningRate);
@@ -157,7 +162,7 @@ export class Trainer {
     const report =
       this.#programs.kind === "whole"
         ? await this.#stepWhole(this.#programs, parts, schedule, probe)
-        : await this.#stepParts(this.#programs, parts, schedule, probe);
+        : await this.#stepParts(this.#programs, parts, schedule, probe, onPart);
     this.#nimg = nimg;
     const average = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
     return {
@@ -197,10 +202,12 @@ export class Trainer {
     parts: readonly TrainingBatch[],
     schedule: StepSchedule,
     probe: StepProbe | undefined,
+    onPart: ((images: number) => void) | undefined,
   ): Promise<HostReport> {
     const reports: PartReport[] = [];
     for (const [i, part] of parts.entries()) {
       reports.push(await programs.accumulate(this.#state, part, tensor([i === 0], { shape: [] })));
+      onPart?.((i + 1) * this.options.batchDevice);
     }
     const host = await hostReport(reports);
     await this.#requireFinite(host, parts);

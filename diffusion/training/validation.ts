@@ -56,8 +56,13 @@ export class Validator {
     );
   }
 
-  /** The error at each noise level over all images of `data`; the last batch is filled up with images that don't count. */
-  async measure(weights: NamedParameters, data: HostBatch, sigmas: readonly number[]): Promise<ValidationError[]> {
+  /** The error at each noise level over all images of `data`; the last batch is filled up with images that don't count. `onImages` is told how many are done, and all. */
+  async measure(
+    weights: NamedParameters,
+    data: HostBatch,
+    sigmas: readonly number[],
+    onImages?: (done: number, total: number) => void,
+  ): Promise<ValidationError[]> {
     const { imageChannels, imageResolution, labelDim } = this.#config.unet;
     const pixels = imageChannels * imageResolution ** 2;
     const count = data.images.length / pixels;
@@ -79,6 +84,7 @@ export class Validator {
         );
         const values = (await errors.data()) as Float32Array;
         for (const value of values.subarray(0, Math.min(batch, count - from))) sum += value;
+        onImages?.(level * count + Math.min(from + batch, count), sigmas.length * count);
       }
       results.push({ sigma, error: sum / count });
     }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
-import { formatTime, Progress, type Standing } from "../../../cli/train/progress.ts";
+import { formatTime } from "../../../cli/formatTime.ts";
+import { Progress, type Standing } from "../../../cli/train/progress.ts";
 
 const erase = "\v";
 
@@ -65,11 +66,15 @@ test("on a terminal, one line is redrawn at most five times a second", () => {
 
 test("a line that stays takes the drawn one's place, and what others write after end() begins a line", () => {
   const screen = new Screen(true);
-  const progress = new Progress(88_000, screen, () => 0);
+  let now = 0;
+  const progress = new Progress(88_000, screen, () => now);
   progress.step(standing);
   progress.line("checkpoint  runs/a");
-  progress.working("sampling");
-  progress.working("validating");
+  for (const what of ["sampling", "validating"]) {
+    progress.work(what, 1, 4);
+    now += 3000;
+    progress.work(what, 2, 4);
+  }
   progress.end();
   progress.end();
   screen.write("Report\n");
@@ -80,7 +85,7 @@ test("elsewhere there are plain lines at status intervals, without control chara
   const screen = new Screen(false);
   const progress = new Progress(88_000, screen, () => 0);
   progress.step(standing);
-  progress.working("sampling");
+  progress.work("sampling", 1, 4);
   progress.status(standing);
   progress.line("checkpoint  runs/a");
   progress.end();
@@ -133,4 +138,27 @@ test("times are rounded up, in the unit that fits", () => {
     [Number.NaN, "?"],
   ];
   for (const [seconds, text] of expected) assert.equal(formatTime(seconds), text);
+});
+
+test("a step above two seconds says how far it is, a short one nothing", () => {
+  const screen = new Screen(false);
+  let now = 0;
+  const progress = new Progress(88_000, screen, () => now);
+  for (let step = 0; step < 100; step++) {
+    progress.work("step after 0 images", 0, 4);
+    now += 500;
+    progress.step(standing);
+  }
+  assert.deepEqual(screen.writes, []);
+  progress.work("step after 400 images", 0, 4);
+  now += 2500;
+  progress.work("step after 400 images", 1, 4);
+  now += 10_000;
+  progress.work("step after 400 images", 3, 4);
+  progress.end();
+  assert.deepEqual(screen.lines, [
+    "step after 400 images: 1 of 4, 8 s left",
+    "step after 400 images: 3 of 4, 5 s left",
+    "",
+  ]);
 });

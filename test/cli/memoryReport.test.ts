@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { tellTrainingMemory } from "../../cli/memoryReport.ts";
+import { configurationNetwork, samplingMemory, trainingMemory, type TrainingOptions } from "../../diffusion/index.ts";
+import { createDevice, EvenkeelError } from "../../engine/index.ts";
+import { limitedDevice } from "../support/limitedDevice.ts";
+
+const training: TrainingOptions = {
+  network: configurationNetwork("G", {
+    imageResolution: 16,
+    imageChannels: 3,
+    labelDim: 2,
+    modelChannels: 8,
+    channelMult: [1],
+    numBlocks: 1,
+    attnResolutions: [],
+    channelsPerHead: 8,
+  }),
+  noise: { mean: -0.4, standardDeviation: 1 },
+  adam: { beta1: 0.9, beta2: 0.99 },
+  lossScaling: 1,
+  labelDropout: 0,
+  seed: 0,
+  batch: 64,
+  batchDevice: 64,
+  learningRate: { reference: 0.01, referenceBatches: 100, rampUpMimg: 0 },
+  emaSigmaRels: [0.05, 0.1],
+};
+
+describe("what training takes of memory", async () => {
+  const device = await createDevice("wasm", { wasm: { threads: 1 } });
+  device.dispose();
+
+  it("is said in one line, with what the device holds and the machine has", async () => {
+    const lines: string[] = [];
+    await tellTrainingMemory(training, device, (line) => lines.push(line));
+    assert.equal(lines.length, 1);
+    assert.match(
+      lines[0] ?? "",
+      /^Memory {13}up to \d+\.\d MiB of the 4 GiB that wasm holds, up to \d\.\d MiB more while .*; \d.* are free on this machine$/,
+    );
+  });
+
+  it("is refused where the device can't hold it, with the largest part of a batch that fits, or a smaller network", async () => {
+    const refusal = async (bytes: number): Promise<string> => {
+      const scarce = limitedDevice(device, { memory: bytes });
+      let message = "";
+      await assert.rejects(
+        tellTrainingMemory(training, scarce, () => undefined),
+        (error: EvenkeelError) => {
+          message = error.message;
+          return error.code === "memory";
+        },
+      );
+      return message;
+    };
+    const least = { ...device.limits, memory: 2 ** 25 };
+    const needed =
+      (await trainingMemory(training, least)).most + (await samplingMemory([training.network], 24, least)).most;
+    const part = Number(/What fits: --batch-device (\d+); or --device cpu/.exec(await refusal(0.9 * needed))?.[1]);
+    assert.ok(part >= 8 && part < 64 && 64 % part === 0, String(part));
+    assert.match(
+      await refusal(2 ** 21),
+      /^train: this takes .* on wasm, which holds 2 MiB\. What fits: fewer --channels with --batch-device 1; or --device cpu/,
+    );
+  });
+});
