@@ -37,16 +37,16 @@ describe("what training takes of memory", async () => {
     assert.equal(lines.length, 1);
     assert.match(
       lines[0] ?? "",
-      /^Memory {13}up to \d+\.\d MiB of the 4 GiB that wasm holds, up to \d\.\d MiB more while .*; \d.* are free on this machine$/,
+      /^Memory {13}up to \d+\.\d MiB of the 4 GiB that wasm holds, up to [\d.]+ KiB more while .*; \d.* are free on this machine$/,
     );
   });
 
   it("is refused where the device can't hold it, with the largest part of a batch that fits, or a smaller network", async () => {
-    const refusal = async (bytes: number): Promise<string> => {
+    const refusal = async (options: TrainingOptions, bytes: number): Promise<string> => {
       const scarce = limitedDevice(device, { memory: bytes });
       let message = "";
       await assert.rejects(
-        tellTrainingMemory(training, scarce, () => undefined),
+        tellTrainingMemory(options, scarce, () => undefined),
         (error: EvenkeelError) => {
           message = error.message;
           return error.code === "memory";
@@ -57,11 +57,13 @@ describe("what training takes of memory", async () => {
     const least = { ...device.limits, memory: 2 ** 25 };
     const needed =
       (await trainingMemory(training, least)).most + (await samplingMemory([training.network], 24, least)).most;
-    const part = Number(/What fits: --batch-device (\d+); or --device cpu/.exec(await refusal(0.9 * needed))?.[1]);
+    const part = Number(
+      /What fits: --batch-device (\d+); or --device cpu/.exec(await refusal(training, 0.9 * needed))?.[1],
+    );
     assert.ok(part >= 8 && part < 64 && 64 % part === 0, String(part));
     assert.match(
-      await refusal(2 ** 21),
-      /^train: this takes .* on wasm, which holds 2 MiB\. What fits: fewer --channels with --batch-device 1; or --device cpu/,
+      await refusal({ ...training, batch: 1, batchDevice: 1 }, 2 ** 18),
+      /^train: this takes .* on wasm, which holds 256 KiB\. What fits: fewer --channels with --batch-device 1; or --device cpu/,
     );
   });
 });
