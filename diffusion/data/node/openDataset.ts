@@ -3,10 +3,10 @@ import { createDataset, type ImageDataset } from "../dataset.ts";
 import { inOrder, readArrayImages } from "./arrayImages.ts";
 import type { ArrayFiles } from "./chooseArrays.ts";
 import { contentsOf } from "./contents.ts";
-import { decodePng } from "./decodePng.ts";
+import { type DecodedImage, decodePng } from "./decodePng.ts";
 import { endingOf } from "./fileKinds.ts";
 import { readIdx } from "./idxFile.ts";
-import { type FileSource, openFiles } from "./imageSource.ts";
+import { type FileSource, messageOf, openFiles } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
 import { type Reading, readingOf } from "./reading.ts";
 
@@ -89,7 +89,7 @@ async function readImages(
     const fail = (problem: string): never => {
       throw new EvenkeelError("file", `${name} ${problem}. ${advice}.`);
     };
-    const image = decodePng(await source.read(file), name);
+    const image = await readPng(source, file);
     const { width, height } = image;
     if (width !== height) fail(`is ${width}x${height}, expected a square`);
     if (image.channels !== 1 && image.channels !== 3) {
@@ -106,6 +106,14 @@ async function readImages(
     onProgress(`reading ${source.name}`, i + 1, files.length);
   }
   return { channels, resolution, pixels };
+}
+
+async function readPng(source: FileSource, file: string): Promise<DecodedImage> {
+  try {
+    return decodePng(await source.read(file), source.nameOf(file));
+  } catch (cause) {
+    throw new EvenkeelError("file", `${messageOf(cause)} ${advice}, and leaves damaged ones out.`, { cause });
+  }
 }
 
 function allocate(bytes: number, name: string): Uint8Array<ArrayBuffer> {

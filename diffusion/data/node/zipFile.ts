@@ -5,6 +5,7 @@ import yauzl from "yauzl";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes, messageOf } from "./imageSource.ts";
+import type { Notices } from "./notices.ts";
 import type { Reading } from "./reading.ts";
 
 const inflate = promisify<Uint8Array, ZlibOptions, Buffer>(inflateRaw);
@@ -21,14 +22,17 @@ export async function openZip(path: string, reading: Reading): Promise<FileSourc
     throw new EvenkeelError("file", `${path}: ${problem}.`, { cause });
   };
   const handle = await open(path, "r").catch((cause: unknown) => fail(`can't be opened: ${messageOf(cause)}`, cause));
+  let size = 0;
   try {
-    const { size } = await handle.stat();
+    ({ size } = await handle.stat());
     const zip = await openDirectory(handle, size);
-    const names = await listEntries(zip, await directoryBytes(handle, size), new FileNames(path, reading));
+    const names = new FileNames<yauzl.Entry>(path, reading);
+    await listEntries(zip, await directoryBytes(handle, size), names, reading.notices);
     return zipSource(path, { handle, size }, zip, names);
   } catch (cause) {
     await handle.close();
-    return fail(`can't be read as a zip: ${messageOf(cause)}`, cause);
+    const hint = size > elsewhere ? "; the Mac's archives above 4 GiB are often so: unpack it and use the folder" : "";
+    return fail(`can't be read as a zip: ${messageOf(cause)}${hint}`, cause);
   }
 }
 
@@ -155,17 +159,24 @@ async function listEntries(
   zip: yauzl.ZipFile,
   expectedBytes: number | null,
   names: FileNames<yauzl.Entry>,
-): Promise<FileNames<yauzl.Entry>> {
+  notices: Notices,
+): Promise<void> {
   const claimedEntries = zip.entryCount;
   let bytes = 0;
+  // The Mac counts the files of its archives modulo 65,536.
+  const expectMore = (): void => {
+    if (zip.entriesRead === zip.entryCount && expectedBytes !== null && bytes < expectedBytes) zip.entryCount++;
+  };
+  expectMore();
   for await (const entry of zip.eachEntry()) {
     bytes += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
     const name = nameOfEntry(entry);
     const problem = yauzl.validateFileName(name.replaceAll("\\", "/"));
-    if (problem !== null) throw new Error(problem);
-    if (!/[\\/]$/.test(name)) names.add(name, withoutTexts(entry));
-    // The Mac counts the files of its archives modulo 65,536.
-    if (zip.entriesRead === zip.entryCount && expectedBytes !== null && bytes < expectedBytes) zip.entryCount++;
+    if (problem !== null) throw new Error(`${problem}; unpack it and use the folder`);
+    if (isLink(entry))
+      notices.add("left out", "links in archives; unpack it and use the folder to have them followed", name);
+    else if (!/[\\/]$/.test(name)) names.add(name, withoutTexts(entry));
+    expectMore();
   }
   // Else some files, or the labels, would go missing.
   if (expectedBytes !== null && bytes !== expectedBytes) {
@@ -174,7 +185,11 @@ async function listEntries(
   if ((zip.entriesRead - claimedEntries) % 2 ** 16 !== 0) {
     throw new Error(`it lists ${zip.entriesRead} files where its end tells of ${claimedEntries}, so it is damaged`);
   }
-  return names;
+}
+
+/** Whether an entry's mode, as Unix has it, is that of a symbolic link. */
+function isLink({ externalFileAttributes }: yauzl.Entry): boolean {
+  return ((externalFileAttributes >>> 16) & 0o170000) === 0o120000;
 }
 
 /** An entry without what was read of its name, which would keep half a kilobyte for each file. */

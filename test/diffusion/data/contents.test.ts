@@ -118,7 +118,7 @@ describe("NumPy arrays", () => {
       const files = Object.entries(arrays).map(([name, content]) => [`${name}.npy`, content] as const);
       await writeFile(path("arrays.npz"), rawZip(files));
       const inFolder = await folderOf(Object.fromEntries(files));
-      await writeFile(path("arrays.zip"), rawZip(files));
+      await writeFile(path("arrays.zip"), rawZip(files, { isPacked: true }));
       for (const source of [path("arrays.npz"), path("arrays.zip"), inFolder]) {
         const result = await open(source);
         assert.deepEqual(classesOf(result), [2, null, labels]);

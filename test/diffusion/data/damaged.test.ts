@@ -57,20 +57,24 @@ describe("pictures that can't be read", () => {
 
 describe("pictures that are read", () => {
   it("may have any name of their kind", async () => {
-    const webp = await sharp(noise(32 * 32 * 3), raw)
-      .webp()
-      .toBuffer();
+    const of = async (kind: "webp" | "tiff" | "avif"): Promise<Buffer> =>
+      sharp(noise(32 * 32 * 3), raw)
+        .toFormat(kind)
+        .toBuffer();
     const files = {
       "a.JPG": jpeg,
       "b.jfif": jpeg,
       "c.jpe": jpeg,
       "d.JFI": jpeg,
       "e.pjpeg": jpeg,
-      "f.webp": webp,
+      "f.webp": await of("webp"),
       "g.png": jpeg,
+      "h.tif": await of("tiff"),
+      "i.TIFF": await of("tiff"),
+      "j.avif": await of("avif"),
     };
     const { dataset, told } = await convert(await folderOf(files), 8);
-    assert.equal(dataset.count, 7);
+    assert.equal(dataset.count, 10);
     assert.deepEqual(told, []);
   });
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
-import { crc32 } from "node:zlib";
+import { crc32, deflateRawSync } from "node:zlib";
 import { encode } from "fast-png";
 import { createDataset } from "../../../diffusion/index.ts";
 import { seededDraw } from "../../engine/io/mutateFile.ts";
@@ -84,26 +84,39 @@ export function temporaryFolder(): {
   };
 }
 
-/**
- * A zip of stored files under just these names, whatever they hold.
- * @param count how many files its end tells of; the Mac's archives tell it modulo 65,536.
- */
-export function rawZip(files: readonly (readonly [name: string, content: Uint8Array])[], count = files.length): Buffer {
+export type RawZipOptions = {
+  /** How many files its end tells of. Default: all; the Mac's archives tell it modulo 65,536. */
+  readonly count?: number;
+  /** Whether the files are deflated. Default: they are stored. */
+  readonly isPacked?: boolean;
+  /** The mode of the files, as Unix has it. */
+  readonly mode?: number;
+};
+
+/** A zip of files under just these names, whatever they hold. */
+export function rawZip(
+  files: readonly (readonly [name: string, content: Uint8Array])[],
+  { count = files.length, isPacked = false, mode = 0o100644 }: RawZipOptions = {},
+): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
   for (const [name, content] of files) {
     const nameBytes = Buffer.from(name);
-    // From the checksum to the lengths of name and extra field.
-    const facts = Buffer.alloc(16);
-    facts.writeUInt32LE(crc32(content), 0);
-    facts.writeUInt32LE(content.length, 4);
-    facts.writeUInt32LE(content.length, 8);
-    facts.writeUInt16LE(nameBytes.length, 12);
-    const local = Buffer.concat([Buffer.from("PK\x03\x04\x0a\0\0\0\0\0\0\0\0\0", "latin1"), facts, nameBytes, content]);
+    const packed = isPacked ? deflateRawSync(content) : content;
+    // From the version that is needed to the lengths of name and extra field.
+    const facts = Buffer.alloc(26);
+    facts.writeUInt16LE(20, 0);
+    facts.writeUInt16LE(isPacked ? 8 : 0, 4);
+    facts.writeUInt32LE(crc32(content), 10);
+    facts.writeUInt32LE(packed.length, 14);
+    facts.writeUInt32LE(content.length, 18);
+    facts.writeUInt16LE(nameBytes.length, 22);
+    const local = Buffer.concat([Buffer.from("PK\x03\x04", "latin1"), facts, nameBytes, packed]);
     const place = Buffer.alloc(14);
+    place.writeUInt32LE(mode * 65536, 6);
     place.writeUInt32LE(offset, 10);
-    directory.push(Buffer.from("PK\x01\x02\x0a\0\x0a\0\0\0\0\0\0\0\0\0", "latin1"), facts, place, nameBytes);
+    directory.push(Buffer.from("PK\x01\x02\x14\x03", "latin1"), facts, place, nameBytes);
     parts.push(local);
     offset += local.length;
   }

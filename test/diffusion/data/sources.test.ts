@@ -60,12 +60,12 @@ describe("names in archives", () => {
     assert.deepEqual((await open(path("utf8.zip"))).dataset.classNames, ["Kühe", "日本"]);
   });
 
-  it("may be more than 65,535, counted modulo 65,536 as the Mac does", async () => {
-    const files = Array.from({ length: 65_546 }, (_, i) => [`${i}.png`, picture] as const);
+  it("may be more than 65,535, counted modulo 65,536 as the Mac does, so that none is told of", async () => {
+    const files = Array.from({ length: 65_536 }, (_, i) => [`${i}.png`, picture] as const);
     await writeFile(path("many.zip"), rawZip(files));
     await using source = await openFiles(path("many.zip"), { notices: new Notices(), onProgress: () => undefined });
-    assert.equal(source.files.length, 65_546);
-    assert.deepEqual(Buffer.from(await source.read("65545.png")), Buffer.from(picture));
+    assert.equal(source.files.length, 65_536);
+    assert.deepEqual(Buffer.from(await source.read("65535.png")), Buffer.from(picture));
     // Fewer than its end tells of in bytes is still damage.
     const cut = rawZip(files.slice(0, 10));
     cut.writeUInt32LE(cut.readUInt32LE(cut.length - 10) + 46, cut.length - 10);
@@ -131,6 +131,14 @@ describe("files that aren't the set's", () => {
 });
 
 describe("links", () => {
+  it("in archives are told", async () => {
+    const plain = rawZip([["a.png", picture]]);
+    await writeFile(path("plain.zip"), plain);
+    assert.deepEqual((await open(path("plain.zip"))).told, []);
+    await writeFile(path("links.zip"), rawZip([["a.png", Buffer.from("../b.png")]], { mode: 0o120777 }));
+    await assert.rejects(open(path("links.zip")), /holds no images\. Left out 1 \(a\.png\): links in archives/);
+  });
+
   it("to folders are followed, those that lead back or to nothing are told", async () => {
     const real = await folderOf({ "cats/a.png": picture, "dogs/a.png": picture });
     const source = await folderOf({ "birds/a.png": picture });
