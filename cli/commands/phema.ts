@@ -7,19 +7,20 @@ import {
   describeProfile,
   fittingProfiles,
   formatSigmaRel,
-  formatSnapshotName,
   isBufferByName,
   type PostHocFit,
   powerProfile,
 } from "../../diffusion/index.ts";
 import {
   type AverageFile,
+  foreignFilesOf,
   listByPattern,
   listSnapshots,
   matchesAny,
   profileFields,
   readSchedule,
   reconstructFiles,
+  snapshotPath,
   type SnapshotFile,
   type SnapshotFilter,
 } from "../../diffusion/node.ts";
@@ -122,10 +123,11 @@ async function run(options: Options): Promise<void> {
   const nimg = chooseTime(stored, options.outkimg, options.indir);
   const wanted = options.outstd.map((sigmaRel) => powerProfile(nimg, sigmaRel));
   const fits = await inTurns(fittingProfiles(stored, wanted, { normalize }));
-  const files = fits.map(({ wanted }, i): AverageFile => {
-    const name = `${formatSnapshotName(outprefix, nimg, options.outstd[i] ?? Number.NaN)}.safetensors`;
-    return { profile: wanted, path: path.join(outdir ?? "", name) };
-  });
+  const files: AverageFile[] = [];
+  for (const [i, { wanted }] of fits.entries()) {
+    const file = await snapshotPath(outdir ?? "", outprefix, nimg, options.outstd[i] ?? Number.NaN);
+    files.push({ profile: wanted, path: file });
+  }
   const print = (text: string): void => {
     if (json !== true) console.log(text);
   };
@@ -165,13 +167,18 @@ async function findSnapshots(
 ): Promise<{ readonly snapshots: readonly SnapshotFile[]; readonly buffers: readonly string[] }> {
   const { indir, inprefix: prefix, instd: sigmaRels, schedule, pattern } = options;
   if (schedule !== undefined) return readSchedule(schedule, indir);
-  const filter: SnapshotFilter = { prefix, sigmaRels };
+  const onLeftOut = (line: string): void => {
+    if (options.json !== true) console.log(`${indir}: ${line}`);
+  };
+  const filter: SnapshotFilter = { prefix, sigmaRels, onLeftOut };
   const snapshots = pattern === undefined ? await listSnapshots(indir, filter) : await listByPattern(indir, pattern);
   if (snapshots.length > 0) return { snapshots, buffers: [] };
+  const others = (await foreignFilesOf(indir)).slice(0, 3);
+  const there = others.length === 0 ? "" : `There: ${others.join("; ")}. `;
   const wanted = pattern ?? `${prefix ?? "PREFIX"}-KKKKKKK-${sigmaRels?.map(formatSigmaRel).join("|") ?? "S.SSS"}`;
   throw new EvenkeelError(
     "file",
-    `phema: ${indir} holds no snapshot named ${wanted} (.safetensors or .pkl) taken after the start. ` +
+    `phema: ${indir} holds no snapshot named ${wanted} (.safetensors or .pkl) taken after the start. ${there}` +
       "Choose another folder, or say by --pattern or --schedule which files are averages.",
   );
 }

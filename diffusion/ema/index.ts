@@ -34,6 +34,7 @@ export {
 } from "./reconstruct.ts";
 export {
   formatSigmaRel,
+  formatExactSnapshotName,
   formatSnapshotName,
   nimgFromKimg,
   parseSnapshotName,

@@ -33,7 +33,7 @@ export type ReconstructOptions = PostHocOptions & {
 /** An average that was made: how, and what it holds. */
 export type Reconstruction = {
   readonly fit: PostHocFit;
-  /** In the order of the last snapshot. */
+  /** In the order of the last snapshot. What is the same in all snapshots is the same here, whatever the coefficients add up to. */
   readonly weights: ReadonlyMap<string, StoredTensor>;
 };
 
@@ -53,7 +53,7 @@ function isFloat({ dtype }: StoredTensor): boolean {
 
 /**
  * The post-hoc averages of the snapshots that are nearest to the wanted profiles. Sums in float32 in the order of the
- * snapshots' time and width; needs memory for one snapshot and one float32 copy of the weights for each wanted profile.
+ * snapshots' time and width; needs memory for two snapshots and one float32 copy of the weights for each wanted profile.
  * @throws EvenkeelError as `fitProfiles`; `file` if a snapshot has other tensors than the one before or numbers
  * that aren't finite, or a result does not fit F16.
  */
@@ -78,7 +78,7 @@ type Combination = { readonly coefficients: Float64Array; readonly nimg: number 
 type Sum = {
   readonly shape: StoredTensor["shape"];
   readonly values: Float32Array;
-  /** Of a buffer: the tensor of the last snapshot so far. */
+  /** Of a buffer: the tensor of the last snapshot so far. Of a constant: that of all snapshots. */
   copied: StoredTensor | undefined;
 };
 
@@ -94,8 +94,15 @@ async function accumulate(
   const end = Math.max(...combinations.map(({ nimg }) => nimg));
   const used = snapshots.filter(({ profile }) => profile.nimg <= end);
   let first: Layout | undefined;
+  // What has been the same so far. Of a network in training that is hardly anything from the second snapshot on.
+  const constants = new Map<string, StoredTensor>();
   for (const [index, snapshot] of used.entries()) {
     const tensors = await snapshot.open();
+    for (const [name, tensor] of index === 0 ? tensors : constants) {
+      const present = tensors.get(name);
+      if (present !== undefined && hasSameNumbers(present, tensor)) constants.set(name, tensor);
+      else constants.delete(name);
+    }
     first ??= { name: snapshot.name, tensors: new Map([...tensors].map(([name, { shape }]) => [name, shape])) };
     checkLayout(snapshot.name, tensors, first);
     for (const [name, tensor] of tensors) {
@@ -109,9 +116,20 @@ async function accumulate(
         else addScaled(sum.values, values, coefficients[index] ?? 0);
       }
     }
+    // One snapshot alone can't show what stays.
+    for (const [target, { nimg }] of index === 0 ? [] : combinations.entries()) {
+      if (snapshot.profile.nimg > nimg || (used[index + 1]?.profile.nimg ?? Infinity) <= nimg) continue;
+      for (const [name, sum] of sums[target] ?? []) sum.copied ??= constants.get(name);
+    }
     options.onSnapshot?.(index + 1, used.length);
   }
   return sums;
+}
+
+function hasSameNumbers({ dtype, data }: StoredTensor, other: StoredTensor): boolean {
+  if (dtype !== other.dtype || data.length !== other.data.length) return false;
+  for (let i = 0; i < data.length; i++) if (data[i] !== other.data[i]) return false;
+  return true;
 }
 
 function sumOf(sums: Sums | undefined, name: string, tensor: StoredTensor, buffer: boolean): Sum {

@@ -5,11 +5,26 @@
 import { EvenkeelError } from "../../engine/index.ts";
 
 /** What the name of a snapshot says: `prefix-KIMG-SIGMAREL`; `kimg` is images seen in thousands. */
-export type SnapshotName = { readonly prefix: string; readonly kimg: number; readonly sigmaRel: number };
+export type SnapshotName = {
+  readonly prefix: string;
+  readonly kimg: number;
+  readonly sigmaRel: number;
+  /** The images seen, if the name tells them to the last one. */
+  readonly nimg?: number;
+};
 
 /** The name without its extension: `network-snapshot-0008388-0.100`. */
 export function formatSnapshotName(prefix: string, nimg: number, sigmaRel: number): string {
   return `${prefix}-${String(Math.floor(nimg / 1000)).padStart(7, "0")}-${formatSigmaRel(sigmaRel)}`;
+}
+
+/**
+ * A name for a second state within the same thousand of images, with the rest of them behind a point:
+ * `network-snapshot-0000002.528-0.100`.
+ */
+export function formatExactSnapshotName(prefix: string, nimg: number, sigmaRel: number): string {
+  const kimg = String(Math.floor(nimg / 1000)).padStart(7, "0");
+  return `${prefix}-${kimg}.${String(nimg % 1000).padStart(3, "0")}-${formatSigmaRel(sigmaRel)}`;
 }
 
 /** `0.050`, `0.0125`: at least three decimals, as many as it takes up to twelve. */
@@ -19,10 +34,11 @@ export function formatSigmaRel(sigmaRel: number): string {
 
 /** The parts of a name without its extension, or undefined if it is of another form. */
 export function parseSnapshotName(name: string): SnapshotName | undefined {
-  const match = /^(.+)-(\d+)-(\d+\.\d+)$/.exec(name);
+  const match = /^(.+)-(\d+)(?:\.(\d{3}))?-(\d+\.\d+)$/.exec(name);
   if (match === null) return undefined;
-  const [, prefix = "", kimg = "", sigmaRel = ""] = match;
-  return { prefix, kimg: Number(kimg), sigmaRel: Number(sigmaRel) };
+  const [, prefix = "", kimg = "", rest, sigmaRel = ""] = match;
+  const exact = rest === undefined ? {} : { nimg: 1000 * Number(kimg) + Number(rest) };
+  return { prefix, kimg: Number(kimg), sigmaRel: Number(sigmaRel), ...exact };
 }
 
 /**

@@ -1,3 +1,4 @@
 /** Files of other programs: the reference's pickled networks. Safe in a page; nothing of a file is ever run. */
-export { type NetworkPickle, type PickledObject, readNetworkPickle } from "./networkPickle.ts";
+export { foreignKind, foreignWeights, headBytes } from "./fileKind.ts";
+export { type NetworkPickle, type PickledObject, readEdm2Pickle, readNetworkPickle } from "./networkPickle.ts";
 export type { PlainData, PlainRecord } from "./plainData.ts";

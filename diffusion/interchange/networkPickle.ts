@@ -1,4 +1,4 @@
-import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
+import { EvenkeelError, quote, type StoredTensor } from "../../engine/index.ts";
 import { collectWeights } from "./moduleWeights.ts";
 import { dictOf, networkGlobals } from "./networkGlobals.ts";
 import { PickleInstance, PickleReader, PickleTuple, type PickleValue, readPickle } from "./pickle/index.ts";
@@ -36,7 +36,16 @@ export function readNetworkPickle(bytes: Uint8Array, source: string): NetworkPic
   const outer = dictOf(readPickle(reader, networkGlobals(source)));
   const ema = outer?.get("ema");
   if (outer === undefined || !(ema instanceof PickleInstance)) {
-    throw new EvenkeelError("file", `${source} is a pickle, but no network snapshot: it has no network under "ema".`);
+    const held = [...(outer?.keys() ?? [])].filter((key) => typeof key === "string").slice(0, 5);
+    const what = held.includes("G_ema")
+      ? ": it is a network of StyleGAN"
+      : held.length > 0
+        ? `: it has ${held.map(quote).join(", ")}`
+        : "";
+    throw new EvenkeelError(
+      "file",
+      `${source} is a pickle, but no network snapshot: it has no network under "ema"${what}.`,
+    );
   }
   if (reader.position !== bytes.length) {
     throw new EvenkeelError("file", `${source}: ${bytes.length - reader.position} bytes follow the pickle.`);
@@ -64,6 +73,36 @@ export function readNetworkPickle(bytes: Uint8Array, source: string): NetworkPic
     lossFn: optional("loss_fn"),
   };
 }
+
+/** Classes of preconditioned networks in the first paper's code, EDM (2022). */
+const edmClasses = ["EDMPrecond", "VPPrecond", "VEPrecond", "iDDPMPrecond"];
+
+/**
+ * The same of EDM2's networks alone.
+ * @throws EvenkeelError `file`, of EDM's (2022) in these words.
+ */
+export function readEdm2Pickle(bytes: Uint8Array, source: string): NetworkPickle {
+  const named = (name: string, cause?: unknown): EvenkeelError =>
+    new EvenkeelError(
+      "file",
+      `${source}: is a network of EDM (2022), of the class ${name}; Evenkeel reads those of EDM2. Its pickles hold other layers and names.`,
+      { cause },
+    );
+  let pickle: NetworkPickle;
+  try {
+    pickle = readNetworkPickle(bytes, source);
+  } catch (cause) {
+    // Its names are in a pickle as they are, whatever else can't be read.
+    const text = new TextDecoder("latin1").decode(bytes.subarray(0, searchedBytes));
+    const found = edmClasses.find((name) => text.includes(name));
+    throw found === undefined ? cause : named(found, cause);
+  }
+  if (edmClasses.includes(pickle.className)) throw named(pickle.className);
+  return pickle;
+}
+
+/** How far into a pickle its class is looked for: descriptions come before weights. */
+const searchedBytes = 2 ** 22;
 
 function pickledObject(value: PickleValue, what: string, plain: PlainReader, source: string): PickledObject {
   const state = value instanceof PickleInstance ? dictOf(value.state) : undefined;

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device, Tensor } from "../../engine/index.ts";
-import { formatSnapshotName, powerProfile } from "../ema/index.ts";
-import { listSnapshots, reconstructFiles } from "../ema/node.ts";
+import { powerProfile } from "../ema/index.ts";
+import { listSnapshots, reconstructFiles, snapshotPath } from "../ema/node.ts";
 import { tensorsOfWeights } from "../network/denoiserProgram.ts";
 import type { Guide } from "../sample/index.ts";
 import { readSnapshot } from "../snapshot/readSnapshot.ts";
@@ -53,9 +53,7 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   const snapshots = await listSnapshots(outdir, { prefix: "network-snapshot" });
   const times = snapshots.map(({ profile }) => profile.nimg);
   const end = Math.max(...times);
-  const fileOf = (prefix: string, nimg: number, length: number): string =>
-    join(outdir, `${formatSnapshotName(prefix, nimg, length)}.safetensors`);
-  const network = fileOf("phema", end, sigmaRel);
+  const network = await snapshotPath(outdir, "phema", end, sigmaRel);
   const earlier = times.filter((nimg) => nimg < end);
   const missing =
     layout === null
@@ -66,7 +64,7 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
           ? `there is no snapshot from before ${end} images to guide by`
           : null;
   const guideNimg = nearest(earlier, end * options.guideShare);
-  const guide = fileOf("phema-guide", guideNimg, options.guideSigmaRel);
+  const guide = await snapshotPath(outdir, "phema-guide", guideNimg, options.guideSigmaRel);
   await reconstructFiles(snapshots, [
     { profile: powerProfile(end, sigmaRel), path: network },
     ...(missing === null ? [{ profile: powerProfile(guideNimg, options.guideSigmaRel), path: guide }] : []),

@@ -12,7 +12,7 @@ import {
 import type { SeenLabels } from "../data/index.ts";
 import { dynamicsFileName } from "../dynamics/node/dynamicsFile.ts";
 import { DynamicsRecorder } from "../dynamics/node/recorder.ts";
-import { formatSnapshotName } from "../ema/index.ts";
+import { snapshotPath } from "../ema/node.ts";
 import type { SnapshotDtype } from "../snapshot/snapshot.ts";
 import { writeSnapshot } from "../snapshot/writeSnapshot.ts";
 import type { TrainingOptions } from "../training/options.ts";
@@ -278,7 +278,7 @@ class RunFiles {
     const { outdir, training, snapshotDtype, classNames, seenLabels = null } = this.#options;
     const { nimg } = this.#trainer;
     for (const [profile, sigmaRel] of training.emaSigmaRels.entries()) {
-      const path = join(outdir, `${formatSnapshotName("network-snapshot", nimg, sigmaRel)}.safetensors`);
+      const path = await snapshotPath(outdir, "network-snapshot", nimg, sigmaRel);
       const weights: ReadonlyMap<string, Tensor> = await this.#trainer.readNetwork(profile);
       const info = { network: training.network, nimg, sigmaRel, classNames, seenLabels };
       await writeSnapshot(path, info, weights, snapshotDtype);

@@ -2,9 +2,10 @@ import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
-import { readNetworkPickle } from "../interchange/index.ts";
+import { foreignWeights, readEdm2Pickle } from "../interchange/index.ts";
 import { networkConfigFromReference } from "../network/config.ts";
 import type { StoredWeights } from "../network/denoiserProgram.ts";
+import { orNamed } from "./foreignFile.ts";
 import { checkArrays, describedBy, parseSnapshotMetadata, type Snapshot, type SnapshotInfo } from "./snapshot.ts";
 
 /** What a stored network is, known before its weights are read. */
@@ -13,22 +14,20 @@ export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise
 /**
  * Looks at a network: a snapshot of ours (.safetensors), of which the header is read, or the reference's (.pkl), which is read whole
  * (parsed and never run).
- * @throws EvenkeelError `file` for a file that is neither, or damaged.
+ * @throws EvenkeelError `file` for a file that is neither, or damaged; a file of another program is named as what it is.
  */
 export async function findSnapshot(path: string): Promise<FoundSnapshot> {
   switch (extname(path)) {
-    case ".safetensors": {
-      await using file = await openSafetensors(path);
-      const info = parseSnapshotMetadata(file.metadata, path);
-      checkArrays(info.network, file.entries, path);
-      return { ...info, readWeights: () => readWeights(path) };
-    }
+    case ".safetensors":
+      return orNamed(path, /^a safetensors/, () => findOwnSnapshot(path));
     case ".pkl": {
-      const { weights, ...info } = await readReferenceSnapshot(path);
+      const { weights, ...info } = await orNamed(path, /^a Python pickle/, () => readReferenceSnapshot(path));
       return { ...info, readWeights: async () => weights };
     }
     default:
-      throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
+      return orNamed(path, /^$/, () => {
+        throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
+      });
   }
 }
 
@@ -36,6 +35,22 @@ export async function findSnapshot(path: string): Promise<FoundSnapshot> {
 export async function readSnapshot(path: string): Promise<Snapshot> {
   const { readWeights: read, ...info } = await findSnapshot(path);
   return { ...info, weights: await read() };
+}
+
+async function findOwnSnapshot(path: string): Promise<FoundSnapshot> {
+  await using file = await openSafetensors(path);
+  if (!file.metadata.has("evenkeel")) {
+    const whose = foreignWeights(file.entries.keys());
+    if (whose !== null) {
+      throw new EvenkeelError(
+        "file",
+        `${path}: has no header of evenkeel's: it holds ${whose}, which can't be used here.`,
+      );
+    }
+  }
+  const info = parseSnapshotMetadata(file.metadata, path);
+  checkArrays(info.network, file.entries, path);
+  return { ...info, readWeights: () => readWeights(path) };
 }
 
 async function readWeights(path: string): Promise<StoredWeights> {
@@ -54,7 +69,7 @@ async function readReferenceSnapshot(path: string): Promise<Snapshot> {
       cause,
     });
   }
-  const { weights, initKwargs } = readNetworkPickle(bytes, path);
+  const { weights, initKwargs } = readEdm2Pickle(bytes, path);
   const network = describedBy(path, () => networkConfigFromReference(initKwargs));
   checkArrays(network, weights, path);
   return { network, weights, nimg: 0, sigmaRel: null, classNames: null };

@@ -11,6 +11,7 @@ const averageSchema = z.looseObject({
   sigmaRel: z.number().positive().nullish(),
   halfLife: z.number().positive().optional(),
   postHoc: z.unknown().optional(),
+  network: z.unknown().optional(),
 });
 
 export type AverageMetadata = z.infer<typeof averageSchema>;

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { clip, describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
 import { parseToml } from "../../parseToml.ts";
 import { profileFromFields } from "./averageMetadata.ts";
@@ -78,29 +79,24 @@ export async function listByPattern(folder: string, pattern: string): Promise<re
       `pattern "${pattern}": wanted {std} and either {nimg} or {kimg}, each once: step{nimg}-ema{std}.safetensors`,
     );
   }
-  const expression = pattern
+  const parts = pattern
     .split(/(\{nimg\}|\{kimg\}|\{std\}|\*)/)
-    .map((part) => {
+    .filter((part) => part !== "")
+    .map((part): PatternPart => {
       const field = fields.find((name) => part === `{${name}}`);
-      if (field !== undefined) return field === "std" ? "(?<std>\\d*\\.?\\d+)" : `(?<${field}>\\d+)`;
-      return part === "*" ? ".*" : escapeExpression(part);
-    })
-    .join("");
-  const form = new RegExp(`^${expression}$`);
+      if (field !== undefined) return { kind: field === "std" ? "decimal" : "whole", name: field };
+      return part === "*" ? { kind: "any" } : { kind: "text", text: part };
+    });
   return (await listFiles(folder)).flatMap((name) => {
-    const groups = form.exec(name)?.groups;
-    if (groups === undefined) return [];
-    const nimg = groups["nimg"] === undefined ? Number(groups["kimg"]) * 1000 : Number(groups["nimg"]);
-    return nimg === 0 ? [] : [snapshotFile(path.join(folder, name), powerProfile(nimg, Number(groups["std"])))];
+    const numbers = matchPattern(parts, name);
+    if (numbers === undefined) return [];
+    const nimg = numbers.has("nimg") ? Number(numbers.get("nimg")) : Number(numbers.get("kimg")) * 1000;
+    return nimg === 0 ? [] : [snapshotFile(path.join(folder, name), powerProfile(nimg, Number(numbers.get("std"))))];
   });
 }
 
 /** Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text. */
 export function matchesAny(patterns: readonly string[]): (name: string) => boolean {
-  const forms = patterns.map((pattern) => new RegExp(`^${pattern.split("*").map(escapeExpression).join(".*")}$`));
-  return (name) => forms.some((form) => form.test(name));
-}
-
-function escapeExpression(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const forms = patterns.map(starPattern);
+  return (name) => forms.some((form) => hasForm(form, name));
 }

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { EvenkeelError, type StoredTensor } from "../../../engine/index.ts";
 import { openSafetensors, readSafetensors } from "../../../engine/io/node.ts";
+import { orNamed } from "../../snapshot/foreignFile.ts";
 import { pickledSnapshot } from "./pickledSnapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotSource } from "../reconstruct.ts";
@@ -20,7 +21,7 @@ export function safetensorsSnapshot(file: string, profile: AveragingProfile): Sn
     path: file,
     profile,
     open: async () => {
-      const content = await readSafetensors(file);
+      const content = await orNamed(file, /^a safetensors/, () => readSafetensors(file));
       return new Map([...content.tensors()].map((tensor): [string, StoredTensor] => [tensor.name, tensor]));
     },
     metadata: () => safetensorsMetadata(file),
@@ -29,7 +30,7 @@ export function safetensorsSnapshot(file: string, profile: AveragingProfile): Sn
 
 /** The metadata of a safetensors file; reads no tensors. */
 export async function safetensorsMetadata(file: string): Promise<ReadonlyMap<string, string>> {
-  await using reader = await openSafetensors(file);
+  await using reader = await orNamed(file, /^a safetensors/, () => openSafetensors(file));
   return reader.metadata;
 }
 

@@ -1,9 +1,10 @@
 /** Folders of snapshots named PREFIX-KKKKKKK-S.SSS, as the authors' program and Evenkeel write them. */
 import path from "node:path";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { formatSigmaRel, nimgFromKimg, parseSnapshotName } from "../snapshotNames.ts";
+import { EvenkeelError, quote } from "../../../engine/index.ts";
+import { formatSigmaRel, nimgFromKimg, parseSnapshotName, type SnapshotName } from "../snapshotNames.ts";
+import { type NetworkConfig, networkConfig } from "../../network/config.ts";
 import { powerProfile } from "../profile.ts";
-import { profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
+import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles } from "./folder.ts";
 import { safetensorsMetadata, snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
 
@@ -13,17 +14,32 @@ export type SnapshotFilter = {
   readonly prefix?: string | undefined;
   /** Only averages of these widths, compared as file names spell them. */
   readonly sigmaRels?: readonly number[] | undefined;
+  /** Told what was left out of those that the filter lets through: one line a kind, with its number and an example. */
+  readonly onLeftOut?: ((line: string) => void) | undefined;
+};
+
+/** Under which both programs write post-hoc averages unless they are told otherwise. */
+const resultPrefix = "phema";
+
+/** A file whose name is a snapshot's. */
+type Candidate = {
+  readonly fileName: string;
+  readonly name: SnapshotName;
+  /** What it says of itself; undefined for files of other programs. */
+  readonly stated: AverageMetadata | undefined;
 };
 
 /**
- * The snapshots in a folder: safetensors and the authors' pickles. The images seen are those that a file states, otherwise
- * the multiple of 1024 that its name stands for. Left out are raw weights, snapshots taken before the first image, and
- * post-hoc averages made by Evenkeel unless their prefix is asked for.
- * @throws EvenkeelError `file` if the folder or a file can't be read, or a file contradicts its name.
+ * The snapshots of one run in a folder: safetensors and the authors' pickles. The images seen are those that a file states, otherwise
+ * those that its name stands for: all of them, or the one multiple of 1024 in its thousand. Left out are raw weights, snapshots taken before
+ * the first image, and post-hoc averages (those made by Evenkeel, and the authors' under `phema`) unless their prefix is asked for.
+ * @throws EvenkeelError `file` if the folder or a file can't be read, a file contradicts its name, or there are snapshots of two runs:
+ * of two prefixes, of two networks, or of both programs.
  */
 export async function listSnapshots(folder: string, filter: SnapshotFilter = {}): Promise<readonly SnapshotFile[]> {
   const widths = filter.sigmaRels?.map(formatSigmaRel);
-  const snapshots: SnapshotFile[] = [];
+  const candidates: Candidate[] = [];
+  const leftOut = new Map<string, string[]>();
   for (const fileName of await listFiles(folder)) {
     const extension = path.extname(fileName);
     if (extension !== ".safetensors" && extension !== ".pkl") continue;
@@ -32,20 +48,79 @@ export async function listSnapshots(folder: string, filter: SnapshotFilter = {})
     if (widths?.includes(formatSigmaRel(name.sigmaRel)) === false) continue;
     const file = path.join(folder, fileName);
     const metadata = extension === ".pkl" ? new Map<string, string>() : await safetensorsMetadata(file);
-    const stated = readAverageMetadata(file, metadata);
-    if (stated === undefined) {
-      if (name.kimg > 0) snapshots.push(snapshotFile(file, powerProfile(nimgFromKimg(name.kimg), name.sigmaRel)));
-      continue;
-    }
-    if (stated.nimg === 0 || stated.sigmaRel === null || (stated.postHoc !== undefined && filter.prefix === undefined))
-      continue;
-    if (Math.floor(stated.nimg / 1000) !== name.kimg) {
-      throw new EvenkeelError(
-        "file",
-        `${file}: its name says ${name.kimg} thousand images, its content ${stated.nimg}.`,
-      );
-    }
-    snapshots.push(snapshotFile(file, profileFromFields(file, stated)));
+    const candidate = { fileName, name, stated: readAverageMetadata(file, metadata) };
+    const reason = whyLeftOut(candidate, filter.prefix);
+    if (reason === undefined) candidates.push(candidate);
+    else leftOut.set(reason, [...(leftOut.get(reason) ?? []), fileName]);
   }
-  return snapshots;
+  for (const [reason, [first = "", ...more]] of leftOut) {
+    filter.onLeftOut?.(`left out: ${more.length + 1} ${reason}, such as ${quote(first)}`);
+  }
+  requireOneRun(folder, candidates);
+  return candidates.map((candidate) => snapshotOf(folder, candidate));
+}
+
+function whyLeftOut({ name, stated }: Candidate, wantedPrefix: string | undefined): string | undefined {
+  if (wantedPrefix === undefined) {
+    const isResult = stated === undefined ? name.prefix === resultPrefix : stated.postHoc !== undefined;
+    if (isResult) return "post-hoc averages";
+  }
+  if (stated?.sigmaRel === null) return "files of raw weights";
+  return (stated?.nimg ?? name.kimg) === 0 ? "averages from before the first image" : undefined;
+}
+
+/** @throws EvenkeelError `file` for snapshots that can't be of one run. */
+function requireOneRun(folder: string, candidates: readonly Candidate[]): void {
+  const groups = (of: (candidate: Candidate) => string): [key: string, names: readonly string[]][] => {
+    const found = new Map<string, string[]>();
+    for (const candidate of candidates) {
+      const key = of(candidate);
+      found.set(key, [...(found.get(key) ?? []), candidate.fileName]);
+    }
+    return [...found];
+  };
+  const prefixes = groups(({ name }) => name.prefix);
+  if (prefixes.length > 1) {
+    const list = prefixes.slice(0, 5).map(([prefix, names]) => `${quote(prefix)} (${names.length})`);
+    throw new EvenkeelError(
+      "file",
+      `${folder} holds snapshots of ${prefixes.length} prefixes: ${list.join(", ")}${prefixes.length > 5 ? ", ..." : ""}. ` +
+        "Only those of one run can be averaged: choose one by --inprefix.",
+    );
+  }
+  const refuse = (what: string, [[, [first = ""]] = ["", []], [, [other = ""]] = ["", []]]: typeof prefixes): never => {
+    throw new EvenkeelError(
+      "file",
+      `${folder} holds snapshots of two ${what}, such as ${quote(first)} and ${quote(other)}. ` +
+        "Only those of one run can be averaged: move the others away, or state in a --schedule file which belong together.",
+    );
+  };
+  const programs = groups(({ stated }) => (stated === undefined ? "another" : "this"));
+  if (programs.length > 1) refuse("programs", programs);
+  const networks = groups(({ stated }) => networkText(stated)).filter(([network]) => network !== "");
+  if (networks.length > 1) refuse("networks", networks);
+}
+
+/** A network's description, with what older versions of this program left to defaults. Empty for one that isn't known here. */
+function networkText(stated: AverageMetadata | undefined): string {
+  try {
+    return JSON.stringify(networkConfig(stated?.network as NetworkConfig));
+  } catch (reason) {
+    if (reason instanceof EvenkeelError) return "";
+    throw reason;
+  }
+}
+
+/** @throws EvenkeelError `file` if the file contradicts its name. */
+function snapshotOf(folder: string, { fileName, name, stated }: Candidate): SnapshotFile {
+  const file = path.join(folder, fileName);
+  if (stated === undefined) {
+    return snapshotFile(file, powerProfile(name.nimg ?? nimgFromKimg(name.kimg), name.sigmaRel));
+  }
+  const isNamed = name.nimg === undefined ? Math.floor(stated.nimg / 1000) === name.kimg : stated.nimg === name.nimg;
+  if (!isNamed) {
+    const said = name.nimg === undefined ? `${name.kimg} thousand` : String(name.nimg);
+    throw new EvenkeelError("file", `${file}: its name says ${said} images, its content ${stated.nimg}.`);
+  }
+  return snapshotFile(file, profileFromFields(file, stated));
 }

@@ -388,7 +388,10 @@ class PickleMachine {
   }
 
   #put(index: number): void {
-    if (!Number.isSafeInteger(index) || index < 0) this.#refuse(`a memo has the number ${index}`);
+    // Picklers count up. With numbers of its choice a file could make the table slow at will.
+    if (!Number.isSafeInteger(index) || index < 0 || index > this.#reader.bytes.length + 65_536) {
+      this.#refuse(`a memo has the number ${index}`);
+    }
     this.#memo.set(index, this.#top());
   }
 

@@ -99,12 +99,20 @@ export class PickleForeign {
   }
 }
 
+/** Largest number that may be a key: engines hash numbers without a secret, so that a file could make a table of wider ones slow at will. */
+const largestKey = 2 ** 24;
+
 /**
  * Why a value can't be a dictionary's key or a set's member: it is compared by its content, which can change (it can't be one in Python
- * either), or is a bigint, which engines hash by its lowest digits only, so that a file could make a table of them slow at will.
+ * either), or is a number of which a file could choose many that fall into one place of an engine's table.
  */
 export function keyProblem(value: PickleValue): string | undefined {
-  if (typeof value === "bigint") return "a key or member of a set is an integer beyond 2^53";
+  if (
+    typeof value === "bigint" ||
+    (typeof value === "number" && !(Number.isInteger(value) && Math.abs(value) <= largestKey))
+  ) {
+    return "a key or member of a set is a number, and no integer of 24 bits";
+  }
   const changes =
     value instanceof PickleList ||
     value instanceof PickleDict ||

@@ -51,6 +51,25 @@ const times = [1, 1, 2, 2, 3, 3];
 const widths = [0.05, 0.1, 0.05, 0.1, 0.05, 0.1];
 
 describe("reconstruct", () => {
+  it("keeps what is the same in all snapshots that it uses, whatever the coefficients add up to", async () => {
+    const options = { dtype: "F32", normalize: false } as const;
+    const moving = (i: number): number[] => [i + 1, 3];
+    const sources = times.map((time, i) =>
+      snapshot(time, widths[i] ?? 0, f32("w", moving(i)), f32("betas", [0.5, 0.75]), f32("late", [i < 4 ? 7 : 8])),
+    );
+    const [early, late] = await reconstruct(sources, [powerProfile(2, 0.15), powerProfile(3, 0.15)], options);
+    assert.ok(Math.abs((late?.fit.sum ?? 1) - 1) > 1e-3, "nothing would show");
+    assert.deepEqual(values(late?.weights, "betas"), [0.5, 0.75]);
+    assert.deepEqual(values(early?.weights, "betas"), [0.5, 0.75]);
+    // Of those up to the second time it is the same; up to the third it is an average.
+    assert.deepEqual(values(early?.weights, "late"), [7]);
+    assert.notEqual(values(late?.weights, "late")[0], 8);
+    assert.ok(Math.abs((values(late?.weights, "w")[1] ?? 0) - 3 * (late?.fit.sum ?? 0)) < 1e-5);
+    // One alone can't show what stays.
+    const [single] = await reconstruct(sources.slice(0, 1), [powerProfile(1, 0.15)], options);
+    assert.ok(Math.abs((values(single?.weights, "betas")[0] ?? 0) - 0.5 * (single?.fit.sum ?? 0)) < 1e-6);
+  });
+
   it("returns a stored average exactly, of any time", async () => {
     const weight = fc.array(fc.double({ min: -100, max: 100, noNaN: true }), { minLength: 6, maxLength: 6 });
     await fc.assert(

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { formatSigmaRel, formatSnapshotName, nimgFromKimg, parseSnapshotName } from "../../../diffusion/index.ts";
+import {
+  formatExactSnapshotName,
+  formatSigmaRel,
+  formatSnapshotName,
+  nimgFromKimg,
+  parseSnapshotName,
+} from "../../../diffusion/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 describe("snapshot names", () => {
@@ -28,6 +34,16 @@ describe("snapshot names", () => {
       fc.property(prefix, fc.nat(), widths, (name, nimg, sigmaRel) => {
         const parsed = parseSnapshotName(formatSnapshotName(name, nimg, sigmaRel));
         assert.deepEqual(parsed, { prefix: name, kimg: Math.floor(nimg / 1000), sigmaRel });
+      }),
+    );
+  });
+
+  it("tell all images where two states share a thousand", () => {
+    assert.equal(formatExactSnapshotName("network-snapshot", 2016, 0.1), "network-snapshot-0000002.016-0.100");
+    fc.assert(
+      fc.property(fc.nat(), (nimg) => {
+        const parsed = parseSnapshotName(formatExactSnapshotName("s", nimg, 0.05));
+        assert.deepEqual(parsed, { prefix: "s", kimg: Math.floor(nimg / 1000), sigmaRel: 0.05, nimg });
       }),
     );
   });

@@ -97,6 +97,13 @@ describe("readPickle", () => {
 
   it("refuses broken stacks, memos and opcodes", () => {
     refuses(bytesOf("."), /a value is missing/);
+    // Numbers of a file's choice could all fall into one place of a table.
+    const float = ["G", [0x3f, 0xf8, 0, 0, 0, 0, 0, 0]] as const;
+    refuses(bytesOf("}", ...float, "K\x01s."), /key or member of a set is a number, and no integer of 24 bits/);
+    refuses(bytesOf("\x8f(", ...float, "\x90."), /key or member of a set is a number/);
+    refuses(bytesOf("}J", [0, 0, 0, 2], "K\x01s."), /key or member of a set is a number/);
+    read(bytesOf("}J", [0, 0, 0, 1], "K\x01s."));
+    refuses(bytesOf("Nr", [255, 255, 255, 255], "."), /a memo has the number 4294967295/);
     refuses(bytesOf("0."), /stack is empty/);
     refuses(bytesOf("K\x01K\x02."), /left over/);
     refuses(bytesOf("t."), /a mark is missing/);

@@ -3,14 +3,17 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
+import fc from "fast-check";
 import { type AveragingProfile, formatSnapshotName, powerProfile } from "../../../../diffusion/index.ts";
 import {
+  foreignFilesOf,
   listByPattern,
   listSnapshots,
   matchesAny,
   readSchedule,
   reconstructFiles,
   type SnapshotFile,
+  snapshotPath,
 } from "../../../../diffusion/node.ts";
 import { EvenkeelError } from "../../../../engine/index.ts";
 import { readSafetensors, writeSafetensors } from "../../../../engine/io/node.ts";
@@ -83,6 +86,83 @@ describe("listSnapshots", () => {
     });
     assert.deepEqual(profilesOf(await listSnapshots(folder)), [powerProfile(2000, 0.1)]);
     assert.deepEqual(profilesOf(await listSnapshots(folder, { prefix: "phema" })), [powerProfile(2000, 0.12)]);
+  });
+
+  it("lists the snapshots of one run, and says what it leaves out", async () => {
+    const one = async (folder: string, name: string, header?: Header): Promise<void> =>
+      writeOne(path.join(folder, `${name}.safetensors`), 1, header);
+    const prefixes = newFolder();
+    for (const name of ["a-0000008-0.050", "a-0000016-0.050", "b-0000016-0.100"]) await one(prefixes, name);
+    await rejects(listSnapshots(prefixes), /of 2 prefixes: "a" \(2\), "b" \(1\)\. .* --inprefix/);
+    assert.deepEqual(profilesOf(await listSnapshots(prefixes, { prefix: "b" })), [powerProfile(16384, 0.1)]);
+
+    const results = newFolder();
+    await one(results, "a-0000008-0.050");
+    await one(results, "a-0000000-0.050");
+    // As the authors' program names its results, which say nothing of themselves.
+    writeFileSync(path.join(results, "phema-0000008-0.120.pkl"), "");
+    await one(results, "mine-0000008-0.120", { nimg: 8192, sigmaRel: 0.12, postHoc: {} });
+    const lines: string[] = [];
+    const found = await listSnapshots(results, { onLeftOut: (line) => lines.push(line) });
+    assert.deepEqual(profilesOf(found), [powerProfile(8192, 0.05)]);
+    assert.deepEqual(lines, [
+      'left out: 1 averages from before the first image, such as "a-0000000-0.050.safetensors"',
+      'left out: 2 post-hoc averages, such as "mine-0000008-0.120.safetensors"',
+    ]);
+
+    const [programs, networks] = [newFolder(), newFolder()];
+    await one(programs, "a-0000008-0.050");
+    await one(programs, "a-0000016-0.050", { nimg: 16384, sigmaRel: 0.05 });
+    await rejects(listSnapshots(programs), /two programs, such as "a-0000008-0\.050\.safetensors" and "a-0000016/);
+    const network = (channelsPerHead: number): Header["network"] => ({
+      unet: { imageResolution: 8, imageChannels: 1, labelDim: 0, modelChannels: 8, channelMult: [1], channelsPerHead },
+    });
+    await one(networks, "a-0000008-0.050", { nimg: 8192, sigmaRel: 0.05, network: network(8) });
+    await one(networks, "a-0000016-0.050", { nimg: 16384, sigmaRel: 0.05, network: network(4) });
+    await rejects(listSnapshots(networks), /two networks, such as/);
+  });
+
+  it("finds every state that was written, also two within a thousand images", async () => {
+    const increasing = fc.uniqueArray(fc.integer({ min: 1, max: 4000 }), { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(increasing, async (numbers) => {
+        const folder = newFolder();
+        const times = numbers.toSorted((a, b) => a - b);
+        // As a run that was killed does: it goes on from an earlier state and writes the later ones again.
+        for (const nimg of [...times, ...times.slice(1)]) {
+          await writeOne(await snapshotPath(folder, "s", nimg, 0.1), nimg, { nimg, sigmaRel: 0.1 });
+        }
+        const found = await listSnapshots(folder);
+        assert.deepEqual(
+          found.map(({ profile }) => profile.nimg).sort((a, b) => a - b),
+          times,
+        );
+        for (const { profile, path: file } of found) {
+          assert.deepEqual((await readSafetensors(file)).tensor("w").data, Float32Array.of(profile.nimg));
+        }
+      }),
+      { numRuns: 20 },
+    );
+    const folder = newFolder();
+    await writeOne(path.join(folder, "s-0000002.528-0.100.safetensors"), 1, { nimg: 2529, sigmaRel: 0.1 });
+    await rejects(listSnapshots(folder), /its name says 2528 images, its content 2529/);
+  });
+
+  it("names files of other programs as what they are", async () => {
+    const folder = newFolder();
+    writeFileSync(path.join(folder, "s-0000008-0.100.safetensors"), "<!DOCTYPE html><html>");
+    await rejects(listSnapshots(folder), /s-0000008-0\.100\.safetensors: is a web page/);
+    writeFileSync(path.join(folder, "s-0000008-0.100.pkl"), "PK\u0003\u0004 archive/data.pkl");
+    const [snapshot] = await listSnapshots(folder, { sigmaRels: [0.1] }).catch(async () => {
+      rmSync(path.join(folder, "s-0000008-0.100.safetensors"));
+      return listSnapshots(folder);
+    });
+    assert.ok(snapshot !== undefined);
+    await rejects(snapshot.open(), /s-0000008-0\.100\.pkl: is a file of torch\.save .*safetensors\.torch\.save_file/);
+    writeFileSync(path.join(folder, "0.100.pt"), "PK\u0003\u0004");
+    const others = await foreignFilesOf(folder);
+    assert.equal(others.length, 2);
+    assert.match(others.join(), /"0\.100\.pt" is named as a file of torch\.save/);
   });
 
   it("refuses what can't be read or contradicts itself", async () => {

@@ -1,0 +1,27 @@
+import path from "node:path";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { formatExactSnapshotName, formatSnapshotName } from "../snapshotNames.ts";
+import { readAverageMetadata } from "./averageMetadata.ts";
+import { exists } from "./folder.ts";
+import { safetensorsMetadata } from "./snapshotFile.ts";
+
+/**
+ * Where a stored average goes: under the authors' name, which tells thousands of images, or, if another state of the same thousand has that
+ * name already, under one that tells them exactly. The same state goes to the same place again.
+ */
+export async function snapshotPath(folder: string, prefix: string, nimg: number, sigmaRel: number): Promise<string> {
+  const usual = path.join(folder, `${formatSnapshotName(prefix, nimg, sigmaRel)}.safetensors`);
+  const taken = (await exists(usual)) ? await statedNimg(usual) : undefined;
+  if (taken === undefined || taken === nimg) return usual;
+  return path.join(folder, `${formatExactSnapshotName(prefix, nimg, sigmaRel)}.safetensors`);
+}
+
+/** The images that a file says it has seen; undefined for one that can't be read, which may be replaced. */
+async function statedNimg(file: string): Promise<number | undefined> {
+  try {
+    return readAverageMetadata(file, await safetensorsMetadata(file))?.nimg;
+  } catch (reason) {
+    if (reason instanceof EvenkeelError) return undefined;
+    throw reason;
+  }
+}

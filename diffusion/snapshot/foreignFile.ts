@@ -1,0 +1,51 @@
+import { open, readdir } from "node:fs/promises";
+import path from "node:path";
+import { EvenkeelError, quote } from "../../engine/index.ts";
+import { foreignKind, headBytes } from "../interchange/index.ts";
+
+/** What a file of another program is, in words that go on from "is"; null for what isn't known, or can't be read. */
+export async function foreignFile(file: string): Promise<string | null> {
+  try {
+    await using handle = await open(file, "r");
+    const head = new Uint8Array(headBytes);
+    const { bytesRead } = await handle.read(head, 0, headBytes, 0);
+    return foreignKind(head.subarray(0, bytesRead), file);
+  } catch {
+    // Whoever asks has a message of its own, why the file can't be read.
+    return null;
+  }
+}
+
+/**
+ * Reads a file that must be of one kind; if that fails and it is known to be of another, the error says which.
+ * @param own what `foreignFile` says of files that are as they should be.
+ */
+export async function orNamed<T>(file: string, own: RegExp, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (!(cause instanceof EvenkeelError)) throw cause;
+    const kind = await foreignFile(file);
+    if (kind === null || own.test(kind)) throw cause;
+    throw new EvenkeelError("file", `${file}: is ${kind}. Expected a network as .safetensors or the authors' .pkl.`, {
+      cause,
+    });
+  }
+}
+
+/** Files of a folder that are looked into for what they are. */
+const mostFiles = 100;
+
+/** The files of other programs in a folder, by kind with their number and an example: what is there in the place of what was looked for. */
+export async function foreignFilesOf(folder: string): Promise<readonly string[]> {
+  const names = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isFile());
+  const kinds = new Map<string, string[]>();
+  for (const { name } of names.slice(0, mostFiles)) {
+    const kind = await foreignFile(path.join(folder, name));
+    if (kind !== null) kinds.set(kind, [...(kinds.get(kind) ?? []), name]);
+  }
+  return [...kinds].map(([kind, found]) => {
+    const count = found.length === 1 ? "" : ` (and ${found.length - 1} more of the kind)`;
+    return `${quote(found[0] ?? "")}${count} is ${kind}`;
+  });
+}
