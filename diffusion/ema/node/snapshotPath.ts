@@ -7,12 +7,13 @@ import { safetensorsMetadata } from "./snapshotFile.ts";
 
 /**
  * Where a stored average goes: under the authors' name, which tells thousands of images, or, if another state of the same thousand has that
- * name already, under one that tells them exactly. The same state goes to the same place again.
+ * name already, under one that tells them exactly. The same state goes to the same place again. Before the first image there is no average:
+ * that state makes room for any other.
  */
 export async function snapshotPath(folder: string, prefix: string, nimg: number, sigmaRel: number): Promise<string> {
   const usual = path.join(folder, `${formatSnapshotName(prefix, nimg, sigmaRel)}.safetensors`);
-  const taken = (await exists(usual)) ? await statedNimg(usual) : undefined;
-  if (taken === undefined || taken === nimg) return usual;
+  const taken = nimg > 0 && (await exists(usual)) ? await statedNimg(usual) : undefined;
+  if (taken === undefined || taken === nimg || taken === 0) return usual;
   return path.join(folder, `${formatExactSnapshotName(prefix, nimg, sigmaRel)}.safetensors`);
 }
 

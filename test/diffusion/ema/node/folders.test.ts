@@ -129,7 +129,7 @@ describe("listSnapshots", () => {
         const folder = newFolder();
         const times = numbers.toSorted((a, b) => a - b);
         // As a run that was killed does: it goes on from an earlier state and writes the later ones again.
-        for (const nimg of [...times, ...times.slice(1)]) {
+        for (const nimg of [0, ...times, ...times.slice(1)]) {
           await writeOne(await snapshotPath(folder, "s", nimg, 0.1), nimg, { nimg, sigmaRel: 0.1 });
         }
         const found = await listSnapshots(folder);
