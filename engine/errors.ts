@@ -31,7 +31,7 @@ export class EvenkeelError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(ofPrograms.has(code) ? message : printable(shortened(message)), options);
+    super(ofPrograms.has(code) ? message : shortened(printable(message)), options);
     this.name = "EvenkeelError";
     this.code = code;
   }
