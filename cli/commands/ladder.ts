@@ -20,7 +20,7 @@ export function addLadderCommand(program: Command): void {
     .command("ladder")
     .description("Train configurations A to G, or any others, on the same data and seeds, and compare what happens.")
     .requiredOption("--outdir <folder>", "folder of the ladder; run again with the same, it goes on where it stopped")
-    .option("--data <path>", "zip or folder of images, or emoji16 / emoji32", "emoji16")
+    .option("--data <path>", "zip or folder of images, IDX file, .npy or .npz array, or emoji16 / emoji32", "emoji16")
     .addOption(new Option("--preset <name>", "scale of the networks").choices(Object.keys(presets)).default("emoji16"))
     .option(
       "--rungs <list>",

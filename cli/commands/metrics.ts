@@ -76,7 +76,7 @@ function addCalc(parent: Command): void {
   parent
     .command("calc")
     .description("Measure pictures in files.")
-    .requiredOption("--images <path>", "folder or zip of PNGs of one size, or IDX file")
+    .requiredOption("--images <path>", "folder or zip of PNGs of one size, IDX file, .npy or .npz array")
     .requiredOption("--ref <path>", refHelp)
     .requiredOption("--features <name>", featuresHelp)
     .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
@@ -184,7 +184,7 @@ function addRef(parent: Command): void {
   parent
     .command("ref")
     .description("Write a data set's statistics into a file, so that they needn't be computed again.")
-    .requiredOption("--data <path>", "folder or zip of PNGs of one size, or IDX file")
+    .requiredOption("--data <path>", "folder or zip of PNGs of one size, IDX file, .npy or .npz array")
     .requiredOption("--dest <file>", "the .safetensors to write")
     .requiredOption("--features <name>", featuresHelp)
     .option("--num <count>", "pictures, drawn at random (default: all)", orInvalid(parseImages))
@@ -225,7 +225,7 @@ function addClassifier(parent: Command): void {
   parent
     .command("classifier")
     .description("Train a small classifier on a labelled data set, for features that know its kind of pictures.")
-    .requiredOption("--data <path>", "labelled data set: zip or folder of PNGs, or IDX file")
+    .requiredOption("--data <path>", "labelled data set: zip or folder of PNGs, IDX file, .npy or .npz array")
     .requiredOption("--out <file>", "the .safetensors to write")
     .option("--steps <count>", "steps of training", wholeNumber, defaultClassifierTraining.steps)
     .option("--batch <count>", "pictures a step", wholeNumber, defaultClassifierTraining.batch)

@@ -16,7 +16,10 @@ export function addTrainCommand(program: Command): void {
     .command("train")
     .description("Train a diffusion model on images. Run again with the same folder, it goes on where it stopped.")
     .requiredOption("--outdir <folder>", "run folder: settings, checkpoints, snapshots, samples, report")
-    .option("--data <path>", "zip or folder of images, or emoji16 / emoji32: the emoji of the installed packages")
+    .option(
+      "--data <path>",
+      "zip or folder of images, IDX file, .npy or .npz array, or emoji16 / emoji32: the emoji of the installed packages",
+    )
     .option(
       "--config <letter or file>",
       "configuration of the ladder, A to G (default: G); or a TOML file of these settings, which flags override; or both, each by its own",

@@ -92,9 +92,11 @@ export function numbersOfNpy({ type, bytes }: NpyArray, name: string): number[] 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read = readers[type.slice(1)];
   if (read === undefined) {
+    const isText = /^.[US]/.test(type);
+    const way = isText ? " Save the numbers of texts: numpy.unique(labels, return_inverse=True)[1]." : "";
     throw new EvenkeelError(
       "file",
-      `${name}: holds ${type}, expected numbers: one of ${Object.keys(readers).join(" ")} in either byte order.`,
+      `${name}: holds ${type}, expected numbers: one of ${Object.keys(readers).join(" ")} in either byte order.${way}`,
     );
   }
   const step = Number(type.slice(2));
