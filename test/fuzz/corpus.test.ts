@@ -13,11 +13,8 @@ import { targets } from "./targets/index.ts";
 /** Damaged files of each reader, of a seed that the longer runs don't have. */
 const files = 25;
 
-/** Readers whose findings are being mended. */
-const pending = ["patterns"];
-
 describe("readers of files", () => {
-  for (const target of targets.filter(({ name }) => !pending.includes(name))) {
+  for (const target of targets) {
     it(`read or refuse damaged files in words: ${target.name}`, async () => {
       const samples = await target.samples();
       for (const sample of samples) assert.equal(await attempt(target, sample), "read");

@@ -192,10 +192,12 @@ function isLink({ externalFileAttributes }: yauzl.Entry): boolean {
   return ((externalFileAttributes >>> 16) & 0o170000) === 0o120000;
 }
 
+const none = Buffer.alloc(0);
+const noTexts = { fileNameRaw: none, extraFieldRaw: none, fileCommentRaw: none, extraFields: [] };
+
 /** An entry without what was read of its name, which would keep half a kilobyte for each file. */
 function withoutTexts(entry: yauzl.Entry): yauzl.Entry {
-  const none = Buffer.alloc(0);
-  return Object.assign(entry, { fileNameRaw: none, extraFieldRaw: none, fileCommentRaw: none, extraFields: [] });
+  return Object.assign(entry, noTexts);
 }
 
 /** The Mac writes UTF-8 without saying so; what isn't UTF-8 is of DOS. */

@@ -77,7 +77,7 @@ const patternsTarget: Target = {
       writeFileSync(join(folder, name), "");
       matchesAny([pattern])(name);
     }
-    await listByPattern(folder, pattern);
+    if (pattern.includes("{")) await listByPattern(folder, pattern);
     return bytes.length;
   },
 };
