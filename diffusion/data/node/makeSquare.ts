@@ -46,8 +46,16 @@ export async function parseColour(text: string): Promise<Colour> {
  */
 const pixelBudget = new PixelBudget(2 ** 25);
 
+/** What a picture became. */
+export type Square = {
+  /** [channels, resolution, resolution]. */
+  readonly pixels: Uint8Array;
+  /** Whether the background shows through the picture. */
+  readonly isTransparent: boolean;
+};
+
 /**
- * One picture as [channels, resolution, resolution].
+ * Makes one picture square.
  * @throws EvenkeelError `file` that names the picture if it can't be read, `value` for a shape that the transform doesn't take.
  */
 export async function makeSquare(
@@ -55,25 +63,33 @@ export async function makeSquare(
   name: string,
   options: SquareOptions,
   channels: 1 | 3,
-): Promise<Uint8Array> {
+): Promise<Square> {
   try {
     const { width, height, hasAlpha } = await picture.metadata();
     return await pixelBudget.spend(width * height, async () => {
       // By the way the camera was held.
       const upright = picture.rotate().toColourspace("srgb");
       const image = await rawOf(hasAlpha ? upright.ensureAlpha() : upright.removeAlpha());
+      // Before the picture's memory is written over.
+      const isTransparent = image.channels === 4 && showsBackground(image.data);
       const square = await squareOf(image, name, options);
       const sized = channels === 1 ? await rawOf(sharpOf(square).greyscale()) : square;
       const area = options.resolution ** 2;
-      return Uint8Array.from({ length: channels * area }, (_, i) => {
+      const pixels = Uint8Array.from({ length: channels * area }, (_, i) => {
         const channel = Math.floor(i / area);
         return sized.data[(i % area) * sized.channels + channel] ?? 0;
       });
+      return { pixels, isTransparent };
     });
   } catch (cause) {
     if (cause instanceof EvenkeelError) throw cause;
     throw new EvenkeelError("file", `${name}: can't be read as an image: ${messageOf(cause)}`, { cause });
   }
+}
+
+function showsBackground(rgba: Uint8Array): boolean {
+  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return true;
+  return false;
 }
 
 /** Pixels row by row, the channels of a pixel together. */

@@ -1,6 +1,6 @@
 import type { Sharp } from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { makeSquare, type SquareOptions } from "./makeSquare.ts";
+import { makeSquare, type Square, type SquareOptions } from "./makeSquare.ts";
 import type { Reading } from "./reading.ts";
 
 /** Pictures of any size, read one after the other. */
@@ -93,11 +93,10 @@ async function readSquare(
 ): Promise<ReadSquare | EvenkeelError> {
   try {
     const { image, lenient } = await pictures.read(index);
-    const read = async (picture: Sharp, isDoubtful: boolean): Promise<ReadSquare> => ({
-      square: await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels),
-      isDoubtful,
-      changes: await changesOf(picture, options),
-    });
+    const read = async (picture: Sharp, isDoubtful: boolean): Promise<ReadSquare> => {
+      const square = await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels);
+      return { square: square.pixels, isDoubtful, changes: await changesOf(picture, square, options) };
+    };
     return await read(image, false).catch(async (cause: unknown) => {
       if (lenient === undefined || !isUnreadable(cause)) throw cause;
       return read(lenient(), true).catch(() => Promise.reject(cause));
@@ -112,13 +111,17 @@ function isUnreadable(cause: unknown): cause is EvenkeelError {
   return cause instanceof EvenkeelError && cause.code === "file";
 }
 
-async function changesOf(image: Sharp, { resolution, background }: SquaresOptions): Promise<string[]> {
-  const { pages = 1, hasAlpha, width, height } = await image.metadata();
+async function changesOf(
+  image: Sharp,
+  { isTransparent }: Square,
+  { resolution, background }: SquaresOptions,
+): Promise<string[]> {
+  const { pages = 1, width, height } = await image.metadata();
   const changes: string[] = [];
   if (pages > 1) changes.push("animations and pictures of several pages, of which the first is taken");
-  if (hasAlpha) {
+  if (isTransparent) {
     const colour = background.map((value) => value.toString(16).padStart(2, "0")).join("");
-    changes.push(`pictures that may be transparent, shown on #${colour} where they are (--background)`);
+    changes.push(`pictures that are transparent in places, shown on #${colour} (--background)`);
   }
   if (Math.min(width, height) < resolution) changes.push(`pictures smaller than ${resolution}, which are enlarged`);
   return changes;

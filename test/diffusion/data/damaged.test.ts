@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { encode } from "fast-png";
 import sharp from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { noise, png, temporaryFolder } from "./sampleFiles.ts";
@@ -83,15 +84,17 @@ describe("pictures that are read", () => {
     const animated = await sharp(frames, { raw: { width: 16, height: 32, channels: 3, pageHeight: 16 } })
       .gif()
       .toBuffer();
-    const source = await folderOf({ "a.gif": animated, "b.png": png(16, 16, 4), "c.jpg": jpeg });
+    // Four channels, but nothing shows through.
+    const opaque = encode({ width: 16, height: 16, channels: 4, depth: 8, data: new Uint8Array(1024).fill(255) });
+    const source = await folderOf({ "a.gif": animated, "b.png": png(16, 16, 4), "c.jpg": jpeg, "d.png": opaque });
     const { told } = await convert(source, 16, { background: "red" });
     assert.deepEqual(told, [
       "Changed 1 (a.gif): animations and pictures of several pages, of which the first is taken.",
-      "Changed 2 (a.gif, b.png): pictures that may be transparent, shown on #ff0000 where they are (--background).",
+      "Changed 1 (b.png): pictures that are transparent in places, shown on #ff0000 (--background).",
     ]);
     assert.match(
       (await convert(source, 32)).told.join("\n"),
-      /Changed 2 \(a\.gif, b\.png\): pictures smaller than 32, which are enlarged/,
+      /Changed 3 \(a\.gif, b\.png, d\.png\): pictures smaller than 32, which are enlarged/,
     );
   });
 
