@@ -132,8 +132,10 @@ function addInfo(parent: Command): void {
         } else for (const line of describeSurvey(survey)) console.log(line);
         return;
       }
-      const statistics = await datasetStatistics(dataset);
-      const duplicates = await duplicateNote(dataset);
+      const { statistics, duplicates } = await tellingOf(async ({ onProgress }) => ({
+        statistics: await datasetStatistics(dataset, (done, total) => onProgress("counting pixels", done, total)),
+        duplicates: await duplicateNote(dataset, (done, total) => onProgress("comparing images", done, total)),
+      }));
       const notes = [...labelNotes(dataset), ...(duplicates === null ? [] : [duplicates])];
       const { count, resolution: size, channels, classNames, labels } = dataset;
       if (json === true) {

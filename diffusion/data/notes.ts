@@ -121,8 +121,14 @@ function vectorNotes({ labelDim, values }: DatasetLabels, count: number): readon
   return notes;
 }
 
-/** Images with the same pixels as an earlier one, in a line; null if there are none. They count as from 0, in the set's order. */
-export async function duplicateNote(dataset: ImageDataset): Promise<string | null> {
+/**
+ * Images with the same pixels as an earlier one, in a line; null if there are none. They count as from 0, in the set's order.
+ * @param onImages told how many were compared.
+ */
+export async function duplicateNote(
+  dataset: ImageDataset,
+  onImages?: (done: number, total: number) => void,
+): Promise<string | null> {
   const { count, pixels, labels } = dataset;
   const size = pixels.length / count;
   const first = new Map<number, number[]>();
@@ -139,6 +145,7 @@ export async function duplicateNote(dataset: ImageDataset): Promise<string | nul
       if (pairs.length < shownNames) pairs.push(`${image} = ${earlier}`);
       if (labels !== null && labelOf(labels, image) !== labelOf(labels, earlier)) otherwise++;
     }
+    onImages?.(image + 1, count);
     await eventLoopTurn();
   }
   if (copies === 0) return null;

@@ -11,8 +11,14 @@ export type DatasetStatistics = {
   readonly std: number;
 };
 
-/** Means and standard deviations over all pixels. */
-export async function datasetStatistics(dataset: ImageDataset): Promise<DatasetStatistics> {
+/**
+ * Means and standard deviations over all pixels.
+ * @param onImages told how many were counted.
+ */
+export async function datasetStatistics(
+  dataset: ImageDataset,
+  onImages?: (done: number, total: number) => void,
+): Promise<DatasetStatistics> {
   const { count, channels, resolution, pixels } = dataset;
   const area = resolution ** 2;
   // 256 counts a channel are exact, and say everything.
@@ -22,6 +28,7 @@ export async function datasetStatistics(dataset: ImageDataset): Promise<DatasetS
       const from = (image * channels + channel) * area;
       for (const value of pixels.subarray(from, from + area)) histogram[value] = (histogram[value] ?? 0) + 1;
     });
+    onImages?.(image + 1, count);
     await eventLoopTurn();
   }
   const moments = histograms.map((histogram) => {
