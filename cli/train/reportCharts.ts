@@ -53,7 +53,8 @@ export function familyChart(curves: readonly Curve[], axis: Axis): string {
     color: { type: "ordinal", domain: curves.map(({ name }) => name), range: huesOf(curves.length) },
     marks: [
       ...horizontalLines(axis, data),
-      Plot.line(data, { x: "kimg", y: "value", stroke: "name", strokeWidth: 1.6, strokeLinejoin: "round" }),
+      // Said outright, a line per name isn't wondered at, though every one may have a single point.
+      Plot.line(data, { x: "kimg", y: "value", z: "name", stroke: "name", strokeWidth: 1.6, strokeLinejoin: "round" }),
       Plot.dot(data, { x: "kimg", y: "value", r: 2, fill: "name", title: titleOf }),
       Plot.text(
         ends,
