@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -105,12 +105,44 @@ describe("package", () => {
     const top = (await readdir(installed)).sort();
     assert.deepEqual(
       top.filter((name) => !["README.md", "ARCHITECTURE.md"].includes(name)),
-      ["LICENSE", "cli", "diffusion", "dist", "engine", "nn", "package.json"],
+      ["LICENSE", "bench", "cli", "diffusion", "dist", "docs", "engine", "examples", "nn", "package.json", "test"],
     );
     assert.deepEqual((await readdir(join(installed, "cli"))).sort(), ["evenkeel.js", "requireNode.js"]);
+    for (const folder of ["bench", "test"]) {
+      for (const name of await readdir(join(installed, folder))) assert.match(name, /\.md$/);
+    }
     for (const face of ["engine/index", "engine/io/node", "nn/index", "diffusion/index"]) {
       for (const ending of [".js", ".d.ts", ".d.ts.map"]) await readFile(join(installed, "dist", face + ending));
     }
+  });
+
+  it("has what its README links to and shows", async () => {
+    const installed = join(project, "node_modules", "evenkeel");
+    const readme = await readFile(join(installed, "README.md"), "utf8");
+    const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path = ""]) => path);
+    assert.ok(links.includes("docs/emoji16.png") && links.includes("ARCHITECTURE.md"), links.join());
+    for (const path of links) await access(join(installed, path));
+  });
+
+  it("says why there is nothing to verify with", async () => {
+    await assert.rejects(output(project, process.execPath, "node_modules/evenkeel/cli/evenkeel.js", "verify"), {
+      message: /evenkeel: verify: there is no folder test\/reference here\. .* come with a clone of the repository/,
+    });
+  });
+
+  it("keeps the methods of tensors when a bundler leaves out what isn't imported", async () => {
+    await writeFile(
+      join(project, "page.js"),
+      `import { tensor } from "evenkeel";
+       tensor([1, 2]).add(1).data().then((data) => console.log(JSON.stringify([...data])));`,
+    );
+    const { build } = await import("esbuild");
+    const bundle = join(project, "bundle.mjs");
+    const options = { bundle: true, format: "esm", platform: "node", packages: "bundle", logLevel: "silent" } as const;
+    // Devices that load packages of their own are loaded on demand.
+    const external = ["gpu.js", "webgpu"];
+    await build({ ...options, external, entryPoints: [join(project, "page.js")], outfile: bundle });
+    assert.deepEqual(JSON.parse(await output(project, process.execPath, bundle)), [2, 3]);
   });
 
   it("imports nothing in its built files by a TypeScript name", async () => {

@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
-import { disposeDevices, getDevice } from "../../engine/index.ts";
+import { disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
+import { exists } from "../exists.ts";
 import { type Deviation, type FileReport, verifyFolder } from "../../diffusion/node.ts";
 
 /** How many of a file's failures its line tells. */
@@ -29,7 +30,15 @@ Examples:
   $ npx evenkeel verify --device webgpu --rtol-scale 3 --json`,
     )
     .action(async (dir, { device: name, rtolScale, json }) => {
-      const folder = dir ?? (process.env["EVENKEEL_REFERENCE"] || "test/reference");
+      const named = dir ?? (process.env["EVENKEEL_REFERENCE"] || undefined);
+      const folder = named ?? "test/reference";
+      if (named === undefined && !(await exists(folder))) {
+        throw new EvenkeelError(
+          "file",
+          `verify: there is no folder ${folder} here. The files with the published numbers come with a clone of the repository, not with ` +
+            "the package: run it in a clone, or name a folder that has such files (npx evenkeel verify FOLDER, or EVENKEEL_REFERENCE).",
+        );
+      }
       // The name is checked where devices are made, with the list of those there are.
       const device = await getDevice(name as "auto" | undefined);
       try {
