@@ -10,6 +10,7 @@ import {
   readPickle,
 } from "../../../diffusion/interchange/pickle/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { knowsPeakMemory, peakMemory } from "../../support/peakMemory.ts";
 
 /** A dictionary of everything plain, as Python 3.11 pickles it by protocols 0 to 5. */
 const everything = [
@@ -79,6 +80,15 @@ describe("readPickle", () => {
     }
     refuses(bytesOf("c__builtin__\neval\n."), /__builtin__\.eval/);
     refuses(bytesOf("(i__builtin__\nexec\n."), /__builtin__\.exec/);
+  });
+
+  it("reads texts of a million escapes in little memory", { skip: !knowsPeakMemory }, async () => {
+    const count = 1_000_000;
+    const file = bytesOf(`(S'${"\\\\\\x41\\z".repeat(count)}'\nV${"\\u0042\\".repeat(count)}\nt.`);
+    const { result, bytes } = await peakMemory(() => read(file));
+    assert.ok(result instanceof PickleTuple);
+    assert.ok(result.items[0] === "\\A\\z".repeat(count) && result.items[1] === "B\\".repeat(count));
+    assert.ok(bytes < 12 * file.length, `${Math.round(bytes / 2 ** 20)} MiB of ${file.length} bytes`);
   });
 
   it("reads pickles one after the other", () => {
