@@ -87,13 +87,13 @@ const defaultDynamics = 50;
 
 const examples = `
 Examples:
-  Ten minutes on two cores: emoji
+  Emoji: eight to nine minutes on two cores
   $ npx evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16
 
   The same with the network and the recipe that the ladder begins with
   $ npx evenkeel train --preset emoji16 --config A --data emoji16 --outdir runs/emoji16-A
 
-  Your own images, made into a data set first
+  Your own images, made into a data set first; 75 minutes on two cores
   $ npx evenkeel dataset convert --source photos --dest photos.zip --resolution 32x32
   $ npx evenkeel train --preset emoji32 --data photos.zip --outdir runs/photos --duration 400k
 
