@@ -91,6 +91,9 @@ Examples:
     nimg = 512000
     sigma_rel = 0.05                # or half_life = 50000, of an exponential average
 
+Snapshots must be of one run: of one prefix, one network and one program. Post-hoc averages among them are left out unless --inprefix asks
+for them. A second state within the same thousand of images is named PREFIX-KKKKKKK.NNN-S.SSS. What is the same in all snapshots stays so.
+
 The error of a fit is the integral of (fitted - wanted)^2 over that of wanted^2.`;
 
 type Options = {

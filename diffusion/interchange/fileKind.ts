@@ -5,7 +5,7 @@ export const headBytes = 4096;
 
 /** How weights of PyTorch are made readable. */
 const convertTorch =
-  "Convert it where PyTorch is: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'FILE.safetensors').";
+  "Convert it where PyTorch is: safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'FILE.safetensors')";
 
 type Magic = { readonly bytes: readonly number[]; readonly what: string };
 

@@ -37,7 +37,8 @@ test("a run folder holds settings, log, events, snapshots of both averages, chec
   const names = (await readdir(straight)).map((name) => name.replace(/tfevents\..*/, "tfevents"));
   assert.deepEqual(names.sort(), [
     "events.out.tfevents",
-    ...[0, 1, 2].flatMap((thousands) =>
+    // The end lies within the thousand of the snapshot before it.
+    ...["0", "1", "2", "2.400"].flatMap((thousands) =>
       ["0.050", "0.100"].map((length) => `network-snapshot-000000${thousands}-${length}.safetensors`),
     ),
     "phema-0000002-0.100.safetensors",
@@ -55,8 +56,8 @@ test("a run folder holds settings, log, events, snapshots of both averages, chec
   for (const name of names.filter((each) => each.endsWith(".png"))) {
     assert.equal((await readFile(join(straight, name))).toString("hex", 0, 8), pngSignature, name);
   }
-  const first = await readSnapshot(join(straight, "network-snapshot-0000002-0.050.safetensors"));
-  const second = await readSnapshot(join(straight, "network-snapshot-0000002-0.100.safetensors"));
+  const first = await readSnapshot(join(straight, "network-snapshot-0000002.400-0.050.safetensors"));
+  const second = await readSnapshot(join(straight, "network-snapshot-0000002.400-0.100.safetensors"));
   assert.deepEqual([first.nimg, first.sigmaRel, second.nimg, second.sigmaRel], [2400, 0.05, 2400, 0.1]);
   assert.deepEqual(first.network, second.network);
   assert.deepEqual([...first.weights.keys()], [...second.weights.keys()]);
