@@ -52,6 +52,10 @@ export type Square = {
   readonly pixels: Uint8Array;
   /** Whether the background shows through the picture. */
   readonly isTransparent: boolean;
+  /** Of the picture; an animation has several pages. */
+  readonly width: number;
+  readonly height: number;
+  readonly pages: number;
 };
 
 /**
@@ -65,7 +69,7 @@ export async function makeSquare(
   channels: 1 | 3,
 ): Promise<Square> {
   try {
-    const { width, height, hasAlpha } = await picture.metadata();
+    const { width, height, hasAlpha, pages = 1 } = await picture.metadata();
     return await pixelBudget.spend(width * height, async () => {
       // By the way the camera was held.
       const upright = picture.rotate().toColourspace("srgb");
@@ -79,7 +83,7 @@ export async function makeSquare(
         const channel = Math.floor(i / area);
         return sized.data[(i % area) * sized.channels + channel] ?? 0;
       });
-      return { pixels, isTransparent };
+      return { pixels, isTransparent, width, height, pages };
     });
   } catch (cause) {
     if (cause instanceof EvenkeelError) throw cause;

@@ -95,7 +95,7 @@ async function readSquare(
     const { image, lenient } = await pictures.read(index);
     const read = async (picture: Sharp, isDoubtful: boolean): Promise<ReadSquare> => {
       const square = await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels);
-      return { square: square.pixels, isDoubtful, changes: await changesOf(picture, square, options) };
+      return { square: square.pixels, isDoubtful, changes: changesOf(square, options) };
     };
     return await read(image, false).catch(async (cause: unknown) => {
       if (lenient === undefined || !isUnreadable(cause)) throw cause;
@@ -111,12 +111,10 @@ function isUnreadable(cause: unknown): cause is EvenkeelError {
   return cause instanceof EvenkeelError && cause.code === "file";
 }
 
-async function changesOf(
-  image: Sharp,
-  { isTransparent }: Square,
+function changesOf(
+  { isTransparent, width, height, pages }: Square,
   { resolution, background }: SquaresOptions,
-): Promise<string[]> {
-  const { pages = 1, width, height } = await image.metadata();
+): readonly string[] {
   const changes: string[] = [];
   if (pages > 1) changes.push("animations and pictures of several pages, of which the first is taken");
   if (isTransparent) {
