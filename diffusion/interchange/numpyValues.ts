@@ -30,7 +30,7 @@ const readers: ReadonlyMap<string, { readonly width: number; readonly read: Read
   ["f8", { width: 8, read: (view, at, little) => view.getFloat64(at, little) }],
 ] satisfies [string, { width: number; read: Read }][]);
 
-const maximumAxes = 32;
+const maximumAxes = 8;
 
 /** An element type; its byte order is told after it is made. */
 class NumpyType {

@@ -36,8 +36,8 @@ export function dtypeOfStorageClass(name: string): StorageDtype | undefined {
   return Object.hasOwn(storageTypes, match) ? storageTypes[match as keyof typeof storageTypes] : undefined;
 }
 
-/** Axes of a tensor, at most, as in PyTorch. */
-export const maximumAxes = 64;
+/** Axes of a tensor, at most: weights have five. PyTorch allows 64, which a byte of a pickle may ask for again and again. */
+export const maximumAxes = 8;
 
 /** A block of elements that tensors are views of. */
 export class TorchStorage {
