@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { describeIssues, EvenkeelError, quote } from "../engine/index.ts";
+import { describeIssues, EvenkeelError, isNestedDeeply, quote } from "../engine/index.ts";
 
 /** What the header of a kind of file is: the JSON that Evenkeel's files carry in their metadata under `evenkeel`. */
 export type HeaderForm<T> = {
@@ -33,6 +33,7 @@ export function parseHeader<T>(text: string | undefined, form: HeaderForm<T>, so
   } catch (cause) {
     return fail("its header of evenkeel's is not JSON", cause);
   }
+  if (isNestedDeeply(json)) return fail("its header of evenkeel's is nested too deeply");
   const marked = mark.safeParse(json);
   if (!marked.success) return fail("its header of evenkeel's is no object");
   const { kind, version } = marked.data;

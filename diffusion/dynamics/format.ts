@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, isNestedDeeply } from "../../engine/index.ts";
 import { networkConfig } from "../network/config.ts";
 import type { TrainingOptions } from "../training/options.ts";
 import { type ReadingKind, type ReadingNames, readingKinds, namesOf } from "./readings.ts";
@@ -119,7 +119,8 @@ export function parseDynamics(text: string, source: string): Dynamics | null {
 
 function parseJson(line: string): unknown {
   try {
-    return JSON.parse(line);
+    const value: unknown = JSON.parse(line);
+    return isNestedDeeply(value) ? undefined : value;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { open, readFile } from "node:fs/promises";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, isNestedDeeply } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 
 /** One line of `stats.jsonl`: means over a status interval, under the reference's names and ours. */
@@ -116,6 +116,7 @@ export async function readStats(path: string): Promise<StatsEntry[]> {
 function parseEntry(line: string): StatsEntry | null {
   try {
     const entry: unknown = JSON.parse(line);
+    if (isNestedDeeply(entry)) return null;
     const isEntry = typeof entry === "object" && entry !== null && "nimg" in entry && typeof entry.nimg === "number";
     return isEntry ? (entry as StatsEntry) : null;
   } catch {

@@ -48,3 +48,22 @@ const clippedLength = 160;
 export function clip(text: string): string {
   return text.length <= clippedLength ? text : `${text.slice(0, clippedLength)}... (${text.length} characters)`;
 }
+
+/** Nothing that Evenkeel writes as JSON is nested deeper. */
+const deepest = 100;
+
+/**
+ * Whether lists and objects lie in each other so deeply that walking through them, or writing them as JSON again, would overflow the
+ * stack. `JSON.parse` itself takes any depth.
+ */
+export function isNestedDeeply(value: unknown): boolean {
+  const pending = [{ value, depth: 0 }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (typeof next.value !== "object" || next.value === null) continue;
+    if (next.depth === deepest) return true;
+    for (const inner of Object.values(next.value) as readonly unknown[]) {
+      if (typeof inner === "object") pending.push({ value: inner, depth: next.depth + 1 });
+    }
+  }
+  return false;
+}

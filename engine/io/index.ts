@@ -17,7 +17,7 @@ export {
   toBfloat16Bits,
   toFloat16Bits,
 } from "./halfPrecision.ts";
-export { clip, describeIssues, quote } from "./fileError.ts";
+export { clip, describeIssues, isNestedDeeply, quote } from "./fileError.ts";
 export { maximumMembers } from "./headerScanner.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeIssues, EvenkeelError, printable, quote } from "../../engine/index.ts";
+import { describeIssues, EvenkeelError, isNestedDeeply, printable, quote } from "../../engine/index.ts";
 
 /** Texts as hostile files have them: orders to the terminal among ordinary letters. */
 const hostile = fc.string({
@@ -36,6 +36,21 @@ describe("EvenkeelError", () => {
   it("shows the source of a kernel whole", () => {
     const source = "let a = 1;\n".repeat(1000);
     assert.equal(new EvenkeelError("kernel", source).message, source);
+  });
+});
+
+describe("isNestedDeeply", () => {
+  it("tells what can't be walked through from what can", () => {
+    const nested = (depth: number): unknown => JSON.parse(`${'{"a":['.repeat(depth)}1${"]}".repeat(depth)}`);
+    assert.deepEqual([0, 1, 49, 50, 51, 100_000].map(nested).map(isNestedDeeply), [
+      false,
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
+    assert.equal(isNestedDeeply(Array.from({ length: 1e5 }, () => [null, 1, "a"])), false);
   });
 });
 
