@@ -5,9 +5,9 @@ import { clip, describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
 import { parseToml } from "../../parseToml.ts";
-import { profileFromFields } from "./averageMetadata.ts";
+import { profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles, readText } from "./folder.ts";
-import { snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
+import { safetensorsMetadata, snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
 
 const scheduleSchema = z.strictObject({
   /** Names of tensors that are copied from the last snapshot, beside those recognised; `*` stands for any text. */
@@ -68,7 +68,7 @@ const fields = ["nimg", "kimg", "std"] as const;
 
 /**
  * The files of a folder whose name has the form of `pattern`, such as `step{nimg}-ema{std}.safetensors`: {nimg} stands for
- * the images seen ({kimg} for exact thousands of them), {std} for sigma_rel, `*` for any text.
+ * the images seen ({kimg} for exact thousands of them), {std} for sigma_rel, `*` for any text. Post-hoc averages of Evenkeel are none.
  * @throws EvenkeelError `value` if the pattern lacks {nimg} (or {kimg}) or {std}, `file` if the folder can't be read.
  */
 export async function listByPattern(folder: string, pattern: string): Promise<readonly SnapshotFile[]> {
@@ -87,12 +87,23 @@ export async function listByPattern(folder: string, pattern: string): Promise<re
       if (field !== undefined) return { kind: field === "std" ? "decimal" : "whole", name: field };
       return part === "*" ? { kind: "any" } : { kind: "text", text: part };
     });
-  return (await listFiles(folder)).flatMap((name) => {
+  const found: SnapshotFile[] = [];
+  for (const name of await listFiles(folder)) {
     const numbers = matchPattern(parts, name);
-    if (numbers === undefined) return [];
+    if (numbers === undefined) continue;
     const nimg = numbers.has("nimg") ? Number(numbers.get("nimg")) : Number(numbers.get("kimg")) * 1000;
-    return nimg === 0 ? [] : [snapshotFile(path.join(folder, name), powerProfile(nimg, Number(numbers.get("std"))))];
-  });
+    const file = path.join(folder, name);
+    if (nimg > 0 && !(await isResult(file))) {
+      found.push(snapshotFile(file, powerProfile(nimg, Number(numbers.get("std")))));
+    }
+  }
+  return found;
+}
+
+/** Whether a file is a post-hoc average, as it says itself. */
+async function isResult(file: string): Promise<boolean> {
+  if (path.extname(file) !== ".safetensors") return false;
+  return readAverageMetadata(file, await safetensorsMetadata(file))?.postHoc !== undefined;
 }
 
 /** Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text. */

@@ -239,6 +239,8 @@ describe("schedules", () => {
     ]) {
       await writeOne(path.join(folder, name), 1);
     }
+    // A post-hoc average is none of them, whatever it is called.
+    await writeOne(path.join(folder, "m(1)_s300_e.1_z.safetensors"), 1, { nimg: 300, sigmaRel: 0.1, postHoc: {} });
     const found = await listByPattern(folder, "m(1)_s{nimg}_e{std}_*.safetensors");
     assert.deepEqual(profilesOf(found), [powerProfile(100, 0.05), powerProfile(200, 0.1)]);
     const thousands = await listByPattern(folder, "m(1)_s{kimg}_e{std}_x.safetensors");
