@@ -11,8 +11,8 @@ export type Labels = {
   readonly classNames: readonly string[] | null;
 };
 
-/** A label file is no longer than this: a label, of a name and a vector, for each image, and some space. */
-const [smallLabels, labelBytes] = [2 ** 20, 2 ** 15];
+/** A label file is no longer than this: labels of images that aren't there, and a name and a vector for each that is. */
+const [otherLabels, labelBytes] = [2 ** 24, 2 ** 15];
 
 export const outsideOfClasses =
   "images outside of the class folders; put them into one, or make all folders one for a set without classes";
@@ -26,7 +26,12 @@ export const withoutLabel = `images that ${labelFileName} has no label for; give
 export async function readLabels(source: FileSource, images: readonly string[], notices: Notices): Promise<Labels> {
   const file = chooseLabelFile(source, images, notices);
   if (file === null) return labelsOfFolders(images, notices);
-  const bytes = await source.read(file, smallLabels + images.length * labelBytes);
+  const limit = otherLabels + images.length * labelBytes;
+  const bytes = await source.read(file, limit).catch((cause: unknown) => {
+    if (!(cause instanceof EvenkeelError) || !cause.message.includes(String(limit))) throw cause;
+    const why = `${cause.message}, which the labels of ${images.length} images don't take. Leave out those of other images.`;
+    throw new EvenkeelError("file", why, { cause });
+  });
   const described = parseLabelFile(bytes, source.nameOf(file));
   if (described === null) {
     notices.add(
