@@ -1,13 +1,13 @@
 /**
  * The kernel language: what a device compiles.
  *
- * A kernel is a nest of named axes. For every point of its parallel axes it evaluates `body`; with a `reduction` it
- * folds `body` over the reduce axes first and then evaluates `epilogue` with the folded value. It writes one element
- * per parallel point. Every address is affine in the axes, so that a device can vectorise, tile and split loops
- * without divisions; the only data-dependent address is `gather`.
+ * A kernel is a nest of named axes. At every point of its parallel axes it stores one element of each of its results; with a
+ * `reduction` it folds an expression over the reduce axes first, and what it stores may use the folded value. Every address is
+ * affine in the axes, so that a device can vectorise, tile and split loops without divisions; the only data-dependent address is
+ * `gather`.
  *
- * Matrix products and convolutions are ordinary kernels here (body = multiply of two loads, reduction = sum):
- * a fast micro-kernel is another schedule of the same description.
+ * Matrix products and convolutions are ordinary kernels here (what is folded is a multiply of two loads, by sum): a fast
+ * micro-kernel is another schedule of the same description.
  */
 import type { DType } from "../graph/dtype.ts";
 import type { BinaryOp, CompareOp, UnaryOp } from "../graph/node.ts";
@@ -20,7 +20,7 @@ export type Axis = { readonly role: AxisRole; readonly size: number };
 /** `offset + sum(coefficients[a] * axis[a])`, in elements. One integer coefficient per kernel axis; may be negative. */
 export type Affine = { readonly offset: number; readonly coefficients: readonly number[] };
 
-/** A buffer that the kernel reads: its dtype and its length in elements. Read operands never alias the result. */
+/** A buffer that the kernel reads: its dtype and its length in elements. Operands never alias results unless the plan says so. */
 export type Operand = { readonly dtype: DType; readonly length: number };
 
 /**
@@ -85,28 +85,38 @@ export type Scalar =
       readonly inside: Scalar;
       readonly outside: Scalar;
     }
-  /** The folded value of the reduction. Only in `epilogue`. */
+  /** The folded value of the reduction. Only in what is stored. */
   | { readonly kind: "accumulator"; readonly dtype: DType };
 
 export type ReduceOp = "sum" | "max";
+
+/** `body`, which may use every axis, folded over the reduce axes. */
+export type Reduction = { readonly op: ReduceOp; readonly body: Scalar };
+
+/** What a kernel writes into one of its results. */
+export type Store = {
+  /** Uses parallel axes only; `accumulator` is what was folded. */
+  readonly value: Scalar;
+  readonly dtype: DType;
+  /** Elements of the result. */
+  readonly length: number;
+  /** Row-major over the parallel axes and covering the whole result: parallel point p writes element p. */
+  readonly at: Affine;
+};
+
+export type Stores = readonly [Store, ...Store[]];
 
 export type Kernel = {
   /** Readable and unique within a plan, e.g. `sum_exp_subtract_12`. */
   readonly name: string;
   readonly axes: readonly Axis[];
   readonly operands: readonly Operand[];
-  /** May use every axis. */
-  readonly body: Scalar;
-  /** Present exactly when there are reduce axes. `epilogue` uses parallel axes only; plain `accumulator` if nothing is fused. */
-  readonly reduction: { readonly op: ReduceOp; readonly epilogue: Scalar } | null;
-  readonly result: {
-    readonly dtype: DType;
-    readonly length: number;
-    /** Row-major over the parallel axes and covering the whole result buffer: parallel point p writes element p. */
-    readonly at: Affine;
-  };
+  /** Null exactly if there are no reduce axes. */
+  readonly reduction: Reduction | null;
+  /** What is written at a parallel point: all of it is read and computed before any of it is written. */
+  readonly stores: Stores;
   /** Arithmetic operations of a run, counting a multiply-add as two. */
   readonly flops: number;
-  /** Bytes of operands and result touched once each. */
+  /** Bytes of operands and results touched once each. */
   readonly bytes: number;
 };

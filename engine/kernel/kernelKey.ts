@@ -4,12 +4,8 @@ import { childrenOf } from "./scalar.ts";
 /**
  * Text that is equal for kernels that compute the same in the same way, whatever their names and the lengths of their operands. Its
  * length is linear in the distinct expressions: each is a line that names its parts by their lines' numbers.
- * @param stores what the kernel writes at a point besides its own result.
  */
-export function kernelKey(
-  { axes, operands, body, reduction, result }: Kernel,
-  stores: readonly Pick<Kernel, "body" | "result">[] = [],
-): string {
+export function kernelKey({ axes, operands, reduction, stores }: Kernel): string {
   const numbers = new Map<Scalar, number>();
   const lines = new Map<string, number>();
   const number = (scalar: Scalar): number => {
@@ -23,15 +19,13 @@ export function kernelKey(
     numbers.set(scalar, index);
     return index;
   };
-  const root = number(body);
-  const fold = reduction === null ? "" : `${reduction.op} ${number(reduction.epilogue)}`;
-  const others = stores.map((store) => `${number(store.body)} ${store.result.dtype} ${affineText(store.result.at)}`);
+  const fold = reduction === null ? "" : `${reduction.op} ${number(reduction.body)}`;
+  const stored = stores.map(({ value, dtype, at }) => `${number(value)} ${dtype} ${affineText(at)}`);
   return [
     axes.map(({ role, size }) => `${role} ${size}`).join(),
     operands.map(({ dtype }) => dtype).join(),
-    `${result.dtype} ${affineText(result.at)}`,
-    `${root} ${fold}`,
-    others.join(),
+    fold,
+    stored.join(),
     ...lines.keys(),
   ].join("\n");
 }

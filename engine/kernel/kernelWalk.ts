@@ -22,7 +22,7 @@ import {
   toAffine,
   unflatten,
 } from "./indexing.ts";
-import type { Affine, Operand, ReduceOp, Scalar } from "./kernel.ts";
+import type { Affine, Operand, ReduceOp, Reduction, Scalar } from "./kernel.ts";
 import { storageOf, viewBase } from "./views.ts";
 
 /** A kernel before it is named and counted. `sources[i]` is the materialised node that operand i reads. */
@@ -31,8 +31,9 @@ export type LoweredKernel = {
   readonly reduce: readonly number[];
   readonly sources: readonly Node[];
   readonly operands: readonly Operand[];
-  readonly body: Scalar;
-  readonly reduction: { readonly op: ReduceOp; readonly epilogue: Scalar } | null;
+  readonly reduction: Reduction | null;
+  /** What is stored, and where. */
+  readonly value: Scalar;
   readonly at: Affine;
 };
 
@@ -99,8 +100,8 @@ export class KernelWalk {
       reduce: sizes(this.reduce),
       sources: this.#sources,
       operands: this.#sources.map((source) => ({ dtype: source.dtype, length: sizeOf(source.shape) })),
-      body: complete(reduction?.body ?? value),
-      reduction: reduction === undefined ? null : { op: reduction.op, epilogue: complete(value) },
+      reduction: reduction === undefined ? null : { op: reduction.op, body: complete(reduction.body) },
+      value: complete(value),
       at: toAffine(flatten(index, this.#root.shape), this.#axisCount),
     };
   }

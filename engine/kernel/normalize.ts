@@ -3,8 +3,8 @@
  * address runs as through a single axis become one. Loops get longer and devices see the true shape of the work: every
  * element-wise kernel without broadcasting, for example, becomes one-dimensional.
  */
-import type { Affine, Axis, Kernel, Scalar } from "./kernel.ts";
-import { mapAffine, mapChildren, rewriter, scalarsOf, substitute } from "./scalar.ts";
+import type { Affine, Axis, Kernel, Scalar, Store, Stores } from "./kernel.ts";
+import { mapAffine, mapChildren, rewriter, rootsOf, scalarsOf } from "./scalar.ts";
 
 /**
  * The same kernel over fewer axes. Expressions stay shared where they were.
@@ -29,17 +29,17 @@ function dropUnitAxes(kernel: Kernel): Kernel {
   );
 }
 
-/** If no reduce axis is left, the fold is of a single value: the epilogue takes it directly. */
+/** If no reduce axis is left, the fold is of a single value: what is stored takes it directly. */
 function withoutEmptyReduction(kernel: Kernel): Kernel {
-  const { body, reduction } = kernel;
+  const { reduction } = kernel;
   if (reduction === null || kernel.axes.some(({ role }) => role === "reduce")) return kernel;
   // A sum starts at 0, which makes -0 to 0.
+  const { body } = reduction;
   const folded: Scalar =
     reduction.op === "sum" && body.dtype === "f32"
       ? { kind: "binary", dtype: "f32", op: "add", x: { kind: "literal", dtype: "f32", value: 0 }, y: body }
       : body;
-  const unfolded = substitute(reduction.epilogue, (scalar) => (scalar.kind === "accumulator" ? folded : undefined));
-  return { ...kernel, body: unfolded, reduction: null };
+  return withValues({ ...kernel, reduction: null }, rewriter((scalar) => (scalar.kind === "accumulator" ? folded : undefined)));
 }
 
 function mergeAxes(kernel: Kernel, first: number): Kernel {
@@ -56,10 +56,9 @@ function mayMerge(kernel: Kernel, axis: number): boolean {
   if (outer.role !== inner.role || outer.size === 0 || inner.size === 0) return false;
   const runsThrough = ({ coefficients }: Affine): boolean =>
     (coefficients[axis] ?? 0) === (coefficients[axis + 1] ?? 0) * inner.size;
-  const roots = kernel.reduction === null ? [kernel.body] : [kernel.body, kernel.reduction.epilogue];
   return (
-    runsThrough(kernel.result.at) &&
-    scalarsOf(...roots).every((scalar) => {
+    kernel.stores.every((store) => runsThrough(store.at)) &&
+    scalarsOf(...rootsOf(kernel)).every((scalar) => {
       switch (scalar.kind) {
         case "load":
         case "gather":
@@ -100,13 +99,18 @@ export function rewriteKernel(kernel: Kernel, axes: readonly Axis[], { affine, a
     if (renamed < 0) return rewrite(scalar.start <= 0 && 0 < scalar.stop ? scalar.inside : scalar.outside);
     return mapChildren({ ...scalar, axis: renamed }, rewrite);
   });
-  return {
-    ...kernel,
-    axes,
-    body: rewritten(kernel.body),
-    reduction: kernel.reduction && { op: kernel.reduction.op, epilogue: rewritten(kernel.reduction.epilogue) },
-    result: { ...kernel.result, at: affine(kernel.result.at) },
-  };
+  const reduction = kernel.reduction && { op: kernel.reduction.op, body: rewritten(kernel.reduction.body) };
+  const moved = mapStores(kernel.stores, (store) => ({ ...store, at: affine(store.at) }));
+  return withValues({ ...kernel, axes, reduction, stores: moved }, rewritten);
+}
+
+/** A kernel that stores other values. */
+export function withValues(kernel: Kernel, map: (value: Scalar) => Scalar): Kernel {
+  return { ...kernel, stores: mapStores(kernel.stores, (store) => ({ ...store, value: map(store.value) })) };
+}
+
+function mapStores([first, ...others]: Stores, map: (store: Store) => Store): Stores {
+  return [map(first), ...others.map(map)];
 }
 
 function axisOf(kernel: Kernel, axis: number): Axis {

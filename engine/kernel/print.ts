@@ -51,11 +51,16 @@ function scalarText(scalar: Scalar, text: (scalar: Scalar) => string): string {
   }
 }
 
-/** An expression as lines: values used more than once get a name first. */
-function expressionLines(root: Scalar, result: string, indent: string, prefix: string): string[] {
-  const scalars = scalarsOf(root);
+/** Expressions as lines, each behind a text of its own: values used more than once get a name first. */
+function expressionLines(
+  roots: readonly { readonly root: Scalar; readonly text: string }[],
+  indent: string,
+  prefix: string,
+): string[] {
+  const scalars = scalarsOf(...roots.map(({ root }) => root));
   const uses = new Map<Scalar, number>();
-  for (const child of scalars.flatMap(childrenOf)) uses.set(child, (uses.get(child) ?? 0) + 1);
+  const users = [...scalars.flatMap(childrenOf), ...roots.map(({ root }) => root)];
+  for (const used of users) uses.set(used, (uses.get(used) ?? 0) + 1);
   const names = new Map<Scalar, string>();
   const text = (scalar: Scalar): string => names.get(scalar) ?? scalarText(scalar, text);
   const lines = scalars.flatMap((scalar) => {
@@ -65,16 +70,19 @@ function expressionLines(root: Scalar, result: string, indent: string, prefix: s
     names.set(scalar, `${prefix}${names.size}`);
     return [line];
   });
-  return [...lines, `${indent}${result} ${text(root)}`];
+  return [...lines, ...roots.map(({ root, text: before }) => `${indent}${before} ${text(root)}`)];
 }
 
 /**
- * A kernel as a loop nest: `x0`, `x1`, ... are its operands, `y` its result, addresses count elements.
+ * A kernel as a loop nest: `x0`, `x1`, ... are its operands, `y` its result (`y0`, `y1`, ... if there are several), addresses count
+ * elements.
  */
 export function printKernel(kernel: Kernel): string {
-  const { axes, operands, body, reduction, result } = kernel;
+  const { axes, operands, reduction, stores } = kernel;
+  const resultName = (index: number): string => (stores.length === 1 ? "y" : `y${index}`);
+  const results = stores.map(({ dtype, length }, i) => `${resultName(i)}: ${dtype}[${length}]`);
   const lines = [
-    `${kernel.name}(${operands.map(({ dtype, length }, i) => `x${i}: ${dtype}[${length}]`).join(", ")}) -> y: ${result.dtype}[${result.length}]`,
+    `${kernel.name}(${operands.map(({ dtype, length }, i) => `x${i}: ${dtype}[${length}]`).join(", ")}) -> ${results.join(", ")}`,
   ];
   let indent = "  ";
   const loops = (role: "parallel" | "reduce"): void => {
@@ -85,10 +93,11 @@ export function printKernel(kernel: Kernel): string {
     });
   };
   loops("parallel");
-  const store = `y[${affineText(result.at)}] =`;
-  if (reduction === null) return [...lines, ...expressionLines(body, store, indent, "t")].join("\n");
   const outside = indent;
-  loops("reduce");
-  lines.push(...expressionLines(body, `${reduction.op} of`, indent, "t"));
-  return [...lines, ...expressionLines(reduction.epilogue, store, outside, "e")].join("\n");
+  if (reduction !== null) {
+    loops("reduce");
+    lines.push(...expressionLines([{ root: reduction.body, text: `${reduction.op} of` }], indent, "t"));
+  }
+  const stored = stores.map(({ value, at: to }, i) => ({ root: value, text: `${resultName(i)}[${affineText(to)}] =` }));
+  return [...lines, ...expressionLines(stored, outside, reduction === null ? "t" : "e")].join("\n");
 }

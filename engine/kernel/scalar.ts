@@ -3,7 +3,7 @@
  * visits each distinct expression once.
  */
 import { at } from "../graph/shape.ts";
-import type { Affine, Scalar } from "./kernel.ts";
+import type { Affine, Kernel, Scalar } from "./kernel.ts";
 
 /** The expressions an expression is made of. */
 export function childrenOf(scalar: Scalar): readonly Scalar[] {
@@ -92,6 +92,12 @@ export function rewriter(
 /** `root` with the expressions that `replace` has something for replaced. */
 export function substitute(root: Scalar, replace: (scalar: Scalar) => Scalar | undefined): Scalar {
   return rewriter(replace)(root);
+}
+
+/** What a kernel folds, if it does, and what it stores. */
+export function rootsOf({ reduction, stores }: Pick<Kernel, "reduction" | "stores">): readonly Scalar[] {
+  const values = stores.map(({ value }) => value);
+  return reduction === null ? values : [reduction.body, ...values];
 }
 
 /** Every distinct expression within the given ones, inner ones first. */

@@ -14,8 +14,10 @@ export type Scatter = {
 };
 
 /** The scatter that a kernel is, or null. */
-export function scatterOf({ axes, body, reduction }: Pick<Kernel, "axes" | "body" | "reduction">): Scatter | null {
-  if (reduction?.op !== "sum" || body.kind !== "select" || body.y.kind !== "literal" || body.y.value !== 0) return null;
+export function scatterOf({ axes, reduction }: Pick<Kernel, "axes" | "reduction">): Scatter | null {
+  if (reduction?.op !== "sum") return null;
+  const { body } = reduction;
+  if (body.kind !== "select" || body.y.kind !== "literal" || body.y.value !== 0) return null;
   const { condition, x: value } = body;
   if (condition.kind !== "compare" || condition.op !== "equal") return null;
   const isOnly = (role: "parallel" | "reduce", { coefficients }: Affine): boolean =>

@@ -19,8 +19,9 @@ export function mayOverwrite(steps: readonly PlanStep[], input: number, output: 
   const operand = operands.indexOf(input);
   if (operand < 0) return true;
   if (kernel.reduction !== null) return false;
-  const address = JSON.stringify(kernel.result.at);
-  return scalarsOf(kernel.body).every(
+  const [store] = kernel.stores;
+  const address = JSON.stringify(store.at);
+  return scalarsOf(store.value).every(
     (scalar) =>
       (scalar.kind !== "load" && scalar.kind !== "gather") ||
       scalar.operand !== operand ||

@@ -10,6 +10,7 @@ import type { Graph } from "../graph/graph.ts";
 import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
+import type { Scalar } from "../kernel/kernel.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { scalarsOf } from "../kernel/scalar.ts";
@@ -105,20 +106,25 @@ function noteReader(readers: Map<Node, Set<Node>>, root: Node, kernel: LoweredKe
 /** Whether all loads of `source` have one address and no element is read at two points. */
 function readsEachElementOnce(kernel: LoweredKernel, source: Node): boolean {
   const operand = kernel.sources.indexOf(source);
-  const inBody = scalarsOf(kernel.body);
-  const reads = scalarsOf(kernel.body, ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])).filter(
+  const folded = kernel.reduction === null ? [] : scalarsOf(kernel.reduction.body);
+  const reads = expressionsOf(kernel).filter(
     (scalar) => (scalar.kind === "load" || scalar.kind === "gather") && scalar.operand === operand,
   );
   const [first] = reads;
   if (first?.kind !== "load") return false;
   const address = JSON.stringify(first.at);
   if (!reads.every((read) => read.kind === "load" && JSON.stringify(read.at) === address)) return false;
-  const points = sizeOf(kernel.parallel) * (inBody.includes(first) ? sizeOf(kernel.reduce) : 1);
+  const points = sizeOf(kernel.parallel) * (folded.includes(first) ? sizeOf(kernel.reduce) : 1);
   return points <= sizeOf(source.shape);
 }
 
-function fitsKernel({ operands, body, reduction }: LoweredKernel, limits: DeviceLimits): boolean {
-  const scalars = scalarsOf(body, ...(reduction === null ? [] : [reduction.epilogue]));
+function expressionsOf({ reduction, value }: LoweredKernel): readonly Scalar[] {
+  return scalarsOf(...(reduction === null ? [] : [reduction.body]), value);
+}
+
+function fitsKernel(kernel: LoweredKernel, limits: DeviceLimits): boolean {
+  const { operands } = kernel;
+  const scalars = expressionsOf(kernel);
   const regions = scalars.filter(({ kind }) => kind === "region").length;
   return operands.length <= limits.operands && scalars.length <= limits.scalars && regions <= mostRegions;
 }

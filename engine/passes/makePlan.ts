@@ -122,13 +122,13 @@ export function* planning(
 function copyKernel(node: Node): LoweredKernel {
   const shape = [sizeOf(node.shape)];
   const linear = { offset: 0, coefficients: [1] };
-  const body: Scalar = { kind: "load", dtype: node.dtype, operand: 0, at: linear };
+  const value: Scalar = { kind: "load", dtype: node.dtype, operand: 0, at: linear };
   if (node.kind === "literal") {
     const result = lowerKernel(node, () => false);
     if (result.kind === "kernel") return result.kernel;
   }
   const operand = { dtype: node.dtype, length: sizeOf(node.shape) };
-  return { parallel: shape, reduce: [], sources: [node], operands: [operand], body, reduction: null, at: linear };
+  return { parallel: shape, reduce: [], sources: [node], operands: [operand], reduction: null, value, at: linear };
 }
 
 function axesOf({ parallel, reduce }: LoweredKernel): Axis[] {
@@ -139,23 +139,24 @@ function axesOf({ parallel, reduce }: LoweredKernel): Axis[] {
 }
 
 function finishKernel(name: string, lowered: LoweredKernel, root: Node): Kernel {
-  const { parallel, reduce, operands, body, reduction, at } = lowered;
+  const { parallel, reduce, operands, reduction, value, at } = lowered;
   const points = sizeOf(parallel);
   const length = sizeOf(root.shape);
   const axes = axesOf(lowered);
-  const scatter = scatterOf({ axes, body, reduction });
+  const scatter = scatterOf({ axes, reduction });
   // Of a scatter each value counts once, for its row.
   const rows = scatter === null ? 1 : sizeOf(parallel.filter((_, axis) => scatter.row.coefficients[axis] !== 0));
   const folded =
-    reduction === null ? 0 : (points / rows) * sizeOf(reduce) * (countOperations(scatter?.value ?? body) + 1);
+    reduction === null
+      ? 0
+      : (points / rows) * sizeOf(reduce) * (countOperations(scatter?.value ?? reduction.body) + 1);
   return {
     name,
     axes,
     operands,
-    body,
     reduction,
-    result: { dtype: root.dtype, length, at },
-    flops: folded + points * countOperations(reduction === null ? body : reduction.epilogue),
+    stores: [{ value, dtype: root.dtype, length, at }],
+    flops: folded + points * countOperations(value),
     bytes: 4 * (length + operands.reduce((sum, operand) => sum + operand.length, 0)),
   };
 }
@@ -194,7 +195,7 @@ class KernelPool {
 /** What a kernel computes, in a few words: its operations from the result back. */
 function describe(kernel: LoweredKernel, root: Node): string {
   const words: string[] = [];
-  const scatter = scatterOf({ axes: axesOf(kernel), body: kernel.body, reduction: kernel.reduction });
+  const scatter = scatterOf({ axes: axesOf(kernel), reduction: kernel.reduction });
   const seen = new Set<Scalar>();
   const visit = (scalar: Scalar): void => {
     if (seen.has(scalar) || words.length >= 4) return;
@@ -203,11 +204,11 @@ function describe(kernel: LoweredKernel, root: Node): string {
     else if (isArithmetic(scalar) || scalar.kind === "threefry" || scalar.kind === "gather") words.push(scalar.kind);
     childrenOf(scalar).forEach(visit);
   };
+  visit(kernel.value);
   if (kernel.reduction !== null) {
-    visit(kernel.reduction.epilogue);
     words.push(scatter === null ? kernel.reduction.op : "scatterAdd");
+    visit(scatter?.value ?? kernel.reduction.body);
   }
-  visit(scatter?.value ?? kernel.body);
   if (words.length > 0) return words.join("_");
   return root.kind === "input" || root.kind === "constant" ? "copy" : root.kind;
 }

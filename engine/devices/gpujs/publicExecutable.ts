@@ -37,7 +37,7 @@ export class PublicExecutable<M> implements Executable {
     try {
       const kernels = new Map<Kernel, KernelSourceOf>();
       for (const step of plan.steps) {
-        if (step.kernel.result.length === 0) continue;
+        if (step.kernel.stores[0].length === 0) continue;
         const source = kernels.get(step.kernel) ?? emitKernelSource(step.kernel, memory.backend.mode);
         kernels.set(step.kernel, source);
         calls.push({ step, kernel: cache.acquire(source) });

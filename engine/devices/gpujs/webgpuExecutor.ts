@@ -73,7 +73,7 @@ export class WebgpuExecutable implements Executable {
     options: ExecutableOptions,
   ): Promise<WebgpuExecutable> {
     memory.requireUsable();
-    const steps = plan.steps.filter(({ kernel }) => kernel.result.length > 0);
+    const steps = plan.steps.filter(({ kernel }) => kernel.stores[0].length > 0);
     steps.forEach((step) => requireNoAlias(plan, step));
     const started = new Map<Kernel, Promise<CompiledKernel>>();
     for (const { kernel } of steps) {

@@ -4,10 +4,10 @@
  * meet in between. Softmax, normalization of weights and of pixels are such chains.
  */
 import { at } from "../../graph/shape.ts";
-import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
-import { scalarsOf } from "../../kernel/scalar.ts";
+import type { Affine, Kernel } from "../../kernel/kernel.ts";
+import { rootsOf, scalarsOf } from "../../kernel/scalar.ts";
 import { segmentsOf } from "./emitRegions.ts";
-import type { JoinedKernel, JoinedStep } from "./joinSteps.ts";
+import type { JoinedStep } from "./joinSteps.ts";
 import type { CompiledKernel } from "./module.ts";
 import { interfere, type Region, type Use } from "./regions.ts";
 
@@ -29,7 +29,7 @@ const fewestCommonRows = 32;
 /** A step that is shared along its first axis: `size` places, of which `block` stay together. */
 type RowStep = {
   readonly step: JoinedStep;
-  readonly kernel: JoinedKernel;
+  readonly kernel: Kernel;
   readonly size: number;
   readonly block: number;
 };
@@ -83,11 +83,6 @@ function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep 
   // A segment's blocks are counted from where it begins, and borders move up to them: into the next thread's rows.
   const isEven = segmentsOf(rootsOf(kernel), 0, phase.size).every(({ start }) => start % phase.block === 0);
   return isEven ? { step, kernel, size: phase.size, block: phase.block } : null;
-}
-
-function rootsOf(kernel: JoinedKernel): readonly Scalar[] {
-  const bodies = [kernel, ...kernel.also].map(({ body }) => body);
-  return kernel.reduction === null ? bodies : [...bodies, kernel.reduction.epilogue];
 }
 
 /** Rows in a band: whole blocks of every step; null if there would be too few bands or too much in one. */

@@ -2,11 +2,10 @@
  * Addresses of a kernel's loads and of its store. Loads with the same strides share one pointer, which each loop
  * advances by a constant; what is left of an address is an immediate of the load.
  */
-import type { Affine, Scalar } from "../../kernel/kernel.ts";
-import { childrenOf, scalarsOf } from "../../kernel/scalar.ts";
+import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
+import { childrenOf, rootsOf, scalarsOf } from "../../kernel/scalar.ts";
 import { i32, type Local, op } from "./assembler.ts";
 import type { EmitContext, Point } from "./emitContext.ts";
-import type { JoinedKernel } from "./joinSteps.ts";
 
 /** Accesses that one pointer serves: same buffer, same strides. The pointer stands `offset` elements into the buffer. */
 type Group = {
@@ -134,9 +133,9 @@ const loneKey = (access: Access): string => `${sharedKey(access)} at ${access.at
 
 /**
  * Loads that run whenever the body does share a pointer at the smallest of their offsets, which is an element they read.
- * Others (within regions, in the epilogue) get a pointer for each offset: elsewhere their address may not exist.
+ * Others (within regions, in what is stored of a fold) get a pointer for each offset: elsewhere their address may not exist.
  */
-function groupsOf(kernel: JoinedKernel): ReadonlyMap<string, Group> {
+function groupsOf(kernel: Kernel): ReadonlyMap<string, Group> {
   const groups = new Map<string, Group>();
   const always: Access[] = [];
   const seen = new Set<Scalar>();
@@ -146,8 +145,8 @@ function groupsOf(kernel: JoinedKernel): ReadonlyMap<string, Group> {
     if (scalar.kind === "load" || scalar.kind === "gather") always.push(scalar);
     if (scalar.kind !== "region") childrenOf(scalar).forEach(visit);
   };
-  const stores = [kernel, ...kernel.also];
-  for (const { body } of stores) visit(body);
+  const { reduction, stores } = kernel;
+  for (const root of reduction === null ? stores.map(({ value }) => value) : [reduction.body]) visit(root);
   for (const access of always) {
     const key = sharedKey(access);
     const offset = Math.min(access.at.offset, groups.get(key)?.offset ?? Number.POSITIVE_INFINITY);
@@ -155,11 +154,8 @@ function groupsOf(kernel: JoinedKernel): ReadonlyMap<string, Group> {
     groups.set(key, { key, operand: access.operand, coefficients: access.at.coefficients, offset, solid: true });
   }
   const shared = new Set(always.map(loneKey));
-  const roots = [...stores.map(({ body }) => body), ...(kernel.reduction === null ? [] : [kernel.reduction.epilogue])];
-  const rest = scalarsOf(...roots).filter((scalar) => scalar.kind === "load" || scalar.kind === "gather");
-  const results = stores.map(
-    ({ result }, index): Access => ({ operand: kernel.operands.length + index, at: result.at }),
-  );
+  const rest = scalarsOf(...rootsOf(kernel)).filter((scalar) => scalar.kind === "load" || scalar.kind === "gather");
+  const results = stores.map((store, index): Access => ({ operand: kernel.operands.length + index, at: store.at }));
   for (const access of [...rest, ...results]) {
     const key = loneKey(access);
     const solid = access.at.offset >= 0 && access.at.coefficients.every((coefficient) => coefficient >= 0);

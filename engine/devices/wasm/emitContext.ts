@@ -1,8 +1,7 @@
 /** What the code generator knows at one place of a kernel's loop nest: axis positions, values in locals, pointers. */
-import type { Scalar } from "../../kernel/kernel.ts";
+import type { Kernel, Scalar } from "../../kernel/kernel.ts";
 import { childrenOf, scalarsOf } from "../../kernel/scalar.ts";
 import type { FunctionBuilder, Local } from "./assembler.ts";
-import type { JoinedKernel } from "./joinSteps.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Where an axis stands inside its loop. The code at this place works on `unroll` points, `step` elements apart. */
@@ -25,7 +24,7 @@ export const accumulatorBit = 1 << 30;
 
 export class EmitContext {
   readonly f: FunctionBuilder;
-  readonly kernel: JoinedKernel;
+  readonly kernel: Kernel;
   readonly schedule: Schedule;
   /** The state of each axis whose loop is open. */
   readonly states: (AxisState | undefined)[];
@@ -34,7 +33,7 @@ export class EmitContext {
   #scopes = [new Map<Scalar, Map<string, Local>>()];
   readonly #dependencies = new Map<Scalar, number>();
 
-  constructor(f: FunctionBuilder, kernel: JoinedKernel, schedule: Schedule) {
+  constructor(f: FunctionBuilder, kernel: Kernel, schedule: Schedule) {
     this.f = f;
     this.kernel = kernel;
     this.schedule = schedule;

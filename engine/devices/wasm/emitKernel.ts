@@ -1,5 +1,6 @@
-/** Code of a whole kernel: loops over parallel axes, the reduction inside them, the epilogue, the store. */
-import type { Kernel, ReduceOp, Scalar } from "../../kernel/kernel.ts";
+/** Code of a whole kernel: loops over parallel axes, the reduction inside them, the stores. */
+import { at } from "../../graph/shape.ts";
+import type { Kernel, Reduction, Scalar, Store } from "../../kernel/kernel.ts";
 import { scalarsOf } from "../../kernel/scalar.ts";
 import {
   type FunctionBuilder,
@@ -14,14 +15,13 @@ import { type Access, Addresses } from "./emitAddresses.ts";
 import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContext.ts";
 import { restrict, type Segment, segmentsOf } from "./emitRegions.ts";
 import { ScalarEmitter } from "./emitScalar.ts";
-import type { JoinedKernel, Store } from "./joinSteps.ts";
 import { type Chunk, emitLoop } from "./loops.ts";
 import { type EmitOptions, kernelParameters } from "./phase.ts";
 import type { Schedule } from "./schedule.ts";
 import { type SumChunk, sumChunkOf, sumLength } from "./sumChunk.ts";
 
 /**
- * Which reduce points a result is the fold of, instead of all: at the start of a function makes what writes `body` for each of them
+ * Which reduce points a result is the fold of, instead of all: at the start of a function makes what writes the code for each of them
  * at a place, with the reduce axes standing there, in chunks if it is a sum of float32.
  */
 export type ReducePoints = (
@@ -42,23 +42,22 @@ export type ReducePoints = (
 export function emitKernel(
   module: ModuleBuilder,
   name: string,
-  described: JoinedKernel,
+  described: Kernel,
   schedule: Schedule,
   options: EmitOptions,
   reducePoints: ReducePoints | null = null,
 ): FunctionReference {
-  // Nothing of a body that is never folded may be computed, not even its addresses.
+  // Nothing that is never folded may be computed, not even its addresses.
   const kernel = isEmptyReduction(described) ? withoutBody(described) : described;
   return module.define(name, kernelParameters, [], (f, table, low, high) => {
     if (kernel.axes.some(({ role, size }) => role === "parallel" && size === 0)) return;
-    const bases = [...kernel.operands, kernel.result, ...kernel.also].map((_, index) =>
+    const bases = [...kernel.operands, ...kernel.stores].map((_, index) =>
       f.let("i32", "base", memory("i32.load", 4 * index, table)),
     );
     const context = new EmitContext(f, kernel, schedule);
-    const results = [kernel, ...kernel.also].map(({ result }) => result);
     const points = reducePoints === null ? null : reducePoints(f, table);
-    const nest = new Nest(context, new Addresses(context, bases), results, { low, high }, options, points);
-    nest.parallel(0, [kernel.body, ...kernel.also.map(({ body }) => body)], kernel.reduction?.epilogue ?? null);
+    const nest = new Nest(context, new Addresses(context, bases), { low, high }, options, points);
+    nest.parallel(0, kernel.reduction?.body ?? null, kernel.stores.map(({ value }) => value));
   });
 }
 
@@ -66,7 +65,6 @@ class Nest {
   readonly #context: EmitContext;
   readonly #addresses: Addresses;
   readonly #scalars: ScalarEmitter;
-  readonly #results: readonly Store["result"][];
   readonly #share: { readonly low: Local; readonly high: Local };
   readonly #relaxed: boolean;
   readonly #reduceAxes: readonly number[];
@@ -76,7 +74,6 @@ class Nest {
   constructor(
     context: EmitContext,
     addresses: Addresses,
-    results: readonly Store["result"][],
     share: { low: Local; high: Local },
     options: EmitOptions,
     reducePoints: ReturnType<ReducePoints> | null,
@@ -84,7 +81,6 @@ class Nest {
     this.#context = context;
     this.#reducePoints = reducePoints;
     this.#addresses = addresses;
-    this.#results = results;
     this.#scalars = new ScalarEmitter(context, addresses);
     this.#share = share;
     this.#relaxed = options.relaxed;
@@ -94,34 +90,35 @@ class Nest {
 
   /**
    * The loops over the parallel axes from `level` of the schedule's order on.
-   * @param bodies one for each result; a single one if it is folded
+   * @param body what is folded, if anything is
+   * @param values what is stored
    */
-  parallel(level: number, bodies: readonly Scalar[], epilogue: Scalar | null): void {
-    const { schedule } = this.#context;
-    const roots = epilogue === null ? bodies : [...bodies, epilogue];
+  parallel(level: number, body: Scalar | null, values: readonly Scalar[]): void {
+    const { kernel, schedule } = this.#context;
+    const roots = body === null ? values : [body, ...values];
     const axis = schedule.order[level];
     if (axis === undefined) {
-      this.#point(bodies, epilogue);
+      if (kernel.reduction === null || body === null) this.#point(values);
+      else this.#foldedPoint({ ...kernel.reduction, body }, values);
       return;
     }
     const inner = bitsOf([...schedule.order.slice(level), ...this.#reduceAxes]);
     for (const segment of this.#segments(axis, roots)) {
-      const cutBodies = bodies.map((body) => this.#cut(body, axis, segment));
-      const cutEpilogue = epilogue && this.#cut(epilogue, axis, segment);
-      const cutRoots = cutEpilogue === null ? cutBodies : [...cutBodies, cutEpilogue];
+      const cutBody = body && this.#cut(body, axis, segment);
+      const cutValues = values.map((value) => this.#cut(value, axis, segment));
       this.#context.scope(() => {
-        for (const body of cutBodies) this.#scalars.hoist(body, inner);
-        if (cutEpilogue !== null) this.#scalars.hoist(cutEpilogue, inner | accumulatorBit);
-        const accesses = [...accessesOf(cutRoots), ...this.#results.map((_, index) => this.#result(index))];
-        this.#loop(axis, segment, accesses, () => this.parallel(level + 1, cutBodies, cutEpilogue));
+        if (cutBody !== null) this.#scalars.hoist(cutBody, inner);
+        for (const value of cutValues) this.#scalars.hoist(value, cutBody === null ? inner : inner | accumulatorBit);
+        const cutRoots = cutBody === null ? cutValues : [cutBody, ...cutValues];
+        const accesses = [...accessesOf(cutRoots), ...kernel.stores.map((_, index) => this.#result(index))];
+        this.#loop(axis, segment, accesses, () => this.parallel(level + 1, cutBody, cutValues));
       });
     }
   }
 
-  #result(index: number): Access & Store["result"] {
-    const result = this.#results[index];
-    if (result === undefined) throw new RangeError(`no result ${index}`);
-    return { ...result, operand: this.#context.kernel.operands.length + index };
+  #result(index: number): Access & Store {
+    const { operands, stores } = this.#context.kernel;
+    return { ...at(stores, index), operand: operands.length + index };
   }
 
   /** Segments of an axis between which regions on it change; the whole axis if these are tested instead. */
@@ -161,36 +158,30 @@ class Nest {
   }
 
   /** All points of one pass of the parallel loops. */
-  #point(bodies: readonly Scalar[], epilogue: Scalar | null): void {
-    const { kernel } = this.#context;
-    const points = this.#context.points(-1);
-    const [body] = bodies;
-    if (body === undefined) throw new RangeError("a kernel without a body");
-    if (kernel.reduction === null || epilogue === null) {
-      const isSweep = bodies.length > 1;
-      this.#scalars.uses = countUses(isSweep ? [...bodies, ...bodies] : bodies);
-      for (const point of points) {
-        // Everything is read before anything is written: a result may take the memory of an operand.
-        if (isSweep) bodies.forEach((each) => this.#evaluate(each, point));
-        bodies.forEach((each, index) => this.#store(each, point, index));
-      }
-      return;
+  #point(values: readonly Scalar[]): void {
+    const isSweep = values.length > 1;
+    this.#scalars.uses = countUses(isSweep ? [...values, ...values] : values);
+    for (const point of this.#context.points(-1)) {
+      // Everything is read before anything is written: a result may take the memory of an operand.
+      if (isSweep) values.forEach((value) => this.#evaluate(value, point));
+      values.forEach((value, index) => this.#store(value, point, index));
     }
-    const folded = this.#reduction(kernel.reduction.op, body, points);
-    points.forEach((point, index) => {
-      const local = folded[index];
-      if (local !== undefined) this.#context.accumulators.set(point.join(), local);
-    });
-    this.#scalars.uses = countUses([epilogue]);
-    for (const point of points) this.#store(epilogue, point, 0);
   }
 
-  /** Folds `body` over the reduce axes at each of `points`; gives locals with the results in every lane that counts. */
-  #reduction(op: ReduceOp, body: Scalar, points: readonly Point[]): readonly Local[] {
+  /** The same of a kernel that folds. */
+  #foldedPoint(reduction: Reduction, values: readonly Scalar[]): void {
+    const points = this.#context.points(-1);
+    const folded = this.#reduction(reduction, points);
+    points.forEach((point, index) => this.#context.accumulators.set(point.join(), at(folded, index)));
+    this.#point(values);
+  }
+
+  /** Folds over the reduce axes at each of `points`; gives locals with the results in every lane that counts. */
+  #reduction({ op, body }: Reduction, points: readonly Point[]): readonly Local[] {
     const { f, kernel, schedule } = this.#context;
     const { vector } = schedule;
     const isFoldedVector = vector !== null && this.#reduceAxes.includes(vector);
-    const isLong = this.#reducePoints !== null && isFloatSum(kernel);
+    const isLong = this.#reducePoints !== null && op === "sum" && body.dtype === "f32";
     const accumulators = new Accumulators(f, {
       op,
       dtype: body.dtype,
@@ -257,7 +248,8 @@ class Nest {
         const point =
           vector === null || folded === null ? parallelPoint : parallelPoint.with(vector, chain * folded.step);
         const accumulator = accumulators.register(chain, index);
-        const fused = this.#relaxed && isFloatSum(kernel) && body.kind === "binary" && body.op === "multiply";
+        const isFloatSum = kernel.reduction?.op === "sum" && body.dtype === "f32";
+        const fused = this.#relaxed && isFloatSum && body.kind === "binary" && body.op === "multiply";
         if (fused && (folded === null || folded.lanes === 4) && this.#context.find(body, point) === undefined) {
           this.#scalars.value(body.x, point);
           this.#scalars.value(body.y, point);
@@ -304,16 +296,14 @@ class Nest {
   }
 }
 
-function isFloatSum({ reduction, body }: Kernel): boolean {
-  return reduction?.op === "sum" && body.dtype === "f32";
-}
-
 function isEmptyReduction(kernel: Kernel): boolean {
   return kernel.axes.some(({ role, size }) => role === "reduce" && size === 0);
 }
 
-function withoutBody(kernel: JoinedKernel): JoinedKernel {
-  return { ...kernel, body: { kind: "literal", dtype: kernel.body.dtype, value: 0 } };
+function withoutBody(kernel: Kernel): Kernel {
+  const { reduction } = kernel;
+  if (reduction === null) return kernel;
+  return { ...kernel, reduction: { ...reduction, body: { kind: "literal", dtype: reduction.body.dtype, value: 0 } } };
 }
 
 const bitsOf = (axes: readonly number[]): number => axes.reduce((bits, axis) => bits | (1 << axis), 0);

@@ -1,5 +1,5 @@
 /** Kernels that sum by an algorithm of their own leave sums in the result; this applies the epilogue to them. */
-import type { Kernel, Scalar } from "../../kernel/kernel.ts";
+import type { Kernel, Scalar, Stores } from "../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../kernel/normalize.ts";
 import { substitute } from "../../kernel/scalar.ts";
 import type { FunctionReference, ModuleBuilder } from "./assembler.ts";
@@ -11,14 +11,15 @@ export type Finish = (module: ModuleBuilder, name: string) => FunctionReference 
 
 /** How a kernel's results are finished; null if they can't be for any range of the first axis. */
 export function finishOf(kernel: Kernel): Finish | null {
-  const epilogue = kernel.reduction?.epilogue;
-  if (epilogue === undefined || epilogue.kind === "accumulator") return () => null;
+  const [store] = kernel.stores;
+  if (kernel.reduction === null || store.value.kind === "accumulator") return () => null;
   // The table of addresses has the result's twice: as what is read, then as what is written.
-  const sum: Scalar = { kind: "load", dtype: kernel.body.dtype, operand: kernel.operands.length, at: kernel.result.at };
-  const body = substitute(epilogue, (scalar) => (scalar.kind === "accumulator" ? sum : undefined));
+  const sum: Scalar = { kind: "load", dtype: store.dtype, operand: kernel.operands.length, at: store.at };
+  const value = substitute(store.value, (scalar) => (scalar.kind === "accumulator" ? sum : undefined));
   const parallel = kernel.axes.filter(({ role }) => role === "parallel");
-  const operands = [...kernel.operands, { dtype: kernel.result.dtype, length: kernel.result.length }];
-  const elementwise = rewriteKernel({ ...kernel, operands, body, reduction: null }, parallel, {
+  const operands = [...kernel.operands, { dtype: store.dtype, length: store.length }];
+  const stores: Stores = [{ ...store, value }];
+  const elementwise = rewriteKernel({ ...kernel, operands, reduction: null, stores }, parallel, {
     affine: ({ offset, coefficients }) => ({ offset, coefficients: coefficients.slice(0, parallel.length) }),
     axis: (axis) => axis,
   });
@@ -26,5 +27,5 @@ export function finishOf(kernel: Kernel): Finish | null {
   const schedule = { ...scheduleKernel(normal), split: 0 };
   // Blocks of several would not end where the range does.
   if (blockOf(schedule, 0) > 1) return null;
-  return (module, name) => emitKernel(module, name, { ...normal, also: [] }, schedule, { relaxed: false });
+  return (module, name) => emitKernel(module, name, normal, schedule, { relaxed: false });
 }

@@ -8,17 +8,12 @@ import { at } from "../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../kernel/normalize.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
-import { scalarsOf, substitute } from "../../kernel/scalar.ts";
+import { rootsOf, scalarsOf, substitute } from "../../kernel/scalar.ts";
 import { interfere, type Region, regionsOf, type Use } from "./regions.ts";
 
-/** What a kernel writes at a point besides its own result; its buffers follow that one in the table of addresses. */
-export type Store = Pick<Kernel, "body" | "result">;
-
-export type JoinedKernel = Kernel & { readonly also: readonly Store[] };
-
-/** One or several steps of a plan. `buffers[results[0]]` is the kernel's result, the others are those of `also`. */
+/** One or several steps of a plan. `buffers[results[i]]` is what store i of the kernel writes. */
 export type JoinedStep = {
-  readonly kernel: JoinedKernel;
+  readonly kernel: Kernel;
   readonly operands: readonly number[];
   readonly results: readonly number[];
   /** Neighbours in the plan that it computes. */
@@ -58,7 +53,7 @@ export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]
     }
     const step = at(steps, start);
     const { kernel, operands, result } = step;
-    return { kernel: { ...kernel, also: [] }, operands, results: [result], steps: [step] };
+    return { kernel, operands, results: [result], steps: [step] };
   };
   const joined: JoinedStep[] = [];
   for (let start = 0; start < steps.length; ) {
@@ -78,11 +73,11 @@ function neighbours(candidates: readonly (Member | null)[], start: number): Memb
   if (first === null) return [];
   const members = [first];
   let axes = first.kernel.axes;
-  let scalars = scalarsOf(first.kernel.body).length;
+  let scalars = scalarsOf(...rootsOf(first.kernel)).length;
   for (let index = start + 1; index < candidates.length; index++) {
     const member = at(candidates, index);
     if (member === null) break;
-    scalars += scalarsOf(member.kernel.body).length;
+    scalars += scalarsOf(...rootsOf(member.kernel)).length;
     const common = commonAxes(axes, member.kernel.axes);
     if (common === null || scalars > mostScalars) break;
     axes = common;
@@ -95,12 +90,12 @@ function neighbours(candidates: readonly (Member | null)[], start: number): Memb
 function flatKernel(kernel: Kernel): Kernel | null {
   if (kernel.reduction !== null) return null;
   const normal = normalizeKernel(kernel);
-  const { axes, body } = normal;
+  const { axes } = normal;
   if (axes.length > 2 || axes.some(({ size }) => size === 0)) return null;
   const [, row] = axes;
   if (row !== undefined && (row.size < shortestRow || row.size % 4 !== 0)) return null;
   const runsAlong = ({ coefficients }: Affine): boolean => [0, 1].includes(coefficients.at(-1) ?? 0);
-  const fits = scalarsOf(body).every(
+  const fits = scalarsOf(...rootsOf(normal)).every(
     (scalar) =>
       scalar.kind !== "region" && scalar.kind !== "gather" && (scalar.kind !== "load" || runsAlong(scalar.at)),
   );
@@ -119,8 +114,9 @@ function mayJoin(
   const made = new Set<number>();
   const earlier: Use[] = [];
   for (const { step, kernel } of members) {
-    const own = JSON.stringify(kernel.result.at);
-    const loads = scalarsOf(kernel.body).filter((scalar) => scalar.kind === "load");
+    const [store] = kernel.stores;
+    const own = JSON.stringify(store.at);
+    const loads = scalarsOf(store.value).filter((scalar) => scalar.kind === "load");
     const uses: Use[] = [];
     for (const [operand, buffer] of step.operands.entries()) {
       const isOwn = loads.every((load) => load.operand !== operand || JSON.stringify(load.at) === own);
@@ -142,20 +138,21 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean)
   const loads = new Map<string, Scalar>();
   const made = new Map<number, Scalar>();
   const stores = members.map(({ step, kernel }) => {
-    const body = substitute(kernel.body, (load) => {
+    const [store] = kernel.stores;
+    const value = substitute(store.value, (load) => {
       if (load.kind !== "load") return undefined;
       const buffer = at(step.operands, load.operand);
-      const value = made.get(buffer);
-      if (value !== undefined) return value;
+      const known = made.get(buffer);
+      if (known !== undefined) return known;
       operands.set(buffer, at(kernel.operands, load.operand));
       const same = { ...load, operand: [...operands.keys()].indexOf(buffer) };
       const key = JSON.stringify(same);
-      const known = loads.get(key) ?? same;
-      loads.set(key, known);
-      return known;
+      const first = loads.get(key) ?? same;
+      loads.set(key, first);
+      return first;
     });
-    made.set(step.result, body);
-    return { buffer: step.result, kernel, store: { body, result: kernel.result } };
+    made.set(step.result, value);
+    return { buffer: step.result, kernel, store: { ...store, value } };
   });
   const needed = stores.filter(({ buffer }) => isNeeded(buffer));
   const kept = needed.length === 0 ? stores.slice(-1) : needed;
@@ -163,9 +160,8 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean)
   return {
     kernel: {
       ...main.kernel,
-      ...main.store,
       operands: [...operands.values()],
-      also: also.map(({ store }) => store),
+      stores: [main.store, ...also.map(({ store }) => store)],
     },
     operands: [...operands.keys()],
     results: kept.map(({ buffer }) => buffer),

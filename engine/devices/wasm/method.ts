@@ -3,7 +3,6 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { emitKernel } from "./emitKernel.ts";
 import { finishOf } from "./finish.ts";
 import type { Phase, Scratch } from "./phase.ts";
-import type { JoinedKernel } from "./joinSteps.ts";
 import { blockOf, type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "./schedule.ts";
 import { productPhases, productScratch } from "./product/emit.ts";
 import { productOf } from "./product/plan.ts";
@@ -24,11 +23,8 @@ export type KernelMethod = {
 };
 
 /** The method of a normalised kernel: the cheapest by estimate; of a scatter the one that is linear. */
-export function methodOf(kernel: JoinedKernel): KernelMethod {
-  if (kernel.also.length > 0) {
-    const schedule = scheduleSweep(kernel, [kernel.body, ...kernel.also.map(({ body }) => body)]);
-    return loopMethod(kernel, schedule);
-  }
+export function methodOf(kernel: Kernel): KernelMethod {
+  if (kernel.stores.length > 1) return loopMethod(kernel, scheduleSweep(kernel));
   const chains = chainsOf(kernel);
   if (chains !== null) return scatterMethod(kernel, chains);
   const loops = loopMethod(kernel, scheduleKernel(kernel));
@@ -63,11 +59,12 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
 }
 
 function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
-  const schedule = scheduleRows({ ...kernel, body: chains.value }, chains.rowAxes, chains.points / chains.rows);
+  const sum: Kernel = { ...kernel, reduction: { op: "sum", body: chains.value } };
+  const schedule = scheduleRows(sum, chains.rowAxes, chains.points / chains.rows);
   const { name } = schedule;
   return {
     name,
-    phases: scatterPhases(kernel, chains, schedule),
+    phases: scatterPhases(sum, chains, schedule),
     sharesFirstAxis: false,
     scratch: chainsScratch(chains),
   };
@@ -75,7 +72,7 @@ function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
 
 const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
 
-function loopMethod(kernel: JoinedKernel, schedule: Schedule): KernelMethod {
+function loopMethod(kernel: Kernel, schedule: Schedule): KernelMethod {
   const { name, split, cost } = schedule;
   const phase: Phase = {
     size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),

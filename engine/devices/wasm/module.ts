@@ -3,33 +3,32 @@ import { atOnce } from "../eventLoop.ts";
 import { kernelKey } from "../../kernel/kernelKey.ts";
 import { normalizeKernel } from "../../kernel/normalize.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "./assembler.ts";
-import type { JoinedKernel } from "./joinSteps.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
 import { type KernelMethod, methodOf } from "./method.ts";
 import { emitRun } from "./moduleRun.ts";
 import type { EmitOptions } from "./phase.ts";
 
 /** A kernel as it is compiled: normalised, with its method. Plans' kernels of the same `key` share it. */
-export type CompiledKernel = { readonly key: string; readonly kernel: JoinedKernel; readonly method: KernelMethod };
+export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; readonly method: KernelMethod };
 
 /** Kernels without their repetitions, and the number among these of each as it was given. */
 export type DistinctKernels = { readonly distinct: readonly CompiledKernel[]; readonly numbers: readonly number[] };
 
 /** The distinct kernels among `kernels`, and for each of these its number among them. */
-export function distinctKernels(kernels: readonly JoinedKernel[]): DistinctKernels {
+export function distinctKernels(kernels: readonly Kernel[]): DistinctKernels {
   return atOnce(findingDistinct(kernels));
 }
 
 /** The same with a pause after each kernel. */
-export function* findingDistinct(kernels: readonly JoinedKernel[]): Generator<void, DistinctKernels> {
+export function* findingDistinct(kernels: readonly Kernel[]): Generator<void, DistinctKernels> {
   const known = new Map<string, number>();
-  const seen = new Map<JoinedKernel, number>();
+  const seen = new Map<Kernel, number>();
   const distinct: CompiledKernel[] = [];
-  const numberOf = (kernel: JoinedKernel): number => {
+  const numberOf = (kernel: Kernel): number => {
     const again = seen.get(kernel);
     if (again !== undefined) return again;
-    // Joined kernels are in normal form, all of their bodies over the same axes.
-    const normal = kernel.also.length > 0 ? kernel : { ...normalizeKernel(kernel), also: kernel.also };
-    const key = kernelKey(normal, normal.also);
+    const normal = normalizeKernel(kernel);
+    const key = kernelKey(normal);
     const number = known.get(key) ?? distinct.push({ key, kernel: normal, method: methodOf(normal) }) - 1;
     known.set(key, number);
     seen.set(kernel, number);

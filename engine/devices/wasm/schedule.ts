@@ -5,7 +5,7 @@
  * number of threads.
  */
 import type { Kernel, Scalar } from "../../kernel/kernel.ts";
-import { childrenOf, scalarsOf } from "../../kernel/scalar.ts";
+import { childrenOf, rootsOf, scalarsOf } from "../../kernel/scalar.ts";
 import { segmentsOf } from "./emitRegions.ts";
 
 export type Schedule = {
@@ -57,13 +57,13 @@ export function scheduleKernel(kernel: Kernel): Schedule {
   };
 }
 
-/** The schedule of a kernel that stores several bodies: vectors along the innermost axis, which all of them go along. */
-export function scheduleSweep(kernel: Kernel, bodies: readonly Scalar[]): Schedule {
+/** The schedule of a kernel that stores several values: vectors along the innermost axis, which all of them go along. */
+export function scheduleSweep(kernel: Kernel): Schedule {
   const order = kernel.axes.map((_, axis) => axis);
   const candidate: Candidate = { vector: order.at(-1) ?? null, unroll: new Map() };
-  const cost = bodies.reduce((sum, body) => sum + estimate(analyse({ ...kernel, body }), candidate), 0);
+  const cost = kernel.stores.reduce((sum, store) => sum + estimate(analyse({ ...kernel, stores: [store] }), candidate), 0);
   return {
-    name: `sweep with ${bodies.length} results`,
+    name: `sweep with ${kernel.stores.length} results`,
     ...candidate,
     order,
     cost,
@@ -83,14 +83,14 @@ export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow:
   const { parallel, reduce, sizes, nodes } = analysis;
   const size = (axis: number): number => sizes[axis] ?? 0;
   const vector =
-    parallel.find((axis) => kernel.result.at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis)) ??
+    parallel.find((axis) => kernel.stores[0].at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis)) ??
     null;
-  const heavy = nodes.filter(({ scalar, epilogue }) => !epilogue && isArithmetic(scalar)).length;
+  const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const vectors = vector === null ? 1 : Math.min(heavy <= 3 ? registerTile : 2, Math.floor(size(vector) / 4));
   const unroll = new Map(vector === null || vectors < 2 ? [] : [[vector, vectors]]);
   const results = parallel.reduce((product, axis) => product * size(axis), 1) / (vector === null ? 1 : 4);
-  const weight = (epilogue: boolean): number =>
-    nodes.reduce((sum, node) => sum + (node.epilogue === epilogue ? costOf(node.scalar, vector, unroll) : 0), 3);
+  const weight = (inner: boolean): number =>
+    nodes.reduce((sum, node) => sum + (node.inner === inner ? costOf(node.scalar, vector, unroll) : 0), 3);
   return {
     name: `scatter${vector === null ? "" : "-simd"}`,
     vector,
@@ -99,7 +99,7 @@ export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow:
     flattened: new Set(),
     // Reduce points come in any order.
     branching: new Set([...branchingAxes(kernel, analysis, vector, unroll), ...reduce]),
-    cost: results * (weight(true) + perRow * weight(false)),
+    cost: results * (weight(false) + perRow * weight(true)),
     split: splitAxis(kernel, parallel, vector, unroll),
   };
 }
@@ -114,17 +114,17 @@ type Analysis = {
   readonly parallel: readonly number[];
   readonly reduce: readonly number[];
   readonly sizes: readonly number[];
-  /** Distinct expressions of the body and the epilogue. */
-  readonly nodes: readonly { readonly scalar: Scalar; readonly axes: readonly number[]; readonly epilogue: boolean }[];
+  /** Distinct expressions: `inner` ones at every point that is folded, or that is stored where nothing is; others where it is stored. */
+  readonly nodes: readonly { readonly scalar: Scalar; readonly axes: readonly number[]; readonly inner: boolean }[];
 };
 
 function analyse(kernel: Kernel): Analysis {
   const axesOf = new Map<Scalar, ReadonlySet<number>>();
   const parallel = kernel.axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
   const reduce = kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
-  const bodyNodes = scalarsOf(kernel.body);
-  const epilogueNodes = kernel.reduction === null ? [] : scalarsOf(kernel.reduction.epilogue);
-  for (const scalar of [...bodyNodes, ...epilogueNodes]) {
+  const folded = kernel.reduction === null ? [] : scalarsOf(kernel.reduction.body);
+  const stored = scalarsOf(...kernel.stores.map(({ value }) => value));
+  for (const scalar of [...folded, ...stored]) {
     const axes = new Set(childrenOf(scalar).flatMap((child) => [...(axesOf.get(child) ?? [])]));
     if (scalar.kind === "load" || scalar.kind === "gather" || scalar.kind === "index") {
       scalar.at.coefficients.forEach((coefficient, axis) => coefficient !== 0 && axes.add(axis));
@@ -132,10 +132,10 @@ function analyse(kernel: Kernel): Analysis {
     if (scalar.kind === "accumulator") parallel.forEach((axis) => axes.add(axis));
     axesOf.set(scalar, axes);
   }
-  const describe = (scalar: Scalar, epilogue: boolean): Analysis["nodes"][number] => ({
+  const describe = (scalar: Scalar, inner: boolean): Analysis["nodes"][number] => ({
     scalar,
     axes: [...(axesOf.get(scalar) ?? [])],
-    epilogue,
+    inner,
   });
   return {
     kernel,
@@ -143,15 +143,15 @@ function analyse(kernel: Kernel): Analysis {
     reduce,
     sizes: kernel.axes.map(({ size }) => size),
     nodes: [
-      ...bodyNodes.map((scalar) => describe(scalar, false)),
-      ...epilogueNodes.map((scalar) => describe(scalar, true)),
+      ...folded.map((scalar) => describe(scalar, true)),
+      ...stored.map((scalar) => describe(scalar, kernel.reduction === null)),
     ],
   };
 }
 
 function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Candidate> {
   const size = (axis: number): number => sizes[axis] ?? 0;
-  const heavy = nodes.filter(({ scalar, epilogue }) => !epilogue && isArithmetic(scalar)).length;
+  const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
   const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
   const uncut = parallel.filter((axis) => segmentsOf(rootsOf(kernel), axis, size(axis)).length === 1);
@@ -233,16 +233,16 @@ function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector
   };
   let inner = 0;
   let outer = 0;
-  for (const { scalar, axes, epilogue } of nodes) {
-    const cost = costOf(scalar, vector, unroll) * runs(axes, epilogue ? parallel : order);
-    if (epilogue) outer += cost;
-    else inner += cost;
+  for (const { scalar, axes, inner: isInner } of nodes) {
+    const cost = costOf(scalar, vector, unroll) * runs(axes, isInner ? order : parallel);
+    if (isInner) inner += cost;
+    else outer += cost;
   }
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
   const product = (axes: readonly number[]): number => axes.reduce((total, axis) => total * (passes[axis] ?? 1), 1);
   const steps = product(order);
   const results = product(parallel) * parallel.reduce((total, axis) => total * (unroll.get(axis) ?? 1), 1);
-  const resultStride = vector === null ? 0 : (kernel.result.at.coefficients[vector] ?? 0);
+  const resultStride = vector === null ? 0 : (kernel.stores[0].at.coefficients[vector] ?? 0);
   const store = vector === null || reduce.includes(vector) ? 1 : resultStride === 1 ? 1 : 6;
   const folding = vector !== null && reduce.includes(vector) ? 8 * points : 0;
   outer += results * store + product(parallel) * (3 + folding);
@@ -288,10 +288,6 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
 }
 
 const isArithmetic = ({ kind }: Scalar): boolean => kind !== "load" && kind !== "literal" && kind !== "accumulator";
-
-function rootsOf(kernel: Kernel): readonly Scalar[] {
-  return kernel.reduction === null ? [kernel.body] : [kernel.body, kernel.reduction.epilogue];
-}
 
 /**
  * Unrolled parallel axes go innermost, the one with the larger blocks outside: what its block reads then stays in the

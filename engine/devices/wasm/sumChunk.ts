@@ -1,5 +1,5 @@
 /** Which part of a sum is added up in float32 before it goes to a float64 total. A matter of shapes, never of threads. */
-import type { Kernel } from "../../kernel/kernel.ts";
+import type { Kernel, Scalar } from "../../kernel/kernel.ts";
 import { segmentsOf } from "./emitRegions.ts";
 import { blocksOf, remaindersOf } from "./loops.ts";
 import { blockOf, type Schedule } from "./schedule.ts";
@@ -14,11 +14,12 @@ const productLength = 384;
 
 /** The chunks of a kernel's sums; null if a register takes no more numbers in all than a chunk has, or if sums are exact. */
 export function sumChunkOf(kernel: Kernel, schedule: Schedule): SumChunk | null {
-  if (kernel.reduction?.op !== "sum" || kernel.body.dtype !== "f32") return null;
-  const chunkLength = isMatrixProduct(kernel) ? productLength : sumLength;
+  const { reduction } = kernel;
+  if (reduction?.op !== "sum" || reduction.body.dtype !== "f32") return null;
+  const chunkLength = isMatrixProduct(kernel, reduction.body) ? productLength : sumLength;
   let length = 1;
   for (let axis = kernel.axes.length - 1; axis >= 0 && kernel.axes[axis]?.role === "reduce"; axis--) {
-    const steps = stepsOf(kernel, schedule, axis);
+    const steps = stepsOf(kernel, reduction.body, schedule, axis);
     if (length * steps > chunkLength) return { axis, blocks: Math.floor(chunkLength / length) };
     length *= steps;
   }
@@ -26,7 +27,7 @@ export function sumChunkOf(kernel: Kernel, schedule: Schedule): SumChunk | null 
 }
 
 /** Whether numbers are multiplied that meet several others: one of two loads stays where a parallel axis goes on. */
-function isMatrixProduct({ axes, body }: Kernel): boolean {
+function isMatrixProduct({ axes }: Kernel, body: Scalar): boolean {
   if (body.kind !== "binary" || body.op !== "multiply") return false;
   return (
     [body.x, body.y].every(({ kind }) => kind === "load") &&
@@ -39,12 +40,12 @@ function isMatrixProduct({ axes, body }: Kernel): boolean {
 }
 
 /** How often the code of an axis runs: once for each block, and for what remains of each segment. */
-function stepsOf(kernel: Kernel, schedule: Schedule, axis: number): number {
+function stepsOf(kernel: Kernel, body: Scalar, schedule: Schedule, axis: number): number {
   const size = kernel.axes[axis]?.size ?? 0;
   if (schedule.flattened.has(axis)) return size;
   const step = axis === schedule.vector ? 4 : 1;
   const walk = { unroll: blockOf(schedule, axis) / step, step };
-  const segments = segmentsOf(schedule.branching.has(axis) ? [] : [kernel.body], axis, size);
+  const segments = segmentsOf(schedule.branching.has(axis) ? [] : [body], axis, size);
   return segments.reduce((steps, { start, stop }) => {
     return steps + blocksOf(walk, stop - start) + remaindersOf(walk, stop - start).length;
   }, 0);

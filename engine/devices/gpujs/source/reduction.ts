@@ -1,7 +1,7 @@
 /** Loops over the reduce axes. Sums of f32 are blocked: every loop level adds up its own, so that errors stay small. */
 import { EvenkeelError } from "../../../errors.ts";
 import { isInteger } from "../../../graph/dtype.ts";
-import type { Kernel, ReduceOp, Scalar } from "../../../kernel/kernel.ts";
+import type { Kernel, ReduceOp, Reduction, Scalar } from "../../../kernel/kernel.ts";
 import type { AxisText } from "./addresses.ts";
 import * as limbs from "./limbs.ts";
 import type { Limbs } from "./limbs.ts";
@@ -23,10 +23,10 @@ export function emitReduction(
   writer: KernelWriter,
   kernel: Kernel,
   parallel: readonly AxisText[],
-  op: ReduceOp,
+  { op, body }: Reduction,
 ): Value {
-  const isFloat32Sum = op === "sum" && kernel.body.dtype === "f32" && writer.mode !== "cpu";
-  const longest = isFloat32Sum && !isProduct(kernel.body) ? longestSum : longestLoop;
+  const isFloat32Sum = op === "sum" && body.dtype === "f32" && writer.mode !== "cpu";
+  const longest = isFloat32Sum && !isProduct(body) ? longestSum : longestLoop;
   const loops: Loop[] = [];
   const guards: string[] = [];
   const axes = kernel.axes.map(({ role, size }, index): AxisText => {
@@ -39,21 +39,21 @@ export function emitReduction(
     if (counts.reduce((product, count) => product * count, 1) > size) guards.push(`${text} < ${size}`);
     return { text, size };
   });
-  const fold = folds(writer, kernel.body, op);
+  const fold = folds(writer, body, op);
   const empty = kernel.axes.some(({ role, size }) => role === "reduce" && size === 0);
   if (empty) return fold.start();
   const level = (depth: number): Value => {
     const loop = loops[depth];
     const total = fold.start();
     if (loop === undefined) {
-      fold.add(total, new ScalarEmitter(writer, kernel, axes, null).emit(kernel.body));
+      fold.add(total, new ScalarEmitter(writer, kernel, axes, null).emit(body));
       return total;
     }
     writer.open(`for (let ${loop.name} = 0; ${loop.name} < ${loop.count}; ${loop.name}++)`);
     const innermost = depth === loops.length - 1;
     if (innermost) {
       if (guards.length > 0) writer.open(`if (${guards.join(" && ")})`);
-      fold.add(total, new ScalarEmitter(writer, kernel, axes, null).emit(kernel.body));
+      fold.add(total, new ScalarEmitter(writer, kernel, axes, null).emit(body));
       if (guards.length > 0) writer.close();
     } else if (fold.blocked) {
       fold.add(total, level(depth + 1));
@@ -73,7 +73,7 @@ export function emitReduction(
       return;
     }
     if (guards.length > 0) writer.open(`if (${guards.join(" && ")})`);
-    fold.add(total, new ScalarEmitter(writer, kernel, axes, null).emit(kernel.body));
+    fold.add(total, new ScalarEmitter(writer, kernel, axes, null).emit(body));
     if (guards.length > 0) writer.close();
   };
   return level(0);

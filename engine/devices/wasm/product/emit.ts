@@ -82,7 +82,7 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
     emit: (module, name) =>
       finish(module, `${name}_finish`) ?? module.define(`${name}_finish`, kernelParameters, [], () => undefined),
   };
-  const isPlain = kernel.reduction?.epilogue.kind === "accumulator";
+  const isPlain = kernel.stores[0].value.kind === "accumulator";
   return [...(packsRows ? [packing] : []), multiplying, ...(sharesFirst || isPlain ? [] : [finishing])];
 }
 
@@ -171,12 +171,12 @@ function emitPanel(
   const columns = f.let("i32", "columns", op("i32.mul", number, i32(panelColumns)));
   const atColumns = new Map([...positions, [column, columns]]);
   const from = addressAt(f, load(right.operand), right, atColumns);
-  const results = addressAt(f, load(kernel.operands.length), kernel.result, atColumns);
+  const results = addressAt(f, load(kernel.operands.length), kernel.stores[0], atColumns);
   const rowBytes = packsRows ? 4 * depth : bytesOf(left, row);
   const rowsFrom = packsRows
     ? packedRowsAt(f, scratch, leftOuter, size, positions, rows * rowBytes)
     : addressAt(f, load(left.operand), left, positions);
-  const resultRow = bytesOf(kernel.result, row);
+  const resultRow = bytesOf(kernel.stores[0], row);
 
   const nestOf = (axes: readonly number[]): Nest =>
     axes.map((axis) => ({ size: size(axis), step: bytesOf(right, axis) }));

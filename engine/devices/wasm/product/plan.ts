@@ -48,14 +48,17 @@ const leastDepth = 8;
 
 /** How to compute a normalised kernel as a packed matrix product, or null if it is none. */
 export function productOf(kernel: Kernel): Product | null {
-  const { body, reduction, result } = kernel;
-  if (reduction?.op !== "sum" || body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
-  if (result.dtype !== "f32" || body.x.kind !== "load" || body.y.kind !== "load") return null;
+  const { reduction, stores } = kernel;
+  if (reduction?.op !== "sum" || stores.length > 1) return null;
+  const { body } = reduction;
+  if (body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
+  if (stores[0].dtype !== "f32" || body.x.kind !== "load" || body.y.kind !== "load") return null;
   return productOfSides(kernel, body.x, body.y) ?? productOfSides(kernel, body.y, body.x);
 }
 
 function productOfSides(kernel: Kernel, left: Load, right: Load): Product | null {
-  const { axes, result } = kernel;
+  const { axes, stores } = kernel;
+  const [result] = stores;
   const size = (axis: number): number => axes[axis]?.size ?? 0;
   const parallel = axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
   const reduce = axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));

@@ -11,6 +11,7 @@ import { type Chains, chainsScratch } from "./plan.ts";
 /** Rows that a thread chains at least: a line of the cache. */
 const lineRows = 16;
 
+/** @param kernel folds the values alone */
 export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule): readonly Phase[] {
   const { split } = schedule;
   return [
@@ -27,10 +28,8 @@ export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule
       size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
       block: split === null ? 1 : blockOf(schedule, split),
       cost: schedule.cost,
-      emit: (module, name, options) => {
-        const sum = { ...kernel, body: chains.value, also: [] };
-        return emitKernel(module, name, sum, schedule, options, alongChains(kernel, chains));
-      },
+      emit: (module, name, options) =>
+        emitKernel(module, name, kernel, schedule, options, alongChains(kernel, chains)),
     },
   ];
 }

@@ -144,7 +144,7 @@ function emitSums(
 ): void {
   const { axes, size, parts } = plan;
   const { sumRow, sumPlace } = layoutOf(plan);
-  const { offset, coefficients } = kernel.result.at;
+  const { offset, coefficients } = kernel.stores[0].at;
   const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
   const result = f.let("i32", "result", memory("i32.load", 4 * kernel.operands.length, table));
   const scratch = f.let("i32", "scratch", memory("i32.load", 4 * (kernel.operands.length + 2), table));

@@ -120,7 +120,7 @@ function emitImages(
     return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
   };
   const pixels = start(image.operand, image.at, axes.c);
-  const results = start(kernel.operands.length, kernel.result.at, axes.o);
+  const results = start(kernel.operands.length, kernel.stores[0].at, axes.o);
 
   f.loop((again) => {
     forBlocks(f, block, { ...size, n: block.images }, [pixels, results], () => {

@@ -44,8 +44,11 @@ const fewestChannels = 8;
 
 /** How to compute a normalised kernel by Winograd's algorithm, or null if it is no such convolution or it would not pay. */
 export function winogradOf(kernel: Kernel): Winograd | null {
-  const { body, reduction, axes, result } = kernel;
-  if (reduction?.op !== "sum" || body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
+  const { reduction, axes, stores } = kernel;
+  if (reduction?.op !== "sum" || stores.length > 1) return null;
+  const [result] = stores;
+  const { body } = reduction;
+  if (body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
   if (result.dtype !== "f32" || body.x.kind !== "load" || body.y.kind !== "load") return null;
   if (axes.length !== 7 || axes.filter(({ role }) => role === "parallel").length !== 4) return null;
   const size = axes.map((axis) => axis.size);
