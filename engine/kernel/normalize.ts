@@ -39,7 +39,10 @@ function withoutEmptyReduction(kernel: Kernel): Kernel {
     reduction.op === "sum" && body.dtype === "f32"
       ? { kind: "binary", dtype: "f32", op: "add", x: { kind: "literal", dtype: "f32", value: 0 }, y: body }
       : body;
-  return withValues({ ...kernel, reduction: null }, rewriter((scalar) => (scalar.kind === "accumulator" ? folded : undefined)));
+  return withValues(
+    { ...kernel, reduction: null },
+    rewriter((scalar) => (scalar.kind === "accumulator" ? folded : undefined)),
+  );
 }
 
 function mergeAxes(kernel: Kernel, first: number): Kernel {

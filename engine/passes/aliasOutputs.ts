@@ -8,7 +8,7 @@ export type Donation = { readonly input: number; readonly output: number };
 /**
  * True if nobody needs the buffer `input` any more when the kernel that makes `output` writes: no later step reads it, and that
  * kernel itself is element-wise and reads each element only where it writes it. A kernel that sums doesn't qualify: devices may keep
- * its sums in the result before the epilogue reads anything.
+ * its sums in the result before what is stored reads anything.
  */
 export function mayOverwrite(steps: readonly PlanStep[], input: number, output: number): boolean {
   const writer = steps.findIndex(({ result }) => result === output);

@@ -147,9 +147,7 @@ function finishKernel(name: string, lowered: LoweredKernel, root: Node): Kernel 
   // Of a scatter each value counts once, for its row.
   const rows = scatter === null ? 1 : sizeOf(parallel.filter((_, axis) => scatter.row.coefficients[axis] !== 0));
   const folded =
-    reduction === null
-      ? 0
-      : (points / rows) * sizeOf(reduce) * (countOperations(scatter?.value ?? reduction.body) + 1);
+    reduction === null ? 0 : (points / rows) * sizeOf(reduce) * (countOperations(scatter?.value ?? reduction.body) + 1);
   return {
     name,
     axes,

@@ -82,17 +82,20 @@ export function buildKernel(spec: KernelSpec, operands: readonly OperandSlot[], 
   const accumulator: Scalar = { kind: "accumulator", dtype: body.dtype };
   const epilogue = new ExpressionBuilder(axes, operands).build(spec.epilogue, [accumulator], "epilogue");
   const isReduction = axes.length > parallel.length;
+  const value = isReduction ? epilogue : body;
   return {
     name,
     axes,
     operands: operands.map(({ dtype, length }) => ({ dtype, length })),
-    body,
-    reduction: isReduction ? { op, epilogue } : null,
-    result: {
-      dtype: isReduction ? epilogue.dtype : body.dtype,
-      length: sizeOf(parallel),
-      at: { offset: 0, coefficients: axes.map((_, axis) => rowMajorStrides(parallel)[axis] ?? 0) },
-    },
+    reduction: isReduction ? { op, body } : null,
+    stores: [
+      {
+        value,
+        dtype: value.dtype,
+        length: sizeOf(parallel),
+        at: { offset: 0, coefficients: axes.map((_, axis) => rowMajorStrides(parallel)[axis] ?? 0) },
+      },
+    ],
     flops: 0,
     bytes: 0,
   };

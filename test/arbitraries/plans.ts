@@ -5,7 +5,7 @@ import type { DType, TensorData } from "../../engine/graph/dtype.ts";
 import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../../engine/kernel/plan.ts";
-import { scalarsOf } from "../../engine/kernel/scalar.ts";
+import { rootsOf, scalarsOf } from "../../engine/kernel/scalar.ts";
 import { buildKernel, smallSpecs, fillData, type KernelSpec, type OperandData, operandData } from "./kernels.ts";
 
 type FilledBuffer = OperandData & { readonly length: number };
@@ -47,7 +47,7 @@ export function buildPlan(spec: PlanSpec, limits: Pick<DeviceLimits, "temporarie
     const { kernel, operands } = buildStep(step, number, steps, buffers);
     const isOutput = step.isOutput || number === spec.steps.length - 1;
     const role: BufferRole | null = isOutput ? { kind: "output", index: outputs++ } : null;
-    const { dtype, length } = kernel.result;
+    const { dtype, length } = kernel.stores[0];
     steps.push({ kernel, operands, result: buffers.push({ dtype, length, role }) - 1 });
   }
   const aliases = Array.from({ length: outputs }, (): number | null => null);
@@ -113,12 +113,11 @@ function findAliases(
 }
 
 function readsOwnPlaceOnly(kernel: Kernel, operand: number): boolean {
-  const roots = kernel.reduction === null ? [kernel.body] : [kernel.body, kernel.reduction.epilogue];
-  return scalarsOf(...roots).every((scalar) => {
+  return scalarsOf(...rootsOf(kernel)).every((scalar) => {
     if (scalar.kind === "gather") return scalar.operand !== operand;
     if (scalar.kind !== "load" || scalar.operand !== operand) return true;
     const { offset, coefficients } = scalar.at;
-    const own = kernel.result.at.coefficients;
+    const own = kernel.stores[0].at.coefficients;
     return offset === 0 && coefficients.every((coefficient, axis) => coefficient === own[axis]);
   });
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { UnaryOp } from "../../engine/graph/node.ts";
+import { withValues } from "../../engine/kernel/normalize.ts";
 import { mapChildren } from "../../engine/kernel/scalar.ts";
 import type { Affine, Kernel, Scalar } from "../../engine/kernel/kernel.ts";
 import { accuracies } from "./accuracies.ts";
@@ -22,12 +23,8 @@ function rewriting(change: (scalar: Scalar, kernel: Kernel) => Scalar): Mistakes
         done.set(scalar, changed);
         return changed;
       };
-      const { body, reduction } = kernel;
-      return {
-        ...kernel,
-        body: visit(body),
-        reduction: reduction && { ...reduction, epilogue: visit(reduction.epilogue) },
-      };
+      const { reduction } = kernel;
+      return withValues({ ...kernel, reduction: reduction && { ...reduction, body: visit(reduction.body) } }, visit);
     },
   };
 }
@@ -145,11 +142,12 @@ const kernelMistakes: { readonly [name: string]: Mistakes } = {
           : float32.unary(op, dtype, x),
     },
   },
-  "an epilogue that is left out": {
+  "a fold that is stored as it is": {
     kernel: (kernel) => {
-      const { reduction, body } = kernel;
-      if (reduction === null || reduction.epilogue.dtype !== body.dtype) return kernel;
-      return { ...kernel, reduction: { ...reduction, epilogue: { kind: "accumulator", dtype: body.dtype } } };
+      const { reduction } = kernel;
+      if (reduction === null) return kernel;
+      const { dtype } = reduction.body;
+      return withValues(kernel, (value) => (value.dtype === dtype ? { kind: "accumulator", dtype } : value));
     },
   },
   "an inner loop that is a turn short": {

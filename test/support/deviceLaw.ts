@@ -101,7 +101,7 @@ export function planOf(kernel: Kernel): Plan {
   const inputs = kernel.operands.map(({ dtype, length }, index): PlanBuffer => {
     return { dtype, length, role: { kind: "input", index } };
   });
-  const { dtype, length } = kernel.result;
+  const [{ dtype, length }] = kernel.stores;
   return {
     buffers: [...inputs, { dtype, length, role: { kind: "output", index: 0 } }],
     steps: [{ kernel, operands: inputs.map((_, index) => index), result: inputs.length }],

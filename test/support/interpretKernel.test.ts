@@ -43,13 +43,13 @@ function run(
     sizes = [1],
     reduce = [],
     op = "sum",
-    epilogue,
+    value: stored,
     accuracy = exact,
   }: {
     sizes?: readonly number[];
     reduce?: readonly number[];
     op?: ReduceOp;
-    epilogue?: Scalar;
+    value?: Scalar;
     accuracy?: Accuracy;
   } = {},
 ): { values: number[]; errors: number[] } {
@@ -58,18 +58,20 @@ function run(
     ...reduce.map((size): Axis => ({ role: "reduce", size })),
   ];
   const strides = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, size) => product * size, 1));
-  const folded: Scalar = epilogue ?? { kind: "accumulator", dtype: body.dtype };
+  const value: Scalar = reduce.length === 0 ? body : (stored ?? { kind: "accumulator", dtype: body.dtype });
   const kernel: Kernel = {
     name: "kernel",
     axes,
     operands: data.map(({ dtype, elements }) => ({ dtype, length: elements.length })),
-    body,
-    reduction: reduce.length === 0 ? null : { op, epilogue: folded },
-    result: {
-      dtype: reduce.length === 0 ? body.dtype : folded.dtype,
-      length: sizes.reduce((product, size) => product * size, 1),
-      at: { offset: 0, coefficients: [...strides, ...reduce.map(() => 0)] },
-    },
+    reduction: reduce.length === 0 ? null : { op, body },
+    stores: [
+      {
+        value,
+        dtype: value.dtype,
+        length: sizes.reduce((product, size) => product * size, 1),
+        at: { offset: 0, coefficients: [...strides, ...reduce.map(() => 0)] },
+      },
+    ],
     flops: 0,
     bytes: 0,
   };
@@ -138,14 +140,16 @@ describe("loops and addresses", () => {
       name: "twice",
       axes: [{ role: "parallel", size: 2 }],
       operands: [],
-      body: literal(1),
       reduction: null,
-      result: { dtype: "f32", length: 2, at: { offset: 0, coefficients: [0] } },
+      stores: [{ value: literal(1), dtype: "f32", length: 2, at: { offset: 0, coefficients: [0] } }],
       flops: 0,
       bytes: 0,
     };
     assert.throws(() => interpretKernel(twice, [], exact), /twice/);
-    const once = { ...twice, result: { ...twice.result, at: { offset: 0, coefficients: [1] }, length: 3 } };
+    const once: Kernel = {
+      ...twice,
+      stores: [{ ...twice.stores[0], at: { offset: 0, coefficients: [1] }, length: 3 }],
+    };
     assert.throws(() => interpretKernel(once, [], exact), /writes 2 elements of 3/);
   });
 });
@@ -158,14 +162,14 @@ describe("reductions", () => {
     assert.deepEqual([empty("f32", "max"), empty("i32", "max"), empty("u32", "max")], [-Infinity, -(2 ** 31), 0]);
   });
 
-  it("wrap integers, let NaN win and end in an epilogue", () => {
+  it("wrap integers, let NaN win and are stored as part of an expression", () => {
     const of = (data: Data, op: ReduceOp): number[] =>
       run(load(0, [0, 1], data.dtype), [data], { reduce: [data.elements.length], op }).values;
     assert.deepEqual(of({ dtype: "i32", elements: [2 ** 31 - 1, 2] }, "sum"), [-(2 ** 31) + 1]);
     assert.deepEqual(of({ dtype: "u32", elements: [2 ** 32 - 1, 2] }, "sum"), [1]);
     assert.deepEqual(of(f32(1, NaN, 3), "max"), [NaN]);
-    const epilogue = binary("multiply", { kind: "accumulator", dtype: "f32" }, literal(10));
-    assert.deepEqual(run(load(0, [0, 1]), [f32(1, 2)], { reduce: [2], epilogue }).values, [30]);
+    const value = binary("multiply", { kind: "accumulator", dtype: "f32" }, literal(10));
+    assert.deepEqual(run(load(0, [0, 1]), [f32(1, 2)], { reduce: [2], value }).values, [30]);
   });
 
   it("bound the error of any order of summation", () => {

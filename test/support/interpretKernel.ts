@@ -12,8 +12,7 @@ import { forEachPoint, placeOf } from "./kernelPoints.ts";
  * @throws RangeError where the kernel reads out of bounds, misses an element of its result or writes one twice
  */
 export function interpretKernel(kernel: Kernel, operands: readonly Bounded[], accuracy: Accuracy): Bounded {
-  const { body, reduction, result } = kernel;
-  const { length } = result;
+  const [{ value, length, at: to }] = kernel.stores;
   const [values, errors, isWritten] = [new Float64Array(length), new Float64Array(length), new Uint8Array(length)];
   let written = 0;
   forEachPoint(
@@ -29,11 +28,11 @@ export function interpretKernel(kernel: Kernel, operands: readonly Bounded[], ac
       return { value, error };
     },
     (position, valueOf) => {
-      const place = placeOf(result.at, position);
+      const place = placeOf(to, position);
       if (isWritten[place] !== 0) {
         throw new RangeError(`${kernel.name} writes element ${place} of ${length} twice or out of bounds`);
       }
-      const element = valueOf(reduction?.epilogue ?? body);
+      const element = valueOf(value);
       values[place] = element.value;
       errors[place] = element.error;
       isWritten[place] = 1;

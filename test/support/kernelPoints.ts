@@ -37,10 +37,10 @@ export function placeOf({ offset, coefficients }: Affine, position: readonly num
 /**
  * Visits the points of a kernel, those of its first axis in [low, high), outermost axis first.
  * @param read gives element `place` of an operand
- * @param visit gets a position that changes, and what evaluates an expression there: a body, or an epilogue of the folded bodies
+ * @param visit gets a position that changes, and what evaluates an expression there, which may use what was folded
  */
 export function forEachPoint<T>(
-  { axes, body, reduction }: Kernel,
+  { axes, reduction }: Kernel,
   arithmetic: Arithmetic<T>,
   read: (operand: number, place: number) => T,
   visit: (position: readonly number[], valueOf: (root: Scalar) => T) => void,
@@ -55,6 +55,7 @@ export function forEachPoint<T>(
   const walkParallel = walkOf(axes, "parallel", point.position, [low, high]);
   if (reduction === null) return walkParallel(() => visit(point.position, valueOf));
   const walkReduce = walkOf(axes, "reduce", point.position, [low, high]);
+  const { op, body } = reduction;
   const bodyHere = functionOf(body);
   walkParallel(() => {
     const terms: T[] = [];
@@ -63,7 +64,7 @@ export function forEachPoint<T>(
       point.number++;
       terms.push(bodyHere());
     });
-    point.accumulator = arithmetic.fold(reduction.op, body.dtype, terms);
+    point.accumulator = arithmetic.fold(op, body.dtype, terms);
     visit(point.position, valueOf);
   });
 }
@@ -194,7 +195,7 @@ function scalarCompiler<T>(
       }
       case "accumulator":
         return () => {
-          if (point.accumulator === undefined) throw new Error("an accumulator outside an epilogue");
+          if (point.accumulator === undefined) throw new Error("an accumulator where nothing was folded");
           return point.accumulator;
         };
     }

@@ -132,13 +132,13 @@ export class ReferenceDevice implements Device {
     const sources = operands.map((operand) => at(buffers, operand));
     const target = at(buffers, result);
     const run = this.#mistakes.kernel?.(kernel) ?? kernel;
-    const root = run.reduction?.epilogue ?? run.body;
+    const [store] = run.stores;
     forEachPoint(
       run,
       { ...float32, ...this.#mistakes.arithmetic },
       // A wrong address may be out of bounds, where a device finds anything.
       (operand, place) => at(sources, operand)[place] ?? 12345,
-      (position, valueOf) => (target[placeOf(run.result.at, position)] = valueOf(root)),
+      (position, valueOf) => (target[placeOf(store.at, position)] = valueOf(store.value)),
     );
     this.#mistakes.result?.(target);
   }

@@ -57,7 +57,11 @@ export function emitKernel(
     const context = new EmitContext(f, kernel, schedule);
     const points = reducePoints === null ? null : reducePoints(f, table);
     const nest = new Nest(context, new Addresses(context, bases), { low, high }, options, points);
-    nest.parallel(0, kernel.reduction?.body ?? null, kernel.stores.map(({ value }) => value));
+    nest.parallel(
+      0,
+      kernel.reduction?.body ?? null,
+      kernel.stores.map(({ value }) => value),
+    );
   });
 }
 

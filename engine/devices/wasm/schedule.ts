@@ -61,7 +61,10 @@ export function scheduleKernel(kernel: Kernel): Schedule {
 export function scheduleSweep(kernel: Kernel): Schedule {
   const order = kernel.axes.map((_, axis) => axis);
   const candidate: Candidate = { vector: order.at(-1) ?? null, unroll: new Map() };
-  const cost = kernel.stores.reduce((sum, store) => sum + estimate(analyse({ ...kernel, stores: [store] }), candidate), 0);
+  const cost = kernel.stores.reduce(
+    (sum, store) => sum + estimate(analyse({ ...kernel, stores: [store] }), candidate),
+    0,
+  );
   return {
     name: `sweep with ${kernel.stores.length} results`,
     ...candidate,
@@ -83,8 +86,9 @@ export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow:
   const { parallel, reduce, sizes, nodes } = analysis;
   const size = (axis: number): number => sizes[axis] ?? 0;
   const vector =
-    parallel.find((axis) => kernel.stores[0].at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis)) ??
-    null;
+    parallel.find(
+      (axis) => kernel.stores[0].at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis),
+    ) ?? null;
   const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const vectors = vector === null ? 1 : Math.min(heavy <= 3 ? registerTile : 2, Math.floor(size(vector) / 4));
   const unroll = new Map(vector === null || vectors < 2 ? [] : [[vector, vectors]]);

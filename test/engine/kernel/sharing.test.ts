@@ -42,9 +42,8 @@ const kernelOf = (body: Scalar): Kernel => ({
   name: "chain",
   axes: [{ role: "parallel", size: 16 }],
   operands: [{ dtype: "f32", length: 16 }],
-  body,
   reduction: null,
-  result: { dtype: "f32", length: 16, at: { offset: 0, coefficients: [1] } },
+  stores: [{ value: body, dtype: "f32", length: 16, at: { offset: 0, coefficients: [1] } }],
   flops: 0,
   bytes: 0,
 });
@@ -61,17 +60,16 @@ const works: readonly {
     perScalar: 10,
     work: (kernel) => normalizeKernel({ ...kernel, axes: [...kernel.axes, { role: "parallel", size: 1 }] }),
   },
-  { name: "completeAffines", perScalar: 10, work: ({ body }) => completeAffines(1)(body) },
-  { name: "substitute", perScalar: 10, work: ({ body }) => substitute(body, () => undefined) },
+  { name: "completeAffines", perScalar: 10, work: ({ stores: [{ value }] }) => completeAffines(1)(value) },
+  { name: "substitute", perScalar: 10, work: ({ stores: [{ value }] }) => substitute(value, () => undefined) },
   { name: "printKernel", perScalar: 20, work: (kernel) => printKernel(kernel) },
   {
     name: "the code of wasm",
     perScalar: 150,
     work: (kernel) => {
-      const joined = { ...kernel, also: [] };
       const module = new ModuleBuilder();
       module.importMemory({ module: "env", name: "memory", initial: 1, maximum: 1, shared: false });
-      addKernel(module, { key: "", kernel: joined, method: methodOf(joined) }, 0, { relaxed: false });
+      addKernel(module, { key: "", kernel, method: methodOf(kernel) }, 0, { relaxed: false });
       return module.encode();
     },
   },

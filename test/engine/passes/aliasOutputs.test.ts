@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { at } from "../../../engine/graph/shape.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import type { Scalar } from "../../../engine/kernel/kernel.ts";
-import { scalarsOf } from "../../../engine/kernel/scalar.ts";
+import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { mayOverwrite } from "../../../engine/passes/aliasOutputs.ts";
 import { placeOf } from "../../support/kernelPoints.ts";
 import { forEachExactPoint } from "../devices/wasm/exactKernels.ts";
@@ -48,7 +48,8 @@ function stepsOf(specs: readonly StepSpec[]): readonly PlanStep[] {
 
 /** Whether no point of a kernel reads of an operand what another point writes; what is read by an index may be anything. */
 function readsItsOwnElements({ kernel }: PlanStep, operand: number): boolean {
-  if (scalarsOf(kernel.body).some((scalar) => scalar.kind === "gather" && scalar.operand === operand)) return false;
+  if (scalarsOf(...rootsOf(kernel)).some((scalar) => scalar.kind === "gather" && scalar.operand === operand))
+    return false;
   let isOwn = true;
   let reads: number[] = [];
   const note = (other: number, element: number): number => {
@@ -56,8 +57,9 @@ function readsItsOwnElements({ kernel }: PlanStep, operand: number): boolean {
     return 0;
   };
   forEachExactPoint(kernel, [0, at(kernel.axes, 0).size], note, (position, valueOf) => {
-    valueOf(kernel.body);
-    isOwn &&= reads.every((element) => element === placeOf(kernel.result.at, position));
+    const [store] = kernel.stores;
+    valueOf(store.value);
+    isOwn &&= reads.every((element) => element === placeOf(store.at, position));
     reads = [];
   });
   return isOwn;

@@ -47,8 +47,8 @@ function programOf(specs: readonly Spec[]): Program {
         reduce: spec.sums ? [4] : [],
         sources,
         operands: sources.map(() => ({ dtype: "f32", length: 4 })),
-        body: scalar,
-        reduction: spec.sums ? { op: "sum", epilogue: scalar } : null,
+        reduction: spec.sums ? { op: "sum", body: scalar } : null,
+        value: scalar,
         at: { offset: 0, coefficients: [1] },
       },
     });

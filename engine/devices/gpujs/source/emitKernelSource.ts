@@ -21,7 +21,10 @@ export function emitKernelSource(described: Kernel, mode: GpujsMode): KernelSour
   const kernel = normalizeKernel(described);
   const [result, ...others] = kernel.stores;
   if (others.length > 0) {
-    throw new EvenkeelError("kernel", `gpu.js kernel ${kernel.name}: it has ${kernel.stores.length} results, a thread writes one.`);
+    throw new EvenkeelError(
+      "kernel",
+      `gpu.js kernel ${kernel.name}: it has ${kernel.stores.length} results, a thread writes one.`,
+    );
   }
   if (result.length === 0) {
     throw new EvenkeelError(

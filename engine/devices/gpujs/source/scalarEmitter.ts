@@ -68,7 +68,7 @@ export class ScalarEmitter {
   private readonly accumulator: Value | null;
   private readonly uses = new Map<Scalar, number>();
 
-  /** `axes[a]` is the text of kernel axis a; `accumulator` the folded value, in an epilogue. */
+  /** `axes[a]` is the text of kernel axis a; `accumulator` the folded value, in what is stored. */
   constructor(writer: KernelWriter, kernel: Kernel, axes: readonly AxisText[], accumulator: Value | null) {
     this.writer = writer;
     this.kernel = kernel;
@@ -169,7 +169,7 @@ export class ScalarEmitter {
       case "index":
         return this.index(node);
       case "accumulator":
-        if (this.accumulator === null) throw this.misuse(node, "a value outside the epilogue");
+        if (this.accumulator === null) throw this.misuse(node, "a folded value where nothing was folded");
         return this.accumulator;
       case "unary": {
         if (!isInteger(node.x.dtype)) {

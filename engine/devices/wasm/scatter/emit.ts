@@ -28,8 +28,7 @@ export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule
       size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
       block: split === null ? 1 : blockOf(schedule, split),
       cost: schedule.cost,
-      emit: (module, name, options) =>
-        emitKernel(module, name, kernel, schedule, options, alongChains(kernel, chains)),
+      emit: (module, name, options) => emitKernel(module, name, kernel, schedule, options, alongChains(kernel, chains)),
     },
   ];
 }

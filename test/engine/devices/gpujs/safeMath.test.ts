@@ -5,7 +5,7 @@ import { specialValues } from "../../../../engine/devices/gpujs/source/index.ts"
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import type { DType } from "../../../../engine/graph/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../../../../engine/graph/node.ts";
-import type { Scalar } from "../../../../engine/kernel/kernel.ts";
+import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { elementwise, load, plan, program } from "./samplePlans.ts";
 
@@ -177,13 +177,10 @@ describe("mathematics on webgpu", { skip: webgpuSkip }, async () => {
   });
 });
 
-function typed<K extends { readonly operands: readonly { readonly length: number }[]; readonly result: object }>(
-  kernel: K,
-  dtype: DType,
-): K {
+function typed(kernel: Kernel, dtype: DType): Kernel {
   return {
     ...kernel,
     operands: kernel.operands.map((operand) => ({ ...operand, dtype: "f32" })),
-    result: { ...kernel.result, dtype },
+    stores: [{ ...kernel.stores[0], dtype }],
   };
 }

@@ -7,15 +7,21 @@ import type { Kernel, Operand, Scalar } from "../../../../engine/kernel/kernel.t
 import { evaluateSource } from "./evaluateSource.ts";
 export const modes: readonly GpujsMode[] = ["cpu", "webgpu", "webgl2"];
 
-/** An element-wise kernel of `body` over parallel axes. */
-export function kernelOver(sizes: readonly number[], operands: readonly Operand[], body: Scalar): Kernel {
+/** An element-wise kernel of `value` over parallel axes. */
+export function kernelOver(sizes: readonly number[], operands: readonly Operand[], value: Scalar): Kernel {
   return {
     name: "sample",
     axes: sizes.map((size) => ({ role: "parallel", size })),
     operands,
-    body,
     reduction: null,
-    result: { dtype: body.dtype, length: sizeOf(sizes), at: { offset: 0, coefficients: rowMajorStrides(sizes) } },
+    stores: [
+      {
+        value,
+        dtype: value.dtype,
+        length: sizeOf(sizes),
+        at: { offset: 0, coefficients: rowMajorStrides(sizes) },
+      },
+    ],
     flops: 0,
     bytes: 0,
   };
@@ -29,5 +35,6 @@ export function evaluate(kernel: Kernel, data: readonly TensorData[], mode: Gpuj
     data.map((values, i) => toWords(values, kernel.operands[i]?.dtype ?? "f32")),
   );
   assert.equal(words.length, source.resultWords);
-  return fromWords(words, kernel.result.dtype, kernel.result.length);
+  const [{ dtype, length }] = kernel.stores;
+  return fromWords(words, dtype, length);
 }

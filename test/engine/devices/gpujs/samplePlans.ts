@@ -19,15 +19,14 @@ export function literal(value: number, dtype: DType = "f32"): Scalar {
 }
 
 /** A kernel over one axis of `length` points that reads `operands` arrays of that length. */
-export function elementwise(name: string, length: number, operands: number, body: Scalar): Kernel {
-  const { dtype } = body;
+export function elementwise(name: string, length: number, operands: number, value: Scalar): Kernel {
+  const { dtype } = value;
   return {
     name,
     axes: [{ role: "parallel", size: length }],
     operands: Array.from({ length: operands }, () => ({ dtype, length })),
-    body,
     reduction: null,
-    result: { dtype, length, at: linear },
+    stores: [{ value, dtype, length, at: linear }],
     flops: length,
     bytes: 4 * length * (operands + 1),
   };
@@ -76,6 +75,6 @@ export function chainPlan(length: number, constant: Float32Array): Plan {
   return plan("f32", length, roles, [
     { kernel: double, operands: [0], result: 3 },
     { kernel: sum, operands: [3, 2], result: 4 },
-    { kernel: { ...double, name: "copyBack", body: load(0) }, operands: [4], result: 1 },
+    { kernel: elementwise("copyBack", length, 1, load(0)), operands: [4], result: 1 },
   ]);
 }

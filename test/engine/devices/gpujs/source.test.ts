@@ -256,9 +256,8 @@ describe("reductions", () => {
   const reduction = (length: number, op: "sum" | "max", dtype: DType): Kernel => ({
     ...kernelOver([1], [{ dtype, length }], load(0, dtype)),
     axes: [{ role: "reduce", size: length }],
-    body: load(0, dtype),
-    reduction: { op, epilogue: { kind: "accumulator", dtype } },
-    result: { dtype, length: 1, at: { offset: 0, coefficients: [0] } },
+    reduction: { op, body: load(0, dtype) },
+    stores: [{ value: { kind: "accumulator", dtype }, dtype, length: 1, at: { offset: 0, coefficients: [0] } }],
   });
 
   for (const length of [1, 2, 511, 512, 513, 1031, 4096, 262_147]) {
@@ -304,7 +303,7 @@ describe("reductions", () => {
       [sum, "webgpu", 32],
       [sum, "webgl2", 32],
       [sum, "cpu", 512],
-      [{ ...sum, body: product }, "webgpu", 512],
+      [{ ...sum, reduction: { op: "sum", body: product } }, "webgpu", 512],
       [reduction(1_000_003, "max", "f32"), "webgpu", 512],
     ] as const) {
       const { source } = emitKernelSource(kernel, mode);

@@ -26,7 +26,7 @@ const load = (operand: number, coefficients: readonly number[], offset = 0): Sca
 const binary = (op: "add" | "multiply", x: Scalar, y: Scalar): Scalar => ({ kind: "binary", dtype: "f32", op, x, y });
 const accumulator: Scalar = { kind: "accumulator", dtype: "f32" };
 
-/** Sums the product of two loads; with an epilogue that reads a third operand as long as the result. */
+/** Sums the product of two loads; what is stored of it may read a third operand as long as the result. */
 function product(
   parallel: readonly number[],
   reduce: readonly number[],
@@ -41,16 +41,15 @@ function product(
   const axis =
     (role: Axis["role"]) =>
     (size: number): Axis => ({ role, size });
-  const epilogue = isFinished
+  const value = isFinished
     ? binary("add", binary("multiply", accumulator, load(2, own)), binary("add", load(2, own), accumulator))
     : accumulator;
   return {
     name: "product",
     axes: [...parallel.map(axis("parallel")), ...reduce.map(axis("reduce"))],
     operands: [...lengths, length].map((size) => ({ dtype: "f32", length: size })),
-    body: binary("multiply", x, y),
-    reduction: { op: "sum", epilogue },
-    result: { dtype: "f32", length, at: { offset: 0, coefficients: own } },
+    reduction: { op: "sum", body: binary("multiply", x, y) },
+    stores: [{ value, dtype: "f32", length, at: { offset: 0, coefficients: own } }],
     flops: 0,
     bytes: 0,
   };
@@ -143,7 +142,7 @@ describe("algorithms of the wasm device", () => {
     const { result, schedule } = await runKernel(device, kernel, [
       pixels,
       weights,
-      new Float32Array(kernel.result.length),
+      new Float32Array(kernel.stores[0].length),
     ]);
     assert.equal(schedule, "winograd forward");
     let [errors, squares] = [0, 0];

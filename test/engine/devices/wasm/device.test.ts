@@ -32,15 +32,21 @@ function addKernel(length: number, addend: number): Kernel {
     name: `add_${addend}`,
     axes: [{ role: "parallel", size: length }],
     operands: [{ dtype: "f32", length }],
-    body: {
-      kind: "binary",
-      dtype: "f32",
-      op: "add",
-      x: { kind: "load", dtype: "f32", operand: 0, at },
-      y: { kind: "literal", dtype: "f32", value: addend },
-    },
     reduction: null,
-    result: { dtype: "f32", length, at },
+    stores: [
+      {
+        value: {
+          kind: "binary",
+          dtype: "f32",
+          op: "add",
+          x: { kind: "load", dtype: "f32", operand: 0, at },
+          y: { kind: "literal", dtype: "f32", value: addend },
+        },
+        dtype: "f32",
+        length,
+        at,
+      },
+    ],
     flops: length,
     bytes: 8 * length,
   };

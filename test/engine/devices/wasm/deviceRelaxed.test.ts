@@ -20,15 +20,24 @@ const matmul: Kernel = {
     { dtype: "f32", length: m * k },
     { dtype: "f32", length: k * n },
   ],
-  body: {
-    kind: "binary",
-    dtype: "f32",
-    op: "multiply",
-    x: { kind: "load", dtype: "f32", operand: 0, at: { offset: 0, coefficients: [k, 0, 1] } },
-    y: { kind: "load", dtype: "f32", operand: 1, at: { offset: 0, coefficients: [0, 1, n] } },
+  reduction: {
+    op: "sum",
+    body: {
+      kind: "binary",
+      dtype: "f32",
+      op: "multiply",
+      x: { kind: "load", dtype: "f32", operand: 0, at: { offset: 0, coefficients: [k, 0, 1] } },
+      y: { kind: "load", dtype: "f32", operand: 1, at: { offset: 0, coefficients: [0, 1, n] } },
+    },
   },
-  reduction: { op: "sum", epilogue: { kind: "accumulator", dtype: "f32" } },
-  result: { dtype: "f32", length: m * n, at: { offset: 0, coefficients: [n, 1, 0] } },
+  stores: [
+    {
+      value: { kind: "accumulator", dtype: "f32" },
+      dtype: "f32",
+      length: m * n,
+      at: { offset: 0, coefficients: [n, 1, 0] },
+    },
+  ],
   flops: 2 * m * n * k,
   bytes: 0,
 };

@@ -67,13 +67,15 @@ function makeKernel(
     name: "made",
     axes,
     operands: operandLengths.map((length) => ({ dtype: "f32", length })),
-    body,
-    reduction: reduce.length === 0 ? null : { op: "sum", epilogue: accumulator },
-    result: {
-      dtype: "f32",
-      length: parallel.reduce((product, size) => product * size, 1),
-      at: { offset: 0, coefficients: [...strides, ...reduce.map(() => 0)] },
-    },
+    reduction: reduce.length === 0 ? null : { op: "sum", body },
+    stores: [
+      {
+        value: reduce.length === 0 ? body : accumulator,
+        dtype: "f32",
+        length: parallel.reduce((product, size) => product * size, 1),
+        at: { offset: 0, coefficients: [...strides, ...reduce.map(() => 0)] },
+      },
+    ],
     flops: 0,
     bytes: 0,
   };

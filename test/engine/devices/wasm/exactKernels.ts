@@ -14,11 +14,8 @@ export type KernelCase = { readonly kernel: Kernel; readonly data: readonly Tens
 /** The plan that runs one kernel from inputs to output 0. */
 export function planOf(kernel: Kernel): Plan {
   const inputs = kernel.operands.map((operand, index) => ({ ...operand, role: { kind: "input" as const, index } }));
-  const output = {
-    dtype: kernel.result.dtype,
-    length: kernel.result.length,
-    role: { kind: "output" as const, index: 0 },
-  };
+  const [{ dtype, length }] = kernel.stores;
+  const output = { dtype, length, role: { kind: "output" as const, index: 0 } };
   const step = { kernel, operands: kernel.operands.map((_, index) => index), result: inputs.length };
   return { buffers: [...inputs, output], steps: [step], slots: [], inputs: inputs.length, outputs: 1, aliases: [null] };
 }
@@ -28,7 +25,7 @@ type Read = (operand: number, element: number) => number;
 
 /**
  * Visits the points of a kernel whose first axis is in [low, high), in order. `visit` gets a position that changes, and what
- * evaluates an expression there: a body, or an epilogue with the sum or maximum of the body.
+ * evaluates an expression there, which may use what was folded.
  */
 export function forEachExactPoint(
   kernel: Kernel,
@@ -41,16 +38,16 @@ export function forEachExactPoint(
 
 /** The result of a kernel, straight from its definition. */
 export function interpretExact(kernel: Kernel, data: readonly TensorData[]): number[] {
-  const { axes, body, reduction, result } = kernel;
-  const output = new Array<number>(result.length).fill(Number.NaN);
-  const root = reduction?.epilogue ?? body;
+  const { axes, stores } = kernel;
+  const [store] = stores;
+  const output = new Array<number>(store.length).fill(Number.NaN);
   const read = (operand: number, index: number): number => {
     const value = data[operand]?.[index];
     if (value === undefined) throw new RangeError(`element ${index} of operand ${operand}`);
     return value;
   };
   forEachExactPoint(kernel, [0, axes[0]?.size ?? 0], read, (position, valueOf) => {
-    output[placeOf(result.at, position)] = valueOf(root);
+    output[placeOf(store.at, position)] = valueOf(store.value);
   });
   return output;
 }
@@ -108,17 +105,15 @@ class CaseBuilder {
       coefficients[axis] = length;
       length *= size;
     }
-    const reduction = reduced === 0 ? null : { op, epilogue };
-    const dtype = reduction === null ? body.dtype : epilogue.dtype;
+    const value = reduced === 0 ? body : epilogue;
     const operands: readonly Operand[] = this.#operands;
     return {
       kernel: {
         name: "exact",
         axes: this.#axes,
         operands,
-        body,
-        reduction,
-        result: { dtype, length, at: { offset: 0, coefficients } },
+        reduction: reduced === 0 ? null : { op, body },
+        stores: [{ value, dtype: value.dtype, length, at: { offset: 0, coefficients } }],
         flops: 0,
         bytes: 0,
       },

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
-import type { Kernel } from "../../../../engine/kernel/kernel.ts";
+import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan, PlanBuffer } from "../../../../engine/kernel/plan.ts";
 import { assertRuns, stepPlans } from "./stepPlans.ts";
 
@@ -34,13 +34,18 @@ test("joined steps give the bits of steps one after the other", async () => {
 function overlappingPlan(offset: number): Plan {
   const [rows, columns] = [3, 16];
   const points = rows * columns;
+  const load = (coefficients: readonly number[]): Scalar => ({
+    kind: "load",
+    dtype: "f32",
+    operand: 0,
+    at: { offset: 0, coefficients },
+  });
   const copy: Kernel = {
     name: "copy",
     axes: [{ role: "parallel", size: points }],
     operands: [{ dtype: "f32", length: points }],
-    body: { kind: "load", dtype: "f32", operand: 0, at: { offset: 0, coefficients: [1] } },
     reduction: null,
-    result: { dtype: "f32", length: points, at: { offset: 0, coefficients: [1] } },
+    stores: [{ value: load([1]), dtype: "f32", length: points, at: { offset: 0, coefficients: [1] } }],
     flops: 0,
     bytes: 4,
   };
@@ -51,9 +56,15 @@ function overlappingPlan(offset: number): Plan {
       { role: "parallel", size: rows },
       { role: "reduce", size: columns },
     ],
-    body: { kind: "load", dtype: "f32", operand: 0, at: { offset: 0, coefficients: [columns, 1] } },
-    reduction: { op: "max", epilogue: { kind: "accumulator", dtype: "f32" } },
-    result: { dtype: "f32", length: rows, at: { offset: 0, coefficients: [1, 0] } },
+    reduction: { op: "max", body: load([columns, 1]) },
+    stores: [
+      {
+        value: { kind: "accumulator", dtype: "f32" },
+        dtype: "f32",
+        length: rows,
+        at: { offset: 0, coefficients: [1, 0] },
+      },
+    ],
   };
   const buffer = (length: number, role: PlanBuffer["role"]): PlanBuffer => ({ dtype: "f32", length, role });
   return {

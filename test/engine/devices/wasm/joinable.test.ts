@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Scalar } from "../../../../engine/kernel/kernel.ts";
-import { scalarsOf } from "../../../../engine/kernel/scalar.ts";
+import { rootsOf, scalarsOf } from "../../../../engine/kernel/scalar.ts";
 import { numbersFrom } from "./exactKernels.ts";
 import { PlanDraft } from "./planDraft.ts";
 import { compilePlan, simulatePlan } from "./simulatePlan.ts";
@@ -39,10 +39,10 @@ describe("what a sweep holds", () => {
     const y = draft.step([48], [last], draft.output(48));
     assert.deepEqual(sweeps(draft), [5]);
     const { kernel, operands, results } = only(joinSteps(draft.plan()));
-    assert.deepEqual([operands, results, kernel.also], [[x], [y], []]);
+    assert.deepEqual([operands, results, kernel.stores.length], [[x], [y], 1]);
     assert.deepEqual(kernel.operands, [{ dtype: "f32", length: 48 }]);
     // One load and four sums.
-    assert.equal(scalarsOf(kernel.body).length, 5);
+    assert.equal(scalarsOf(...rootsOf(kernel)).length, 5);
   });
 
   it("what several steps read is read once; results are written in their order", () => {
@@ -61,12 +61,11 @@ describe("what a sweep holds", () => {
       kernel.operands.map(({ dtype }) => dtype),
       ["f32", "f32", "bool"],
     );
-    const bodies = [kernel, ...kernel.also].map(({ body }) => body);
-    const loads = scalarsOf(...bodies).filter(({ kind }) => kind === "load");
+    const loads = scalarsOf(...rootsOf(kernel)).filter(({ kind }) => kind === "load");
     assert.equal(loads.length, 3);
     assert.deepEqual(
-      kernel.also.map(({ result }) => result.length),
-      [48, 48],
+      kernel.stores.map(({ length }) => length),
+      [48, 48, 48],
     );
   });
 
@@ -211,7 +210,7 @@ describe("which steps can be swept", () => {
       kernel.axes.map(({ size }) => size),
       [6, 16],
     );
-    const loads = scalarsOf(kernel.body).filter((scalar) => scalar.kind === "load");
+    const loads = scalarsOf(...rootsOf(kernel)).filter((scalar) => scalar.kind === "load");
     assert.deepEqual(loads.map(({ operand, at }) => [operand, at.coefficients]).sort(), [
       [0, [0, 0]],
       [0, [16, 1]],

@@ -100,9 +100,15 @@ export class PlanDraft {
         dtype: item(this.#buffers, buffer).dtype,
         length: item(this.#buffers, buffer).length,
       })),
-      body,
-      reduction: reduce.length === 0 ? null : { op: "max", epilogue },
-      result: { dtype, length, at: { offset: 0, coefficients: all.map((_, axis) => strides[axis] ?? 0) } },
+      reduction: reduce.length === 0 ? null : { op: "max", body },
+      stores: [
+        {
+          value: reduce.length === 0 ? body : epilogue,
+          dtype,
+          length,
+          at: { offset: 0, coefficients: all.map((_, axis) => strides[axis] ?? 0) },
+        },
+      ],
       flops: 0,
       bytes: 4 * (length + operands.reduce((total, buffer) => total + item(this.#buffers, buffer).length, 0)),
     };

@@ -15,7 +15,8 @@ export async function runKernel(
 ): Promise<{ result: TensorData; schedule: string }> {
   const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
   const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
-  const output = device.allocate(kernel.result.dtype, kernel.result.length);
+  const [{ dtype, length }] = kernel.stores;
+  const output = device.allocate(dtype, length);
   try {
     inputs.forEach((input, index) => device.upload(input, data[index] ?? new Float32Array()));
     await executable.run(inputs, [output]);

@@ -104,11 +104,6 @@ function runRows(
 ): void {
   const { operands, results } = item(steps, step);
   const { kernel } = kernelOf(step);
-  const stores = [kernel, ...kernel.also].map(({ body, result }, index) => ({
-    root: index === 0 ? (kernel.reduction?.epilogue ?? body) : body,
-    at: result.at,
-    buffer: item(results, index),
-  }));
   const read = (operand: number, element: number): number => memory.read(item(operands, operand), element);
   const rows = Array.from({ length: high - low }, (_, row) => low + row);
   for (let last = rows.length - 1; last > 0; last--) {
@@ -120,9 +115,9 @@ function runRows(
   for (const row of rows) {
     const range = sharesRows ? ([row, row + 1] as const) : ([0, kernel.axes[0]?.size ?? 0] as const);
     forEachExactPoint(kernel, range, read, (position, valueOf) => {
-      for (const { root, at, buffer } of stores) {
+      for (const [index, { value: root, at }] of kernel.stores.entries()) {
         const [value, element] = [valueOf(root), placeOf(at, position)];
-        pending.push(() => memory.write(buffer, element, value));
+        pending.push(() => memory.write(item(results, index), element, value));
       }
     });
     if (next(2) === 0) continue;

@@ -77,7 +77,7 @@ function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]):
     const vector = spec.way === "row" ? upper : spec.way === "column" ? columns : points;
     const y = (spec.flat ? undefined : choose(spec.y, vector)) ?? chooseLarge(spec.y);
     const { kernel, operands } = kernelOf(spec, upper, columns, [x, y], buffers);
-    const { dtype, length } = kernel.result;
+    const { dtype, length } = kernel.stores[0];
     const output = wanted.length;
     const takesOver = spec.target === "takes over" && dtype === "f32" && length === rows * columns;
     if (spec.target !== "temporary") wanted.push(takesOver ? output : null);
@@ -168,6 +168,7 @@ function kernelOf(
   };
   const parallel = form === "folded" ? [rows] : form === "columns" ? [columns] : isFlat ? [points] : [rows, columns];
   const reduce = form === "folded" ? [columns] : form === "columns" ? [rows] : [];
+  const isFold = reduce.length > 0;
   const length = parallel.reduce((product, size) => product * size, 1);
   const kernel: Kernel = {
     name: form,
@@ -176,13 +177,15 @@ function kernelOf(
       ...reduce.map((size) => ({ role: "reduce" as const, size })),
     ],
     operands: operands.map((buffer) => ({ dtype: item(buffers, buffer).dtype, length: item(buffers, buffer).length })),
-    body: bodies[form],
-    reduction: reduce.length === 0 ? null : { op: "max", epilogue: { kind: "accumulator", dtype: "f32" } },
-    result: {
-      dtype: form === "less" ? "bool" : "f32",
-      length,
-      at: reduce.length === 0 ? own : { offset: 0, coefficients: [1, 0] },
-    },
+    reduction: isFold ? { op: "max", body: bodies[form] } : null,
+    stores: [
+      {
+        value: isFold ? { kind: "accumulator", dtype: "f32" } : bodies[form],
+        dtype: form === "less" ? "bool" : "f32",
+        length,
+        at: isFold ? { offset: 0, coefficients: [1, 0] } : own,
+      },
+    ],
     flops: 0,
     bytes: 4 * (length + operands.reduce((sum, buffer) => sum + item(buffers, buffer).length, 0)),
   };
@@ -207,7 +210,7 @@ export function interpretPlan(
   });
   for (const { kernel, operands, result } of steps) {
     const data = operands.map((operand) => item(values, operand));
-    values[result] = dataOf(kernel.result.dtype, interpretExact(kernel, data));
+    values[result] = dataOf(kernel.stores[0].dtype, interpretExact(kernel, data));
   }
   return Array.from({ length: outputs }, (_, output) => {
     const buffer = buffers.findIndex(({ role }) => role.kind === "output" && role.index === output);

@@ -19,9 +19,15 @@ function copyKernel(stride: number): Kernel {
     name: `copy_${stride}`,
     axes: [{ role: "parallel", size: length }],
     operands: [{ dtype: "f32", length }],
-    body: { kind: "load", dtype: "f32", operand: 0, at: { offset: 0, coefficients: [stride] } },
     reduction: null,
-    result: { dtype: "f32", length, at: { offset: 0, coefficients: [1] } },
+    stores: [
+      {
+        value: { kind: "load", dtype: "f32", operand: 0, at: { offset: 0, coefficients: [stride] } },
+        dtype: "f32",
+        length,
+        at: { offset: 0, coefficients: [1] },
+      },
+    ],
     flops: 0,
     bytes: 0,
   };
