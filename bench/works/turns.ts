@@ -1,4 +1,4 @@
-import { Slicer } from "../../engine/devices/wasm/slices.ts";
+import { Slicer } from "../../engine/devices/wasm/program/slices.ts";
 import { createDevice } from "../../engine/index.ts";
 import { interleave, type Measurement } from "../interleave.ts";
 import type { Row } from "../row.ts";

@@ -1,7 +1,7 @@
 /** Graphs deeper than the call stack compile, in time that is linear in their nodes. */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { Barriers, type Touch } from "../../../engine/devices/wasm/barriers.ts";
+import { Barriers, type Touch } from "../../../engine/devices/wasm/program/barriers.ts";
 import { makeNode } from "../../../engine/graph/graph.ts";
 import type { NodeOf } from "../../../engine/graph/node.ts";
 import {

@@ -1,5 +1,14 @@
 /** Short names for arithmetic on four f32 or i32 lanes, so that formulas read as formulas. */
-import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op, type Operand } from "../assembler.ts";
+import {
+  type Code,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  i32x4,
+  type Local,
+  op,
+  type Operand,
+} from "../assembler/assembler.ts";
 
 export const add = (x: Operand, y: Operand): Code => op("f32x4.add", x, y);
 export const subtract = (x: Operand, y: Operand): Code => op("f32x4.sub", x, y);

@@ -21,7 +21,7 @@ import {
   op,
   type Operand,
   shuffle32,
-} from "../assembler.ts";
+} from "../assembler/assembler.ts";
 import { absolute, add, and, bind, choose, multiply, polynomial, subtract, xor } from "./lanes.ts";
 
 /** (sin(r) / r - 1) / r^2 in powers of r^2: relative error of sin 2^-28. */

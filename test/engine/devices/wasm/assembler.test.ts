@@ -13,15 +13,15 @@ import {
   ModuleBuilder,
   op,
   shuffle32,
-} from "../../../../engine/devices/wasm/assembler.ts";
+} from "../../../../engine/devices/wasm/assembler/assembler.ts";
 import {
   laneOpcodes,
   memoryLaneOpcodes,
   memoryOpcodes,
   plainOpcodes,
-} from "../../../../engine/devices/wasm/opcodes.ts";
-import { moduleText } from "../../../../engine/devices/wasm/text.ts";
-import { webAssembly } from "../../../../engine/devices/wasm/webAssembly.ts";
+} from "../../../../engine/devices/wasm/assembler/opcodes.ts";
+import { moduleText } from "../../../../engine/devices/wasm/assembler/text.ts";
+import { webAssembly } from "../../../../engine/devices/wasm/runtime/webAssembly.ts";
 import { emitBinary, emitThreefry, emitUnary } from "../../../../engine/devices/wasm/math/index.ts";
 import { unaryOps } from "../../../../engine/graph/node.ts";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { bandsOf } from "../../../../engine/devices/wasm/bands.ts";
-import type { KernelMethod } from "../../../../engine/devices/wasm/method.ts";
-import type { CompiledKernel } from "../../../../engine/devices/wasm/module.ts";
-import { regionsOf } from "../../../../engine/devices/wasm/regions.ts";
+import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
+import type { KernelMethod } from "../../../../engine/devices/wasm/algorithms/method.ts";
+import type { CompiledKernel } from "../../../../engine/devices/wasm/program/module.ts";
+import { regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
 import type { Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { numbersFrom } from "./exactKernels.ts";

@@ -3,10 +3,10 @@ import { after, test } from "node:test";
 import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
-import { bandsOf } from "../../../../engine/devices/wasm/bands.ts";
-import { regionsOf } from "../../../../engine/devices/wasm/regions.ts";
-import { joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
-import { distinctKernels } from "../../../../engine/devices/wasm/module.ts";
+import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
+import { regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
+import { joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
+import { distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
 import {
   compile,
   divide,

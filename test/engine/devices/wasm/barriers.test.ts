@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Barriers, type Touch, touchOf } from "../../../../engine/devices/wasm/barriers.ts";
-import { type Region, regionsOf } from "../../../../engine/devices/wasm/regions.ts";
+import { Barriers, type Touch, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
+import { type Region, regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 
 const region = fc.record({

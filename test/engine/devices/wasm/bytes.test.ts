@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nameBytes, signedLeb128, unsignedLeb128 } from "../../../../engine/devices/wasm/bytes.ts";
+import { nameBytes, signedLeb128, unsignedLeb128 } from "../../../../engine/devices/wasm/assembler/bytes.ts";
 
 test("LEB128 of the numbers at which its length changes", () => {
   const unsigned: [number, number[]][] = [

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
-import { scheduleKernel } from "../../../../engine/devices/wasm/schedule.ts";
+import { scheduleKernel } from "../../../../engine/devices/wasm/loops/schedule.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";

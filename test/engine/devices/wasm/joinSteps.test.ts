@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
-import { joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
+import { joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan, PlanBuffer } from "../../../../engine/kernel/plan.ts";
 import { assertRuns, stepPlans } from "./stepPlans.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
+import { joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Scalar } from "../../../../engine/kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../../engine/kernel/scalar.ts";

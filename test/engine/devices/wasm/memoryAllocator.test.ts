@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Allocator } from "../../../../engine/devices/wasm/memoryAllocator.ts";
+import { Allocator } from "../../../../engine/devices/wasm/runtime/memoryAllocator.ts";
 
 const end = 1 << 16;
 const start = 1024;

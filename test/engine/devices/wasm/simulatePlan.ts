@@ -2,11 +2,11 @@
  * Runs a plan as threads do, in JavaScript: steps joined and in bands, in memory that buffers share, threads meeting only where
  * they must, and in between in any order that chance gives. What may go wrong on real threads once in a while goes wrong here.
  */
-import { bandsOf, type Band } from "../../../../engine/devices/wasm/bands.ts";
-import { Barriers, touchOf } from "../../../../engine/devices/wasm/barriers.ts";
-import { type JoinedStep, joinSteps } from "../../../../engine/devices/wasm/joinSteps.ts";
-import { type CompiledKernel, distinctKernels } from "../../../../engine/devices/wasm/module.ts";
-import { regionsOf } from "../../../../engine/devices/wasm/regions.ts";
+import { bandsOf, type Band } from "../../../../engine/devices/wasm/program/bands.ts";
+import { Barriers, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
+import { type JoinedStep, joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
+import { type CompiledKernel, distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
+import { regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { placeOf } from "../../../support/kernelPoints.ts";

@@ -1,5 +1,10 @@
-import { type FunctionBuilder, i32, ModuleBuilder, op } from "../../../../../engine/devices/wasm/assembler.ts";
-import { webAssembly } from "../../../../../engine/devices/wasm/webAssembly.ts";
+import {
+  type FunctionBuilder,
+  i32,
+  ModuleBuilder,
+  op,
+} from "../../../../../engine/devices/wasm/assembler/assembler.ts";
+import { webAssembly } from "../../../../../engine/devices/wasm/runtime/webAssembly.ts";
 
 /** Arrays of 32-bit lanes, as float32, int32 or uint32. */
 type Lanes = Float32Array | Int32Array | Uint32Array;

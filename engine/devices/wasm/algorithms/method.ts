@@ -1,0 +1,84 @@
+/** How a kernel is computed: by loops that its schedule describes, or by an algorithm of its own. */
+import type { Kernel } from "../../../kernel/kernel.ts";
+import { emitKernel } from "../loops/emitKernel.ts";
+import { finishOf } from "./finish.ts";
+import type { Phase, Scratch } from "../loops/phase.ts";
+import { blockOf, type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "../loops/schedule.ts";
+import { productPhases, productScratch } from "./product/emit.ts";
+import { productOf } from "./product/plan.ts";
+import { scatterPhases } from "./scatter/emit.ts";
+import { type Chains, chainsOf, chainsScratch } from "./scatter/plan.ts";
+import { filterGradientPhases, filterGradientScratch } from "./winograd/filterGradient.ts";
+import { forwardPhases, forwardScratch } from "./winograd/forward.ts";
+import { winogradOf } from "./winograd/plan.ts";
+
+export type KernelMethod = {
+  /** What kind of code it is, for people and tests. */
+  readonly name: string;
+  readonly phases: readonly Phase[];
+  /** Whether what its only phase shares is the first axis of the kernel. */
+  readonly sharesFirstAxis: boolean;
+  /** Null: it needs no memory but the operands and the result. */
+  readonly scratch: Scratch | null;
+};
+
+/** The method of a normalised kernel: the cheapest by estimate; of a scatter the one that is linear. */
+export function methodOf(kernel: Kernel): KernelMethod {
+  if (kernel.stores.length > 1) return loopMethod(kernel, scheduleSweep(kernel));
+  const chains = chainsOf(kernel);
+  if (chains !== null) return scatterMethod(kernel, chains);
+  const loops = loopMethod(kernel, scheduleKernel(kernel));
+  const methods = [loops, ...algorithmsOf(kernel)];
+  return methods.reduce((best, method) => (costOf(method) < costOf(best) ? method : best));
+}
+
+/** Ways to compute a kernel that are not loops over its axes. */
+function algorithmsOf(kernel: Kernel): KernelMethod[] {
+  const [winograd, product] = [winogradOf(kernel), productOf(kernel)];
+  const finish = winograd === null && product === null ? null : finishOf(kernel);
+  if (finish === null) return [];
+  const methods: KernelMethod[] = [];
+  if (winograd?.kind === "forward") {
+    const phases = forwardPhases(kernel, winograd, finish);
+    methods.push({ name: "winograd forward", phases, sharesFirstAxis: false, scratch: forwardScratch(winograd) });
+  }
+  if (winograd?.kind === "filterGradient") {
+    const phases = filterGradientPhases(kernel, winograd, finish);
+    methods.push({
+      name: "winograd filterGradient",
+      phases,
+      sharesFirstAxis: false,
+      scratch: filterGradientScratch(winograd),
+    });
+  }
+  if (product !== null) {
+    const phases = productPhases(kernel, product, finish);
+    methods.push({ name: "packed product", phases, sharesFirstAxis: false, scratch: productScratch(kernel, product) });
+  }
+  return methods;
+}
+
+function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
+  const sum: Kernel = { ...kernel, reduction: { op: "sum", body: chains.value } };
+  const schedule = scheduleRows(sum, chains.rowAxes, chains.points / chains.rows);
+  const { name } = schedule;
+  return {
+    name,
+    phases: scatterPhases(sum, chains, schedule),
+    sharesFirstAxis: false,
+    scratch: chainsScratch(chains),
+  };
+}
+
+const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
+
+function loopMethod(kernel: Kernel, schedule: Schedule): KernelMethod {
+  const { name, split, cost } = schedule;
+  const phase: Phase = {
+    size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
+    block: split === null ? 1 : blockOf(schedule, split),
+    cost,
+    emit: (module, text, options) => emitKernel(module, text, kernel, schedule, options),
+  };
+  return { name, phases: [phase], sharesFirstAxis: split === 0, scratch: null };
+}

@@ -1,0 +1,174 @@
+import type { Kernel } from "../../../../kernel/kernel.ts";
+import {
+  type Code,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  memory,
+  op,
+  type Operand,
+} from "../../assembler/assembler.ts";
+import type { Access, Addresses } from "../../loops/emitAddresses.ts";
+import type { EmitContext } from "../../loops/emitContext.ts";
+import { emitKernel, type ReducePoints } from "../../loops/emitKernel.ts";
+import { kernelParameters, type Phase, type Share } from "../../loops/phase.ts";
+import { blockOf, type Schedule } from "../../loops/schedule.ts";
+import { advance, after, repeat } from "../tile.ts";
+import { type Chains, chainsScratch } from "./plan.ts";
+
+/** Rows that a thread chains at least: a line of the cache. */
+const lineRows = 16;
+
+/** @param kernel folds the values alone */
+export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule): readonly Phase[] {
+  const { split } = schedule;
+  return [
+    {
+      size: chains.rows,
+      block: lineRows,
+      cost: 4 * chains.points + chains.rows / 8,
+      emit: (module, name) =>
+        module.define(`${name}_chains`, kernelParameters, [], (f, table, low, high, thread) => {
+          emitChains(f, kernel, chains, { table, low, high, thread });
+        }),
+    },
+    {
+      size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
+      block: split === null ? 1 : blockOf(schedule, split),
+      cost: schedule.cost,
+      emit: (module, name, options) => emitKernel(module, name, kernel, schedule, options, alongChains(kernel, chains)),
+    },
+  ];
+}
+
+function scratchOf(f: FunctionBuilder, kernel: Kernel, table: Local): Local {
+  return f.let("i32", "heads", memory("i32.load", 4 * (kernel.operands.length + 2), table));
+}
+
+/** Chains the points of rows low to high. Each thread looks at all points, the last first, and puts its own before those it has. */
+function emitChains(f: FunctionBuilder, kernel: Kernel, chains: Chains, { table, low, high }: Share): void {
+  const { index, first, reduceAxes, points } = chains;
+  const heads = scratchOf(f, kernel, table);
+  const own = f.let("i32", "heads", op("i32.add", heads, op("i32.mul", low, i32(4))));
+  const count = f.let("i32", "rows", op("i32.sub", high, low));
+  f.memoryFill(own, i32(-1), op("i32.mul", count, i32(4)));
+  const link = after(f, "link", heads, chainsScratch(chains).links + 4 * (points - 1));
+  const point = f.let("i32", "point", i32(points - 1));
+  const start = f.let("i32", "first", op("i32.add", low, i32(first)));
+  const chain = (row: Code): void => {
+    const place = f.let("i32", "row", op("i32.sub", row, start));
+    f.op("i32.lt_u", place, count);
+    f.if(() => {
+      const head = f.let("i32", "head", op("i32.add", own, op("i32.mul", place, i32(4))));
+      f.memory("i32.store", 0, link, memory("i32.load", 0, head));
+      f.memory("i32.store", 0, head, point);
+    });
+    advance(f, link, -4);
+    advance(f, point, -1);
+  };
+  if (index.kind === "literal") {
+    repeat(f, points, () => chain(i32(index.value)));
+    return;
+  }
+  const { offset, coefficients } = index.at;
+  const walk = (level: number, pointer: Local): void => {
+    const axis = reduceAxes[level];
+    if (axis === undefined) {
+      chain(memory("i32.load", 0, pointer));
+      return;
+    }
+    const size = kernel.axes[axis]?.size ?? 0;
+    const step = 4 * (coefficients[axis] ?? 0);
+    const backwards = after(f, "index", pointer, step * (size - 1));
+    repeat(f, size, () => {
+      walk(level + 1, backwards);
+      advance(f, backwards, -step);
+    });
+  };
+  const base = f.let("i32", "base", memory("i32.load", 4 * index.operand, table));
+  walk(0, after(f, "index", base, 4 * offset));
+}
+
+/** The reduce points of a result: those of its row's chain. */
+function alongChains(kernel: Kernel, chains: Chains): ReducePoints {
+  const { row, rowAxes, first, reduceAxes } = chains;
+  const { links } = chainsScratch(chains);
+  return (f, table) => {
+    const heads = scratchOf(f, kernel, table);
+    const point = f.local("i32", "point");
+    const left = f.local("i32", "left");
+    return (context, addresses, accesses, body, long) => {
+      let head: Operand = heads;
+      let offset = row.offset - first;
+      for (const axis of rowAxes) {
+        const coefficient = row.coefficients[axis] ?? 0;
+        const { variable, constant } = context.state(axis);
+        if (variable === null) offset += coefficient * constant;
+        else head = op("i32.add", head, op("i32.mul", variable, i32(4 * coefficient)));
+      }
+      f.set(point, memory("i32.load", 0, op("i32.add", head, i32(4 * offset))));
+      f.op("i32.ge_s", point, i32(0));
+      f.if(() => {
+        const alongChain = (whileTrue: () => void): void => {
+          f.loop((again) => {
+            atPoint(context, addresses, accesses, { axes: reduceAxes, point }, body);
+            const link = op("i32.add", heads, op("i32.mul", point, i32(4)));
+            f.set(point, memory("i32.load", links, link));
+            whileTrue();
+            f.branchIf(again);
+          });
+        };
+        const isLeft = op("i32.ge_s", point, i32(0));
+        if (long === null) {
+          alongChain(() => f.emit(isLeft));
+          return;
+        }
+        const chunk = (): void => {
+          f.set(left, i32(long.chunkLength));
+          alongChain(() => {
+            f.tee(left, op("i32.sub", left, i32(1)));
+            f.op("i32.ne", i32(0));
+            f.op("i32.and", isLeft);
+          });
+        };
+        // What one chunk holds, as almost all do, has code without totals.
+        chunk();
+        f.emit(isLeft);
+        f.if(() => {
+          long.begin();
+          f.loop((next) => {
+            long.next();
+            chunk();
+            f.branchIf(next, isLeft);
+          });
+          long.next();
+          long.end();
+        });
+      });
+    };
+  };
+}
+
+/** Writes `body` with the reduce axes standing at a point. */
+function atPoint(
+  context: EmitContext,
+  addresses: Addresses,
+  accesses: readonly Access[],
+  { axes, point }: { readonly axes: readonly number[]; readonly point: Local },
+  body: () => void,
+): void {
+  const { f, kernel, states } = context;
+  const [axis, ...inner] = axes;
+  if (axis === undefined) {
+    context.scope(body);
+    return;
+  }
+  const below = inner.reduce((product, other) => product * (kernel.axes[other]?.size ?? 1), 1);
+  const variable = below === 1 ? point : f.let("i32", "axis", op("i32.div_u", point, i32(below)));
+  states[axis] = { variable, constant: 0, unroll: 1, step: 1, lanes: 1 };
+  addresses.loop(axis, variable, accesses, () => {
+    const rest = inner.length === 0 ? point : f.let("i32", "point", op("i32.rem_u", point, i32(below)));
+    atPoint(context, addresses, accesses, { axes: inner, point: rest }, body);
+  });
+  states[axis] = undefined;
+}

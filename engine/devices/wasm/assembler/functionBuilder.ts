@@ -1,0 +1,194 @@
+import { EvenkeelError } from "../../../errors.ts";
+import {
+  call,
+  type Code,
+  type FunctionReference,
+  type Global,
+  type Instruction,
+  lane,
+  type Local,
+  memory,
+  memoryLane,
+  op,
+  type Operand,
+  push,
+} from "./instructions.ts";
+import type { LaneOpcode, MemoryLaneOpcode, MemoryOpcode, PlainOpcode, ValueType } from "./opcodes.ts";
+import type { ModuleBuilder } from "./assembler.ts";
+
+/** The target of a branch: the end of a block, or the start of a loop. Only valid inside its own body. */
+export type Label = { readonly level: number };
+
+/**
+ * Writes the body of one function, front to back.
+ *
+ * Every writing method takes its operands as trailing arguments (locals or code) or, where they are left out, from the
+ * stack: `f.op("i32.add", x, i32(4))` and `f.get(x); f.emit(i32(4)); f.op("i32.add")` write the same.
+ * Branches name labels, which blocks hand to their callbacks:
+ *
+ * ```ts
+ * f.loop((again) => {
+ *   f.memory("v128.store", 0, pointer, op("f32x4.mul", x, y));
+ *   f.set(pointer, op("i32.add", pointer, i32(16)));
+ *   f.branchIf(again, op("i32.lt_u", pointer, end));
+ * });
+ * ```
+ */
+export class FunctionBuilder {
+  readonly module: ModuleBuilder;
+  readonly reference: FunctionReference;
+  readonly parameters: readonly Local[];
+  private readonly declared: Local[] = [];
+  private readonly written: Instruction[] = [];
+  private readonly open: Label[] = [];
+
+  constructor(module: ModuleBuilder, reference: FunctionReference) {
+    this.module = module;
+    this.reference = reference;
+    this.parameters = reference.parameters.map((type, index) => ({ kind: "local", type, index, name: `p_${index}` }));
+  }
+
+  /** Locals besides the parameters, in order. */
+  get locals(): readonly Local[] {
+    return this.declared;
+  }
+
+  /** What was written so far. */
+  get code(): Code {
+    return this.written;
+  }
+
+  /** Declares a local, zero at entry of the function. `name` is for the reader and need not be unique. */
+  local(type: ValueType, name = "t"): Local {
+    const index = this.parameters.length + this.declared.length;
+    const local: Local = { kind: "local", type, index, name: `${name}_${index}` };
+    this.declared.push(local);
+    return local;
+  }
+
+  /** Declares a local that holds `value` (or the top of the stack) from here on. */
+  let(type: ValueType, name: string, value?: Operand): Local {
+    const local = this.local(type, name);
+    this.set(local, value);
+    return local;
+  }
+
+  emit(...operands: readonly Operand[]): void {
+    for (const instruction of push(...operands)) this.written.push(instruction);
+  }
+
+  op(name: PlainOpcode, ...operands: readonly Operand[]): void {
+    this.emit(op(name, ...operands));
+  }
+
+  memory(name: MemoryOpcode, offset: number, ...operands: readonly Operand[]): void {
+    this.emit(memory(name, offset, ...operands));
+  }
+
+  memoryLane(name: MemoryLaneOpcode, offset: number, laneIndex: number, ...operands: readonly Operand[]): void {
+    this.emit(memoryLane(name, offset, laneIndex, ...operands));
+  }
+
+  lane(name: LaneOpcode, laneIndex: number, ...operands: readonly Operand[]): void {
+    this.emit(lane(name, laneIndex, ...operands));
+  }
+
+  call(target: FunctionReference, ...operands: readonly Operand[]): void {
+    this.emit(call(target, ...operands));
+  }
+
+  get(local: Local): void {
+    this.emit(local);
+  }
+
+  set(local: Local, value?: Operand): void {
+    if (value !== undefined) this.emit(value);
+    this.written.push({ kind: "local", op: "local.set", local });
+  }
+
+  /** Sets the local and leaves the value on the stack. */
+  tee(local: Local, value?: Operand): void {
+    if (value !== undefined) this.emit(value);
+    this.written.push({ kind: "local", op: "local.tee", local });
+  }
+
+  setGlobal(global: Global, value?: Operand): void {
+    if (value !== undefined) this.emit(value);
+    this.written.push({ kind: "global", op: "global.set", global });
+  }
+
+  /** A block; a branch to its label leaves it. With `result` it leaves one value of that type. */
+  block(body: (exit: Label) => void, result: ValueType | null = null): void {
+    this.written.push({ kind: "begin", op: "block", result });
+    this.enclose(body);
+    this.written.push({ kind: "delimiter", op: "end" });
+  }
+
+  /** A loop; a branch to its label starts it again, otherwise it runs once. */
+  loop(body: (again: Label) => void, result: ValueType | null = null): void {
+    this.written.push({ kind: "begin", op: "loop", result });
+    this.enclose(body);
+    this.written.push({ kind: "delimiter", op: "end" });
+  }
+
+  /** Pops an i32 and runs `then` if it isn't zero, else `otherwise`. With `result` both leave a value of that type. */
+  if(then: (exit: Label) => void, otherwise?: (exit: Label) => void, result: ValueType | null = null): void {
+    this.written.push({ kind: "begin", op: "if", result });
+    this.enclose(then);
+    if (otherwise !== undefined) {
+      this.written.push({ kind: "delimiter", op: "else" });
+      this.enclose(otherwise);
+    }
+    this.written.push({ kind: "delimiter", op: "end" });
+  }
+
+  branch(label: Label): void {
+    this.written.push({ kind: "branch", op: "br", depth: this.depthOf(label) });
+  }
+
+  branchIf(label: Label, condition?: Operand): void {
+    if (condition !== undefined) this.emit(condition);
+    this.written.push({ kind: "branch", op: "br_if", depth: this.depthOf(label) });
+  }
+
+  /** Pops an i32 i and branches to `labels[i]`, or to `otherwise` beyond them. */
+  branchTable(labels: readonly Label[], otherwise: Label, index?: Operand): void {
+    if (index !== undefined) this.emit(index);
+    const depths = labels.map((label) => this.depthOf(label));
+    this.written.push({ kind: "branchTable", depths, otherwise: this.depthOf(otherwise) });
+  }
+
+  /** Operands: target address, source address, bytes. */
+  memoryCopy(...operands: readonly Operand[]): void {
+    this.emit(...operands);
+    this.written.push({ kind: "memoryCopy" });
+  }
+
+  /** Operands: address, byte value, bytes. */
+  memoryFill(...operands: readonly Operand[]): void {
+    this.emit(...operands);
+    this.written.push({ kind: "memoryFill" });
+  }
+
+  fence(): void {
+    this.written.push({ kind: "fence" });
+  }
+
+  private enclose(body: (label: Label) => void): void {
+    const label: Label = { level: this.open.length };
+    this.open.push(label);
+    body(label);
+    this.open.pop();
+  }
+
+  private depthOf(label: Label): number {
+    if (this.open[label.level] !== label) {
+      throw new EvenkeelError(
+        "kernel",
+        `wasm function ${this.reference.name}: a branch names a label outside of the label's own block. ` +
+          "Branch only from within the callback that received the label.",
+      );
+    }
+    return this.open.length - 1 - label.level;
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * Chooses how a kernel is run: which axis becomes vector lanes, which axes are unrolled so that values in registers are
+ * used several times, in which order the loops nest and which axis the threads share. Any choice gives the right result;
+ * an estimate of the instructions per run picks one. It sees shapes and strides only, so results never depend on the
+ * number of threads.
+ */
+import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
+import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { segmentsOf } from "./emitRegions.ts";
+
+export type Schedule = {
+  /** What kind of code it is, for people and tests. */
+  readonly name: string;
+  /** The axis whose neighbours share a vector, or null: one point at a time. */
+  readonly vector: number | null;
+  /** Points (on the vector axis: vectors) of an axis computed by one pass of its loop, where more than one. */
+  readonly unroll: ReadonlyMap<number, number>;
+  /** Parallel axes, outermost loop first. */
+  readonly order: readonly number[];
+  /** Innermost reduce axes that are written out in full. */
+  readonly flattened: ReadonlySet<number>;
+  /** Axes whose regions are tested at each point, because code for every segment would be too long. */
+  readonly branching: ReadonlySet<number>;
+  /** Estimated time of a run in rough instructions. */
+  readonly cost: number;
+  /** The axis that threads share, or null if there is one point only. */
+  readonly split: number | null;
+};
+
+/** Accumulators (and vectors of operands) that fit into the 16 vector registers together. */
+const registerTile = 8;
+const maximumCodeSize = 24_000;
+const maximumVariants = 128;
+
+type Candidate = { readonly vector: number | null; readonly unroll: ReadonlyMap<number, number> };
+
+/** The schedule of a normalised kernel. */
+export function scheduleKernel(kernel: Kernel): Schedule {
+  const analysis = analyse(kernel);
+  let best: { readonly candidate: Candidate; readonly cost: number } | null = null;
+  for (const candidate of candidates(kernel, analysis)) {
+    const cost = estimate(analysis, candidate);
+    if (best === null || cost < best.cost) best = { candidate, cost };
+  }
+  const { vector, unroll } = best?.candidate ?? { vector: null, unroll: new Map<number, number>() };
+  const order = loopOrder(kernel, vector, unroll);
+  const points = [...unroll.values()].reduce((product, count) => product * count, 1);
+  return {
+    name: scheduleName(kernel, vector, unroll),
+    vector,
+    unroll,
+    order,
+    cost: best?.cost ?? 0,
+    flattened: flattenedAxes(kernel, vector, points),
+    branching: branchingAxes(kernel, analysis, vector, unroll),
+    split: splitAxis(kernel, order, vector, unroll),
+  };
+}
+
+/** The schedule of a kernel that stores several values: vectors along the innermost axis, which all of them go along. */
+export function scheduleSweep(kernel: Kernel): Schedule {
+  const order = kernel.axes.map((_, axis) => axis);
+  const candidate: Candidate = { vector: order.at(-1) ?? null, unroll: new Map() };
+  const cost = kernel.stores.reduce(
+    (sum, store) => sum + estimate(analyse({ ...kernel, stores: [store] }), candidate),
+    0,
+  );
+  return {
+    name: `sweep with ${kernel.stores.length} results`,
+    ...candidate,
+    order,
+    cost,
+    flattened: new Set(),
+    branching: new Set(),
+    split: splitAxis(kernel, order, candidate.vector, candidate.unroll),
+  };
+}
+
+/**
+ * The schedule of a kernel that folds only some of its reduce points for each result: those of its row, `perRow` on average.
+ * Results that share a row are computed together.
+ * @param rowAxes the axes that tell a result's row
+ */
+export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow: number): Schedule {
+  const analysis = analyse(kernel);
+  const { parallel, reduce, sizes, nodes } = analysis;
+  const size = (axis: number): number => sizes[axis] ?? 0;
+  const vector =
+    parallel.find(
+      (axis) => kernel.stores[0].at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis),
+    ) ?? null;
+  const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
+  const vectors = vector === null ? 1 : Math.min(heavy <= 3 ? registerTile : 2, Math.floor(size(vector) / 4));
+  const unroll = new Map(vector === null || vectors < 2 ? [] : [[vector, vectors]]);
+  const results = parallel.reduce((product, axis) => product * size(axis), 1) / (vector === null ? 1 : 4);
+  const weight = (inner: boolean): number =>
+    nodes.reduce((sum, node) => sum + (node.inner === inner ? costOf(node.scalar, vector, unroll) : 0), 3);
+  return {
+    name: `scatter${vector === null ? "" : "-simd"}`,
+    vector,
+    unroll,
+    order: parallel,
+    flattened: new Set(),
+    // Reduce points come in any order.
+    branching: new Set([...branchingAxes(kernel, analysis, vector, unroll), ...reduce]),
+    cost: results * (weight(false) + perRow * weight(true)),
+    split: splitAxis(kernel, parallel, vector, unroll),
+  };
+}
+
+/** Elements along `axis` that one pass of its loop covers. */
+export function blockOf({ vector, unroll }: Pick<Schedule, "vector" | "unroll">, axis: number): number {
+  return (unroll.get(axis) ?? 1) * (axis === vector ? 4 : 1);
+}
+
+type Analysis = {
+  readonly kernel: Kernel;
+  readonly parallel: readonly number[];
+  readonly reduce: readonly number[];
+  readonly sizes: readonly number[];
+  /** Distinct expressions: `inner` ones at every point that is folded, or that is stored where nothing is; others where it is stored. */
+  readonly nodes: readonly { readonly scalar: Scalar; readonly axes: readonly number[]; readonly inner: boolean }[];
+};
+
+function analyse(kernel: Kernel): Analysis {
+  const axesOf = new Map<Scalar, ReadonlySet<number>>();
+  const parallel = kernel.axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
+  const reduce = kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
+  const folded = kernel.reduction === null ? [] : scalarsOf(kernel.reduction.body);
+  const stored = scalarsOf(...kernel.stores.map(({ value }) => value));
+  for (const scalar of [...folded, ...stored]) {
+    const axes = new Set(childrenOf(scalar).flatMap((child) => [...(axesOf.get(child) ?? [])]));
+    if (scalar.kind === "load" || scalar.kind === "gather" || scalar.kind === "index") {
+      scalar.at.coefficients.forEach((coefficient, axis) => coefficient !== 0 && axes.add(axis));
+    }
+    if (scalar.kind === "accumulator") parallel.forEach((axis) => axes.add(axis));
+    axesOf.set(scalar, axes);
+  }
+  const describe = (scalar: Scalar, inner: boolean): Analysis["nodes"][number] => ({
+    scalar,
+    axes: [...(axesOf.get(scalar) ?? [])],
+    inner,
+  });
+  return {
+    kernel,
+    parallel,
+    reduce,
+    sizes: kernel.axes.map(({ size }) => size),
+    nodes: [
+      ...folded.map((scalar) => describe(scalar, true)),
+      ...stored.map((scalar) => describe(scalar, kernel.reduction === null)),
+    ],
+  };
+}
+
+function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Candidate> {
+  const size = (axis: number): number => sizes[axis] ?? 0;
+  const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
+  const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
+  const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
+  const uncut = parallel.filter((axis) => segmentsOf(rootsOf(kernel), axis, size(axis)).length === 1);
+  const make = (vector: number | null, unrolled: readonly (readonly [number, number])[]): Candidate => ({
+    vector,
+    unroll: new Map(unrolled.filter(([, count]) => count > 1)),
+  });
+  yield make(null, []);
+  for (const vector of parallel.toReversed()) {
+    if (size(vector) < 2) continue;
+    yield make(vector, []);
+    for (const vectors of counts) {
+      if (vectors > 1 && 4 * vectors > size(vector)) continue;
+      yield make(vector, [[vector, vectors]]);
+      for (const axis of uncut) {
+        if (axis === vector) continue;
+        if (kernel.reduction === null) {
+          // Lanes that are far apart use the cache lines they touch if neighbours are computed with them.
+          if (heavy <= 8 && size(axis) >= 8 && nodes.some(({ scalar }) => isTransposed(scalar, vector, axis))) {
+            for (const rows of [4, 8, 16]) yield make(vector, [[axis, rows]]);
+          }
+          continue;
+        }
+        for (const rows of counts) {
+          if (rows > 1 && rows <= size(axis) && rows * vectors <= limit) {
+            yield make(vector, [
+              [vector, vectors],
+              [axis, rows],
+            ]);
+          }
+        }
+      }
+    }
+  }
+  for (const vector of reduce.toReversed()) {
+    if (size(vector) < 4) continue;
+    for (const vectors of counts) {
+      if (vectors > 1 && 4 * vectors > size(vector)) continue;
+      yield make(vector, [[vector, vectors]]);
+    }
+    for (const [index, first] of uncut.entries()) {
+      for (const rows of counts) {
+        if (rows === 1 || rows > size(first)) continue;
+        yield make(vector, [[first, rows]]);
+        for (const second of uncut.slice(index + 1)) {
+          for (const columns of counts) {
+            if (columns > 1 && columns <= size(second) && rows * columns <= limit) {
+              yield make(vector, [
+                [first, rows],
+                [second, columns],
+              ]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Estimated time of a run in rough instructions. */
+function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector, unroll }: Candidate): number {
+  const order = [...loopOrder(kernel, vector, unroll), ...reduce];
+  const depth = new Map(order.map((axis, level) => [axis, level]));
+  const passes = sizes.map((size, axis) => {
+    const block = blockOf({ vector, unroll }, axis);
+    const rest = size % block;
+    // Passes that are not full cost nearly as much as full ones for each vector in them.
+    const step = axis === vector ? 4 : 1;
+    return Math.floor(size / block) + (Math.ceil(rest / step) * step) / block + (rest === 0 ? 0 : 0.2);
+  });
+  const runs = (axes: readonly number[], within: readonly number[]): number => {
+    const innermost = Math.max(-1, ...axes.map((axis) => depth.get(axis) ?? -1));
+    let product = 1;
+    for (const axis of within) {
+      if ((depth.get(axis) ?? 0) <= innermost) product *= passes[axis] ?? 1;
+      if (axes.includes(axis)) product *= unroll.get(axis) ?? 1;
+    }
+    return product;
+  };
+  let inner = 0;
+  let outer = 0;
+  for (const { scalar, axes, inner: isInner } of nodes) {
+    const cost = costOf(scalar, vector, unroll) * runs(axes, isInner ? order : parallel);
+    if (isInner) inner += cost;
+    else outer += cost;
+  }
+  const points = [...unroll.values()].reduce((product, count) => product * count, 1);
+  const product = (axes: readonly number[]): number => axes.reduce((total, axis) => total * (passes[axis] ?? 1), 1);
+  const steps = product(order);
+  const results = product(parallel) * parallel.reduce((total, axis) => total * (unroll.get(axis) ?? 1), 1);
+  const resultStride = vector === null ? 0 : (kernel.stores[0].at.coefficients[vector] ?? 0);
+  const store = vector === null || reduce.includes(vector) ? 1 : resultStride === 1 ? 1 : 6;
+  const folding = vector !== null && reduce.includes(vector) ? 8 * points : 0;
+  outer += results * store + product(parallel) * (3 + folding);
+  if (kernel.reduction === null) return inner + outer + steps * 2;
+  // Each accumulator takes an addition a step; fewer than eight of them leave the adders waiting for each other.
+  return Math.max(inner + steps * points, steps * 4) + steps * 2 + outer;
+}
+
+/** A load whose lanes are far apart along `vector`, and next to each other along `axis`. */
+function isTransposed(scalar: Scalar, vector: number, axis: number): boolean {
+  if (scalar.kind !== "load") return false;
+  const { coefficients } = scalar.at;
+  return Math.abs(coefficients[vector] ?? 0) > 4 && Math.abs(coefficients[axis] ?? 0) === 1;
+}
+
+function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<number, number>): number {
+  switch (scalar.kind) {
+    case "load": {
+      const stride = vector === null ? 0 : (scalar.at.coefficients[vector] ?? 0);
+      if (vector === null || stride === 0) return 0.8;
+      if (Math.abs(stride) === 1) return stride === 1 ? 1 : 2;
+      const neighbours = Math.max(
+        1,
+        ...[...unroll].map(([axis, count]) => (isTransposed(scalar, vector, axis) ? count : 1)),
+      );
+      return 5 + 8 / neighbours;
+    }
+    case "gather":
+      return 12;
+    case "literal":
+    case "accumulator":
+    case "region":
+      return 0;
+    case "threefry":
+      return 80;
+    case "unary":
+      return ["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid"].includes(scalar.op) ? 20 : 1;
+    case "binary":
+      return scalar.op === "power" ? 60 : scalar.op === "divide" ? 4 : 1;
+    default:
+      return 1;
+  }
+}
+
+const isArithmetic = ({ kind }: Scalar): boolean => kind !== "load" && kind !== "literal" && kind !== "accumulator";
+
+/**
+ * Unrolled parallel axes go innermost, the one with the larger blocks outside: what its block reads then stays in the
+ * cache while the other axis passes by.
+ */
+function loopOrder(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<number, number>): readonly number[] {
+  const parallel = kernel.axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
+  const tiled = parallel.filter((axis) => unroll.has(axis) || axis === vector);
+  if (kernel.reduction === null || tiled.length < 2) return parallel;
+  const block = (axis: number): number => blockOf({ vector, unroll }, axis);
+  return [...parallel.filter((axis) => !tiled.includes(axis)), ...tiled.sort((a, b) => block(b) - block(a))];
+}
+
+/** The innermost reduce axes, as long as few copies are made: a compiler's registers run out in long straight code. */
+function flattenedAxes(kernel: Kernel, vector: number | null, points: number): ReadonlySet<number> {
+  const flattened = new Set<number>();
+  let copies = points;
+  for (let axis = kernel.axes.length - 1; axis >= 0; axis--) {
+    const { role, size } = kernel.axes[axis] ?? { role: "parallel", size: 0 };
+    copies *= size;
+    if (role !== "reduce" || axis === vector || copies > 9) break;
+    flattened.add(axis);
+  }
+  return flattened;
+}
+
+/** Axes get code per segment from the vector axis outwards as long as the code stays small; the others branch. */
+function branchingAxes(
+  kernel: Kernel,
+  { nodes }: Analysis,
+  vector: number | null,
+  unroll: ReadonlyMap<number, number>,
+): ReadonlySet<number> {
+  const branching = new Set<number>();
+  const points = [...unroll.values()].reduce((product, count) => product * count, 1);
+  const roots = rootsOf(kernel);
+  const axes = kernel.axes.map((_, axis) => axis).sort((a, b) => Number(b === vector) - Number(a === vector) || b - a);
+  let variants = 1;
+  for (const axis of axes) {
+    const segments = segmentsOf(roots, axis, kernel.axes[axis]?.size ?? 0).length;
+    const more = variants * segments * (blockOf({ vector, unroll }, axis) > 1 ? 2 : 1);
+    const fits = more <= maximumVariants && more * nodes.length * points <= maximumCodeSize;
+    // Lanes can't branch apart, so the vector axis is always cut.
+    if (segments > 1 && axis !== vector && !fits) branching.add(axis);
+    else variants = more;
+  }
+  return branching;
+}
+
+/** The first axis in loop order whose passes can be shared evenly, else the one with the most. */
+function splitAxis(
+  kernel: Kernel,
+  order: readonly number[],
+  vector: number | null,
+  unroll: ReadonlyMap<number, number>,
+): number | null {
+  const passes = (axis: number): number =>
+    Math.ceil((kernel.axes[axis]?.size ?? 0) / blockOf({ vector, unroll }, axis));
+  const even = order.find((axis) => passes(axis) >= 64 || (passes(axis) >= 8 && passes(axis) % 8 === 0));
+  if (even !== undefined) return even;
+  return order.reduce<number | null>(
+    (best, axis) => (best === null || passes(axis) > passes(best) ? axis : best),
+    null,
+  );
+}
+
+function scheduleName(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<number, number>): string {
+  const tile = [...unroll.values()].join("x");
+  if (vector === null) return kernel.reduction === null ? "elementwise-scalar" : "reduce-scalar";
+  if (kernel.reduction === null) return `elementwise-simd${tile === "" ? "" : ` tile ${tile}`}`;
+  const inner = kernel.axes[vector]?.role === "reduce";
+  return `${inner ? "reduce-inner-simd" : "reduce-outer-simd"}${tile === "" ? "" : ` tile ${tile}`}`;
+}

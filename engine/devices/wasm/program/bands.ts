@@ -1,0 +1,140 @@
+/**
+ * Neighbouring steps that go over the same rows, and of which none needs more than a row to make a row, run together on some rows
+ * after the other: a band of rows that fits into the cache goes through all of them before the next band comes, and threads don't
+ * meet in between. Softmax, normalization of weights and of pixels are such chains.
+ */
+import { at } from "../../../graph/shape.ts";
+import type { Affine, Kernel } from "../../../kernel/kernel.ts";
+import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { segmentsOf } from "../loops/emitRegions.ts";
+import type { JoinedStep } from "./joinSteps.ts";
+import type { CompiledKernel } from "./module.ts";
+import { interfere, type Region, type Use } from "./regions.ts";
+
+/** Steps `first` to `first + units.length` in bands of `block` of `rows` rows; of step i a row is `units[i]` of what it shares. */
+export type Band = {
+  readonly first: number;
+  readonly rows: number;
+  readonly block: number;
+  readonly units: readonly number[];
+};
+
+/** Bytes that a band of rows touches in all of its steps, about: a part of a core's second cache. */
+const bandBytes = 2 ** 18;
+/** Bands at least, so that threads have something to share. */
+const fewestBands = 8;
+/** Rows at least that steps with different numbers of rows must have in common. */
+const fewestCommonRows = 32;
+
+/** A step that is shared along its first axis: `size` places, of which `block` stay together. */
+type RowStep = {
+  readonly step: JoinedStep;
+  readonly kernel: Kernel;
+  readonly size: number;
+  readonly block: number;
+};
+
+/** The bands among joined steps. `kernelOf`: how each step is compiled. */
+export function bandsOf(
+  steps: readonly JoinedStep[],
+  kernelOf: (step: number) => CompiledKernel,
+  regions: readonly (Region | null)[],
+): readonly Band[] {
+  const bands: Band[] = [];
+  for (let first = 0; first < steps.length; ) {
+    const band = bandFrom(first, steps, kernelOf, regions);
+    if (band !== null) bands.push(band);
+    first += band?.units.length ?? 1;
+  }
+  return bands;
+}
+
+function bandFrom(
+  first: number,
+  steps: readonly JoinedStep[],
+  kernelOf: (step: number) => CompiledKernel,
+  regions: readonly (Region | null)[],
+): Band | null {
+  const members: RowStep[] = [];
+  let found: Band | null = null;
+  let rows = 0;
+  for (let index = first; index < steps.length; index++) {
+    const next = rowStep(at(steps, index), kernelOf(index));
+    if (next === null) break;
+    // The first one's own: 0 has every divisor.
+    const common = greatestCommonDivisor(rows, next.size);
+    if (common < Math.min(rows, fewestCommonRows)) break;
+    members.push(next);
+    rows = common;
+    const uses = members.flatMap((member) => usesOf(member, common, regions));
+    // No step writes in one row what another touches in another row.
+    if (uses.some((use) => uses.some((other) => interfere(use, other)))) break;
+    const block = blockOfRows(members, rows);
+    if (block === null) break;
+    if (members.length > 1) found = { first, rows, block, units: members.map(({ size }) => size / rows) };
+  }
+  return found;
+}
+
+/** Null if it is shared along another axis, or by an algorithm of its own, or too small, or not between rows. */
+function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep | null {
+  const phase = at(method.phases, 0);
+  if (!method.sharesFirstAxis || phase.size < fewestBands) return null;
+  // A segment's blocks are counted from where it begins, and borders move up to them: into the next thread's rows.
+  const isEven = segmentsOf(rootsOf(kernel), 0, phase.size).every(({ start }) => start % phase.block === 0);
+  return isEven ? { step, kernel, size: phase.size, block: phase.block } : null;
+}
+
+/** Rows in a band: whole blocks of every step; null if there would be too few bands or too much in one. */
+function blockOfRows(members: readonly RowStep[], rows: number): number | null {
+  let multiple = 1;
+  let bytes = 0;
+  for (const { step, size, block } of members) {
+    const alone = block / greatestCommonDivisor(block, size / rows);
+    multiple = (multiple / greatestCommonDivisor(multiple, alone)) * alone;
+    bytes += step.steps.reduce((sum, { kernel }) => sum + kernel.bytes, 0) / rows;
+  }
+  const wanted = Math.min(bandBytes / bytes, rows / fewestBands);
+  const block = Math.floor(wanted / multiple) * multiple;
+  return block === 0 ? null : block;
+}
+
+/** What a step does with memory, row by row. */
+function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): Use[] {
+  const units = size / rows;
+  const scalars = scalarsOf(...rootsOf(kernel));
+  const reads = step.operands.flatMap((buffer, operand): Use[] => {
+    const region = at(regions, buffer);
+    if (region === null) return [];
+    // Steps that share a compiled kernel may read arrays of different lengths.
+    const row = at(step.kernel.operands, operand).length / rows;
+    const inPlace = scalars.every((scalar) => {
+      if (scalar.kind !== "load" && scalar.kind !== "gather") return true;
+      return scalar.operand !== operand || (scalar.kind === "load" && staysInRow(scalar.at, kernel, units, row));
+    });
+    return [{ region, writes: false, inPlace }];
+  });
+  // Results are written in the order of their elements.
+  const writes = step.results.flatMap((buffer): Use[] => {
+    const region = at(regions, buffer);
+    return region === null ? [] : [{ region, writes: true, inPlace: true }];
+  });
+  return [...reads, ...writes];
+}
+
+/** Whether what `at` reaches for row r is within elements r * row to (r + 1) * row. */
+function staysInRow({ offset, coefficients }: Affine, kernel: Kernel, units: number, row: number): boolean {
+  const [first, ...others] = coefficients;
+  if (first === undefined || first * units !== row) return false;
+  let [low, high] = [offset, offset];
+  const spans = [first * (units - 1), ...others.map((c, index) => c * (at(kernel.axes, index + 1).size - 1))];
+  for (const span of spans) {
+    low += Math.min(0, span);
+    high += Math.max(0, span);
+  }
+  return low >= 0 && high < row;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}

@@ -1,0 +1,187 @@
+/**
+ * Neighbouring element-wise steps over the same points are computed in one loop: what one of them makes for the next stays in a
+ * register, what several read is read once, and what nobody else reads is never written. Adam and the averages of a weight become
+ * one sweep over it.
+ */
+import { atOnce } from "../../eventLoop.ts";
+import { at } from "../../../graph/shape.ts";
+import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
+import { normalizeKernel, rewriteKernel } from "../../../kernel/normalize.ts";
+import type { Plan, PlanStep } from "../../../kernel/plan.ts";
+import { rootsOf, scalarsOf, substitute } from "../../../kernel/scalar.ts";
+import { interfere, type Region, regionsOf, type Use } from "./regions.ts";
+
+/** One or several steps of a plan. `buffers[results[i]]` is what store i of the kernel writes. */
+export type JoinedStep = {
+  readonly kernel: Kernel;
+  readonly operands: readonly number[];
+  readonly results: readonly number[];
+  /** Neighbours in the plan that it computes. */
+  readonly steps: readonly PlanStep[];
+};
+
+/** Expressions in one loop at most: registers run out in longer code. */
+const mostScalars = 160;
+/** Elements of the inner of two axes, at least: shorter loops lose more than joining gains. */
+const shortestRow = 16;
+
+/** The steps of a plan, joined where they can be. Any result is the same as that of the steps one after the other, bit for bit. */
+export function joinSteps(plan: Plan): readonly JoinedStep[] {
+  return atOnce(joiningSteps(plan));
+}
+
+/** The same with a pause after each. */
+export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]> {
+  const { steps, buffers } = plan;
+  const regions = regionsOf(plan);
+  const lastReads = new Map<number, number>();
+  steps.forEach(({ operands }, index) => operands.forEach((buffer) => lastReads.set(buffer, index)));
+  // Steps share kernels, and each is looked at once.
+  const flat = new Map<Kernel, Kernel | null>();
+  const candidates = steps.map((step): Member | null => {
+    const known = flat.get(step.kernel);
+    const kernel = known === undefined ? flatKernel(step.kernel) : known;
+    flat.set(step.kernel, kernel);
+    return kernel === null ? null : { step, kernel };
+  });
+  const joinFrom = (start: number): JoinedStep => {
+    for (const members = neighbours(candidates, start); members.length > 1; members.pop()) {
+      const end = start + members.length;
+      const isNeeded = (buffer: number): boolean =>
+        at(buffers, buffer).role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
+      if (mayJoin(members, isNeeded, regions)) return join(members, isNeeded);
+    }
+    const step = at(steps, start);
+    const { kernel, operands, result } = step;
+    return { kernel, operands, results: [result], steps: [step] };
+  };
+  const joined: JoinedStep[] = [];
+  for (let start = 0; start < steps.length; ) {
+    const next = joinFrom(start);
+    joined.push(next);
+    start += next.steps.length;
+    yield;
+  }
+  return joined;
+}
+
+type Member = { readonly step: PlanStep; readonly kernel: Kernel };
+
+/** The steps from `start` on that can be swept over the same points, all of them over the same axes. */
+function neighbours(candidates: readonly (Member | null)[], start: number): Member[] {
+  const first = at(candidates, start);
+  if (first === null) return [];
+  const members = [first];
+  let axes = first.kernel.axes;
+  let scalars = scalarsOf(...rootsOf(first.kernel)).length;
+  for (let index = start + 1; index < candidates.length; index++) {
+    const member = at(candidates, index);
+    if (member === null) break;
+    scalars += scalarsOf(...rootsOf(member.kernel)).length;
+    const common = commonAxes(axes, member.kernel.axes);
+    if (common === null || scalars > mostScalars) break;
+    axes = common;
+    members.push(member);
+  }
+  return members.map(({ step, kernel }) => ({ step, kernel: withAxes(kernel, axes) }));
+}
+
+/** The kernel over one axis, or over two of which a vector runs along the inner one; null if it can't be swept. */
+function flatKernel(kernel: Kernel): Kernel | null {
+  if (kernel.reduction !== null) return null;
+  const normal = normalizeKernel(kernel);
+  const { axes } = normal;
+  if (axes.length > 2 || axes.some(({ size }) => size === 0)) return null;
+  const [, row] = axes;
+  if (row !== undefined && (row.size < shortestRow || row.size % 4 !== 0)) return null;
+  const runsAlong = ({ coefficients }: Affine): boolean => [0, 1].includes(coefficients.at(-1) ?? 0);
+  const fits = scalarsOf(...rootsOf(normal)).every(
+    (scalar) =>
+      scalar.kind !== "region" && scalar.kind !== "gather" && (scalar.kind !== "load" || runsAlong(scalar.at)),
+  );
+  return fits ? normal : null;
+}
+
+/**
+ * Whether the members may be computed point by point: none touches at one point what another writes at another point. What only
+ * they need stays in registers.
+ */
+function mayJoin(
+  members: readonly Member[],
+  isNeeded: (buffer: number) => boolean,
+  regions: readonly (Region | null)[],
+): boolean {
+  const made = new Set<number>();
+  const earlier: Use[] = [];
+  for (const { step, kernel } of members) {
+    const [store] = kernel.stores;
+    const own = JSON.stringify(store.at);
+    const loads = scalarsOf(store.value).filter((scalar) => scalar.kind === "load");
+    const uses: Use[] = [];
+    for (const [operand, buffer] of step.operands.entries()) {
+      const isOwn = loads.every((load) => load.operand !== operand || JSON.stringify(load.at) === own);
+      const region = at(regions, buffer);
+      if (made.has(buffer) && !isOwn) return false;
+      if (!made.has(buffer) && region !== null) uses.push({ region, writes: false, inPlace: isOwn });
+    }
+    const written = at(regions, step.result);
+    if (written !== null && isNeeded(step.result)) uses.push({ region: written, writes: true, inPlace: true });
+    if (uses.some((use) => earlier.some((other) => interfere(use, other)))) return false;
+    earlier.push(...uses);
+    made.add(step.result);
+  }
+  return true;
+}
+
+function join(members: readonly Member[], isNeeded: (buffer: number) => boolean): JoinedStep {
+  const operands = new Map<number, Kernel["operands"][number]>();
+  const loads = new Map<string, Scalar>();
+  const made = new Map<number, Scalar>();
+  const stores = members.map(({ step, kernel }) => {
+    const [store] = kernel.stores;
+    const value = substitute(store.value, (load) => {
+      if (load.kind !== "load") return undefined;
+      const buffer = at(step.operands, load.operand);
+      const known = made.get(buffer);
+      if (known !== undefined) return known;
+      operands.set(buffer, at(kernel.operands, load.operand));
+      const same = { ...load, operand: [...operands.keys()].indexOf(buffer) };
+      const key = JSON.stringify(same);
+      const first = loads.get(key) ?? same;
+      loads.set(key, first);
+      return first;
+    });
+    made.set(step.result, value);
+    return { buffer: step.result, kernel, store: { ...store, value } };
+  });
+  const needed = stores.filter(({ buffer }) => isNeeded(buffer));
+  const kept = needed.length === 0 ? stores.slice(-1) : needed;
+  const [main, also] = [at(kept, 0), kept.slice(1)];
+  return {
+    kernel: {
+      ...main.kernel,
+      operands: [...operands.values()],
+      stores: [main.store, ...also.map(({ store }) => store)],
+    },
+    operands: [...operands.keys()],
+    results: kept.map(({ buffer }) => buffer),
+    steps: members.map(({ step }) => step),
+  };
+}
+
+/** Axes over which kernels of both can go: the more of them, if they have as many points; null if there are none. */
+function commonAxes(a: Kernel["axes"], b: Kernel["axes"]): Kernel["axes"] | null {
+  if (a.length === b.length) return a.every(({ size }, axis) => size === at(b, axis).size) ? a : null;
+  const points = (axes: Kernel["axes"]): number => axes.reduce((product, { size }) => product * size, 1);
+  return points(a) === points(b) ? (a.length < b.length ? b : a) : null;
+}
+
+/** A kernel of one axis over two; over as many as it has it stays the same. */
+function withAxes(kernel: Kernel, axes: Kernel["axes"]): Kernel {
+  if (kernel.axes.length === axes.length) return kernel;
+  const row = at(axes, 1).size;
+  return rewriteKernel(kernel, axes, {
+    affine: ({ offset, coefficients: [c = 0] }) => ({ offset, coefficients: [c * row, c] }),
+    axis: (axis) => axis,
+  });
+}
