@@ -2,7 +2,7 @@ import type { Tensor } from "../../engine/index.ts";
 import type { GroupNormParameters } from "../classic/index.ts";
 import { cosineAttention, dotProductAttention } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
-import type { BlockConfig } from "./block.ts";
+import type { BlockConfig } from "./blockConfig.ts";
 import { joinBranch } from "./functions.ts";
 import { attentionHeads } from "./heads.ts";
 import { applyNorm, describeNorm } from "./norms.ts";

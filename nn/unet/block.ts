@@ -1,30 +1,13 @@
 import { add, clamp, multiply, reshape, slice, type Tensor } from "../../engine/index.ts";
 import type { GroupNormParameters } from "../classic/index.ts";
-import { pixelNorm, resample, type ResampleMode } from "../mp/index.ts";
+import { pixelNorm, resample } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import { applyAttention, type AttentionParameters, describeAttention } from "./attention.ts";
+import type { BlockConfig } from "./blockConfig.ts";
 import { activate, joinBranch } from "./functions.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
 import { type LayerRun, type Run, runWithin } from "./run.ts";
-import type { UNetSwitches } from "./switches.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
-
-/** A residual block: its place, sizes and constants, and its network's switches. */
-export type BlockConfig = {
-  readonly flavor: "enc" | "dec";
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly embChannels: number;
-  readonly resampleMode: ResampleMode;
-  readonly resampleFilter: readonly number[];
-  readonly attention: boolean;
-  readonly channelsPerHead: number;
-  readonly dropout: number;
-  readonly resBalance: number;
-  readonly attnBalance: number;
-  readonly clipAct: number | null;
-  readonly switches: UNetSwitches;
-};
 
 /** A block's arrays under the names that EDM2's published weights have; norms have EDM's. */
 export type BlockParameters<T = Tensor> = AttentionParameters<T> & {

@@ -1,5 +1,6 @@
 /** The U-Net of all configurations of the ladder, A to G. */
-export { applyBlock, type BlockConfig, type BlockParameters, describeBlock } from "./block.ts";
+export { applyBlock, type BlockParameters, describeBlock } from "./block.ts";
+export type { BlockConfig } from "./blockConfig.ts";
 export {
   embeddingChannels,
   missingAttention,

@@ -1,4 +1,4 @@
-import type { BlockConfig } from "./block.ts";
+import type { BlockConfig } from "./blockConfig.ts";
 import { embeddingChannels, type UNetConfig } from "./config.ts";
 
 /** A module of the encoder or decoder. `skip`: it first takes the newest of the encoder's outputs that are left. */

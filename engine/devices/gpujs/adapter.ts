@@ -15,7 +15,7 @@ import {
 } from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
 import { KernelCache } from "./kernelCache.ts";
-import type { KernelSource } from "./kernelSource.ts";
+import type { CompiledKernel, KernelSource } from "./kernelSource.ts";
 import { selfTest } from "./selfTest.ts";
 
 /** The version whose internals are described here. */
@@ -51,18 +51,6 @@ type Internals = {
 // gpu.js's declarations leave these out. In Node the default import is its module object, in its page bundle the class GPU with the same properties.
 const internals = gpujs as unknown as Partial<Internals>;
 
-/** A kernel as the engine dispatches it. */
-export type CompiledKernel = {
-  readonly source: KernelSource;
-  readonly wgsl: string;
-  readonly pipeline: GPUComputePipeline;
-  /** Bindings: 0 params, 1.. operands, then the result. */
-  readonly layout: GPUBindGroupLayout;
-  /** Content of the uniform buffer at binding 0. */
-  readonly params: Uint32Array<ArrayBuffer>;
-  readonly groups: readonly [number, number, number];
-};
-
 function changed(what: string): EvenkeelError {
   return new EvenkeelError(
     "device",
@@ -93,7 +81,7 @@ export class GpujsContext {
   /** The adapter in a line. */
   readonly description: string;
   readonly software: boolean;
-  readonly kernels = new KernelCache(this);
+  readonly kernels = new KernelCache((source) => this.compile(source));
   readonly #gpu: InternalGpu;
 
   constructor(device: GPUDevice, adapter: GPUAdapter) {

@@ -1,6 +1,6 @@
 /** Bind groups of a plan's dispatches, kept by the buffers that the caller bound. */
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
-import type { CompiledKernel } from "./adapter.ts";
+import type { CompiledKernel } from "./kernelSource.ts";
 import { wordsOf } from "./words.ts";
 
 /** One kernel run, ready but for its buffers. */

@@ -20,3 +20,15 @@ export type KernelSource = {
   /** gpu.js output dimensions [x] or [x, y] or [x, y, z] whose row-major flattening (x fastest) is the result. */
   readonly output: readonly number[];
 };
+
+/** A kernel as the engine dispatches it. */
+export type CompiledKernel = {
+  readonly source: KernelSource;
+  readonly wgsl: string;
+  readonly pipeline: GPUComputePipeline;
+  /** Bindings: 0 params, 1.. operands, then the result. */
+  readonly layout: GPUBindGroupLayout;
+  /** Content of the uniform buffer at binding 0. */
+  readonly params: Uint32Array<ArrayBuffer>;
+  readonly groups: readonly [number, number, number];
+};

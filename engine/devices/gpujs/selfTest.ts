@@ -1,8 +1,7 @@
 /** Proves at start-up that gpu.js's compiler, its internals and this adapter agree: one small kernel, run and read back. */
 import { EvenkeelError } from "../../errors.ts";
 import { mapMode, usage } from "./bufferUsage.ts";
-import type { CompiledKernel, GpujsContext } from "./adapter.ts";
-import type { KernelSource } from "./kernelSource.ts";
+import type { CompiledKernel, KernelSource } from "./kernelSource.ts";
 
 /** More threads than one workgroup has, in two dimensions, with a helper function and a loop. */
 const size = [9, 10] as const;
@@ -23,8 +22,16 @@ const source: KernelSource = {
   output: size,
 };
 
+/** A GPU device with a compiler for it. */
+type Tested = {
+  readonly device: GPUDevice;
+  /** The adapter in a line. */
+  readonly description: string;
+  readonly compile: (source: KernelSource) => Promise<CompiledKernel>;
+};
+
 /** @throws EvenkeelError `device` saying what differs. */
-export async function selfTest(context: Pick<GpujsContext, "compile" | "device" | "description">): Promise<void> {
+export async function selfTest(context: Tested): Promise<void> {
   const kernel = await context.compile(source);
   const operands = [
     Float32Array.from({ length: count }, (_, i) => i),

@@ -6,7 +6,7 @@ import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } f
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import type { Bound, OwnBuffers } from "../ownBuffers.ts";
-import { ModuleBuilder } from "./assembler/assembler.ts";
+import { ModuleBuilder } from "./assembler/index.ts";
 import type { Turns } from "./runtime/deviceTurns.ts";
 import { joiningSteps } from "./program/joinSteps.ts";
 import type { LinearMemory } from "./runtime/memory.ts";

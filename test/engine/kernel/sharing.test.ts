@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { emitKernelSource } from "../../../engine/devices/gpujs/source/index.ts";
-import { ModuleBuilder } from "../../../engine/devices/wasm/assembler/assembler.ts";
+import { ModuleBuilder } from "../../../engine/devices/wasm/assembler/index.ts";
 import { methodOf } from "../../../engine/devices/wasm/algorithms/method.ts";
 import { addKernel } from "../../../engine/devices/wasm/program/module.ts";
 import { add, compile, createDevice, multiply, subtract, type Tensor, tensor } from "../../../engine/index.ts";

@@ -3,8 +3,7 @@
  * tanh(-100) = NaN, log(-1) = 88.7, exp(NaN) = Infinity, pow(-2, 3) = 8, and expm1, log1p don't exist.
  * All are correct to a few units in the last place (test/engine/devices/gpujs/safeMath.test.ts measures them).
  */
-import type { HelperDefinition } from "./helpers.ts";
-import { helperStatements as statements } from "./helperStatements.ts";
+import { type HelperDefinition, type HelperName, helperStatements as statements } from "./helperDefinition.ts";
 
 /** ln 2 in two parts: the first has 9 bits, so that its product with an exponent is exact. */
 const log2High = 0.693359375;
@@ -216,4 +215,4 @@ ${powerSteps.map((step) => `      if (m < ${2 ** (1 - step)}) { m = m * ${2 ** s
       return Math.pow(x, y);
     `),
   },
-} as const satisfies Readonly<Record<string, HelperDefinition>>;
+} as const satisfies Readonly<Partial<Record<HelperName, HelperDefinition>>>;

@@ -1,6 +1,5 @@
 /** Helpers of 16-bit limb arithmetic, and the one way to an i32 index from an f32 local. */
-import type { HelperDefinition } from "./helpers.ts";
-import { helperStatements as statements } from "./helperStatements.ts";
+import { type HelperDefinition, type HelperName, helperStatements as statements } from "./helperDefinition.ts";
 import { threefryArguments, writeThreefry } from "./threefry.ts";
 import { KernelWriter } from "./writer.ts";
 
@@ -53,4 +52,4 @@ export const integerHelpers = {
       return writer.text();
     },
   },
-} as const satisfies Readonly<Record<string, HelperDefinition>>;
+} as const satisfies Readonly<Partial<Record<HelperName, HelperDefinition>>>;

@@ -1,6 +1,6 @@
 /** Unary, binary and comparison operations on f32 and bool values, which are one number each (bool: 0 or 1). */
 import type { BinaryOp, CompareOp, UnaryOp } from "../../../graph/node.ts";
-import type { HelperName } from "./helpers.ts";
+import type { HelperName } from "./helperDefinition.ts";
 import { finiteCondition } from "./numbers.ts";
 import type { KernelWriter } from "./writer.ts";
 

@@ -3,8 +3,7 @@
  * |r| <= pi/4, then come Taylor series in r. Up to 1e5 pi/2 is subtracted in five parts of 8 bits, whose products with
  * k are exact; beyond, x times 2/pi is computed in digits as far as its fraction needs them (Payne and Hanek 1983).
  */
-import type { HelperDefinition } from "./helpers.ts";
-import { helperStatements as statements } from "./helperStatements.ts";
+import { type HelperDefinition, type HelperName, helperStatements as statements } from "./helperDefinition.ts";
 
 /** pi/2 as a sum of parts with 8 significant bits; the last part is the rest. */
 function partsOfHalfPi(): readonly number[] {
@@ -167,4 +166,4 @@ ${indented(nearestDigits())}
       return c;
     `),
   },
-} as const satisfies Readonly<Record<string, HelperDefinition>>;
+} as const satisfies Readonly<Partial<Record<HelperName, HelperDefinition>>>;

@@ -1,5 +1,5 @@
 /** Collects the statements of a kernel (or of a helper function) with fresh names, indentation and the helpers they call. */
-import type { HelperName } from "./helpers.ts";
+import type { HelperName } from "./helperDefinition.ts";
 
 /** The gpu.js modes this generator writes for. `cpu` computes in f64 with JavaScript's own Math, the others in f32. */
 export type GpujsMode = "webgpu" | "webgl2" | "cpu";

@@ -2,7 +2,7 @@
 import type { Kernel, Scalar, Stores } from "../../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../../kernel/normalize.ts";
 import { substitute } from "../../../kernel/scalar.ts";
-import type { FunctionReference, ModuleBuilder } from "../assembler/assembler.ts";
+import type { FunctionReference, ModuleBuilder } from "../assembler/index.ts";
 import { emitKernel } from "../loops/emitKernel.ts";
 import { blockOf, scheduleKernel } from "../loops/schedule.ts";
 

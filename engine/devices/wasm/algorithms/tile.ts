@@ -1,5 +1,5 @@
 /** Loops over pointers, and the tiles of matrix products that fit into registers. */
-import { f32x4, type FunctionBuilder, i32, type Local, memory, op, shuffle32 } from "../assembler/assembler.ts";
+import { f32x4, type FunctionBuilder, i32, type Local, memory, op, shuffle32 } from "../assembler/index.ts";
 
 /** Runs `body` so many times. */
 export function repeat(f: FunctionBuilder, count: number, body: () => void): void {

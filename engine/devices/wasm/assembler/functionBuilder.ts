@@ -14,10 +14,21 @@ import {
   push,
 } from "./instructions.ts";
 import type { LaneOpcode, MemoryLaneOpcode, MemoryOpcode, PlainOpcode, ValueType } from "./opcodes.ts";
-import type { ModuleBuilder } from "./assembler.ts";
 
 /** The target of a branch: the end of a block, or the start of a loop. Only valid inside its own body. */
 export type Label = { readonly level: number };
+
+export type Locals<P extends readonly ValueType[]> = { readonly [K in keyof P]: Local };
+
+/** Where functions are defined that a function may call: its module. */
+export interface FunctionHome {
+  define<const P extends readonly ValueType[]>(
+    name: string,
+    parameters: P,
+    results: readonly ValueType[],
+    build: (f: FunctionBuilder, ...parameters: Locals<P>) => void,
+  ): FunctionReference;
+}
 
 /**
  * Writes the body of one function, front to back.
@@ -35,14 +46,14 @@ export type Label = { readonly level: number };
  * ```
  */
 export class FunctionBuilder {
-  readonly module: ModuleBuilder;
+  readonly module: FunctionHome;
   readonly reference: FunctionReference;
   readonly parameters: readonly Local[];
   private readonly declared: Local[] = [];
   private readonly written: Instruction[] = [];
   private readonly open: Label[] = [];
 
-  constructor(module: ModuleBuilder, reference: FunctionReference) {
+  constructor(module: FunctionHome, reference: FunctionReference) {
     this.module = module;
     this.reference = reference;
     this.parameters = reference.parameters.map((type, index) => ({ kind: "local", type, index, name: `p_${index}` }));

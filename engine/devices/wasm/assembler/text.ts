@@ -1,5 +1,6 @@
 /** The WebAssembly text format of what the assembler holds: for people to read, and valid input of other tools. */
-import type { FunctionBuilder, ModuleBuilder } from "./assembler.ts";
+import type { FunctionBuilder } from "./functionBuilder.ts";
+import type { ModuleBuilder } from "./moduleBuilder.ts";
 import type { Instruction, VectorLanes } from "./instructions.ts";
 import { memoryLaneOpcodes, memoryOpcodes, type ValueType } from "./opcodes.ts";
 

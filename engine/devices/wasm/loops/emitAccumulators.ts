@@ -12,7 +12,7 @@ import {
   type Local,
   op as instruction,
   shuffle32,
-} from "../assembler/assembler.ts";
+} from "../assembler/index.ts";
 import { literal } from "../math/index.ts";
 import type { PlainOpcode } from "../assembler/opcodes.ts";
 

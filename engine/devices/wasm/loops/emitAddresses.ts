@@ -4,7 +4,7 @@
  */
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
-import { i32, type Local, op } from "../assembler/assembler.ts";
+import { i32, type Local, op } from "../assembler/index.ts";
 import type { EmitContext, Point } from "./emitContext.ts";
 
 /** Accesses that one pointer serves: same buffer, same strides. The pointer stands `offset` elements into the buffer. */

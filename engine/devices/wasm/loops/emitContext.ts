@@ -1,7 +1,7 @@
 /** What the code generator knows at one place of a kernel's loop nest: axis positions, values in locals, pointers. */
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
-import type { FunctionBuilder, Local } from "../assembler/assembler.ts";
+import type { FunctionBuilder, Local } from "../assembler/index.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Where an axis stands inside its loop. The code at this place works on `unroll` points, `step` elements apart. */

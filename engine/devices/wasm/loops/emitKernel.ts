@@ -9,7 +9,7 @@ import {
   type Local,
   memory,
   type ModuleBuilder,
-} from "../assembler/assembler.ts";
+} from "../assembler/index.ts";
 import { Accumulators, type LongSum } from "./emitAccumulators.ts";
 import { type Access, Addresses } from "./emitAddresses.ts";
 import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContext.ts";

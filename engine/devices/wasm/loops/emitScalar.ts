@@ -3,7 +3,7 @@ import type { Affine, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf } from "../../../kernel/scalar.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import type { UnaryOp } from "../../../graph/node.ts";
-import { type Code, i32, i32x4, lane, type Local, op, shuffle32 } from "../assembler/assembler.ts";
+import { type Code, i32, i32x4, lane, type Local, op, shuffle32 } from "../assembler/index.ts";
 import type { Address, Addresses } from "./emitAddresses.ts";
 import { countUses, type EmitContext, type Point } from "./emitContext.ts";
 import {

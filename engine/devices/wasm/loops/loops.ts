@@ -1,5 +1,5 @@
 /** Loops over ranges of an axis in blocks, with code of its own for what remains after the last whole block. */
-import { type FunctionBuilder, i32, type Local, op, type Operand } from "../assembler/assembler.ts";
+import { type FunctionBuilder, i32, type Local, op, type Operand } from "../assembler/index.ts";
 import type { Access, Addresses } from "./emitAddresses.ts";
 import type { AxisState, EmitContext } from "./emitContext.ts";
 import type { Segment } from "./emitRegions.ts";

@@ -1,4 +1,4 @@
-import type { FunctionReference, Local, ModuleBuilder } from "../assembler/assembler.ts";
+import type { FunctionReference, Local, ModuleBuilder } from "../assembler/index.ts";
 
 export type EmitOptions = {
   /** Multiply-add in one rounding (relaxed SIMD) in sums of products. */

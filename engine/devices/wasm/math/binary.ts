@@ -1,6 +1,6 @@
 import type { DType } from "../../../graph/dtype.ts";
 import type { BinaryOp, CompareOp } from "../../../graph/node.ts";
-import { type FunctionBuilder, i32 } from "../assembler/assembler.ts";
+import { type FunctionBuilder, i32 } from "../assembler/index.ts";
 import { power } from "./power.ts";
 import { threefry } from "./threefry.ts";
 import { requireFloat } from "./unary.ts";

@@ -1,5 +1,5 @@
 import type { DType } from "../../../graph/dtype.ts";
-import { type Code, f32x4, type FunctionBuilder, i32x4 } from "../assembler/assembler.ts";
+import { type Code, f32x4, type FunctionBuilder, i32x4 } from "../assembler/index.ts";
 
 /**
  * Casts the vector on top of the stack. To an integer: truncates and saturates, NaN gives 0. To bool: is it not zero

@@ -4,7 +4,7 @@
  * All write x = n ln 2 + r with |r| <= ln(2) / 2 and e^x = 2^n (1 + q), q = e^r - 1 = r + r^2 P(r).
  * The coefficients are minimax (Remez exchange, each rounded to float32 before the next is fitted), own computation.
  */
-import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/assembler.ts";
+import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/index.ts";
 import {
   absolute,
   add,

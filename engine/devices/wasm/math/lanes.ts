@@ -8,7 +8,7 @@ import {
   type Local,
   op,
   type Operand,
-} from "../assembler/assembler.ts";
+} from "../assembler/index.ts";
 
 export const add = (x: Operand, y: Operand): Code => op("f32x4.add", x, y);
 export const subtract = (x: Operand, y: Operand): Code => op("f32x4.sub", x, y);

@@ -1,5 +1,5 @@
 /** log and log1p. Coefficients are minimax (Remez exchange, rounded to float32 one by one), own computation. */
-import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/assembler.ts";
+import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/index.ts";
 import { add, and, bind, choose, divide, multiply, or, polynomial, subtract } from "./lanes.ts";
 
 /** (log(1 + t) - t + t^2 / 2) / t^3 for sqrt(1/2) <= 1 + t <= sqrt(2): relative error of log below 2^-27. */

@@ -13,7 +13,7 @@ import {
   op,
   type Operand,
   shuffle32,
-} from "../assembler/assembler.ts";
+} from "../assembler/index.ts";
 import { absolute, and, bind, choose, multiply, or, signBit, xor } from "./lanes.ts";
 
 /** log2(m) / s in powers of s^2, s = (m - 1) / (m + 1), for m from sqrt(1/2) to sqrt(2): relative error 2^-45. */

@@ -1,4 +1,4 @@
-import { type Code, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/assembler.ts";
+import { type Code, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/index.ts";
 import { bind, or, xor } from "./lanes.ts";
 
 /** Rotations of Threefry-2x32 (Salmon et al. 2011, table 2), four rounds each, in turn. */

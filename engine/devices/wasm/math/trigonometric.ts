@@ -17,11 +17,11 @@ import {
   i64,
   lane,
   type Local,
-  type ModuleBuilder,
+  type FunctionHome,
   op,
   type Operand,
   shuffle32,
-} from "../assembler/assembler.ts";
+} from "../assembler/index.ts";
 import { absolute, add, and, bind, choose, multiply, polynomial, subtract, xor } from "./lanes.ts";
 
 /** (sin(r) / r - 1) / r^2 in powers of r^2: relative error of sin 2^-28. */
@@ -106,7 +106,7 @@ function turnsOf(f: FunctionBuilder, x: Operand): { readonly turns: Local; reado
 }
 
 /** (x, quadrant, low rests, high rests) to the last three, renewed where x is large and finite. */
-function reduceLargeLanes(module: ModuleBuilder): FunctionReference {
+function reduceLargeLanes(module: FunctionHome): FunctionReference {
   const scalar = reduceLargeAngle(module);
   return module.define(
     "reduceLargeAngles",
@@ -143,7 +143,7 @@ const twoOverPi = [0xa2f9836e4e441529n, 0xfc2757d1f534ddc0n, 0xdb6295993c439041n
  * 2 / pi that matter modulo 4 start at place e - 1; 96 of them times m leave 2 bits of quadrant and 62 of fraction.
  * The nearest a float32 comes to a multiple of pi / 2 is about 2^-30 of a quadrant, so r keeps 2^-30 relative error.
  */
-function reduceLargeAngle(module: ModuleBuilder): FunctionReference {
+function reduceLargeAngle(module: FunctionHome): FunctionReference {
   return module.define("reduceLargeAngle", ["f32"], ["i32", "f64"], (f, x) => {
     const bits = f.let("i32", "bits", op("i32.reinterpret_f32", x));
     const mantissa = f.let(

@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../../../errors.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import type { UnaryOp } from "../../../graph/node.ts";
-import { type Code, f32x4, type FunctionBuilder, i32x4, type Local, op } from "../assembler/assembler.ts";
+import { type Code, f32x4, type FunctionBuilder, i32x4, type Local, op } from "../assembler/index.ts";
 import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
 import { absolute, and, choose, or, signBit } from "./lanes.ts";
 import { log, log1p } from "./logarithm.ts";

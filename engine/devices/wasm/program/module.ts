@@ -2,7 +2,7 @@
 import { atOnce } from "../../eventLoop.ts";
 import { kernelKey } from "../../../kernel/kernelKey.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
-import { type FunctionReference, type MemoryImport, ModuleBuilder } from "../assembler/assembler.ts";
+import { type FunctionReference, type MemoryImport, ModuleBuilder } from "../assembler/index.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { type KernelMethod, methodOf } from "../algorithms/method.ts";
 import { emitRun } from "./moduleRun.ts";

@@ -12,7 +12,7 @@ import {
   memory,
   type ModuleBuilder,
   op,
-} from "../assembler/assembler.ts";
+} from "../assembler/index.ts";
 import { control } from "../runtime/threadsControl.ts";
 
 /**

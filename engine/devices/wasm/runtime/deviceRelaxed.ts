@@ -1,6 +1,6 @@
 /** Relaxed SIMD: behind a flag in the V8 of Node 20, on by default from Node 21 on. */
 import { EvenkeelError } from "../../../errors.ts";
-import { ModuleBuilder } from "../assembler/assembler.ts";
+import { ModuleBuilder } from "../assembler/index.ts";
 import { isNode } from "./threadsHost.ts";
 import { webAssembly } from "./webAssembly.ts";
 

@@ -13,7 +13,7 @@ import {
   ModuleBuilder,
   op,
   shuffle32,
-} from "../../../../engine/devices/wasm/assembler/assembler.ts";
+} from "../../../../engine/devices/wasm/assembler/index.ts";
 import {
   laneOpcodes,
   memoryLaneOpcodes,

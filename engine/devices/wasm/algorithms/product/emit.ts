@@ -1,5 +1,5 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/assembler.ts";
+import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
 import { kernelParameters, type Phase, type Scratch } from "../../loops/phase.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";

@@ -1,5 +1,5 @@
 /** Copies of operands in the order in which a product reads them. */
-import { type FunctionBuilder, type Local, memory } from "../../assembler/assembler.ts";
+import { type FunctionBuilder, type Local, memory } from "../../assembler/index.ts";
 import { advance, after, loadLanes, repeat, transpose } from "../tile.ts";
 
 /** A nest of loops over memory: sizes, and bytes from one step to the next. */

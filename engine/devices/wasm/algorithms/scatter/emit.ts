@@ -1,13 +1,5 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import {
-  type Code,
-  type FunctionBuilder,
-  i32,
-  type Local,
-  memory,
-  op,
-  type Operand,
-} from "../../assembler/assembler.ts";
+import { type Code, type FunctionBuilder, i32, type Local, memory, op, type Operand } from "../../assembler/index.ts";
 import type { Access, Addresses } from "../../loops/emitAddresses.ts";
 import type { EmitContext } from "../../loops/emitContext.ts";
 import { emitKernel, type ReducePoints } from "../../loops/emitKernel.ts";

@@ -1,5 +1,5 @@
 /** How tiles of 4x4 pixels are taken together: four make a vector, vectors make a block that is transformed before it is multiplied. */
-import type { FunctionBuilder, Local } from "../../assembler/assembler.ts";
+import type { FunctionBuilder, Local } from "../../assembler/index.ts";
 import { advance, after, repeat } from "../tile.ts";
 import type { Pixels } from "./transforms.ts";
 

@@ -1,5 +1,5 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/assembler.ts";
+import { type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
 import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/phase.ts";
 import { advance, after, dotTile, repeat } from "../tile.ts";

@@ -6,15 +6,7 @@
  * With a = 5/8 and b = 3/2, whose powers are short binary fractions, results are as near to the exact ones as direct sums are, up
  * to a factor of two; with 1 and 2, the usual choice, a factor of four.
  */
-import {
-  f32x4,
-  type FunctionBuilder,
-  type Local,
-  memory,
-  op,
-  type Operand,
-  shuffle32,
-} from "../../assembler/assembler.ts";
+import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand, shuffle32 } from "../../assembler/index.ts";
 import { transpose } from "../tile.ts";
 
 /** The transformed places of a tile are 6x6. */

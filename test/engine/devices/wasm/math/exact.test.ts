@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { i32x4 } from "../../../../../engine/devices/wasm/assembler/assembler.ts";
+import { i32x4 } from "../../../../../engine/devices/wasm/assembler/index.ts";
 import {
   emitBinary,
   emitCast,

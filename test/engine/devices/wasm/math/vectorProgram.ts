@@ -1,9 +1,4 @@
-import {
-  type FunctionBuilder,
-  i32,
-  ModuleBuilder,
-  op,
-} from "../../../../../engine/devices/wasm/assembler/assembler.ts";
+import { type FunctionBuilder, i32, ModuleBuilder, op } from "../../../../../engine/devices/wasm/assembler/index.ts";
 import { webAssembly } from "../../../../../engine/devices/wasm/runtime/webAssembly.ts";
 
 /** Arrays of 32-bit lanes, as float32, int32 or uint32. */

@@ -1,35 +1,8 @@
 import { EvenkeelError } from "../../../errors.ts";
 import { float32Bytes, nameBytes, signedLeb128, unsignedLeb128 } from "./bytes.ts";
-import { FunctionBuilder } from "./functionBuilder.ts";
-import { encodeInstruction, type FunctionReference, type Global, type Local } from "./instructions.ts";
+import { FunctionBuilder, type FunctionHome, type Locals } from "./functionBuilder.ts";
+import { encodeInstruction, type FunctionReference, type Global } from "./instructions.ts";
 import { specialOpcodes, type ValueType, valueTypeCodes } from "./opcodes.ts";
-
-export { FunctionBuilder, type Label } from "./functionBuilder.ts";
-export {
-  call,
-  type Code,
-  f32,
-  f32x4,
-  f64,
-  f64x2,
-  type FunctionReference,
-  getGlobal,
-  type Global,
-  i32,
-  i32x4,
-  i64,
-  i64x2,
-  type Instruction,
-  lane,
-  type Local,
-  memory,
-  memoryLane,
-  op,
-  type Operand,
-  push,
-  shuffle32,
-} from "./instructions.ts";
-export type { ValueType } from "./opcodes.ts";
 
 /** The memory a module imports, in pages of 64 KiB. `shared` needs a maximum. */
 export type MemoryImport = {
@@ -41,7 +14,6 @@ export type MemoryImport = {
 };
 
 export type FunctionImport = { readonly reference: FunctionReference; readonly module: string; readonly name: string };
-type Locals<P extends readonly ValueType[]> = { readonly [K in keyof P]: Local };
 
 /**
  * Builds one WebAssembly module: declare, define, `encode`.
@@ -54,7 +26,7 @@ type Locals<P extends readonly ValueType[]> = { readonly [K in keyof P]: Local }
  * new WebAssembly.Module(module.encode());
  * ```
  */
-export class ModuleBuilder {
+export class ModuleBuilder implements FunctionHome {
   private memoryImport: MemoryImport | null = null;
   private readonly functionImports: FunctionImport[] = [];
   private readonly builders = new Map<string, FunctionBuilder>();
