@@ -5,13 +5,18 @@ import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
 import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
-import { readData, writeData } from "./runtime/deviceBuffer.ts";
+import {
+  canShareMemory,
+  canWait,
+  Crew,
+  enableRelaxedSimd,
+  LinearMemory,
+  readData,
+  threadCount,
+  Turns,
+  writeData,
+} from "./runtime/index.ts";
 import { type Engine, WasmExecutable } from "./executable.ts";
-import { enableRelaxedSimd } from "./runtime/deviceRelaxed.ts";
-import { Turns } from "./runtime/deviceTurns.ts";
-import { LinearMemory } from "./runtime/memory.ts";
-import { Crew } from "./runtime/threads.ts";
-import { canShareMemory, canWait, threadCount } from "./runtime/threadsHost.ts";
 
 export type WasmOptions = {
   /** Threads that compute, 1 to 64. Default: EVENKEEL_THREADS, else what the host runs at once, at most 16. */

@@ -6,18 +6,29 @@ import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } f
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import type { Bound, OwnBuffers } from "../ownBuffers.ts";
-import { ModuleBuilder } from "./assembler/index.ts";
-import type { Turns } from "./runtime/deviceTurns.ts";
-import { joiningSteps } from "./program/joinSteps.ts";
-import type { LinearMemory } from "./runtime/memory.ts";
-import { addKernel, buildingModule, type CompiledKernel, findingDistinct } from "./program/module.ts";
-import { OwnedMemory } from "./runtime/ownedMemory.ts";
-import { recordLayout } from "./program/moduleRun.ts";
-import { layOut, type Part, type Records } from "./program/records.ts";
-import { type Position, type Slice, Slicer } from "./program/slices.ts";
-import { functionText } from "./assembler/text.ts";
-import type { Crew, RunFunction } from "./runtime/threads.ts";
-import { webAssembly } from "./runtime/webAssembly.ts";
+import { functionText, ModuleBuilder } from "./assembler/index.ts";
+import {
+  type Crew,
+  type LinearMemory,
+  OwnedMemory,
+  type RunFunction,
+  type Turns,
+  webAssembly,
+} from "./runtime/index.ts";
+import {
+  addKernel,
+  buildingModule,
+  type CompiledKernel,
+  findingDistinct,
+  joiningSteps,
+  layOut,
+  type Part,
+  type Position,
+  recordLayout,
+  type Records,
+  type Slice,
+  Slicer,
+} from "./program/index.ts";
 
 /** What executables need of their device. */
 export type Engine = {

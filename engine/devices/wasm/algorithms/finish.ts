@@ -3,8 +3,7 @@ import type { Kernel, Scalar, Stores } from "../../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../../kernel/normalize.ts";
 import { substitute } from "../../../kernel/scalar.ts";
 import type { FunctionReference, ModuleBuilder } from "../assembler/index.ts";
-import { emitKernel } from "../loops/emitKernel.ts";
-import { blockOf, scheduleKernel } from "../loops/schedule.ts";
+import { blockOf, emitKernel, scheduleKernel } from "../loops/index.ts";
 
 /** Adds to a module the function that finishes results for a range of the kernel's first axis; null: nothing is left to do. */
 export type Finish = (module: ModuleBuilder, name: string) => FunctionReference | null;

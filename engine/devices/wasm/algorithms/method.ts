@@ -1,9 +1,16 @@
 /** How a kernel is computed: by loops that its schedule describes, or by an algorithm of its own. */
 import type { Kernel } from "../../../kernel/kernel.ts";
-import { emitKernel } from "../loops/emitKernel.ts";
+import {
+  blockOf,
+  emitKernel,
+  type Phase,
+  type Schedule,
+  scheduleKernel,
+  scheduleRows,
+  scheduleSweep,
+  type Scratch,
+} from "../loops/index.ts";
 import { finishOf } from "./finish.ts";
-import type { Phase, Scratch } from "../loops/phase.ts";
-import { blockOf, type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "../loops/schedule.ts";
 import { productPhases, productScratch } from "./product/emit.ts";
 import { productOf } from "./product/plan.ts";
 import { scatterPhases } from "./scatter/emit.ts";

@@ -27,6 +27,6 @@ export {
   push,
   shuffle32,
 } from "./instructions.ts";
-export type { ValueType } from "./opcodes.ts";
+export type { PlainOpcode, ValueType } from "./opcodes.ts";
 export { ModuleBuilder, type FunctionImport, type MemoryImport } from "./moduleBuilder.ts";
 export { functionText } from "./text.ts";

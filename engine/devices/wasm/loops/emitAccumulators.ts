@@ -11,10 +11,10 @@ import {
   i32x4,
   type Local,
   op as instruction,
+  type PlainOpcode,
   shuffle32,
 } from "../assembler/index.ts";
 import { literal } from "../math/index.ts";
-import type { PlainOpcode } from "../assembler/opcodes.ts";
 
 /** What is folded where. */
 export type FoldLayout = {

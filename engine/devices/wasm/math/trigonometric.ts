@@ -5,19 +5,19 @@
  * of two polynomials in r^2. Coefficients are minimax (Remez exchange, rounded to float32 one by one), own computation.
  */
 import {
+  type Code,
   f32,
   f32x4,
   f64,
   f64x2,
-  type Code,
   type FunctionBuilder,
+  type FunctionHome,
   type FunctionReference,
   i32,
   i32x4,
   i64,
   lane,
   type Local,
-  type FunctionHome,
   op,
   type Operand,
   shuffle32,

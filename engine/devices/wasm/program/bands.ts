@@ -6,7 +6,7 @@
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel } from "../../../kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
-import { segmentsOf } from "../loops/emitRegions.ts";
+import { segmentsOf } from "../loops/index.ts";
 import type { JoinedStep } from "./joinSteps.ts";
 import type { CompiledKernel } from "./module.ts";
 import { interfere, type Region, type Use } from "./regions.ts";

@@ -4,9 +4,9 @@ import { kernelKey } from "../../../kernel/kernelKey.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "../assembler/index.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
-import { type KernelMethod, methodOf } from "../algorithms/method.ts";
+import { type KernelMethod, methodOf } from "../algorithms/index.ts";
 import { emitRun } from "./moduleRun.ts";
-import type { EmitOptions } from "../loops/phase.ts";
+import type { EmitOptions } from "../loops/index.ts";
 
 /** A kernel as it is compiled: normalised, with its method. Plans' kernels of the same `key` share it. */
 export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; readonly method: KernelMethod };

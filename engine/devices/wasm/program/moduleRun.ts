@@ -13,7 +13,7 @@ import {
   type ModuleBuilder,
   op,
 } from "../assembler/index.ts";
-import { control } from "../runtime/threadsControl.ts";
+import { control } from "../runtime/index.ts";
 
 /**
  * Words of a step's record; the addresses of its operands and its results follow. A band has a record of its own, without

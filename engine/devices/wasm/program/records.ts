@@ -3,12 +3,10 @@ import type { Plan, PlanBuffer } from "../../../kernel/plan.ts";
 import { EvenkeelError } from "../../../errors.ts";
 import { type Band, bandsOf } from "./bands.ts";
 import { Barriers, type Touch, touchOf } from "./barriers.ts";
-import { writeData } from "../runtime/deviceBuffer.ts";
+import { type LinearMemory, type OwnedMemory, writeData } from "../runtime/index.ts";
 import type { JoinedStep } from "./joinSteps.ts";
-import type { LinearMemory } from "../runtime/memory.ts";
 import type { CompiledKernel } from "./module.ts";
 import { recordFlags, recordLayout } from "./moduleRun.ts";
-import type { OwnedMemory } from "../runtime/ownedMemory.ts";
 import { type Region, regionsOf } from "./regions.ts";
 
 /** A place in a record that holds the address of an input or output. */

@@ -1,7 +1,7 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { kernelParameters, type Phase, type Scratch } from "../../loops/phase.ts";
+import { kernelParameters, type Phase, type Scratch } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
 import { type Nest, packPanel, packRow, walk } from "./pack.ts";
 import { type Load, panelVectors, type Product } from "./plan.ts";

@@ -1,10 +1,17 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type Code, type FunctionBuilder, i32, type Local, memory, op, type Operand } from "../../assembler/index.ts";
-import type { Access, Addresses } from "../../loops/emitAddresses.ts";
-import type { EmitContext } from "../../loops/emitContext.ts";
-import { emitKernel, type ReducePoints } from "../../loops/emitKernel.ts";
-import { kernelParameters, type Phase, type Share } from "../../loops/phase.ts";
-import { blockOf, type Schedule } from "../../loops/schedule.ts";
+import {
+  type Access,
+  type Addresses,
+  blockOf,
+  type EmitContext,
+  emitKernel,
+  kernelParameters,
+  type Phase,
+  type ReducePoints,
+  type Schedule,
+  type Share,
+} from "../../loops/index.ts";
 import { advance, after, repeat } from "../tile.ts";
 import { type Chains, chainsScratch } from "./plan.ts";
 

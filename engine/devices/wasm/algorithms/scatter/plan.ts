@@ -4,7 +4,7 @@
  */
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type Scatter, scatterOf } from "../../../../kernel/scatter.ts";
-import type { Scratch } from "../../loops/phase.ts";
+import type { Scratch } from "../../loops/index.ts";
 
 export type Chains = Scatter & {
   /** The axes that tell the row of a result. */

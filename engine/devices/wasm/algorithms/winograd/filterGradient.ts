@@ -1,7 +1,7 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/phase.ts";
+import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/index.ts";
 import { advance, after, dotTile, repeat } from "../tile.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
 import type { Load, WinogradFilterGradient } from "./plan.ts";

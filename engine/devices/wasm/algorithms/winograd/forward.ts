@@ -1,7 +1,7 @@
 import type { Affine, Kernel } from "../../../../kernel/kernel.ts";
 import { type FunctionBuilder, type FunctionReference, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/phase.ts";
+import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/index.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
 import type { WinogradForward } from "./plan.ts";
 import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";

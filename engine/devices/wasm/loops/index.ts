@@ -1,0 +1,10 @@
+/**
+ * Writes kernels as loops over their axes: which loops (`schedule.ts`), what stands in them (`emitKernel.ts`). Imports `assembler`
+ * and `math`.
+ */
+export type { Access, Addresses } from "./emitAddresses.ts";
+export type { EmitContext } from "./emitContext.ts";
+export { emitKernel, type ReducePoints } from "./emitKernel.ts";
+export { segmentsOf } from "./emitRegions.ts";
+export { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "./phase.ts";
+export { blockOf, type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "./schedule.ts";
