@@ -167,7 +167,7 @@ class Round {
     const uses = this.#uses;
     if (kernel.reduction !== null || !uses.isTemporary(root) || uses.lastRead(root) <= this.#peak) return false;
     if (uses.readers.get(root)?.includes(this.#peak) === true || step === this.#peak) return false;
-    return scalarsOf(kernel.body).every(({ kind }) => kind !== "threefry");
+    return scalarsOf(kernel.value).every(({ kind }) => kind !== "threefry");
   }
 
   /** The bytes that are free at the peak if `draft` is computed again behind it; 0 if it can't be. */
