@@ -36,7 +36,7 @@ function kernelRow(kernel: ExplainedKernel, step: number, share: number): string
   return `<tr><td>${step}</td><td><a href="#kernel-${step}">${escape(kernel.name)}</a></td>
 <td class="bar"><span style="width:${percent(share)}"></span>${percent(share)}</td>
 <td>${milliseconds === undefined ? "" : milliseconds.toFixed(3)}</td><td>${speed}</td><td>${formatCount(flops)}</td><td>${formatBytes(bytes)}</td>
-<td>${bytes === 0 ? "" : (flops / bytes).toFixed(2)}</td><td>${kernel.operands.map((b) => `b${b}`).join(" ")} &rarr; b${kernel.result}</td></tr>`;
+<td>${bytes === 0 ? "" : (flops / bytes).toFixed(2)}</td><td>${kernel.operands.map((b) => `b${b}`).join(" ")} &rarr; ${kernel.results.map((b) => `b${b}`).join(" ")}</td></tr>`;
 }
 
 function kernelSection(kernel: ExplainedKernel, step: number): string {
@@ -57,8 +57,8 @@ function memoryMap({ kernels, buffers, slots }: Explanation): string {
   const slotStart = slots.map((_, slot) => slots.slice(0, slot).reduce((sum, bytes) => sum + bytes, 0));
   const rectangles = buffers.flatMap((buffer, number) => {
     if (buffer.role !== "temporary" || buffer.slot === undefined || buffer.offset === undefined) return [];
-    const touching = kernels.flatMap(({ operands, result }, step) =>
-      result === number || operands.includes(number) ? [step] : [],
+    const touching = kernels.flatMap(({ operands, results }, step) =>
+      results.includes(number) || operands.includes(number) ? [step] : [],
     );
     const [first, last] = [touching[0], touching.at(-1)];
     if (first === undefined || last === undefined) return [];

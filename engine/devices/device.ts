@@ -15,6 +15,8 @@ export const deviceNames: readonly DeviceName[] = ["oracle", "wasm", "webgpu", "
 export type DeviceLimits = {
   /** Arrays one kernel may read, its result not counted. */
   readonly operands: number;
+  /** Arrays one kernel may write. */
+  readonly results: number;
   /** Elements one buffer may have. */
   readonly elements: number;
   /** `arena`: temporaries are ranges of one allocation. `slots`: temporaries are whole buffers. */

@@ -19,8 +19,12 @@ export type PlanBuffer = {
   readonly role: BufferRole;
 };
 
-/** One kernel run: `buffers[operands[i]]` is the kernel's operand i, `buffers[result]` its result. */
-export type PlanStep = { readonly kernel: Kernel; readonly operands: readonly number[]; readonly result: number };
+/** One kernel run: `buffers[operands[i]]` is the kernel's operand i, `buffers[results[i]]` what its store i writes. */
+export type PlanStep = {
+  readonly kernel: Kernel;
+  readonly operands: readonly number[];
+  readonly results: readonly [number, ...number[]];
+};
 
 /** Ordered kernels over planned buffers: all a kernel device needs to know of a program. */
 export type Plan = {

@@ -11,7 +11,7 @@ export type Donation = { readonly input: number; readonly output: number };
  * its sums in the result before what is stored reads anything.
  */
 export function mayOverwrite(steps: readonly PlanStep[], input: number, output: number): boolean {
-  const writer = steps.findIndex(({ result }) => result === output);
+  const writer = steps.findIndex(({ results }) => results.includes(output));
   const writing = steps[writer];
   if (writing === undefined || steps.some(({ operands }, step) => step > writer && operands.includes(input)))
     return false;

@@ -16,6 +16,7 @@ import { storageOf } from "../kernel/views.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { fusing } from "./fuse.ts";
+import { joiningSteps } from "./joinSteps.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { updateEarly } from "./updateEarly.ts";
@@ -80,7 +81,7 @@ export function* planning(
       bufferOf.set(source, added);
       return added;
     });
-    steps.push({ kernel: kernels.kernel(kernel, root), operands, result });
+    steps.push({ kernel: kernels.kernel(kernel, root), operands, results: [result] });
   };
   for (const { root, kernel } of fused) {
     let result = bufferOf.get(root);
@@ -105,10 +106,10 @@ export function* planning(
     const donation = donations.find((candidate) => candidate.output === output);
     if (donation === undefined) return null;
     const [from, to] = [bufferOfRole("input", donation.input), bufferOfRole("output", output)];
-    const unchanged = !steps.some(({ result }) => result === to);
+    const unchanged = !steps.some(({ results }) => results.includes(to));
     return unchanged || (limits.inPlace && mayOverwrite(steps, from, to)) ? donation.input : null;
   });
-  return {
+  const plan: Plan = {
     aliases,
     buffers: buffers.map(({ dtype, length, role }, i) => ({ dtype, length, role: role ?? roles(i) })),
     steps,
@@ -116,6 +117,7 @@ export function* planning(
     inputs: graph.inputs.length,
     outputs: graph.outputs.length,
   };
+  return limits.results > 1 ? yield* joiningSteps(plan, limits) : plan;
 }
 
 /** Reads a value that has memory (or is a literal) and writes it elsewhere. */

@@ -42,9 +42,9 @@ export function planMemory(
 function lifetimesOf(buffers: readonly PlannedBuffer[], steps: readonly PlanStep[]): Lifetime[] {
   const first = new Map<number, number>();
   const last = new Map<number, number>();
-  steps.forEach(({ operands, result }, step) => {
-    if (!first.has(result)) first.set(result, step);
-    for (const buffer of [result, ...operands]) last.set(buffer, step);
+  steps.forEach(({ operands, results }, step) => {
+    for (const result of results) if (!first.has(result)) first.set(result, step);
+    for (const buffer of [...results, ...operands]) last.set(buffer, step);
   });
   return buffers.flatMap(({ length, temporary }, buffer) => {
     const [start, stop] = [first.get(buffer), last.get(buffer)];

@@ -18,7 +18,7 @@ export type ExplainedKernel = {
   readonly sources: readonly KernelSource[];
   /** Numbers of the plan's buffers. */
   readonly operands: readonly number[];
-  readonly result: number;
+  readonly results: readonly number[];
   /** Arithmetic operations of one run, a multiply-add counted as two. */
   readonly flops: number;
   /** Bytes of operands and result, each counted once. */
@@ -101,12 +101,12 @@ function explainPlan(
   times: readonly KernelTime[],
 ): Pick<Explanation, "kernels" | "buffers" | "slots"> {
   return {
-    kernels: plan.steps.map(({ kernel, operands, result }, step) => ({
+    kernels: plan.steps.map(({ kernel, operands, results }, step) => ({
       name: kernel.name,
       text: printKernel(kernel),
       sources: sources.filter((source) => source.kernel === kernel.name && (source.step ?? step) === step),
       operands,
-      result,
+      results,
       flops: kernel.flops,
       bytes: kernel.bytes,
       milliseconds: times[step]?.milliseconds,
@@ -163,7 +163,7 @@ function printExplanation(facts: Omit<Explanation, "text">): string {
     `== ${facts.kernels.length} kernels, ${total} flops a run, ${facts.bytes} bytes on the device`,
     ...facts.kernels.flatMap((kernel) => [
       ``,
-      `-- ${kernel.name}: reads ${kernel.operands.map((b) => `b${b}`).join(" ") || "nothing"}, writes b${kernel.result}; ` +
+      `-- ${kernel.name}: reads ${kernel.operands.map((b) => `b${b}`).join(" ") || "nothing"}, writes ${kernel.results.map((b) => `b${b}`).join(" ")}; ` +
         `${kernel.flops} flops, ${kernel.bytes} bytes${kernel.milliseconds === undefined ? "" : `, ${kernel.milliseconds.toFixed(3)} ms`}`,
       kernel.text,
       ...kernel.sources.flatMap(({ language, text }) => [`[${language}]`, text]),

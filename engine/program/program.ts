@@ -73,10 +73,11 @@ export class Program {
   overwrites(index: number): boolean {
     if (this.plan === undefined || this.aliasOf(index) === undefined) return false;
     const { buffers, steps } = this.plan;
-    return steps.some(({ result }) => {
-      const { role } = at(buffers, result);
+    const isWritten = (buffer: number): boolean => {
+      const { role } = at(buffers, buffer);
       return role.kind === "output" && role.index === index;
-    });
+    };
+    return steps.some(({ results }) => results.some(isWritten));
   }
 
   /**

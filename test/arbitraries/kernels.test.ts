@@ -104,15 +104,17 @@ describe("random plans", () => {
           // Throws where a step reads out of bounds, or what no step has written: it has another length.
           interpretPlan(plan, inputs, accuracies.wasm);
           const written = new Set<number>();
-          for (const { kernel, operands, result } of plan.steps) {
+          for (const { kernel, operands, results } of plan.steps) {
             for (const [i, operand] of operands.entries()) {
               const role = plan.buffers[operand]?.role.kind;
               assert.ok(role === "input" || role === "constant" || written.has(operand));
               assert.equal(plan.buffers[operand]?.dtype, kernel.operands[i]?.dtype);
               outputsRead += Number(role === "output");
             }
-            assert.ok(!written.has(result) && !operands.includes(result));
-            written.add(result);
+            for (const result of results) {
+              assert.ok(!written.has(result) && !operands.includes(result));
+              written.add(result);
+            }
           }
           aliased += plan.aliases.filter((input) => input !== null).length;
           const places = plan.buffers.flatMap(({ role }) =>

@@ -48,7 +48,7 @@ export function buildPlan(spec: PlanSpec, limits: Pick<DeviceLimits, "temporarie
     const isOutput = step.isOutput || number === spec.steps.length - 1;
     const role: BufferRole | null = isOutput ? { kind: "output", index: outputs++ } : null;
     const { dtype, length } = kernel.stores[0];
-    steps.push({ kernel, operands, result: buffers.push({ dtype, length, role }) - 1 });
+    steps.push({ kernel, operands, results: [buffers.push({ dtype, length, role }) - 1] });
   }
   const aliases = Array.from({ length: outputs }, (): number | null => null);
   if (spec.keepsFirst) {
@@ -99,7 +99,14 @@ function findAliases(
   aliases: (number | null)[],
 ): void {
   if (!inPlace) return;
-  for (const [writer, { kernel, operands, result }] of steps.entries()) {
+  for (const [
+    writer,
+    {
+      kernel,
+      operands,
+      results: [result],
+    },
+  ] of steps.entries()) {
     const { dtype, length, role } = at(buffers, result);
     if (role?.kind !== "output") continue;
     const input = buffers.findIndex((buffer, number) => {
@@ -132,7 +139,12 @@ function placeTemporaries(
   const bytesOf = ({ length }: DraftBuffer): number => Math.ceil((4 * length) / alignment) * alignment;
   const slots: { bytes: number; readonly places: { offset: number; bytes: number; last: number }[] }[] = [];
   if (temporaries === "arena") slots.push({ bytes: 0, places: [] });
-  for (const [number, { result }] of steps.entries()) {
+  for (const [
+    number,
+    {
+      results: [result],
+    },
+  ] of steps.entries()) {
     const buffer = at(buffers, result);
     if (buffer.role !== null) continue;
     const last = steps.reduce((latest, { operands }, step) => (operands.includes(result) ? step : latest), number);

@@ -43,7 +43,7 @@ export function interpretKernel(kernel: Kernel, operands: readonly Bounded[], ac
   return { values, errors };
 }
 
-/** Every buffer of a plan after a run; those that nothing writes are what they replace. */
+/** Every buffer of a plan of kernels with one result each after a run; those that nothing writes are what they replace. */
 export function interpretPlan(plan: Plan, inputs: readonly ArrayLike<number>[], accuracy: Accuracy): Bounded[] {
   const buffers = plan.buffers.map(({ role, dtype, length }): Bounded => {
     const replaced = role.kind === "output" ? (plan.aliases[role.index] ?? null) : null;
@@ -52,7 +52,11 @@ export function interpretPlan(plan: Plan, inputs: readonly ArrayLike<number>[], 
     if (replaced !== null) return boundedInput(at(inputs, replaced), dtype, accuracy);
     return { values: new Float64Array(length), errors: new Float64Array(length).fill(Infinity) };
   });
-  for (const { kernel, operands, result } of plan.steps) {
+  for (const {
+    kernel,
+    operands,
+    results: [result],
+  } of plan.steps) {
     buffers[result] = interpretKernel(
       kernel,
       operands.map((operand) => at(buffers, operand)),

@@ -78,7 +78,16 @@ export class ReferenceDevice implements Device {
 
   constructor(temporaries: DeviceLimits["temporaries"], mistakes: Mistakes = {}) {
     const inPlace = temporaries === "arena";
-    this.limits = { operands: Infinity, elements: Infinity, temporaries, inPlace, scalars: Infinity, memory: Infinity };
+    const results = inPlace ? Infinity : 1;
+    this.limits = {
+      operands: Infinity,
+      results,
+      elements: Infinity,
+      temporaries,
+      inPlace,
+      scalars: Infinity,
+      memory: Infinity,
+    };
     this.#mistakes = mistakes;
   }
 
@@ -128,19 +137,23 @@ export class ReferenceDevice implements Device {
     };
   }
 
-  #runStep({ kernel, operands, result }: PlanStep, buffers: readonly TensorData[]): void {
+  #runStep({ kernel, operands, results }: PlanStep, buffers: readonly TensorData[]): void {
     const sources = operands.map((operand) => at(buffers, operand));
-    const target = at(buffers, result);
+    const targets = results.map((result) => at(buffers, result));
     const run = this.#mistakes.kernel?.(kernel) ?? kernel;
-    const [store] = run.stores;
     forEachPoint(
       run,
       { ...float32, ...this.#mistakes.arithmetic },
       // A wrong address may be out of bounds, where a device finds anything.
       (operand, place) => at(sources, operand)[place] ?? 12345,
-      (position, valueOf) => (target[placeOf(store.at, position)] = valueOf(store.value)),
+      (position, valueOf) => {
+        const values = run.stores.map(({ value }) => valueOf(value));
+        run.stores.forEach((store, index) => {
+          at(targets, index)[placeOf(store.at, position)] = at(values, index);
+        });
+      },
     );
-    this.#mistakes.result?.(target);
+    for (const target of targets) this.#mistakes.result?.(target);
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {

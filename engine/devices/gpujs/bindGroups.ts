@@ -61,7 +61,7 @@ export class BindGroups {
       if (shared !== undefined) return shared;
       const { step } = dispatch;
       const group = this.#bind(dispatch, bound);
-      if ([...step.operands, step.result].every((buffer) => this.#own[buffer] !== undefined))
+      if ([...step.operands, ...step.results].every((buffer) => this.#own[buffer] !== undefined))
         this.#shared.set(dispatch, group);
       return group;
     });
@@ -74,7 +74,7 @@ export class BindGroups {
   #bind({ step, kernel, paramsOffset }: Dispatch, bound: readonly GPUBuffer[]): GPUBindGroup {
     const resources = [
       { buffer: this.#params, offset: paramsOffset, size: kernel.params.byteLength },
-      ...[...step.operands, step.result].map((buffer) => this.#resource(buffer, bound)),
+      ...[...step.operands, ...step.results].map((buffer) => this.#resource(buffer, bound)),
     ];
     return this.#device.createBindGroup({
       layout: kernel.layout,

@@ -16,6 +16,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
   readonly limits = {
     operands: 16,
     // Integers take two words, and a thread's number must be exact in f32 where axes share an output dimension.
+    results: 1,
     elements: 2 ** 23,
     temporaries: "slots",
     inPlace: false,

@@ -112,8 +112,9 @@ export class PublicExecutable<M> implements Executable {
         // These devices write no output over an input, so that every kernel may be the last.
         throwIfAborted(options?.signal);
       }
-      const result = cells[step.result];
-      if (result === undefined) throw new RangeError(`the plan has no buffer ${step.result}`);
+      const [target] = step.results;
+      const result = cells[target];
+      if (result === undefined) throw new RangeError(`the plan has no buffer ${target}`);
       const operands = step.operands.map((operand) => {
         const cell = cells[operand];
         if (cell === undefined || cell === result) {

@@ -46,6 +46,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     // 16 textures are all that WebGL2 promises; gpu.js uses the last one to make others.
     operands: 14,
     // Integers take two words; texture coordinates and shared dimensions are exact to 2^24 words.
+    results: 1,
     elements: 2 ** 23,
     temporaries: "slots",
     inPlace: false,

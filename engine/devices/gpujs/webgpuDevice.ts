@@ -45,6 +45,7 @@ class WebgpuDevice implements Device {
     this.limits = {
       operands: context.operandLimit,
       // An integer takes two words of four bytes.
+      results: 1,
       elements: Math.floor(context.byteLimit / 8),
       temporaries: "slots",
       inPlace: false,

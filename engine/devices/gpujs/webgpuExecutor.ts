@@ -175,13 +175,14 @@ export class WebgpuExecutable implements Executable {
 }
 
 /** @throws EvenkeelError `graph` if a step writes memory that it reads: WebGPU doesn't bind a buffer both ways. */
-function requireNoAlias(plan: Plan, { kernel, operands, result }: PlanStep): void {
+function requireNoAlias(plan: Plan, { kernel, operands, results }: PlanStep): void {
   const slotOf = (buffer: number): number => {
     const role = plan.buffers[buffer]?.role;
     return role?.kind === "temporary" ? role.slot : -1;
   };
-  const slot = slotOf(result);
-  if (operands.some((operand) => operand === result || (slot >= 0 && slotOf(operand) === slot))) {
+  const isSame = (one: number, other: number): boolean =>
+    one === other || (slotOf(one) >= 0 && slotOf(one) === slotOf(other));
+  if (operands.some((operand) => results.some((result) => isSame(operand, result)))) {
     throw new EvenkeelError("graph", `webgpu: the plan has kernel ${kernel.name} write the buffer it reads.`);
   }
 }

@@ -14,6 +14,7 @@ export class OracleDevice implements Device {
   readonly description = "float64 interpreter of the graph";
   readonly limits = {
     operands: Infinity,
+    results: 1,
     elements: Infinity,
     temporaries: "slots",
     inPlace: false,

@@ -44,7 +44,14 @@ export type WasmOptions = {
   readonly turnMilliseconds?: number;
 };
 
-const limits = { operands: 64, elements: 2 ** 29, temporaries: "arena", inPlace: true, scalars: 200 } as const;
+const limits = {
+  operands: 64,
+  results: 64,
+  elements: 2 ** 29,
+  temporaries: "arena",
+  inPlace: true,
+  scalars: 200,
+} as const;
 
 /**
  * Makes a WebAssembly device. Workers start when the first program with work for several threads is compiled; they don't

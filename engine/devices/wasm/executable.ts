@@ -18,9 +18,8 @@ import {
 import {
   addKernel,
   buildingModule,
-  type CompiledKernel,
+  type DistinctKernels,
   findingDistinct,
-  joiningSteps,
   layOut,
   type Part,
   type Position,
@@ -52,8 +51,7 @@ export class WasmExecutable implements Executable {
   readonly bytes: number;
   readonly #engine: Engine;
   readonly #signature: Signature;
-  readonly #kernels: readonly CompiledKernel[];
-  readonly #numbers: readonly number[];
+  readonly #kernels: DistinctKernels;
   readonly #run: RunFunction;
   readonly #records: Records;
   readonly #slicer: Slicer;
@@ -68,10 +66,9 @@ export class WasmExecutable implements Executable {
   /** @throws EvenkeelError `memory` if the plan's own buffers don't fit */
   static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
     const { memory, crew, relaxed } = engine;
-    const steps = await inTurns(joiningSteps(plan));
-    const { distinct, numbers } = await inTurns(findingDistinct(steps.map(({ kernel }) => kernel)));
+    const kernels = await inTurns(findingDistinct(plan.steps.map(({ kernel }) => kernel)));
     const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
-    const builder = await inTurns(buildingModule(distinct, limits, { relaxed }));
+    const builder = await inTurns(buildingModule(kernels.distinct, limits, { relaxed }));
     const bytes = builder.encode();
     await eventLoopTurn();
     const module = await webAssembly.compile(bytes);
@@ -80,11 +77,11 @@ export class WasmExecutable implements Executable {
     const id = executables++;
     const owned = new OwnedMemory(memory);
     try {
-      const records = layOut(owned, plan, steps, distinct, numbers, engine);
+      const records = layOut(owned, plan, kernels, engine);
       if (records.runs.some(({ isShared }) => isShared)) await crew.load(id, module);
       engine.check("compile");
       const run = instance.exports["run"] as RunFunction;
-      return new WasmExecutable({ engine, plan, distinct, numbers, run, records, owned, id });
+      return new WasmExecutable({ engine, plan, kernels, run, records, owned, id });
     } catch (error) {
       owned.retire();
       owned.release();
@@ -95,8 +92,7 @@ export class WasmExecutable implements Executable {
   private constructor(parts: {
     engine: Engine;
     plan: Plan;
-    distinct: readonly CompiledKernel[];
-    numbers: readonly number[];
+    kernels: DistinctKernels;
     run: RunFunction;
     records: Records;
     owned: OwnedMemory;
@@ -104,8 +100,7 @@ export class WasmExecutable implements Executable {
   }) {
     this.#engine = parts.engine;
     this.#signature = signatureOfPlan(parts.plan);
-    this.#kernels = parts.distinct;
-    this.#numbers = parts.numbers;
+    this.#kernels = parts.kernels;
     this.#run = parts.run;
     this.#records = parts.records;
     const { crew, turnMilliseconds } = parts.engine;
@@ -149,20 +144,20 @@ export class WasmExecutable implements Executable {
       maximum: memory.maximumPages,
       shared: memory.shared,
     });
-    const texts = this.#kernels.map((compiled, number) => {
+    const { distinct, numbers } = this.#kernels;
+    const texts = distinct.map((compiled, number) => {
       const before = new Set(module.functions);
       addKernel(module, compiled, number, { relaxed });
       const written = module.functions.filter((f) => !before.has(f) && f.reference.name.startsWith("kernel"));
       return written.map(functionText).join("\n");
     });
-    const steps = this.#records.runs.flatMap((run) => run.steps.map((joined) => ({ run, joined })));
-    const sources = steps.flatMap(({ run: { band }, joined }, index) => {
-      const number = this.#numbers[index] ?? -1;
+    const steps = this.#records.runs.flatMap(({ band, steps }) => steps.map(({ kernel }) => ({ band, kernel })));
+    return steps.map(({ band, kernel }, step) => {
+      const number = at(numbers, step);
       const bands = band === null ? "" : `, in bands of ${band.block} of ${band.rows} rows`;
-      const text = [`;; schedule: ${this.#kernels[number]?.method.name ?? ""}${bands}`, texts[number]].join("\n");
-      return joined.steps.map(({ kernel }) => ({ kernel: kernel.name, language: "wat", text }));
+      const text = [`;; schedule: ${at(distinct, number).method.name}${bands}`, at(texts, number)].join("\n");
+      return { kernel: kernel.name, language: "wat", text, step };
     });
-    return sources.map((source, step) => ({ ...source, step }));
   }
 
   dispose(): void {
@@ -250,10 +245,12 @@ export class WasmExecutable implements Executable {
       const before = performance.now();
       await this.#execute(start, end, isShared);
       const milliseconds = performance.now() - before;
-      const kernels = steps.flatMap((joined) => joined.steps.map(({ kernel }) => kernel));
-      const bytes = kernels.reduce((sum, kernel) => sum + kernel.bytes, 0);
-      for (const { name, bytes: own } of kernels) {
-        times.push({ name, milliseconds: kernels.length === 1 ? milliseconds : milliseconds * (own / bytes) });
+      const bytes = steps.reduce((sum, { kernel }) => sum + kernel.bytes, 0);
+      for (const { kernel } of steps) {
+        times.push({
+          name: kernel.name,
+          milliseconds: steps.length === 1 ? milliseconds : milliseconds * (kernel.bytes / bytes),
+        });
       }
     }
     return times;

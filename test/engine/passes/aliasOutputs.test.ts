@@ -85,7 +85,7 @@ describe("mayOverwrite", () => {
                     ? "ownElements"
                     : "elsewhere";
             counts[why]++;
-            assert.equal(mayOverwrite(steps, input, step.result), why === "allowed" || why === "ownElements");
+            assert.equal(mayOverwrite(steps, input, step.results[0]), why === "allowed" || why === "ownElements");
           }
         }
       }),

@@ -29,6 +29,7 @@ import { optimize } from "../../../engine/passes/optimize.ts";
 
 const limits: DeviceLimits = {
   operands: 64,
+  results: 1,
   elements: 2 ** 20,
   temporaries: "arena",
   inPlace: true,

@@ -26,15 +26,15 @@ const programs = fc
       ({ reads }, i): PlanStep => ({
         kernel,
         operands: i === 0 ? [] : reads.map((read) => read % i),
-        result: i,
+        results: [i],
       }),
     );
     return { buffers, steps };
   });
 
 function lifetime(steps: readonly PlanStep[], buffer: number): readonly [number, number] {
-  const touching = steps.flatMap(({ operands, result }, step) =>
-    result === buffer || operands.includes(buffer) ? [step] : [],
+  const touching = steps.flatMap(({ operands, results }, step) =>
+    results.includes(buffer) || operands.includes(buffer) ? [step] : [],
   );
   return [Math.min(...touching), Math.max(...touching)];
 }
@@ -69,7 +69,7 @@ describe("planMemory", () => {
 
   it("reuses memory: a long chain needs two buffers, not one for each step", () => {
     const buffers = Array.from({ length: 50 }, (): PlannedBuffer => ({ dtype: "f32", length: 1000, temporary: true }));
-    const steps = buffers.map((_, i): PlanStep => ({ kernel, operands: i === 0 ? [] : [i - 1], result: i }));
+    const steps = buffers.map((_, i): PlanStep => ({ kernel, operands: i === 0 ? [] : [i - 1], results: [i] }));
     const size = Math.ceil((4000 + 16) / 64) * 64;
     assert.deepEqual(planMemory(buffers, steps, "arena").slots, [2 * size]);
     assert.deepEqual(planMemory(buffers, steps, "slots").slots, [size, size]);
@@ -83,7 +83,9 @@ describe("planMemory", () => {
           { length },
           (_, i): PlannedBuffer => ({ dtype: "f32", length: 1 + ((i * 7919) % 1000), temporary: true }),
         );
-        const steps = buffers.map((_, i): PlanStep => ({ kernel, operands: i < 3 ? [] : [i - 1, i - 3], result: i }));
+        const steps = buffers.map(
+          (_, i): PlanStep => ({ kernel, operands: i < 3 ? [] : [i - 1, i - 3], results: [i] }),
+        );
         return planMemory(buffers, steps, layout).comparisons;
       };
       assert.ok(comparisons(10_000) <= 11 * comparisons(1000));

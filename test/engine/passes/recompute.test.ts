@@ -11,6 +11,7 @@ import { optimize } from "../../../engine/passes/optimize.ts";
 
 const limits: DeviceLimits = {
   operands: 64,
+  results: 1,
   elements: 2 ** 24,
   temporaries: "arena",
   inPlace: true,
@@ -76,7 +77,10 @@ describe("a plan for little memory", () => {
     const { steps, buffers, aliases } = planOfTraining(0);
     const made = new Set<number>();
     const overwritten = new Set<number>();
-    for (const { operands, result } of steps) {
+    for (const {
+      operands,
+      results: [result],
+    } of steps) {
       for (const operand of operands) {
         const role = buffers[operand]?.role;
         if (role?.kind === "temporary" || role?.kind === "output") assert.ok(made.has(operand));

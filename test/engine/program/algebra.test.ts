@@ -171,6 +171,7 @@ describe("programs", () => {
 describe("passes", () => {
   const limits: DeviceLimits = {
     operands: 7,
+    results: 1,
     elements: 2 ** 28,
     temporaries: "slots",
     inPlace: false,

@@ -56,7 +56,7 @@ describe("explain", () => {
         );
         assert.ok(kernel.sources.every(({ text }) => text.length > 20));
         assert.ok((kernel.milliseconds ?? -1) >= 0);
-        assert.ok([...kernel.operands, kernel.result].every((buffer) => buffer < explanation.buffers.length));
+        assert.ok([...kernel.operands, ...kernel.results].every((buffer) => buffer < explanation.buffers.length));
       }
       // The convolution: 2 images, 4 channels of 8 x 8, 2 x 9 multiply-adds each.
       const convolution = explanation.kernels.find(({ flops }) => flops >= 2 * 4 * 64 * 18 * 2);

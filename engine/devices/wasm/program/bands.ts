@@ -5,11 +5,11 @@
  */
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel } from "../../../kernel/kernel.ts";
+import type { PlanStep } from "../../../kernel/plan.ts";
+import { interfere, type Region, type Use } from "../../../kernel/regions.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { segmentsOf } from "../loops/index.ts";
-import type { JoinedStep } from "./joinSteps.ts";
 import type { CompiledKernel } from "./module.ts";
-import { interfere, type Region, type Use } from "./regions.ts";
 
 /** Steps `first` to `first + units.length` in bands of `block` of `rows` rows; of step i a row is `units[i]` of what it shares. */
 export type Band = {
@@ -28,15 +28,15 @@ const fewestCommonRows = 32;
 
 /** A step that is shared along its first axis: `size` places, of which `block` stay together. */
 type RowStep = {
-  readonly step: JoinedStep;
+  readonly step: PlanStep;
   readonly kernel: Kernel;
   readonly size: number;
   readonly block: number;
 };
 
-/** The bands among joined steps. `kernelOf`: how each step is compiled. */
+/** The bands among steps. `kernelOf`: how each step is compiled. */
 export function bandsOf(
-  steps: readonly JoinedStep[],
+  steps: readonly PlanStep[],
   kernelOf: (step: number) => CompiledKernel,
   regions: readonly (Region | null)[],
 ): readonly Band[] {
@@ -51,7 +51,7 @@ export function bandsOf(
 
 function bandFrom(
   first: number,
-  steps: readonly JoinedStep[],
+  steps: readonly PlanStep[],
   kernelOf: (step: number) => CompiledKernel,
   regions: readonly (Region | null)[],
 ): Band | null {
@@ -77,7 +77,7 @@ function bandFrom(
 }
 
 /** Null if it is shared along another axis, or by an algorithm of its own, or too small, or not between rows. */
-function rowStep(step: JoinedStep, { kernel, method }: CompiledKernel): RowStep | null {
+function rowStep(step: PlanStep, { kernel, method }: CompiledKernel): RowStep | null {
   const phase = at(method.phases, 0);
   if (!method.sharesFirstAxis || phase.size < fewestBands) return null;
   // A segment's blocks are counted from where it begins, and borders move up to them: into the next thread's rows.
@@ -92,7 +92,7 @@ function blockOfRows(members: readonly RowStep[], rows: number): number | null {
   for (const { step, size, block } of members) {
     const alone = block / greatestCommonDivisor(block, size / rows);
     multiple = (multiple / greatestCommonDivisor(multiple, alone)) * alone;
-    bytes += step.steps.reduce((sum, { kernel }) => sum + kernel.bytes, 0) / rows;
+    bytes += step.kernel.bytes / rows;
   }
   const wanted = Math.min(bandBytes / bytes, rows / fewestBands);
   const block = Math.floor(wanted / multiple) * multiple;

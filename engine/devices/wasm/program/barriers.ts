@@ -1,5 +1,6 @@
 /** Where in a program threads must meet: only before a step that touches what another thread may still be busy with. */
-import { overlap, type Region } from "./regions.ts";
+import type { PlanStep } from "../../../kernel/plan.ts";
+import { overlap, type Region } from "../../../kernel/regions.ts";
 
 /** What a step, or a phase of one, does to memory. */
 export type Touch = { readonly reads: readonly Region[]; readonly writes: readonly Region[] };
@@ -31,7 +32,7 @@ function someOverlap(some: readonly Region[], others: readonly Region[]): boolea
 
 /** What a step does to memory, all of its phases together. Scratch is one region for all steps: each overwrites what it needs of it. */
 export function touchOf(
-  { operands, results }: { readonly operands: readonly number[]; readonly results: readonly number[] },
+  { operands, results }: Pick<PlanStep, "operands" | "results">,
   regions: readonly (Region | null)[],
   usesScratch: boolean,
 ): Touch {

@@ -1,9 +1,8 @@
 /**
- * A plan as one module and a list of records that its threads walk: which steps are computed in one loop, which in bands of rows,
- * where threads meet, how a run is cut into slices. Imports all other rooms.
+ * A plan as one module and a list of records that its threads walk: which steps go in bands of rows, where threads meet, how a run is
+ * cut into slices. Imports all other rooms.
  */
-export { joiningSteps } from "./joinSteps.ts";
-export { addKernel, buildingModule, type CompiledKernel, findingDistinct } from "./module.ts";
+export { addKernel, buildingModule, type DistinctKernels, findingDistinct } from "./module.ts";
 export { recordLayout } from "./moduleRun.ts";
 export { layOut, type Part, type Records } from "./records.ts";
 export { type Position, type Slice, Slicer } from "./slices.ts";

@@ -1,20 +1,20 @@
 /** What a plan's steps are to the code that runs them: records in memory, one for each phase of a step, and for each band. */
-import type { Plan, PlanBuffer } from "../../../kernel/plan.ts";
+import type { Plan, PlanBuffer, PlanStep } from "../../../kernel/plan.ts";
 import { EvenkeelError } from "../../../errors.ts";
+import { at } from "../../../graph/shape.ts";
 import { type Band, bandsOf } from "./bands.ts";
 import { Barriers, type Touch, touchOf } from "./barriers.ts";
 import { type LinearMemory, type OwnedMemory, writeData } from "../runtime/index.ts";
-import type { JoinedStep } from "./joinSteps.ts";
-import type { CompiledKernel } from "./module.ts";
+import type { CompiledKernel, DistinctKernels } from "./module.ts";
 import { recordFlags, recordLayout } from "./moduleRun.ts";
-import { type Region, regionsOf } from "./regions.ts";
+import { type Region, regionsOf } from "../../../kernel/regions.ts";
 
 /** A place in a record that holds the address of an input or output. */
 type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };
 
 /** Steps that only run together: one, or those of a band. */
 export type Run = {
-  readonly steps: readonly JoinedStep[];
+  readonly steps: readonly PlanStep[];
   readonly band: Band | null;
   readonly start: number;
   readonly end: number;
@@ -55,108 +55,160 @@ export type Layout = {
  * Allocates temporaries and constants and writes the records of all steps.
  * @throws EvenkeelError `memory` if they don't fit
  */
-export function layOut(
-  owned: OwnedMemory,
-  plan: Plan,
-  steps: readonly JoinedStep[],
-  kernels: readonly CompiledKernel[],
-  numbers: readonly number[],
-  { memory, crew, sharedCost }: Layout,
-): Records {
-  const kernelOf = (step: number): CompiledKernel => {
-    const compiled = kernels[numbers[step] ?? -1];
-    if (compiled === undefined) throw new RangeError(`step ${step} has no kernel`);
-    return compiled;
-  };
-  const addresses = allocateBuffers(owned, plan, memory);
-  const scratch = allocateScratch(owned, kernels, crew.threads);
-  const functions = firstFunctions(kernels);
-  const regions = regionsOf(plan);
-  const bands = new Map(bandsOf(steps, kernelOf, regions).map((band) => [band.first, band]));
-  const sizeOf = (step: number): number => {
-    const { operands, results } = steps[step] ?? { operands: [], results: [] };
-    return recordLayout.addresses + 4 * (operands.length + results.length + (usesScratch(step) ? 2 : 0));
-  };
-  const usesScratch = (step: number): boolean => kernelOf(step).method.scratch !== null;
-  const total =
-    steps.reduce((sum, _, step) => sum + sizeOf(step) * kernelOf(step).method.phases.length, 0) +
-    bands.size * recordLayout.addresses;
-  const first = owned.allocate(total, "the steps of a program");
-  const words = memory.uint32(0, (first + total) / 4);
-  const bindings: Binding[] = [];
-  const parts: Part[] = [];
-  const overwrites = (joined: readonly JoinedStep[]): boolean =>
-    joined.some(({ results }) =>
-      results.some((buffer) => {
-        const role = plan.buffers[buffer]?.role;
-        return role?.kind === "output" && typeof plan.aliases[role.index] === "number";
-      }),
-    );
-  const barriers = new Barriers();
-  let at = first;
-  const write = (header: Record<Exclude<keyof typeof recordLayout, "addresses">, number>): void => {
-    for (const [field, value] of Object.entries(header)) {
-      words[(at + recordLayout[field as keyof typeof header]) / 4] = value;
-    }
-  };
-  const flagsOf = (isShared: boolean, touch: Touch): number =>
-    (isShared ? recordFlags.shared : 0) | (barriers.before(touch, isShared) ? recordFlags.barrier : 0);
-  const writeStep = (step: number, phase: number, header: { flags: number; size: number; block: number }): void => {
-    const { operands, results } = steps[step] ?? { operands: [], results: [] };
-    const bytes = sizeOf(step);
-    write({ kernel: (functions[numbers[step] ?? 0] ?? 0) + phase, bytes, begin: 0, ...header });
-    const tail = usesScratch(step) ? [...results, null] : [];
-    [...operands, ...results, ...tail].forEach((buffer, operand) => {
-      const address = at + recordLayout.addresses + 4 * operand;
-      const role = buffer === null ? undefined : plan.buffers[buffer]?.role;
-      words[address / 4] = buffer === null ? scratch : (addresses[buffer] ?? 0);
-      if (role?.kind === "input" || role?.kind === "output")
-        bindings.push({ address, kind: role.kind, index: role.index });
-    });
-    at += bytes;
-  };
-  const writeBand = ({ first: from, rows, block, units }: Band): boolean => {
-    const members = units.map((_, index) => from + index);
-    const cost = members.reduce((sum, step) => sum + (kernelOf(step).method.phases[0]?.cost ?? 0), 0);
-    const isShared = crew.threads > 1 && rows > block && cost >= sharedCost;
-    const end = members.reduce((sum, step) => sum + sizeOf(step), at + recordLayout.addresses);
-    const together = steps.slice(from, from + units.length);
-    const flags = flagsOf(isShared, union(together, regions)) | recordFlags.band;
-    write({ kernel: end, flags, size: rows, block, bytes: recordLayout.addresses, begin: 0 });
-    parts.push({ start: at, end, size: rows, block, cost, isShared, overwritesInput: overwrites(together) });
-    at += recordLayout.addresses;
-    units.forEach((unit, index) => writeStep(from + index, 0, { flags: 0, size: unit, block: 1 }));
-    return isShared;
-  };
-  const writePhases = (step: number, joined: JoinedStep): boolean => {
-    const { phases, scratch: needed } = kernelOf(step).method;
-    const touch = touchOf(joined, regions, needed !== null);
-    const shared = phases.map(({ size, block, cost }, phase) => {
-      const isShared = crew.threads > 1 && size > block && cost >= sharedCost;
-      const start = at;
-      writeStep(step, phase, { flags: flagsOf(isShared, touch), size, block });
-      parts.push({ start, end: at, size, block, cost, isShared, overwritesInput: overwrites([joined]) });
-      return isShared;
-    });
-    return shared.includes(true);
-  };
-  const runs: Run[] = [];
-  for (let step = 0; step < steps.length; ) {
-    const start = at;
-    const band = bands.get(step) ?? null;
-    const together = steps.slice(step, step + (band?.units.length ?? 1));
-    const [one] = together;
-    if (one === undefined) break;
-    const isShared = band === null ? writePhases(step, one) : writeBand(band);
-    runs.push({ steps: together, band, start, end: at, isShared });
-    step += together.length;
+export function layOut(owned: OwnedMemory, plan: Plan, kernels: DistinctKernels, layout: Layout): Records {
+  const addresses = allocateBuffers(owned, plan, layout.memory);
+  const scratch = allocateScratch(owned, kernels.distinct, layout.crew.threads);
+  const writer = new RecordWriter(owned, plan, kernels, { addresses, scratch }, layout);
+  const kernelOf = (step: number): CompiledKernel => compiledOf(kernels, step);
+  const bands = new Map(bandsOf(plan.steps, kernelOf, regionsOf(plan)).map((band) => [band.first, band]));
+  for (let step = 0; step < plan.steps.length; ) {
+    const band = bands.get(step);
+    if (band === undefined) writer.step(step);
+    else writer.band(band);
+    step += band?.units.length ?? 1;
   }
-  return { start: first, end: at, runs, parts, bindings };
+  return writer.records();
 }
 
-function union(steps: readonly JoinedStep[], regions: readonly (Region | null)[]): Touch {
-  const touches = steps.map((step) => touchOf(step, regions, false));
-  return { reads: touches.flatMap(({ reads }) => reads), writes: touches.flatMap(({ writes }) => writes) };
+/** Writes records one behind the other. */
+class RecordWriter {
+  readonly #plan: Plan;
+  readonly #kernels: DistinctKernels;
+  /** Of distinct kernels: the number of the first function. */
+  readonly #functions: readonly number[];
+  readonly #places: { readonly addresses: readonly (number | null)[]; readonly scratch: number };
+  readonly #layout: Layout;
+  readonly #regions: readonly (Region | null)[];
+  readonly #barriers = new Barriers();
+  readonly #bindings: Binding[] = [];
+  readonly #parts: Part[] = [];
+  readonly #runs: Run[] = [];
+  readonly #words: Uint32Array;
+  readonly #start: number;
+  #at: number;
+
+  constructor(
+    owned: OwnedMemory,
+    plan: Plan,
+    kernels: DistinctKernels,
+    places: { addresses: readonly (number | null)[]; scratch: number },
+    layout: Layout,
+  ) {
+    this.#plan = plan;
+    this.#kernels = kernels;
+    this.#functions = firstFunctions(kernels.distinct);
+    this.#places = places;
+    this.#layout = layout;
+    this.#regions = regionsOf(plan);
+    // A band has a record more, and at least two steps.
+    const bytes = plan.steps.reduce((sum, _, step) => {
+      return sum + this.#bytesOf(step) * compiledOf(kernels, step).method.phases.length + recordLayout.addresses;
+    }, 0);
+    this.#start = owned.allocate(bytes, "the steps of a program");
+    this.#at = this.#start;
+    this.#words = layout.memory.uint32(0, (this.#start + bytes) / 4);
+  }
+
+  records(): Records {
+    return { start: this.#start, end: this.#at, runs: this.#runs, parts: this.#parts, bindings: this.#bindings };
+  }
+
+  /** A step alone: a record for each of its phases. */
+  step(step: number): void {
+    const { phases, scratch } = compiledOf(this.#kernels, step).method;
+    const planned = at(this.#plan.steps, step);
+    const touch = touchOf(planned, this.#regions, scratch !== null);
+    const start = this.#at;
+    const shared = phases.map(({ size, block, cost }, phase) => {
+      const isShared = this.#isShared(size, block, cost);
+      const from = this.#at;
+      this.#writeStep(step, phase, { flags: this.#flags(isShared, touch), size, block });
+      this.#part([planned], { start: from, size, block, cost, isShared });
+      return isShared;
+    });
+    this.#runs.push({ steps: [planned], band: null, start, end: this.#at, isShared: shared.includes(true) });
+  }
+
+  /** Steps in bands of rows: a record of their own, then one for each. */
+  band(band: Band): void {
+    const { first, rows, block, units } = band;
+    const members = units.map((_, index) => first + index);
+    const steps = members.map((step) => at(this.#plan.steps, step));
+    const cost = members.reduce((sum, step) => sum + at(compiledOf(this.#kernels, step).method.phases, 0).cost, 0);
+    const isShared = this.#isShared(rows, block, cost);
+    const start = this.#at;
+    const touches = steps.map((step) => touchOf(step, this.#regions, false));
+    const touch = { reads: touches.flatMap(({ reads }) => reads), writes: touches.flatMap(({ writes }) => writes) };
+    const end = members.reduce((sum, step) => sum + this.#bytesOf(step), start + recordLayout.addresses);
+    const flags = this.#flags(isShared, touch) | recordFlags.band;
+    this.#write({ kernel: end, flags, size: rows, block, bytes: recordLayout.addresses, begin: 0 });
+    this.#at += recordLayout.addresses;
+    units.forEach((unit, index) => this.#writeStep(first + index, 0, { flags: 0, size: unit, block: 1 }));
+    this.#part(steps, { start, size: rows, block, cost, isShared });
+    this.#runs.push({ steps, band, start, end: this.#at, isShared });
+  }
+
+  #isShared(size: number, block: number, cost: number): boolean {
+    return this.#layout.crew.threads > 1 && size > block && cost >= this.#layout.sharedCost;
+  }
+
+  #flags(isShared: boolean, touch: Touch): number {
+    return (isShared ? recordFlags.shared : 0) | (this.#barriers.before(touch, isShared) ? recordFlags.barrier : 0);
+  }
+
+  #part(steps: readonly PlanStep[], part: Omit<Part, "end" | "overwritesInput">): void {
+    const overwritesInput = steps.some(({ results }) => results.some((buffer) => this.#takesOver(buffer)));
+    this.#parts.push({ ...part, end: this.#at, overwritesInput });
+  }
+
+  #takesOver(buffer: number): boolean {
+    const { role } = at(this.#plan.buffers, buffer);
+    return role.kind === "output" && at(this.#plan.aliases, role.index) !== null;
+  }
+
+  /** Bytes of a record of a step. */
+  #bytesOf(step: number): number {
+    return recordLayout.addresses + 4 * this.#tableOf(step).length;
+  }
+
+  /** The buffers in a step's table of addresses, as `phase.ts` has it; null: scratch memory. */
+  #tableOf(step: number): readonly (number | null)[] {
+    const { operands, results } = at(this.#plan.steps, step);
+    const usesScratch = compiledOf(this.#kernels, step).method.scratch !== null;
+    return [...operands, ...results, ...(usesScratch ? [...results, null] : [])];
+  }
+
+  #writeStep(step: number, phase: number, header: { flags: number; size: number; block: number }): void {
+    const bytes = this.#bytesOf(step);
+    const kernel = at(this.#functions, at(this.#kernels.numbers, step)) + phase;
+    this.#write({ kernel, bytes, begin: 0, ...header });
+    this.#tableOf(step).forEach((buffer, place) => {
+      const address = this.#at + recordLayout.addresses + 4 * place;
+      const role = buffer === null ? undefined : at(this.#plan.buffers, buffer).role;
+      const isBound = role?.kind === "input" || role?.kind === "output";
+      if (isBound) this.#bindings.push({ address, kind: role.kind, index: role.index });
+      this.#words[address / 4] = isBound ? 0 : this.#addressOf(buffer);
+    });
+    this.#at += bytes;
+  }
+
+  /** Of memory that stays where it is; null: scratch. */
+  #addressOf(buffer: number | null): number {
+    if (buffer === null) return this.#places.scratch;
+    const address = at(this.#places.addresses, buffer);
+    if (address === null) throw new RangeError(`buffer ${buffer} has no address`);
+    return address;
+  }
+
+  #write(header: Readonly<Record<Exclude<keyof typeof recordLayout, "addresses">, number>>): void {
+    for (const [field, value] of Object.entries(header)) {
+      this.#words[(this.#at + recordLayout[field as keyof typeof header]) / 4] = value;
+    }
+  }
+}
+
+function compiledOf({ distinct, numbers }: DistinctKernels, step: number): CompiledKernel {
+  return at(distinct, at(numbers, step));
 }
 
 /** The addresses of temporaries and constants; null for what a run binds. */

@@ -5,6 +5,7 @@ import { createCpuDevice } from "../../../../engine/devices/gpujs/cpuDevice.ts";
 import { type ErrorCode, EvenkeelError } from "../../../../engine/errors.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import type { BufferRole } from "../../../../engine/kernel/plan.ts";
+import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan, program } from "./samplePlans.ts";
 
 function fails(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
@@ -137,7 +138,7 @@ describe("cpu device", async () => {
       { kind: "input", index: 0 },
       { kind: "temporary", slot: 0, offset: 0 },
     ];
-    const executable = await device.compile(program(plan("f32", 4, roles, [{ kernel, operands: [1], result: 1 }])));
+    const executable = await device.compile(program(plan("f32", 4, roles, [{ kernel, operands: [1], results: [1] }])));
     const x = device.allocate("f32", 4);
     await assert.rejects(executable.run([x], []), fails("graph", /inPlace.*reads/));
     executable.dispose();
@@ -154,7 +155,7 @@ describe("cpu device", async () => {
   test("a failed compilation leaves nothing behind", async () => {
     const wrong = elementwise("wrong", 4, 1, { kind: "unary", dtype: "i32", op: "exp", x: load(0, "i32") });
     const { steps, ...rest } = incrementPlan(4);
-    const of = { ...rest, steps: [...steps, { kernel: wrong, operands: [0], result: 1 }] };
+    const of: Plan = { ...rest, steps: [...steps, { kernel: wrong, operands: [0], results: [1] }] };
     await assert.rejects(device.compile(program(of)), fails("kernel", /wrong.*exp/));
     assert.deepEqual(device.memory(), nothing);
   });

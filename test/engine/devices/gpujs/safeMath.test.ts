@@ -52,7 +52,9 @@ describe("mathematics on webgpu", { skip: webgpuSkip }, async () => {
       ...operands.map((_, index) => ({ kind: "input", index }) as const),
       { kind: "output", index: 0 } as const,
     ];
-    const of = plan("f32", length, roles, [{ kernel, operands: operands.map((_, i) => i), result: operands.length }]);
+    const of = plan("f32", length, roles, [
+      { kernel, operands: operands.map((_, i) => i), results: [operands.length] },
+    ]);
     const dtypes: readonly DType[] = [...operands.map((): DType => "f32"), body.dtype];
     const buffers = of.buffers.map((buffer, i) => ({ ...buffer, dtype: dtypes[i] ?? "f32" }));
     const executable = await device.compile(

@@ -58,7 +58,7 @@ export function incrementPlan(length: number, dtype: DType = "f32"): Plan {
     { kind: "input", index: 0 },
     { kind: "output", index: 0 },
   ];
-  return plan(dtype, length, roles, [{ kernel, operands: [0], result: 1 }]);
+  return plan(dtype, length, roles, [{ kernel, operands: [0], results: [1] }]);
 }
 
 /** output = 2 input + constant, through two temporaries in one slot after the other and an unrelated third one. */
@@ -73,8 +73,8 @@ export function chainPlan(length: number, constant: Float32Array): Plan {
     { kind: "temporary", slot: 1, offset: 0 },
   ];
   return plan("f32", length, roles, [
-    { kernel: double, operands: [0], result: 3 },
-    { kernel: sum, operands: [3, 2], result: 4 },
-    { kernel: elementwise("copyBack", length, 1, load(0)), operands: [4], result: 1 },
+    { kernel: double, operands: [0], results: [3] },
+    { kernel: sum, operands: [3, 2], results: [4] },
+    { kernel: elementwise("copyBack", length, 1, load(0)), operands: [4], results: [1] },
   ]);
 }

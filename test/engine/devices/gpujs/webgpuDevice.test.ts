@@ -5,7 +5,7 @@ import type { Device } from "../../../../engine/devices/device.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import { type ErrorCode, EvenkeelError } from "../../../../engine/errors.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
-import type { BufferRole } from "../../../../engine/kernel/plan.ts";
+import type { BufferRole, PlanStep } from "../../../../engine/kernel/plan.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan, program } from "./samplePlans.ts";
 
@@ -88,7 +88,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     ] as const) {
       const kernel = elementwise(op, 2, 0, { kind: "unary", dtype: "f32", op, x: literal(value) });
       const executable = await device.compile(
-        program(plan("f32", 2, [{ kind: "output", index: 0 }], [{ kernel, operands: [], result: 0 }])),
+        program(plan("f32", 2, [{ kind: "output", index: 0 }], [{ kernel, operands: [], results: [0] }])),
       );
       const y = device.allocate("f32", 2);
       await executable.run([], [y]);
@@ -261,7 +261,11 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
       { kind: "input", index: 0 },
       { kind: "output", index: 0 },
     ];
-    const step = { kernel: elementwise("crowd", 4, operands, body), operands: Array(operands).fill(0), result: 1 };
+    const step: PlanStep = {
+      kernel: elementwise("crowd", 4, operands, body),
+      operands: Array(operands).fill(0),
+      results: [1],
+    };
     await assert.rejects(
       device.compile(program(plan("f32", 4, roles, [step]))),
       fails("kernel", /crowd reads \d+ arrays/),
@@ -273,7 +277,11 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     let body = load(0);
     for (let i = 1; i < operands; i++) body = add(body, load(i));
     const roles: BufferRole[] = Array.from({ length: operands }, (_, index) => ({ kind: "input", index }));
-    const step = { kernel: elementwise("all", 4, operands, body), operands: roles.map((_, i) => i), result: operands };
+    const step: PlanStep = {
+      kernel: elementwise("all", 4, operands, body),
+      operands: roles.map((_, i) => i),
+      results: [operands],
+    };
     const executable = await device.compile(program(plan("f32", 4, [...roles, { kind: "output", index: 0 }], [step])));
     const inputs = roles.map((_, i) => {
       const buffer = device.allocate("f32", 4);
@@ -293,7 +301,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
       { kind: "temporary", slot: 0, offset: 0 },
       { kind: "temporary", slot: 0, offset: 0 },
     ];
-    const bad = plan("f32", 4, roles, [{ kernel, operands: [0], result: 1 }]);
+    const bad = plan("f32", 4, roles, [{ kernel, operands: [0], results: [1] }]);
     await assert.rejects(device.compile(program(bad)), fails("graph", /loop write the buffer it reads/));
     const arena = plan("f32", 4, [{ kind: "temporary", slot: 0, offset: 64 }], []);
     await assert.rejects(device.compile(program(arena)), fails("graph", /arena/));

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
 import type { KernelMethod } from "../../../../engine/devices/wasm/algorithms/method.ts";
 import type { CompiledKernel } from "../../../../engine/devices/wasm/program/module.ts";
-import { regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
+import { regionsOf } from "../../../../engine/kernel/regions.ts";
 import type { Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { numbersFrom } from "./exactKernels.ts";
@@ -16,7 +16,7 @@ type Found = readonly (readonly [first: number, rows: number, block: number, uni
 
 /** A plan with each step shared along its first axis in blocks of `blocks[step]` (one if not said), or not along it: null. */
 function inBlocks(plan: Plan, blocks: readonly (number | null)[] = []): CompiledPlan {
-  const { steps, kernelOf: really } = compilePlan(plan);
+  const { plan: joined, kernelOf: really } = compilePlan(plan);
   const kernelOf = (step: number): CompiledKernel => {
     const { key, kernel } = really(step);
     const [axis] = kernel.axes;
@@ -30,7 +30,7 @@ function inBlocks(plan: Plan, blocks: readonly (number | null)[] = []): Compiled
     };
     return { key, kernel, method };
   };
-  return { plan, steps, kernelOf, bands: bandsOf(steps, kernelOf, regionsOf(plan)) };
+  return { plan: joined, kernelOf, bands: bandsOf(joined.steps, kernelOf, regionsOf(joined)) };
 }
 
 /** The bands of a plan; it is run with them, too. */
@@ -232,7 +232,7 @@ describe("which steps go in bands", () => {
       draft.step([64, 16], [x, g], draft.output(64 * 16));
       draft.step([64, 16], [g, { of: m, at }], draft.output(64 * 16));
       assert.deepEqual(
-        compilePlan(draft.plan()).steps.map(({ steps }) => steps.length),
+        compilePlan(draft.plan()).plan.steps.map(({ kernel }) => kernel.flops),
         [1, 2],
       );
       assert.equal(bands(draft).length, expected);
@@ -240,7 +240,7 @@ describe("which steps go in bands", () => {
   });
 
   it("not those with a border between rows that stay together", () => {
-    const bordered = (start: number, where: "body" | "epilogue"): Plan => {
+    const bordered = (start: number, where: "body" | "value"): Plan => {
       const cut = (inside: Scalar): Scalar => {
         const outside: Scalar = { kind: "literal", dtype: "f32", value: 0 };
         return { kind: "region", dtype: "f32", axis: 0, start, stop: 64, inside, outside };
@@ -252,7 +252,7 @@ describe("which steps go in bands", () => {
       draft.step([64, 16], [x, { of: m, at: [1, 0] }], draft.output(64 * 16));
       return draft.plan();
     };
-    for (const where of ["body", "epilogue"] as const) {
+    for (const where of ["body", "value"] as const) {
       assert.equal(bandsInBlocks(bordered(4, where), [4, 1]).length, 1);
       assert.equal(bandsInBlocks(bordered(3, where), [1, 1]).length, 1);
       assert.equal(bandsInBlocks(bordered(3, where), [4, 1]).length, 0);

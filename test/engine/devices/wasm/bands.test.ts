@@ -4,8 +4,8 @@ import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
-import { regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
-import { joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
+import { regionsOf } from "../../../../engine/kernel/regions.ts";
+import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
 import {
   compile,
@@ -32,7 +32,7 @@ after(() => devices.forEach((device) => device.dispose()));
 
 /** How many steps each of a plan's bands has. */
 function bandLengths(plan: Plan): readonly number[] {
-  const steps = joinSteps(plan);
+  const { steps } = joinSteps(plan, { operands: Infinity, results: Infinity });
   const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
   const kernelOf = (step: number) => {
     const compiled = distinct[numbers[step] ?? -1];

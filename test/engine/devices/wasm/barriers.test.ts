@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Barriers, type Touch, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
-import { type Region, regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
+import { type Region, regionsOf } from "../../../../engine/kernel/regions.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 
 const region = fc.record({
@@ -81,7 +81,7 @@ test("a step reads its operands and writes its result and, if it has some, scrat
   const steps = [
     { operands: [0], results: [2] },
     { operands: [0], results: [3] },
-  ];
+  ] as const;
   assert.deepEqual(
     steps.map((each) => barriers.before(touchOf(each, regions, true), true)),
     [false, true],

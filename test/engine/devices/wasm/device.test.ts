@@ -63,9 +63,9 @@ function chainPlan(length: number): Plan {
       { dtype: "f32", length, role: { kind: "output", index: 1 } },
     ],
     steps: [
-      { kernel: addKernel(length, 1), operands: [0], result: 1 },
-      { kernel: addKernel(length, 10), operands: [1], result: 2 },
-      { kernel: addKernel(length, 100), operands: [3], result: 4 },
+      { kernel: addKernel(length, 1), operands: [0], results: [1] },
+      { kernel: addKernel(length, 10), operands: [1], results: [2] },
+      { kernel: addKernel(length, 100), operands: [3], results: [4] },
     ],
     slots: [64 + 4 * length + 64],
     inputs: 1,

@@ -5,7 +5,7 @@
  */
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import type { Affine, Axis, Kernel, Operand, ReduceOp, Scalar } from "../../../../engine/kernel/kernel.ts";
-import type { Plan } from "../../../../engine/kernel/plan.ts";
+import type { Plan, PlanStep } from "../../../../engine/kernel/plan.ts";
 import { forEachPoint, placeOf } from "../../../support/kernelPoints.ts";
 import { float32 } from "../../../support/referenceDevice.ts";
 
@@ -16,7 +16,7 @@ export function planOf(kernel: Kernel): Plan {
   const inputs = kernel.operands.map((operand, index) => ({ ...operand, role: { kind: "input" as const, index } }));
   const [{ dtype, length }] = kernel.stores;
   const output = { dtype, length, role: { kind: "output" as const, index: 0 } };
-  const step = { kernel, operands: kernel.operands.map((_, index) => index), result: inputs.length };
+  const step: PlanStep = { kernel, operands: kernel.operands.map((_, index) => index), results: [inputs.length] };
   return { buffers: [...inputs, output], steps: [step], slots: [], inputs: inputs.length, outputs: 1, aliases: [null] };
 }
 

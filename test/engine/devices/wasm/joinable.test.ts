@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
+import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
+import type { PlanStep } from "../../../../engine/kernel/plan.ts";
 import type { Scalar } from "../../../../engine/kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../../engine/kernel/scalar.ts";
 import { numbersFrom } from "./exactKernels.ts";
@@ -18,12 +19,17 @@ function sweeps(draft: PlanDraft): readonly number[] {
   for (const threads of [1, 3]) {
     assert.deepEqual(simulatePlan(compiled, inputs, threads, numbersFrom(threads)), interpretPlan(plan, inputs));
   }
-  assert.deepEqual(
-    compiled.steps.flatMap(({ steps }) => steps),
-    plan.steps,
+  // Each kernel of a draft says that it takes one operation.
+  const joined = compiled.plan.steps.map(({ kernel }) => kernel.flops);
+  assert.equal(
+    joined.reduce((sum, steps) => sum + steps, 0),
+    plan.steps.length,
   );
-  return compiled.steps.map(({ steps }) => steps.length);
+  return joined;
 }
+
+const joinedSteps = (draft: PlanDraft): readonly PlanStep[] =>
+  joinSteps(draft.plan(), { operands: 64, results: 64 }).steps;
 
 const only = <T>(list: readonly T[]): T => {
   assert.equal(list.length, 1);
@@ -38,7 +44,7 @@ describe("what a sweep holds", () => {
     for (let link = 0; link < 4; link++) last = draft.step([48], [last, last], draft.temporary(48));
     const y = draft.step([48], [last], draft.output(48));
     assert.deepEqual(sweeps(draft), [5]);
-    const { kernel, operands, results } = only(joinSteps(draft.plan()));
+    const { kernel, operands, results } = only(joinedSteps(draft));
     assert.deepEqual([operands, results, kernel.stores.length], [[x], [y], 1]);
     assert.deepEqual(kernel.operands, [{ dtype: "f32", length: 48 }]);
     // One load and four sums.
@@ -54,7 +60,7 @@ describe("what a sweep holds", () => {
     const second = draft.step([48], [lost, g, w], draft.output(48));
     draft.step([3], [kept], draft.output(3), { reduce: [16] });
     assert.deepEqual(sweeps(draft), [4, 1]);
-    const { kernel, operands, results } = item(joinSteps(draft.plan()), 0);
+    const { kernel, operands, results } = item(joinedSteps(draft), 0);
     assert.deepEqual(operands, [x, g, w]);
     assert.deepEqual(results, [first, kept, second]);
     assert.deepEqual(
@@ -78,7 +84,7 @@ describe("what a sweep holds", () => {
     draft.step([48], [a, b], draft.output(48));
     draft.step([3], [b], draft.output(3), { reduce: [16] });
     assert.deepEqual(sweeps(draft), [3, 1]);
-    assert.deepEqual(item(joinSteps(draft.plan()), 0).results, [b, 3]);
+    assert.deepEqual(item(joinedSteps(draft), 0).results, [b, 3]);
   });
 
   it("of steps that nobody needs the last is written", () => {
@@ -86,7 +92,7 @@ describe("what a sweep holds", () => {
     const x = draft.input(48);
     for (let step = 0; step < 2; step++) draft.step([48], [x], draft.temporary(48));
     const last = draft.step([48], [x, x], draft.temporary(48));
-    assert.deepEqual(only(joinSteps(draft.plan())).results, [last]);
+    assert.deepEqual(only(joinedSteps(draft)).results, [last]);
   });
 
   it("a step alone keeps its kernel and its operands", () => {
@@ -95,7 +101,7 @@ describe("what a sweep holds", () => {
     const y = draft.step([3], [g, x], draft.output(3), { reduce: [16] });
     const z = draft.step([3, 2, 8], [g, x], draft.output(48));
     const { steps } = draft.plan();
-    for (const [index, { kernel, operands, results }] of joinSteps(draft.plan()).entries()) {
+    for (const [index, { kernel, operands, results }] of joinedSteps(draft).entries()) {
       assert.equal(kernel, item(steps, index).kernel);
       assert.deepEqual([operands, results], [[g, x], [item([y, z], index)]]);
     }
@@ -195,7 +201,7 @@ describe("which steps can be swept", () => {
       const [x, scale] = [draft.input(rows * 20), draft.input(rows)];
       draft.step([rows * 20], [x], draft.output(rows * 20));
       draft.step([rows, 20], [x, { of: scale, at: [1, 0] }], draft.output(rows * 20));
-      assert.equal(joinSteps(draft.plan()).length, 1);
+      assert.equal(joinedSteps(draft).length, 1);
     }
   });
 
@@ -205,7 +211,7 @@ describe("which steps can be swept", () => {
     const t = draft.step([96], [x, { of: x, at: [0] }], draft.temporary(96));
     draft.step([6, 16], [t, x, { of: scale, at: [1, 0] }], draft.output(96));
     assert.deepEqual(sweeps(draft), [2]);
-    const { kernel } = only(joinSteps(draft.plan()));
+    const { kernel } = only(joinedSteps(draft));
     assert.deepEqual(
       kernel.axes.map(({ size }) => size),
       [6, 16],
@@ -326,9 +332,9 @@ it("joined steps make what steps one after the other make, on any threads in any
   fc.assert(
     fc.property(stepPlans([1, 2, 3, 4], [1, 3, 16, 20]), fc.nat(), (plan, seed) => {
       const compiled = compilePlan(plan);
-      for (const { steps, results } of compiled.steps.filter((joined) => joined.steps.length > 1)) {
-        counts.joined += steps.length;
-        counts.registers += steps.length - results.length;
+      for (const { kernel, results } of compiled.plan.steps.filter((step) => step.kernel.flops > 1)) {
+        counts.joined += kernel.flops;
+        counts.registers += kernel.flops - results.length;
       }
       const inputs = inputsOf(plan);
       const made = simulatePlan(compiled, inputs, 1 + (seed % 4), numbersFrom(seed));

@@ -109,10 +109,10 @@ export class PlanDraft {
           at: { offset: 0, coefficients: all.map((_, axis) => strides[axis] ?? 0) },
         },
       ],
-      flops: 0,
+      flops: 1,
       bytes: 4 * (length + operands.reduce((total, buffer) => total + item(this.#buffers, buffer).length, 0)),
     };
-    this.#steps.push({ kernel, operands, result });
+    this.#steps.push({ kernel, operands, results: [result] });
     return result;
   }
 

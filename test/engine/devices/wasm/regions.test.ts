@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import {
-  interfere,
-  overlap,
-  type Region,
-  regionsOf,
-  type Use,
-} from "../../../../engine/devices/wasm/program/regions.ts";
+import { interfere, overlap, type Region, regionsOf, type Use } from "../../../../engine/kernel/regions.ts";
 import { at } from "../../../../engine/graph/shape.ts";
 import type { BufferRole, Plan, PlanBuffer } from "../../../../engine/kernel/plan.ts";
 

@@ -4,9 +4,9 @@
  */
 import { bandsOf, type Band } from "../../../../engine/devices/wasm/program/bands.ts";
 import { Barriers, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
-import { type JoinedStep, joinSteps } from "../../../../engine/devices/wasm/program/joinSteps.ts";
+import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { type CompiledKernel, distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
-import { regionsOf } from "../../../../engine/devices/wasm/program/regions.ts";
+import { regionsOf } from "../../../../engine/kernel/regions.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { placeOf } from "../../../support/kernelPoints.ts";
@@ -15,16 +15,15 @@ import { forEachExactPoint, type Next } from "./exactKernels.ts";
 /** A plan as it is run: its steps joined, how each is compiled, which go in bands. */
 export type CompiledPlan = {
   readonly plan: Plan;
-  readonly steps: readonly JoinedStep[];
   readonly kernelOf: (step: number) => CompiledKernel;
   readonly bands: readonly Band[];
 };
 
 export function compilePlan(plan: Plan): CompiledPlan {
-  const steps = joinSteps(plan);
-  const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
+  const joined = joinSteps(plan, { operands: 64, results: 64 });
+  const { distinct, numbers } = distinctKernels(joined.steps.map(({ kernel }) => kernel));
   const kernelOf = (step: number): CompiledKernel => item(distinct, item(numbers, step));
-  return { plan, steps, kernelOf, bands: bandsOf(steps, kernelOf, regionsOf(plan)) };
+  return { plan: joined, kernelOf, bands: bandsOf(joined.steps, kernelOf, regionsOf(joined)) };
 }
 
 /** Rows `low` to `high` of a step, or meeting the other threads. */
@@ -60,7 +59,8 @@ export function simulatePlan(
 }
 
 /** What each thread does. */
-function actionsOf({ plan, steps, kernelOf, bands }: CompiledPlan, threads: number, next: Next): Action[][] {
+function actionsOf({ plan, kernelOf, bands }: CompiledPlan, threads: number, next: Next): Action[][] {
+  const { steps } = plan;
   const regions = regionsOf(plan);
   const barriers = new Barriers();
   const programs: Action[][] = Array.from({ length: threads }, () => []);
@@ -97,12 +97,12 @@ function actionsOf({ plan, steps, kernelOf, bands }: CompiledPlan, threads: numb
 
 /** Some rows of a step, in any order; what is stored is seen at once or later, as vectors do it. */
 function runRows(
-  { steps, kernelOf }: CompiledPlan,
+  { plan, kernelOf }: CompiledPlan,
   { step, low, high }: Exclude<Action, "meet">,
   memory: PlanMemory,
   next: Next,
 ): void {
-  const { operands, results } = item(steps, step);
+  const { operands, results } = item(plan.steps, step);
   const { kernel } = kernelOf(step);
   const read = (operand: number, element: number): number => memory.read(item(operands, operand), element);
   const rows = Array.from({ length: high - low }, (_, row) => low + row);

@@ -6,6 +6,7 @@ import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan, PlanBuffer, PlanStep } from "../../../../engine/kernel/plan.ts";
+import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { mayOverwrite } from "../../../../engine/passes/aliasOutputs.ts";
 import { planMemory } from "../../../../engine/passes/planMemory.ts";
 import { interpretExact } from "./exactKernels.ts";
@@ -82,7 +83,7 @@ function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]):
     const takesOver = spec.target === "takes over" && dtype === "f32" && length === rows * columns;
     if (spec.target !== "temporary") wanted.push(takesOver ? output : null);
     buffers.push({ dtype, length, role: spec.target === "temporary" ? null : { kind: "output", index: output } });
-    steps.push({ kernel, operands, result: buffers.length - 1 });
+    steps.push({ kernel, operands, results: [buffers.length - 1] });
   }
   const { roles, slots } = planMemory(
     buffers.map(({ dtype, length, role }) => ({ dtype, length, temporary: role === null })),
@@ -186,7 +187,7 @@ function kernelOf(
         at: isFold ? { offset: 0, coefficients: [1, 0] } : own,
       },
     ],
-    flops: 0,
+    flops: 1,
     bytes: 4 * (length + operands.reduce((sum, buffer) => sum + item(buffers, buffer).length, 0)),
   };
   return { kernel, operands };
@@ -208,7 +209,11 @@ export function interpretPlan(
     if (role.kind === "input") return item(inputs, role.index);
     return role.kind === "constant" ? role.data : new Float32Array();
   });
-  for (const { kernel, operands, result } of steps) {
+  for (const {
+    kernel,
+    operands,
+    results: [result],
+  } of steps) {
     const data = operands.map((operand) => item(values, operand));
     values[result] = dataOf(kernel.stores[0].dtype, interpretExact(kernel, data));
   }
@@ -247,9 +252,13 @@ export const stepPlans = (rows: readonly number[], columns: readonly number[]): 
     .tuple(fc.constantFrom(...rows), fc.constantFrom(...columns), fc.array(stepSpecs, { minLength: 2, maxLength: 12 }))
     .map(([m, n, specs]) => planOfSpecs(m, n, specs));
 
-/** Asserts that devices give what the steps of a plan give one after the other, bit for bit. */
+/** Asserts that devices give what the steps of a plan give one after the other, bit for bit, also if they are joined. */
 export async function assertRuns(devices: readonly Device[], plan: Plan): Promise<void> {
   const inputs = inputsOf(plan);
   const expected = interpretPlan(plan, inputs);
-  for (const device of devices) assert.deepEqual(await runPlan(device, plan, inputs), expected);
+  for (const device of devices) {
+    for (const form of [plan, joinSteps(plan, device.limits)]) {
+      assert.deepEqual(await runPlan(device, form, inputs), expected);
+    }
+  }
 }

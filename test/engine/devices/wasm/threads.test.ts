@@ -47,7 +47,7 @@ function chain(...kernels: readonly Kernel[]): Plan {
             ? { kind: "output" as const, index: 0 }
             : { kind: "temporary" as const, slot: 0, offset: 512 * index },
     })),
-    steps: kernels.map((kernel, index) => ({ kernel, operands: [index], result: index + 1 })),
+    steps: kernels.map((kernel, index) => ({ kernel, operands: [index], results: [index + 1] })),
     slots: [512 * (last + 1)],
     inputs: 1,
     outputs: 1,

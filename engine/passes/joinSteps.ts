@@ -3,35 +3,34 @@
  * register, what several read is read once, and what nobody else reads is never written. Adam and the averages of a weight become
  * one sweep over it.
  */
-import { atOnce } from "../../eventLoop.ts";
-import { at } from "../../../graph/shape.ts";
-import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
-import { normalizeKernel, rewriteKernel } from "../../../kernel/normalize.ts";
-import type { Plan, PlanStep } from "../../../kernel/plan.ts";
-import { rootsOf, scalarsOf, substitute } from "../../../kernel/scalar.ts";
-import { interfere, type Region, regionsOf, type Use } from "./regions.ts";
-
-/** One or several steps of a plan. `buffers[results[i]]` is what store i of the kernel writes. */
-export type JoinedStep = {
-  readonly kernel: Kernel;
-  readonly operands: readonly number[];
-  readonly results: readonly number[];
-  /** Neighbours in the plan that it computes. */
-  readonly steps: readonly PlanStep[];
-};
+import type { DeviceLimits } from "../devices/device.ts";
+import { atOnce } from "../devices/eventLoop.ts";
+import { at } from "../graph/shape.ts";
+import type { Affine, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts";
+import { kernelKey } from "../kernel/kernelKey.ts";
+import { normalizeKernel, rewriteKernel } from "../kernel/normalize.ts";
+import type { Plan, PlanStep } from "../kernel/plan.ts";
+import { interfere, type Region, regionsOf, type Use } from "../kernel/regions.ts";
+import { rootsOf, scalarsOf, substitute } from "../kernel/scalar.ts";
 
 /** Expressions in one loop at most: registers run out in longer code. */
 const mostScalars = 160;
 /** Elements of the inner of two axes, at least: shorter loops lose more than joining gains. */
 const shortestRow = 16;
 
-/** The steps of a plan, joined where they can be. Any result is the same as that of the steps one after the other, bit for bit. */
-export function joinSteps(plan: Plan): readonly JoinedStep[] {
-  return atOnce(joiningSteps(plan));
+type Limits = Pick<DeviceLimits, "operands" | "results">;
+
+/**
+ * A plan with its neighbouring steps joined where they can be. Any result is the same as that of the steps one after the other, bit
+ * for bit.
+ * @param plan of kernels with one result each
+ */
+export function joinSteps(plan: Plan, limits: Limits): Plan {
+  return atOnce(joiningSteps(plan, limits));
 }
 
-/** The same with a pause after each. */
-export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]> {
+/** The same with a pause after each step. */
+export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan> {
   const { steps, buffers } = plan;
   const regions = regionsOf(plan);
   const lastReads = new Map<number, number>();
@@ -44,25 +43,24 @@ export function* joiningSteps(plan: Plan): Generator<void, readonly JoinedStep[]
     flat.set(step.kernel, kernel);
     return kernel === null ? null : { step, kernel };
   });
-  const joinFrom = (start: number): JoinedStep => {
-    for (const members = neighbours(candidates, start); members.length > 1; members.pop()) {
+  const kernels = new JoinedKernels();
+  const joined: PlanStep[] = [];
+  for (let start = 0; start < steps.length; ) {
+    const members = neighbours(candidates, start);
+    for (; members.length > 1; members.pop()) {
       const end = start + members.length;
       const isNeeded = (buffer: number): boolean =>
         at(buffers, buffer).role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
-      if (mayJoin(members, isNeeded, regions)) return join(members, isNeeded);
+      const step = mayJoin(members, isNeeded, regions) ? join(members, isNeeded, kernels) : null;
+      if (step === null || step.operands.length > limits.operands || step.results.length > limits.results) continue;
+      joined.push(step);
+      break;
     }
-    const step = at(steps, start);
-    const { kernel, operands, result } = step;
-    return { kernel, operands, results: [result], steps: [step] };
-  };
-  const joined: JoinedStep[] = [];
-  for (let start = 0; start < steps.length; ) {
-    const next = joinFrom(start);
-    joined.push(next);
-    start += next.steps.length;
+    if (members.length <= 1) joined.push(at(steps, start));
+    start += Math.max(1, members.length);
     yield;
   }
-  return joined;
+  return { ...plan, steps: joined };
 }
 
 type Member = { readonly step: PlanStep; readonly kernel: Kernel };
@@ -88,7 +86,7 @@ function neighbours(candidates: readonly (Member | null)[], start: number): Memb
 
 /** The kernel over one axis, or over two of which a vector runs along the inner one; null if it can't be swept. */
 function flatKernel(kernel: Kernel): Kernel | null {
-  if (kernel.reduction !== null) return null;
+  if (kernel.reduction !== null || kernel.stores.length > 1) return null;
   const normal = normalizeKernel(kernel);
   const { axes } = normal;
   if (axes.length > 2 || axes.some(({ size }) => size === 0)) return null;
@@ -124,21 +122,24 @@ function mayJoin(
       if (made.has(buffer) && !isOwn) return false;
       if (!made.has(buffer) && region !== null) uses.push({ region, writes: false, inPlace: isOwn });
     }
-    const written = at(regions, step.result);
-    if (written !== null && isNeeded(step.result)) uses.push({ region: written, writes: true, inPlace: true });
+    const [result] = step.results;
+    const written = at(regions, result);
+    if (written !== null && isNeeded(result)) uses.push({ region: written, writes: true, inPlace: true });
     if (uses.some((use) => earlier.some((other) => interfere(use, other)))) return false;
     earlier.push(...uses);
-    made.add(step.result);
+    made.add(result);
   }
   return true;
 }
 
-function join(members: readonly Member[], isNeeded: (buffer: number) => boolean): JoinedStep {
-  const operands = new Map<number, Kernel["operands"][number]>();
+/** The members as one step that writes what is needed of their results. */
+function join(members: readonly Member[], isNeeded: (buffer: number) => boolean, kernels: JoinedKernels): PlanStep {
+  const operands = new Map<number, Operand>();
   const loads = new Map<string, Scalar>();
   const made = new Map<number, Scalar>();
   const stores = members.map(({ step, kernel }) => {
     const [store] = kernel.stores;
+    const [result] = step.results;
     const value = substitute(store.value, (load) => {
       if (load.kind !== "load") return undefined;
       const buffer = at(step.operands, load.operand);
@@ -151,22 +152,45 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean)
       loads.set(key, first);
       return first;
     });
-    made.set(step.result, value);
-    return { buffer: step.result, kernel, store: { ...store, value } };
+    made.set(result, value);
+    return { result, store: { ...store, value } };
   });
-  const needed = stores.filter(({ buffer }) => isNeeded(buffer));
-  const kept = needed.length === 0 ? stores.slice(-1) : needed;
-  const [main, also] = [at(kept, 0), kept.slice(1)];
+  const needed = stores.filter(({ result }) => isNeeded(result));
+  // What nobody needs is computed all the same: a step has a result.
+  const [first, ...others] = needed.length === 0 ? stores.slice(-1) : needed;
+  if (first === undefined) throw new RangeError("no steps to join");
   return {
-    kernel: {
-      ...main.kernel,
-      operands: [...operands.values()],
-      stores: [main.store, ...also.map(({ store }) => store)],
-    },
+    kernel: kernels.kernel(
+      members.map(({ kernel }) => kernel),
+      [...operands.values()],
+      [first.store, ...others.map(({ store }) => store)],
+    ),
     operands: [...operands.keys()],
-    results: kept.map(({ buffer }) => buffer),
-    steps: members.map(({ step }) => step),
+    results: [first.result, ...others.map(({ result }) => result)],
   };
+}
+
+/** Equal joined kernels are one object, as equal kernels of the plan are. */
+class JoinedKernels {
+  readonly #known = new Map<string, Kernel>();
+
+  kernel(members: readonly Kernel[], operands: readonly Operand[], stores: readonly [Store, ...Store[]]): Kernel {
+    const [first, last] = [at(members, 0), at(members, members.length - 1)];
+    const elements = [...operands, ...stores].map(({ length }) => length);
+    const unnamed: Kernel = {
+      ...first,
+      operands,
+      stores,
+      flops: members.reduce((sum, { flops }) => sum + flops, 0),
+      bytes: 4 * elements.reduce((sum, length) => sum + length, 0),
+    };
+    const key = `${elements.join()}\n${kernelKey(unnamed)}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const kernel = { ...unnamed, name: `${first.name}_to_${last.name}_sweep_${this.#known.size}` };
+    this.#known.set(key, kernel);
+    return kernel;
+  }
 }
 
 /** Axes over which kernels of both can go: the more of them, if they have as many points; null if there are none. */

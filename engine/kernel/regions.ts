@@ -1,6 +1,6 @@
 /** The memory that steps of a plan touch, and when two of them get in each other's way. */
-import { at } from "../../../graph/shape.ts";
-import type { Plan } from "../../../kernel/plan.ts";
+import { at } from "../graph/shape.ts";
+import type { Plan } from "./plan.ts";
 
 /** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
 export type Region = { readonly space: string; readonly begin: number; readonly end: number };
