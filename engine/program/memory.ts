@@ -31,9 +31,9 @@ export type ProgramMemory = {
 /** @param inputs the program's inputs, whose names tell what they are. */
 export function memoryOfPlan(plan: Plan, inputs: readonly NodeOf<"input">[]): ProgramMemory {
   const [first, last] = [new Map<number, number>(), new Map<number, number>()];
-  plan.steps.forEach(({ operands, result }, step) => {
-    if (!first.has(result)) first.set(result, step);
-    for (const buffer of [result, ...operands]) last.set(buffer, step);
+  plan.steps.forEach(({ operands, results }, step) => {
+    for (const result of results) if (!first.has(result)) first.set(result, step);
+    for (const buffer of [...results, ...operands]) last.set(buffer, step);
   });
   const bytesOf = (buffer: number): number => 4 * at(plan.buffers, buffer).length;
   const change = new Float64Array(plan.steps.length + 1);

@@ -133,7 +133,7 @@ describe("explain", () => {
     // What lives at once, counted anew: of all steps none has more.
     const liveAt = (step: number): number => {
       const touching = (buffer: number): number[] =>
-        kernels.flatMap(({ operands, result }, at) => (operands.includes(buffer) || result === buffer ? [at] : []));
+        kernels.flatMap(({ operands, results }, at) => ([...operands, ...results].includes(buffer) ? [at] : []));
       return buffers.reduce((sum, { role, length }, buffer) => {
         const steps = touching(buffer);
         const lives = Math.min(...steps) <= step && Math.max(...steps) >= step;

@@ -5,7 +5,7 @@
 export { readData, writeData } from "./deviceBuffer.ts";
 export { enableRelaxedSimd } from "./deviceRelaxed.ts";
 export { Turns } from "./deviceTurns.ts";
-export { describeBytes, LinearMemory } from "./memory.ts";
+export { LinearMemory } from "./memory.ts";
 export { OwnedMemory } from "./ownedMemory.ts";
 export { Crew, type RunFunction } from "./threads.ts";
 export { control } from "./threadsControl.ts";
