@@ -122,7 +122,7 @@ describe("steps of a state", async () => {
     const schedules = kernels.map(({ sources }) => /;; schedule: ([^,\n]*)/.exec(sources[0]?.text ?? "")?.[1] ?? "");
     const sweeps = schedules.filter((schedule) => schedule.startsWith("sweep"));
     // Of each array new moments and weights, and what is kept of them and of the average.
-    assert.deepEqual(sweeps, new Array<string>(14).fill("sweep with 4 results"), schedules.join("\n"));
+    assert.deepEqual(sweeps, ["sweep with 4 results", "sweep with 4 results"], schedules.join("\n"));
     state.dispose();
     step.dispose();
   });
