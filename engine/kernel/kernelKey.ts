@@ -1,4 +1,5 @@
-import type { Affine, Kernel, Scalar } from "./kernel.ts";
+import { affineKey } from "./affine.ts";
+import type { Kernel, Scalar } from "./kernel.ts";
 import { childrenOf } from "./scalar.ts";
 
 /**
@@ -20,7 +21,7 @@ export function kernelKey({ axes, operands, reduction, stores }: Kernel): string
     return index;
   };
   const fold = reduction === null ? "" : `${reduction.op} ${number(reduction.body)}`;
-  const stored = stores.map(({ value, dtype, at }) => `${number(value)} ${dtype} ${affineText(at)}`);
+  const stored = stores.map(({ value, dtype, at }) => `${number(value)} ${dtype} ${affineKey(at)}`);
   return [
     axes.map(({ role, size }) => `${role} ${size}`).join(),
     operands.map(({ dtype }) => dtype).join(),
@@ -30,19 +31,17 @@ export function kernelKey({ axes, operands, reduction, stores }: Kernel): string
   ].join("\n");
 }
 
-const affineText = ({ offset, coefficients }: Affine): string => `${offset}+${coefficients.join("+")}`;
-
 /** What an expression is beside its kind, its dtype and its parts. */
 function ownText(scalar: Scalar): string {
   switch (scalar.kind) {
     case "load":
-      return `${scalar.operand}[${affineText(scalar.at)}]`;
+      return `${scalar.operand}[${affineKey(scalar.at)}]`;
     case "gather":
-      return `${scalar.operand}[${affineText(scalar.at)} by ${scalar.stride} of ${scalar.size}]`;
+      return `${scalar.operand}[${affineKey(scalar.at)} by ${scalar.stride} of ${scalar.size}]`;
     case "literal":
       return Object.is(scalar.value, -0) ? "-0" : String(scalar.value);
     case "index":
-      return affineText(scalar.at);
+      return affineKey(scalar.at);
     case "unary":
     case "binary":
     case "compare":

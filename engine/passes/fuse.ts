@@ -10,6 +10,7 @@ import type { Graph } from "../graph/graph.ts";
 import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
+import { sameAffine } from "../kernel/affine.ts";
 import type { Scalar } from "../kernel/kernel.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
@@ -112,8 +113,7 @@ function readsEachElementOnce(kernel: LoweredKernel, source: Node): boolean {
   );
   const [first] = reads;
   if (first?.kind !== "load") return false;
-  const address = JSON.stringify(first.at);
-  if (!reads.every((read) => read.kind === "load" && JSON.stringify(read.at) === address)) return false;
+  if (!reads.every((read) => read.kind === "load" && sameAffine(read.at, first.at))) return false;
   const points = sizeOf(kernel.parallel) * (folded.includes(first) ? sizeOf(kernel.reduce) : 1);
   return points <= sizeOf(source.shape);
 }

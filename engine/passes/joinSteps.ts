@@ -10,7 +10,8 @@ import type { Affine, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts
 import { kernelKey } from "../kernel/kernelKey.ts";
 import { normalizeKernel, rewriteKernel } from "../kernel/normalize.ts";
 import type { Plan, PlanStep } from "../kernel/plan.ts";
-import { interfere, type Region, regionsOf, type Use } from "../kernel/regions.ts";
+import { interfere, readsOwn, type Region, regionsOf, type Use, usesOf } from "../kernel/access.ts";
+import { affineKey, sameAffine } from "../kernel/affine.ts";
 import { rootsOf, scalarsOf, substitute } from "../kernel/scalar.ts";
 
 /** Expressions in one loop at most: registers run out in longer code. */
@@ -113,21 +114,16 @@ function mayJoin(
   const earlier: Use[] = [];
   for (const { step, kernel } of members) {
     const [store] = kernel.stores;
-    const own = JSON.stringify(store.at);
-    const loads = scalarsOf(store.value).filter((scalar) => scalar.kind === "load");
-    const uses: Use[] = [];
-    for (const [operand, buffer] of step.operands.entries()) {
-      const isOwn = loads.every((load) => load.operand !== operand || JSON.stringify(load.at) === own);
-      const region = at(regions, buffer);
-      if (made.has(buffer) && !isOwn) return false;
-      if (!made.has(buffer) && region !== null) uses.push({ region, writes: false, inPlace: isOwn });
-    }
-    const [result] = step.results;
-    const written = at(regions, result);
-    if (written !== null && isNeeded(result)) uses.push({ region: written, writes: true, inPlace: true });
+    const isOwn = (address: Affine): boolean => sameAffine(address, store.at);
+    const own = readsOwn(kernel, isOwn);
+    if (step.operands.some((buffer, operand) => made.has(buffer) && !at(own, operand))) return false;
+    // What the members make for each other stays in registers.
+    const uses = usesOf(step, kernel, isOwn, (buffer, writes) =>
+      (writes ? isNeeded(buffer) : !made.has(buffer)) ? at(regions, buffer) : null,
+    );
     if (uses.some((use) => earlier.some((other) => interfere(use, other)))) return false;
     earlier.push(...uses);
-    made.add(result);
+    made.add(step.results[0]);
   }
   return true;
 }
@@ -147,7 +143,7 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean,
       if (known !== undefined) return known;
       operands.set(buffer, at(kernel.operands, load.operand));
       const same = { ...load, operand: [...operands.keys()].indexOf(buffer) };
-      const key = JSON.stringify(same);
+      const key = `${same.operand} ${affineKey(same.at)}`;
       const first = loads.get(key) ?? same;
       loads.set(key, first);
       return first;

@@ -6,8 +6,9 @@
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel } from "../../../kernel/kernel.ts";
 import type { PlanStep } from "../../../kernel/plan.ts";
-import { interfere, type Region, type Use } from "../../../kernel/regions.ts";
-import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { interfere, type Region, type Use, usesOf } from "../../../kernel/access.ts";
+import { spanOf } from "../../../kernel/affine.ts";
+import { rootsOf } from "../../../kernel/scalar.ts";
 import { segmentsOf } from "../loops/index.ts";
 import type { CompiledKernel } from "./module.ts";
 
@@ -66,7 +67,7 @@ function bandFrom(
     if (common < Math.min(rows, fewestCommonRows)) break;
     members.push(next);
     rows = common;
-    const uses = members.flatMap((member) => usesOf(member, common, regions));
+    const uses = members.flatMap((member) => rowUsesOf(member, common, regions));
     // No step writes in one row what another touches in another row.
     if (uses.some((use) => uses.some((other) => interfere(use, other)))) break;
     const block = blockOfRows(members, rows);
@@ -99,40 +100,17 @@ function blockOfRows(members: readonly RowStep[], rows: number): number | null {
   return block === 0 ? null : block;
 }
 
-/** What a step does with memory, row by row. */
-function usesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): Use[] {
+/** What a step does with memory, row by row: a row of its work has a row of each array. */
+function rowUsesOf({ step, kernel, size }: RowStep, rows: number, regions: readonly (Region | null)[]): readonly Use[] {
   const units = size / rows;
-  const scalars = scalarsOf(...rootsOf(kernel));
-  const reads = step.operands.flatMap((buffer, operand): Use[] => {
-    const region = at(regions, buffer);
-    if (region === null) return [];
-    // Steps that share a compiled kernel may read arrays of different lengths.
+  // Steps that share a compiled kernel may read arrays of different lengths.
+  const staysInRow = (address: Affine, operand: number): boolean => {
     const row = at(step.kernel.operands, operand).length / rows;
-    const inPlace = scalars.every((scalar) => {
-      if (scalar.kind !== "load" && scalar.kind !== "gather") return true;
-      return scalar.operand !== operand || (scalar.kind === "load" && staysInRow(scalar.at, kernel, units, row));
-    });
-    return [{ region, writes: false, inPlace }];
-  });
-  // Results are written in the order of their elements.
-  const writes = step.results.flatMap((buffer): Use[] => {
-    const region = at(regions, buffer);
-    return region === null ? [] : [{ region, writes: true, inPlace: true }];
-  });
-  return [...reads, ...writes];
-}
-
-/** Whether what `at` reaches for row r is within elements r * row to (r + 1) * row. */
-function staysInRow({ offset, coefficients }: Affine, kernel: Kernel, units: number, row: number): boolean {
-  const [first, ...others] = coefficients;
-  if (first === undefined || first * units !== row) return false;
-  let [low, high] = [offset, offset];
-  const spans = [first * (units - 1), ...others.map((c, index) => c * (at(kernel.axes, index + 1).size - 1))];
-  for (const span of spans) {
-    low += Math.min(0, span);
-    high += Math.max(0, span);
-  }
-  return low >= 0 && high < row;
+    if ((address.coefficients[0] ?? 0) * units !== row) return false;
+    const [low, high] = spanOf(address, [{ size: units }, ...kernel.axes.slice(1)]);
+    return low >= 0 && high < row;
+  };
+  return usesOf(step, kernel, staysInRow, (buffer) => at(regions, buffer));
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -1,6 +1,6 @@
 /** Where in a program threads must meet: only before a step that touches what another thread may still be busy with. */
 import type { PlanStep } from "../../../kernel/plan.ts";
-import { overlap, type Region } from "../../../kernel/regions.ts";
+import { overlap, type Region } from "../../../kernel/access.ts";
 
 /** What a step, or a phase of one, does to memory. */
 export type Touch = { readonly reads: readonly Region[]; readonly writes: readonly Region[] };

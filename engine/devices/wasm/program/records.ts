@@ -7,7 +7,7 @@ import { Barriers, type Touch, touchOf } from "./barriers.ts";
 import { type LinearMemory, type OwnedMemory, writeData } from "../runtime/index.ts";
 import type { CompiledKernel, DistinctKernels } from "./module.ts";
 import { recordFlags, recordLayout } from "./moduleRun.ts";
-import { type Region, regionsOf } from "../../../kernel/regions.ts";
+import { type Region, regionsOf } from "../../../kernel/access.ts";
 
 /** A place in a record that holds the address of an input or output. */
 type Binding = { readonly address: number; readonly kind: "input" | "output"; readonly index: number };

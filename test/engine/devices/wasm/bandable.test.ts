@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
 import type { KernelMethod } from "../../../../engine/devices/wasm/algorithms/method.ts";
 import type { CompiledKernel } from "../../../../engine/devices/wasm/program/module.ts";
-import { regionsOf } from "../../../../engine/kernel/regions.ts";
+import { regionsOf } from "../../../../engine/kernel/access.ts";
 import type { Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { numbersFrom } from "./exactKernels.ts";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Device } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
-import { regionsOf } from "../../../../engine/kernel/regions.ts";
+import { regionsOf } from "../../../../engine/kernel/access.ts";
 import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
 import {

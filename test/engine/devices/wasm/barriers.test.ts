@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Barriers, type Touch, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
-import { type Region, regionsOf } from "../../../../engine/kernel/regions.ts";
+import { type Region, regionsOf } from "../../../../engine/kernel/access.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 
 const region = fc.record({

@@ -6,7 +6,7 @@ import { bandsOf, type Band } from "../../../../engine/devices/wasm/program/band
 import { Barriers, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
 import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { type CompiledKernel, distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
-import { regionsOf } from "../../../../engine/kernel/regions.ts";
+import { regionsOf } from "../../../../engine/kernel/access.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { placeOf } from "../../../support/kernelPoints.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { interfere, overlap, type Region, regionsOf, type Use } from "../../../../engine/kernel/regions.ts";
-import { at } from "../../../../engine/graph/shape.ts";
-import type { BufferRole, Plan, PlanBuffer } from "../../../../engine/kernel/plan.ts";
+import { interfere, overlap, type Region, regionsOf, type Use } from "../../../engine/kernel/access.ts";
+import { at } from "../../../engine/graph/shape.ts";
+import type { BufferRole, Plan, PlanBuffer } from "../../../engine/kernel/plan.ts";
 
 /** Lengths that can be cut into 2, 3, 4 and 6 parts. */
 const regions = fc

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { affineKey, sameAffine, spanOf } from "../../../engine/kernel/affine.ts";
+import { placeOf } from "../../support/kernelPoints.ts";
+
+const affines = (axes: number) =>
+  fc.record({
+    offset: fc.integer({ min: -3, max: 3 }),
+    coefficients: fc.array(fc.integer({ min: -2, max: 2 }), { minLength: axes, maxLength: axes }),
+  });
+const sizes = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 });
+
+/** All positions on axes of these sizes. */
+const positionsOf = (of: readonly number[]): number[][] =>
+  of.reduce<number[][]>(
+    (all, size) => all.flatMap((position) => Array.from({ length: size }, (_, place) => [...position, place])),
+    [[]],
+  );
+
+test("an address spans what it reaches over all points", () => {
+  fc.assert(
+    fc.property(
+      sizes.chain((of) => fc.tuple(fc.constant(of), affines(of.length))),
+      ([of, affine]) => {
+        const places = positionsOf(of).map((position) => placeOf(affine, position));
+        const span = spanOf(
+          affine,
+          of.map((size) => ({ size })),
+        );
+        assert.deepEqual(span, [Math.min(...places), Math.max(...places)]);
+      },
+    ),
+  );
+});
+
+test("equal addresses have equal keys, and only they", () => {
+  fc.assert(
+    fc.property(fc.nat(3), fc.nat(3), fc.infiniteStream(fc.integer({ min: -1, max: 1 })), (one, other, numbers) => {
+      const make = (axes: number) => ({
+        offset: numbers.next().value ?? 0,
+        coefficients: Array.from({ length: axes }, () => numbers.next().value ?? 0),
+      });
+      const [a, b] = [make(one), make(other)];
+      const isSame = JSON.stringify(a) === JSON.stringify(b);
+      assert.equal(sameAffine(a, b), isSame);
+      assert.equal(affineKey(a) === affineKey(b), isSame);
+      assert.ok(sameAffine(a, structuredClone(a)));
+    }),
+  );
+});
