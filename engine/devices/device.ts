@@ -35,9 +35,6 @@ export interface DeviceBuffer {
   readonly length: number;
 }
 
-/** What a device is given to compile: the traced graph (the oracle interprets it) and, on demand, its plan. */
-export type DeviceProgram = { readonly graph: Graph; readonly plan: () => Plan | Promise<Plan> };
-
 /** Time of one kernel of a run, in milliseconds. */
 export type KernelTime = { readonly name: string; readonly milliseconds: number };
 
@@ -83,7 +80,7 @@ export type KernelSource = {
  * What a device refuses is the same on all of them (`ownBuffers.ts`, `bindings.ts`). Wherever it takes a buffer it throws EvenkeelError
  * `device` for one of another device, `disposed` for one that was freed; wherever it is called, `disposed` after `dispose`.
  */
-export interface Device {
+interface DeviceBase {
   /** Its name, as `createDevice` takes it. */
   readonly name: DeviceName;
   /** One line for people: adapter, threads, SIMD. */
@@ -104,9 +101,23 @@ export interface Device {
   /** After `dispose` it does nothing: all is freed then. */
   free(buffer: DeviceBuffer): void;
   /** Makes a program ready to run. @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made */
-  compile(program: DeviceProgram): Promise<Executable>;
   /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */
   memory(): { readonly bytes: number; readonly buffers: number };
   /** Rejected calls afterwards say `disposed`. Idempotent. */
   dispose(): void;
 }
+
+/** A device that runs kernels. */
+export interface KernelDevice extends DeviceBase {
+  readonly runs: "kernels";
+  /** @param plan within the device's limits */
+  compile(plan: Plan): Promise<Executable>;
+}
+
+/** A device that computes graphs as they were traced, before any pass: the oracle. */
+export interface GraphDevice extends DeviceBase {
+  readonly runs: "graphs";
+  interpret(graph: Graph): Promise<Executable>;
+}
+
+export type Device = KernelDevice | GraphDevice;

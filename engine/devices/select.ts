@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../errors.ts";
-import { type Device, type DeviceName, deviceNames } from "./device.ts";
+import { type Device, type GraphDevice, type KernelDevice, type DeviceName, deviceNames } from "./device.ts";
 import type { WebgpuOptions } from "./gpujs/webgpuOptions.ts";
 import type { WasmOptions } from "./wasm/device.ts";
 
@@ -21,6 +21,9 @@ export type DeviceOptions = { readonly wasm?: WasmOptions; readonly webgpu?: Web
  * Makes a new device, owned by the caller: dispose of it.
  * @throws EvenkeelError `device` for an unknown name, or if it isn't to be had here, with the reason.
  */
+export async function createDevice(name: "oracle"): Promise<GraphDevice>;
+export async function createDevice(name: Exclude<DeviceName, "oracle">, options?: DeviceOptions): Promise<KernelDevice>;
+export async function createDevice(name: DeviceName, options?: DeviceOptions): Promise<Device>;
 export async function createDevice(name: DeviceName, options: DeviceOptions = {}): Promise<Device> {
   if (!deviceNames.includes(name)) throw unknownDevice(name, "createDevice");
   // Loaded on demand, so that a program pays only for the device it uses.

@@ -54,14 +54,13 @@ export class Program {
   ): Promise<Program> {
     const checks = runtimeChecks(graph);
     const checked: Graph = { inputs: graph.inputs, outputs: [...graph.outputs, ...checks.map(({ failed }) => failed)] };
-    let plan: Plan | undefined;
-    const lazyPlan = async (): Promise<Plan> => {
-      const optimized = await inTurns(optimizing(checked, device.limits, observe), signal);
-      return (plan ??= await inTurns(planning(optimized, device.limits, donations), signal));
-    };
     throwIfAborted(signal);
-    const executable = await device.compile({ graph: checked, plan: lazyPlan });
-    return new Program(device, graph, checks, executable, plan);
+    if (device.runs === "graphs") {
+      return new Program(device, graph, checks, await device.interpret(checked), undefined);
+    }
+    const optimized = await inTurns(optimizing(checked, device.limits, observe), signal);
+    const plan = await inTurns(planning(optimized, device.limits, donations), signal);
+    return new Program(device, graph, checks, await device.compile(plan), plan);
   }
 
   /** The input whose buffer output `index` must be bound to, if there is one. */

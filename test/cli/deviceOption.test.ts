@@ -9,7 +9,7 @@ afterEach(() => delete process.env["EVENKEEL_DEVICE"]);
 test("where a command computes is told with the reason: the default, the environment, or what auto found", async () => {
   const oracle = await createDevice("oracle");
   const gpu: Pick<Device, "name" | "description"> = { name: "webgpu", description: "WebGPU" };
-  const told = (wanted?: string, device = oracle): string =>
+  const told = (wanted?: string, device: Device = oracle): string =>
     describeDevice(device, wanted).replace(device.description, "");
   assert.equal(told("oracle"), "");
   assert.match(told(), /^ \(the default; --device auto takes a GPU if there is one\)$/);

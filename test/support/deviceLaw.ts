@@ -1,6 +1,6 @@
 /** The laws of devices below the compiler: random kernels and random plans give what their definition says. */
 import fc from "fast-check";
-import type { Device, DeviceBuffer, Executable } from "../../engine/devices/device.ts";
+import type { DeviceBuffer, Executable, KernelDevice } from "../../engine/devices/device.ts";
 import type { TensorData } from "../../engine/graph/dtype.ts";
 import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
@@ -35,7 +35,7 @@ export type DeviceLawReport = {
  * @throws Error with the shrunk kernel, its data, the element, both values, the bound and the device's code; also if memory
  * is left behind or more than half of the kernels could not be compared at all
  */
-export function checkKernels(device: Device, options: DeviceLawOptions): Promise<DeviceLawReport> {
+export function checkKernels(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
   return check(device, options, kernelCases, (kernelCase) => {
     const { kernel, data } = buildCase(kernelCase);
     return {
@@ -47,7 +47,7 @@ export function checkKernels(device: Device, options: DeviceLawOptions): Promise
 }
 
 /** The same for plans of several kernels, each run twice. @throws Error as {@link checkKernels} */
-export function checkPlans(device: Device, options: DeviceLawOptions): Promise<DeviceLawReport> {
+export function checkPlans(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
   return check(device, options, planSpecs, (spec) => {
     const { plan, inputs } = buildPlan(spec, device.limits);
     return { plan, inputs, text: () => `${printPlan(plan)}\n${printOperands(spec.inputs)}` };
@@ -57,7 +57,7 @@ export function checkPlans(device: Device, options: DeviceLawOptions): Promise<D
 type Instance = { readonly plan: Plan; readonly inputs: readonly TensorData[]; readonly text: () => string };
 
 async function check<S>(
-  device: Device,
+  device: KernelDevice,
   { runs, seed, accuracy, shrinks = true }: DeviceLawOptions,
   arbitrary: fc.Arbitrary<S>,
   build: (spec: S) => Instance,
@@ -92,7 +92,7 @@ export function requireComparisons({ blind }: DeviceLawReport, runs: number, see
 }
 
 /** What is disposed of is freed when the work before it is done, which may be in a later turn. */
-async function settledMemory(device: Device): Promise<{ readonly bytes: number; readonly buffers: number }> {
+async function settledMemory(device: KernelDevice): Promise<{ readonly bytes: number; readonly buffers: number }> {
   await new Promise((done) => setTimeout(done, 0));
   return device.memory();
 }
@@ -114,7 +114,7 @@ export function planOf(kernel: Kernel): Plan {
 }
 
 async function comparePlan(
-  device: Device,
+  device: KernelDevice,
   plan: Plan,
   data: readonly TensorData[],
   accuracy: Accuracy,
@@ -124,7 +124,7 @@ async function comparePlan(
     plan.buffers.filter(({ role }) => role.kind === kind).sort((a, b) => indexOf(a) - indexOf(b));
   // As the engine's plans are: where a device's kernels may have several results, neighbours are joined.
   const joined = device.limits.results > 1 ? joinSteps(plan, device.limits) : plan;
-  const executable = await device.compile({ graph: { inputs: [], outputs: [] }, plan: () => joined });
+  const executable = await device.compile(joined);
   const inputs = buffersOf("input").map(({ dtype, length }) => device.allocate(dtype, length));
   const outputs = buffersOf("output").map(({ dtype, length }, i) => {
     const alias = plan.aliases[i] ?? null;
@@ -148,7 +148,7 @@ function indexOf({ role }: PlanBuffer): number {
 }
 
 async function compareOutputs(
-  device: Device,
+  device: KernelDevice,
   plan: Plan,
   executable: Executable,
   outputs: readonly DeviceBuffer[],

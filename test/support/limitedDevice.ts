@@ -1,8 +1,9 @@
-import type { Device, DeviceLimits } from "../../engine/devices/device.ts";
+import type { DeviceLimits, KernelDevice } from "../../engine/devices/device.ts";
 
 /** The same device, whose programs are made for other limits. Not to be disposed of: the device itself is. */
-export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): Device {
+export function limitedDevice(device: KernelDevice, limits: Partial<DeviceLimits>): KernelDevice {
   return {
+    runs: "kernels",
     name: device.name,
     description: device.description,
     limits: { ...device.limits, ...limits },
@@ -11,7 +12,7 @@ export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): De
     upload: (buffer, data) => device.upload(buffer, data),
     download: (buffer) => device.download(buffer),
     free: (buffer) => device.free(buffer),
-    compile: (program) => device.compile(program),
+    compile: (plan) => device.compile(plan),
     memory: () => device.memory(),
     dispose: () => undefined,
   };

@@ -10,7 +10,7 @@ import {
   threefryScalar,
   unaryScalar,
 } from "../../engine/devices/oracle/scalars.ts";
-import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../../engine/devices/device.ts";
+import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../../engine/devices/device.ts";
 import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
 import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
@@ -68,7 +68,8 @@ const own = (buffer: DeviceBuffer): ReferenceBuffer => {
   return buffer;
 };
 
-export class ReferenceDevice implements Device {
+export class ReferenceDevice implements KernelDevice {
+  readonly runs = "kernels";
   readonly name = "wasm";
   readonly description = "float32 interpreter of kernels";
   readonly limits: DeviceLimits;
@@ -109,8 +110,7 @@ export class ReferenceDevice implements Device {
     if (this.#mistakes.forgetsToFree !== true) this.#buffers.delete(buffer);
   }
 
-  async compile(program: DeviceProgram): Promise<Executable> {
-    const given = await program.plan();
+  async compile(given: Plan): Promise<Executable> {
     const plan = this.#mistakes.plan?.(given) ?? given;
     const slots = plan.slots.map((bytes) => new ArrayBuffer(Math.ceil(bytes / 4) * 4));
     return {

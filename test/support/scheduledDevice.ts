@@ -2,7 +2,16 @@
  * A device whose operations wait for a scheduler, may fail when told to, and which watches over its buffers: what is used after it
  * was freed, freed twice or not at all is noted.
  */
-import type { Device, DeviceBuffer, DeviceName, DeviceProgram, Executable } from "../../engine/devices/device.ts";
+import type {
+  Device,
+  DeviceBuffer,
+  DeviceName,
+  Executable,
+  GraphDevice,
+  KernelDevice,
+} from "../../engine/devices/device.ts";
+import type { Graph } from "../../engine/graph/graph.ts";
+import type { Plan } from "../../engine/kernel/plan.ts";
 import { EvenkeelError } from "../../engine/errors.ts";
 import type { DType, TensorData } from "../../engine/graph/dtype.ts";
 
@@ -21,7 +30,7 @@ const codes = {
   half: "kernel",
 } as const;
 
-export class ScheduledDevice implements Device {
+class Scheduled {
   readonly name: DeviceName;
   readonly description = "waits for a scheduler";
   readonly limits: Device["limits"];
@@ -29,9 +38,9 @@ export class ScheduledDevice implements Device {
   readonly violations: string[] = [];
   /** The operations that were made to fail. */
   readonly fired = new Set<Operation | "lost">();
-  /** Executables made, and runs. */
+  /** Executables made, and how often they were run. */
   compiled = 0;
-  runs = 0;
+  started = 0;
   readonly #inner: Device;
   readonly #pause: (what: string) => Promise<void>;
   readonly #calls = new Map<Operation, number>();
@@ -100,17 +109,18 @@ export class ScheduledDevice implements Device {
     this.#inner.free(buffer);
   }
 
-  async compile(program: DeviceProgram): Promise<Executable> {
+  /** What is made of a plan or a graph. */
+  protected async scheduled(make: () => Promise<Executable>): Promise<Executable> {
     await this.#pause("compile");
     this.#attempt("compile");
-    const inner = await this.#inner.compile(program);
+    const inner = await make();
     await this.#pause("compiled");
     this.compiled++;
     const executable: Executable = {
       bytes: inner.bytes,
       sources: () => inner.sources(),
       run: async (inputs, outputs, options) => {
-        this.runs++;
+        this.started++;
         await this.#pause("run");
         this.#attempt("run");
         if (!this.#executables.has(executable)) this.violations.push("run of an executable that was disposed of");
@@ -152,4 +162,42 @@ export class ScheduledDevice implements Device {
   #requireLive(what: string, buffer: DeviceBuffer): void {
     if (!this.#live.has(buffer)) this.violations.push(`${what} of a buffer that was freed`);
   }
+}
+
+class ScheduledKernels extends Scheduled implements KernelDevice {
+  readonly runs = "kernels";
+  readonly #device: KernelDevice;
+
+  constructor(device: KernelDevice, ...schedule: Schedule) {
+    super(device, ...schedule);
+    this.#device = device;
+  }
+
+  compile(plan: Plan): Promise<Executable> {
+    return this.scheduled(() => this.#device.compile(plan));
+  }
+}
+
+class ScheduledGraphs extends Scheduled implements GraphDevice {
+  readonly runs = "graphs";
+  readonly #device: GraphDevice;
+
+  constructor(device: GraphDevice, ...schedule: Schedule) {
+    super(device, ...schedule);
+    this.#device = device;
+  }
+
+  interpret(graph: Graph): Promise<Executable> {
+    return this.scheduled(() => this.#device.interpret(graph));
+  }
+}
+
+export type ScheduledDevice = ScheduledKernels | ScheduledGraphs;
+
+type Schedule = readonly [pause: (what: string) => Promise<void>, faults?: readonly Fault[]];
+
+export function scheduledDevice(device: Device, ...schedule: Schedule): ScheduledDevice {
+  return device.runs === "kernels"
+    ? new ScheduledKernels(device, ...schedule)
+    : new ScheduledGraphs(device, ...schedule);
 }

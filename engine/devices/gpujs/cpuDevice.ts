@@ -1,12 +1,12 @@
 /** The device `cpu`: gpu.js in plain JavaScript. Kernels compute in f64 and round when they store. */
-import type { Device } from "../device.ts";
+import type { KernelDevice } from "../device.ts";
 import { javascriptOf } from "./adapter.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
 import { PublicCallDevice } from "./publicCallDevice.ts";
 import { buildKernel, createGpu, flattenInto } from "./publicCalls.ts";
 
-export async function createCpuDevice(): Promise<Device> {
+export async function createCpuDevice(): Promise<KernelDevice> {
   return new PublicCallDevice(new CpuBackend());
 }
 

@@ -1,13 +1,15 @@
 /** A device that runs kernels by gpu.js's public calls; what differs between modes is its backend. */
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
-import type { Device, DeviceBuffer, DeviceLimits, DeviceName, DeviceProgram, Executable } from "../device.ts";
+import type { Plan } from "../../kernel/plan.ts";
+import type { DeviceBuffer, DeviceLimits, DeviceName, Executable, KernelDevice } from "../device.ts";
 import type { PublicBackend } from "./publicBackend.ts";
 import { PublicExecutable } from "./publicExecutable.ts";
 import { PublicKernelCache } from "./publicKernelCache.ts";
 import { PublicMemory } from "./publicMemory.ts";
 import { fromWords, toWords, wordsOf } from "./words.ts";
 
-export class PublicCallDevice<M> implements Device {
+export class PublicCallDevice<M> implements KernelDevice {
+  readonly runs = "kernels";
   readonly name: DeviceName;
   readonly description: string;
   readonly limits: DeviceLimits;
@@ -55,9 +57,7 @@ export class PublicCallDevice<M> implements Device {
     if (!this.#disposed) this.#memory.release(this.#memory.buffers.release(buffer));
   }
 
-  async compile(program: DeviceProgram): Promise<Executable> {
-    this.#memory.requireUsable();
-    const plan = await program.plan();
+  async compile(plan: Plan): Promise<Executable> {
     this.#memory.requireUsable();
     const executable = await PublicExecutable.compile(this.#memory, this.#cache, plan, (disposed) =>
       this.#executables.delete(disposed),

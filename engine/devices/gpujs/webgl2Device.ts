@@ -1,6 +1,6 @@
 /** The device `webgl2` of pages: gpu.js draws each kernel's result into a texture, which stays on the GPU. */
 import { EvenkeelError } from "../../errors.ts";
-import type { Device } from "../device.ts";
+import type { KernelDevice } from "../device.ts";
 import { javascriptOf } from "./adapter.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
@@ -12,7 +12,7 @@ import { glslFunctions, glslPrototypes } from "./webgl2Functions.ts";
  * A device on the page's WebGL2. Only for pages; one thread of the page feeds it.
  * @throws EvenkeelError `device` if there is no WebGL2, or no float textures to draw into.
  */
-export async function createWebgl2Device(): Promise<Device> {
+export async function createWebgl2Device(): Promise<KernelDevice> {
   return new PublicCallDevice(new Webgl2Backend());
 }
 

@@ -1,6 +1,7 @@
 /** The device `webgpu`: kernels compiled by gpu.js, run over the engine's own buffers. */
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
-import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
+import type { Plan } from "../../kernel/plan.ts";
+import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../device.ts";
 import type { ContextLease } from "./adapter.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { WebgpuExecutable } from "./webgpuExecutor.ts";
@@ -19,13 +20,14 @@ const scalarLimit = 64;
  * GPUDevice every call of its devices fails, and new devices work on a new GPUDevice.
  * @throws EvenkeelError `device` if there is no WebGPU, no adapter, or not the gpu.js this is written for.
  */
-export async function createWebgpuDevice(options: WebgpuOptions = {}): Promise<Device> {
+export async function createWebgpuDevice(options: WebgpuOptions = {}): Promise<KernelDevice> {
   // Loaded here, for gpu.js takes a while and `probeWebgpu` doesn't need it.
   const { acquireContext } = await import("./adapter.ts");
   return new WebgpuDevice(await acquireContext(), options);
 }
 
-class WebgpuDevice implements Device {
+class WebgpuDevice implements KernelDevice {
+  readonly runs = "kernels";
   readonly name = "webgpu";
   readonly description: string;
   readonly limits: DeviceLimits;
@@ -82,9 +84,9 @@ class WebgpuDevice implements Device {
     if (!this.#disposed) this.#memory.release(this.#buffers.release(buffer));
   }
 
-  async compile(program: DeviceProgram): Promise<Executable> {
+  async compile(plan: Plan): Promise<Executable> {
     this.#memory.requireUsable();
-    const executable = await WebgpuExecutable.compile(this.#memory, this.#lease.context.kernels, await program.plan(), {
+    const executable = await WebgpuExecutable.compile(this.#memory, this.#lease.context.kernels, plan, {
       buffers: this.#buffers,
       debug: this.#debug,
       onDispose: (disposed) => this.#executables.delete(disposed),

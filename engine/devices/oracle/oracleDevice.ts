@@ -2,14 +2,16 @@ import { EvenkeelError } from "../../errors.ts";
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
 import { operationName } from "../../graph/print.ts";
 import { at } from "../../graph/shape.ts";
-import type { Device, DeviceBuffer, DeviceProgram, Executable, KernelTime, RunOptions } from "../device.ts";
+import type { Graph } from "../../graph/graph.ts";
+import type { DeviceBuffer, Executable, GraphDevice, KernelTime, RunOptions } from "../device.ts";
 import { signatureOfGraph } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { nodeByNode } from "./evaluate.ts";
 
 /** The device that interprets the traced graph in float64, before any pass. Slow on purpose. */
-export class OracleDevice implements Device {
+export class OracleDevice implements GraphDevice {
+  readonly runs = "graphs";
   readonly name = "oracle";
   readonly description = "float64 interpreter of the graph";
   readonly limits = {
@@ -72,8 +74,8 @@ export class OracleDevice implements Device {
     if (!this.#disposed) this.#live.delete(this.#buffers.release(buffer));
   }
 
-  async compile({ graph }: DeviceProgram): Promise<Executable> {
-    this.#requireAlive("compile");
+  async interpret(graph: Graph): Promise<Executable> {
+    this.#requireAlive("interpret");
     const signature = signatureOfGraph(graph);
     let disposed = false;
     const run = async (

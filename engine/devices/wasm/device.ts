@@ -2,7 +2,8 @@
 import { describeBytes } from "../../describeBytes.ts";
 import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
-import type { Device, DeviceBuffer, DeviceLimits, DeviceProgram, Executable } from "../device.ts";
+import type { Plan } from "../../kernel/plan.ts";
+import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../device.ts";
 import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import {
@@ -58,7 +59,7 @@ const limits = {
  * keep the process alive.
  * @throws EvenkeelError `value` for a bad option, `device` if `relaxed` is asked for and not to be had, `memory`
  */
-export async function createWasmDevice(options: WasmOptions = {}): Promise<Device> {
+export async function createWasmDevice(options: WasmOptions = {}): Promise<KernelDevice> {
   const { relaxed = false, initialBytes = 16 * 2 ** 20, maximumBytes = 2 ** 32, sharedCost = 40_000 } = options;
   const turnMilliseconds = options.turnMilliseconds ?? defaultTurn;
   if (!(turnMilliseconds >= 0)) {
@@ -88,7 +89,8 @@ export async function createWasmDevice(options: WasmOptions = {}): Promise<Devic
   return new WasmDevice({ memory, crew, relaxed, sharedCost, turnMilliseconds, description });
 }
 
-class WasmDevice implements Device {
+class WasmDevice implements KernelDevice {
+  readonly runs = "kernels";
   readonly name = "wasm";
   readonly description: string;
   readonly limits: DeviceLimits;
@@ -151,9 +153,8 @@ class WasmDevice implements Device {
     void turns.take(() => memory.release(address));
   }
 
-  async compile(program: DeviceProgram): Promise<Executable> {
+  async compile(plan: Plan): Promise<Executable> {
     this.#check("compile");
-    const plan = await program.plan();
     return this.#engine.turns.take(() => WasmExecutable.compile(this.#engine, plan));
   }
 

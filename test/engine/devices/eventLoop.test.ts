@@ -9,7 +9,6 @@ import {
   conv2d,
   createDevice,
   createState,
-  type Device,
   EvenkeelError,
   matmul,
   mean,
@@ -21,6 +20,7 @@ import {
   tensor,
   valueAndGrad,
 } from "../../../engine/index.ts";
+import type { KernelDevice } from "../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
 import { randomNumbers } from "../../support/derivatives.ts";
 import { assertRuns, stepPlans } from "./wasm/stepPlans.ts";
@@ -77,7 +77,7 @@ const bits = async (weights: Weights): Promise<string> => {
 };
 
 describe("slices of a run", async () => {
-  const devices: Device[] = [];
+  const devices: KernelDevice[] = [];
   for (const threads of [1, 3]) {
     for (const turnMilliseconds of [0, 0.05, Infinity]) {
       devices.push(await createWasmDevice({ threads, sharedCost: 0, turnMilliseconds }));

@@ -29,7 +29,7 @@ import {
   vjp,
   zerosLike,
 } from "../../../engine/index.ts";
-import { ScheduledDevice } from "../../support/scheduledDevice.ts";
+import { scheduledDevice } from "../../support/scheduledDevice.ts";
 
 const fails = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof EvenkeelError, String(error));
@@ -44,7 +44,7 @@ describe("arguments full of one number", async () => {
 
   for (const [name, inner] of Object.entries(real)) {
     it(`cost no program and no run of their own on ${name}`, async () => {
-      const device = new ScheduledDevice(inner, () => Promise.resolve());
+      const device = scheduledDevice(inner, () => Promise.resolve());
       type S = { readonly w: Tensor; readonly count: Tensor };
       const step = compileStep(
         (s: S, rate: Tensor, more: { readonly decay: Tensor; readonly by: Tensor; readonly isOn: Tensor }) => ({
@@ -57,7 +57,7 @@ describe("arguments full of one number", async () => {
         { device },
       );
       const state = await createState<S>({ w: ones([2, 3]), count: scalar(0, "i32") }, device);
-      assert.deepEqual([device.compiled, device.runs], [0, 0], "createState computes nothing");
+      assert.deepEqual([device.compiled, device.started], [0, 0], "createState computes nothing");
       let w = 1;
       for (let i = 0; i < 5; i++) {
         await step(state, scalar(i), {
@@ -66,10 +66,10 @@ describe("arguments full of one number", async () => {
           isOn: stopGradient(full([2, 3], 1, "bool")),
         });
         w = w * 0.5 - i;
-        assert.deepEqual([device.compiled, device.runs], [1, i + 1]);
+        assert.deepEqual([device.compiled, device.started], [1, i + 1]);
       }
       await state.write({ ...(await state.read()), count: zerosLike(scalar(1, "i32")) });
-      assert.deepEqual([device.compiled, device.runs], [1, 5]);
+      assert.deepEqual([device.compiled, device.started], [1, 5]);
       const end = await state.read();
       assert.deepEqual(
         [await end.w.array(), await end.count.item()],

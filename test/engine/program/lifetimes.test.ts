@@ -22,7 +22,7 @@ import {
 } from "../../../engine/index.ts";
 import { isSequential, type Outcome, outcomeOf, settle } from "../../support/interleave.ts";
 import { ReferenceDevice } from "../../support/referenceDevice.ts";
-import { type Fault, type Operation, ScheduledDevice } from "../../support/scheduledDevice.ts";
+import { type Fault, type Operation, type ScheduledDevice, scheduledDevice } from "../../support/scheduledDevice.ts";
 
 type Leaves = { readonly a: Tensor; readonly b: Tensor };
 type Values = readonly [a: number, b: number];
@@ -212,7 +212,7 @@ describe("lifetimes", async () => {
             const inner = makeInner();
             const memory = inner.memory();
             const pause = (what: string) => scheduler.schedule(Promise.resolve(), what);
-            const device = new ScheduledDevice(inner, pause, planned);
+            const device = scheduledDevice(inner, pause, planned);
             const functions = functionsOn(device);
             const made = await settle(
               scheduler,
@@ -286,7 +286,7 @@ describe("lifetimes", async () => {
         fc.array(faults, { maxLength: 2 }),
         async (scheduler, list, cacheSize, planned) => {
           const pause = (what: string) => scheduler.schedule(Promise.resolve(), what);
-          const device = new ScheduledDevice(new ReferenceDevice("arena"), pause, planned);
+          const device = scheduledDevice(new ReferenceDevice("arena"), pause, planned);
           const sum = compile((x: Tensor) => reduceSum(x), { device, cacheSize });
           const call = async (size: number): Promise<number> => (await sum(full([size], 2))).item();
           await settle(
@@ -320,7 +320,7 @@ describe("lifetimes", async () => {
   /** A state of ones and twos on a device that may be told to fail, and what uses it. */
   const prepared = async (inner: Device, pause: (what: string) => Promise<void> = () => Promise.resolve()) => {
     const pauses = { pause };
-    const device = new ScheduledDevice(inner, (what) => pauses.pause(what));
+    const device = scheduledDevice(inner, (what) => pauses.pause(what));
     const state = await createState<Leaves>({ a: leaf(1), b: leaf(2) }, device);
     const functions = functionsOn(device);
     const ask = (request: Request): Promise<readonly number[]> => perform(request, state, functions, device);
@@ -417,20 +417,20 @@ describe("lifetimes", async () => {
 
   it("createState frees what it had allocated if it fails", async () => {
     for (const operation of ["allocate", "upload", "compile", "run", "half"] as const) {
-      const device = new ScheduledDevice(real.wasm, () => Promise.resolve(), [
+      const device = scheduledDevice(real.wasm, () => Promise.resolve(), [
         { operation, call: operation === "allocate" ? 1 : 0 },
       ]);
       await assert.rejects(createState({ a: leaf(1), b: lazyLeaf(2) }, device));
       assert.equal(device.fired.size, 1);
       assert.deepEqual([device.held, device.violations], [0, []]);
     }
-    const device = new ScheduledDevice(real.wasm, () => Promise.resolve());
+    const device = scheduledDevice(real.wasm, () => Promise.resolve());
     await assert.rejects(createState({ a: leaf(1), b: failing() }, device), coded("value"));
     assert.deepEqual([device.held, device.violations], [0, []]);
   });
 
   it("calls that were begun before their function was disposed of leave no program behind", async () => {
-    const device = new ScheduledDevice(new ReferenceDevice("arena"), () => Promise.resolve());
+    const device = scheduledDevice(new ReferenceDevice("arena"), () => Promise.resolve());
     const sum = compile((x: Tensor) => reduceSum(x), { device });
     const pending = sum(full([3], 2));
     sum.dispose();

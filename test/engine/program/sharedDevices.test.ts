@@ -17,7 +17,7 @@ import {
   tensor,
 } from "../../../engine/index.ts";
 import { outcomeOf, settle } from "../../support/interleave.ts";
-import { ScheduledDevice } from "../../support/scheduledDevice.ts";
+import { scheduledDevice } from "../../support/scheduledDevice.ts";
 
 type Leaves = { readonly a: Tensor; readonly b: Tensor };
 
@@ -104,7 +104,7 @@ describe("shared devices", async () => {
       delete process.env["EVENKEEL_DEVICE"];
     }
     assert.deepEqual(await x.array(), [3, 3, 3]);
-    const device = new ScheduledDevice(real.oracle, () => Promise.resolve(), [{ operation: "run", call: 0 }]);
+    const device = scheduledDevice(real.oracle, () => Promise.resolve(), [{ operation: "run", call: 0 }]);
     const y = add(leaf(1), leaf(2));
     const identity = compile((given: Tensor) => given, { device });
     await assert.rejects(identity(y), coded("kernel"));

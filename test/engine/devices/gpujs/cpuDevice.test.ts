@@ -6,7 +6,7 @@ import { type ErrorCode, EvenkeelError } from "../../../../engine/errors.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import type { BufferRole } from "../../../../engine/kernel/plan.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
-import { add, chainPlan, elementwise, incrementPlan, literal, load, plan, program } from "./samplePlans.ts";
+import { add, chainPlan, elementwise, incrementPlan, literal, load, plan } from "./samplePlans.ts";
 
 function fails(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -44,7 +44,7 @@ describe("cpu device", async () => {
 
   test("a chain through temporaries and a constant", async () => {
     const constant = Float32Array.from({ length: 300 }, (_, i) => 0.5 * i);
-    const executable = await device.compile(program(chainPlan(300, constant)));
+    const executable = await device.compile(chainPlan(300, constant));
     const [x, y] = [device.allocate("f32", 300), device.allocate("f32", 300)];
     device.upload(x, ramp(300));
     for (let i = 0; i < 3; i++) assert.deepEqual(await executable.run([x], [y]), []);
@@ -70,9 +70,9 @@ describe("cpu device", async () => {
   });
 
   test("programs share equal kernels, and their memory is counted once", async () => {
-    const first = await device.compile(program(incrementPlan(100)));
+    const first = await device.compile(incrementPlan(100));
     const alone = device.memory();
-    const second = await device.compile(program(incrementPlan(100)));
+    const second = await device.compile(incrementPlan(100));
     assert.deepEqual(device.memory(), alone);
     first.dispose();
     assert.deepEqual(device.memory(), alone);
@@ -81,7 +81,7 @@ describe("cpu device", async () => {
   });
 
   test("shows each kernel's source under its name", async () => {
-    const executable = await device.compile(program(chainPlan(10, new Float32Array(10))));
+    const executable = await device.compile(chainPlan(10, new Float32Array(10)));
     const sources = executable.sources();
     assert.deepEqual(
       sources.map(({ kernel, language }) => [kernel, language]),
@@ -96,7 +96,7 @@ describe("cpu device", async () => {
   });
 
   test("programs without elements run", async () => {
-    const executable = await device.compile(program(incrementPlan(0)));
+    const executable = await device.compile(incrementPlan(0));
     const [x, y] = [device.allocate("f32", 0), device.allocate("f32", 0)];
     await executable.run([x], [y]);
     assert.deepEqual(await device.download(y), new Float32Array(0));
@@ -106,7 +106,7 @@ describe("cpu device", async () => {
   });
 
   test("refuses buffers that don't fit", async () => {
-    const executable = await device.compile(program(incrementPlan(4)));
+    const executable = await device.compile(incrementPlan(4));
     const other = await createCpuDevice();
     const [x, y, short, foreign] = [
       device.allocate("f32", 4),
@@ -138,7 +138,7 @@ describe("cpu device", async () => {
       { kind: "input", index: 0 },
       { kind: "temporary", slot: 0, offset: 0 },
     ];
-    const executable = await device.compile(program(plan("f32", 4, roles, [{ kernel, operands: [1], results: [1] }])));
+    const executable = await device.compile(plan("f32", 4, roles, [{ kernel, operands: [1], results: [1] }]));
     const x = device.allocate("f32", 4);
     await assert.rejects(executable.run([x], []), fails("graph", /inPlace.*reads/));
     executable.dispose();
@@ -156,13 +156,13 @@ describe("cpu device", async () => {
     const wrong = elementwise("wrong", 4, 1, { kind: "unary", dtype: "i32", op: "exp", x: load(0, "i32") });
     const { steps, ...rest } = incrementPlan(4);
     const of: Plan = { ...rest, steps: [...steps, { kernel: wrong, operands: [0], results: [1] }] };
-    await assert.rejects(device.compile(program(of)), fails("kernel", /wrong.*exp/));
+    await assert.rejects(device.compile(of), fails("kernel", /wrong.*exp/));
     assert.deepEqual(device.memory(), nothing);
   });
 
   test("is deaf after dispose", async () => {
     const own = await createCpuDevice();
-    const executable = await own.compile(program(incrementPlan(4)));
+    const executable = await own.compile(incrementPlan(4));
     const x = own.allocate("f32", 4);
     own.dispose();
     own.dispose();
@@ -172,6 +172,6 @@ describe("cpu device", async () => {
     assert.throws(() => own.upload(x, new Float32Array(4)), fails("disposed", /cpu/));
     await assert.rejects(own.download(x), fails("disposed", /cpu/));
     await assert.rejects(executable.run([x], [x]), fails("disposed", /./));
-    await assert.rejects(own.compile(program(incrementPlan(4))), fails("disposed", /cpu/));
+    await assert.rejects(own.compile(incrementPlan(4)), fails("disposed", /cpu/));
   });
 });

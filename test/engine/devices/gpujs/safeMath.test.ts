@@ -7,7 +7,7 @@ import type { DType } from "../../../../engine/graph/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../../../../engine/graph/node.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
-import { elementwise, load, plan, program } from "./samplePlans.ts";
+import { elementwise, load, plan } from "./samplePlans.ts";
 
 const count = 4096;
 /** Evenly spread, ends included. */
@@ -57,9 +57,11 @@ describe("mathematics on webgpu", { skip: webgpuSkip }, async () => {
     ]);
     const dtypes: readonly DType[] = [...operands.map((): DType => "f32"), body.dtype];
     const buffers = of.buffers.map((buffer, i) => ({ ...buffer, dtype: dtypes[i] ?? "f32" }));
-    const executable = await device.compile(
-      program({ ...of, buffers, steps: of.steps.map((step) => ({ ...step, kernel: typed(step.kernel, body.dtype) })) }),
-    );
+    const executable = await device.compile({
+      ...of,
+      buffers,
+      steps: of.steps.map((step) => ({ ...step, kernel: typed(step.kernel, body.dtype) })),
+    });
     const inputs = operands.map((words) => {
       const buffer = device.allocate("f32", length);
       device.upload(buffer, words);

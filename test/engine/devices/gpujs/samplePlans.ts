@@ -1,5 +1,4 @@
 /** Small plans written by hand, to test a device without the compiler in front of it. */
-import type { DeviceProgram } from "../../../../engine/devices/device.ts";
 import type { DType } from "../../../../engine/graph/dtype.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { BufferRole, Plan, PlanStep } from "../../../../engine/kernel/plan.ts";
@@ -44,11 +43,6 @@ export function plan(dtype: DType, length: number, roles: readonly BufferRole[],
     outputs: count("output"),
     aliases: Array.from({ length: count("output") }, () => null),
   };
-}
-
-/** A device's program of a plan; for devices that don't look at the graph. */
-export function program(of: Plan): DeviceProgram {
-  return { graph: { inputs: [], outputs: [] }, plan: () => of };
 }
 
 /** output = input + 1, in one kernel. */

@@ -9,7 +9,7 @@ import { selfTest } from "../../../../engine/devices/gpujs/selfTest.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
-import { incrementPlan, program } from "./samplePlans.ts";
+import { incrementPlan } from "./samplePlans.ts";
 
 const doubling: KernelSource = {
   name: "doubling",
@@ -114,7 +114,7 @@ describe("gpu.js adapter", { skip: webgpuSkip }, () => {
 describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
   test("pending and later calls fail with the reason, and a new device works", async () => {
     const device = await createWebgpuDevice();
-    const executable = await device.compile(program(incrementPlan(64)));
+    const executable = await device.compile(incrementPlan(64));
     const [x, y] = [device.allocate("f32", 64), device.allocate("f32", 64)];
     device.upload(x, new Float32Array(64));
     await executable.run([x], [y]);
@@ -129,7 +129,7 @@ describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
     context.device.destroy();
     await pending;
     await assert.rejects(executable.run([x], [y]), isLoss);
-    await assert.rejects(device.compile(program(incrementPlan(3))), isLoss);
+    await assert.rejects(device.compile(incrementPlan(3)), isLoss);
     assert.throws(() => device.upload(x, new Float32Array(64)), isLoss);
     assert.throws(() => device.allocate("f32", 1), isLoss);
 
@@ -137,7 +137,7 @@ describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
     // The old one is still there, and its disposal must not touch the new one.
     device.dispose();
     release();
-    const again = await next.compile(program(incrementPlan(64)));
+    const again = await next.compile(incrementPlan(64));
     const [u, v] = [next.allocate("f32", 64), next.allocate("f32", 64)];
     next.upload(u, new Float32Array(64).fill(4));
     await again.run([u], [v]);
@@ -148,7 +148,7 @@ describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
   test("many runs in flight when it happens end too", async () => {
     const device = await createWebgpuDevice();
     const { context, release } = await acquireContext();
-    const executable = await device.compile(program(incrementPlan(64)));
+    const executable = await device.compile(incrementPlan(64));
     const [x, y] = [device.allocate("f32", 64), device.allocate("f32", 64)];
     const runs = Array.from({ length: 40 }, () => executable.run([x], [y]));
     context.device.destroy();

@@ -11,9 +11,6 @@ const coded = (code: string, message: RegExp) => (error: unknown) => {
   assert.deepEqual([error.code, message.test(error.message)], [code, true], error.message);
   return true;
 };
-const noPlan = (): never => {
-  throw new Error("the oracle needs no plan");
-};
 
 /** x / 3 + x and its sum, of three numbers. */
 function thirds(): Graph {
@@ -27,7 +24,7 @@ describe("the oracle device", () => {
     const device = createOracleDevice();
     const [x, y, total] = [device.allocate("f32", 3), device.allocate("f32", 3), device.allocate("f32", 1)];
     device.upload(x, Float32Array.of(1, 2, 3));
-    const program = await device.compile({ graph: thirds(), plan: noPlan });
+    const program = await device.interpret(thirds());
     assert.deepEqual(await program.run([x], [y, total]), []);
     assert.deepEqual([...device.downloadFloat64(y)], [1 / 3 + 1, 2 / 3 + 2, 4]);
     assert.deepEqual(await device.download(y), Float32Array.of(1 / 3 + 1, 2 / 3 + 2, 4));
@@ -40,7 +37,7 @@ describe("the oracle device", () => {
   it("tells the time of each operation", async () => {
     const device = createOracleDevice();
     const buffers = [device.allocate("f32", 3), device.allocate("f32", 1)];
-    const program = await device.compile({ graph: thirds(), plan: noPlan });
+    const program = await device.interpret(thirds());
     const times = await program.run([device.allocate("f32", 3)], buffers, { profile: true });
     const names = times.map(({ name }) => name);
     for (const name of ["add", "divide", "sum", "literal"]) assert.ok(names.includes(name), names.join(" "));
@@ -77,7 +74,7 @@ describe("the oracle device", () => {
       () => device.allocate("f32", 2 ** 50),
       coded("memory", /1125899906842624 f32 elements \(9007199254740992 bytes\)/),
     );
-    const program = await device.compile({ graph: thirds(), plan: noPlan });
+    const program = await device.interpret(thirds());
     program.dispose();
     await assert.rejects(program.run([], []), coded("disposed", /program/));
     const buffer = device.allocate("f32", 1);
@@ -85,6 +82,6 @@ describe("the oracle device", () => {
     device.dispose();
     assert.throws(() => device.allocate("f32", 1), coded("disposed", /disposed/));
     await assert.rejects(device.download(buffer), coded("disposed", /disposed/));
-    await assert.rejects(device.compile({ graph: thirds(), plan: noPlan }), coded("disposed", /disposed/));
+    await assert.rejects(device.interpret(thirds()), coded("disposed", /disposed/));
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import type { Device } from "../../../../engine/devices/device.ts";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
 import { regionsOf } from "../../../../engine/kernel/access.ts";
@@ -26,7 +26,7 @@ import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { assertRuns, stepPlans } from "./stepPlans.ts";
 
 /** Every kernel is shared among the threads, however small. */
-const devices: Device[] = [];
+const devices: KernelDevice[] = [];
 for (const threads of [1, 3]) devices.push(await createWasmDevice({ threads, sharedCost: 0 }));
 after(() => devices.forEach((device) => device.dispose()));
 

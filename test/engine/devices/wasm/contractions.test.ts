@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import type { Device } from "../../../../engine/devices/device.ts";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { randomNumbers } from "../../../support/derivatives.ts";
 import { interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
 
-const devices = new Map<string, Device>();
+const devices = new Map<string, KernelDevice>();
 for (const threads of [1, 2, 3]) {
   for (const relaxed of [false, true]) {
     devices.set(`${threads} ${relaxed}`, await createWasmDevice({ threads, relaxed, sharedCost: 0 }));

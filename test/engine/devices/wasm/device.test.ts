@@ -1,22 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Device, DeviceBuffer } from "../../../../engine/devices/device.ts";
+import type { KernelDevice, DeviceBuffer } from "../../../../engine/devices/device.ts";
 import { createWasmDevice, type WasmOptions } from "../../../../engine/devices/wasm/device.ts";
 import { EvenkeelError, type ErrorCode } from "../../../../engine/errors.ts";
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
-import type { Graph } from "../../../../engine/graph/graph.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { assertNotInEveryRun } from "../../../support/inEveryRun.ts";
 import { planOf } from "./exactKernels.ts";
 
-// Kernel devices read the plan only.
-const noGraph = {} as Graph;
 const hasCode = (code: ErrorCode, text: RegExp) => (error: unknown) =>
   error instanceof EvenkeelError && error.code === code && text.test(error.message);
 
-async function withDevice(options: WasmOptions, body: (device: Device) => Promise<void>): Promise<void> {
+async function withDevice(options: WasmOptions, body: (device: KernelDevice) => Promise<void>): Promise<void> {
   const device = await createWasmDevice(options);
   try {
     await body(device);
@@ -108,7 +105,7 @@ for (const threads of [1, 2]) {
   test(`temporaries, constants and outputs, rebound at every run, on ${threads} threads`, async () => {
     await withDevice({ threads, sharedCost: 0 }, async (device) => {
       const length = 1001;
-      const executable = await device.compile({ graph: noGraph, plan: () => chainPlan(length) });
+      const executable = await device.compile(chainPlan(length));
       const held = device.memory();
       assert.equal(held.bytes, executable.bytes);
       for (let round = 0; round < 3; round++) {
@@ -140,7 +137,7 @@ test("calls take effect in their order, also while a run is under way", async ()
   // Without taking part the calling thread goes on while the workers run.
   await withDevice({ threads: 2, sharedCost: 0, participate: false }, async (device) => {
     const length = 100_000;
-    const executable = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(length, 1)) });
+    const executable = await device.compile(planOf(addKernel(length, 1)));
     const [x, y, z] = [0, 1, 2].map(() => device.allocate("f32", length)) as [DeviceBuffer, DeviceBuffer, DeviceBuffer];
     device.upload(x, new Float32Array(length).fill(1));
     const first = executable.run([x], [y]);
@@ -157,12 +154,12 @@ test("calls take effect in their order, also while a run is under way", async ()
 test("state may be updated in the buffer it is in", async () => {
   await withDevice({ threads: 2, sharedCost: 0 }, async (device) => {
     const plan: Plan = { ...planOf(addKernel(777, 1)), aliases: [0] };
-    const executable = await device.compile({ graph: noGraph, plan: () => plan });
+    const executable = await device.compile(plan);
     const state = device.allocate("f32", 777);
     device.upload(state, new Float32Array(777));
     for (let step = 0; step < 20; step++) await executable.run([state], [state]);
     assert.deepEqual(await device.download(state), new Float32Array(777).fill(20));
-    const other = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(777, 1)) });
+    const other = await device.compile(planOf(addKernel(777, 1)));
     await assert.rejects(other.run([state], [state]), hasCode("value", /buffer of input 0 for output 0/));
   });
 });
@@ -178,7 +175,7 @@ test("bad calls say what is wrong", async () => {
       hasCode("memory", /300000 f32 elements \(1\.1 MiB\).*may grow to 1 MiB/),
     );
     assert.throws(() => device.allocate("f32", 2 ** 30), hasCode("memory", /1073741824 f32/));
-    const executable = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(10, 1)) });
+    const executable = await device.compile(planOf(addKernel(10, 1)));
     const integers = device.allocate("i32", 10);
     const short = device.allocate("f32", 9);
     await assert.rejects(executable.run([], [buffer]), hasCode("value", /0 inputs.*has 1/));
@@ -201,7 +198,7 @@ test("bad calls say what is wrong", async () => {
 test("memory grows as it is needed and is used again", async () => {
   await withDevice({ threads: 2, sharedCost: 0, initialBytes: 65_536 }, async (device) => {
     const length = 200_000;
-    const executable = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(length, 3)) });
+    const executable = await device.compile(planOf(addKernel(length, 3)));
     for (let round = 0; round < 5; round++) {
       const pairs = Array.from(
         { length: 4 },
@@ -222,17 +219,14 @@ test("memory grows as it is needed and is used again", async () => {
 test("a disposed device rejects calls", async () => {
   const device = await createWasmDevice({ threads: 2, sharedCost: 0 });
   const buffer = device.allocate("f32", 10);
-  const executable = await device.compile({ graph: noGraph, plan: () => planOf(addKernel(10, 1)) });
+  const executable = await device.compile(planOf(addKernel(10, 1)));
   device.dispose();
   device.dispose();
   assert.throws(() => device.allocate("f32", 1), hasCode("disposed", /allocate/));
   assert.throws(() => device.upload(buffer, new Float32Array(10)), hasCode("disposed", /upload/));
   await assert.rejects(device.download(buffer), hasCode("disposed", /download/));
   await assert.rejects(executable.run([buffer], [buffer]), hasCode("disposed", /run/));
-  await assert.rejects(
-    device.compile({ graph: noGraph, plan: () => planOf(addKernel(10, 1)) }),
-    hasCode("disposed", /compile/),
-  );
+  await assert.rejects(device.compile(planOf(addKernel(10, 1))), hasCode("disposed", /compile/));
   assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
   device.free(buffer);
   executable.dispose();
@@ -244,7 +238,7 @@ test("10,000 runs leave memory as it was", async () => {
     const plan: Plan = { ...planOf(addKernel(length, 1)), aliases: [0] };
     const state = device.allocate("f32", length);
     device.upload(state, new Float32Array(length));
-    const executable = await device.compile({ graph: noGraph, plan: () => plan });
+    const executable = await device.compile(plan);
     const run = async (runs: number): Promise<number> => {
       for (let index = 0; index < runs; index++) await executable.run([state], [state]);
       return process.memoryUsage().rss;
@@ -267,7 +261,7 @@ test("10,000 runs leave memory as it was", async () => {
 test("compiling and disposing leaves memory as it was", async () => {
   await withDevice({ threads: 2, sharedCost: 0 }, async (device) => {
     for (let round = 0; round < 40; round++) {
-      const executable = await device.compile({ graph: noGraph, plan: () => chainPlan(10 + round) });
+      const executable = await device.compile(chainPlan(10 + round));
       executable.dispose();
       assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import type { Device } from "../../../../engine/devices/device.ts";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import { scheduleKernel } from "../../../../engine/devices/wasm/loops/schedule.ts";
@@ -9,10 +9,10 @@ import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { exactCase, interpretExact } from "./exactKernels.ts";
-import { noGraph, runKernel } from "./runKernel.ts";
+import { runKernel } from "./runKernel.ts";
 
 /** Every kernel is shared among the threads, however small. */
-const devices = new Map<number, Device>();
+const devices = new Map<number, KernelDevice>();
 for (const threads of [1, 2, 3]) devices.set(threads, await createWasmDevice({ threads, sharedCost: 0 }));
 after(() => devices.forEach((device) => device.dispose()));
 
@@ -206,7 +206,7 @@ test("a kernel writes nothing beyond its result", async () => {
       outputs: 1,
       aliases: [null],
     };
-    const executable = await device.compile({ graph: noGraph, plan: () => plan });
+    const executable = await device.compile(plan);
     const background = device.allocate("f32", whole);
     const values = device.allocate("f32", length);
     const output = device.allocate("f32", whole);
@@ -240,7 +240,7 @@ test("equal kernels share one function, whatever their names and their operands'
     outputs: 3,
     aliases: [null, null, null],
   };
-  const executable = await device.compile({ graph: noGraph, plan: () => plan });
+  const executable = await device.compile(plan);
   const [a, b, c] = executable.sources();
   assert.deepEqual([a?.kernel, b?.kernel, c?.kernel], ["first", "second", "third"]);
   assert.equal(a?.text, b?.text);

@@ -1,19 +1,15 @@
-import type { Device } from "../../../../engine/devices/device.ts";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
-import type { Graph } from "../../../../engine/graph/graph.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import { planOf } from "./exactKernels.ts";
 
-/** Kernel devices read the plan only. */
-export const noGraph = {} as Graph;
-
 /** Runs one kernel on a device; gives its result and how it was computed. */
 export async function runKernel(
-  device: Device,
+  device: KernelDevice,
   kernel: Kernel,
   data: readonly TensorData[],
 ): Promise<{ result: TensorData; schedule: string }> {
-  const executable = await device.compile({ graph: noGraph, plan: () => planOf(kernel) });
+  const executable = await device.compile(planOf(kernel));
   const inputs = kernel.operands.map(({ dtype, length }) => device.allocate(dtype, length));
   const [{ dtype, length }] = kernel.stores;
   const output = device.allocate(dtype, length);

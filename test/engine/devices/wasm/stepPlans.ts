@@ -1,7 +1,7 @@
 /** Random plans of element-wise steps and maxima, over few buffers, so that steps depend on each other in many ways. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Device } from "../../../../engine/devices/device.ts";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
@@ -10,7 +10,6 @@ import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { mayOverwrite } from "../../../../engine/passes/aliasOutputs.ts";
 import { planMemory } from "../../../../engine/passes/planMemory.ts";
 import { interpretExact } from "./exactKernels.ts";
-import { noGraph } from "./runKernel.ts";
 
 /** How a step reads its second operand: each point its own element, but the first ones none, or one that other points have or write, too. */
 const ways = ["own", "own", "own", "own", "cut", "row", "row", "column", "first", "reversed", "next"] as const;
@@ -224,11 +223,11 @@ export function interpretPlan(
 }
 
 async function runPlan(
-  device: Device,
+  device: KernelDevice,
   plan: Plan,
   inputs: readonly TensorData[],
 ): Promise<readonly (readonly number[])[]> {
-  const executable = await device.compile({ graph: noGraph, plan: () => plan });
+  const executable = await device.compile(plan);
   const given = inputs.map((data) => {
     const buffer = device.allocate("f32", data.length);
     device.upload(buffer, data);
@@ -253,7 +252,7 @@ export const stepPlans = (rows: readonly number[], columns: readonly number[]): 
     .map(([m, n, specs]) => planOfSpecs(m, n, specs));
 
 /** Asserts that devices give what the steps of a plan give one after the other, bit for bit, also if they are joined. */
-export async function assertRuns(devices: readonly Device[], plan: Plan): Promise<void> {
+export async function assertRuns(devices: readonly KernelDevice[], plan: Plan): Promise<void> {
   const inputs = inputsOf(plan);
   const expected = interpretPlan(plan, inputs);
   for (const device of devices) {

@@ -2,15 +2,12 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import type { Device } from "../../../../engine/devices/device.ts";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";
-import type { Graph } from "../../../../engine/graph/graph.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 
-// Kernel devices read the plan only.
-const noGraph = {} as Graph;
 const length = 64;
 
 /** Copies element stride * i; a large stride leaves the memory, which no kernel made by the engine does. */
@@ -55,8 +52,8 @@ function chain(...kernels: readonly Kernel[]): Plan {
   };
 }
 
-async function copies(device: Device, plan: Plan): Promise<void> {
-  const executable = await device.compile({ graph: noGraph, plan: () => plan });
+async function copies(device: KernelDevice, plan: Plan): Promise<void> {
+  const executable = await device.compile(plan);
   const [input, output] = [device.allocate("f32", length), device.allocate("f32", length)];
   try {
     const data = Float32Array.from({ length }, (_, index) => index + ((index * 0.618) % 1));
@@ -110,10 +107,7 @@ for (const participate of [true, false]) {
 
 test("disposing of a device during a run rejects it", async () => {
   const device = await createWasmDevice({ threads: 2, sharedCost: 0, participate: false });
-  const executable = await device.compile({
-    graph: noGraph,
-    plan: () => chain(...Array.from({ length: 500 }, () => copyKernel(1))),
-  });
+  const executable = await device.compile(chain(...Array.from({ length: 500 }, () => copyKernel(1))));
   const [input, output] = [device.allocate("f32", length), device.allocate("f32", length)];
   const running = executable.run([input], [output]);
   device.dispose();
@@ -143,7 +137,7 @@ test("a program with sleeping workers ends by itself", async () => {
     import { createWasmDevice } from "./engine/devices/wasm/device.ts";
     const device = await createWasmDevice({ threads: 3, sharedCost: 0 });
     const plan = ${JSON.stringify(chain(copyKernel(1), copyKernel(1)))};
-    const executable = await device.compile({ graph: {}, plan: () => plan });
+    const executable = await device.compile(plan);
     const [x, y] = [device.allocate("f32", ${length}), device.allocate("f32", ${length})];
     device.upload(x, new Float32Array(${length}).fill(4));
     await executable.run([x], [y]);

@@ -6,6 +6,7 @@ import {
   compile,
   conv2d,
   createDevice,
+  type Device,
   divide,
   explain,
   mean,
@@ -93,7 +94,7 @@ test("chains of convolutions by Winograd's algorithm, and their gradients, are t
         return { value: reduceSum(multiply(y, cotangent)), aux: y };
       };
       const given = { x, filters, vectors };
-      const run = async (device: typeof devices.oracle): Promise<Map<string, Float32Array>> => {
+      const run = async (device: Device): Promise<Map<string, Float32Array>> => {
         const compiled = compile((arrays: typeof given) => valueAndGradWithAux(objective)(arrays), { device });
         // Not the objective: its sum cancels.
         const { aux, gradient } = await compiled(given);
