@@ -1,7 +1,8 @@
-import type { DeviceLimits, KernelDevice } from "../../engine/devices/device.ts";
+import type { Device, DeviceLimits, KernelDevice } from "../../engine/devices/device.ts";
 
 /** The same device, whose programs are made for other limits. Not to be disposed of: the device itself is. */
-export function limitedDevice(device: KernelDevice, limits: Partial<DeviceLimits>): KernelDevice {
+export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): KernelDevice {
+  if (device.runs !== "kernels") throw new TypeError(`${device.name} has no limits`);
   return {
     runs: "kernels",
     name: device.name,
