@@ -20,6 +20,9 @@ class Prepared:
         variant = request.get("variant", "eager")
         if variant == "compiled" and not hasattr(torch, "compile"):
             raise RuntimeError(f"PyTorch {torch.__version__} has no torch.compile")
+        if variant == "compiled":
+            # Of a function that was compiled for eight shapes, it would run others uncompiled without a word.
+            torch._dynamo.reset()
         self.training = None
         if work["kind"] == "training":
             arrays = read_arrays(request["folder"], request["arrays"]) if "arrays" in request else None
