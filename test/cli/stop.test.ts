@@ -123,7 +123,7 @@ test("when nobody reads what training prints any more, it ends with a checkpoint
   const outdir = join(root, "pipe");
   const args = [...endless(outdir, 1), "--status", "64"];
   const { code } = await evenkeel(args, (child, text) => {
-    if (!/ 64 images/.test(text)) return false;
+    if (!/ 64 images +error/.test(text)) return false;
     child.stdout?.destroy();
     return true;
   });
