@@ -1,13 +1,10 @@
 /** What becomes of latents: networks of ImageNet-512 make what a VAE decodes, not pictures. */
 import { dirname, extname } from "node:path";
-import { type NetworkConfig, unwhitenLatents, vaeName, vaeWhitening } from "../diffusion/index.ts";
+import { type NetworkConfig, unwhitenLatents, vaeChannels, vaeName, vaeWhitening } from "../diffusion/index.ts";
 import { encodeNpy } from "../diffusion/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { makeFolder, writeFileAtomically, writeSafetensors } from "../engine/io/node.ts";
 import type { SampleSettings } from "./sampleImages.ts";
-
-/** Channels of a latent of the VAE that the reference uses. */
-const vaeChannels = 4;
 
 const endings = [".npy", ".safetensors"];
 
@@ -79,7 +76,7 @@ export class LatentOutput {
       offset += images.length;
     }
     const isVae = channels === vaeChannels;
-    const latents = isVae ? unwhitenLatents(all, shape, vaeWhitening(this.#config.sigmaData)) : all;
+    const latents = isVae ? unwhitenLatents(all, shape, vaeWhitening()) : all;
     await makeFolder(dirname(this.#file));
     if (extname(this.#file) === ".npy") {
       await writeFileAtomically(this.#file, async (sink) => {

@@ -1,10 +1,23 @@
-import type { ImageDataset } from "../diffusion/index.ts";
-import { damagedPictures, describeNotice, listNotice, Notices, openDataset, type Reading } from "../diffusion/node.ts";
+import type { ImageDataset, TrainingDataset } from "../diffusion/index.ts";
+import {
+  damagedPictures,
+  describeNotice,
+  listNotice,
+  Notices,
+  openDataset,
+  openTrainingData,
+  type Reading,
+} from "../diffusion/node.ts";
 import { WorkProgress } from "./workProgress.ts";
 
 /** Reads a data set, and tells on stderr how far it is and what was left out, changed or guessed. @throws EvenkeelError as `openDataset`. */
 export async function readData(path: string): Promise<ImageDataset> {
   return tellingOf((reading) => openDataset(path, reading));
+}
+
+/** The same of what a network can be trained on: pictures or latents. */
+export async function readTrainingData(path: string): Promise<TrainingDataset> {
+  return tellingOf((reading) => openTrainingData(path, reading));
 }
 
 /**

@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
-import { defaultClassifierTraining, type ImageDataset, presetOf, validationSigmas } from "../../diffusion/index.ts";
+import {
+  defaultClassifierTraining,
+  type ImageDataset,
+  presetOf,
+  validationSigmas,
+  isLatent,
+} from "../../diffusion/index.ts";
 import { featureExtractor } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
@@ -42,6 +48,9 @@ type Run = { readonly rung: Rung; readonly seed: number; readonly settings: Trai
 export async function climb(options: LadderOptions, print: (line: string) => void): Promise<LadderResults | null> {
   const { outdir, budget, rungs, seeds } = options;
   const dataset = await loadTrainingData(budget.data, outdir, { isKept: true }, print);
+  if (isLatent(dataset)) {
+    throw new EvenkeelError("value", `ladder: ${budget.data} holds latents; the ladder measures and shows pictures.`);
+  }
   requireClasses(dataset, budget);
   const data = dataPath(budget.data, outdir);
   const runs: Run[] = [];

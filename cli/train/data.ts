@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { type ImageDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
+import { type TrainingDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
 import { type EmojiVendor, emojiVendors, loadEmoji, writeDataset } from "../../diffusion/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";
-import { readData, tellingOf } from "../readData.ts";
+import { readTrainingData, tellingOf } from "../readData.ts";
 
 /** `emoji16`, `emoji32-google`: emoji packages instead of a path, at a resolution. */
 const emojiName = /^emoji(\d+)(?:-([a-z]+))?$/;
@@ -23,12 +23,12 @@ export async function loadTrainingData(
   outdir: string,
   { isKept }: { readonly isKept: boolean },
   print: (line: string) => void,
-): Promise<ImageDataset> {
+): Promise<TrainingDataset> {
   const emoji = emojiName.exec(source);
-  if (emoji === null) return readData(source);
+  if (emoji === null) return readTrainingData(source);
   const [, resolution = "", vendor] = emoji;
   const path = dataPath(source, outdir);
-  if (await exists(path)) return readData(path);
+  if (await exists(path)) return readTrainingData(path);
   const vendors = vendor === undefined ? emojiVendors : emojiVendors.filter((name) => name === vendor);
   if (vendors.length === 0) {
     throw new EvenkeelError("value", `--data ${source}: there are emoji of ${emojiVendors.join(" and ")}.`);
@@ -45,11 +45,11 @@ export async function loadTrainingData(
 }
 
 /** A set to train on and, if any are held out, one to validate on. */
-export function splitData(
-  dataset: ImageDataset,
+export function splitData<D extends TrainingDataset>(
+  dataset: D,
   heldOut: number,
   seed: number,
-): { readonly training: ImageDataset; readonly validation: ImageDataset | null } {
+): { readonly training: D; readonly validation: D | null } {
   if (heldOut === 0) return { training: dataset, validation: null };
   const classes = dataset.labels?.kind === "classes" ? dataset.labels.values : null;
   const parts = splitIndices(dataset.count, heldOut, seed, classes);

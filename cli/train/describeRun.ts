@@ -1,4 +1,11 @@
-import { countNetwork, type ImageDataset, labelNotes, type TrainingOptions } from "../../diffusion/index.ts";
+import {
+  countNetwork,
+  isLatent,
+  labelNotes,
+  type TrainingDataset,
+  type TrainingOptions,
+  vaeName,
+} from "../../diffusion/index.ts";
 import { missingAttention } from "../../nn/index.ts";
 import { describeLabels } from "../describeLabels.ts";
 import { describeCost, gridLayout, trainingSteps } from "./grids.ts";
@@ -8,14 +15,15 @@ import type { TrainSettings } from "./settings.ts";
 /** What a run is about to do: its data, network and pictures, and what looks wrong about them, a line each. */
 export function describeRun(
   settings: TrainSettings,
-  images: ImageDataset,
-  validation: ImageDataset | null,
+  images: TrainingDataset,
+  validation: TrainingDataset | null,
   training: TrainingOptions,
   given: ReadonlySet<string>,
 ): readonly string[] {
   const { unet } = training.network;
   const count = countNetwork(training.network);
   const { resolution, channels } = images;
+  const kind = isLatent(images) ? `latents of ${channels} channels` : channels === 3 ? "colour" : "grey";
   const labels =
     unet.labelDim === 0 && images.labels !== null ? "labels not used (--cond false)" : describeLabels(images, true);
   const heldOut = validation === null ? "" : `, ${validation.count} more held out`;
@@ -28,11 +36,14 @@ export function describeRun(
     ...idleTrainSettings(settings, training, given),
   ];
   return [
-    `Data               ${images.count} images ${resolution}x${resolution}, ${channels === 3 ? "colour" : "grey"}${heldOut}`,
+    `Data               ${images.count} images ${resolution}x${resolution}, ${kind}${heldOut}`,
+    ...(isLatent(images)
+      ? [`                   drawn anew from means and deviations at each use, whitened as those of ${vaeName}`]
+      : []),
     `Labels             ${labels}`,
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
     ...(missing === null ? [] : [`                   ${missing}`]),
-    `Sample grids       ${settings.samples === 0 ? "none (--samples 0)" : `every ${every} images: ${describeCost(layout)}`}`,
+    `Sample grids       ${settings.samples === 0 ? "none (--samples 0)" : `every ${every} images: ${describeCost(layout)}${isLatent(images) ? ", their first three channels as colours" : ""}`}`,
     ...notes.map((note) => `Note               ${note}`),
   ];
 }

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type ImageDataset, type NetworkConfig, seenLabels } from "../../diffusion/index.ts";
+import { type TrainingDataset, type NetworkConfig, seenLabels } from "../../diffusion/index.ts";
 import { printable } from "../../engine/index.ts";
 import { defaultScale, gridCost, type GridLayout, gridRows } from "../../diffusion/node.ts";
 
@@ -7,7 +7,7 @@ import { defaultScale, gridCost, type GridLayout, gridRows } from "../../diffusi
 const columns = 8;
 
 /** What the grids of a run show, in so many steps. */
-export function gridLayout({ unet }: NetworkConfig, dataset: ImageDataset, steps: number): GridLayout {
+export function gridLayout({ unet }: NetworkConfig, dataset: TrainingDataset, steps: number): GridLayout {
   const rows = gridRows(unet.labelDim, seenLabels(dataset), columns);
   return { rows, columns, steps, scale: defaultScale(unet.imageResolution) };
 }
@@ -34,7 +34,7 @@ export function estimatedSeconds(layout: GridLayout, speed: number): number {
 }
 
 /** What a grid's rows are: `rows: cats, dogs`. */
-export function describeRows({ rows }: GridLayout, { classNames, labels }: ImageDataset): string {
+export function describeRows({ rows }: GridLayout, { classNames, labels }: TrainingDataset): string {
   const shown = rows.flatMap((label) => {
     if (label === null) return [];
     if (typeof label !== "number") return [`[${label.map((value) => Number(value.toPrecision(3))).join(", ")}]`];

@@ -1,6 +1,7 @@
 import {
   configurationNetwork,
-  type ImageDataset,
+  type TrainingDataset,
+  isLatent,
   labelDimOf,
   presetOf,
   type TrainingOptions,
@@ -14,12 +15,19 @@ import type { TrainSettings } from "./settings.ts";
  * The settings of the command line, with the data's sizes, as the trainer takes them.
  * @throws EvenkeelError `value` for labels that are asked for and aren't there, or a network that can't be.
  */
-export function trainingOptions(settings: TrainSettings, dataset: ImageDataset): TrainingOptions {
+export function trainingOptions(settings: TrainSettings, dataset: TrainingDataset): TrainingOptions {
   if (settings.cond === true && dataset.labels === null) {
     throw new EvenkeelError(
       "value",
       `train: cond is true, but ${settings.data} has no labels. Leave it out, or give the images labels: by folders, when ` +
         "`npx evenkeel dataset convert` makes the data set, or by its dataset.json.",
+    );
+  }
+  if (isLatent(dataset) && settings.xflip) {
+    throw new EvenkeelError(
+      "value",
+      `train: --xflip with the latents of ${settings.data}: mirrored latents aren't those of mirrored pictures. Leave it out, or ` +
+        "encode mirrored pictures as well.",
     );
   }
   return {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ImageDataset, NetworkCount } from "../../diffusion/index.ts";
+import { isLatent, type NetworkCount, type TrainingDataset } from "../../diffusion/index.ts";
 import { type FinishedRun, gridCost, type GridLayout, type StatsEntry } from "../../diffusion/node.ts";
 import type { Device } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
@@ -14,7 +14,7 @@ import type { TrainSettings } from "./settings.ts";
 /** What a report is made of. */
 export type ReportSources = {
   readonly settings: TrainSettings;
-  readonly dataset: ImageDataset;
+  readonly dataset: TrainingDataset;
   readonly device: Device;
   readonly stats: readonly StatsEntry[];
   readonly run: FinishedRun;
@@ -50,7 +50,10 @@ export async function reportOf(sources: ReportSources): Promise<RunReport> {
       ["Time in steps", formatTime(seconds)],
       ["Speed of training", `${(settings.duration / seconds).toFixed(0)} images/s`],
       ...(run.plain === null ? [] : [samplingSpeed(layout, run.plain.seconds)]),
-      ["Data", `${dataset.resolution}x${dataset.resolution}, ${dataset.channels === 3 ? "colour" : "grey"}`],
+      [
+        "Data",
+        `${dataset.resolution}x${dataset.resolution}, ${isLatent(dataset) ? "latents" : dataset.channels === 3 ? "colour" : "grey"}`,
+      ],
       ["Multiply-adds an image", `${(count.macs / 1e6).toFixed(1)} million`],
       ["Device", device.description],
       ["Average sampled from", `sigma_rel ${settings["sample-ema"]}`],

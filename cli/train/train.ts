@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import {
   checkTrainingOptions,
-  type ImageDataset,
+  type TrainingDataset,
   seenLabels,
   trainingBatches,
   type TrainingOptions,
@@ -31,9 +31,9 @@ import type { TrainSettings } from "./settings.ts";
 
 /** All data, those to train on, and those held out. */
 type RunData = {
-  readonly dataset: ImageDataset;
-  readonly images: ImageDataset;
-  readonly validation: ImageDataset | null;
+  readonly dataset: TrainingDataset;
+  readonly images: TrainingDataset;
+  readonly validation: TrainingDataset | null;
 };
 
 const print = (line: string): void => console.log(line);
@@ -74,7 +74,7 @@ export async function rehearse(settings: TrainSettings, given?: ReadonlySet<stri
 
 function prepare(
   settings: TrainSettings,
-  dataset: ImageDataset,
+  dataset: TrainingDataset,
   given: ReadonlySet<string> = new Set(),
 ): { readonly data: RunData; readonly training: TrainingOptions; readonly lines: readonly string[] } {
   const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
@@ -157,7 +157,7 @@ async function trainOn(
 async function finish(
   settings: TrainSettings,
   training: TrainingOptions,
-  images: ImageDataset,
+  images: TrainingDataset,
   device: Device,
   watch: RunWatch,
   progress: Progress,

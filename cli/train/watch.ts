@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import {
   countNetwork,
-  type ImageDataset,
+  type TrainingDataset,
   type LayerMagnitude,
   MagnitudeProbe,
   type StepStatistics,
@@ -37,8 +37,8 @@ import { writeText } from "./writeText.ts";
 export type Watched = {
   readonly settings: TrainSettings;
   readonly training: TrainingOptions;
-  readonly dataset: ImageDataset;
-  readonly validation: ImageDataset | null;
+  readonly dataset: TrainingDataset;
+  readonly validation: TrainingDataset | null;
   readonly device: Device;
   readonly progress: Progress;
 };

@@ -1,33 +1,46 @@
 import type { HostBatch } from "../training/trainer.ts";
-import { checkedIndex, type ImageDataset, labelDimOf } from "./dataset.ts";
+import { drawLatents, vaeWhitening } from "../encoding/index.ts";
+import {
+  checkedIndex,
+  type ImageDataset,
+  isLatent,
+  labelDimOf,
+  type LatentDataset,
+  type TrainingDataset,
+} from "./dataset.ts";
 import { ImageOrder } from "./order.ts";
 
 /** 8-bit pixels to -1..1, as the reference has it: u8 / 127.5 - 1. */
 const encodedPixels = Float32Array.from({ length: 256 }, (_, value) => Math.fround(Math.fround(value / 127.5) - 1));
 
+/** What is random about how images are used. */
+export type Drawing = {
+  /** Which places of the batch are mirrored. Default: none. */
+  readonly isFlipped?: (place: number) => boolean;
+  /** The standard normals of a place, by which its latent is drawn. Default: zeros, so that a latent is its mean. */
+  readonly noise?: (place: number, size: number) => Float32Array;
+};
+
 /**
- * The images with these numbers as the network takes them, mirrored where `flipped` says so; labels one-hot.
- * @throws EvenkeelError `range` for a number that the data set doesn't have.
+ * The images with these numbers as the network takes them, mirrored or drawn as `drawing` says; labels one-hot. Latents are whitened
+ * as those of the reference's VAE.
+ * @throws EvenkeelError `range` for a number that the data set doesn't have, `value` for latents of other than four channels.
  */
 export function gatherBatch(
-  dataset: ImageDataset,
+  dataset: TrainingDataset,
   indices: ArrayLike<number>,
-  flipped: (place: number) => boolean = () => false,
+  { isFlipped = () => false, noise = (_, size) => new Float32Array(size) }: Drawing = {},
 ): HostBatch {
-  const { channels, resolution, pixels, labels } = dataset;
+  const { channels, resolution, labels } = dataset;
   const size = channels * resolution ** 2;
   const images = new Float32Array(indices.length * size);
   const labelDim = labelDimOf(dataset);
   const vectors = labels === null ? null : new Float32Array(indices.length * labelDim);
   for (let place = 0; place < indices.length; place++) {
     const index = checkedIndex(dataset, indices[place]);
-    const mirrored = flipped(place);
-    for (let row = 0; row < size; row += resolution) {
-      const from = index * size + row + (mirrored ? resolution - 1 : 0);
-      for (let x = 0; x < resolution; x++) {
-        images[place * size + row + x] = encodedPixels[pixels[mirrored ? from - x : from + x] ?? 0] ?? 0;
-      }
-    }
+    const target = images.subarray(place * size, (place + 1) * size);
+    if (isLatent(dataset)) target.set(latentOf(dataset, index, noise(place, size)));
+    else writePixels(target, dataset, index, isFlipped(place));
     if (vectors === null || labels === null) continue;
     if (labels.kind === "classes") vectors[place * labelDim + (labels.values[index] ?? 0)] = 1;
     else vectors.set(labels.values.subarray(index * labelDim, (index + 1) * labelDim), place * labelDim);
@@ -35,19 +48,41 @@ export function gatherBatch(
   return { images, labels: vectors };
 }
 
+function writePixels(target: Float32Array, dataset: ImageDataset, index: number, isMirrored: boolean): void {
+  const { resolution, pixels } = dataset;
+  for (let row = 0; row < target.length; row += resolution) {
+    const from = index * target.length + row + (isMirrored ? resolution - 1 : 0);
+    for (let x = 0; x < resolution; x++) {
+      target[row + x] = encodedPixels[pixels[isMirrored ? from - x : from + x] ?? 0] ?? 0;
+    }
+  }
+}
+
+function latentOf(
+  { channels, resolution, meanAndDeviation }: LatentDataset,
+  index: number,
+  noise: Float32Array,
+): Float32Array {
+  const stored = meanAndDeviation.subarray(2 * index * noise.length, 2 * (index + 1) * noise.length);
+  return drawLatents(stored, noise, [1, channels, resolution, resolution], vaeWhitening());
+}
+
 /** The batches of a run: a pure function of the seed and the images seen. */
 export function trainingBatches(
-  dataset: ImageDataset,
+  dataset: TrainingDataset,
   seed: number,
   xflip: boolean,
 ): (nimg: number, count: number) => HostBatch {
   const order = new ImageOrder(seed, dataset.count);
   return (nimg, count) =>
-    gatherBatch(dataset, order.indices(nimg, count), (place) => xflip && order.isFlipped(nimg + place));
+    gatherBatch(dataset, order.indices(nimg, count), {
+      isFlipped: (place) => xflip && order.isFlipped(nimg + place),
+      noise: (place, size) => order.normals(nimg + place, size),
+    });
 }
 
-/** The first images of a data set as one batch, by default all: for validation. */
-export function wholeBatch(dataset: ImageDataset, count = dataset.count): HostBatch {
+/** The first images of a data set as one batch, by default all: for validation. Of latents the means. */
+export function wholeBatch(dataset: TrainingDataset, count = dataset.count): HostBatch {
   return gatherBatch(
     dataset,
     Uint32Array.from({ length: count }, (_, i) => i),

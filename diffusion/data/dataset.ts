@@ -15,6 +15,24 @@ export type ImageDataset = {
   readonly classNames: readonly string[] | null;
 };
 
+/**
+ * Latents of images in memory, as an encoder gives them: of each element a mean and a standard deviation, from which every use draws
+ * anew.
+ */
+export type LatentDataset = Omit<ImageDataset, "channels" | "pixels"> & {
+  /** Of a latent: half of what is stored. */
+  readonly channels: number;
+  /** [count, 2 channels, resolution, resolution]: means, then deviations. */
+  readonly meanAndDeviation: Float32Array;
+};
+
+/** What a network can be trained on. */
+export type TrainingDataset = ImageDataset | LatentDataset;
+
+export function isLatent(dataset: TrainingDataset): dataset is LatentDataset {
+  return "meanAndDeviation" in dataset;
+}
+
 /** A class number for each image, or a vector of numbers. */
 export type DatasetLabels =
   | { readonly kind: "classes"; readonly labelDim: number; readonly values: Int32Array }
@@ -31,7 +49,7 @@ export function classCounts({ labels }: Pick<ImageDataset, "labels">): ReadonlyM
 }
 
 /** Length of the label vectors; 0 without labels. */
-export function labelDimOf(dataset: ImageDataset): number {
+export function labelDimOf(dataset: Pick<ImageDataset, "labels">): number {
   return dataset.labels?.labelDim ?? 0;
 }
 
@@ -110,27 +128,32 @@ const noClass = "a number that is no class is written as a list of one: [0.5] in
 const mixedLabels = "some labels are numbers and some are vectors";
 
 /** @throws EvenkeelError `range` unless the data set has an image of this number. */
-export function checkedIndex({ name, count }: ImageDataset, index: number | undefined): number {
+export function checkedIndex({ name, count }: Pick<ImageDataset, "name" | "count">, index: number | undefined): number {
   if (index !== undefined && Number.isInteger(index) && index >= 0 && index < count) return index;
   throw new EvenkeelError("range", `data set ${name}: there is no image ${index} among ${count}.`);
 }
 
 /** The images with these numbers, as a data set. @throws EvenkeelError `range` for a number that the data set doesn't have. */
-export function selectImages(dataset: ImageDataset, indices: ArrayLike<number>): ImageDataset {
-  const size = dataset.channels * dataset.resolution ** 2;
-  const pixels = new Uint8Array(indices.length * size);
-  const labels = dataset.labels;
+export function selectImages<D extends TrainingDataset>(dataset: D, indices: ArrayLike<number>): D {
+  const rows = Array.from(indices, (index) => checkedIndex(dataset, index));
+  const { labels } = dataset;
   const width = labels?.kind === "vectors" ? labels.labelDim : 1;
-  const values = labels === null ? null : labels.values.slice(0, indices.length * width);
-  for (let i = 0; i < indices.length; i++) {
-    const from = checkedIndex(dataset, indices[i]);
-    pixels.set(dataset.pixels.subarray(from * size, (from + 1) * size), i * size);
-    if (labels !== null) values?.set(labels.values.subarray(from * width, (from + 1) * width), i * width);
-  }
+  const area = dataset.resolution ** 2;
+  const selected = isLatent(dataset)
+    ? { meanAndDeviation: takeRows(dataset.meanAndDeviation, 2 * dataset.channels * area, rows) }
+    : { pixels: takeRows(dataset.pixels, dataset.channels * area, rows) };
   return {
     ...dataset,
-    count: indices.length,
-    pixels,
-    labels: labels === null || values === null ? null : ({ ...labels, values } as DatasetLabels),
+    ...selected,
+    count: rows.length,
+    labels: labels === null ? null : ({ ...labels, values: takeRows(labels.values, width, rows) } as DatasetLabels),
   };
+}
+
+type Rows = Uint8Array | Float32Array | Int32Array;
+
+function takeRows<T extends Rows>(values: T, length: number, rows: readonly number[]): T {
+  const taken = values.slice(0, rows.length * length) as T;
+  for (const [i, row] of rows.entries()) taken.set(values.subarray(row * length, (row + 1) * length), i * length);
+  return taken;
 }

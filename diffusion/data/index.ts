@@ -4,8 +4,11 @@ export {
   createDataset,
   type DatasetLabels,
   type ImageDataset,
+  isLatent,
   labelDimOf,
+  type LatentDataset,
   selectImages,
+  type TrainingDataset,
 } from "./dataset.ts";
 export { joinDatasets } from "./joinDatasets.ts";
 export { duplicateNote, labelNotes } from "./notes.ts";

@@ -8,7 +8,7 @@ export { damagedPictures } from "./node/makeSquares.ts";
 export { type Transform, transforms } from "./node/makeSquare.ts";
 export { describeNotice, type Effect, listNotice, type Notice, Notices } from "./node/notices.ts";
 export { encodeNpy } from "./node/npyFile.ts";
-export { openDataset } from "./node/openDataset.ts";
+export { openDataset, openTrainingData } from "./node/openDataset.ts";
 export { type Reading } from "./node/reading.ts";
 export { type Survey, surveyPictures } from "./node/survey.ts";
 export { writeDataset } from "./node/writeDataset.ts";

@@ -12,7 +12,7 @@ function mix(a: number, b: number, c: number, d: number): number {
   return h;
 }
 
-const purposes = { order: 1, flip: 2, holdOut: 3 } as const;
+const purposes = { order: 1, flip: 2, holdOut: 3, latent: 4 } as const;
 
 function wordsOf(seed: number): [number, number] {
   return [Math.floor(seed / 2 ** 32) >>> 0, seed >>> 0];
@@ -66,6 +66,22 @@ export class ImageOrder {
     for (const old of this.#epochs.keys()) if (this.#epochs.size > 1) this.#epochs.delete(old);
     this.#epochs.set(epoch, order);
     return order;
+  }
+
+  /** Standard normals for the image at a position (Box and Muller), a function of the seed and the position alone. */
+  normals(position: number, count: number): Float32Array {
+    const [high, low] = wordsOf(this.#seed);
+    const [positionHigh, positionLow] = wordsOf(position);
+    const key = mix(mix(high, low, purposes.latent, 0), positionHigh, positionLow, 0);
+    const normals = new Float32Array(count);
+    for (let i = 0; i < count; i += 2) {
+      // Never 0, of which there is no logarithm.
+      const radius = Math.sqrt(-2 * Math.log((mix(key, i, 0, 0) + 0.5) / 2 ** 32));
+      const angle = (2 * Math.PI * mix(key, i, 1, 0)) / 2 ** 32;
+      normals[i] = radius * Math.cos(angle);
+      if (i + 1 < count) normals[i + 1] = radius * Math.sin(angle);
+    }
+    return normals;
   }
 
   /** Whether the image at a position is mirrored: half of them are. */

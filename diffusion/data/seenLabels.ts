@@ -12,7 +12,7 @@ export type SeenLabels =
 const [keptVectors, keptNumbers] = [256, 65_536];
 
 /** The labels of a data set's images; null where every class has images, or nothing has a label. */
-export function seenLabels({ labels, count }: ImageDataset): SeenLabels | null {
+export function seenLabels({ labels, count }: Pick<ImageDataset, "labels" | "count">): SeenLabels | null {
   if (labels === null) return null;
   const { labelDim, values } = labels;
   if (labels.kind === "classes") {

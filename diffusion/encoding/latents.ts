@@ -6,6 +6,9 @@ export type LatentWhitening = { readonly scale: ArrayLike<number>; readonly bias
 /** The VAE that the reference encodes with, as Hugging Face names it. */
 export const vaeName = "stabilityai/sd-vae-ft-mse";
 
+/** Channels of its latents. */
+export const vaeChannels = 4;
+
 /** Means and standard deviations of the four channels that the VAE "sd-vae-ft-mse" gives for ImageNet. Section B.1. */
 const vaeMean = [5.81, 3.25, 0.12, -2.15];
 const vaeDeviation = [4.17, 4.62, 3.71, 3.28];

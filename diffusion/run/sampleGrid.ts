@@ -108,8 +108,12 @@ export class GridSampler {
       offset += batch.images.length;
     }
     const seconds = (performance.now() - start) / 1000;
-    const shape = [count, imageChannels, imageResolution, imageResolution];
-    const picture = imageGrid(toPixels(images), shape, { columns, scale });
+    const channels = imageChannels === 1 ? 1 : 3;
+    const shape = [count, channels, imageResolution, imageResolution];
+    const picture = imageGrid(toPixels(firstChannels(images, count, channels, imageResolution ** 2)), shape, {
+      columns,
+      scale,
+    });
     await writePng(path, picture);
     return { seconds, width: picture.width, height: picture.height };
   }
@@ -120,4 +124,13 @@ export class GridSampler {
     this.#program?.dispose();
     this.#program = undefined;
   }
+}
+
+/** The first channels of images [count, C, H, W] in planes of `area`: of latents the first three stand for colours. */
+function firstChannels(images: Float32Array, count: number, channels: number, area: number): Float32Array {
+  const [stored, shown] = [images.length / count, channels * area];
+  if (stored === shown) return images;
+  const first = new Float32Array(count * shown);
+  for (let i = 0; i < count; i++) first.set(images.subarray(i * stored, i * stored + shown), i * shown);
+  return first;
 }

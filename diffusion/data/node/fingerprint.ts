@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
-import type { ImageDataset } from "../dataset.ts";
+import { isLatent, type TrainingDataset } from "../dataset.ts";
 
 /** A hash of everything that training sees of a data set: sizes, pixels, labels. */
-export function fingerprint({ channels, resolution, pixels, labels }: ImageDataset): string {
+export function fingerprint(dataset: TrainingDataset): string {
+  const { channels, resolution, labels } = dataset;
   const hash = createHash("sha256");
   hash.update(JSON.stringify([channels, resolution, labels?.kind ?? null, labels?.labelDim ?? 0]));
-  hash.update(pixels);
+  const stored = isLatent(dataset) ? dataset.meanAndDeviation : dataset.pixels;
+  hash.update(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
   if (labels !== null) {
     const { buffer, byteOffset, byteLength } = labels.values;
     hash.update(new Uint8Array(buffer, byteOffset, byteLength));

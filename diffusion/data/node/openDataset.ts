@@ -1,5 +1,6 @@
 import { EvenkeelError } from "../../../engine/index.ts";
-import { createDataset, type ImageDataset } from "../dataset.ts";
+import { vaeChannels } from "../../encoding/index.ts";
+import { createDataset, type ImageDataset, isLatent, type LatentDataset, type TrainingDataset } from "../dataset.ts";
 import { inOrder, readArrayImages } from "./arrayImages.ts";
 import type { ArrayFiles } from "./chooseArrays.ts";
 import { contentsOf } from "./contents.ts";
@@ -8,6 +9,7 @@ import { endingOf } from "./fileKinds.ts";
 import { readIdx } from "./idxFile.ts";
 import { type FileSource, messageOf, openFiles } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
+import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 import { type Reading, readingOf } from "./reading.ts";
 
 const advice = "npx evenkeel dataset convert makes images of one size and kind";
@@ -20,6 +22,17 @@ const advice = "npx evenkeel dataset convert makes images of one size and kind";
  * @throws EvenkeelError `file` that names the image that doesn't fit, and what to do.
  */
 export async function openDataset(path: string, reading: Partial<Reading> = {}): Promise<ImageDataset> {
+  const dataset = await open(path, reading, false);
+  if (isLatent(dataset)) throw new Error(`${path} was read as latents`);
+  return dataset;
+}
+
+/** Reads pictures as `openDataset`, or latents: a folder or zip of arrays [8, H, H], means and deviations. @throws as `openDataset`. */
+export async function openTrainingData(path: string, reading: Partial<Reading> = {}): Promise<TrainingDataset> {
+  return open(path, reading, true);
+}
+
+async function open(path: string, reading: Partial<Reading>, mayBeLatents: boolean): Promise<TrainingDataset> {
   const whole = readingOf(reading);
   await using source = await openFiles(path, whole);
   const contents = await contentsOf(source, whole.notices);
@@ -36,11 +49,66 @@ export async function openDataset(path: string, reading: Partial<Reading> = {}):
     case "array":
       return await openArray(path, source, contents, whole);
     case "latents":
+      if (mayBeLatents) return await openLatents(path, source, contents.files, whole);
       throw new EvenkeelError(
         "file",
         `${path} holds the latents of ${contents.files.length} pictures (${contents.files[0]}, ...), expected pictures; they are those once their VAE has decoded them.`,
       );
   }
+}
+
+/** Latents as the reference's `dataset encode` stores them: of each picture an array of means, then deviations. */
+async function openLatents(
+  path: string,
+  source: FileSource,
+  files: readonly string[],
+  reading: Reading,
+): Promise<LatentDataset> {
+  const { images, labels, classNames } = await readLabels(source, files, reading.notices);
+  let [channels, resolution] = [0, 0];
+  let all = new Float32Array(0);
+  for (const [i, file] of images.entries()) {
+    const name = source.nameOf(file);
+    const array = parseNpy(await source.read(file), name);
+    const [stored = 0, height = 0, width = 0] = array.shape;
+    if (array.shape.length !== 3 || stored !== 2 * vaeChannels || height !== width) {
+      throw new EvenkeelError(
+        "file",
+        `${name} is [${array.shape.join(", ")}], expected [${2 * vaeChannels}, H, H]: ${vaeChannels} channels of means, then as many of ` +
+          "deviations, as the reference's `dataset encode` writes them.",
+      );
+    }
+    const values = numbersOfNpy(array, name);
+    if (i === 0) {
+      [channels, resolution] = [stored / 2, width];
+      all = new Float32Array(allocate(4 * images.length * values.length, source.name).buffer);
+    }
+    if (width !== resolution) {
+      throw new EvenkeelError("file", `${name} is ${width}x${height}, others are ${resolution}x${resolution}.`);
+    }
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) throw new EvenkeelError("file", `${name}: number ${bad} is ${values[bad]}, expected finite ones.`);
+    all.set(values, i * values.length);
+    reading.onProgress(`reading ${source.name}`, i + 1, images.length);
+  }
+  // Labels are checked as those of pictures are.
+  const pictures = createDataset({
+    name: path,
+    channels: 1,
+    resolution: 1,
+    pixels: new Uint8Array(images.length),
+    labels,
+    classNames,
+  });
+  return {
+    name: path,
+    count: images.length,
+    channels,
+    resolution,
+    meanAndDeviation: all,
+    labels: pictures.labels,
+    classNames,
+  };
 }
 
 async function openPngs(

@@ -197,7 +197,7 @@ export class ClassifierTrainer {
 
   #gather(dataset: ImageDataset, indices: Uint32Array, flipped?: (place: number) => boolean): Batch {
     const { imageChannels, imageResolution, classes } = this.config;
-    const { images } = gatherBatch(dataset, indices, flipped);
+    const { images } = gatherBatch(dataset, indices, flipped === undefined ? {} : { isFlipped: flipped });
     // One-hot of the configuration's width: a part of a data set may lack the last classes.
     const labels = new Float32Array(indices.length * classes);
     for (const [i, index] of indices.entries()) labels[i * classes + (dataset.labels?.values[index] ?? 0)] = 1;

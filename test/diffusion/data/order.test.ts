@@ -107,7 +107,7 @@ describe("batches", () => {
 
   it("mirror by columns", () => {
     const plain = gatherBatch(dataset, [2]).images;
-    const mirrored = gatherBatch(dataset, [2], () => true).images;
+    const mirrored = gatherBatch(dataset, [2], { isFlipped: () => true }).images;
     assert.deepEqual(
       [...mirrored],
       [...plain].map((_, i) => plain[i ^ 1]),
