@@ -142,3 +142,28 @@ function smallerParts(images: number): number[] {
     (part) => part >= 1 && part < images,
   );
 }
+
+/** What a network takes of a device at one image at once: training in parts, and sampling; and what there is. */
+export async function memoryOnDevice(network: NetworkConfig, device: Device): Promise<readonly string[]> {
+  const { name, limits } = device;
+  const training: TrainingOptions = {
+    network,
+    noise: { mean: 0, standardDeviation: 1 },
+    adam: {},
+    lossScaling: 1,
+    labelDropout: 0,
+    seed: 0,
+    batch: 2,
+    batchDevice: 1,
+    learningRate: { reference: 1, referenceBatches: 0, rampUpMimg: 0 },
+    emaSigmaRels: [0.05, 0.1],
+  };
+  const verdict = (bytes: number): string =>
+    `${describeBytes(bytes)}${bytes <= limits.memory ? "" : `: more than the ${describeBytes(limits.memory)} that ${name} holds`}`;
+  const sampled = (await samplingMemory([network], 1, limits)).most;
+  return [
+    `on ${name}       training with --batch-device 1 takes up to ${verdict(await wholeTraining(training, device))}`,
+    `              sampling with --batch-device 1 takes up to ${verdict(sampled)}`,
+    `this machine  ${describeBytes(freeMemory())} of memory are free`,
+  ];
+}

@@ -1,7 +1,8 @@
 import { InvalidArgumentError, type Command } from "@commander-js/extra-typings";
 import { countNetwork, type NetworkConfig, presetNetwork, presetOf, presets } from "../../diffusion/index.ts";
 import { findSnapshot } from "../../diffusion/node.ts";
-import { EvenkeelError } from "../../engine/index.ts";
+import { createDevice, EvenkeelError } from "../../engine/index.ts";
+import { memoryOnDevice } from "../memoryReport.ts";
 import { configurationNamed, missingAttention, parseSwitches, switchNames } from "../../nn/index.ts";
 
 /** `evenkeel count`: parameters, multiply-accumulates and memory of a network. */
@@ -70,6 +71,12 @@ Switches: ${switchNames.join(", ")}.`,
         `activations   ${memory.activationsPerImage.toFixed(2)} MiB an image, ${memory.activationsPerBatch.toFixed(1)} MiB for ` +
           `${options.batch} (outputs of layers with weights and of attention)`,
       );
+      const device = await createDevice("wasm", { wasm: { threads: 1 } });
+      try {
+        for (const line of await memoryOnDevice(network, device)) console.log(line);
+      } finally {
+        device.dispose();
+      }
     });
 }
 

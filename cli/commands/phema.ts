@@ -29,6 +29,7 @@ import { writeFileAtomically } from "../../engine/io/node.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { profileChart } from "../profileChart.ts";
 import { stopping } from "../stopping.ts";
+import { WorkProgress } from "../workProgress.ts";
 import { wholeNumber } from "../wholeNumber.ts";
 
 /** Squared relative error from which on a fitted profile is visibly another one. */
@@ -150,17 +151,21 @@ async function run(options: Options): Promise<void> {
     tellWhole();
     if (skipped > 0) print(`${skipped} of ${files.length} averages exist already and are left as they are`);
     const isBuffer = matchesAny(buffers);
+    const progress = new WorkProgress();
+    progress.at("reading snapshots", 0, null);
     await reconstructFiles(snapshots, written, {
       normalize,
       batch: options.batch,
       dtype: options.dtype === "f32" ? "F32" : "F16",
       isBuffer: (name, tensor) => isBuffer(name) || isBufferByName(name, tensor),
+      onSnapshot: (done, total) => progress.at("snapshots added up", done, total),
       onFile: ({ path: file }) => {
+        progress.pause();
         print(file);
         whole += 1;
         tellWhole();
       },
-    });
+    }).finally(() => progress.end());
   }
   if (json === true) console.log(JSON.stringify(asJson(snapshots, fits, files, written), null, 2));
 }
