@@ -42,8 +42,11 @@ export function foreignKind(head: Uint8Array, name: string): string | null {
   if (head.length === 0) return "empty. Was its download interrupted?";
   const magic = magics.find(({ bytes }) => bytes.every((byte, i) => head[i] === byte));
   if (magic !== undefined) return magic.what;
-  // Single bytes as characters: names within archives are found in it.
-  const text = Array.from(head, (byte) => String.fromCharCode(byte)).join("");
+  if (head.every((byte) => byte === 0)) return "nothing but zeros. Was its download interrupted?";
+  // Single bytes as characters: names within archives are found in it. Not the mark that some writers put before a text.
+  const text = Array.from(head, (byte) => String.fromCharCode(byte))
+    .join("")
+    .replace(/^\u00ef\u00bb\u00bf/, "");
   if (text.startsWith("PK\u0003\u0004")) return zipKind(text) ?? kindOfEnding(name) ?? "a zip archive";
   if (/^\s*<(!doctype html|html|head|body)/i.test(text)) {
     return "a web page, as servers send it in the place of a file that isn't there or isn't yours. Download it again";
@@ -55,6 +58,8 @@ export function foreignKind(head: Uint8Array, name: string): string | null {
   if (/^\s*[{[]/.test(text)) return "a JSON text";
   if (isSafetensors(head)) return "a safetensors file. Give it the ending .safetensors";
   if (head[0] === 0x80 && (head[1] ?? 0) >= 2 && (head[1] ?? 0) <= 5) return "a Python pickle";
+  const words = /^[A-Za-z]\w*[,:.]?( [\w'",:.()-]+)+/.exec(text)?.[0];
+  if (words !== undefined && /^[\t\n\r -~]*$/.test(text)) return `a text, which begins with "${words.slice(0, 80)}"`;
   return kindOfEnding(name);
 }
 

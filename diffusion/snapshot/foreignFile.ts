@@ -7,6 +7,7 @@ import { foreignKind, headBytes } from "../interchange/index.ts";
 export async function foreignFile(file: string): Promise<string | null> {
   try {
     await using handle = await open(file, "r");
+    if ((await handle.stat()).isDirectory()) return "a folder. Name the file in it that is meant";
     const head = new Uint8Array(headBytes);
     const { bytesRead } = await handle.read(head, 0, headBytes, 0);
     return foreignKind(head.subarray(0, bytesRead), file);
@@ -27,9 +28,14 @@ export async function orNamed<T>(file: string, own: RegExp, read: () => Promise<
     if (!(cause instanceof EvenkeelError)) throw cause;
     const kind = await foreignFile(file);
     if (kind === null || own.test(kind)) throw cause;
-    throw new EvenkeelError("file", `${file}: is ${kind}. Expected a network as .safetensors or the authors' .pkl.`, {
-      cause,
-    });
+    const sentence = /[.?]$/.test(kind) ? kind : `${kind}.`;
+    throw new EvenkeelError(
+      "file",
+      `${file}: is ${sentence} Expected a network as .safetensors or the authors' .pkl.`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
-import { openSafetensors } from "../../engine/io/node.ts";
+import { fileSystemError, openSafetensors } from "../../engine/io/node.ts";
 import { foreignWeights, readEdm2Pickle } from "../interchange/index.ts";
 import { networkConfigFromReference } from "../network/config.ts";
 import type { StoredWeights } from "../network/denoiserProgram.ts";
@@ -17,7 +17,7 @@ export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise
  * @throws EvenkeelError `file` for a file that is neither, or damaged; a file of another program is named as what it is.
  */
 export async function findSnapshot(path: string): Promise<FoundSnapshot> {
-  switch (extname(path)) {
+  switch (extname(path).toLowerCase()) {
     case ".safetensors":
       return orNamed(path, /^a safetensors/, () => findOwnSnapshot(path));
     case ".pkl": {
@@ -25,7 +25,10 @@ export async function findSnapshot(path: string): Promise<FoundSnapshot> {
       return { ...info, readWeights: async () => weights };
     }
     default:
-      return orNamed(path, /^$/, () => {
+      return orNamed(path, /^$/, async () => {
+        await access(path).catch((cause: unknown) => {
+          throw fileSystemError(path, "opening", cause);
+        });
         throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
       });
   }
@@ -65,9 +68,7 @@ async function readReferenceSnapshot(path: string): Promise<Snapshot> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw fileSystemError(path, "reading", cause);
   }
   const { weights, initKwargs } = readEdm2Pickle(bytes, path);
   const network = describedBy(path, () => networkConfigFromReference(initKwargs));

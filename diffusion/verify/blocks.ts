@@ -129,7 +129,7 @@ export const blocks: Kind = {
   extension: ".safetensors",
   tolerances: { output: 3e-6, gradient: 1e-5, scalar: 1e-5 },
   async check(fixture, checks, device) {
-    for (const [name, options] of fixture.cases()) {
+    for (const [name, options] of fixture.cases((group) => fixture.hasGroup(`${group}/w/`))) {
       await checks.part(name, () => checkBlock(fixture, checks, device, name, options));
     }
   },

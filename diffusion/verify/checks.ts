@@ -90,6 +90,11 @@ export class Checks {
     this.#add(name, as, relative, rtol ?? this.#tolerances[as], "relative");
   }
 
+  /** What outputs may be off, relative, that are stored as numbers of this size. */
+  outputTolerance(dtype: StoredTensor["dtype"]): number {
+    return this.#tolerances.output + roundingBeside(this.#tolerances.output, dtype);
+  }
+
   /** Compares arrays along the first axis of the truth, each relative to its own largest element: they differ in size. */
   rows(name: string, actual: Values, truth: StoredTensor): void {
     const expected = toFloat64(truth);
@@ -103,13 +108,7 @@ export class Checks {
       const off = distance(flat.slice(start, start + size), row);
       if (off !== 0) worst = Math.max(worst, off / largestOf(row));
     }
-    this.#add(
-      name,
-      "output",
-      worst,
-      this.#tolerances.output + roundingBeside(this.#tolerances.output, truth.dtype),
-      "relative",
-    );
+    this.#add(name, "output", worst, this.outputTolerance(truth.dtype), "relative");
   }
 
   /** Compares a list of numbers of different sizes, each relative to itself. */

@@ -105,8 +105,9 @@ export function compareCoefficients(
   fits: readonly { readonly coefficients: Float64Array }[],
   truth: StoredTensor,
 ): void {
-  const [inputs = 0, outputs = 0] = truth.shape;
-  if (truth.shape.length !== 2 || outputs !== fits.length || inputs !== fits[0]?.coefficients.length) {
+  // Those of one average may be a vector.
+  const [inputs = 0, outputs = 0] = fits.length === 1 && truth.shape.length === 1 ? [...truth.shape, 1] : truth.shape;
+  if (truth.shape.length > 2 || outputs !== fits.length || inputs !== fits[0]?.coefficients.length) {
     const expected = `[${fits[0]?.coefficients.length ?? 0}, ${fits.length}]`;
     throw new EvenkeelError("file", `${name} is [${truth.shape.join(", ")}], expected ${expected}.`);
   }

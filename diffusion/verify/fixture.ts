@@ -127,9 +127,25 @@ export class Fixture {
     return this.hasMetadata(key) ? this.metadata(key, schema) : parseOptions(`metadata ${key}`, schema, {});
   }
 
-  /** The cases of the metadata: each one's options are checked on their own. */
-  cases(): [name: string, options: unknown][] {
-    return Object.entries(this.metadata("cases", z.record(z.string(), z.unknown())));
+  /**
+   * The cases: each one's options are checked on their own. Groups of tensors that are cases have them in the metadata, or leave all of them
+   * out.
+   * @param isCase whether a group of tensors is a case, of those that the metadata don't name.
+   */
+  cases(isCase: (group: string) => boolean): [name: string, options: unknown][] {
+    const named = new Map(Object.entries(this.metadataOrDefaults("cases", z.record(z.string(), z.unknown()))));
+    for (const group of this.groupsUnder("")) if (!named.has(group) && isCase(group)) named.set(group, {});
+    return [...named].map(([name, options]) => [name, options ?? {}]);
+  }
+
+  /**
+   * Refuses groups of results other than those that the options name: one of the two would be wrong.
+   * @throws EvenkeelError `file` that names one.
+   */
+  requireGroups(form: RegExp, expected: readonly string[]): void {
+    const other = this.groupsUnder("").find((group) => form.test(group) && !expected.includes(group));
+    if (other === undefined) return;
+    throw new EvenkeelError("file", `has ${other}/..., and its options name ${expected.join(", ") || "none"}.`);
   }
 
   /** Tells that these are inputs: known tensors, which stay unchecked if nothing that the file has needs them. */
@@ -142,23 +158,16 @@ export class Fixture {
     this.#leftOut.add(what);
   }
 
-  /** What was not checked, although it is known: inputs that nothing needed, and what was said to be left out. */
+  /** What was not checked: tensors that no check knows, what was said to be left out, and inputs that nothing needed. */
   notChecked(): string[] {
     const metadata = [...this.#file.metadata.keys()].filter((key) => !this.#usedMetadata.has(key));
+    const unused = [...this.#file.entries.keys()].filter((name) => !this.#used.has(name));
     return [
+      ...unused.filter((name) => !this.#known.has(name)),
       ...this.#leftOut,
       ...metadata.map((key) => `metadata ${key}`),
-      ...this.#unused().filter((name) => this.#known.has(name)),
+      ...unused.filter((name) => this.#known.has(name)),
     ];
-  }
-
-  /** Tensors that no check knows. */
-  unknown(): string[] {
-    return this.#unused().filter((name) => !this.#known.has(name));
-  }
-
-  #unused(): string[] {
-    return [...this.#file.entries.keys()].filter((name) => !this.#used.has(name));
   }
 }
 

@@ -16,7 +16,7 @@ export function perImage(fixture: Fixture, name: string, count: number): Tensor 
 
 /**
  * The label vectors [count, labelDim] of a group's images: the group's own `class_labels`, or the file's. Rows of any shape, or one for
- * all. Null without labels, and if the network takes none.
+ * all; or whole numbers, one an image, which are classes. Null without labels, and if the network takes none.
  * @throws EvenkeelError `file` for labels that make no such rows.
  */
 export function labelsFor(fixture: Fixture, group: string, labelDim: number, count: number): Tensor | null {
@@ -25,7 +25,16 @@ export function labelsFor(fixture: Fixture, group: string, labelDim: number, cou
   return tensor(labelRows(fixture.stored(name), labelDim, count), { shape: [count, labelDim] });
 }
 
-function labelRows(stored: StoredTensor, labelDim: number, count: number): Float32Array {
+/** Whether a stored number can't be but whole. */
+function isWhole(dtype: StoredTensor["dtype"]): boolean {
+  return /^[IU]\d/.test(dtype);
+}
+
+/**
+ * Label vectors of `count` images, row after row: from rows of any shape, one row for all, or whole numbers, one an image, which are classes.
+ * @throws EvenkeelError `file` for labels that make no such rows.
+ */
+export function labelRows(stored: StoredTensor, labelDim: number, count: number): Float32Array {
   const values = toFloat32(stored);
   if (values.length === count * labelDim) return values;
   const rows = new Float32Array(count * labelDim);
@@ -33,8 +42,17 @@ function labelRows(stored: StoredTensor, labelDim: number, count: number): Float
     for (let i = 0; i < count; i++) rows.set(values, i * labelDim);
     return rows;
   }
+  if (values.length === count && isWhole(stored.dtype)) {
+    for (const [i, label] of values.entries()) {
+      if (!(label >= 0 && label < labelDim)) {
+        throw new EvenkeelError("file", `tensor ${stored.name} has the class ${label}, expected 0 to ${labelDim - 1}.`);
+      }
+      rows[i * labelDim + label] = 1;
+    }
+    return rows;
+  }
   throw new EvenkeelError(
     "file",
-    `tensor ${stored.name} is [${stored.shape.join(", ")}], expected [${count}, ${labelDim}], or one row for all images.`,
+    `tensor ${stored.name} is [${stored.shape.join(", ")}], expected [${count}, ${labelDim}], one row for all images, or a class for each.`,
   );
 }

@@ -18,6 +18,7 @@ import { type StepOptions, type StepSchedule, trainingStep, type TrainingState }
 import type { Checks } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
 import type { Fixture } from "./fixture.ts";
+import { labelRows } from "./inputs.ts";
 import type { Kind } from "./kind.ts";
 import {
   edm2,
@@ -124,12 +125,16 @@ function stepInputs(
   const [images, noise] = [rows("images", imageShape), rows("noise", imageShape)];
   const normals = rows("rnd_normal", [batch]);
   const hasLabels = labelDim > 0 && fixture.has("steps/class_labels");
-  const labels = hasLabels ? rows("class_labels", [batch, labelDim]) : null;
+  const labelVectors = hasLabels ? labelRows(fixture.stored("steps/class_labels"), labelDim, steps * batch) : null;
+  const size = batch * labelDim;
   return (step) => ({
     images: images(step),
     noise: noise(step),
     normals: normals(step),
-    labels: labels?.(step) ?? null,
+    labels:
+      labelVectors === null
+        ? null
+        : tensor(labelVectors.subarray(step * size, (step + 1) * size), { shape: [batch, labelDim] }),
   });
 }
 
@@ -179,6 +184,10 @@ async function train(
   return course;
 }
 
+function averageGroup(sigmaRel: number): string {
+  return `ema-${formatSigmaRel(sigmaRel)}`;
+}
+
 async function checkTraining(fixture: Fixture, checks: Checks, device: Device): Promise<void> {
   const run = describeRun(fixture);
   const { network } = run.options;
@@ -190,6 +199,7 @@ async function checkTraining(fixture: Fixture, checks: Checks, device: Device): 
     const rates = Array.from({ length: run.steps }, (_, index) => run.rate(index * run.batch));
     found.values("steps/lr", rates, "output", rateTolerance);
   }
+  fixture.requireGroups(/^ema-/, run.sigmaRels.map(averageGroup));
   const hasCourse = found.has("steps/loss_mean", "steps/loss_objective", "steps/grad_norm");
   if (!hasCourse && !fixture.hasGroup("final/") && !fixture.hasGroup("ema-")) return;
 
@@ -221,7 +231,7 @@ async function checkTraining(fixture: Fixture, checks: Checks, device: Device): 
   };
   await checks.part("", () => compareAll("final", end.weights));
   for (const [i, sigmaRel] of run.sigmaRels.entries()) {
-    await checks.part("", () => compareAll(`ema-${formatSigmaRel(sigmaRel)}`, end.averages[i] ?? {}));
+    await checks.part("", () => compareAll(averageGroup(sigmaRel), end.averages[i] ?? {}));
   }
 }
 

@@ -55,7 +55,8 @@ export class PickleReader {
   /** A length of eight bytes: more than the file has is refused by `take`, so that a number is exact. */
   length64(): number {
     const length = this.#view.getBigUint64(this.#at(8), true);
-    if (length > BigInt(this.bytes.length)) this.fail(`a length of ${length} is beyond the end`);
+    if (length > BigInt(this.bytes.length))
+      this.fail(`a length of ${length} is beyond the end: the file is cut off or damaged`);
     return Number(length);
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
@@ -49,6 +49,9 @@ describe("files of other programs", () => {
       ["<HTML>", /web page/],
       ["\0\0\0\0TFL3", /TensorFlow Lite/],
       ["\x89PNG\r\n", /PNG picture/],
+      ["\xef\xbb\xbf<!doctype html>", /web page/],
+      ["\0".repeat(1000), /nothing but zeros\. Was its download interrupted\? Expected/],
+      ["Entry not found", /is a text, which begins with "Entry not found"\. Expected/],
     ];
     for (const [content, kind] of kinds) {
       for (const name of ["a.safetensors", "a.pkl", "a.bin"]) {
@@ -60,6 +63,27 @@ describe("files of other programs", () => {
     assert.match(await refusal("a.onnx", bytes("\x08\x07")), /ONNX/);
     assert.match(await refusal("a.bin", bytes("\x10\0\0\0\0\0\0\0{}")), /Give it the ending \.safetensors/);
     assert.match(await refusal("a.txt", bytes("whatever")), /expected a network as \.safetensors or \.pkl/);
+  });
+
+  it("that aren't there, or are folders", async () => {
+    mkdirSync(path.join(folder, "run.safetensors"));
+    mkdirSync(path.join(folder, "run.pkl"));
+    for (const name of ["run.safetensors", "run.pkl", "."]) {
+      await assert.rejects(
+        readSnapshot(path.join(folder, name)),
+        /is a folder\. Name the file in it that is meant\. Exp/,
+      );
+    }
+    for (const name of ["none.safetensors", "none.pkl", "none"]) {
+      await assert.rejects(readSnapshot(path.join(folder, name)), /there is no such file or folder/);
+    }
+  });
+
+  it("whose endings are written in capitals are read as any other", async () => {
+    const pickle = readFileSync(path.join(referenceFolder, "network-snapshot-0008388-0.100.pkl"));
+    const file = path.join(folder, "NET.PKL");
+    writeFileSync(file, pickle);
+    assert.equal((await readSnapshot(file)).weights.size, 63);
   });
 
   it("leave their own errors to files that are of the kind", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { solvePostHocCoefficients } from "../../../diffusion/index.ts";
-import { disposeDevices, encodeBfloat16, encodeFloat16 } from "../../../engine/index.ts";
+import { disposeDevices, encodeBfloat16, encodeFloat16, fromFloat16Bits } from "../../../engine/index.ts";
 import { editCases, spoiled, verifyEdited } from "./editedFixture.ts";
 import { inputs } from "./referenceInputs.ts";
 
@@ -146,6 +146,76 @@ describe("files of other contents", () => {
     assert.deepEqual(failures, []);
     assert.equal(status, "passed");
     assert.equal(tensors, 4);
+  });
+
+  it("classes as numbers, and sums in 16 bits, pass", async () => {
+    const { status, failures, tensors } = await verifyEdited("edm2_unet_cond.safetensors", "wasm", (content) => {
+      const of = (name: string): number[] => {
+        const tensor = content.tensors.get(name);
+        assert.ok(tensor?.dtype === "F32" || tensor?.dtype === "F64");
+        return Array.from(tensor.data);
+      };
+      const rows = of("class_labels");
+      const classes = Array.from({ length: rows.length / 10 }, (_, i) => rows.slice(10 * i, 10 * i + 10).indexOf(1));
+      content.tensors.set("class_labels", {
+        dtype: "I64",
+        shape: [classes.length],
+        data: BigInt64Array.from(classes, BigInt),
+      });
+      for (const name of ["loss/objective", "loss/mean"]) {
+        const bits = encodeBfloat16(Float32Array.from(of(name)));
+        content.tensors.set(name, { dtype: "BF16", shape: [], data: bits });
+      }
+      for (const name of [...content.tensors.keys()]) {
+        if (/^(precond|grad|weights_after)\//.test(name)) content.tensors.delete(name);
+      }
+    });
+    assert.deepEqual(failures, []);
+    assert.equal(status, "passed");
+    assert.equal(tensors, 4);
+  });
+
+  it("a sampler's case that leaves out all of its options, and an upper limit of infinity as a text, pass", async () => {
+    const { status, failures, tensors } = await verifyEdited(
+      "edm2_sampling_guide_labels.safetensors",
+      "wasm",
+      (content) => {
+        editCases(content, (cases) => {
+          delete cases["heun_defaults_32"];
+          cases["autoguided"] = { ...cases["autoguided"], S_max: "inf" };
+        });
+        for (const name of [...content.tensors.keys()]) {
+          if (/(x_cur|x_euler|denoised_main|out)$/.test(name)) content.tensors.delete(name);
+        }
+      },
+    );
+    assert.deepEqual(failures, []);
+    assert.equal(status, "passed");
+    assert.equal(tensors, 4);
+  });
+
+  it("a chain's rows in any order, one width as a number, and 16-bit averages in 32 bits pass", async () => {
+    const { status, failures, tensors } = await verifyEdited("phema_chain.safetensors", "oracle", (content) => {
+      const order = [3, 0, 5, 1, 4, 2];
+      const { tensors: all, metadata } = content;
+      const [coefs, times, widths] = ["coefs", "in_nimg", "in_std"].map((name) => all.get(name));
+      assert.ok(coefs?.dtype === "F64" && times?.dtype === "I64" && widths?.dtype === "F64");
+      const first = order.map((row) => coefs.data[2 * row] ?? NaN);
+      all.set("coefs", { dtype: "F64", shape: [6], data: Float64Array.from(first) });
+      all.set("in_nimg", { ...times, data: BigInt64Array.from(order, (row) => times.data[row] ?? 0n) });
+      all.set("in_std", { ...widths, data: Float64Array.from(order, (row) => widths.data[row] ?? NaN) });
+      metadata.set("out_std", "0.07");
+      for (const [name, tensor] of [...all]) {
+        if (name.startsWith("phema-0.120")) all.delete(name);
+        else if (tensor.dtype === "F16") {
+          const data = Float32Array.from(tensor.data as Uint16Array, fromFloat16Bits);
+          all.set(name, { dtype: "F32", shape: tensor.shape, data });
+        }
+      }
+    });
+    assert.deepEqual(failures, []);
+    assert.equal(status, "passed");
+    assert.equal(tensors, 65);
   });
 
   it("averages earlier than some of the snapshots are made of those before", async () => {

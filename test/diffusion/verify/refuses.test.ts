@@ -60,11 +60,11 @@ describe("files of a known kind that can't be checked", () => {
     assert.match(reports.get("edm2_sampling.safetensors")?.failures[0] ?? "", /nothing in it was checked/);
   });
 
-  it("a file without cases", async () => {
+  it("a file whose cases have other options than the defaults, and leave them out", async () => {
     const failures = await failuresOf(primitives, ({ metadata }) => metadata.delete("cases"));
-    assert.match(failures, /metadata have no cases/);
+    assert.match(failures, /normalize\.2\/out is off/);
     assert.match(await failuresOf(primitives, ({ metadata }) => metadata.set("cases", "{")), /not JSON/);
-    assert.match(await failuresOf(blocks, ({ metadata }) => metadata.set("cases", "{}")), /no check knows/);
+    assert.match(await failuresOf(blocks, ({ metadata }) => metadata.set("cases", "{}")), /enc_attn: .*attn_qkv/);
   });
 
   it("a folder of snapshots without its file", async () => {
@@ -119,13 +119,42 @@ describe("what a file has and no check knows", () => {
     );
   });
 
-  it("a tensor", async () => {
-    for (const name of [primitives, blocks, uncond, "edm2_scalars.safetensors"]) {
-      const failures = await failuresOf(name, ({ tensors }) => {
-        tensors.set("mystery/out", { dtype: "F32", shape: [1], data: Float32Array.of(1) });
-      });
-      assert.match(failures, /no check knows what to do with mystery\/out/, name);
+  it("a tensor, which is listed first; of the network's arrays it is refused", async () => {
+    const mystery = { dtype: "F32", shape: [1], data: Float32Array.of(1) } as const;
+    for (const [name, tensor] of [
+      [primitives, "mystery/out"],
+      [primitives, "mp_silu/more"],
+      [blocks, "enc_keep/hidden"],
+      ["edm2_scalars.safetensors", "lr/more"],
+    ] as const) {
+      const { status, notChecked } = await verifyEdited(name, "oracle", ({ tensors }) => tensors.set(tensor, mystery));
+      assert.equal(status, "passed", name);
+      assert.equal(notChecked[0], tensor);
     }
+    const failures = await failuresOf(uncond, ({ tensors }) => {
+      for (const each of [...tensors.keys()]) if (!/^(weights|unet)\//.test(each)) tensors.delete(each);
+      tensors.set("weights/unet.mystery", mystery);
+    });
+    assert.match(failures, /unet\.mystery, which the network doesn't/);
+  });
+
+  it("averages of other widths than its options name", async () => {
+    const options = (edit: (config: Record<string, unknown>) => void) => (content: Content) => {
+      const config = JSON.parse(content.metadata.get("config") ?? "") as Record<string, unknown>;
+      edit(config);
+      content.metadata.set("config", JSON.stringify(config));
+    };
+    const training = await failuresOf(
+      "edm2_training_true_init.safetensors",
+      options((config) => {
+        config["ema_stds"] = [0.05, 0.11];
+      }),
+    );
+    assert.match(training, /has ema-0\.100\/\.\.\., and its options name ema-0\.050, ema-0\.110/);
+    const chain = await failuresOf("phema_chain.safetensors", ({ metadata }) =>
+      metadata.set("out_std", "[0.07, 0.13]"),
+    );
+    assert.match(chain, /has phema-0\.120\/\.\.\., and its options name phema-0\.070, phema-0\.130/);
   });
 });
 
