@@ -1,3 +1,6 @@
+// Ours, as no package reads what is about: bmp-ts misreads runs and 4 bits of odd width, bmp-js and decode-bmp also rows from the top and
+// masks; fast-bmp reads 24 bits alone. All but decode-bmp get the memory that a header claims before they look for the pixels.
+
 /** Pixels of a BMP from the top, each red, green, blue and, unless all are opaque, opacity. */
 export type BmpImage = {
   readonly width: number;

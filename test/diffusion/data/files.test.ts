@@ -124,7 +124,7 @@ describe("data sets in files", () => {
     await refuse({ "a.png": "text" }, /a\.png is no PNG/);
     await refuse(
       { "a.png": image, "dataset.json": "{" },
-      /dataset\.json is no JSON: line 1, column 2: found the end, expected a name/,
+      /dataset\.json is no JSON: line 1, column 2: close brace expected, found the end/,
     );
     await refuse(
       { "a.png": image, "dataset.json": '{"labels": 3}' },
