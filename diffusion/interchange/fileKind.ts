@@ -25,6 +25,7 @@ const magics: readonly Magic[] = [
   { bytes: [0xfd, ...ascii("7zXZ")], what: "compressed by xz. Unpack it first" },
   { bytes: ascii("BZh"), what: "compressed by bzip2. Unpack it first" },
   { bytes: [...ascii("7z"), 0xbc, 0xaf], what: "a 7-Zip archive. Unpack it first" },
+  { bytes: ascii("Rar!"), what: "a RAR archive. Unpack it first" },
   { bytes: [0x89, ...ascii("PNG")], what: "a PNG picture" },
   { bytes: [0xff, 0xd8, 0xff], what: "a JPEG picture" },
   {
@@ -53,7 +54,7 @@ export function foreignKind(head: Uint8Array, name: string): string | null {
   }
   if (/^\s*<\?xml/.test(text)) return "an XML document";
   if (text.slice(257, 262) === "ustar")
-    return `a tar archive, as torch.save made them in its first years. ${convertTorch}`;
+    return "a tar archive, as torch.save made them in its first years. Unpack it, or convert it where PyTorch is";
   if (text.startsWith("TFL3", 4)) return "a TensorFlow Lite model";
   if (/^\s*[{[]/.test(text)) return "a JSON text";
   if (isSafetensors(head)) return "a safetensors file. Give it the ending .safetensors";

@@ -2,7 +2,7 @@ import { EvenkeelError } from "../../../engine/index.ts";
 import { endingOf } from "./fileKinds.ts";
 import type { FileSource } from "./imageSource.ts";
 import type { Notices } from "./notices.ts";
-import { type NpyHeader, npyHeaderBytes, parseNpyHeader } from "./npyFile.ts";
+import { isNpy, type NpyHeader, npyHeaderBytes, parseNpyHeader } from "./npyFile.ts";
 
 /** Which arrays of a source are its images and their labels. */
 export type ArrayFiles = { readonly images: string; readonly labels: string | null };
@@ -13,6 +13,8 @@ type Choice =
 
 /** Where there are more arrays than this, each is a picture's. */
 const maximumArrays = 1000;
+
+const none = new Uint8Array(0);
 
 /** Names of the images among other arrays, the likeliest first. */
 const likelyNames = [/train/i, /^(arr_0|images?|x|data|samples)$/i, /./];
@@ -26,19 +28,21 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   const files = all.filter((file) => endingOf(file) === ".npy");
   const headerOf = async (file: string): Promise<NpyHeader> =>
     parseNpyHeader(await source.head(file, npyHeaderBytes), source.nameOf(file));
+  const others = new Set<string>();
   const headersOf = async (some: readonly string[]): Promise<Map<string, NpyHeader>> => {
     const headers = new Map<string, NpyHeader>();
     for (const file of some) {
-      // What isn't an array of numbers is neither images nor labels.
+      // What isn't an array of numbers can't be the images.
       const header = await headerOf(file).catch(() => null);
       if (header !== null) headers.set(file, header);
+      else if (isNpy(await source.head(file, npyHeaderBytes).catch(() => none))) others.add(file);
     }
     return headers;
   };
   if (source.wanted !== null) {
     const images = source.wanted;
     const headers = await headersOf([images, ...labelNames(images).filter((file) => files.includes(file))]);
-    return { form: "array", images, labels: chooseLabels(images, files, headers, notices) };
+    return { form: "array", images, labels: chooseLabels(images, files, headers, others, notices) };
   }
   for (const file of all) {
     if (endingOf(file) !== ".npy")
@@ -55,7 +59,7 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   if (headers.size === 0) await headerOf(first);
   const images = chooseImages(headers);
   if (typeof images !== "string") return fail(images.problem);
-  const labels = chooseLabels(images, files, headers, notices);
+  const labels = chooseLabels(images, files, headers, others, notices);
   for (const file of files) {
     if (file !== images && file !== labels)
       notices.add("left out", `arrays beside the one that was read, ${images}`, file);
@@ -96,17 +100,23 @@ function chooseImages(headers: ReadonlyMap<string, NpyHeader>): string | { reado
   return { problem: `holds no array of images, bytes [N, H, W], [N, H, W, C] or [N, C, H, W], but ${list}` };
 }
 
-/** The labels of images: documented as `x-labels.npy`; others by names that say so, if their shape agrees, and then the user is told. */
+/**
+ * The labels of images: documented as `x-labels.npy`; others by names that say so, if their shape agrees, and then the user is told.
+ * @param others arrays of anything but numbers: labels that are such are refused where they are read, with what to do.
+ */
 function chooseLabels(
   images: string,
   files: readonly string[],
   headers: ReadonlyMap<string, NpyHeader>,
+  others: ReadonlySet<string>,
   notices: Notices,
 ): string | null {
   const [documented = "", ...names] = labelNames(images);
   if (files.includes(documented)) return documented;
   const count = headers.get(images)?.shape[0];
   const labels = names.find((file) => {
+    // Labels that aren't numbers are lost by nobody's wish: reading them says what they are.
+    if (others.has(file)) return true;
     const shape = headers.get(file)?.shape;
     return file !== images && shape !== undefined && shape.length <= 2 && shape[0] === count;
   });

@@ -38,7 +38,7 @@ export type Squares = {
 const doubtfulPictures = "pictures whose decoder warns of damage, which are read all the same";
 /** What is told of pictures that are left out because they can't be read. */
 export const damagedPictures =
-  "pictures that are damaged, or too large to decode (--strict stops at the first and says why)";
+  "pictures that are damaged, locked, packed in an unknown way or too large to decode (--strict stops at the first and says why)";
 
 /** So many pictures are read at once, by the threads that decode them. */
 const groupSize = 8;

@@ -17,6 +17,11 @@ export type NpyArray = Pick<NpyHeader, "type" | "shape"> & { readonly bytes: Uin
 /** Enough for the header of every array of numbers. */
 export const npyHeaderBytes = 4096;
 
+/** Whether these are the first bytes of an .npy file. */
+export function isNpy(start: Uint8Array): boolean {
+  return [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59].every((byte, i) => start[i] === byte);
+}
+
 /**
  * Reads the header of an .npy file: a magic word, a version, a text like a Python dictionary.
  * @param start the first bytes of the file, `npyHeaderBytes` or all.
@@ -27,8 +32,7 @@ export function parseNpyHeader(start: Uint8Array, name: string): NpyHeader {
     throw new EvenkeelError("file", `${name}: ${problem}.`);
   };
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
-  if (start.length < 12 || magic.some((byte, i) => start[i] !== byte)) fail("is no .npy file");
+  if (start.length < 12 || !isNpy(start)) fail("is no .npy file");
   const isFirstVersion = view.getUint8(6) === 1;
   const [from, length] = isFirstVersion ? [10, view.getUint16(8, true)] : [12, view.getUint32(8, true)];
   if (from + length > start.length) fail("ends within its header");
@@ -43,7 +47,10 @@ export function parseNpyHeader(start: Uint8Array, name: string): NpyHeader {
     );
   }
   const elementBytes = Number(/^[<|>=][a-zA-Z](\d+)$/.exec(type)?.[1] ?? 0) * (type[1] === "U" ? 4 : 1);
-  if (elementBytes === 0) fail(`holds elements of type ${type} (Python's objects, for instance), expected numbers`);
+  if (elementBytes === 0)
+    fail(
+      `holds elements of type ${type} (Python's objects, for instance), expected numbers, such as numpy.unique(labels, return_inverse=True)[1] of labels`,
+    );
   const shape = extents
     .split(",")
     .map((extent) => extent.trim().replace(/L$/, ""))

@@ -1,14 +1,28 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { basename } from "node:path";
 import { promisify } from "node:util";
 import { constants, crc32, inflateRaw, type ZlibOptions } from "node:zlib";
 import yauzl from "yauzl";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { foreignKind, headBytes } from "../../interchange/index.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes, messageOf } from "./imageSource.ts";
 import type { Notices } from "./notices.ts";
 import type { Reading } from "./reading.ts";
 
 const inflate = promisify<Uint8Array, ZlibOptions, Buffer>(inflateRaw);
+
+/** Ways of packing that aren't read, by their numbers. */
+const methods: ReadonlyMap<number, string> = new Map([
+  [6, "imploding"],
+  [9, "Deflate64"],
+  [12, "bzip2"],
+  [14, "LZMA"],
+  [93, "Zstandard"],
+  [95, "xz"],
+  [98, "PPMd"],
+  [99, "AES encryption"],
+]);
 
 /** What a size in an archive's end is when the true one stands elsewhere. */
 const elsewhere = 2 ** 32 - 1;
@@ -25,20 +39,29 @@ export async function openZip(path: string, reading: Reading): Promise<FileSourc
   let size = 0;
   try {
     ({ size } = await handle.stat());
-    const zip = await openDirectory(handle, size);
+    const place = await placeOf(handle, size);
+    const zip = await openDirectory(handle, place);
     const names = new FileNames<yauzl.Entry>(path, reading);
-    await listEntries(zip, await directoryBytes(handle, size), names, reading.notices);
-    return zipSource(path, { handle, size }, zip, names);
+    await listEntries(zip, place.directoryBytes, names, reading.notices);
+    const around = place.before + size - place.end;
+    if (around > 0) reading.notices.add("left out", `bytes around the archive, ${around} of them`, basename(path));
+    return zipSource(path, handle, place, zip, names);
   } catch (cause) {
+    const kind = await readAt(handle, 0, Math.min(size, headBytes)).then(
+      (head) => foreignKind(head, path),
+      () => null,
+    );
     await handle.close();
+    if (kind !== null && !kind.startsWith("a zip")) fail(`is no zip: it is ${kind.replace(/\.$/, "")}`, cause);
     const hint = size > elsewhere ? "; the Mac's archives above 4 GiB are often so: unpack it and use the folder" : "";
-    return fail(`can't be read as a zip: ${messageOf(cause)}${hint}`, cause);
+    return fail(`can't be read as a zip: ${messageOf(cause).replace(/\.$/, "")}${hint}`, cause);
   }
 }
 
 function zipSource(
   path: string,
-  { handle, size }: { readonly handle: FileHandle; readonly size: number },
+  handle: FileHandle,
+  { before, end }: ZipPlace,
   zip: yauzl.ZipFile,
   names: FileNames<yauzl.Entry>,
 ): FileSource {
@@ -49,7 +72,8 @@ function zipSource(
       if (entry === undefined) throw new Error("isn't there");
       if (entry.isEncrypted()) throw new Error("is encrypted; unpack it and use the folder");
       if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8) {
-        throw new Error(`is packed by method ${entry.compressionMethod}, expected 0 (stored) or 8 (deflated)`);
+        const method = methods.get(entry.compressionMethod) ?? `method ${entry.compressionMethod}`;
+        throw new Error(`is packed by ${method}, expected deflate or none; unpack it and use the folder`);
       }
       return await task(entry);
     } catch (cause) {
@@ -59,8 +83,8 @@ function zipSource(
   const packed = async (entry: yauzl.Entry, maximumBytes = Infinity): Promise<Uint8Array> => {
     const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
     const length = Math.min(entry.compressedSize, maximumBytes);
-    if (fileDataStart + length > size) throw new Error("the archive ends before it");
-    return readAt(handle, fileDataStart, length);
+    if (before + fileDataStart + length > end) throw new Error("the archive ends before it");
+    return readAt(handle, before + fileDataStart, length);
   };
   return {
     name: path,
@@ -105,14 +129,16 @@ async function unpack(content: Uint8Array, claimed: number): Promise<Uint8Array>
 /** Reads an archive's directory by blocks, as a file read at two places an entry takes long. */
 class BlockReader extends yauzl.RandomAccessReader {
   readonly #handle: FileHandle;
+  readonly #place: ZipPlace;
   readonly #size: number;
   #block: Uint8Array = new Uint8Array(0);
   #start = 0;
 
-  constructor(handle: FileHandle, size: number) {
+  constructor(handle: FileHandle, place: ZipPlace) {
     super();
     this.#handle = handle;
-    this.#size = size;
+    this.#place = place;
+    this.#size = sizeWithin(place);
   }
 
   override read(
@@ -130,7 +156,10 @@ class BlockReader extends yauzl.RandomAccessReader {
     const isThere = position >= this.#start && position + length <= this.#start + this.#block.length;
     if (isThere) return serve();
     const bytes = Math.min(Math.max(length, 2 ** 16), this.#size - position);
-    readAt(this.#handle, position, bytes < length ? length : bytes).then((block) => {
+    readAt(this.#handle, this.#place.before + position, bytes < length ? length : bytes).then((block) => {
+      // The archive's comment is passed over, whatever it holds.
+      const lengthOfComment = this.#size - 2 - position;
+      for (const at of [lengthOfComment, lengthOfComment + 1]) if (at >= 0 && at < block.length) block[at] = 0;
       [this.#block, this.#start] = [block, position];
       serve();
     }, callback);
@@ -138,7 +167,7 @@ class BlockReader extends yauzl.RandomAccessReader {
 }
 
 /** @throws Error unless there are so many bytes. */
-async function readAt(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
   for (let done = 0; done < length; ) {
     const { bytesRead } = await handle.read(buffer, done, length - done, position + done);
@@ -148,10 +177,10 @@ async function readAt(handle: FileHandle, position: number, length: number): Pro
   return buffer;
 }
 
-async function openDirectory(handle: FileHandle, size: number): Promise<yauzl.ZipFile> {
+async function openDirectory(handle: FileHandle, place: ZipPlace): Promise<yauzl.ZipFile> {
   const open = promisify<yauzl.RandomAccessReader, number, yauzl.Options, yauzl.ZipFile>(yauzl.fromRandomAccessReader);
   const options = { lazyEntries: true, autoClose: false, validateEntrySizes: false, decodeStrings: false };
-  return open(new BlockReader(handle, size), size, options);
+  return open(new BlockReader(handle, place), sizeWithin(place), options);
 }
 
 /** @param expectedBytes what the archive's end says that the directory has; null if that isn't known. */
@@ -212,12 +241,61 @@ function nameOfEntry(entry: yauzl.Entry): string {
   }
 }
 
-/** How many bytes an archive's end says that its directory has; null if that stands elsewhere (the directory is larger than 4 GiB). */
-async function directoryBytes(handle: FileHandle, size: number): Promise<number | null> {
-  // An end of 22 bytes and a comment of less than 64 KiB.
-  const length = Math.min(size, 22 + 2 ** 16);
-  const tail = Buffer.from(await readAt(handle, size - length, length));
-  const end = tail.lastIndexOf(Buffer.from("PK\x05\x06", "latin1"), tail.length - 22);
-  const claimed = end < 0 ? NaN : tail.readUInt32LE(end + 12);
-  return claimed === elsewhere ? null : claimed;
+/** Where an archive lies in its file. */
+type ZipPlace = {
+  /** Bytes before it, such as a program that unpacks it. */
+  readonly before: number;
+  /** Where its last record begins, and where it ends. */
+  readonly endRecord: number;
+  readonly end: number;
+  /** How many bytes its end says that its directory has; null if that stands elsewhere (the directory is larger than 4 GiB). */
+  readonly directoryBytes: number | null;
+};
+
+const [endBytes, entryMark, endMark] = [22, Buffer.from("PK\x01\x02", "latin1"), Buffer.from("PK\x05\x06", "latin1")];
+
+/** So many records that may be the last one are looked at. */
+const mostRecords = 16;
+
+/** An archive's size without its comment. */
+function sizeWithin({ before, endRecord }: ZipPlace): number {
+  return endRecord + endBytes - before;
+}
+
+/**
+ * Finds the last record of an archive: the one whose comment ends with the file, or else the last one whose comment fits; of several the one
+ * that has a directory.
+ * @throws Error if there is none.
+ */
+async function placeOf(handle: FileHandle, size: number): Promise<ZipPlace> {
+  // A comment has less than 64 KiB.
+  const length = Math.min(size, endBytes + 2 ** 16);
+  const tail = await readAt(handle, size - length, length);
+  const isEntryAt = async (place: number): Promise<boolean> =>
+    place >= 0 && place + 4 <= size && (await readAt(handle, place, 4)).equals(entryMark);
+  const found: (ZipPlace & { readonly hasDirectory: boolean })[] = [];
+  for (let at = tail.length - endBytes; at >= 0 && found.length < mostRecords; at--) {
+    at = tail.lastIndexOf(endMark, at);
+    if (at < 0) break;
+    const end = at + endBytes + tail.readUInt16LE(at + 20);
+    if (end > tail.length) continue;
+    const [bytes, offset] = [tail.readUInt32LE(at + 12), tail.readUInt32LE(at + 16)];
+    const endRecord = size - length + at;
+    const directoryStart = endRecord - bytes;
+    const isInPlace = await isEntryAt(offset);
+    // Above 4 GiB the Mac's offsets are what is left of them.
+    const isShifted = !isInPlace && size <= elsewhere && offset < directoryStart && (await isEntryAt(directoryStart));
+    found.push({
+      before: isShifted ? directoryStart - offset : 0,
+      endRecord,
+      end: size - length + end,
+      directoryBytes: bytes === elsewhere ? null : bytes,
+      hasDirectory: isInPlace || isShifted || offset === elsewhere || size > elsewhere,
+    });
+  }
+  const [first] = found
+    .toSorted((a, b) => Number(b.end === size) - Number(a.end === size))
+    .toSorted((a, b) => Number(b.hasDirectory) - Number(a.hasDirectory));
+  if (first !== undefined) return first;
+  throw new Error("it has no directory of its files, as if it had been cut off: copy or download it again");
 }

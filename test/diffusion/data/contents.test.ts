@@ -202,6 +202,20 @@ describe("NumPy arrays", () => {
     }
   });
 
+  it("whose labels are texts or objects under any name of labels are refused, not passed over", async () => {
+    const header = "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }\n";
+    const objects = Buffer.concat([
+      Buffer.from("\x93NUMPY\x01\0", "latin1"),
+      Buffer.from([header.length, 0]),
+      Buffer.from(header),
+      noise(30),
+    ]);
+    for (const labels of ["labels.npy", "images_labels.npy", "y.npy"]) {
+      const folder = await folderOf({ "images.npy": npy("|u1", [2, 2, 2, 3], colours), [labels]: objects });
+      await assert.rejects(open(folder), /labels|y\.npy: holds elements of type \|O .*numpy\.unique/);
+    }
+  });
+
   it("of no bytes are refused with what to do", async () => {
     const folder = await folderOf({ "x.npy": npy("<f4", [1, 2, 2], noise(16)) });
     await assert.rejects(
@@ -210,7 +224,7 @@ describe("NumPy arrays", () => {
     );
     await assert.rejects(open(folder), /holds <f4, expected bytes/);
     await rename(join(folder, "x.npy"), join(folder, "x.npz"));
-    await assert.rejects(open(join(folder, "x.npz")), /x\.npz: can't be read as a zip/);
+    await assert.rejects(open(join(folder, "x.npz")), /x\.npz: is no zip: it is a NumPy array/);
   });
 
   it("that are latents, one a picture, are named, and told of as what is drawn from them", async () => {

@@ -33,7 +33,7 @@ describe("pictures that can't be read", () => {
     assert.deepEqual(classesOf(result), [3, ["cats", "dogs"], [0, 1, 1]]);
     assert.deepEqual(result.told, [
       "Left out 4 (cats/broken.jpg, dogs/b.png, dogs/e.bmp, dogs/empty.webp): " +
-        "pictures that are damaged, or too large to decode (--strict stops at the first and says why).",
+        "pictures that are damaged, locked, packed in an unknown way or too large to decode (--strict stops at the first and says why).",
     ]);
     await assert.rejects(convert(source, 8, { strict: true }), (error) => {
       assert.ok(error instanceof EvenkeelError && error.code === "file");
