@@ -1,6 +1,6 @@
 import { DenoiserProgram, tensorsOfWeights } from "../diffusion/index.ts";
 import { findSnapshot } from "../diffusion/node.ts";
-import type { FindNetwork } from "./sampleImages.ts";
+import type { FindNetwork } from "./sampleSettings.ts";
 
 /** The network of a snapshot file. */
 export const findNetwork: FindNetwork = async (file) => {

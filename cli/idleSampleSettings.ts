@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { SampleSettings } from "./sampleImages.ts";
+import type { SampleSettings } from "./sampleSettings.ts";
 
 /** Settings of `evenkeel sample` that change nothing beside the others, a line each. */
 export function idleSettings(settings: SampleSettings): readonly string[] {

@@ -4,7 +4,7 @@ import { type NetworkConfig, unwhitenLatents, vaeChannels, vaeName, vaeWhitening
 import { encodeNpy } from "../diffusion/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { makeFolder, writeFileAtomically, writeSafetensors } from "../engine/io/node.ts";
-import type { SampleSettings } from "./sampleImages.ts";
+import type { SampleSettings } from "./sampleSettings.ts";
 
 const endings = [".npy", ".safetensors"];
 

@@ -2,7 +2,7 @@ import type { ImageLabel } from "../diffusion/index.ts";
 import { readLabelVectors } from "../diffusion/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { describeClasses, parseClasses } from "./classList.ts";
-import type { FoundNetwork, SampleSettings } from "./sampleImages.ts";
+import type { FoundNetwork, SampleSettings } from "./sampleSettings.ts";
 
 /**
  * The labels that `--class` or `--labels` ask for, which the seeds take in turn; null if they are drawn. Says which they are, and from

@@ -1,5 +1,5 @@
 import { parse, TomlError } from "smol-toml";
-import { clip, EvenkeelError } from "../engine/index.ts";
+import { clip, EvenkeelError, messageOf } from "../engine/index.ts";
 
 /** The tables of a TOML file's text. @param file what messages call it. @throws EvenkeelError `file` with the place of the mistake. */
 export function parseToml(text: string, file: string): Record<string, unknown> {
@@ -8,7 +8,7 @@ export function parseToml(text: string, file: string): Record<string, unknown> {
   } catch (cause) {
     // The library's message repeats the whole line, of any length.
     const place = cause instanceof TomlError ? `line ${cause.line}, column ${cause.column}: ` : "";
-    const [reason = ""] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
+    const [reason = ""] = messageOf(cause).split("\n");
     throw new EvenkeelError("file", `${file}: no TOML: ${place}${clip(reason)}`, { cause });
   }
 }

@@ -18,7 +18,7 @@ export {
   resolveDeviceName,
 } from "./devices/select.ts";
 export { describeBytes } from "./describeBytes.ts";
-export { type ErrorCode, EvenkeelError, printable } from "./errors.ts";
+export { type ErrorCode, EvenkeelError, printable, messageOf } from "./errors.ts";
 export * from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
 export type { DType, TensorData } from "./graph/dtype.ts";

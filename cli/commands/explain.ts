@@ -1,7 +1,7 @@
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Command } from "@commander-js/extra-typings";
-import { compile, type Compiled, disposeDevices, EvenkeelError, explain } from "../../engine/index.ts";
+import { compile, type Compiled, disposeDevices, EvenkeelError, explain, messageOf } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { explanationPage } from "../explainPage.ts";
 import { writeText } from "../train/writeText.ts";
@@ -54,7 +54,7 @@ async function loadSubject(file: string): Promise<Subject> {
   try {
     module = await importFile(path.resolve(file));
   } catch (reason) {
-    const why = reason instanceof Error ? reason.message : String(reason);
+    const why = messageOf(reason);
     // Outside of a package of modules a .ts file is taken for CommonJS, which can't import the engine.
     const hint = why.includes("require()")
       ? ' Name it .mts, or give its folder a package.json with "type": "module".'

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../engine/index.ts";
 
 /**
  * The object that a file of the ladder holds; null if there is no file.
@@ -14,7 +14,7 @@ export async function readStored<T extends object>(
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
-    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, {
       cause,
     });
   }

@@ -12,7 +12,7 @@ import {
 import { isStatisticsFile, readStatistics } from "../../diffusion/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";
-import type { FoundNetwork, LoadedNetwork } from "../sampleImages.ts";
+import type { FoundNetwork, LoadedNetwork } from "../sampleSettings.ts";
 
 /** Told how many pictures of a source are done. */
 export type OnImages = (source: string, done: number, total: number) => void;

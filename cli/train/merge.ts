@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { stringify } from "smol-toml";
 
 import { parseToml, presetNetwork, presetOf } from "../../diffusion/index.ts";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../engine/index.ts";
 import { fileSystemError } from "../../engine/io/node.ts";
 import { parseSwitches } from "../../nn/index.ts";
 import { parseImages } from "../imageCount.ts";
@@ -107,7 +107,7 @@ function parseSetting(path: string, name: string, text: string): number {
   try {
     return parseImages(text);
   } catch (cause) {
-    throw new EvenkeelError("value", `${path}: ${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new EvenkeelError("value", `${path}: ${name}: ${messageOf(cause)}`, {
       cause,
     });
   }

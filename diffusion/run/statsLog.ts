@@ -1,5 +1,5 @@
 import { open, readFile } from "node:fs/promises";
-import { EvenkeelError, isNestedDeeply } from "../../engine/index.ts";
+import { EvenkeelError, isNestedDeeply, messageOf } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 
 /** One line of `stats.jsonl`: means over a status interval, under the reference's names and ours. */
@@ -80,7 +80,7 @@ export class StatsLog {
       await using file = await open(this.#path, "a");
       await file.appendFile(`${text}\n`);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new EvenkeelError("file", `can't write ${this.#path}: ${reason}`, { cause });
     }
   }
@@ -93,7 +93,7 @@ export async function readStats(path: string): Promise<StatsEntry[]> {
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-    throw new EvenkeelError("file", `can't read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, {
       cause,
     });
   }

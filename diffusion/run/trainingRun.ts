@@ -1,7 +1,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { EvenkeelError, type Device, eventLoopTurn, type Tensor } from "../../engine/index.ts";
+import { EvenkeelError, type Device, eventLoopTurn, type Tensor, messageOf } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import {
   type CheckpointInfo,
@@ -308,7 +308,7 @@ async function removePartialFiles(folder: string): Promise<void> {
       if (/^\.evenkeel-[0-9a-f]+\.partial$/.test(name)) await rm(join(folder, name), { force: true });
     }
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new EvenkeelError("file", `can't tidy the run folder ${folder}: ${reason}`, { cause });
   }
 }

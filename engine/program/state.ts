@@ -1,7 +1,7 @@
 import type { Device, DeviceBuffer } from "../devices/device.ts";
 import { eventLoopTurn } from "../devices/eventLoop.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
-import { EvenkeelError } from "../errors.ts";
+import { EvenkeelError, messageOf } from "../errors.ts";
 import type { TensorData } from "../graph/dtype.ts";
 import { makeNode } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
@@ -146,7 +146,7 @@ export class State<T> {
   }
 
   #break(what: string, cause: unknown): void {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     this.#broken = new EvenkeelError(
       "state",
       `the values of this State are partly old and partly new: ${what} before failed when it had begun to replace them (${reason}) ` +

@@ -4,7 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
-import { type FindNetwork, type FoundNetwork, sampleImages, type SampleSettings } from "../../cli/sampleImages.ts";
+import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sampleSettings.ts";
+import { sampleImages } from "../../cli/sampleImages.ts";
 import {
   type Denoiser,
   generateImages,

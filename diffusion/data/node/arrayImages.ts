@@ -1,6 +1,6 @@
 import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
 import type { ArrayFiles } from "./chooseArrays.ts";
-import { type FileSource, maximumArrayBytes } from "./imageSource.ts";
+import { type FileSource, maximumArrayBytes } from "./fileSource.ts";
 import type { Notices } from "./notices.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 

@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { endingOf } from "./fileKinds.ts";
-import type { FileSource } from "./imageSource.ts";
+import type { FileSource } from "./fileSource.ts";
 import type { Notices } from "./notices.ts";
 import { isNpy, type NpyHeader, npyHeaderBytes, parseNpyHeader } from "./npyFile.ts";
 

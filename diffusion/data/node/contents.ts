@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { type ArrayFiles, chooseArrays } from "./chooseArrays.ts";
 import { fileKindOf, holdsIdxImages, misnamedPictures, startsLikePicture, unknownFiles } from "./fileKinds.ts";
-import type { FileSource } from "./imageSource.ts";
+import type { FileSource } from "./fileSource.ts";
 import { describeNotice, type Notices } from "./notices.ts";
 
 /** What a source holds: pictures in files of their own, or all of them in one file, or the latents of pictures, one a file. */

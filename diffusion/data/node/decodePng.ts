@@ -1,7 +1,6 @@
 // Ours: sharp takes 8 to 11 times the CPU (60,000 of 32x32: 26 to 36 s, here 3.3 s) and reads files without an end or beyond their palette;
 // pngjs reads too few rows, and unpacks interlaced ones without bound; fast-png refuses interlaced palettes.
-import { EvenkeelError } from "../../../engine/index.ts";
-import { messageOf } from "./imageSource.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { bitsPerPixel, parsePng, passesOf, type PngParts } from "./pngChunks.ts";
 
 /** Pixels of a PNG, channel by channel: [channels, height, width]. */

@@ -3,9 +3,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
-import { messageOf, readWhole } from "./imageSource.ts";
+import { readWhole } from "./imageSource.ts";
 import { makeSquares, type PictureList } from "./makeSquares.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { loadSharp, sharp } from "./sharp.ts";

@@ -1,6 +1,6 @@
 import { constants, gunzipSync } from "node:zlib";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { type FileSource, maximumArrayBytes, messageOf } from "./imageSource.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
+import { type FileSource, maximumArrayBytes } from "./fileSource.ts";
 
 /** An array of bytes with its sizes, as MNIST and its kin are distributed. */
 export type IdxArray = { readonly shape: readonly number[]; readonly data: Uint8Array };

@@ -1,31 +1,11 @@
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { endingOf, fileKindOf } from "./fileKinds.ts";
 import { FileNames } from "./fileNames.ts";
+import { type FileSource, maximumFileBytes } from "./fileSource.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { openZip } from "./zipFile.ts";
-
-/** Named files: of a folder, or of an archive. */
-export interface FileSource extends AsyncDisposable {
-  readonly name: string;
-  /** Sorted, with forward slashes, without litter. */
-  readonly files: readonly string[];
-  /** The file that the path itself names, if it doesn't name a folder or archive: the others are its neighbours. */
-  readonly wanted: string | null;
-  /** What messages call a file. */
-  nameOf(file: string): string;
-  /** @throws EvenkeelError `file` that names the source and the file; also for more than `maximumBytes` (default: 256 MiB). */
-  read(file: string, maximumBytes?: number): Promise<Uint8Array>;
-  /** The first bytes of a file, as many as there are. @throws EvenkeelError `file` that names the source and the file. */
-  head(file: string, bytes: number): Promise<Uint8Array>;
-}
-
-/** Files larger than this are no images of a data set. */
-export const maximumFileBytes = 2 ** 28;
-
-/** Arrays of images are no larger: as much as can be read at once. */
-export const maximumArrayBytes = 2 ** 31 - 1;
 
 const expected = "expected a folder of images, a .zip, an IDX file of images, or an .npy or .npz array";
 
@@ -127,8 +107,4 @@ async function readHead(path: string, bytes: number): Promise<Uint8Array> {
   } catch (cause) {
     throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, { cause });
   }
-}
-
-export function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

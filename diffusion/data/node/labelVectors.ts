@@ -1,7 +1,7 @@
 import { extname } from "node:path";
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { messageOf, readWhole } from "./imageSource.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
+import { readWhole } from "./imageSource.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 
 const vector = z.array(z.number());

@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { folderClasses } from "./folderClasses.ts";
-import type { FileSource } from "./imageSource.ts";
+import type { FileSource } from "./fileSource.ts";
 import { cleanName, type FileLabel, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
 import { Notices } from "./notices.ts";
 

@@ -1,7 +1,6 @@
 import type { Sharp } from "sharp";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { areaAverage, type PictureRows } from "./areaAverage.ts";
-import { messageOf } from "./imageSource.ts";
 import { PixelBudget } from "./pixelBudget.ts";
 import { sharp } from "./sharp.ts";
 

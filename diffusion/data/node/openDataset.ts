@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { vaeChannels } from "../../encoding/index.ts";
 import { createDataset, type ImageDataset, isLatent, type LatentDataset, type TrainingDataset } from "../dataset.ts";
 import { inOrder, readArrayImages } from "./arrayImages.ts";
@@ -7,7 +7,8 @@ import { contentsOf } from "./contents.ts";
 import { type DecodedImage, decodePng } from "./decodePng.ts";
 import { endingOf } from "./fileKinds.ts";
 import { readIdx } from "./idxFile.ts";
-import { type FileSource, messageOf, openFiles } from "./imageSource.ts";
+import type { FileSource } from "./fileSource.ts";
+import { openFiles } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
 import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 import { type Reading, readingOf } from "./reading.ts";

@@ -1,5 +1,5 @@
 import type { Sharp } from "sharp";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import type { LabelList } from "../dataset.ts";
 import { inOrder, readArrayImages } from "./arrayImages.ts";
 import { decodeBmp, startsLikeBmp } from "./bmpFile.ts";
@@ -7,7 +7,8 @@ import type { ArrayFiles } from "./chooseArrays.ts";
 import { contentsOf } from "./contents.ts";
 import { emojiClasses, emojiList, type EmojiPackage, findEmojiPackage, listEmoji } from "./emoji.ts";
 import { readIdx } from "./idxFile.ts";
-import { type FileSource, messageOf, openFiles } from "./imageSource.ts";
+import type { FileSource } from "./fileSource.ts";
+import { openFiles } from "./imageSource.ts";
 import { readLabels } from "./labels.ts";
 import type { PictureList } from "./makeSquares.ts";
 import type { Notices } from "./notices.ts";

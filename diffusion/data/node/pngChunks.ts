@@ -1,5 +1,5 @@
+import { messageOf } from "../../../engine/index.ts";
 import { crc32, inflateSync } from "node:zlib";
-import { messageOf } from "./imageSource.ts";
 
 /** What a PNG's header says. */
 export type PngHeader = {

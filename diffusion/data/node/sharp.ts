@@ -1,7 +1,6 @@
 import type sharpModule from "sharp";
 import type { Sharp, SharpOptions } from "sharp";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { messageOf } from "./imageSource.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 
 let loaded: typeof sharpModule | undefined;
 

@@ -3,10 +3,10 @@ import { basename } from "node:path";
 import { promisify } from "node:util";
 import { constants, crc32, inflateRaw, type ZlibOptions } from "node:zlib";
 import yauzl from "yauzl";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { foreignKind, headBytes } from "../../interchange/index.ts";
 import { FileNames } from "./fileNames.ts";
-import { type FileSource, maximumFileBytes, messageOf } from "./imageSource.ts";
+import { type FileSource, maximumFileBytes } from "./fileSource.ts";
 import type { Notices } from "./notices.ts";
 import type { Reading } from "./reading.ts";
 

@@ -1,5 +1,5 @@
 import { open, readFile } from "node:fs/promises";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { writeFileAtomically } from "../../../engine/io/node.ts";
 import {
   type Dynamics,
@@ -70,6 +70,6 @@ function sameNames(a: ReadingNames, b: ReadingNames): boolean {
 }
 
 function failure(what: "read" | "write", path: string, cause: unknown): EvenkeelError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new EvenkeelError("file", `can't ${what} ${path}: ${reason}`, { cause });
 }

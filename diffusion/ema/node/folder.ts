@@ -1,5 +1,5 @@
 import fs from "node:fs/promises";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 
 /** The names of the files in a folder, sorted. @throws EvenkeelError `file` if it can't be read. */
 export async function listFiles(folder: string): Promise<string[]> {
@@ -27,6 +27,6 @@ export async function readText(file: string): Promise<string> {
 }
 
 function refused(place: string, doing: string, cause: unknown): EvenkeelError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new EvenkeelError("file", `${place}: ${doing} failed: ${reason}.`, { cause });
 }

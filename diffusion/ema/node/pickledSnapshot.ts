@@ -1,17 +1,17 @@
 import { readFile } from "node:fs/promises";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { readEdm2Pickle } from "../../interchange/index.ts";
 import { networkConfigFromReference } from "../../network/config.ts";
 import { orNamed } from "../../snapshot/foreignFile.ts";
 import { describedBy, snapshotMetadata } from "../../snapshot/snapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
-import type { SnapshotFile } from "./snapshotFile.ts";
+import type { SnapshotFile } from "./storedAverage.ts";
 
 /** The snapshot in a pickle of the authors' program, whose profile the caller knows. It is parsed, never run. */
 export function pickledSnapshot(file: string, profile: AveragingProfile): SnapshotFile {
   const read = async (): Promise<ReturnType<typeof readEdm2Pickle>> => {
     const bytes = await readFile(file).catch((cause: unknown) => {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new EvenkeelError("file", `${file}: reading failed: ${reason}.`, { cause });
     });
     return orNamed(file, /^a Python pickle/, async () => readEdm2Pickle(bytes, file));

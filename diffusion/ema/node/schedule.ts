@@ -1,13 +1,14 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
 import { z } from "zod";
-import { clip, describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { clip, describeIssues, EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
 import { parseToml } from "../../parseToml.ts";
 import { profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles, readText } from "./folder.ts";
-import { safetensorsMetadata, snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
+import type { SnapshotFile } from "./storedAverage.ts";
+import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
 
 const scheduleSchema = z.strictObject({
   /** Names of tensors that are copied from the last snapshot, beside those recognised; `*` stands for any text. */
@@ -59,7 +60,7 @@ async function parseScheduleFile(file: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new EvenkeelError("file", `${file}: no JSON: ${clip(reason)}`, { cause });
   }
 }

@@ -4,15 +4,7 @@ import { openSafetensors, readSafetensors } from "../../../engine/io/node.ts";
 import { orNamed } from "../../snapshot/foreignFile.ts";
 import { pickledSnapshot } from "./pickledSnapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
-import type { SnapshotSource } from "../reconstruct.ts";
-
-/** A stored average in a file. */
-export interface SnapshotFile extends SnapshotSource {
-  /** Where it lies. */
-  readonly path: string;
-  /** The strings that a safetensors file of the same network carries beside its tensors; see `writeAverage`. */
-  metadata(): Promise<ReadonlyMap<string, string>>;
-}
+import type { SnapshotFile } from "./storedAverage.ts";
 
 /** The snapshot in the safetensors file at `file`, whose profile the caller knows. */
 export function safetensorsSnapshot(file: string, profile: AveragingProfile): SnapshotFile {

@@ -6,7 +6,8 @@ import { type NetworkConfig, networkConfig } from "../../network/config.ts";
 import { powerProfile } from "../profile.ts";
 import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles } from "./folder.ts";
-import { safetensorsMetadata, snapshotFile, type SnapshotFile } from "./snapshotFile.ts";
+import type { SnapshotFile } from "./storedAverage.ts";
+import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
 
 /** Which snapshots of a folder are meant. */
 export type SnapshotFilter = {

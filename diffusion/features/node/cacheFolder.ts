@@ -1,6 +1,6 @@
 import os from "node:os";
 import path from "node:path";
-import { EvenkeelError } from "../../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { makeFolder } from "../../../engine/io/node.ts";
 
 /**
@@ -11,7 +11,7 @@ export async function cacheFolder(): Promise<string> {
   const given = process.env.EVENKEEL_CACHE;
   const folder = given !== undefined && given !== "" ? given : path.join(os.homedir(), ".cache", "evenkeel");
   await makeFolder(folder).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new EvenkeelError("file", `${why} Set EVENKEEL_CACHE to another.`, { cause });
   });
   return folder;

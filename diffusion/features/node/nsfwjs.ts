@@ -3,7 +3,7 @@ import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { z } from "zod";
-import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues, EvenkeelError, messageOf } from "../../../engine/index.ts";
 import type { FeatureExtractor, FeatureOptions } from "../../metrics/features.ts";
 import { readGraphTopology } from "../graphTopology.ts";
 import { readKerasTopology } from "../kerasTopology.ts";
@@ -146,7 +146,7 @@ async function digestOf(folder: string): Promise<string> {
       hash.update(`${file} ${bytes.length}\n`).update(bytes);
     }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new EvenkeelError("file", `${folder}: can't be read: ${why}.`, { cause });
   }
   return hash.digest("hex");

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { EvenkeelError, type Shape } from "../../../engine/index.ts";
+import { EvenkeelError, type Shape, messageOf } from "../../../engine/index.ts";
 import { checkImages } from "../../metrics/checkImages.ts";
 import type { FeatureExtractor } from "../../metrics/features.ts";
 import { imagePreparation, type InputFormat } from "../prepareImages.ts";
@@ -159,8 +159,6 @@ function nameOf(kind: "input" | "output", names: readonly string[], wanted: stri
 
 const sorted = (settings: object): [string, unknown][] =>
   Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 async function digestOf(file: string): Promise<Uint8Array> {
   const hash = createHash("sha256");

@@ -1,11 +1,5 @@
-export {
-  type Fail,
-  maximumValues,
-  type PickleContext,
-  type PickleFunction,
-  type PickleWorld,
-  readPickle,
-} from "./machine.ts";
+export type { Fail, PickleContext } from "./context.ts";
+export { maximumValues, type PickleFunction, type PickleWorld, readPickle } from "./machine.ts";
 export { exactInteger, PickleReader } from "./reader.ts";
 export {
   keyProblem,

@@ -1,4 +1,5 @@
 import { op } from "./opcodes.ts";
+import type { Fail, PickleContext } from "./context.ts";
 import type { PickleReader } from "./reader.ts";
 import { parseFloat64, parseInteger, parseQuoted, parseUnicode } from "./textForms.ts";
 import {
@@ -23,16 +24,6 @@ export type PickleWorld = {
   readonly names: (name: string) => boolean;
   /** Resolves a reference to something outside of the pickle. */
   readonly persistent?: (id: PickleValue, fail: Fail) => PickleValue;
-};
-
-export type Fail = (problem: string) => never;
-
-/** What the builder of a value is given. */
-export type PickleContext = {
-  /** Refuses the file. */
-  readonly fail: Fail;
-  /** Announces that so many values are about to be copied or looked at, and refuses the file if it asks for too many. */
-  readonly spend: (values: number) => void;
 };
 
 export type PickleFunction = (args: readonly PickleValue[], context: PickleContext) => PickleValue;

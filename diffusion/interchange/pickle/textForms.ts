@@ -1,4 +1,4 @@
-import type { Fail } from "./machine.ts";
+import type { Fail } from "./context.ts";
 import { exactInteger } from "./reader.ts";
 
 /** Decimal digits of the longest integer that is read, in any protocol: 256 bytes of them. */

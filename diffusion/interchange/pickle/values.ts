@@ -1,4 +1,4 @@
-import type { PickleContext } from "./machine.ts";
+import type { PickleContext } from "./context.ts";
 
 /**
  * What a pickle can hold. Primitives are JavaScript's own: null for None, booleans, strings, numbers (floats, and integers up to

@@ -1,5 +1,5 @@
 /** Finds WebGPU (the page's own, or in Node the optional package `webgpu`) and tells a real adapter from a software one. */
-import { EvenkeelError } from "../../errors.ts";
+import { EvenkeelError, messageOf } from "../../errors.ts";
 
 /** What `navigator.gpu` is in a page. */
 export type WebgpuEntry = { requestAdapter(options?: GPURequestAdapterOptions): Promise<GPUAdapter | null> };
@@ -110,5 +110,5 @@ export async function probeWebgpu(): Promise<WebgpuProbe> {
 
 /** The message of whatever was thrown. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../errors.ts";
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
@@ -105,7 +106,7 @@ async function removePartial(partial: string, reason: unknown): Promise<void> {
 }
 
 function stuck(partial: string, reason: unknown, cause: unknown): EvenkeelError {
-  const first = reason instanceof Error ? reason.message : String(reason);
+  const first = messageOf(reason);
   return fileError(partial, `${first} Removing this unfinished file failed, too; delete it by hand.`, { cause });
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from "../../errors.ts";
 import type { EvenkeelError } from "../../errors.ts";
 import { fileError } from "../fileError.ts";
 
@@ -21,6 +22,6 @@ const causes: ReadonlyMap<string, string> = new Map([
 export function fileSystemError(path: string, doing: string, cause: unknown): EvenkeelError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
   const known = code === undefined ? undefined : causes.get(code);
-  const reason = known === undefined ? (cause instanceof Error ? cause.message : String(cause)) : `${known} (${code})`;
+  const reason = known === undefined ? messageOf(cause) : `${known} (${code})`;
   return fileError(path, `${doing} failed: ${reason}.`, { cause });
 }

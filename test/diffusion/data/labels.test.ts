@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { FileSource } from "../../../diffusion/data/node/imageSource.ts";
+import type { FileSource } from "../../../diffusion/data/node/fileSource.ts";
 import { type Labels, readLabels } from "../../../diffusion/data/node/labels.ts";
 import { describeNotice, type Notice, Notices, openDataset } from "../../../diffusion/node.ts";
 import { noise, npy, temporaryFolder } from "./sampleFiles.ts";

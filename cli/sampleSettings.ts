@@ -1,0 +1,57 @@
+/** What is asked of sampling, and the stored networks that it looks for. */
+import type {
+  ChurnOptions,
+  Denoiser,
+  GuidanceInterval,
+  NetworkConfig,
+  ScheduleOptions,
+  SeenLabels,
+  Shard,
+  Solver,
+} from "../diffusion/index.ts";
+import type { Device } from "../engine/index.ts";
+
+/** A network on a device. */
+export type LoadedNetwork = { readonly denoise: Denoiser; dispose(): void };
+
+/** A stored network, of which only what it is has been read. */
+export type FoundNetwork = {
+  readonly config: NetworkConfig;
+  /** Names of the classes, in label order; null = unnamed. */
+  readonly classNames: readonly string[] | null;
+  /** What it knows, where that isn't simply all classes. */
+  readonly seenLabels: SeenLabels | null;
+  /** Reads its weights. @throws EvenkeelError `file` if it can't. */
+  load(device: Device): Promise<LoadedNetwork>;
+};
+
+/** Looks at a network in a file. @throws EvenkeelError `file` if it can't. */
+export type FindNetwork = (file: string) => Promise<FoundNetwork>;
+
+/** The word in place of a guide's file that stands for the main network without labels. */
+export const selfGuide = "self";
+
+export type SampleSettings = ScheduleOptions &
+  ChurnOptions & {
+    readonly net: string;
+    /** A file, or `self`. */
+    readonly gnet?: string | undefined;
+    readonly guidance: number;
+    readonly interval?: GuidanceInterval | undefined;
+    readonly outdir?: string | undefined;
+    readonly subdirs: boolean;
+    readonly grid?: string | undefined;
+    /** Where latents go, of a network that makes such. */
+    readonly latents?: string | undefined;
+    readonly gridColumns?: number | undefined;
+    readonly gridScale: number;
+    readonly seeds: readonly number[];
+    readonly shard?: Shard | undefined;
+    /** A list of classes, taken in turn by the seeds of all shards; none: drawn by the seed. */
+    readonly classes?: string | undefined;
+    /** A file of label vectors, taken likewise. */
+    readonly labels?: string | undefined;
+    readonly batch: number;
+    readonly networkBatch: number;
+    readonly solver: Solver;
+  };

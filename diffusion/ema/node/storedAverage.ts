@@ -1,0 +1,9 @@
+import type { SnapshotSource } from "../reconstruct.ts";
+
+/** A stored average in a file. */
+export interface SnapshotFile extends SnapshotSource {
+  /** Where it lies. */
+  readonly path: string;
+  /** The strings that a safetensors file of the same network carries beside its tensors; see `writeAverage`. */
+  metadata(): Promise<ReadonlyMap<string, string>>;
+}
