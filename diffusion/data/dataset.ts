@@ -29,6 +29,7 @@ export type LatentDataset = Omit<ImageDataset, "channels" | "pixels"> & {
 /** What a network can be trained on. */
 export type TrainingDataset = ImageDataset | LatentDataset;
 
+/** Whether images are kept as the means and deviations of latents, of which each is drawn anew. */
 export function isLatent(dataset: TrainingDataset): dataset is LatentDataset {
   return "meanAndDeviation" in dataset;
 }

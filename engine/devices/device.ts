@@ -120,4 +120,5 @@ export interface GraphDevice extends DeviceBase {
   interpret(graph: Graph): Promise<Executable>;
 }
 
+/** What computes: buffers are allocated on it, programs compiled for it. */
 export type Device = KernelDevice | GraphDevice;
