@@ -63,6 +63,9 @@ function scheduleTarget(extension: ".json" | ".toml", sample: Uint8Array, mutati
   };
 }
 
+/** A safetensors file with nothing in it: an empty header of two bytes. */
+const noTensors = Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, ...Buffer.from("{}"));
+
 const patternsTarget: Target = {
   name: "patterns",
   samples: () => [file("step{nimg}-ema{std}.safetensors"), file("*{kimg}*-{std}*.safetensors"), file("*.running_*")],
@@ -74,7 +77,7 @@ const patternsTarget: Target = {
     const folder = place();
     const pattern = textOf(bytes);
     for (const name of ["step100-ema0.1.safetensors", "a".repeat(200)]) {
-      writeFileSync(join(folder, name), "");
+      writeFileSync(join(folder, name), noTensors);
       matchesAny([pattern])(name);
     }
     if (pattern.includes("{")) await listByPattern(folder, pattern);
