@@ -179,7 +179,8 @@ async function findSnapshots(
     if (options.json !== true) console.log(`${indir}: ${line}`);
   };
   const filter: SnapshotFilter = { prefix, sigmaRels, onLeftOut };
-  const snapshots = pattern === undefined ? await listSnapshots(indir, filter) : await listByPattern(indir, pattern);
+  const snapshots =
+    pattern === undefined ? await listSnapshots(indir, filter) : await listByPattern(indir, pattern, onLeftOut);
   if (snapshots.length > 0) return { snapshots, buffers: [] };
   const others = (await foreignFilesOf(indir)).slice(0, 3);
   const there = others.length === 0 ? "" : `There: ${others.join("; ")}. `;

@@ -15,7 +15,8 @@ export function starPattern(pattern: string): readonly PatternPart[] {
 }
 
 /**
- * The wanted numbers of a name that has the pattern's form, undefined for another. Where several readings are possible, parts take as much as
+ * The wanted numbers of a name that has the pattern's form, and what stars stand for, by a star and the place in the pattern; undefined for
+ * another name. Where several readings are possible, parts take as much as
  * they can, the first first.
  */
 export function matchPattern(parts: readonly PatternPart[], name: string): ReadonlyMap<string, string> | undefined {
@@ -72,7 +73,7 @@ function endsOfPart(part: PatternPart, name: string, start: number): readonly nu
 function captured(parts: readonly PatternPart[], name: string, places: readonly number[]): ReadonlyMap<string, string> {
   return new Map(
     parts.flatMap((part, i): [string, string][] =>
-      part.kind === "whole" || part.kind === "decimal" ? [[part.name, name.slice(places[i], places[i + 1])]] : [],
+      part.kind === "text" ? [] : [["name" in part ? part.name : `*${i}`, name.slice(places[i], places[i + 1])]],
     ),
   );
 }

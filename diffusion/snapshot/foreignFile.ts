@@ -47,7 +47,9 @@ export async function foreignFilesOf(folder: string): Promise<readonly string[]>
   const names = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isFile());
   const kinds = new Map<string, string[]>();
   for (const { name } of names.slice(0, mostFiles)) {
-    const kind = await foreignFile(path.join(folder, name));
+    const found = await foreignFile(path.join(folder, name));
+    // What is to be done with it has been done.
+    const kind = name.endsWith(".safetensors") ? (found?.replace(/^(a safetensors file)\..*/, "$1") ?? null) : found;
     if (kind !== null) kinds.set(kind, [...(kinds.get(kind) ?? []), name]);
   }
   return [...kinds].map(([kind, found]) => {

@@ -1,4 +1,4 @@
-import { labelFileName } from "./labelFile.ts";
+import { isLabelFile } from "./labelFile.ts";
 import { outsideOfClasses, withoutLabel } from "./labels.ts";
 
 /**
@@ -59,7 +59,7 @@ const others: readonly (readonly [endings: ReadonlySet<string>, what: string])[]
     words(
       ".txt .md .rst .json .jsonl .csv .tsv .xml .yaml .yml .toml .ini .cfg .html .htm .log .xmp .aae .thm .url .py .ipynb .js .ts .sh .m .doc .docx .xls .xlsx .odt .rtf .tex .bib .mp3 .wav .m4a .ogg .flac .srt",
     ),
-    "texts, tables and other files that hold no picture",
+    "texts, tables and other files that hold no picture; labels come from dataset.json or folders, never from these",
   ],
 ];
 
@@ -92,7 +92,7 @@ const kindByEnding = new Map<string, FileKind>([
 
 /** What a file is, by its name within its source. */
 export function fileKindOf(file: string): FileKind {
-  if (file === labelFileName || file.endsWith(`/${labelFileName}`)) return { kind: "labels" };
+  if (isLabelFile(file)) return { kind: "labels" };
   if (idxPattern.test(file)) return { kind: "idx" };
   return kindByEnding.get(endingOf(file)) ?? { kind: "other", what: unknownFiles };
 }

@@ -4,6 +4,11 @@ import { parseJson } from "./jsonText.ts";
 /** The name of the file that describes a data set's images. */
 export const labelFileName = "dataset.json";
 
+/** Whether a file is one, in whatever case its name is written. */
+export function isLabelFile(file: string): boolean {
+  return /(^|\/)dataset\.json$/i.test(file);
+}
+
 /** A label as a file has it: a class by number or name, a vector, or none. */
 export type FileLabel = number | string | readonly number[] | null;
 

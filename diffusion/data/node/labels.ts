@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { folderClasses } from "./folderClasses.ts";
 import type { FileSource } from "./fileSource.ts";
-import { cleanName, type FileLabel, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
+import { cleanName, type FileLabel, isLabelFile, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
 import { Notices } from "./notices.ts";
 
 /** Images that stay in the set, with their labels in the same order. */
@@ -66,7 +66,7 @@ export async function readLabels(source: FileSource, images: readonly string[], 
 
 /** The file that describes images: of those whose folder holds most of them the least deep one. Those that aren't used are told. */
 function chooseLabelFile({ files }: FileSource, images: readonly string[], notices: Notices): string | null {
-  const all = files.filter((file) => file === labelFileName || file.endsWith(`/${labelFileName}`));
+  const all = files.filter(isLabelFile);
   const holdsMost = (file: string): boolean => {
     const base = file.slice(0, file.length - labelFileName.length);
     return images.filter((image) => image.startsWith(base)).length > images.length / 2;

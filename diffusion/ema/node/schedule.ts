@@ -1,12 +1,14 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
 import { z } from "zod";
-import { clip, describeIssues, EvenkeelError, messageOf } from "../../../engine/index.ts";
+import { clip, describeIssues, EvenkeelError, messageOf, quote } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
+import { formatSigmaRel } from "../snapshotNames.ts";
 import { parseToml } from "../../parseToml.ts";
-import { profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
+import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles, readText } from "./folder.ts";
+import { type OfRun, requireOneRun, tellLeftOut } from "./oneRun.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
 
@@ -70,9 +72,15 @@ const fields = ["nimg", "kimg", "std"] as const;
 /**
  * The files of a folder whose name has the form of `pattern`, such as `step{nimg}-ema{std}.safetensors`: {nimg} stands for
  * the images seen ({kimg} for exact thousands of them), {std} for sigma_rel, `*` for any text. Post-hoc averages of Evenkeel are none.
- * @throws EvenkeelError `value` if the pattern lacks {nimg} (or {kimg}) or {std}, `file` if the folder can't be read.
+ * @param onLine told what was left out, and what the stars stand for where that differs.
+ * @throws EvenkeelError `value` if the pattern lacks {nimg} (or {kimg}) or {std}; `file` if the folder or a file can't be read, a file
+ * contradicts its name, or they can't be of one run.
  */
-export async function listByPattern(folder: string, pattern: string): Promise<readonly SnapshotFile[]> {
+export async function listByPattern(
+  folder: string,
+  pattern: string,
+  onLine?: (line: string) => void,
+): Promise<readonly SnapshotFile[]> {
   const names = fields.filter((field) => pattern.split(`{${field}}`).length === 2);
   if (names.length !== 2 || !names.includes("std")) {
     throw new EvenkeelError(
@@ -89,22 +97,68 @@ export async function listByPattern(folder: string, pattern: string): Promise<re
       return part === "*" ? { kind: "any" } : { kind: "text", text: part };
     });
   const found: SnapshotFile[] = [];
-  for (const name of await listFiles(folder)) {
-    const numbers = matchPattern(parts, name);
-    if (numbers === undefined) continue;
-    const nimg = numbers.has("nimg") ? Number(numbers.get("nimg")) : Number(numbers.get("kimg")) * 1000;
-    const file = path.join(folder, name);
-    if (nimg > 0 && !(await isResult(file))) {
-      found.push(snapshotFile(file, powerProfile(nimg, Number(numbers.get("std")))));
+  const ofRun: OfRun[] = [];
+  const leftOut = new Map<string, string[]>();
+  const texts = new Map<string, Set<string>>();
+  for (const fileName of await listFiles(folder)) {
+    const read = matchPattern(parts, fileName);
+    if (read === undefined) continue;
+    const file = path.join(folder, fileName);
+    const stated = await statedBy(file);
+    const named = {
+      nimg: read.has("nimg") ? Number(read.get("nimg")) : Number(read.get("kimg")) * 1000,
+      sigmaRel: Number(read.get("std")),
+    };
+    const reason =
+      stated?.postHoc !== undefined
+        ? "post-hoc averages"
+        : named.nimg === 0 && (stated?.nimg ?? 0) === 0
+          ? "averages from before the first image"
+          : undefined;
+    if (reason !== undefined) {
+      leftOut.set(reason, [...(leftOut.get(reason) ?? []), fileName]);
+      continue;
+    }
+    const nimg = timeOf(file, named, read.has("kimg"), stated);
+    found.push(snapshotFile(file, powerProfile(nimg, named.sigmaRel)));
+    ofRun.push({ fileName, prefix: "", stated });
+    for (const [part, text] of read) {
+      if (part.startsWith("*")) texts.set(part, (texts.get(part) ?? new Set()).add(text));
     }
   }
+  tellLeftOut(leftOut, onLine);
+  for (const [first = "", second, ...more] of texts.values()) {
+    if (second === undefined) continue;
+    const like = `such as ${quote(first)} and ${quote(second)}`;
+    onLine?.(
+      `taken for one run: names in which * stands for ${more.length + 2} texts, ${like}; if these are several, name one`,
+    );
+  }
+  requireOneRun(folder, ofRun);
   return found;
 }
 
-/** Whether a file is a post-hoc average, as it says itself. */
-async function isResult(file: string): Promise<boolean> {
-  if (path.extname(file) !== ".safetensors") return false;
-  return readAverageMetadata(file, await safetensorsMetadata(file))?.postHoc !== undefined;
+/** What a file says of itself; undefined for those of other programs. */
+async function statedBy(file: string): Promise<AverageMetadata | undefined> {
+  if (path.extname(file) !== ".safetensors") return undefined;
+  return readAverageMetadata(file, await safetensorsMetadata(file));
+}
+
+/** The images seen: those that a file states, if its name doesn't say otherwise. @throws EvenkeelError `file` if it does. */
+function timeOf(
+  file: string,
+  { nimg, sigmaRel }: { readonly nimg: number; readonly sigmaRel: number },
+  isThousands: boolean,
+  stated: AverageMetadata | undefined,
+): number {
+  if (stated === undefined) return nimg;
+  const isNamed = isThousands ? Math.floor(stated.nimg / 1000) * 1000 === nimg : stated.nimg === nimg;
+  if (!isNamed) throw new EvenkeelError("file", `${file}: its name says ${nimg} images, its content ${stated.nimg}.`);
+  const width = stated.sigmaRel;
+  if (typeof width === "number" && formatSigmaRel(width) !== formatSigmaRel(sigmaRel)) {
+    throw new EvenkeelError("file", `${file}: its name says sigma_rel ${sigmaRel}, its content ${width}.`);
+  }
+  return stated.nimg;
 }
 
 /** Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text. */

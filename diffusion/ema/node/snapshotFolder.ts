@@ -1,11 +1,11 @@
 /** Folders of snapshots named PREFIX-KKKKKKK-S.SSS, as the authors' program and Evenkeel write them. */
 import path from "node:path";
-import { EvenkeelError, quote } from "../../../engine/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
 import { formatSigmaRel, nimgFromKimg, parseSnapshotName, type SnapshotName } from "../snapshotNames.ts";
-import { type NetworkConfig, networkConfig } from "../../network/config.ts";
 import { powerProfile } from "../profile.ts";
 import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles } from "./folder.ts";
+import { requireOneRun, tellLeftOut } from "./oneRun.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
 
@@ -54,10 +54,11 @@ export async function listSnapshots(folder: string, filter: SnapshotFilter = {})
     if (reason === undefined) candidates.push(candidate);
     else leftOut.set(reason, [...(leftOut.get(reason) ?? []), fileName]);
   }
-  for (const [reason, [first = "", ...more]] of leftOut) {
-    filter.onLeftOut?.(`left out: ${more.length + 1} ${reason}, such as ${quote(first)}`);
-  }
-  requireOneRun(folder, candidates);
+  tellLeftOut(leftOut, filter.onLeftOut);
+  requireOneRun(
+    folder,
+    candidates.map(({ fileName, name, stated }) => ({ fileName, prefix: name.prefix, stated })),
+  );
   return candidates.map((candidate) => snapshotOf(folder, candidate));
 }
 
@@ -68,48 +69,6 @@ function whyLeftOut({ name, stated }: Candidate, wantedPrefix: string | undefine
   }
   if (stated?.sigmaRel === null) return "files of raw weights";
   return (stated?.nimg ?? name.kimg) === 0 ? "averages from before the first image" : undefined;
-}
-
-/** @throws EvenkeelError `file` for snapshots that can't be of one run. */
-function requireOneRun(folder: string, candidates: readonly Candidate[]): void {
-  const groups = (of: (candidate: Candidate) => string): [key: string, names: readonly string[]][] => {
-    const found = new Map<string, string[]>();
-    for (const candidate of candidates) {
-      const key = of(candidate);
-      found.set(key, [...(found.get(key) ?? []), candidate.fileName]);
-    }
-    return [...found];
-  };
-  const prefixes = groups(({ name }) => name.prefix);
-  if (prefixes.length > 1) {
-    const list = prefixes.slice(0, 5).map(([prefix, names]) => `${quote(prefix)} (${names.length})`);
-    throw new EvenkeelError(
-      "file",
-      `${folder} holds snapshots of ${prefixes.length} prefixes: ${list.join(", ")}${prefixes.length > 5 ? ", ..." : ""}. ` +
-        "Only those of one run can be averaged: choose one by --inprefix.",
-    );
-  }
-  const refuse = (what: string, [[, [first = ""]] = ["", []], [, [other = ""]] = ["", []]]: typeof prefixes): never => {
-    throw new EvenkeelError(
-      "file",
-      `${folder} holds snapshots of two ${what}, such as ${quote(first)} and ${quote(other)}. ` +
-        "Only those of one run can be averaged: move the others away, or state in a --schedule file which belong together.",
-    );
-  };
-  const programs = groups(({ stated }) => (stated === undefined ? "another" : "this"));
-  if (programs.length > 1) refuse("programs", programs);
-  const networks = groups(({ stated }) => networkText(stated)).filter(([network]) => network !== "");
-  if (networks.length > 1) refuse("networks", networks);
-}
-
-/** A network's description, with what older versions of this program left to defaults. Empty for one that isn't known here. */
-function networkText(stated: AverageMetadata | undefined): string {
-  try {
-    return JSON.stringify(networkConfig(stated?.network as NetworkConfig));
-  } catch (reason) {
-    if (reason instanceof EvenkeelError) return "";
-    throw reason;
-  }
 }
 
 /** @throws EvenkeelError `file` if the file contradicts its name. */

@@ -221,6 +221,7 @@ describe("dataset.json", () => {
     const deep = images.map((image) => `photos/${image}`);
     const text = described(images.map((image) => [image, 1]))["dataset.json"] ?? "";
     assert.deepEqual((await read(deep, { "photos/dataset.json": text })).labels, [1, 1, 1]);
+    assert.deepEqual((await read(deep, { "photos/Dataset.JSON": text })).labels, [1, 1, 1]);
     const whole = described(deep.map((image) => [image, 1]))["dataset.json"] ?? "";
     assert.deepEqual((await read(deep, { "photos/dataset.json": whole })).labels, [1, 1, 1]);
     const part = await read(["a.png", "b.png", "old/c.png"], { "old/dataset.json": text });

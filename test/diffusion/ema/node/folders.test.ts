@@ -241,13 +241,55 @@ describe("schedules", () => {
     }
     // A post-hoc average is none of them, whatever it is called.
     await writeOne(path.join(folder, "m(1)_s300_e.1_z.safetensors"), 1, { nimg: 300, sigmaRel: 0.1, postHoc: {} });
-    const found = await listByPattern(folder, "m(1)_s{nimg}_e{std}_*.safetensors");
+    const lines: string[] = [];
+    const found = await listByPattern(folder, "m(1)_s{nimg}_e{std}_*.safetensors", (line) => lines.push(line));
+    assert.deepEqual(lines, [
+      'left out: 1 averages from before the first image, such as "m(1)_s0_e.1_y.safetensors"',
+      'left out: 1 post-hoc averages, such as "m(1)_s300_e.1_z.safetensors"',
+      'taken for one run: names in which * stands for 2 texts, such as "x" and ""; if these are several, name one',
+    ]);
     assert.deepEqual(profilesOf(found), [powerProfile(100, 0.05), powerProfile(200, 0.1)]);
     const thousands = await listByPattern(folder, "m(1)_s{kimg}_e{std}_x.safetensors");
     assert.deepEqual(profilesOf(thousands), [powerProfile(100000, 0.05)]);
     for (const pattern of ["{nimg}", "{std}", "{nimg}{kimg}{std}", "{std}{std}{nimg}", "*"]) {
       await rejects(listByPattern(folder, pattern), /wanted \{std\} and either \{nimg\} or \{kimg\}/);
     }
+  });
+});
+
+describe("patterns of names", () => {
+  const pattern = "*-{kimg}-{std}.safetensors";
+
+  it("take the images that files state, and refuse files that say otherwise than their names", async () => {
+    const folder = newFolder();
+    await writeOne(path.join(folder, "a-8-0.050.safetensors"), 1, { nimg: 8192, sigmaRel: 0.05 });
+    assert.deepEqual(profilesOf(await listByPattern(folder, pattern)), [powerProfile(8192, 0.05)]);
+    await writeOne(path.join(folder, "a-9-0.050.safetensors"), 1, { nimg: 8192, sigmaRel: 0.05 });
+    await rejects(listByPattern(folder, pattern), /a-9-.*its name says 9000 images, its content 8192/);
+    const width = newFolder();
+    await writeOne(path.join(width, "a-8-0.100.safetensors"), 1, { nimg: 8192, sigmaRel: 0.05 });
+    await rejects(listByPattern(width, pattern), /its name says sigma_rel 0\.1, its content 0\.05/);
+  });
+
+  it("never mix files of two networks, or of this and another program", async () => {
+    const [programs, networks] = [newFolder(), newFolder()];
+    await writeOne(path.join(programs, "a-8-0.050.safetensors"), 1);
+    await writeOne(path.join(programs, "b-16-0.050.safetensors"), 1, { nimg: 16384, sigmaRel: 0.05 });
+    await rejects(listByPattern(programs, pattern), /two programs, such as "a-8-0\.050\.safetensors" and "b-16/);
+    const network = (modelChannels: number): Header["network"] => ({
+      unet: { imageResolution: 8, imageChannels: 1, labelDim: 0, modelChannels, channelMult: [1] },
+    });
+    await writeOne(path.join(networks, "a-8-0.050.safetensors"), 1, {
+      nimg: 8192,
+      sigmaRel: 0.05,
+      network: network(8),
+    });
+    await writeOne(path.join(networks, "b-16-0.050.safetensors"), 1, {
+      nimg: 16384,
+      sigmaRel: 0.05,
+      network: network(4),
+    });
+    await rejects(listByPattern(networks, pattern), /two networks, such as/);
   });
 });
 
