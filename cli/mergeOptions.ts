@@ -33,7 +33,8 @@ export function mergeOptions<Shape extends z.ZodRawShape>(
   }
   const checked = schema.safeParse(Object.assign({}, ...given.map(({ values }) => values)));
   if (checked.success) return checked.data;
-  const missing = checked.error.issues.map(({ path }) => path.join("."));
+  const { label = (name: string): string => name } = given.at(-1) ?? {};
+  const missing = checked.error.issues.map(({ path }) => label(path.join(".")));
   throw new EvenkeelError(
     "value",
     `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} not set; looked in ${given.map(({ from }) => from).join(", ")}.`,

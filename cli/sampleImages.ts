@@ -151,6 +151,12 @@ function checkSettings(settings: SampleSettings): void {
       "sample: say where the images go, by --outdir FOLDER, --grid FILE or both (latents of an edm2-img512 network: by --latents FILE).",
     );
   }
+  if (grid !== undefined && !/^(\.png)?$/i.test(path.extname(grid))) {
+    throw new EvenkeelError(
+      "value",
+      `sample: --grid ${grid} would be a PNG file by another ending; end its name in .png.`,
+    );
+  }
   if (guidance !== 1 && gnet === undefined) {
     throw new EvenkeelError(
       "value",

@@ -3,6 +3,11 @@ import { formatTime } from "./formatTime.ts";
 /** Where progress is written: a terminal or a file. */
 export type ProgressStream = { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
 
+/** Characters of a line that is redrawn. Terminals whose size nobody has set, as under scripts, say that they have 0 columns. */
+export function lineWidth({ columns = 0 }: ProgressStream): number {
+  return (columns > 0 ? columns : 80) - 1;
+}
+
 /** Milliseconds of work without a word. */
 const patience = 2000;
 
@@ -54,7 +59,7 @@ export class WorkProgress {
     const { work, done, total } = standing;
     const how = total === null ? done.toLocaleString("en") : this.#ofTotal(done, total, time);
     const text = `${work}: ${total === null && done === 0 ? this.#soFar(time) : how}`;
-    if (isTerminal) this.#stream.write(`\r\u001b[K${text.slice(0, (this.#stream.columns ?? 80) - 1)}`);
+    if (isTerminal) this.#stream.write(`\r\u001b[K${text.slice(0, lineWidth(this.#stream))}`);
     else this.#stream.write(`${text}\n`);
     this.#drawn = isTerminal;
   }

@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { stringify } from "smol-toml";
 
 import { parseToml, presetNetwork, presetOf } from "../../diffusion/index.ts";
 import { EvenkeelError, messageOf } from "../../engine/index.ts";
 import { fileSystemError } from "../../engine/io/node.ts";
 import { parseSwitches } from "../../nn/index.ts";
+import { exists } from "../exists.ts";
 import { parseImages } from "../imageCount.ts";
 import { mergeOptions, type OptionLayer } from "../mergeOptions.ts";
 import { defaultSettings, presetSettings, type TrainSettings, trainSettings } from "./settings.ts";
@@ -26,11 +28,13 @@ const imageSettings = [
 ];
 
 /**
- * Complete settings: defaults, then the preset's, then the file's, then the flags'.
+ * Complete settings: defaults, then the preset's, then the file's, then the flags'. Without a preset or a file they are those of the run
+ * that the folder holds.
  * @throws EvenkeelError `value` that names the setting, where it is from, what it is and what was expected, or why switches can't be;
  * `file` for a file that can't be read.
  */
-export async function mergeSettings(flags: TrainFlags, configFile: string | undefined): Promise<TrainSettings> {
+export async function mergeSettings(flags: TrainFlags, file: string | undefined): Promise<TrainSettings> {
+  const configFile = file ?? (flags["preset"] === undefined ? await settingsOfRun(flags["outdir"]) : undefined);
   const given: OptionLayer[] = [
     ...(configFile === undefined ? [] : [{ from: configFile, values: await readSettings(configFile) }]),
     { from: "train", values: settingsOfFlags(flags), label: (name) => `--${name}` },
@@ -43,7 +47,8 @@ export async function mergeSettings(flags: TrainFlags, configFile: string | unde
       "train: no preset. Choose one by --preset; `npx evenkeel train --help` lists them.",
     );
   }
-  requireOneConfiguration(given);
+  requireOne("config", "configuration", given);
+  requireOne("preset", "preset", given);
   const preset = presetSettings(chosen.preset, chosen.config);
   const { duration = 0, batch = 0 } = { ...preset, ...chosen };
   const settings = mergeOptions(trainSettings, [
@@ -58,17 +63,16 @@ export async function mergeSettings(flags: TrainFlags, configFile: string | unde
 }
 
 /**
- * A file that says its configuration has that one's learning rate and the like, too.
+ * A file that says its configuration or preset has that one's learning rate and the like, too.
  * @throws EvenkeelError `value` if a flag has another.
  */
-function requireOneConfiguration(given: readonly OptionLayer[]): void {
-  const named = given.filter(({ values }) => values["config"] !== undefined);
-  const [first, second] = named;
-  if (first === undefined || second === undefined || first.values["config"] === second.values["config"]) return;
+function requireOne(setting: "config" | "preset", what: string, given: readonly OptionLayer[]): void {
+  const [first, second] = given.filter(({ values }) => values[setting] !== undefined);
+  if (first === undefined || second === undefined || first.values[setting] === second.values[setting]) return;
   throw new EvenkeelError(
     "value",
-    `train: ${first.from} holds settings for configuration ${String(first.values["config"])}, not for ` +
-      `${String(second.values["config"])}. Begin from the preset instead: leave the file out.`,
+    `train: ${first.from} holds settings for ${what} ${String(first.values[setting])}, not for ` +
+      `${String(second.values[setting])}. Begin from the preset instead: leave the file out.`,
   );
 }
 
@@ -89,6 +93,13 @@ export function givenSettings(flags: TrainFlags): ReadonlySet<string> {
 
 function camelCase(name: string): string {
   return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The file of settings in the folder of a run; none if there is no run. */
+async function settingsOfRun(folder: unknown): Promise<string | undefined> {
+  if (typeof folder !== "string") return undefined;
+  const file = join(folder, "settings.toml");
+  return (await exists(file)) ? file : undefined;
 }
 
 async function readSettings(path: string): Promise<Record<string, unknown>> {

@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import { formatTime } from "../formatTime.ts";
-import { type ProgressStream, WorkProgress } from "../workProgress.ts";
+import { lineWidth, type ProgressStream, WorkProgress } from "../workProgress.ts";
 
 /** Where a run stands. */
 export type Standing = { readonly nimg: number; readonly error: number; readonly loss: number; readonly speed: number };
@@ -80,7 +80,7 @@ export class Progress {
 
   /** Erasing and drawing are one write, so that nothing comes between them. */
   #draw(text: string): void {
-    const width = (this.#stream.columns ?? 80) - 1;
+    const width = lineWidth(this.#stream);
     this.#stream.write(`\r\u001b[K${pc.cyan(text.slice(0, width))}`);
     this.#drawn = true;
   }

@@ -121,7 +121,8 @@ function checkLabels(
     if (vector.length !== labelDim) fail("label vectors differ in length");
     values.set(vector, i * labelDim);
   }
-  if (values.some((value) => !Number.isFinite(value))) fail("a label vector holds a number that isn't finite");
+  if (values.some((value) => !Number.isFinite(value)))
+    fail("a label vector holds a number that isn't finite, or is above what float32 holds");
   return { kind: "vectors", labelDim, values };
 }
 

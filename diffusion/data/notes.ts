@@ -41,7 +41,9 @@ function classNotes(labels: DatasetLabels, names: readonly string[] | null, coun
   const share = most / count;
   if (counts.size === 1) notes.push(`all ${count} images are of one class, ${nameOf(largest)}: the labels say nothing`);
   else if (share > (counts.size === 2 ? 0.8 : 0.5)) {
-    notes.push(`${most} of ${count} images are of one class, ${nameOf(largest)} (${Math.round(100 * share)}%)`);
+    notes.push(
+      `${most} of ${count} images are of one class, ${nameOf(largest)} (${Math.min(99, Math.round(100 * share))}%)`,
+    );
   }
   return [...notes, ...(names === null ? [] : nameNotes(names))];
 }

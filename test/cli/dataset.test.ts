@@ -169,7 +169,7 @@ describe("train --dry-run", () => {
       "-n",
     ]);
     assert.deepEqual([broken.code, broken.out], [1, ""]);
-    assert.match(broken.err, /can't open .*nothing/);
+    assert.match(broken.err, /nothing: opening it failed: there is no such file/);
   });
 
   it("says which settings never take effect", async () => {

@@ -395,6 +395,7 @@ describe("sampleImages", () => {
       assert.rejects(sample(settings), { name: "EvenkeelError", code, message });
     await expectFailure({}, /--outdir FOLDER, --grid FILE or both/);
     await expectFailure({ outdir, guidance: 1.5 }, /--guidance 1.5 needs a guiding network/);
+    await expectFailure({ grid: path.join(outdir, "g.jpg") }, /--grid .*g\.jpg would be a PNG file .*\.png/);
     await expectFailure({ outdir, seeds: [3, 1, 3] }, /seed 3 is there twice/);
     await expectFailure({ outdir, classes: "1", labels: "x.npy" }, /--class and --labels/);
     await expectFailure({ outdir, sigmaMin: 0 }, /noise level 0 divides by it.*0\.002 is the usual/);

@@ -42,6 +42,18 @@ describe("progress of work", () => {
     assert.equal(texts.at(-1), "\r\u001b[K");
   });
 
+  it("is whole on a terminal that says it has no columns", () => {
+    const texts: string[] = [];
+    const stream = { isTTY: true, columns: 0, write: (text: string) => texts.push(text) };
+    let time = 0;
+    const progress = new WorkProgress(stream, () => time);
+    progress.at("reading", 0, 4);
+    time = 4000;
+    progress.at("reading", 2, 4);
+    progress.end();
+    assert.deepEqual(texts, ["\r\u001b[Kreading: 2 of 4, 4 s left", "\r\u001b[K"]);
+  });
+
   it("is said of one long piece, too, while nothing is told, and of what is left after a pause", async () => {
     const texts: string[] = [];
     let time = 0;

@@ -31,8 +31,7 @@ export async function readArrayImages(
   const name = source.nameOf(images);
   const { type, shape, bytes: data } = parseNpy(await source.read(images, maximumArrayBytes), name);
   if (type !== "|u1") {
-    const way = "save it as bytes, such as numpy.uint8(numpy.clip(x * 255, 0, 255).round()) of numbers from 0 to 1";
-    throw new EvenkeelError("file", `${name} holds ${type}, expected bytes (uint8): ${way}.`);
+    throw new EvenkeelError("file", `${name} holds ${type}, expected bytes (uint8): ${wayToBytes(type)}.`);
   }
   const layout = layoutOf(shape);
   if (layout === null) {
@@ -42,6 +41,15 @@ export async function readArrayImages(
   if (data.length === 0) throw new EvenkeelError("file", `${name} holds no images.`);
   const [count = 0] = shape;
   return { count, ...layout, data, labels: labels === null ? null : await readLabels(source, labels, count, notices) };
+}
+
+/** How NumPy makes bytes of another type. */
+function wayToBytes(type: string): string {
+  if (/^.f/.test(type)) return "save numpy.uint8(numpy.clip(x * 255, 0, 255).round()) of numbers from 0 to 1";
+  if (/^.b/.test(type)) return "save numpy.uint8(x) * 255 of what is true or false";
+  if (/^.[iu]\d/.test(type))
+    return "save numpy.uint8(x) of numbers from 0 to 255, numpy.uint8(x // 257) of those up to 65535";
+  return "save bytes";
 }
 
 type Layout = Pick<ArrayImages, "height" | "width" | "channels" | "isPlanar">;

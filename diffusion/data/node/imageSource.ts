@@ -1,6 +1,7 @@
 import { open, readdir, realpath, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
+import { fileSystemError } from "../../../engine/io/node.ts";
 import { endingOf, fileKindOf } from "./fileKinds.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes } from "./fileSource.ts";
@@ -8,6 +9,9 @@ import { type Reading, readingOf } from "./reading.ts";
 import { openZip } from "./zipFile.ts";
 
 const expected = "expected a folder of images, a .zip, an IDX file of images, or an .npy or .npz array";
+
+const foreignNames =
+  "names that aren't UTF-8, by which files can't be opened; give them others, with convmv for instance";
 
 /**
  * The files of a folder (with all below it), of a .zip or an .npz; or a file of images that holds all, with its neighbours that may
@@ -31,7 +35,7 @@ export async function openFiles(path: string, reading: Reading): Promise<FileSou
 /** Whether a path is a folder rather than a file. @throws EvenkeelError `file` if there is nothing. */
 export async function isFolder(path: string): Promise<boolean> {
   const kind = await stat(path).catch((cause: unknown) => {
-    throw new EvenkeelError("file", `can't open ${path}: ${messageOf(cause)}`, { cause });
+    throw fileSystemError(path, "opening it", cause);
   });
   return kind.isDirectory();
 }
@@ -55,7 +59,9 @@ async function listFolder(root: string, reading: Reading): Promise<FileNames<str
   const names = new FileNames<string>(root, reading);
   /** @param above the real paths of the folder and those that it was reached through. */
   const list = async (folder: string, above: readonly string[]): Promise<void> => {
-    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+    const entries = await readdir(join(root, folder), { withFileTypes: true });
+    if (entries.length === 0 && folder !== "") notices.add("left out", "empty folders", folder);
+    for (const entry of entries) {
       const name = folder === "" ? entry.name : `${folder}/${entry.name}`;
       const full = join(root, name);
       const isPlain = entry.isFile() || entry.isDirectory();
@@ -63,10 +69,14 @@ async function listFolder(root: string, reading: Reading): Promise<FileNames<str
       if (kind?.isDirectory() === true) {
         if (names.isLitterFolder(name)) continue;
         const real = isPlain ? join(above.at(-1) ?? "", entry.name) : await realpath(full);
-        if (above.includes(real)) notices.add("left out", "links back to a folder that they lie in", name);
+        if (above.some((each) => isWithin(each, real)))
+          notices.add("left out", "links back to a folder that they lie in", name);
         else await list(name, [...above, real]);
-      } else if (kind?.isFile() === true) names.add(name, name);
-      else notices.add("left out", "links to nothing, and what are neither files nor folders", name);
+      } else if (kind?.isFile() === true) {
+        // What isn't UTF-8 becomes this character in Node's names, by which there is then no file.
+        if (name.includes("\ufffd") && !(await isThere(full))) notices.add("left out", foreignNames, name);
+        else names.add(name, name);
+      } else notices.add("left out", "links to nothing, and what are neither files nor folders", name);
     }
   };
   try {
@@ -75,6 +85,15 @@ async function listFolder(root: string, reading: Reading): Promise<FileNames<str
     throw new EvenkeelError("file", `can't list ${root}: ${messageOf(cause)}.`, { cause });
   }
   return names;
+}
+
+/** Whether a folder is another one or lies in it. Both are real paths. */
+function isWithin(folder: string, other: string): boolean {
+  return folder === other || folder.startsWith(other.endsWith(sep) ? other : `${other}${sep}`);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null)) !== null;
 }
 
 /** What may hold a whole data set, or the labels of one, in a folder itself. */

@@ -62,18 +62,45 @@ export function parseNpyHeader(start: Uint8Array, name: string): NpyHeader {
 
 /**
  * Reads an .npy file.
- * @throws EvenkeelError `file` for other files, columns first (Fortran order), and fewer or more elements than the header says.
+ * @throws EvenkeelError `file` for other files, and fewer or more elements than the header says.
  */
 export function parseNpy(file: Uint8Array, name: string): NpyArray {
   const fail = (problem: string): never => {
     throw new EvenkeelError("file", `${name}: ${problem}.`);
   };
   const { type, isFortran, shape, start, elementBytes } = parseNpyHeader(file, name);
-  if (isFortran && shape.length > 1) fail("is stored by columns; save it with numpy.ascontiguousarray");
   const bytes = file.subarray(start);
   const expected = shape.reduce((product, extent) => product * extent, elementBytes);
   if (bytes.length !== expected) fail(`says [${shape.join(", ")}] of ${type} and has ${bytes.length} bytes`);
-  return { type, shape, bytes };
+  return { type, shape, bytes: isFortran ? rowsFirst(bytes, shape, elementBytes) : bytes };
+}
+
+/** Elements in rows of those in columns (Fortran order), as NumPy saves what is transposed, and tables of pandas. */
+function rowsFirst(bytes: Uint8Array, shape: readonly number[], elementBytes: number): Uint8Array {
+  const result = new Uint8Array(bytes.length);
+  const index = shape.map(() => 0);
+  let step = elementBytes;
+  const steps = shape.map((extent) => {
+    const own = step;
+    step *= extent;
+    return own;
+  });
+  let from = 0;
+  for (let to = 0; to < result.length; to += elementBytes) {
+    for (let i = 0; i < elementBytes; i++) result[to + i] = bytes[from + i] ?? 0;
+    // The next index, the last axis fastest.
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const [at = 0, extent = 1, own = 0] = [index[axis], shape[axis], steps[axis]];
+      if (at + 1 < extent) {
+        index[axis] = at + 1;
+        from += own;
+        break;
+      }
+      index[axis] = 0;
+      from -= at * own;
+    }
+  }
+  return result;
 }
 
 type Reader = (view: DataView, at: number, isLittle: boolean) => number;

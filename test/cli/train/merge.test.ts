@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -93,7 +93,7 @@ test("mistakes name their file or flag, what is there and what was expected", as
   );
   await assert.rejects(
     mergeSettings({ preset: "smoke" }, undefined),
-    refused("value", /^outdir, data are not set; looked in the defaults, the preset smoke, train\.$/),
+    refused("value", /^--outdir, --data are not set; looked in the defaults, the preset smoke, train\.$/),
   );
   await assert.rejects(mergeSettings(places, undefined), refused("value", /no preset\. Choose one by --preset/));
 });
@@ -115,7 +115,23 @@ test("a configuration brings its recipe, which flags override, and its settings 
     merge({ config: "G" }, saved),
     refused("value", /a\.toml holds settings for configuration A, not for G/),
   );
+  await assert.rejects(
+    merge({ preset: "smoke" }, saved),
+    refused("value", /a\.toml holds settings for preset emoji32, not for smoke/),
+  );
   await assert.rejects(merge({ config: "H" }), refused("value", /--config is "H"/));
+});
+
+test("without a preset and a file, the settings are those of the run in the folder", async () => {
+  const outdir = join(root, "run");
+  const first = await mergeSettings({ outdir, data: "a.zip", preset: "emoji16", lr: 0.25 }, undefined);
+  await assert.rejects(mergeSettings({ outdir }, undefined), refused("value", /no preset\. Choose one/));
+  await mkdir(outdir);
+  await writeFile(join(outdir, "settings.toml"), formatSettings(first));
+  assert.deepEqual(await mergeSettings({ outdir }, undefined), first);
+  assert.deepEqual(await mergeSettings({ outdir, data: "b.zip" }, undefined), { ...first, data: "b.zip" });
+  const smoke = await mergeSettings({ outdir, data: "a.zip", preset: "smoke" }, undefined);
+  assert.deepEqual([smoke.preset, smoke.lr], ["smoke", presets["smoke"]?.lr]);
 });
 
 test("--config takes a letter, a file, or one of each", () => {

@@ -113,6 +113,12 @@ test("whatever the numbers and the width, the drawn line stays within one row", 
   );
 });
 
+test("a terminal that says it has no columns is taken for one of 80", () => {
+  const screen = new Screen(true, 0);
+  new Progress(88_000, screen, () => 0).step({ nimg: 100, error: 0.5, loss: 0.5, speed: 100 });
+  assert.equal(stripVTControlCharacters(screen.lines[0] ?? "").length, 79);
+});
+
 test("before the first measurement, speed and time are unknown; past the end, none is left", () => {
   const text = (each: Partial<Standing>): string => {
     const screen = new Screen(false);

@@ -3,6 +3,8 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { parseNpy } from "../../../diffusion/data/node/npyFile.ts";
 import { holdsLatents, latentFacts, Notices } from "../../../diffusion/node.ts";
 import { idx, noise, npy, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";
@@ -216,12 +218,50 @@ describe("NumPy arrays", () => {
     }
   });
 
+  it("may be in columns, whatever the shape and the type", async () => {
+    const shapes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 2, maxLength: 4 });
+    const types = fc.constantFrom(["|u1", 1], [">f4", 4], ["<f8", 8]) satisfies fc.Arbitrary<readonly [string, number]>;
+    fc.assert(
+      fc.property(shapes, types, (shape, [type, step]) => {
+        const count = shape.reduce((product, extent) => product * extent, 1);
+        const rows = noise(count * step);
+        const columns = Buffer.alloc(rows.length);
+        for (let place = 0; place < count; place++) {
+          // The same element where the first index runs fastest.
+          let [rest, to] = [place, 0];
+          for (const [axis, extent] of [...shape.entries()].reverse()) {
+            const stride = shape.slice(0, axis).reduce((product, each) => product * each, 1);
+            to += (rest % extent) * stride;
+            rest = Math.floor(rest / extent);
+          }
+          columns.set(rows.subarray(place * step, (place + 1) * step), to * step);
+        }
+        const read = parseNpy(npy(type, shape, columns, "True"), "x.npy");
+        assert.deepEqual([read.shape, Buffer.from(read.bytes)], [shape, Buffer.from(rows)]);
+      }),
+    );
+    // Labels of three images that a data frame made: 1 2, 3 4, 5 6.
+    const labels = npy("<f8", [3, 2], new Uint8Array(Float64Array.of(1, 3, 5, 2, 4, 6).buffer), "True");
+    const folder = await folderOf({ "x.npy": npy("|u1", [3, 2, 2], noise(12)), "x-labels.npy": labels });
+    const { dataset } = await open(join(folder, "x.npy"));
+    assert.deepEqual([...(dataset.labels?.values ?? [])], [1, 2, 3, 4, 5, 6]);
+  });
+
   it("of no bytes are refused with what to do", async () => {
     const folder = await folderOf({ "x.npy": npy("<f4", [1, 2, 2], noise(16)) });
     await assert.rejects(
       open(join(folder, "x.npy")),
-      /holds <f4, expected bytes \(uint8\): save it as bytes, such as numpy\.uint8/,
+      /holds <f4, expected bytes \(uint8\): save numpy\.uint8\(numpy\.clip\(x \* 255/,
     );
+    for (const [type, step, way] of [
+      ["<u2", 2, /save numpy\.uint8\(x\) of numbers from 0 to 255, numpy\.uint8\(x \/\/ 257\) of those up to 65535/],
+      [">i8", 8, /save numpy\.uint8\(x\) of numbers from 0 to 255/],
+      ["|b1", 1, /save numpy\.uint8\(x\) \* 255/],
+      ["<c8", 8, /holds <c8, expected bytes \(uint8\): save bytes\./],
+    ] as const) {
+      const other = await folderOf({ "x.npy": npy(type, [1, 2, 2], noise(4 * step)) });
+      await assert.rejects(open(join(other, "x.npy")), way);
+    }
     await assert.rejects(open(folder), /holds <f4, expected bytes/);
     await rename(join(folder, "x.npy"), join(folder, "x.npz"));
     await assert.rejects(open(join(folder, "x.npz")), /x\.npz: is no zip: it is a NumPy array/);

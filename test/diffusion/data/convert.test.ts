@@ -72,7 +72,10 @@ describe("emoji", () => {
     const grey = await convert("emoji-datasource-google", 24, { maxImages: 3, greyscale: true, background: "black" });
     assert.deepEqual([grey.channels, grey.resolution, grey.labels?.labelDim], [1, 24, 9]);
     await assert.rejects(loadEmoji(["google"], 20), /a resolution of 20 doesn't divide/);
-    await assert.rejects(convert("nowhere/emoji-datasource-google", 16), /can't open nowhere/);
+    await assert.rejects(
+      convert("nowhere/emoji-datasource-google", 16),
+      /nowhere.*: opening it failed: there is no such file/,
+    );
   });
 });
 
@@ -206,7 +209,6 @@ describe("conversion", () => {
       ),
       "pixels-labels.npy": npy("<f4", [2, 2], new Uint8Array(Float32Array.of(0.5, 1, 2, -3).buffer)),
       "grey.npy": npy("|u1", [2, 4, 4], grey),
-      "fortran.npy": npy("|u1", [2, 4, 4], grey, "True"),
       "floats.npy": npy("<f4", [1, 2, 4], grey),
       "short.npy": npy("|u1", [2, 4, 4], grey.subarray(1)),
       "flat.npy": npy("|u1", [32], grey),
@@ -223,13 +225,12 @@ describe("conversion", () => {
     const { channels, pixels: same, labels } = await convert(join(folder, "grey.npy"), 4);
     assert.deepEqual([channels, [...same], labels], [1, [...grey], null]);
     for (const [file, pattern] of [
-      ["fortran", /stored by columns/],
       ["floats", /holds <f4, expected bytes/],
       ["short", /says \[2, 4, 4\] of \|u1 and has 31 bytes/],
       ["flat", /is \[32\], expected \[N, H, W\]/],
       ["text", /is no \.npy file/],
       ["many", /many-labels\.npy is \[3\], expected a label for each of 2/],
-      ["none", /can't open .*none\.npy/],
+      ["none", /none\.npy: opening it failed: there is no such file/],
     ] as const) {
       await assert.rejects(convert(join(folder, `${file}.npy`), 4), pattern);
     }

@@ -138,7 +138,7 @@ describe("data sets in files", () => {
     ];
     await refuse({ "a.png": image, "dataset.json": labels(twice) }, /two labels for an image/);
     await refuse({ "a.png": image, "dataset.json": labels([["a.png", 0.5]]) }, /a label is 0\.5, expected a class/);
-    await refuses(path("nothing"), /can't open/);
+    await refuses(path("nothing"), /nothing: opening it failed: there is no such file/);
     await writeFile(path("data.txt"), "x");
     await refuses(path("data.txt"), /data\.txt: expected a folder of images, a \.zip, /);
   });

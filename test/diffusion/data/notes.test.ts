@@ -25,6 +25,8 @@ describe("notes on labels", () => {
     assert.match(notesOf([0, 0, 0, 1, 2], ["a", "b", "c"]), /^3 of 5 images are of one class, a \(60%\)$/);
     assert.equal(notesOf([0, 0, 0, 1], ["a", "b"]), "");
     assert.match(notesOf([1, 1, 1, 1, 1, 0], ["a", "b"]), /^5 of 6 images are of one class, b \(83%\)$/);
+    const most = Array.from({ length: 300 }, (_, i) => (i === 0 ? 1 : 0));
+    assert.match(notesOf(most, ["a", "b"]), /^299 of 300 images are of one class, a \(99%\)$/);
     const people = Array.from({ length: 30 }, (_, i) => i);
     assert.match(notesOf(people), /^30 of 30 classes have a single image each: labels are identifiers\?$/);
     assert.match(notesOf([0, 1], ["images", "masks"]), /^2 classes are called as kinds of files: images, masks$/);

@@ -135,5 +135,6 @@ describe("createDataset", () => {
     assert.throws(make({ labels: [0, 3], classNames: ["a", "b"] }), /a class 3, but only 2 classes have names/);
     assert.throws(make({ labels: [[1, 2], [1]] }), /label vectors differ in length/);
     assert.throws(make({ labels: [[1], [NaN]] }), /isn't finite/);
+    assert.throws(make({ labels: [[1], [1e300]] }), /above what float32 holds/);
   });
 });

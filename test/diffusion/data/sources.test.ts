@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import sharp from "sharp";
@@ -96,12 +96,14 @@ describe("files that aren't the set's", () => {
       "b/nothing": photo,
       "beside.npy": "x",
     });
+    await mkdir(join(source, "b", "empty"));
     const expected = [
       /^Left out 6 \((?=.*\.DS_Store)(?=.*\.git)(?=.*__MACOSX).*\): files that systems and programs leave behind/,
       /^Left out 1 \(b\/IMG\.HEIC\): HEIC pictures/,
       /^Left out 1 \(b\/IMG\.CR2\): raw photographs/,
       /^Left out 1 \(b\/film\.mov\): films/,
       /^Left out 1 \(notes\.txt\): texts/,
+      /^Left out 1 \(b\/empty\): empty folders/,
       /^Left out 1 \(b\/README\): files whose ending/,
       /^Left out 1 \(more\.tar\.gz\): archives within/,
       /^Left out 1 \(x\.parquet\): data of other programs/,
@@ -130,6 +132,22 @@ describe("files that aren't the set's", () => {
   });
 });
 
+describe("names of folders' files", () => {
+  it("that aren't UTF-8 are told as such, others with the character for what isn't are read", async () => {
+    const source = await folderOf({ "\ufffd.png": picture, "a.png": picture });
+    // Latin 1. Some file systems take no such name.
+    const isTaken = await writeFile(
+      Buffer.concat([Buffer.from(`${source}/gr`), Buffer.of(0xfc), Buffer.from("n.png")]),
+      picture,
+    )
+      .then(() => true)
+      .catch(() => false);
+    const { dataset, told } = await open(source);
+    assert.equal(dataset.count, 2);
+    if (isTaken) assert.match(told.join("\n"), /^Left out 1 \(gr\ufffdn\.png\): names that aren't UTF-8/);
+  });
+});
+
 describe("links", () => {
   it("in archives are told", async () => {
     const plain = rawZip([["a.png", picture]]);
@@ -146,6 +164,7 @@ describe("links", () => {
     await symlink(join(real, "dogs"), join(source, "dogs"));
     await symlink(join(real, "dogs", "a.png"), join(source, "dogs", "b.png"));
     await symlink("..", join(source, "birds", "up"));
+    await symlink("../..", join(source, "birds", "above"));
     await symlink(source, join(real, "cats", "round"));
     await symlink("nowhere", join(source, "birds", "gone.png"));
     const result = await open(source);
@@ -156,7 +175,7 @@ describe("links", () => {
     assert.match(result.told.join("\n"), /Left out 1 \(birds\/gone\.png\): links to nothing/);
     assert.match(
       result.told.join("\n"),
-      /Left out 2 \(birds\/up, cats\/round\): links back to a folder that they lie in/,
+      /Left out 3 \(birds\/above, birds\/up, cats\/round\): links back to a folder that they lie in/,
     );
   });
 });
