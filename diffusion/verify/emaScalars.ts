@@ -145,6 +145,13 @@ export async function checkReconstruction(fixture: Fixture, checks: Checks): Pro
     const columns = fixture.stored("reconstruct/theta").shape[1] ?? 0;
     const theta = fixture.rows("reconstruct/theta", columns);
     const batch = number("batch_size");
+    const outside = Array.from(times).find((nimg) => !(nimg % batch === 0 && nimg > 0 && nimg <= theta.length * batch));
+    if (outside !== undefined) {
+      throw new EvenkeelError(
+        "file",
+        `averages are at ${outside} images, which is no step of ${theta.length} of ${batch} images each.`,
+      );
+    }
     return Array.from(widths, (width, i) => track(theta, batch, width, times[i] ?? NaN));
   };
   const compare = (name: string, rows: readonly ArrayLike<number>[], rtol: number): void =>

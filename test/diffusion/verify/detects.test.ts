@@ -71,6 +71,15 @@ describe("mistakes that implementations make", () => {
     assert.ok(failures.some((failure) => failure.startsWith("enc_attn/grad/attn_qkv.weight is off")));
   });
 
+  it("averages at a time that a trajectory doesn't have, although their coefficients would be the same", async () => {
+    const { failures } = await verifyEdited("edm2_scalars.safetensors", "oracle", ({ tensors }) => {
+      tensors.set("reconstruct/out_ofs", { dtype: "F64", shape: [], data: Float64Array.of(1689.6) });
+    });
+    assert.deepEqual(failures, [
+      "reconstruct: averages are at 1689.6 images, which is no step of 96 of 16 images each.",
+    ]);
+  });
+
   it("averages of another length, and a learning rate that counts the step's own images", async () => {
     const { failures } = await verifyEdited("edm2_training_true_init.safetensors", "wasm", (content) => {
       const config = JSON.parse(content.metadata.get("config") ?? "") as { lr: { rampup_Mimg: number } };
