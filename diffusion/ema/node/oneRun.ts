@@ -1,6 +1,7 @@
 /** Whether averages can be of one run: what their files and names say. */
 import { EvenkeelError, quote } from "../../../engine/index.ts";
 import { type NetworkConfig, networkConfig } from "../../network/config.ts";
+import { formatSigmaRel } from "../snapshotNames.ts";
 import type { AverageMetadata } from "./averageMetadata.ts";
 
 /** A file that is taken for an average of a run. */
@@ -11,6 +12,14 @@ export type OfRun = {
   /** What it says of itself; undefined for files of other programs. */
   readonly stated: AverageMetadata | undefined;
 };
+
+/** @throws EvenkeelError `file` if a file states another width than its name. */
+export function requireNamedWidth(file: string, sigmaRel: number, stated: AverageMetadata): void {
+  const width = stated.sigmaRel;
+  if (typeof width === "number" && formatSigmaRel(width) !== formatSigmaRel(sigmaRel)) {
+    throw new EvenkeelError("file", `${file}: its name says sigma_rel ${sigmaRel}, its content ${width}.`);
+  }
+}
 
 /** Tells which files are left out, by reasons. */
 export function tellLeftOut(

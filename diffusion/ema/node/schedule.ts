@@ -4,11 +4,10 @@ import { z } from "zod";
 import { clip, describeIssues, EvenkeelError, messageOf, quote } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
-import { formatSigmaRel } from "../snapshotNames.ts";
 import { parseToml } from "../../parseToml.ts";
 import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles, readText } from "./folder.ts";
-import { type OfRun, requireOneRun, tellLeftOut } from "./oneRun.ts";
+import { type OfRun, requireNamedWidth, requireOneRun, tellLeftOut } from "./oneRun.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
 
@@ -154,10 +153,7 @@ function timeOf(
   if (stated === undefined) return nimg;
   const isNamed = isThousands ? Math.floor(stated.nimg / 1000) * 1000 === nimg : stated.nimg === nimg;
   if (!isNamed) throw new EvenkeelError("file", `${file}: its name says ${nimg} images, its content ${stated.nimg}.`);
-  const width = stated.sigmaRel;
-  if (typeof width === "number" && formatSigmaRel(width) !== formatSigmaRel(sigmaRel)) {
-    throw new EvenkeelError("file", `${file}: its name says sigma_rel ${sigmaRel}, its content ${width}.`);
-  }
+  requireNamedWidth(file, sigmaRel, stated);
   return stated.nimg;
 }
 

@@ -2,10 +2,10 @@
 import path from "node:path";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { formatSigmaRel, nimgFromKimg, parseSnapshotName, type SnapshotName } from "../snapshotNames.ts";
-import { powerProfile } from "../profile.ts";
+import { type AveragingProfile, powerProfile } from "../profile.ts";
 import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
 import { listFiles } from "./folder.ts";
-import { requireOneRun, tellLeftOut } from "./oneRun.ts";
+import { requireNamedWidth, requireOneRun, tellLeftOut } from "./oneRun.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
 
@@ -71,16 +71,27 @@ function whyLeftOut({ name, stated }: Candidate, wantedPrefix: string | undefine
   return (stated?.nimg ?? name.kimg) === 0 ? "averages from before the first image" : undefined;
 }
 
+/** What a name alone says. @throws EvenkeelError with the file's name, if there is no such average. */
+function namedProfile(file: string, { nimg, kimg, sigmaRel }: SnapshotName): AveragingProfile {
+  try {
+    return powerProfile(nimg ?? nimgFromKimg(kimg), sigmaRel);
+  } catch (cause) {
+    if (!(cause instanceof EvenkeelError)) throw cause;
+    throw new EvenkeelError(cause.code, `${file}: ${cause.message}`, { cause });
+  }
+}
+
 /** @throws EvenkeelError `file` if the file contradicts its name. */
 function snapshotOf(folder: string, { fileName, name, stated }: Candidate): SnapshotFile {
   const file = path.join(folder, fileName);
   if (stated === undefined) {
-    return snapshotFile(file, powerProfile(name.nimg ?? nimgFromKimg(name.kimg), name.sigmaRel));
+    return snapshotFile(file, namedProfile(file, name));
   }
   const isNamed = name.nimg === undefined ? Math.floor(stated.nimg / 1000) === name.kimg : stated.nimg === name.nimg;
   if (!isNamed) {
     const said = name.nimg === undefined ? `${name.kimg} thousand` : String(name.nimg);
     throw new EvenkeelError("file", `${file}: its name says ${said} images, its content ${stated.nimg}.`);
   }
+  requireNamedWidth(file, name.sigmaRel, stated);
   return snapshotFile(file, profileFromFields(file, stated));
 }

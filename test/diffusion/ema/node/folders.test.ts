@@ -165,6 +165,14 @@ describe("listSnapshots", () => {
     assert.match(others.join(), /"0\.100\.pt" is named as a file of torch\.save/);
   });
 
+  it("names the file whose name or content can't be right", async () => {
+    const [named, wide] = [newFolder(), newFolder()];
+    await writeOne(path.join(named, "a-0000008-0.000.safetensors"), 1);
+    await rejects(listSnapshots(named), /a-0000008-0\.000\.safetensors: sigma_rel is 0/);
+    await writeOne(path.join(wide, "a-0000008-0.050.safetensors"), 1, { nimg: 8192, sigmaRel: 0.1 });
+    await rejects(listSnapshots(wide), /its name says sigma_rel 0\.05, its content 0\.1/);
+  });
+
   it("refuses what can't be read or contradicts itself", async () => {
     await rejects(listSnapshots(path.join(root, "nowhere")), /nowhere: reading the folder failed/);
     const folder = newFolder();
@@ -176,7 +184,7 @@ describe("listSnapshots", () => {
     await writeOne(file, 1, '{"nimg":"many"}');
     await rejects(listSnapshots(folder), /header of evenkeel.s is damaged: .*nimg/);
     await writeOne(file, 1, { nimg: 2000, sigmaRel: 0.5 });
-    await rejects(listSnapshots(folder), /a-0000002-0.100.safetensors: sigma_rel is 0.5/);
+    await rejects(listSnapshots(folder), /its name says sigma_rel 0\.1, its content 0\.5/);
   });
 });
 
