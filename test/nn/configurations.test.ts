@@ -222,7 +222,7 @@ describe("switches", () => {
     );
     assert.throws(
       () => unetConfig({ ...tiny, dropuot: 0.1 } as never),
-      /there is no option dropuot; there are imageRes/,
+      /there is no option "dropuot"; there are imageRes/,
     );
     assert.throws(
       () => configA({ ...tiny, modelChannels: 7, channelMult: [1, 1], channelsPerHead: 7 }),
