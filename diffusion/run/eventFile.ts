@@ -1,6 +1,6 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { EvenkeelError, messageOf } from "../../engine/index.ts";
+import { fileSystemError } from "../../engine/io/node.ts";
 
 /**
  * TensorBoard's event files: records of length, its checksum, a protocol buffer, its checksum. Only the messages and fields that
@@ -143,8 +143,7 @@ async function newestFile(folder: string): Promise<number> {
     );
     return Math.max(0, ...seconds);
   } catch (cause) {
-    const reason = messageOf(cause);
-    throw new EvenkeelError("file", `can't write into ${folder}: ${reason}`, { cause });
+    throw fileSystemError(folder, "writing into it", cause);
   }
 }
 
@@ -181,8 +180,7 @@ export class EventFile {
       await using file = await open(this.path, "a");
       await file.appendFile(frameRecord(event));
     } catch (cause) {
-      const reason = messageOf(cause);
-      throw new EvenkeelError("file", `can't write ${this.path}: ${reason}`, { cause });
+      throw fileSystemError(this.path, "writing", cause);
     }
   }
 }

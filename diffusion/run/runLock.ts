@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { closeSync, ftruncateSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { EvenkeelError, messageOf } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { fileSystemError } from "../../engine/io/node.ts";
 import { lockFile, removeUnlocked } from "./fileLock.ts";
 
 /** Locks that this process holds. One with this process's id that isn't among them is of a dead one that had the same id. */
@@ -95,8 +96,7 @@ function create(path: string, folder: string): Created | null {
   } catch (cause) {
     if (created !== undefined) closeSync(created.descriptor);
     if (codeOf(cause) === "EEXIST") return null;
-    const reason = messageOf(cause);
-    throw new EvenkeelError("file", `can't write into ${folder}: ${reason}`, { cause });
+    throw fileSystemError(folder, "writing into it", cause);
   } finally {
     rmSync(draft, { force: true });
   }

@@ -62,7 +62,11 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   const labels = chooseLabels(images, files, headers, others, notices);
   for (const file of files) {
     if (file !== images && file !== labels)
-      notices.add("left out", `arrays beside the one that was read, ${images}`, file);
+      notices.add(
+        "left out",
+        `arrays beside the one that was read, ${images}; labels are those called so, or y_train and the like`,
+        file,
+      );
   }
   return { form: "array", images, labels };
 }

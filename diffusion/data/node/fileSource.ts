@@ -18,3 +18,11 @@ export const maximumFileBytes = 2 ** 28;
 
 /** Arrays of images are no larger: as much as can be read at once. */
 export const maximumArrayBytes = 2 ** 31 - 1;
+
+/** What is told of files that the operating system doesn't give, which says nothing of what they hold. */
+export const refusedFiles = "files that can't be opened or read; check who may read them, and the disk";
+
+/** Whether the operating system refused to give a file, by the error of `FileSource.read`. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && "syscall" in error.cause;
+}

@@ -1,5 +1,6 @@
 import type { Sharp } from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { isRefused, refusedFiles } from "./fileSource.ts";
 import { makeSquare, type Square, type SquareOptions } from "./makeSquare.ts";
 import type { Reading } from "./reading.ts";
 
@@ -63,7 +64,7 @@ export async function makeSquares(pictures: PictureList, channels: 1 | 3, option
       if (result instanceof EvenkeelError) {
         if (isStrict) throw result;
         firstFailure ??= result;
-        notices.add("left out", damagedPictures, picture);
+        notices.add("left out", isRefused(result) ? refusedFiles : damagedPictures, picture);
         continue;
       }
       for (const change of result.changes) notices.add("changed", change, picture);

@@ -1,3 +1,4 @@
+import { isRefused, refusedFiles } from "./fileSource.ts";
 import { openPictures, type Pictures } from "./pictures.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { loadSharp } from "./sharp.ts";
@@ -25,8 +26,9 @@ export async function surveyPictures(path: string, reading: Partial<Reading> = {
       const { width, height } = await (await pictures.read(i)).image.metadata();
       const size = `${width}x${height}`;
       sizes.set(size, (sizes.get(size) ?? 0) + 1);
-    } catch {
-      whole.notices.add("left out", "pictures whose size can't be read", pictures.nameOf(i));
+    } catch (cause) {
+      const what = isRefused(cause) ? refusedFiles : "pictures whose size can't be read";
+      whole.notices.add("left out", what, pictures.nameOf(i));
     }
     whole.onProgress(`looking at ${path}`, i + 1, pictures.count);
   }

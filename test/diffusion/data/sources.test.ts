@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import sharp from "sharp";
 import { openFiles } from "../../../diffusion/data/node/imageSource.ts";
-import { Notices } from "../../../diffusion/node.ts";
+import { Notices, surveyPictures } from "../../../diffusion/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { noise, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";
@@ -145,6 +145,29 @@ describe("names of folders' files", () => {
     const { dataset, told } = await open(source);
     assert.equal(dataset.count, 2);
     if (isTaken) assert.match(told.join("\n"), /^Left out 1 \(gr\ufffdn\.png\): names that aren't UTF-8/);
+  });
+});
+
+describe("files that can't be read", () => {
+  // What reads a process's memory from its beginning gets an error of the disk, whoever asks.
+  const skip = process.platform === "linux" ? false : "no /proc";
+  it("are told apart from damaged pictures", { skip }, async () => {
+    const source = await folderOf({ "a.png": picture, "b.png": "damaged" });
+    await symlink("/proc/self/mem", join(source, "c.png"));
+    const { told } = await convert(source, 2);
+    assert.match(
+      told.join("\n"),
+      /^Left out 1 \(b\.png\): pictures that are damaged.*\nLeft out 1 \(c\.png\): files that can't be/,
+    );
+    const notices = new Notices();
+    await surveyPictures(source, { notices });
+    assert.deepEqual(
+      notices.list.map(({ what, names }) => [what.slice(0, 15), names]),
+      [
+        ["pictures whose ", ["b.png"]],
+        ["files that can'", ["c.png"]],
+      ],
+    );
   });
 });
 

@@ -119,6 +119,9 @@ test("any number and tag survives, as float32", () => {
 test("a folder that isn't there is an error of kind file", async () => {
   await assert.rejects(
     EventFile.create(join(root, "absent"), new Date(), 0),
-    (reason) => reason instanceof EvenkeelError && reason.code === "file" && /can't write/.test(reason.message),
+    (reason) =>
+      reason instanceof EvenkeelError &&
+      reason.code === "file" &&
+      /absent: writing into it failed/.test(reason.message),
   );
 });

@@ -151,6 +151,8 @@ test("a folder that isn't there is an error that names it", async () => {
   await assert.rejects(
     RunLock.take(join(root, "absent")),
     (reason) =>
-      reason instanceof EvenkeelError && reason.code === "file" && /can't write into .*absent/.test(reason.message),
+      reason instanceof EvenkeelError &&
+      reason.code === "file" &&
+      /absent: writing into it failed: there is no such file/.test(reason.message),
   );
 });
