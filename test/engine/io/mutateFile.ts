@@ -113,6 +113,7 @@ export const mutations: { readonly [name: string]: Mutation } = {
     return longer;
   },
   headerLength: (file, draw) => {
+    if (file.length < 8) return file;
     const damaged = file.slice();
     const view = new DataView(damaged.buffer);
     const old = view.getBigUint64(0, true);
