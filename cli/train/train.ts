@@ -132,7 +132,10 @@ async function trainOn(
       nextBatch: trainingBatches(images, settings.seed, settings.xflip),
       signal: stop.signal,
     };
+    let say = print;
     const tell = (reason: StopReason): void => {
+      // Nobody reads standard output any more.
+      if (reason === "SIGPIPE") say = console.error;
       progress.line(`${reason}: finishing the step and writing a checkpoint; once more to stop at once.`);
       stop.abort();
     };
@@ -140,7 +143,7 @@ async function trainOn(
     const result = await stopping.during(tell, () => runTraining(run, watch.observer));
     if (!result.finished) {
       progress.end();
-      print(`Stopped after ${result.nimg} images. Go on with: ${again}`);
+      say(`Stopped after ${result.nimg} images. Go on with: ${again}`);
       return false;
     }
     progress.end();

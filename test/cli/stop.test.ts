@@ -126,12 +126,13 @@ test("a second Ctrl-C ends training at once, and the last checkpoint is whole", 
 test("when nobody reads what training prints any more, it ends with a checkpoint and not with 0", async () => {
   const outdir = join(root, "pipe");
   const args = [...endless(outdir, 1), "--status", "64"];
-  const { code } = await evenkeel(args, (child, text) => {
+  const { code, err } = await evenkeel(args, (child, text) => {
     if (!/ 64 images +error/.test(text)) return false;
     child.stdout?.destroy();
     return true;
   });
   assert.equal(code, 141);
+  assert.match(err, /^Stopped after \d+ images\. Go on with: npx evenkeel train --config /m);
   assert.equal((await filesOf(outdir, /^training-state/)).length, 1);
   assert.deepEqual(await filesOf(outdir, /lock|partial/), []);
 });
