@@ -219,7 +219,7 @@ export function mutateJson(value: unknown, draw: Draw): unknown {
       case 1:
         return typeof old === "number" ? old + pick([-1, 1, 0.5, 1e9, -old, old * 1000], draw) : pick(otherKinds, draw);
       case 2:
-        return typeof old === "string" ? old.repeat(pick([0, 2, 5000], draw)) : pick(otherKinds, draw);
+        return typeof old === "string" ? longer(old, pick([0, 2, 5000], draw)) : pick(otherKinds, draw);
       case 3:
         return Array.from({ length: pick([1, 2, 1000], draw) }, () => old);
       default:
@@ -281,3 +281,6 @@ export function within<Part>(
     }
   };
 }
+
+/** A text repeated, but not one that is long already: what is slow or large is to be the reader, not the file. */
+const longer = (text: string, times: number): string => (text.length > 1000 ? text : text.repeat(times));
