@@ -221,7 +221,7 @@ export function mutateJson(value: unknown, draw: Draw): unknown {
       case 2:
         return typeof old === "string" ? longer(old, pick([0, 2, 5000], draw)) : pick(otherKinds, draw);
       case 3:
-        return Array.from({ length: pick([1, 2, 1000], draw) }, () => old);
+        return Array.from({ length: pick([1, 2, isLong(old) ? 2 : 1000], draw) }, () => old);
       default:
         return pick(otherKinds, draw);
     }
@@ -282,5 +282,7 @@ export function within<Part>(
   };
 }
 
-/** A text repeated, but not one that is long already: what is slow or large is to be the reader, not the file. */
-const longer = (text: string, times: number): string => (text.length > 1000 ? text : text.repeat(times));
+/** What isn't made longer still: what is slow or large is to be the reader, not the file. */
+const isLong = (value: unknown): boolean => JSON.stringify(value).length > 1000;
+
+const longer = (text: string, times: number): string => (isLong(text) ? text : text.repeat(times));
