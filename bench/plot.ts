@@ -22,6 +22,7 @@ const colours: Readonly<Record<string, string>> = {
 const rowHeight = 19;
 const width = 880;
 const labelWidth = 330;
+const [legendStart, letterWidth, legendGap] = [-120, 6.8, 34];
 
 /** How many times faster (or smaller) we are than each peer, row by row, on a logarithmic axis: an SVG document. */
 export function ratioPlot(rows: readonly Row[], groups: readonly string[]): string {
@@ -39,7 +40,11 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
     const own = points.filter((point) => point.row === row).map(({ ratio }) => ratio);
     return { row, from: Math.min(1, ...own), to: Math.max(1, ...own) };
   });
-  const legend = peers.map((peer, i) => ({ peer, x: i }));
+  // One behind the other, from left of the rows' axis on: names are of all lengths.
+  const legend = peers.map((peer, i) => ({
+    peer,
+    x: legendStart + peers.slice(0, i).reduce((sum, { length }) => sum + length * letterWidth + legendGap, 0),
+  }));
   const { document } = parsePage("<!doctype html><body></body>");
   const chart = draw({
     document,
@@ -66,8 +71,8 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
       Plot.link(ends, { x1: "from", x2: "to", y1: "row", y2: "row", stroke: ink, strokeOpacity: 0.45 }),
       Plot.dot(points, { x: "ratio", y: "row", fill: "peer", r: 5 }),
       ...legend.flatMap(({ peer, x }) => [
-        Plot.dot([peer], { frameAnchor: "top-left", dx: x * 160 + 6, dy: -24, r: 5, fill: colours[peer] ?? ink }),
-        Plot.text([`against ${peer}`], { frameAnchor: "top-left", dx: x * 160 + 16, dy: -30, fill: ink }),
+        Plot.dot([peer], { frameAnchor: "top-left", dx: x, dy: -24, r: 5, fill: colours[peer] ?? ink }),
+        Plot.text([peer], { frameAnchor: "top-left", dx: x + 10, dy: -30, fill: ink }),
       ]),
     ],
   });
