@@ -46,13 +46,7 @@ export async function trainingMemory(options: TrainingOptions, limits: Limits): 
 
 /** The least that training a network on a device takes, at one image at once: for saying what would fit. */
 export function leastTrainingMemory(network: NetworkConfig, averages: number, isInParts: boolean): number {
-  return 4 * weightsOf(network).length * (3 + averages + (isInParts ? 1 : 0));
-}
-
-function weightsOf(network: NetworkConfig): { readonly length: number } {
-  const specs = Object.values(flattenParameters<ParameterSpec>(describeDenoiser(network)));
-  const trained = specs.filter(({ role }) => role !== "buffer");
-  return { length: trained.reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0) };
+  return 4 * countNetwork(network).parameters * (3 + averages + (isInParts ? 1 : 0));
 }
 
 function stateTemplate(options: TrainingOptions): AccumulatingState {

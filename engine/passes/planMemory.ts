@@ -39,13 +39,22 @@ export function planMemory(
   };
 }
 
-function lifetimesOf(buffers: readonly PlannedBuffer[], steps: readonly PlanStep[]): Lifetime[] {
+/** For each buffer that steps make the first step that does, and for each that they touch the last one that does. */
+export function livesOf(steps: readonly PlanStep[]): {
+  readonly first: ReadonlyMap<number, number>;
+  readonly last: ReadonlyMap<number, number>;
+} {
   const first = new Map<number, number>();
   const last = new Map<number, number>();
   steps.forEach(({ operands, results }, step) => {
     for (const result of results) if (!first.has(result)) first.set(result, step);
     for (const buffer of [...results, ...operands]) last.set(buffer, step);
   });
+  return { first, last };
+}
+
+function lifetimesOf(buffers: readonly PlannedBuffer[], steps: readonly PlanStep[]): Lifetime[] {
+  const { first, last } = livesOf(steps);
   return buffers.flatMap(({ length, temporary }, buffer) => {
     const [start, stop] = [first.get(buffer), last.get(buffer)];
     if (!temporary || start === undefined || stop === undefined) return [];

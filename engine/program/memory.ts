@@ -6,6 +6,7 @@ import { at } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
 import { planning } from "../passes/makePlan.ts";
 import { optimizing } from "../passes/optimize.ts";
+import { livesOf } from "../passes/planMemory.ts";
 import { treeLeaves } from "../tree.ts";
 import { trace } from "./trace.ts";
 
@@ -30,11 +31,7 @@ export type ProgramMemory = {
 
 /** @param inputs the program's inputs, whose names tell what they are. */
 export function memoryOfPlan(plan: Plan, inputs: readonly NodeOf<"input">[]): ProgramMemory {
-  const [first, last] = [new Map<number, number>(), new Map<number, number>()];
-  plan.steps.forEach(({ operands, results }, step) => {
-    for (const result of results) if (!first.has(result)) first.set(result, step);
-    for (const buffer of [...results, ...operands]) last.set(buffer, step);
-  });
+  const { first, last } = livesOf(plan.steps);
   const bytesOf = (buffer: number): number => 4 * at(plan.buffers, buffer).length;
   const change = new Float64Array(plan.steps.length + 1);
   plan.buffers.forEach(({ role }, buffer) => {

@@ -1,5 +1,4 @@
 /** The WebAssembly module of a plan: one function for each distinct kernel, and `run`. */
-import { atOnce } from "../../eventLoop.ts";
 import { kernelKey } from "../../../kernel/kernelKey.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
 import { type FunctionReference, type MemoryImport, ModuleBuilder } from "../assembler/index.ts";
@@ -14,12 +13,7 @@ export type CompiledKernel = { readonly key: string; readonly kernel: Kernel; re
 /** Kernels without their repetitions, and the number among these of each as it was given. */
 export type DistinctKernels = { readonly distinct: readonly CompiledKernel[]; readonly numbers: readonly number[] };
 
-/** The distinct kernels among `kernels`, and for each of these its number among them. */
-export function distinctKernels(kernels: readonly Kernel[]): DistinctKernels {
-  return atOnce(findingDistinct(kernels));
-}
-
-/** The same with a pause after each kernel. */
+/** The distinct kernels among `kernels`, and for each of these its number among them. Pauses after each kernel. */
 export function* findingDistinct(kernels: readonly Kernel[]): Generator<void, DistinctKernels> {
   const known = new Map<string, number>();
   const seen = new Map<Kernel, number>();

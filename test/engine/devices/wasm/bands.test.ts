@@ -6,7 +6,8 @@ import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { bandsOf } from "../../../../engine/devices/wasm/program/bands.ts";
 import { regionsOf } from "../../../../engine/kernel/access.ts";
 import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
-import { distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
+import { atOnce } from "../../../../engine/devices/eventLoop.ts";
+import { findingDistinct } from "../../../../engine/devices/wasm/program/module.ts";
 import {
   compile,
   divide,
@@ -33,7 +34,7 @@ after(() => devices.forEach((device) => device.dispose()));
 /** How many steps each of a plan's bands has. */
 function bandLengths(plan: Plan): readonly number[] {
   const { steps } = joinSteps(plan, { operands: Infinity, results: Infinity });
-  const { distinct, numbers } = distinctKernels(steps.map(({ kernel }) => kernel));
+  const { distinct, numbers } = atOnce(findingDistinct(steps.map(({ kernel }) => kernel)));
   const kernelOf = (step: number) => {
     const compiled = distinct[numbers[step] ?? -1];
     assert.ok(compiled !== undefined);

@@ -5,7 +5,8 @@
 import { bandsOf, type Band } from "../../../../engine/devices/wasm/program/bands.ts";
 import { Barriers, touchOf } from "../../../../engine/devices/wasm/program/barriers.ts";
 import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
-import { type CompiledKernel, distinctKernels } from "../../../../engine/devices/wasm/program/module.ts";
+import { atOnce } from "../../../../engine/devices/eventLoop.ts";
+import { type CompiledKernel, findingDistinct } from "../../../../engine/devices/wasm/program/module.ts";
 import { regionsOf } from "../../../../engine/kernel/access.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
@@ -21,7 +22,7 @@ export type CompiledPlan = {
 
 export function compilePlan(plan: Plan): CompiledPlan {
   const joined = joinSteps(plan, { operands: 64, results: 64 });
-  const { distinct, numbers } = distinctKernels(joined.steps.map(({ kernel }) => kernel));
+  const { distinct, numbers } = atOnce(findingDistinct(joined.steps.map(({ kernel }) => kernel)));
   const kernelOf = (step: number): CompiledKernel => item(distinct, item(numbers, step));
   return { plan: joined, kernelOf, bands: bandsOf(joined.steps, kernelOf, regionsOf(joined)) };
 }
