@@ -118,8 +118,7 @@ export class GridSampler {
     return { seconds, width: picture.width, height: picture.height };
   }
 
-  /** Frees what it has on the device. */
-  /** Frees its memory; made anew when it is next needed. */
+  /** Frees what it has on the device; made anew when it is next needed. */
   dispose(): void {
     this.#program?.dispose();
     this.#program = undefined;

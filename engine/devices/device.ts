@@ -100,7 +100,6 @@ interface DeviceBase {
   download(buffer: DeviceBuffer): Promise<TensorData>;
   /** After `dispose` it does nothing: all is freed then. */
   free(buffer: DeviceBuffer): void;
-  /** Makes a program ready to run. @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made */
   /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */
   memory(): { readonly bytes: number; readonly buffers: number };
   /** Rejected calls afterwards say `disposed`. Idempotent. */
@@ -110,13 +109,18 @@ interface DeviceBase {
 /** A device that runs kernels. */
 export interface KernelDevice extends DeviceBase {
   readonly runs: "kernels";
-  /** @param plan within the device's limits */
+  /**
+   * Makes a plan ready to run.
+   * @param plan within the device's limits
+   * @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made
+   */
   compile(plan: Plan): Promise<Executable>;
 }
 
 /** A device that computes graphs as they were traced, before any pass: the oracle. */
 export interface GraphDevice extends DeviceBase {
   readonly runs: "graphs";
+  /** Makes a graph ready to run. */
   interpret(graph: Graph): Promise<Executable>;
 }
 
