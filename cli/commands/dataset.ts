@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import {
-  createDataset,
+  checkedLabels,
   datasetStatistics,
   duplicateNote,
   type ImageDataset,
@@ -183,8 +183,7 @@ async function lookInto(
     const survey = await tellingOf((reading) => surveyPictures(path, reading)).catch((): never => {
       throw reason;
     });
-    const { labels } = labelledSet(path, survey);
-    return { dataset: null, survey: { ...survey, labels } };
+    return { dataset: null, survey: { ...survey, labels: checkedLabels({ name: path, ...survey }) } };
   }
 }
 
@@ -208,18 +207,10 @@ function describeSurvey(survey: SurveyedSet): readonly string[] {
   ];
 }
 
-/** Labels, checked as those of a data set are. */
-function labelledSet(
-  name: string,
-  { count, labels, classNames }: Pick<Survey, "count" | "labels" | "classNames">,
-): ImageDataset {
-  return createDataset({ name, channels: 1, resolution: 1, pixels: new Uint8Array(count), labels, classNames });
-}
-
 function describeLatents(path: string, facts: LatentFacts): string {
   const { count, channels, height, width, channelMean, channelStd } = facts;
   const list = (numbers: readonly number[]): string => numbers.map((n) => n.toFixed(4)).join(" ");
-  const labelled = labelledSet(path, facts);
+  const labelled = { ...facts, labels: checkedLabels({ name: path, ...facts }) };
   return [
     `latents      ${count}, means and deviations of ${channels} channels of ${height}x${width}`,
     `mean         channels ${list(channelMean)}`,

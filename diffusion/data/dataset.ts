@@ -55,8 +55,8 @@ export function labelDimOf(dataset: Pick<ImageDataset, "labels">): number {
 }
 
 /**
- * A data set from arrays, checked. The number of classes is the largest class plus one, or that of `classNames`.
- * @throws EvenkeelError `value` for sizes that don't fit together, classes below 0 or unnamed, label vectors that aren't finite.
+ * A data set from arrays, checked.
+ * @throws EvenkeelError `value` for sizes that don't fit together, and for labels as `checkedLabels`.
  */
 export function createDataset(parts: {
   readonly name: string;
@@ -77,17 +77,40 @@ export function createDataset(parts: {
   if (!Number.isInteger(count))
     fail(`${pixels.length} pixels are not images of ${channels}x${resolution}x${resolution}`);
   if (count === 0) fail("there are no images");
-  if (classNames !== null && new Set(classNames).size !== classNames.length) fail("two classes have the same name");
-  if (labels !== null && labels.length !== count) fail(`${count} images have ${labels.length} labels`);
   return {
     name,
     count,
     channels,
     resolution,
     pixels,
-    labels: labels === null ? null : checkLabels(labels, classNames, fail),
+    labels: checkedLabels({ name, count, labels, classNames }),
     classNames,
   };
+}
+
+/**
+ * Labels as a data set has them. The number of classes is the largest class plus one, or that of `classNames`.
+ * @throws EvenkeelError `value` unless each image has one, for classes below 0 or unnamed, for label vectors that aren't finite.
+ */
+export function checkedLabels({
+  name,
+  count,
+  labels,
+  classNames,
+}: {
+  /** What messages call the data set. */
+  readonly name: string;
+  readonly count: number;
+  readonly labels: LabelList | null;
+  readonly classNames: readonly string[] | null;
+}): DatasetLabels | null {
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("value", `data set ${name}: ${problem}.`);
+  };
+  if (classNames !== null && new Set(classNames).size !== classNames.length) fail("two classes have the same name");
+  if (labels === null) return null;
+  if (labels.length !== count) fail(`${count} images have ${labels.length} labels`);
+  return checkLabels(labels, classNames, fail);
 }
 
 function checkLabels(

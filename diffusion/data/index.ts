@@ -1,6 +1,7 @@
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
 export {
   classCounts,
+  checkedLabels,
   createDataset,
   type DatasetLabels,
   type ImageDataset,

@@ -1,6 +1,13 @@
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { vaeChannels } from "../../encoding/index.ts";
-import { createDataset, type ImageDataset, isLatent, type LatentDataset, type TrainingDataset } from "../dataset.ts";
+import {
+  checkedLabels,
+  createDataset,
+  type ImageDataset,
+  isLatent,
+  type LatentDataset,
+  type TrainingDataset,
+} from "../dataset.ts";
 import { inOrder, readArrayImages } from "./arrayImages.ts";
 import type { ArrayFiles } from "./chooseArrays.ts";
 import { contentsOf } from "./contents.ts";
@@ -92,22 +99,14 @@ async function openLatents(
     all.set(values, i * values.length);
     reading.onProgress(`reading ${source.name}`, i + 1, images.length);
   }
-  // Labels are checked as those of pictures are.
-  const pictures = createDataset({
-    name: path,
-    channels: 1,
-    resolution: 1,
-    pixels: new Uint8Array(images.length),
-    labels,
-    classNames,
-  });
+  const count = images.length;
   return {
     name: path,
-    count: images.length,
+    count,
     channels,
     resolution,
     meanAndDeviation: all,
-    labels: pictures.labels,
+    labels: checkedLabels({ name: path, count, labels, classNames }),
     classNames,
   };
 }
