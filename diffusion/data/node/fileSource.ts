@@ -19,6 +19,14 @@ export const maximumFileBytes = 2 ** 28;
 /** Arrays of images are no larger: as much as can be read at once. */
 export const maximumArrayBytes = 2 ** 31 - 1;
 
+/** Why a file isn't read that has more bytes than whoever asked for it wants. */
+export class TooLarge extends Error {}
+
+/** Whether a file has more bytes than were asked for, by the error of `FileSource.read`. */
+export function isTooLarge(error: unknown): error is Error {
+  return error instanceof Error && error.cause instanceof TooLarge;
+}
+
 /** What is told of files that the operating system doesn't give, which says nothing of what they hold. */
 export const refusedFiles = "files that can't be opened or read; check who may read them, and the disk";
 

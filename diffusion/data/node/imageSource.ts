@@ -4,7 +4,7 @@ import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { fileSystemError } from "../../../engine/io/node.ts";
 import { endingOf, fileKindOf } from "./fileKinds.ts";
 import { FileNames } from "./fileNames.ts";
-import { type FileSource, maximumFileBytes } from "./fileSource.ts";
+import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { openZip } from "./zipFile.ts";
 
@@ -111,7 +111,7 @@ export async function readWhole(path: string, maximumBytes = maximumFileBytes): 
   try {
     await using handle = await open(path, "r");
     const { size } = await handle.stat();
-    if (size > maximumBytes) throw new Error(`it has ${size} bytes, more than ${maximumBytes}`);
+    if (size > maximumBytes) throw new TooLarge(`it has ${size} bytes, more than ${maximumBytes}`);
     return await handle.readFile();
   } catch (cause) {
     throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, { cause });

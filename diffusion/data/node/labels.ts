@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { folderClasses } from "./folderClasses.ts";
-import type { FileSource } from "./fileSource.ts";
+import { type FileSource, isTooLarge } from "./fileSource.ts";
 import { cleanName, type FileLabel, isLabelFile, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
 import { Notices } from "./notices.ts";
 
@@ -28,7 +28,7 @@ export async function readLabels(source: FileSource, images: readonly string[], 
   if (file === null) return labelsOfFolders(images, notices);
   const limit = otherLabels + images.length * labelBytes;
   const bytes = await source.read(file, limit).catch((cause: unknown) => {
-    if (!(cause instanceof EvenkeelError) || !cause.message.includes(String(limit))) throw cause;
+    if (!isTooLarge(cause)) throw cause;
     const why = `${cause.message}, which the labels of ${images.length} images don't take. Leave out those of other images.`;
     throw new EvenkeelError("file", why, { cause });
   });

@@ -6,7 +6,7 @@ import yauzl from "yauzl";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { foreignKind, headBytes } from "../../interchange/index.ts";
 import { FileNames } from "./fileNames.ts";
-import { type FileSource, maximumFileBytes } from "./fileSource.ts";
+import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
 import type { Notices } from "./notices.ts";
 import type { Reading } from "./reading.ts";
 
@@ -95,7 +95,7 @@ function zipSource(
       withEntry(file, async (entry) => {
         const { uncompressedSize, compressedSize, compressionMethod } = entry;
         if (Math.max(uncompressedSize, compressedSize) > maximumBytes) {
-          throw new Error(`claims ${uncompressedSize} bytes, more than ${maximumBytes}`);
+          throw new TooLarge(`claims ${uncompressedSize} bytes, more than ${maximumBytes}`);
         }
         const content = await packed(entry);
         const bytes = compressionMethod === 0 ? content : await unpack(content, uncompressedSize);
