@@ -58,9 +58,10 @@ export type Layout = {
 export function layOut(owned: OwnedMemory, plan: Plan, kernels: DistinctKernels, layout: Layout): Records {
   const addresses = allocateBuffers(owned, plan, layout.memory);
   const scratch = allocateScratch(owned, kernels.distinct, layout.crew.threads);
-  const writer = new RecordWriter(owned, plan, kernels, { addresses, scratch }, layout);
+  const regions = regionsOf(plan);
+  const writer = new RecordWriter(owned, plan, kernels, { addresses, scratch, regions }, layout);
   const kernelOf = (step: number): CompiledKernel => compiledOf(kernels, step);
-  const bands = new Map(bandsOf(plan.steps, kernelOf, regionsOf(plan)).map((band) => [band.first, band]));
+  const bands = new Map(bandsOf(plan.steps, kernelOf, regions).map((band) => [band.first, band]));
   for (let step = 0; step < plan.steps.length; ) {
     const band = bands.get(step);
     if (band === undefined) writer.step(step);
@@ -70,15 +71,21 @@ export function layOut(owned: OwnedMemory, plan: Plan, kernels: DistinctKernels,
   return writer.records();
 }
 
+/** Where a plan's buffers lie: their addresses, that of the scratch memory, and the regions that they share. */
+type Places = {
+  readonly addresses: readonly (number | null)[];
+  readonly scratch: number;
+  readonly regions: readonly (Region | null)[];
+};
+
 /** Writes records one behind the other. */
 class RecordWriter {
   readonly #plan: Plan;
   readonly #kernels: DistinctKernels;
   /** Of distinct kernels: the number of the first function. */
   readonly #functions: readonly number[];
-  readonly #places: { readonly addresses: readonly (number | null)[]; readonly scratch: number };
+  readonly #places: Places;
   readonly #layout: Layout;
-  readonly #regions: readonly (Region | null)[];
   readonly #barriers = new Barriers();
   readonly #bindings: Binding[] = [];
   readonly #parts: Part[] = [];
@@ -87,19 +94,12 @@ class RecordWriter {
   readonly #start: number;
   #at: number;
 
-  constructor(
-    owned: OwnedMemory,
-    plan: Plan,
-    kernels: DistinctKernels,
-    places: { addresses: readonly (number | null)[]; scratch: number },
-    layout: Layout,
-  ) {
+  constructor(owned: OwnedMemory, plan: Plan, kernels: DistinctKernels, places: Places, layout: Layout) {
     this.#plan = plan;
     this.#kernels = kernels;
     this.#functions = firstFunctions(kernels.distinct);
     this.#places = places;
     this.#layout = layout;
-    this.#regions = regionsOf(plan);
     // A band has a record more, and at least two steps.
     const bytes = plan.steps.reduce((sum, _, step) => {
       return sum + this.#bytesOf(step) * compiledOf(kernels, step).method.phases.length + recordLayout.addresses;
@@ -117,7 +117,7 @@ class RecordWriter {
   step(step: number): void {
     const { phases, scratch } = compiledOf(this.#kernels, step).method;
     const planned = at(this.#plan.steps, step);
-    const touch = touchOf(planned, this.#regions, scratch !== null);
+    const touch = touchOf(planned, this.#places.regions, scratch !== null);
     const start = this.#at;
     const shared = phases.map(({ size, block, cost }, phase) => {
       const isShared = this.#isShared(size, block, cost);
@@ -137,7 +137,7 @@ class RecordWriter {
     const cost = members.reduce((sum, step) => sum + at(compiledOf(this.#kernels, step).method.phases, 0).cost, 0);
     const isShared = this.#isShared(rows, block, cost);
     const start = this.#at;
-    const touches = steps.map((step) => touchOf(step, this.#regions, false));
+    const touches = steps.map((step) => touchOf(step, this.#places.regions, false));
     const touch = { reads: touches.flatMap(({ reads }) => reads), writes: touches.flatMap(({ writes }) => writes) };
     const end = members.reduce((sum, step) => sum + this.#bytesOf(step), start + recordLayout.addresses);
     const flags = this.#flags(isShared, touch) | recordFlags.band;
