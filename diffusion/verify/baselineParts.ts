@@ -88,7 +88,7 @@ async function checkFunction(
   gradientName: (input: string) => string = (input) => `grad_${input}`,
 ): Promise<void> {
   const found = new Comparison(fixture, checks, `${name}/`);
-  if (!hasGradient(fixture, name)) {
+  if (!fixture.hasGradient(name)) {
     await found.tensor("out", await evaluateOn(device, apply, inputs), "output");
     return;
   }
@@ -101,20 +101,8 @@ async function checkFunction(
   for (const [input, value] of Object.entries(gradient)) await found.tensor(gradientName(input), value, "gradient");
 }
 
-function hasGradient(fixture: Fixture, name: string): boolean {
-  return fixture.hasGroup(`${name}/grad_`) || fixture.hasGroup(`${name}/grad/`);
-}
-
-/** Whether a case has a result. Its inputs are known either way. */
-function hasTruth(fixture: Fixture, name: string): boolean {
-  const names = fixture.namesUnder(`${name}/`);
-  const isInput = (tensor: string): boolean => /^(x|emb|G|weight|bias|w\/.*)$/.test(tensor);
-  fixture.inputs(`${name}/`, names.filter(isInput));
-  // A filter among the weights is compared with its options.
-  const found = names.some((tensor) => !isInput(tensor) || isResampleFilter(tensor));
-  if (!found) fixture.leaveOut(`case ${name}, of which nothing is there to compare`);
-  return found;
-}
+/** What a case is given; everything else in it was computed. A filter among the weights is compared with its options. */
+const isInput = (tensor: string): boolean => /^(x|emb|G|weight|bias|w\/.*)$/.test(tensor) && !isResampleFilter(tensor);
 
 /** A file while its parts are checked. */
 export type Part = { readonly fixture: Fixture; readonly checks: Checks; readonly device: Device };
@@ -122,7 +110,7 @@ export type Part = { readonly fixture: Fixture; readonly checks: Checks; readonl
 /** Group normalization with learned scale and bias, over the file's number of groups. */
 export async function checkGroupNorm(part: Part, name: string, given: unknown): Promise<void> {
   const options = parseOptions("options", groupNormOptions, given);
-  if (!hasTruth(part.fixture, name)) return;
+  if (!part.fixture.hasResults(name, isInput)) return;
   const of = (tensor: string): Tensor => part.fixture.tensor(`${name}/${tensor}`);
   const count = options.num_channels ?? part.fixture.stored(`${name}/weight`).data.length;
   part.fixture.requireLength(`${name}/weight`, count);
@@ -136,7 +124,7 @@ export async function checkGroupNorm(part: Part, name: string, given: unknown): 
 /** Sines and cosines of as many channels as the file has. */
 export async function checkPositional(part: Part, name: string, given: unknown): Promise<void> {
   const options = parseOptions("options", positionalOptions, given);
-  if (!hasTruth(part.fixture, name)) return;
+  if (!part.fixture.hasResults(name, isInput)) return;
   const count = options.num_channels ?? part.fixture.stored(`${name}/out`).shape[1] ?? 0;
   const x = part.fixture.tensor(`${name}/x`);
   await checkFunction(part, name, { x }, ({ x: positions }) => positionalFeatures(positions as Tensor, count));
@@ -146,10 +134,10 @@ export async function checkPositional(part: Part, name: string, given: unknown):
 export async function checkBaselineBlock(part: Part, name: string, given: unknown): Promise<void> {
   const { fixture, checks } = part;
   const options = parseOptions("options", blockOptions, given);
-  if (!hasTruth(fixture, name)) return;
+  if (!fixture.hasResults(name, isInput)) return;
   const prefix = `${name}/w/`;
   checkResampleFilters(fixture, checks, prefix, options.resample_filter);
-  if (!hasGradient(fixture, name) && !fixture.has(`${name}/out`)) return;
+  if (!fixture.hasGradient(name) && !fixture.has(`${name}/out`)) return;
 
   const extent = (tensor: string, axis: number): number => fixture.stored(`${name}/${tensor}`).shape[axis] ?? 0;
   const outChannels = options.out_channels ?? extent("w/conv1.weight", 0);

@@ -64,6 +64,9 @@ function blockConfig(options: BlockOptions, fixture: Fixture, name: string): Blo
 
 type Primals = { readonly x: Tensor; readonly emb: Tensor; readonly weights: NamedParameters };
 
+/** What a case is given; everything else in it was computed. */
+const isInput = (tensor: string): boolean => /^(x|emb|G|dropout_keep_mask|w\/.*)$/.test(tensor);
+
 async function checkBlock(
   fixture: Fixture,
   checks: Checks,
@@ -72,14 +75,8 @@ async function checkBlock(
   given: unknown,
 ): Promise<void> {
   const options = parseOptions("options", blockOptions, given);
-  const names = fixture.namesUnder(`${name}/`);
-  const isInput = (tensor: string): boolean => /^(x|emb|G|dropout_keep_mask|w\/.*)$/.test(tensor);
-  fixture.inputs(`${name}/`, names.filter(isInput));
-  if (names.every(isInput)) {
-    fixture.leaveOut(`case ${name}, of which nothing is there to compare`);
-    return;
-  }
-  const hasGradient = names.some((tensor) => /^grad(_|\/)/.test(tensor));
+  if (!fixture.hasResults(name, isInput)) return;
+  const hasGradient = fixture.hasGradient(name);
 
   const config = blockConfig(options, fixture, name);
   const specs = flattenParameters<ParameterSpec>(describeBlock(config));

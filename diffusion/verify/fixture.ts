@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  describeIssues,
   EvenkeelError,
   type SafetensorsFile,
   type Shape,
@@ -153,6 +154,20 @@ export class Fixture {
     for (const name of names) this.#known.add(prefix + name);
   }
 
+  /** Whether a case has results, and not only what it was given, which is known either way. Where it has none, that is told. */
+  hasResults(name: string, isInput: (tensor: string) => boolean): boolean {
+    const names = this.namesUnder(`${name}/`);
+    this.inputs(`${name}/`, names.filter(isInput));
+    const found = !names.every(isInput);
+    if (!found) this.leaveOut(`case ${name}, of which nothing is there to compare`);
+    return found;
+  }
+
+  /** Whether a case has gradients. */
+  hasGradient(name: string): boolean {
+    return this.hasGroup(`${name}/grad_`) || this.hasGroup(`${name}/grad/`);
+  }
+
   /** Says of something other than a tensor that nothing in the file can show whether it is right. */
   leaveOut(what: string): void {
     this.#leftOut.add(what);
@@ -190,9 +205,5 @@ const markOfNumber = "a number of Python";
 export function parseOptions<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => {
-    const place = path.map(String).join(".");
-    return place === "" ? message : `${place}: ${message}`;
-  });
-  throw new EvenkeelError("file", `${what}: ${problems.join("; ")}.`);
+  throw new EvenkeelError("file", `${what}: ${describeIssues(parsed.error)}.`);
 }
