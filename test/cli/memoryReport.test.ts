@@ -3,9 +3,11 @@ import { describe, it } from "node:test";
 import { tellTrainingMemory } from "../../cli/memoryReport.ts";
 import { configurationNetwork, samplingMemory, trainingMemory, type TrainingOptions } from "../../diffusion/index.ts";
 import { createDevice, EvenkeelError } from "../../engine/index.ts";
+import { smallOptions } from "../diffusion/training/smallRun.ts";
 import { limitedDevice } from "../support/limitedDevice.ts";
 
 const training: TrainingOptions = {
+  ...smallOptions,
   network: configurationNetwork("G", {
     imageResolution: 16,
     imageChannels: 3,
@@ -16,15 +18,8 @@ const training: TrainingOptions = {
     attnResolutions: [],
     channelsPerHead: 8,
   }),
-  noise: { mean: -0.4, standardDeviation: 1 },
-  adam: { beta1: 0.9, beta2: 0.99 },
-  lossScaling: 1,
-  labelDropout: 0,
-  seed: 0,
   batch: 64,
   batchDevice: 64,
-  learningRate: { reference: 0.01, referenceBatches: 100, rampUpMimg: 0 },
-  emaSigmaRels: [0.05, 0.1],
 };
 
 describe("what training takes of memory", async () => {

@@ -17,18 +17,14 @@ import { createDevice, type Device, randomKey } from "../../engine/index.ts";
 import { configurationNames, flattenParameters, initializeParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../../diffusion/network/denoiser.ts";
 import { limitedDevice } from "../support/limitedDevice.ts";
+import { smallOptions } from "./training/smallRun.ts";
 
 const optionsOf = (network: NetworkConfig, batch: number, batchDevice: number): TrainingOptions => ({
+  ...smallOptions,
   network,
-  noise: { mean: -0.4, standardDeviation: 1 },
-  adam: { beta1: 0.9, beta2: 0.99 },
-  lossScaling: 1,
   labelDropout: 0.1,
-  seed: 0,
   batch,
   batchDevice,
-  learningRate: { reference: 0.01, referenceBatches: 100, rampUpMimg: 0 },
-  emaSigmaRels: [0.05, 0.1],
 });
 
 /** What a device has given out after a step. */
