@@ -1,72 +1,140 @@
-/** Which elements a matrix product or a convolution multiplies and sums. */
-import type { NodeOf } from "../graph/node.ts";
+/**
+ * What a kernel computes, read off its addresses: a sum of products of two arrays, and whether that is a convolution. Which axes
+ * move in which array is all that is looked at, in whatever order they stand, so every device can ask.
+ */
 import { at } from "../graph/shape.ts";
-import { combine, type IndexExpression } from "./indexing.ts";
+import type { Kernel, Scalar } from "./kernel.ts";
 
-/** Sizes of the axes to sum over and, given their indices, the element of each operand. */
+export type Load = Extract<Scalar, { readonly kind: "load" }>;
+
+/** result[batch, rows, columns] = sum over depth of left[batch, rows, depth] * right[batch, columns, depth]. */
 export type Contraction = {
-  readonly reduceSizes: readonly number[];
-  readonly indices: (
-    reduced: readonly IndexExpression[],
-  ) => readonly [readonly IndexExpression[], readonly IndexExpression[]];
+  readonly left: Load;
+  readonly right: Load;
+  /** Parallel axes that move in both arrays or in neither: each of their points is a product of its own. */
+  readonly batch: readonly number[];
+  /** Parallel axes that move in `left` alone. */
+  readonly rows: readonly number[];
+  /** Parallel axes that move in `right` alone. */
+  readonly columns: readonly number[];
+  /** What is summed over. */
+  readonly depth: readonly number[];
 };
 
-/** @param axes index of the result: [batch, row, column] */
-export function matrixProduct(node: NodeOf<"matmul">, axes: readonly IndexExpression[]): Contraction {
-  const [batch, row, column] = [at(axes, 0), at(axes, 1), at(axes, 2)];
+/** The product of float32 arrays that a kernel folds, or null if it folds something else. */
+export function contractionOf({ axes, reduction }: Pick<Kernel, "axes" | "reduction">): Contraction | null {
+  if (reduction?.op !== "sum") return null;
+  const { body } = reduction;
+  if (body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
+  const { x: left, y: right } = body;
+  if (left.kind !== "load" || right.kind !== "load") return null;
+  const parallel = axesOf(axes, "parallel");
+  const inLeft = new Set(parallel.filter((axis) => moves(left, axis)));
+  const inRight = new Set(parallel.filter((axis) => moves(right, axis)));
   return {
-    reduceSizes: [at(node.inputs[0].shape, 2)],
-    indices: ([inner]) => {
-      const k = inner ?? { offset: 0, terms: [] };
-      return [
-        [batch, row, k],
-        [batch, k, column],
-      ];
-    },
+    left,
+    right,
+    batch: parallel.filter((axis) => inLeft.has(axis) === inRight.has(axis)),
+    rows: parallel.filter((axis) => inLeft.has(axis) && !inRight.has(axis)),
+    columns: parallel.filter((axis) => inRight.has(axis) && !inLeft.has(axis)),
+    depth: axesOf(axes, "reduce"),
   };
 }
 
+/** The same product with its sides exchanged: rows are columns. */
+export function transposed({ left, right, rows, columns, ...rest }: Contraction): Contraction {
+  return { ...rest, left: right, right: left, rows: columns, columns: rows };
+}
+
+/** Two axes that go along one dimension of an image: `stride * position + dilation * tap`, in steps of some size. */
+export type Window = {
+  readonly position: number;
+  readonly tap: number;
+  readonly stride: number;
+  readonly dilation: number;
+};
+
 /**
- * Of a convolution without padding, forward or filter gradient.
- * @param axes index of the result
- * @param group index of the group of the output channel
+ * A product whose left side is an image read through overlapping windows. In the names of a convolution over images:
+ *
+ *     forward          y[n, o, y, x] = sum over c, ky, kx of image[n, c, y + ky, x + kx] * filter[o, c, ky, kx]
+ *     filterGradient   y[o, c, ky, kx] = sum over n, y, x of image[n, c, y + ky, x + kx] * cotangent[n, o, y, x]
+ *
+ * The gradient of the image is a forward convolution of a padded cotangent.
  */
-export function convolution(
-  node: NodeOf<"conv">,
-  axes: readonly IndexExpression[],
-  group: IndexExpression,
-): Contraction {
-  const { role, geometry } = node.attributes;
-  const { stride, dilation, kernelSize, outputSize, groups, padding } = geometry;
-  if (role === "inputGradient" || padding[0] !== 0 || padding[1] !== 0) {
-    throw new Error("convolution: must have been lowered to an unpadded one");
-  }
-  const [a, b] = node.inputs;
-  const tap = (y: IndexExpression, ky: IndexExpression, d: 0 | 1): IndexExpression =>
-    combine(ky, dilation[d], combine(y, stride[d]));
-  if (role === "forward") {
-    const [n, o, y, x] = [at(axes, 0), at(axes, 1), at(axes, 2), at(axes, 3)];
-    const channels = at(b.shape, 1);
+export type Convolution = {
+  readonly kind: "forward" | "filterGradient";
+  readonly image: Load;
+  /** The filter, or the cotangent. */
+  readonly other: Load;
+  readonly groups: readonly number[];
+  readonly n: readonly number[];
+  readonly o: readonly number[];
+  readonly c: readonly number[];
+  /** One for each dimension of the image, the one with the largest steps first: (y, ky), (x, kx). */
+  readonly windows: readonly Window[];
+};
+
+/**
+ * The convolution that a contraction is, or null. Windows that don't overlap, as those of a patch embedding or of 1x1 filters, make
+ * none: such a contraction is a plain product.
+ */
+export function convolutionOf({ axes }: Pick<Kernel, "axes">, contraction: Contraction): Convolution | null {
+  const size = (axis: number): number => at(axes, axis).size;
+  for (const { left: image, right: other, batch, rows, columns, depth } of [contraction, transposed(contraction)]) {
+    const pairs = overlaps(image, rows, depth, size);
+    if (pairs === null || pairs.length === 0) continue;
+    // Both kinds correlate an image with what is smaller than it or as small: of a filter gradient, the taps are results.
+    const points = (of: readonly number[]): number => of.reduce((product, axis) => product * size(axis), 1);
+    const kind =
+      points(pairs.map(([, inner]) => inner)) <= points(pairs.map(([outer]) => outer)) ? "forward" : "filterGradient";
+    const free = rows.filter((axis) => pairs.every(([outer]) => outer !== axis));
+    const summed = depth.filter((axis) => pairs.every(([, inner]) => inner !== axis));
     return {
-      reduceSizes: [channels, ...kernelSize],
-      indices: (reduced) => {
-        const [c, ky, kx] = [at(reduced, 0), at(reduced, 1), at(reduced, 2)];
-        return [
-          [n, combine(group, channels, c), tap(y, ky, 0), tap(x, kx, 1)],
-          [o, c, ky, kx],
-        ];
-      },
+      kind,
+      image,
+      other,
+      groups: batch,
+      o: columns,
+      n: kind === "forward" ? free : summed,
+      c: kind === "forward" ? summed : free,
+      windows: pairs
+        .map(([outer, inner]) => (kind === "forward" ? windowOf(image, outer, inner) : windowOf(image, inner, outer)))
+        .sort((a, b) => stepOf(image, b.tap) / b.dilation - stepOf(image, a.tap) / a.dilation),
     };
   }
-  const [o, c, ky, kx] = [at(axes, 0), at(axes, 1), at(axes, 2), at(axes, 3)];
-  return {
-    reduceSizes: [at(b.shape, 0), ...outputSize],
-    indices: (reduced) => {
-      const [n, y, x] = [at(reduced, 0), at(reduced, 1), at(reduced, 2)];
-      return [
-        [n, combine(group, at(a.shape, 1) / groups, c), tap(y, ky, 0), tap(x, kx, 1)],
-        [n, o, y, x],
-      ];
-    },
-  };
+  return null;
 }
+
+/** The pairs of a row's and a sum's axis along one dimension of `load`; null if an axis goes along one with several. */
+function overlaps(
+  load: Load,
+  rows: readonly number[],
+  depth: readonly number[],
+  size: (axis: number) => number,
+): readonly (readonly [number, number])[] | null {
+  const pairs = rows.flatMap((outer) =>
+    depth.filter((inner) => overlap(load, outer, inner, size)).map((inner) => [outer, inner] as const),
+  );
+  const isOnce = new Set(pairs.flat()).size === 2 * pairs.length;
+  return isOnce ? pairs : null;
+}
+
+/** Whether different points on two axes read the same element. */
+function overlap(load: Load, one: number, other: number, size: (axis: number) => number): boolean {
+  if (!moves(load, one) || !moves(load, other)) return false;
+  const { stride, dilation } = windowOf(load, one, other);
+  return stride < size(other) && dilation < size(one);
+}
+
+function windowOf(load: Load, position: number, tap: number): Window {
+  const unit = greatestDivisor(stepOf(load, position), stepOf(load, tap));
+  return { position, tap, stride: stepOf(load, position) / unit, dilation: stepOf(load, tap) / unit };
+}
+
+const axesOf = (axes: Kernel["axes"], wanted: "parallel" | "reduce"): readonly number[] =>
+  axes.flatMap(({ role }, axis) => (role === wanted ? [axis] : []));
+
+const stepOf = ({ at: { coefficients } }: Load, axis: number): number => Math.abs(at(coefficients, axis));
+const moves = (load: Load, axis: number): boolean => stepOf(load, axis) !== 0;
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));

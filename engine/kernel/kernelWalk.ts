@@ -6,7 +6,7 @@ import type { DType } from "../graph/dtype.ts";
 import type { Node, NodeOf } from "../graph/node.ts";
 import { at, type Shape, sizeOf } from "../graph/shape.ts";
 import { completeAffines } from "./completeAffines.ts";
-import { convolution, matrixProduct } from "./contraction.ts";
+import { convolution, matrixProduct } from "./multiplied.ts";
 import {
   axisIndex,
   type AxisSymbol,

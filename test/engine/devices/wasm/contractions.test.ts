@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
+import { productOf } from "../../../../engine/devices/wasm/algorithms/product/plan.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
+import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
+import { checkTiling } from "../../../../engine/kernel/tiling.ts";
 import { randomNumbers } from "../../../support/derivatives.ts";
 import { interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
@@ -112,6 +115,24 @@ describe("algorithms of the wasm device", () => {
     );
   });
 
+  it("Winograd's gives convolutions whose axes stand in another order", async () => {
+    const sizes = [range(4, 6), range(8, 10), range(8, 10), images, range(0, 1), ...crew] as const;
+    await fc.assert(
+      fc.asyncProperty(...sizes, async (n, c, o, [h, w], place, threads, relaxed, isFinished) => {
+        const [row, plane] = [w + 2, (w + 2) * (h + 2)];
+        // Of images, rows, outputs and columns, the last; of kx, c, ky or ky, kx, c.
+        const inner = place === 0 ? [1, plane, row] : [row, 1, plane];
+        const taps = place === 0 ? [1, 9, 3] : [3, 1, 9];
+        const image = load(0, [c * plane, row, 0, 1, ...inner]);
+        const filter = load(1, [0, 0, 9 * c, 0, ...taps]);
+        const reduce = place === 0 ? [3, c, 3] : [3, 3, c];
+        const kernel = product([n, h, o, w], reduce, image, filter, [n * c * plane, 9 * o * c], isFinished);
+        assert.equal(await methodOf(kernel, threads, relaxed), "winograd forward");
+      }),
+      { numRuns: 8 },
+    );
+  });
+
   it("Winograd's gives filter gradients", async () => {
     const sizes = [range(2, 9), range(8, 12), range(8, 12), images] as const;
     await fc.assert(
@@ -171,19 +192,22 @@ describe("algorithms of the wasm device", () => {
         ...sizes,
         fc.boolean(),
         fc.boolean(),
+        fc.constantFrom("none", "left", "right"),
         ...crew,
-        async (batch, rows, quarter, inner, outer, leftTurned, rightTurned, threads, relaxed, isFinished) => {
+        async (batch, rows, quarter, inner, outer, leftTurned, rightTurned, repeated, threads, relaxed, isFinished) => {
           const [columns, depth] = [4 * quarter, inner * outer];
           // The depth is two axes that don't join in the left operand unless `outer` is 1.
           const gap = depth + 3;
           const left = leftTurned
-            ? load(0, [rows * gap, 1, 0, rows * (inner + 1), rows])
-            : load(0, [rows * gap, gap, 0, inner + 1, 1]);
+            ? load(0, [rows * gap, 1, 0, repeated === "left" ? 0 : rows * (inner + 1), rows])
+            : load(0, [rows * gap, gap, 0, repeated === "left" ? 0 : inner + 1, 1]);
           const right = rightTurned
-            ? load(1, [columns * depth, 0, depth, inner, 1])
-            : load(1, [columns * depth, 0, 1, columns * inner, columns]);
+            ? load(1, [columns * depth, 0, depth, repeated === "right" ? 0 : inner, 1])
+            : load(1, [columns * depth, 0, 1, repeated === "right" ? 0 : columns * inner, columns]);
           const lengths = [batch * rows * gap, batch * columns * depth];
           const kernel = product([batch, rows, columns], [outer, inner], left, right, lengths, isFinished);
+          const tiling = productOf(normalizeKernel(kernel))?.tiling;
+          if (tiling !== undefined) checkTiling(normalizeKernel(kernel), tiling);
           if ((await methodOf(kernel, threads, relaxed)) === "packed product") packed++;
         },
       ),

@@ -1,43 +1,75 @@
+/** The code of a product, as its tiling says: threads share panels of columns, pack them part by part and multiply them by all rows. */
+import { at, sizeOf } from "../../../../graph/shape.ts";
+import type { Load } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
+import { extentOf, stepsOf } from "../../../../kernel/tiling.ts";
 import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
 import { kernelParameters, type Phase, type Scratch } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
 import { type Nest, packPanel, packRow, walk } from "./pack.ts";
-import { type Load, panelVectors, type Product } from "./plan.ts";
+import type { Product } from "./plan.ts";
 
-const panelColumns = 4 * panelVectors;
-
-/** Sizes and strides by axis. */
-function geometryOf(kernel: Kernel, { left, column, row, outer, reduce, parts, packsRows }: Product) {
-  const size = (axis: number): number => kernel.axes[axis]?.size ?? 0;
-  const sizes = (axes: readonly number[]): number => axes.reduce((product, axis) => product * size(axis), 1);
-  const leftOuter = outer.filter((axis) => (left.at.coefficients[axis] ?? 0) !== 0);
-  const depth = sizes(reduce);
+/** Sizes, and which axes are gone through where, as the tiling of a product has them. */
+function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Product) {
+  const { splits, stages } = tiling;
+  const size = (axis: number): number => at(kernel.axes, axis).size;
+  const isReduced = (axis: number): boolean => at(kernel.axes, axis).role === "reduce";
+  const panel = stages.find(({ load }) => load === right);
+  const packedRows = stages.find(({ load }) => load === left);
+  if (panel === undefined) throw new Error("product: its tiling copies no panel of columns");
+  const around = splits.slice(0, panel.inside);
+  const within = splits.slice(panel.inside);
+  const parts = around.filter(({ axis }) => isReduced(axis));
+  const cut = at(parts, parts.length - 1);
+  const outer = around.flatMap(({ axis }) => (isReduced(axis) || axis === column ? [] : [axis]));
+  const inner = within.flatMap(({ axis }) => (isReduced(axis) && axis !== cut.axis ? [axis] : []));
+  const reduce = kernel.axes.flatMap((_, axis) => (isReduced(axis) ? [axis] : []));
+  const panels = around.findIndex(({ axis }) => axis === column);
+  const leftOuter = outer.filter((axis) => at(left.at.coefficients, axis) !== 0);
+  const depth = sizeOf(reduce.map(size));
+  const panelColumns = extentOf(kernel, tiling, column, panel.inside);
+  const partDepth = cut.by * sizeOf(inner.map(size));
   return {
     size,
+    reduce,
     rows: size(row),
-    depth,
-    partDepth: parts.length * sizes(parts.inner),
-    panels: Math.ceil(size(column) / panelColumns),
-    outerPoints: sizes(outer),
+    tileRows: at(
+      within,
+      within.findIndex(({ axis }) => axis === row),
+    ).by,
+    panelColumns,
+    panels: stepsOf(kernel, tiling, panels),
+    outer,
+    outerPoints: sizeOf(outer.map(size)),
     leftOuter,
-    leftBytes: packsRows ? 4 * sizes(leftOuter) * size(row) * depth : 0,
+    depth,
+    /** Each position on `outer` has parts of its own, of `length` on the axis that is cut and of all of `inner`. */
+    parts: { outer: parts.slice(0, -1).map(({ axis }) => axis), axis: cut.axis, length: cut.by, inner },
+    partDepth,
+    packsRows: packedRows !== undefined,
+    // Copies have a place for each number to sum, also where several are the same.
+    leftBytes: packedRows === undefined ? 0 : 4 * sizeOf(leftOuter.map(size)) * size(row) * depth,
+    panelBytes: 4 * panelColumns * partDepth,
+    /** Whether threads share the first axis alone, and each goes through all panels of what is its. */
+    sharesFirst: at(around, panels).as !== "grid",
   };
 }
 
-const bytesOf = ({ at }: Pick<Load, "at">, axis: number): number => 4 * (at.coefficients[axis] ?? 0);
+const bytesOf = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => 4 * at(coefficients, axis);
 
 export function productScratch(kernel: Kernel, product: Product): Scratch {
-  const { partDepth, leftBytes } = geometryOf(kernel, product);
-  return { shared: 16 * Math.ceil(leftBytes / 16), perThread: 4 * panelColumns * partDepth };
+  const { panelBytes, leftBytes } = geometryOf(kernel, product);
+  return { shared: 16 * Math.ceil(leftBytes / 16), perThread: panelBytes };
 }
 
 /** First rows are packed if need be; then threads pack panels of columns and multiply them by all rows; then results are finished. */
 export function productPhases(kernel: Kernel, product: Product, finish: Finish): readonly Phase[] {
-  const { size, rows, depth, panels, outerPoints, leftOuter, leftBytes } = geometryOf(kernel, product);
-  const { packsRows, sharesFirst, column } = product;
-  const columns = size(column);
+  const { size, rows, tileRows, depth, panels, outerPoints, leftOuter, leftBytes, packsRows, sharesFirst } = geometryOf(
+    kernel,
+    product,
+  );
+  const columns = size(product.column);
   const packing: Phase = {
     size: leftOuter.reduce((points, axis) => points * size(axis), rows),
     block: 1,
@@ -48,13 +80,14 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
       }),
   };
   const vectors = (outerPoints * columns) / 4;
-  const isTurned = bytesOf(product.right, column) !== 4;
+  const isTurned = bytesOf(product.right, product.column) !== 4;
   const multiplying: Phase = {
     size: sharesFirst ? size(0) : outerPoints * panels,
     block: 1,
-    // Of each number to sum: packing, then for two rows two factors and a loop, and for each vector a load and two products.
+    // Of each number to sum: packing, then for the rows of a tile their factors and a loop, and for each vector a load and two products.
     cost:
-      depth * (vectors * (isTurned ? 5 : 2) + (rows / 2) * (outerPoints * panels * 5 + vectors * 3)) + vectors * rows,
+      depth * (vectors * (isTurned ? 5 : 2) + (rows / tileRows) * (outerPoints * panels * 5 + vectors * 3)) +
+      vectors * rows,
     emit: (module, name, { relaxed }) => {
       const finishing = sharesFirst ? finish(module, `${name}_finish`) : null;
       return module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
@@ -131,8 +164,8 @@ function addressAt(
 
 /** Packs the rows from `low` to `high`, counted over all outer points. */
 function emitRows(f: FunctionBuilder, kernel: Kernel, product: Product, table: Local, low: Local, high: Local): void {
-  const { left, row, reduce } = product;
-  const { size, depth, leftOuter } = geometryOf(kernel, product);
+  const { left, row } = product;
+  const { size, reduce, depth, leftOuter } = geometryOf(kernel, product);
   const base = f.let("i32", "base", memory("i32.load", 4 * left.operand, table));
   const scratch = f.let("i32", "scratch", memory("i32.load", 4 * (kernel.operands.length + 2), table));
   const nest: Nest = reduce.map((axis) => ({ size: size(axis), step: bytesOf(left, axis) }));
@@ -153,8 +186,9 @@ function emitPanel(
   first: Local | null,
   index: Local,
 ): void {
-  const { left, right, row, column, outer, parts, packsRows } = product;
-  const { size, rows, depth, partDepth, panels, leftOuter } = geometryOf(kernel, product);
+  const { left, right, row, column } = product;
+  const { size, rows, tileRows, panelColumns, panels, outer, leftOuter, depth, parts, partDepth, packsRows } =
+    geometryOf(kernel, product);
   const { shared, perThread } = productScratch(kernel, product);
   const load = (operand: number): Local => f.let("i32", "base", memory("i32.load", 4 * operand, table));
   const scratch = load(kernel.operands.length + 2);
@@ -188,14 +222,17 @@ function emitPanel(
       const tile = { relaxed, depth: (partDepth / parts.length) * length, vectors, isFirst };
       packPanel(f, nest, vectors, bytesOf(right, column), start, after(f, "to", panelMemory, 0));
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
-      repeat(f, Math.floor(rows / 2), () => {
-        rowTile(f, { ...tile, rows: 2 }, { pointer: a, row: rowBytes }, panelMemory, { pointer: y, row: resultRow });
-        advance(f, a, 2 * rowBytes);
-        advance(f, y, 2 * resultRow);
+      const multiplyRows = (count: number): void =>
+        rowTile(f, { ...tile, rows: count }, { pointer: a, row: rowBytes }, panelMemory, {
+          pointer: y,
+          row: resultRow,
+        });
+      repeat(f, Math.floor(rows / tileRows), () => {
+        multiplyRows(tileRows);
+        advance(f, a, tileRows * rowBytes);
+        advance(f, y, tileRows * resultRow);
       });
-      if (rows % 2 === 1) {
-        rowTile(f, { ...tile, rows: 1 }, { pointer: a, row: rowBytes }, panelMemory, { pointer: y, row: resultRow });
-      }
+      if (rows % tileRows > 0) multiplyRows(rows % tileRows);
       advance(f, rowsFrom, 4 * tile.depth);
     };
     if (partDepth === depth) {
@@ -214,12 +251,12 @@ function emitPanel(
   };
   const tail = (size(column) % panelColumns) / 4;
   const whole = Math.floor(size(column) / panelColumns);
-  if (tail === 0) multiply(panelVectors);
+  if (tail === 0) multiply(panelColumns / 4);
   else if (whole === 0) multiply(tail);
   else {
     f.op("i32.lt_u", number, i32(whole));
     f.if(
-      () => multiply(panelVectors),
+      () => multiply(panelColumns / 4),
       () => multiply(tail),
     );
   }

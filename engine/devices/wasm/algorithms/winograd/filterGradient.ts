@@ -4,7 +4,8 @@ import type { Finish } from "../finish.ts";
 import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/index.ts";
 import { advance, after, dotTile, repeat } from "../tile.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
-import type { Load, WinogradFilterGradient } from "./plan.ts";
+import type { Load } from "../../../../kernel/contraction.ts";
+import type { WinogradFilterGradient } from "./plan.ts";
 import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of the transformed image [36, c, tiles] and cotangent [36, o, tiles], and of the sums [36, o, c]. */

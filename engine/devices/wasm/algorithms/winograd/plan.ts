@@ -3,10 +3,10 @@
  * gradients: 36 instead of 144 multiplications for each 4x4 outputs. Lavin and Gray, "Fast Algorithms for Convolutional Neural
  * Networks", 2015.
  */
-import type { Affine, Kernel, Scalar } from "../../../../kernel/kernel.ts";
+import { type Convolution, contractionOf, convolutionOf, type Load } from "../../../../kernel/contraction.ts";
+import { at } from "../../../../graph/shape.ts";
+import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type Block, blockOf, largestDivisor } from "./blocks.ts";
-
-export type Load = Extract<Scalar, { readonly kind: "load" }>;
 
 /** What both kinds know: the numbers of the kernel's axes, and sizes. */
 type Geometry = {
@@ -44,70 +44,53 @@ const fewestChannels = 8;
 
 /** How to compute a normalised kernel by Winograd's algorithm, or null if it is no such convolution or it would not pay. */
 export function winogradOf(kernel: Kernel): Winograd | null {
-  const { reduction, axes, stores } = kernel;
-  if (reduction?.op !== "sum" || stores.length > 1) return null;
-  const [result] = stores;
-  const { body } = reduction;
-  if (body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
-  if (result.dtype !== "f32" || body.x.kind !== "load" || body.y.kind !== "load") return null;
-  if (axes.length !== 7 || axes.filter(({ role }) => role === "parallel").length !== 4) return null;
-  const size = axes.map((axis) => axis.size);
-  for (const [image, other] of [
-    [body.x, body.y],
-    [body.y, body.x],
-  ] as const) {
-    const found = forwardOf(result.at, size, image, other) ?? filterGradientOf(result.at, size, image, other);
-    if (found !== null) return found;
+  const contraction = contractionOf(kernel);
+  const convolution = contraction === null ? null : convolutionOf(kernel, contraction);
+  if (convolution === null || kernel.stores[0].dtype !== "f32") return null;
+  const axes = namedAxes(convolution);
+  if (axes === null) return null;
+  const sizeOf = (axis: number): number => at(kernel.axes, axis).size;
+  const [n, o, c, y, x] = [axes.n, axes.o, axes.c, axes.y, axes.x].map(sizeOf) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (sizeOf(axes.ky) !== 3 || sizeOf(axes.kx) !== 3 || Math.min(o, c) < fewestChannels) return null;
+  const step = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => at(coefficients, axis);
+  const { image, other } = convolution;
+  const [result] = kernel.stores;
+  // Pixels of a row are neighbours. Places within rows and columns are immediate offsets of loads and stores, which can't be negative.
+  if (step(image, axes.x) !== 1 || step(image, axes.kx) !== 1) return null;
+  if (step(image, axes.y) <= 0 || step(image, axes.y) !== step(image, axes.ky)) return null;
+  const size = { n, o, c, y, x };
+  if (convolution.kind === "forward") {
+    // Images are finished one after the other, as ranges of the first axis.
+    if (axes.n !== 0 || step(result, axes.x) !== 1) return null;
+    if (Math.min(step(result, axes.y), step(other, axes.c)) <= 0) return null;
+    // At least two blocks, if there are two images: one for each of two threads.
+    const block = blockOf(size, n > 1 ? largestDivisor(n, Math.floor(n / 2)) : 1, forwardVectors);
+    return block && { kind: "forward", image, filter: other, axes, size, block };
   }
-  return null;
-}
-
-function forwardOf(result: Affine, sizes: readonly number[], image: Load, filter: Load): WinogradForward | null {
-  const [n = 0, o = 0, y = 0, x = 0, c = 0, ky = 0, kx = 0] = sizes;
-  const [in_ = 0, io, iy, ix, , iky, ikx] = image.at.coefficients;
-  const [fn, , fy, fx] = filter.at.coefficients;
-  if (ky !== 3 || kx !== 3 || in_ === 0) return null;
-  if (io !== 0 || ix !== 1 || ikx !== 1 || iy !== iky || fn !== 0 || fy !== 0 || fx !== 0) return null;
-  if (result.coefficients[3] !== 1 || Math.min(o, c) < fewestChannels) return null;
-  // Places within rows and columns are immediate offsets of loads and stores, which can't be negative.
-  if (Math.min(iy ?? 0, result.coefficients[2] ?? 0, filter.at.coefficients[4] ?? 0) <= 0) return null;
-  // At least two blocks, if there are two images: one for each of two threads.
-  const block = blockOf({ n, y, x }, n > 1 ? largestDivisor(n, Math.floor(n / 2)) : 1, forwardVectors);
-  if (block === null) return null;
-  return {
-    kind: "forward",
-    image,
-    filter,
-    axes: { n: 0, o: 1, y: 2, x: 3, c: 4, ky: 5, kx: 6 },
-    size: { n, o, c, y, x },
-    block,
-  };
-}
-
-function filterGradientOf(
-  result: Affine,
-  sizes: readonly number[],
-  image: Load,
-  cotangent: Load,
-): WinogradFilterGradient | null {
-  const [o = 0, c = 0, ky = 0, kx = 0, n = 0, y = 0, x = 0] = sizes;
-  const [io, , iky, ikx, , iy, ix] = image.at.coefficients;
-  const [, gc, gky, gkx, , , gx] = cotangent.at.coefficients;
-  if (ky !== 3 || kx !== 3) return null;
-  if (io !== 0 || ix !== 1 || ikx !== 1 || iy !== iky || gc !== 0 || gky !== 0 || gkx !== 0 || gx !== 1) return null;
-  if (Math.min(o, c) < fewestChannels) return null;
-  const inside = [iy, cotangent.at.coefficients[5], ...result.coefficients.slice(1, 4)];
-  if (inside.some((coefficient) => (coefficient ?? 0) <= 0)) return null;
+  if (axes.o !== 0 || step(other, axes.x) !== 1) return null;
+  if (
+    [step(other, axes.y), ...[axes.c, axes.ky, axes.kx].map((axis) => step(result, axis))].some((bytes) => bytes <= 0)
+  ) {
+    return null;
+  }
   const parts = largestDivisor(n, o * c > mostSums ? 2 : 4);
-  const block = blockOf({ n, y, x }, n / parts, gradientVectors);
-  if (block === null) return null;
-  return {
-    kind: "filterGradient",
-    image,
-    cotangent,
-    axes: { o: 0, c: 1, ky: 2, kx: 3, n: 4, y: 5, x: 6 },
-    size: { n, o, c, y, x },
-    block,
-    parts,
-  };
+  const block = blockOf(size, n / parts, gradientVectors);
+  return block && { kind: "filterGradient", image, cotangent: other, axes, size, block, parts };
+}
+
+/** The axes of a convolution over images by their names, or null if it has others or fewer. */
+function namedAxes({ groups, n, o, c, windows }: Convolution): Geometry["axes"] | null {
+  const [vertical, horizontal] = windows;
+  if (vertical === undefined || horizontal === undefined || windows.length > 2 || groups.length > 0) return null;
+  const [[images], [outputs], [inputs]] = [n, o, c];
+  if (images === undefined || outputs === undefined || inputs === undefined || n.length + o.length + c.length > 3)
+    return null;
+  const [y, ky, x, kx] = [vertical.position, vertical.tap, horizontal.position, horizontal.tap];
+  return { n: images, o: outputs, c: inputs, y, x, ky, kx };
 }
