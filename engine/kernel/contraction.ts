@@ -132,6 +132,30 @@ function windowOf(load: Load, position: number, tap: number): Window {
   return { position, tap, stride: stepOf(load, position) / unit, dilation: stepOf(load, tap) / unit };
 }
 
+/** Names for the axes of a kernel: those of the convolution or product that it is, else their roles; numbered where several have one. */
+export function axisNames(kernel: Pick<Kernel, "axes" | "reduction">): readonly string[] {
+  const names = kernel.axes.map(({ role }): string => role);
+  const name = (text: string, axes: readonly number[]): void => axes.forEach((axis) => (names[axis] = text));
+  const contraction = contractionOf(kernel);
+  const convolution = contraction === null ? null : convolutionOf(kernel, contraction);
+  if (convolution !== null) {
+    const { groups: group, n, o, c, windows } = convolution;
+    for (const [text, axes] of Object.entries({ group, n, o, c })) name(text, axes);
+    const dimensions = windows.length > 2 ? windows.map((_, d) => `d${d}`) : ["y", "x"].slice(-windows.length);
+    windows.forEach(({ position, tap }, d) => {
+      name(at(dimensions, d), [position]);
+      name(`k${at(dimensions, d)}`, [tap]);
+    });
+  } else if (contraction !== null) {
+    const { batch, rows: row, columns: column, depth } = contraction;
+    for (const [text, axes] of Object.entries({ batch, row, column, depth })) name(text, axes);
+  }
+  return names.map((text, axis) => {
+    const isAlone = names.every((other, i) => i === axis || other !== text);
+    return isAlone ? text : `${text}${names.slice(0, axis).filter((other) => other === text).length}`;
+  });
+}
+
 const axesOf = (axes: Kernel["axes"], wanted: "parallel" | "reduce"): readonly number[] =>
   axes.flatMap(({ role }, axis) => (role === wanted ? [axis] : []));
 

@@ -4,7 +4,7 @@
  * changes time, not values.
  */
 import { at } from "../graph/shape.ts";
-import type { Load } from "./contraction.ts";
+import { axisNames, type Load } from "./contraction.ts";
 import type { Kernel } from "./kernel.ts";
 
 /**
@@ -65,12 +65,9 @@ export function checkTiling(kernel: Pick<Kernel, "axes">, tiling: Tiling): void 
   }
 }
 
-/** One line, e.g. `grid n, o by 16 | loop c by 12 | copy left 16x12 | loop c | lane o`. */
-export function printTiling(
-  kernel: Pick<Kernel, "axes">,
-  tiling: Tiling,
-  nameOf = (axis: number): string => `${axis}`,
-): string {
+/** One line: of each split its axis, how many steps it has, and of how many elements if of several. */
+export function printTiling(kernel: Pick<Kernel, "axes" | "reduction">, tiling: Tiling): string {
+  const names = axisNames(kernel);
   const parts: string[] = [];
   let role: Role | null = null;
   const say = (text: string, isNew: boolean): void => {
@@ -81,7 +78,7 @@ export function printTiling(
     for (const stage of tiling.stages.filter(({ inside }) => inside === level)) {
       const { load } = stage;
       const extents = load.at.coefficients.flatMap((step, axis) =>
-        step === 0 ? [] : [`${nameOf(axis)} ${extentOf(kernel, tiling, axis, level)}`],
+        step === 0 ? [] : [`${at(names, axis)} ${extentOf(kernel, tiling, axis, level)}`],
       );
       say(`copy operand ${load.operand} (${extents.join(", ")})`, true);
       role = null;
@@ -89,7 +86,7 @@ export function printTiling(
     const split = tiling.splits[level];
     if (split === undefined) continue;
     const steps = stepsOf(kernel, tiling, level);
-    const text = `${nameOf(split.axis)} ${steps}${split.by > 1 ? ` by ${split.by}` : ""}`;
+    const text = `${at(names, split.axis)} ${steps}${split.by > 1 ? ` by ${split.by}` : ""}`;
     say(split.as === role ? text : `${split.as} ${text}`, split.as !== role);
     role = split.as;
   }

@@ -2,6 +2,7 @@
 import { EvenkeelError } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
+import { printTiling } from "../../kernel/tiling.ts";
 import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } from "../device.ts";
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
@@ -155,7 +156,9 @@ export class WasmExecutable implements Executable {
     return steps.map(({ band, kernel }, step) => {
       const number = at(numbers, step);
       const bands = band === null ? "" : `, in bands of ${band.block} of ${band.rows} rows`;
-      const text = [`;; schedule: ${at(distinct, number).method.name}${bands}`, at(texts, number)].join("\n");
+      const { kernel: normal, method } = at(distinct, number);
+      const tiling = method.tiling === null ? [] : [`;; tiling: ${printTiling(normal, method.tiling)}`];
+      const text = [`;; schedule: ${method.name}${bands}`, ...tiling, at(texts, number)].join("\n");
       return { kernel: kernel.name, language: "wat", text, step };
     });
   }

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { at } from "../../../engine/graph/shape.ts";
 import {
+  axisNames,
   type Contraction,
   contractionOf,
   type Convolution,
@@ -153,6 +154,10 @@ describe("convolutions", () => {
         const names = (of: readonly number[]): string[] => of.map((axis) => at(axes, axis).name);
         assert.ok(found !== null);
         assert.equal(found.kind, kind);
+        assert.deepEqual(
+          axisNames(kernel),
+          axes.map(({ name }) => (name === "g" ? "group" : name)),
+        );
         assert.deepEqual([names(found.n), names(found.o), names(found.c)], [["n"], ["o"], ["c"]]);
         assert.deepEqual(names(found.groups), axes.some(({ name }) => name === "g") ? ["g"] : []);
         assert.deepEqual(

@@ -119,8 +119,9 @@ describe("a tiling", () => {
     assert.throws(() => check("loop", "loop", "grid"), /summed over/);
   });
 
-  it("is printed in a line", () => {
-    const load = { kind: "load", dtype: "f32", operand: 1, at: { offset: 0, coefficients: [0, 1, 20] } } as const;
+  it("is printed in a line, by the names of what the kernel is", () => {
+    const load = (operand: number, coefficients: readonly number[]) =>
+      ({ kind: "load", dtype: "f32", operand, at: { offset: 0, coefficients } }) as const;
     const splits: readonly Split[] = [
       { axis: 0, by: 1, as: "grid" },
       { axis: 1, by: 16, as: "grid" },
@@ -129,10 +130,17 @@ describe("a tiling", () => {
       { axis: 1, by: 4, as: "unroll" },
       { axis: 1, by: 1, as: "lane" },
     ];
-    const tiling: Tiling = { splits, stages: [{ load, inside: 3 }] };
+    const axes = axesOf([6, 20, 90], 1);
+    const [left, right] = [load(0, [90, 0, 1]), load(1, [0, 1, 20])];
+    const body = { kind: "binary", op: "multiply", dtype: "f32", x: left, y: right } as const;
+    const tiling: Tiling = { splits, stages: [{ load: right, inside: 3 }] };
     assert.equal(
-      printTiling({ axes: axesOf([6, 20, 90], 1) }, tiling, (axis) => ["m", "n", "k"][axis] ?? ""),
-      "grid m 6, n 2 by 16 | loop k 3 by 30 | copy operand 1 (n 16, k 30) | loop k 30 | unroll n 4 by 4 | lane n 4",
+      printTiling({ axes, reduction: { op: "sum", body } }, tiling),
+      "grid row 6, column 2 by 16 | loop depth 3 by 30 | copy operand 1 (column 16, depth 30) | loop depth 30 | unroll column 4 by 4 | lane column 4",
+    );
+    assert.equal(
+      printTiling({ axes, reduction: null }, { splits: splits.slice(0, 3), stages: [] }),
+      "grid parallel0 6, parallel1 2 by 16 | loop reduce 3 by 30",
     );
   });
 });

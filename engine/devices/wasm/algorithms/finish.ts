@@ -3,7 +3,7 @@ import type { Kernel, Scalar, Stores } from "../../../kernel/kernel.ts";
 import { normalizeKernel, rewriteKernel } from "../../../kernel/normalize.ts";
 import { substitute } from "../../../kernel/scalar.ts";
 import type { FunctionReference, ModuleBuilder } from "../assembler/index.ts";
-import { blockOf, emitKernel, scheduleKernel } from "../loops/index.ts";
+import { blockOf, emitKernel, nestOf, scheduleKernel } from "../loops/index.ts";
 
 /** Adds to a module the function that finishes results for a range of the kernel's first axis; null: nothing is left to do. */
 export type Finish = (module: ModuleBuilder, name: string) => FunctionReference | null;
@@ -23,8 +23,8 @@ export function finishOf(kernel: Kernel): Finish | null {
     axis: (axis) => axis,
   });
   const normal = normalizeKernel(elementwise, { keepFirst: true });
-  const schedule = { ...scheduleKernel(normal), split: 0 };
+  const schedule = scheduleKernel(normal, { split: 0 });
   // Blocks of several would not end where the range does.
-  if (blockOf(schedule, 0) > 1) return null;
+  if (blockOf(nestOf(normal, schedule.tiling), 0) > 1) return null;
   return (module, name) => emitKernel(module, name, normal, schedule, { relaxed: false });
 }

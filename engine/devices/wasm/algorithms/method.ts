@@ -1,8 +1,10 @@
 /** How a kernel is computed: by loops that its schedule describes, or by an algorithm of its own. */
 import type { Kernel } from "../../../kernel/kernel.ts";
+import type { Tiling } from "../../../kernel/tiling.ts";
 import {
   blockOf,
   emitKernel,
+  nestOf,
   type Phase,
   type Schedule,
   scheduleKernel,
@@ -22,6 +24,8 @@ import { winogradOf } from "./winograd/plan.ts";
 export type KernelMethod = {
   /** What kind of code it is, for people and tests. */
   readonly name: string;
+  /** How the axes are gone through; null if an algorithm goes through something else (Winograd's transformed tiles). */
+  readonly tiling: Tiling | null;
   readonly phases: readonly Phase[];
   /** Whether what its only phase shares is the first axis of the kernel. */
   readonly sharesFirstAxis: boolean;
@@ -47,12 +51,19 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
   const methods: KernelMethod[] = [];
   if (winograd?.kind === "forward") {
     const phases = forwardPhases(kernel, winograd, finish);
-    methods.push({ name: "winograd forward", phases, sharesFirstAxis: false, scratch: forwardScratch(winograd) });
+    methods.push({
+      name: "winograd forward",
+      tiling: null,
+      phases,
+      sharesFirstAxis: false,
+      scratch: forwardScratch(winograd),
+    });
   }
   if (winograd?.kind === "filterGradient") {
     const phases = filterGradientPhases(kernel, winograd, finish);
     methods.push({
       name: "winograd filterGradient",
+      tiling: null,
       phases,
       sharesFirstAxis: false,
       scratch: filterGradientScratch(winograd),
@@ -60,7 +71,14 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
   }
   if (product !== null) {
     const phases = productPhases(kernel, product, finish);
-    methods.push({ name: "packed product", phases, sharesFirstAxis: false, scratch: productScratch(kernel, product) });
+    const { tiling } = product;
+    methods.push({
+      name: "packed product",
+      tiling,
+      phases,
+      sharesFirstAxis: false,
+      scratch: productScratch(kernel, product),
+    });
   }
   return methods;
 }
@@ -68,9 +86,10 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
 function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
   const sum: Kernel = { ...kernel, reduction: { op: "sum", body: chains.value } };
   const schedule = scheduleRows(sum, chains.rowAxes, chains.points / chains.rows);
-  const { name } = schedule;
+  const { name, tiling } = schedule;
   return {
     name,
+    tiling,
     phases: scatterPhases(sum, chains, schedule),
     sharesFirstAxis: false,
     scratch: chainsScratch(chains),
@@ -80,12 +99,14 @@ function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
 const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
 
 function loopMethod(kernel: Kernel, schedule: Schedule): KernelMethod {
-  const { name, split, cost } = schedule;
+  const { name, tiling, cost } = schedule;
+  const nest = nestOf(kernel, tiling);
+  const { split } = nest;
   const phase: Phase = {
     size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
-    block: split === null ? 1 : blockOf(schedule, split),
+    block: split === null ? 1 : blockOf(nest, split),
     cost,
     emit: (module, text, options) => emitKernel(module, text, kernel, schedule, options),
   };
-  return { name, phases: [phase], sharesFirstAxis: split === 0, scratch: null };
+  return { name, tiling, phases: [phase], sharesFirstAxis: split === 0, scratch: null };
 }

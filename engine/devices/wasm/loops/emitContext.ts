@@ -2,6 +2,7 @@
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { FunctionBuilder, Local } from "../assembler/index.ts";
+import { type Nest, nestOf } from "./nest.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Where an axis stands inside its loop. The code at this place works on `unroll` points, `step` elements apart. */
@@ -26,6 +27,7 @@ export class EmitContext {
   readonly f: FunctionBuilder;
   readonly kernel: Kernel;
   readonly schedule: Schedule;
+  readonly nest: Nest;
   /** The state of each axis whose loop is open. */
   readonly states: (AxisState | undefined)[];
   /** Locals with the folded value, by point. */
@@ -37,6 +39,7 @@ export class EmitContext {
     this.f = f;
     this.kernel = kernel;
     this.schedule = schedule;
+    this.nest = nestOf(kernel, schedule.tiling);
     this.states = kernel.axes.map(() => undefined);
   }
 
@@ -50,7 +53,7 @@ export class EmitContext {
 
   /** Elements the vector of a place holds. 1 if nothing is vectorised along a parallel axis. */
   get lanes(): number {
-    const { vector } = this.schedule;
+    const { vector } = this.nest;
     return vector === null ? 1 : (this.states[vector]?.lanes ?? 1);
   }
 

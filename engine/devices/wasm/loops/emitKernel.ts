@@ -36,7 +36,7 @@ export type ReducePoints = (
 ) => void;
 
 /**
- * Adds the function of a normalised kernel to `module`. Its parameters low..high are the part of the schedule's split axis to
+ * Adds the function of a normalised kernel to `module`. Its parameters low..high are the part of the axis that threads share to
  * compute.
  */
 export function emitKernel(
@@ -56,8 +56,8 @@ export function emitKernel(
     );
     const context = new EmitContext(f, kernel, schedule);
     const points = reducePoints === null ? null : reducePoints(f, table);
-    const nest = new Nest(context, new Addresses(context, bases), { low, high }, options, points);
-    nest.parallel(
+    const emitter = new KernelEmitter(context, new Addresses(context, bases), { low, high }, options, points);
+    emitter.parallel(
       0,
       kernel.reduction?.body ?? null,
       kernel.stores.map(({ value }) => value),
@@ -65,7 +65,7 @@ export function emitKernel(
   });
 }
 
-class Nest {
+class KernelEmitter {
   readonly #context: EmitContext;
   readonly #addresses: Addresses;
   readonly #scalars: ScalarEmitter;
@@ -93,20 +93,20 @@ class Nest {
   }
 
   /**
-   * The loops over the parallel axes from `level` of the schedule's order on.
+   * The loops over the parallel axes from `level` of their order on.
    * @param body what is folded, if anything is
    * @param values what is stored
    */
   parallel(level: number, body: Scalar | null, values: readonly Scalar[]): void {
-    const { kernel, schedule } = this.#context;
+    const { kernel, nest } = this.#context;
     const roots = body === null ? values : [body, ...values];
-    const axis = schedule.order[level];
+    const axis = nest.order[level];
     if (axis === undefined) {
       if (kernel.reduction === null || body === null) this.#point(values);
       else this.#foldedPoint({ ...kernel.reduction, body }, values);
       return;
     }
-    const inner = bitsOf([...schedule.order.slice(level), ...this.#reduceAxes]);
+    const inner = bitsOf([...nest.order.slice(level), ...this.#reduceAxes]);
     for (const segment of this.#segments(axis, roots)) {
       const cutBody = body && this.#cut(body, axis, segment);
       const cutValues = values.map((value) => this.#cut(value, axis, segment));
@@ -133,8 +133,8 @@ class Nest {
   }
 
   #cut(scalar: Scalar, axis: number, segment: Segment): Scalar {
-    const { flattened, branching } = this.#context.schedule;
-    return branching.has(axis) && !flattened.has(axis) ? scalar : restrict(scalar, axis, segment);
+    const { nest, schedule } = this.#context;
+    return schedule.branching.has(axis) && !nest.flattened.has(axis) ? scalar : restrict(scalar, axis, segment);
   }
 
   #loop(
@@ -144,16 +144,16 @@ class Nest {
     body: () => void,
     chunk: Chunk | null = null,
   ): void {
-    const { schedule } = this.#context;
+    const { nest } = this.#context;
     emitLoop(
       this.#context,
       this.#addresses,
       {
         axis,
         segment,
-        unroll: schedule.unroll.get(axis) ?? 1,
-        step: axis === schedule.vector ? 4 : 1,
-        share: axis === schedule.split ? this.#share : null,
+        unroll: nest.unroll.get(axis) ?? 1,
+        step: axis === nest.vector ? 4 : 1,
+        share: axis === nest.split ? this.#share : null,
         accesses,
         chunk,
       },
@@ -182,15 +182,15 @@ class Nest {
 
   /** Folds over the reduce axes at each of `points`; gives locals with the results in every lane that counts. */
   #reduction({ op, body }: Reduction, points: readonly Point[]): readonly Local[] {
-    const { f, kernel, schedule } = this.#context;
-    const { vector } = schedule;
+    const { f, kernel, nest } = this.#context;
+    const { vector } = nest;
     const isFoldedVector = vector !== null && this.#reduceAxes.includes(vector);
     const isLong = this.#reducePoints !== null && op === "sum" && body.dtype === "f32";
     const accumulators = new Accumulators(f, {
       op,
       dtype: body.dtype,
       points: points.length,
-      vectors: isFoldedVector ? (schedule.unroll.get(vector) ?? 1) : 0,
+      vectors: isFoldedVector ? (nest.unroll.get(vector) ?? 1) : 0,
       fillsLanes: vector !== null,
       chunks: isLong ? "ofLong" : this.#chunk === null ? "none" : "all",
     });
@@ -204,7 +204,7 @@ class Nest {
   }
 
   #reduce(level: number, accumulators: Accumulators, body: Scalar, points: readonly Point[]): void {
-    const { kernel, schedule } = this.#context;
+    const { kernel, nest } = this.#context;
     const axis = this.#reduceAxes[level];
     if (axis === undefined) {
       this.#accumulate(accumulators, body, points);
@@ -219,7 +219,7 @@ class Nest {
       });
     };
     const next = (cut: Scalar): void => this.#reduce(level + 1, accumulators, cut, points);
-    if (schedule.flattened.has(axis)) {
+    if (nest.flattened.has(axis)) {
       for (let index = 0; index < (kernel.axes[axis]?.size ?? 0); index++) {
         walk({ start: index, stop: index + 1 }, (cut) => {
           this.#context.states[axis] = { variable: null, constant: index, unroll: 1, step: 1, lanes: 1 };
@@ -243,8 +243,8 @@ class Nest {
   }
 
   #accumulate(accumulators: Accumulators, body: Scalar, points: readonly Point[]): void {
-    const { f, schedule, kernel } = this.#context;
-    const { vector } = schedule;
+    const { f, nest, kernel } = this.#context;
+    const { vector } = nest;
     this.#scalars.uses = countUses([body]);
     const folded = vector !== null && this.#reduceAxes.includes(vector) ? this.#context.state(vector) : null;
     for (let chain = 0; chain < (folded?.unroll ?? 1); chain++) {
@@ -276,8 +276,8 @@ class Nest {
   }
 
   #store(value: Scalar, point: Point, index: number): void {
-    const { f, schedule, lanes } = this.#context;
-    const { vector } = schedule;
+    const { f, nest, lanes } = this.#context;
+    const { vector } = nest;
     const result = this.#result(index);
     const address = this.#addresses.address(result, point);
     const stride = vector === null ? 0 : (result.at.coefficients[vector] ?? 0);

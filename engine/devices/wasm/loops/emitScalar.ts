@@ -174,7 +174,7 @@ export class ScalarEmitter {
 
   /** How far `at` moves from lane to lane, in elements. */
   #stride(at: Affine): number {
-    const { vector } = this.#context.schedule;
+    const { vector } = this.#context.nest;
     return vector === null ? 0 : (at.coefficients[vector] ?? 0);
   }
 
@@ -207,10 +207,10 @@ export class ScalarEmitter {
   }
 
   #gather(scalar: Extract<Scalar, { readonly kind: "gather" }>, point: Point): void {
-    const { f, lanes, schedule } = this.#context;
+    const { f, lanes, nest } = this.#context;
     const address = this.#addresses.address(scalar, point);
     const stride = this.#stride(scalar.at);
-    const { vector } = schedule;
+    const { vector } = nest;
     const uniform = vector === null || ((this.#context.dependencies(scalar.index) >> vector) & 1) === 0;
     this.value(scalar.index, point);
     f.op("i32x4.max_s", i32x4(0));

@@ -7,4 +7,5 @@ export type { EmitContext } from "./emitContext.ts";
 export { emitKernel, type ReducePoints } from "./emitKernel.ts";
 export { segmentsOf } from "./emitRegions.ts";
 export { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "./phase.ts";
-export { blockOf, type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "./schedule.ts";
+export { blockOf, nestOf } from "./nest.ts";
+export { type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "./schedule.ts";

@@ -6,25 +6,18 @@
  */
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import type { Tiling } from "../../../kernel/tiling.ts";
 import { segmentsOf } from "./emitRegions.ts";
+import { blockOf, type Tile, tilingOf } from "./nest.ts";
 
 export type Schedule = {
   /** What kind of code it is, for people and tests. */
   readonly name: string;
-  /** The axis whose neighbours share a vector, or null: one point at a time. */
-  readonly vector: number | null;
-  /** Points (on the vector axis: vectors) of an axis computed by one pass of its loop, where more than one. */
-  readonly unroll: ReadonlyMap<number, number>;
-  /** Parallel axes, outermost loop first. */
-  readonly order: readonly number[];
-  /** Innermost reduce axes that are written out in full. */
-  readonly flattened: ReadonlySet<number>;
+  readonly tiling: Tiling;
   /** Axes whose regions are tested at each point, because code for every segment would be too long. */
   readonly branching: ReadonlySet<number>;
   /** Estimated time of a run in rough instructions. */
   readonly cost: number;
-  /** The axis that threads share, or null if there is one point only. */
-  readonly split: number | null;
 };
 
 /** Accumulators (and vectors of operands) that fit into the 16 vector registers together. */
@@ -32,12 +25,13 @@ const registerTile = 8;
 const maximumCodeSize = 24_000;
 const maximumVariants = 128;
 
-type Candidate = { readonly vector: number | null; readonly unroll: ReadonlyMap<number, number> };
-
-/** The schedule of a normalised kernel. */
-export function scheduleKernel(kernel: Kernel): Schedule {
+/**
+ * The schedule of a normalised kernel.
+ * @param options.split the axis that threads share; else it is chosen, too
+ */
+export function scheduleKernel(kernel: Kernel, options: { readonly split?: number } = {}): Schedule {
   const analysis = analyse(kernel);
-  let best: { readonly candidate: Candidate; readonly cost: number } | null = null;
+  let best: { readonly candidate: Tile; readonly cost: number } | null = null;
   for (const candidate of candidates(kernel, analysis)) {
     const cost = estimate(analysis, candidate);
     if (best === null || cost < best.cost) best = { candidate, cost };
@@ -47,32 +41,36 @@ export function scheduleKernel(kernel: Kernel): Schedule {
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
   return {
     name: scheduleName(kernel, vector, unroll),
-    vector,
-    unroll,
-    order,
-    cost: best?.cost ?? 0,
-    flattened: flattenedAxes(kernel, vector, points),
+    tiling: tilingOf(kernel, {
+      vector,
+      unroll,
+      order,
+      flattened: flattenedAxes(kernel, vector, points),
+      split: options.split ?? splitAxis(kernel, order, vector, unroll),
+    }),
     branching: branchingAxes(kernel, analysis, vector, unroll),
-    split: splitAxis(kernel, order, vector, unroll),
+    cost: best?.cost ?? 0,
   };
 }
 
 /** The schedule of a kernel that stores several values: vectors along the innermost axis, which all of them go along. */
 export function scheduleSweep(kernel: Kernel): Schedule {
   const order = kernel.axes.map((_, axis) => axis);
-  const candidate: Candidate = { vector: order.at(-1) ?? null, unroll: new Map() };
+  const candidate: Tile = { vector: order.at(-1) ?? null, unroll: new Map() };
   const cost = kernel.stores.reduce(
     (sum, store) => sum + estimate(analyse({ ...kernel, stores: [store] }), candidate),
     0,
   );
   return {
     name: `sweep with ${kernel.stores.length} results`,
-    ...candidate,
-    order,
-    cost,
-    flattened: new Set(),
+    tiling: tilingOf(kernel, {
+      ...candidate,
+      order,
+      flattened: new Set(),
+      split: splitAxis(kernel, order, candidate.vector, candidate.unroll),
+    }),
     branching: new Set(),
-    split: splitAxis(kernel, order, candidate.vector, candidate.unroll),
+    cost,
   };
 }
 
@@ -97,20 +95,17 @@ export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow:
     nodes.reduce((sum, node) => sum + (node.inner === inner ? costOf(node.scalar, vector, unroll) : 0), 3);
   return {
     name: `scatter${vector === null ? "" : "-simd"}`,
-    vector,
-    unroll,
-    order: parallel,
-    flattened: new Set(),
+    tiling: tilingOf(kernel, {
+      vector,
+      unroll,
+      order: parallel,
+      flattened: new Set(),
+      split: splitAxis(kernel, parallel, vector, unroll),
+    }),
     // Reduce points come in any order.
     branching: new Set([...branchingAxes(kernel, analysis, vector, unroll), ...reduce]),
     cost: results * (weight(false) + perRow * weight(true)),
-    split: splitAxis(kernel, parallel, vector, unroll),
   };
-}
-
-/** Elements along `axis` that one pass of its loop covers. */
-export function blockOf({ vector, unroll }: Pick<Schedule, "vector" | "unroll">, axis: number): number {
-  return (unroll.get(axis) ?? 1) * (axis === vector ? 4 : 1);
 }
 
 type Analysis = {
@@ -153,13 +148,13 @@ function analyse(kernel: Kernel): Analysis {
   };
 }
 
-function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Candidate> {
+function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Tile> {
   const size = (axis: number): number => sizes[axis] ?? 0;
   const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
   const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
   const uncut = parallel.filter((axis) => segmentsOf(rootsOf(kernel), axis, size(axis)).length === 1);
-  const make = (vector: number | null, unrolled: readonly (readonly [number, number])[]): Candidate => ({
+  const make = (vector: number | null, unrolled: readonly (readonly [number, number])[]): Tile => ({
     vector,
     unroll: new Map(unrolled.filter(([, count]) => count > 1)),
   });
@@ -216,7 +211,7 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
 }
 
 /** Estimated time of a run in rough instructions. */
-function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector, unroll }: Candidate): number {
+function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector, unroll }: Tile): number {
   const order = [...loopOrder(kernel, vector, unroll), ...reduce];
   const depth = new Map(order.map((axis, level) => [axis, level]));
   const passes = sizes.map((size, axis) => {

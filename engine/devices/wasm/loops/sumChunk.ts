@@ -2,7 +2,8 @@
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { segmentsOf } from "./emitRegions.ts";
 import { blocksOf, remaindersOf } from "./loops.ts";
-import { blockOf, type Schedule } from "./schedule.ts";
+import { nestOf } from "./nest.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** After so many blocks of a reduce axis, and at the end of each of its segments, a chunk ends. */
 export type SumChunk = { readonly axis: number; readonly blocks: number };
@@ -42,9 +43,10 @@ function isMatrixProduct({ axes }: Kernel, body: Scalar): boolean {
 /** How often the code of an axis runs: once for each block, and for what remains of each segment. */
 function stepsOf(kernel: Kernel, body: Scalar, schedule: Schedule, axis: number): number {
   const size = kernel.axes[axis]?.size ?? 0;
-  if (schedule.flattened.has(axis)) return size;
-  const step = axis === schedule.vector ? 4 : 1;
-  const walk = { unroll: blockOf(schedule, axis) / step, step };
+  const nest = nestOf(kernel, schedule.tiling);
+  if (nest.flattened.has(axis)) return size;
+  const step = axis === nest.vector ? 4 : 1;
+  const walk = { unroll: nest.unroll.get(axis) ?? 1, step };
   const segments = segmentsOf(schedule.branching.has(axis) ? [] : [body], axis, size);
   return segments.reduce((steps, { start, stop }) => {
     return steps + blocksOf(walk, stop - start) + remaindersOf(walk, stop - start).length;

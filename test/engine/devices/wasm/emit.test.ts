@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
+import { methodOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import { scheduleKernel } from "../../../../engine/devices/wasm/loops/schedule.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
+import { checkTiling } from "../../../../engine/kernel/tiling.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { exactCase, interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
@@ -25,6 +27,9 @@ test("random kernels give the interpreter's bits, on one thread and on several",
       assert.ok(device !== undefined);
       const { result, schedule } = await runKernel(device, kernel, data);
       assert.deepEqual([...result], interpretExact(kernel, data));
+      const normal = normalizeKernel(kernel);
+      const { tiling } = methodOf(normal);
+      if (tiling !== null) checkTiling(normal, tiling);
       const kind = schedule.split(" ")[0] ?? "";
       schedules.set(kind, (schedules.get(kind) ?? 0) + 1);
     }),

@@ -7,6 +7,7 @@ import {
   type EmitContext,
   emitKernel,
   kernelParameters,
+  nestOf,
   type Phase,
   type ReducePoints,
   type Schedule,
@@ -20,7 +21,8 @@ const lineRows = 16;
 
 /** @param kernel folds the values alone */
 export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule): readonly Phase[] {
-  const { split } = schedule;
+  const nest = nestOf(kernel, schedule.tiling);
+  const { split } = nest;
   return [
     {
       size: chains.rows,
@@ -33,7 +35,7 @@ export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule
     },
     {
       size: split === null ? 1 : (kernel.axes[split]?.size ?? 0),
-      block: split === null ? 1 : blockOf(schedule, split),
+      block: split === null ? 1 : blockOf(nest, split),
       cost: schedule.cost,
       emit: (module, name, options) => emitKernel(module, name, kernel, schedule, options, alongChains(kernel, chains)),
     },
