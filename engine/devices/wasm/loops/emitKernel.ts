@@ -7,7 +7,6 @@ import {
   type FunctionReference,
   i32x4,
   type Local,
-  memory,
   type ModuleBuilder,
 } from "../assembler/index.ts";
 import { Accumulators, type LongSum } from "./emitAccumulators.ts";
@@ -16,7 +15,7 @@ import { accumulatorBit, countUses, EmitContext, type Point } from "./emitContex
 import { restrict, type Segment, segmentsOf } from "./emitRegions.ts";
 import { ScalarEmitter } from "./emitScalar.ts";
 import { type Chunk, emitLoop } from "./loops.ts";
-import { type EmitOptions, kernelParameters } from "./phase.ts";
+import { addressOf, type EmitOptions, kernelParameters } from "./phase.ts";
 import type { Schedule } from "./schedule.ts";
 import { type SumChunk, sumChunkOf, sumLength } from "./sumChunk.ts";
 
@@ -51,9 +50,7 @@ export function emitKernel(
   const kernel = isEmptyReduction(described) ? withoutBody(described) : described;
   return module.define(name, kernelParameters, [], (f, table, low, high) => {
     if (kernel.axes.some(({ role, size }) => role === "parallel" && size === 0)) return;
-    const bases = [...kernel.operands, ...kernel.stores].map((_, index) =>
-      f.let("i32", "base", memory("i32.load", 4 * index, table)),
-    );
+    const bases = [...kernel.operands, ...kernel.stores].map((_, index) => addressOf(f, table, index));
     const context = new EmitContext(f, kernel, schedule);
     const points = reducePoints === null ? null : reducePoints(f, table);
     const emitter = new KernelEmitter(context, new Addresses(context, bases), { low, high }, options, points);

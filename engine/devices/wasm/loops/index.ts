@@ -6,6 +6,16 @@ export type { Access, Addresses } from "./emitAddresses.ts";
 export type { EmitContext } from "./emitContext.ts";
 export { emitKernel, type ReducePoints } from "./emitKernel.ts";
 export { segmentsOf } from "./emitRegions.ts";
-export { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "./phase.ts";
+export {
+  addressOf,
+  type EmitOptions,
+  kernelParameters,
+  type Phase,
+  resultAddress,
+  type Scratch,
+  scratchAddress,
+  type Share,
+  tableOf,
+} from "./phase.ts";
 export { blockOf, nestOf } from "./nest.ts";
 export { type Schedule, scheduleKernel, scheduleRows, scheduleSweep } from "./schedule.ts";

@@ -5,6 +5,7 @@ import { at } from "../../../graph/shape.ts";
 import { type Band, bandsOf } from "./bands.ts";
 import { Barriers, type Touch, touchOf } from "./barriers.ts";
 import { type LinearMemory, type OwnedMemory, writeData } from "../runtime/index.ts";
+import { tableOf } from "../loops/index.ts";
 import type { CompiledKernel, DistinctKernels } from "./module.ts";
 import { recordFlags, recordLayout } from "./moduleRun.ts";
 import { type Region, regionsOf } from "../../../kernel/access.ts";
@@ -175,7 +176,7 @@ class RecordWriter {
   #tableOf(step: number): readonly (number | null)[] {
     const { operands, results } = at(this.#plan.steps, step);
     const usesScratch = compiledOf(this.#kernels, step).method.scratch !== null;
-    return [...operands, ...results, ...(usesScratch ? [...results, null] : [])];
+    return tableOf<number | null>(operands, results, usesScratch ? [null] : []);
   }
 
   #writeStep(step: number, phase: number, header: { flags: number; size: number; block: number }): void {

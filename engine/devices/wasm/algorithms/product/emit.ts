@@ -3,9 +3,16 @@ import { at, sizeOf } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { extentOf, stepsOf } from "../../../../kernel/tiling.ts";
-import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
+import { f32x4, type FunctionBuilder, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { kernelParameters, type Phase, type Scratch } from "../../loops/index.ts";
+import {
+  addressOf,
+  kernelParameters,
+  type Phase,
+  resultAddress,
+  type Scratch,
+  scratchAddress,
+} from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
 import { type Nest, packPanel, packRow, walk } from "./pack.ts";
 import type { Product } from "./plan.ts";
@@ -166,8 +173,8 @@ function addressAt(
 function emitRows(f: FunctionBuilder, kernel: Kernel, product: Product, table: Local, low: Local, high: Local): void {
   const { left, row } = product;
   const { size, reduce, depth, leftOuter } = geometryOf(kernel, product);
-  const base = f.let("i32", "base", memory("i32.load", 4 * left.operand, table));
-  const scratch = f.let("i32", "scratch", memory("i32.load", 4 * (kernel.operands.length + 2), table));
+  const base = addressOf(f, table, left.operand);
+  const scratch = scratchAddress(f, kernel, table);
   const nest: Nest = reduce.map((axis) => ({ size: size(axis), step: bytesOf(left, axis) }));
   const to = f.let("i32", "to", op("i32.add", scratch, op("i32.mul", low, i32(4 * depth))));
   countFrom(f, low, high, (index) => {
@@ -190,8 +197,7 @@ function emitPanel(
   const { size, rows, tileRows, panelColumns, panels, outer, leftOuter, depth, parts, partDepth, packsRows } =
     geometryOf(kernel, product);
   const { shared, perThread } = productScratch(kernel, product);
-  const load = (operand: number): Local => f.let("i32", "base", memory("i32.load", 4 * operand, table));
-  const scratch = load(kernel.operands.length + 2);
+  const scratch = scratchAddress(f, kernel, table);
   const panelMemory = f.let(
     "i32",
     "panel",
@@ -204,12 +210,12 @@ function emitPanel(
   if (first !== null) positions.set(0, first);
   const columns = f.let("i32", "columns", op("i32.mul", number, i32(panelColumns)));
   const atColumns = new Map([...positions, [column, columns]]);
-  const from = addressAt(f, load(right.operand), right, atColumns);
-  const results = addressAt(f, load(kernel.operands.length), kernel.stores[0], atColumns);
+  const from = addressAt(f, addressOf(f, table, right.operand), right, atColumns);
+  const results = addressAt(f, resultAddress(f, kernel, table), kernel.stores[0], atColumns);
   const rowBytes = packsRows ? 4 * depth : bytesOf(left, row);
   const rowsFrom = packsRows
     ? packedRowsAt(f, scratch, leftOuter, size, positions, rows * rowBytes)
-    : addressAt(f, load(left.operand), left, positions);
+    : addressAt(f, addressOf(f, table, left.operand), left, positions);
   const resultRow = bytesOf(kernel.stores[0], row);
 
   const nestOf = (axes: readonly number[]): Nest =>

@@ -3,6 +3,7 @@ import { type Code, type FunctionBuilder, i32, type Local, memory, op, type Oper
 import {
   type Access,
   type Addresses,
+  addressOf,
   blockOf,
   type EmitContext,
   emitKernel,
@@ -11,6 +12,7 @@ import {
   type Phase,
   type ReducePoints,
   type Schedule,
+  scratchAddress,
   type Share,
 } from "../../loops/index.ts";
 import { advance, after, repeat } from "../tile.ts";
@@ -42,14 +44,10 @@ export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule
   ];
 }
 
-function scratchOf(f: FunctionBuilder, kernel: Kernel, table: Local): Local {
-  return f.let("i32", "heads", memory("i32.load", 4 * (kernel.operands.length + 2), table));
-}
-
 /** Chains the points of rows low to high. Each thread looks at all points, the last first, and puts its own before those it has. */
 function emitChains(f: FunctionBuilder, kernel: Kernel, chains: Chains, { table, low, high }: Share): void {
   const { index, first, reduceAxes, points } = chains;
-  const heads = scratchOf(f, kernel, table);
+  const heads = scratchAddress(f, kernel, table);
   const own = f.let("i32", "heads", op("i32.add", heads, op("i32.mul", low, i32(4))));
   const count = f.let("i32", "rows", op("i32.sub", high, low));
   f.memoryFill(own, i32(-1), op("i32.mul", count, i32(4)));
@@ -86,7 +84,7 @@ function emitChains(f: FunctionBuilder, kernel: Kernel, chains: Chains, { table,
       advance(f, backwards, -step);
     });
   };
-  const base = f.let("i32", "base", memory("i32.load", 4 * index.operand, table));
+  const base = addressOf(f, table, index.operand);
   walk(0, after(f, "index", base, 4 * offset));
 }
 
@@ -95,7 +93,7 @@ function alongChains(kernel: Kernel, chains: Chains): ReducePoints {
   const { row, rowAxes, first, reduceAxes } = chains;
   const { links } = chainsScratch(chains);
   return (f, table) => {
-    const heads = scratchOf(f, kernel, table);
+    const heads = scratchAddress(f, kernel, table);
     const point = f.local("i32", "point");
     const left = f.local("i32", "left");
     return (context, addresses, accesses, body, long) => {

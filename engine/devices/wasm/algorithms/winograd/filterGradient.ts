@@ -1,7 +1,16 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/index.ts";
+import {
+  type EmitOptions,
+  kernelParameters,
+  type Phase,
+  type Scratch,
+  type Share,
+  addressOf,
+  resultAddress,
+  scratchAddress,
+} from "../../loops/index.ts";
 import { advance, after, dotTile, repeat } from "../tile.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
@@ -71,8 +80,7 @@ function emitParts(
   const { image, cotangent, axes, size, parts, block } = plan;
   const layout = layoutOf(plan);
   const { shared, perThread } = filterGradientScratch(plan);
-  const operand = (index: number): Local => f.let("i32", "base", memory("i32.load", 4 * index, table));
-  const scratch = operand(kernel.operands.length + 2);
+  const scratch = scratchAddress(f, kernel, table);
   const ownScratch = op("i32.add", scratch, op("i32.mul", thread, i32(perThread)));
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
   const transformedCotangent = after(f, "transformed", transformed, places * layout.imagePlace);
@@ -80,7 +88,7 @@ function emitParts(
   const start = ({ operand: index, at: { offset, coefficients } }: Load, channelAxis: number) => {
     const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
     const strides = { channel: bytes(channelAxis), image: bytes(axes.n), row: bytes(axes.y) };
-    const first = op("i32.add", operand(index), op("i32.mul", part, i32((size.n / parts) * strides.image)));
+    const first = op("i32.add", addressOf(f, table, index), op("i32.mul", part, i32((size.n / parts) * strides.image)));
     return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
   };
   const [x, y] = [start(image, axes.c), start(cotangent, axes.o)];
@@ -147,8 +155,8 @@ function emitSums(
   const { sumRow, sumPlace } = layoutOf(plan);
   const { offset, coefficients } = kernel.stores[0].at;
   const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
-  const result = f.let("i32", "result", memory("i32.load", 4 * kernel.operands.length, table));
-  const scratch = f.let("i32", "scratch", memory("i32.load", 4 * (kernel.operands.length + 2), table));
+  const result = resultAddress(f, kernel, table);
+  const scratch = scratchAddress(f, kernel, table);
   const o = f.let("i32", "o", low);
   f.loop((again) => {
     const row = op("i32.mul", o, i32(bytes(axes.o)));

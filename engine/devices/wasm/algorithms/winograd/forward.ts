@@ -1,7 +1,16 @@
 import type { Affine, Kernel } from "../../../../kernel/kernel.ts";
-import { type FunctionBuilder, type FunctionReference, i32, type Local, memory, op } from "../../assembler/index.ts";
+import { type FunctionBuilder, type FunctionReference, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch, type Share } from "../../loops/index.ts";
+import {
+  type EmitOptions,
+  kernelParameters,
+  type Phase,
+  type Scratch,
+  type Share,
+  addressOf,
+  resultAddress,
+  scratchAddress,
+} from "../../loops/index.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
 import type { WinogradForward } from "./plan.ts";
 import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
@@ -74,8 +83,8 @@ function emitFilter(
   const stride = (axis: number): number => coefficients[axis] ?? 0;
   const taps = [0, 1, 2].flatMap((y) => [0, 1, 2].map((x) => y * stride(axes.ky) + x * stride(axes.kx)));
   const lowest = Math.min(...taps);
-  const base = f.let("i32", "filter", memory("i32.load", 4 * filter.operand, table));
-  const scratch = f.let("i32", "scratch", memory("i32.load", 4 * (kernel.operands.length + 2), table));
+  const base = addressOf(f, table, filter.operand, "filter");
+  const scratch = scratchAddress(f, kernel, table);
   const o = f.let("i32", "o", low);
   f.loop((again) => {
     const row = op("i32.mul", o, i32(4 * stride(axes.o)));
@@ -107,20 +116,19 @@ function emitImages(
   const { image, axes, size, block } = plan;
   const { vectors, rows, tileBytes, filterRow, outputs, filterPlace, imagePlace, productPlace } = layoutOf(plan);
   const { shared, perThread } = forwardScratch(plan);
-  const operand = (index: number): Local => f.let("i32", "base", memory("i32.load", 4 * index, table));
-  const filter = operand(kernel.operands.length + 2);
+  const filter = scratchAddress(f, kernel, table);
   const ownScratch = op("i32.add", filter, op("i32.mul", thread, i32(perThread)));
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
   const products = after(f, "products", transformed, places * imagePlace);
   const n = f.let("i32", "n", low);
-  const start = (index: number, { coefficients, offset }: Affine, channelAxis: number) => {
+  const start = (base: Local, { coefficients, offset }: Affine, channelAxis: number) => {
     const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
     const strides = { channel: bytes(channelAxis), image: bytes(axes.n), row: bytes(axes.y) };
-    const first = op("i32.add", operand(index), op("i32.mul", n, i32(strides.image)));
+    const first = op("i32.add", base, op("i32.mul", n, i32(strides.image)));
     return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
   };
-  const pixels = start(image.operand, image.at, axes.c);
-  const results = start(kernel.operands.length, kernel.stores[0].at, axes.o);
+  const pixels = start(addressOf(f, table, image.operand), image.at, axes.c);
+  const results = start(resultAddress(f, kernel, table), kernel.stores[0].at, axes.o);
 
   f.loop((again) => {
     forBlocks(f, block, { ...size, n: block.images }, [pixels, results], () => {
