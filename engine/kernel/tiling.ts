@@ -28,6 +28,9 @@ export type Tiling = {
   readonly stages: readonly Stage[];
 };
 
+/** What is gone through and how: a kernel, or what an algorithm makes of it. */
+export type Tiled = { readonly kernel: Pick<Kernel, "axes" | "reduction">; readonly tiling: Tiling };
+
 /** Elements of an axis that the splits from number `level` on go through at a time. */
 export function extentOf({ axes }: Pick<Kernel, "axes">, { splits }: Tiling, axis: number, level: number): number {
   const around = splits.slice(0, level).findLast((split) => split.axis === axis);
@@ -66,7 +69,7 @@ export function checkTiling(kernel: Pick<Kernel, "axes">, tiling: Tiling): void 
 }
 
 /** One line: of each split its axis, how many steps it has, and of how many elements if of several. */
-export function printTiling(kernel: Pick<Kernel, "axes" | "reduction">, tiling: Tiling): string {
+export function printTiling({ kernel, tiling }: Tiled): string {
   const names = axisNames(kernel);
   const parts: string[] = [];
   let role: Role | null = null;

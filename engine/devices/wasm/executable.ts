@@ -156,9 +156,9 @@ export class WasmExecutable implements Executable {
     return steps.map(({ band, kernel }, step) => {
       const number = at(numbers, step);
       const bands = band === null ? "" : `, in bands of ${band.block} of ${band.rows} rows`;
-      const { kernel: normal, method } = at(distinct, number);
-      const tiling = method.tiling === null ? [] : [`;; tiling: ${printTiling(normal, method.tiling)}`];
-      const text = [`;; schedule: ${method.name}${bands}`, ...tiling, at(texts, number)].join("\n");
+      const { method } = at(distinct, number);
+      const header = [`;; schedule: ${method.name}${bands}`, `;; tiling: ${printTiling(method.tiled)}`];
+      const text = [...header, at(texts, number)].join("\n");
       return { kernel: kernel.name, language: "wat", text, step };
     });
   }

@@ -135,11 +135,11 @@ describe("a tiling", () => {
     const body = { kind: "binary", op: "multiply", dtype: "f32", x: left, y: right } as const;
     const tiling: Tiling = { splits, stages: [{ load: right, inside: 3 }] };
     assert.equal(
-      printTiling({ axes, reduction: { op: "sum", body } }, tiling),
+      printTiling({ kernel: { axes, reduction: { op: "sum", body } }, tiling }),
       "grid row 6, column 2 by 16 | loop depth 3 by 30 | copy operand 1 (column 16, depth 30) | loop depth 30 | unroll column 4 by 4 | lane column 4",
     );
     assert.equal(
-      printTiling({ axes, reduction: null }, { splits: splits.slice(0, 3), stages: [] }),
+      printTiling({ kernel: { axes, reduction: null }, tiling: { splits: splits.slice(0, 3), stages: [] } }),
       "grid parallel0 6, parallel1 2 by 16 | loop reduce 3 by 30",
     );
   });

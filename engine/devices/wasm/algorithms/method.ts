@@ -1,6 +1,6 @@
 /** How a kernel is computed: by loops that its schedule describes, or by an algorithm of its own. */
 import type { Kernel } from "../../../kernel/kernel.ts";
-import type { Tiling } from "../../../kernel/tiling.ts";
+import type { Tiled } from "../../../kernel/tiling.ts";
 import {
   blockOf,
   emitKernel,
@@ -19,13 +19,14 @@ import { scatterPhases } from "./scatter/emit.ts";
 import { type Chains, chainsOf, chainsScratch } from "./scatter/plan.ts";
 import { filterGradientPhases, filterGradientScratch } from "./winograd/filterGradient.ts";
 import { forwardPhases, forwardScratch } from "./winograd/forward.ts";
+import { middleOf } from "./winograd/middle.ts";
 import { winogradOf } from "./winograd/plan.ts";
 
 export type KernelMethod = {
   /** What kind of code it is, for people and tests. */
   readonly name: string;
-  /** How the axes are gone through; null if an algorithm goes through something else (Winograd's transformed tiles). */
-  readonly tiling: Tiling | null;
+  /** What most of the time goes into, and how its axes are gone through: the kernel itself, or the middle of an algorithm. */
+  readonly tiled: Tiled;
   readonly phases: readonly Phase[];
   /** Whether what its only phase shares is the first axis of the kernel. */
   readonly sharesFirstAxis: boolean;
@@ -49,32 +50,20 @@ function algorithmsOf(kernel: Kernel): KernelMethod[] {
   const finish = winograd === null && product === null ? null : finishOf(kernel);
   if (finish === null) return [];
   const methods: KernelMethod[] = [];
-  if (winograd?.kind === "forward") {
-    const phases = forwardPhases(kernel, winograd, finish);
-    methods.push({
-      name: "winograd forward",
-      tiling: null,
-      phases,
-      sharesFirstAxis: false,
-      scratch: forwardScratch(winograd),
-    });
-  }
-  if (winograd?.kind === "filterGradient") {
-    const phases = filterGradientPhases(kernel, winograd, finish);
-    methods.push({
-      name: "winograd filterGradient",
-      tiling: null,
-      phases,
-      sharesFirstAxis: false,
-      scratch: filterGradientScratch(winograd),
-    });
+  if (winograd !== null) {
+    const [phases, scratch] =
+      winograd.kind === "forward"
+        ? [forwardPhases(kernel, winograd, finish), forwardScratch(winograd)]
+        : [filterGradientPhases(kernel, winograd, finish), filterGradientScratch(winograd)];
+    const name = `winograd ${winograd.kind}`;
+    methods.push({ name, tiled: middleOf(winograd), phases, sharesFirstAxis: false, scratch });
   }
   if (product !== null) {
     const phases = productPhases(kernel, product, finish);
-    const { tiling } = product;
+    const tiled = { kernel, tiling: product.tiling };
     methods.push({
       name: "packed product",
-      tiling,
+      tiled,
       phases,
       sharesFirstAxis: false,
       scratch: productScratch(kernel, product),
@@ -89,7 +78,7 @@ function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
   const { name, tiling } = schedule;
   return {
     name,
-    tiling,
+    tiled: { kernel, tiling },
     phases: scatterPhases(sum, chains, schedule),
     sharesFirstAxis: false,
     scratch: chainsScratch(chains),
@@ -108,5 +97,5 @@ function loopMethod(kernel: Kernel, schedule: Schedule): KernelMethod {
     cost,
     emit: (module, text, options) => emitKernel(module, text, kernel, schedule, options),
   };
-  return { name, tiling, phases: [phase], sharesFirstAxis: split === 0, scratch: null };
+  return { name, tiled: { kernel, tiling }, phases: [phase], sharesFirstAxis: split === 0, scratch: null };
 }

@@ -77,6 +77,10 @@ export type RowTile = {
   readonly isFirst: boolean;
 };
 
+/** Rows of a tile of scalar products, and columns. */
+export const dotRows = 2;
+export const dotColumns = 4;
+
 /**
  * The products of two rows at `left` with four at `right`, `vectors` vectors each, as two rows of four numbers at `to`. `adds` them to
  * what is there.
@@ -88,12 +92,13 @@ export function dotTile(
   right: Local,
   to: { readonly pointer: Local; readonly row: number },
 ): void {
-  const sums = [0, 1].map(() => [0, 1, 2, 3].map(() => f.let("v128", "sum", f32x4(0))));
+  const [lefts, rights] = [range(dotRows), range(dotColumns)];
+  const sums = lefts.map(() => rights.map(() => f.let("v128", "sum", f32x4(0))));
   const [a, b] = [after(f, "a", left, 0), after(f, "b", right, 0)];
   const row = 16 * vectors;
   repeat(f, vectors, () => {
-    const xs = [0, 1].map((i) => f.let("v128", "a", memory("v128.load", i * row, a)));
-    for (let j = 0; j < 4; j++) {
+    const xs = lefts.map((i) => f.let("v128", "a", memory("v128.load", i * row, a)));
+    for (const j of rights) {
       const y = f.let("v128", "b", memory("v128.load", j * row, b));
       xs.forEach((x, i) => {
         const sum = sums[i]?.[j];
@@ -109,6 +114,8 @@ export function dotTile(
     f.memory("v128.store", i * to.row, to.pointer, sum);
   });
 }
+
+const range = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
 /** The sums of the lanes of four vectors, as one vector. */
 function addLanes(f: FunctionBuilder, [a, b, c, d]: readonly [Local, Local, Local, Local]): Local {

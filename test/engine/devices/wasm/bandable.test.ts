@@ -24,7 +24,7 @@ function inBlocks(plan: Plan, blocks: readonly (number | null)[] = []): Compiled
     const emit = (): never => assert.fail("nothing is emitted");
     const method: KernelMethod = {
       name: "by rows",
-      tiling: null,
+      tiled: { kernel, tiling: { splits: [], stages: [] } },
       phases: [{ size: axis?.size ?? 1, block: block ?? 1, cost: 0, emit }],
       sharesFirstAxis: block !== null && axis?.role === "parallel",
       scratch: null,

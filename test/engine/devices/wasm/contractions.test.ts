@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
-import { productOf } from "../../../../engine/devices/wasm/algorithms/product/plan.ts";
+import { methodOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
@@ -62,11 +62,13 @@ const small = (length: number, seed: number): Float32Array =>
   Float32Array.from({ length }, (_, index) => ((index * 7 + seed * 3 + ((index * index) % 13)) % 7) - 3);
 
 /** Checks the results; gives the method that was chosen. */
-async function methodOf(kernel: Kernel, threads: number, relaxed: boolean): Promise<string> {
+async function checkedMethod(kernel: Kernel, threads: number, relaxed: boolean): Promise<string> {
   const data = kernel.operands.map(({ length }, index) => small(length, index));
   const device = devices.get(`${threads} ${relaxed}`);
   assert.ok(device !== undefined);
   const { result, schedule } = await runKernel(device, kernel, data);
+  const { tiled } = methodOf(normalizeKernel(kernel));
+  checkTiling(tiled.kernel, tiled.tiling);
   const exact = interpretExact(kernel, data);
   if (schedule.startsWith("winograd")) {
     // Its fractions are rounded, so that what should be whole numbers is only near to them. A wrong term is away by one at least.
@@ -108,7 +110,7 @@ describe("algorithms of the wasm device", () => {
           const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
           const filter = turned ? load(1, [0, 9, 0, 0, 9 * o, -3, -1], 8) : load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
           const kernel = product([n, o, h, w], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], isFinished);
-          assert.equal(await methodOf(kernel, threads, relaxed), "winograd forward");
+          assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd forward");
         },
       ),
       { numRuns: 12 },
@@ -127,7 +129,7 @@ describe("algorithms of the wasm device", () => {
         const filter = load(1, [0, 0, 9 * c, 0, ...taps]);
         const reduce = place === 0 ? [3, c, 3] : [3, 3, c];
         const kernel = product([n, h, o, w], reduce, image, filter, [n * c * plane, 9 * o * c], isFinished);
-        assert.equal(await methodOf(kernel, threads, relaxed), "winograd forward");
+        assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd forward");
       }),
       { numRuns: 8 },
     );
@@ -142,7 +144,7 @@ describe("algorithms of the wasm device", () => {
         const cotangent = load(1, [h * w, 0, 0, 0, o * h * w, w, 1]);
         const lengths = [n * c * plane, n * o * h * w];
         const kernel = product([o, c, 3, 3], [n, h, w], cotangent, image, lengths, isFinished);
-        assert.equal(await methodOf(kernel, threads, relaxed), "winograd filterGradient");
+        assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd filterGradient");
       }),
       { numRuns: 12 },
     );
@@ -206,9 +208,7 @@ describe("algorithms of the wasm device", () => {
             : load(1, [columns * depth, 0, 1, repeated === "right" ? 0 : columns * inner, columns]);
           const lengths = [batch * rows * gap, batch * columns * depth];
           const kernel = product([batch, rows, columns], [outer, inner], left, right, lengths, isFinished);
-          const tiling = productOf(normalizeKernel(kernel))?.tiling;
-          if (tiling !== undefined) checkTiling(normalizeKernel(kernel), tiling);
-          if ((await methodOf(kernel, threads, relaxed)) === "packed product") packed++;
+          if ((await checkedMethod(kernel, threads, relaxed)) === "packed product") packed++;
         },
       ),
       { numRuns: 50 },
@@ -227,7 +227,7 @@ describe("algorithms of the wasm device", () => {
         [6 * depth, 20 * depth],
         true,
       );
-      assert.equal(await methodOf(kernel, 2, false), "packed product");
+      assert.equal(await checkedMethod(kernel, 2, false), "packed product");
     }
   });
 });

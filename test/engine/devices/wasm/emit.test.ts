@@ -27,9 +27,8 @@ test("random kernels give the interpreter's bits, on one thread and on several",
       assert.ok(device !== undefined);
       const { result, schedule } = await runKernel(device, kernel, data);
       assert.deepEqual([...result], interpretExact(kernel, data));
-      const normal = normalizeKernel(kernel);
-      const { tiling } = methodOf(normal);
-      if (tiling !== null) checkTiling(normal, tiling);
+      const { tiled } = methodOf(normalizeKernel(kernel));
+      checkTiling(tiled.kernel, tiled.tiling);
       const kind = schedule.split(" ")[0] ?? "";
       schedules.set(kind, (schedules.get(kind) ?? 0) + 1);
     }),

@@ -11,7 +11,7 @@ import {
   resultAddress,
   scratchAddress,
 } from "../../loops/index.ts";
-import { advance, after, dotTile, repeat } from "../tile.ts";
+import { advance, after, dotColumns, dotRows, dotTile, repeat } from "../tile.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
@@ -21,8 +21,8 @@ import { places, transformCotangent, transformFilterBack, transformImage } from 
 function layoutOf({ size, block }: WinogradFilterGradient) {
   const vectors = vectorsOf(block);
   const tileRow = 16 * vectors;
-  const inputs = 4 * Math.ceil(size.c / 4);
-  const outputs = 2 * Math.ceil(size.o / 2);
+  const inputs = dotColumns * Math.ceil(size.c / dotColumns);
+  const outputs = dotRows * Math.ceil(size.o / dotRows);
   const sumRow = 4 * inputs;
   return {
     vectors,
@@ -127,14 +127,14 @@ function multiply(
     after(f, "sum", sums, 0),
   ];
   repeat(f, places, () => {
-    repeat(f, outputs / 2, () => {
+    repeat(f, outputs / dotRows, () => {
       const right = after(f, "right", panel, 0);
-      repeat(f, inputs / 4, () => {
+      repeat(f, inputs / dotColumns, () => {
         dotTile(f, { relaxed, vectors, adds }, left, right, { pointer: to, row: sumRow });
-        advance(f, right, 4 * tileRow);
-        advance(f, to, 16);
+        advance(f, right, dotColumns * tileRow);
+        advance(f, to, 4 * dotColumns);
       });
-      advance(f, left, 2 * tileRow);
+      advance(f, left, dotRows * tileRow);
       advance(f, to, sumRow);
     });
     advance(f, left, cotangentPlace - outputs * tileRow);

@@ -12,15 +12,16 @@ import {
   scratchAddress,
 } from "../../loops/index.ts";
 import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
+import { tileRows } from "./middle.ts";
 import type { WinogradForward } from "./plan.ts";
 import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
 import { places, transformFilter, transformImage, transformOutput } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of the transformed filter [36, o, c], image [36, c, tiles] and product [36, o, tiles]. */
-function layoutOf({ size, block }: WinogradForward) {
+function layoutOf(plan: WinogradForward) {
+  const { size, block } = plan;
   const vectors = vectorsOf(block);
-  // As many sums at a time as hide how long an addition takes.
-  const rows = vectors === 1 ? 8 : vectors === 2 ? 4 : 2;
+  const rows = tileRows(plan);
   const tileBytes = 16 * vectors;
   const filterRow = 16 * Math.ceil(size.c / 4);
   const outputs = rows * Math.ceil(size.o / rows);
