@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import {
-  choose,
+  chooseIndices,
   defaultClassifierTraining,
   type FeatureExtractor,
   type FeatureSet,
@@ -202,7 +202,7 @@ function addRef(parent: Command): void {
         throw new EvenkeelError("file", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
       }
       const dataset = await readData(data);
-      const [indices = choose(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
+      const [indices = chooseIndices(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
       await withFeatures(features, dataset, device, async (extractor) => {
         const set = await featuresOfImages(extractor, dataset, indices, {
           kept: keep,

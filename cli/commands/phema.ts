@@ -16,7 +16,7 @@ import {
   foreignFilesOf,
   listByPattern,
   listSnapshots,
-  matchesAny,
+  tensorNameMatcher,
   profileFields,
   readSchedule,
   reconstructFiles,
@@ -150,7 +150,7 @@ async function run(options: Options): Promise<void> {
     };
     tellWhole();
     if (skipped > 0) print(`${skipped} of ${files.length} averages exist already and are left as they are`);
-    const isBuffer = matchesAny(buffers);
+    const isBuffer = tensorNameMatcher(buffers);
     const progress = new WorkProgress();
     progress.at("reading snapshots", 0, null);
     await reconstructFiles(snapshots, written, {

@@ -5,7 +5,7 @@ import {
   type Dynamics,
   layerCurve,
   type NetworkConfig,
-  placeOf,
+  placeOfLayer,
   powerProfile,
   type ReadingKind,
   reconstruct,
@@ -138,7 +138,7 @@ function groupOf(array: string): string | null {
   const layer = array.replace(/^unet\./, "");
   if (!array.startsWith("unet.") || !/\.weight$/.test(array)) return null;
   if (/^emb_/.test(layer)) return "embedding";
-  return placeOf(layer) ?? "output";
+  return placeOfLayer(layer) ?? "output";
 }
 
 /** One group of weights after the other gets every length, while all others stay at the best one. */
@@ -181,7 +181,7 @@ function magnitudes(dynamics: Dynamics, kind: "activation" | "weight"): LadderEn
 /** The last quarter's mean of each layer of encoder and decoder: a single step's depends on its batch. */
 function finalUpdates(dynamics: Dynamics): LadderEntry["finalUpdates"] {
   return dynamics.header.names.weights
-    .filter((layer) => placeOf(layer) !== null)
+    .filter((layer) => placeOfLayer(layer) !== null)
     .map((layer) => {
       const values = layerCurve(dynamics, "update", layer);
       const end = values.slice(-Math.ceil(values.length / 4));

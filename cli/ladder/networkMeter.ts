@@ -1,5 +1,5 @@
 import {
-  choose,
+  chooseIndices,
   type FeatureExtractor,
   type FeatureSet,
   type ImageDataset,
@@ -86,7 +86,7 @@ export async function meterOf(
 ): Promise<{ readonly meter: MetricMeter; readonly floor: number | null }> {
   const setOf = (indices: Uint32Array): Promise<FeatureSet> =>
     featuresOfImages(extractor, dataset, indices, collecting);
-  const order = choose(dataset.count, dataset.count, 0);
+  const order = chooseIndices(dataset.count, dataset.count, 0);
   const meter = new MetricMeter(await setOf(order));
   if (dataset.count < 2 * samples) return { meter, floor: null };
   const others = new MetricMeter(await setOf(order.subarray(samples)));

@@ -1,5 +1,5 @@
 import {
-  choose,
+  chooseIndices,
   FeatureCollector,
   type FeatureExtractor,
   type FeatureSet,
@@ -55,7 +55,7 @@ export async function referenceSet(
     return stored;
   }
   const dataset = await readData(path);
-  return featuresOfImages(extractor, dataset, choose(dataset.count, dataset.count, 0), options);
+  return featuresOfImages(extractor, dataset, chooseIndices(dataset.count, dataset.count, 0), options);
 }
 
 /**
@@ -76,7 +76,7 @@ export function imageParts(
       `metrics: ${name} has ${count} images, and ${wanted} are wanted; see --num and --repeats.`,
     );
   }
-  const order = choose(count, each * repeats, seed);
+  const order = chooseIndices(count, each * repeats, seed);
   return Array.from({ length: repeats }, (_, i) => order.subarray(i * each, (i + 1) * each));
 }
 

@@ -3,9 +3,9 @@ import {
   type FeatureSet,
   type Measurement,
   type MetricName,
-  type Repeated,
+  type RepeatedMeasurement,
   summarizeRepeats,
-  warningsOf,
+  measurementWarnings,
 } from "../../diffusion/index.ts";
 
 /** What `evenkeel metrics calc` and `gen` found; printed as it is by --json. */
@@ -20,7 +20,7 @@ export type MetricsReport = {
   readonly reference: { readonly source: string; readonly count: number };
   /** `count` in each of the repeats. */
   readonly images: { readonly source: string; readonly count: number; readonly repeats: number };
-  readonly metrics: Readonly<Partial<Record<MetricName, Repeated>>>;
+  readonly metrics: Readonly<Partial<Record<MetricName, RepeatedMeasurement>>>;
   /** One for each repeat. */
   readonly measurements: readonly Measurement[];
   readonly warnings: readonly string[];
@@ -35,7 +35,7 @@ export function metricsReport(
   metrics: readonly MetricName[],
 ): MetricsReport {
   const { name, distanceName, fingerprint, dimension } = extractor;
-  const summaries: Partial<Record<MetricName, Repeated>> = {};
+  const summaries: Partial<Record<MetricName, RepeatedMeasurement>> = {};
   for (const metric of metrics) {
     summaries[metric] = summarizeRepeats(measurements.map(({ values }) => values[metric] ?? Number.NaN));
   }
@@ -47,7 +47,7 @@ export function metricsReport(
     images: { source: set?.source ?? "", count: set?.statistics.count ?? 0, repeats: sets.length },
     metrics: summaries,
     measurements,
-    warnings: set === undefined || first === undefined ? [] : warningsOf(set, reference, first),
+    warnings: set === undefined || first === undefined ? [] : measurementWarnings(set, reference, first),
   };
 }
 
@@ -71,7 +71,7 @@ export function describeReport({ features, reference, images, metrics, measureme
   return lines.join("\n");
 }
 
-function describeRepeated({ mean, standardDeviation, minimum, values }: Repeated): string {
+function describeRepeated({ mean, standardDeviation, minimum, values }: RepeatedMeasurement): string {
   if (values.length === 1) return format(mean);
   return `${format(mean)} +- ${standardDeviation.toPrecision(2)} (deviation of ${values.length}; lowest ${format(minimum)})`;
 }

@@ -1,5 +1,5 @@
 import {
-  type AgainstNoise,
+  type NoiseComparison,
   compareDistribution,
   type DistributionReport,
   excessLoss,
@@ -69,7 +69,7 @@ export async function reportToy(net: NamedScorer, options: ReportOptions): Promi
   };
 }
 
-function isWithin({ deviations }: AgainstNoise): boolean {
+function isWithin({ deviations }: NoiseComparison): boolean {
   return Math.abs(deviations) <= allowedDeviations;
 }
 
@@ -104,7 +104,7 @@ function percent(ratio: number): string {
   return `${(100 * ratio).toPrecision(3)} %`;
 }
 
-function told({ value, noiseMean, noiseStd, deviations }: AgainstNoise): string {
+function told({ value, noiseMean, noiseStd, deviations }: NoiseComparison): string {
   const sign = deviations < 0 ? "-" : "+";
   return (
     `${value.toFixed(4)}; true draws ${noiseMean.toFixed(4)} +- ${noiseStd.toFixed(4)} ` +

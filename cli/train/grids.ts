@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { type TrainingDataset, type NetworkConfig, seenLabels } from "../../diffusion/index.ts";
 import { printable } from "../../engine/index.ts";
-import { defaultScale, gridCost, type GridLayout, gridRows } from "../../diffusion/node.ts";
+import { gridScale, gridCost, type GridLayout, gridRows } from "../../diffusion/node.ts";
 
 /** Images of a row. */
 const columns = 8;
@@ -9,7 +9,7 @@ const columns = 8;
 /** What the grids of a run show, in so many steps. */
 export function gridLayout({ unet }: NetworkConfig, dataset: TrainingDataset, steps: number): GridLayout {
   const rows = gridRows(unet.labelDim, seenLabels(dataset), columns);
-  return { rows, columns, steps, scale: defaultScale(unet.imageResolution) };
+  return { rows, columns, steps, scale: gridScale(unet.imageResolution) };
 }
 
 /** Images of a grid that go through the network at once: no more than of a training step. */

@@ -7,7 +7,7 @@ export {
   formatDynamicsLine,
   parseDynamics,
 } from "./format.ts";
-export { curvesByPlace, layerCurve, type PlaceCurve, placeOf } from "./places.ts";
+export { curvesByPlace, layerCurve, type PlaceCurve, placeOfLayer } from "./places.ts";
 export { DynamicsProbe } from "./probe.ts";
 export {
   layerOf,

@@ -2,7 +2,7 @@ import type { Dynamics, DynamicsSample } from "./format.ts";
 import { namesOf, type ReadingKind } from "./readings.ts";
 
 /** Where in the network a layer is: `enc 16x16`; null for the embedding, the output and the loss head. */
-export function placeOf(layer: string): string | null {
+export function placeOfLayer(layer: string): string | null {
   const match = /^(enc|dec)\.(\d+x\d+)_/.exec(layer);
   return match === null ? null : `${match[1] ?? ""} ${match[2] ?? ""}`;
 }
@@ -27,7 +27,7 @@ export function curvesByPlace(
 ): PlaceCurve[] {
   const layers = new Map<string, number[]>();
   for (const [i, layer] of namesOf(header.names, kind).entries()) {
-    const place = placeOf(layer);
+    const place = placeOfLayer(layer);
     if (place === null || !include(layer)) continue;
     layers.set(place, [...(layers.get(place) ?? []), i]);
   }

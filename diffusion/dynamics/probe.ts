@@ -1,18 +1,18 @@
 import { compile, type Compiled, type Device, divide, mapTree, randomKey, type Tensor } from "../../engine/index.ts";
-import { flattenParameters, type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
+import { flattenParameters, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/denoiser.ts";
 import { edm2Loss } from "../network/loss.ts";
 import type { AccumulatingState } from "../training/accumulate.ts";
 import type { TrainingOptions } from "../training/options.ts";
 import {
-  assembleNetwork,
+  denoiserParameters,
   drawDropout,
   drawNoise,
-  gradientOf,
+  objectiveGradient,
   normalizeWeights,
   type StepSchedule,
   type TrainingBatch,
-  updateState,
+  updateTrainingState,
 } from "../training/step.ts";
 import type { StepProbe } from "../training/trainer.ts";
 import { type ReadingKind, type ReadingNames, readStep, splitReadings, type Tapped } from "./readings.ts";
@@ -68,7 +68,7 @@ function viewStep(
 ): Parameters<typeof readStep>[1] {
   const { training } = state;
   const taps: Tapped[] = [];
-  const run: Run = {
+  const run: NetworkRun = {
     ...(options.network.unet.dropout > 0 ? drawDropout(key, batch.positions) : {}),
     tap: (name, value) => void taps.push({ name, value }),
   };
@@ -77,12 +77,12 @@ function viewStep(
   const weights = normalizeWeights(specs, training.weights);
   // Parts of a batch have gathered the gradient already.
   let gradient = state.gradient;
-  if (isWhole) ({ gradient } = gradientOf(options, weights, training.buffers, noisy, options.batch, run));
+  if (isWhole) ({ gradient } = objectiveGradient(options, weights, training.buffers, noisy, options.batch, run));
   else {
     const { images, sigma, noise, labels } = noisy;
-    edm2Loss(options.network, assembleNetwork(weights, training.buffers), images, sigma, noise, labels, run);
+    edm2Loss(options.network, denoiserParameters(weights, training.buffers), images, sigma, noise, labels, run);
   }
-  const next = updateState(options, training, weights, gradient, schedule).weights;
+  const next = updateTrainingState(options, training, weights, gradient, schedule).weights;
   return {
     taps,
     weights,

@@ -1,5 +1,5 @@
 import { compile, createState, type Device, type Shape, type Tensor, tensor } from "../../engine/index.ts";
-import { checkImages } from "../metrics/checkImages.ts";
+import { imageExtents } from "../metrics/imageExtents.ts";
 import type { FeatureExtractor } from "../metrics/features.ts";
 import { applyNetwork } from "./apply.ts";
 import type { LoadedNetwork } from "./network.ts";
@@ -33,7 +33,7 @@ export async function networkExtractor(
   const run = compile((named: Record<string, Tensor>, x: Tensor) => applyNetwork(network, named, x), { device });
   const format = { size, resize: "bilinear-aligned", mean: [0, 0, 0], deviation: [255, 255, 255] } as const;
   const extract = async (images: Uint8Array, shape: Shape): Promise<Float32Array> => {
-    const extents = checkImages(identity.name, images, shape);
+    const extents = imageExtents(identity.name, images, shape);
     const prepare = imagePreparation(extents, format);
     const features = new Float32Array(extents.count * dimension);
     for (let begin = 0; begin < extents.count; begin += batch) {

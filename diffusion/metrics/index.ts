@@ -1,6 +1,6 @@
 /** Metrics: how far a set of pictures is from another, in a stated space of features. */
-export { checkImages, type ImageExtents } from "./checkImages.ts";
-export { choose } from "./choose.ts";
+export { imageExtents, type ImageExtents } from "./imageExtents.ts";
+export { chooseIndices } from "./chooseIndices.ts";
 export {
   type ClassifierConfig,
   classifierConfig,
@@ -25,11 +25,11 @@ export {
   MetricMeter,
   type MetricName,
   metricNames,
-  type Repeated,
+  type RepeatedMeasurement,
   summarizeRepeats,
-  warningsOf,
+  measurementWarnings,
 } from "./measure.ts";
 export { pixelFeatures } from "./pixelFeatures.ts";
-export { type Manifold, manifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
+export { type NeighbourManifold, neighbourManifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
 export { featureStatistics, type FeatureStatistics, StatisticsAccumulator } from "./statistics.ts";
 export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./symmetricEigen.ts";

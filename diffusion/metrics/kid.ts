@@ -1,5 +1,5 @@
 import { atOnce, EvenkeelError } from "../../engine/index.ts";
-import { choose } from "./choose.ts";
+import { chooseIndices } from "./chooseIndices.ts";
 import { addingProduct } from "./matrixProduct.ts";
 
 /** Options of a kernel distance. */
@@ -58,8 +58,8 @@ export function* measuringKernels(
   }
   const estimates: number[] = [];
   for (let i = 0; i < subsets; i++) {
-    const x = pick(features, dimension, choose(counts[0], subsetSize, seed, 2 * i));
-    const y = pick(reference, dimension, choose(counts[1], subsetSize, seed, 2 * i + 1));
+    const x = pick(features, dimension, chooseIndices(counts[0], subsetSize, seed, 2 * i));
+    const y = pick(reference, dimension, chooseIndices(counts[1], subsetSize, seed, 2 * i + 1));
     estimates.push(yield* findingDiscrepancy(x, y, subsetSize, dimension));
   }
   const mean = estimates.reduce((sum, value) => sum + value, 0) / subsets;

@@ -8,7 +8,7 @@ import {
   measuringFrechet,
 } from "./frechet.ts";
 import { type KidEstimate, type KidOptions, measuringKernels } from "./kid.ts";
-import { makingManifold, type Manifold, measuringShares, type PrecisionRecall } from "./precisionRecall.ts";
+import { makingManifold, type NeighbourManifold, measuringShares, type PrecisionRecall } from "./precisionRecall.ts";
 
 /** Every metric: what a lower (or higher) value means stands beside each. */
 export const metricNames = [
@@ -51,7 +51,7 @@ export class MetricMeter {
   /** What all sets are measured against. */
   readonly reference: FeatureSet;
   #frechet: FrechetReference | undefined;
-  readonly #manifolds = new Map<string, Manifold>();
+  readonly #manifolds = new Map<string, NeighbourManifold>();
 
   constructor(reference: FeatureSet) {
     this.reference = reference;
@@ -94,7 +94,7 @@ export class MetricMeter {
     const { dimension } = set.space;
     const { precisionCount = 5000, neighbours = 3 } = options;
     const some = (features: Float32Array): Float32Array => features.subarray(0, precisionCount * dimension);
-    const manifoldOf = (vectors: Float32Array): Promise<Manifold> =>
+    const manifoldOf = (vectors: Float32Array): Promise<NeighbourManifold> =>
       inTurns(makingManifold(some(vectors), dimension, neighbours));
     const own = await manifoldOf(this.#vectors(set));
     const key = `${precisionCount} ${neighbours}`;
@@ -114,7 +114,11 @@ export class MetricMeter {
 }
 
 /** Why a measurement should be read with care; empty if there is no reason. */
-export function warningsOf(set: FeatureSet, reference: FeatureSet, { frechet }: Measurement): readonly string[] {
+export function measurementWarnings(
+  set: FeatureSet,
+  reference: FeatureSet,
+  { frechet }: Measurement,
+): readonly string[] {
   if (frechet === undefined) return [];
   const { dimension, distanceName } = set.space;
   const warnings: string[] = [];
@@ -137,7 +141,7 @@ export function warningsOf(set: FeatureSet, reference: FeatureSet, { frechet }: 
 }
 
 /** A number measured several times. */
-export type Repeated = {
+export type RepeatedMeasurement = {
   readonly mean: number;
   /** Of a single measurement; NaN if there is only one. */
   readonly standardDeviation: number;
@@ -148,7 +152,7 @@ export type Repeated = {
 };
 
 /** Mean and spread of repeated measurements. */
-export function summarizeRepeats(values: readonly number[]): Repeated {
+export function summarizeRepeats(values: readonly number[]): RepeatedMeasurement {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const standardDeviation = values.length < 2 ? Number.NaN : Math.sqrt(squares / (values.length - 1));

@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import { checkImages } from "./checkImages.ts";
+import { imageExtents } from "./imageExtents.ts";
 import type { FeatureExtractor } from "./features.ts";
 
 /** Longest vectors of pixels: covariances grow with the square, and the time of their eigenvalues with the cube. */
@@ -25,7 +25,7 @@ export function pixelFeatures(channels: number, resolution: number): FeatureExtr
     dimension,
     describe: () => `the pixels of images of ${size}, from -1 to 1`,
     extract: async (images, shape) => {
-      checkImages("pixels", images, shape);
+      imageExtents("pixels", images, shape);
       if (shape.slice(1).join("x") !== size) {
         throw new EvenkeelError("shape", `features pixels: images are ${shape.slice(1).join("x")}, expected ${size}.`);
       }

@@ -17,7 +17,7 @@ export type PrecisionRecall = {
 const blockRows = 256;
 
 /** A set's region: balls round its vectors that reach to the k-th nearest neighbour within the set. */
-export type Manifold = {
+export type NeighbourManifold = {
   readonly points: Float64Array;
   readonly count: number;
   readonly dimension: number;
@@ -32,7 +32,7 @@ export type Manifold = {
  * The region of vectors [N, dimension].
  * @throws EvenkeelError `value` for as few vectors as neighbours.
  */
-export function manifold(features: Float32Array, dimension: number, neighbours = 3): Manifold {
+export function neighbourManifold(features: Float32Array, dimension: number, neighbours = 3): NeighbourManifold {
   return atOnce(makingManifold(features, dimension, neighbours));
 }
 
@@ -41,7 +41,7 @@ export function* makingManifold(
   features: Float32Array,
   dimension: number,
   neighbours: number,
-): Generator<void, Manifold> {
+): Generator<void, NeighbourManifold> {
   const count = features.length / dimension;
   if (!Number.isInteger(neighbours) || neighbours < 1 || !(count > neighbours)) {
     throw new EvenkeelError(
@@ -66,12 +66,15 @@ export function* makingManifold(
  * equal sizes only.
  * @throws EvenkeelError `value` for regions of another number of neighbours, `shape` for vectors of another length.
  */
-export function precisionRecall(set: Manifold, reference: Manifold): PrecisionRecall {
+export function precisionRecall(set: NeighbourManifold, reference: NeighbourManifold): PrecisionRecall {
   return atOnce(measuringShares(set, reference));
 }
 
 /** The same with pauses. */
-export function* measuringShares(set: Manifold, reference: Manifold): Generator<void, PrecisionRecall> {
+export function* measuringShares(
+  set: NeighbourManifold,
+  reference: NeighbourManifold,
+): Generator<void, PrecisionRecall> {
   const { neighbours, dimension } = set;
   if (neighbours !== reference.neighbours) {
     const numbers = `${neighbours} and ${reference.neighbours}`;
@@ -110,7 +113,7 @@ export function* measuringShares(set: Manifold, reference: Manifold): Generator<
   };
 }
 
-type PointSet = Omit<Manifold, "radii">;
+type PointSet = Omit<NeighbourManifold, "radii">;
 
 /** Calls with the squared distances of each vector of a from those of b: from all, or at least from those up to number i. */
 function* findingDistances(

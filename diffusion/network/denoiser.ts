@@ -9,7 +9,7 @@ import {
   type FourierParameters,
   type LayerParameters,
   type ParameterSpec,
-  type Run,
+  type NetworkRun,
   type UNetParameters,
 } from "../../nn/index.ts";
 import type { NetworkConfig } from "./config.ts";
@@ -50,7 +50,7 @@ export function denoise(
   x: Tensor,
   sigma: Tensor,
   classLabels: Tensor | null,
-  run: Run = {},
+  run: NetworkRun = {},
 ): Tensor {
   const { cIn, cNoise, cSkip, cOut } = precondition(sigma, config.sigmaData);
   const raw = applyUNet(config.unet, parameters.unet, multiply(perImage(cIn), x), cNoise, classLabels, run);

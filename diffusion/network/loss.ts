@@ -1,5 +1,5 @@
 import { add, divide, exp, multiply, reshape, square, subtract, type Tensor } from "../../engine/index.ts";
-import type { Run } from "../../nn/index.ts";
+import type { NetworkRun } from "../../nn/index.ts";
 import type { NetworkConfig } from "./config.ts";
 import { denoise, type DenoiserParameters, logvar } from "./denoiser.ts";
 import { lossWeight } from "./precondition.ts";
@@ -37,7 +37,7 @@ export function edm2Loss(
   sigma: Tensor,
   noise: Tensor,
   classLabels: Tensor | null,
-  run: Run = {},
+  run: NetworkRun = {},
 ): { readonly loss: Tensor; readonly error: Tensor } {
   const noisy = add(images, multiply(reshape(sigma, [...sigma.shape, 1, 1, 1]), noise));
   const denoised = denoise(config, parameters, noisy, sigma, classLabels, run);

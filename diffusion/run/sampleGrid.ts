@@ -37,7 +37,7 @@ export function gridCost({ rows, columns, steps }: GridLayout): {
 }
 
 /** Enlarges small images, so that a person sees something. */
-export function defaultScale(resolution: number): number {
+export function gridScale(resolution: number): number {
   return Math.max(1, Math.floor(64 / resolution));
 }
 

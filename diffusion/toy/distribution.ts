@@ -41,7 +41,7 @@ function projections(points: Float64Array, angle: number): Float64Array {
 }
 
 /** A measured number beside what true draws of the same size give. */
-export type AgainstNoise = {
+export type NoiseComparison = {
   readonly value: number;
   /** Mean and standard deviation over pairs of true draws. */
   readonly noiseMean: number;
@@ -55,9 +55,9 @@ export type DistributionReport = {
   readonly samples: number;
   readonly repeats: number;
   /** Sliced Wasserstein distance to true draws. */
-  readonly slicedWasserstein: AgainstNoise;
+  readonly slicedWasserstein: NoiseComparison;
   /** Mean of the exact log density at the samples, in nats: low for outliers, high if the edges are missing. */
-  readonly logDensity: AgainstNoise;
+  readonly logDensity: NoiseComparison;
 };
 
 /** The mixture is looked at through this much noise, so that a point between two branches counts as one. */
@@ -107,7 +107,7 @@ function* findingLogDensity(mixture: Mixture, points: Float64Array): Generator<v
   return sum / (points.length / 2);
 }
 
-function against(value: number, noise: readonly number[]): AgainstNoise {
+function against(value: number, noise: readonly number[]): NoiseComparison {
   const noiseMean = meanOf(noise);
   const squares = noise.reduce((sum, other) => sum + (other - noiseMean) ** 2, 0);
   const noiseStd = Math.sqrt(squares / (noise.length - 1));

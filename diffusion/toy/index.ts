@@ -1,6 +1,6 @@
 /** Data in the plane whose density and score are known exactly, and a small model of them. */
 export {
-  type AgainstNoise,
+  type NoiseComparison,
   compareDistribution,
   type DistributionReport,
   slicedWasserstein,

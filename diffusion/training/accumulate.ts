@@ -1,7 +1,7 @@
 import { add, mapTree, type Tensor, where } from "../../engine/index.ts";
-import { countNonFinite, type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
+import { countNonFinite, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
 import {
-  gradientOf,
+  objectiveGradient,
   type NoisyBatch,
   normalizeWeights,
   reportedNorm,
@@ -9,7 +9,7 @@ import {
   type StepReport,
   type StepSchedule,
   type TrainingState,
-  updateState,
+  updateTrainingState,
 } from "./step.ts";
 
 /** A training state with the gradient of the parts of a batch that have been seen. */
@@ -29,11 +29,11 @@ export function accumulateGradient(
   state: AccumulatingState,
   part: NoisyBatch,
   isFirst: Tensor,
-  run: Run = {},
+  run: NetworkRun = {},
 ): { readonly state: AccumulatingState; readonly result: PartReport } {
   const { training } = state;
   const normalized = normalizeWeights(specs, training.weights);
-  const { gradient, loss, error } = gradientOf(options, normalized, training.buffers, part, batchSize, run);
+  const { gradient, loss, error } = objectiveGradient(options, normalized, training.buffers, part, batchSize, run);
   const sum = mapTree(gradient, (g, name) => add(g, where(isFirst, 0, state.gradient[name] as Tensor)));
   return { state: { training, gradient: sum }, result: { loss, error, sigma: part.sigma } };
 }
@@ -48,7 +48,7 @@ export function applyGradient(
   const { training, gradient } = state;
   const normalized = normalizeWeights(specs, training.weights);
   return {
-    state: { training: updateState(options, training, normalized, gradient, schedule), gradient },
+    state: { training: updateTrainingState(options, training, normalized, gradient, schedule), gradient },
     result: {
       gradientNorm: reportedNorm(gradient, options.lossScaling),
       nonFiniteGradients: countNonFinite(gradient),

@@ -1,7 +1,7 @@
 import { cast, compile, type Device, isFinite, not, reduceSum, stack, type Tensor } from "../../engine/index.ts";
-import { type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
+import { type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
 import { edm2Loss } from "../network/loss.ts";
-import { assembleNetwork, drawNoise, normalizeWeights, type StepOptions, type TrainingBatch } from "./step.ts";
+import { denoiserParameters, drawNoise, normalizeWeights, type StepOptions, type TrainingBatch } from "./step.ts";
 
 /** Where numbers stopped being finite: the first layer in order of computation, and how many of its elements. */
 export type NonFiniteLayer = { readonly layer: string; readonly count: number; readonly size: number };
@@ -18,7 +18,7 @@ export async function findNonFinite(
   buffers: NamedParameters,
   key: Tensor,
   batch: TrainingBatch,
-  run: Run = {},
+  run: NetworkRun = {},
 ): Promise<NonFiniteLayer | null> {
   const layers: { layer: string; size: number }[] = [];
   const count = compile(
@@ -33,7 +33,7 @@ export async function findNonFinite(
       const normalized = normalizeWeights(specs, trained);
       const { sigma, noise, labels } = drawNoise(options, key, images);
       tap("images", images.images);
-      const network = assembleNetwork(normalized, fixed);
+      const network = denoiserParameters(normalized, fixed);
       const { loss } = edm2Loss(options.network, network, images.images, sigma, noise, labels, { ...run, tap });
       tap("loss", loss);
       return stack(counts);

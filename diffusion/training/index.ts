@@ -3,7 +3,7 @@ export { findNonFinite, type NonFiniteLayer } from "./diagnose.ts";
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
-  assembleNetwork,
+  denoiserParameters,
   drawNoise,
   type NoisyBatch,
   normalizeWeights,

@@ -1,7 +1,7 @@
 import { compile, type Compiled, type Device, rootMeanSquare, stack, type Tensor } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { edm2Loss } from "../network/loss.ts";
-import { assembleNetwork, drawNoise, type StepOptions, type TrainingBatch } from "./step.ts";
+import { denoiserParameters, drawNoise, type StepOptions, type TrainingBatch } from "./step.ts";
 
 /** Root mean squares of a layer: of its output over a probe batch, and of its stored weights. */
 export type LayerMagnitude = { readonly layer: string; readonly activation: number; readonly weight: number };
@@ -27,7 +27,7 @@ export class MagnitudeProbe {
           magnitudes.push(rootMeanSquare(output), rootMeanSquare(weight));
         };
         const { images, sigma, noise, labels } = drawNoise(options, key, batch);
-        edm2Loss(options.network, assembleNetwork(named, {}), images, sigma, noise, labels, { tap });
+        edm2Loss(options.network, denoiserParameters(named, {}), images, sigma, noise, labels, { tap });
         return stack(magnitudes);
       },
       { device },

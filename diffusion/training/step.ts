@@ -27,7 +27,7 @@ import {
   type NamedParameters,
   nestParameters,
   type ParameterSpec,
-  type Run,
+  type NetworkRun,
 } from "../../nn/index.ts";
 import { updateAverages } from "../ema/index.ts";
 import type { NetworkConfig } from "../network/config.ts";
@@ -108,7 +108,7 @@ export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatc
 }
 
 /** Inverted dropout for each image and layer, by the image's position. Layers are numbered as they come. */
-export function drawDropout(key: Tensor, positions: Tensor): Run {
+export function drawDropout(key: Tensor, positions: Tensor): NetworkRun {
   let layer = 0;
   return {
     dropout: (x, probability) => {
@@ -130,7 +130,7 @@ export function normalizeWeights(
 }
 
 /** Weights and buffers as the network takes them. */
-export function assembleNetwork(weights: NamedParameters, buffers: NamedParameters): DenoiserParameters {
+export function denoiserParameters(weights: NamedParameters, buffers: NamedParameters): DenoiserParameters {
   return nestParameters<DenoiserParameters>({ ...weights, ...buffers });
 }
 
@@ -138,17 +138,17 @@ export function assembleNetwork(weights: NamedParameters, buffers: NamedParamete
  * The gradient of the objective (the loss summed over elements, divided by `batchSize`) with respect to normalized weights.
  * @param batchSize images of the whole batch, of which `batch` may be a part.
  */
-export function gradientOf(
+export function objectiveGradient(
   options: StepOptions,
   weights: NamedParameters,
   buffers: NamedParameters,
   batch: NoisyBatch,
   batchSize: number,
-  run: Run = {},
+  run: NetworkRun = {},
 ): { readonly gradient: NamedParameters; readonly loss: Tensor; readonly error: Tensor } {
   const perImage = (x: Tensor): Tensor => mean(reshape(x, [x.shape[0] ?? 0, -1]), { axes: 1 });
   const objective = (trained: NamedParameters): { value: Tensor; aux: { loss: Tensor; error: Tensor } } => {
-    const network = assembleNetwork(trained, buffers);
+    const network = denoiserParameters(trained, buffers);
     const { images, sigma, noise, labels } = batch;
     const { loss, error } = edm2Loss(options.network, network, images, sigma, noise, labels, run);
     const value = multiply(reduceSum(loss), options.lossScaling / batchSize);
@@ -159,7 +159,7 @@ export function gradientOf(
 }
 
 /** Adam and all averages, from normalized weights and their gradient. */
-export function updateState(
+export function updateTrainingState(
   options: StepOptions,
   state: TrainingState,
   normalized: NamedParameters,
@@ -191,12 +191,12 @@ export function trainingStep(
   state: TrainingState,
   batch: NoisyBatch,
   schedule: StepSchedule,
-  run: Run = {},
+  run: NetworkRun = {},
 ): { readonly state: TrainingState; readonly result: StepReport } {
   const normalized = normalizeWeights(specs, state.weights);
   const batchSize = batch.images.shape[0] ?? 0;
-  const { gradient, loss, error } = gradientOf(options, normalized, state.buffers, batch, batchSize, run);
-  const next = updateState(options, state, normalized, gradient, schedule);
+  const { gradient, loss, error } = objectiveGradient(options, normalized, state.buffers, batch, batchSize, run);
+  const next = updateTrainingState(options, state, normalized, gradient, schedule);
   return {
     state: keepUnless(allFinite(loss), next, state),
     result: {

@@ -1,6 +1,6 @@
 /** The functions that a trainer compiles, and the state that they work on. */
 import { mapTree, randomKey, type Tensor, zerosLike } from "../../engine/index.ts";
-import { adamMoments, type NamedParameters, type ParameterSpec, type Run } from "../../nn/index.ts";
+import { adamMoments, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
 import { accumulateGradient, type AccumulatingState, applyGradient, type PartReport } from "./accumulate.ts";
 import type { TrainingOptions } from "./options.ts";
 import {
@@ -28,7 +28,7 @@ export type StepFunctions =
 
 export function stepFunctions(options: TrainingOptions, specs: NamedParameters<ParameterSpec>): StepFunctions {
   const key = randomKey(options.seed);
-  const runOf = (batch: TrainingBatch): Run =>
+  const runOf = (batch: TrainingBatch): NetworkRun =>
     options.network.unet.dropout > 0 ? drawDropout(key, batch.positions) : {};
   if (options.batchDevice === options.batch) {
     return {

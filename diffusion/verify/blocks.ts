@@ -12,7 +12,7 @@ import {
   type NamedParameters,
   nestParameters,
   type ParameterSpec,
-  type Run,
+  type NetworkRun,
 } from "../../nn/index.ts";
 import type { Checks } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
@@ -101,7 +101,7 @@ async function checkBlock(
   const keep = isDropped ? fixture.tensor(`${name}/dropout_keep_mask`) : null;
 
   const compute = (primals: Primals, cotangent: Tensor | null, mask: Tensor | null) => {
-    const run: Run = mask === null ? {} : { dropout: (y, p) => multiply(multiply(y, mask), 1 / (1 - p)) };
+    const run: NetworkRun = mask === null ? {} : { dropout: (y, p) => multiply(multiply(y, mask), 1 / (1 - p)) };
     const apply = ({ x, emb, weights: named }: Primals): Tensor =>
       applyBlock(config, nestParameters<BlockParameters>(named), x, emb, run);
     const ready = { ...primals, weights: weightsAfter(primals.weights) };

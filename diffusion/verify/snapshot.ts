@@ -12,7 +12,7 @@ import {
 import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import { denoise, describeDenoiser, logvar, type NetworkConfig } from "../network/index.ts";
 import { readSnapshot } from "../snapshot/node.ts";
-import { assembleNetwork } from "../training/index.ts";
+import { denoiserParameters } from "../training/index.ts";
 import type { Checks, Tolerances } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
 import { evaluateOn } from "./evaluateOn.ts";
@@ -71,7 +71,7 @@ async function checkAnswers(
     const count = fixture.stored("x").shape[0] ?? 0;
     const labels = labelsFor(fixture, "", config.unet.labelDim, count);
     const compute = (named: NamedParameters, x: Tensor, sigma: Tensor, classes: Tensor | null): Tensor =>
-      denoise(config, assembleNetwork(named, {}), x, sigma, classes);
+      denoise(config, denoiserParameters(named, {}), x, sigma, classes);
     for (const [answer, arrays] of [
       ["D_upcast_f32", weights],
       ["D_half_gain_f32", halfGains(config, weights, new Map(gains))],
@@ -87,7 +87,8 @@ async function checkAnswers(
   }
   if (found.has("logvar_f32")) {
     const sigma = fixture.tensor("sigma", [fixture.stored("sigma").data.length]);
-    const head = (named: NamedParameters, levels: Tensor): Tensor => logvar(config, assembleNetwork(named, {}), levels);
+    const head = (named: NamedParameters, levels: Tensor): Tensor =>
+      logvar(config, denoiserParameters(named, {}), levels);
     await found.tensor("logvar_f32", await evaluateOn(device, head, arraysOf("lossHead"), sigma), "output");
   }
   if (config.unet.dropout > 0) fixture.leaveOut("option dropout, which acts in training only");

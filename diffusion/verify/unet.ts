@@ -1,7 +1,7 @@
 import { type Device, reduceSum, reshape, type Tensor, toFloat64, valueAndGradWithAux } from "../../engine/index.ts";
-import { applyUNet, type NamedParameters, type Run } from "../../nn/index.ts";
+import { applyUNet, type NamedParameters, type NetworkRun } from "../../nn/index.ts";
 import { denoise, logvar, type NetworkConfig, noiseLevels, uncertaintyLoss, weightedError } from "../network/index.ts";
-import { assembleNetwork, normalizeWeights } from "../training/index.ts";
+import { denoiserParameters, normalizeWeights } from "../training/index.ts";
 import type { Checks } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
 import { evaluateOn } from "./evaluateOn.ts";
@@ -29,7 +29,7 @@ export type NetworkContext = {
   readonly dialect: NetworkDialect;
   /** Arrays under `weights/` that are none of the network's. */
   readonly isOther: (name: string) => boolean;
-  readonly run: Run;
+  readonly run: NetworkRun;
 };
 
 function arraysOf({ fixture, config, dialect, isOther }: NetworkContext, part: NetworkPart): FixtureNetwork {
@@ -49,7 +49,7 @@ async function checkRaw(context: NetworkContext): Promise<void> {
   const { weights, buffers } = arraysOf(context, "unet");
   const count = countOf(fixture, "unet/x");
   const raw = (named: NamedParameters, x: Tensor, noise: Tensor, classes: Tensor | null): Tensor =>
-    applyUNet(config.unet, assembleNetwork(named, buffers).unet, x, noise, classes, run);
+    applyUNet(config.unet, denoiserParameters(named, buffers).unet, x, noise, classes, run);
   const labels = labelsFor(fixture, "unet/", config.unet.labelDim, count);
   const noise = perImage(fixture, "unet/noise_labels", count);
   await found.tensor("out", await evaluateOn(device, raw, weights, fixture.tensor("unet/x"), noise, labels), "output");
@@ -66,7 +66,7 @@ async function checkDenoiser(context: NetworkContext): Promise<void> {
   // Where only the answer without labels is there, nothing needs them.
   const labels = found.has("D") ? labelsFor(fixture, "precond/", config.unet.labelDim, count) : null;
   const compute = (named: NamedParameters, x: Tensor, sigma: Tensor, classes: Tensor | null) => {
-    const parameters = assembleNetwork(named, buffers);
+    const parameters = denoiserParameters(named, buffers);
     const answer = (given: Tensor | null): Tensor => denoise(config, parameters, x, sigma, given, run);
     return {
       ...(found.has("D") ? { D: answer(classes) } : {}),
@@ -85,7 +85,7 @@ async function checkLossHead(context: NetworkContext): Promise<void> {
   const { weights, buffers } = arraysOf(context, "lossHead");
   const sigma = fixture.tensor("precond/sigma", [fixture.stored("precond/sigma").data.length]);
   const head = (named: NamedParameters, levels: Tensor): Tensor =>
-    logvar(config, assembleNetwork(named, buffers), levels);
+    logvar(config, denoiserParameters(named, buffers), levels);
   await found.tensor("logvar", await evaluateOn(device, head, weights, sigma), "output");
 }
 
@@ -106,7 +106,7 @@ async function checkLoss(context: NetworkContext, { noise: distribution, sigmaDa
   const compute = (weights: NamedParameters, clean: Tensor, normals: Tensor, noise: Tensor, classes: Tensor | null) => {
     const normalized = normalizeWeights(network.specs, weights);
     const objective = (trained: NamedParameters) => {
-      const parameters = assembleNetwork(trained, network.buffers);
+      const parameters = denoiserParameters(trained, network.buffers);
       const sigma = noiseLevels(normals, distribution);
       const noisy = clean.add(reshape(sigma, [count, 1, 1, 1]).multiply(noise));
       const error = weightedError(clean, denoise(config, parameters, noisy, sigma, classes, run), sigma, sigmaData);

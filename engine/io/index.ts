@@ -28,5 +28,5 @@ export {
   type WritableTensor,
 } from "./safetensorsEncoding.ts";
 export { maximumHeaderBytes, maximumRank, type TensorEntry } from "./safetensorsHeader.ts";
-export type { Named } from "./safetensorsLayout.ts";
+export type { NamedEntries } from "./safetensorsLayout.ts";
 export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";

@@ -3,7 +3,7 @@ import { formatShape, type Shape } from "../graph/shape.ts";
 import { bytesPerElement, type FileDataOf, type FileDType } from "./fileDtype.ts";
 import { checkLittleEndianHost, quote } from "./fileError.ts";
 import { encodeBfloat16, encodeFloat16 } from "./halfPrecision.ts";
-import { layOutSafetensors, type Named, type PlacedTensor } from "./safetensorsLayout.ts";
+import { layOutSafetensors, type NamedEntries, type PlacedTensor } from "./safetensorsLayout.ts";
 
 type Floats = Float32Array | Float64Array;
 
@@ -28,7 +28,7 @@ export type WritableData = WritableTensor["data"];
 /** Options of writing a safetensors file. */
 export type SafetensorsOptions = {
   /** Strings for the file's `__metadata__` map. Default: none. */
-  readonly metadata?: Named<string>;
+  readonly metadata?: NamedEntries<string>;
 };
 
 /** Elements that are converted at a time, so that a large tensor is never held twice. */
@@ -39,7 +39,7 @@ const chunkElements = 1 << 18;
  * @throws EvenkeelError `value`, `dtype`, `shape` for what can't be written; `memory` if it does not fit.
  */
 export function serializeSafetensors(
-  tensors: Named<WritableTensor>,
+  tensors: NamedEntries<WritableTensor>,
   options: SafetensorsOptions = {},
 ): Uint8Array<ArrayBuffer> {
   checkLittleEndianHost("serializeSafetensors");

@@ -9,7 +9,7 @@ import { maximumHeaderBytes, maximumRank, metadataKey, prefixBytes } from "./saf
 const loneSurrogate = /\p{Surrogate}/u;
 
 /** Things by name: a Map, a list of pairs, or an object. */
-export type Named<T> = Iterable<readonly [string, T]> | Readonly<Record<string, T>>;
+export type NamedEntries<T> = Iterable<readonly [string, T]> | Readonly<Record<string, T>>;
 
 /** Where one tensor will lie in the data part of the file. */
 export type PlacedTensor<T> = { readonly name: string; readonly tensor: T; readonly byteLength: number };
@@ -22,12 +22,12 @@ export type SafetensorsLayout<T> = {
   readonly totalBytes: number;
 };
 
-/** The pairs of any form of {@link Named}. */
-export function pairsOf<T>(named: Named<T>): (readonly [string, T])[] {
+/** The pairs of any form of {@link NamedEntries}. */
+export function pairsOf<T>(named: NamedEntries<T>): (readonly [string, T])[] {
   return isIterable(named) ? [...named] : Object.entries(named);
 }
 
-function isIterable<T>(named: Named<T>): named is Iterable<readonly [string, T]> {
+function isIterable<T>(named: NamedEntries<T>): named is Iterable<readonly [string, T]> {
   return Symbol.iterator in named;
 }
 
@@ -39,8 +39,8 @@ function isIterable<T>(named: Named<T>): named is Iterable<readonly [string, T]>
  * @throws EvenkeelError `value` for a name that cannot be written or comes twice, `dtype`, `shape`.
  */
 export function layOutSafetensors<T extends { readonly dtype: FileDType; readonly shape: Shape }>(
-  tensors: Named<T>,
-  metadata: Named<string>,
+  tensors: NamedEntries<T>,
+  metadata: NamedEntries<string>,
 ): SafetensorsLayout<T> {
   const placed = pairsOf(tensors).map(([name, tensor]) => place(name, tensor));
   checkNames(
@@ -86,7 +86,7 @@ function place<T extends { readonly dtype: FileDType; readonly shape: Shape }>(
   return { name, tensor, byteLength: sizeOf(tensor.shape) * bytesPerElement(tensor.dtype) };
 }
 
-function metadataMembers(metadata: Named<string>): string[] {
+function metadataMembers(metadata: NamedEntries<string>): string[] {
   const pairs = pairsOf(metadata).sort(([a], [b]) => compareCodePoints(a, b));
   checkNames(
     pairs.map(([key]) => key),

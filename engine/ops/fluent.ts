@@ -19,7 +19,7 @@ import {
   subtract,
   tanh,
 } from "./elementwise.ts";
-import { permute, reshape, slice, transpose, type Range } from "./movement.ts";
+import { permute, reshape, slice, transpose, type SliceRange } from "./movement.ts";
 import { mean, reduceMax, reduceSum, type ReduceOptions, softmax } from "./reduce.ts";
 
 /** The methods; x is the tensor before the dot. Each is the function of its name (`sum` and `max` are `reduceSum` and `reduceMax`). */
@@ -80,7 +80,7 @@ export type FluentMethods = {
    * Part of x: a range [begin, end, step] per axis from the first on, `null` or missing for a whole axis.
    * @throws EvenkeelError `range` for an index outside of its axis, `shape` for more ranges than axes.
    */
-  slice(ranges: readonly (Range | null)[]): Tensor;
+  slice(ranges: readonly (SliceRange | null)[]): Tensor;
   /**
    * Sum over `axes` (default: all); 0 where they are empty. With `keepAxes` they stay, with size 1. bool is counted as i32.
    * @throws EvenkeelError `axis` if x has no such axis.

@@ -99,9 +99,9 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
 }
 
 /** One range of an axis as in NumPy: `[start, stop, step]`; negative numbers count from the end; undefined is open. */
-export type Range = readonly [start?: number | undefined, stop?: number | undefined, step?: number | undefined];
+export type SliceRange = readonly [start?: number | undefined, stop?: number | undefined, step?: number | undefined];
 
-function resolveRange(range: Range, extent: number, axis: number): { start: number; size: number; step: number } {
+function resolveRange(range: SliceRange, extent: number, axis: number): { start: number; size: number; step: number } {
   const step = range[2] ?? 1;
   for (const value of range) {
     if (value !== undefined && !Number.isInteger(value)) {
@@ -137,7 +137,7 @@ function resolveRange(range: Range, extent: number, axis: number): { start: numb
  * `slice(x, [[1, 3], null, [undefined, undefined, -1]])` is NumPy's `x[1:3, :, ::-1]`, but an index outside of
  * the axis is an error.
  */
-export function slice(x: Tensor, ranges: readonly (Range | null)[]): Tensor {
+export function slice(x: Tensor, ranges: readonly (SliceRange | null)[]): Tensor {
   if (ranges.length > x.rank) {
     throw new EvenkeelError("shape", `slice: ${ranges.length} ranges for ${formatShape(x.shape)} of rank ${x.rank}.`);
   }

@@ -6,7 +6,7 @@ import { applyAttention, type AttentionParameters, describeAttention } from "./a
 import type { BlockConfig } from "./blockConfig.ts";
 import { activate, joinBranch } from "./functions.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
-import { type LayerRun, type Run, runWithin } from "./run.ts";
+import { type LayerRun, type NetworkRun, runWithin } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
 
 /** A block's arrays under the names that EDM2's published weights have; norms have EDM's. */
@@ -52,7 +52,7 @@ export function applyBlock(
   parameters: BlockParameters,
   input: Tensor,
   embedding: Tensor,
-  run: Run = {},
+  run: NetworkRun = {},
   name = "block",
 ): Tensor {
   const { switches } = config;

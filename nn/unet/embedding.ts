@@ -4,7 +4,7 @@ import { describeFourier, fourierFeatures, type FourierParameters } from "../mp/
 import type { ParameterSpec } from "../parameters.ts";
 import { embeddingChannels, noiseChannels, type UNetConfig } from "./config.ts";
 import { activate, joinBranch } from "./functions.ts";
-import { type Run, runWithin } from "./run.ts";
+import { type NetworkRun, runWithin } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
 
 /** The arrays of the embedding under the names that EDM2's published weights have. */
@@ -40,7 +40,7 @@ export function embed(
   parameters: EmbeddingParameters,
   noiseLabels: Tensor,
   classLabels: Tensor,
-  run: Run,
+  run: NetworkRun,
 ): Tensor {
   const { layer } = runWithin(run, config, "");
   const { emb_fourier: fourier, emb_augment: augment, emb_second: second, emb_label: label } = parameters;

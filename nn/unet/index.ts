@@ -22,7 +22,7 @@ export {
 } from "./configurations.ts";
 export { configurationNamed, type ConfigurationName, configurationNames, configurationSwitches } from "./ladder.ts";
 export { leastArrays, type UNetLayer, unetLayers } from "./layers.ts";
-export type { Run } from "./run.ts";
+export type { NetworkRun } from "./run.ts";
 export { areSwitchesPossible, parseSwitches, switchNames, switchValues, type UNetSwitches } from "./switches.ts";
 export { applyUNet, describeUNet, type UNetParameters } from "./unet.ts";
 export { applyLayer, describeLayer, type LayerOptions, type LayerParameters } from "./weights.ts";

@@ -4,7 +4,7 @@ import type { ParameterSpec } from "../parameters.ts";
 import type { UNetConfig } from "./config.ts";
 import { activate } from "./functions.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
-import { type Run, runWithin } from "./run.ts";
+import { type NetworkRun, runWithin } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
 
 /** The arrays of the output under the names that published weights have. */
@@ -25,7 +25,12 @@ export function describeOutput(config: UNetConfig): OutputParameters<ParameterSp
 }
 
 /** Features [N, C, H, W] to images. Switches `outputActivation`, `groupNorm` and `gains`. */
-export function applyOutput(config: UNetConfig, parameters: OutputParameters, features: Tensor, run: Run): Tensor {
+export function applyOutput(
+  config: UNetConfig,
+  parameters: OutputParameters,
+  features: Tensor,
+  run: NetworkRun,
+): Tensor {
   const { out_gain: gain, out_norm: norm, out_conv: conv } = parameters;
   const h = config.outputActivation ? activate(config, applyNorm(config, features, norm)) : features;
   return runWithin(run, config, "").layer("out_conv", h, conv, gain);

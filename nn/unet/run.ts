@@ -3,7 +3,7 @@ import type { UNetSwitches } from "./switches.ts";
 import { applyLayer, type LayerParameters } from "./weights.ts";
 
 /** What one run of a network does beside computing its output. */
-export type Run = {
+export type NetworkRun = {
   /** Dropout of a layer's activations; absent = none, as in evaluation. */
   readonly dropout?: (x: Tensor, probability: number, layer: string) => Tensor;
   /**
@@ -22,7 +22,7 @@ export type LayerRun = {
 };
 
 /** @param module its name and a dot, or nothing for the network itself. */
-export function runWithin(run: Run, switches: UNetSwitches, module: string): LayerRun {
+export function runWithin(run: NetworkRun, switches: UNetSwitches, module: string): LayerRun {
   const tap = (name: string, value: Tensor): void => run.tap?.(module + name, value);
   const layer: LayerRun["layer"] = (name, x, parameters, gain) => {
     const output = applyLayer(switches, x, parameters, gain);

@@ -6,7 +6,7 @@ import { describeEmbedding, embed, type EmbeddingParameters } from "./embedding.
 import { joinSkip } from "./functions.ts";
 import { type UNetLayer, unetLayers } from "./layers.ts";
 import { applyOutput, describeOutput, type OutputParameters } from "./output.ts";
-import { type Run, runWithin } from "./run.ts";
+import { type NetworkRun, runWithin } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
 
 /**
@@ -50,7 +50,7 @@ export function applyUNet(
   x: Tensor,
   noiseLabels: Tensor,
   classLabels: Tensor | null,
-  run: Run = {},
+  run: NetworkRun = {},
 ): Tensor {
   const count = checkSizes(config, x, noiseLabels, classLabels, run.augmentLabels ?? null);
   const embedding = embed(config, parameters, noiseLabels, classLabels ?? zeros([count, config.labelDim]), run);

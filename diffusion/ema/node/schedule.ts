@@ -158,7 +158,7 @@ function timeOf(
 }
 
 /** Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text. */
-export function matchesAny(patterns: readonly string[]): (name: string) => boolean {
+export function tensorNameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const forms = patterns.map(starPattern);
   return (name) => forms.some((form) => hasForm(form, name));
 }

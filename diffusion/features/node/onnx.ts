@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { EvenkeelError, type Shape, messageOf } from "../../../engine/index.ts";
-import { checkImages } from "../../metrics/checkImages.ts";
+import { imageExtents } from "../../metrics/imageExtents.ts";
 import type { FeatureExtractor } from "../../metrics/features.ts";
 import { imagePreparation, type InputFormat } from "../prepareImages.ts";
 
@@ -92,7 +92,7 @@ export async function onnxFeatures(
     const { dimension, form } = await run(new Float32Array(batch * 3 * size * size));
     const settings = { ...options, input, output, batch };
     const extract = async (images: Uint8Array, shape: Shape): Promise<Float32Array> => {
-      const extents = checkImages("onnx", images, shape);
+      const extents = imageExtents("onnx", images, shape);
       const prepare = imagePreparation(extents, options);
       const features = new Float32Array(extents.count * dimension);
       for (let begin = 0; begin < extents.count; begin += batch) {

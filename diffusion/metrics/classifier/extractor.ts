@@ -8,7 +8,7 @@ import {
   tensor,
 } from "../../../engine/index.ts";
 import { type NamedParameters, nestParameters } from "../../../nn/index.ts";
-import { checkImages } from "../checkImages.ts";
+import { imageExtents } from "../imageExtents.ts";
 import type { FeatureExtractor } from "../features.ts";
 import { classifierFeatures, type ClassifierParameters, type ClassifierWeights } from "./network.ts";
 
@@ -33,7 +33,7 @@ export async function classifierExtractor(
     { device },
   );
   const extract = async (images: Uint8Array, shape: Shape): Promise<Float32Array> => {
-    const extents = checkImages("classifier", images, shape);
+    const extents = imageExtents("classifier", images, shape);
     if (extents.channels !== imageChannels || extents.height !== size || extents.width !== size) {
       throw new EvenkeelError(
         "shape",

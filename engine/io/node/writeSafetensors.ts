@@ -7,7 +7,7 @@ import {
   type WritableDataOf,
   type WritableTensor,
 } from "../safetensorsEncoding.ts";
-import { layOutSafetensors, type Named } from "../safetensorsLayout.ts";
+import { layOutSafetensors, type NamedEntries } from "../safetensorsLayout.ts";
 import { writeFileAtomically } from "./atomicFile.ts";
 
 type LazyTensorOf<D extends FileDType> = {
@@ -27,7 +27,7 @@ export type LazyTensor = { [D in FileDType]: LazyTensorOf<D> }[FileDType];
  */
 export async function writeSafetensors(
   path: string,
-  tensors: Named<WritableTensor | LazyTensor>,
+  tensors: NamedEntries<WritableTensor | LazyTensor>,
   options: SafetensorsOptions = {},
 ): Promise<void> {
   checkLittleEndianHost("writeSafetensors");

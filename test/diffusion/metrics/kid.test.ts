@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { choose, kernelDistance } from "../../../diffusion/index.ts";
+import { chooseIndices, kernelDistance } from "../../../diffusion/index.ts";
 import { normals } from "./normals.ts";
 
 describe("kernelDistance", () => {
@@ -76,16 +76,16 @@ describe("kernelDistance", () => {
 
 describe("choose", () => {
   it("draws different numbers, as the seed and the number of the draw say", () => {
-    const drawn = choose(50, 20, 3, 1);
+    const drawn = chooseIndices(50, 20, 3, 1);
     assert.equal(new Set(drawn).size, 20);
     assert.ok(drawn.every((number) => number < 50));
-    assert.deepEqual(choose(50, 20, 3, 1), drawn);
-    assert.notDeepEqual(choose(50, 20, 3, 2), drawn);
-    assert.notDeepEqual(choose(50, 20, 4, 1), drawn);
+    assert.deepEqual(chooseIndices(50, 20, 3, 1), drawn);
+    assert.notDeepEqual(chooseIndices(50, 20, 3, 2), drawn);
+    assert.notDeepEqual(chooseIndices(50, 20, 4, 1), drawn);
     assert.deepEqual(
-      [...choose(50, 50, 3)].sort((a, b) => a - b),
+      [...chooseIndices(50, 50, 3)].sort((a, b) => a - b),
       Array.from({ length: 50 }, (_, i) => i),
     );
-    assert.throws(() => choose(5, 6, 0), /can't choose 6 of 5/);
+    assert.throws(() => chooseIndices(5, 6, 0), /can't choose 6 of 5/);
   });
 });

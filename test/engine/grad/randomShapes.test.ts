@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { type Shape, sizeOf } from "../../../engine/graph/shape.ts";
 import { tensor, type Tensor } from "../../../engine/index.ts";
 import { convOfRole } from "../../../engine/ops/conv.ts";
-import type { Range } from "../../../engine/ops/movement.ts";
+import type { SliceRange } from "../../../engine/ops/movement.ts";
 import * as ops from "../../../engine/ops/index.ts";
 import { arraysOf, broadcastingShapes, shapes } from "../../arbitraries/arrays.ts";
 import { checkDerivative, type Differentiable, gradientOf } from "../../support/derivatives.ts";
@@ -55,9 +55,9 @@ describe("derivatives over random shapes", () => {
   });
 
   it("of slices with steps of either sign", () => {
-    const range = (size: number): fc.Arbitrary<Range> =>
+    const range = (size: number): fc.Arbitrary<SliceRange> =>
       size === 0
-        ? fc.constant<Range>([])
+        ? fc.constant<SliceRange>([])
         : fc
             .tuple(fc.nat(size - 1), fc.constantFrom(-3, -2, -1, 1, 2, 3), fc.boolean(), fc.nat(size))
             .map(([start, step, open, stop]) => (open ? [start, undefined, step] : [start, stop, step]));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
-import { type Range } from "../../../engine/ops/movement.ts";
+import { type SliceRange } from "../../../engine/ops/movement.ts";
 import { arrays, arraysOf, broadcastingShapes, shapes } from "../../arbitraries/arrays.ts";
 import { assertValue, build, pick, pickBroadcast, places, type Plain, refuses, toTensor } from "../../support/plain.ts";
 
@@ -145,7 +145,7 @@ describe("expandDims and squeeze", () => {
 });
 
 /** The coordinates that Python's `range(size)[start:stop:step]` holds. */
-function ranged(size: number, [start, stop, step = 1]: Range): number[] {
+function ranged(size: number, [start, stop, step = 1]: SliceRange): number[] {
   const resolve = (value: number): number => (value < 0 ? value + size : value);
   const first = start === undefined ? (step > 0 ? 0 : size - 1) : resolve(start);
   const last = stop === undefined ? (step > 0 ? size : -1) : resolve(stop);
@@ -154,7 +154,7 @@ function ranged(size: number, [start, stop, step = 1]: Range): number[] {
   return list;
 }
 
-const rangeOf = (size: number): fc.Arbitrary<Range | null> => {
+const rangeOf = (size: number): fc.Arbitrary<SliceRange | null> => {
   const steps = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: -3, max: -1 }));
   const open = fc.tuple(fc.constant(undefined), fc.constant(undefined), steps);
   if (size === 0) return fc.oneof(fc.constant(null), open);

@@ -5,7 +5,7 @@ import { mergeSettings } from "../../../cli/train/merge.ts";
 import { trainSettings } from "../../../cli/train/settings.ts";
 import { decodeWeights, parseDynamics, readGraphTopology, readKerasTopology } from "../../../diffusion/index.ts";
 import { weightsManifestSchema } from "../../../diffusion/features/quantizedWeights.ts";
-import { listByPattern, matchesAny, readSchedule, readStats } from "../../../diffusion/node.ts";
+import { listByPattern, tensorNameMatcher, readSchedule, readStats } from "../../../diffusion/node.ts";
 import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
 import { smallOptions } from "../../diffusion/training/smallRun.ts";
 import { mutateJsonFile, mutateText } from "../mutate.ts";
@@ -57,7 +57,7 @@ function scheduleTarget(extension: ".json" | ".toml", sample: Uint8Array, mutati
       writeFileSync(path, bytes);
       const { snapshots, buffers } = await readSchedule(path, folder);
       for (const { profile } of snapshots) assert.ok(profile.nimg > 0);
-      matchesAny(buffers)("enc.8x8_block0.conv_res0.weight");
+      tensorNameMatcher(buffers)("enc.8x8_block0.conv_res0.weight");
       return bytes.length;
     },
   };
@@ -78,7 +78,7 @@ const patternsTarget: Target = {
     const pattern = textOf(bytes);
     for (const name of ["step100-ema0.1.safetensors", "a".repeat(200)]) {
       writeFileSync(join(folder, name), noTensors);
-      matchesAny([pattern])(name);
+      tensorNameMatcher([pattern])(name);
     }
     if (pattern.includes("{")) await listByPattern(folder, pattern);
     return bytes.length;

@@ -9,7 +9,7 @@ import {
   foreignFilesOf,
   listByPattern,
   listSnapshots,
-  matchesAny,
+  tensorNameMatcher,
   readSchedule,
   reconstructFiles,
   type SnapshotFile,
@@ -215,7 +215,7 @@ describe("schedules", () => {
     );
     assert.deepEqual(profilesOf(snapshots), [powerProfile(100, 0.1), { kind: "exponential", nimg: 200, halfLife: 20 }]);
     assert.deepEqual(buffers, ["*.mean"]);
-    const isBuffer = matchesAny(buffers);
+    const isBuffer = tensorNameMatcher(buffers);
     assert.deepEqual(["a.mean", "mean", "a.means", "aXmean"].map(isBuffer), [true, false, false, false]);
     const json = write("schedule.json", '{"snapshot":[{"file":"a.safetensors","nimg":7,"sigma_rel":0.2}]}');
     assert.deepEqual(profilesOf((await readSchedule(json, "/data")).snapshots), [powerProfile(7, 0.2)]);

@@ -1,6 +1,6 @@
 import { EvenkeelError, type Shape } from "../../engine/index.ts";
 
-/** The extents of images u8 [N, C, H, W] with 1 or 3 channels, checked. */
+/** The extents of images u8 [N, C, H, W] with 1 or 3 channels. */
 export type ImageExtents = {
   readonly count: number;
   readonly channels: number;
@@ -8,8 +8,8 @@ export type ImageExtents = {
   readonly width: number;
 };
 
-/** @throws EvenkeelError `shape` unless images are [N, C, H, W] with 1 or 3 channels and as many bytes. */
-export function checkImages(extractor: string, images: Uint8Array, shape: Shape): ImageExtents {
+/** What images are [N, C, H, W]. @throws EvenkeelError `shape` unless they are such with 1 or 3 channels and as many bytes. */
+export function imageExtents(extractor: string, images: Uint8Array, shape: Shape): ImageExtents {
   const [count = 0, channels = 0, height = 0, width = 0] = shape;
   const fits = shape.length === 4 && images.length === count * channels * height * width;
   if (!fits || (channels !== 1 && channels !== 3) || height < 1 || width < 1) {
