@@ -3,7 +3,7 @@
  * largest resident set. Prints one line of JSON.
  */
 import { readFileSync } from "node:fs";
-import { Trainer } from "../diffusion/index.ts";
+import { Trainer } from "../diffusion/training/index.ts";
 import { createDevice, type Device } from "../engine/index.ts";
 import { batchOf, type Net, namedNets, trainingOptions } from "./works/networks.ts";
 

@@ -1,4 +1,4 @@
-import { classCounts, type ImageDataset } from "../diffusion/index.ts";
+import { classCounts, type ImageDataset } from "../diffusion/data/index.ts";
 import { printable } from "../engine/index.ts";
 import { describeClasses } from "./classList.ts";
 

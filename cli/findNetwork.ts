@@ -1,5 +1,5 @@
-import { DenoiserProgram, tensorsOfWeights } from "../diffusion/index.ts";
-import { findSnapshot } from "../diffusion/node.ts";
+import { DenoiserProgram, tensorsOfWeights } from "../diffusion/network/index.ts";
+import { findSnapshot } from "../diffusion/snapshot/node.ts";
 import type { FindNetwork } from "./sampleSettings.ts";
 
 /** The network of a snapshot file. */

@@ -1,7 +1,8 @@
 /** What becomes of latents: networks of ImageNet-512 make what a VAE decodes, not pictures. */
 import { dirname, extname } from "node:path";
-import { type NetworkConfig, unwhitenLatents, vaeChannels, vaeName, vaeWhitening } from "../diffusion/index.ts";
-import { encodeNpy } from "../diffusion/node.ts";
+import type { NetworkConfig } from "../diffusion/network/index.ts";
+import { unwhitenLatents, vaeChannels, vaeName, vaeWhitening } from "../diffusion/encoding/index.ts";
+import { encodeNpy } from "../diffusion/data/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { makeFolder, writeFileAtomically, writeSafetensors } from "../engine/io/node.ts";
 import type { SampleSettings } from "./sampleSettings.ts";

@@ -1,13 +1,8 @@
 /** Says what work will take of memory and what there is, before it begins. */
-import {
-  leastTrainingMemory,
-  type NetworkConfig,
-  presetNetwork,
-  presets,
-  samplingMemory,
-  trainingMemory,
-  type TrainingOptions,
-} from "../diffusion/index.ts";
+import { leastTrainingMemory, trainingMemory, type TrainingOptions } from "../diffusion/training/index.ts";
+import type { NetworkConfig } from "../diffusion/network/index.ts";
+import { presetNetwork, presets } from "../diffusion/presets/index.ts";
+import { samplingMemory } from "../diffusion/sample/index.ts";
 import { describeBytes, type Device, EvenkeelError } from "../engine/index.ts";
 
 /** What there is beside the device: bytes that this process may still take, by the machine's memory and its container's limit. */

@@ -1,6 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { type AveragingProfile, formatSigmaRel, type PostHocFit, profileDensity } from "../diffusion/index.ts";
+import { type AveragingProfile, formatSigmaRel, type PostHocFit, profileDensity } from "../diffusion/ema/index.ts";
 
 const width = 860;
 const fitsHeight = 400;

@@ -1,4 +1,4 @@
-import type { ImageDataset, TrainingDataset } from "../diffusion/index.ts";
+import type { ImageDataset, TrainingDataset } from "../diffusion/data/index.ts";
 import {
   damagedPictures,
   describeNotice,
@@ -7,7 +7,7 @@ import {
   openDataset,
   openTrainingData,
   type Reading,
-} from "../diffusion/node.ts";
+} from "../diffusion/data/node.ts";
 import { WorkProgress } from "./workProgress.ts";
 
 /** Reads a data set, and tells on stderr how far it is and what was left out, changed or guessed. @throws EvenkeelError as `openDataset`. */

@@ -1,5 +1,6 @@
 import path from "node:path";
-import { generateImages, type Guide, imageGrid, type NetworkConfig, takeShard, toPixels } from "../diffusion/index.ts";
+import { generateImages, type Guide, imageGrid, takeShard, toPixels } from "../diffusion/sample/index.ts";
+import type { NetworkConfig } from "../diffusion/network/index.ts";
 import { idleSettings } from "./idleSampleSettings.ts";
 import { LatentOutput, makesLatents } from "./latentOutput.ts";
 import { tellSamplingMemory } from "./memoryReport.ts";
@@ -13,7 +14,7 @@ import {
 import { stopping } from "./stopping.ts";
 import { wantedLabels } from "./wantedLabels.ts";
 import { WorkProgress } from "./workProgress.ts";
-import { writeImage, writePng } from "../diffusion/node.ts";
+import { writeImage, writePng } from "../diffusion/sample/node.ts";
 import { type Device, EvenkeelError, type Shape } from "../engine/index.ts";
 import { makeFolder } from "../engine/io/node.ts";
 

@@ -3,12 +3,12 @@ import type {
   ChurnOptions,
   Denoiser,
   GuidanceInterval,
-  NetworkConfig,
   ScheduleOptions,
-  SeenLabels,
   Shard,
   Solver,
-} from "../diffusion/index.ts";
+} from "../diffusion/sample/index.ts";
+import type { NetworkConfig } from "../diffusion/network/index.ts";
+import type { SeenLabels } from "../diffusion/data/index.ts";
 import type { Device } from "../engine/index.ts";
 
 /** A network on a device. */

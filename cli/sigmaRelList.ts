@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
-import { maximumSigmaRel } from "../diffusion/index.ts";
+import { maximumSigmaRel } from "../diffusion/ema/index.ts";
 
 /**
  * Parses a list of sigma_rel: numbers with commas between them; `...` between an a,b and a c stands for the even grid

@@ -1,5 +1,5 @@
-import type { ImageLabel } from "../diffusion/index.ts";
-import { readLabelVectors } from "../diffusion/node.ts";
+import type { ImageLabel } from "../diffusion/sample/index.ts";
+import { readLabelVectors } from "../diffusion/data/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { describeClasses, parseClasses } from "./classList.ts";
 import type { FoundNetwork, SampleSettings } from "./sampleSettings.ts";

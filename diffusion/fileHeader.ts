@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { describeIssues, EvenkeelError, isNestedDeeply, quote } from "../engine/index.ts";
+import { describeIssues, isNestedDeeply, quote } from "../engine/io/index.ts";
+import { EvenkeelError } from "../engine/index.ts";
 
 /** What the header of a kind of file is: the JSON that Evenkeel's files carry in their metadata under `evenkeel`. */
 export type HeaderForm<T> = {

@@ -1,5 +1,6 @@
 import { parse, TomlError } from "smol-toml";
-import { clip, EvenkeelError, messageOf } from "../engine/index.ts";
+import { clip } from "../engine/io/index.ts";
+import { EvenkeelError, messageOf } from "../engine/index.ts";
 
 /** The tables of a TOML file's text. @param file what messages call it. @throws EvenkeelError `file` with the place of the mistake. */
 export function parseToml(text: string, file: string): Record<string, unknown> {

@@ -1,6 +1,6 @@
 /**
  * Evenkeel's engine: tensors over a traced graph, derivatives as graphs, compiled programs on several devices.
- * Safe to import in a page; what needs a file system is in `engine/io/node.ts`.
+ * Safe in a page; files on a disk are in `node.ts`, and all that has to do with files is in `io/`.
  */
 import "./ops/fluent.ts";
 import "./program/evaluate.ts";
@@ -19,7 +19,17 @@ export {
 } from "./devices/select.ts";
 export { describeBytes } from "./describeBytes.ts";
 export { type ErrorCode, EvenkeelError, printable, messageOf } from "./errors.ts";
-export * from "./io/index.ts";
+export {
+  parseSafetensors,
+  SafetensorsFile,
+  type SafetensorsOptions,
+  serializeSafetensors,
+  type StoredTensor,
+  toFloat32,
+  toFloat64,
+  toInt32,
+  type WritableTensor,
+} from "./io/index.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
 export type { DType, TensorData } from "./graph/dtype.ts";
 export type { Shape } from "./graph/shape.ts";
@@ -48,10 +58,9 @@ export {
   type ExplainedBuffer,
   type ExplainedKernel,
   type ExplainOptions,
-  intensity,
 } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
 export { memoryOf, type MemoryShare, type ProgramMemory } from "./program/memory.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";
-export { fillTree, mapTree, type Tree, treeLeaves, type TreeLeaf, treeSignature } from "./tree.ts";
+export { fillTree, mapTree, type Tree, treeLeaves, type TreeLeaf } from "./tree.ts";

@@ -1,8 +1,39 @@
-/** Networks: magnitude-preserving layers, the U-Net of EDM2, optimizers. Safe to import in a page. */
-export * from "./classic/index.ts";
-export * from "./mp/index.ts";
+/** Networks: magnitude-preserving layers, the U-Net of EDM2, optimizers. Safe in a page. */
+export { groupNorm, type GroupNormParameters, normGroups, positionalFeatures } from "./classic/index.ts";
+export {
+  type AttentionTap,
+  cosineAttention,
+  describeFourier,
+  describeMpConv,
+  dotProductAttention,
+  forceNormalize,
+  fourierFeatures,
+  type FourierParameters,
+  mpCat,
+  mpConv,
+  mpFourier,
+  mpSilu,
+  mpSum,
+  normalize,
+  pixelNorm,
+  resample,
+  type ResampleMode,
+  type WeightParameters,
+} from "./mp/index.ts";
 export { flattenParameters, nestParameters, type ParameterTree } from "./nesting.ts";
-export * from "./optim/index.ts";
+export {
+  adam,
+  adamCorrections,
+  type AdamMoments,
+  adamMoments,
+  type AdamOptions,
+  cleanGradients,
+  countNonFinite,
+  globalNorm,
+  learningRate,
+  type LearningRateOptions,
+  sgd,
+} from "./optim/index.ts";
 export {
   checkParameters,
   countParameters,
@@ -12,4 +43,38 @@ export {
   type ParameterRole,
   type ParameterSpec,
 } from "./parameters.ts";
-export * from "./unet/index.ts";
+export {
+  applyBlock,
+  applyLayer,
+  applyUNet,
+  type BlockConfig,
+  type BlockParameters,
+  type Configuration,
+  configA,
+  configB,
+  configC,
+  configD,
+  configE,
+  configF,
+  configG,
+  configurationNamed,
+  type ConfigurationName,
+  configurationNames,
+  configurations,
+  configurationSwitches,
+  describeBlock,
+  describeLayer,
+  describeUNet,
+  type LayerOptions,
+  type LayerParameters,
+  leastArrays,
+  missingAttention,
+  type NetworkRun,
+  parseSwitches,
+  switchNames,
+  type UNetConfig,
+  unetConfig,
+  type UNetData,
+  type UNetParameters,
+  type UNetSwitches,
+} from "./unet/index.ts";

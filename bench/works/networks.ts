@@ -1,10 +1,6 @@
-import {
-  countNetwork,
-  type NetworkConfig,
-  networkConfig,
-  presetOf,
-  type TrainingOptions,
-} from "../../diffusion/index.ts";
+import { countNetwork, networkConfig, type NetworkConfig } from "../../diffusion/network/index.ts";
+import { presetOf } from "../../diffusion/presets/index.ts";
+import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import type { UNetConfig } from "../../nn/index.ts";
 import type { Quantity } from "../work.ts";
 

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { countNetwork, DenoiserProgram, type GeneratedBatch, generateImages } from "../../diffusion/index.ts";
+import { countNetwork, DenoiserProgram } from "../../diffusion/network/index.ts";
+import { type GeneratedBatch, generateImages } from "../../diffusion/sample/index.ts";
 import type { Device } from "../../engine/index.ts";
 import { timed } from "../contender.ts";
 import { interleave, type InterleaveOptions, type Lane } from "../interleave.ts";

@@ -1,12 +1,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import {
-  describeDenoiser,
-  type StepSchedule,
-  Trainer,
-  trainingStep,
-  type TrainingState,
-} from "../../diffusion/index.ts";
+import { describeDenoiser } from "../../diffusion/network/index.ts";
+import { type StepSchedule, Trainer, type TrainingState, trainingStep } from "../../diffusion/training/index.ts";
 import { compileStep, createState, type Device, randomKey, scalar, type Tensor, tensor } from "../../engine/index.ts";
 import {
   adamCorrections,

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from "@commander-js/extra-typings";
-import { countNetwork, type NetworkConfig, presetNetwork, presetOf, presets } from "../../diffusion/index.ts";
-import { findSnapshot } from "../../diffusion/node.ts";
+import { countNetwork, type NetworkConfig } from "../../diffusion/network/index.ts";
+import { presetNetwork, presetOf, presets } from "../../diffusion/presets/index.ts";
+import { findSnapshot } from "../../diffusion/snapshot/node.ts";
 import { createDevice, EvenkeelError } from "../../engine/index.ts";
 import { memoryOnDevice } from "../memoryReport.ts";
 import { configurationNamed, missingAttention, parseSwitches, switchNames } from "../../nn/index.ts";

@@ -7,19 +7,19 @@ import {
   joinDatasets,
   labelDimOf,
   labelNotes,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/data/index.ts";
 import {
   convertDataset,
   findEmojiPackage,
   fingerprint,
   holdsLatents,
-  type LatentFacts,
   latentFacts,
+  type LatentFacts,
   type Survey,
   surveyPictures,
   transforms,
   writeDataset,
-} from "../../diffusion/node.ts";
+} from "../../diffusion/data/node.ts";
 import { EvenkeelError, printable } from "../../engine/index.ts";
 import { classRows, classTable, describeLabels } from "../describeLabels.ts";
 import { parseImages } from "../imageCount.ts";

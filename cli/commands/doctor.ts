@@ -1,22 +1,13 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
-import {
-  type Finding,
-  type LossPoint,
-  type RunRecord,
-  examineRun,
-  networkConfig,
-  type TrainingOptions,
-} from "../../diffusion/index.ts";
-import {
-  dynamicsFileName,
-  listSnapshots,
-  readNewestCheckpoint,
-  readDynamics,
-  readStats,
-  type StatsEntry,
-} from "../../diffusion/node.ts";
+import { examineRun, type Finding, type LossPoint, type RunRecord } from "../../diffusion/dynamics/index.ts";
+import { networkConfig } from "../../diffusion/network/index.ts";
+import type { TrainingOptions } from "../../diffusion/training/index.ts";
+import { dynamicsFileName, readDynamics } from "../../diffusion/dynamics/node.ts";
+import { listSnapshots } from "../../diffusion/ema/node.ts";
+import { readNewestCheckpoint } from "../../diffusion/checkpoint/node.ts";
+import { readStats, type StatsEntry } from "../../diffusion/run/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { mergeSettings } from "../train/merge.ts";
 import type { TrainSettings } from "../train/settings.ts";

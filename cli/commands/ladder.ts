@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { parseSeeds, presetOf, presets } from "../../diffusion/index.ts";
+import { parseSeeds } from "../../diffusion/sample/index.ts";
+import { presetOf, presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed } from "../../nn/index.ts";
 import { deviceHelp } from "../deviceOption.ts";

@@ -8,14 +8,14 @@ import {
   MetricMeter,
   type MetricName,
   metricNames,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/metrics/index.ts";
 import {
   featureExtractor,
   isStatisticsFile,
   listFeatures,
   type PictureSize,
   writeStatistics,
-} from "../../diffusion/node.ts";
+} from "../../diffusion/metrics/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";

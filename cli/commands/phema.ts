@@ -10,20 +10,20 @@ import {
   isBufferByName,
   type PostHocFit,
   powerProfile,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/ema/index.ts";
 import {
   type AverageFile,
-  foreignFilesOf,
   listByPattern,
   listSnapshots,
-  tensorNameMatcher,
   profileFields,
   readSchedule,
   reconstructFiles,
-  snapshotPath,
   type SnapshotFile,
   type SnapshotFilter,
-} from "../../diffusion/node.ts";
+  snapshotPath,
+  tensorNameMatcher,
+} from "../../diffusion/ema/node.ts";
+import { foreignFilesOf } from "../../diffusion/snapshot/node.ts";
 import { EvenkeelError, inTurns } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";

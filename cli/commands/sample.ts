@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/index.ts";
+import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/sample/index.ts";
 import { deviceHelp, describeDevice } from "../deviceOption.ts";
 import { findNetwork } from "../findNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";

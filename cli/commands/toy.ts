@@ -1,6 +1,6 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { toyClasses, toyRecipes, type ToyTrainingOptions } from "../../diffusion/index.ts";
+import { toyClasses, toyRecipes, type ToyTrainingOptions } from "../../diffusion/toy/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 import { deviceHelp, describeDevice } from "../deviceOption.ts";

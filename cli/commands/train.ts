@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { presets } from "../../diffusion/index.ts";
+import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 import { deviceHelp } from "../deviceOption.ts";

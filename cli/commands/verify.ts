@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { disposeDevices, EvenkeelError, getDevice } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { exists } from "../exists.ts";
-import { type Deviation, type FileReport, verifyFolder } from "../../diffusion/node.ts";
+import { type Deviation, type FileReport, verifyFolder } from "../../diffusion/verify/node.ts";
 
 /** How many of a file's failures its line tells. */
 const failuresInLine = 3;

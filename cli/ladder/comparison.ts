@@ -1,4 +1,4 @@
-import { summarizeRepeats } from "../../diffusion/index.ts";
+import { summarizeRepeats } from "../../diffusion/metrics/index.ts";
 
 /** Whether what the paper found shows in this ladder; `missing` if it lacks what that takes. */
 export type Verdict = "shows" | "not" | "unclear" | "missing";

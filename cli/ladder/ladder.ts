@@ -1,14 +1,11 @@
 import { readFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
-import {
-  defaultClassifierTraining,
-  type ImageDataset,
-  presetOf,
-  validationSigmas,
-  isLatent,
-} from "../../diffusion/index.ts";
-import { featureExtractor } from "../../diffusion/node.ts";
+import { defaultClassifierTraining } from "../../diffusion/metrics/index.ts";
+import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
+import { presetOf } from "../../diffusion/presets/index.ts";
+import { validationSigmas } from "../../diffusion/training/index.ts";
+import { featureExtractor } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";

@@ -1,17 +1,16 @@
 import { join } from "node:path";
+import { countNetwork, type NetworkConfig, tensorsOfWeights } from "../../diffusion/network/index.ts";
 import {
-  countNetwork,
   curvesByPlace,
   type Dynamics,
   layerCurve,
-  type NetworkConfig,
   placeOfLayer,
-  powerProfile,
   type ReadingKind,
-  reconstruct,
-  tensorsOfWeights,
-} from "../../diffusion/index.ts";
-import { dynamicsFileName, listSnapshots, readDynamics, readStats, type StatsEntry } from "../../diffusion/node.ts";
+} from "../../diffusion/dynamics/index.ts";
+import { powerProfile, reconstruct } from "../../diffusion/ema/index.ts";
+import { dynamicsFileName, readDynamics } from "../../diffusion/dynamics/node.ts";
+import { listSnapshots } from "../../diffusion/ema/node.ts";
+import { readStats, type StatsEntry } from "../../diffusion/run/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import type { TrainSettings } from "../train/settings.ts";

@@ -1,16 +1,8 @@
-import {
-  chooseIndices,
-  type FeatureExtractor,
-  type FeatureSet,
-  type ImageDataset,
-  MetricMeter,
-  type NetworkConfig,
-  type SeenLabels,
-  seenLabels,
-  Validator,
-  wholeBatch,
-} from "../../diffusion/index.ts";
-import { GridSampler, gridRows } from "../../diffusion/node.ts";
+import { chooseIndices, type FeatureExtractor, type FeatureSet, MetricMeter } from "../../diffusion/metrics/index.ts";
+import { type ImageDataset, seenLabels, type SeenLabels, wholeBatch } from "../../diffusion/data/index.ts";
+import type { NetworkConfig } from "../../diffusion/network/index.ts";
+import { Validator } from "../../diffusion/training/index.ts";
+import { gridRows, GridSampler } from "../../diffusion/run/node.ts";
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { type CollectOptions, featuresOfImages, featuresOfNetwork } from "../metrics/featureSets.ts";

@@ -1,4 +1,4 @@
-import { presetOf } from "../../diffusion/index.ts";
+import { presetOf } from "../../diffusion/presets/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed, configurationNames, parseSwitches } from "../../nn/index.ts";
 import { mergeSettings } from "../train/merge.ts";

@@ -1,4 +1,4 @@
-import { summarizeRepeats } from "../../diffusion/index.ts";
+import { summarizeRepeats } from "../../diffusion/metrics/index.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
 
 /** A rung's runs together. */

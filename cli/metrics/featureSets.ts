@@ -3,13 +3,11 @@ import {
   FeatureCollector,
   type FeatureExtractor,
   type FeatureSet,
-  generateImages,
-  type ImageDataset,
   requireSameSpace,
-  selectImages,
-  toPixels,
-} from "../../diffusion/index.ts";
-import { isStatisticsFile, readStatistics } from "../../diffusion/node.ts";
+} from "../../diffusion/metrics/index.ts";
+import { generateImages, toPixels } from "../../diffusion/sample/index.ts";
+import { type ImageDataset, selectImages } from "../../diffusion/data/index.ts";
+import { isStatisticsFile, readStatistics } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";
 import type { FoundNetwork, LoadedNetwork } from "../sampleSettings.ts";

@@ -2,11 +2,11 @@ import {
   type FeatureExtractor,
   type FeatureSet,
   type Measurement,
+  measurementWarnings,
   type MetricName,
   type RepeatedMeasurement,
   summarizeRepeats,
-  measurementWarnings,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/metrics/index.ts";
 
 /** What `evenkeel metrics calc` and `gen` found; printed as it is by --json. */
 export type MetricsReport = {

@@ -1,13 +1,8 @@
 import path from "node:path";
-import {
-  classifierConfig,
-  ClassifierTrainer,
-  type ClassifierTraining,
-  labelDimOf,
-  selectImages,
-  splitIndices,
-} from "../../diffusion/index.ts";
-import { fingerprint, writeClassifier } from "../../diffusion/node.ts";
+import { classifierConfig, ClassifierTrainer, type ClassifierTraining } from "../../diffusion/metrics/index.ts";
+import { labelDimOf, selectImages, splitIndices } from "../../diffusion/data/index.ts";
+import { fingerprint } from "../../diffusion/data/node.ts";
+import { writeClassifier } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";
 

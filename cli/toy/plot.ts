@@ -8,7 +8,7 @@ import {
   type PointScorer,
   RandomState,
   sampleToy,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/toy/index.ts";
 import { drawPanels, type Layer, type Panel } from "./panels.ts";
 import { pixelCentres, type RampName, rasterAddress, type View } from "./raster.ts";
 import type { NamedScorer } from "./scorers.ts";

@@ -1,15 +1,15 @@
 import {
-  type NoiseComparison,
   compareDistribution,
   type DistributionReport,
+  exactScorer,
   excessLoss,
   type ExcessLoss,
-  exactScorer,
   growToyMixture,
+  type NoiseComparison,
   RandomState,
   sampleToy,
   toySampling,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/toy/index.ts";
 import type { NamedScorer } from "./scorers.ts";
 
 export type ReportOptions = {

@@ -5,8 +5,8 @@ import {
   ScoreProgram,
   type ToyClass,
   toyClasses,
-} from "../../diffusion/index.ts";
-import { readToySnapshot } from "../../diffusion/node.ts";
+} from "../../diffusion/toy/index.ts";
+import { readToySnapshot } from "../../diffusion/toy/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 
 /** A model, or the truth in its place. Dispose of it. */

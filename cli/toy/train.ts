@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { ToyTrainer, type ToyTrainingOptions } from "../../diffusion/index.ts";
-import { writeToySnapshot } from "../../diffusion/node.ts";
+import { ToyTrainer, type ToyTrainingOptions } from "../../diffusion/toy/index.ts";
+import { writeToySnapshot } from "../../diffusion/toy/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { writeText } from "../train/writeText.ts";

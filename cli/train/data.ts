@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type TrainingDataset, selectImages, splitIndices } from "../../diffusion/index.ts";
-import { type EmojiVendor, emojiVendors, loadEmoji, writeDataset } from "../../diffusion/node.ts";
+import { selectImages, splitIndices, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { type EmojiVendor, emojiVendors, loadEmoji, writeDataset } from "../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";

@@ -1,11 +1,7 @@
-import {
-  countNetwork,
-  isLatent,
-  labelNotes,
-  type TrainingDataset,
-  type TrainingOptions,
-  vaeName,
-} from "../../diffusion/index.ts";
+import { countNetwork } from "../../diffusion/network/index.ts";
+import { isLatent, labelNotes, type TrainingDataset } from "../../diffusion/data/index.ts";
+import type { TrainingOptions } from "../../diffusion/training/index.ts";
+import { vaeName } from "../../diffusion/encoding/index.ts";
 import { missingAttention } from "../../nn/index.ts";
 import { describeLabels } from "../describeLabels.ts";
 import { describeCost, gridLayout, trainingSteps } from "./grids.ts";

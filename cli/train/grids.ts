@@ -1,7 +1,8 @@
 import { basename } from "node:path";
-import { type TrainingDataset, type NetworkConfig, seenLabels } from "../../diffusion/index.ts";
+import { seenLabels, type TrainingDataset } from "../../diffusion/data/index.ts";
+import type { NetworkConfig } from "../../diffusion/network/index.ts";
 import { printable } from "../../engine/index.ts";
-import { gridScale, gridCost, type GridLayout, gridRows } from "../../diffusion/node.ts";
+import { gridCost, type GridLayout, gridRows, gridScale } from "../../diffusion/run/node.ts";
 
 /** Images of a row. */
 const columns = 8;

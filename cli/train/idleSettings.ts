@@ -1,4 +1,4 @@
-import type { TrainingOptions } from "../../diffusion/index.ts";
+import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import type { TrainSettings } from "./settings.ts";
 
 /**

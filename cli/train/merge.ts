@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 
-import { parseToml, presetNetwork, presetOf } from "../../diffusion/index.ts";
+import { parseToml } from "../../diffusion/run/node.ts";
+import { presetNetwork, presetOf } from "../../diffusion/presets/index.ts";
 import { EvenkeelError, messageOf } from "../../engine/index.ts";
 import { fileSystemError } from "../../engine/io/node.ts";
 import { parseSwitches } from "../../nn/index.ts";

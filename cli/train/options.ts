@@ -1,12 +1,6 @@
-import {
-  configurationNetwork,
-  type TrainingDataset,
-  isLatent,
-  labelDimOf,
-  presetOf,
-  type TrainingOptions,
-  trainingRecipe,
-} from "../../diffusion/index.ts";
+import { configurationNetwork, presetOf, trainingRecipe } from "../../diffusion/presets/index.ts";
+import { isLatent, labelDimOf, type TrainingDataset } from "../../diffusion/data/index.ts";
+import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { parseSwitches } from "../../nn/index.ts";
 import type { TrainSettings } from "./settings.ts";

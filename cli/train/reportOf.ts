@@ -1,7 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isLatent, type NetworkCount, type TrainingDataset } from "../../diffusion/index.ts";
-import { type FinishedRun, gridCost, type GridLayout, type StatsEntry } from "../../diffusion/node.ts";
+import { isLatent, type TrainingDataset } from "../../diffusion/data/index.ts";
+import type { NetworkCount } from "../../diffusion/network/index.ts";
+import { type FinishedRun, gridCost, type GridLayout, type StatsEntry } from "../../diffusion/run/node.ts";
 import type { Device } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeRows } from "./grids.ts";

@@ -1,19 +1,8 @@
 import { join } from "node:path";
-import {
-  checkTrainingOptions,
-  type TrainingDataset,
-  seenLabels,
-  trainingBatches,
-  type TrainingOptions,
-} from "../../diffusion/index.ts";
-import {
-  fingerprint,
-  finishRun,
-  RunLock,
-  type RunOptions,
-  runTraining,
-  type StopReason,
-} from "../../diffusion/node.ts";
+import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
+import { seenLabels, trainingBatches, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { fingerprint } from "../../diffusion/data/node.ts";
+import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";

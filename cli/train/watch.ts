@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { countNetwork } from "../../diffusion/network/index.ts";
+import { type TrainingDataset, wholeBatch } from "../../diffusion/data/index.ts";
 import {
-  countNetwork,
-  type TrainingDataset,
   type LayerMagnitude,
   MagnitudeProbe,
   type StepStatistics,
@@ -11,8 +11,7 @@ import {
   type TrainingOptions,
   validationSigmas,
   Validator,
-  wholeBatch,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/training/index.ts";
 import {
   EventFile,
   type FinishedRun,
@@ -24,7 +23,7 @@ import {
   type StatsEntry,
   StatsLog,
   type SummaryValue,
-} from "../../diffusion/node.ts";
+} from "../../diffusion/run/node.ts";
 import { type Device, randomKey, tensor } from "../../engine/index.ts";
 import { describeCost, estimatedSeconds, finalSteps, gridBatch, gridLayout, trainingSteps } from "./grids.ts";
 import { formatSettings } from "./merge.ts";

@@ -1,7 +1,8 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { EvenkeelError, tensor, type Tensor, toFloat32 } from "../../engine/index.ts";
+import { EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
+import { toFloat32 } from "../../engine/io/index.ts";
 import { type LazyTensor, openSafetensors, writeSafetensors } from "../../engine/io/node.ts";
 import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
 

@@ -1,4 +1,4 @@
-import type { HostBatch } from "../training/trainer.ts";
+import type { HostBatch } from "../training/index.ts";
 import { drawLatents, vaeWhitening } from "../encoding/index.ts";
 import {
   checkedIndex,

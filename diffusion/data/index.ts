@@ -1,3 +1,4 @@
+/** Images and latents as a training run takes them, in its order. Safe in a page; reading and writing files is in `node.ts`. */
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
 export {
   classCounts,

@@ -1,3 +1,4 @@
+/** Data sets in files of many kinds; only for Node. */
 export { type ConvertOptions, convertDataset } from "./node/convert.ts";
 export { type EmojiVendor, emojiVendors, findEmojiPackage, loadEmoji } from "./node/emoji.ts";
 export { fingerprint } from "./node/fingerprint.ts";

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { EvenkeelError, isNestedDeeply } from "../../engine/index.ts";
-import { networkConfig } from "../network/config.ts";
-import type { TrainingOptions } from "../training/options.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { isNestedDeeply } from "../../engine/io/index.ts";
+import { networkConfig } from "../network/index.ts";
+import type { TrainingOptions } from "../training/index.ts";
 import { type ReadingKind, type ReadingNames, readingKinds, namesOf } from "./readings.ts";
 import type { BinMeans } from "./sigmaBins.ts";
 

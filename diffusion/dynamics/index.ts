@@ -1,25 +1,9 @@
 /** What happens inside a network while it trains, and what it means. Safe in a page; files are in `node.ts`. */
-export {
-  type Dynamics,
-  type DynamicsHeader,
-  type DynamicsSample,
-  dynamicsVersion,
-  formatDynamicsLine,
-  parseDynamics,
-} from "./format.ts";
-export { curvesByPlace, layerCurve, type PlaceCurve, placeOfLayer } from "./places.ts";
-export { DynamicsProbe } from "./probe.ts";
-export {
-  layerOf,
-  namesOf,
-  type ReadingKind,
-  readingKinds,
-  type ReadingNames,
-  readStep,
-  type StepView,
-  type Tapped,
-} from "./readings.ts";
-export { type BinMeans, type BinSums, SigmaBins, sigmaEdges } from "./sigmaBins.ts";
 export { examineDynamics, examineRun, type RunRecord } from "./doctor/examine.ts";
 export type { Finding, Severity } from "./doctor/finding.ts";
 export type { LossPoint } from "./doctor/losses.ts";
+export { type Dynamics, type DynamicsHeader, type DynamicsSample, parseDynamics } from "./format.ts";
+export { curvesByPlace, layerCurve, type PlaceCurve, placeOfLayer } from "./places.ts";
+export { DynamicsProbe } from "./probe.ts";
+export { type ReadingKind, readingKinds, type ReadingNames } from "./readings.ts";
+export type { BinMeans } from "./sigmaBins.ts";

@@ -1,20 +1,19 @@
 import { compile, type Compiled, type Device, divide, mapTree, randomKey, type Tensor } from "../../engine/index.ts";
 import { flattenParameters, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
-import { describeDenoiser } from "../network/denoiser.ts";
-import { edm2Loss } from "../network/loss.ts";
-import type { AccumulatingState } from "../training/accumulate.ts";
-import type { TrainingOptions } from "../training/options.ts";
+import { describeDenoiser, edm2Loss } from "../network/index.ts";
 import {
+  type AccumulatingState,
   denoiserParameters,
   drawDropout,
   drawNoise,
-  objectiveGradient,
   normalizeWeights,
+  objectiveGradient,
+  type StepProbe,
   type StepSchedule,
   type TrainingBatch,
+  type TrainingOptions,
   updateTrainingState,
-} from "../training/step.ts";
-import type { StepProbe } from "../training/trainer.ts";
+} from "../training/index.ts";
 import { type ReadingKind, type ReadingNames, readStep, splitReadings, type Tapped } from "./readings.ts";
 
 /**

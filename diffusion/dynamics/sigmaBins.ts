@@ -1,4 +1,4 @@
-import type { NoiseDistribution } from "../network/loss.ts";
+import type { NoiseDistribution } from "../network/index.ts";
 
 /** Means over the images whose noise level lies in a bin; null where there were none. */
 export type BinMeans = {

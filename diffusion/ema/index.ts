@@ -32,13 +32,6 @@ export {
   type ReconstructOptions,
   type SnapshotSource,
 } from "./reconstruct.ts";
-export {
-  formatSigmaRel,
-  formatExactSnapshotName,
-  formatSnapshotName,
-  nimgFromKimg,
-  parseSnapshotName,
-  type SnapshotName,
-} from "./snapshotNames.ts";
+export { formatSigmaRel } from "./snapshotNames.ts";
 export { traditionalBeta, type TraditionalEma, traditionalUpdateRate } from "./traditional.ts";
 export { powerFunctionUpdateRates, updateAverages } from "./updateAverages.ts";

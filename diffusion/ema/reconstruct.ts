@@ -1,12 +1,6 @@
 /** Post-hoc averages of stored weights: one pass over the snapshots, of which one is in memory at a time. */
-import {
-  encodeFloat16,
-  EvenkeelError,
-  type StoredTensor,
-  toFloat32,
-  eventLoopTurn,
-  inTurns,
-} from "../../engine/index.ts";
+import { encodeFloat16, type StoredTensor, toFloat32 } from "../../engine/io/index.ts";
+import { EvenkeelError, eventLoopTurn, inTurns } from "../../engine/index.ts";
 import { fittingProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
 import { type AveragingProfile, compareProfiles, describeProfile } from "./profile.ts";
 

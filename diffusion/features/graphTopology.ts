@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { describeIssues, EvenkeelError } from "../../engine/index.ts";
+import { describeIssues } from "../../engine/io/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import type { NetworkArrays, LoadedNetwork, StepPadding } from "./network.ts";
 import { convolutionKernel, depthwiseKernel, NetworkBuilder } from "./networkBuilder.ts";
 

@@ -1,6 +1,5 @@
 import { compile, createState, type Device, type Shape, type Tensor, tensor } from "../../engine/index.ts";
-import { imageExtents } from "../metrics/imageExtents.ts";
-import type { FeatureExtractor } from "../metrics/features.ts";
+import { type FeatureExtractor, imageExtents } from "../metrics/index.ts";
 import { applyNetwork } from "./apply.ts";
 import type { LoadedNetwork } from "./network.ts";
 import { imagePreparation } from "./prepareImages.ts";

@@ -1,5 +1,4 @@
 /** Features of networks from files; only for Node. */
-export { cacheFolder } from "./node/cacheFolder.ts";
 export { type NsfwjsName, nsfwjsFeatures, nsfwjsNames } from "./node/nsfwjs.ts";
 export {
   onnxFeatures,

@@ -1,4 +1,4 @@
-import type { ImageExtents } from "../metrics/imageExtents.ts";
+import type { ImageExtents } from "../metrics/index.ts";
 import { channelResizer, type ResizeMethod } from "./resize.ts";
 
 /** What a network wants to be given. */

@@ -1,4 +1,5 @@
-import { EvenkeelError, quote, type StoredTensor } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { quote, type StoredTensor } from "../../engine/io/index.ts";
 import { collectWeights } from "./moduleWeights.ts";
 import { dictOf, networkGlobals } from "./networkGlobals.ts";
 import { PickleInstance, PickleReader, PickleTuple, type PickleValue, readPickle } from "./pickle/index.ts";

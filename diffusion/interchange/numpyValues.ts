@@ -1,4 +1,4 @@
-import { fromFloat16Bits } from "../../engine/index.ts";
+import { fromFloat16Bits } from "../../engine/io/index.ts";
 import {
   exactInteger,
   type PickleContext,

@@ -1,4 +1,5 @@
-import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { StoredTensor } from "../../engine/io/index.ts";
 
 /** Element types of PyTorch's storages and of files. */
 const storageTypes = {

@@ -1,5 +1,4 @@
-/** Metrics: how far a set of pictures is from another, in a stated space of features. */
-export { imageExtents, type ImageExtents } from "./imageExtents.ts";
+/** Metrics: how far a set of pictures is from another, in a stated space of features. Safe in a page; files are in `node.ts`. */
 export { chooseIndices } from "./chooseIndices.ts";
 export {
   type ClassifierConfig,
@@ -7,7 +6,6 @@ export {
   type ClassifierTraining,
   ClassifierTrainer,
   defaultClassifierTraining,
-  describeClassifier,
 } from "./classifier/index.ts";
 export { FeatureCollector, type FeatureSet, type FeatureSpace, requireSameSpace } from "./featureSet.ts";
 export type { FeatureExtractor, FeatureOptions } from "./features.ts";
@@ -18,6 +16,7 @@ export {
   frechetReference,
   type FrechetReference,
 } from "./frechet.ts";
+export { imageExtents, type ImageExtents } from "./imageExtents.ts";
 export { type KidEstimate, type KidOptions, kernelDistance } from "./kid.ts";
 export {
   type Measurement,
@@ -32,4 +31,3 @@ export {
 export { pixelFeatures } from "./pixelFeatures.ts";
 export { type NeighbourManifold, neighbourManifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
 export { featureStatistics, type FeatureStatistics, StatisticsAccumulator } from "./statistics.ts";
-export { type SymmetricEigen, symmetricEigen, symmetricEigenvalues } from "./symmetricEigen.ts";

@@ -1,4 +1,5 @@
-import { clip, EvenkeelError } from "../../engine/index.ts";
+import { clip } from "../../engine/io/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import { type UNetConfig, unetConfig, type UNetData } from "../../nn/index.ts";
 
 /** A denoiser: a U-Net, its preconditioning and its loss head, as plain data. */

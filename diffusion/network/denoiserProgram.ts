@@ -5,11 +5,10 @@ import {
   type Device,
   EvenkeelError,
   type State,
-  type StoredTensor,
-  type Tensor,
   tensor,
-  toFloat32,
+  type Tensor,
 } from "../../engine/index.ts";
+import { type StoredTensor, toFloat32 } from "../../engine/io/index.ts";
 import {
   checkParameters,
   flattenParameters,

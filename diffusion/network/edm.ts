@@ -1,5 +1,6 @@
 /** The first paper's network (EDM's ADM, configuration A) under the names of its published code. */
-import { clip, EvenkeelError } from "../../engine/index.ts";
+import { clip } from "../../engine/io/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import { configA, type UNetConfig, type UNetData } from "../../nn/index.ts";
 import { type NetworkConfig, networkConfig, shown } from "./config.ts";
 

@@ -1,3 +1,4 @@
+/** The denoiser: configuration, arrays, preconditioning, loss, cost. Safe in a page. */
 export { type NetworkConfig, networkConfig, networkConfigFromReference } from "./config.ts";
 export { edmParameterName, networkConfigFromEdm } from "./edm.ts";
 export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { Device, Tensor } from "../../engine/index.ts";
 import { powerProfile } from "../ema/index.ts";
 import { listSnapshots, reconstructFiles, snapshotPath } from "../ema/node.ts";
-import { tensorsOfWeights } from "../network/denoiserProgram.ts";
+import { tensorsOfWeights } from "../network/index.ts";
 import type { Guide } from "../sample/index.ts";
-import { readSnapshot } from "../snapshot/readSnapshot.ts";
+import { readSnapshot } from "../snapshot/node.ts";
 import { type GridLayout, GridSampler } from "./sampleGrid.ts";
 
 const [plainName, guidedName] = ["samples-plain.png", "samples-guided.png"];

@@ -1,7 +1,6 @@
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import type { NetworkConfig } from "../network/config.ts";
-import { DenoiserProgram } from "../network/denoiserProgram.ts";
+import { DenoiserProgram, type NetworkConfig } from "../network/index.ts";
 import {
   type Denoiser,
   generateImages,

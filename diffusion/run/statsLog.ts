@@ -1,5 +1,6 @@
 import { open, readFile } from "node:fs/promises";
-import { EvenkeelError, isNestedDeeply, messageOf } from "../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../engine/index.ts";
+import { isNestedDeeply } from "../../engine/io/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
 
 /** One line of `stats.jsonl`: means over a status interval, under the reference's names and ours. */

@@ -3,20 +3,13 @@ import { join } from "node:path";
 import { z } from "zod";
 import { EvenkeelError, type Device, eventLoopTurn, type Tensor, messageOf } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
-import {
-  type CheckpointInfo,
-  checkSameSettings,
-  readNewestCheckpoint,
-  writeCheckpoint,
-} from "../checkpoint/checkpoint.ts";
+import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeCheckpoint } from "../checkpoint/node.ts";
 import type { SeenLabels } from "../data/index.ts";
-import { dynamicsFileName } from "../dynamics/node/dynamicsFile.ts";
-import { DynamicsRecorder } from "../dynamics/node/recorder.ts";
+import { dynamicsFileName, DynamicsRecorder } from "../dynamics/node.ts";
 import { snapshotPath } from "../ema/node.ts";
-import type { SnapshotDtype } from "../snapshot/snapshot.ts";
-import { writeSnapshot } from "../snapshot/writeSnapshot.ts";
-import type { TrainingOptions } from "../training/options.ts";
-import { type HostBatch, type StepStatistics, Trainer } from "../training/trainer.ts";
+import type { SnapshotDtype } from "../snapshot/index.ts";
+import { writeSnapshot } from "../snapshot/node.ts";
+import { type HostBatch, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
 
 /** Images seen between two events of a kind; 0 = only at the end; of samples, never. */
 export type RunIntervals = {

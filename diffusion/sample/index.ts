@@ -1,4 +1,4 @@
-/** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. */
+/** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. Safe in a page; files are in `node.ts`. */
 export {
   type Denoiser,
   type GuidedDenoiser,
@@ -13,5 +13,5 @@ export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid
 export { createImageStreams, type ImageStreams } from "./imageStreams.ts";
 export { type ChurnOptions, runSampler, type SamplerOptions, type SamplerStep, type Solver } from "./samplers.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
-export { maximumSeeds, parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
+export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
 export { samplingMemory, type SamplingForecast } from "./memory.ts";

@@ -1,9 +1,13 @@
 /** How much memory sampling takes on a device, known before weights are read. */
 import { type Device, memoryOf, type Tensor, zeros } from "../../engine/index.ts";
 import { flattenParameters, type NamedParameters, nestParameters, type ParameterSpec } from "../../nn/index.ts";
-import type { NetworkConfig } from "../network/config.ts";
-import { countNetwork } from "../network/count.ts";
-import { denoise, type DenoiserParameters, describeDenoiser } from "../network/denoiser.ts";
+import {
+  countNetwork,
+  denoise,
+  type DenoiserParameters,
+  describeDenoiser,
+  type NetworkConfig,
+} from "../network/index.ts";
 
 /** Bytes on a device: weights of all networks, and the most that is in use at once. */
 export type SamplingForecast = { readonly weights: number; readonly most: number };

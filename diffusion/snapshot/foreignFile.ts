@@ -1,6 +1,7 @@
 import { open, readdir } from "node:fs/promises";
 import path from "node:path";
-import { EvenkeelError, quote } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { quote } from "../../engine/io/index.ts";
 import { foreignKind, headBytes } from "../interchange/index.ts";
 
 /** What a file of another program is, in words that go on from "is"; null for what isn't known, or can't be read. */

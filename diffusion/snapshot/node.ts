@@ -1,3 +1,4 @@
-export { foreignFilesOf } from "./foreignFile.ts";
+/** Networks in files, Evenkeel's and other programs'; only for Node. */
+export { foreignFilesOf, orNamed } from "./foreignFile.ts";
 export { findSnapshot, type FoundSnapshot, readSnapshot } from "./readSnapshot.ts";
 export { writeSnapshot } from "./writeSnapshot.ts";

@@ -1,10 +1,10 @@
 import { access, readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { StoredTensor } from "../../engine/io/index.ts";
 import { fileSystemError, openSafetensors } from "../../engine/io/node.ts";
 import { foreignWeights, readEdm2Pickle } from "../interchange/index.ts";
-import { networkConfigFromReference } from "../network/config.ts";
-import type { StoredWeights } from "../network/denoiserProgram.ts";
+import { networkConfigFromReference, type StoredWeights } from "../network/index.ts";
 import { orNamed } from "./foreignFile.ts";
 import { checkArrays, describedBy, parseSnapshotMetadata, type Snapshot, type SnapshotInfo } from "./snapshot.ts";
 

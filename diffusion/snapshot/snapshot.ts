@@ -3,9 +3,7 @@ import { EvenkeelError, type Shape } from "../../engine/index.ts";
 import { checkParameters, flattenParameters, leastArrays, type ParameterSpec } from "../../nn/index.ts";
 import type { SeenLabels } from "../data/index.ts";
 import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
-import { type NetworkConfig, networkConfig } from "../network/config.ts";
-import { describeDenoiser } from "../network/denoiser.ts";
-import type { StoredWeights } from "../network/denoiserProgram.ts";
+import { describeDenoiser, networkConfig, type NetworkConfig, type StoredWeights } from "../network/index.ts";
 
 /** What a stored network is, beside its weights. */
 export type SnapshotInfo = {

@@ -1,6 +1,6 @@
 import { cast, compile, type Device, isFinite, not, reduceSum, stack, type Tensor } from "../../engine/index.ts";
 import { type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
-import { edm2Loss } from "../network/loss.ts";
+import { edm2Loss } from "../network/index.ts";
 import { denoiserParameters, drawNoise, normalizeWeights, type StepOptions, type TrainingBatch } from "./step.ts";
 
 /** Where numbers stopped being finite: the first layer in order of computation, and how many of its elements. */

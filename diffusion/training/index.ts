@@ -1,18 +1,21 @@
-export { accumulateGradient, type AccumulatingState, applyGradient } from "./accumulate.ts";
-export { findNonFinite, type NonFiniteLayer } from "./diagnose.ts";
+/** Training: the trainer, one step and its parts, what it takes, how it is validated. Safe in a page. */
+export type { AccumulatingState } from "./accumulate.ts";
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
   denoiserParameters,
+  drawDropout,
   drawNoise,
   type NoisyBatch,
   normalizeWeights,
+  objectiveGradient,
   type StepOptions,
   type StepReport,
   type StepSchedule,
   type TrainingBatch,
   trainingStep,
   type TrainingState,
+  updateTrainingState,
 } from "./step.ts";
 export { type HostBatch, type StepProbe, type StepStatistics, Trainer } from "./trainer.ts";
 export { type ValidationError, validationSigmas, Validator } from "./validation.ts";

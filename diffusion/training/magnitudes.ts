@@ -1,6 +1,6 @@
 import { compile, type Compiled, type Device, rootMeanSquare, stack, type Tensor } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import { edm2Loss } from "../network/loss.ts";
+import { edm2Loss } from "../network/index.ts";
 import { denoiserParameters, drawNoise, type StepOptions, type TrainingBatch } from "./step.ts";
 
 /** Root mean squares of a layer: of its output over a probe batch, and of its stored weights. */

@@ -1,9 +1,7 @@
 /** How much memory a training run takes on a device, known before any of it is. */
 import { type Device, memoryOf, type ProgramMemory, scalar, tensor, treeLeaves, zeros } from "../../engine/index.ts";
 import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
-import type { NetworkConfig } from "../network/config.ts";
-import { countNetwork } from "../network/count.ts";
-import { describeDenoiser } from "../network/denoiser.ts";
+import { countNetwork, describeDenoiser, type NetworkConfig } from "../network/index.ts";
 import type { AccumulatingState } from "./accumulate.ts";
 import type { TrainingOptions } from "./options.ts";
 import { startingState, stepFunctions } from "./stepFunctions.ts";

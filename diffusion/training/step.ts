@@ -30,9 +30,13 @@ import {
   type NetworkRun,
 } from "../../nn/index.ts";
 import { updateAverages } from "../ema/index.ts";
-import type { NetworkConfig } from "../network/config.ts";
-import type { DenoiserParameters } from "../network/denoiser.ts";
-import { edm2Loss, type NoiseDistribution, noiseLevels } from "../network/loss.ts";
+import {
+  type DenoiserParameters,
+  edm2Loss,
+  type NetworkConfig,
+  type NoiseDistribution,
+  noiseLevels,
+} from "../network/index.ts";
 
 /** What a step of training needs to know; plain data, fixed for a run. */
 export type StepOptions = {

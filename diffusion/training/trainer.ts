@@ -22,7 +22,7 @@ import {
   type ParameterSpec,
 } from "../../nn/index.ts";
 import { powerFunctionUpdateRates } from "../ema/index.ts";
-import { describeDenoiser } from "../network/denoiser.ts";
+import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState, PartReport } from "./accumulate.ts";
 import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";

@@ -13,9 +13,13 @@ import {
   multiply,
 } from "../../engine/index.ts";
 import { type NamedParameters, nestParameters } from "../../nn/index.ts";
-import type { NetworkConfig } from "../network/config.ts";
-import { denoise, type DenoiserParameters } from "../network/denoiser.ts";
-import { type NoiseDistribution, weightedError } from "../network/loss.ts";
+import {
+  denoise,
+  type DenoiserParameters,
+  type NetworkConfig,
+  type NoiseDistribution,
+  weightedError,
+} from "../network/index.ts";
 import type { HostBatch } from "./trainer.ts";
 
 /** The mean weighted error of held-out images at one noise level: 1 is an untrained network. */

@@ -1,4 +1,5 @@
-import { EvenkeelError, type StoredTensor, type Tensor, toFloat64 } from "../../engine/index.ts";
+import { EvenkeelError, type Tensor } from "../../engine/index.ts";
+import { type StoredTensor, toFloat64 } from "../../engine/io/index.ts";
 
 /** What a tensor is, for its tolerance: a result, a derivative, or a single number in which sums may cancel. */
 export type CheckClass = "output" | "gradient" | "scalar";

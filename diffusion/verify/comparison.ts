@@ -1,4 +1,5 @@
-import { type StoredTensor, type Tensor, toFloat64 } from "../../engine/index.ts";
+import { type StoredTensor, toFloat64 } from "../../engine/io/index.ts";
+import type { Tensor } from "../../engine/index.ts";
 import { type CheckClass, type Checks, roundingOf } from "./checks.ts";
 import type { Fixture } from "./fixture.ts";
 

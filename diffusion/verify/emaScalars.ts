@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { EvenkeelError, type StoredTensor, toFloat64 } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { type StoredTensor, toFloat64 } from "../../engine/io/index.ts";
 import {
   compareProfiles,
   fitProfiles,

@@ -1,15 +1,12 @@
 import { z } from "zod";
 import {
   describeIssues,
-  EvenkeelError,
   type SafetensorsFile,
-  type Shape,
   type StoredTensor,
-  type Tensor,
-  tensor,
   toFloat32,
   toFloat64,
-} from "../../engine/index.ts";
+} from "../../engine/io/index.ts";
+import { EvenkeelError, type Shape, tensor, type Tensor } from "../../engine/index.ts";
 
 /** A reference file while it is checked: it remembers what was asked for, and what of the rest is known. */
 export class Fixture {

@@ -1,5 +1,6 @@
 /** What networks are given, in the forms in which the published networks take it. */
-import { EvenkeelError, type StoredTensor, type Tensor, tensor, toFloat32 } from "../../engine/index.ts";
+import { EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
+import { type StoredTensor, toFloat32 } from "../../engine/io/index.ts";
 import type { Fixture } from "./fixture.ts";
 
 /**

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { EvenkeelError, type StoredTensor } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { StoredTensor } from "../../engine/io/index.ts";
 import { checkParameters, flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import {
   describeDenoiser,

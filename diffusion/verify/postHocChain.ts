@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
-import { EvenkeelError, fromFloat16Bits, type StoredTensor, toFloat16Bits } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { fromFloat16Bits, type StoredTensor, toFloat16Bits } from "../../engine/io/index.ts";
 import {
   type AveragingProfile,
   compareProfiles,

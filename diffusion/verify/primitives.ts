@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Device, EvenkeelError, permute, type Tensor, toFloat32, toFloat64, vjp } from "../../engine/index.ts";
+import { type Device, EvenkeelError, permute, type Tensor, vjp } from "../../engine/index.ts";
+import { toFloat32, toFloat64 } from "../../engine/io/index.ts";
 import { forceNormalize, mpCat, mpConv, mpFourier, mpSilu, mpSum, normalize, resample } from "../../nn/index.ts";
 import { createDataset, gatherBatch } from "../data/index.ts";
 import { toPixels } from "../sample/index.ts";

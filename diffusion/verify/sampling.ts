@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Device, EvenkeelError, toFloat32 } from "../../engine/index.ts";
+import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { toFloat32 } from "../../engine/io/index.ts";
 import { DenoiserProgram, type NetworkConfig } from "../network/index.ts";
 import {
   type ChurnOptions,

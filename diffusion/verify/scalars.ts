@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { type Device, reshape, type Tensor, toFloat32 } from "../../engine/index.ts";
+import { type Device, reshape, type Tensor } from "../../engine/index.ts";
+import { toFloat32 } from "../../engine/io/index.ts";
 import { learningRate } from "../../nn/index.ts";
 import { drawLatents, vaeWhitening } from "../encoding/index.ts";
 import { noiseLevels, precondition, uncertaintyLoss, weightedError } from "../network/index.ts";
-import { presetOf } from "../presets.ts";
+import { presetOf } from "../presets/index.ts";
 import type { Checks } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
 import { evaluateOn } from "./evaluateOn.ts";

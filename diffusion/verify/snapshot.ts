@@ -1,14 +1,6 @@
 import { z } from "zod";
-import {
-  type Device,
-  EvenkeelError,
-  fromFloat16Bits,
-  type StoredTensor,
-  type Tensor,
-  tensor,
-  toFloat16Bits,
-  toFloat32,
-} from "../../engine/index.ts";
+import { type Device, EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
+import { fromFloat16Bits, type StoredTensor, toFloat16Bits, toFloat32 } from "../../engine/io/index.ts";
 import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import { denoise, describeDenoiser, logvar, type NetworkConfig } from "../network/index.ts";
 import { readSnapshot } from "../snapshot/node.ts";

@@ -1,15 +1,6 @@
 import { z } from "zod";
-import {
-  type Device,
-  EvenkeelError,
-  type StoredTensor,
-  type Tensor,
-  toFloat32,
-  toFloat64,
-  mean,
-  tensor,
-  valueAndGradWithAux,
-} from "../../engine/index.ts";
+import { type Device, EvenkeelError, mean, tensor, type Tensor, valueAndGradWithAux } from "../../engine/index.ts";
+import { type StoredTensor, toFloat32, toFloat64 } from "../../engine/io/index.ts";
 import { checkParameters, type NamedParameters } from "../../nn/index.ts";
 import { runSampler, sigmaSteps, type StateDenoiser } from "../sample/index.ts";
 import {

@@ -7,10 +7,10 @@ import {
   reshape,
   scalar,
   type State,
-  type Tensor,
   tensor,
-  toFloat32,
+  type Tensor,
 } from "../../engine/index.ts";
+import { toFloat32 } from "../../engine/io/index.ts";
 import { adamCorrections, adamMoments, learningRate, type NamedParameters } from "../../nn/index.ts";
 import { formatSigmaRel, powerFunctionUpdateRates } from "../ema/index.ts";
 import { noiseLevels } from "../network/index.ts";

@@ -1,4 +1,5 @@
-import { type Device, reduceSum, reshape, type Tensor, toFloat64, valueAndGradWithAux } from "../../engine/index.ts";
+import { type Device, reduceSum, reshape, type Tensor, valueAndGradWithAux } from "../../engine/index.ts";
+import { toFloat64 } from "../../engine/io/index.ts";
 import { applyUNet, type NamedParameters, type NetworkRun } from "../../nn/index.ts";
 import { denoise, logvar, type NetworkConfig, noiseLevels, uncertaintyLoss, weightedError } from "../network/index.ts";
 import { denoiserParameters, normalizeWeights } from "../training/index.ts";

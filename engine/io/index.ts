@@ -1,4 +1,7 @@
-/** Files, without touching a disk: safe in a page. See `node.ts` for reading and writing by path. */
+/**
+ * Safetensors files and 16-bit numbers, without touching a disk, and how errors repeat what a file holds. Safe in a page; see `node.ts` for
+ * reading and writing by path.
+ */
 export {
   bitsPerElement,
   bytesPerElement,
@@ -7,6 +10,7 @@ export {
   fileDTypes,
   type ForeignDType,
 } from "./fileDtype.ts";
+export { clip, describeIssues, isNestedDeeply, quote } from "./fileError.ts";
 export {
   decodeBfloat16,
   decodeFloat16,
@@ -17,8 +21,6 @@ export {
   toBfloat16Bits,
   toFloat16Bits,
 } from "./halfPrecision.ts";
-export { clip, describeIssues, isNestedDeeply, quote } from "./fileError.ts";
-export { maximumMembers } from "./headerScanner.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {
   type SafetensorsOptions,
@@ -27,6 +29,6 @@ export {
   type WritableDataOf,
   type WritableTensor,
 } from "./safetensorsEncoding.ts";
-export { maximumHeaderBytes, maximumRank, type TensorEntry } from "./safetensorsHeader.ts";
+export type { TensorEntry } from "./safetensorsHeader.ts";
 export type { NamedEntries } from "./safetensorsLayout.ts";
 export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";

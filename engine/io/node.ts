@@ -1,4 +1,4 @@
-/** Files on a disk; only for Node. What works on memory alone is in `index.ts`. */
+/** Files on a disk: safetensors in streams, and whole files or none. Only for Node. */
 export { type FileSink, removeUnfinishedFiles, writeFileAtomically } from "./node/atomicFile.ts";
 export { fileSystemError } from "./node/fileSystemError.ts";
 export { makeFolder } from "./node/makeFolder.ts";

@@ -10,9 +10,9 @@ import {
   subtract,
   type Tensor,
 } from "../../engine/index.ts";
-import { normalize } from "../mp/normalize.ts";
+import { normalize } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
-import { perChannel } from "./conv.ts";
+import { perChannel } from "./bias.ts";
 
 /** Scale and shift of each channel; without biases in a network, the scale alone. */
 export type GroupNormParameters<T = Tensor> = { readonly weight: T; readonly bias?: T };

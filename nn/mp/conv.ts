@@ -1,5 +1,5 @@
 import { multiply, type Tensor } from "../../engine/index.ts";
-import { convolve } from "../classic/conv.ts";
+import { convolve } from "../convolve.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import { normalize } from "./normalize.ts";
 

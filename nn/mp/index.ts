@@ -3,5 +3,5 @@ export { type AttentionTap, cosineAttention, dotProductAttention } from "./atten
 export { describeMpConv, forceNormalize, mpConv, type WeightParameters } from "./conv.ts";
 export { describeFourier, fourierFeatures, type FourierParameters, mpFourier } from "./fourier.ts";
 export { mpCat, mpSilu, mpSum } from "./functions.ts";
-export { defaultEpsilon, normalize, pixelNorm } from "./normalize.ts";
+export { normalize, pixelNorm } from "./normalize.ts";
 export { resample, type ResampleMode } from "./resample.ts";

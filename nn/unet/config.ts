@@ -1,4 +1,5 @@
-import { clip, EvenkeelError, quote } from "../../engine/index.ts";
+import { clip, quote } from "../../engine/io/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import { configurationSwitches } from "./ladder.ts";
 import { checkSwitches, type UNetSwitches } from "./switches.ts";
 

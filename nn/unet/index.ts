@@ -1,14 +1,7 @@
 /** The U-Net of all configurations of the ladder, A to G. */
 export { applyBlock, type BlockParameters, describeBlock } from "./block.ts";
 export type { BlockConfig } from "./blockConfig.ts";
-export {
-  embeddingChannels,
-  missingAttention,
-  noiseChannels,
-  type UNetConfig,
-  unetConfig,
-  type UNetData,
-} from "./config.ts";
+export { missingAttention, type UNetConfig, unetConfig, type UNetData } from "./config.ts";
 export {
   type Configuration,
   configA,
@@ -21,8 +14,8 @@ export {
   configurations,
 } from "./configurations.ts";
 export { configurationNamed, type ConfigurationName, configurationNames, configurationSwitches } from "./ladder.ts";
-export { leastArrays, type UNetLayer, unetLayers } from "./layers.ts";
+export { leastArrays } from "./layers.ts";
 export type { NetworkRun } from "./run.ts";
-export { areSwitchesPossible, parseSwitches, switchNames, switchValues, type UNetSwitches } from "./switches.ts";
+export { parseSwitches, switchNames, type UNetSwitches } from "./switches.ts";
 export { applyUNet, describeUNet, type UNetParameters } from "./unet.ts";
 export { applyLayer, describeLayer, type LayerOptions, type LayerParameters } from "./weights.ts";

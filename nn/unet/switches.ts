@@ -1,4 +1,5 @@
-import { clip, EvenkeelError } from "../../engine/index.ts";
+import { clip } from "../../engine/io/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 
 /**
  * What makes one configuration of the ladder A to G differ from the next: each difference is a switch of its own, so that any one

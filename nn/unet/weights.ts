@@ -1,5 +1,6 @@
 import { multiply, type Tensor } from "../../engine/index.ts";
-import { addBias, convolve } from "../classic/conv.ts";
+import { addBias } from "../classic/index.ts";
+import { convolve } from "../convolve.ts";
 import { describeMpConv, mpConv, type WeightParameters } from "../mp/index.ts";
 import type { Initializer, ParameterSpec } from "../parameters.ts";
 import type { UNetSwitches } from "./switches.ts";

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { Command } from "@commander-js/extra-typings";
 import { addDoctorCommand } from "../../cli/commands/doctor.ts";
-import type { DynamicsSample } from "../../diffusion/index.ts";
-import { DynamicsLog, readDynamics, runTraining, StatsLog } from "../../diffusion/node.ts";
+import type { DynamicsSample } from "../../diffusion/dynamics/index.ts";
+import { DynamicsLog, readDynamics } from "../../diffusion/dynamics/node.ts";
+import { runTraining, StatsLog } from "../../diffusion/run/node.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
 

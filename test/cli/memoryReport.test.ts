@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tellTrainingMemory } from "../../cli/memoryReport.ts";
-import { configurationNetwork, samplingMemory, trainingMemory, type TrainingOptions } from "../../diffusion/index.ts";
+import { configurationNetwork } from "../../diffusion/presets/index.ts";
+import { samplingMemory } from "../../diffusion/sample/index.ts";
+import { trainingMemory, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { createDevice, EvenkeelError } from "../../engine/index.ts";
 import { smallOptions } from "../diffusion/training/smallRun.ts";
 import { limitedDevice } from "../support/limitedDevice.ts";

@@ -5,14 +5,11 @@ import path from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { Command } from "@commander-js/extra-typings";
 import { addMetricsCommand } from "../../cli/commands/metrics.ts";
-import {
-  createDataset,
-  describeDenoiser,
-  type ImageDataset,
-  networkConfig,
-  selectImages,
-} from "../../diffusion/index.ts";
-import { readStatistics, writeDataset, writeSnapshot } from "../../diffusion/node.ts";
+import { createDataset, type ImageDataset, selectImages } from "../../diffusion/data/index.ts";
+import { describeDenoiser, networkConfig } from "../../diffusion/network/index.ts";
+import { readStatistics } from "../../diffusion/metrics/node.ts";
+import { writeDataset } from "../../diffusion/data/node.ts";
+import { writeSnapshot } from "../../diffusion/snapshot/node.ts";
 import { EvenkeelError, randomKey } from "../../engine/index.ts";
 import { flattenParameters, initializeParameters, type ParameterSpec } from "../../nn/index.ts";
 import { normals } from "../diffusion/metrics/normals.ts";

@@ -16,8 +16,9 @@ import { Command } from "@commander-js/extra-typings";
 import sharp from "sharp";
 import { addPhemaCommand } from "../../cli/commands/phema.ts";
 import { parseSigmaRelList } from "../../cli/sigmaRelList.ts";
-import { formatSnapshotName, solvePostHocCoefficients } from "../../diffusion/index.ts";
-import { fromFloat16Bits } from "../../engine/index.ts";
+import { formatSnapshotName } from "../../diffusion/ema/snapshotNames.ts";
+import { solvePostHocCoefficients } from "../../diffusion/ema/index.ts";
+import { fromFloat16Bits } from "../../engine/io/index.ts";
 import { readSafetensors, writeSafetensors } from "../../engine/io/node.ts";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "evenkeel-phema-"));

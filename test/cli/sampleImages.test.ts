@@ -6,14 +6,8 @@ import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
 import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sampleSettings.ts";
 import { sampleImages } from "../../cli/sampleImages.ts";
-import {
-  type Denoiser,
-  generateImages,
-  imageGrid,
-  networkConfig,
-  parseSeeds,
-  samplingMemory,
-} from "../../diffusion/index.ts";
+import { type Denoiser, generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
+import { networkConfig } from "../../diffusion/network/index.ts";
 import { numbersOfNpy, parseNpy } from "../../diffusion/data/node/npyFile.ts";
 import { EvenkeelError, getDevice } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readCheckpoint } from "../../diffusion/checkpoint/checkpoint.ts";
-import { formatSnapshotName } from "../../diffusion/index.ts";
+import { formatSnapshotName } from "../../diffusion/ema/snapshotNames.ts";
 import { readSafetensors, writeSafetensors } from "../../engine/io/node.ts";
 import { bundledCli } from "../support/bundledProgram.ts";
 import { network, writePictures } from "./train/tinyRun.ts";

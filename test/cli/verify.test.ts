@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, describe, it, type TestContext } from "node:test";
 import { Command } from "@commander-js/extra-typings";
 import { addVerifyCommand } from "../../cli/commands/verify.ts";
-import type { VerifyReport } from "../../diffusion/node.ts";
+import type { VerifyReport } from "../../diffusion/verify/node.ts";
 import { referenceFolder } from "../diffusion/ema/referenceFiles.ts";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "evenkeel-verify-"));

@@ -6,22 +6,22 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
   compareDistribution,
-  createDataset,
-  datasetStatistics,
   drawPoints,
   exactScorer,
   excessLoss,
+  growToyMixture,
+  RandomState,
+} from "../../diffusion/toy/index.ts";
+import { createDataset, datasetStatistics } from "../../diffusion/data/index.ts";
+import {
   FeatureCollector,
   type FeatureExtractor,
-  fittingProfiles,
-  growToyMixture,
   MetricMeter,
   type MetricName,
-  powerProfile,
-  RandomState,
-} from "../../diffusion/index.ts";
+} from "../../diffusion/metrics/index.ts";
+import { fittingProfiles, powerProfile } from "../../diffusion/ema/index.ts";
 import { openPictures } from "../../diffusion/data/node/pictures.ts";
-import { Notices, writeDataset } from "../../diffusion/node.ts";
+import { Notices, writeDataset } from "../../diffusion/data/node.ts";
 import { inTurns } from "../../engine/index.ts";
 import { npy } from "./data/sampleFiles.ts";
 import { turnsOf } from "../support/longestGap.ts";

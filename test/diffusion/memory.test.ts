@@ -1,18 +1,10 @@
 /** What runs are said to take, beside what they take. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  configurationNetwork,
-  DenoiserProgram,
-  leastTrainingMemory,
-  type NetworkConfig,
-  presetNetwork,
-  presetOf,
-  samplingMemory,
-  Trainer,
-  trainingMemory,
-  type TrainingOptions,
-} from "../../diffusion/index.ts";
+import { configurationNetwork, presetNetwork, presetOf } from "../../diffusion/presets/index.ts";
+import { DenoiserProgram, type NetworkConfig } from "../../diffusion/network/index.ts";
+import { leastTrainingMemory, Trainer, trainingMemory, type TrainingOptions } from "../../diffusion/training/index.ts";
+import { samplingMemory } from "../../diffusion/sample/index.ts";
 import { createDevice, type Device, randomKey } from "../../engine/index.ts";
 import { configurationNames, flattenParameters, initializeParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../../diffusion/network/denoiser.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeIssues, EvenkeelError, isNestedDeeply, printable, quote } from "../../engine/index.ts";
+import { describeIssues, isNestedDeeply, quote } from "../../engine/io/index.ts";
+import { EvenkeelError, printable } from "../../engine/index.ts";
 
 /** Texts as hostile files have them: orders to the terminal among ordinary letters. */
 const hostile = fc.string({

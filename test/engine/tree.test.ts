@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { fillTree, mapTree, ones, type Tensor, tensor, treeLeaves, treeSignature, zeros } from "../../engine/index.ts";
+import { fillTree, mapTree, ones, tensor, type Tensor, treeLeaves, zeros } from "../../engine/index.ts";
+import { treeSignature } from "../../engine/tree.ts";
 import { refuses } from "../support/plain.ts";
 
 const [a, b, c] = [zeros([2]), ones([3], "i32"), tensor([1.5])];

@@ -20,7 +20,6 @@ import {
 } from "../../engine/index.ts";
 import {
   applyUNet,
-  areSwitchesPossible,
   configA,
   configG,
   configurationNamed,
@@ -35,12 +34,12 @@ import {
   type ParameterSpec,
   parseSwitches,
   switchNames,
-  switchValues,
-  type UNetConfig,
   unetConfig,
+  type UNetConfig,
   type UNetParameters,
   type UNetSwitches,
 } from "../../nn/index.ts";
+import { areSwitchesPossible, switchValues } from "../../nn/unet/switches.ts";
 import { meanSquare, onOracle } from "./onOracle.ts";
 
 /** The smallest network with every kind of layer: two levels, attention, labels, blocks that widen. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { verifyFolder } from "../../diffusion/node.ts";
+import { verifyFolder } from "../../diffusion/verify/node.ts";
 import { createDevice } from "../../engine/index.ts";
 
 const reference = fileURLToPath(new URL("../reference/", import.meta.url));

@@ -15,17 +15,17 @@ import {
 import {
   checkParameters,
   countParameters,
+  describeUNet,
   flattenParameters,
   forceNormalize,
-  describeUNet,
   initializeParameters,
   missingAttention,
   mpConv,
   type ParameterSpec,
   unetConfig,
-  unetLayers,
 } from "../../nn/index.ts";
-import { countNetwork, describeDenoiser, networkConfig } from "../../diffusion/index.ts";
+import { unetLayers } from "../../nn/unet/layers.ts";
+import { countNetwork, describeDenoiser, networkConfig } from "../../diffusion/network/index.ts";
 import { mean, meanSquare, onOracle } from "./onOracle.ts";
 
 const seed = fc.nat(2 ** 31);

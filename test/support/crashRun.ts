@@ -1,5 +1,5 @@
 /** A training run of 40 steps in the folder of the first argument, to be killed at any time and started again. */
-import { networkConfig } from "../../diffusion/index.ts";
+import { networkConfig } from "../../diffusion/network/index.ts";
 import { runTraining } from "../../diffusion/run/trainingRun.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";

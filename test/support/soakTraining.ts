@@ -2,7 +2,7 @@
  * Trains a small denoiser for 2,000 steps and prints, as JSON, what memory it held in the last 1,000 of them. By then V8 has compiled
  * what runs often to faster code, which takes memory of its own.
  */
-import { Trainer } from "../../diffusion/index.ts";
+import { Trainer } from "../../diffusion/training/index.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
 

@@ -1,4 +1,5 @@
-import { EvenkeelError, fromFloat16Bits } from "../../../engine/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { fromFloat16Bits } from "../../../engine/io/index.ts";
 
 /** What an .npy file says of its array. */
 export type NpyHeader = {

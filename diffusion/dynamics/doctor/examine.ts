@@ -1,5 +1,5 @@
 import type { AveragingProfile } from "../../ema/index.ts";
-import type { TrainingOptions } from "../../training/options.ts";
+import type { TrainingOptions } from "../../training/index.ts";
 import type { Dynamics } from "../format.ts";
 import { examineActivations } from "./activations.ts";
 import { examineAttention } from "./attention.ts";

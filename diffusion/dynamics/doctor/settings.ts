@@ -1,5 +1,5 @@
 import { type AveragingProfile, fitProfiles, powerProfile } from "../../ema/index.ts";
-import type { TrainingOptions } from "../../training/options.ts";
+import type { TrainingOptions } from "../../training/index.ts";
 import { type Finding, show } from "./finding.ts";
 
 /**

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Device } from "../../../engine/index.ts";
-import type { TrainingOptions } from "../../training/options.ts";
-import type { StepProbe, StepStatistics } from "../../training/trainer.ts";
+import type { StepProbe, StepStatistics, TrainingOptions } from "../../training/index.ts";
 import { dynamicsVersion } from "../format.ts";
 import { DynamicsProbe } from "../probe.ts";
 import { SigmaBins, sigmaEdges } from "../sigmaBins.ts";

@@ -1,6 +1,7 @@
 /** Whether averages can be of one run: what their files and names say. */
-import { EvenkeelError, quote } from "../../../engine/index.ts";
-import { type NetworkConfig, networkConfig } from "../../network/config.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { quote } from "../../../engine/io/index.ts";
+import { networkConfig, type NetworkConfig } from "../../network/index.ts";
 import { formatSigmaRel } from "../snapshotNames.ts";
 import type { AverageMetadata } from "./averageMetadata.ts";
 

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { readEdm2Pickle } from "../../interchange/index.ts";
-import { networkConfigFromReference } from "../../network/config.ts";
-import { orNamed } from "../../snapshot/foreignFile.ts";
-import { describedBy, snapshotMetadata } from "../../snapshot/snapshot.ts";
+import { networkConfigFromReference } from "../../network/index.ts";
+import { orNamed } from "../../snapshot/node.ts";
+import { describedBy, snapshotMetadata } from "../../snapshot/index.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 

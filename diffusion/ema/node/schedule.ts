@@ -1,7 +1,8 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
 import { z } from "zod";
-import { clip, describeIssues, EvenkeelError, messageOf, quote } from "../../../engine/index.ts";
+import { clip, describeIssues, quote } from "../../../engine/io/index.ts";
+import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
 import { parseToml } from "../../parseToml.ts";

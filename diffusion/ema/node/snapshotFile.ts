@@ -1,7 +1,8 @@
 import path from "node:path";
-import { EvenkeelError, type StoredTensor } from "../../../engine/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import type { StoredTensor } from "../../../engine/io/index.ts";
 import { openSafetensors, readSafetensors } from "../../../engine/io/node.ts";
-import { orNamed } from "../../snapshot/foreignFile.ts";
+import { orNamed } from "../../snapshot/node.ts";
 import { pickledSnapshot } from "./pickledSnapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotFile } from "./storedAverage.ts";

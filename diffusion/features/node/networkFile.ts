@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues } from "../../../engine/io/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";
 import { featureNetworkSchema, type NetworkArray, type LoadedNetwork } from "../network.ts";
 

@@ -3,8 +3,7 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { EvenkeelError, type Shape, messageOf } from "../../../engine/index.ts";
-import { imageExtents } from "../../metrics/imageExtents.ts";
-import type { FeatureExtractor } from "../../metrics/features.ts";
+import { type FeatureExtractor, imageExtents } from "../../metrics/index.ts";
 import { imagePreparation, type InputFormat } from "../prepareImages.ts";
 
 type OnnxValue = { readonly data: unknown; readonly dims: readonly number[] };

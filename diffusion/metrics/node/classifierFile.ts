@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { describeIssues, EvenkeelError, type StoredTensor, type Tensor, tensor } from "../../../engine/index.ts";
+import { describeIssues, type StoredTensor } from "../../../engine/io/index.ts";
+import { EvenkeelError, tensor, type Tensor } from "../../../engine/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";
 import { checkParameters, flattenParameters, type NamedParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { classifierExtractor } from "../classifier/extractor.ts";

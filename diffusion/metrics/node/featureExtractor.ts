@@ -1,6 +1,5 @@
 import { EvenkeelError } from "../../../engine/index.ts";
-import { nsfwjsFeatures } from "../../features/node/nsfwjs.ts";
-import { onnxFeatures, onnxPresets } from "../../features/node/onnx.ts";
+import { nsfwjsFeatures, onnxFeatures, onnxPresets } from "../../features/node.ts";
 import type { FeatureExtractor, FeatureOptions } from "../features.ts";
 import { pixelFeatures } from "../pixelFeatures.ts";
 import { classifierFileFeatures } from "./classifierFile.ts";

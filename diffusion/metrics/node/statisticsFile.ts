@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { describeIssues, EvenkeelError } from "../../../engine/index.ts";
+import { describeIssues } from "../../../engine/io/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
 import { openSafetensors, type SafetensorsReader, writeSafetensors } from "../../../engine/io/node.ts";
 import type { FeatureSet } from "../featureSet.ts";
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { EvenkeelError, type StoredTensor, tensor, toFloat32 } from "../../../engine/index.ts";
+import { EvenkeelError, tensor } from "../../../engine/index.ts";
+import { type StoredTensor, toFloat32 } from "../../../engine/io/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";
 import { checkParameters, type NamedParameters } from "../../../nn/index.ts";
 import { describeScoreModel } from "../scoreModel.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { LadderResults } from "../../../cli/ladder/results.ts";
 import { parseRates, parseRungs, runName } from "../../../cli/ladder/rungs.ts";
-import { presetOf } from "../../../diffusion/index.ts";
+import { presetOf } from "../../../diffusion/presets/index.ts";
 import { evenkeel, everything, writePictures } from "../train/tinyRun.ts";
 
 let root = "";

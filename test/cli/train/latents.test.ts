@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { decode } from "fast-png";
 import { parseNpy } from "../../../diffusion/data/node/npyFile.ts";
-import { encodeNpy, readSnapshot } from "../../../diffusion/node.ts";
+import { encodeNpy } from "../../../diffusion/data/node.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { evenkeel, network } from "./tinyRun.ts";
 
 let [folder, data] = ["", ""];

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
 import { splitConfig } from "../../../cli/commands/train.ts";
 import { formatSettings, mergeSettings } from "../../../cli/train/merge.ts";
-import { presets } from "../../../diffusion/index.ts";
+import { presets } from "../../../diffusion/presets/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 let root = "";

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { CommanderError } from "@commander-js/extra-typings";
 import { createProgram } from "../../../cli/program.ts";
 import { reportFailure } from "../../../cli/reportFailure.ts";
-import { createDataset } from "../../../diffusion/index.ts";
-import { writeDataset } from "../../../diffusion/node.ts";
+import { createDataset } from "../../../diffusion/data/index.ts";
+import { writeDataset } from "../../../diffusion/data/node.ts";
 import { bundledCli } from "../../support/bundledProgram.ts";
 
 /** Options of the smallest network. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
 import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
-import { readSnapshot } from "../../../diffusion/node.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { message, only, readFields, readRecords, text } from "../../diffusion/run/readEvents.ts";
 import { evenkeel, evenkeelProcess, everything, run, statsOf, trained, writePictures } from "./tinyRun.ts";
 

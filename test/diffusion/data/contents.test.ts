@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { parseNpy } from "../../../diffusion/data/node/npyFile.ts";
-import { holdsLatents, latentFacts, Notices } from "../../../diffusion/node.ts";
+import { holdsLatents, latentFacts, Notices } from "../../../diffusion/data/node.ts";
 import { idx, noise, npy, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";
 

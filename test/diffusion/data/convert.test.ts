@@ -13,16 +13,16 @@ import {
   type ImageDataset,
   joinDatasets,
   selectImages,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/data/index.ts";
 import {
-  type ConvertOptions,
   convertDataset,
+  type ConvertOptions,
   fingerprint,
   loadEmoji,
   openDataset,
   type Transform,
   writeDataset,
-} from "../../../diffusion/node.ts";
+} from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { idx, noise, npy, png, small, temporaryFolder } from "./sampleFiles.ts";
 

@@ -6,8 +6,8 @@ import { deflateSync, gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import yazl from "yazl";
 import { decodePng } from "../../../diffusion/data/node/decodePng.ts";
-import { classCounts, createDataset, datasetStatistics } from "../../../diffusion/index.ts";
-import { fingerprint, openDataset, parseIdx, writeDataset } from "../../../diffusion/node.ts";
+import { classCounts, createDataset, datasetStatistics } from "../../../diffusion/data/index.ts";
+import { fingerprint, openDataset, parseIdx, writeDataset } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { chunk, idx, noise, png, pngHeader, pngSignature, small, temporaryFolder } from "./sampleFiles.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { openDataset } from "../../../diffusion/node.ts";
+import { openDataset } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { knowsPeakMemory, peakMemory } from "../../support/peakMemory.ts";
 import { idx, png, temporaryFolder } from "./sampleFiles.ts";

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { FileSource } from "../../../diffusion/data/node/fileSource.ts";
 import { type Labels, readLabels } from "../../../diffusion/data/node/labels.ts";
-import { describeNotice, type Notice, Notices, openDataset } from "../../../diffusion/node.ts";
+import { describeNotice, type Notice, Notices, openDataset } from "../../../diffusion/data/node.ts";
 import { noise, npy, temporaryFolder } from "./sampleFiles.ts";
 
 /** A source of images and of texts, in memory. */

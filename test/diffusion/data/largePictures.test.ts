@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import sharp from "sharp";
 import { PixelBudget } from "../../../diffusion/data/node/pixelBudget.ts";
-import { convertDataset } from "../../../diffusion/node.ts";
+import { convertDataset } from "../../../diffusion/data/node.ts";
 import { knowsPeakMemory, peakMemory } from "../../support/peakMemory.ts";
 
 describe("large pictures", { skip: !knowsPeakMemory }, () => {

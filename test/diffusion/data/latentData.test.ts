@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { gatherBatch, isLatent, selectImages, trainingBatches, vaeWhitening } from "../../../diffusion/index.ts";
-import { encodeNpy, fingerprint, openDataset, openTrainingData } from "../../../diffusion/node.ts";
+import { gatherBatch, isLatent, selectImages, trainingBatches } from "../../../diffusion/data/index.ts";
+import { vaeWhitening } from "../../../diffusion/encoding/index.ts";
+import { encodeNpy, fingerprint, openDataset, openTrainingData } from "../../../diffusion/data/node.ts";
 
 const [count, size] = [5, 8];
 const area = size * size;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createDataset, duplicateNote, type ImageDataset, labelNotes } from "../../../diffusion/index.ts";
+import { createDataset, duplicateNote, type ImageDataset, labelNotes } from "../../../diffusion/data/index.ts";
 
 type Given = readonly number[] | readonly (readonly number[])[];
 

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createDataset, gatherBatch, ImageOrder, splitIndices, trainingBatches } from "../../../diffusion/index.ts";
+import {
+  createDataset,
+  gatherBatch,
+  ImageOrder,
+  splitIndices,
+  trainingBatches,
+} from "../../../diffusion/data/index.ts";
 
 describe("ImageOrder", () => {
   it("shows every image once an epoch, in another order each time", () => {

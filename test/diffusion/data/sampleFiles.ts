@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before } from "node:test";
 import { crc32, deflateRawSync } from "node:zlib";
 import { encode } from "fast-png";
-import { createDataset } from "../../../diffusion/index.ts";
+import { createDataset } from "../../../diffusion/data/index.ts";
 import { seededDraw } from "../../engine/io/mutateFile.ts";
 
 export const draw = seededDraw(99);

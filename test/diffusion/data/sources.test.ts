@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import sharp from "sharp";
 import { openFiles } from "../../../diffusion/data/node/imageSource.ts";
-import { Notices, surveyPictures } from "../../../diffusion/node.ts";
+import { Notices, surveyPictures } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { noise, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";

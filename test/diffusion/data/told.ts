@@ -1,5 +1,11 @@
-import type { ImageDataset } from "../../../diffusion/index.ts";
-import { type ConvertOptions, convertDataset, describeNotice, Notices, openDataset } from "../../../diffusion/node.ts";
+import type { ImageDataset } from "../../../diffusion/data/index.ts";
+import {
+  convertDataset,
+  type ConvertOptions,
+  describeNotice,
+  Notices,
+  openDataset,
+} from "../../../diffusion/data/node.ts";
 
 /** A data set and what was told of how it was read, a line a kind. */
 export type Told = { readonly dataset: ImageDataset; readonly told: readonly string[] };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { writeDataset } from "../../../diffusion/node.ts";
+import { writeDataset } from "../../../diffusion/data/node.ts";
 import { classesOf, open } from "./told.ts";
 import { small, temporaryFolder } from "./sampleFiles.ts";
 

@@ -1,6 +1,7 @@
 /** A chain of residual blocks that can be broken on purpose, trained, and watched as a run is. */
-import { type Dynamics, dynamicsVersion, readStep, type Tapped } from "../../../diffusion/index.ts";
-import { type ReadingNames, splitReadings } from "../../../diffusion/dynamics/readings.ts";
+import type { Dynamics } from "../../../diffusion/dynamics/index.ts";
+import { dynamicsVersion } from "../../../diffusion/dynamics/format.ts";
+import { type ReadingNames, readStep, splitReadings, type Tapped } from "../../../diffusion/dynamics/readings.ts";
 import {
   compile,
   type Device,

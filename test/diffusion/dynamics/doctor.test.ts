@@ -8,7 +8,7 @@ import {
   type Finding,
   type ReadingKind,
   type RunRecord,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/dynamics/index.ts";
 import { createDevice, type Device } from "../../../engine/index.ts";
 import { mpSum } from "../../../nn/index.ts";
 import { watchBroken } from "./breakableNetwork.ts";

@@ -10,8 +10,9 @@ import {
   type DynamicsSample,
   layerCurve,
   parseDynamics,
-} from "../../../diffusion/index.ts";
-import { DynamicsLog, readDynamics, runTraining } from "../../../diffusion/node.ts";
+} from "../../../diffusion/dynamics/index.ts";
+import { DynamicsLog, readDynamics } from "../../../diffusion/dynamics/node.ts";
+import { runTraining } from "../../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 

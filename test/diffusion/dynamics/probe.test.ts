@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { DynamicsProbe, type StepStatistics, Trainer } from "../../../diffusion/index.ts";
+import { DynamicsProbe } from "../../../diffusion/dynamics/index.ts";
+import { type StepStatistics, Trainer } from "../../../diffusion/training/index.ts";
 import { createDevice, type Device, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { SigmaBins, sigmaEdges } from "../../../diffusion/index.ts";
+import { SigmaBins, sigmaEdges } from "../../../diffusion/dynamics/sigmaBins.ts";
 
 test("edges cut the distribution of ln(sigma) into eight equally likely parts", () => {
   const edges = sigmaEdges({ mean: 0, standardDeviation: 1 }).map(Math.log);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isBufferByName, reconstruct, type SnapshotSource } from "../../../diffusion/ema/reconstruct.ts";
 import { powerProfile } from "../../../diffusion/ema/profile.ts";
-import type { StoredTensor } from "../../../engine/index.ts";
+import type { StoredTensor } from "../../../engine/io/index.ts";
 
 const float32 = (name: string, ...values: number[]): StoredTensor => ({
   name,

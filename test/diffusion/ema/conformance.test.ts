@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { type SafetensorsFile, type StoredTensor } from "../../../engine/index.ts";
+import type { SafetensorsFile, StoredTensor } from "../../../engine/io/index.ts";
 import {
   gammaToSigmaRel,
   powerFunctionBeta,
@@ -12,7 +12,7 @@ import {
   sigmaRelToGamma,
   solvePostHocCoefficients,
   traditionalBeta,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/ema/index.ts";
 import { numbersOf, readReference, rowsOf } from "./referenceFiles.ts";
 
 let file: SafetensorsFile;

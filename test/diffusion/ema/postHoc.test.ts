@@ -11,7 +11,7 @@ import {
   powerProfile,
   profileInnerProduct,
   solvePostHocCoefficients,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/ema/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 /** n equally spaced times, two averages each, targets at the last time. */

@@ -10,7 +10,7 @@ import {
   sigmaRelToGamma,
   traditionalBeta,
   traditionalUpdateRate,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/ema/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 const sigmaRels = fc.double({ min: 0.005, max: maximumSigmaRel, noNaN: true });

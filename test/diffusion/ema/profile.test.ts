@@ -9,7 +9,7 @@ import {
   powerProfile,
   profileDensity,
   profileInnerProduct,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/ema/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 const times = fc.double({ min: 0.5, max: 20, noNaN: true });

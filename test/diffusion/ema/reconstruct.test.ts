@@ -7,8 +7,9 @@ import {
   type ReconstructOptions,
   type SnapshotSource,
   solvePostHocCoefficients,
-} from "../../../diffusion/index.ts";
-import { decodeFloat16, encodeFloat16, EvenkeelError, type StoredTensor } from "../../../engine/index.ts";
+} from "../../../diffusion/ema/index.ts";
+import { decodeFloat16, encodeFloat16, type StoredTensor } from "../../../engine/io/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
 
 const f16 = (name: string, values: readonly number[]): StoredTensor => ({
   name,

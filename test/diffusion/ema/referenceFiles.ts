@@ -1,6 +1,6 @@
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { type SafetensorsFile, toFloat64 } from "../../../engine/index.ts";
+import { type SafetensorsFile, toFloat64 } from "../../../engine/io/index.ts";
 import { readSafetensors } from "../../../engine/io/node.ts";
 
 /** Files of the reference implementation's numbers; EVENKEEL_REFERENCE names another folder of the same kinds. */

@@ -3,11 +3,11 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
   formatExactSnapshotName,
-  formatSigmaRel,
   formatSnapshotName,
   nimgFromKimg,
   parseSnapshotName,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/ema/snapshotNames.ts";
+import { formatSigmaRel } from "../../../diffusion/ema/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 describe("snapshot names", () => {

@@ -6,7 +6,7 @@ import {
   powerFunctionUpdateRates,
   sigmaRelToGamma,
   updateAverages,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/ema/index.ts";
 import {
   compile,
   compileStep,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { drawLatents, unwhitenLatents, vaeWhitening } from "../../../diffusion/index.ts";
+import { drawLatents, unwhitenLatents, vaeWhitening } from "../../../diffusion/encoding/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 describe("latents", () => {

@@ -1,4 +1,4 @@
-import type { NsfwjsName } from "../../../diffusion/node.ts";
+import type { NsfwjsName } from "../../../diffusion/features/node.ts";
 import { colourPictures, greyPicture, type Pictures } from "./pictures.ts";
 
 /** What TensorFlow.js computed of one picture: the length of its vector, its norm, and every `stride`-th value. */

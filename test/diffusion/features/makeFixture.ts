@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import type { NsfwjsName } from "../../../diffusion/node.ts";
+import type { NsfwjsName } from "../../../diffusion/features/node.ts";
 import { type ExpectedVector, featureCases, fixturePath } from "./fixture.ts";
 import type { Pictures } from "./pictures.ts";
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { type NsfwjsName, nsfwjsFeatures, nsfwjsNames } from "../../../diffusion/node.ts";
+import { nsfwjsFeatures, type NsfwjsName, nsfwjsNames } from "../../../diffusion/features/node.ts";
 import { getDevice } from "../../../engine/index.ts";
 import { featureCases, type FeatureFixture, fixturePath } from "./fixture.ts";
 import { colourPictures } from "./pictures.ts";

@@ -4,13 +4,8 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import {
-  featureExtractor,
-  onnxFeatures,
-  type OnnxOptions,
-  onnxPresets,
-  type OnnxRuntime,
-} from "../../../diffusion/node.ts";
+import { featureExtractor } from "../../../diffusion/metrics/node.ts";
+import { onnxFeatures, type OnnxOptions, onnxPresets, type OnnxRuntime } from "../../../diffusion/features/node.ts";
 import { getDevice } from "../../../engine/index.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "evenkeel-onnx-"));

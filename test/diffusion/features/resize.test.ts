@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { channelResizer, imagePreparation, type ResizeMethod } from "../../../diffusion/index.ts";
+import { channelResizer } from "../../../diffusion/features/resize.ts";
+import { imagePreparation } from "../../../diffusion/features/prepareImages.ts";
+import type { ResizeMethod } from "../../../diffusion/features/index.ts";
 
 const methods = ["bilinear-aligned", "bilinear-tensorflow1", "bilinear", "bicubic-pillow"] as const;
 

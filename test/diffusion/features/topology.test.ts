@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { applyNetwork } from "../../../diffusion/features/apply.ts";
 import {
-  applyNetwork,
   decodeWeights,
   type LoadedNetwork,
   type NetworkArray,
   type NetworkArrays,
   readGraphTopology,
   readKerasTopology,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/features/index.ts";
 import { compile, getDevice, type Tensor, tensor } from "../../../engine/index.ts";
 
 const device = await getDevice("oracle");

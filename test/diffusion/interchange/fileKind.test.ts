@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { readSnapshot } from "../../../diffusion/node.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { foreignKind, foreignWeights } from "../../../diffusion/interchange/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { writeSafetensors } from "../../../engine/io/node.ts";

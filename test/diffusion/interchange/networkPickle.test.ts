@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { networkConfigFromReference, readNetworkPickle } from "../../../diffusion/index.ts";
-import { EvenkeelError, parseSafetensors } from "../../../engine/index.ts";
+import { networkConfigFromReference } from "../../../diffusion/network/index.ts";
+import { readNetworkPickle } from "../../../diffusion/interchange/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { parseSafetensors } from "../../../engine/io/index.ts";
 import { damagedPickles, protocolSamples } from "./damagedPickles.ts";
 import storedWeights from "./samples/weights.json" with { type: "json" };
 

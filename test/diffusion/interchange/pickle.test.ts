@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  PickleDict,
-  PickleList,
-  PickleReader,
-  PickleTuple,
-  type PickleValue,
-  type PickleWorld,
-  readPickle,
-} from "../../../diffusion/interchange/pickle/index.ts";
+import { PickleDict, PickleList, PickleTuple, type PickleValue } from "../../../diffusion/interchange/pickle/values.ts";
+import { PickleReader } from "../../../diffusion/interchange/pickle/reader.ts";
+import { type PickleWorld, readPickle } from "../../../diffusion/interchange/pickle/machine.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { knowsPeakMemory, peakMemory } from "../../support/peakMemory.ts";
 

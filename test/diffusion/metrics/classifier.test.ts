@@ -3,14 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import {
-  classifierConfig,
-  ClassifierTrainer,
-  createDataset,
-  type ImageDataset,
-  selectImages,
-} from "../../../diffusion/index.ts";
-import { featureExtractor, listFeatures, readClassifier, writeClassifier } from "../../../diffusion/node.ts";
+import { classifierConfig, ClassifierTrainer } from "../../../diffusion/metrics/index.ts";
+import { createDataset, type ImageDataset, selectImages } from "../../../diffusion/data/index.ts";
+import { featureExtractor, listFeatures, readClassifier, writeClassifier } from "../../../diffusion/metrics/node.ts";
 import { EvenkeelError, getDevice } from "../../../engine/index.ts";
 import { writeSafetensors } from "../../../engine/io/node.ts";
 import { normals } from "./normals.ts";

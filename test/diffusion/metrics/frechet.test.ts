@@ -8,7 +8,7 @@ import {
   frechetDistance,
   frechetReference,
   StatisticsAccumulator,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/metrics/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { normals } from "./normals.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { chooseIndices, kernelDistance } from "../../../diffusion/index.ts";
+import { chooseIndices, kernelDistance } from "../../../diffusion/metrics/index.ts";
 import { normals } from "./normals.ts";
 
 describe("kernelDistance", () => {

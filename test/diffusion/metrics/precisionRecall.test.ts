@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { neighbourManifold, precisionRecall } from "../../../diffusion/index.ts";
+import { neighbourManifold, precisionRecall } from "../../../diffusion/metrics/index.ts";
 import { normals } from "./normals.ts";
 
 const onLine = (...places: readonly number[]) => neighbourManifold(Float32Array.from(places), 1, 1);

@@ -8,9 +8,10 @@ import {
   type FeatureExtractor,
   type FeatureSet,
   requireSameSpace,
-} from "../../../diffusion/index.ts";
-import { readStatistics, writeStatistics } from "../../../diffusion/node.ts";
-import { EvenkeelError, type WritableTensor } from "../../../engine/index.ts";
+} from "../../../diffusion/metrics/index.ts";
+import { readStatistics, writeStatistics } from "../../../diffusion/metrics/node.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import type { WritableTensor } from "../../../engine/io/index.ts";
 import { writeSafetensors } from "../../../engine/io/node.ts";
 import { normals } from "./normals.ts";
 

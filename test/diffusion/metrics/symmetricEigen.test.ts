@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { symmetricEigen, symmetricEigenvalues } from "../../../diffusion/index.ts";
+import { symmetricEigen, symmetricEigenvalues } from "../../../diffusion/metrics/symmetricEigen.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { normals } from "./normals.ts";
 

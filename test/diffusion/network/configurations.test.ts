@@ -5,28 +5,31 @@ import { createDevice, randomKey, randomNormal, type Tensor, tensor, zeros } fro
 import {
   attentionResolutions,
   configurationNetwork,
-  countNetwork,
-  denoise,
-  describeDenoiser,
-  type DenoiserParameters,
-  edm2Loss,
-  edmParameterName,
-  type LayerMagnitude,
-  logvar,
-  MagnitudeProbe,
-  networkConfig,
-  networkConfigFromEdm,
-  normalizeWeights,
   paperRecipes,
-  parseSnapshotMetadata,
   presetNetwork,
   presetOf,
   presets,
-  snapshotMetadata,
+  trainingRecipe,
+} from "../../../diffusion/presets/index.ts";
+import {
+  countNetwork,
+  denoise,
+  type DenoiserParameters,
+  describeDenoiser,
+  edm2Loss,
+  edmParameterName,
+  logvar,
+  networkConfig,
+  networkConfigFromEdm,
+} from "../../../diffusion/network/index.ts";
+import {
+  type LayerMagnitude,
+  MagnitudeProbe,
+  normalizeWeights,
   Trainer,
   type TrainingOptions,
-  trainingRecipe,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/training/index.ts";
+import { parseSnapshotMetadata, snapshotMetadata } from "../../../diffusion/snapshot/index.ts";
 import {
   configurationNames,
   type ConfigurationName,

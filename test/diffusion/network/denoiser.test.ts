@@ -5,8 +5,8 @@ import fc from "fast-check";
 import { randomKey, randomNormal, splitKey, keyAt, tensor, type Tensor } from "../../../engine/index.ts";
 import {
   denoise,
-  describeDenoiser,
   type DenoiserParameters,
+  describeDenoiser,
   edm2Loss,
   logvar,
   lossWeight,
@@ -15,7 +15,7 @@ import {
   precondition,
   uncertaintyLoss,
   weightedError,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/network/index.ts";
 import {
   applyUNet,
   flattenParameters,

@@ -19,8 +19,8 @@ import {
 } from "../../../engine/index.ts";
 import {
   denoise,
-  describeDenoiser,
   type DenoiserParameters,
+  describeDenoiser,
   edm2Loss,
   lossWeight,
   networkConfig,
@@ -29,7 +29,7 @@ import {
   precondition,
   uncertaintyLoss,
   weightedError,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/network/index.ts";
 import { flattenParameters, initializeParameters, nestParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { mean, onOracle } from "../../nn/onOracle.ts";
 

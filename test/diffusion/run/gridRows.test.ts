@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createDataset, seenLabels } from "../../../diffusion/index.ts";
-import { gridRows, maximumRows } from "../../../diffusion/node.ts";
+import { createDataset, seenLabels } from "../../../diffusion/data/index.ts";
+import { gridRows } from "../../../diffusion/run/node.ts";
+import { maximumRows } from "../../../diffusion/run/gridRows.ts";
 
 const labelled = (labels: readonly number[] | readonly (readonly number[])[]) =>
   createDataset({ name: "data", channels: 1, resolution: 1, pixels: new Uint8Array(labels.length), labels });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
-import { networkConfig } from "../../../diffusion/index.ts";
+import { networkConfig } from "../../../diffusion/network/index.ts";
 import { EventFile } from "../../../diffusion/run/eventFile.ts";
 import { StatsLog } from "../../../diffusion/run/statsLog.ts";
 import { type RunObserver, type RunOptions, runTraining } from "../../../diffusion/run/trainingRun.ts";

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readCheckpoint, readNewestCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
-import { networkConfig } from "../../../diffusion/index.ts";
+import { networkConfig } from "../../../diffusion/network/index.ts";
 import { finishRun } from "../../../diffusion/run/finishRun.ts";
 import { type RunObserver, type RunOptions, type RunResult, runTraining } from "../../../diffusion/run/trainingRun.ts";
-import { readSnapshot } from "../../../diffusion/node.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 

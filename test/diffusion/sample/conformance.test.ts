@@ -2,19 +2,22 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import {
   type Denoiser,
-  DenoiserProgram,
-  guidedDenoiser,
   type Guide,
+  guidedDenoiser,
   inBatchesOf,
-  networkConfigFromReference,
   runSampler,
   type SamplerStep,
   sigmaSteps,
   stateDenoiser,
+} from "../../../diffusion/sample/index.ts";
+import {
+  DenoiserProgram,
+  networkConfigFromReference,
   type StoredWeights,
   tensorsOfWeights,
-} from "../../../diffusion/index.ts";
-import { getDevice, type SafetensorsFile, toFloat32, toFloat64 } from "../../../engine/index.ts";
+} from "../../../diffusion/network/index.ts";
+import { getDevice } from "../../../engine/index.ts";
+import { type SafetensorsFile, toFloat32, toFloat64 } from "../../../engine/io/index.ts";
 import { readReference } from "../ema/referenceFiles.ts";
 
 /** The reference's recommendation for this file, of each tensor's largest magnitude. */

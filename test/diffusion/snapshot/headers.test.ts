@@ -7,8 +7,9 @@ import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { checkpointName, readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
 import { readAverageMetadata } from "../../../diffusion/ema/node/averageMetadata.ts";
-import { networkConfig, networkConfigFromReference, parseSnapshotMetadata } from "../../../diffusion/index.ts";
-import { readSnapshot } from "../../../diffusion/node.ts";
+import { networkConfig, networkConfigFromReference } from "../../../diffusion/network/index.ts";
+import { parseSnapshotMetadata } from "../../../diffusion/snapshot/index.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { writeSafetensors } from "../../../engine/io/node.ts";
 

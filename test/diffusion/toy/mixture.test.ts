@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { createMixture, mixtureDensities, mixtureDensity, type Mixture } from "../../../diffusion/index.ts";
+import { createMixture, type Mixture, mixtureDensities, mixtureDensity } from "../../../diffusion/toy/index.ts";
 import { compile, disposeDevices, EvenkeelError, tensor } from "../../../engine/index.ts";
 
 after(disposeDevices);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { RandomState } from "../../../diffusion/index.ts";
+import { RandomState } from "../../../diffusion/toy/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 describe("NumPy's RandomState", () => {

@@ -4,17 +4,14 @@ import {
   addNoise,
   describeScoreModel,
   drawPoints,
-  drawSigmas,
   growToyMixture,
   logDensity,
   modelScore,
   RandomState,
-  type ToyBatch,
   toyRecipes,
-  type ToySchedule,
-  type ToyState,
-  toyStep,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/toy/index.ts";
+import { drawSigmas } from "../../../diffusion/toy/draw.ts";
+import { type ToyBatch, type ToySchedule, type ToyState, toyStep } from "../../../diffusion/toy/trainer.ts";
 import {
   compileStep,
   createState,

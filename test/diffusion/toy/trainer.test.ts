@@ -3,17 +3,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
+import { drawSigmas } from "../../../diffusion/toy/draw.ts";
 import {
-  drawSigmas,
   excessLoss,
   growToyMixture,
   RandomState,
   ScoreProgram,
+  toyRecipes,
   ToyTrainer,
   type ToyTrainingOptions,
-  toyRecipes,
-} from "../../../diffusion/index.ts";
-import { readToySnapshot, writeToySnapshot } from "../../../diffusion/node.ts";
+} from "../../../diffusion/toy/index.ts";
+import { readToySnapshot, writeToySnapshot } from "../../../diffusion/toy/node.ts";
 import { disposeDevices, EvenkeelError, getDevice } from "../../../engine/index.ts";
 import { writeSafetensors } from "../../../engine/io/node.ts";
 import type { NamedParameters } from "../../../nn/index.ts";

@@ -8,8 +8,9 @@ import {
   mixtureDensity,
   RandomState,
   toyClasses,
-} from "../../../diffusion/index.ts";
-import { EvenkeelError, toFloat64 } from "../../../engine/index.ts";
+} from "../../../diffusion/toy/index.ts";
+import { EvenkeelError } from "../../../engine/index.ts";
+import { toFloat64 } from "../../../engine/io/index.ts";
 import { readSafetensors } from "../../../engine/io/node.ts";
 
 describe("the toy mixtures", () => {

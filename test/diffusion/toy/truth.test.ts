@@ -4,15 +4,15 @@ import {
   compareDistribution,
   createMixture,
   drawPoints,
-  excessLoss,
   exactScorer,
+  excessLoss,
   growToyMixture,
   guidedScorer,
   type PointScorer,
   RandomState,
   sampleToy,
   slicedWasserstein,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/toy/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 const options = { sigmaMin: 0.05, sigmaMax: 2, bins: 3, points: 512 };

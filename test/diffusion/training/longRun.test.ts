@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { Trainer, type TrainingOptions } from "../../../diffusion/index.ts";
+import { Trainer, type TrainingOptions } from "../../../diffusion/training/index.ts";
 import { createDevice, type DeviceName } from "../../../engine/index.ts";
 import { bundledProgram } from "../../support/bundledProgram.ts";
 import { assertNotInEveryRun } from "../../support/inEveryRun.ts";

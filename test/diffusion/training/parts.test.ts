@@ -1,18 +1,16 @@
 /** Batches that go through the network in parts. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { accumulateGradient } from "../../../diffusion/training/accumulate.ts";
 import {
-  accumulateGradient,
   type AccumulatingState,
-  configurationNetwork,
-  describeDenoiser,
   drawNoise,
-  presetOf,
   Trainer,
   type TrainingBatch,
   type TrainingOptions,
-  trainingRecipe,
-} from "../../../diffusion/index.ts";
+} from "../../../diffusion/training/index.ts";
+import { configurationNetwork, presetOf, trainingRecipe } from "../../../diffusion/presets/index.ts";
+import { describeDenoiser } from "../../../diffusion/network/index.ts";
 import {
   compileStep,
   createDevice,

@@ -1,5 +1,5 @@
-import { networkConfig, type TrainingOptions } from "../../../diffusion/index.ts";
-import type { HostBatch } from "../../../diffusion/index.ts";
+import { networkConfig } from "../../../diffusion/network/index.ts";
+import type { HostBatch, TrainingOptions } from "../../../diffusion/training/index.ts";
 
 /** The smallest network with every kind of layer: two levels, attention, labels. */
 export const smallNetwork = networkConfig({

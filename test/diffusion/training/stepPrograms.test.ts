@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { Trainer } from "../../../diffusion/index.ts";
+import { Trainer } from "../../../diffusion/training/index.ts";
 import { createDevice } from "../../../engine/index.ts";
 import { scheduledDevice } from "../../support/scheduledDevice.ts";
 import { smallBatch, smallOptions } from "./smallRun.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type StepStatistics, Trainer } from "../../../diffusion/index.ts";
+import { type StepStatistics, Trainer } from "../../../diffusion/training/index.ts";
 import { createDevice, type Device, tensor, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "./smallRun.ts";
 

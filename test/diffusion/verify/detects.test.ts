@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { solvePostHocCoefficients } from "../../../diffusion/index.ts";
-import { disposeDevices, encodeBfloat16, encodeFloat16, fromFloat16Bits } from "../../../engine/index.ts";
+import { solvePostHocCoefficients } from "../../../diffusion/ema/index.ts";
+import { disposeDevices } from "../../../engine/index.ts";
+import { encodeBfloat16, encodeFloat16, fromFloat16Bits } from "../../../engine/io/index.ts";
 import { editCases, spoiled, verifyEdited } from "./editedFixture.ts";
 import { inputs } from "./referenceInputs.ts";
 

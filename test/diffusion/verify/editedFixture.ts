@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { type FileReport, verifyFolder, type VerifyReport } from "../../../diffusion/node.ts";
-import { type DeviceName, getDevice, type StoredTensor, type WritableTensor } from "../../../engine/index.ts";
+import { type FileReport, verifyFolder, type VerifyReport } from "../../../diffusion/verify/node.ts";
+import { type DeviceName, getDevice } from "../../../engine/index.ts";
+import type { StoredTensor, WritableTensor } from "../../../engine/io/index.ts";
 import { readSafetensors, writeSafetensors } from "../../../engine/io/node.ts";
 import { referenceFolder } from "../ema/referenceFiles.ts";
 

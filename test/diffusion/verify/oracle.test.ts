@@ -1,7 +1,7 @@
 import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { verifyFolder } from "../../../diffusion/node.ts";
+import { verifyFolder } from "../../../diffusion/verify/node.ts";
 import { disposeDevices, getDevice } from "../../../engine/index.ts";
 import { referenceFolder } from "../ema/referenceFiles.ts";
 import { assertPassed, newFolder } from "./editedFixture.ts";

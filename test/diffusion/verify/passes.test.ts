@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { verifyFolder } from "../../../diffusion/node.ts";
+import { verifyFolder } from "../../../diffusion/verify/node.ts";
 import { disposeDevices, getDevice } from "../../../engine/index.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 import { referenceFolder } from "../ema/referenceFiles.ts";

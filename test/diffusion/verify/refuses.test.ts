@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { type FileReport, verifyFolder } from "../../../diffusion/node.ts";
+import { type FileReport, verifyFolder } from "../../../diffusion/verify/node.ts";
 import { disposeDevices, EvenkeelError, getDevice } from "../../../engine/index.ts";
 import { referenceFolder } from "../ema/referenceFiles.ts";
 import { type Content, editCases, editedFolder, newFolder, spoiled, verifyEdited } from "./editedFixture.ts";

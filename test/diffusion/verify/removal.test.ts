@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import type { FileReport } from "../../../diffusion/node.ts";
+import type { FileReport } from "../../../diffusion/verify/node.ts";
 import { disposeDevices } from "../../../engine/index.ts";
 import { type Content, spoiled, verifyEdited } from "./editedFixture.ts";
 import { inputs } from "./referenceInputs.ts";

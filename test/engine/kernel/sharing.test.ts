@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { emitKernelSource } from "../../../engine/devices/gpujs/source/index.ts";
-import { ModuleBuilder } from "../../../engine/devices/wasm/assembler/index.ts";
+import { emitKernelSource } from "../../../engine/devices/gpujs/source/emitKernelSource.ts";
+import { ModuleBuilder } from "../../../engine/devices/wasm/assembler/moduleBuilder.ts";
 import { methodOf } from "../../../engine/devices/wasm/algorithms/method.ts";
 import { addKernel } from "../../../engine/devices/wasm/program/module.ts";
 import { add, compile, createDevice, multiply, subtract, type Tensor, tensor } from "../../../engine/index.ts";

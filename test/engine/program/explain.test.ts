@@ -9,7 +9,6 @@ import {
   createState,
   type DeviceName,
   explain,
-  intensity,
   mean,
   scalar,
   silu,
@@ -19,6 +18,7 @@ import {
   valueAndGrad,
   zeros,
 } from "../../../engine/index.ts";
+import { intensity } from "../../../engine/program/explain.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 
 /** The forms of generated source that each device shows. */

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { encode } from "fast-png";
 import sharp from "sharp";
-import { labelDimOf, type ImageDataset } from "../../../diffusion/index.ts";
-import { convertDataset, openDataset } from "../../../diffusion/node.ts";
+import { type ImageDataset, labelDimOf } from "../../../diffusion/data/index.ts";
+import { convertDataset, openDataset } from "../../../diffusion/data/node.ts";
 import {
   type Entries,
   mutateEntries,

@@ -7,15 +7,12 @@ import { classifierConfig, describeClassifier } from "../../../diffusion/metrics
 import { describeScoreModel } from "../../../diffusion/toy/scoreModel.ts";
 import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
 import { readNetwork } from "../../../diffusion/features/node/networkFile.ts";
-import {
-  listSnapshots,
-  readClassifier,
-  readSnapshot,
-  readStatistics,
-  readToySnapshot,
-} from "../../../diffusion/node.ts";
+import { listSnapshots } from "../../../diffusion/ema/node.ts";
+import { readClassifier, readStatistics } from "../../../diffusion/metrics/node.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
+import { readToySnapshot } from "../../../diffusion/toy/node.ts";
 import { readNetworkPickle } from "../../../diffusion/interchange/index.ts";
-import { parseSafetensors, serializeSafetensors } from "../../../engine/index.ts";
+import { parseSafetensors, serializeSafetensors } from "../../../engine/io/index.ts";
 import { flattenParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { mutations as safetensorsMutations } from "../../engine/io/mutateFile.ts";
 import { readPlainly } from "../../engine/io/plainReader.ts";

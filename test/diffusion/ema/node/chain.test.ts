@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { formatSigmaRel, parseSnapshotMetadata, powerProfile, reconstruct } from "../../../../diffusion/index.ts";
-import { listSnapshots, reconstructFiles } from "../../../../diffusion/node.ts";
+import { formatSigmaRel, powerProfile, reconstruct } from "../../../../diffusion/ema/index.ts";
+import { parseSnapshotMetadata } from "../../../../diffusion/snapshot/index.ts";
+import { listSnapshots, reconstructFiles } from "../../../../diffusion/ema/node.ts";
 import { readSafetensors } from "../../../../engine/io/node.ts";
 import { numbersOf, readReference, referenceFolder, rowsOf } from "../referenceFiles.ts";
 

@@ -4,17 +4,18 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { type AveragingProfile, formatSnapshotName, powerProfile } from "../../../../diffusion/index.ts";
+import { type AveragingProfile, powerProfile } from "../../../../diffusion/ema/index.ts";
+import { formatSnapshotName } from "../../../../diffusion/ema/snapshotNames.ts";
+import { foreignFilesOf } from "../../../../diffusion/snapshot/node.ts";
 import {
-  foreignFilesOf,
   listByPattern,
   listSnapshots,
-  tensorNameMatcher,
   readSchedule,
   reconstructFiles,
   type SnapshotFile,
   snapshotPath,
-} from "../../../../diffusion/node.ts";
+  tensorNameMatcher,
+} from "../../../../diffusion/ema/node.ts";
 import { EvenkeelError } from "../../../../engine/index.ts";
 import { readSafetensors, writeSafetensors } from "../../../../engine/io/node.ts";
 

@@ -1,7 +1,7 @@
 /** Elementary functions as the GPU modes compute them, against JavaScript's in f64. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { specialValues } from "../../../../engine/devices/gpujs/source/index.ts";
+import { specialValues } from "../../../../engine/devices/gpujs/source/specialValues.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import type { DType } from "../../../../engine/graph/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../../../../engine/graph/node.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { emitKernelSource, type GpujsMode } from "../../../../engine/devices/gpujs/source/index.ts";
+import { emitKernelSource } from "../../../../engine/devices/gpujs/source/emitKernelSource.ts";
+import type { GpujsMode } from "../../../../engine/devices/gpujs/source/writer.ts";
 import { fromWords, toWords } from "../../../../engine/devices/gpujs/words.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import { rowMajorStrides, sizeOf } from "../../../../engine/graph/shape.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { emitKernelSource } from "../../../../engine/devices/gpujs/source/index.ts";
+import { emitKernelSource } from "../../../../engine/devices/gpujs/source/emitKernelSource.ts";
 import { wordsOf } from "../../../../engine/devices/gpujs/words.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import type { DType } from "../../../../engine/graph/dtype.ts";

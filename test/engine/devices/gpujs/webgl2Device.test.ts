@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { HelperFunction } from "../../../../engine/devices/gpujs/kernelSource.ts";
-import { emitKernelSource } from "../../../../engine/devices/gpujs/source/index.ts";
+import { emitKernelSource } from "../../../../engine/devices/gpujs/source/emitKernelSource.ts";
 import { glslFunctions, glslPrototypes } from "../../../../engine/devices/gpujs/webgl2Functions.ts";
 import { createWebgl2Device } from "../../../../engine/devices/gpujs/webgl2Device.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";

@@ -3,17 +3,16 @@ import { describe, test } from "node:test";
 import wabt from "wabt";
 import {
   f32,
-  type FunctionBuilder,
   getGlobal,
   i32,
   i64,
   type Instruction,
-  type Label,
   memory,
-  ModuleBuilder,
   op,
   shuffle32,
-} from "../../../../engine/devices/wasm/assembler/index.ts";
+} from "../../../../engine/devices/wasm/assembler/instructions.ts";
+import type { FunctionBuilder, Label } from "../../../../engine/devices/wasm/assembler/functionBuilder.ts";
+import { ModuleBuilder } from "../../../../engine/devices/wasm/assembler/moduleBuilder.ts";
 import {
   laneOpcodes,
   memoryLaneOpcodes,
@@ -22,7 +21,8 @@ import {
 } from "../../../../engine/devices/wasm/assembler/opcodes.ts";
 import { moduleText } from "../../../../engine/devices/wasm/assembler/text.ts";
 import { webAssembly } from "../../../../engine/devices/wasm/runtime/webAssembly.ts";
-import { emitBinary, emitThreefry, emitUnary } from "../../../../engine/devices/wasm/math/index.ts";
+import { emitBinary, emitThreefry } from "../../../../engine/devices/wasm/math/binary.ts";
+import { emitUnary } from "../../../../engine/devices/wasm/math/unary.ts";
 import { unaryOps } from "../../../../engine/graph/node.ts";
 
 const features = { simd: true, threads: true, relaxed_simd: true, multi_value: true, bulk_memory: true };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { f32x4, i32, i32x4, i64x2, ModuleBuilder, op } from "../../../../engine/devices/wasm/assembler/index.ts";
+import { f32x4, i32, i32x4, i64x2, op } from "../../../../engine/devices/wasm/assembler/instructions.ts";
+import { ModuleBuilder } from "../../../../engine/devices/wasm/assembler/moduleBuilder.ts";
 import { functionText, moduleText } from "../../../../engine/devices/wasm/assembler/text.ts";
 
 test("a function reads as WebAssembly text", () => {

@@ -2,16 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { i32x4 } from "../../../../../engine/devices/wasm/assembler/index.ts";
-import {
-  emitBinary,
-  emitCast,
-  emitCompare,
-  emitLiteral,
-  emitSelect,
-  emitShift,
-  emitUnary,
-} from "../../../../../engine/devices/wasm/math/index.ts";
+import { i32x4 } from "../../../../../engine/devices/wasm/assembler/instructions.ts";
+import { emitBinary, emitCompare, emitSelect, emitShift } from "../../../../../engine/devices/wasm/math/binary.ts";
+import { emitCast, emitLiteral } from "../../../../../engine/devices/wasm/math/cast.ts";
+import { emitUnary } from "../../../../../engine/devices/wasm/math/unary.ts";
 import type { DType } from "../../../../../engine/graph/dtype.ts";
 import { type BinaryOp, type CompareOp, compareOps, type UnaryOp } from "../../../../../engine/graph/node.ts";
 import { specialFloats } from "./accuracy.ts";

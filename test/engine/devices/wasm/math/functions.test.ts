@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { emitUnary } from "../../../../../engine/devices/wasm/math/index.ts";
+import { emitUnary } from "../../../../../engine/devices/wasm/math/unary.ts";
 import { assertWithinUlps, errorInUlps, evenly, everyMagnitude, specialFloats, ulp } from "./accuracy.ts";
 import { asFloats, vectorProgram } from "./vectorProgram.ts";
 

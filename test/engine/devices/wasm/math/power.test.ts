@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emitBinary } from "../../../../../engine/devices/wasm/math/index.ts";
+import { emitBinary } from "../../../../../engine/devices/wasm/math/binary.ts";
 import { assertWithinUlps, evenly, everyMagnitude, specialFloats } from "./accuracy.ts";
 import { asFloats, vectorProgram } from "./vectorProgram.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emitThreefry } from "../../../../../engine/devices/wasm/math/index.ts";
+import { emitThreefry } from "../../../../../engine/devices/wasm/math/binary.ts";
 import { vectorProgram } from "./vectorProgram.ts";
 
 /** Known answers for Threefry-2x32-20, published with Random123 (Salmon et al. 2011): key, counter, block. */

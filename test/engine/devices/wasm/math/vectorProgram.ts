@@ -1,4 +1,6 @@
-import { type FunctionBuilder, i32, ModuleBuilder, op } from "../../../../../engine/devices/wasm/assembler/index.ts";
+import type { FunctionBuilder } from "../../../../../engine/devices/wasm/assembler/functionBuilder.ts";
+import { i32, op } from "../../../../../engine/devices/wasm/assembler/instructions.ts";
+import { ModuleBuilder } from "../../../../../engine/devices/wasm/assembler/moduleBuilder.ts";
 import { webAssembly } from "../../../../../engine/devices/wasm/runtime/webAssembly.ts";
 
 /** Arrays of 32-bit lanes, as float32, int32 or uint32. */

@@ -6,10 +6,9 @@ import {
   type LearningRateOptions,
   type UNetConfig,
   type UNetData,
-} from "../nn/index.ts";
-import type { ExponentialProfile } from "./ema/index.ts";
-import { type NetworkConfig, networkConfig } from "./network/config.ts";
-import type { NoiseDistribution } from "./network/loss.ts";
+} from "../../nn/index.ts";
+import type { ExponentialProfile } from "../ema/index.ts";
+import { networkConfig, type NetworkConfig, type NoiseDistribution } from "../network/index.ts";
 import { type Preset, presetOf } from "./presets.ts";
 
 /**

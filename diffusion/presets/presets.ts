@@ -1,5 +1,5 @@
-import { EvenkeelError } from "../engine/index.ts";
-import type { ConfigurationName, UNetConfig, UNetData } from "../nn/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { ConfigurationName, UNetConfig, UNetData } from "../../nn/index.ts";
 
 /**
  * Settings of a run that were found to work, under their published names; the data give the rest (resolution, channels, classes).

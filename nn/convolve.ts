@@ -1,4 +1,4 @@
-import { add, conv2d, EvenkeelError, matmul, reshape, type Tensor, transpose } from "../../engine/index.ts";
+import { conv2d, EvenkeelError, matmul, type Tensor, transpose } from "../engine/index.ts";
 
 /**
  * Linear layer (x [N, in], weight [out, in]) or convolution with zeros around (x [N, in, H, W], weight [out, in, kh, kw] with odd
@@ -14,14 +14,4 @@ export function convolve(x: Tensor, weight: Tensor, operation = "convolve"): Ten
   }
   if (weight.rank === 2) return matmul(x, transpose(weight));
   return conv2d(x, weight, { padding: [(height - 1) / 2, (width - 1) / 2] });
-}
-
-/** Adds bias [C] to the channels of x [N, C, ...]. */
-export function addBias(x: Tensor, bias: Tensor): Tensor {
-  return add(x, perChannel(bias, x.rank));
-}
-
-/** A vector [C] of as many axes as an activation [N, C, ...] has. */
-export function perChannel(vector: Tensor, rank: number): Tensor {
-  return reshape(vector, [1, vector.size, ...Array.from({ length: rank - 2 }, () => 1)]);
 }
