@@ -1,17 +1,71 @@
 /**
- * The layer rule: engine <- nn <- diffusion <- cli. A file of a layer imports freely within its own layer, and of the
- * layers before it only their public faces. `bench`, `examples` and `test` are outside the layers and may import
- * anything; nothing in a layer may import them. Rooms of a folder have an order of their own.
+ * The layer rule: engine <- nn <- diffusion <- cli. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
+ * (which needs a disk) are its faces, for the other rooms of its layer, later layers and users alike. A file imports freely within its
+ * own room; of other rooms of its layer, and of the layers before it, their faces only. What lies beside the rooms of a layer is for
+ * all of them; `index.ts` and `node.ts` beside the rooms are the layer's own faces, for those outside it. `bench`, `examples` and
+ * `test` are outside the layers and may import anything; nothing in a layer may import them. Rooms of some folders have an order of
+ * their own.
  */
-import { posix, sep } from "node:path";
+import { readFileSync } from "node:fs";
+import { posix, resolve, sep } from "node:path";
 
-/** For each layer the files of earlier layers that it may import, as paths from the root. */
-const allowedImports = {
-  engine: [],
-  nn: ["engine/index.ts"],
-  diffusion: ["engine/index.ts", "engine/io/node.ts", "nn/index.ts"],
-  cli: ["engine/index.ts", "engine/io/node.ts", "nn/index.ts", "diffusion/index.ts", "diffusion/node.ts"],
+/** The layers in their order, each with its rooms: folders in it that are entered by their faces only. */
+const layers = {
+  engine: ["io"],
+  nn: ["classic", "mp", "optim", "unet"],
+  diffusion: [
+    "checkpoint",
+    "data",
+    "dynamics",
+    "ema",
+    "encoding",
+    "features",
+    "interchange",
+    "metrics",
+    "network",
+    "presets",
+    "run",
+    "sample",
+    "snapshot",
+    "toy",
+    "training",
+    "verify",
+  ],
+  cli: [],
 };
+
+/** What users may import, from the root: the same is what later layers may. */
+const entryPoints = (() => {
+  const { exports } = JSON.parse(readFileSync(resolve(import.meta.dirname, "../package.json"), "utf8"));
+  return Object.values(exports).flatMap(({ default: file }) =>
+    file === undefined ? [] : file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".ts"),
+  );
+})();
+
+const layerOf = (path) => path.slice(0, path.indexOf("/"));
+
+/** The faces of the layers before a file's own. */
+function facesBefore(layer) {
+  const names = Object.keys(layers);
+  const before = names.slice(0, names.indexOf(layer));
+  return entryPoints.filter((face) => before.includes(layerOf(face)));
+}
+
+/** The room of its layer that a file is in, or undefined beside the rooms. */
+function roomOf(path) {
+  const [layer, room] = path.split("/");
+  return layers[layer]?.includes(room) ? `${layer}/${room}` : undefined;
+}
+
+const isFace = (path) => /^(index|node)\.ts$/.test(posix.basename(path));
+
+/** @returns what is wrong with an import within a layer, or undefined */
+function wrongWithin(importer, target) {
+  const [from, to] = [roomOf(importer), roomOf(target)];
+  if (from === to) return undefined;
+  if (to === undefined) return isFace(target) && posix.dirname(target) === layerOf(target) ? "ownFace" : undefined;
+  return isFace(target) && posix.dirname(target) === to ? undefined : "face";
+}
 
 /** Within a folder of rooms: for each room those whose `index.ts` it may import. Files beside the rooms import any room's. */
 const roomsOf = {
@@ -64,15 +118,18 @@ export const layerRule = {
     docs: { description: "Layers import only the public faces of the layers before them." },
     messages: {
       layer: "{{layer}} may not import {{target}}; of other folders it may import only: {{allowed}}.",
+      face: "{{importer}} may not import {{target}}: it is inside another room, whose index.ts or node.ts is to be asked.",
+      ownFace:
+        "{{importer}} may not import {{target}}, which is for those outside of the layer; import from its rooms.",
       room: "{{importer}} may not import {{target}}; of the rooms there it may import only: {{allowed}}.",
       ownName: "{{layer}} may not import {{target}} by the package's own name; use a relative path.",
     },
   },
   create(context) {
     const importer = context.filename.slice(context.cwd.length + 1).replaceAll(sep, "/");
-    const layer = importer.slice(0, importer.indexOf("/"));
-    if (!Object.hasOwn(allowedImports, layer)) return {};
-    const allowed = allowedImports[layer];
+    const layer = layerOf(importer);
+    if (!Object.hasOwn(layers, layer)) return {};
+    const allowed = facesBefore(layer);
 
     function check(source) {
       if (source?.type !== "Literal" || typeof source.value !== "string") return;
@@ -87,7 +144,12 @@ export const layerRule = {
         const list = doors.length === 0 ? "nothing" : doors.join(", ");
         context.report({ node: source, messageId: "room", data: { importer, target, allowed: list } });
       }
-      if (target.startsWith(`${layer}/`) || allowed.includes(target)) return;
+      if (layerOf(target) === layer) {
+        const messageId = wrongWithin(importer, target);
+        if (messageId !== undefined) context.report({ node: source, messageId, data: { importer, target } });
+        return;
+      }
+      if (allowed.includes(target)) return;
       const list = allowed.length === 0 ? "nothing" : allowed.join(", ");
       context.report({ node: source, messageId: "layer", data: { layer, target, allowed: list } });
     }
