@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import { before, test } from "node:test";
 import ts from "typescript";
+import { entryPoints } from "./support/entryPoints.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const faces = ["engine/index.ts", "engine/io/node.ts", "nn/index.ts", "diffusion/index.ts", "diffusion/node.ts"];
+const faces = [...new Set(entryPoints.values())];
 
 let program: ts.Program;
 let checker: ts.TypeChecker;

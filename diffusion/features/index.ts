@@ -1,6 +1,6 @@
 /**
- * Networks of other programs as extractors of features: their descriptions and weights, as they were fetched, to a program on a device. Safe
- * in a page; files are in `node.ts`.
+ * Networks of other programs as extractors of features: their descriptions and weights, as they were fetched, to a program on a device.
+ * Safe in a page; files are in `node.ts`.
  */
 export { readGraphTopology } from "./graphTopology.ts";
 export { readKerasTopology } from "./kerasTopology.ts";

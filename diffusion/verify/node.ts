@@ -1,4 +1,4 @@
-/** Conformance: this program's numbers against those of the published implementation, in files. */
+/** Conformance: this program's numbers against those of the published implementation, in files; only for Node. */
 export type { CheckClass, Deviation } from "./checks.ts";
 export {
   type FileReport,
