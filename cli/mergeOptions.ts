@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { clip } from "../engine/io/index.ts";
+import { clipText } from "../engine/io/index.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { nearestName } from "./nearestName.ts";
 
@@ -51,12 +51,12 @@ function problemsOf(error: z.ZodError, layer: OptionLayer, names: readonly strin
     if (issue.code === "unrecognized_keys") {
       return issue.keys
         .slice(0, problemsShown)
-        .map((key) => `${clip(label(key))} is no option${suggestion(key, names, label)}`);
+        .map((key) => `${clipText(label(key))} is no option${suggestion(key, names, label)}`);
     }
     const [name = "", ...rest] = issue.path.map(String);
     const place = [label(name), ...rest].join(".");
     const value = at(values, issue.path);
-    return `${place} is ${value === undefined ? "missing" : clip(JSON.stringify(value))}; ${wanted(issue.message)}`;
+    return `${place} is ${value === undefined ? "missing" : clipText(JSON.stringify(value))}; ${wanted(issue.message)}`;
   });
   const text = `${from}: ${problems.join("; ")}`;
   return new EvenkeelError("value", text.endsWith("?") ? text : `${text}.`);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { describeIssues, isNestedDeeply, quote } from "../engine/io/index.ts";
+import { describeIssues, isNestedDeeply, quoteText } from "../engine/io/index.ts";
 import { EvenkeelError } from "../engine/index.ts";
 
 /** What the header of a kind of file is: the JSON that Evenkeel's files carry in their metadata under `evenkeel`. */
@@ -50,7 +50,7 @@ export function parseHeader<T>(text: string | undefined, form: HeaderForm<T>, so
 }
 
 function shown(value: unknown): string {
-  if (typeof value === "string") return quote(value);
+  if (typeof value === "string") return quoteText(value);
   return typeof value === "object" && value !== null ? "unknown" : String(value);
 }
 

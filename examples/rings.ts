@@ -2,21 +2,11 @@
  * Trains a small network on rings of 8x8 pixels, drawn here, and prints what it draws itself, of either class:
  * `npx tsx examples/rings.ts` (half a minute on two cores).
  */
-import {
-  createDataset,
-  DenoiserProgram,
-  generateImages,
-  imageGrid,
-  presetNetwork,
-  presetOf,
-  toPixels,
-  Trainer,
-  trainingBatches,
-  trainingRecipe,
-  type ImageDataset,
-  type Picture,
-  type TrainingOptions,
-} from "../diffusion/index.ts";
+import { createDataset, type ImageDataset, trainingBatches } from "../diffusion/data/index.ts";
+import { DenoiserProgram } from "../diffusion/network/index.ts";
+import { generateImages, imageGrid, type Picture, toPixels } from "../diffusion/sample/index.ts";
+import { presetNetwork, presetOf, trainingRecipe } from "../diffusion/presets/index.ts";
+import { Trainer, type TrainingOptions } from "../diffusion/training/index.ts";
 import { createDevice, type Device } from "../engine/index.ts";
 
 const resolution = 8;

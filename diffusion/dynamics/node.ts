@@ -1,3 +1,3 @@
 /** The files of a run's dynamics; only for Node. */
-export { DynamicsLog, dynamicsFileName, readDynamics } from "./node/dynamicsFile.ts";
+export { dynamicsFileName, readDynamics } from "./node/dynamicsFile.ts";
 export { DynamicsRecorder, type RecorderOptions, type RecorderProgress } from "./node/recorder.ts";

@@ -1,7 +1,7 @@
 /** What files of other programs are, by their first bytes: to say so where they can't be read. */
 
 /** Bytes that tell a kind, at the beginning of a file. */
-export const headBytes = 4096;
+export const foreignHeadBytes = 4096;
 
 /** How weights of PyTorch are made readable. */
 const convertTorch =
@@ -36,7 +36,7 @@ const magics: readonly Magic[] = [
 
 /**
  * What a file is, in words that go on from "is", with what can be done; null for what isn't known.
- * @param head its first bytes, {@link headBytes} of them if it has as many.
+ * @param head its first bytes, {@link foreignHeadBytes} of them if it has as many.
  * @param name its name, of which the ending counts where the bytes don't tell.
  */
 export function foreignKind(head: Uint8Array, name: string): string | null {

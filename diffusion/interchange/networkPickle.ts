@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import { quote, type StoredTensor } from "../../engine/io/index.ts";
+import { quoteText, type StoredTensor } from "../../engine/io/index.ts";
 import { collectWeights } from "./moduleWeights.ts";
 import { dictOf, networkGlobals } from "./networkGlobals.ts";
 import { PickleInstance, PickleReader, PickleTuple, type PickleValue, readPickle } from "./pickle/index.ts";
@@ -41,7 +41,7 @@ export function readNetworkPickle(bytes: Uint8Array, source: string): NetworkPic
     const what = held.includes("G_ema")
       ? ": it is a network of StyleGAN"
       : held.length > 0
-        ? `: it has ${held.map(quote).join(", ")}`
+        ? `: it has ${held.map(quoteText).join(", ")}`
         : "";
     throw new EvenkeelError(
       "file",

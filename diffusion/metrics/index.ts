@@ -10,7 +10,6 @@ export {
 export { FeatureCollector, type FeatureSet, type FeatureSpace, requireSameSpace } from "./featureSet.ts";
 export type { FeatureExtractor, FeatureOptions } from "./features.ts";
 export {
-  frechetBias,
   type FrechetDistance,
   frechetDistance,
   frechetReference,

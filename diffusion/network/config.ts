@@ -1,4 +1,4 @@
-import { clip } from "../../engine/io/index.ts";
+import { clipText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { type UNetConfig, unetConfig, type UNetData } from "../../nn/index.ts";
 
@@ -23,7 +23,7 @@ const mostFeatures = 2 ** 20;
 /** A value of a file in a message. */
 export function shown(value: unknown): string {
   const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) as string | undefined);
-  return clip(text ?? typeof value);
+  return clipText(text ?? typeof value);
 }
 
 /** A complete configuration. @throws EvenkeelError `value` that names the field. */
@@ -89,7 +89,10 @@ export function networkConfigFromReference(options: Readonly<Record<string, unkn
     const own = referenceNames[name];
     if (own !== undefined) ours[own] = value;
     else if (!ignoredReferenceOptions.has(name)) {
-      throw new EvenkeelError("value", `networkConfigFromReference: unknown option ${clip(name)} = ${shown(value)}.`);
+      throw new EvenkeelError(
+        "value",
+        `networkConfigFromReference: unknown option ${clipText(name)} = ${shown(value)}.`,
+      );
     }
   }
   for (const required of ["imageResolution", "imageChannels", "labelDim"]) {

@@ -1,5 +1,5 @@
 /** The first paper's network (EDM's ADM, configuration A) under the names of its published code. */
-import { clip } from "../../engine/io/index.ts";
+import { clipText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { configA, type UNetConfig, type UNetData } from "../../nn/index.ts";
 import { type NetworkConfig, networkConfig, shown } from "./config.ts";
@@ -34,7 +34,7 @@ export function networkConfigFromEdm(options: Readonly<Record<string, unknown>>)
     const own = optionNames[name];
     if (own !== undefined) ours[own] = value;
     else if (!ignoredOptions.has(name)) {
-      throw new EvenkeelError("value", `networkConfigFromEdm: unknown option ${clip(name)} = ${shown(value)}.`);
+      throw new EvenkeelError("value", `networkConfigFromEdm: unknown option ${clipText(name)} = ${shown(value)}.`);
     }
   }
   for (const required of ["imageResolution", "imageChannels", "labelDim"]) {

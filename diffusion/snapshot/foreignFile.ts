@@ -1,16 +1,16 @@
 import { open, readdir } from "node:fs/promises";
 import path from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
-import { quote } from "../../engine/io/index.ts";
-import { foreignKind, headBytes } from "../interchange/index.ts";
+import { quoteText } from "../../engine/io/index.ts";
+import { foreignKind, foreignHeadBytes } from "../interchange/index.ts";
 
 /** What a file of another program is, in words that go on from "is"; null for what isn't known, or can't be read. */
 export async function foreignFile(file: string): Promise<string | null> {
   try {
     await using handle = await open(file, "r");
     if ((await handle.stat()).isDirectory()) return "a folder. Name the file in it that is meant";
-    const head = new Uint8Array(headBytes);
-    const { bytesRead } = await handle.read(head, 0, headBytes, 0);
+    const head = new Uint8Array(foreignHeadBytes);
+    const { bytesRead } = await handle.read(head, 0, foreignHeadBytes, 0);
     return foreignKind(head.subarray(0, bytesRead), file);
   } catch {
     // Whoever asks has a message of its own, why the file can't be read.
@@ -22,7 +22,7 @@ export async function foreignFile(file: string): Promise<string | null> {
  * Reads a file that must be of one kind; if that fails and it is known to be of another, the error says which.
  * @param own what `foreignFile` says of files that are as they should be.
  */
-export async function orNamed<T>(file: string, own: RegExp, read: () => Promise<T>): Promise<T> {
+export async function readOfKind<T>(file: string, own: RegExp, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
@@ -55,6 +55,6 @@ export async function foreignFilesOf(folder: string): Promise<readonly string[]>
   }
   return [...kinds].map(([kind, found]) => {
     const count = found.length === 1 ? "" : ` (and ${found.length - 1} more of the kind)`;
-    return `${quote(found[0] ?? "")}${count} is ${kind}`;
+    return `${quoteText(found[0] ?? "")}${count} is ${kind}`;
   });
 }

@@ -1,6 +1,6 @@
 /** A network's weights as Evenkeel stores them, without a file. Safe in a page; files are in `node.ts`. */
 export {
-  describedBy,
+  describedNetwork,
   parseSnapshotMetadata,
   type Snapshot,
   type SnapshotDtype,

@@ -1,4 +1,4 @@
 /** Networks in files, Evenkeel's and other programs'; only for Node. */
-export { foreignFilesOf, orNamed } from "./foreignFile.ts";
+export { foreignFilesOf, readOfKind } from "./foreignFile.ts";
 export { findSnapshot, type FoundSnapshot, readSnapshot } from "./readSnapshot.ts";
 export { writeSnapshot } from "./writeSnapshot.ts";

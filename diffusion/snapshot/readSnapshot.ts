@@ -5,8 +5,8 @@ import type { StoredTensor } from "../../engine/io/index.ts";
 import { fileSystemError, openSafetensors } from "../../engine/io/node.ts";
 import { foreignWeights, readEdm2Pickle } from "../interchange/index.ts";
 import { networkConfigFromReference, type StoredWeights } from "../network/index.ts";
-import { orNamed } from "./foreignFile.ts";
-import { checkArrays, describedBy, parseSnapshotMetadata, type Snapshot, type SnapshotInfo } from "./snapshot.ts";
+import { readOfKind } from "./foreignFile.ts";
+import { checkArrays, describedNetwork, parseSnapshotMetadata, type Snapshot, type SnapshotInfo } from "./snapshot.ts";
 
 /** What a stored network is, known before its weights are read. */
 export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise<StoredWeights> };
@@ -19,13 +19,13 @@ export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise
 export async function findSnapshot(path: string): Promise<FoundSnapshot> {
   switch (extname(path).toLowerCase()) {
     case ".safetensors":
-      return orNamed(path, /^a safetensors/, () => findOwnSnapshot(path));
+      return readOfKind(path, /^a safetensors/, () => findOwnSnapshot(path));
     case ".pkl": {
-      const { weights, ...info } = await orNamed(path, /^a Python pickle/, () => readReferenceSnapshot(path));
+      const { weights, ...info } = await readOfKind(path, /^a Python pickle/, () => readReferenceSnapshot(path));
       return { ...info, readWeights: async () => weights };
     }
     default:
-      return orNamed(path, /^$/, async () => {
+      return readOfKind(path, /^$/, async () => {
         await access(path).catch((cause: unknown) => {
           throw fileSystemError(path, "opening", cause);
         });
@@ -71,7 +71,7 @@ async function readReferenceSnapshot(path: string): Promise<Snapshot> {
     throw fileSystemError(path, "reading", cause);
   }
   const { weights, initKwargs } = readEdm2Pickle(bytes, path);
-  const network = describedBy(path, () => networkConfigFromReference(initKwargs));
+  const network = describedNetwork(path, () => networkConfigFromReference(initKwargs));
   checkArrays(network, weights, path);
   return { network, weights, nimg: 0, sigmaRel: null, classNames: null };
 }

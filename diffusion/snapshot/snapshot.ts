@@ -52,12 +52,12 @@ export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
 export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, source: string): SnapshotInfo {
   const { network, ...info } = parseHeader(metadata.get("evenkeel"), header, source);
   const { nimg, sigmaRel, classNames, seenLabels } = info;
-  const described = describedBy(source, () => networkConfig(network as NetworkConfig));
+  const described = describedNetwork(source, () => networkConfig(network as NetworkConfig));
   return { network: described, nimg, sigmaRel, classNames, seenLabels: seenLabels ?? null };
 }
 
 /** What a file describes. @throws EvenkeelError `file` with the file's name, for what its description makes impossible. */
-export function describedBy<T>(source: string, make: () => T): T {
+export function describedNetwork<T>(source: string, make: () => T): T {
   try {
     return make();
   } catch (cause) {
@@ -83,6 +83,6 @@ export function checkArrays(
       `${source}: describes a network of at least ${least} arrays, and has ${arrays.size}. Is it damaged?`,
     );
   }
-  const specs = describedBy(source, () => flattenParameters<ParameterSpec>(describeDenoiser(network)));
+  const specs = describedNetwork(source, () => flattenParameters<ParameterSpec>(describeDenoiser(network)));
   checkParameters(specs, arrays, source);
 }

@@ -4,7 +4,7 @@ import { EvenkeelError } from "../errors.ts";
 const quotedLength = 80;
 
 /** `"name"` with control characters escaped, shortened if it is long. */
-export function quote(text: string): string {
+export function quoteText(text: string): string {
   return text.length <= quotedLength
     ? JSON.stringify(text)
     : `${JSON.stringify(text.slice(0, quotedLength))}... (${text.length} characters)`;
@@ -35,8 +35,8 @@ const issuesShown = 3;
 /** The first few things that are wrong with a file's content, with their places, and how many more there are: one short line. */
 export function describeIssues({ issues }: Issues): string {
   const shown = issues.slice(0, issuesShown).map(({ path, message }) => {
-    const place = path.length === 0 ? "" : ` at ${clip(path.map(String).join("."))}`;
-    return `${clip(message)}${place}`;
+    const place = path.length === 0 ? "" : ` at ${clipText(path.map(String).join("."))}`;
+    return `${clipText(message)}${place}`;
   });
   const more = issues.length - shown.length;
   return `${shown.join("; ")}${more > 0 ? `; and ${more} more such place${more === 1 ? "" : "s"}` : ""}`;
@@ -45,7 +45,7 @@ export function describeIssues({ issues }: Issues): string {
 const clippedLength = 160;
 
 /** The beginning of a text of a file. */
-export function clip(text: string): string {
+export function clipText(text: string): string {
   return text.length <= clippedLength ? text : `${text.slice(0, clippedLength)}... (${text.length} characters)`;
 }
 

@@ -1,4 +1,4 @@
-import { fileError, quote } from "./fileError.ts";
+import { fileError, quoteText } from "./fileError.ts";
 
 const quoteMark = 0x22;
 const backslash = 0x5c;
@@ -99,9 +99,9 @@ export class HeaderScanner {
       const start = this.#position;
       const key = this.string(`a key of ${what}`);
       if (seen.has(key))
-        throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quote(key)} twice.`);
+        throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quoteText(key)} twice.`);
       seen.add(key);
-      this.expect(":", `after the key ${quote(key)}`);
+      this.expect(":", `after the key ${quoteText(key)}`);
       member(key);
     } while (this.take(","));
     this.expect("}", `or ',' in ${what}`);
@@ -173,9 +173,10 @@ export class HeaderScanner {
     this.#skipSpace();
     const start = this.#position;
     const key = this.string(`a key of ${what}`);
-    if (keys.has(key)) throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quote(key)} twice.`);
+    if (keys.has(key))
+      throw fileError(this.#source, `header byte ${start}: ${what} has the key ${quoteText(key)} twice.`);
     keys.add(key);
-    this.expect(":", `after the key ${quote(key)}`);
+    this.expect(":", `after the key ${quoteText(key)}`);
   }
 
   #skipNumber(what: string): void {

@@ -10,7 +10,7 @@ export {
   fileDTypes,
   type ForeignDType,
 } from "./fileDtype.ts";
-export { clip, describeIssues, isNestedDeeply, quote } from "./fileError.ts";
+export { clipText, describeIssues, isNestedDeeply, quoteText } from "./fileError.ts";
 export {
   decodeBfloat16,
   decodeFloat16,

@@ -1,4 +1,4 @@
-import { checkLittleEndianHost, fileError, quote } from "./fileError.ts";
+import { checkLittleEndianHost, fileError, quoteText } from "./fileError.ts";
 import {
   parseHeader,
   prefixBytes,
@@ -61,7 +61,7 @@ export function findEntry(entries: ReadonlyMap<string, TensorEntry>, name: strin
   const entry = entries.get(name);
   if (entry !== undefined) return entry;
   const names = [...entries.keys()];
-  const some = names.slice(0, 5).map(quote).join(", ");
+  const some = names.slice(0, 5).map(quoteText).join(", ");
   const has = names.length === 0 ? "none" : names.length <= 5 ? some : `${some} and ${names.length - 5} more`;
-  throw fileError(source, `no tensor is called ${quote(name)}; the file has ${has}.`);
+  throw fileError(source, `no tensor is called ${quoteText(name)}; the file has ${has}.`);
 }

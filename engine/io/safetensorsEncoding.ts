@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../errors.ts";
 import { formatShape, type Shape } from "../graph/shape.ts";
 import { bytesPerElement, type FileDataOf, type FileDType } from "./fileDtype.ts";
-import { checkLittleEndianHost, quote } from "./fileError.ts";
+import { checkLittleEndianHost, quoteText } from "./fileError.ts";
 import { encodeBfloat16, encodeFloat16 } from "./halfPrecision.ts";
 import { layOutSafetensors, type NamedEntries, type PlacedTensor } from "./safetensorsLayout.ts";
 
@@ -76,7 +76,7 @@ export function* encodedChunks(
 ): Generator<Uint8Array> {
   const { name, tensor, byteLength } = placed;
   const { dtype, shape } = tensor;
-  const where = `safetensors: tensor ${quote(name)}`;
+  const where = `safetensors: tensor ${quoteText(name)}`;
   const encode = encoderOf(dtype, data);
   if (encode === undefined) {
     const found = Object.prototype.toString.call(data).slice(8, -1);

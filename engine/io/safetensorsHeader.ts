@@ -7,7 +7,7 @@ import {
   isFileDType,
   isForeignDType,
 } from "./fileDtype.ts";
-import { fileError, quote } from "./fileError.ts";
+import { fileError, quoteText } from "./fileError.ts";
 import { HeaderScanner } from "./headerScanner.ts";
 
 /** Largest header that is read or written, in bytes; the limit of the format's own reader. */
@@ -89,7 +89,9 @@ export function parseHeader(header: Uint8Array, fileBytes: number, source: strin
   scanner.members("the header", (name) => {
     if (name === metadataKey) {
       if (scanner.takeNull()) return;
-      scanner.members(metadataKey, (key) => metadata.set(key, scanner.string(`${metadataKey} value of ${quote(key)}`)));
+      scanner.members(metadataKey, (key) =>
+        metadata.set(key, scanner.string(`${metadataKey} value of ${quoteText(key)}`)),
+      );
     } else {
       entries.push(parseEntry(scanner, name, dataOffset, source));
     }
@@ -101,7 +103,7 @@ export function parseHeader(header: Uint8Array, fileBytes: number, source: strin
 }
 
 function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, source: string): TensorEntry {
-  const tensor = `tensor ${quote(name)}`;
+  const tensor = `tensor ${quoteText(name)}`;
   let dtype: FileDType | ForeignDType | undefined;
   let shape: number[] | undefined;
   let range: number[] | undefined;
@@ -117,7 +119,7 @@ function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, so
         range = scanner.wholeNumbers(`data_offsets of ${tensor}`, 2);
         break;
       default:
-        scanner.skipValue(`${quote(key)} of ${tensor}`);
+        scanner.skipValue(`${quoteText(key)} of ${tensor}`);
     }
   });
   if (dtype === undefined || shape === undefined || range === undefined) {
@@ -141,7 +143,7 @@ function parseEntry(scanner: HeaderScanner, name: string, dataOffset: number, so
 
 function checkDType(name: string, tensor: string, source: string): FileDType | ForeignDType {
   if (isFileDType(name) || isForeignDType(name)) return name;
-  throw fileError(source, `${tensor} has the unknown dtype ${quote(name)}; known are ${fileDTypes.join(", ")}.`);
+  throw fileError(source, `${tensor} has the unknown dtype ${quoteText(name)}; known are ${fileDTypes.join(", ")}.`);
 }
 
 /** Most elements, as the format's own reader counts them in 64 bits. */
@@ -171,7 +173,7 @@ function checkCoverage(entries: readonly TensorEntry[], dataOffset: number, file
   let covered = dataOffset;
   for (const { name, byteOffset, byteLength } of entries) {
     if (byteOffset !== covered) {
-      const begins = `tensor ${quote(name)} begins at data byte ${byteOffset - dataOffset}`;
+      const begins = `tensor ${quoteText(name)} begins at data byte ${byteOffset - dataOffset}`;
       const before = covered - dataOffset;
       throw fileError(
         source,
@@ -184,7 +186,7 @@ function checkCoverage(entries: readonly TensorEntry[], dataOffset: number, file
   }
   if (covered === fileBytes) return;
   const last = entries.at(-1);
-  const end = last === undefined ? "its header" : `the data of its last tensor, ${quote(last.name)},`;
+  const end = last === undefined ? "its header" : `the data of its last tensor, ${quoteText(last.name)},`;
   const ends = `${end} ends at byte ${covered}`;
   throw fileError(
     source,

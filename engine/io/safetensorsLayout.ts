@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../errors.ts";
 import { checkShape, type Shape, sizeOf } from "../graph/shape.ts";
 import { bytesPerElement, type FileDType, fileDTypes } from "./fileDtype.ts";
-import { quote } from "./fileError.ts";
+import { quoteText } from "./fileError.ts";
 import { maximumMembers } from "./headerScanner.ts";
 import { maximumHeaderBytes, maximumRank, metadataKey, prefixBytes } from "./safetensorsHeader.ts";
 
@@ -72,7 +72,7 @@ function place<T extends { readonly dtype: FileDType; readonly shape: Shape }>(
   name: string,
   tensor: T,
 ): PlacedTensor<T> {
-  const where = `safetensors: tensor ${quote(name)}`;
+  const where = `safetensors: tensor ${quoteText(name)}`;
   if (!fileDTypes.includes(tensor.dtype)) {
     throw new EvenkeelError("dtype", `${where}: dtype ${tensor.dtype} is not one of ${fileDTypes.join(", ")}.`);
   }
@@ -97,7 +97,7 @@ function metadataMembers(metadata: NamedEntries<string>): string[] {
       const found = typeof value === "string" ? "holds half of a surrogate pair" : `is a ${typeof value}`;
       throw new EvenkeelError(
         "value",
-        `safetensors: the metadata value of ${quote(key)} ${found}; values are strings (JSON.stringify anything else).`,
+        `safetensors: the metadata value of ${quoteText(key)} ${found}; values are strings (JSON.stringify anything else).`,
       );
     }
     return `${JSON.stringify(key)}:${JSON.stringify(value)}`;
@@ -117,7 +117,7 @@ function checkNames(names: readonly string[], what: string): void {
     if (name === metadataKey && what === "tensor") problem = "is the format's own key for metadata";
     if (seen.has(name)) problem = "comes twice";
     if (loneSurrogate.test(name)) problem = "holds half of a surrogate pair";
-    if (problem !== undefined) throw new EvenkeelError("value", `safetensors: ${what} ${quote(name)} ${problem}.`);
+    if (problem !== undefined) throw new EvenkeelError("value", `safetensors: ${what} ${quoteText(name)} ${problem}.`);
     seen.add(name);
   }
 }

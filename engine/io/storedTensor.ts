@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../errors.ts";
 import type { Shape } from "../graph/shape.ts";
 import { type FileDataOf, type FileDType, isForeignDType, viewData } from "./fileDtype.ts";
-import { fileError, quote } from "./fileError.ts";
+import { fileError, quoteText } from "./fileError.ts";
 import { decodeBfloat16, decodeFloat16 } from "./halfPrecision.ts";
 import type { TensorEntry } from "./safetensorsHeader.ts";
 
@@ -46,14 +46,14 @@ export function buildStoredTensor(entry: TensorEntry, bytes: Uint8Array, source:
   if (entry.dtype === "BOOL") {
     const index = bytes.findIndex((byte) => byte > 1);
     if (index >= 0) {
-      throw fileError(source, `tensor ${quote(entry.name)}: BOOL element ${index} is ${bytes[index]}, not 0 or 1.`);
+      throw fileError(source, `tensor ${quoteText(entry.name)}: BOOL element ${index} is ${bytes[index]}, not 0 or 1.`);
     }
   }
   const { dtype } = entry;
   if (isForeignDType(dtype)) {
     throw fileError(
       source,
-      `tensor ${quote(entry.name)} has dtype ${dtype}, which Evenkeel does not read. Convert it to F16, BF16 or F32.`,
+      `tensor ${quoteText(entry.name)} has dtype ${dtype}, which Evenkeel does not read. Convert it to F16, BF16 or F32.`,
     );
   }
   return builders[dtype](entry, bytes);
@@ -137,7 +137,7 @@ export function toInt32(tensor: StoredTensor): Int32Array {
     case "F64":
       throw new EvenkeelError(
         "dtype",
-        `toInt32: tensor ${quote(tensor.name)} is ${tensor.dtype}; only integer and BOOL tensors convert. ` +
+        `toInt32: tensor ${quoteText(tensor.name)} is ${tensor.dtype}; only integer and BOOL tensors convert. ` +
           "Read it with toFloat64 and round it as you mean it.",
       );
   }
@@ -155,7 +155,7 @@ function fill<T extends Float32Array | Float64Array | Int32Array>(tensor: WideIn
     if (typeof value === "bigint" ? BigInt(stored) !== value : stored !== value) {
       throw new EvenkeelError(
         "value",
-        `tensor ${quote(tensor.name)}: element ${index} is ${value}, which ${name} can't hold exactly. ` +
+        `tensor ${quoteText(tensor.name)}: element ${index} is ${value}, which ${name} can't hold exactly. ` +
           `Read its ${tensor.dtype} data instead.`,
       );
     }

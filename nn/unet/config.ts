@@ -1,4 +1,4 @@
-import { clip, quote } from "../../engine/io/index.ts";
+import { clipText, quoteText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { configurationSwitches } from "./ladder.ts";
 import { checkSwitches, type UNetSwitches } from "./switches.ts";
@@ -83,7 +83,7 @@ const mostInList = 64;
 /** A value of a file in a message. */
 function shown(value: unknown): string {
   const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) as string | undefined);
-  return text === undefined ? typeof value : clip(text);
+  return text === undefined ? typeof value : clipText(text);
 }
 
 /**
@@ -102,7 +102,7 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
   if (unknown !== undefined) {
     throw new EvenkeelError(
       "value",
-      `unetConfig: there is no option ${quote(unknown)}; there are ${[...requiredFields, ...Object.keys(defaults)].join(", ")}.`,
+      `unetConfig: there is no option ${quoteText(unknown)}; there are ${[...requiredFields, ...Object.keys(defaults)].join(", ")}.`,
     );
   }
   const config: UNetConfig = { ...defaults, ...options };

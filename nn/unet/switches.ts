@@ -1,4 +1,4 @@
-import { clip } from "../../engine/io/index.ts";
+import { clipText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 
 /**
@@ -119,7 +119,7 @@ function checkSwitch(name: keyof UNetSwitches, value: unknown): void {
   if (!values.includes(value)) {
     throw new EvenkeelError(
       "value",
-      `switch ${name} is ${clip(typeof value === "bigint" ? String(value) : JSON.stringify(value))}, expected ${values.map((each) => JSON.stringify(each)).join(" or ")}.`,
+      `switch ${name} is ${clipText(typeof value === "bigint" ? String(value) : JSON.stringify(value))}, expected ${values.map((each) => JSON.stringify(each)).join(" or ")}.`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeIssues, isNestedDeeply, quote } from "../../engine/io/index.ts";
+import { describeIssues, isNestedDeeply, quoteText } from "../../engine/io/index.ts";
 import { EvenkeelError, printable } from "../../engine/index.ts";
 
 /** Texts as hostile files have them: orders to the terminal among ordinary letters. */
@@ -64,6 +64,6 @@ describe("describeIssues", () => {
     );
     assert.equal(describeIssues({ issues: [{ path: [], message: "expected a number" }] }), "expected a number");
     assert.ok(describeIssues({ issues: [{ path: ["x".repeat(1e6)], message: "y".repeat(1e6) }] }).length < 500);
-    assert.equal(quote("\u001b"), '"\\u001b"');
+    assert.equal(quoteText("\u001b"), '"\\u001b"');
   });
 });

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { constants, crc32, inflateRaw, type ZlibOptions } from "node:zlib";
 import yauzl from "yauzl";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
-import { foreignKind, headBytes } from "../../interchange/index.ts";
+import { foreignKind, foreignHeadBytes } from "../../interchange/index.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
 import type { Notices } from "./notices.ts";
@@ -47,7 +47,7 @@ export async function openZip(path: string, reading: Reading): Promise<FileSourc
     if (around > 0) reading.notices.add("left out", `bytes around the archive, ${around} of them`, basename(path));
     return zipSource(path, handle, place, zip, names);
   } catch (cause) {
-    const kind = await readAt(handle, 0, Math.min(size, headBytes)).then(
+    const kind = await readAt(handle, 0, Math.min(size, foreignHeadBytes)).then(
       (head) => foreignKind(head, path),
       () => null,
     );

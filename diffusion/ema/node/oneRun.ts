@@ -1,6 +1,6 @@
 /** Whether averages can be of one run: what their files and names say. */
 import { EvenkeelError } from "../../../engine/index.ts";
-import { quote } from "../../../engine/io/index.ts";
+import { quoteText } from "../../../engine/io/index.ts";
 import { networkConfig, type NetworkConfig } from "../../network/index.ts";
 import { formatSigmaRel } from "../snapshotNames.ts";
 import type { AverageMetadata } from "./averageMetadata.ts";
@@ -28,7 +28,7 @@ export function tellLeftOut(
   onLine: ((line: string) => void) | undefined,
 ): void {
   for (const [reason, [first = "", ...more]] of leftOut) {
-    onLine?.(`left out: ${more.length + 1} ${reason}, such as ${quote(first)}`);
+    onLine?.(`left out: ${more.length + 1} ${reason}, such as ${quoteText(first)}`);
   }
 }
 
@@ -44,7 +44,7 @@ export function requireOneRun(folder: string, candidates: readonly OfRun[]): voi
   };
   const prefixes = groups(({ prefix }) => prefix);
   if (prefixes.length > 1) {
-    const list = prefixes.slice(0, 5).map(([prefix, names]) => `${quote(prefix)} (${names.length})`);
+    const list = prefixes.slice(0, 5).map(([prefix, names]) => `${quoteText(prefix)} (${names.length})`);
     throw new EvenkeelError(
       "file",
       `${folder} holds snapshots of ${prefixes.length} prefixes: ${list.join(", ")}${prefixes.length > 5 ? ", ..." : ""}. ` +
@@ -54,7 +54,7 @@ export function requireOneRun(folder: string, candidates: readonly OfRun[]): voi
   const refuse = (what: string, [[, [first = ""]] = ["", []], [, [other = ""]] = ["", []]]: typeof prefixes): never => {
     throw new EvenkeelError(
       "file",
-      `${folder} holds snapshots of two ${what}, such as ${quote(first)} and ${quote(other)}. ` +
+      `${folder} holds snapshots of two ${what}, such as ${quoteText(first)} and ${quoteText(other)}. ` +
         "Only those of one run can be averaged: move the others away, or state in a --schedule file which belong together.",
     );
   };

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { readEdm2Pickle } from "../../interchange/index.ts";
 import { networkConfigFromReference } from "../../network/index.ts";
-import { orNamed } from "../../snapshot/node.ts";
-import { describedBy, snapshotMetadata } from "../../snapshot/index.ts";
+import { readOfKind } from "../../snapshot/node.ts";
+import { describedNetwork, snapshotMetadata } from "../../snapshot/index.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 
@@ -14,7 +14,7 @@ export function pickledSnapshot(file: string, profile: AveragingProfile): Snapsh
       const reason = messageOf(cause);
       throw new EvenkeelError("file", `${file}: reading failed: ${reason}.`, { cause });
     });
-    return orNamed(file, /^a Python pickle/, async () => readEdm2Pickle(bytes, file));
+    return readOfKind(file, /^a Python pickle/, async () => readEdm2Pickle(bytes, file));
   };
   return {
     name: file,
@@ -25,7 +25,7 @@ export function pickledSnapshot(file: string, profile: AveragingProfile): Snapsh
       const { initKwargs } = await read();
       const { nimg } = profile;
       const sigmaRel = profile.kind === "power" ? profile.sigmaRel : null;
-      const network = describedBy(file, () => networkConfigFromReference(initKwargs));
+      const network = describedNetwork(file, () => networkConfigFromReference(initKwargs));
       const info = { network, nimg, sigmaRel, classNames: null };
       return new Map(Object.entries(snapshotMetadata(info)));
     },

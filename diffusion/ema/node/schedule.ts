@@ -1,7 +1,7 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
 import { z } from "zod";
-import { clip, describeIssues, quote } from "../../../engine/io/index.ts";
+import { clipText, describeIssues, quoteText } from "../../../engine/io/index.ts";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
@@ -63,7 +63,7 @@ async function parseScheduleFile(file: string): Promise<unknown> {
     return JSON.parse(text);
   } catch (cause) {
     const reason = messageOf(cause);
-    throw new EvenkeelError("file", `${file}: no JSON: ${clip(reason)}`, { cause });
+    throw new EvenkeelError("file", `${file}: no JSON: ${clipText(reason)}`, { cause });
   }
 }
 
@@ -129,7 +129,7 @@ export async function listByPattern(
   tellLeftOut(leftOut, onLine);
   for (const [first = "", second, ...more] of texts.values()) {
     if (second === undefined) continue;
-    const like = `such as ${quote(first)} and ${quote(second)}`;
+    const like = `such as ${quoteText(first)} and ${quoteText(second)}`;
     onLine?.(
       `taken for one run: names in which * stands for ${more.length + 2} texts, ${like}; if these are several, name one`,
     );

@@ -2,7 +2,7 @@ import path from "node:path";
 import { EvenkeelError } from "../../../engine/index.ts";
 import type { StoredTensor } from "../../../engine/io/index.ts";
 import { openSafetensors, readSafetensors } from "../../../engine/io/node.ts";
-import { orNamed } from "../../snapshot/node.ts";
+import { readOfKind } from "../../snapshot/node.ts";
 import { pickledSnapshot } from "./pickledSnapshot.ts";
 import type { AveragingProfile } from "../profile.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
@@ -14,7 +14,7 @@ export function safetensorsSnapshot(file: string, profile: AveragingProfile): Sn
     path: file,
     profile,
     open: async () => {
-      const content = await orNamed(file, /^a safetensors/, () => readSafetensors(file));
+      const content = await readOfKind(file, /^a safetensors/, () => readSafetensors(file));
       return new Map([...content.tensors()].map((tensor): [string, StoredTensor] => [tensor.name, tensor]));
     },
     metadata: () => safetensorsMetadata(file),
@@ -23,7 +23,7 @@ export function safetensorsSnapshot(file: string, profile: AveragingProfile): Sn
 
 /** The metadata of a safetensors file; reads no tensors. */
 export async function safetensorsMetadata(file: string): Promise<ReadonlyMap<string, string>> {
-  await using reader = await orNamed(file, /^a safetensors/, () => openSafetensors(file));
+  await using reader = await readOfKind(file, /^a safetensors/, () => openSafetensors(file));
   return reader.metadata;
 }
 

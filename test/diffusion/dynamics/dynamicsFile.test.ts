@@ -11,7 +11,8 @@ import {
   layerCurve,
   parseDynamics,
 } from "../../../diffusion/dynamics/index.ts";
-import { DynamicsLog, readDynamics } from "../../../diffusion/dynamics/node.ts";
+import { DynamicsLog } from "../../../diffusion/dynamics/node/dynamicsFile.ts";
+import { readDynamics } from "../../../diffusion/dynamics/node.ts";
 import { runTraining } from "../../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";

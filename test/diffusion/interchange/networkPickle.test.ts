@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { networkConfigFromReference } from "../../../diffusion/network/index.ts";
-import { readNetworkPickle } from "../../../diffusion/interchange/index.ts";
+import { readNetworkPickle } from "../../../diffusion/interchange/networkPickle.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { parseSafetensors } from "../../../engine/io/index.ts";
 import { damagedPickles, protocolSamples } from "./damagedPickles.ts";

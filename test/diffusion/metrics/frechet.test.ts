@@ -4,11 +4,11 @@ import fc from "fast-check";
 import {
   featureStatistics,
   type FeatureStatistics,
-  frechetBias,
   frechetDistance,
   frechetReference,
   StatisticsAccumulator,
 } from "../../../diffusion/metrics/index.ts";
+import { frechetBias } from "../../../diffusion/metrics/frechet.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { normals } from "./normals.ts";
 

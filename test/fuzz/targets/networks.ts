@@ -11,7 +11,7 @@ import { listSnapshots } from "../../../diffusion/ema/node.ts";
 import { readClassifier, readStatistics } from "../../../diffusion/metrics/node.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { readToySnapshot } from "../../../diffusion/toy/node.ts";
-import { readNetworkPickle } from "../../../diffusion/interchange/index.ts";
+import { readNetworkPickle } from "../../../diffusion/interchange/networkPickle.ts";
 import { parseSafetensors, serializeSafetensors } from "../../../engine/io/index.ts";
 import { flattenParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { mutations as safetensorsMutations } from "../../engine/io/mutateFile.ts";
