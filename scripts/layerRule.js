@@ -6,55 +6,42 @@
  * `test` are outside the layers and may import anything; nothing in a layer may import them. Rooms of some folders have an order of
  * their own.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { posix, resolve, sep } from "node:path";
 
-/** The layers in their order, each with its rooms: folders in it that are entered by their faces only. */
-const layers = {
-  engine: ["io"],
-  nn: ["classic", "mp", "optim", "unet"],
-  diffusion: [
-    "checkpoint",
-    "data",
-    "dynamics",
-    "ema",
-    "encoding",
-    "features",
-    "interchange",
-    "metrics",
-    "network",
-    "presets",
-    "run",
-    "sample",
-    "snapshot",
-    "toy",
-    "training",
-    "verify",
-  ],
-  cli: [],
-};
+const root = resolve(import.meta.dirname, "..");
+
+/** In their order. */
+const layers = ["engine", "nn", "diffusion", "cli"];
 
 /** What users may import, from the root: the same is what later layers may. */
 const entryPoints = (() => {
-  const { exports } = JSON.parse(readFileSync(resolve(import.meta.dirname, "../package.json"), "utf8"));
+  const { exports } = JSON.parse(readFileSync(resolve(root, "package.json"), "utf8"));
   return Object.values(exports).flatMap(({ default: file }) =>
     file === undefined ? [] : file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".ts"),
   );
 })();
 
+/** Folders of a layer that are entered by their faces only: those that are entry points, and those of `nn`, which only `nn` sees. */
+const rooms = new Set([
+  ...entryPoints.map((face) => posix.dirname(face)).filter((folder) => folder.includes("/")),
+  ...readdirSync(resolve(root, "nn"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `nn/${name}`),
+]);
+
 const layerOf = (path) => path.slice(0, path.indexOf("/"));
 
 /** The faces of the layers before a file's own. */
 function facesBefore(layer) {
-  const names = Object.keys(layers);
-  const before = names.slice(0, names.indexOf(layer));
+  const before = layers.slice(0, layers.indexOf(layer));
   return entryPoints.filter((face) => before.includes(layerOf(face)));
 }
 
 /** The room of its layer that a file is in, or undefined beside the rooms. */
 function roomOf(path) {
-  const [layer, room] = path.split("/");
-  return layers[layer]?.includes(room) ? `${layer}/${room}` : undefined;
+  const room = path.split("/", 2).join("/");
+  return rooms.has(room) ? room : undefined;
 }
 
 const isFace = (path) => /^(index|node)\.ts$/.test(posix.basename(path));
@@ -128,7 +115,7 @@ export const layerRule = {
   create(context) {
     const importer = context.filename.slice(context.cwd.length + 1).replaceAll(sep, "/");
     const layer = layerOf(importer);
-    if (!Object.hasOwn(layers, layer)) return {};
+    if (!layers.includes(layer)) return {};
     const allowed = facesBefore(layer);
 
     function check(source) {
