@@ -16,7 +16,9 @@ export type ClassSpace = { readonly count: number; readonly names: readonly stri
  * @throws EvenkeelError `value` that quotes the part that is no class, and says which there are.
  */
 export function parseClasses(list: string, space: ClassSpace): readonly number[] {
-  const numbers = new Map((space.names ?? []).map((name, number) => [name, number]));
+  const named = (space.names ?? []).map((name, number) => [name, number] as const);
+  // A Mac's terminal may give letters and accents apart.
+  const numbers = new Map([...named.map(([name, number]) => [name.normalize("NFC"), number] as const), ...named]);
   const mostParts = Math.max(1, ...(space.names ?? []).map((name) => name.split(",").length));
   const parts = list.split(",");
   const classes: number[] = [];
@@ -41,7 +43,7 @@ function nameAt(
 ): { readonly number: number; readonly parts: number } | null {
   for (let count = Math.min(mostParts, parts.length - start); count >= 1; count--) {
     const text = parts.slice(start, start + count).join(",");
-    const number = numbers.get(text) ?? numbers.get(text.trim());
+    const number = numbers.get(text) ?? numbers.get(text.trim()) ?? numbers.get(text.trim().normalize("NFC"));
     if (number !== undefined) return { number, parts: count };
   }
   return null;

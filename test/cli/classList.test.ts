@@ -38,6 +38,15 @@ describe("parseClasses", () => {
     );
   });
 
+  it("finds names with accents in whatever form they are typed or kept", () => {
+    for (const kept of ["NFC", "NFD"] as const) {
+      for (const typed of ["NFC", "NFD"] as const) {
+        const space = { count: 2, names: ["dogs", "cafés".normalize(kept)] };
+        assert.deepEqual(parseClasses("cafés ,dogs".normalize(typed), space), [1, 0]);
+      }
+    }
+  });
+
   it("refuses what is no class in words about classes", () => {
     const refuse = (
       list: string,

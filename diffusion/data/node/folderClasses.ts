@@ -3,7 +3,7 @@ import type { Notices } from "./notices.ts";
 
 /** Classes that the folders of images give. */
 export type FolderClasses = {
-  /** In label order: sorted as text. */
+  /** In label order: sorted as text, accents and their letters in one piece. */
   readonly classNames: readonly string[];
   /** The class of each image; null for one that lies outside of the class folders. */
   readonly classes: readonly (string | null)[];
@@ -12,6 +12,10 @@ export type FolderClasses = {
 const onlySplit =
   "folders that only split the images and are no classes, so that all are taken together; name one to take it alone";
 const onlyNumber = "folders that only number the images and are no classes; a dataset.json gives labels";
+export const otherAccentsOfClasses =
+  "names of classes that differ only in the form of their accents (Macs write letter and accent apart), taken for one class";
+const inner =
+  "folders within classes, whose images are of the class of the folder around them; to have them as classes, name one of those around instead";
 const within = "classes, by folders within the one or the ones that hold all images";
 
 /** Words before the number of a part. */
@@ -24,9 +28,9 @@ const partWords =
  * @param images their names within a source.
  */
 export function folderClasses(images: readonly string[], notices: Notices): FolderClasses | null {
-  let left = images.map((image) => ({ image, folders: image.split("/").slice(0, -1) }));
+  let left = images.map((image) => ({ image, folders: image.normalize("NFC").split("/").slice(0, -1) }));
   const told = new Set<string>();
-  let isWithin = false;
+  let depth = 0;
   for (;;) {
     const names = [...new Set(left.flatMap(({ folders }) => folders.slice(0, 1)))].sort();
     if (names.length === 0) return null;
@@ -36,7 +40,7 @@ export function folderClasses(images: readonly string[], notices: Notices): Fold
       if (why !== everybodys && !told.has(name)) notices.add("guessed", why, name);
       told.add(name);
     }
-    isWithin = true;
+    depth++;
     left = left.map(({ image, folders }) => ({ image, folders: folders.slice(1) }));
   }
   const classes = left.map(({ folders: [first] }) => first ?? null);
@@ -48,8 +52,29 @@ export function folderClasses(images: readonly string[], notices: Notices): Fold
     }
     return null;
   }
-  if (isWithin) for (const name of classNames) notices.add("guessed", within, name);
+  for (const name of otherSpellings(images.map((image) => image.split("/").slice(0, -1)[depth] ?? ""))) {
+    notices.add("guessed", otherAccentsOfClasses, name);
+  }
+  for (const name of innerFolders(left)) notices.add("guessed", inner, name);
+  if (depth > 0) for (const name of classNames) notices.add("guessed", within, name);
   return { classNames, classes };
+}
+
+/** Folders within those that are classes, unless all are called alike (tiny-imagenet's `images`) and so say nothing. */
+function innerFolders(entries: readonly Entry[]): readonly string[] {
+  const deep = entries.filter(({ folders }) => folders.length > 1);
+  const names = new Set(deep.map(({ folders: [, second] }) => second));
+  return names.size < 2 ? [] : [...new Set(deep.map(({ folders }) => folders.slice(0, 2).join("/")))];
+}
+
+/** Names that are there with accents in one piece and with accents apart, in all their forms. */
+export function otherSpellings(names: readonly string[]): readonly string[] {
+  const forms = new Map<string, Set<string>>();
+  for (const name of new Set(names)) {
+    const composed = name.normalize("NFC");
+    forms.set(composed, (forms.get(composed) ?? new Set()).add(name));
+  }
+  return [...forms.values()].flatMap((each) => (each.size > 1 ? [...each] : []));
 }
 
 type Entry = { readonly image: string; readonly folders: readonly string[] };

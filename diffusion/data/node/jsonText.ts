@@ -1,18 +1,21 @@
 import { type JSONVisitor, printParseErrorCode, visit } from "jsonc-parser";
 import { EvenkeelError } from "../../../engine/index.ts";
 
+/** A text of bytes, without a mark of its order. @throws EvenkeelError `file` for other encodings than UTF-8. */
+export function textOf(bytes: Uint8Array, name: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new EvenkeelError("file", `${name} is no text in UTF-8; save it as that.`, { cause });
+  }
+}
+
 /**
  * What a JSON text says.
  * @param name for messages.
  * @throws EvenkeelError `file` with the line and column where it stops being JSON.
  */
-export function parseJson(bytes: Uint8Array, name: string): unknown {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new EvenkeelError("file", `${name} is no text in UTF-8; save it as that.`, { cause });
-  }
+export function parseJson(text: string, name: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {

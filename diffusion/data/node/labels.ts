@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../../engine/index.ts";
-import { folderClasses } from "./folderClasses.ts";
+import { folderClasses, otherAccentsOfClasses, otherSpellings } from "./folderClasses.ts";
 import { type FileSource, isTooLarge } from "./fileSource.ts";
 import { cleanName, type FileLabel, isLabelFile, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
 import { Notices } from "./notices.ts";
@@ -16,6 +16,7 @@ const [otherLabels, labelBytes] = [2 ** 24, 2 ** 15];
 
 export const outsideOfClasses =
   "images outside of the class folders; put them into one, or make all folders one for a set without classes";
+const otherAccents = `images whose names have accents in another form than in ${labelFileName} (Macs write letter and accent apart), taken for the same`;
 export const withoutLabel = `images that ${labelFileName} has no label for; give them one there`;
 
 /**
@@ -32,7 +33,7 @@ export async function readLabels(source: FileSource, images: readonly string[], 
     const why = `${cause.message}, which the labels of ${images.length} images don't take. Leave out those of other images.`;
     throw new EvenkeelError("file", why, { cause });
   });
-  const described = parseLabelFile(bytes, source.nameOf(file));
+  const described = parseLabelFile(bytes, source.nameOf(file), notices);
   if (described === null) {
     notices.add(
       "left out",
@@ -111,16 +112,12 @@ function labelsOfFile(
     throw new EvenkeelError("file", `${source.nameOf(file)} ${problem}.`);
   };
   const base = file.slice(0, file.length - labelFileName.length);
-  const used = new Set<string>();
+  const nameOf = namesInFile(images, base, byName, notices);
+  const used = new Set(nameOf.values());
   const [kept, found]: [string[], Exclude<FileLabel, null>[]] = [[], []];
   const missing: string[] = [];
   for (const image of images) {
-    const whole = cleanName(image);
-    // Names are those from the file's folder on, but may begin with it.
-    const relative = image.startsWith(base) ? cleanName(image.slice(base.length)) : whole;
-    const name = byName.has(relative) ? relative : whole;
-    used.add(name);
-    const label = byName.get(name) ?? null;
+    const label = byName.get(nameOf.get(image) ?? "") ?? null;
     if (label === null) missing.push(image);
     else {
       kept.push(image);
@@ -138,16 +135,55 @@ function labelsOfFile(
   for (const name of byName.keys()) {
     if (!used.has(name)) notices.add("left out", `labels in ${labelFileName} of images that aren't there`, name);
   }
-  return { images: kept, ...numbered(found, names, fail) };
+  return { images: kept, ...numbered(found, names, notices, fail) };
+}
+
+/** The names under which a label file has images: their own, or else one that differs only in how accents are written, which is told. */
+function namesInFile(
+  images: readonly string[],
+  base: string,
+  byName: ReadonlyMap<string, FileLabel>,
+  notices: Notices,
+): ReadonlyMap<string, string> {
+  // Names are those from the file's folder on, but may begin with it.
+  const candidates = (image: string): string[] =>
+    (image.startsWith(base) ? [image.slice(base.length), image] : [image]).map(cleanName);
+  const found = new Map<string, string>();
+  for (const image of images) {
+    const name = candidates(image).find((each) => byName.has(each));
+    if (name !== undefined) found.set(image, name);
+  }
+  if (found.size === images.length) return found;
+  const used = new Set(found.values());
+  const byComposed = new Map<string, string | null>();
+  for (const name of byName.keys()) {
+    const composed = name.normalize("NFC");
+    if (!used.has(name)) byComposed.set(composed, byComposed.has(composed) ? null : name);
+  }
+  for (const image of images) {
+    if (found.has(image)) continue;
+    const composed = candidates(image)
+      .map((each) => each.normalize("NFC"))
+      .find((each) => (byComposed.get(each) ?? null) !== null);
+    const name = byComposed.get(composed ?? "") ?? null;
+    if (composed === undefined || name === null) continue;
+    found.set(image, name);
+    byComposed.delete(composed);
+    notices.add("guessed", otherAccents, image);
+  }
+  return found;
 }
 
 /** Classes by name become numbers: of the names in the file, or sorted. Whether numbers are classes is checked where the set is made. */
 function numbered(
   labels: readonly Exclude<FileLabel, null>[],
   names: readonly string[] | null,
+  notices: Notices,
   fail: (problem: string) => never,
 ): Pick<Labels, "labels" | "classNames"> {
-  const texts = labels.filter((label) => typeof label === "string");
+  const written = labels.filter((label) => typeof label === "string");
+  const texts = written.map((text) => text.normalize("NFC"));
+  for (const name of otherSpellings(written)) notices.add("guessed", otherAccentsOfClasses, name);
   if (texts.length === 0) return { labels: labels as number[] | number[][], classNames: names };
   if (texts.length < labels.length)
     return fail(`has ${texts.length} classes by name among ${labels.length} labels; give all by name or none`);

@@ -2,45 +2,9 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { FileSource } from "../../../diffusion/data/node/fileSource.ts";
-import { type Labels, readLabels } from "../../../diffusion/data/node/labels.ts";
-import { describeNotice, type Notice, Notices, openDataset } from "../../../diffusion/data/node.ts";
+import { describeNotice, Notices, openDataset } from "../../../diffusion/data/node.ts";
+import { described, meanings, read } from "./labelsIn.ts";
 import { noise, npy, temporaryFolder } from "./sampleFiles.ts";
-
-/** A source of images and of texts, in memory. */
-function sourceOf(images: readonly string[], texts: Readonly<Record<string, string>> = {}): FileSource {
-  return {
-    name: "data",
-    files: [...images, ...Object.keys(texts)].sort(),
-    wanted: null,
-    nameOf: (file) => `data/${file}`,
-    read: async (file) => new TextEncoder().encode(texts[file] ?? assert.fail(`read ${file}`)),
-    head: async () => new Uint8Array(),
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-}
-
-type Told = Labels & { readonly notices: readonly Notice[]; readonly told: readonly string[] };
-
-async function read(images: readonly string[], texts: Readonly<Record<string, string>> = {}): Promise<Told> {
-  const notices = new Notices();
-  const labels = await readLabels(sourceOf(images, texts), [...images].sort(), notices);
-  return { ...labels, notices: notices.list, told: notices.list.map(describeNotice) };
-}
-
-const described = (labels: unknown, more: object = {}): Record<string, string> => ({
-  "dataset.json": JSON.stringify({ labels, ...more }),
-});
-
-/** What each kept image shows: a class by name, or its label. */
-function meanings({ images, labels, classNames }: Labels): Record<string, unknown> {
-  return Object.fromEntries(
-    images.map((image, i) => {
-      const label = labels?.[i] ?? null;
-      return [image, typeof label === "number" ? (classNames?.[label] ?? label) : label];
-    }),
-  );
-}
 
 describe("folders as classes", () => {
   const inFolders = (folders: Readonly<Record<string, readonly string[]>>): string[] =>
@@ -114,6 +78,25 @@ describe("folders as classes", () => {
       /Left out 1 \(seg_pred\/seg_pred\/1\.png\): images outside of the class folders/,
     );
     assert.match(kaggle.told.join("\n"), /Guessed 3 \(seg_pred, seg_test, seg_train\): folders that only split/);
+  });
+
+  it("hold folders of other names, whose images they take, and it is said", async () => {
+    const deep = ["animals/cat/a.png", "animals/dog/a.png", "plants/oak/a.png", "plants/b.png"];
+    const { classNames, labels, told } = await read(deep);
+    assert.deepEqual(
+      [classNames, labels],
+      [
+        ["animals", "plants"],
+        [0, 0, 1, 1],
+      ],
+    );
+    assert.equal(told.length, 1);
+    assert.match(
+      told[0] ?? "",
+      /^Guessed 3 \(animals\/cat, animals\/dog, plants\/oak\): folders within classes, whose/,
+    );
+    // As tiny-imagenet has them.
+    assert.deepEqual((await read(["n01/images/a.png", "n02/images/a.png"])).told, []);
   });
 
   it("lose a few images outside of them and say which; many take the classes from them", async () => {
@@ -313,7 +296,10 @@ describe("dataset.json", () => {
       /labels\[0\] is an object of 2 entries \(file, class\)/,
     );
     await refuse('{"labels": {"a.png": {}}}', /labels of "a\.png" is an object of 0 entries/);
-    await refuse('{"labels": [["a.png", 0], ["./a.png", 1]]}', /two labels for an image, \.\/a\.png/);
+    await refuse(
+      '{"labels": [["a.png", 0], ["./a.png", 1]]}',
+      /different labels for the same images, 1 of them \("a\.png"\); leave one each/,
+    );
     await refuse(
       '{"labels": [["x.png", 0]]}',
       /a label for none of the 2 images: it has "x\.png", and an image is "a\.png"/,
