@@ -7,6 +7,13 @@ import { numbersOfNpy, parseNpy } from "./npyFile.ts";
 const wholeAreClasses =
   "class numbers [N, 1], as they are whole; save them as floats if they are a condition of one number";
 
+const floatsAreClasses =
+  "real numbers [N], taken for class numbers, as all are whole; save them as [N, 1] if they are a condition of one number";
+const readAsRows =
+  "arrays whose shape may be [N, H, W, C] or [N, C, H, W], read as the first; of others save x.transpose(0, 2, 3, 1)";
+const readAsGrey =
+  "arrays that may be one picture [C, H, W], read as grey ones [N, H, W]; of a picture in colour save x[None]";
+
 /** Images of one size in memory, one after the other, and their labels. */
 export type ArrayImages = {
   readonly count: number;
@@ -36,11 +43,16 @@ export async function readArrayImages(
   const layout = layoutOf(shape);
   if (layout === null) {
     const wanted = "expected [N, H, W], [N, H, W, C] or [N, C, H, W] with 1, 3 or 4 channels";
-    throw new EvenkeelError("file", `${name} is [${shape.join(", ")}], ${wanted}.`);
+    const single = shape.length === 3 ? "; a picture [H, W, C] by itself is a set as x[None]" : "";
+    throw new EvenkeelError("file", `${name} is [${shape.join(", ")}], ${wanted}${single}.`);
   }
+  const { isDoubtful, ...sizes } = layout;
+  if (isDoubtful) notices.add("guessed", readAsRows, images);
   if (data.length === 0) throw new EvenkeelError("file", `${name} holds no images.`);
   const [count = 0] = shape;
-  return { count, ...layout, data, labels: labels === null ? null : await readLabels(source, labels, count, notices) };
+  const isPerhapsOne = (count === 3 || count === 4) && sizes.height === sizes.width && labels === null;
+  if (shape.length === 3 && isPerhapsOne) notices.add("guessed", readAsGrey, images);
+  return { count, ...sizes, data, labels: labels === null ? null : await readLabels(source, labels, count, notices) };
 }
 
 /** How NumPy makes bytes of another type. */
@@ -52,18 +64,25 @@ function wayToBytes(type: string): string {
   return "save bytes";
 }
 
-type Layout = Pick<ArrayImages, "height" | "width" | "channels" | "isPlanar">;
+type Layout = Pick<ArrayImages, "height" | "width" | "channels" | "isPlanar"> & { readonly isDoubtful: boolean };
 
+/** What the axes of an array are: pictures are rather square. Null if there are no pictures of this shape. */
 function layoutOf(shape: readonly number[]): Layout | null {
-  const [, a = 0, b = 0, c = 1] = shape;
+  const [, a = 0, b = 0, c = 0] = shape;
   const isCount = (channels: number): channels is 1 | 3 | 4 => channels === 1 || channels === 3 || channels === 4;
-  if (shape.length === 3) return { height: a, width: b, channels: 1, isPlanar: false };
-  if (shape.length !== 4) return null;
-  // [N, 3, 4, 4] is square in colour rather than 3 x 4 with opacity.
-  if ((a === 1 || a === 3) && (b === c || !isCount(c)) && !(a === b && b === c)) {
-    return { height: b, width: c, channels: a, isPlanar: true };
+  if (shape.length === 3) {
+    // As wide as a pixel has channels: that is what they are.
+    if (isCount(b) && b < a) return null;
+    return { height: a, width: b, channels: 1, isPlanar: false, isDoubtful: false };
   }
-  return isCount(c) ? { height: a, width: b, channels: c, isPlanar: false } : null;
+  if (shape.length !== 4) return null;
+  const isSquareInPlanes = b === c && a !== b;
+  if (isCount(a) && (isSquareInPlanes || !isCount(c))) {
+    return { height: b, width: c, channels: a, isPlanar: true, isDoubtful: false };
+  }
+  if (!isCount(c)) return null;
+  const isSquareInRows = a === b && b !== c;
+  return { height: a, width: b, channels: c, isPlanar: false, isDoubtful: isCount(a) && !isSquareInRows };
 }
 
 async function readLabels(
@@ -80,7 +99,10 @@ async function readLabels(
   }
   const numbers = numbersOfNpy(array, name);
   const [, width] = shape;
-  if (width === undefined) return numbers;
+  if (width === undefined) {
+    if (/^.f/.test(array.type) && numbers.every(Number.isInteger)) notices.add("guessed", floatsAreClasses, file);
+    return numbers;
+  }
   // As Keras has them.
   if (width === 1 && /^.[biu]/.test(array.type)) {
     notices.add("guessed", wholeAreClasses, file);

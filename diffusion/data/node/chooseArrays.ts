@@ -60,8 +60,11 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   const images = chooseImages(headers);
   if (typeof images !== "string") return fail(images.problem);
   const labels = chooseLabels(images, files, headers, others, notices);
+  const likely = labels === null ? labelNames(images) : [];
   for (const file of files) {
-    if (file !== images && file !== labels)
+    if (likely.includes(file))
+      notices.add("left out", `arrays called as labels, but not one for each image of ${images}`, file);
+    else if (file !== images && file !== labels)
       notices.add(
         "left out",
         `arrays beside the one that was read, ${images}; labels are those called so, or y_train and the like`,

@@ -55,6 +55,8 @@ export type Square = {
   readonly width: number;
   readonly height: number;
   readonly pages: number;
+  /** Whether it had 16 bits a channel, of which the lower ones are lost. */
+  readonly isDeep: boolean;
 };
 
 /**
@@ -68,7 +70,11 @@ export async function makeSquare(
   channels: 1 | 3,
 ): Promise<Square> {
   try {
-    const { width, height, hasAlpha, pages = 1 } = await picture.metadata();
+    const { width, height, hasAlpha, pages = 1, depth = "uchar" } = await picture.metadata();
+    if (depth !== "uchar" && depth !== "ushort") {
+      const problem = `its channels are of type ${depth}, whose black and white nothing tells; save it with 8 bits a channel`;
+      throw new EvenkeelError("file", `${name}: ${problem}.`);
+    }
     return await pixelBudget.spend(width * height, async () => {
       // By the way the camera was held.
       const upright = picture.rotate().toColourspace("srgb");
@@ -82,7 +88,7 @@ export async function makeSquare(
         const channel = Math.floor(i / area);
         return sized.data[(i % area) * sized.channels + channel] ?? 0;
       });
-      return { pixels, isTransparent, width, height, pages };
+      return { pixels, isTransparent, width, height, pages, isDeep: depth === "ushort" };
     });
   } catch (cause) {
     if (cause instanceof EvenkeelError) throw cause;

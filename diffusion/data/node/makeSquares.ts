@@ -17,6 +17,8 @@ export type Picture = {
   readonly image: Sharp;
   /** The same picture, read in spite of what its decoder warns of. */
   readonly lenient?: (() => Sharp) | undefined;
+  /** Whether it has further pages that the decoder doesn't know of. */
+  readonly isAnimation?: boolean | undefined;
 };
 
 export type SquaresOptions = SquareOptions &
@@ -39,7 +41,7 @@ export type Squares = {
 const doubtfulPictures = "pictures whose decoder warns of damage, which are read all the same";
 /** What is told of pictures that are left out because they can't be read. */
 export const damagedPictures =
-  "pictures that are damaged, locked, packed in an unknown way or too large to decode (--strict stops at the first and says why)";
+  "pictures that are damaged, locked, packed in an unknown way, of real numbers or too large to decode (--strict stops at the first and says why)";
 
 /** So many pictures are read at once, by the threads that decode them. */
 const groupSize = 8;
@@ -93,10 +95,10 @@ async function readSquare(
   options: SquaresOptions,
 ): Promise<ReadSquare | EvenkeelError> {
   try {
-    const { image, lenient } = await pictures.read(index);
+    const { image, lenient, isAnimation = false } = await pictures.read(index);
     const read = async (picture: Sharp, isDoubtful: boolean): Promise<ReadSquare> => {
       const square = await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels);
-      return { square: square.pixels, isDoubtful, changes: changesOf(square, options) };
+      return { square: square.pixels, isDoubtful, changes: changesOf(square, isAnimation, options) };
     };
     return await read(image, false).catch(async (cause: unknown) => {
       if (lenient === undefined || !isUnreadable(cause)) throw cause;
@@ -113,11 +115,16 @@ function isUnreadable(cause: unknown): cause is EvenkeelError {
 }
 
 function changesOf(
-  { isTransparent, width, height, pages }: Square,
+  { isTransparent, width, height, pages, isDeep }: Square,
+  isAnimation: boolean,
   { resolution, background }: SquaresOptions,
 ): readonly string[] {
   const changes: string[] = [];
-  if (pages > 1) changes.push("animations and pictures of several pages, of which the first is taken");
+  if (pages > 1 || isAnimation) changes.push("animations and pictures of several pages, of which the first is taken");
+  if (isDeep)
+    changes.push(
+      "pictures of 16 bits a channel, of which the upper 8 are taken; scale those that use fewer than 16 first",
+    );
   if (isTransparent) {
     const colour = background.map((value) => value.toString(16).padStart(2, "0")).join("");
     changes.push(`pictures that are transparent in places, shown on #${colour} (--background)`);

@@ -78,10 +78,18 @@ async function filePictures(source: FileSource, all: readonly string[], notices:
       if (bytes.length === 0) throw new EvenkeelError("file", `${source.nameOf(nameOf(index))} is empty.`);
       if (startsLikeBmp(bytes)) return { image: bmpImage(bytes, source.nameOf(nameOf(index))) };
       // A damaged picture is an error, not a picture with a grey half; but decoders warn of lesser things, too.
-      return { image: sharp(bytes, { failOn: "warning" }), lenient: () => sharp(bytes, { failOn: "error" }) };
+      const lenient = (): Sharp => sharp(bytes, { failOn: "error" });
+      return { image: sharp(bytes, { failOn: "warning" }), lenient, isAnimation: isAnimatedPng(bytes) };
     },
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   };
+}
+
+/** Whether a PNG has further pictures, of which its decoder knows nothing: its chunk acTL comes before the first one's data. */
+function isAnimatedPng(bytes: Uint8Array): boolean {
+  const head = Buffer.from(bytes.subarray(0, 2 ** 16)).toString("latin1");
+  const data = head.indexOf("IDAT");
+  return head.startsWith("\x89PNG") && head.slice(0, data < 0 ? head.length : data).includes("acTL");
 }
 
 /** A BMP, which the library doesn't read, by its pixels. */

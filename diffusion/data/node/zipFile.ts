@@ -199,12 +199,15 @@ async function listEntries(
   expectMore();
   for await (const entry of zip.eachEntry()) {
     bytes += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
-    const name = nameOfEntry(entry);
+    const { name, guess } = nameOfEntry(entry);
     const problem = yauzl.validateFileName(name.replaceAll("\\", "/"));
     if (problem !== null) throw new Error(`${problem}; unpack it and use the folder`);
     if (isLink(entry))
       notices.add("left out", "links in archives; unpack it and use the folder to have them followed", name);
-    else if (!/[\\/]$/.test(name)) names.add(name, withoutTexts(entry));
+    else if (!/[\\/]$/.test(name)) {
+      names.add(name, withoutTexts(entry));
+      if (guess !== null) notices.add("guessed", guess, name);
+    }
     expectMore();
   }
   // Else some files, or the labels, would go missing.
@@ -229,16 +232,32 @@ function withoutTexts(entry: yauzl.Entry): yauzl.Entry {
   return Object.assign(entry, noTexts);
 }
 
-/** The Mac writes UTF-8 without saying so; what isn't UTF-8 is of DOS. */
-function nameOfEntry(entry: yauzl.Entry): string {
+const readAsUtf8 = "names whose archive doesn't say how they are written, read as UTF-8, which they are by their form";
+const readAsDos =
+  "names whose archive doesn't say how they are written, and which aren't UTF-8, read as those of DOS (code page 437); if they look wrong, " +
+  "unpack it with the right one (unzip -O shift_jis, gbk, ...) and use the folder";
+
+/** An entry's name: of its field of Unicode, as it says, or else (null: no guess) in the encoding that fits. */
+function nameOfEntry(entry: yauzl.Entry): { readonly name: string; readonly guess: string | null } {
   const { generalPurposeBitFlag: flags, fileNameRaw, extraFields } = entry;
-  const told = yauzl.getFileNameLowLevel(flags, fileNameRaw, extraFields, true);
-  if ((flags & 0x800) !== 0 || extraFields.some(({ id }) => id === 0x7075)) return told;
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fileNameRaw);
-  } catch {
-    return told;
+  const isAscii = fileNameRaw.every((byte) => byte < 128);
+  if (isAscii || extraFields.some((field) => isUnicodePath(field, fileNameRaw))) {
+    return { name: yauzl.getFileNameLowLevel(flags, fileNameRaw, extraFields, true), guess: null };
   }
+  try {
+    const name = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fileNameRaw);
+    // The Mac writes UTF-8 without saying so.
+    return { name, guess: (flags & utf8Flag) === 0 ? readAsUtf8 : null };
+  } catch {
+    return { name: yauzl.getFileNameLowLevel(flags & ~utf8Flag, fileNameRaw, [], true), guess: readAsDos };
+  }
+}
+
+const utf8Flag = 0x800;
+
+/** Whether an extra field is Info-ZIP's name in UTF-8, and of the name that the entry has. */
+function isUnicodePath({ id, data }: yauzl.ExtraField, name: Buffer): boolean {
+  return id === 0x7075 && data.length > 5 && data[0] === 1 && data.readUInt32LE(1) === crc32(name);
 }
 
 /** Where an archive lies in its file. */

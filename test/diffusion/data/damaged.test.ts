@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { encode } from "fast-png";
 import sharp from "sharp";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { noise, png, temporaryFolder } from "./sampleFiles.ts";
+import { chunk, draw, noise, png, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert } from "./told.ts";
 
 const { folderOf } = temporaryFolder();
@@ -13,6 +13,24 @@ const jpeg = await sharp(noise(32 * 32 * 3), raw)
   .jpeg({ mozjpeg: false })
   .toBuffer();
 const truncated = jpeg.subarray(0, jpeg.length / 2);
+
+/** A TIFF of 4x4 real numbers from 0 to 1, as scientists' programs write. */
+const floatTiff = ((): Uint8Array => {
+  // Width, height, bits, no compression, black is 0, where the numbers are, samples, rows and bytes together, real numbers.
+  const fields = [256, 4, 257, 4, 258, 32, 259, 1, 262, 1, 273, 8, 277, 1, 278, 4, 279, 64, 339, 3];
+  const file = Buffer.alloc(72 + 2 + 6 * fields.length + 4);
+  file.write("II*\0", "latin1");
+  file.writeUInt32LE(72, 4);
+  for (let i = 0; i < 16; i++) file.writeFloatLE(i / 16, 8 + 4 * i);
+  file.writeUInt16LE(fields.length / 2, 72);
+  for (let i = 0; i < fields.length; i += 2) {
+    file.writeUInt16LE(fields[i] ?? 0, 74 + 6 * i);
+    file.writeUInt16LE(3, 76 + 6 * i);
+    file.writeUInt32LE(1, 78 + 6 * i);
+    file.writeUInt16LE(fields[i + 1] ?? 0, 82 + 6 * i);
+  }
+  return file;
+})();
 
 /** A JPEG whose scan ends at coefficient 0, as some telephones write; decoders warn of it and read all. */
 const warned = Buffer.from(jpeg);
@@ -33,7 +51,7 @@ describe("pictures that can't be read", () => {
     assert.deepEqual(classesOf(result), [3, ["cats", "dogs"], [0, 1, 1]]);
     assert.deepEqual(result.told, [
       "Left out 4 (cats/broken.jpg, dogs/b.png, dogs/e.bmp, dogs/empty.webp): " +
-        "pictures that are damaged, locked, packed in an unknown way or too large to decode (--strict stops at the first and says why).",
+        "pictures that are damaged, locked, packed in an unknown way, of real numbers or too large to decode (--strict stops at the first and says why).",
     ]);
     await assert.rejects(convert(source, 8, { strict: true }), (error) => {
       assert.ok(error instanceof EvenkeelError && error.code === "file");
@@ -95,6 +113,25 @@ describe("pictures that are read", () => {
     assert.match(
       (await convert(source, 32)).told.join("\n"),
       /Changed 3 \(a\.gif, b\.png, d\.png\): pictures smaller than 32, which are enlarged/,
+    );
+  });
+
+  it("of 16 bits are told, and so are the pictures of an animated PNG after its first; of real numbers they are left out", async () => {
+    const values = Uint16Array.from({ length: 4 * 4 * 3 }, () => draw(65536));
+    const deep = encode({ width: 4, height: 4, channels: 3, depth: 16, data: values });
+    const plain = png(4, 4, 3);
+    // Behind its header of 25 bytes.
+    const animated = Buffer.concat([plain.subarray(0, 33), chunk("acTL", new Uint8Array(8)), plain.subarray(33)]);
+    const source = await folderOf({ "a.png": deep, "b.png": animated, "c.png": plain, "d.tif": floatTiff });
+    const { told, dataset } = await convert(source, 4);
+    assert.match(told[0] ?? "", /^Changed 1 \(a\.png\): pictures of 16 bits a channel, of which the upper 8 are taken/);
+    assert.equal(told[1], "Changed 1 (b.png): animations and pictures of several pages, of which the first is taken.");
+    assert.match(told[2] ?? "", /^Left out 1 \(d\.tif\): pictures that are damaged, .* of real numbers/);
+    assert.equal(told.length, 3);
+    assert.equal(dataset.pixels[0], (values[0] ?? 0) >> 8);
+    await assert.rejects(
+      convert(source, 4, { strict: true }),
+      /d\.tif: its channels are of type float, whose black and/,
     );
   });
 

@@ -137,7 +137,7 @@ describe("data sets in files", () => {
       ["a.png", 1],
       ["a.png", 0],
     ];
-    await refuse({ "a.png": image, "dataset.json": labels(twice) }, /two labels for an image/);
+    await refuse({ "a.png": image, "dataset.json": labels(twice) }, /different labels for the same images/);
     await refuse({ "a.png": image, "dataset.json": labels([["a.png", 0.5]]) }, /a label is 0\.5, expected a class/);
     await refuses(path("nothing"), /nothing: opening it failed: there is no such file/);
     await writeFile(path("data.txt"), "x");

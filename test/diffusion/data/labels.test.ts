@@ -164,6 +164,14 @@ describe("labels of arrays", () => {
     assert.deepEqual(await open(npy("<i8", [4, 1], long)), ["classes", 4, guess]);
     const real = new Uint8Array(Float32Array.of(0.5, 1, 2, 1).buffer);
     assert.deepEqual(await open(npy("<f4", [4, 1], real)), ["vectors", 1, ""]);
+    await assert.rejects(open(npy("<f4", [4], real)), /a label is 0\.5, expected a class.*\[N, 1\] in an array/);
+    const whole = new Uint8Array(Float64Array.of(0, 3, 2, 1).buffer);
+    assert.deepEqual(await open(npy("<f8", [4], whole)), [
+      "classes",
+      4,
+      "Guessed 1 (x-labels.npy): real numbers [N], taken for class numbers, as all are whole; save them as [N, 1] if they are a condition of one number.",
+    ]);
+    assert.deepEqual(await open(npy("<f8", [4, 1], whole)), ["vectors", 1, ""]);
   });
 });
 

@@ -91,32 +91,46 @@ export type RawZipOptions = {
   readonly isPacked?: boolean;
   /** The mode of the files, as Unix has it. */
   readonly mode?: number;
+  /** Whether it says that names are UTF-8. Default: yes, if they aren't ASCII. */
+  readonly saysUtf8?: boolean;
+  /** What else its directory says of a file. */
+  readonly extra?: (name: Uint8Array) => Uint8Array;
 };
 
 /** A zip of files under just these names, whatever they hold. */
 export function rawZip(
-  files: readonly (readonly [name: string, content: Uint8Array])[],
-  { count = files.length, isPacked = false, mode = 0o100644 }: RawZipOptions = {},
+  files: readonly (readonly [name: string | Uint8Array, content: Uint8Array])[],
+  {
+    count = files.length,
+    isPacked = false,
+    mode = 0o100644,
+    saysUtf8 = true,
+    extra = (): Uint8Array => new Uint8Array(0),
+  }: RawZipOptions = {},
 ): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
   for (const [name, content] of files) {
     const nameBytes = Buffer.from(name);
+    const more = Buffer.from(extra(nameBytes));
     const packed = isPacked ? deflateRawSync(content) : content;
     // From the version that is needed to the lengths of name and extra field.
     const facts = Buffer.alloc(26);
     facts.writeUInt16LE(20, 0);
+    facts.writeUInt16LE(saysUtf8 && nameBytes.some((byte) => byte > 127) ? 0x800 : 0, 2);
     facts.writeUInt16LE(isPacked ? 8 : 0, 4);
     facts.writeUInt32LE(crc32(content), 10);
     facts.writeUInt32LE(packed.length, 14);
     facts.writeUInt32LE(content.length, 18);
     facts.writeUInt16LE(nameBytes.length, 22);
     const local = Buffer.concat([Buffer.from("PK\x03\x04", "latin1"), facts, nameBytes, packed]);
+    const listed = Buffer.from(facts);
+    listed.writeUInt16LE(more.length, 24);
     const place = Buffer.alloc(14);
     place.writeUInt32LE(mode * 65536, 6);
     place.writeUInt32LE(offset, 10);
-    directory.push(Buffer.from("PK\x01\x02\x14\x03", "latin1"), facts, place, nameBytes);
+    directory.push(Buffer.from("PK\x01\x02\x14\x03", "latin1"), listed, place, nameBytes, more);
     parts.push(local);
     offset += local.length;
   }
