@@ -51,6 +51,14 @@ function addConvert(parent: Command): void {
     )
     .option("--max-images <count>", "at most so many of each source", orInvalid(parseImages))
     .option("--strict", "stop at the first picture that can't be read, instead of leaving it out")
+    .addOption(
+      new Option(
+        "--labels-from <where>",
+        "what gives labels: files (dataset.json or folders), or names as of cat.12.jpg",
+      )
+        .choices(["files", "names"] as const)
+        .default("files" as const),
+    )
     .option("--greyscale", "one channel instead of three")
     .option("--background <colour>", "what shows through transparent pictures", "#ffffff")
     .addHelpText(
@@ -58,8 +66,9 @@ function addConvert(parent: Command): void {
       `
 Pictures may be PNG, JPEG, WebP, GIF, TIFF, AVIF and BMP. What is left out, changed or guessed is said in a line each; a damaged
 picture is left out unless --strict is given.
-Labels come from the source's dataset.json, or else from its outermost folders; those of x-images-idx3-ubyte from
-x-labels-idx1-ubyte, those of x.npy (bytes, [N, H, W], [N, H, W, C] or [N, C, H, W]) from x-labels.npy.
+Labels come from the source's dataset.json, or else from its outermost folders; with --labels-from names from what stands before the
+number in pictures' names. Those of x-images-idx3-ubyte come from x-labels-idx1-ubyte, those of x.npy (bytes, [N, H, W], [N, H, W, C]
+or [N, C, H, W]) from x-labels.npy.
 
 Transforms:
   center-crop           the middle, in one step (Lanczos)

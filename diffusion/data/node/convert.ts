@@ -1,6 +1,7 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
 import { lostPictures } from "./fileKinds.ts";
+import type { LabelOrigin } from "./labels.ts";
 import { parseColour, type Transform } from "./makeSquare.ts";
 import { makeSquares } from "./makeSquares.ts";
 import { describeNotice, type Notices } from "./notices.ts";
@@ -23,6 +24,8 @@ export type ConvertOptions = Partial<Reading> & {
   readonly maxImages?: number | undefined;
   /** Whether a picture that can't be read is an error. Default: it is left out, which `notices` are told. */
   readonly strict?: boolean | undefined;
+  /** Whether what pictures are called, such as `cat.12.jpg`, gives their classes. Default: `dataset.json` or folders do. */
+  readonly labelsFrom?: LabelOrigin | undefined;
 };
 
 /**
@@ -37,7 +40,7 @@ export async function convertDataset(options: ConvertOptions): Promise<ImageData
   const { source, resolution, maxImages = Infinity, strict: isStrict = false } = options;
   const reading = readingOf(options);
   const background = await parseColour(options.background);
-  await using pictures = await openPictures(source, reading);
+  await using pictures = await openPictures(source, reading, options.labelsFrom);
   if (isStrict) refuseLost(source, reading.notices);
   const channels = options.greyscale || pictures.isGrey ? 1 : 3;
   const squaresOptions = { ...options, ...reading, name: source, background, maxImages, isStrict };

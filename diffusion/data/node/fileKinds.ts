@@ -1,5 +1,5 @@
 import { isLabelFile } from "./labelFile.ts";
-import { outsideOfClasses, withoutLabel } from "./labels.ts";
+import { outsideOfClasses, withoutLabel, withoutNameClass } from "./labels.ts";
 
 /**
  * What a file is to a data set, by its name. `what` says, for a user, what such files are and what to do with them.
@@ -75,6 +75,7 @@ export const lostPictures: ReadonlySet<string> = new Set([
   misnamedPictures,
   outsideOfClasses,
   withoutLabel,
+  withoutNameClass,
   ...otherPictures.map(([, what]) => what),
 ]);
 

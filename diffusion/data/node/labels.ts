@@ -1,7 +1,8 @@
 import { EvenkeelError } from "../../../engine/index.ts";
-import { folderClasses, otherAccentsOfClasses, otherSpellings } from "./folderClasses.ts";
+import { type FolderClasses, folderClasses, otherAccentsOfClasses, otherSpellings } from "./folderClasses.ts";
 import { type FileSource, isTooLarge } from "./fileSource.ts";
 import { cleanName, type FileLabel, isLabelFile, type LabelFile, labelFileName, parseLabelFile } from "./labelFile.ts";
+import { likelyNameClasses, nameClasses } from "./nameClasses.ts";
 import { Notices } from "./notices.ts";
 
 /** Images that stay in the set, with their labels in the same order. */
@@ -17,14 +18,28 @@ const [otherLabels, labelBytes] = [2 ** 24, 2 ** 15];
 export const outsideOfClasses =
   "images outside of the class folders; put them into one, or make all folders one for a set without classes";
 const otherAccents = `images whose names have accents in another form than in ${labelFileName} (Macs write letter and accent apart), taken for the same`;
+export const withoutNameClass = "images that aren't called by a class and a number, such as cat.12.jpg";
 export const withoutLabel = `images that ${labelFileName} has no label for; give them one there`;
+
+/** What labels are taken from: `dataset.json` or folders, where they are; or what images are called, such as `cat.12.jpg`. */
+export type LabelOrigin = "files" | "names";
+
+const namesLikeClasses =
+  "classes that images seem to be called by, which weren't taken as labels; dataset convert --labels-from names does, or put each into a " +
+  "folder of its own";
 
 /**
  * The labels of images: of `dataset.json`, as the reference has it, in the folder that holds all of them; or of their folders. Images
  * without a label where others have one are left out. Whatever is left out or guessed is told.
  * @throws EvenkeelError `file` if a `dataset.json` is damaged, or describes none of the images.
  */
-export async function readLabels(source: FileSource, images: readonly string[], notices: Notices): Promise<Labels> {
+export async function readLabels(
+  source: FileSource,
+  images: readonly string[],
+  notices: Notices,
+  origin: LabelOrigin = "files",
+): Promise<Labels> {
+  if (origin === "names") return labelsOfNames(source, images, notices);
   const file = chooseLabelFile(source, images, notices);
   if (file === null) return labelsOfFolders(images, notices);
   const limit = otherLabels + images.length * labelBytes;
@@ -85,13 +100,40 @@ function chooseLabelFile({ files }: FileSource, images: readonly string[], notic
 
 function labelsOfFolders(images: readonly string[], notices: Notices): Labels {
   const found = folderClasses(images, notices);
-  if (found === null) return { images, labels: null, classNames: null };
-  const { classNames, classes } = found;
+  if (found === null) {
+    for (const name of likelyNameClasses(images)) notices.add("guessed", namesLikeClasses, name);
+    return { images, labels: null, classNames: null };
+  }
+  return labelled(images, found, outsideOfClasses, notices);
+}
+
+/** Labels that the names of images give; other labels are told. */
+function labelsOfNames(source: FileSource, images: readonly string[], notices: Notices): Labels {
+  for (const file of source.files.filter(isLabelFile))
+    notices.add("left out", "labels in files, as those of names were asked for", file);
+  const classes = nameClasses(images);
+  const classNames = [...new Set(classes.filter((name) => name !== null))].sort();
+  if (classNames.length === 0) {
+    throw new EvenkeelError(
+      "file",
+      `${source.name}: no image is called by a class and a number, such as cat.12.jpg; ${JSON.stringify(images[0])} is one of ${images.length}.`,
+    );
+  }
+  return labelled(images, { classNames, classes }, withoutNameClass, notices);
+}
+
+/** @param outside what is told of images of no class. */
+function labelled(
+  images: readonly string[],
+  { classNames, classes }: FolderClasses,
+  outside: string,
+  notices: Notices,
+): Labels {
   const numbers = new Map(classNames.map((name, number) => [name, number]));
   const [kept, labels]: [string[], number[]] = [[], []];
   for (const [i, image] of images.entries()) {
     const name = classes[i] ?? null;
-    if (name === null) notices.add("left out", outsideOfClasses, image);
+    if (name === null) notices.add("left out", outside, image);
     else {
       kept.push(image);
       labels.push(numbers.get(name) ?? 0);

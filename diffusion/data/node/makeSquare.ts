@@ -70,7 +70,7 @@ export async function makeSquare(
   channels: 1 | 3,
 ): Promise<Square> {
   try {
-    const { width, height, hasAlpha, pages = 1, depth = "uchar" } = await picture.metadata();
+    const { width, height, hasAlpha, pages = 1, depth } = await picture.metadata();
     if (depth !== "uchar" && depth !== "ushort") {
       const problem = `its channels are of type ${depth}, whose black and white nothing tells; save it with 8 bits a channel`;
       throw new EvenkeelError("file", `${name}: ${problem}.`);

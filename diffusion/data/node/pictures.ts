@@ -9,7 +9,7 @@ import { emojiClasses, emojiList, type EmojiPackage, findEmojiPackage, listEmoji
 import { readIdx } from "./idxFile.ts";
 import type { FileSource } from "./fileSource.ts";
 import { openFiles } from "./imageSource.ts";
-import { readLabels } from "./labels.ts";
+import { type LabelOrigin, readLabels } from "./labels.ts";
 import type { PictureList } from "./makeSquares.ts";
 import type { Notices } from "./notices.ts";
 import type { Reading } from "./reading.ts";
@@ -24,21 +24,34 @@ export interface Pictures extends PictureList, AsyncDisposable {
 
 /**
  * The pictures of a package of emoji, an IDX file, a NumPy array, or a folder or zip of images or of such files.
- * @throws EvenkeelError `file` if there are none.
+ * @throws EvenkeelError `file` if there are none; `value` if names are to be labels where pictures have none.
  */
-export async function openPictures(path: string, reading: Reading): Promise<Pictures> {
+export async function openPictures(
+  path: string,
+  reading: Reading,
+  labelsFrom: LabelOrigin = "files",
+): Promise<Pictures> {
   const emoji = await findEmojiPackage(path);
-  if (emoji !== null) return emojiPictures(emoji);
+  const requireNames = (what: string): void => {
+    if (labelsFrom === "names")
+      throw new EvenkeelError("value", `${path}: --labels-from names is for pictures in files of their own; ${what}.`);
+  };
+  if (emoji !== null) {
+    requireNames("emoji have their classes");
+    return emojiPictures(emoji);
+  }
   const { notices } = reading;
   const source = await openFiles(path, reading);
   try {
     const contents = await contentsOf(source, notices);
     switch (contents.form) {
       case "pictures":
-        return await filePictures(source, contents.files, notices);
+        return await filePictures(source, contents.files, notices, labelsFrom);
       case "idx":
+        requireNames("those of an IDX file have no names");
         return await idxPictures(source, contents);
       case "array":
+        requireNames("those of an array have no names");
         return await arrayPictures(source, contents, notices);
       case "latents":
         throw new EvenkeelError(
@@ -64,8 +77,13 @@ async function emojiPictures(emoji: EmojiPackage): Promise<Pictures> {
   };
 }
 
-async function filePictures(source: FileSource, all: readonly string[], notices: Notices): Promise<Pictures> {
-  const { images: files, labels, classNames } = await readLabels(source, all, notices);
+async function filePictures(
+  source: FileSource,
+  all: readonly string[],
+  notices: Notices,
+  labelsFrom: LabelOrigin,
+): Promise<Pictures> {
+  const { images: files, labels, classNames } = await readLabels(source, all, notices, labelsFrom);
   const nameOf = (index: number): string => files[index] ?? "";
   return {
     count: files.length,

@@ -96,7 +96,6 @@ describe("names in archives", () => {
   it("never show control characters", async () => {
     const { told } = await classesIn([Buffer.from("\x1b[31mü"), Buffer.from("\x07é")], { saysUtf8: false });
     assert.match(told.join(), asUtf8);
-    // eslint-disable-next-line no-control-regex
-    assert.doesNotMatch(told.join(), /[\x00-\x1f\x7f-\x9f]/);
+    assert.ok([...told.join()].every((each) => !/\p{Cc}/u.test(each)));
   });
 });
