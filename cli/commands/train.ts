@@ -5,7 +5,7 @@ import { configurationNamed, type ConfigurationName, configurationNames } from "
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../imageCount.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
-import { givenSettings, mergeSettings } from "../train/merge.ts";
+import { givenSettings, mergeSettings, planSettings } from "../train/merge.ts";
 import { rehearse, train } from "../train/train.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { wholeNumberFrom } from "../wholeNumber.ts";
@@ -15,7 +15,10 @@ export function addTrainCommand(program: Command): void {
   program
     .command("train")
     .description("Train a diffusion model on images. Run again with the same folder, it goes on where it stopped.")
-    .requiredOption("--outdir <folder>", "run folder: settings, checkpoints, snapshots, samples, report")
+    .option(
+      "--outdir <folder>",
+      "run folder: settings, checkpoints, snapshots, samples, report; only --dry-run needs none",
+    )
     .option(
       "--data <path>",
       "zip or folder of images, IDX file, .npy or .npz array, or emoji16 / emoji32: the emoji of the installed packages",
@@ -70,15 +73,21 @@ export function addTrainCommand(program: Command): void {
     .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumberFrom(0))
     .option("--deterministic", "no fused multiply-add, so that other machines give the same bits")
-    .option("-n, --dry-run", "look at the data and print the settings, with what looks wrong, and stop")
+    .option(
+      "-n, --dry-run",
+      "look at the data and print the settings, with what looks wrong, and stop: `--outdir` isn't needed",
+    )
     .addHelpText("after", examples)
-    .action(async ({ config, dryRun, ...flags }) => {
+    .action(async ({ config, dryRun, ...flags }, command) => {
+      if (dryRun !== true && flags.outdir === undefined) {
+        command.error("error: required option '--outdir <folder>' not specified; only --dry-run needs none");
+      }
       const dynamics = flags.dynamics === true ? defaultDynamics : flags.dynamics;
       const { letter, file } = splitConfig(config);
-      const settings = await mergeSettings({ ...flags, dynamics, config: letter }, file);
+      const all = { ...flags, dynamics, config: letter };
       const given = givenSettings(flags);
-      if (dryRun === true) console.log(await rehearse(settings, given));
-      else await train(settings, { given });
+      if (dryRun === true) console.log(await rehearse(await planSettings(all, file), given));
+      else await train(await mergeSettings(all, file), { given });
     });
 }
 

@@ -1,16 +1,17 @@
 import { countNetwork } from "../../diffusion/network/index.ts";
 import { isLatent, labelNotes, type TrainingDataset } from "../../diffusion/data/index.ts";
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
-import { vaeName } from "../../diffusion/encoding/index.ts";
+import { presetOf, presets } from "../../diffusion/presets/index.ts";
+import { vaeChannels, vaeName } from "../../diffusion/encoding/index.ts";
 import { missingAttention } from "../../nn/index.ts";
 import { describeLabels } from "../describeLabels.ts";
 import { describeCost, gridLayout, trainingSteps } from "./grids.ts";
 import { idleTrainSettings } from "./idleSettings.ts";
-import type { TrainSettings } from "./settings.ts";
+import type { PlannedSettings } from "./settings.ts";
 
 /** What a run is about to do: its data, network and pictures, and what looks wrong about them, a line each. */
 export function describeRun(
-  settings: TrainSettings,
+  settings: PlannedSettings,
   images: TrainingDataset,
   validation: TrainingDataset | null,
   training: TrainingOptions,
@@ -27,6 +28,7 @@ export function describeRun(
   const every = settings.samples.toLocaleString("en");
   const missing = missingAttention(unet);
   const notes = [
+    ...otherDataNote(settings.preset, images),
     ...(unet.labelDim === 0 ? [] : labelNotes(images)),
     ...heldOutNote(settings.holdout, images.count),
     ...idleTrainSettings(settings, training, given),
@@ -40,7 +42,33 @@ export function describeRun(
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
     ...(missing === null ? [] : [`                   ${missing}`]),
     `Sample grids       ${settings.samples === 0 ? "none (--samples 0)" : `every ${every} images: ${describeCost(layout)}${isLatent(images) ? ", their first three channels as colours" : ""}`}`,
-    ...notes.map((note) => `Note               ${note}`),
+    ...notes.map(noteLine),
+  ];
+}
+
+/** What looks wrong, as such a line. */
+export function noteLine(note: string): string {
+  return `Note               ${note}`;
+}
+
+/** Where a preset for latents meets pictures, or one for pictures latents. */
+function otherDataNote(name: string, images: TrainingDataset): readonly string[] {
+  const { takes } = presetOf(name);
+  const { channels } = images;
+  const isOfLatents = isLatent(images);
+  if (takes === "anything" || (takes === "latents") === isOfLatents) return [];
+  const other = isOfLatents ? name.replace("img64", "img512") : name.replace("img512", "img64");
+  const known = other !== name && Object.hasOwn(presets, other);
+  if (isOfLatents) {
+    return [
+      `the preset ${name} is made for pictures, and this trains on latents of ${channels} channels; one for latents is ` +
+        `${known ? other : "edm2-img512-xs"}`,
+    ];
+  }
+  return [
+    `the preset ${name} is made for latents of ${vaeChannels} channels, and this trains on the pixels of pictures (${channels} ` +
+      `${channels === 1 ? "channel" : "channels"}): encode them first, with dataset_tool.py encode of EDM2, or take a preset for pictures, such as ` +
+      `${known ? other : "edm2-img64-xs"}`,
   ];
 }
 

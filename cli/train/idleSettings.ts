@@ -1,12 +1,12 @@
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
-import type { TrainSettings } from "./settings.ts";
+import type { PlannedSettings } from "./settings.ts";
 
 /**
  * Settings of a run that never take effect beside the others or with these data, a line each.
  * @param given the options of the command line: those that only a preset or a file has, where every setting is, aren't told of.
  */
 export function idleTrainSettings(
-  settings: TrainSettings,
+  settings: PlannedSettings,
   { network: { unet } }: TrainingOptions,
   given: ReadonlySet<string>,
 ): readonly string[] {

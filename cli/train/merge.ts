@@ -10,7 +10,14 @@ import { parseSwitches } from "../../nn/index.ts";
 import { exists } from "../exists.ts";
 import { parseImages } from "../imageCount.ts";
 import { mergeOptions, type OptionLayer } from "../mergeOptions.ts";
-import { defaultSettings, presetSettings, type TrainSettings, trainSettings } from "./settings.ts";
+import {
+  defaultSettings,
+  plannedSettings,
+  type PlannedSettings,
+  presetSettings,
+  type TrainSettings,
+  trainSettings,
+} from "./settings.ts";
 
 /** Flags as commander gives them: names in camelCase. */
 export type TrainFlags = Readonly<Record<string, unknown>>;
@@ -35,6 +42,16 @@ const imageSettings = [
  * `file` for a file that can't be read.
  */
 export async function mergeSettings(flags: TrainFlags, file: string | undefined): Promise<TrainSettings> {
+  return withNetwork(mergeOptions(trainSettings, await layersOf(flags, file)));
+}
+
+/** The same where nothing is to be written: they needn't have a folder. @throws EvenkeelError as `mergeSettings`. */
+export async function planSettings(flags: TrainFlags, file: string | undefined): Promise<PlannedSettings> {
+  return withNetwork(mergeOptions(plannedSettings, await layersOf(flags, file)));
+}
+
+/** Where settings are from, the weakest first. */
+async function layersOf(flags: TrainFlags, file: string | undefined): Promise<readonly OptionLayer[]> {
   const configFile = file ?? (flags["preset"] === undefined ? await settingsOfRun(flags["outdir"]) : undefined);
   const given: OptionLayer[] = [
     ...(configFile === undefined ? [] : [{ from: configFile, values: await readSettings(configFile) }]),
@@ -52,14 +69,16 @@ export async function mergeSettings(flags: TrainFlags, file: string | undefined)
   requireOne("preset", "preset", given);
   const preset = presetSettings(chosen.preset, chosen.config);
   const { duration = 0, batch = 0 } = { ...preset, ...chosen };
-  const settings = mergeOptions(trainSettings, [
+  return [
     { from: "the defaults", values: defaultSettings(duration, batch) },
     { from: `the preset ${chosen.preset}`, values: preset },
     ...given,
-  ]);
-  // Data are read, and some converted, before the network is made of them: switches that can't be are told before that.
-  const switches = parseSwitches(settings.switches);
-  presetNetwork(settings.config, presetOf(chosen.preset), undefined, switches);
+  ];
+}
+
+/** Data are read, and some converted, before the network is made of them: switches that can't be are told before that. */
+function withNetwork<Settings extends PlannedSettings>(settings: Settings): Settings {
+  presetNetwork(settings.config, presetOf(settings.preset), undefined, parseSwitches(settings.switches));
   return settings;
 }
 
@@ -126,6 +145,6 @@ function parseSetting(path: string, name: string, text: string): number {
 }
 
 /** Settings as a config file. */
-export function formatSettings(settings: TrainSettings): string {
+export function formatSettings(settings: PlannedSettings): string {
   return `${stringify(settings)}\n`;
 }

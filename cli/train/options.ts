@@ -3,13 +3,13 @@ import { isLatent, labelDimOf, type TrainingDataset } from "../../diffusion/data
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { parseSwitches } from "../../nn/index.ts";
-import type { TrainSettings } from "./settings.ts";
+import type { PlannedSettings } from "./settings.ts";
 
 /**
  * The settings of the command line, with the data's sizes, as the trainer takes them.
  * @throws EvenkeelError `value` for labels that are asked for and aren't there, or a network that can't be.
  */
-export function trainingOptions(settings: TrainSettings, dataset: TrainingDataset): TrainingOptions {
+export function trainingOptions(settings: PlannedSettings, dataset: TrainingDataset): TrainingOptions {
   if (settings.cond === true && dataset.labels === null) {
     throw new EvenkeelError(
       "value",

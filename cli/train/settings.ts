@@ -58,6 +58,11 @@ export const trainSettings = z.strictObject({
 
 export type TrainSettings = z.infer<typeof trainSettings>;
 
+/** Settings of a run that needn't have a folder yet. */
+export const plannedSettings = trainSettings.partial({ outdir: true });
+
+export type PlannedSettings = z.infer<typeof plannedSettings>;
+
 /** What a preset says for a configuration, as settings; intervals and the like follow from its duration. */
 export function presetSettings(name: string, config: ConfigurationName = "G"): Partial<TrainSettings> {
   const preset = presetOf(name);

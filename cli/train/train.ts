@@ -1,22 +1,23 @@
 import { join } from "node:path";
 import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
-import { seenLabels, trainingBatches, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { duplicateNote, isLatent, seenLabels, trainingBatches, type TrainingDataset } from "../../diffusion/data/index.ts";
 import { fingerprint } from "../../diffusion/data/node.ts";
 import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
+import { tellingOf } from "../readData.ts";
 import { describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost, gridBatch, finalSteps, gridLayout } from "./grids.ts";
-import { describeRun } from "./describeRun.ts";
+import { describeRun, noteLine } from "./describeRun.ts";
 import { loadTrainingData, splitData } from "./data.ts";
 import { formatSettings } from "./merge.ts";
 import { trainingOptions } from "./options.ts";
 import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
-import type { TrainSettings } from "./settings.ts";
+import type { PlannedSettings, TrainSettings } from "./settings.ts";
 
 /** All data, those to train on, and those held out. */
 type RunData = {
@@ -55,14 +56,20 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
  * What `train` would do with these settings, without doing it: the settings, as a config file whose comments say what the data are and
  * what looks wrong. Writes nothing. @throws EvenkeelError as `train` does before its first step.
  */
-export async function rehearse(settings: TrainSettings, given?: ReadonlySet<string>): Promise<string> {
+export async function rehearse(settings: PlannedSettings, given?: ReadonlySet<string>): Promise<string> {
   const dataset = await loadTrainingData(settings.data, settings.outdir, { isKept: false }, () => undefined);
   const { lines } = prepare(settings, dataset, given);
-  return `${lines.map((line) => `# ${line}\n`).join("")}${formatSettings(settings)}`;
+  const duplicates = isLatent(dataset)
+    ? null
+    : await tellingOf(({ onProgress }) =>
+        duplicateNote(dataset, (done, total) => onProgress("comparing images", done, total)),
+      );
+  const notes = duplicates === null ? lines : [...lines, noteLine(duplicates)];
+  return `${notes.map((line) => `# ${line}\n`).join("")}${formatSettings(settings)}`;
 }
 
 function prepare(
-  settings: TrainSettings,
+  settings: PlannedSettings,
   dataset: TrainingDataset,
   given: ReadonlySet<string> = new Set(),
 ): { readonly data: RunData; readonly training: TrainingOptions; readonly lines: readonly string[] } {

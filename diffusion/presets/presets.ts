@@ -8,6 +8,8 @@ export type Preset = {
   readonly description: string;
   /** What data it is meant for. A run takes these from its own data. */
   readonly data: UNetData;
+  /** What its noise levels and rates were found for: others' latents, pixels, or nothing in particular. */
+  readonly takes: "pictures" | "latents" | "anything";
   /** Images to train on, counting repetitions. */
   readonly duration: number;
   readonly batch: number;
@@ -46,6 +48,7 @@ function paper(
     {
       description: `Karras et al. 2024, ${latent ? "ImageNet-512 latents" : "ImageNet-64"}, size ${size.slice(size.indexOf("-") + 1).toUpperCase()}`,
       data: { imageResolution: 64, imageChannels: latent ? 4 : 3, labelDim: 1000 },
+      takes: latent ? "latents" : "pictures",
       duration: durationMi * Mi,
       batch: 2048,
       channels,
@@ -63,6 +66,7 @@ function paper(
 
 /** What the small presets have in common: two cores, minutes. */
 const small = {
+  takes: "pictures",
   batch: 32,
   decay: 2000,
   rampup: 0.016,
@@ -130,6 +134,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     ...small,
     description: "any data, the smallest network: seconds, to see that everything works",
     data: { imageResolution: 16, imageChannels: 3, labelDim: 9 },
+    takes: "anything",
     duration: 2_048,
     batch: 16,
     channels: 8,

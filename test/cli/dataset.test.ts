@@ -172,8 +172,55 @@ describe("train --dry-run", () => {
     assert.match(broken.err, /nothing: opening it failed: there is no such file/);
   });
 
+  it("needs no folder of a run, and says of the data what `dataset info` says", async () => {
+    const same = picture();
+    const files = { "a/0.png": same, "a/1.png": same, "a/2.png": picture(), "b/0.png": same };
+    const source = await folderOf(files);
+    const { out } = await ran("train", "--preset", "smoke", "--data", source, "-n", ...network, "--holdout", "1");
+    const info = (await ran("dataset", "info", source)).out;
+    const notes = [...info.matchAll(/^note {9}(.*)$/gm)].map(([, note]) => note);
+    assert.deepEqual(notes, [
+      "2 of 4 images are the same as an earlier one, 1 of them with another label: 1 = 0, 3 = 0",
+    ]);
+    for (const note of notes) assert.ok(out.includes(`# Note               ${note}\n`), out);
+    assert.equal(parse(out)["outdir"], undefined);
+    const { code, err } = await evenkeel(["train", "--preset", "smoke", "--data", source]);
+    assert.equal(code, 2);
+    assert.match(err, /^error: required option '--outdir <folder>' not specified; only --dry-run needs none/);
+  });
+
+  it("tells of presets for latents that meet pictures, and of those for pictures that meet latents", async () => {
+    const values = Float32Array.from({ length: 8 * 64 }, (_, i) => Math.sin(i));
+    const latent = npy("<f4", [8, 8, 8], new Uint8Array(values.buffer));
+    const latents = await folderOf({ "img-mean-std-0.npy": latent, "img-mean-std-1.npy": latent });
+    const pictures = await folderOf({ "a.png": picture(), "b.png": picture() });
+    const noteOf = async (preset: string, source: string): Promise<string> => {
+      const { out } = await ran("train", "--preset", preset, "--data", source, "-n", "--samples", "0", ...network);
+      return [...out.matchAll(/^# Note +the preset (.*)$/gm)].map(([, note]) => note).join();
+    };
+    assert.match(
+      await noteOf("edm2-img512-xs", pictures),
+      /^edm2-img512-xs is made for latents of 4 channels, and this trains on the pixels .* \(3 channels\): encode .*edm2-img64-xs$/,
+    );
+    assert.match(await noteOf("edm2-img512-xxs", pictures), /such as edm2-img64-xs$/);
+    assert.match(
+      await noteOf("edm2-img64-s", latents),
+      /^edm2-img64-s is made for pictures, and this trains on latents of 4 channels; one for latents is edm2-img512-s$/,
+    );
+    assert.match(await noteOf("emoji16", latents), /^emoji16 is made for pictures, .* edm2-img512-xs$/);
+    const fitting = [
+      ["edm2-img512-xs", latents],
+      ["edm2-img64-s", pictures],
+      ["smoke", pictures],
+      ["smoke", latents],
+    ] as const;
+    for (const [preset, source] of fitting) assert.equal(await noteOf(preset, source), "");
+  });
+
   it("says which settings never take effect", async () => {
-    await writeFile(path("digits.npy"), npy("|u1", [40, 28, 28], noise(40 * 784)));
+    // The noise comes round again: each image is a little lighter than the one before.
+    const digits = noise(40 * 784).map((value, i) => value + Math.floor(i / 784));
+    await writeFile(path("digits.npy"), npy("|u1", [40, 28, 28], digits));
     const notes = async (...flags: readonly string[]): Promise<readonly string[]> =>
       [...(await dry(path("digits.npy"), ...flags)).matchAll(/^# Note +(.*)$/gm)].map(([, note = ""]) => note);
     assert.match(await dry(path("digits.npy")), /^# +no attention at 8x8: the levels are 28x28, 14x14$/m);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FileSource } from "../../../diffusion/data/node/fileSource.ts";
 import { type Labels, readLabels } from "../../../diffusion/data/node/labels.ts";
-import { describeNotice, type Notice, Notices } from "../../../diffusion/node.ts";
+import { describeNotice, type Notice, Notices } from "../../../diffusion/data/node.ts";
 
 /** A source of images and of texts, in memory. */
 function sourceOf(images: readonly string[], texts: Readonly<Record<string, string>> = {}): FileSource {
