@@ -178,7 +178,9 @@ export function selectImages<D extends TrainingDataset>(dataset: D, indices: Arr
 type Rows = Uint8Array | Float32Array | Int32Array;
 
 function takeRows<T extends Rows>(values: T, length: number, rows: readonly number[]): T {
-  const taken = values.slice(0, rows.length * length) as T;
+  // What files are read into is a Buffer, whose own slice shares its memory: rows would be written over the set they are taken from.
+  const kind = [Uint8Array, Float32Array, Int32Array].find((each) => values instanceof each) ?? Uint8Array;
+  const taken = new kind(rows.length * length) as T;
   for (const [i, row] of rows.entries()) taken.set(values.subarray(row * length, (row + 1) * length), i * length);
   return taken;
 }
