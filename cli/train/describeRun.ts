@@ -62,13 +62,13 @@ function otherDataNote(name: string, images: TrainingDataset): readonly string[]
   if (isOfLatents) {
     return [
       `the preset ${name} is made for pictures, and this trains on latents of ${channels} channels; one for latents is ` +
-        `${known ? other : "edm2-img512-xs"}`,
+        (known ? other : "edm2-img512-xs"),
     ];
   }
   return [
     `the preset ${name} is made for latents of ${vaeChannels} channels, and this trains on the pixels of pictures (${channels} ` +
       `${channels === 1 ? "channel" : "channels"}): encode them first, with dataset_tool.py encode of EDM2, or take a preset for pictures, such as ` +
-      `${known ? other : "edm2-img64-xs"}`,
+      (known ? other : "edm2-img64-xs"),
   ];
 }
 

@@ -1,6 +1,12 @@
 import { join } from "node:path";
 import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
-import { duplicateNote, isLatent, seenLabels, trainingBatches, type TrainingDataset } from "../../diffusion/data/index.ts";
+import {
+  duplicateNote,
+  isLatent,
+  seenLabels,
+  trainingBatches,
+  type TrainingDataset,
+} from "../../diffusion/data/index.ts";
 import { fingerprint } from "../../diffusion/data/node.ts";
 import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";

@@ -4,17 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
-import {
-  curvesByPlace,
-  type DynamicsHeader,
-  type DynamicsSample,
-  layerCurve,
-  parseDynamics,
-} from "../../../diffusion/dynamics/index.ts";
+import { curvesByPlace, layerCurve, parseDynamics } from "../../../diffusion/dynamics/index.ts";
 import { DynamicsLog } from "../../../diffusion/dynamics/node/dynamicsFile.ts";
 import { readDynamics } from "../../../diffusion/dynamics/node.ts";
 import { runTraining } from "../../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError } from "../../../engine/index.ts";
+import { dynamicsHeader as header, dynamicsSample as sample } from "../../support/dynamicsSample.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 
 let root = "";
@@ -28,39 +23,6 @@ after(async () => {
   await rm(root, { recursive: true });
 });
 
-const header: DynamicsHeader = {
-  format: "evenkeel-dynamics",
-  version: 1,
-  every: 10,
-  training: smallOptions,
-  names: {
-    activations: ["enc.8x8_conv", "enc.8x8_block0.conv_res0", "dec.4x4_in0.conv_res0", "out_conv"],
-    weights: ["enc.8x8_conv"],
-    weightShapes: [[4, 4, 3, 3]],
-    gains: ["out_gain"],
-    attention: [],
-  },
-  sigmaEdges: [1],
-};
-const sample = (nimg: number): DynamicsSample => ({
-  nimg,
-  learningRate: 0.02,
-  gradientNorm: nimg,
-  nonFiniteGradients: 0,
-  readings: {
-    activation: [1, 2, 3, nimg],
-    activationMax: [2, 3, 4, null],
-    weight: [1],
-    weightMax: [1],
-    gradient: [0.5],
-    update: [0.01],
-    gain: [-0.1],
-    entropy: [],
-    entropyMin: [],
-    logit: [],
-  },
-  bins: { count: [3, 0], loss: [0.25, null], error: [0.5, null] },
-});
 const isFileError = (pattern: RegExp) => (reason: unknown) =>
   reason instanceof EvenkeelError && reason.code === "file" && pattern.test(reason.message);
 

@@ -10,7 +10,7 @@ import { listByPattern, readSchedule, tensorNameMatcher } from "../../../diffusi
 import { readStats } from "../../../diffusion/run/node.ts";
 import { describeIssues } from "../../../engine/io/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { smallOptions } from "../../diffusion/training/smallRun.ts";
+import { dynamicsHeader, dynamicsSample } from "../../support/dynamicsSample.ts";
 import { mutateJsonFile, mutateText } from "../mutate.ts";
 import type { Mutation, Target } from "../target.ts";
 
@@ -101,38 +101,10 @@ const statsTarget: Target = {
   },
 };
 
-const dynamicsHeader = {
-  format: "evenkeel-dynamics",
-  version: 1,
-  every: 10,
-  training: smallOptions,
-  names: { activations: ["a"], weights: ["w"], weightShapes: [[4, 4, 3, 3]], gains: ["g"], attention: [] },
-  sigmaEdges: [1],
-};
-const dynamicsSample = {
-  nimg: 64,
-  learningRate: 0.02,
-  gradientNorm: 1,
-  nonFiniteGradients: 0,
-  readings: {
-    activation: [1],
-    activationMax: [2],
-    weight: [1],
-    weightMax: [1],
-    gradient: [0.5],
-    update: [0.01],
-    gain: [-0.1],
-    entropy: [],
-    entropyMin: [],
-    logit: [],
-  },
-  bins: { count: [3, 0], loss: [0.25, null], error: [0.5, null] },
-};
-
 const dynamicsTarget: Target = {
   name: "dynamics",
   samples: () => [
-    file([dynamicsHeader, dynamicsSample, dynamicsSample].map((line) => `${JSON.stringify(line)}\n`).join("")),
+    file([dynamicsHeader, dynamicsSample(64), dynamicsSample(128)].map((line) => `${JSON.stringify(line)}\n`).join("")),
   ],
   mutations: [
     mutateText,
