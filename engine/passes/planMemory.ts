@@ -2,6 +2,7 @@
 import type { DType } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
 import type { BufferRole, PlanStep } from "../kernel/plan.ts";
+import { Arena, firstIndex, type Life } from "./arena.ts";
 
 export type PlannedBuffer = { readonly dtype: DType; readonly length: number; readonly temporary: boolean };
 
@@ -10,7 +11,7 @@ export type MemoryPlan = {
   readonly roles: (index: number) => BufferRole;
   /** Size of each slot in bytes. */
   readonly slots: readonly number[];
-  /** How many pairs of buffers were compared to place them. */
+  /** How often a buffer was compared with a place to find its own. */
   readonly comparisons: number;
 };
 
@@ -18,7 +19,7 @@ export type MemoryPlan = {
 const alignment = 64;
 const slack = 16;
 
-type Lifetime = { readonly buffer: number; readonly bytes: number; readonly first: number; readonly last: number };
+type Lifetime = Life & { readonly buffer: number; readonly bytes: number };
 
 /** @param layout `arena`: one slot, buffers at offsets in it. `slots`: each buffer is a whole slot. */
 export function planMemory(
@@ -69,62 +70,52 @@ type Places = {
   readonly places: Map<number, { readonly slot: number; readonly offset: number }>;
 };
 
-/** Largest first, each at the lowest offset that is free for its whole life: compared with those only that live at the same time. */
+/** Largest first, each at the lowest offset that is free for its whole life. */
 function placeInArena(lifetimes: readonly Lifetime[]): Places {
   const places = new Map<number, { slot: number; offset: number }>();
-  const neighbours = new Contemporaries();
+  const arena = new Arena(lifetimes.reduce((most, { last }) => Math.max(most, last + 1), 0));
   let size = 0;
   for (const life of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.buffer - b.buffer)) {
-    let offset = 0;
-    for (const other of neighbours.of(life).sort((a, b) => a.offset - b.offset)) {
-      if (other.offset - offset >= life.bytes) break;
-      offset = Math.max(offset, other.offset + other.bytes);
-    }
-    neighbours.add({ ...life, offset });
+    const offset = arena.take(life, life.bytes);
     places.set(life.buffer, { slot: 0, offset });
     size = Math.max(size, offset + life.bytes);
   }
-  return { slots: [size], places, comparisons: neighbours.found };
-}
-
-type Placed = Lifetime & { readonly offset: number };
-
-/** Buffers by when they live. */
-class Contemporaries {
-  /** How many buffers all questions together have been answered with. */
-  found = 0;
-  /** By step: all that live then, and those whose life begins. */
-  readonly #alive: Placed[][] = [];
-  readonly #born: Placed[][] = [];
-
-  add(placed: Placed): void {
-    (this.#born[placed.first] ??= []).push(placed);
-    for (let step = placed.first; step <= placed.last; step++) (this.#alive[step] ??= []).push(placed);
-  }
-
-  /** Those that live when `life` does. */
-  of({ first, last }: Lifetime): Placed[] {
-    const list = [...(this.#alive[first] ?? [])];
-    for (let step = first + 1; step <= last; step++) list.push(...(this.#born[step] ?? []));
-    this.found += list.length;
-    return list;
-  }
+  return { slots: [size], places, comparisons: arena.comparisons };
 }
 
 /** In order of time; a new buffer takes the free slot that fits best, or grows the largest free one, or opens one. */
 function placeInSlots(lifetimes: readonly Lifetime[]): Places {
   const places = new Map<number, { slot: number; offset: number }>();
   const slots: number[] = [];
-  const busyUntil: number[] = [];
+  /** In ascending order of size, equal ones in that of their numbers. */
+  const free: number[] = [];
+  const endingAt = new Map<number, number[]>();
   let comparisons = 0;
+  const firstFree = (holds: (slot: number) => boolean): number =>
+    firstIndex(free.length, (index) => {
+      comparisons++;
+      return holds(at(free, index));
+    });
+  let step = 0;
   for (const life of [...lifetimes].sort((a, b) => a.first - b.first)) {
-    comparisons += slots.length;
-    const free = slots.map((_, slot) => slot).filter((slot) => at(busyUntil, slot) < life.first);
-    const fitting = free.filter((slot) => at(slots, slot) >= life.bytes).sort((a, b) => at(slots, a) - at(slots, b));
-    const growing = free.sort((a, b) => at(slots, b) - at(slots, a));
-    const slot = fitting[0] ?? growing[0] ?? slots.push(0) - 1;
+    for (; step < life.first; step++) {
+      for (const ended of endingAt.get(step) ?? []) {
+        const size = at(slots, ended);
+        free.splice(
+          firstFree((slot) => at(slots, slot) > size || (at(slots, slot) === size && slot > ended)),
+          0,
+          ended,
+        );
+      }
+    }
+    const largest = at(slots, free.at(-1) ?? slots.push(0) - 1);
+    const [found] = free.splice(
+      firstFree((slot) => at(slots, slot) >= Math.min(life.bytes, largest)),
+      1,
+    );
+    const slot = found ?? slots.length - 1;
     slots[slot] = Math.max(at(slots, slot), life.bytes);
-    busyUntil[slot] = life.last;
+    endingAt.set(life.last, [...(endingAt.get(life.last) ?? []), slot]);
     places.set(life.buffer, { slot, offset: 0 });
   }
   return { slots, places, comparisons };

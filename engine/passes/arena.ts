@@ -1,0 +1,125 @@
+/**
+ * Which bytes of an arena are taken when. Steps are the leaves of a binary tree whose nodes know what is taken at some step below
+ * them, so that a life of any length is asked about, and entered, in a few nodes. What is taken for all steps below a node is handed
+ * down when somebody asks there.
+ */
+import { at } from "../graph/shape.ts";
+
+/** Steps, both included. */
+export type Life = { readonly first: number; readonly last: number };
+
+export class Arena {
+  readonly #steps: number;
+  /** By node: the root is 1, below node n are 2n and 2n + 1. */
+  readonly #taken: (Ranges | undefined)[] = [];
+  readonly #toHandDown: (Ranges | undefined)[] = [];
+  #comparisons = 0;
+
+  constructor(steps: number) {
+    this.#steps = 2 ** Math.ceil(Math.log2(Math.max(1, steps)));
+  }
+
+  /** How often bytes were compared with taken ones. */
+  get comparisons(): number {
+    return this.#comparisons;
+  }
+
+  /** The lowest offset at which so many bytes are free for a whole life; they are taken from then on. */
+  take(life: Life, bytes: number): number {
+    const within: number[] = [];
+    const above: number[] = [];
+    this.#visit(1, 0, this.#steps, life, within, above);
+    const taken = within.flatMap((node) => this.#taken[node] ?? []);
+    let offset = 0;
+    // All that is in the way has to be passed, in whichever order: the end is the same.
+    for (let free = 0, next = 0; free < taken.length; next = (next + 1) % taken.length) {
+      const end = at(taken, next).endOfFirst(offset, offset + bytes);
+      if (end === undefined) free++;
+      else [offset, free] = [end, 0];
+    }
+    for (const node of within) this.#add(this.#toHandDown, node, offset, offset + bytes);
+    for (const node of [...within, ...above]) this.#add(this.#taken, node, offset, offset + bytes);
+    return offset;
+  }
+
+  /** Finds the largest nodes that have none but steps of the life below them, and those above these. */
+  #visit(node: number, start: number, steps: number, life: Life, within: number[], above: number[]): void {
+    const end = start + steps - 1;
+    if (life.last < start || end < life.first) return;
+    if (life.first <= start && end <= life.last) {
+      within.push(node);
+      return;
+    }
+    above.push(node);
+    for (const below of [2 * node, 2 * node + 1]) {
+      this.#toHandDown[node]?.forEach((low, high) => {
+        this.#add(this.#toHandDown, below, low, high);
+        this.#add(this.#taken, below, low, high);
+      });
+    }
+    this.#toHandDown[node] = undefined;
+    this.#visit(2 * node, start, steps / 2, life, within, above);
+    this.#visit(2 * node + 1, start + steps / 2, steps / 2, life, within, above);
+  }
+
+  #add(ranges: (Ranges | undefined)[], node: number, start: number, end: number): void {
+    (ranges[node] ??= new Ranges(() => this.#comparisons++)).add(start, end);
+  }
+}
+
+/** Ranges in ascending order; those that touch are one. */
+class Ranges {
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+  readonly #onComparison: () => unknown;
+
+  constructor(onComparison: () => unknown) {
+    this.#onComparison = onComparison;
+  }
+
+  add(start: number, end: number): void {
+    const from = this.#firstEnding((last) => last >= start);
+    let [to, low, high] = [from, start, end];
+    for (; to < this.#starts.length && at(this.#starts, to) <= end; to++) {
+      this.#onComparison();
+      low = Math.min(low, at(this.#starts, to));
+      high = Math.max(high, at(this.#ends, to));
+    }
+    this.#starts.splice(from, to - from, low);
+    this.#ends.splice(from, to - from, high);
+  }
+
+  forEach(visit: (start: number, end: number) => void): void {
+    this.#starts.forEach((start, index) => {
+      visit(start, at(this.#ends, index));
+    });
+  }
+
+  /** The end of the first range that has something in common with start to end. */
+  endOfFirst(start: number, end: number): number | undefined {
+    const index = this.#firstEnding((last) => last > start);
+    return index < this.#starts.length && at(this.#starts, index) < end ? at(this.#ends, index) : undefined;
+  }
+
+  /** The first range whose end is one of which `holds` is true, as it is of all larger ones. */
+  #firstEnding(holds: (end: number) => boolean): number {
+    const compare = (index: number): boolean => {
+      this.#onComparison();
+      return holds(at(this.#ends, index));
+    };
+    // Most often what is asked for lies behind all ranges.
+    const count = this.#ends.length;
+    return count === 0 || !compare(count - 1) ? count : firstIndex(count, compare);
+  }
+}
+
+/** The first of so many indices of which `holds` is true, as it is of all behind it; `length` if it is of none. */
+export function firstIndex(length: number, holds: (index: number) => boolean): number {
+  let [low, high] = [0, length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
