@@ -60,7 +60,10 @@ export function readsOwn(kernel: Kernel, isOwn: IsOwn): readonly boolean[] {
   return own;
 }
 
-function isRead(scalar: Scalar): scalar is Extract<Scalar, { readonly kind: "load" | "gather" }> {
+/** An element of an operand. */
+export type Read = Extract<Scalar, { readonly kind: "load" | "gather" }>;
+
+export function isRead(scalar: Scalar): scalar is Read {
   return scalar.kind === "load" || scalar.kind === "gather";
 }
 

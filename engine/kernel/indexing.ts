@@ -8,11 +8,10 @@ import type { Affine } from "./kernel.ts";
 /** One kernel axis while the kernel is being built. */
 export type AxisSymbol = { readonly size: number; readonly position: number };
 
-/** `offset + sum(coefficient * axis)`; no axis twice, no zero coefficients, no axes of size 1. */
-export type IndexExpression = {
-  readonly offset: number;
-  readonly terms: readonly { readonly axis: AxisSymbol; readonly coefficient: number }[];
-};
+type Term = { readonly axis: AxisSymbol; readonly coefficient: number };
+
+/** `offset + sum(coefficient * axis)`, in the order of the axes; no axis twice, no zero coefficients, no axes of size 1. */
+export type IndexExpression = { readonly offset: number; readonly terms: readonly Term[] };
 
 /** Element of a value: by one expression per axis, or by its place in row-major order. */
 export type Index =
@@ -30,15 +29,25 @@ export function axisIndex(axis: AxisSymbol): IndexExpression {
 
 /** a * scale + b. */
 export function combine(a: IndexExpression, scale: number, b: IndexExpression = constantIndex(0)): IndexExpression {
-  const terms = new Map<AxisSymbol, number>();
-  for (const { axis, coefficient } of b.terms) terms.set(axis, coefficient);
-  for (const { axis, coefficient } of a.terms) terms.set(axis, (terms.get(axis) ?? 0) + coefficient * scale);
-  return {
-    offset: a.offset * scale + b.offset,
-    terms: [...terms]
-      .flatMap(([axis, coefficient]) => (coefficient === 0 ? [] : [{ axis, coefficient }]))
-      .sort((left, right) => left.axis.position - right.axis.position),
+  const offset = a.offset * scale + b.offset;
+  if (scale === 0 || a.terms.length === 0) return { offset, terms: b.terms };
+  const terms: Term[] = [];
+  let next = 0;
+  const before = (position: number): Term | undefined => {
+    const term = b.terms[next];
+    return term !== undefined && term.axis.position < position ? term : undefined;
   };
+  for (const { axis, coefficient } of a.terms) {
+    for (let term = before(axis.position); term !== undefined; term = before(axis.position)) {
+      terms.push(term);
+      next++;
+    }
+    const same = b.terms[next]?.axis === axis ? at(b.terms, next++).coefficient : 0;
+    const sum = same + coefficient * scale;
+    if (sum !== 0) terms.push({ axis, coefficient: sum });
+  }
+  terms.push(...b.terms.slice(next));
+  return { offset, terms };
 }
 
 /** The place in row-major order of `shape`. */

@@ -4,7 +4,8 @@
  */
 import type { DType } from "../graph/dtype.ts";
 import type { Node, NodeOf } from "../graph/node.ts";
-import { at, type Shape, sizeOf } from "../graph/shape.ts";
+import { at, sameShape, type Shape, sizeOf } from "../graph/shape.ts";
+import { concatenated, padded, type ValueOf } from "./borders.ts";
 import { completeAffines } from "./completeAffines.ts";
 import { convolution, matrixProduct } from "./multiplied.ts";
 import {
@@ -23,6 +24,7 @@ import {
   unflatten,
 } from "./indexing.ts";
 import type { Affine, Operand, ReduceOp, Reduction, Scalar } from "./kernel.ts";
+import { CannotFuse, SplitAxis } from "./obstacles.ts";
 import { storageOf, viewBase } from "./views.ts";
 
 /** A kernel before it is named and counted. `sources[i]` is the materialised node that operand i reads. */
@@ -42,28 +44,19 @@ const deepest = 400;
 
 type ReductionNode = Extract<Node, { readonly kind: "reduce" | "matmul" | "conv" | "scatterAdd" }>;
 
-/** Thrown inside the walk: the kernel can't contain `node`. */
-export class CannotFuse extends Error {
-  readonly node: Node;
-  constructor(node: Node) {
-    super(`${node.kind} ${node.id} can't be part of this kernel`);
-    this.node = node;
-  }
-}
-
-/** Thrown inside the walk: start again with this axis in two parts. */
-export class SplitAxis extends Error {
-  readonly axis: AxisSymbol;
-  readonly inner: number;
-  constructor(axis: AxisSymbol, inner: number) {
-    super(`axis ${axis.position} must be split`);
-    this.axis = axis;
-    this.inner = inner;
-  }
-}
-
 /** How each axis of the root and of the reduction is cut into kernel axes, outermost first. */
 export type AxisCuts = { readonly parallel: number[][]; readonly reduce: number[][] };
+
+/** An element of a value, in a part of the kernel's loops, and the expressions for that element of the nodes met there. */
+type Place = {
+  readonly index: Index;
+  readonly bounds: Bounds;
+  readonly values: Map<Node, Scalar>;
+  /** Of the shape last asked for. */
+  address: { readonly shape: Shape; readonly at: Affine } | undefined;
+};
+
+const noBounds: Bounds = new Map();
 
 export class KernelWalk {
   /** Kernel axes of each axis of the root, and of each reduced axis. */
@@ -74,7 +67,8 @@ export class KernelWalk {
   readonly #cuts: AxisCuts;
   readonly #maySplit: boolean;
   readonly #sources: Node[] = [];
-  readonly #memo = new Map<string, Scalar>();
+  readonly #places = new Map<string, Place>();
+  readonly #stored = new Set<Node>();
   #depth = 0;
   #axisCount = 0;
   #reducing = false;
@@ -91,7 +85,7 @@ export class KernelWalk {
   lower(): LoweredKernel {
     const axes = this.parallel.map(indexOfParts);
     const index: Index = { kind: "axes", axes };
-    const value = this.#expand(this.#root, index, new Map());
+    const value = this.#expand(this.#root, this.#place(index, noBounds));
     const complete = completeAffines(this.#axisCount);
     const sizes = (groups: readonly (readonly AxisSymbol[])[]): number[] => groups.flat().map(({ size }) => size);
     const reduction = this.#reduction;
@@ -102,32 +96,62 @@ export class KernelWalk {
       operands: this.#sources.map((source) => ({ dtype: source.dtype, length: sizeOf(source.shape) })),
       reduction: reduction === undefined ? null : { op: reduction.op, body: complete(reduction.body) },
       value: complete(value),
-      at: toAffine(flatten(index, this.#root.shape), this.#axisCount),
+      at: this.#affine(flatten(index, this.#root.shape)),
     };
+  }
+
+  /** Reductions that the kernel reads though they have no memory: they must be given some. */
+  get stored(): readonly Node[] {
+    return [...this.#stored];
   }
 
   #makeAxes(sizes: readonly number[]): AxisSymbol[] {
     return sizes.map((size) => ({ size, position: this.#axisCount++ }));
   }
 
-  /** The scalar for element `index` of `node`: a load if the node has memory, else its expression. */
-  #value(node: Node, index: Index, bounds: Bounds): Scalar {
+  /** The scalar for element `place` of `node`: a load if the node has memory, else its expression. */
+  #value(node: Node, place: Place): Scalar {
     const storage = storageOf(node);
-    if (this.#hasMemory(storage)) return this.#load(storage, flatten(index, node.shape));
-    return this.#expand(node, index, bounds);
+    if (this.#hasMemory(storage)) return this.#load(storage, this.#address(node, place));
+    return this.#expand(node, place);
+  }
+
+  #valueAt(node: Node, index: Index, bounds: Bounds): Scalar {
+    const storage = storageOf(node);
+    if (this.#hasMemory(storage)) return this.#load(storage, this.#affine(flatten(index, node.shape)));
+    return this.#expand(node, this.#place(index, bounds));
+  }
+
+  readonly #valueOf: ValueOf = (node, axes, bounds) => this.#valueAt(node, { kind: "axes", axes }, bounds);
+
+  #place(index: Index, bounds: Bounds): Place {
+    const key = `${indexKey(index)}|${boundsKey(bounds)}`;
+    const known = this.#places.get(key);
+    if (known !== undefined) return known;
+    const place: Place = { index, bounds, values: new Map(), address: undefined };
+    this.#places.set(key, place);
+    return place;
+  }
+
+  /** Where a place is in the memory of `node`. Most nodes that are read there have one shape. */
+  #address({ shape }: Node, place: Place): Affine {
+    const { address } = place;
+    if (address !== undefined && sameShape(address.shape, shape)) return address.at;
+    const found = this.#affine(flatten(place.index, shape));
+    place.address = { shape, at: found };
+    return found;
+  }
+
+  #affine(expression: IndexExpression): Affine {
+    return toAffine(expression, this.#axisCount);
   }
 
   #hasMemory(node: Node): boolean {
-    return node !== this.#root && this.#isMaterialized(node);
+    return node !== this.#root && (this.#isMaterialized(node) || this.#stored.has(node));
   }
 
-  #load(storage: Node, address: IndexExpression): Scalar {
-    return {
-      kind: "load",
-      dtype: storage.dtype,
-      operand: this.#operandOf(storage),
-      at: toAffine(address, this.#axisCount),
-    };
+  #load(storage: Node, address: Affine): Scalar {
+    return { kind: "load", dtype: storage.dtype, operand: this.#operandOf(storage), at: address };
   }
 
   #operandOf(storage: Node): number {
@@ -135,37 +159,36 @@ export class KernelWalk {
     return known >= 0 ? known : this.#sources.push(storage) - 1;
   }
 
-  #expand(node: Node, index: Index, bounds: Bounds): Scalar {
-    const key = `${node.id}|${indexKey(index)}|${boundsKey(bounds)}`;
-    const known = this.#memo.get(key);
+  #expand(node: Node, place: Place): Scalar {
+    const known = place.values.get(node);
     if (known !== undefined) return known;
     // A reshape has the memory of what is behind it, and what reads nothing ends the walk.
     if (this.#depth >= deepest && node.kind !== "reshape" && node.inputs.length > 0) throw new CannotFuse(node);
     this.#depth++;
-    const scalar = this.#scalar(node, index, bounds);
+    const scalar = this.#scalar(node, place);
     this.#depth--;
-    this.#memo.set(key, scalar);
+    place.values.set(node, scalar);
     return scalar;
   }
 
-  #scalar(node: Node, index: Index, bounds: Bounds): Scalar {
+  #scalar(node: Node, place: Place): Scalar {
     const dtype = node.dtype;
     switch (node.kind) {
       case "constant":
       case "input":
-        return this.#load(node, flatten(index, node.shape));
+        return this.#load(node, this.#address(node, place));
       case "literal":
         return { kind: "literal", dtype, value: node.attributes.value };
       case "iota":
-        return this.#iota(dtype, at(this.#axes(node, index, bounds), node.attributes.axis));
+        return this.#iota(dtype, at(this.#axes(node, place), node.attributes.axis));
       case "unary":
-        return { kind: "unary", dtype, op: node.attributes.op, x: this.#value(node.inputs[0], index, bounds) };
+        return { kind: "unary", dtype, op: node.attributes.op, x: this.#value(node.inputs[0], place) };
       case "binary": {
-        const [x, y] = this.#values(node.inputs, index, bounds);
+        const [x, y] = this.#values(node.inputs, place);
         return { kind: "binary", dtype, op: node.attributes.op, x, y };
       }
       case "compare": {
-        const [x, y] = this.#values(node.inputs, index, bounds);
+        const [x, y] = this.#values(node.inputs, place);
         return { kind: "compare", dtype: "bool", op: node.attributes.op, x, y };
       }
       case "select": {
@@ -173,16 +196,16 @@ export class KernelWalk {
         return {
           kind: "select",
           dtype,
-          condition: this.#value(condition, index, bounds),
-          x: this.#value(x, index, bounds),
-          y: this.#value(y, index, bounds),
+          condition: this.#value(condition, place),
+          x: this.#value(x, place),
+          y: this.#value(y, place),
         };
       }
       case "cast":
-        return { kind: "cast", dtype, x: this.#value(node.inputs[0], index, bounds) };
+        return { kind: "cast", dtype, x: this.#value(node.inputs[0], place) };
       case "shift": {
         const { direction, amount } = node.attributes;
-        return { kind: "shift", dtype, direction, amount, x: this.#value(node.inputs[0], index, bounds) };
+        return { kind: "shift", dtype, direction, amount, x: this.#value(node.inputs[0], place) };
       }
       case "threefry": {
         const [key0, key1, counter0, counter1] = node.inputs;
@@ -190,61 +213,61 @@ export class KernelWalk {
           kind: "threefry",
           dtype: "u32",
           word: node.attributes.word,
-          key0: this.#value(key0, index, bounds),
-          key1: this.#value(key1, index, bounds),
-          counter0: this.#value(counter0, index, bounds),
-          counter1: this.#value(counter1, index, bounds),
+          key0: this.#value(key0, place),
+          key1: this.#value(key1, place),
+          counter0: this.#value(counter0, place),
+          counter1: this.#value(counter1, place),
         };
       }
       case "stopGradient":
-        return this.#value(node.inputs[0], index, bounds);
+        return this.#value(node.inputs[0], place);
       case "reshape":
-        return this.#value(node.inputs[0], { kind: "flat", flat: flatten(index, node.shape) }, bounds);
+        return this.#valueAt(node.inputs[0], { kind: "flat", flat: flatten(place.index, node.shape) }, place.bounds);
       case "permute": {
-        const axes = this.#axes(node, index, bounds);
+        const axes = this.#axes(node, place);
         const moved = node.attributes.order.map((_, axis) => at(axes, node.attributes.order.indexOf(axis)));
-        return this.#value(node.inputs[0], { kind: "axes", axes: moved }, bounds);
+        return this.#valueAt(node.inputs[0], { kind: "axes", axes: moved }, place.bounds);
       }
       case "expand": {
         const { shape } = node.inputs[0];
         if (sizeOf(shape) === 1) {
-          return this.#value(node.inputs[0], { kind: "axes", axes: shape.map(() => constantIndex(0)) }, bounds);
+          return this.#valueAt(node.inputs[0], { kind: "axes", axes: shape.map(() => constantIndex(0)) }, place.bounds);
         }
-        const axes = this.#axes(node, index, bounds);
+        const axes = this.#axes(node, place);
         const fixed = axes.map((expression, axis) => (shape[axis] === 1 ? constantIndex(0) : expression));
-        return this.#value(node.inputs[0], { kind: "axes", axes: fixed }, bounds);
+        return this.#valueAt(node.inputs[0], { kind: "axes", axes: fixed }, place.bounds);
       }
       case "slice": {
         const { start, step } = node.attributes;
-        const axes = this.#axes(node, index, bounds).map((expression, axis) =>
+        const axes = this.#axes(node, place).map((expression, axis) =>
           combine(expression, at(step, axis), constantIndex(at(start, axis))),
         );
-        return this.#value(node.inputs[0], { kind: "axes", axes }, bounds);
+        return this.#valueAt(node.inputs[0], { kind: "axes", axes }, place.bounds);
       }
       case "pad":
-        return this.#pad(node, this.#axes(node, index, bounds), bounds, 0);
+        return padded(node, this.#axes(node, place), place.bounds, this.#valueOf);
       case "concat":
-        return this.#concat(node, this.#axes(node, index, bounds), bounds, 0, 0);
+        return concatenated(node, this.#axes(node, place), place.bounds, this.#valueOf);
       case "gather":
-        return this.#gather(node, this.#axes(node, index, bounds), bounds);
+        return this.#gather(node, this.#axes(node, place), place.bounds);
       case "reduce":
       case "matmul":
       case "conv":
       case "scatterAdd":
-        return this.#reduceNode(node, index, bounds);
+        return this.#reduceNode(node, place);
     }
   }
 
-  #values(inputs: readonly [Node, Node], index: Index, bounds: Bounds): readonly [Scalar, Scalar] {
-    return [this.#value(inputs[0], index, bounds), this.#value(inputs[1], index, bounds)];
+  #values(inputs: readonly [Node, Node], place: Place): readonly [Scalar, Scalar] {
+    return [this.#value(inputs[0], place), this.#value(inputs[1], place)];
   }
 
   #iota(dtype: DType, expression: IndexExpression): Scalar {
-    return { kind: "index", dtype, at: toAffine(expression, this.#axisCount) };
+    return { kind: "index", dtype, at: this.#affine(expression) };
   }
 
   /** The index per axis of `node`. */
-  #axes(node: Node, index: Index, bounds: Bounds): readonly IndexExpression[] {
+  #axes(node: Node, { index, bounds }: Place): readonly IndexExpression[] {
     return index.kind === "axes" ? index.axes : this.#unflatten(index.flat, node.shape, bounds, node);
   }
 
@@ -255,94 +278,10 @@ export class KernelWalk {
     throw new CannotFuse(culprit);
   }
 
-  /** The one kernel axis that an index follows one to one, or undefined if it is constant. */
-  #plainAxis(node: Node, expression: IndexExpression): AxisSymbol | undefined {
-    const [term, ...others] = expression.terms;
-    if (term === undefined) return undefined;
-    if (others.length > 0 || term.coefficient !== 1) throw new CannotFuse(node);
-    return term.axis;
-  }
-
-  /** `inside` where start <= expression < stop, else `outside`; each is asked for only where it can occur. */
-  #region(
-    node: Node,
-    expression: IndexExpression,
-    range: { readonly start: number; readonly stop: number },
-    bounds: Bounds,
-    inside: (bounds: Bounds) => Scalar,
-    outside: (bounds: Bounds) => Scalar,
-  ): Scalar {
-    const axis = this.#plainAxis(node, expression);
-    if (axis === undefined) {
-      return expression.offset >= range.start && expression.offset < range.stop ? inside(bounds) : outside(bounds);
-    }
-    const known = bounds.get(axis) ?? { start: 0, stop: axis.size };
-    const start = Math.max(known.start, range.start - expression.offset);
-    const stop = Math.min(known.stop, range.stop - expression.offset);
-    if (start >= stop) return outside(bounds);
-    if (start === known.start && stop === known.stop) return inside(bounds);
-    return {
-      kind: "region",
-      dtype: node.dtype,
-      axis: axis.position,
-      start,
-      stop,
-      inside: inside(new Map([...bounds, [axis, { start, stop }]])),
-      outside: outside(bounds),
-    };
-  }
-
-  #pad(node: NodeOf<"pad">, axes: readonly IndexExpression[], bounds: Bounds, axis: number): Scalar {
-    const { low, high, value } = node.attributes;
-    const [x] = node.inputs;
-    const next = axes.findIndex((_, a) => a >= axis && (at(low, a) > 0 || at(high, a) > 0));
-    if (next < 0) return this.#value(x, { kind: "axes", axes }, bounds);
-    const start = at(low, next);
-    const shifted = axes.map((expression, a) =>
-      a === next ? combine(expression, 1, constantIndex(-start)) : expression,
-    );
-    return this.#region(
-      node,
-      at(axes, next),
-      { start, stop: start + at(x.shape, next) },
-      bounds,
-      (inner) => this.#pad(node, shifted, inner, next + 1),
-      () => ({ kind: "literal", dtype: node.dtype, value }),
-    );
-  }
-
-  #concat(
-    node: NodeOf<"concat">,
-    axes: readonly IndexExpression[],
-    bounds: Bounds,
-    part: number,
-    start: number,
-  ): Scalar {
-    const { axis } = node.attributes;
-    const x = at(node.inputs, part);
-    const stop = start + at(x.shape, axis);
-    const shifted = axes.map((expression, a) =>
-      a === axis ? combine(expression, 1, constantIndex(-start)) : expression,
-    );
-    const value = (inner: Bounds): Scalar => this.#value(x, { kind: "axes", axes: shifted }, inner);
-    if (part === node.inputs.length - 1) {
-      const symbol = this.#plainAxis(node, at(axes, axis));
-      const first = start - at(axes, axis).offset;
-      return value(
-        symbol === undefined || first <= 0
-          ? bounds
-          : new Map([...bounds, [symbol, { start: first, stop: symbol.size }]]),
-      );
-    }
-    return this.#region(node, at(axes, axis), { start, stop }, bounds, value, (outer) =>
-      this.#concat(node, axes, outer, part + 1, stop),
-    );
-  }
-
   #gather(node: NodeOf<"gather">, axes: readonly IndexExpression[], bounds: Bounds): Scalar {
     const [x, index] = node.inputs;
     const { axis } = node.attributes;
-    const row = this.#value(index, { kind: "axes", axes: [at(axes, axis)] }, bounds);
+    const row = this.#valueOf(index, [at(axes, axis)], bounds);
     const storage = storageOf(x);
     if (!this.#hasMemory(storage)) throw new CannotFuse(storage);
     const base = axes.map((expression, a) => (a === axis ? constantIndex(0) : expression));
@@ -350,21 +289,24 @@ export class KernelWalk {
       kind: "gather",
       dtype: node.dtype,
       operand: this.#operandOf(storage),
-      at: toAffine(flatten({ kind: "axes", axes: base }, x.shape), this.#axisCount),
+      at: this.#affine(flatten({ kind: "axes", axes: base }, x.shape)),
       index: row,
       stride: sizeOf(x.shape.slice(axis + 1)),
       size: at(x.shape, axis),
     };
   }
 
-  #reduceNode(node: ReductionNode, index: Index, bounds: Bounds): Scalar {
-    const flat = flatten(index, node.shape);
+  #reduceNode(node: ReductionNode, place: Place): Scalar {
+    const flat = flatten(place.index, node.shape);
     const second = this.#reducing || (this.#reduction !== undefined && this.#reduction.node !== node);
-    if (second || bounds.size > 0 || !isBijection(flat, this.parallel.flat(), sizeOf(node.shape))) {
-      throw new CannotFuse(node);
+    if (second || place.bounds.size > 0 || !isBijection(flat, this.parallel.flat(), sizeOf(node.shape))) {
+      // What was folded elsewhere in this kernel already can't be read here.
+      if (node === this.#root || this.#reduction?.node === node) throw new CannotFuse(node);
+      this.#stored.add(node);
+      return this.#load(node, this.#affine(flat));
     }
     if (this.#reduction === undefined) {
-      const axes = this.#axes(node, index, bounds);
+      const axes = this.#axes(node, place);
       this.#reducing = true;
       const [op, body] = this.#reduceBody(node, axes);
       this.#reducing = false;
@@ -374,7 +316,6 @@ export class KernelWalk {
   }
 
   #reduceBody(node: ReductionNode, axes: readonly IndexExpression[]): [ReduceOp, Scalar] {
-    const none: Bounds = new Map();
     switch (node.kind) {
       case "reduce": {
         const [x] = node.inputs;
@@ -383,7 +324,7 @@ export class KernelWalk {
           const place = node.attributes.axes.indexOf(axis);
           return place < 0 ? expression : at(reduced, place);
         });
-        return [node.attributes.op, this.#value(x, { kind: "axes", axes: inner }, none)];
+        return [node.attributes.op, this.#valueOf(x, inner, noBounds)];
       }
       case "scatterAdd":
         return ["sum", this.#scattered(node, axes)];
@@ -435,7 +376,7 @@ export class KernelWalk {
 
   /** An operand of a contraction or a scatter is read many times, so it must be memory, seen through views at most. */
   #operand(node: Node, axes: readonly IndexExpression[]): Scalar {
-    const scalar = this.#value(node, { kind: "axes", axes }, new Map());
+    const scalar = this.#valueOf(node, axes, noBounds);
     if (scalar.kind !== "load" && scalar.kind !== "literal") throw new CannotFuse(viewBase(node));
     return scalar;
   }

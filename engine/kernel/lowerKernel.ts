@@ -4,10 +4,12 @@
  */
 import type { Node } from "../graph/node.ts";
 import type { AxisSymbol } from "./indexing.ts";
-import { type AxisCuts, CannotFuse, KernelWalk, type LoweredKernel, SplitAxis } from "./kernelWalk.ts";
+import { type AxisCuts, KernelWalk, type LoweredKernel } from "./kernelWalk.ts";
+import { CannotFuse, SplitAxis } from "./obstacles.ts";
 
 export type LoweringResult =
-  | { readonly kind: "kernel"; readonly kernel: LoweredKernel }
+  /** What is in `stored` must be materialised, too: the kernel reads it. */
+  | { readonly kind: "kernel"; readonly kernel: LoweredKernel; readonly stored: readonly Node[] }
   /** This node must be materialised first. */
   | { readonly kind: "materialize"; readonly node: Node };
 
@@ -21,7 +23,8 @@ export function lowerKernel(root: Node, isMaterialized: (node: Node) => boolean)
   for (;;) {
     const walk = new KernelWalk(root, isMaterialized, cuts, maySplit);
     try {
-      return { kind: "kernel", kernel: walk.lower() };
+      const kernel = walk.lower();
+      return { kind: "kernel", kernel, stored: walk.stored };
     } catch (reason) {
       if (reason instanceof SplitAxis) cuts = splitCuts(walk, reason);
       else if (!(reason instanceof CannotFuse)) throw reason;

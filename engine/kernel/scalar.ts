@@ -64,11 +64,11 @@ function withChildren(scalar: Scalar, parts: readonly Scalar[]): Scalar {
   }
 }
 
-/** `scalar` with its own address changed; what it is made of stays. */
+/** `scalar` with its own address changed; what it is made of stays. The same object if nothing changes. */
 export function mapAffine(scalar: Scalar, map: (affine: Affine) => Affine): Scalar {
-  return scalar.kind === "load" || scalar.kind === "index" || scalar.kind === "gather"
-    ? { ...scalar, at: map(scalar.at) }
-    : scalar;
+  if (scalar.kind !== "load" && scalar.kind !== "index" && scalar.kind !== "gather") return scalar;
+  const mapped = map(scalar.at);
+  return mapped === scalar.at ? scalar : { ...scalar, at: mapped };
 }
 
 /**

@@ -10,19 +10,15 @@ import type { Graph } from "../graph/graph.ts";
 import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
-import { sameAffine } from "../kernel/affine.ts";
-import type { Scalar } from "../kernel/kernel.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
-import { scalarsOf } from "../kernel/scalar.ts";
 import { storageOf, viewBase } from "../kernel/views.ts";
+import { hasMemory, inliningSingleReaders, mostRegions } from "./inlineSingleReaders.ts";
 
 export type FusedKernel = { readonly root: Node; readonly kernel: LoweredKernel };
 
 /** A value of this weight or less is computed again for each use rather than stored. */
 const cheapWeight = 2;
-/** Borders (of `pad` and `concat`) in one kernel at most: each cuts its loops in parts. */
-const mostRegions = 6;
 
 /**
  * Kernels in order of computation. Outputs that are inputs, constants or repeated get no kernel of their own here. Pauses after each
@@ -32,7 +28,7 @@ export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, Fus
   const order = topologicalOrder(graph.outputs);
   const roots = chooseRoots(graph, order, limits);
   yield;
-  const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
+  const isMaterialized = (node: Node): boolean => hasMemory(node, roots);
   const readers = readersOf(order);
   const kernels = new Map<Node, LoweredKernel>();
   const pending = order.filter((node) => roots.has(node));
@@ -40,16 +36,17 @@ export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, Fus
     if (sizeOf(root.shape) === 0) continue;
     const result = lowerKernel(root, isMaterialized);
     yield;
-    if (result.kind === "kernel") {
-      kernels.set(root, result.kernel);
-      continue;
+    const isWhole = result.kind === "kernel";
+    if (isWhole) kernels.set(root, result.kernel);
+    else pending.push(root);
+    // The first comes last, from where roots are taken.
+    for (const extra of isWhole ? result.stored.toReversed() : [result.node]) {
+      if (roots.has(extra)) throw new Error(`fuse: ${extra.kind} ${extra.id} is materialised and yet can't be read`);
+      roots.add(extra);
+      // Kernels already lowered may hold the new root inside; those that do are lowered again and load it.
+      const users = rootsAbove(extra, readers, roots).filter((user) => user !== root && kernels.delete(user));
+      pending.push(...users, extra);
     }
-    const extra = result.node;
-    if (roots.has(extra)) throw new Error(`fuse: ${extra.kind} ${extra.id} is materialised and yet can't be read`);
-    roots.add(extra);
-    // Kernels already lowered may hold the new root inside; those that do are lowered again and load it.
-    const users = rootsAbove(extra, readers, roots).filter((user) => kernels.delete(user));
-    pending.push(...users, root, extra);
   }
   yield* inliningSingleReaders(graph, kernels, roots, limits);
   const needed = reachable(graph, kernels);
@@ -57,76 +54,6 @@ export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, Fus
     const kernel = kernels.get(root);
     return kernel === undefined || !needed.has(root) ? [] : [{ root, kernel }];
   });
-}
-
-/**
- * A value that is used in several places but by one kernel only, and there element for element, needs no memory after all:
- * inside of that kernel it is computed once and shared.
- */
-function* inliningSingleReaders(
-  graph: Graph,
-  kernels: Map<Node, LoweredKernel>,
-  roots: Set<Node>,
-  limits: DeviceLimits,
-): Generator<void, void> {
-  const outputs = new Set(graph.outputs.map(storageOf));
-  const isMaterialized = (node: Node): boolean => node.kind === "input" || node.kind === "constant" || roots.has(node);
-  const readers = new Map<Node, Set<Node>>();
-  const setKernel = (root: Node, kernel: LoweredKernel | null): void => {
-    for (const source of kernels.get(root)?.sources ?? []) readers.get(source)?.delete(root);
-    if (kernel === null) kernels.delete(root);
-    else kernels.set(root, kernel);
-    noteReader(readers, root, kernel);
-  };
-  for (const [root, kernel] of kernels) noteReader(readers, root, kernel);
-  for (const root of [...kernels.keys()].sort((a, b) => b.id - a.id)) {
-    if (outputs.has(root)) continue;
-    yield;
-    const [reader, ...others] = readers.get(root) ?? [];
-    const kernel = reader === undefined ? undefined : kernels.get(reader);
-    if (reader === undefined || kernel === undefined || others.length > 0 || !readsEachElementOnce(kernel, root))
-      continue;
-    roots.delete(root);
-    const merged = lowerKernel(reader, isMaterialized);
-    if (merged.kind === "kernel" && fitsKernel(merged.kernel, limits)) {
-      setKernel(reader, merged.kernel);
-      setKernel(root, null);
-    } else roots.add(root);
-  }
-}
-
-/** Enters a kernel with all that it reads. */
-function noteReader(readers: Map<Node, Set<Node>>, root: Node, kernel: LoweredKernel | null): void {
-  for (const source of kernel?.sources ?? []) {
-    const known = readers.get(source);
-    if (known === undefined) readers.set(source, new Set([root]));
-    else known.add(root);
-  }
-}
-
-/** Whether all loads of `source` have one address and no element is read at two points. */
-function readsEachElementOnce(kernel: LoweredKernel, source: Node): boolean {
-  const operand = kernel.sources.indexOf(source);
-  const folded = kernel.reduction === null ? [] : scalarsOf(kernel.reduction.body);
-  const reads = expressionsOf(kernel).filter(
-    (scalar) => (scalar.kind === "load" || scalar.kind === "gather") && scalar.operand === operand,
-  );
-  const [first] = reads;
-  if (first?.kind !== "load") return false;
-  if (!reads.every((read) => read.kind === "load" && sameAffine(read.at, first.at))) return false;
-  const points = sizeOf(kernel.parallel) * (folded.includes(first) ? sizeOf(kernel.reduce) : 1);
-  return points <= sizeOf(source.shape);
-}
-
-function expressionsOf({ reduction, value }: LoweredKernel): readonly Scalar[] {
-  return scalarsOf(...(reduction === null ? [] : [reduction.body]), value);
-}
-
-function fitsKernel(kernel: LoweredKernel, limits: DeviceLimits): boolean {
-  const { operands } = kernel;
-  const scalars = expressionsOf(kernel);
-  const regions = scalars.filter(({ kind }) => kind === "region").length;
-  return operands.length <= limits.operands && scalars.length <= limits.scalars && regions <= mostRegions;
 }
 
 function readersOf(order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> {
