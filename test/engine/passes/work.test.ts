@@ -7,7 +7,7 @@ import type { NodeOf } from "../../../engine/graph/node.ts";
 import type { Shape } from "../../../engine/graph/shape.ts";
 import { Tensor } from "../../../engine/graph/tensor.ts";
 import { add, exp, matmul, multiply, reduceSum, sqrt, square, subtract, tanh } from "../../../engine/index.ts";
-import type { Kernel, Scalar } from "../../../engine/kernel/kernel.ts";
+import type { Kernel } from "../../../engine/kernel/kernel.ts";
 import { rootsOf, rewriter, scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { withValues } from "../../../engine/kernel/normalize.ts";
 import { joinSteps } from "../../../engine/passes/joinSteps.ts";
