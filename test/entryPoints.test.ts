@@ -95,8 +95,8 @@ describe("what is told of entry points", () => {
   let exportsOf: (face: string) => readonly ts.Symbol[];
   let isValue: (symbol: ts.Symbol) => boolean;
   before(() => {
-    const { config } = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file));
-    const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
+    const settings = ts.readConfigFile(path.join(root, "tsconfig.json"), (file) => ts.sys.readFile(file));
+    const { options } = ts.parseJsonConfigFileContent(settings.config, ts.sys, root);
     const faces = [...entryPoints.values()].map((face) => path.join(root, face));
     const program = ts.createProgram(faces, options);
     const checker = program.getTypeChecker();
