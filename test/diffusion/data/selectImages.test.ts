@@ -5,8 +5,8 @@ import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { splitData } from "../../../cli/train/data.ts";
-import { createDataset, selectImages } from "../../../diffusion/index.ts";
-import { openDataset } from "../../../diffusion/node.ts";
+import { createDataset, selectImages } from "../../../diffusion/data/index.ts";
+import { openDataset } from "../../../diffusion/data/node.ts";
 import { idx, noise, npy, temporaryFolder } from "./sampleFiles.ts";
 
 const { path } = temporaryFolder();
