@@ -86,7 +86,8 @@ export class KernelWalk {
     const axes = this.parallel.map(indexOfParts);
     const index: Index = { kind: "axes", axes };
     const value = this.#expand(this.#root, this.#place(index, noBounds));
-    const complete = completeAffines(this.#axisCount);
+    const isWhole = this.reduce.length === 0;
+    const complete = isWhole ? (scalar: Scalar) => scalar : completeAffines(this.#axisCount);
     const sizes = (groups: readonly (readonly AxisSymbol[])[]): number[] => groups.flat().map(({ size }) => size);
     const reduction = this.#reduction;
     return {

@@ -88,6 +88,8 @@ type Contents = {
   readonly regions: number;
 };
 
+const none: Contents = { weight: 0, scalars: 0, sources: new Set(), regions: 0 };
+
 function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits): Set<Node> {
   const roots = new Set<Node>(
     graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant"),
@@ -162,8 +164,8 @@ function fits({ scalars, sources, regions }: Contents, limits: DeviceLimits): bo
 }
 
 function combineContents(node: Node, inputs: readonly Contents[]): Contents {
-  const sources = new Set<Node>();
-  for (const input of inputs) for (const source of input.sources) sources.add(source);
+  const [first = none, ...others] = inputs;
+  const sources = others.length === 0 ? first.sources : new Set(inputs.flatMap((input) => [...input.sources]));
   const sum = (pick: (contents: Contents) => number): number => inputs.reduce((total, input) => total + pick(input), 0);
   return {
     weight: sum(({ weight }) => weight) + weightOf(node),

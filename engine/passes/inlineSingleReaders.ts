@@ -89,7 +89,6 @@ class Inlining {
     const [reader, ...others] = this.#readers.get(root) ?? [];
     if (kernel === undefined || this.#outputs.has(root) || reader === undefined || others.length > 0) return;
     const into = this.#kernelOf(reader);
-    // A kernel folds once.
     if (kernel.reduction !== null && into.reduction !== null) return;
     if (this.#readsEachElementOnce(into, root)) this.#inline(reader, [root]);
   }
@@ -114,8 +113,9 @@ class Inlining {
     return found;
   }
 
-  /** Whether what holds `into` could ever hold the kernel of `root` inside: unless it reads this at places apart from each other. */
+  /** Whether what holds `into` could ever hold the kernel of `root` inside: not if both fold, or if it is read at places apart. */
   #mayBeInlined(root: Node, into: LoweredKernel): boolean {
+    if (into.reduction !== null && this.#kernelOf(root).reduction !== null) return false;
     const [first, ...others] = this.#readsOf(root, into);
     return (
       first?.kind === "load" &&
