@@ -1,9 +1,11 @@
+import { stat } from "node:fs/promises";
+import { extname } from "node:path";
 /** Says what work will take of memory and what there is, before it begins. */
 import { leastTrainingMemory, trainingMemory, type TrainingOptions } from "../diffusion/training/index.ts";
 import type { NetworkConfig } from "../diffusion/network/index.ts";
 import { presetNetwork, presets } from "../diffusion/presets/index.ts";
 import { samplingMemory } from "../diffusion/sample/index.ts";
-import { describeBytes, type Device, EvenkeelError } from "../engine/index.ts";
+import { describeBytes, type Device, EvenkeelError, printable } from "../engine/index.ts";
 
 /** What there is beside the device: bytes that this process may still take, by the machine's memory and its container's limit. */
 const freeMemory = (): number => process.availableMemory();
@@ -55,6 +57,23 @@ export async function tellSamplingMemory(
   const reading = networks.length === 0 ? 0 : (2 * weights) / networks.length;
   print(`memory: ${sizes(device, most, reading, "while weights are read")}`);
   warnIfScarce(most + reading, print);
+}
+
+/** Pickles below this are read in a moment. */
+const largePickle = 2 ** 28;
+
+/** Says what reading a large pickle takes, before it is read whole and anything is known of its network. */
+export async function tellPickleMemory(file: string, print: (line: string) => void): Promise<void> {
+  if (extname(file).toLowerCase() !== ".pkl") return;
+  // That it isn't there is for who reads it to say.
+  const { size } = await stat(file).catch(() => ({ size: 0 }));
+  if (size < largePickle) return;
+  // Its bytes and a copy of its numbers.
+  print(
+    `memory: reading ${printable(file)}, a pickle of ${describeBytes(size)}, takes up to ${describeBytes(2 * size)}; ` +
+      `${describeBytes(freeMemory())} are free on this machine`,
+  );
+  warnIfScarce(2 * size, print);
 }
 
 function sizes({ name, limits }: Device, most: number, beside: number, when: string): string {

@@ -1,8 +1,8 @@
 import { InvalidArgumentError, type Command } from "@commander-js/extra-typings";
 import { countNetwork, type NetworkConfig } from "../../diffusion/network/index.ts";
 import { presetNetwork, presetOf, presets } from "../../diffusion/presets/index.ts";
-import { findSnapshot } from "../../diffusion/snapshot/node.ts";
 import { createDevice, EvenkeelError } from "../../engine/index.ts";
+import { findStored } from "../findNetwork.ts";
 import { memoryOnDevice } from "../memoryReport.ts";
 import { configurationNamed, missingAttention, parseSwitches, switchNames } from "../../nn/index.ts";
 
@@ -102,7 +102,7 @@ async function networkOf(options: Options): Promise<NetworkConfig> {
       "count: a stored network has its configuration; --config and --switches are for presets.",
     );
   }
-  if (options.net !== undefined) return (await findSnapshot(options.net)).network;
+  if (options.net !== undefined) return (await findStored(options.net)).network;
   const preset = presetOf(options.preset ?? "");
   const { imageResolution, imageChannels, labelDim } = preset.data;
   const data = {

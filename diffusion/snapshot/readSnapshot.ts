@@ -1,11 +1,12 @@
-import { access, readFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { extname } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
 import type { StoredTensor } from "../../engine/io/index.ts";
 import { fileSystemError, openSafetensors } from "../../engine/io/node.ts";
-import { foreignWeights, readEdm2Pickle } from "../interchange/index.ts";
+import { foreignWeights } from "../interchange/index.ts";
 import { networkConfigFromReference, type StoredWeights } from "../network/index.ts";
 import { readOfKind } from "./foreignFile.ts";
+import { readPickle } from "./readPickle.ts";
 import { checkArrays, describedNetwork, parseSnapshotMetadata, type Snapshot, type SnapshotInfo } from "./snapshot.ts";
 
 /** What a stored network is, known before its weights are read. */
@@ -64,13 +65,7 @@ async function readWeights(path: string): Promise<StoredWeights> {
 }
 
 async function readReferenceSnapshot(path: string): Promise<Snapshot> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    throw fileSystemError(path, "reading", cause);
-  }
-  const { weights, initKwargs } = readEdm2Pickle(bytes, path);
+  const { weights, initKwargs } = await readPickle(path);
   const network = describedNetwork(path, () => networkConfigFromReference(initKwargs));
   checkArrays(network, weights, path);
   return { network, weights, nimg: 0, sigmaRel: null, classNames: null };

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { copyFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { tellTrainingMemory } from "../../cli/memoryReport.ts";
 import { configurationNetwork } from "../../diffusion/presets/index.ts";
@@ -6,6 +8,9 @@ import { samplingMemory } from "../../diffusion/sample/index.ts";
 import { trainingMemory, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { createDevice, EvenkeelError } from "../../engine/index.ts";
 import { smallOptions } from "../diffusion/training/smallRun.ts";
+import { temporaryFolder } from "../diffusion/data/sampleFiles.ts";
+import { referenceFolder } from "../diffusion/ema/referenceFiles.ts";
+import { evenkeel } from "./train/tinyRun.ts";
 import { limitedDevice } from "../support/limitedDevice.ts";
 
 const training: TrainingOptions = {
@@ -62,5 +67,33 @@ describe("what training takes of memory", async () => {
       await refusal({ ...training, batch: 1, batchDevice: 1 }, 2 ** 18),
       /^train: this takes .* on wasm, which holds 256 KiB\. What fits: fewer --channels with --batch-device 1; or --device cpu/,
     );
+  });
+});
+
+describe("what reading a pickle takes of memory", () => {
+  const { path } = temporaryFolder();
+
+  it("is said before a large one is read, and of a small one nothing", async () => {
+    await writeFile(path("large.pkl"), "");
+    // Nothing but a size, on most file systems.
+    await truncate(path("large.pkl"), 2 ** 28 + 2 ** 20);
+    for (const args of [
+      ["sample", "--net", path("large.pkl"), "--seeds", "0", "--outdir", path("out")],
+      ["count", "--net", path("large.pkl")],
+    ]) {
+      const { code, err } = await evenkeel(args);
+      assert.equal(code, 1);
+      const [memory = "", failure = ""] = err.split("\n");
+      assert.match(
+        memory,
+        /^memory: reading .*large\.pkl, a pickle of 257 MiB, takes up to 514 MiB; .* are free on this machine$/,
+      );
+      assert.match(failure, /^evenkeel: .*large\.pkl: /);
+    }
+    await copyFile(join(referenceFolder, "network-snapshot-0008388-0.100.pkl"), path("small.pkl"));
+    const { code, err } = await evenkeel(["count", "--net", path("small.pkl")]);
+    assert.deepEqual([code, err], [0, ""]);
+    const none = await evenkeel(["count", "--net", path("none.pkl")]);
+    assert.match(none.err, /^evenkeel: .*none\.pkl: reading failed: there is no such file/);
   });
 });
