@@ -7,6 +7,7 @@ import {
   joinDatasets,
   labelDimOf,
   labelNotes,
+  pixelNotes,
 } from "../../diffusion/data/index.ts";
 import {
   convertDataset,
@@ -107,7 +108,7 @@ Examples:
       }
       await tellingOf((reading) => writeDataset(dest, joined, reading));
       console.log(`${dest}: ${joined.count} images, ${sizeText(joined)}, ${describeLabels(joined)}`);
-      for (const note of labelNotes(joined)) console.error(`Note: ${note}.`);
+      for (const note of [...labelNotes(joined), ...pixelNotes(joined)]) console.error(`Note: ${note}.`);
     });
 }
 
@@ -145,7 +146,7 @@ function addInfo(parent: Command): void {
         statistics: await datasetStatistics(dataset, (done, total) => onProgress("counting pixels", done, total)),
         duplicates: await duplicateNote(dataset, (done, total) => onProgress("comparing images", done, total)),
       }));
-      const notes = [...labelNotes(dataset), ...(duplicates === null ? [] : [duplicates])];
+      const notes = [...labelNotes(dataset), ...pixelNotes(dataset), ...(duplicates === null ? [] : [duplicates])];
       const { count, resolution: size, channels, classNames, labels } = dataset;
       if (json === true) {
         const facts = {

@@ -1,5 +1,5 @@
 import { countNetwork } from "../../diffusion/network/index.ts";
-import { isLatent, labelNotes, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { isLatent, labelNotes, pixelNotes, type TrainingDataset } from "../../diffusion/data/index.ts";
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import { presetOf, presets } from "../../diffusion/presets/index.ts";
 import { vaeChannels, vaeName } from "../../diffusion/encoding/index.ts";
@@ -30,6 +30,7 @@ export function describeRun(
   const notes = [
     ...otherDataNote(settings.preset, images),
     ...(unet.labelDim === 0 ? [] : labelNotes(images)),
+    ...(isLatent(images) ? [] : pixelNotes(images)),
     ...heldOutNote(settings.holdout, images.count),
     ...idleTrainSettings(settings, training, given),
   ];

@@ -13,7 +13,7 @@ export {
   type TrainingDataset,
 } from "./dataset.ts";
 export { joinDatasets } from "./joinDatasets.ts";
-export { duplicateNote, labelNotes } from "./notes.ts";
+export { duplicateNote, labelNotes, pixelNotes } from "./notes.ts";
 export { ImageOrder, splitIndices } from "./order.ts";
 export { type SeenLabels, seenLabels } from "./seenLabels.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";

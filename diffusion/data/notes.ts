@@ -123,6 +123,14 @@ function vectorNotes({ labelDim, values }: DatasetLabels, count: number): readon
   return notes;
 }
 
+/** What looks wrong about the pixels of a data set: that none is brighter than 1 of 255, as those of masks and of numbers from 0 to 1. */
+export function pixelNotes({ count, pixels }: Pick<ImageDataset, "count" | "pixels">): readonly string[] {
+  if (pixels.some((value) => value > 1)) return [];
+  return [
+    `all ${count} images are black to the eye: no pixel is above 1 of 255. Bytes that are 0 and 1 are to be saved times 255`,
+  ];
+}
+
 /**
  * Images with the same pixels as an earlier one, in a line; null if there are none. They count as from 0, in the set's order.
  * @param onImages told how many were compared.

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createDataset, duplicateNote, type ImageDataset, labelNotes } from "../../../diffusion/data/index.ts";
+import {
+  createDataset,
+  duplicateNote,
+  type ImageDataset,
+  labelNotes,
+  pixelNotes,
+} from "../../../diffusion/data/index.ts";
 
 type Given = readonly number[] | readonly (readonly number[])[];
 
@@ -124,6 +130,20 @@ describe("duplicates", () => {
           assert.match(note ?? "", new RegExp(`^${copies} of ${images.length} images are the same as an earlier one`));
           assert.equal(Number(/(\d+) of them with another label/.exec(note ?? "")?.[1] ?? 0), otherwise);
         }
+      }),
+    );
+  });
+});
+
+describe("notes on pixels", () => {
+  it("tell images of bytes 0 and 1, which all are black, and no others", () => {
+    const bytes = fc.uint8Array({ minLength: 1, maxLength: 12, max: 3 });
+    fc.assert(
+      fc.property(bytes, (pixels) => {
+        const notes = pixelNotes({ count: pixels.length, pixels });
+        assert.equal(notes.length, Math.max(...pixels) <= 1 ? 1 : 0);
+        if (notes.length > 0)
+          assert.match(notes[0] ?? "", new RegExp(`^all ${pixels.length} images are black to the eye`));
       }),
     );
   });
