@@ -107,7 +107,9 @@ export function checkedLabels({
   const fail = (problem: string): never => {
     throw new EvenkeelError("value", `data set ${name}: ${problem}.`);
   };
-  if (classNames !== null && new Set(classNames).size !== classNames.length) fail("two classes have the same name");
+  const seen = new Set<string>();
+  const repeated = classNames?.find((each) => seen.size === seen.add(each).size);
+  if (repeated !== undefined) fail(`two classes have the same name, ${JSON.stringify(repeated)}`);
   if (labels === null) return null;
   if (labels.length !== count) fail(`${count} images have ${labels.length} labels`);
   return checkLabels(labels, classNames, fail);

@@ -42,7 +42,9 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   if (source.wanted !== null) {
     const images = source.wanted;
     const headers = await headersOf([images, ...labelNames(images).filter((file) => files.includes(file))]);
-    return { form: "array", images, labels: chooseLabels(images, files, headers, others, notices) };
+    const labels = chooseLabels(images, files, headers, others, notices);
+    tellOtherLabels(images, labels, files, notices);
+    return { form: "array", images, labels };
   }
   for (const file of all) {
     if (endingOf(file) !== ".npy")
@@ -60,11 +62,9 @@ export async function chooseArrays(source: FileSource, all: readonly string[], n
   const images = chooseImages(headers);
   if (typeof images !== "string") return fail(images.problem);
   const labels = chooseLabels(images, files, headers, others, notices);
-  const likely = labels === null ? labelNames(images) : [];
+  tellOtherLabels(images, labels, files, notices);
   for (const file of files) {
-    if (likely.includes(file))
-      notices.add("left out", `arrays called as labels, but not one for each image of ${images}`, file);
-    else if (file !== images && file !== labels)
+    if (file !== images && file !== labels && !labelNames(images).includes(file))
       notices.add(
         "left out",
         `arrays beside the one that was read, ${images}; labels are those called so, or y_train and the like`,
@@ -130,6 +130,17 @@ function chooseLabels(
   if (labels === undefined) return null;
   notices.add("guessed", "the labels, by their name", labels);
   return labels;
+}
+
+/** Tells of arrays that are called as labels and aren't taken. */
+function tellOtherLabels(images: string, labels: string | null, files: readonly string[], notices: Notices): void {
+  const why =
+    labels === null
+      ? `arrays called as labels, but not one for each image of ${images}`
+      : `other arrays called as labels than those that were taken, ${labels}`;
+  for (const file of labelNames(images)) {
+    if (file !== labels && files.includes(file)) notices.add("left out", why, file);
+  }
 }
 
 /** What the labels of images may be called, the documented name first. */

@@ -122,17 +122,25 @@ function baseName(file: string): string {
   return file.slice(file.lastIndexOf("/") + 1);
 }
 
-/** The labels' file of an images' file: `train-labels-idx1-ubyte` of `train-images-idx3-ubyte`, packed or not, or each in its own folder. */
+/**
+ * The labels' file of an images' file: `train-labels-idx1-ubyte` of `train-images-idx3-ubyte`, packed or not, with dots for lines (as
+ * some unpackers make them) or not, or each in its own folder.
+ */
 function idxLabelsOf(images: string, idx: readonly string[]): string | null {
   const toLabels = (part: string): string => part.replace(/image(s?[-._])idx3/i, "label$1idx1");
+  const plain = (name: string): string => {
+    const own = baseName(name);
+    return name.slice(0, name.length - own.length) + own.replace(/\.gz$/i, "").replace(/[-._]+/g, "-");
+  };
   const file = baseName(images);
   const beside = images.slice(0, images.length - file.length) + toLabels(file);
   const inOwnFolder = images.split("/").map(toLabels).join("/");
-  const candidates = [beside, inOwnFolder].flatMap((name) => [
-    name,
-    name.endsWith(".gz") ? name.slice(0, -3) : `${name}.gz`,
-  ]);
-  return candidates.find((name) => idx.includes(name)) ?? null;
+  for (const name of [beside, inOwnFolder]) {
+    const alike = idx.filter((each) => plain(each) === plain(name) && each !== images);
+    const [first = null] = alike;
+    if (first !== null) return alike.includes(name) ? name : first;
+  }
+  return null;
 }
 
 /** What there is where nothing was expected, for a message. */

@@ -84,5 +84,10 @@ describe("arrays of images", () => {
       /^Left out 1 \(labels\.npy\): arrays called as labels, but not one for each image of images\.npy/,
     );
     assert.match(told[1] ?? "", /^Left out 1 \(other\.npy\): arrays beside/);
+    await writeFile(path("several.npz"), rawZip([...arrays, ["y.npy", npy("|u1", [5], noise(5))]]));
+    assert.match(
+      (await open(path("several.npz"))).told.join("\n"),
+      /^Left out 1 \(labels\.npy\): other arrays called as labels than those that were taken, y\.npy/m,
+    );
   });
 });

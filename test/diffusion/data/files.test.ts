@@ -216,6 +216,21 @@ describe("IDX files", () => {
       assert.deepEqual([...pixels], [...data]);
       assert.deepEqual([...(labels?.values ?? [])], [2, 0, 1]);
     }
+    // As some programs unpack them.
+    const dotted = {
+      ...files,
+      "train-labels-idx1-ubyte": idx([4], noise(4)),
+      "train-labels.idx1-ubyte": files["train-labels-idx1-ubyte"],
+    };
+    for (const images of ["train-images.idx3-ubyte", "train-images-idx3-ubyte"]) {
+      const { "train-images-idx3-ubyte.gz": _, "train-labels-idx1-ubyte": other, ...rest } = dotted;
+      const own = { ...rest, [images]: idx([3, 4, 4], data) };
+      assert.deepEqual([...((await openDataset(await folderOf(own))).labels?.values ?? [])], [2, 0, 1]);
+      // The name that is alike in all comes first.
+      const both = openDataset(await folderOf({ ...own, "train-labels-idx1-ubyte": other }));
+      if (images.includes(".")) assert.deepEqual([...((await both).labels?.values ?? [])], [2, 0, 1]);
+      else await assert.rejects(both, /is \[4\], expected a label for each of 3 images/);
+    }
     const test = await openDataset(join(folder, "t10k-images-idx3-ubyte"));
     assert.deepEqual([test.count, test.labels], [1, null]);
   });
