@@ -96,8 +96,11 @@ interface DeviceBase {
   allocate(dtype: DType, length: number): DeviceBuffer;
   /** Writes nothing if it throws: `dtype`, `shape` unless `data` fills the buffer. */
   upload(buffer: DeviceBuffer, data: TensorData): void;
-  /** The contents once all runs before have ended, as the typed array of the buffer's dtype; the caller's own. */
-  download(buffer: DeviceBuffer): Promise<TensorData>;
+  /**
+   * The contents of buffers once all runs before have ended, in as few readbacks as the device can: what is wanted at the same time is
+   * asked for in one call. Each is a typed array of its buffer's dtype, and the caller's own.
+   */
+  download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]>;
   /** After `dispose` it does nothing: all is freed then. */
   free(buffer: DeviceBuffer): void;
   /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */

@@ -3,6 +3,7 @@ import { EvenkeelError } from "../errors.ts";
 import { type DType, dtypeOfData, dtypes, type TensorData } from "../graph/dtype.ts";
 import { checkBindings, type Signature } from "./bindings.ts";
 import type { DeviceBuffer, DeviceName } from "./device.ts";
+import { eventLoopTurn } from "./eventLoop.ts";
 
 /** `M` is what the device knows its memory by. */
 class OwnBuffer<M> implements DeviceBuffer {
@@ -83,6 +84,30 @@ export class OwnBuffers<M> {
       );
     }
     return memory;
+  }
+
+  /**
+   * Reads buffers one after the other, with turns of the event loop every so many milliseconds.
+   * @param requireUsable throws if the device isn't any more
+   * @throws EvenkeelError as {@link memoryOf}, before anything is read
+   */
+  async download(
+    buffers: readonly DeviceBuffer[],
+    read: (memory: M, buffer: DeviceBuffer) => TensorData,
+    requireUsable: () => void,
+    turnMilliseconds?: number,
+  ): Promise<TensorData[]> {
+    const all: TensorData[] = [];
+    for (const buffer of buffers) this.memoryOf("download", buffer);
+    for (const buffer of buffers) {
+      const turn = eventLoopTurn(turnMilliseconds);
+      if (turn !== undefined) {
+        await turn;
+        requireUsable();
+      }
+      all.push(read(this.memoryOf("download", buffer), buffer));
+    }
+    return all;
   }
 
   /** Marks a buffer as freed and gives its memory. @throws EvenkeelError as {@link memoryOf} */

@@ -76,12 +76,12 @@ function withSignal(options: RunOptions, signal: AbortSignal | undefined): RunOp
   return signal === undefined ? options : { ...options, signal };
 }
 
+/** The results of a program's last run from number `first` on, as the tree that was traced. */
 async function readResult(program: Program, result: unknown, first: number): Promise<unknown> {
-  const tensors: Tensor[] = [];
-  for (const [i, { tensor }] of treeLeaves(result).entries()) {
-    const data = await program.read(first + i);
-    tensors.push(new Tensor(makeNode("constant", [], { dtype: tensor.dtype, shape: tensor.shape, data })));
-  }
+  const values = await program.read(first);
+  const tensors = treeLeaves(result).map(({ tensor: { dtype, shape } }, i) => {
+    return new Tensor(makeNode("constant", [], { dtype, shape, data: at(values, i) }));
+  });
   return fillTree(result, tensors);
 }
 
@@ -111,7 +111,6 @@ export function compile<Args extends readonly unknown[], Result>(
         // Measured warm: the first run pays for caches and lazily made pipelines.
         if (runOptions.profile === true) await run();
         const times = await run(withSignal(runOptions, options.signal));
-        await program.checkRun();
         return { program, passes, times, value: await readResult(program, result, 0) };
       });
     });
@@ -179,7 +178,6 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
         );
         return state.replacing(program, async () => {
           const times = await run(withSignal(runOptions, options.signal));
-          if (read) await program.checkRun();
           const [next, value] = result as readonly [S, Result];
           const first = treeLeaves(next).length;
           return { program, passes, times, value: read ? await readResult(program, value, first) : undefined };

@@ -1,5 +1,6 @@
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import type { TensorData } from "../graph/dtype.ts";
+import { at } from "../graph/shape.ts";
 import { isTensor, setEvaluator, type Tensor } from "../graph/tensor.ts";
 import { EvenkeelError } from "../errors.ts";
 import { describeValue } from "../tree.ts";
@@ -26,8 +27,7 @@ export async function evaluate(tensor: Tensor, choice?: DeviceChoice): Promise<T
     const program = await Program.compile({ inputs: [], outputs: [tensor.node] }, device);
     try {
       await program.bind([], [])();
-      await program.checkRun();
-      return await program.read(0);
+      return at(await program.read(), 0);
     } finally {
       program.dispose();
     }

@@ -99,20 +99,25 @@ export class Program {
     return (options) => this.executable.run(boundInputs, boundOutputs, options);
   }
 
-  /** Result `index` of the last run, if the program's own buffer took it. */
-  read(index: number): Promise<TensorData> {
+  /**
+   * The results from number `first` on of the last run, which the program's own buffers took. They and what its checks found come in
+   * one readback.
+   * @throws EvenkeelError `value` if the run met a NaN on its way into an integer or an index out of range.
+   */
+  async read(first = 0): Promise<TensorData[]> {
     this.#requireAlive();
-    const buffer = this.#outputs[index];
-    if (buffer === undefined) throw new Error(`result ${index} of the program was not written to its own buffer`);
-    return this.device.download(buffer);
-  }
-
-  /** @throws EvenkeelError `value` if the last run met a NaN on its way into an integer or an index out of range. */
-  async checkRun(): Promise<void> {
+    const results = this.graph.outputs.length;
+    const wanted = Array.from({ length: results + this.#checks.length - first }, (_, i) => {
+      const buffer = this.#outputs[first + i];
+      if (buffer === undefined) throw new Error(`result ${first + i} of the program is not in a buffer of its own`);
+      return buffer;
+    });
+    const data = await this.device.download(wanted);
+    const found = data.splice(results - first);
     for (const [i, { message }] of this.#checks.entries()) {
-      const [failed] = await this.read(this.graph.outputs.length + i);
-      if (failed !== 0) throw new EvenkeelError("value", message);
+      if (at(found, i)[0] !== 0) throw new EvenkeelError("value", message);
     }
+    return data;
   }
 
   /** Idempotent. */

@@ -1,5 +1,4 @@
 import type { Device, DeviceBuffer } from "../devices/device.ts";
-import { eventLoopTurn } from "../devices/eventLoop.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError, messageOf } from "../errors.ts";
 import type { TensorData } from "../graph/dtype.ts";
@@ -83,13 +82,10 @@ export class State<T> {
   async read(): Promise<T> {
     this.requireUsable();
     return runExclusively(this.device, async () => {
-      const leaves = treeLeaves(this.template);
-      const tensors: Tensor[] = [];
-      for (const [i, buffer] of this.buffers.entries()) {
-        await eventLoopTurn();
-        const { dtype, shape } = at(leaves, i).tensor;
-        tensors.push(new Tensor(makeNode("constant", [], { dtype, shape, data: await this.device.download(buffer) })));
-      }
+      const values = await this.device.download(this.buffers);
+      const tensors = treeLeaves(this.template).map(({ tensor: { dtype, shape } }, i) => {
+        return new Tensor(makeNode("constant", [], { dtype, shape, data: at(values, i) }));
+      });
       return fillTree(this.template, tensors);
     });
   }
@@ -201,7 +197,7 @@ async function fillBuffers(device: Device, nodes: readonly Node[], buffers: read
       lazy.map(({ buffer }) => buffer),
     );
     await run();
-    await program.checkRun();
+    await program.read(lazy.length);
   } finally {
     program.dispose();
   }

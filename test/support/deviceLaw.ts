@@ -12,6 +12,7 @@ import { buildPlan, planSpecs } from "../arbitraries/plans.ts";
 import type { Accuracy } from "./bounds.ts";
 import type { Bounded } from "./graphBounds.ts";
 import { interpretPlan } from "./interpretKernel.ts";
+import { downloaded } from "./downloaded.ts";
 
 export type DeviceLawOptions = {
   readonly runs: number;
@@ -158,7 +159,7 @@ async function compareOutputs(
   for (const [number, { role }] of plan.buffers.entries()) {
     if (role.kind !== "output") continue;
     const { values, errors } = at(wanted, number);
-    const got = await device.download(at(outputs, role.index));
+    const got = await downloaded(device, at(outputs, role.index));
     if (got.length !== values.length)
       throw new Error(`output ${role.index} has ${got.length} of ${values.length} elements`);
     const place = got.findIndex((value, i) => !isWithin(value, values[i] ?? NaN, errors[i] ?? 0));

@@ -11,7 +11,7 @@ export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): Ke
     usable: true,
     allocate: (dtype, length) => device.allocate(dtype, length),
     upload: (buffer, data) => device.upload(buffer, data),
-    download: (buffer) => device.download(buffer),
+    download: (buffers) => device.download(buffers),
     free: (buffer) => device.free(buffer),
     compile: (plan) => device.compile(plan),
     memory: () => device.memory(),

@@ -102,8 +102,8 @@ export class ReferenceDevice implements KernelDevice {
     own(buffer).values.set(data);
   }
 
-  async download(buffer: DeviceBuffer): Promise<TensorData> {
-    return own(buffer).values.slice();
+  async download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]> {
+    return buffers.map((buffer) => own(buffer).values.slice());
   }
 
   free(buffer: DeviceBuffer): void {

@@ -8,6 +8,7 @@ import { at } from "../../engine/graph/shape.ts";
 import { Tensor } from "../../engine/graph/tensor.ts";
 import { add, not } from "../../engine/index.ts";
 import { Program } from "../../engine/program/program.ts";
+import { downloaded } from "./downloaded.ts";
 
 /** A program's inputs (the first two are alike) and, for each further output, the input it is made of. */
 type Spec = {
@@ -127,17 +128,25 @@ const transfers: readonly Mistake[] = [
     const what = wrong === foreign ? "a foreign buffer" : "a freed buffer";
     const calls: Readonly<Record<string, (device: Device, buffer: DeviceBuffer) => unknown>> = {
       upload: (device, buffer) => device.upload(buffer, dataFor(buffer)),
-      download: (device, buffer) => device.download(buffer),
+      download: (device, buffer) => device.download([buffer]),
       free: (device, buffer) => device.free(buffer),
     };
-    return Object.entries(calls).map(([name, call]) => ({
-      name: `${name} ${what}`,
+    const alone = Object.entries(calls).map(
+      ([name, call]): Mistake => ({
+        name: `${name} ${what}`,
+        code,
+        make: (bench) => {
+          const buffer = wrong(bench, pick(bench.outputs, bench.place));
+          return soon(() => call(bench.device, buffer));
+        },
+      }),
+    );
+    const among: Mistake = {
+      name: `download ${what} among others`,
       code,
-      make: (bench) => {
-        const buffer = wrong(bench, pick(bench.outputs, bench.place));
-        return soon(() => call(bench.device, buffer));
-      },
-    }));
+      make: (bench) => bench.device.download(replace(bench.outputs, bench.place, (right) => wrong(bench, right))),
+    };
+    return [...alone, among];
   }),
 ];
 
@@ -249,7 +258,8 @@ const afterwards: readonly Mistake[] = [
     name: "upload",
     make: ({ device, outputs }: Bench) => soon(() => device.upload(at(outputs, 0), allocateData("f32", 99))),
   },
-  { name: "download", make: ({ device, outputs }: Bench) => device.download(at(outputs, 0)) },
+  { name: "download", make: ({ device, outputs }: Bench) => device.download([at(outputs, 0)]) },
+  { name: "download nothing", make: ({ device }: Bench) => device.download([]) },
   { name: "run", make: ({ program, inputs }: Bench) => program.executable.run(inputs, []) },
   { name: "compile", make: ({ device, program }: Bench) => Program.compile(program.graph, device) },
 ].map(({ name, make }) => ({ name: `${name} on a device that was disposed of`, code: "disposed", make }));
@@ -371,7 +381,7 @@ async function setUp(
 /** The first output after output 0 that has other values than at the start. */
 async function firstTouched({ device, outputs }: Bench): Promise<number | undefined> {
   for (const [i, buffer] of outputs.entries()) {
-    const data = await device.download(buffer);
+    const data = await downloaded(device, buffer);
     if (i > 0 && data.some((value) => value !== 1)) return i;
   }
   return undefined;

@@ -38,6 +38,8 @@ class Scheduled {
   readonly violations: string[] = [];
   /** The operations that were made to fail. */
   readonly fired = new Set<Operation | "lost">();
+  /** Bytes of each download. */
+  readonly downloads: number[] = [];
   /** Executables made, and how often they were run. */
   compiled = 0;
   started = 0;
@@ -96,11 +98,12 @@ class Scheduled {
     this.#inner.upload(buffer, data);
   }
 
-  async download(buffer: DeviceBuffer): Promise<TensorData> {
+  async download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]> {
     await this.#pause("download");
     this.#attempt("download");
-    this.#requireLive("download", buffer);
-    return this.#inner.download(buffer);
+    for (const buffer of buffers) this.#requireLive("download", buffer);
+    this.downloads.push(buffers.reduce((bytes, { length }) => bytes + 4 * length, 0));
+    return this.#inner.download(buffers);
   }
 
   free(buffer: DeviceBuffer): void {

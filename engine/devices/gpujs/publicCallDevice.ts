@@ -5,7 +5,7 @@ import type { DeviceBuffer, DeviceLimits, DeviceName, Executable, KernelDevice }
 import type { PublicBackend } from "./publicBackend.ts";
 import { PublicExecutable } from "./publicExecutable.ts";
 import { PublicKernelCache } from "./publicKernelCache.ts";
-import { PublicMemory } from "./publicMemory.ts";
+import { type Cell, PublicMemory } from "./publicMemory.ts";
 import { fromWords, toWords, wordsOf } from "./words.ts";
 
 export class PublicCallDevice<M> implements KernelDevice {
@@ -44,12 +44,14 @@ export class PublicCallDevice<M> implements KernelDevice {
     if (words.length > 0) cell.store(words);
   }
 
-  async download(buffer: DeviceBuffer): Promise<TensorData> {
-    this.#memory.requireUsable();
-    const cell = this.#memory.buffers.memoryOf("download", buffer);
-    const { dtype, length } = buffer;
-    if (length === 0) return allocateData(dtype, 0);
-    return fromWords(this.#backend.load(cell.read(), wordsOf(dtype, length)), dtype, length);
+  async download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]> {
+    const requireUsable = (): void => this.#memory.requireUsable();
+    const read = (cell: Cell<M>, { dtype, length }: DeviceBuffer): TensorData => {
+      if (length === 0) return allocateData(dtype, 0);
+      return fromWords(this.#backend.load(cell.read(), wordsOf(dtype, length)), dtype, length);
+    };
+    requireUsable();
+    return this.#memory.buffers.download(buffers, read, requireUsable);
   }
 
   free(buffer: DeviceBuffer): void {

@@ -1,5 +1,6 @@
 /** The device `webgpu`: kernels compiled by gpu.js, run over the engine's own buffers. */
-import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
+import type { DType, TensorData } from "../../graph/dtype.ts";
+import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../device.ts";
 import type { ContextLease } from "./adapter.ts";
@@ -71,12 +72,13 @@ class WebgpuDevice implements KernelDevice {
     this.#memory.write(this.#buffers.target(buffer, data), toWords(data, buffer.dtype));
   }
 
-  async download(buffer: DeviceBuffer): Promise<TensorData> {
+  async download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]> {
     this.#memory.requireUsable();
-    const gpuBuffer = this.#buffers.memoryOf("download", buffer);
-    const { dtype, length } = buffer;
-    if (length === 0) return allocateData(dtype, 0);
-    return fromWords(await this.#memory.read(gpuBuffer, wordsOf(dtype, length)), dtype, length);
+    const parts = buffers.map((buffer) => {
+      return { from: this.#buffers.memoryOf("download", buffer), count: wordsOf(buffer.dtype, buffer.length) };
+    });
+    const words = await this.#memory.read(parts);
+    return buffers.map(({ dtype, length }, i) => fromWords(at(words, i), dtype, length));
   }
 
   free(buffer: DeviceBuffer): void {

@@ -7,6 +7,14 @@ import { mapMode, usage } from "./bufferUsage.ts";
 /** Words as they are uploaded. */
 export type Words = Float32Array | Uint32Array;
 
+/** The first `count` words of a buffer. */
+type Part = { readonly from: GPUBuffer; readonly count: number };
+
+type Group = { readonly bytes: number; readonly parts: readonly (Part & { readonly offset: number })[] };
+
+/** Bytes read back at once, unless one buffer is larger: what the host copies without a turn of the event loop in some milliseconds. */
+const stagingBytes = 16 * 2 ** 20;
+
 export class WebgpuMemory {
   readonly context: GpujsContext;
   readonly #storage: BufferPool;
@@ -72,19 +80,29 @@ export class WebgpuMemory {
     this.context.device.queue.writeBuffer(buffer, 0, words);
   }
 
-  /** The first `count` words of a buffer, after all work submitted before. */
-  async read(buffer: GPUBuffer, count: number): Promise<Float32Array> {
+  /** What is asked for, after all work submitted before: in one readback unless it is more than some megabytes. */
+  async read(parts: readonly Part[]): Promise<Float32Array[]> {
     this.requireUsable();
+    const words: Float32Array[] = [];
+    for (const group of inGroups(parts)) words.push(...(await this.#readTogether(group)));
+    return words;
+  }
+
+  async #readTogether({ bytes, parts }: Group): Promise<Float32Array[]> {
     const { device, health } = this.context;
-    const bytes = 4 * count;
+    if (bytes === 0) return parts.map(() => new Float32Array(0));
     const staging = this.#staging.acquire(bytes);
     try {
       const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, bytes);
+      // Words are four bytes, which is all the alignment that copies ask for.
+      for (const { from, count, offset } of parts) {
+        if (count > 0) encoder.copyBufferToBuffer(from, 0, staging, offset, 4 * count);
+      }
       device.queue.submit([encoder.finish()]);
       await health.settle(staging.mapAsync(mapMode.read, 0, bytes), `reading ${bytes} bytes`);
       if (this.#disposed) throw disposedError();
-      const words = new Float32Array(staging.getMappedRange(0, bytes).slice(0));
+      const mapped = staging.getMappedRange(0, bytes);
+      const words = parts.map(({ count, offset }) => new Float32Array(mapped, offset, count).slice());
       staging.unmap();
       this.#staging.release(staging);
       return words;
@@ -128,6 +146,22 @@ export class WebgpuMemory {
     });
     return result;
   }
+}
+
+/** Parts that are read back together, each with its place among them. */
+function inGroups(parts: readonly Part[]): readonly Group[] {
+  const groups: { bytes: number; readonly parts: (Part & { readonly offset: number })[] }[] = [];
+  for (const part of parts) {
+    const size = 4 * part.count;
+    let group = groups.at(-1);
+    if (group === undefined || (group.bytes > 0 && group.bytes + size > stagingBytes)) {
+      group = { bytes: 0, parts: [] };
+      groups.push(group);
+    }
+    group.parts.push({ ...part, offset: group.bytes });
+    group.bytes += size;
+  }
+  return groups;
 }
 
 function disposedError(): EvenkeelError {

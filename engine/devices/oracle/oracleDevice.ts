@@ -51,11 +51,15 @@ export class OracleDevice implements GraphDevice {
     this.#buffers.target(buffer, data).set(data);
   }
 
-  async download(buffer: DeviceBuffer): Promise<TensorData> {
-    this.#requireAlive("download");
-    const data = allocateData(buffer.dtype, buffer.length);
-    data.set(this.#buffers.memoryOf("download", buffer));
-    return data;
+  async download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]> {
+    const requireAlive = (): void => this.#requireAlive("download");
+    const read = (values: Float64Array, { dtype, length }: DeviceBuffer): TensorData => {
+      const data = allocateData(dtype, length);
+      data.set(values);
+      return data;
+    };
+    requireAlive();
+    return this.#buffers.download(buffers, read, requireAlive);
   }
 
   /** The values as they are, f32 not rounded. */

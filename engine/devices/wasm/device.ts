@@ -134,13 +134,15 @@ class WasmDevice implements KernelDevice {
     void turns.take(() => writeData(memory, address, copy));
   }
 
-  async download(buffer: DeviceBuffer): Promise<TensorData> {
-    this.#check("download");
-    const { buffers, memory, turns } = this.#engine;
-    const address = buffers.memoryOf("download", buffer);
+  async download(wanted: readonly DeviceBuffer[]): Promise<TensorData[]> {
+    const { buffers, memory, turns, turnMilliseconds } = this.#engine;
+    const check = (): void => this.#check("download");
+    const read = (address: number, { dtype, length }: DeviceBuffer): TensorData =>
+      readData(memory, address, dtype, length);
+    check();
     return turns.take(() => {
-      this.#check("download");
-      return readData(memory, address, buffer.dtype, buffer.length);
+      check();
+      return buffers.download(wanted, read, check, turnMilliseconds);
     });
   }
 

@@ -375,7 +375,7 @@ describe("lifetimes", async () => {
         [{ kind: "writeFailing" }, undefined, "value"],
         [{ kind: "writeLazy", values: [3, 4] }, { operation: "run", call: 0 }, "kernel"],
         [{ kind: "writeLazy", values: [3, 4] }, { operation: "compile", call: 0 }, "kernel"],
-        [read, { operation: "download", call: 1 }, "device"],
+        [read, { operation: "download", call: 0 }, "device"],
       ];
       for (const [request, fault, code] of harmless) {
         if (fault !== undefined) device.fail(fault);

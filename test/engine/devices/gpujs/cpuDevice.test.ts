@@ -7,6 +7,7 @@ import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import type { BufferRole } from "../../../../engine/kernel/plan.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan } from "./samplePlans.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 function fails(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -34,8 +35,8 @@ describe("cpu device", async () => {
       fc.asyncProperty(arrays, async ([dtype, data]) => {
         const buffer = device.allocate(dtype, data.length);
         device.upload(buffer, data);
-        (await device.download(buffer)).fill(1);
-        assert.deepEqual(await device.download(buffer), data);
+        (await downloaded(device, buffer)).fill(1);
+        assert.deepEqual(await downloaded(device, buffer), data);
         device.free(buffer);
       }),
     );
@@ -49,7 +50,7 @@ describe("cpu device", async () => {
     device.upload(x, ramp(300));
     for (let i = 0; i < 3; i++) assert.deepEqual(await executable.run([x], [y]), []);
     assert.deepEqual(
-      await device.download(y),
+      await downloaded(device, y),
       ramp(300).map((value, i) => 2 * value + 0.5 * i),
     );
     // Two slots, the constant, and the rows that gpu.js keeps for each of three kernels.
@@ -99,7 +100,7 @@ describe("cpu device", async () => {
     const executable = await device.compile(incrementPlan(0));
     const [x, y] = [device.allocate("f32", 0), device.allocate("f32", 0)];
     await executable.run([x], [y]);
-    assert.deepEqual(await device.download(y), new Float32Array(0));
+    assert.deepEqual(await downloaded(device, y), new Float32Array(0));
     executable.dispose();
     device.free(x);
     device.free(y);
@@ -170,7 +171,7 @@ describe("cpu device", async () => {
     own.free(x);
     assert.throws(() => own.allocate("f32", 1), fails("disposed", /cpu/));
     assert.throws(() => own.upload(x, new Float32Array(4)), fails("disposed", /cpu/));
-    await assert.rejects(own.download(x), fails("disposed", /cpu/));
+    await assert.rejects(downloaded(own, x), fails("disposed", /cpu/));
     await assert.rejects(executable.run([x], [x]), fails("disposed", /./));
     await assert.rejects(own.compile(incrementPlan(4)), fails("disposed", /cpu/));
   });

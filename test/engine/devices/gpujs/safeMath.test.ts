@@ -8,6 +8,7 @@ import type { BinaryOp, UnaryOp } from "../../../../engine/graph/node.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { elementwise, load, plan } from "./samplePlans.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 const count = 4096;
 /** Evenly spread, ends included. */
@@ -69,7 +70,7 @@ describe("mathematics on webgpu", { skip: webgpuSkip }, async () => {
     });
     const output = device.allocate(body.dtype, length);
     await executable.run(inputs, [output]);
-    const result = [...(await device.download(output))];
+    const result = [...(await downloaded(device, output))];
     executable.dispose();
     for (const buffer of [...inputs, output]) device.free(buffer);
     return result;

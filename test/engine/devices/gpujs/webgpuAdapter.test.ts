@@ -10,6 +10,7 @@ import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevic
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { incrementPlan } from "./samplePlans.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 const doubling: KernelSource = {
   name: "doubling",
@@ -125,7 +126,7 @@ describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
       return true;
     };
     const { context, release } = await acquireContext();
-    const pending = assert.rejects(device.download(y), isLoss);
+    const pending = assert.rejects(downloaded(device, y), isLoss);
     context.device.destroy();
     await pending;
     await assert.rejects(executable.run([x], [y]), isLoss);
@@ -141,7 +142,7 @@ describe("loss of the WebGPU device", { skip: webgpuSkip }, () => {
     const [u, v] = [next.allocate("f32", 64), next.allocate("f32", 64)];
     next.upload(u, new Float32Array(64).fill(4));
     await again.run([u], [v]);
-    assert.deepEqual(await next.download(v), new Float32Array(64).fill(5));
+    assert.deepEqual(await downloaded(next, v), new Float32Array(64).fill(5));
     next.dispose();
   });
 
@@ -207,7 +208,7 @@ describe("choice of an adapter", () => {
        const device = await createWebgpuDevice();
        const buffer = device.allocate("f32", 3);
        device.upload(buffer, Float32Array.of(1, 2, 3));
-       console.log(String(await device.download(buffer)));
+       console.log(String(await device.download([buffer])));
        device.dispose();`,
       {},
     );

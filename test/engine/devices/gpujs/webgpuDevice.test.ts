@@ -4,10 +4,13 @@ import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import { type ErrorCode, EvenkeelError } from "../../../../engine/errors.ts";
-import type { TensorData } from "../../../../engine/graph/dtype.ts";
+import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
+import { at } from "../../../../engine/graph/shape.ts";
 import type { BufferRole, PlanStep } from "../../../../engine/kernel/plan.ts";
+import { countMappings } from "../../../support/countMappings.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan } from "./samplePlans.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 function fails(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -28,17 +31,11 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
   after(() => device.dispose());
 
   test("what is uploaded is downloaded, bit for bit", async () => {
-    const arrays = fc.oneof(
-      fc.float32Array({ maxLength: 40 }).map((data): ["f32", TensorData] => ["f32", data]),
-      fc.int32Array({ maxLength: 40 }).map((data): ["i32", TensorData] => ["i32", data]),
-      fc.uint32Array({ maxLength: 40 }).map((data): ["u32", TensorData] => ["u32", data]),
-      fc.uint8Array({ maxLength: 40, max: 1 }).map((data): ["bool", TensorData] => ["bool", data]),
-    );
     await fc.assert(
       fc.asyncProperty(arrays, async ([dtype, data]) => {
         const buffer = device.allocate(dtype, data.length);
         device.upload(buffer, data);
-        const back = await device.download(buffer);
+        const back = await downloaded(device, buffer);
         device.free(buffer);
         assert.deepEqual(back, data);
       }),
@@ -47,13 +44,68 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
   });
 
+  const arrays: fc.Arbitrary<[DType, TensorData]> = fc.oneof(
+    fc.float32Array({ maxLength: 40 }).map((data): [DType, TensorData] => ["f32", data]),
+    fc.int32Array({ maxLength: 40 }).map((data): [DType, TensorData] => ["i32", data]),
+    fc.uint32Array({ maxLength: 40 }).map((data): [DType, TensorData] => ["u32", data]),
+    fc.uint8Array({ maxLength: 40, max: 1 }).map((data): [DType, TensorData] => ["bool", data]),
+  );
+
+  test("many buffers are downloaded by one mapping, bit for bit, some of them twice", async () => {
+    const mapped = await countMappings();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(arrays, { maxLength: 12 }),
+        fc.array(fc.nat(99), { maxLength: 3 }),
+        async (list, again) => {
+          const buffers = list.map(([dtype, data]) => {
+            const buffer = device.allocate(dtype, data.length);
+            device.upload(buffer, data);
+            return buffer;
+          });
+          const order = [...list.keys(), ...(list.length === 0 ? [] : again.map((place) => place % list.length))];
+          const all = await device.download(order.map((i) => at(buffers, i)));
+          assert.deepEqual(
+            all,
+            order.map((i) => at(list, i)[1]),
+          );
+          assert.equal(mapped(), list.some(([, data]) => data.length > 0) ? 1 : 0);
+          // The caller's own, and nobody else's.
+          assert.equal(new Set(all.map(({ buffer }) => buffer)).size, all.length);
+          buffers.forEach((buffer) => device.free(buffer));
+        },
+      ),
+      { numRuns: 60 },
+    );
+    assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
+  });
+
+  test("a download of more than a staging buffer takes is mapped in parts", async () => {
+    const mapped = await countMappings();
+    const sizes = [3_000_000, 0, 1_194_304, 1, 5_000_000, 2];
+    const buffers = sizes.map((size, i) => {
+      const buffer = device.allocate("f32", size);
+      device.upload(buffer, new Float32Array(size).fill(i));
+      return buffer;
+    });
+    const all = await device.download(buffers);
+    // 4,194,304 elements are 16 MiB; what is larger goes alone.
+    assert.equal(mapped(), 4);
+    for (const [i, size] of sizes.entries()) {
+      const data = at(all, i);
+      assert.equal(data.length, size);
+      assert.ok(data.every((value) => value === i));
+    }
+    buffers.forEach((buffer) => device.free(buffer));
+  });
+
   test("downloads at the same time don't mix", async () => {
     const buffers = Array.from({ length: 8 }, (_, i) => {
       const buffer = device.allocate("f32", 100 + i);
       device.upload(buffer, new Float32Array(100 + i).fill(i));
       return buffer;
     });
-    const all = await Promise.all(buffers.map((buffer) => device.download(buffer)));
+    const all = await Promise.all(buffers.map((buffer) => downloaded(device, buffer)));
     all.forEach((data, i) => assert.deepEqual(data, new Float32Array(100 + i).fill(i)));
     buffers.forEach((buffer) => device.free(buffer));
   });
@@ -65,7 +117,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     device.upload(x, ramp(300));
     assert.deepEqual(await executable.run([x], [y]), []);
     assert.deepEqual(
-      await device.download(y),
+      await downloaded(device, y),
       ramp(300).map((value, i) => 2 * value + 0.5 * i),
     );
     // Two slots and the constant of 1200 bytes; three kernels with params of 256.
@@ -92,7 +144,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
       );
       const y = device.allocate("f32", 2);
       await executable.run([], [y]);
-      assert.deepEqual([...(await device.download(y))], [expected, expected], `${op} of ${value}`);
+      assert.deepEqual([...(await downloaded(device, y))], [expected, expected], `${op} of ${value}`);
       executable.dispose();
       device.free(y);
     }
@@ -105,7 +157,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     device.upload(x, data);
     await executable.run([x], [y]);
     assert.deepEqual(
-      await device.download(y),
+      await downloaded(device, y),
       Int32Array.from(data, (value) => value + 1),
     );
     executable.dispose();
@@ -121,7 +173,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     const data = Float32Array.from({ length }, (_, i) => i);
     device.upload(x, data);
     await executable.run([x], [y]);
-    const got = await device.download(y);
+    const got = await downloaded(device, y);
     let wrong = 0;
     for (let i = 0; i < length; i++) if (got[i] !== i + 1) wrong++;
     assert.equal(wrong, 0);
@@ -135,7 +187,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     const [x, y] = [device.allocate("f32", 0), device.allocate("f32", 0)];
     device.upload(x, new Float32Array(0));
     await executable.run([x], [y]);
-    assert.deepEqual(await device.download(y), new Float32Array(0));
+    assert.deepEqual(await downloaded(device, y), new Float32Array(0));
     assert.deepEqual(await executable.run([x], [y], { profile: true }), [{ name: "increment", milliseconds: 0 }]);
     executable.dispose();
     device.free(x);
@@ -154,7 +206,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     assert.ok(times.every(({ milliseconds }) => milliseconds >= 0 && milliseconds < 10_000));
     assert.ok(times.some(({ milliseconds }) => milliseconds > 0));
     assert.deepEqual(
-      await device.download(y),
+      await downloaded(device, y),
       ramp(5000).map((value) => 3 * value),
     );
     executable.dispose();
@@ -185,7 +237,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
       [state, spare] = [spare, state];
       if (i % 100 === 0) assert.deepEqual(device.memory(), before);
     }
-    assert.deepEqual(await device.download(state), new Float32Array(64).fill(2000));
+    assert.deepEqual(await downloaded(device, state), new Float32Array(64).fill(2000));
     assert.deepEqual(device.memory(), before);
     executable.dispose();
     device.free(state);
@@ -203,7 +255,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     for (const round of [0, 1]) {
       for (const [i, input] of inputs.entries()) {
         await executable.run([input], [output]);
-        assert.deepEqual(await device.download(output), new Float32Array(16).fill(i + 1), `round ${round}`);
+        assert.deepEqual(await downloaded(device, output), new Float32Array(16).fill(i + 1), `round ${round}`);
       }
     }
     executable.dispose();
@@ -216,7 +268,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
       const [x, y] = [device.allocate("f32", 16), device.allocate("f32", 16)];
       device.upload(x, new Float32Array(16).fill(i));
       await executable.run([x], [y]);
-      assert.deepEqual(await device.download(y), new Float32Array(16).fill(i + 1));
+      assert.deepEqual(await downloaded(device, y), new Float32Array(16).fill(i + 1));
       device.free(x);
       device.free(y);
     }
@@ -234,7 +286,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     await assert.rejects(executable.run([whole], [y]), fails("dtype", /4 i32.*4 f32/));
     await assert.rejects(executable.run([x], [x]), fails("value", /buffer of input 0 for output 0/));
     await assert.rejects(executable.run([foreign], [y]), fails("device", /another device/));
-    await assert.rejects(device.download(foreign), fails("device", /another device/));
+    await assert.rejects(downloaded(device, foreign), fails("device", /another device/));
     assert.throws(() => device.upload(x, new Float32Array(5)), fails("shape", /5 elements.*of 4/));
     assert.throws(() => device.upload(x, new Int32Array(4)), fails("dtype", /Int32Array/));
     assert.throws(() => device.allocate("f32", -1), fails("range", /-1 f32/));
@@ -287,7 +339,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     });
     const output = device.allocate("f32", 4);
     await executable.run(inputs, [output]);
-    assert.deepEqual(await device.download(output), new Float32Array(4).fill(2 ** operands - 1));
+    assert.deepEqual(await downloaded(device, output), new Float32Array(4).fill(2 ** operands - 1));
     executable.dispose();
     [...inputs, output].forEach((buffer) => device.free(buffer));
   });
@@ -308,7 +360,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     const other = await createWebgpuDevice();
     const buffer = other.allocate("f32", 4);
     const executable = await other.compile(incrementPlan(4));
-    const pending = other.download(buffer);
+    const pending = downloaded(other, buffer);
     const outcome = assert.rejects(pending, fails("disposed", /disposed/));
     other.dispose();
     other.dispose();
@@ -318,7 +370,7 @@ describe("webgpu device", { skip: webgpuSkip }, async () => {
     assert.deepEqual(other.memory(), { bytes: 0, buffers: 0 });
     assert.throws(() => other.allocate("f32", 4), fails("disposed", /disposed/));
     assert.throws(() => other.upload(buffer, new Float32Array(4)), fails("disposed", /disposed/));
-    await assert.rejects(other.download(buffer), fails("disposed", /disposed/));
+    await assert.rejects(downloaded(other, buffer), fails("disposed", /disposed/));
     await assert.rejects(other.compile(incrementPlan(4)), fails("disposed", /disposed/));
     await assert.rejects(executable.run([buffer], [buffer]), fails("disposed", /disposed/));
     // The first device shares the GPUDevice and goes on.
@@ -339,7 +391,7 @@ async function roundTrip(device: KernelDevice): Promise<void> {
   device.upload(x, ramp(10));
   for (let i = 0; i < 3; i++) await executable.run([x], [y]);
   assert.deepEqual(
-    await device.download(y),
+    await downloaded(device, y),
     ramp(10).map((value) => value + 1),
   );
   executable.dispose();

@@ -5,6 +5,7 @@ import { createOracleDevice } from "../../../../engine/devices/oracle/oracleDevi
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import { type Graph, makeNode } from "../../../../engine/graph/graph.ts";
 import { add, divide, reduceSum, Tensor } from "../../../../engine/index.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 const coded = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof EvenkeelError, String(error));
@@ -27,7 +28,7 @@ describe("the oracle device", () => {
     const program = await device.interpret(thirds());
     assert.deepEqual(await program.run([x], [y, total]), []);
     assert.deepEqual([...device.downloadFloat64(y)], [1 / 3 + 1, 2 / 3 + 2, 4]);
-    assert.deepEqual(await device.download(y), Float32Array.of(1 / 3 + 1, 2 / 3 + 2, 4));
+    assert.deepEqual(await downloaded(device, y), Float32Array.of(1 / 3 + 1, 2 / 3 + 2, 4));
     await program.run([y], [x, total]);
     assert.equal(device.downloadFloat64(x)[0], (1 / 3 + 1) / 3 + (1 / 3 + 1));
     assert.deepEqual([program.sources(), program.bytes], [[], 0]);
@@ -52,7 +53,7 @@ describe("the oracle device", () => {
     for (const [i, buffer] of buffers.entries()) {
       const data = values[i] ?? new Float32Array();
       device.upload(buffer, data);
-      assert.deepEqual(await device.download(buffer), data);
+      assert.deepEqual(await downloaded(device, buffer), data);
     }
     assert.deepEqual(device.memory(), { bytes: 32, buffers: 4 });
     const [first] = buffers;
@@ -60,7 +61,7 @@ describe("the oracle device", () => {
     device.free(first);
     assert.throws(() => device.free(first), coded("disposed", /freed/));
     assert.deepEqual(device.memory(), { bytes: 24, buffers: 3 });
-    await assert.rejects(device.download(first), coded("disposed", /freed/));
+    await assert.rejects(downloaded(device, first), coded("disposed", /freed/));
     device.dispose();
     assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
   });
@@ -69,7 +70,7 @@ describe("the oracle device", () => {
     const device = createOracleDevice();
     const foreign: DeviceBuffer = { dtype: "f32", length: 1 };
     assert.throws(() => device.upload(foreign, Float32Array.of(1)), coded("device", /another device/));
-    await assert.rejects(device.download(foreign), coded("device", /another device/));
+    await assert.rejects(downloaded(device, foreign), coded("device", /another device/));
     assert.throws(
       () => device.allocate("f32", 2 ** 50),
       coded("memory", /1125899906842624 f32 elements \(9007199254740992 bytes\)/),
@@ -81,7 +82,7 @@ describe("the oracle device", () => {
     device.dispose();
     device.dispose();
     assert.throws(() => device.allocate("f32", 1), coded("disposed", /disposed/));
-    await assert.rejects(device.download(buffer), coded("disposed", /disposed/));
+    await assert.rejects(downloaded(device, buffer), coded("disposed", /disposed/));
     await assert.rejects(device.interpret(thirds()), coded("disposed", /disposed/));
   });
 });

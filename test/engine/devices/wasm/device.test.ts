@@ -9,6 +9,7 @@ import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { assertNotInEveryRun } from "../../../support/inEveryRun.ts";
 import { planOf } from "./exactKernels.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 const hasCode = (code: ErrorCode, text: RegExp) => (error: unknown) =>
   error instanceof EvenkeelError && error.code === code && text.test(error.message);
@@ -92,7 +93,7 @@ test("what is uploaded is downloaded, for every dtype and length", async () => {
                   : "bool";
           const buffer = device.allocate(dtype, data.length);
           device.upload(buffer, data);
-          assert.deepEqual(await device.download(buffer), data);
+          assert.deepEqual(await downloaded(device, buffer), data);
           device.free(buffer);
         },
       ),
@@ -121,8 +122,8 @@ for (const threads of [1, 2]) {
           round === 1 ? ["add_1", "add_10", "add_100"] : [],
         );
         assert.ok(times.every(({ milliseconds }) => milliseconds > 0));
-        assert.deepEqual(await device.download(first), new Float32Array(length).fill(round + 11));
-        assert.deepEqual(await device.download(second), new Float32Array(length).fill(105));
+        assert.deepEqual(await downloaded(device, first), new Float32Array(length).fill(round + 11));
+        assert.deepEqual(await downloaded(device, second), new Float32Array(length).fill(105));
         for (const buffer of [input, first, second]) device.free(buffer);
       }
       assert.deepEqual(device.memory(), held);
@@ -143,7 +144,7 @@ test("calls take effect in their order, also while a run is under way", async ()
     const first = executable.run([x], [y]);
     device.upload(x, new Float32Array(length).fill(50));
     const second = executable.run([x], [z]);
-    const [downloadedY, downloadedZ] = [device.download(y), device.download(z)];
+    const [downloadedY, downloadedZ] = [downloaded(device, y), downloaded(device, z)];
     device.free(x);
     await Promise.all([first, second]);
     assert.deepEqual(await downloadedY, new Float32Array(length).fill(2));
@@ -158,7 +159,7 @@ test("state may be updated in the buffer it is in", async () => {
     const state = device.allocate("f32", 777);
     device.upload(state, new Float32Array(777));
     for (let step = 0; step < 20; step++) await executable.run([state], [state]);
-    assert.deepEqual(await device.download(state), new Float32Array(777).fill(20));
+    assert.deepEqual(await downloaded(device, state), new Float32Array(777).fill(20));
     const other = await device.compile(planOf(addKernel(777, 1)));
     await assert.rejects(other.run([state], [state]), hasCode("value", /buffer of input 0 for output 0/));
   });
@@ -185,7 +186,7 @@ test("bad calls say what is wrong", async () => {
     assert.throws(() => device.upload(short, new Float32Array(9)), hasCode("disposed", /was freed/));
     assert.throws(() => device.free(short), hasCode("disposed", /was freed/));
     await withDevice({ threads: 1 }, async (other) => {
-      await assert.rejects(other.download(buffer), hasCode("device", /belongs to another device/));
+      await assert.rejects(downloaded(other, buffer), hasCode("device", /belongs to another device/));
     });
     executable.dispose();
     await assert.rejects(executable.run([buffer], [buffer]), hasCode("disposed", /program was disposed/));
@@ -207,7 +208,7 @@ test("memory grows as it is needed and is used again", async () => {
       for (const [index, [input]] of pairs.entries()) device.upload(input, new Float32Array(length).fill(index));
       for (const [input, output] of pairs) await executable.run([input], [output]);
       for (const [index, [input, output]] of pairs.entries()) {
-        assert.deepEqual(await device.download(output), new Float32Array(length).fill(index + 3));
+        assert.deepEqual(await downloaded(device, output), new Float32Array(length).fill(index + 3));
         device.free(input);
         device.free(output);
       }
@@ -224,7 +225,7 @@ test("a disposed device rejects calls", async () => {
   device.dispose();
   assert.throws(() => device.allocate("f32", 1), hasCode("disposed", /allocate/));
   assert.throws(() => device.upload(buffer, new Float32Array(10)), hasCode("disposed", /upload/));
-  await assert.rejects(device.download(buffer), hasCode("disposed", /download/));
+  await assert.rejects(downloaded(device, buffer), hasCode("disposed", /download/));
   await assert.rejects(executable.run([buffer], [buffer]), hasCode("disposed", /run/));
   await assert.rejects(device.compile(planOf(addKernel(10, 1))), hasCode("disposed", /compile/));
   assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
@@ -254,7 +255,7 @@ test("10,000 runs leave memory as it was", async () => {
       return later - earlier < 16 * 2 ** 20 ? undefined : `resident memory went from ${earlier} to ${later}`;
     });
     assert.deepEqual(device.memory(), before);
-    assert.deepEqual(await device.download(state), new Float32Array(length).fill(runs));
+    assert.deepEqual(await downloaded(device, state), new Float32Array(length).fill(runs));
   });
 });
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import { planOf } from "./exactKernels.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 const [m, n, k] = [20, 36, 300];
 
@@ -53,7 +54,7 @@ async function product(
   });
   const output = device.allocate("f32", m * n);
   await executable.run(inputs, [output]);
-  const values = [...(await device.download(output))];
+  const values = [...(await downloaded(device, output))];
   const text = executable.sources()[0]?.text ?? "";
   device.dispose();
   return { values, text };

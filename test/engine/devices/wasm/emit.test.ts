@@ -12,6 +12,7 @@ import { checkTiling } from "../../../../engine/kernel/tiling.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { exactCase, interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 /** Every kernel is shared among the threads, however small. */
 const devices = new Map<number, KernelDevice>();
@@ -218,7 +219,7 @@ test("a kernel writes nothing beyond its result", async () => {
     device.upload(values, new Float32Array(length).fill(7));
     await executable.run([background, values], [output]);
     const expected = Array.from({ length: whole }, (_, index) => (index < guard || index >= guard + length ? -1 : 7));
-    assert.deepEqual([...(await device.download(output))], expected);
+    assert.deepEqual([...(await downloaded(device, output))], expected);
     for (const buffer of [background, values, output]) device.free(buffer);
     executable.dispose();
   }

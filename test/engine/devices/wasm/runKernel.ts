@@ -2,6 +2,7 @@ import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import { planOf } from "./exactKernels.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 /** Runs one kernel on a device; gives its result and how it was computed. */
 export async function runKernel(
@@ -18,7 +19,7 @@ export async function runKernel(
     await executable.run(inputs, [output]);
     const [source] = executable.sources();
     const schedule = /;; schedule: (.*)/.exec(source?.text ?? "")?.[1] ?? "";
-    return { result: await device.download(output), schedule };
+    return { result: await downloaded(device, output), schedule };
   } finally {
     for (const buffer of [...inputs, output]) device.free(buffer);
     executable.dispose();

@@ -10,6 +10,7 @@ import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { mayOverwrite } from "../../../../engine/passes/aliasOutputs.ts";
 import { planMemory } from "../../../../engine/passes/planMemory.ts";
 import { interpretExact } from "./exactKernels.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 /** How a step reads its second operand: each point its own element, but the first ones none, or one that other points have or write, too. */
 const ways = ["own", "own", "own", "own", "cut", "row", "row", "column", "first", "reversed", "next"] as const;
@@ -239,7 +240,7 @@ async function runPlan(
   });
   await executable.run(given, made);
   const results: number[][] = [];
-  for (const buffer of made) results.push([...(await device.download(buffer))]);
+  for (const buffer of made) results.push([...(await downloaded(device, buffer))]);
   for (const buffer of new Set([...given, ...made])) device.free(buffer);
   executable.dispose();
   return results;

@@ -7,6 +7,7 @@ import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
+import { downloaded } from "../../../support/downloaded.ts";
 
 const length = 64;
 
@@ -59,7 +60,7 @@ async function copies(device: KernelDevice, plan: Plan): Promise<void> {
     const data = Float32Array.from({ length }, (_, index) => index + ((index * 0.618) % 1));
     device.upload(input, data);
     await executable.run([input], [output]);
-    assert.deepEqual(await device.download(output), data);
+    assert.deepEqual(await downloaded(device, output), data);
   } finally {
     device.free(input);
     device.free(output);
@@ -141,7 +142,7 @@ test("a program with sleeping workers ends by itself", async () => {
     const [x, y] = [device.allocate("f32", ${length}), device.allocate("f32", ${length})];
     device.upload(x, new Float32Array(${length}).fill(4));
     await executable.run([x], [y]);
-    console.log((await device.download(y))[7]);
+    console.log((await device.download([y]))[0][7]);
   `;
   const options = { timeout: 60_000, cwd: process.cwd() };
   const { stdout } = await promisify(execFile)(
