@@ -225,7 +225,7 @@ export class ToyTrainer {
 
   /** The averaged weights, on the host. */
   async average(): Promise<NamedParameters> {
-    return (await this.#state.read()).average;
+    return this.#state.read(({ average }) => average);
   }
 
   /** Frees what it has on the device. */

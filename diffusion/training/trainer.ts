@@ -263,19 +263,12 @@ export class Trainer {
     const bad = report.loss.findIndex((loss) => !Number.isFinite(loss));
     const part = parts[Math.floor(bad / this.options.batchDevice)];
     if (part === undefined) return;
-    const { training } = await this.#state.read();
+    const { weights, buffers } = await this.#state.read(({ training }) => {
+      return { weights: training.weights, buffers: training.buffers };
+    });
     const key = this.#key;
     const run = this.options.network.unet.dropout > 0 ? drawDropout(key, part.positions) : {};
-    const found = await findNonFinite(
-      this.options,
-      this.specs,
-      this.device,
-      training.weights,
-      training.buffers,
-      key,
-      part,
-      run,
-    );
+    const found = await findNonFinite(this.options, this.specs, this.device, weights, buffers, key, part, run);
     const where =
       found === null
         ? "no layer shows it when run again"
@@ -290,7 +283,7 @@ export class Trainer {
 
   /** Everything that training goes on from, by name: `weights.unet...`, `moments.first.unet...`, `averages[0].unet...`. */
   async readState(): Promise<Map<string, Tensor>> {
-    const { training } = await this.#state.read();
+    const training = await this.#state.read((state) => state.training);
     return new Map(treeLeaves(training).map(({ path, tensor }) => [path, tensor]));
   }
 
@@ -325,15 +318,14 @@ export class Trainer {
 
   /** The averages of one profile, or the raw weights, with the buffers: a network's arrays in the order of its specification. */
   async readNetwork(profile: number | "raw"): Promise<Map<string, Tensor>> {
-    const { training } = await this.#state.read();
-    const averages = profile === "raw" ? training.weights : training.averages[profile];
-    if (averages === undefined) {
+    const all = await this.#state.read(({ training: { weights, averages, buffers } }) => {
+      const chosen = profile === "raw" ? weights : averages[profile];
+      if (chosen !== undefined) return { ...chosen, ...buffers };
       throw new EvenkeelError(
         "range",
-        `Trainer.readNetwork: there is no profile ${profile}; it has ${training.averages.length}.`,
+        `Trainer.readNetwork: there is no profile ${profile}; it has ${averages.length}.`,
       );
-    }
-    const all = { ...averages, ...training.buffers };
+    });
     return new Map(Object.keys(this.specs).map((name) => [name, all[name] as Tensor]));
   }
 

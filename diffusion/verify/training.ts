@@ -211,10 +211,10 @@ async function checkTraining(fixture: Fixture, checks: Checks, device: Device): 
     device,
   );
   let course: Course;
-  let end: TrainingState;
+  let end: Pick<TrainingState, "weights" | "buffers" | "averages">;
   try {
     course = await train(run, specs, inputsOf, state);
-    end = await state.read();
+    end = await state.read(({ weights, buffers, averages }) => ({ weights, buffers, averages }));
   } finally {
     state.dispose();
   }

@@ -7,7 +7,7 @@ import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { knownData } from "../graph/uniform.ts";
-import { fillTree, mapTree, treeLeaves, treeSignature } from "../tree.ts";
+import { describeValue, mapTree, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
 import { freeAfterTurns, runExclusively } from "./lifetimes.ts";
 import { Program } from "./program.ts";
@@ -79,15 +79,50 @@ export class State<T> {
   }
 
   /** The current values, copied to the host. */
-  async read(): Promise<T> {
+  read(): Promise<T>;
+  /**
+   * Some of the current values: nothing else is copied.
+   * @param select gives a tree of leaves of the state, such as `(s) => s.averages[1]`. It is called at once, with leaves that have no
+   * values yet.
+   * @throws EvenkeelError `value` if it gives something else.
+   */
+  read<R>(select: (state: T) => R): Promise<R>;
+  async read(select?: (state: T) => unknown): Promise<unknown> {
     this.requireUsable();
+    const selected = select === undefined ? this.template : select(this.template);
+    const leaves = this.#leavesIn(selected);
     return runExclusively(this.device, async () => {
-      const values = await this.device.download(this.buffers);
-      const tensors = treeLeaves(this.template).map(({ tensor: { dtype, shape } }, i) => {
-        return new Tensor(makeNode("constant", [], { dtype, shape, data: at(values, i) }));
-      });
-      return fillTree(this.template, tensors);
+      const { buffers } = this;
+      const values = await this.device.download([...leaves.values()].map((leaf) => at(buffers, leaf)));
+      const read = new Map(
+        [...leaves.keys()].map(({ node, dtype, shape }, i) => {
+          return [node, new Tensor(makeNode("constant", [], { dtype, shape, data: at(values, i) }))];
+        }),
+      );
+      return mapTree(selected, ({ node }) => read.get(node) as Tensor);
     });
+  }
+
+  /** What of the state is in a selection: each leaf once, with its number. */
+  #leavesIn(selected: unknown): ReadonlyMap<Tensor, number> {
+    if (selected !== this.template && (typeof selected !== "object" || selected === null)) {
+      throw new EvenkeelError(
+        "value",
+        `State.read: the selection gives ${describeValue(selected)}. Select leaves of the state, or a tree of them.`,
+      );
+    }
+    const numbers = new Map(treeLeaves(this.template).map(({ tensor }, leaf) => [tensor, leaf]));
+    return new Map(
+      treeLeaves(selected).map(({ path, tensor }) => {
+        const leaf = numbers.get(tensor);
+        if (leaf !== undefined) return [tensor, leaf];
+        throw new EvenkeelError(
+          "value",
+          `State.read: ${path === "" ? "what is selected" : `${path} of the selection`} is ${tensor.toString()}, no leaf of the state. ` +
+            "Select leaves as they are, and compute with what is read.",
+        );
+      }),
+    );
   }
 
   /**

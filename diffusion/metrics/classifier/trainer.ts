@@ -185,7 +185,7 @@ export class ClassifierTrainer {
 
   /** The weights, on the host. */
   async weights(): Promise<NamedParameters> {
-    return (await this.#state.read()).weights;
+    return this.#state.read(({ weights }) => weights);
   }
 
   /** Frees what it has on the device. */
