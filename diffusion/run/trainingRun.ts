@@ -10,6 +10,7 @@ import { snapshotPath } from "../ema/node.ts";
 import type { SnapshotDtype } from "../snapshot/index.ts";
 import { writeSnapshot } from "../snapshot/node.ts";
 import { type HostBatch, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
+import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
 
 /** Images seen between two events of a kind; 0 = only at the end; of samples, never. */
 export type RunIntervals = {
@@ -97,12 +98,8 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     if (checkpoint !== null) {
       checkSameSettings(checkpoint, fixed, outdir);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
-      const [was, is] = [checkpoint.progress["arithmetic"], arithmeticOf(device)];
-      if (typeof was === "string" && was !== is) {
-        observer.warned?.(
-          `This run was on ${was} before and goes on on ${is}: its numbers differ by rounding from those it would have had there.`,
-        );
-      }
+      const change = changeOfArithmetic(checkpoint.progress["arithmetic"], device);
+      if (change !== null) observer.warned?.(change);
     }
     const putOff = postponed.safeParse(checkpoint?.progress["postponed"]);
     const next = checkpoint === null ? 0 : checkpoint.nimg + (putOff.success ? 0 : 1);
@@ -168,11 +165,6 @@ function recorderOf(
   if (dynamicsEvery === 0) return undefined;
   const path = join(outdir, dynamicsFileName);
   return new DynamicsRecorder({ path, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
-}
-
-/** What the bits of results depend on: the device, its adapter or instructions, but not its threads. */
-function arithmeticOf({ name, description }: Device): string {
-  return `${name} (${description.split(/, \d+ threads?/)[0] ?? ""})`;
 }
 
 /** What may follow a step, in this order; then comes the checkpoint. */

@@ -29,6 +29,21 @@ export type DeviceLimits = {
   readonly scalars: number;
 };
 
+/** What is known of a device, as data; its `description` says it to people. */
+export type DeviceTraits = {
+  /** The GPU adapter that computes; null if the CPU does without one. */
+  readonly adapter: {
+    /** As its driver names it. */
+    readonly name: string;
+    /** Whether the CPU acts for it. */
+    readonly isSoftware: boolean;
+  } | null;
+  /** Threads of the CPU that compute, or feed the adapter. */
+  readonly threads: number;
+  /** Whether sums of products round once instead of twice a term; null where the adapter's driver decides. */
+  readonly fusedMultiplyAdd: boolean | null;
+};
+
 /** Device memory of `length` elements. Owned by whoever allocated it. */
 export interface DeviceBuffer {
   readonly dtype: DType;
@@ -85,6 +100,8 @@ interface DeviceBase {
   readonly name: DeviceName;
   /** One line for people: adapter, threads, SIMD. */
   readonly description: string;
+  /** The same as data. */
+  readonly traits: DeviceTraits;
   /** What passes must keep to. */
   readonly limits: DeviceLimits;
   /** False once it is disposed of or lost: every call is refused from then on. */

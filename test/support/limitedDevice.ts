@@ -7,6 +7,7 @@ export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): Ke
     runs: "kernels",
     name: device.name,
     description: device.description,
+    traits: device.traits,
     limits: { ...device.limits, ...limits },
     usable: true,
     allocate: (dtype, length) => device.allocate(dtype, length),

@@ -72,6 +72,7 @@ export class ReferenceDevice implements KernelDevice {
   readonly runs = "kernels";
   readonly name = "wasm";
   readonly description = "float32 interpreter of kernels";
+  readonly traits = { adapter: null, threads: 1, fusedMultiplyAdd: false };
   readonly limits: DeviceLimits;
   readonly usable = true;
   readonly #mistakes: Mistakes;

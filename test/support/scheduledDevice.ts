@@ -33,6 +33,7 @@ const codes = {
 class Scheduled {
   readonly name: DeviceName;
   readonly description = "waits for a scheduler";
+  readonly traits: Device["traits"];
   readonly limits: Device["limits"];
   /** What has been done to buffers and executables that mustn't be done. */
   readonly violations: string[] = [];
@@ -54,6 +55,7 @@ class Scheduled {
 
   constructor(inner: Device, pause: (what: string) => Promise<void>, faults: readonly Fault[] = []) {
     this.name = inner.name;
+    this.traits = inner.traits;
     this.limits = inner.limits;
     this.#inner = inner;
     this.#pause = pause;

@@ -5,14 +5,8 @@
  */
 import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
-import {
-  describeAdapter,
-  isNode,
-  isSoftwareAdapter,
-  reasonOf,
-  requestAdapter,
-  type WebgpuEntry,
-} from "./adapterSelection.ts";
+import type { DeviceTraits } from "../device.ts";
+import { adapterOf, describeAdapter, isNode, reasonOf, requestAdapter, type WebgpuEntry } from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
 import { KernelCache } from "./kernelCache.ts";
 import type { CompiledKernel, KernelSource } from "./kernelSource.ts";
@@ -80,15 +74,15 @@ export class GpujsContext {
   readonly health: DeviceHealth;
   /** The adapter in a line. */
   readonly description: string;
-  readonly software: boolean;
+  readonly adapter: NonNullable<DeviceTraits["adapter"]>;
   readonly kernels = new KernelCache((source) => this.compile(source));
   readonly #gpu: InternalGpu;
 
   constructor(device: GPUDevice, adapter: GPUAdapter) {
     this.device = device;
     this.health = new DeviceHealth(device);
-    this.description = describeAdapter(adapter);
-    this.software = isSoftwareAdapter(adapter);
+    this.adapter = adapterOf(adapter);
+    this.description = describeAdapter(this.adapter);
     // gpu.js would print these and hand out zeros.
     device.onuncapturederror = ({ error }) => {
       this.health.report(

@@ -1,5 +1,6 @@
 /** Finds WebGPU (the page's own, or in Node the optional package `webgpu`) and tells a real adapter from a software one. */
 import { EvenkeelError, messageOf } from "../../errors.ts";
+import type { DeviceTraits } from "../device.ts";
 
 /** What `navigator.gpu` is in a page. */
 export type WebgpuEntry = { requestAdapter(options?: GPURequestAdapterOptions): Promise<GPUAdapter | null> };
@@ -84,25 +85,32 @@ export function isSoftwareAdapter(adapter: GPUAdapter): boolean {
   // Older browsers say it of the adapter itself.
   const fallback =
     adapter.info.isFallbackAdapter || (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter;
-  const text = `${vendor} ${architecture} ${device} ${description}`;
-  return (
-    fallback === true || /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bwarp\b|\bcpu\b/i.test(text)
-  );
+  return fallback === true || isSoftwareName(`${vendor} ${architecture} ${device} ${description}`);
 }
 
-/** The adapter in a line: its maker's description, else vendor and architecture. */
-export function describeAdapter(adapter: GPUAdapter): string {
+/** Whether a driver's words for what draws name a renderer on the CPU. */
+export function isSoftwareName(name: string): boolean {
+  return /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bwarp\b|\bcpu\b/i.test(name);
+}
+
+/** Vendor and architecture of an adapter, and what its maker says of it. */
+export function adapterOf(adapter: GPUAdapter): NonNullable<DeviceTraits["adapter"]> {
   const { vendor, architecture, description } = adapter.info;
   const name = [vendor, architecture].filter((word) => word !== "").join(" ") || "unnamed adapter";
   const detail = description === "" ? "" : ` (${description})`;
-  return `${name}${detail}${isSoftwareAdapter(adapter) ? ", software" : ""}`;
+  return { name: `${name}${detail}`, isSoftware: isSoftwareAdapter(adapter) };
+}
+
+/** The adapter in a line. */
+export function describeAdapter({ name, isSoftware }: NonNullable<DeviceTraits["adapter"]>): string {
+  return `${name}${isSoftware ? ", software" : ""}`;
 }
 
 /** Whether WebGPU is to be had here and on what; never throws. Asks for an adapter, but makes no device. */
 export async function probeWebgpu(): Promise<WebgpuProbe> {
   try {
-    const adapter = await requestAdapter();
-    return { available: true, software: isSoftwareAdapter(adapter), description: describeAdapter(adapter) };
+    const adapter = adapterOf(await requestAdapter());
+    return { available: true, software: adapter.isSoftware, description: describeAdapter(adapter) };
   } catch (error) {
     return { available: false, software: false, description: "none", reason: reasonOf(error) };
   }

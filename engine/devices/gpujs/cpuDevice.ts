@@ -13,6 +13,7 @@ export async function createCpuDevice(): Promise<KernelDevice> {
 class CpuBackend implements PublicBackend<Float32Array> {
   readonly mode = "cpu";
   readonly description = "JavaScript on one thread, through gpu.js";
+  readonly traits = { adapter: null, threads: 1, fusedMultiplyAdd: false };
   readonly limits = {
     operands: 16,
     // Integers take two words, and a thread's number must be exact in f32 where axes share an output dimension.

@@ -1,5 +1,5 @@
 /** What differs between the devices that run kernels by gpu.js's public calls. */
-import type { DeviceLimits, KernelSource as SourceText } from "../device.ts";
+import type { DeviceLimits, DeviceTraits, KernelSource as SourceText } from "../device.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import type { PublicMode } from "./publicCalls.ts";
 
@@ -7,6 +7,7 @@ import type { PublicMode } from "./publicCalls.ts";
 export interface PublicBackend<M> {
   readonly mode: PublicMode;
   readonly description: string;
+  readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
   /** Whether its context is lost. */
   readonly lost: boolean;

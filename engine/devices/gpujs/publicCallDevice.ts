@@ -1,7 +1,7 @@
 /** A device that runs kernels by gpu.js's public calls; what differs between modes is its backend. */
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
 import type { Plan } from "../../kernel/plan.ts";
-import type { DeviceBuffer, DeviceLimits, DeviceName, Executable, KernelDevice } from "../device.ts";
+import type { DeviceBuffer, DeviceLimits, DeviceName, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import type { PublicBackend } from "./publicBackend.ts";
 import { PublicExecutable } from "./publicExecutable.ts";
 import { PublicKernelCache } from "./publicKernelCache.ts";
@@ -12,6 +12,7 @@ export class PublicCallDevice<M> implements KernelDevice {
   readonly runs = "kernels";
   readonly name: DeviceName;
   readonly description: string;
+  readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
   readonly #backend: PublicBackend<M>;
   readonly #memory: PublicMemory<M>;
@@ -22,6 +23,7 @@ export class PublicCallDevice<M> implements KernelDevice {
   constructor(backend: PublicBackend<M>) {
     this.name = backend.mode;
     this.description = backend.description;
+    this.traits = backend.traits;
     this.limits = backend.limits;
     this.#backend = backend;
     this.#memory = new PublicMemory(backend);

@@ -1,7 +1,8 @@
 /** The device `webgl2` of pages: gpu.js draws each kernel's result into a texture, which stays on the GPU. */
 import { EvenkeelError } from "../../errors.ts";
-import type { KernelDevice } from "../device.ts";
+import type { DeviceTraits, KernelDevice } from "../device.ts";
 import { javascriptOf } from "./adapter.ts";
+import { isSoftwareName } from "./adapterSelection.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
 import { PublicCallDevice } from "./publicCallDevice.ts";
@@ -42,6 +43,7 @@ const uploadLimit = 64;
 class Webgl2Backend implements PublicBackend<Held> {
   readonly mode = "webgl2";
   readonly description: string;
+  readonly traits: DeviceTraits;
   readonly limits = {
     // 16 textures are all that WebGL2 promises; gpu.js uses the last one to make others.
     operands: 14,
@@ -68,7 +70,9 @@ class Webgl2Backend implements PublicBackend<Held> {
         `webgl2: float textures don't keep their values here (${[...sample].join(", ")} became ${[...got].join(", ")}). Use device wasm.`,
       );
     }
-    this.description = `WebGL2 through gpu.js on ${rendererOf(this.#context())}`;
+    const name = rendererOf(this.#context());
+    this.description = `WebGL2 through gpu.js on ${name}`;
+    this.traits = { adapter: { name, isSoftware: isSoftwareName(name) }, threads: 1, fusedMultiplyAdd: null };
   }
 
   get lost(): boolean {

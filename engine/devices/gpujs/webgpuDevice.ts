@@ -2,7 +2,7 @@
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
-import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../device.ts";
+import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import type { ContextLease } from "./adapter.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { WebgpuExecutable } from "./webgpuExecutor.ts";
@@ -31,6 +31,7 @@ class WebgpuDevice implements KernelDevice {
   readonly runs = "kernels";
   readonly name = "webgpu";
   readonly description: string;
+  readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
   readonly #lease: ContextLease;
   readonly #memory: WebgpuMemory;
@@ -45,6 +46,7 @@ class WebgpuDevice implements KernelDevice {
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
     this.description = `WebGPU through gpu.js on ${context.description}`;
+    this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
     this.limits = {
       operands: context.operandLimit,
       // An integer takes two words of four bytes.

@@ -14,6 +14,7 @@ export class OracleDevice implements GraphDevice {
   readonly runs = "graphs";
   readonly name = "oracle";
   readonly description = "float64 interpreter of the graph";
+  readonly traits = { adapter: null, threads: 1, fusedMultiplyAdd: false };
   readonly limits = {
     operands: Infinity,
     results: 1,

@@ -3,7 +3,7 @@ import { describeBytes } from "../../describeBytes.ts";
 import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Plan } from "../../kernel/plan.ts";
-import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../device.ts";
+import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import {
@@ -85,23 +85,23 @@ export async function createWasmDevice(options: WasmOptions = {}): Promise<Kerne
     `${threads} ${threads === 1 ? "thread" : "threads"}${why}`,
     `up to ${describeBytes(memory.maximumPages * 65_536)}`,
   ].join(", ");
+  const traits = { adapter: null, threads, fusedMultiplyAdd: relaxed };
   const crew = new Crew(memory, { threads, participate });
-  return new WasmDevice({ memory, crew, relaxed, sharedCost, turnMilliseconds, description });
+  return new WasmDevice(description, traits, { memory, crew, relaxed, sharedCost, turnMilliseconds });
 }
 
 class WasmDevice implements KernelDevice {
   readonly runs = "kernels";
   readonly name = "wasm";
   readonly description: string;
+  readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
   readonly #engine: Engine;
   #disposed = false;
 
-  constructor({
-    description,
-    ...parts
-  }: Omit<Engine, "turns" | "check" | "buffers"> & { readonly description: string }) {
+  constructor(description: string, traits: DeviceTraits, parts: Omit<Engine, "turns" | "check" | "buffers">) {
     this.description = description;
+    this.traits = traits;
     this.limits = { ...limits, memory: parts.memory.maximumPages * 65_536 };
     this.#engine = {
       ...parts,

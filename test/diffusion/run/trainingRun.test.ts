@@ -197,7 +197,7 @@ test("on another device a run goes on, and says what that does to its bits; with
     finished: true,
   });
   assert.equal(warned.length, 1);
-  assert.match(warned.join("\n"), /^This run was on wasm \(.*\) before and goes on on oracle .* differ by rounding/);
+  assert.match(warned.join("\n"), /^This run was on wasm before and goes on on oracle: its numbers differ by rounding/);
 });
 
 test("of a run without an earlier snapshot no guided picture is made, at guidance 1 neither, and none at all if none is wanted", async () => {

@@ -120,9 +120,9 @@ test("EVENKEEL_THREADS sets the number of threads", async () => {
   try {
     process.env["EVENKEEL_THREADS"] = "3";
     const three = await createWasmDevice();
-    assert.match(three.description, /3 threads/);
+    assert.equal(three.traits.threads, 3);
     const one = await createWasmDevice({ threads: 1 });
-    assert.match(one.description, /1 thread,/);
+    assert.equal(one.traits.threads, 1);
     process.env["EVENKEEL_THREADS"] = "many";
     await assert.rejects(createWasmDevice(), /EVENKEEL_THREADS is NaN/);
     three.dispose();
