@@ -1,7 +1,6 @@
-import type { Device, KernelTime, RunOptions } from "../devices/device.ts";
+import type { Device, RunOptions } from "../devices/device.ts";
 import { throwIfAborted } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
-import type { Graph } from "../graph/graph.ts";
 import { makeNode } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
@@ -9,20 +8,13 @@ import { fillTree, mapTree, refuseAsynchronous, treeLeaves, treeSignature } from
 import { evaluate } from "./evaluate.ts";
 import { runExclusively } from "./lifetimes.ts";
 import type { Binding, Program } from "./program.ts";
-import { type CompileOptions, ProgramCache } from "./programCache.ts";
+import { type CompiledProgram, type CompileOptions, type Inspection, ProgramCache } from "./programCache.ts";
 import { differenceOf, State } from "./state.ts";
 
 export type { CompileOptions } from "./programCache.ts";
 
 /** Each argument as the traced function takes it, or as a state of such a tree. */
 export type Arguments<Args extends readonly unknown[]> = { readonly [I in keyof Args]: Args[I] | State<Args[I]> };
-
-/** @internal What `explain` needs of a compiled function. */
-export type Inspection = {
-  readonly program: Program;
-  readonly passes: readonly { readonly name: string; readonly graph: Graph }[];
-  readonly times: readonly KernelTime[];
-};
 
 /** A compiled function. */
 export type Compiled<Args extends readonly unknown[], Result> = {
@@ -31,7 +23,7 @@ export type Compiled<Args extends readonly unknown[], Result> = {
   dispose(): void;
   /** Programs in the cache. */
   readonly programs: number;
-  /** @internal Compiles for these arguments and runs once; see `explain`. */
+  /** @internal Compiles anew for these arguments and runs once; see `explain`. */
   inspect(args: Arguments<Args>, options: RunOptions): Promise<Inspection>;
 };
 
@@ -95,27 +87,29 @@ export function compile<Args extends readonly unknown[], Result>(
   options: CompileOptions = {},
 ): Compiled<Args, Result> {
   const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
-  const inspect = async (
-    args: readonly unknown[],
-    runOptions: RunOptions,
-  ): Promise<Inspection & { readonly value: unknown }> => {
-    throwIfAborted(options.signal);
-    const taken = takeArguments(args);
-    return cache.use(taken, async ({ program, result, passes }) => {
-      const bindings = await bindArguments(taken, program.device);
-      return runExclusively(program.device, async () => {
-        const run = program.bind(
-          bindings.map((bind) => bind()),
-          [],
-        );
-        // Measured warm: the first run pays for caches and lazily made pipelines.
-        if (runOptions.profile === true) await run();
-        const times = await run(withSignal(runOptions, options.signal));
-        return { program, passes, times, value: await readResult(program, result, 0) };
-      });
+  const run = async (taken: readonly unknown[], { program, result }: CompiledProgram, runOptions: RunOptions) => {
+    const bindings = await bindArguments(taken, program.device);
+    return runExclusively(program.device, async () => {
+      const runOnce = program.bind(
+        bindings.map((bind) => bind()),
+        [],
+      );
+      // Measured warm: the first run pays for caches and lazily made pipelines.
+      if (runOptions.profile === true) await runOnce();
+      const times = await runOnce(withSignal(runOptions, options.signal));
+      return { times, value: (await readResult(program, result, 0)) as Result };
     });
   };
-  const call = async (...args: Arguments<Args>): Promise<Result> => (await inspect(args, {})).value as Result;
+  const call = async (...args: Arguments<Args>): Promise<Result> => {
+    throwIfAborted(options.signal);
+    const taken = takeArguments(args);
+    return cache.use(taken, async (made) => (await run(taken, made, {})).value);
+  };
+  const inspect = async (args: readonly unknown[], runOptions: RunOptions): Promise<Inspection> => {
+    throwIfAborted(options.signal);
+    const taken = takeArguments(args);
+    return cache.inspect(taken, async (made) => (await run(taken, made, runOptions)).times);
+  };
   return Object.defineProperty(
     Object.assign(call, { dispose: () => cache.dispose(), inspect, programs: 0 }),
     "programs",
@@ -149,11 +143,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
   const cache = new ProgramCache(traced, options, ([state]) =>
     treeLeaves(state).map((_, i) => ({ input: i, output: i })),
   );
-  const inspect = async (
-    args: readonly [State<S>, ...unknown[]],
-    runOptions: RunOptions,
-    read = true,
-  ): Promise<Inspection & { readonly value: unknown }> => {
+  const takeStep = (args: readonly [State<S>, ...unknown[]]): readonly [State<S>, ...unknown[]] => {
     throwIfAborted(options.signal);
     const [state] = args;
     if (!(state instanceof State)) {
@@ -168,27 +158,39 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
         "compileStep: the state that the step replaces is also given as a further argument.",
       );
     }
-    const taken = takeArguments(args);
-    return cache.use(taken, async ({ program, result, passes }) => {
-      const bindings = await bindArguments(taken, program.device);
-      return runExclusively(program.device, async () => {
-        const run = program.bind(
-          bindings.map((bind) => bind()),
-          state.targets((leaf) => program.aliasOf(leaf) !== undefined),
-        );
-        return state.replacing(program, async () => {
-          const times = await run(withSignal(runOptions, options.signal));
-          const [next, value] = result as readonly [S, Result];
-          const first = treeLeaves(next).length;
-          return { program, passes, times, value: read ? await readResult(program, value, first) : undefined };
-        });
+    return takeArguments(args) as readonly [State<S>, ...unknown[]];
+  };
+  const run = async (
+    taken: readonly [State<S>, ...unknown[]],
+    { program, result }: CompiledProgram,
+    { read, ...runOptions }: RunOptions & { readonly read: boolean },
+  ) => {
+    const [state] = taken;
+    const bindings = await bindArguments(taken, program.device);
+    return runExclusively(program.device, async () => {
+      const runOnce = program.bind(
+        bindings.map((bind) => bind()),
+        state.targets((leaf) => program.aliasOf(leaf) !== undefined),
+      );
+      return state.replacing(program, async () => {
+        const times = await runOnce(withSignal(runOptions, options.signal));
+        const [next, value] = result as readonly [S, Result];
+        const first = treeLeaves(next).length;
+        return { times, value: read ? await readResult(program, value, first) : undefined };
       });
     });
   };
-  const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> =>
-    (await inspect(args, {})).value as Result;
+  const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> => {
+    const taken = takeStep(args);
+    return cache.use(taken, async (made) => (await run(taken, made, { read: true })).value as Result);
+  };
   const advance = async (...args: readonly [State<S>, ...unknown[]]): Promise<void> => {
-    await inspect(args, {}, false);
+    const taken = takeStep(args);
+    await cache.use(taken, (made) => run(taken, made, { read: false }));
+  };
+  const inspect = async (args: readonly [State<S>, ...unknown[]], runOptions: RunOptions): Promise<Inspection> => {
+    const taken = takeStep(args);
+    return cache.inspect(taken, async (made) => (await run(taken, made, { ...runOptions, read: true })).times);
   };
   return Object.defineProperty(
     Object.assign(call, { advance, dispose: () => cache.dispose(), inspect, programs: 0 }),

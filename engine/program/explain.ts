@@ -5,8 +5,10 @@ import type { DType } from "../graph/dtype.ts";
 import { printGraph } from "../graph/print.ts";
 import { printKernel } from "../kernel/print.ts";
 import type { Plan } from "../kernel/plan.ts";
-import type { Arguments, Compiled, CompiledStep, Inspection } from "./compile.ts";
+import { at } from "../graph/shape.ts";
+import type { Arguments, Compiled, CompiledStep } from "./compile.ts";
 import { memoryOfPlan, type ProgramMemory } from "./memory.ts";
+import type { Inspection } from "./programCache.ts";
 import type { State } from "./state.ts";
 
 /** One step of a program. */
@@ -61,7 +63,10 @@ export type ExplainOptions = {
   readonly profile?: boolean;
 };
 
-/** Compiles a function for the given arguments (a step: its state first), runs it once and tells what was made of it. */
+/**
+ * Compiles a function anew for the given arguments (a step: its state first), runs it once and tells what was made of it. What calls of
+ * the function use is left alone, and keeps nothing for this.
+ */
 export async function explain<Args extends readonly unknown[], Result>(
   compiled: Compiled<Args, Result>,
   args: Arguments<Args>,
@@ -77,11 +82,9 @@ export async function explain(
   args: readonly unknown[],
   options: ExplainOptions = {},
 ): Promise<Explanation> {
-  const { program, passes, times } = await compiled.inspect(args as never, { profile: options.profile ?? false });
-  const { device, executable } = program;
-  const { plan } = program;
-  const explained =
-    plan === undefined ? { kernels: [], buffers: [], slots: [] } : explainPlan(plan, executable.sources(), times);
+  const inspected = await compiled.inspect(args as never, { profile: options.profile ?? false });
+  const { device, passes, plan, sources, bytes, times } = inspected;
+  const explained = plan === undefined ? { kernels: [], buffers: [], slots: [] } : explainPlan(plan, sources, times);
   const facts = {
     device: `${device.name}: ${device.description}`,
     passes: passes.map(({ name, graph }) => {
@@ -89,8 +92,8 @@ export async function explain(
       return { name, nodes: text.split("\n").length - 1, text };
     }),
     ...explained,
-    bytes: executable.bytes,
-    memory: plan === undefined ? undefined : memoryOfPlan(plan, program.graph.inputs),
+    bytes,
+    memory: plan === undefined ? undefined : memoryOfPlan(plan, at(passes, 0).graph.inputs),
   };
   return { ...facts, text: printExplanation(facts) };
 }

@@ -1,82 +1,88 @@
+import { type Signature, signatureOfGraph, signatureOfPlan } from "../devices/bindings.ts";
 import type { Device, DeviceBuffer, Executable, KernelTime, RunOptions } from "../devices/device.ts";
 import { inTurns, throwIfAborted } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Node } from "../graph/node.ts";
-import { at, sizeOf } from "../graph/shape.ts";
+import { at } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
 import { planning } from "../passes/makePlan.ts";
 import { optimizing } from "../passes/optimize.ts";
-import { type RuntimeCheck, runtimeChecks } from "../passes/runtimeChecks.ts";
+import { runtimeChecks } from "../passes/runtimeChecks.ts";
 
 /** An argument of a run: host memory to upload, or a buffer that is on the device already. */
 export type Binding =
   | { readonly kind: "host"; readonly data: TensorData }
   | { readonly kind: "device"; readonly buffer: DeviceBuffer };
 
+/** Sees what becomes of a graph: what each pass gives, and the plan on devices that run kernels. */
+export type Observer = {
+  readonly pass: (name: string, after: Graph) => void;
+  readonly plan: (plan: Plan) => void;
+};
+
 /**
  * A graph compiled for one device, with its own buffers for host arguments and results. Owns device memory: dispose of it.
  */
 export class Program {
   readonly device: Device;
-  readonly graph: Graph;
   readonly executable: Executable;
-  /** The kernels and buffers; none on a device that interprets the graph. */
-  readonly plan: Plan | undefined;
-  readonly #checks: readonly RuntimeCheck[];
+  readonly #signature: Signature;
+  /** The outputs that a run writes over the input whose buffer they are bound to. */
+  readonly #overwriting: ReadonlySet<number>;
+  /** What each check says if it fails. Their outputs come after the results. */
+  readonly #checks: readonly string[];
   /** Buffers of this program's own, by input and by output; made when first needed. */
   readonly #inputs: (DeviceBuffer | undefined)[] = [];
   readonly #outputs: (DeviceBuffer | undefined)[] = [];
   #disposed = false;
 
+  // Neither graph nor plan is kept: programs live as long as they are used, and those are large.
   private constructor(
     device: Device,
-    graph: Graph,
-    checks: readonly RuntimeCheck[],
     executable: Executable,
-    plan: Plan | undefined,
+    signature: Signature,
+    overwriting: ReadonlySet<number>,
+    checks: readonly string[],
   ) {
     this.device = device;
-    this.graph = graph;
     this.executable = executable;
+    this.#signature = signature;
+    this.#overwriting = overwriting;
     this.#checks = checks;
-    this.plan = plan;
   }
 
   static async compile(
     graph: Graph,
     device: Device,
     donations: readonly Donation[] = [],
-    observe?: (pass: string, after: Graph) => void,
+    observer?: Observer,
     signal?: AbortSignal,
   ): Promise<Program> {
     const checks = runtimeChecks(graph);
+    const messages = checks.map(({ message }) => message);
     const checked: Graph = { inputs: graph.inputs, outputs: [...graph.outputs, ...checks.map(({ failed }) => failed)] };
     throwIfAborted(signal);
     if (device.runs === "graphs") {
-      return new Program(device, graph, checks, await device.interpret(checked), undefined);
+      const executable = await device.interpret(checked);
+      return new Program(device, executable, signatureOfGraph(checked), new Set(), messages);
     }
-    const optimized = await inTurns(optimizing(checked, device.limits, observe), signal);
+    const optimized = await inTurns(optimizing(checked, device.limits, observer?.pass), signal);
     const plan = await inTurns(planning(optimized, device.limits, donations), signal);
-    return new Program(device, graph, checks, await device.compile(plan), plan);
+    observer?.plan(plan);
+    const executable = await device.compile(plan);
+    return new Program(device, executable, signatureOfPlan(plan), overwritingOutputs(plan), messages);
   }
 
   /** The input whose buffer output `index` must be bound to, if there is one. */
   aliasOf(index: number): number | undefined {
-    return this.plan?.aliases[index] ?? undefined;
+    return this.#signature.aliases[index] ?? undefined;
   }
 
   /** Whether a run writes output `index` over the input whose buffer it is bound to. */
   overwrites(index: number): boolean {
-    if (this.plan === undefined || this.aliasOf(index) === undefined) return false;
-    const { buffers, steps } = this.plan;
-    const isWritten = (buffer: number): boolean => {
-      const { role } = at(buffers, buffer);
-      return role.kind === "output" && role.index === index;
-    };
-    return steps.some(({ results }) => results.some(isWritten));
+    return this.#overwriting.has(index);
   }
 
   /**
@@ -90,12 +96,13 @@ export class Program {
     this.#requireAlive();
     const boundInputs = inputs.map((binding, i) => {
       if (binding.kind === "device") return binding.buffer;
-      const buffer = (this.#inputs[i] ??= this.#allocate(at(this.graph.inputs, i)));
+      const buffer = (this.#inputs[i] ??= this.#allocate(at(this.#signature.input, i)));
       this.device.upload(buffer, binding.data);
       return buffer;
     });
-    const results = [...this.graph.outputs, ...this.#checks.map(({ failed }) => failed)];
-    const boundOutputs = results.map((node, i) => outputs[i] ?? (this.#outputs[i] ??= this.#allocate(node)));
+    const boundOutputs = this.#signature.output.map(
+      (kind, i) => outputs[i] ?? (this.#outputs[i] ??= this.#allocate(kind)),
+    );
     return (options) => this.executable.run(boundInputs, boundOutputs, options);
   }
 
@@ -106,15 +113,15 @@ export class Program {
    */
   async read(first = 0): Promise<TensorData[]> {
     this.#requireAlive();
-    const results = this.graph.outputs.length;
-    const wanted = Array.from({ length: results + this.#checks.length - first }, (_, i) => {
+    const outputs = this.#signature.output.length;
+    const wanted = Array.from({ length: outputs - first }, (_, i) => {
       const buffer = this.#outputs[first + i];
       if (buffer === undefined) throw new Error(`result ${first + i} of the program is not in a buffer of its own`);
       return buffer;
     });
     const data = await this.device.download(wanted);
-    const found = data.splice(results - first);
-    for (const [i, { message }] of this.#checks.entries()) {
+    const found = data.splice(outputs - this.#checks.length - first);
+    for (const [i, message] of this.#checks.entries()) {
       if (at(found, i)[0] !== 0) throw new EvenkeelError("value", message);
     }
     return data;
@@ -128,12 +135,24 @@ export class Program {
     for (const buffer of [...this.#inputs, ...this.#outputs]) if (buffer !== undefined) this.device.free(buffer);
   }
 
-  #allocate(node: Node): DeviceBuffer {
-    return this.device.allocate(node.dtype, sizeOf(node.shape));
+  #allocate({ dtype, length }: Signature["input"][number]): DeviceBuffer {
+    return this.device.allocate(dtype, length);
   }
 
   #requireAlive(): void {
     if (this.#disposed)
       throw new EvenkeelError("disposed", "this compiled function has been disposed of; compile it again.");
   }
+}
+
+/** The outputs that a step writes and that are bound to the buffer of an input. */
+function overwritingOutputs({ buffers, steps, aliases }: Plan): ReadonlySet<number> {
+  const overwriting = new Set<number>();
+  for (const { results } of steps) {
+    for (const result of results) {
+      const { role } = at(buffers, result);
+      if (role.kind === "output" && (aliases[role.index] ?? null) !== null) overwriting.add(role.index);
+    }
+  }
+  return overwriting;
 }

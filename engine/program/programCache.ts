@@ -1,14 +1,15 @@
-import type { Device } from "../devices/device.ts";
+import type { Device, KernelSource, KernelTime } from "../devices/device.ts";
 import { type DeviceChoice, getDevice } from "../devices/select.ts";
 import { EvenkeelError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
+import type { Plan } from "../kernel/plan.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
 import { treeSignature } from "../tree.ts";
 import { LeastRecentlyUsed } from "./cache.ts";
 import { deviceNumber } from "./lifetimes.ts";
-import { Program } from "./program.ts";
+import { type Observer, Program } from "./program.ts";
 import { State } from "./state.ts";
-import { trace } from "./trace.ts";
+import { outlineOf, trace } from "./trace.ts";
 
 /** Options of `compile` and `compileStep`. */
 export type CompileOptions = {
@@ -24,12 +25,24 @@ export type CompileOptions = {
   readonly signal?: AbortSignal;
 };
 
-/** A program with what is known of its making. */
+/** A program of a traced function. */
 export type CompiledProgram = {
   readonly program: Program;
-  /** The traced function's result, whose tensors are the program's outputs in order. */
+  /** What the function gives: a tree whose tensors are outlines of the program's outputs, in order. */
   readonly result: unknown;
+};
+
+/** @internal What `explain` tells of a program: how it was made, and one run of it. */
+export type Inspection = {
+  readonly device: Device;
+  /** The graph as it was traced and after each pass. */
   readonly passes: readonly { readonly name: string; readonly graph: Graph }[];
+  /** None on a device that interprets the graph. */
+  readonly plan: Plan | undefined;
+  readonly sources: readonly KernelSource[];
+  /** Bytes that the executable holds on the device. */
+  readonly bytes: number;
+  readonly times: readonly KernelTime[];
 };
 
 /** A program that calls share; it is disposed of once it is neither kept nor used. */
@@ -112,8 +125,7 @@ export class ProgramCache {
   /** Runs `task` with the program for these arguments, which lives at least until the task is over. */
   async use<T>(args: readonly unknown[], task: (made: CompiledProgram) => Promise<T>): Promise<T> {
     const disposals = this.#disposals;
-    const device = await getDevice(this.#choice);
-    const templates = args.map((arg, i) => (arg instanceof State ? templateOf(arg, i, device) : arg));
+    const { device, templates } = await this.#place(args);
     const key = `${deviceNumber(device)} ${templates.map(treeSignature).join(" | ")}`;
     const known = this.#entries.get(key);
     if (known !== undefined) return known.use(task);
@@ -130,18 +142,44 @@ export class ProgramCache {
     return entry.use(task);
   }
 
+  /** Makes a program for these arguments anew, which nobody keeps, and tells how it was made and what `run` says of it. */
+  async inspect(
+    args: readonly unknown[],
+    run: (made: CompiledProgram) => Promise<readonly KernelTime[]>,
+  ): Promise<Inspection> {
+    const { device, templates } = await this.#place(args);
+    const passes: { name: string; graph: Graph }[] = [];
+    let plan: Plan | undefined;
+    const made = await this.#compile(templates, device, {
+      pass: (name, graph) => passes.push({ name, graph }),
+      plan: (planned) => (plan = planned),
+    });
+    const { executable } = made.program;
+    try {
+      const times = await run(made);
+      return { device, passes, plan, sources: executable.sources(), bytes: executable.bytes, times };
+    } finally {
+      made.program.dispose();
+    }
+  }
+
+  /** Where arguments are computed with, and what is traced for them. */
+  async #place(args: readonly unknown[]): Promise<{ readonly device: Device; readonly templates: readonly unknown[] }> {
+    const device = await getDevice(this.#choice);
+    return { device, templates: args.map((arg, i) => (arg instanceof State ? templateOf(arg, i, device) : arg)) };
+  }
+
   /** Disposes of all programs: each when the last call that uses it is over. */
   dispose(): void {
     this.#disposals++;
     for (const entry of this.#entries.clear()) entry.drop();
   }
 
-  async #compile(templates: readonly unknown[], device: Device): Promise<CompiledProgram> {
+  async #compile(templates: readonly unknown[], device: Device, observer?: Observer): Promise<CompiledProgram> {
     const { graph, result } = trace(this.#fn, templates);
-    const passes: { name: string; graph: Graph }[] = [{ name: "trace", graph }];
-    const observe = (name: string, after: Graph): void => void passes.push({ name, graph: after });
-    const program = await Program.compile(graph, device, this.#donations(templates), observe, this.#signal);
-    return { program, result, passes };
+    observer?.pass("trace", graph);
+    const program = await Program.compile(graph, device, this.#donations(templates), observer, this.#signal);
+    return { program, result: outlineOf(result, "result") };
   }
 }
 

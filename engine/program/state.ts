@@ -11,7 +11,7 @@ import { describeValue, mapTree, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
 import { freeAfterTurns, runExclusively } from "./lifetimes.ts";
 import { Program } from "./program.ts";
-import { requireConcrete } from "./trace.ts";
+import { outlineOf, requireConcrete } from "./trace.ts";
 
 /**
  * A tree of tensors that lives on a device: parameters, optimizer moments, averages. Compiled functions take it in place of
@@ -195,9 +195,7 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
   // All of the tree is looked at before anything is awaited: the caller may change it meanwhile.
   const leaves = treeLeaves(tree);
   for (const { tensor } of leaves) requireConcrete(tensor);
-  const template = mapTree(tree, (tensor, path) => {
-    return new Tensor(makeNode("input", [], { dtype: tensor.dtype, shape: tensor.shape, name: `state ${path}` }));
-  });
+  const template = outlineOf(tree, "state");
   const device = await getDevice(choice);
   const buffers: DeviceBuffer[] = [];
   try {

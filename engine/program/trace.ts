@@ -42,6 +42,13 @@ export function trace<Args extends readonly unknown[], Result>(
   return { graph: { inputs, outputs }, result };
 }
 
+/** A tree with tensors of the same dtypes and shapes, which hold neither values nor graphs. @param what they are, for messages. */
+export function outlineOf<T>(tree: T, what: string): T {
+  return mapTree(tree, ({ dtype, shape }, path) => {
+    return new Tensor(makeNode("input", [], { dtype, shape, name: `${what} ${path}` }));
+  });
+}
+
 /** @internal Guards against reading values while tracing. */
 export function requireConcrete(tensor: Tensor): void {
   for (const node of topologicalOrder([tensor.node])) {

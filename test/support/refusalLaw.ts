@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Device, DeviceBuffer } from "../../engine/devices/device.ts";
 import { EvenkeelError, type ErrorCode } from "../../engine/errors.ts";
 import { allocateData, type DType, dtypes, type TensorData } from "../../engine/graph/dtype.ts";
-import { makeNode } from "../../engine/graph/graph.ts";
+import { type Graph, makeNode } from "../../engine/graph/graph.ts";
 import { at } from "../../engine/graph/shape.ts";
 import { Tensor } from "../../engine/graph/tensor.ts";
 import { add, not } from "../../engine/index.ts";
@@ -30,6 +30,7 @@ const specs: fc.Arbitrary<Spec> = fc.record({
 type Bench = {
   readonly device: Device;
   readonly other: Device;
+  readonly graph: Graph;
   readonly program: Program;
   readonly inputs: readonly DeviceBuffer[];
   /** Output 0 is input 0 unchanged, in its place if the device has such a thing; 1 and 2 are alike. */
@@ -261,7 +262,7 @@ const afterwards: readonly Mistake[] = [
   { name: "download", make: ({ device, outputs }: Bench) => device.download([at(outputs, 0)]) },
   { name: "download nothing", make: ({ device }: Bench) => device.download([]) },
   { name: "run", make: ({ program, inputs }: Bench) => program.executable.run(inputs, []) },
-  { name: "compile", make: ({ device, program }: Bench) => Program.compile(program.graph, device) },
+  { name: "compile", make: ({ device, graph }: Bench) => Program.compile(graph, device) },
 ].map(({ name, make }) => ({ name: `${name} on a device that was disposed of`, code: "disposed", make }));
 
 /** The names of all mistakes that the law makes. */
@@ -362,7 +363,7 @@ async function setUp(
       : at(inputs, alias);
   });
   for (const buffer of new Set([...inputs, ...outputs])) device.upload(buffer, filled(buffer));
-  const bench = { device, other, program, inputs, outputs, allocate, place: spec.place };
+  const bench = { device, other, graph, program, inputs, outputs, allocate, place: spec.place };
   const dispose = async (): Promise<void> => {
     program.dispose();
     for (const buffer of allocated) {

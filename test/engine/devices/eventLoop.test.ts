@@ -110,10 +110,10 @@ describe("slices of a run", async () => {
     for (const device of devices.filter((_, i) => i === 0 || i === 3 || i === 6)) {
       const step = compileStep(network.update, { device });
       const state = await createState(network.weights(1), device);
-      const { program } = await step.inspect([state, network.images], {});
+      const { plan } = await step.inspect([state, network.images], {});
       const turns = new Turns();
       await step.advance(state, network.images);
-      const steps = program.plan?.steps.length ?? 0;
+      const steps = plan?.steps.length ?? 0;
       // Steps may be joined, two or more into one; others are cut.
       assert.ok(turns.stop() >= steps / 4, `${turns.count} turns in ${steps} steps`);
       state.dispose();

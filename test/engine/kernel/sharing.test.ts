@@ -123,9 +123,9 @@ describe("expressions with shared parts", () => {
           },
           { device },
         );
-        const { program } = await chain.inspect([tensor([0.1, 0.2])], {});
+        const { sources } = await chain.inspect([tensor([0.1, 0.2])], {});
         chain.dispose();
-        return program.executable.sources().reduce((sum, { text }) => sum + text.length, 0);
+        return sources.reduce((sum, { text }) => sum + text.length, 0);
       };
       // Beyond the length at which kernels are cut, so that the code is many of about the same size.
       assert.ok((await codeOf(200)) < 3 * (await codeOf(100)));
