@@ -5,6 +5,7 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Plan } from "../kernel/plan.ts";
+import type { TaskQueue } from "./taskQueue.ts";
 
 /** Where programs can run. */
 export type DeviceName = "oracle" | "wasm" | "webgpu" | "webgl2" | "cpu";
@@ -104,6 +105,12 @@ interface DeviceBase {
   readonly traits: DeviceTraits;
   /** What passes must keep to. */
   readonly limits: DeviceLimits;
+  /**
+   * The order of what happens on the device. What belongs together, such as an upload, a run and the download of its results, is one
+   * task: states and programs share buffers. Uploads, runs and downloads, and freeing what those before may still use, are done by tasks
+   * alone; everything else may happen meanwhile.
+   */
+  readonly queue: TaskQueue;
   /** False once it is disposed of or lost: every call is refused from then on. */
   readonly usable: boolean;
   /**
@@ -114,7 +121,7 @@ interface DeviceBase {
   /** Writes nothing if it throws: `dtype`, `shape` unless `data` fills the buffer. */
   upload(buffer: DeviceBuffer, data: TensorData): void;
   /**
-   * The contents of buffers once all runs before have ended, in as few readbacks as the device can: what is wanted at the same time is
+   * The contents of buffers after the runs before, in as few readbacks as the device can: what is wanted at the same time is
    * asked for in one call. Each is a typed array of its buffer's dtype, and the caller's own.
    */
   download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]>;
@@ -130,7 +137,7 @@ interface DeviceBase {
 export interface KernelDevice extends DeviceBase {
   readonly runs: "kernels";
   /**
-   * Makes a plan ready to run.
+   * Makes a plan ready to run. Takes its turn in the queue if it must: not to be awaited by a task.
    * @param plan within the device's limits
    * @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made
    */

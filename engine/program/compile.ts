@@ -6,7 +6,6 @@ import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { fillTree, mapTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
-import { runExclusively } from "./lifetimes.ts";
 import type { Binding, Program } from "./program.ts";
 import { type CompiledProgram, type CompileOptions, type Inspection, ProgramCache } from "./programCache.ts";
 import { differenceOf, State } from "./state.ts";
@@ -89,7 +88,7 @@ export function compile<Args extends readonly unknown[], Result>(
   const cache = new ProgramCache(fn as unknown as (...args: readonly unknown[]) => unknown, options, () => []);
   const run = async (taken: readonly unknown[], { program, result }: CompiledProgram, runOptions: RunOptions) => {
     const bindings = await bindArguments(taken, program.device);
-    return runExclusively(program.device, async () => {
+    return program.device.queue.run(async () => {
       const runOnce = program.bind(
         bindings.map((bind) => bind()),
         [],
@@ -167,7 +166,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
   ) => {
     const [state] = taken;
     const bindings = await bindArguments(taken, program.device);
-    return runExclusively(program.device, async () => {
+    return program.device.queue.run(async () => {
       const runOnce = program.bind(
         bindings.map((bind) => bind()),
         state.targets((leaf) => program.aliasOf(leaf) !== undefined),

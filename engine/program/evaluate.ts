@@ -4,7 +4,6 @@ import { at } from "../graph/shape.ts";
 import { isTensor, setEvaluator, type Tensor } from "../graph/tensor.ts";
 import { EvenkeelError } from "../errors.ts";
 import { describeValue } from "../tree.ts";
-import { runExclusively } from "./lifetimes.ts";
 import { Program } from "./program.ts";
 import { requireConcrete } from "./trace.ts";
 
@@ -23,15 +22,15 @@ export async function evaluate(tensor: Tensor, choice?: DeviceChoice): Promise<T
   requireConcrete(tensor);
   if (tensor.node.kind === "constant") return tensor.node.attributes.data;
   const device = await getDevice(choice);
-  return runExclusively(device, async () => {
-    const program = await Program.compile({ inputs: [], outputs: [tensor.node] }, device);
-    try {
+  const program = await Program.compile({ inputs: [], outputs: [tensor.node] }, device);
+  try {
+    return await device.queue.run(async () => {
       await program.bind([], [])();
       return at(await program.read(), 0);
-    } finally {
-      program.dispose();
-    }
-  });
+    });
+  } finally {
+    program.dispose();
+  }
 }
 
 setEvaluator((tensor) => evaluate(tensor));

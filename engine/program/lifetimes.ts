@@ -13,7 +13,7 @@
  *
  * | what may happen meanwhile                | what comes of it                                                            |
  * |------------------------------------------|-----------------------------------------------------------------------------|
- * | anything on one device                   | runs, reads, writes take turns; each sees the state whole                   |
+ * | anything on one device                   | runs, reads, writes are tasks of its queue; each sees the state whole       |
  * | a program is evicted, a function         | calls in flight end as if nothing had happened; their program goes when     |
  * | disposed of, during calls                | the last of them is over                                                    |
  * | a state is disposed of                   | what has its turn ends; what waits is refused: `disposed`                   |
@@ -34,27 +34,6 @@
  * | a broken state                           | every use is refused: `state`, with the cause; `write` heals it             |
  */
 import type { Device } from "../devices/device.ts";
-
-/** The last task of each device that is busy. */
-const turns = new WeakMap<Device, Promise<void>>();
-
-/** Runs tasks on a device one after the other, in the order of the calls: buffers of programs and states are shared between runs. */
-export function runExclusively<T>(device: Device, task: () => Promise<T>): Promise<T> {
-  const result = (turns.get(device) ?? Promise.resolve()).then(task);
-  const over = (): void => {
-    if (turns.get(device) === turn) turns.delete(device);
-  };
-  const turn = result.then(over, over);
-  turns.set(device, turn);
-  return result;
-}
-
-/** Frees what earlier tasks of the device may still use: at once if there are none. */
-export function freeAfterTurns(device: Device, free: () => void): void {
-  const turn = turns.get(device);
-  if (turn === undefined) free();
-  else void turn.then(free);
-}
 
 const numbers = new WeakMap<Device, number>();
 let devices = 0;

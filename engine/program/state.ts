@@ -9,7 +9,6 @@ import { Tensor } from "../graph/tensor.ts";
 import { knownData } from "../graph/uniform.ts";
 import { describeValue, mapTree, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
-import { freeAfterTurns, runExclusively } from "./lifetimes.ts";
 import { Program } from "./program.ts";
 import { outlineOf, requireConcrete } from "./trace.ts";
 
@@ -91,7 +90,7 @@ export class State<T> {
     this.requireUsable();
     const selected = select === undefined ? this.template : select(this.template);
     const leaves = this.#leavesIn(selected);
-    return runExclusively(this.device, async () => {
+    return this.device.queue.run(async () => {
       const { buffers } = this;
       const values = await this.device.download([...leaves.values()].map((leaf) => at(buffers, leaf)));
       const read = new Map(
@@ -140,7 +139,7 @@ export class State<T> {
     for (const { tensor } of treeLeaves(tree)) {
       values.push(await tensor.dataBy((lazy) => evaluate(lazy, this.device)));
     }
-    return runExclusively(this.device, async () => {
+    return this.device.queue.run(async () => {
       this.#requireAlive();
       for (const [leaf, data] of values.entries()) {
         try {
@@ -158,7 +157,7 @@ export class State<T> {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    freeAfterTurns(this.device, () => {
+    this.device.queue.tidy(() => {
       for (const buffer of [...this.#buffers, ...this.#spares]) if (buffer !== undefined) this.device.free(buffer);
     });
   }
@@ -201,36 +200,35 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
   try {
     for (const { tensor } of leaves) buffers.push(device.allocate(tensor.dtype, sizeOf(tensor.shape)));
     const state = new State(device, template, buffers);
-    await runExclusively(device, () =>
-      fillBuffers(
-        device,
-        leaves.map(({ tensor }) => tensor.node),
-        buffers,
-      ),
-    );
+    const nodes = leaves.map(({ tensor }) => tensor.node);
+    await fillBuffers(device, nodes, buffers);
     return state;
   } catch (reason) {
-    freeAfterTurns(device, () => buffers.forEach((buffer) => device.free(buffer)));
+    for (const buffer of buffers) device.free(buffer);
     throw reason;
   }
 }
 
 async function fillBuffers(device: Device, nodes: readonly Node[], buffers: readonly DeviceBuffer[]): Promise<void> {
   const lazy: { node: Node; buffer: DeviceBuffer }[] = [];
-  for (const [i, node] of nodes.entries()) {
-    const data = knownData(node);
-    if (data === undefined) lazy.push({ node, buffer: at(buffers, i) });
-    else device.upload(at(buffers, i), data);
-  }
+  await device.queue.run(() => {
+    for (const [i, node] of nodes.entries()) {
+      const data = knownData(node);
+      if (data === undefined) lazy.push({ node, buffer: at(buffers, i) });
+      else device.upload(at(buffers, i), data);
+    }
+  });
   if (lazy.length === 0) return;
   const program = await Program.compile({ inputs: [], outputs: lazy.map(({ node }) => node) }, device);
   try {
-    const run = program.bind(
-      [],
-      lazy.map(({ buffer }) => buffer),
-    );
-    await run();
-    await program.read(lazy.length);
+    await device.queue.run(async () => {
+      const run = program.bind(
+        [],
+        lazy.map(({ buffer }) => buffer),
+      );
+      await run();
+      await program.read(lazy.length);
+    });
   } finally {
     program.dispose();
   }

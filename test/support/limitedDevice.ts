@@ -9,6 +9,7 @@ export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): Ke
     description: device.description,
     traits: device.traits,
     limits: { ...device.limits, ...limits },
+    queue: device.queue,
     usable: true,
     allocate: (dtype, length) => device.allocate(dtype, length),
     upload: (buffer, data) => device.upload(buffer, data),

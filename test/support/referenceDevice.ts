@@ -12,6 +12,7 @@ import {
 } from "../../engine/devices/oracle/scalars.ts";
 import type { DeviceBuffer, DeviceLimits, Executable, KernelDevice } from "../../engine/devices/device.ts";
 import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
+import { TaskQueue } from "../../engine/devices/taskQueue.ts";
 import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../engine/kernel/plan.ts";
@@ -74,6 +75,7 @@ export class ReferenceDevice implements KernelDevice {
   readonly description = "float32 interpreter of kernels";
   readonly traits = { adapter: null, threads: 1, fusedMultiplyAdd: false };
   readonly limits: DeviceLimits;
+  readonly queue = new TaskQueue();
   readonly usable = true;
   readonly #mistakes: Mistakes;
   readonly #buffers = new Set<DeviceBuffer>();

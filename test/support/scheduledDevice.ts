@@ -35,6 +35,7 @@ class Scheduled {
   readonly description = "waits for a scheduler";
   readonly traits: Device["traits"];
   readonly limits: Device["limits"];
+  readonly queue: Device["queue"];
   /** What has been done to buffers and executables that mustn't be done. */
   readonly violations: string[] = [];
   /** The operations that were made to fail. */
@@ -57,6 +58,7 @@ class Scheduled {
     this.name = inner.name;
     this.traits = inner.traits;
     this.limits = inner.limits;
+    this.queue = inner.queue;
     this.#inner = inner;
     this.#pause = pause;
     this.#faults = faults;

@@ -2,6 +2,7 @@
 import { allocateData, type DType, type TensorData } from "../../graph/dtype.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, DeviceName, DeviceTraits, Executable, KernelDevice } from "../device.ts";
+import { TaskQueue } from "../taskQueue.ts";
 import type { PublicBackend } from "./publicBackend.ts";
 import { PublicExecutable } from "./publicExecutable.ts";
 import { PublicKernelCache } from "./publicKernelCache.ts";
@@ -14,6 +15,7 @@ export class PublicCallDevice<M> implements KernelDevice {
   readonly description: string;
   readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
+  readonly queue = new TaskQueue();
   readonly #backend: PublicBackend<M>;
   readonly #memory: PublicMemory<M>;
   readonly #cache: PublicKernelCache<M>;

@@ -4,6 +4,7 @@ import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import type { ContextLease } from "./adapter.ts";
+import { TaskQueue } from "../taskQueue.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { WebgpuExecutable } from "./webgpuExecutor.ts";
 import { WebgpuMemory } from "./webgpuMemory.ts";
@@ -33,6 +34,7 @@ class WebgpuDevice implements KernelDevice {
   readonly description: string;
   readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
+  readonly queue = new TaskQueue();
   readonly #lease: ContextLease;
   readonly #memory: WebgpuMemory;
   readonly #buffers: OwnBuffers<GPUBuffer>;

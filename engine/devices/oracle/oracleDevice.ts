@@ -7,6 +7,7 @@ import type { DeviceBuffer, Executable, GraphDevice, KernelTime, RunOptions } fr
 import { signatureOfGraph } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
+import { TaskQueue } from "../taskQueue.ts";
 import { nodeByNode } from "./evaluate.ts";
 
 /** The device that interprets the traced graph in float64, before any pass. Slow on purpose. */
@@ -25,6 +26,7 @@ export class OracleDevice implements GraphDevice {
     memory: Infinity,
   } as const;
   readonly #buffers = new OwnBuffers<Float64Array>(this.name, this.limits.elements);
+  readonly queue = new TaskQueue();
   readonly #live = new Set<Float64Array>();
   #disposed = false;
 

@@ -6,6 +6,7 @@ import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
+import { TaskQueue } from "../taskQueue.ts";
 import {
   canShareMemory,
   canWait,
@@ -14,7 +15,6 @@ import {
   LinearMemory,
   readData,
   threadCount,
-  Turns,
   writeData,
 } from "./runtime/index.ts";
 import { type Engine, WasmExecutable } from "./executable.ts";
@@ -96,17 +96,18 @@ class WasmDevice implements KernelDevice {
   readonly description: string;
   readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
+  readonly queue = new TaskQueue();
   readonly #engine: Engine;
   #disposed = false;
 
-  constructor(description: string, traits: DeviceTraits, parts: Omit<Engine, "turns" | "check" | "buffers">) {
+  constructor(description: string, traits: DeviceTraits, parts: Omit<Engine, "queue" | "check" | "buffers">) {
     this.description = description;
     this.traits = traits;
     this.limits = { ...limits, memory: parts.memory.maximumPages * 65_536 };
     this.#engine = {
       ...parts,
       buffers: new OwnBuffers(this.name, limits.elements),
-      turns: new Turns(),
+      queue: this.queue,
       check: (operation) => this.#check(operation),
     };
   }
@@ -123,41 +124,26 @@ class WasmDevice implements KernelDevice {
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
     this.#check("upload");
-    const { buffers, memory, turns } = this.#engine;
-    const address = buffers.target(buffer, data);
-    if (turns.idle) {
-      writeData(memory, address, data);
-      return;
-    }
-    // A run that was asked for earlier may still read the old contents.
-    const copy = data.slice();
-    void turns.take(() => writeData(memory, address, copy));
+    const { buffers, memory } = this.#engine;
+    writeData(memory, buffers.target(buffer, data), data);
   }
 
   async download(wanted: readonly DeviceBuffer[]): Promise<TensorData[]> {
-    const { buffers, memory, turns, turnMilliseconds } = this.#engine;
+    const { buffers, memory, turnMilliseconds } = this.#engine;
     const check = (): void => this.#check("download");
     const read = (address: number, { dtype, length }: DeviceBuffer): TensorData =>
       readData(memory, address, dtype, length);
     check();
-    return turns.take(() => {
-      check();
-      return buffers.download(wanted, read, check, turnMilliseconds);
-    });
+    return buffers.download(wanted, read, check, turnMilliseconds);
   }
 
   free(buffer: DeviceBuffer): void {
-    if (this.#disposed) return;
-    const { buffers, memory, turns } = this.#engine;
-    const address = buffers.release(buffer);
-    memory.retire(address);
-    // Runs that were asked for earlier may still use it.
-    void turns.take(() => memory.release(address));
+    if (!this.#disposed) this.#engine.memory.release(this.#engine.buffers.release(buffer));
   }
 
   async compile(plan: Plan): Promise<Executable> {
     this.#check("compile");
-    return this.#engine.turns.take(() => WasmExecutable.compile(this.#engine, plan));
+    return WasmExecutable.compile(this.#engine, plan);
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {

@@ -7,15 +7,9 @@ import type { DeviceBuffer, Executable, KernelSource, KernelTime, RunOptions } f
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import type { Bound, OwnBuffers } from "../ownBuffers.ts";
+import type { TaskQueue } from "../taskQueue.ts";
 import { functionText, ModuleBuilder } from "./assembler/index.ts";
-import {
-  type Crew,
-  type LinearMemory,
-  OwnedMemory,
-  type RunFunction,
-  type Turns,
-  webAssembly,
-} from "./runtime/index.ts";
+import { type Crew, type LinearMemory, OwnedMemory, type RunFunction, webAssembly } from "./runtime/index.ts";
 import {
   addKernel,
   buildingModule,
@@ -36,7 +30,7 @@ export type Engine = {
   /** By their addresses. */
   readonly buffers: OwnBuffers<number>;
   readonly crew: Crew;
-  readonly turns: Turns;
+  readonly queue: TaskQueue;
   readonly relaxed: boolean;
   /** Estimated instructions from which a kernel is shared among threads. */
   readonly sharedCost: number;
@@ -79,12 +73,12 @@ export class WasmExecutable implements Executable {
     const owned = new OwnedMemory(memory);
     try {
       const records = layOut(owned, plan, kernels, engine);
-      if (records.runs.some(({ isShared }) => isShared)) await crew.load(id, module);
+      // Threads listen between runs.
+      if (records.runs.some(({ isShared }) => isShared)) await engine.queue.run(() => crew.load(id, module));
       engine.check("compile");
       const run = instance.exports["run"] as RunFunction;
       return new WasmExecutable({ engine, plan, kernels, run, records, owned, id });
     } catch (error) {
-      owned.retire();
       owned.release();
       throw error;
     }
@@ -122,16 +116,12 @@ export class WasmExecutable implements Executable {
     options: RunOptions = {},
   ): Promise<readonly KernelTime[]> {
     this.#check();
-    // Buffers may be freed before it is this run's turn; their addresses stay taken.
     const addresses = this.#engine.buffers.bind(this.#signature, inputs, outputs);
-    return this.#engine.turns.take(() => {
-      this.#engine.check("run");
-      throwIfAborted(options.signal);
-      this.#bind(addresses);
-      if (options.profile === true) return this.#profile();
-      const pending = this.#runSlices(options.signal);
-      return pending === undefined ? [] : pending.then(() => []);
-    });
+    throwIfAborted(options.signal);
+    this.#bind(addresses);
+    if (options.profile === true) return this.#profile();
+    const pending = this.#runSlices(options.signal);
+    return pending === undefined ? [] : pending.then(() => []);
   }
 
   sources(): readonly KernelSource[] {
@@ -167,8 +157,7 @@ export class WasmExecutable implements Executable {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#engine.crew.drop(this.#id);
-    this.#memory.retire();
-    void this.#engine.turns.take(() => this.#memory.release());
+    this.#memory.release();
   }
 
   #check(): void {

@@ -4,7 +4,6 @@
  */
 export { readData, writeData } from "./deviceBuffer.ts";
 export { enableRelaxedSimd } from "./deviceRelaxed.ts";
-export { Turns } from "./deviceTurns.ts";
 export { LinearMemory } from "./memory.ts";
 export { OwnedMemory } from "./ownedMemory.ts";
 export { Crew, type RunFunction } from "./threads.ts";

@@ -30,8 +30,6 @@ export class LinearMemory {
   readonly shared: boolean;
   readonly maximumPages: number;
   readonly #allocator: Allocator;
-  /** Sizes of what is given up but still read by runs that were asked for earlier. */
-  readonly #retired = new Map<number, number>();
   #allocations = 0;
 
   constructor({ shared, initialBytes, maximumBytes }: MemoryOptions) {
@@ -42,14 +40,12 @@ export class LinearMemory {
     this.#allocator = new Allocator(controlBytes, initial * pageBytes);
   }
 
-  /** Bytes allocated and not given up, rounded up as the allocator does. */
+  /** Bytes allocated and not released, rounded up as the allocator does. */
   get bytes(): number {
-    let bytes = this.#allocator.takenBytes;
-    for (const retired of this.#retired.values()) bytes -= retired;
-    return bytes;
+    return this.#allocator.takenBytes;
   }
 
-  /** Number of allocations not given up. */
+  /** Number of allocations not released. */
   get allocations(): number {
     return this.#allocations;
   }
@@ -70,17 +66,9 @@ export class LinearMemory {
     return address;
   }
 
-  /** Gives up what `allocate` gave; the addresses stay taken until `release`. */
-  retire(address: number): void {
-    const size = this.#allocator.sizeOf(address);
-    if (size === undefined) return;
-    this.#retired.set(address, size);
-    this.#allocations--;
-  }
-
-  /** Lets addresses that were retired be used again. */
+  /** Takes back what `allocate` gave. */
   release(address: number): void {
-    if (this.#retired.delete(address)) this.#allocator.release(address);
+    if (this.#allocator.release(address)) this.#allocations--;
   }
 
   /** Makes room for `bytes`; false if the host has no more. */

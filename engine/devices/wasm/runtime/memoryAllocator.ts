@@ -23,11 +23,6 @@ export class Allocator {
     return this.#takenBytes;
   }
 
-  /** Size of the allocation at an address. */
-  sizeOf(address: number): number | undefined {
-    return this.#taken.get(address);
-  }
-
   /** The free ranges, ascending. */
   get free(): readonly { readonly start: number; readonly size: number }[] {
     return this.#free.map(({ start, size }) => ({ start, size }));

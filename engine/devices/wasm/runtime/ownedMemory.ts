@@ -22,10 +22,6 @@ export class OwnedMemory {
     return address;
   }
 
-  retire(): void {
-    for (const address of this.#addresses) this.memory.retire(address);
-  }
-
   release(): void {
     for (const address of this.#addresses.splice(0)) this.memory.release(address);
   }

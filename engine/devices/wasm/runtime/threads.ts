@@ -82,6 +82,7 @@ export class Crew {
    */
   run(id: number, run: RunFunction, first: number, end: number, isLast: boolean): Promise<void> | undefined {
     this.#check();
+    this.#requireIdle();
     const words = this.#words;
     for (const address of [control.done, control.begun, control.arrived, control.failed])
       Atomics.store(words, address / 4, 0);
@@ -164,6 +165,7 @@ export class Crew {
 
   /** A promise for messages of the workers. They keep the process alive until then. */
   async #expect(kind: Expected["kind"], workers: readonly HostWorker[], messages = workers.length): Promise<void> {
+    this.#requireIdle();
     for (const worker of workers) worker.keepAlive(true);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -238,6 +240,11 @@ export class Crew {
   #check(): void {
     if (this.#disposed) throw new EvenkeelError("disposed", "wasm: this device was disposed of. Create a new one.");
     if (this.#broken !== null) throw this.#brokenError();
+  }
+
+  /** Else a run would wait for threads that wait for a module, or the other way round. */
+  #requireIdle(): void {
+    if (this.#expected !== null) throw new Error("the threads are busy: runs must be tasks of the device's queue");
   }
 
   #brokenError(): EvenkeelError {

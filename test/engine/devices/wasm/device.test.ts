@@ -134,21 +134,37 @@ for (const threads of [1, 2]) {
   });
 }
 
-test("calls take effect in their order, also while a run is under way", async () => {
+test("tasks of the queue take effect in their order, also while a run is under way", async () => {
   // Without taking part the calling thread goes on while the workers run.
   await withDevice({ threads: 2, sharedCost: 0, participate: false }, async (device) => {
     const length = 100_000;
     const executable = await device.compile(planOf(addKernel(length, 1)));
     const [x, y, z] = [0, 1, 2].map(() => device.allocate("f32", length)) as [DeviceBuffer, DeviceBuffer, DeviceBuffer];
-    device.upload(x, new Float32Array(length).fill(1));
-    const first = executable.run([x], [y]);
-    device.upload(x, new Float32Array(length).fill(50));
-    const second = executable.run([x], [z]);
-    const [downloadedY, downloadedZ] = [downloaded(device, y), downloaded(device, z)];
-    device.free(x);
+    const runWith = (value: number, output: DeviceBuffer) => async () => {
+      device.upload(x, new Float32Array(length).fill(value));
+      await executable.run([x], [output]);
+    };
+    const order: string[] = [];
+    const done = (name: string) => () => void order.push(name);
+    const compiling = device.compile(planOf(addKernel(length, 7))).then(async (other) => {
+      order.push("compiled");
+      return device.queue.run(() => other.run([y], [z]));
+    });
+    const first = device.queue.run(runWith(1, y)).then(done("first"));
+    const second = device.queue.run(runWith(50, z)).then(done("second"));
+    const both = device.queue.run(() => device.download([y, z]));
+    void device.queue.run(() => device.free(x)).then(done("freed"));
     await Promise.all([first, second]);
-    assert.deepEqual(await downloadedY, new Float32Array(length).fill(2));
-    assert.deepEqual(await downloadedZ, new Float32Array(length).fill(51));
+    const [fromFirst, fromSecond] = await both;
+    assert.deepEqual(fromFirst, new Float32Array(length).fill(2));
+    assert.deepEqual(fromSecond, new Float32Array(length).fill(51));
+    // What is compiled meanwhile gets the threads' ear between runs.
+    await compiling;
+    assert.deepEqual(await downloaded(device, z), new Float32Array(length).fill(9));
+    assert.deepEqual(
+      order.filter((name) => name !== "compiled"),
+      ["first", "second", "freed"],
+    );
   });
 });
 

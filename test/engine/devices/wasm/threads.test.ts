@@ -58,9 +58,11 @@ async function copies(device: KernelDevice, plan: Plan): Promise<void> {
   const [input, output] = [device.allocate("f32", length), device.allocate("f32", length)];
   try {
     const data = Float32Array.from({ length }, (_, index) => index + ((index * 0.618) % 1));
-    device.upload(input, data);
-    await executable.run([input], [output]);
-    assert.deepEqual(await downloaded(device, output), data);
+    await device.queue.run(async () => {
+      device.upload(input, data);
+      await executable.run([input], [output]);
+      assert.deepEqual(await downloaded(device, output), data);
+    });
   } finally {
     device.free(input);
     device.free(output);
