@@ -1,4 +1,4 @@
-/** A size for people: `2.6 GiB`. */
+/** A size in words: `2.6 GiB`. */
 export function describeBytes(bytes: number): string {
   const units = ["bytes", "KiB", "MiB", "GiB"];
   let [amount, unit] = [bytes, 0];

@@ -7,9 +7,6 @@ export type Tree<Leaf> = Leaf | Static | readonly Tree<Leaf>[] | { readonly [key
 /** What a tree may hold beside its leaves. Part of a compiled function's signature: another value is another program. */
 export type Static = number | string | boolean | null | undefined;
 
-/** A tree of tensors. */
-export type TensorTree = Tree<Tensor>;
-
 /** A tensor of a tree and its path there, e.g. `params.layers[2].weight`. */
 export type TreeLeaf = { readonly path: string; readonly tensor: Tensor };
 

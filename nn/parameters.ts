@@ -7,7 +7,7 @@ import { EvenkeelError, foldIn, type Shape, type Tensor, randomNormal, randomUni
  */
 export type ParameterRole = "weight" | "gain" | "bias" | "scale" | "buffer";
 
-/** How an array is drawn: N(0, 1), a constant, or uniform in (-bound, bound) or (0, bound), or N(0, 1) times `scale`. */
+/** How an array is drawn: normal with mean 0 and standard deviation `scale`, constant, or uniform from `low` to `high`. */
 export type Initializer =
   | { readonly kind: "normal"; readonly scale: number }
   | { readonly kind: "constant"; readonly value: number }

@@ -83,7 +83,7 @@ function titleOf({ kimg, value }: Datum): string {
   return `${kimg.toLocaleString("en", { maximumFractionDigits: 1 })} thousand images: ${value.toPrecision(4)}`;
 }
 
-/** A logarithm needs positive numbers, and is worth its oddness only where they differ by much. */
+/** Logarithmic only where all values are positive and differ by much. */
 function isLogarithmic({ type }: Axis, data: readonly Measured[]): boolean {
   const values = data.map(({ value }) => value);
   return type === "log" && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) > 1.5;

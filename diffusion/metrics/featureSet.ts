@@ -8,7 +8,7 @@ export type FeatureSpace = Pick<FeatureExtractor, "name" | "distanceName" | "fin
 /** A set of pictures as metrics see it. */
 export type FeatureSet = {
   readonly space: FeatureSpace;
-  /** What the pictures are, for people: a path, a network. */
+  /** What the pictures are, human-readable: a path, a network. */
   readonly source: string;
   readonly statistics: FeatureStatistics;
   /** Vectors [kept, dimension] of the first pictures, which all metrics but the Fréchet distance need. */

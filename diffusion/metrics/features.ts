@@ -16,7 +16,7 @@ export interface FeatureExtractor {
   readonly fingerprint: string;
   /** Length of a vector. */
   readonly dimension: number;
-  /** A sentence for people: the network, where its weights are from, which layer. */
+  /** A human-readable sentence: the network, where its weights are from, which layer. */
   describe(): string;
   /**
    * Vectors [N, dimension] of images u8 [N, C, H, W], grey or colour; resizes them as the network needs. The vector of an image doesn't

@@ -12,7 +12,7 @@ import { writeSnapshot } from "../snapshot/node.ts";
 import { type HostBatch, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
 import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
 
-/** Images seen between two events of a kind; 0 = only at the end; of samples, never. */
+/** Images seen between two events of a kind; 0: only at the end of the run; samples, never. */
 export type RunIntervals = {
   readonly status: number;
   readonly snapshot: number;

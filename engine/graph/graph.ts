@@ -57,7 +57,7 @@ export function countUses(graph: Graph): Map<Node, number> {
 }
 
 /**
- * Rebuilds a graph from its inputs up. `rule` gets each node with its new inputs in place and gives what shall stand for it.
+ * Rebuilds a graph from its inputs up. `rule` gets each node with its new inputs in place and returns its replacement.
  * Inputs of the graph stay as they are.
  */
 export function rewriteGraph(graph: Graph, rule: (node: Node) => Node): Graph {

@@ -3,7 +3,7 @@
  *
  * Element-wise primitives take inputs of equal shape: broadcasting is spelled out with `reshape` and `expand`.
  * `reduce` keeps its axes with size 1. A new primitive costs one row here, one in `shapeRules`, `vjpRules`, the
- * oracle's `evaluate` and `lower`.
+ * oracle's `evaluate` and `passes/simplify.ts`, and a case in `kernel/kernelWalk.ts`.
  */
 import type { DType, TensorData } from "./dtype.ts";
 import type { Shape } from "./shape.ts";

@@ -20,7 +20,7 @@ export function spanOf(
 ): readonly [number, number] {
   let [low, high] = [offset, offset];
   for (const [axis, { size }] of axes.entries()) {
-    const reach = (coefficients[axis] ?? 0) * (size - 1);
+    const reach = at(coefficients, axis) * (size - 1);
     low += Math.min(0, reach);
     high += Math.max(0, reach);
   }

@@ -1,7 +1,7 @@
 /**
  * The kernel language: what a device compiles.
  *
- * A kernel is a nest of named axes. At every point of its parallel axes it stores one element of each of its results; with a
+ * A kernel is a nest of numbered axes. At every point of its parallel axes it stores one element of each of its results; with a
  * `reduction` it folds an expression over the reduce axes first, and what it stores may use the folded value. Every address is
  * affine in the axes, so that a device can vectorise, tile and split loops without divisions; the only data-dependent address is
  * `gather`.
@@ -54,7 +54,7 @@ export type Scalar =
       readonly y: Scalar;
     }
   | { readonly kind: "cast"; readonly dtype: DType; readonly x: Scalar }
-  /** Logical shift of an i32 or u32 by a constant 0..31 (`right` is logical for u32, arithmetic for i32). */
+  /** Shift of an i32 or u32 by a constant 0..31; to the right, an i32 keeps its sign. */
   | {
       readonly kind: "shift";
       readonly dtype: DType;

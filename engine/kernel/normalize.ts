@@ -3,6 +3,7 @@
  * address runs as through a single axis become one. Loops get longer and devices see the true shape of the work: every
  * element-wise kernel without broadcasting, for example, becomes one-dimensional.
  */
+import { at } from "../graph/shape.ts";
 import type { Affine, Axis, Kernel, Scalar, Store, Stores } from "./kernel.ts";
 import { mapAffine, mapChildren, rewriter, rootsOf, scalarsOf } from "./scalar.ts";
 
@@ -22,7 +23,7 @@ function dropUnitAxes(kernel: Kernel): Kernel {
       kernel,
       kept.map((axis) => axisOf(kernel, axis)),
       {
-        affine: ({ offset, coefficients }) => ({ offset, coefficients: kept.map((axis) => coefficients[axis] ?? 0) }),
+        affine: ({ offset, coefficients }) => ({ offset, coefficients: kept.map((axis) => at(coefficients, axis)) }),
         axis: (axis) => kept.indexOf(axis),
       },
     ),
@@ -58,7 +59,7 @@ function mayMerge(kernel: Kernel, axis: number): boolean {
   const [outer, inner] = [axisOf(kernel, axis), axisOf(kernel, axis + 1)];
   if (outer.role !== inner.role || outer.size === 0 || inner.size === 0) return false;
   const runsThrough = ({ coefficients }: Affine): boolean =>
-    (coefficients[axis] ?? 0) === (coefficients[axis + 1] ?? 0) * inner.size;
+    at(coefficients, axis) === at(coefficients, axis + 1) * inner.size;
   return (
     kernel.stores.every((store) => runsThrough(store.at)) &&
     scalarsOf(...rootsOf(kernel)).every((scalar) => {

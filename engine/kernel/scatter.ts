@@ -2,6 +2,7 @@
  * How kernels say scatter-add: for each result, the sum over all reduce points of the value of those whose index is the result's
  * row. A device may run that as it is written; one that puts the reduce points into rows first has less to do.
  */
+import { at } from "../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "./kernel.ts";
 
 export type Scatter = {
@@ -21,7 +22,7 @@ export function scatterOf({ axes, reduction }: Pick<Kernel, "axes" | "reduction"
   const { condition, x: value } = body;
   if (condition.kind !== "compare" || condition.op !== "equal") return null;
   const isOnly = (role: "parallel" | "reduce", { coefficients }: Affine): boolean =>
-    axes.every((axis, i) => axis.role === role || (coefficients[i] ?? 0) === 0);
+    axes.every((axis, i) => axis.role === role || at(coefficients, i) === 0);
   for (const [index, row] of [
     [condition.x, condition.y],
     [condition.y, condition.x],

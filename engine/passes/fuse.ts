@@ -171,7 +171,7 @@ function combineContents(node: Node, inputs: readonly Contents[]): Contents {
     weight: sum(({ weight }) => weight) + weightOf(node),
     scalars: sum(({ scalars }) => scalars) + (isView(node) ? 0 : 1),
     sources,
-    regions: sum(({ regions }) => regions) + regionsOf(node),
+    regions: sum(({ regions }) => regions) + bordersOf(node),
   };
 }
 
@@ -181,7 +181,7 @@ const isView = (node: Node): boolean =>
 const isReduction = (node: Node): boolean =>
   node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv" || node.kind === "scatterAdd";
 
-function regionsOf(node: Node): number {
+function bordersOf(node: Node): number {
   if (node.kind === "concat") return node.inputs.length - 1;
   if (node.kind !== "pad") return 0;
   const { low, high } = node.attributes;

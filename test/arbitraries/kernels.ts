@@ -375,7 +375,7 @@ export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
   ),
 );
 
-/** Data for people. */
+/** Data in words. */
 export function printOperands(operands: readonly OperandData[]): string {
   return operands
     .map(({ dtype, elements }, i) => {

@@ -445,7 +445,7 @@ export function buildProgram(spec: ProgramSpec, given: readonly Tensor[]): Tenso
   return values.slice(-spec.outputs);
 }
 
-/** A program for people: inputs, then one instruction a line. */
+/** A program in words: inputs, then one instruction a line. */
 export function printProgram(spec: ProgramSpec): string {
   const elements = (list: readonly number[]): string =>
     list.map((value) => (Object.is(value, -0) ? "-0" : String(value))).join(" ");

@@ -183,7 +183,7 @@ function isWithin(got: number, wanted: number, error: number): boolean {
   return error === Infinity || Object.is(got, wanted) || Math.abs(got - wanted) <= error;
 }
 
-/** A plan for people. */
+/** A plan in words. */
 export function printPlan({ buffers, steps, slots, aliases }: Plan): string {
   const role = (buffer: PlanBuffer): string => {
     switch (buffer.role.kind) {

@@ -2,6 +2,7 @@
  * Scalar expressions to statements. A node that is used more than once becomes a local in the scope where it is needed;
  * branches of a `region` are scopes of their own, as their loads may be out of bounds elsewhere.
  */
+import { at } from "../../../graph/shape.ts";
 import { isInteger } from "../../../graph/dtype.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
@@ -235,7 +236,7 @@ export class ScalarEmitter {
   /** An element; `index` gives the text of its word's index in the plane that starts at the given word. */
   private read(operand: number, dtype: Scalar["dtype"], index: (planeOffset: number) => string): Value {
     if (!isInteger(dtype)) return this.wrap(`a${operand}[${index(0)}]`);
-    const length = this.kernel.operands[operand]?.length ?? 0;
+    const length = at(this.kernel.operands, operand).length;
     return {
       kind: "limbs",
       high: this.writer.local(`a${operand}[${index(0)}]`),

@@ -2,6 +2,7 @@
  * Threefry-2x32-20 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, 2011) on 16-bit limbs,
  * as the body of a helper function that returns [high of word 0, low of word 0, high of word 1, low of word 1].
  */
+import { at } from "../../../graph/shape.ts";
 import type { Limbs } from "./limbs.ts";
 import { addLimbs, bitwiseLimbs, literalLimbs, shiftLeftLimbs, shiftRightLimbs } from "./limbs.ts";
 import type { KernelWriter } from "./writer.ts";
@@ -33,7 +34,7 @@ export function writeThreefry(writer: KernelWriter): void {
   let word1 = addLimbs(writer, { high: "count1h", low: "count1l" }, key(1));
   for (let round = 0; round < rounds; round++) {
     word0 = addLimbs(writer, word0, word1);
-    word1 = bitwiseLimbs(writer, "xorHalves", rotateLeft(writer, word1, rotations[round % 8] ?? 0), word0);
+    word1 = bitwiseLimbs(writer, "xorHalves", rotateLeft(writer, word1, at(rotations, round % 8)), word0);
     if (round % 4 === 3) {
       const injection = (round + 1) / 4;
       word0 = addLimbs(writer, word0, key(injection));

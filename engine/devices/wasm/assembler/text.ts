@@ -1,4 +1,4 @@
-/** The WebAssembly text format of what the assembler holds: for people to read, and valid input of other tools. */
+/** The WebAssembly text format of what the assembler holds: readable, and valid input of other tools. */
 import type { FunctionBuilder } from "./functionBuilder.ts";
 import type { ModuleBuilder } from "./moduleBuilder.ts";
 import type { Instruction, VectorLanes } from "./instructions.ts";

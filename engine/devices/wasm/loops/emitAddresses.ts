@@ -2,6 +2,7 @@
  * Addresses of a kernel's loads and of its store. Loads with the same strides share one pointer, which each loop
  * advances by a constant; what is left of an address is an immediate of the load.
  */
+import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { i32, type Local, op } from "../assembler/index.ts";
@@ -84,7 +85,7 @@ export class Addresses {
     const moving: { readonly pointer: Local; readonly stride: number }[] = [];
     this.#pointers = new Map(outer);
     for (const group of groups.values()) {
-      const stride = 4 * (group.coefficients[axis] ?? 0);
+      const stride = 4 * at(group.coefficients, axis);
       if (stride === 0) continue;
       const from = this.#pointer(group);
       const pointer = f.local("i32", "pointer");
@@ -112,7 +113,7 @@ export class Addresses {
     const pointer = this.#pointers.get(group.key) ?? this.#base(group);
     let elements = this.#pointers.has(group.key) ? 0 : group.offset;
     for (const axis of this.#constantAxes()) {
-      if (!pointer.settled.has(axis)) elements += (group.coefficients[axis] ?? 0) * this.#context.state(axis).constant;
+      if (!pointer.settled.has(axis)) elements += at(group.coefficients, axis) * this.#context.state(axis).constant;
     }
     return { pointer, bytes: 4 * elements };
   }

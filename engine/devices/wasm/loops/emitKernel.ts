@@ -125,7 +125,7 @@ class KernelEmitter {
   /** Segments of an axis between which regions on it change; the whole axis if these are tested instead. */
   #segments(axis: number, roots: readonly Scalar[]): readonly Segment[] {
     const { kernel, schedule } = this.#context;
-    const size = kernel.axes[axis]?.size ?? 0;
+    const size = at(kernel.axes, axis).size;
     return segmentsOf(schedule.branching.has(axis) ? [] : roots, axis, size);
   }
 
@@ -217,7 +217,7 @@ class KernelEmitter {
     };
     const next = (cut: Scalar): void => this.#reduce(level + 1, accumulators, cut, points);
     if (nest.flattened.has(axis)) {
-      for (let index = 0; index < (kernel.axes[axis]?.size ?? 0); index++) {
+      for (let index = 0; index < at(kernel.axes, axis).size; index++) {
         walk({ start: index, stop: index + 1 }, (cut) => {
           this.#context.states[axis] = { variable: null, constant: index, unroll: 1, step: 1, lanes: 1 };
           this.#context.scope(() => next(cut));
@@ -277,7 +277,7 @@ class KernelEmitter {
     const { vector } = nest;
     const result = this.#result(index);
     const address = this.#addresses.address(result, point);
-    const stride = vector === null ? 0 : (result.at.coefficients[vector] ?? 0);
+    const stride = vector === null ? 0 : at(result.at.coefficients, vector);
     const push = (): void => {
       this.#scalars.value(value, point);
       if (result.dtype === "bool") f.op("v128.and", i32x4(1));

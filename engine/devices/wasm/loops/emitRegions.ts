@@ -2,6 +2,7 @@
  * Regions (pads, concatenations) without a test per element: the range of an axis is cut into segments within which every
  * region on that axis is known to be inside or outside, and each segment gets code of its own.
  */
+import { at } from "../../../graph/shape.ts";
 import type { Scalar } from "../../../kernel/kernel.ts";
 import { rewriter, scalarsOf } from "../../../kernel/scalar.ts";
 
@@ -16,7 +17,7 @@ export function segmentsOf(roots: readonly Scalar[], axis: number, size: number)
     for (const cut of [scalar.start, scalar.stop]) if (cut > 0 && cut < size) cuts.add(cut);
   }
   const sorted = [...cuts].sort((a, b) => a - b);
-  return sorted.slice(1).map((stop, index) => ({ start: sorted[index] ?? 0, stop }));
+  return sorted.slice(1).map((stop, index) => ({ start: at(sorted, index), stop }));
 }
 
 /** `scalar` where `axis` is within `segment`, one of `segmentsOf`. Unchanged parts stay the same objects. */

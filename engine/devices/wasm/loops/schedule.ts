@@ -4,6 +4,7 @@
  * an estimate of the instructions per run picks one. It sees shapes and strides only, so results never depend on the
  * number of threads.
  */
+import { at } from "../../../graph/shape.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { Tiling } from "../../../kernel/tiling.ts";
@@ -11,7 +12,7 @@ import { segmentsOf } from "./emitRegions.ts";
 import { blockOf, type Tile, tilingOf } from "./nest.ts";
 
 export type Schedule = {
-  /** What kind of code it is, for people and tests. */
+  /** What kind of code it is, human-readable. */
   readonly name: string;
   readonly tiling: Tiling;
   /** Axes whose regions are tested at each point, because code for every segment would be too long. */
@@ -82,7 +83,7 @@ export function scheduleSweep(kernel: Kernel): Schedule {
 export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow: number): Schedule {
   const analysis = analyse(kernel);
   const { parallel, reduce, sizes, nodes } = analysis;
-  const size = (axis: number): number => sizes[axis] ?? 0;
+  const size = (axis: number): number => at(sizes, axis);
   const vector =
     parallel.find(
       (axis) => kernel.stores[0].at.coefficients[axis] === 1 && size(axis) > 1 && !rowAxes.includes(axis),
@@ -149,7 +150,7 @@ function analyse(kernel: Kernel): Analysis {
 }
 
 function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Tile> {
-  const size = (axis: number): number => sizes[axis] ?? 0;
+  const size = (axis: number): number => at(sizes, axis);
   const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
   const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
@@ -241,7 +242,7 @@ function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector
   const product = (axes: readonly number[]): number => axes.reduce((total, axis) => total * (passes[axis] ?? 1), 1);
   const steps = product(order);
   const results = product(parallel) * parallel.reduce((total, axis) => total * (unroll.get(axis) ?? 1), 1);
-  const resultStride = vector === null ? 0 : (kernel.stores[0].at.coefficients[vector] ?? 0);
+  const resultStride = vector === null ? 0 : at(kernel.stores[0].at.coefficients, vector);
   const store = vector === null || reduce.includes(vector) ? 1 : resultStride === 1 ? 1 : 6;
   const folding = vector !== null && reduce.includes(vector) ? 8 * points : 0;
   outer += results * store + product(parallel) * (3 + folding);
@@ -254,13 +255,13 @@ function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector
 function isTransposed(scalar: Scalar, vector: number, axis: number): boolean {
   if (scalar.kind !== "load") return false;
   const { coefficients } = scalar.at;
-  return Math.abs(coefficients[vector] ?? 0) > 4 && Math.abs(coefficients[axis] ?? 0) === 1;
+  return Math.abs(at(coefficients, vector)) > 4 && Math.abs(at(coefficients, axis)) === 1;
 }
 
 function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<number, number>): number {
   switch (scalar.kind) {
     case "load": {
-      const stride = vector === null ? 0 : (scalar.at.coefficients[vector] ?? 0);
+      const stride = vector === null ? 0 : at(scalar.at.coefficients, vector);
       if (vector === null || stride === 0) return 0.8;
       if (Math.abs(stride) === 1) return stride === 1 ? 1 : 2;
       const neighbours = Math.max(
@@ -326,7 +327,7 @@ function branchingAxes(
   const axes = kernel.axes.map((_, axis) => axis).sort((a, b) => Number(b === vector) - Number(a === vector) || b - a);
   let variants = 1;
   for (const axis of axes) {
-    const segments = segmentsOf(roots, axis, kernel.axes[axis]?.size ?? 0).length;
+    const segments = segmentsOf(roots, axis, at(kernel.axes, axis).size).length;
     const more = variants * segments * (blockOf({ vector, unroll }, axis) > 1 ? 2 : 1);
     const fits = more <= maximumVariants && more * nodes.length * points <= maximumCodeSize;
     // Lanes can't branch apart, so the vector axis is always cut.
@@ -343,8 +344,7 @@ function splitAxis(
   vector: number | null,
   unroll: ReadonlyMap<number, number>,
 ): number | null {
-  const passes = (axis: number): number =>
-    Math.ceil((kernel.axes[axis]?.size ?? 0) / blockOf({ vector, unroll }, axis));
+  const passes = (axis: number): number => Math.ceil(at(kernel.axes, axis).size / blockOf({ vector, unroll }, axis));
   const even = order.find((axis) => passes(axis) >= 64 || (passes(axis) >= 8 && passes(axis) % 8 === 0));
   if (even !== undefined) return even;
   return order.reduce<number | null>(

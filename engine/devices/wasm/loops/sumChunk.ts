@@ -1,4 +1,5 @@
 /** Which part of a sum is added up in float32 before it goes to a float64 total. A matter of shapes, never of threads. */
+import { at } from "../../../graph/shape.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { segmentsOf } from "./emitRegions.ts";
 import { blocksOf, remaindersOf } from "./loops.ts";
@@ -42,7 +43,7 @@ function isMatrixProduct({ axes }: Kernel, body: Scalar): boolean {
 
 /** How often the code of an axis runs: once for each block, and for what remains of each segment. */
 function stepsOf(kernel: Kernel, body: Scalar, schedule: Schedule, axis: number): number {
-  const size = kernel.axes[axis]?.size ?? 0;
+  const size = at(kernel.axes, axis).size;
   const nest = nestOf(kernel, schedule.tiling);
   if (nest.flattened.has(axis)) return size;
   const step = axis === nest.vector ? 4 : 1;

@@ -1,7 +1,7 @@
 /**
- * Neighbouring steps that go over the same rows, and of which none needs more than a row to make a row, run together on some rows
- * after the other: a band of rows that fits into the cache goes through all of them before the next band comes, and threads don't
- * meet in between. Softmax, normalization of weights and of pixels are such chains.
+ * Neighbouring steps that go over the same rows, each of which computes a row from the same row of the others, run together on some
+ * rows after the other: a band of rows that fits into the cache goes through all of them before the next band comes, and threads
+ * don't meet in between. Softmax, normalization of weights and of pixels are such chains.
  */
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel } from "../../../kernel/kernel.ts";
@@ -106,7 +106,7 @@ function rowUsesOf({ step, kernel, size }: RowStep, rows: number, regions: reado
   // Steps that share a compiled kernel may read arrays of different lengths.
   const staysInRow = (address: Affine, operand: number): boolean => {
     const row = at(step.kernel.operands, operand).length / rows;
-    if ((address.coefficients[0] ?? 0) * units !== row) return false;
+    if (at(address.coefficients, 0) * units !== row) return false;
     const [low, high] = spanOf(address, [{ size: units }, ...kernel.axes.slice(1)]);
     return low >= 0 && high < row;
   };
