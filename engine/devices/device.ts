@@ -99,7 +99,7 @@ export type KernelSource = {
 interface DeviceBase {
   /** Its name, as `createDevice` takes it. */
   readonly name: DeviceName;
-  /** One line for people: adapter, threads, SIMD. */
+  /** One line, human-readable: adapter, threads, SIMD. */
   readonly description: string;
   /** The same as data. */
   readonly traits: DeviceTraits;

@@ -28,7 +28,7 @@ export interface PublicCompiled<M> {
   readonly bytes: number;
   /** Runs over the operands. `previous`, of no fewer words than the result and no operand, is overwritten or freed. */
   run(operands: readonly M[], previous: M | null): M;
-  /** The kernel's text in each language, for people. */
+  /** The kernel's text in each language. */
   texts(): readonly Omit<SourceText, "kernel">[];
   dispose(): void;
 }

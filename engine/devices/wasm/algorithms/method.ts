@@ -23,7 +23,7 @@ import { middleOf } from "./winograd/middle.ts";
 import { winogradOf } from "./winograd/plan.ts";
 
 export type KernelMethod = {
-  /** What kind of code it is, for people and tests. */
+  /** What kind of code it is, human-readable. */
   readonly name: string;
   /** What most of the time goes into, and how its axes are gone through: the kernel itself, or the middle of an algorithm. */
   readonly tiled: Tiled;
