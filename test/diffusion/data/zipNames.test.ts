@@ -70,7 +70,9 @@ describe("names in archives", () => {
       assert.match(result.told.join("\n"), asDos);
     }
     // What claims to be UTF-8 and isn't.
-    assert.match((await classesIn([Buffer.of(0x81), cats])).told.join(), asDos);
+    const claimed = await classesIn([Buffer.of(0x81), cats], { saysUtf8: true });
+    assert.deepEqual(claimed.classNames, ["cats", "ü"]);
+    assert.match(claimed.told.join(), asDos);
   });
 
   it("are those of their field of Unicode, if that is theirs", async () => {
