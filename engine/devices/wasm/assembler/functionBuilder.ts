@@ -3,7 +3,6 @@ import {
   call,
   type Code,
   type FunctionReference,
-  type Global,
   type Instruction,
   lane,
   type Local,
@@ -123,11 +122,6 @@ export class FunctionBuilder {
     this.written.push({ kind: "local", op: "local.tee", local });
   }
 
-  setGlobal(global: Global, value?: Operand): void {
-    if (value !== undefined) this.emit(value);
-    this.written.push({ kind: "global", op: "global.set", global });
-  }
-
   /** A block; a branch to its label leaves it. With `result` it leaves one value of that type. */
   block(body: (exit: Label) => void, result: ValueType | null = null): void {
     this.written.push({ kind: "begin", op: "block", result });
@@ -169,20 +163,10 @@ export class FunctionBuilder {
     this.written.push({ kind: "branchTable", depths, otherwise: this.depthOf(otherwise) });
   }
 
-  /** Operands: target address, source address, bytes. */
-  memoryCopy(...operands: readonly Operand[]): void {
-    this.emit(...operands);
-    this.written.push({ kind: "memoryCopy" });
-  }
-
   /** Operands: address, byte value, bytes. */
   memoryFill(...operands: readonly Operand[]): void {
     this.emit(...operands);
     this.written.push({ kind: "memoryFill" });
-  }
-
-  fence(): void {
-    this.written.push({ kind: "fence" });
   }
 
   private enclose(body: (label: Label) => void): void {

@@ -11,8 +11,6 @@ export {
   f64,
   f64x2,
   type FunctionReference,
-  getGlobal,
-  type Global,
   i32,
   i32x4,
   i64,

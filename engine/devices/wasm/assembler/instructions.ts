@@ -21,14 +21,6 @@ import {
 /** A parameter or variable of a function. */
 export type Local = { readonly kind: "local"; readonly type: ValueType; readonly index: number; readonly name: string };
 
-/** A variable of a module. */
-export type Global = {
-  readonly type: ValueType;
-  readonly mutable: boolean;
-  readonly index: number;
-  readonly name: string;
-};
-
 /** A function of a module; its number is known once all imports are. */
 export type FunctionReference = {
   readonly name: string;
@@ -42,7 +34,6 @@ export type Instruction =
   | { readonly kind: "memoryLane"; readonly op: MemoryLaneOpcode; readonly offset: number; readonly lane: number }
   | { readonly kind: "lane"; readonly op: LaneOpcode; readonly lane: number }
   | { readonly kind: "local"; readonly op: "local.get" | "local.set" | "local.tee"; readonly local: Local }
-  | { readonly kind: "global"; readonly op: "global.get" | "global.set"; readonly global: Global }
   | { readonly kind: "number"; readonly op: "i32.const" | "f32.const" | "f64.const"; readonly value: number }
   | { readonly kind: "long"; readonly value: bigint }
   | { readonly kind: "vector"; readonly lanes: VectorLanes; readonly bytes: readonly number[] }
@@ -52,7 +43,7 @@ export type Instruction =
   | { readonly kind: "branch"; readonly op: "br" | "br_if"; readonly depth: number }
   | { readonly kind: "branchTable"; readonly depths: readonly number[]; readonly otherwise: number }
   | { readonly kind: "call"; readonly target: FunctionReference }
-  | { readonly kind: "memorySize" | "memoryCopy" | "memoryFill" | "fence" };
+  | { readonly kind: "memoryFill" };
 
 export type Code = readonly Instruction[];
 
@@ -101,10 +92,6 @@ export function lane(name: LaneOpcode, laneIndex: number, ...operands: readonly 
 /** Calls `target`. */
 export function call(target: FunctionReference, ...operands: readonly Operand[]): Code {
   return [...push(...operands), { kind: "call", target }];
-}
-
-export function getGlobal(global: Global): Code {
-  return [{ kind: "global", op: "global.get", global }];
 }
 
 /** An i32 constant, given as -2^31 .. 2^32 - 1. */
@@ -183,8 +170,6 @@ export function encodeInstruction(
       return [...opcodeBytes(laneOpcodes[instruction.op]), instruction.lane];
     case "local":
       return [specialOpcodes[instruction.op], ...unsignedLeb128(instruction.local.index)];
-    case "global":
-      return [specialOpcodes[instruction.op], ...unsignedLeb128(instruction.global.index)];
     case "number":
       return [specialOpcodes[instruction.op], ...numberBytes(instruction.op, instruction.value)];
     case "long":
@@ -208,14 +193,8 @@ export function encodeInstruction(
       ];
     case "call":
       return [specialOpcodes.call, ...unsignedLeb128(functionIndex(instruction.target))];
-    case "memorySize":
-      return [specialOpcodes["memory.size"], 0];
-    case "memoryCopy":
-      return [...opcodeBytes(specialOpcodes["memory.copy"]), 0, 0];
     case "memoryFill":
       return [...opcodeBytes(specialOpcodes["memory.fill"]), 0];
-    case "fence":
-      return [...opcodeBytes(specialOpcodes["atomic.fence"]), 0];
   }
 }
 

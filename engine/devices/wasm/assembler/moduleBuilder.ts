@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../../../errors.ts";
-import { float32Bytes, nameBytes, signedLeb128, unsignedLeb128 } from "./bytes.ts";
+import { nameBytes, unsignedLeb128 } from "./bytes.ts";
 import { FunctionBuilder, type FunctionHome, type Locals } from "./functionBuilder.ts";
-import { encodeInstruction, type FunctionReference, type Global } from "./instructions.ts";
+import { encodeInstruction, type FunctionReference } from "./instructions.ts";
 import { specialOpcodes, type ValueType, valueTypeCodes } from "./opcodes.ts";
 
 /** The memory a module imports, in pages of 64 KiB. `shared` needs a maximum. */
@@ -30,7 +30,6 @@ export class ModuleBuilder implements FunctionHome {
   private memoryImport: MemoryImport | null = null;
   private readonly functionImports: FunctionImport[] = [];
   private readonly builders = new Map<string, FunctionBuilder>();
-  private readonly declaredGlobals: { readonly global: Global; readonly initial: number }[] = [];
   private readonly exported = new Map<string, FunctionReference>();
 
   importMemory(memory: MemoryImport): void {
@@ -46,13 +45,6 @@ export class ModuleBuilder implements FunctionHome {
     const reference: FunctionReference = { name, parameters, results };
     this.functionImports.push({ reference, module, name });
     return reference;
-  }
-
-  /** A variable of the module. Only i32 and f32 are wanted so far. */
-  global(type: "i32" | "f32", name: string, initial: number, mutable = true): Global {
-    const global: Global = { type, mutable, index: this.declaredGlobals.length, name };
-    this.declaredGlobals.push({ global, initial });
-    return global;
   }
 
   /**
@@ -89,10 +81,6 @@ export class ModuleBuilder implements FunctionHome {
 
   get imports(): readonly FunctionImport[] {
     return this.functionImports;
-  }
-
-  get globals(): readonly { readonly global: Global; readonly initial: number }[] {
-    return this.declaredGlobals;
   }
 
   /** Exported functions by name. */
@@ -140,14 +128,6 @@ export class ModuleBuilder implements FunctionHome {
       imports.push([...nameBytes(module), ...nameBytes(name), 0x02, ...limits]);
     }
     const declarations = functions.map(({ reference }) => unsignedLeb128(typeIndex(reference)));
-    const globals = this.declaredGlobals.map(({ global, initial }) => [
-      valueTypeCodes[global.type],
-      global.mutable ? 1 : 0,
-      ...(global.type === "f32"
-        ? [specialOpcodes["f32.const"], ...float32Bytes(initial)]
-        : [specialOpcodes["i32.const"], ...signedLeb128(initial)]),
-      specialOpcodes.end,
-    ]);
     const exports = [...this.exported].map(([name, target]) => [
       ...nameBytes(name),
       0x00,
@@ -162,7 +142,6 @@ export class ModuleBuilder implements FunctionHome {
       section(1, typeBytes),
       section(2, imports),
       section(3, declarations),
-      section(6, globals),
       section(7, exports),
       section(10, bodies),
     ]);

@@ -29,10 +29,6 @@ export function moduleText(module: ModuleBuilder): string {
     const { module: from, name, initial, maximum, shared } = module.memory;
     fields.push(`(import "${from}" "${name}" (memory ${initial} ${maximum}${shared ? " shared" : ""}))`);
   }
-  for (const { global, initial } of module.globals) {
-    const type = global.mutable ? `(mut ${global.type})` : global.type;
-    fields.push(`(global $${global.name} ${type} (${global.type}.const ${floatText(initial)}))`);
-  }
   fields.push(...module.functions.map(functionText));
   for (const [name, target] of module.exports) fields.push(`(export "${name}" (func $${target.name}))`);
   return `(module\n${fields.join("\n").replace(/^/gm, "  ")})\n`;
@@ -58,8 +54,6 @@ export function instructionText(instruction: Instruction): string {
       return `${instruction.op} ${instruction.lane}`;
     case "local":
       return `${instruction.op} $${instruction.local.name}`;
-    case "global":
-      return `${instruction.op} $${instruction.global.name}`;
     case "number":
       return `${instruction.op} ${instruction.op === "i32.const" ? instruction.value : floatText(instruction.value)}`;
     case "long":
@@ -76,14 +70,8 @@ export function instructionText(instruction: Instruction): string {
       return `br_table ${[...instruction.depths, instruction.otherwise].join(" ")}`;
     case "call":
       return `call $${instruction.target.name}`;
-    case "memorySize":
-      return "memory.size";
-    case "memoryCopy":
-      return "memory.copy";
     case "memoryFill":
       return "memory.fill";
-    case "fence":
-      return "atomic.fence";
   }
 }
 
