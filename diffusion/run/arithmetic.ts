@@ -13,11 +13,17 @@ export function arithmeticOf({ name, traits: { adapter, fusedMultiplyAdd } }: De
   return { device: name, adapter: adapter?.name ?? null, fusedMultiplyAdd };
 }
 
-/** What changes for a run that goes on on `device`, in words. @param kept what a checkpoint kept of the device before. */
+/** What changes for a run that goes on on `device`, or may, in words; null for nothing. @param kept what a checkpoint kept of the device before. */
 export function changeOfArithmetic(kept: unknown, device: Device): string | null {
   const before = arithmetic.safeParse(kept);
-  if (!before.success) return null;
-  const [was, is] = [before.data, arithmeticOf(device)];
+  const is = arithmeticOf(device);
+  if (!before.success) {
+    return (
+      `What this run was on before isn't told by its checkpoint, which an earlier version may have written. It goes on on ${describe(is)}: ` +
+      "if that is something else, its numbers differ by rounding from those it would have had there."
+    );
+  }
+  const was = before.data;
   const isSame = was.device === is.device && was.adapter === is.adapter && was.fusedMultiplyAdd === is.fusedMultiplyAdd;
   if (isSame) return null;
   return (
