@@ -233,9 +233,10 @@ function withoutTexts(entry: yauzl.Entry): yauzl.Entry {
 }
 
 const readAsUtf8 = "names whose archive doesn't say how they are written, read as UTF-8, which they are by their form";
-const readAsDos =
-  "names whose archive doesn't say how they are written, and which aren't UTF-8, read as those of DOS (code page 437); if they look wrong, " +
-  "unpack it with the right one (unzip -O shift_jis, gbk, ...) and use the folder";
+const dos =
+  "read as those of DOS (code page 437); if they look wrong, unpack it with the right one (unzip -O shift_jis, gbk, ...) and use the folder";
+const readAsDos = `names whose archive doesn't say how they are written, and which aren't UTF-8, ${dos}`;
+const readAsDosAllTheSame = `names whose archive says that they are UTF-8, which they aren't, ${dos}`;
 
 /** An entry's name: of its field of Unicode, as it says, or else (null: no guess) in the encoding that fits. */
 function nameOfEntry(entry: yauzl.Entry): { readonly name: string; readonly guess: string | null } {
@@ -244,12 +245,14 @@ function nameOfEntry(entry: yauzl.Entry): { readonly name: string; readonly gues
   if (isAscii || extraFields.some((field) => isUnicodePath(field, fileNameRaw))) {
     return { name: yauzl.getFileNameLowLevel(flags, fileNameRaw, extraFields, true), guess: null };
   }
+  const saysUtf8 = (flags & utf8Flag) !== 0;
   try {
     const name = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fileNameRaw);
     // The Mac writes UTF-8 without saying so.
-    return { name, guess: (flags & utf8Flag) === 0 ? readAsUtf8 : null };
+    return { name, guess: saysUtf8 ? null : readAsUtf8 };
   } catch {
-    return { name: yauzl.getFileNameLowLevel(flags & ~utf8Flag, fileNameRaw, [], true), guess: readAsDos };
+    const name = yauzl.getFileNameLowLevel(flags & ~utf8Flag, fileNameRaw, [], true);
+    return { name, guess: saysUtf8 ? readAsDosAllTheSame : readAsDos };
   }
 }
 
