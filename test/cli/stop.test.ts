@@ -167,7 +167,7 @@ test("sampling ends at once with whole images, and says how many", async () => {
   const args = ["sample", "--net", net, "--outdir", outdir, "--seeds", "0-9999", "--batch", "8", "--device", "wasm"];
   const { code, err } = await evenkeel(args, (child, text) => / of 10000 images/.test(text) && child.kill("SIGINT"));
   assert.equal(code, 130);
-  const whole = Number(/^SIGINT: stopped\. (\d+) of 10000 images are whole/.exec(err)?.[1]);
+  const whole = Number(/^SIGINT: stopped\. (\d+) of 10000 images are whole/m.exec(err)?.[1]);
   const names = await readdir(outdir);
   // The batch at hand may have been written in part: images of it, but none of half.
   assert.ok(names.length >= whole && names.length < whole + 8 && whole < 10_000, `${names.length} files: ${err}`);
