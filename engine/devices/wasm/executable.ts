@@ -1,5 +1,5 @@
 /** A compiled plan on a wasm device. */
-import { EvenkeelError } from "../../errors.ts";
+import { EvenkeelError, messageOf } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import { printTiling } from "../../kernel/tiling.ts";
@@ -66,7 +66,13 @@ export class WasmExecutable implements Executable {
     const builder = await inTurns(buildingModule(kernels.distinct, limits, { relaxed }));
     const bytes = builder.encode();
     await eventLoopTurn();
-    const module = await webAssembly.compile(bytes);
+    const module = await webAssembly.compile(bytes).catch((cause: unknown) => {
+      const problem = messageOf(cause);
+      // Hosts tell functions by their numbers, which count imported ones, too.
+      const number = Number(/function #(\d+)/.exec(problem)?.[1] ?? NaN) - builder.imports.length;
+      const name = builder.functions[number]?.reference.name ?? "the module of a program";
+      throw new EvenkeelError("kernel", `wasm: ${name} can't be compiled: ${problem}`, { cause });
+    });
     const instance = new webAssembly.Instance(module, { env: { memory: memory.host, stalled: crew.stalled } });
     engine.check("compile");
     const id = executables++;

@@ -34,22 +34,31 @@ export type KernelMethod = {
   readonly scratch: Scratch | null;
 };
 
-/** The method of a normalised kernel: the cheapest by estimate; of a scatter the one that is linear. */
+/** The method of a normalised kernel: the cheapest by estimate. */
 export function methodOf(kernel: Kernel): KernelMethod {
-  if (kernel.stores.length > 1) return loopMethod(kernel, scheduleSweep(kernel));
-  const chains = chainsOf(kernel);
-  if (chains !== null) return scatterMethod(kernel, chains);
-  const loops = loopMethod(kernel, scheduleKernel(kernel));
-  const methods = [loops, ...algorithmsOf(kernel)];
-  return methods.reduce((best, method) => (costOf(method) < costOf(best) ? method : best));
+  return methodsOf(kernel).reduce((best, method) => (costOf(method) < costOf(best) ? method : best));
 }
 
-/** Ways to compute a kernel that are not loops over its axes. */
-function algorithmsOf(kernel: Kernel): KernelMethod[] {
+/** All methods that apply to a normalised kernel; of a scatter only the one that is linear. */
+export function methodsOf(kernel: Kernel): readonly [KernelMethod, ...KernelMethod[]] {
+  if (kernel.stores.length > 1) return [loopMethod(kernel, scheduleSweep(kernel))];
+  const chains = chainsOf(kernel);
+  if (chains !== null) return [scatterMethod(kernel, chains)];
+  return [loopMethod(kernel, scheduleKernel(kernel)), ...algorithmsOf(kernel)];
+}
+
+/** Estimated time of a run in rough instructions, as the estimate of loops has it. */
+export const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
+
+/** Leaves sums in the result and finishes them there, so it has a table with the result twice: that of methods with scratch memory. */
+type Algorithm = KernelMethod & { readonly scratch: Scratch };
+
+/** Ways to compute a kernel that are not loops over its axes; none if its results can't be finished for each part of the first axis. */
+function algorithmsOf(kernel: Kernel): readonly Algorithm[] {
   const [winograd, product] = [winogradOf(kernel), productOf(kernel)];
   const finish = winograd === null && product === null ? null : finishOf(kernel);
   if (finish === null) return [];
-  const methods: KernelMethod[] = [];
+  const methods: Algorithm[] = [];
   if (winograd !== null) {
     const [phases, scratch] =
       winograd.kind === "forward"
@@ -84,8 +93,6 @@ function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
     scratch: chainsScratch(chains),
   };
 }
-
-const costOf = ({ phases }: KernelMethod): number => phases.reduce((sum, { cost }) => sum + cost, 0);
 
 function loopMethod(kernel: Kernel, schedule: Schedule): KernelMethod {
   const { name, tiling, cost } = schedule;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
-import { methodOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
+import { methodsOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
@@ -67,8 +67,7 @@ async function checkedMethod(kernel: Kernel, threads: number, relaxed: boolean):
   const device = devices.get(`${threads} ${relaxed}`);
   assert.ok(device !== undefined);
   const { result, schedule } = await runKernel(device, kernel, data);
-  const { tiled } = methodOf(normalizeKernel(kernel));
-  checkTiling(tiled.kernel, tiled.tiling);
+  for (const { tiled } of methodsOf(normalizeKernel(kernel))) checkTiling(tiled.kernel, tiled.tiling);
   const exact = interpretExact(kernel, data);
   if (schedule.startsWith("winograd")) {
     // Its fractions are rounded, so that what should be whole numbers is only near to them. A wrong term is away by one at least.

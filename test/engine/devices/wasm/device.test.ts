@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice, DeviceBuffer } from "../../../../engine/devices/device.ts";
 import { createWasmDevice, type WasmOptions } from "../../../../engine/devices/wasm/device.ts";
+import { webAssembly } from "../../../../engine/devices/wasm/runtime/index.ts";
 import { EvenkeelError, type ErrorCode } from "../../../../engine/errors.ts";
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
@@ -282,5 +283,20 @@ test("compiling and disposing leaves memory as it was", async () => {
       executable.dispose();
       assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
     }
+  });
+});
+
+test("code that the host refuses is told with the kernel it was written for", async (t) => {
+  await withDevice({ threads: 1 }, async (device) => {
+    const plan = chainPlan(8);
+    // The host's words, of the first function behind the imported one.
+    const words = "WebAssembly.compile(): Compiling function #1 failed: expected 1 elements on the stack";
+    t.mock.method(webAssembly, "compile", () => Promise.reject(new Error(words)));
+    await assert.rejects(
+      device.compile(plan),
+      hasCode("kernel", /^wasm: kernel0_add_1 can't be compiled: .*function #1/),
+    );
+    t.mock.restoreAll();
+    (await device.compile(plan)).dispose();
   });
 });
