@@ -6,6 +6,7 @@ import { emitKernelSource } from "../../../../engine/devices/gpujs/source/emitKe
 import { glslFunctions, glslPrototypes } from "../../../../engine/devices/gpujs/webgl2Functions.ts";
 import { createWebgl2Device } from "../../../../engine/devices/gpujs/webgl2Device.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";
+import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import { elementwise, load } from "./samplePlans.ts";
 
 describe("webgl2 device", () => {
@@ -59,21 +60,17 @@ describe("webgl2 device", () => {
       ],
     ] as const) {
       const strides = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, size) => product * (size + 1), 1));
-      const kernel = {
-        ...elementwise("sample", 1, 0, {
-          kind: "index",
-          dtype: "f32",
-          at: { offset: 0, coefficients: strides },
-        } as const),
-        axes: sizes.map((size) => ({ role: "parallel", size }) as const),
-        result: {
-          dtype: "f32" as const,
-          length: sizes.reduce((product, size) => product * size, 1),
-          at: {
-            offset: 0,
-            coefficients: sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, size) => product * size, 1)),
-          },
-        },
+      const sample = elementwise("sample", 1, 0, {
+        kind: "index",
+        dtype: "f32",
+        at: { offset: 0, coefficients: strides },
+      });
+      const coefficients = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, size) => product * size, 1));
+      const length = sizes.reduce((product, size) => product * size, 1);
+      const kernel: Kernel = {
+        ...sample,
+        axes: sizes.map((size) => ({ role: "parallel", size })),
+        stores: [{ ...sample.stores[0], length, at: { offset: 0, coefficients } }],
       };
       assert.deepEqual([...emitKernelSource(kernel, "webgl2").output], [...output]);
     }
