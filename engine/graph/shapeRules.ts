@@ -38,6 +38,21 @@ function requireDtype(kind: string, dtype: DType, allowed: readonly DType[]): vo
 }
 
 const numeric: readonly DType[] = ["f32", "i32", "u32"];
+const logical: readonly DType[] = ["i32", "u32", "bool"];
+
+/** The dtypes that operations of two inputs take. */
+export const binaryDtypes: Readonly<Record<BinaryOp, readonly DType[]>> = {
+  add: numeric,
+  subtract: numeric,
+  multiply: numeric,
+  maximum: numeric,
+  minimum: numeric,
+  divide: ["f32"],
+  power: ["f32"],
+  and: logical,
+  or: logical,
+  xor: logical,
+};
 
 function unaryDtype(op: UnaryOp, dtype: DType): DType {
   switch (op) {
@@ -65,24 +80,6 @@ function unaryDtype(op: UnaryOp, dtype: DType): DType {
     case "sigmoid":
       requireDtype(op, dtype, ["f32"]);
       return dtype;
-  }
-}
-
-function checkBinaryDtype(op: BinaryOp, dtype: DType): void {
-  switch (op) {
-    case "add":
-    case "subtract":
-    case "multiply":
-    case "maximum":
-    case "minimum":
-      return requireDtype(op, dtype, numeric);
-    case "divide":
-    case "power":
-      return requireDtype(op, dtype, ["f32"]);
-    case "and":
-    case "or":
-    case "xor":
-      return requireDtype(op, dtype, ["i32", "u32", "bool"]);
   }
 }
 
@@ -135,7 +132,7 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   unary: ([x], { op }) => ({ shape: x.shape, dtype: unaryDtype(op, x.dtype) }),
   binary: (inputs, { op }) => {
     const dtype = requireSameDtype(op, inputs);
-    checkBinaryDtype(op, dtype);
+    requireDtype(op, dtype, binaryDtypes[op]);
     return { shape: requireSameShape(op, inputs), dtype };
   },
   compare: (inputs, { op }) => {

@@ -10,6 +10,7 @@ import type { Graph } from "../graph/graph.ts";
 import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
+import { binaryCosts, threefryCost, unaryCosts } from "../kernel/cost.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { storageOf, viewBase } from "../kernel/views.ts";
@@ -192,31 +193,11 @@ function bordersOf(node: Node): number {
 function weightOf(node: Node): number {
   switch (node.kind) {
     case "unary":
-      switch (node.attributes.op) {
-        case "negate":
-        case "absolute":
-        case "sign":
-        case "floor":
-        case "not":
-        case "isFinite":
-        case "isNaN":
-          return 1;
-        case "exp":
-        case "expm1":
-        case "log":
-        case "log1p":
-        case "sqrt":
-        case "sin":
-        case "cos":
-        case "tanh":
-        case "sigmoid":
-          return 8;
-      }
-      break;
+      return unaryCosts[node.attributes.op].again;
     case "binary":
-      return node.attributes.op === "power" ? 16 : node.attributes.op === "divide" ? 3 : 1;
+      return binaryCosts[node.attributes.op].again;
     case "threefry":
-      return 64;
+      return threefryCost.again;
     case "pad":
     case "concat":
     case "gather":

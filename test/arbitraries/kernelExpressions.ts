@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import type { DType } from "../../engine/graph/dtype.ts";
 import { binaryOps, compareOps, unaryOps } from "../../engine/graph/node.ts";
+import { binaryDtypes } from "../../engine/graph/shapeRules.ts";
 import { at } from "../../engine/graph/shape.ts";
 import type { Affine, Axis, Scalar } from "../../engine/kernel/kernel.ts";
 
@@ -113,7 +114,7 @@ const instructionTable: { readonly [name: string]: (builder: Builder) => Scalar 
   integerArithmetic: ({ any, of, choices: [c, d] }) => {
     const dtype = dtypeOf(any(0), integers, d);
     const op = choose(
-      binaryOps.filter((one) => one !== "divide" && one !== "power"),
+      binaryOps.filter((one) => binaryDtypes[one].includes(dtype)),
       c,
     );
     return { kind: "binary", dtype, op, x: of(0, dtype), y: of(1, dtype) };

@@ -5,6 +5,7 @@
  * number of threads.
  */
 import { at } from "../../../graph/shape.ts";
+import { binaryCosts, threefryCost, unaryCosts } from "../../../kernel/cost.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { Tiling } from "../../../kernel/tiling.ts";
@@ -277,11 +278,11 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
     case "region":
       return 0;
     case "threefry":
-      return 80;
+      return threefryCost.instructions;
     case "unary":
-      return ["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid"].includes(scalar.op) ? 20 : 1;
+      return unaryCosts[scalar.op].instructions;
     case "binary":
-      return scalar.op === "power" ? 60 : scalar.op === "divide" ? 4 : 1;
+      return binaryCosts[scalar.op].instructions;
     default:
       return 1;
   }

@@ -1,0 +1,49 @@
+/** What operations cost, one table for all who estimate; a new operation doesn't compile until it has a row. */
+import type { BinaryOp, UnaryOp } from "../graph/node.ts";
+
+export type OperationCost = {
+  /** In simple operations on the whole, memory included: what it takes to compute a value again rather than keep it (`fuse.ts`). */
+  readonly again: number;
+  /** In instructions of a vector, the surroundings' loads and stores left out (`wasm/loops/schedule.ts`). */
+  readonly instructions: number;
+};
+
+const simple: OperationCost = { again: 1, instructions: 1 };
+/** A polynomial and its range reduction. */
+const series: OperationCost = { again: 8, instructions: 20 };
+
+export const unaryCosts: Readonly<Record<UnaryOp, OperationCost>> = {
+  negate: simple,
+  absolute: simple,
+  sign: simple,
+  floor: simple,
+  not: simple,
+  isFinite: simple,
+  isNaN: simple,
+  // One instruction, but a slow one.
+  sqrt: { again: 8, instructions: 1 },
+  exp: series,
+  expm1: series,
+  log: series,
+  log1p: series,
+  sin: series,
+  cos: series,
+  tanh: series,
+  sigmoid: series,
+};
+
+export const binaryCosts: Readonly<Record<BinaryOp, OperationCost>> = {
+  add: simple,
+  subtract: simple,
+  multiply: simple,
+  maximum: simple,
+  minimum: simple,
+  and: simple,
+  or: simple,
+  xor: simple,
+  divide: { again: 3, instructions: 4 },
+  power: { again: 16, instructions: 60 },
+};
+
+/** Twenty rounds of additions and rotations. */
+export const threefryCost: OperationCost = { again: 64, instructions: 80 };
