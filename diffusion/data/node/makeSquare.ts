@@ -59,6 +59,9 @@ export type Square = {
   readonly isDeep: boolean;
 };
 
+/** Decoders get memory for whole rows before they look whether they are there. JPEG and WebP can't have longer ones anyway. */
+const longestSide = 2 ** 17;
+
 /**
  * Makes one picture square.
  * @throws EvenkeelError `file` that names the picture if it can't be read, `value` for a shape that the transform doesn't take.
@@ -74,6 +77,10 @@ export async function makeSquare(
     if (depth !== "uchar" && depth !== "ushort") {
       const problem = `its channels are of type ${depth}, whose black and white nothing tells; save it with 8 bits a channel`;
       throw new EvenkeelError("file", `${name}: ${problem}.`);
+    }
+    if (Math.max(width, height) > longestSide) {
+      const sizes = `${width} x ${height} pixels, expected at most ${longestSide} on a side; cut it into several`;
+      throw new EvenkeelError("file", `${name}: it is ${sizes}.`);
     }
     return await pixelBudget.spend(width * height, async () => {
       // By the way the camera was held.

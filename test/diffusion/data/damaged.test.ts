@@ -37,6 +37,19 @@ const warned = Buffer.from(jpeg);
 warned[warned.indexOf(Buffer.from([0xff, 0xda])) + 12] = 0;
 
 describe("pictures that can't be read", () => {
+  it("are those with very long rows, too, for each of which decoders would take memory", async () => {
+    const rows = { raw: { width: 2 ** 17 + 1, height: 2, channels: 3 } } as const;
+    const long = await sharp(new Uint8Array(rows.raw.width * 2 * 3), rows)
+      .png()
+      .toBuffer();
+    const source = await folderOf({ "a.jpg": jpeg, "long.png": long });
+    assert.match((await convert(source, 8)).told.join(), /^Left out 1 \(long\.png\): .* too large to decode/);
+    await assert.rejects(
+      convert(source, 8, { strict: true }),
+      /long\.png: it is 131073 x 2 pixels, expected at most 131072/,
+    );
+  });
+
   it("are left out with their labels, counted and named, or end the conversion if it is strict", async () => {
     const source = await folderOf({
       "cats/a.jpg": jpeg,
