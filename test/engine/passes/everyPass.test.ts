@@ -2,9 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DeviceLimits } from "../../../engine/devices/device.ts";
-import { makeNode, topologicalOrder } from "../../../engine/graph/graph.ts";
-import type { NodeOf } from "../../../engine/graph/node.ts";
-import type { Shape } from "../../../engine/graph/shape.ts";
 import { Tensor } from "../../../engine/graph/tensor.ts";
 import {
   add,
@@ -29,32 +26,11 @@ import {
 import { scalarsOf, rootsOf } from "../../../engine/kernel/scalar.ts";
 import type { Plan } from "../../../engine/kernel/plan.ts";
 import type { Donation } from "../../../engine/passes/aliasOutputs.ts";
-import { makePlan } from "../../../engine/passes/makePlan.ts";
-import { optimize } from "../../../engine/passes/optimize.ts";
 import { runtimeChecks } from "../../../engine/passes/runtimeChecks.ts";
+import { input, kernels, limits, planOf } from "./plannedFor.ts";
 
-const limits: DeviceLimits = {
-  operands: 64,
-  results: 1,
-  elements: 2 ** 20,
-  temporaries: "arena",
-  inPlace: true,
-  scalars: 200,
-  memory: Infinity,
-};
 const severalResults: DeviceLimits = { ...limits, results: 64 };
 
-const input = (...shape: Shape): Tensor => new Tensor(makeNode("input", [], { dtype: "f32", shape, name: "x" }));
-
-function planOf(outputs: readonly Tensor[], donations: readonly Donation[] = [], given = limits): Plan {
-  const nodes = outputs.map(({ node }) => node);
-  // In the order in which they were made.
-  const inputs = topologicalOrder(nodes).filter((node): node is NodeOf<"input"> => node.kind === "input");
-  inputs.sort((a, b) => a.id - b.id);
-  return makePlan(optimize({ inputs, outputs: nodes }, given), given, donations);
-}
-
-const kernels = (...outputs: readonly Tensor[]): number => planOf(outputs).steps.length;
 const arenaBytes = (plan: Plan): number => plan.slots.reduce((bytes, slot) => bytes + slot, 0);
 /** What each step sums or compares over, as sizes of its reduce axes. */
 const folds = (plan: Plan): readonly (readonly number[])[] =>

@@ -3,7 +3,7 @@ import { at } from "../../../graph/shape.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { segmentsOf } from "./emitRegions.ts";
 import { blocksOf, remaindersOf } from "./loops.ts";
-import { nestOf } from "./nest.ts";
+import { type Nest, nestOf } from "./nest.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** After so many blocks of a reduce axis, and at the end of each of its segments, a chunk ends. */
@@ -19,9 +19,10 @@ export function sumChunkOf(kernel: Kernel, schedule: Schedule): SumChunk | null 
   const { reduction } = kernel;
   if (reduction?.op !== "sum" || reduction.body.dtype !== "f32") return null;
   const chunkLength = isMatrixProduct(kernel, reduction.body) ? productLength : sumLength;
+  const nest = nestOf(kernel, schedule.tiling);
   let length = 1;
   for (let axis = kernel.axes.length - 1; axis >= 0 && kernel.axes[axis]?.role === "reduce"; axis--) {
-    const steps = stepsOf(kernel, reduction.body, schedule, axis);
+    const steps = stepsOf(kernel, reduction.body, nest, schedule.branching, axis);
     if (length * steps > chunkLength) return { axis, blocks: Math.floor(chunkLength / length) };
     length *= steps;
   }
@@ -42,13 +43,12 @@ function isMatrixProduct({ axes }: Kernel, body: Scalar): boolean {
 }
 
 /** How often the code of an axis runs: once for each block, and for what remains of each segment. */
-function stepsOf(kernel: Kernel, body: Scalar, schedule: Schedule, axis: number): number {
+function stepsOf(kernel: Kernel, body: Scalar, nest: Nest, branching: ReadonlySet<number>, axis: number): number {
   const size = at(kernel.axes, axis).size;
-  const nest = nestOf(kernel, schedule.tiling);
   if (nest.flattened.has(axis)) return size;
   const step = axis === nest.vector ? 4 : 1;
   const walk = { unroll: nest.unroll.get(axis) ?? 1, step };
-  const segments = segmentsOf(schedule.branching.has(axis) ? [] : [body], axis, size);
+  const segments = segmentsOf(branching.has(axis) ? [] : [body], axis, size);
   return segments.reduce((steps, { start, stop }) => {
     return steps + blocksOf(walk, stop - start) + remaindersOf(walk, stop - start).length;
   }, 0);

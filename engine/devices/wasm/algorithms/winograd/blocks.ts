@@ -1,5 +1,7 @@
 /** How tiles of 4x4 pixels are taken together: four make a vector, vectors make a block that is transformed before it is multiplied. */
-import type { FunctionBuilder, Local } from "../../assembler/index.ts";
+import { at } from "../../../../graph/shape.ts";
+import type { Affine } from "../../../../kernel/kernel.ts";
+import { type FunctionBuilder, i32, type Local, op, type Operand } from "../../assembler/index.ts";
 import { advance, after, repeat } from "../tile.ts";
 import type { Pixels } from "./transforms.ts";
 
@@ -42,6 +44,20 @@ const heightOf = ({ across, rows }: Block): number => (16 / across) * rows;
 
 /** Bytes from a channel, an image and a row of what is transformed to the next. */
 export type Strides = { readonly channel: number; readonly image: number; readonly row: number };
+
+/** Pixels of an array: where those of the first channel of image number `image` begin, and how far it is to others. */
+export function pixelsAt(
+  f: FunctionBuilder,
+  base: Local,
+  { offset, coefficients }: Affine,
+  axes: Readonly<Record<"n" | "y" | "channel", number>>,
+  image: (bytes: number) => Operand,
+): { readonly pointer: Local; readonly strides: Strides } {
+  const bytes = (axis: number): number => 4 * at(coefficients, axis);
+  const strides = { channel: bytes(axes.channel), image: bytes(axes.n), row: bytes(axes.y) };
+  const first = op("i32.add", base, image(strides.image));
+  return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
+}
 
 /** Runs `body` for each block of some images, with pointers that are moved on to it and in the end past the images. */
 export function forBlocks(

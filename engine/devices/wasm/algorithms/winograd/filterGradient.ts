@@ -12,7 +12,7 @@ import {
   scratchAddress,
 } from "../../loops/index.ts";
 import { advance, after, dotColumns, dotRows, dotTile, repeat } from "../tile.ts";
-import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
+import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
 import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
@@ -85,12 +85,10 @@ function emitParts(
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
   const transformedCotangent = after(f, "transformed", transformed, places * layout.imagePlace);
   const part = f.let("i32", "part", low);
-  const start = ({ operand: index, at: { offset, coefficients } }: Load, channelAxis: number) => {
-    const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
-    const strides = { channel: bytes(channelAxis), image: bytes(axes.n), row: bytes(axes.y) };
-    const first = op("i32.add", addressOf(f, table, index), op("i32.mul", part, i32((size.n / parts) * strides.image)));
-    return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
-  };
+  const start = ({ operand, at: address }: Load, channel: number) =>
+    pixelsAt(f, addressOf(f, table, operand), address, { ...axes, channel }, (bytes) =>
+      op("i32.mul", part, i32((size.n / parts) * bytes)),
+    );
   const [x, y] = [start(image, axes.c), start(cotangent, axes.o)];
   const isOnlyBlock = 64 * vectorsOf(block) * parts === size.n * size.y * size.x;
 

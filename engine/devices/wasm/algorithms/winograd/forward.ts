@@ -11,7 +11,7 @@ import {
   resultAddress,
   scratchAddress,
 } from "../../loops/index.ts";
-import { forBlocks, forVectors, placeBytes, vectorsOf } from "./blocks.ts";
+import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
 import { tileRows } from "./middle.ts";
 import type { WinogradForward } from "./plan.ts";
 import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
@@ -122,12 +122,8 @@ function emitImages(
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
   const products = after(f, "products", transformed, places * imagePlace);
   const n = f.let("i32", "n", low);
-  const start = (base: Local, { coefficients, offset }: Affine, channelAxis: number) => {
-    const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
-    const strides = { channel: bytes(channelAxis), image: bytes(axes.n), row: bytes(axes.y) };
-    const first = op("i32.add", base, op("i32.mul", n, i32(strides.image)));
-    return { pointer: f.let("i32", "start", op("i32.add", first, i32(4 * offset))), strides };
-  };
+  const start = (base: Local, address: Affine, channel: number) =>
+    pixelsAt(f, base, address, { ...axes, channel }, (bytes) => op("i32.mul", n, i32(bytes)));
   const pixels = start(addressOf(f, table, image.operand), image.at, axes.c);
   const results = start(resultAddress(f, kernel, table), kernel.stores[0].at, axes.o);
 

@@ -50,13 +50,8 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   const axes = namedAxes(convolution);
   if (axes === null) return null;
   const sizeOf = (axis: number): number => at(kernel.axes, axis).size;
-  const [n, o, c, y, x] = [axes.n, axes.o, axes.c, axes.y, axes.x].map(sizeOf) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const size = { n: sizeOf(axes.n), o: sizeOf(axes.o), c: sizeOf(axes.c), y: sizeOf(axes.y), x: sizeOf(axes.x) };
+  const { n, o, c } = size;
   if (sizeOf(axes.ky) !== 3 || sizeOf(axes.kx) !== 3 || Math.min(o, c) < fewestChannels) return null;
   const step = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => at(coefficients, axis);
   const { image, other } = convolution;
@@ -64,7 +59,6 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   // Pixels of a row are neighbours. Places within rows and columns are immediate offsets of loads and stores, which can't be negative.
   if (step(image, axes.x) !== 1 || step(image, axes.kx) !== 1) return null;
   if (step(image, axes.y) <= 0 || step(image, axes.y) !== step(image, axes.ky)) return null;
-  const size = { n, o, c, y, x };
   if (convolution.kind === "forward") {
     // Images are finished one after the other, as ranges of the first axis.
     if (axes.n !== 0 || step(result, axes.x) !== 1) return null;
