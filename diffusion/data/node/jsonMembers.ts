@@ -1,3 +1,5 @@
+// jsonc-parser's visitor calls itself for each bracket, so that texts with deep values end it, and hands out values in pieces.
+
 /** A member of an object in a JSON text: its name, and where its value stands there. */
 export type JsonMember = { readonly name: string; readonly start: number; readonly end: number };
 
