@@ -18,6 +18,8 @@ export type DeviceLimits = {
   readonly operands: number;
   /** Arrays one kernel may write. */
   readonly results: number;
+  /** Arrays one kernel may read and write together. */
+  readonly arrays: number;
   /** Elements one buffer may have. */
   readonly elements: number;
   /** `arena`: temporaries are ranges of one allocation. `slots`: temporaries are whole buffers. */

@@ -19,7 +19,7 @@ const mostScalars = 160;
 /** Elements of the inner of two axes, at least: shorter loops lose more than joining gains. */
 const shortestRow = 16;
 
-type Limits = Pick<DeviceLimits, "operands" | "results">;
+type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays">;
 
 /**
  * A plan with its neighbouring steps joined where they can be. Any result is the same as that of the steps one after the other, bit
@@ -53,7 +53,7 @@ export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan>
       const isNeeded = (buffer: number): boolean =>
         at(buffers, buffer).role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
       const step = mayJoin(members, isNeeded, regions) ? join(members, isNeeded, kernels) : null;
-      if (step === null || step.operands.length > limits.operands || step.results.length > limits.results) continue;
+      if (step === null || !fits(step, limits)) continue;
       joined.push(step);
       break;
     }
@@ -63,6 +63,11 @@ export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan>
   }
   return { ...plan, steps: joined };
 }
+
+const fits = ({ operands, results }: PlanStep, limits: Limits): boolean =>
+  operands.length <= limits.operands &&
+  results.length <= limits.results &&
+  operands.length + results.length <= limits.arrays;
 
 type Member = { readonly step: PlanStep; readonly kernel: Kernel };
 

@@ -86,6 +86,7 @@ export class ReferenceDevice implements KernelDevice {
     this.limits = {
       operands: Infinity,
       results,
+      arrays: Infinity,
       elements: Infinity,
       temporaries,
       inPlace,

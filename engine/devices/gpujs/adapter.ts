@@ -1,72 +1,23 @@
-/**
- * The only file that knows the insides of gpu.js. gpu.js translates a kernel's JavaScript to WGSL and makes its compute
- * pipeline; the engine keeps the pipeline and dispatches it over its own buffers on gpu.js's device. gpu.js has no public
- * way to this, so its version is pinned and `selfTest` checks at start-up that what is used here is as it was.
- */
-import gpujs from "gpu.js";
+/** gpu.js's GPUDevice, made of an adapter of our choice and shared by all devices of the process, with its compiler of kernels. */
 import { EvenkeelError } from "../../errors.ts";
 import type { DeviceTraits } from "../device.ts";
 import { adapterOf, describeAdapter, isNode, reasonOf, requestAdapter, type WebgpuEntry } from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
+import {
+  changed,
+  engineKernelClass,
+  expectInternal,
+  gpujsVersion,
+  internal,
+  type InternalGpu,
+  type InternalKernel,
+  pipelineOf,
+  readKernel,
+} from "./internals.ts";
 import { KernelCache } from "./kernelCache.ts";
-import type { CompiledKernel, KernelSource } from "./kernelSource.ts";
+import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
 import { selfTest } from "./selfTest.ts";
-
-/** The version whose internals are described here. */
-export const gpujsVersion = "2.24.1";
-
-/** gpu.js's `WebGPUKernel` as far as it is used. */
-type InternalKernel = {
-  readonly constructor: { readonly mode?: unknown };
-  readonly fallbackReason: string | null;
-  readonly compiledSource: unknown;
-  readonly computePipeline: unknown;
-  readonly bindGroupLayout: unknown;
-  readonly paramsLayout: unknown;
-  readonly componentCount: unknown;
-  readonly _computeDispatch: unknown;
-  build(...args: readonly unknown[]): Promise<void>;
-  destroy(): void;
-};
-
-type InternalContext = { readonly device: GPUDevice };
-
-type InternalGpu = {
-  Kernel: unknown;
-  createKernel(source: string, settings: object): { readonly kernel: InternalKernel };
-};
-
-type Internals = {
-  readonly GPU: new (settings: { readonly mode: string }) => InternalGpu;
-  readonly WebGPUContext: { acquire(): Promise<InternalContext>; destroy(): Promise<void> };
-  readonly WebGPUKernel: new (source: string, settings: object) => InternalKernel;
-};
-
-// gpu.js's declarations leave these out. In Node the default import is its module object, in its page bundle the class GPU with the same properties.
-const internals = gpujs as unknown as Partial<Internals>;
-
-function changed(what: string): EvenkeelError {
-  return new EvenkeelError(
-    "device",
-    `webgpu: gpu.js has other internals than version ${gpujsVersion}, for which Evenkeel is written: ${what}. ` +
-      `Install gpu.js@${gpujsVersion} exactly.`,
-  );
-}
-
-/** @throws EvenkeelError `device` naming the internal that isn't as expected. */
-function expectInternal(condition: boolean, what: string): asserts condition {
-  if (!condition) throw changed(what);
-}
-
-function internal<K extends keyof Internals>(name: K): Internals[K] {
-  const value: Internals[K] | undefined = internals[name];
-  if (typeof value !== "function") throw changed(`its export ${name} is ${typeof value}, expected a class`);
-  return value;
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
+import type { WgslKernel } from "./wgsl/index.ts";
 
 /** gpu.js's device with its compiler. One for the whole process, as gpu.js has one device only. */
 export class GpujsContext {
@@ -75,7 +26,7 @@ export class GpujsContext {
   /** The adapter in a line. */
   readonly description: string;
   readonly adapter: NonNullable<DeviceTraits["adapter"]>;
-  readonly kernels = new KernelCache((source) => this.compile(source));
+  readonly #kernels = new KernelCache();
   readonly #gpu: InternalGpu;
 
   constructor(device: GPUDevice, adapter: GPUAdapter) {
@@ -91,12 +42,23 @@ export class GpujsContext {
     };
     const Gpu = internal("GPU");
     this.#gpu = withNavigatorGpu(absentEntry, () => new Gpu({ mode: "webgpu" }));
-    this.#gpu.Kernel = engineKernelClass();
+    this.#gpu.Kernel = engineKernelClass(device);
   }
 
-  /** Arrays that one kernel may read. */
-  get operandLimit(): number {
-    return this.device.limits.maxStorageBuffersPerShaderStage - 1;
+  /** The same for each source that was asked for before: compiled once. */
+  kernelOf(source: KernelSource): Promise<CompiledKernel> {
+    const key = JSON.stringify([source.source, source.functions, source.output, source.operandWords]);
+    return this.#kernels.compile(key, () => this.compile(source));
+  }
+
+  /** The same for WGSL of our own. */
+  ownKernelOf(own: WgslKernel): Promise<CompiledKernel> {
+    return this.#kernels.compile(`${own.groups.join()} ${own.text}`, () => this.compileOwn(own));
+  }
+
+  /** Arrays that one kernel may read and write. */
+  get arrayLimit(): number {
+    return this.device.limits.maxStorageBuffersPerShaderStage;
   }
 
   /** Bytes that one buffer may have. */
@@ -110,12 +72,7 @@ export class GpujsContext {
    */
   async compile(source: KernelSource): Promise<CompiledKernel> {
     this.health.check();
-    if (source.operandWords.length > this.operandLimit) {
-      throw new EvenkeelError(
-        "kernel",
-        `webgpu: kernel ${source.name} reads ${source.operandWords.length} arrays, this adapter allows ${this.operandLimit}.`,
-      );
-    }
+    this.#checkArrays(source.name, source.operandWords.length + 1);
     let kernel: InternalKernel | undefined;
     try {
       const settings = {
@@ -142,106 +99,41 @@ export class GpujsContext {
       kernel?.destroy();
     }
   }
-}
 
-/** The JavaScript of a kernel and the functions it calls. */
-export function javascriptOf(source: KernelSource): string {
-  return [...source.functions.map((helper) => helper.source), source.source].join("\n\n");
-}
+  /**
+   * Has gpu.js make the pipeline of a kernel in WGSL of our own.
+   * @throws EvenkeelError `kernel` with the WGSL and the reason if it is refused.
+   */
+  async compileOwn(own: WgslKernel): Promise<CompiledKernel> {
+    this.health.check();
+    this.#checkArrays(own.name, own.bindings.length);
+    let kernel: InternalKernel | undefined;
+    try {
+      kernel = this.#gpu.createKernel("function kernel() { return 0; }", { output: [1] }).kernel;
+      kernel.own = own;
+      await kernel.build();
+      const { text: wgsl, bindings, groups } = own;
+      return { ...pipelineOf(kernel), javascript: null, wgsl, bindings, params: null, groups };
+    } catch (cause) {
+      if (cause instanceof EvenkeelError) throw cause;
+      this.health.check();
+      throw new EvenkeelError(
+        "kernel",
+        `webgpu: kernel ${own.name} is refused: ${reasonOf(cause)}\n--- WGSL of ${own.name} ---\n${own.text}`,
+        { cause },
+      );
+    } finally {
+      kernel?.destroy();
+    }
+  }
 
-/** gpu.js's kernel without a result buffer of its own. */
-function engineKernelClass(): Internals["WebGPUKernel"] {
-  const Base = internal("WebGPUKernel");
-  const prototype = record(Base.prototype);
-  expectInternal(
-    typeof prototype["_ensureOutputBuffer"] === "function",
-    "WebGPUKernel has no method _ensureOutputBuffer",
-  );
-  return class EngineKernel extends Base {
-    _ensureOutputBuffer(): void {}
-  };
-}
-
-/** Takes what the engine needs out of a built kernel, and checks all of it. */
-function readKernel(kernel: InternalKernel, source: KernelSource): CompiledKernel {
-  const mode = kernel.constructor.mode;
-  if (mode !== "webgpu" || kernel.fallbackReason !== null) {
+  #checkArrays(name: string, arrays: number): void {
+    if (arrays <= this.arrayLimit) return;
     throw new EvenkeelError(
       "kernel",
-      `webgpu: gpu.js compiled kernel ${source.name} for mode ${String(mode)}, not webgpu: ${kernel.fallbackReason ?? "no reason given"}.`,
+      `webgpu: kernel ${name} reads and writes ${arrays} arrays, this adapter allows ${this.arrayLimit}.`,
     );
   }
-  const { computePipeline, bindGroupLayout, compiledSource } = kernel;
-  expectInternal(typeof compiledSource === "string", "kernel.compiledSource is no string");
-  expectInternal(
-    typeof record(computePipeline)["getBindGroupLayout"] === "function",
-    "kernel.computePipeline is no GPUComputePipeline",
-  );
-  expectInternal(
-    typeof bindGroupLayout === "object" && bindGroupLayout !== null,
-    "kernel.bindGroupLayout is no GPUBindGroupLayout",
-  );
-  if (kernel.componentCount !== 1) {
-    throw new EvenkeelError(
-      "kernel",
-      `webgpu: kernel ${source.name} returns ${String(kernel.componentCount)} words a thread, expected 1.`,
-    );
-  }
-  const [x = 1, y = 1, z = 1] = source.output;
-  const { groups, dispatchWidth } = dispatchOf(kernel, [x, y, z]);
-  const params = paramsOf(kernel, source);
-  params.set([x, y, z, dispatchWidth]);
-  return {
-    source,
-    wgsl: compiledSource,
-    pipeline: computePipeline as GPUComputePipeline,
-    layout: bindGroupLayout as GPUBindGroupLayout,
-    params,
-    groups,
-  };
-}
-
-type Dispatch = { readonly groups: readonly [number, number, number]; readonly dispatchWidth: number };
-
-function dispatchOf(kernel: InternalKernel, dimensions: readonly number[]): Dispatch {
-  expectInternal(typeof kernel._computeDispatch === "function", "kernel._computeDispatch is no function");
-  const compute = kernel._computeDispatch as (dimensions: readonly number[]) => unknown;
-  // Called as a method: it reads the kernel's device.
-  const { groups, dispatchWidth } = record(compute.call(kernel, dimensions));
-  expectInternal(Array.isArray(groups) && groups.length === 3, "kernel._computeDispatch gives no three groups");
-  expectInternal(typeof dispatchWidth === "number", "kernel._computeDispatch gives no dispatchWidth");
-  const [x, y, z] = groups.map(Number);
-  expectInternal(
-    x !== undefined && y !== undefined && z !== undefined,
-    "kernel._computeDispatch gives no three groups",
-  );
-  return { groups: [x, y, z], dispatchWidth };
-}
-
-/** The uniform buffer's words with the operands' dimensions filled in; the first four are the caller's. */
-function paramsOf(kernel: InternalKernel, source: KernelSource): Uint32Array<ArrayBuffer> {
-  const { arrayArgs, scalarArgs, bufferConstants, randomSeedOffset, byteLength } = record(kernel.paramsLayout);
-  expectInternal(
-    Array.isArray(arrayArgs) && arrayArgs.length === source.operandWords.length,
-    "paramsLayout.arrayArgs isn't one per argument",
-  );
-  expectInternal(Array.isArray(scalarArgs) && scalarArgs.length === 0, "paramsLayout.scalarArgs isn't empty");
-  expectInternal(
-    Array.isArray(bufferConstants) && bufferConstants.length === 0,
-    "paramsLayout.bufferConstants isn't empty",
-  );
-  expectInternal(randomSeedOffset === null, "paramsLayout.randomSeedOffset isn't null");
-  expectInternal(
-    typeof byteLength === "number" && byteLength % 16 === 0,
-    "paramsLayout.byteLength is no multiple of 16",
-  );
-  const params = new Uint32Array(byteLength / 4);
-  source.operandWords.forEach((words, i) => {
-    const offset = record(arrayArgs[i])["dimsOffset"];
-    expectInternal(typeof offset === "number" && offset + 16 <= byteLength, "paramsLayout.arrayArgs has no dimsOffset");
-    params.set([words, 1, 1, words], offset / 4);
-  });
-  return params;
 }
 
 /**

@@ -1,13 +1,14 @@
 /** Bind groups of a plan's dispatches, kept by the buffers that the caller bound. */
+import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
-import { wordsOf } from "./words.ts";
+import type { WordFormat } from "./words.ts";
 
 /** One kernel run, ready but for its buffers. */
 export type Dispatch = {
   readonly step: PlanStep;
   readonly kernel: CompiledKernel;
-  /** Where the kernel's params lie in the uniform buffer. */
+  /** Where the kernel's params lie in the uniform buffer, if it has some. */
   readonly paramsOffset: number;
 };
 
@@ -21,9 +22,10 @@ export class BindGroups {
   readonly #device: GPUDevice;
   readonly #plan: Plan;
   readonly #dispatches: readonly Dispatch[];
-  readonly #params: GPUBuffer;
+  readonly #params: GPUBuffer | null;
   /** The executable's own memory of temporaries and constants, by number of the plan's buffer. */
   readonly #own: readonly (GPUBuffer | undefined)[];
+  readonly #words: WordFormat;
   /** Groups that touch no buffer of the caller's: the same in every set. */
   readonly #shared = new Map<Dispatch, GPUBindGroup>();
   /** Last used first. */
@@ -33,9 +35,11 @@ export class BindGroups {
     device: GPUDevice,
     plan: Plan,
     dispatches: readonly Dispatch[],
-    params: GPUBuffer,
+    params: GPUBuffer | null,
     own: readonly (GPUBuffer | undefined)[],
+    words: WordFormat,
   ) {
+    this.#words = words;
     this.#device = device;
     this.#plan = plan;
     this.#dispatches = dispatches;
@@ -72,10 +76,13 @@ export class BindGroups {
   }
 
   #bind({ step, kernel, paramsOffset }: Dispatch, bound: readonly GPUBuffer[]): GPUBindGroup {
-    const resources = [
-      { buffer: this.#params, offset: paramsOffset, size: kernel.params.byteLength },
-      ...[...step.operands, ...step.results].map((buffer) => this.#resource(buffer, bound)),
-    ];
+    const resources = kernel.bindings.map((binding): GPUBufferBinding => {
+      if (binding.kind !== "params") {
+        return this.#resource(at(binding.kind === "operand" ? step.operands : step.results, binding.index), bound);
+      }
+      if (this.#params === null || kernel.params === null) throw new Error(`${step.kernel.name} has no params`);
+      return { buffer: this.#params, offset: paramsOffset, size: kernel.params.byteLength };
+    });
     return this.#device.createBindGroup({
       layout: kernel.layout,
       entries: resources.map((resource, binding) => ({ binding, resource })),
@@ -90,6 +97,6 @@ export class BindGroups {
     const buffer = this.#own[index] ?? bound[external];
     if (buffer === undefined) throw new Error(`buffer ${index} of the plan is bound to nothing`);
     // Only the words of the tensor: the memory may be larger.
-    return { buffer, size: Math.max(4, 4 * wordsOf(dtype, length)) };
+    return { buffer, size: Math.max(4, 4 * this.#words.wordsOf(dtype, length)) };
   }
 }

@@ -1,6 +1,6 @@
 /** The device `cpu`: gpu.js in plain JavaScript. Kernels compute in f64 and round when they store. */
 import type { KernelDevice } from "../device.ts";
-import { javascriptOf } from "./adapter.ts";
+import { javascriptOf } from "./kernelSource.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
 import { PublicCallDevice } from "./publicCallDevice.ts";
@@ -18,6 +18,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     operands: 16,
     // Integers take two words, and a thread's number must be exact in f32 where axes share an output dimension.
     results: 1,
+    arrays: Infinity,
     elements: 2 ** 23,
     temporaries: "slots",
     inPlace: false,

@@ -1,22 +1,19 @@
 /** Compiled kernels by their source: equal kernels, of any program and under any name, are compiled once. */
-import type { CompiledKernel, KernelSource } from "./kernelSource.ts";
+import type { CompiledKernel } from "./kernelSource.ts";
 
 /** Pipelines kept for programs to come. Programs hold theirs themselves. */
 const limit = 1024;
 
 export class KernelCache {
-  readonly #compile: (source: KernelSource) => Promise<CompiledKernel>;
   readonly #kernels = new Map<string, Promise<CompiledKernel>>();
 
-  constructor(compile: (source: KernelSource) => Promise<CompiledKernel>) {
-    this.#compile = compile;
-  }
-
-  /** @throws EvenkeelError `kernel` as `GpujsContext.compile`; a failure isn't kept. */
-  compile(source: KernelSource): Promise<CompiledKernel> {
-    const key = JSON.stringify([source.source, source.functions, source.output, source.operandWords]);
+  /**
+   * The kernel that was compiled under this key before, or what `compile` gives.
+   * @throws EvenkeelError `kernel` as `compile`; a failure isn't kept.
+   */
+  compile(key: string, compile: () => Promise<CompiledKernel>): Promise<CompiledKernel> {
     const known = this.#kernels.get(key);
-    const compiled = known ?? this.#compile(source);
+    const compiled = known ?? compile();
     // The order of a Map is that of insertion: what was used longest ago comes first.
     this.#kernels.delete(key);
     this.#kernels.set(key, compiled);

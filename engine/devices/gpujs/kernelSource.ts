@@ -21,14 +21,24 @@ export type KernelSource = {
   readonly output: readonly number[];
 };
 
+/** The JavaScript of a kernel and the functions it calls. */
+export function javascriptOf(source: KernelSource): string {
+  return [...source.functions.map((helper) => helper.source), source.source].join("\n\n");
+}
+
+/** What lies at a binding of a compiled kernel. */
+export type Binding = { readonly kind: "params" } | { readonly kind: "operand" | "result"; readonly index: number };
+
 /** A kernel as the engine dispatches it. */
 export type CompiledKernel = {
-  readonly source: KernelSource;
+  /** The JavaScript that gpu.js translated; null for WGSL of our own. */
+  readonly javascript: string | null;
   readonly wgsl: string;
   readonly pipeline: GPUComputePipeline;
-  /** Bindings: 0 params, 1.. operands, then the result. */
   readonly layout: GPUBindGroupLayout;
-  /** Content of the uniform buffer at binding 0. */
-  readonly params: Uint32Array<ArrayBuffer>;
+  /** In the order of their numbers. */
+  readonly bindings: readonly Binding[];
+  /** Content of the uniform buffer, if the kernel has one. */
+  readonly params: Uint32Array<ArrayBuffer> | null;
   readonly groups: readonly [number, number, number];
 };

@@ -1,7 +1,7 @@
 /** gpu.js by its public calls: a kernel is a function of arrays or textures. For the modes `cpu` and `webgl2`. */
 import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
-import { javascriptOf } from "./adapter.ts";
+import { javascriptOf } from "./kernelSource.ts";
 import { reasonOf } from "./adapterSelection.ts";
 import type { KernelSource } from "./kernelSource.ts";
 

@@ -1,7 +1,7 @@
 /** The device `webgl2` of pages: gpu.js draws each kernel's result into a texture, which stays on the GPU. */
 import { EvenkeelError } from "../../errors.ts";
 import type { DeviceTraits, KernelDevice } from "../device.ts";
-import { javascriptOf } from "./adapter.ts";
+import { javascriptOf } from "./kernelSource.ts";
 import { isSoftwareName } from "./adapterSelection.ts";
 import type { KernelSource } from "./kernelSource.ts";
 import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
@@ -49,6 +49,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     operands: 14,
     // Integers take two words; texture coordinates and shared dimensions are exact to 2^24 words.
     results: 1,
+    arrays: Infinity,
     elements: 2 ** 23,
     temporaries: "slots",
     inPlace: false,

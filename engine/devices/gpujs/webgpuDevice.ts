@@ -1,20 +1,25 @@
 /** The device `webgpu`: kernels compiled by gpu.js, run over the engine's own buffers. */
+import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
-import type { ContextLease } from "./adapter.ts";
+import type { ContextLease, GpujsContext } from "./adapter.ts";
 import { TaskQueue } from "../taskQueue.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
-import { WebgpuExecutable } from "./webgpuExecutor.ts";
+import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { WebgpuMemory } from "./webgpuMemory.ts";
-import type { WebgpuOptions } from "./webgpuOptions.ts";
-import { fromWords, toWords, wordsOf } from "./words.ts";
+import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
+import { emitKernelSource } from "./source/index.ts";
+import { emitKernel } from "./wgsl/index.ts";
+import { halvedIntegers, wholeIntegers } from "./words.ts";
 
 export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
 
-/** Scalar operations of one kernel: gpu.js's translation takes a few hundred microseconds each. */
-const scalarLimit = 64;
+/** Scalar operations of one kernel: gpu.js's translation takes a few hundred microseconds each, and registers run out in long code. */
+const scalarLimits = { generated: 64, own: 160 };
+/** Results of one kernel, of which each takes a binding that an operand could have. */
+const resultLimit = 4;
 
 /**
  * A device on the WebGPU adapter of the page, or in Node on that of the package `webgpu`. All devices of the process
@@ -39,6 +44,7 @@ class WebgpuDevice implements KernelDevice {
   readonly #memory: WebgpuMemory;
   readonly #buffers: OwnBuffers<GPUBuffer>;
   readonly #debug: boolean;
+  readonly #maker: KernelMaker;
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
 
@@ -47,16 +53,19 @@ class WebgpuDevice implements KernelDevice {
     this.#lease = lease;
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
-    this.description = `WebGPU through gpu.js on ${context.description}`;
+    const kernels = kernelsOf(options);
+    this.#maker = makerOf(context, kernels);
+    this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
+    const results = kernels === "own" ? resultLimit : 1;
     this.limits = {
-      operands: context.operandLimit,
-      // An integer takes two words of four bytes.
-      results: 1,
-      elements: Math.floor(context.byteLimit / 8),
+      operands: context.arrayLimit - 1,
+      results,
+      arrays: context.arrayLimit,
+      elements: Math.floor(context.byteLimit / (4 * this.#maker.words.wordsOf("i32", 1))),
       temporaries: "slots",
-      inPlace: false,
-      scalars: scalarLimit,
+      inPlace: kernels === "own",
+      scalars: scalarLimits[kernels],
       memory: Infinity,
     };
     this.#buffers = new OwnBuffers(this.name, this.limits.elements);
@@ -68,16 +77,19 @@ class WebgpuDevice implements KernelDevice {
 
   allocate(dtype: DType, length: number): DeviceBuffer {
     this.#memory.requireUsable();
-    return this.#buffers.allocate(dtype, length, (what) => this.#memory.acquire(4 * wordsOf(dtype, length), what));
+    return this.#buffers.allocate(dtype, length, (what) =>
+      this.#memory.acquire(4 * this.#maker.words.wordsOf(dtype, length), what),
+    );
   }
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
     this.#memory.requireUsable();
-    this.#memory.write(this.#buffers.target(buffer, data), toWords(data, buffer.dtype));
+    this.#memory.write(this.#buffers.target(buffer, data), this.#maker.words.toWords(data, buffer.dtype));
   }
 
   async download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]> {
     this.#memory.requireUsable();
+    const { fromWords, wordsOf } = this.#maker.words;
     const parts = buffers.map((buffer) => {
       return { from: this.#buffers.memoryOf("download", buffer), count: wordsOf(buffer.dtype, buffer.length) };
     });
@@ -92,7 +104,8 @@ class WebgpuDevice implements KernelDevice {
 
   async compile(plan: Plan): Promise<Executable> {
     this.#memory.requireUsable();
-    const executable = await WebgpuExecutable.compile(this.#memory, this.#lease.context.kernels, plan, {
+    const executable = await WebgpuExecutable.compile(this.#memory, plan, {
+      maker: this.#maker,
       buffers: this.#buffers,
       debug: this.#debug,
       onDispose: (disposed) => this.#executables.delete(disposed),
@@ -112,4 +125,23 @@ class WebgpuDevice implements KernelDevice {
     this.#memory.dispose();
     this.#lease.release();
   }
+}
+
+/** How the kernels of a device are made. */
+function makerOf(context: GpujsContext, kernels: WebgpuKernels): KernelMaker {
+  if (kernels === "own") {
+    return {
+      words: wholeIntegers,
+      compile: (kernel, aliases) => context.ownKernelOf(emitKernel(kernel, aliases)),
+    };
+  }
+  return {
+    words: halvedIntegers,
+    compile: (kernel, aliases) => {
+      if (aliases.some((result) => result !== null)) {
+        throw new EvenkeelError("graph", `webgpu: the plan has kernel ${kernel.name} write the buffer it reads.`);
+      }
+      return context.kernelOf(emitKernelSource(kernel, "webgpu"));
+    },
+  };
 }

@@ -1,19 +1,19 @@
-/** A plan on WebGPU: gpu.js's pipelines over the engine's buffers, all dispatches of a run in one compute pass. */
+/** A plan on WebGPU: pipelines made by gpu.js over the engine's buffers, all dispatches of a run in one compute pass. */
 import { EvenkeelError } from "../../errors.ts";
+import { at } from "../../graph/shape.ts";
+import { regionsOf } from "../../kernel/access.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import type { OwnBuffers } from "../ownBuffers.ts";
-import { javascriptOf } from "./adapter.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
 import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
-import type { KernelCache } from "./kernelCache.ts";
 import { timeDispatches } from "./kernelTimer.ts";
-import { emitKernelSource } from "./source/index.ts";
 import type { WebgpuMemory } from "./webgpuMemory.ts";
-import { toWords, wordsOf } from "./words.ts";
+import type { Aliases } from "./wgsl/index.ts";
+import type { WordFormat } from "./words.ts";
 
 /** Runs given to the GPU and not finished; more wait, so that a loop without reads can't fill the queue. */
 const maxRunsInFlight = 16;
@@ -23,10 +23,19 @@ type OwnMemory = {
   /** By number of the plan's buffer: the memory of constants and temporaries. */
   readonly byBuffer: readonly (GPUBuffer | undefined)[];
   readonly buffers: readonly GPUBuffer[];
-  readonly params: GPUBuffer;
+  /** Uniforms of the kernels that have some. */
+  readonly params: GPUBuffer | null;
+};
+
+/** How kernels are made and what they take for an element: the device's. */
+export type KernelMaker = {
+  readonly words: WordFormat;
+  /** Compiles a kernel of whose operands some lie in the memory of a result. */
+  readonly compile: (kernel: Kernel, aliases: Aliases) => Promise<CompiledKernel>;
 };
 
 type ExecutableOptions = {
+  readonly maker: KernelMaker;
   /** The device's. */
   readonly buffers: OwnBuffers<GPUBuffer>;
   readonly debug: boolean;
@@ -58,34 +67,36 @@ export class WebgpuExecutable implements Executable {
     this.#plan = plan;
     this.#dispatches = dispatches;
     this.#own = own;
-    this.#bindGroups = new BindGroups(memory.context.device, plan, dispatches, own.params, own.byBuffer);
+    this.#bindGroups = new BindGroups(
+      memory.context.device,
+      plan,
+      dispatches,
+      own.params,
+      own.byBuffer,
+      options.maker.words,
+    );
     this.#buffers = options.buffers;
     this.#signature = signatureOfPlan(plan);
     this.#debug = options.debug;
     this.#onDispose = options.onDispose;
-    this.bytes = [own.params, ...own.buffers].reduce((sum, { size }) => sum + size, 0);
+    this.bytes = [...(own.params === null ? [] : [own.params]), ...own.buffers].reduce(
+      (sum, { size }) => sum + size,
+      0,
+    );
   }
 
   /** Compiles the plan's distinct kernels, all at once, and allocates its temporaries and constants. */
-  static async compile(
-    memory: WebgpuMemory,
-    cache: KernelCache,
-    plan: Plan,
-    options: ExecutableOptions,
-  ): Promise<WebgpuExecutable> {
+  static async compile(memory: WebgpuMemory, plan: Plan, options: ExecutableOptions): Promise<WebgpuExecutable> {
     memory.requireUsable();
     const steps = plan.steps.filter(({ kernel }) => kernel.stores[0].length > 0);
-    steps.forEach((step) => requireNoAlias(plan, step));
-    const started = new Map<Kernel, Promise<CompiledKernel>>();
-    for (const { kernel } of steps) {
-      if (!started.has(kernel)) started.set(kernel, cache.compile(emitKernelSource(kernel, "webgpu")));
-    }
-    const compiled = new Map<Kernel, CompiledKernel>();
+    const compiling = new Kernels(options.maker);
+    const started = steps.map((step) => compiling.kernel(step.kernel, aliasesOf(plan, step)));
     // All are awaited even if one fails: none may be left to reject unheard.
-    const settled = await Promise.allSettled(
-      [...started].map(async ([kernel, promise]) => compiled.set(kernel, await promise)),
-    );
-    for (const outcome of settled) if (outcome.status === "rejected") throw outcome.reason;
+    const settled = await Promise.allSettled(started);
+    const compiled = settled.map((outcome) => {
+      if (outcome.status === "rejected") throw outcome.reason;
+      return outcome.value;
+    });
     memory.requireUsable();
 
     const { dispatches, params } = placeParams(
@@ -93,7 +104,7 @@ export class WebgpuExecutable implements Executable {
       compiled,
       memory.context.device.limits.minUniformBufferOffsetAlignment,
     );
-    const own = allocate(memory, plan, params);
+    const own = allocate(memory, plan, params, options.maker.words);
     return new WebgpuExecutable(memory, plan, dispatches, own, options);
   }
 
@@ -135,8 +146,8 @@ export class WebgpuExecutable implements Executable {
 
   sources(): readonly SourceText[] {
     const byName = new Map(this.#dispatches.map(({ step, kernel }) => [step.kernel.name, kernel]));
-    return [...byName].flatMap(([name, { source, wgsl }]) => [
-      { kernel: name, language: "javascript", text: javascriptOf(source) },
+    return [...byName].flatMap(([name, { javascript, wgsl }]) => [
+      ...(javascript === null ? [] : [{ kernel: name, language: "javascript", text: javascript }]),
       { kernel: name, language: "wgsl", text: wgsl },
     ]);
   }
@@ -145,7 +156,7 @@ export class WebgpuExecutable implements Executable {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const buffer of this.#own.buffers) this.#memory.release(buffer);
-    this.#memory.destroyUniform(this.#own.params);
+    if (this.#own.params !== null) this.#memory.destroyUniform(this.#own.params);
     this.#onDispose(this);
   }
 
@@ -174,46 +185,66 @@ export class WebgpuExecutable implements Executable {
   }
 }
 
-/** @throws EvenkeelError `graph` if a step writes memory that it reads: WebGPU doesn't bind a buffer both ways. */
-function requireNoAlias(plan: Plan, { kernel, operands, results }: PlanStep): void {
-  const slotOf = (buffer: number): number => {
-    const role = plan.buffers[buffer]?.role;
-    return role?.kind === "temporary" ? role.slot : -1;
-  };
-  const isSame = (one: number, other: number): boolean =>
-    one === other || (slotOf(one) >= 0 && slotOf(one) === slotOf(other));
-  if (operands.some((operand) => results.some((result) => isSame(operand, result)))) {
-    throw new EvenkeelError("graph", `webgpu: the plan has kernel ${kernel.name} write the buffer it reads.`);
+/** The kernels of a plan while they are made: one for equal kernels whose operands lie alike. */
+class Kernels {
+  readonly #maker: KernelMaker;
+  readonly #started = new Map<Kernel, Map<string, Promise<CompiledKernel>>>();
+
+  constructor(maker: KernelMaker) {
+    this.#maker = maker;
+  }
+
+  kernel(kernel: Kernel, aliases: Aliases): Promise<CompiledKernel> {
+    const known = this.#started.get(kernel) ?? new Map<string, Promise<CompiledKernel>>();
+    this.#started.set(kernel, known);
+    const key = aliases.join();
+    const started = known.get(key) ?? this.#maker.compile(kernel, aliases);
+    known.set(key, started);
+    return started;
   }
 }
 
-/** Lays the params of the distinct kernels out in one uniform buffer. */
+/** Of each operand of a step the result that is written over it. */
+function aliasesOf(plan: Plan, { operands, results }: PlanStep): Aliases {
+  const regions = regionsOf(plan);
+  const spaceOf = (buffer: number): string | null => at(regions, buffer)?.space ?? null;
+  const written = results.map(spaceOf);
+  return operands.map((operand) => {
+    const space = spaceOf(operand);
+    const result = space === null ? -1 : written.indexOf(space);
+    return result < 0 ? null : result;
+  });
+}
+
+/** Lays the params of the distinct kernels that have some out in one uniform buffer. */
 function placeParams(
   steps: readonly PlanStep[],
-  compiled: ReadonlyMap<Kernel, CompiledKernel>,
+  kernels: readonly CompiledKernel[],
   alignment: number,
 ): { readonly dispatches: Dispatch[]; readonly params: Uint32Array<ArrayBuffer> } {
   const offsets = new Map<CompiledKernel, number>();
   let bytes = 0;
-  for (const kernel of compiled.values()) {
-    if (offsets.has(kernel)) continue;
+  for (const kernel of kernels) {
+    if (kernel.params === null || offsets.has(kernel)) continue;
     offsets.set(kernel, bytes);
     bytes += Math.ceil(kernel.params.byteLength / alignment) * alignment;
   }
   const params = new Uint32Array(bytes / 4);
-  for (const [kernel, offset] of offsets) params.set(kernel.params, offset / 4);
-  const dispatches = steps.map((step): Dispatch => {
-    const kernel = compiled.get(step.kernel);
-    const paramsOffset = kernel === undefined ? undefined : offsets.get(kernel);
-    if (kernel === undefined || paramsOffset === undefined)
-      throw new Error(`kernel ${step.kernel.name} wasn't compiled`);
-    return { step, kernel, paramsOffset };
+  for (const [kernel, offset] of offsets) if (kernel.params !== null) params.set(kernel.params, offset / 4);
+  const dispatches = steps.map((step, i): Dispatch => {
+    const kernel = at(kernels, i);
+    return { step, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
   });
   return { dispatches, params };
 }
 
 /** One buffer per temporary slot, as big as the largest of its temporaries, and one per constant, with its content. */
-function allocate(memory: WebgpuMemory, plan: Plan, params: Uint32Array<ArrayBuffer>): OwnMemory {
+function allocate(
+  memory: WebgpuMemory,
+  plan: Plan,
+  params: Uint32Array<ArrayBuffer>,
+  { toWords, wordsOf }: WordFormat,
+): OwnMemory {
   const slotBytes: number[] = [];
   for (const { role, dtype, length } of plan.buffers) {
     if (role.kind !== "temporary") continue;
@@ -222,7 +253,6 @@ function allocate(memory: WebgpuMemory, plan: Plan, params: Uint32Array<ArrayBuf
     slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, 4 * wordsOf(dtype, length));
   }
   const buffers: GPUBuffer[] = [];
-  let uniform: GPUBuffer | undefined;
   const acquire = (bytes: number, what: string): GPUBuffer => {
     const buffer = memory.acquire(bytes, what);
     buffers.push(buffer);
@@ -239,8 +269,7 @@ function allocate(memory: WebgpuMemory, plan: Plan, params: Uint32Array<ArrayBuf
       memory.write(buffer, toWords(role.data, dtype));
       return buffer;
     });
-    uniform = memory.createUniform(params);
-    return { byBuffer, buffers, params: uniform };
+    return { byBuffer, buffers, params: params.length === 0 ? null : memory.createUniform(params) };
   } catch (error) {
     for (const buffer of buffers) memory.release(buffer);
     throw error;

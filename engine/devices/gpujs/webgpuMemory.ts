@@ -5,7 +5,7 @@ import { BufferPool } from "./bufferPool.ts";
 import { mapMode, usage } from "./bufferUsage.ts";
 
 /** Words as they are uploaded. */
-export type Words = Float32Array | Uint32Array;
+export type Words = Float32Array | Int32Array | Uint32Array;
 
 /** The first `count` words of a buffer. */
 type Part = { readonly from: GPUBuffer; readonly count: number };

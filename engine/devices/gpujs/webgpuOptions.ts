@@ -1,5 +1,24 @@
+import { EvenkeelError } from "../../errors.ts";
+
 // A file of its own: callers' types must not depend on WebGPU's, which their projects may not have.
+export type WebgpuKernels = "own" | "generated";
+
 export type WebgpuOptions = {
   /** Has WebGPU validate every run and waits for its verdict, not only each program's first run. Slower. */
   readonly debug?: boolean;
+  /**
+   * `own` (the default): kernels in WGSL that the engine writes. `generated`: each kernel as JavaScript that gpu.js translates, one thread
+   * for each element: the same results by another way, and much slower. Without this option the environment variable
+   * EVENKEEL_WEBGPU says which.
+   */
+  readonly kernels?: WebgpuKernels;
 };
+
+/** @throws EvenkeelError `value` if the option, or else EVENKEEL_WEBGPU, is neither. */
+export function kernelsOf({ kernels }: WebgpuOptions): WebgpuKernels {
+  const named = typeof process === "undefined" ? undefined : process.env["EVENKEEL_WEBGPU"];
+  const wanted: string = kernels ?? named ?? "own";
+  if (wanted === "own" || wanted === "generated") return wanted;
+  const from = kernels === undefined ? "EVENKEEL_WEBGPU" : "the option kernels of webgpu";
+  throw new EvenkeelError("value", `${from} is "${wanted}". Expected own or generated.`);
+}

@@ -19,6 +19,7 @@ export class OracleDevice implements GraphDevice {
   readonly limits = {
     operands: Infinity,
     results: 1,
+    arrays: Infinity,
     elements: Infinity,
     temporaries: "slots",
     inPlace: false,

@@ -48,6 +48,7 @@ export type WasmOptions = {
 const limits = {
   operands: 64,
   results: 64,
+  arrays: Infinity,
   elements: 2 ** 29,
   temporaries: "arena",
   inPlace: true,

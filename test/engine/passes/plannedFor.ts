@@ -12,6 +12,7 @@ import { optimize } from "../../../engine/passes/optimize.ts";
 export const limits: DeviceLimits = {
   operands: 64,
   results: 1,
+  arrays: Infinity,
   elements: 2 ** 20,
   temporaries: "arena",
   inPlace: true,

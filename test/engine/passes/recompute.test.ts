@@ -12,6 +12,7 @@ import { optimize } from "../../../engine/passes/optimize.ts";
 const limits: DeviceLimits = {
   operands: 64,
   results: 1,
+  arrays: Infinity,
   elements: 2 ** 24,
   temporaries: "arena",
   inPlace: true,

@@ -17,6 +17,7 @@ import { optimize } from "../../../engine/passes/optimize.ts";
 const limits: DeviceLimits = {
   operands: 64,
   results: 64,
+  arrays: Infinity,
   elements: 2 ** 20,
   temporaries: "arena",
   inPlace: true,

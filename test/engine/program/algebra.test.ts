@@ -172,6 +172,7 @@ describe("passes", () => {
   const limits: DeviceLimits = {
     operands: 7,
     results: 1,
+    arrays: Infinity,
     elements: 2 ** 28,
     temporaries: "slots",
     inPlace: false,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { acquireContext, type GpujsContext, gpujsVersion } from "../../../../engine/devices/gpujs/adapter.ts";
+import { acquireContext, type GpujsContext } from "../../../../engine/devices/gpujs/adapter.ts";
+import { gpujsVersion } from "../../../../engine/devices/gpujs/internals.ts";
 import { isSoftwareAdapter, probeWebgpu } from "../../../../engine/devices/gpujs/adapterSelection.ts";
 import type { KernelSource } from "../../../../engine/devices/gpujs/kernelSource.ts";
 import { selfTest } from "../../../../engine/devices/gpujs/selfTest.ts";
@@ -47,9 +48,9 @@ describe("gpu.js adapter", { skip: webgpuSkip }, () => {
 
   test("equal kernels are compiled once, whatever their names", async () => {
     const { context, release } = await acquireContext();
-    const first = context.kernels.compile(doubling);
-    assert.equal(context.kernels.compile({ ...doubling, name: "other" }), first);
-    assert.notEqual(context.kernels.compile({ ...doubling, output: [7, 10] }), first);
+    const first = context.kernelOf(doubling);
+    assert.equal(context.kernelOf({ ...doubling, name: "other" }), first);
+    assert.notEqual(context.kernelOf({ ...doubling, output: [7, 10] }), first);
     await first;
     release();
   });
@@ -57,9 +58,9 @@ describe("gpu.js adapter", { skip: webgpuSkip }, () => {
   test("a failed kernel is tried again", async () => {
     const { context, release } = await acquireContext();
     const bad = { ...doubling, source: "function kernel(a0) { return a0[0] + missing(3); }" };
-    const first = context.kernels.compile(bad);
+    const first = context.kernelOf(bad);
     await assert.rejects(first);
-    const second = context.kernels.compile(bad);
+    const second = context.kernelOf(bad);
     assert.notEqual(second, first);
     await assert.rejects(second);
     release();
@@ -67,13 +68,14 @@ describe("gpu.js adapter", { skip: webgpuSkip }, () => {
 
   test("the self-test fails if results are wrong", async () => {
     const { context, release } = await acquireContext();
-    const wrong: Pick<GpujsContext, "compile" | "device" | "description"> = {
+    const wrong: Pick<GpujsContext, "compile" | "compileOwn" | "device" | "description"> = {
       device: context.device,
       description: context.description,
+      compileOwn: (own) => context.compileOwn(own),
       compile: async (source) => {
         const compiled = await context.compile(source);
         // A gpu.js that laid its params out differently: rows of another width.
-        const params = compiled.params.slice();
+        const params = Uint32Array.from(compiled.params ?? []);
         params[0] = 8;
         return { ...compiled, params };
       },

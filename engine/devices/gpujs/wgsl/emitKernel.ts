@@ -1,0 +1,38 @@
+/** A kernel as WGSL of our own, by the schedule that fits it. */
+import { EvenkeelError } from "../../../errors.ts";
+import { at } from "../../../graph/shape.ts";
+import { readsBeforeWriting, readsOwn } from "../../../kernel/access.ts";
+import { sameAffine } from "../../../kernel/affine.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
+import { normalizeKernel } from "../../../kernel/normalize.ts";
+import { emitElementwise } from "./elementwise.ts";
+import { emitReduction } from "./reduction.ts";
+import type { Aliases, WgslKernel } from "./wgslKernel.ts";
+
+/**
+ * The text depends on the computation only, not on the kernel's name, so that equal kernels of any program share one pipeline.
+ * @throws EvenkeelError `kernel` if the kernel has no elements: nothing is to be run; `graph` if it writes over what another thread reads
+ */
+export function emitKernel(described: Kernel, aliases: Aliases): WgslKernel {
+  if (described.stores[0].length === 0) {
+    throw new EvenkeelError(
+      "kernel",
+      `webgpu kernel ${described.name}: its result has no elements, so there is no thread to run.`,
+    );
+  }
+  checkAliases(described, aliases);
+  const kernel = normalizeKernel(described);
+  const { reduction } = kernel;
+  return reduction === null ? emitElementwise(kernel, aliases) : emitReduction(kernel, reduction, aliases);
+}
+
+/** An operand in the memory of a result is read where, and before, it is written, by the same thread. */
+function checkAliases(kernel: Kernel, aliases: Aliases): void {
+  aliases.forEach((result, operand) => {
+    if (result === null) return;
+    const { at: written } = at(kernel.stores, result);
+    const own = readsOwn(kernel, (address) => sameAffine(address, written));
+    if (readsBeforeWriting(kernel) && at(own, operand)) return;
+    throw new EvenkeelError("graph", `webgpu: the plan has kernel ${kernel.name} write the buffer it reads.`);
+  });
+}

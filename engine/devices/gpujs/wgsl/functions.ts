@@ -1,0 +1,436 @@
+/**
+ * Elementary functions for one value or four. Drivers promise too little of theirs (sine 2^-11 absolute, tanh 1e-5), and SwiftShader has
+ * tanh(-100) = NaN. All of these are within a few units in the last place (test/engine/devices/gpujs/safeMath.test.ts measures them).
+ * They hold where compilers take NaN and infinity for impossible, too: what isn't finite is told by its bits.
+ */
+import { at } from "../../../graph/shape.ts";
+import type { Lanes } from "./writer.ts";
+
+/** The types of a function's values: f32, i32, u32, bool of its lanes. */
+type Types = { readonly f: string; readonly i: string; readonly u: string; readonly b: string; readonly lanes: Lanes };
+
+type Definition = {
+  readonly parameters: readonly (readonly [name: string, type: "f" | "i" | "u"])[];
+  readonly result: "f" | "i" | "u" | "b" | "twoWords";
+  readonly uses: readonly FunctionName[];
+  /** Statements; `$name(` is a call of another function with as many lanes. */
+  readonly body: (types: Types) => string;
+};
+
+export type FunctionName =
+  | "fromBits"
+  | "isNotANumber"
+  | "hasFiniteBits"
+  | "larger"
+  | "smaller"
+  | "toSigned"
+  | "toUnsigned"
+  | "exponential"
+  | "exponentialMinusOne"
+  | "twiceAreaTangent"
+  | "logarithmExponent"
+  | "logarithmOfMantissa"
+  | "logarithm"
+  | "logarithmOfOnePlus"
+  | "hyperbolicTangent"
+  | "logistic"
+  | "powerOfPositive"
+  | "power"
+  | "turnOfLargeAngle"
+  | "sine"
+  | "cosine"
+  | "threefry";
+
+/** ln 2 in two parts: the first has 9 bits, so that its product with an exponent is exact. */
+const log2High = 0.693359375;
+const log2Low = Math.fround(Math.LN2 - log2High);
+/** Text of the f32 nearest to a number. */
+const f = (value: number): string => (value < 0 ? `(-${Math.fround(-value)}f)` : `${Math.fround(value)}f`);
+const ratio = (numerator: number, denominator: number): string => f(numerator / denominator);
+
+const x = ["x", "f"] as const;
+const y = ["y", "f"] as const;
+const infinityBits = "0x7f800000u";
+const nanBits = "0x7fc00000u";
+
+/** A function of one value, for four: one after the other. */
+const eachLane = (name: string): string =>
+  `return vec4f(${["x", "y", "z", "w"].map((lane) => `${name}(x.${lane})`).join(", ")});`;
+
+const definitions: Readonly<Record<FunctionName, Definition>> = {
+  /** A number that has no literal, such as NaN; the result of a call is never computed by the compiler. */
+  fromBits: { parameters: [["bits", "u"]], result: "f", uses: [], body: ({ f: F }) => `return bitcast<${F}>(bits);` },
+  isNotANumber: {
+    parameters: [x],
+    result: "b",
+    uses: [],
+    body: ({ u }) => `return (bitcast<${u}>(x) & ${u}(0x7fffffffu)) > ${u}(${infinityBits});`,
+  },
+  hasFiniteBits: {
+    parameters: [x],
+    result: "b",
+    uses: [],
+    body: ({ u }) => `return (bitcast<${u}>(x) & ${u}(${infinityBits})) != ${u}(${infinityBits});`,
+  },
+  /** NaN if either is: then no comparison holds. */
+  larger: {
+    parameters: [x, y],
+    result: "f",
+    uses: [],
+    body: () => "return select(select(x + y, y, y >= x), x, x > y);",
+  },
+  smaller: {
+    parameters: [x, y],
+    result: "f",
+    uses: [],
+    body: () => "return select(select(x + y, y, y <= x), x, x < y);",
+  },
+  /** Truncates towards zero and saturates; 0 for NaN. */
+  toSigned: {
+    parameters: [x],
+    result: "i",
+    uses: ["isNotANumber"],
+    body: ({ f: F, i }) => `
+  let inside = ${i}(clamp(x, ${F}(-2147483648f), ${F}(2147483520f)));
+  let high = select(inside, ${i}(2147483647i), x >= ${F}(2147483648f));
+  return select(high, ${i}(0i), $isNotANumber(x));`,
+  },
+  toUnsigned: {
+    parameters: [x],
+    result: "u",
+    uses: ["isNotANumber"],
+    body: ({ f: F, u }) => `
+  let inside = ${u}(clamp(x, ${F}(0f), ${F}(4294967040f)));
+  let high = select(inside, ${u}(4294967295u), x >= ${F}(4294967296f));
+  return select(high, ${u}(0u), $isNotANumber(x));`,
+  },
+  /** e^x: x = k ln 2 + r with |r| <= ln 2 / 2, Taylor series of degree 7 in r (error 5e-9), scaled by 2^k in two factors. */
+  exponential: {
+    parameters: [x],
+    result: "f",
+    uses: ["fromBits"],
+    body: ({ f: F, i, u }) => `
+  let k = floor(x * ${f(Math.LOG2E)} + 0.5f);
+  let r = (x - k * ${f(log2High)}) + k * ${f(-log2Low)};
+  let p = 1f + r * (1f + r * (0.5f + r * (${ratio(1, 6)} + r * (${ratio(1, 24)}
+    + r * (${ratio(1, 120)} + r * (${ratio(1, 720)} + r * ${ratio(1, 5040)}))))));
+  let n = ${i}(clamp(k, ${F}(-152f), ${F}(130f)));
+  let half = n >> ${u}(1u);
+  let one = bitcast<${F}>((half + 127i) << ${u}(23u));
+  let other = bitcast<${F}>((n - half + 127i) << ${u}(23u));
+  let small = select(p * one * other, ${F}(0f), x <= ${F}(-104f));
+  return select(small, $fromBits(${u}(${infinityBits})), x >= ${F}(89f));`,
+  },
+  /** e^x - 1: Taylor series of degree 10 for |x| < 0.6. */
+  exponentialMinusOne: {
+    parameters: [x],
+    result: "f",
+    uses: ["exponential"],
+    body: ({ f: F }) => `
+  let tail = ${ratio(1, 5040)} + x * (${ratio(1, 40320)} + x * (${ratio(1, 362880)} + x * ${ratio(1, 3628800)}));
+  let p = 0.5f + x * (${ratio(1, 6)} + x * (${ratio(1, 24)} + x * (${ratio(1, 120)} + x * (${ratio(1, 720)} + x * tail))));
+  return select($exponential(x) - 1f, x * (1f + x * p), abs(x) < ${F}(0.6f));`,
+  },
+  /** 2 artanh(s) = ln((1 + s) / (1 - s)) for |s| <= 0.172, by its series (error 2e-9). */
+  twiceAreaTangent: {
+    parameters: [["s", "f"]],
+    result: "f",
+    uses: [],
+    body: () => `
+  let q = s * s;
+  return 2f * s + s * q * (${ratio(2, 3)} + q * (0.4f + q * (${ratio(2, 7)} + q * ${ratio(2, 9)})));`,
+  },
+  /** e where x = m 2^e with m in [sqrt(1/2), sqrt(2)), of a normal positive x. */
+  logarithmExponent: {
+    parameters: [x],
+    result: "i",
+    uses: [],
+    // The bits of sqrt(1/2) are taken off, so that what is left over is an exponent.
+    body: ({ i }) => `return (bitcast<${i}>(x) - 0x3f3504f3i) >> ${i === "i32" ? "23u" : "vec4u(23u)"};`,
+  },
+  /** ln m of the same. */
+  logarithmOfMantissa: {
+    parameters: [x],
+    result: "f",
+    uses: ["twiceAreaTangent", "logarithmExponent"],
+    body: ({ f: F, i, u }) => `
+  let e = $logarithmExponent(x);
+  let m = bitcast<${F}>(bitcast<${i}>(x) - (e << ${u}(23u)));
+  return $twiceAreaTangent((m - 1f) / (m + 1f));`,
+  },
+  logarithm: {
+    parameters: [x],
+    result: "f",
+    uses: ["logarithmExponent", "logarithmOfMantissa", "fromBits", "hasFiniteBits"],
+    body: ({ f: F, u }) => `
+  let tiny = x < ${F}(${f(2 ** -100)});
+  let scaled = select(x, x * ${f(2 ** 30)}, tiny);
+  let e = ${F}($logarithmExponent(scaled)) - select(${F}(0f), ${F}(30f), tiny);
+  let value = e * ${f(log2High)} + ($logarithmOfMantissa(scaled) - e * ${f(-log2Low)});
+  let inside = select($fromBits(${u}(${nanBits})), value, (x > ${F}(0f)) & $hasFiniteBits(x));
+  let low = select(inside, $fromBits(${u}(0xff800000u)), x == ${F}(0f));
+  return select(low, x, (x > ${F}(0f)) & !$hasFiniteBits(x));`,
+  },
+  /** ln(1 + x) without cancellation near 0. */
+  logarithmOfOnePlus: {
+    parameters: [x],
+    result: "f",
+    uses: ["twiceAreaTangent", "logarithm"],
+    body: ({ f: F }) => `
+  return select($logarithm(1f + x), $twiceAreaTangent(x / (2f + x)), (x > ${F}(-0.29f)) & (x < ${F}(0.41f)));`,
+  },
+  /** tanh x = sign(x) (e^{2|x|} - 1) / (e^{2|x|} + 1), which is 1 in f32 from 9.02 on. */
+  hyperbolicTangent: {
+    parameters: [x],
+    result: "f",
+    uses: ["exponentialMinusOne"],
+    body: ({ f: F }) => `
+  let size = abs(x);
+  let e = $exponentialMinusOne(2f * select(${F}(10f), size, size < ${F}(10f)));
+  let t = select(${F}(1f), e / (e + 2f), size < ${F}(10f));
+  return select(select(x, -t, x < ${F}(0f)), t, x > ${F}(0f));`,
+  },
+  /** 1 / (1 + e^{-x}), with full relative accuracy for negative x. */
+  logistic: {
+    parameters: [x],
+    result: "f",
+    uses: ["exponential"],
+    body: ({ f: F }) => `
+  let e = $exponential(-abs(x));
+  return select(e, ${F}(1f), x >= ${F}(0f)) / (1f + e);`,
+  },
+  /**
+   * e^{y ln x} for positive x. The logarithm is kept in two f32 and so is its product with y (Dekker 1971):
+   * rounding either to one f32 would cost the exponential up to 88 times that error.
+   */
+  powerOfPositive: {
+    parameters: [x, y],
+    result: "f",
+    uses: ["logarithmExponent", "logarithmOfMantissa", "exponential"],
+    body: ({ f: F }) => `
+  let tiny = x < ${F}(${f(2 ** -100)});
+  let scaled = select(x, x * ${f(2 ** 30)}, tiny);
+  let e = ${F}($logarithmExponent(scaled)) - select(${F}(0f), ${F}(30f), tiny);
+  let exact = e * ${f(log2High)};
+  let rest = $logarithmOfMantissa(scaled) - e * ${f(-log2Low)};
+  let high = exact + rest;
+  let low = rest - (high - exact);
+  let product = y * high;
+  let yScaled = y * 4097f;
+  let y1 = yScaled - (yScaled - y);
+  let y2 = y - y1;
+  let highScaled = high * 4097f;
+  let high1 = highScaled - (highScaled - high);
+  let high2 = high - high1;
+  let error = ((y1 * high1 - product) + y1 * high2 + y2 * high1) + y2 * high2 + y * low;
+  let small = select(${F}(0f), error, (product > ${F}(-110f)) & (product < ${F}(100f)));
+  return $exponential(product) * (1f + small);`,
+  },
+  /** x^y as C's powf: NaN for a negative x and a fractional y, 1 for x = 1 or y = 0 even where the other is NaN. */
+  power: {
+    parameters: [x, y],
+    result: "f",
+    uses: ["powerOfPositive", "exponential", "logarithm", "fromBits", "isNotANumber", "hasFiniteBits"],
+    body: ({ f: F, u }) => `
+  let size = abs(x);
+  let floored = floor(y);
+  let isWhole = floored == y;
+  let isOdd = isWhole & ((floored - floor(floored * 0.5f) * 2f) > ${F}(0.5f));
+  let isNegative = (bitcast<${u}>(x) >> ${u}(31u)) == ${u}(1u);
+  let sign = select(${F}(1f), ${F}(-1f), isNegative & isOdd);
+  let isRegular = (size > ${F}(0f)) & $hasFiniteBits(x);
+  let nan = $fromBits(${u}(${nanBits}));
+  var result = sign * $exponential(y * $logarithm(size));
+  result = select(result, sign * $powerOfPositive(size, y), isRegular);
+  result = select(result, x, y == ${F}(1f));
+  result = select(result, sign, size == ${F}(1f));
+  result = select(result, nan, (x < ${F}(0f)) & $hasFiniteBits(x) & !isWhole);
+  result = select(result, nan, $isNotANumber(x) | $isNotANumber(y));
+  return select(result, ${F}(1f), (y == ${F}(0f)) | (x == ${F}(1f)));`,
+  },
+  turnOfLargeAngle: {
+    parameters: [x],
+    result: "twoWords",
+    uses: [],
+    body: () => largeAngle(),
+  },
+  sine: {
+    parameters: [x],
+    result: "f",
+    uses: ["turnOfLargeAngle", "fromBits", "hasFiniteBits"],
+    body: ({ lanes }) =>
+      lanes === 4
+        ? eachLane("sine1")
+        : angle(
+            "select(select(c, -c, quadrant == 3u), select(select(s, -s, quadrant == 2u), x, x == 0f), (quadrant & 1u) == 0u)",
+          ),
+  },
+  cosine: {
+    parameters: [x],
+    result: "f",
+    uses: ["turnOfLargeAngle", "fromBits", "hasFiniteBits"],
+    body: ({ lanes }) =>
+      lanes === 4
+        ? eachLane("cosine1")
+        : angle("select(select(s, -s, quadrant == 1u), select(c, -c, quadrant == 2u), (quadrant & 1u) == 0u)"),
+  },
+  /** Both words of Threefry-2x32-20 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, 2011). */
+  threefry: {
+    parameters: [
+      ["key0", "u"],
+      ["key1", "u"],
+      ["counter0", "u"],
+      ["counter1", "u"],
+    ],
+    result: "twoWords",
+    uses: [],
+    body: ({ u }) => threefryRounds(u),
+  },
+};
+
+/** pi/2 as a sum of parts with 8 significant bits, whose products with a quadrant are exact; the last part is the rest. */
+function partsOfHalfPi(): readonly number[] {
+  // The first 80 bits after the point, in two doubles that don't overlap.
+  const [high, low] = [Math.PI / 2, 6.123233995736766e-17];
+  const parts: number[] = [];
+  let rest = high;
+  for (let i = 0; i < 4; i++) {
+    const scale = 2 ** (7 - Math.floor(Math.log2(rest)));
+    const part = Math.floor(rest * scale) / scale;
+    parts.push(part);
+    rest -= part;
+  }
+  return [...parts, Math.fround(rest + low)];
+}
+
+/** Up to here pi/2 is subtracted in parts, as often as it fits; beyond, x times 2/pi is computed modulo 4 (Payne and Hanek 1983). */
+const mediumAngle = 1e5;
+
+/** 2/pi in 224 bits after the point, behind a word of zeros. */
+const twoOverPi = 0xa2f9836e4e441529fc2757d1f534ddc0db6295993c439041fe5163abn;
+const twoOverPiWords = [
+  0,
+  ...Array.from({ length: 7 }, (_, word) => Number((twoOverPi >> BigInt(32 * (6 - word))) & 0xffffffffn)),
+];
+
+/**
+ * Quadrant modulo 4 of x, and what is left over in [-pi/4, pi/4] as bits. |x| = M 2^e with a whole M of 24 bits; of 2/pi the 96 bits
+ * are taken whose products with M 2^e are below 4 and not negligible; the product modulo 4 has them in limbs of 16 bits.
+ */
+function largeAngle(): string {
+  const limbs = [0, 1, 2, 3, 4, 5];
+  const columns = limbs.map((k) => {
+    const terms = [
+      `((w${k} * low) & 0xffffu)`,
+      ...(k >= 1 ? [`((w${k - 1} * low) >> 16u)`, `((w${k - 1} * high) & 0xffffu)`] : []),
+      ...(k >= 2 ? [`((w${k - 2} * high) >> 16u)`] : []),
+      ...(k >= 1 ? [`(c${k - 1} >> 16u)`] : []),
+    ];
+    return `  let c${k} = ${terms.join(" + ")};`;
+  });
+  const fraction = [2, 3, 4].reduce((text, k) => `(f32(u${k}) + ${text} * ${f(2 ** -16)})`, "f32(u1)");
+  return `
+  let bits = bitcast<u32>(x);
+  let mantissa = (bits & 0x7fffffu) | 0x800000u;
+  let low = mantissa & 0xffffu;
+  let high = mantissa >> 16u;
+  let start = ((bits >> 23u) & 255u) - 120u;
+  let word = start >> 5u;
+  let shift = start & 31u;
+  var table = array<u32, 9>(${twoOverPiWords.map((value) => `${value}u`).join(", ")}, 0u);
+  let a = (table[word] << shift) | ((table[word + 1u] >> 1u) >> (31u - shift));
+  let b = (table[word + 1u] << shift) | ((table[word + 2u] >> 1u) >> (31u - shift));
+  let c = (table[word + 2u] << shift) | ((table[word + 3u] >> 1u) >> (31u - shift));
+  let w0 = c & 0xffffu;
+  let w1 = c >> 16u;
+  let w2 = b & 0xffffu;
+  let w3 = b >> 16u;
+  let w4 = a & 0xffffu;
+  let w5 = a >> 16u;
+${columns.join("\n")}
+  let up = (c5 >> 13u) & 1u;
+  let flip = up * 0xffffu;
+  let u1 = (c1 & 0xffffu) ^ flip;
+  let u2 = (c2 & 0xffffu) ^ flip;
+  let u3 = (c3 & 0xffffu) ^ flip;
+  let u4 = (c4 & 0xffffu) ^ flip;
+  let u5 = ((c5 & 0x3fffu) ^ flip) & 0x3fffu;
+  let fraction = (f32(u5) + ${fraction} * ${f(2 ** -16)}) * ${f(2 ** -14)};
+  let isNegative = (bits >> 31u) == 1u;
+  let turns = ((c5 >> 14u) & 3u) + up;
+  let r = select(fraction, -fraction, up == 1u) * ${f(Math.PI / 2)};
+  return vec2u(select(turns, 4u - (turns & 3u), isNegative) & 3u, bitcast<u32>(select(r, -r, isNegative)));`;
+}
+
+/** Sine s and cosine c of what is left over of x, by Taylor series, and the result by the quadrant. */
+function angle(result: string): string {
+  const parts = partsOfHalfPi();
+  const reduced = parts.reduce((text, part, i) => (i === 0 ? `x - k * ${f(part)}` : `(${text}) - k * ${f(part)}`), "");
+  return `
+  var quadrant: u32;
+  var r: f32;
+  if (abs(x) <= ${f(mediumAngle)}) {
+    let k = floor(x * ${f(2 / Math.PI)} + 0.5f);
+    r = ${reduced};
+    quadrant = bitcast<u32>(i32(k)) & 3u;
+  } else {
+    let turn = turnOfLargeAngle1(x);
+    quadrant = turn.x;
+    r = bitcast<f32>(turn.y);
+  }
+  let q = r * r;
+  let s = r - r * q * (${ratio(1, 6)} - q * (${ratio(1, 120)} - q * (${ratio(1, 5040)} - q * ${ratio(1, 362880)})));
+  let c = 1f - q * (0.5f - q * (${ratio(1, 24)} - q * (${ratio(1, 720)} - q * (${ratio(1, 40320)} - q * ${ratio(1, 3628800)}))));
+  let value = ${result};
+  return select(fromBits1(${nanBits}), value, hasFiniteBits1(x));`;
+}
+
+const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
+
+function threefryRounds(u: string): string {
+  const lines = [
+    `let key2 = key0 ^ key1 ^ ${u}(0x1bd11bdau);`,
+    "var x0 = counter0 + key0;",
+    "var x1 = counter1 + key1;",
+  ];
+  const keys = ["key0", "key1", "key2"];
+  for (let round = 0; round < 20; round++) {
+    const amount = at(rotations, round % 8);
+    lines.push("x0 = x0 + x1;", `x1 = ((x1 << ${u}(${amount}u)) | (x1 >> ${u}(${32 - amount}u))) ^ x0;`);
+    if (round % 4 !== 3) continue;
+    const injection = (round + 1) / 4;
+    lines.push(
+      `x0 = x0 + ${at(keys, injection % 3)};`,
+      `x1 = x1 + ${at(keys, (injection + 1) % 3)} + ${u}(${injection}u);`,
+    );
+  }
+  const result = u === "u32" ? "vec2u(x0, x1)" : "array<vec4u, 2>(x0, x1)";
+  return [...lines, `return ${result};`].map((line) => `\n  ${line}`).join("");
+}
+
+const typesOf = (lanes: Lanes): Types =>
+  lanes === 1
+    ? { f: "f32", i: "i32", u: "u32", b: "bool", lanes }
+    : { f: "vec4f", i: "vec4i", u: "vec4u", b: "vec4<bool>", lanes };
+
+/** The text of these functions and of all that they call, each after those that it calls. */
+export function functionTexts(wanted: Iterable<readonly [FunctionName, Lanes]>): string[] {
+  const texts = new Map<string, string>();
+  const visit = (name: FunctionName, lanes: Lanes): void => {
+    const key = `${name}${lanes}`;
+    if (texts.has(key)) return;
+    const { parameters, result, uses, body } = definitions[name];
+    const types = typesOf(lanes);
+    const isByLane = lanes === 4 && (name === "sine" || name === "cosine");
+    if (isByLane) visit(name, 1);
+    else for (const used of uses) visit(used, used === "turnOfLargeAngle" ? 1 : lanes);
+    const list = parameters.map(([parameter, type]) => `${parameter}: ${types[type]}`).join(", ");
+    const given = result === "twoWords" ? (lanes === 1 ? "vec2u" : "array<vec4u, 2>") : types[result];
+    const statements = body(types)
+      .replace(/\$(\w+)\(/g, `$1${lanes}(`)
+      .replace(/^(?!\n)/, "\n  ");
+    texts.set(key, `fn ${key}(${list}) -> ${given} {${statements}\n}`);
+  };
+  for (const [name, lanes] of wanted) visit(name, lanes);
+  return [...texts.values()];
+}

@@ -1,0 +1,88 @@
+/** Which arrays are read and written in fours, and how. */
+import { at } from "../../../graph/shape.ts";
+import type { Affine, Kernel } from "../../../kernel/kernel.ts";
+import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { isRead } from "../../../kernel/access.ts";
+import { addressText, quadText } from "./addresses.ts";
+import type { Loads, Place, Value } from "./expression.ts";
+import { splat, storedType } from "./types.ts";
+import type { Aliases, Arrays, BoundArray } from "./wgslKernel.ts";
+import type { WgslWriter } from "./writer.ts";
+
+/** Whether an array is bound as vectors of four. */
+export type IsVector = (bound: BoundArray) => boolean;
+
+/** Whether four neighbours along `lane` lie at an address divisible by four, wherever they begin. */
+function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
+  return (
+    offset % 4 === 0 &&
+    coefficients.every((coefficient, axis) => (axis === lane ? coefficient === 1 : coefficient % 4 === 0))
+  );
+}
+
+/**
+ * The arrays of which all that is touched are aligned fours along `lane`. An operand in the memory of a result is bound with it, so both
+ * have to be. Without a lane: none.
+ */
+export function vectorArrays(kernel: Kernel, aliases: Aliases, lane: number | null): IsVector {
+  if (lane === null) return () => false;
+  const operands = kernel.operands.map(() => true);
+  for (const scalar of scalarsOf(...rootsOf(kernel))) {
+    if (isRead(scalar) && (scalar.kind === "gather" || !isAligned(scalar.at, lane))) operands[scalar.operand] = false;
+  }
+  const results = kernel.stores.map((store) => isAligned(store.at, lane) && store.length % 4 === 0);
+  aliases.forEach((result, operand) => {
+    if (result !== null && !at(operands, operand)) results[result] = false;
+  });
+  return ({ kind, index }) => at(kind === "operand" ? operands : results, index);
+}
+
+/** Reads straight from the arrays. */
+export function loadsFrom(arrays: Arrays, aliases: Aliases, isVector: IsVector): Loads {
+  const isBoundAsVectors = (operand: number): boolean => {
+    const result = aliases[operand] ?? null;
+    return isVector(result === null ? { kind: "operand", index: operand } : { kind: "result", index: result });
+  };
+  return {
+    element: (operand, index) =>
+      isBoundAsVectors(operand)
+        ? `${arrays.operandName(operand)}[(${index}) / 4u][(${index}) % 4u]`
+        : `${arrays.operandName(operand)}[${index}]`,
+    quad: (operand, address, { axes, lane }) =>
+      lane === null || !isBoundAsVectors(operand)
+        ? null
+        : `${arrays.operandName(operand)}[${quadText(address, axes, lane.axis, lane.quarter)}]`,
+  };
+}
+
+/** Writes what a point, or four neighbours, give to each result. */
+export function storeResults(
+  writer: WgslWriter,
+  kernel: Kernel,
+  arrays: Arrays,
+  isVector: IsVector,
+  { axes, lane }: Place,
+  values: readonly Value[],
+): void {
+  const lanes = lane === null ? 1 : 4;
+  const words = values.map(({ text, dtype }) => {
+    const word =
+      dtype === "bool" ? `select(${splat("0u", "u32", lanes)}, ${splat("1u", "u32", lanes)}, ${text})` : text;
+    // All is read before anything is written.
+    return values.length === 1 ? word : writer.atom(word);
+  });
+  kernel.stores.forEach(({ dtype, at: address }, result) => {
+    const word = at(words, result);
+    const index = addressText(address, axes);
+    const name = arrays.resultName(result);
+    if (lane === null) writer.line(`${name}[${index}] = ${word};`);
+    else if (isVector({ kind: "result", index: result })) {
+      writer.line(`${name}[${quadText(address, axes, lane.axis, lane.quarter)}] = ${word};`);
+    } else {
+      const [value, first] = [writer.fresh(), writer.local(index)];
+      writer.line(`let ${value}: ${storedType(dtype, 4)} = ${word};`);
+      const step = at(address.coefficients, lane.axis);
+      [0, 1, 2, 3].forEach((i) => writer.line(`${name}[${first} + ${i * step}u] = ${value}[${i}];`));
+    }
+  });
+}

@@ -1,0 +1,80 @@
+/** Collects the statements of a kernel with fresh names, indentation, and the functions and workgroup memory that they use. */
+import type { FunctionName } from "./functions.ts";
+
+/** Values side by side in one variable. */
+export type Lanes = 1 | 4;
+
+const atomic = /^(?:[A-Za-z]\w*|\d+u)$/;
+
+/** Statements under construction. Every name it hands out is new, so texts made of names never change their value. */
+export class WgslWriter {
+  /** Functions called so far, as `name lanes`. */
+  readonly #functions = new Map<string, readonly [FunctionName, Lanes]>();
+  readonly #workgroup: string[] = [];
+  readonly #lines: string[] = [];
+  #depth = 1;
+  #names = 0;
+
+  line(text: string): void {
+    this.#lines.push("  ".repeat(this.#depth) + text);
+  }
+
+  open(text: string): void {
+    this.line(`${text} {`);
+    this.#depth++;
+  }
+
+  close(text = "}"): void {
+    this.#depth--;
+    this.line(text);
+    if (text.endsWith("{")) this.#depth++;
+  }
+
+  fresh(prefix = "v"): string {
+    return `${prefix}${this.#names++}`;
+  }
+
+  /** Declares a constant of that value and gives its name. */
+  local(text: string): string {
+    const name = this.fresh();
+    this.line(`let ${name} = ${text};`);
+    return name;
+  }
+
+  /** Declares a variable that starts with that value and gives its name. */
+  variable(text: string): string {
+    const name = this.fresh();
+    this.line(`var ${name} = ${text};`);
+    return name;
+  }
+
+  /** The text itself if it is a name or an index, else the name of a local: for texts that are used twice. */
+  atom(text: string): string {
+    return atomic.test(text) ? text : this.local(text);
+  }
+
+  /** A call of one of the functions in `functions.ts`, which becomes part of the kernel. */
+  call(name: FunctionName, lanes: Lanes, ...args: readonly string[]): string {
+    this.#functions.set(`${name} ${lanes}`, [name, lanes]);
+    return `${name}${lanes}(${args.join(", ")})`;
+  }
+
+  /** Declares an array that the threads of a workgroup share, and gives its name. */
+  shared(type: string, length: number): string {
+    const name = this.fresh("shared");
+    this.#workgroup.push(`var<workgroup> ${name}: array<${type}, ${length}>;`);
+    return name;
+  }
+
+  get functions(): readonly (readonly [FunctionName, Lanes])[] {
+    return [...this.#functions.values()];
+  }
+
+  get workgroup(): readonly string[] {
+    return this.#workgroup;
+  }
+
+  get body(): string {
+    return this.#lines.join("\n");
+  }
+}
