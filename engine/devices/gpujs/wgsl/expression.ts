@@ -10,8 +10,8 @@ import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { addressText, type AxisText } from "./addresses.ts";
 import { binaryText, castText, compareText, unaryText } from "./operations.ts";
-import { numeral, splat, valueType } from "./types.ts";
-import type { Lanes, WgslWriter } from "./writer.ts";
+import { numeral, splat, valueType, type Lanes } from "./types.ts";
+import type { WgslWriter } from "./writer.ts";
 
 /** A text that stands for one value, the same at every neighbour, or for four. */
 export type Value = { readonly text: string; readonly dtype: DType; readonly lanes: Lanes };

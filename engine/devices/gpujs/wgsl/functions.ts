@@ -4,7 +4,7 @@
  * They hold where compilers take NaN and infinity for impossible, too: what isn't finite is told by its bits.
  */
 import { at } from "../../../graph/shape.ts";
-import type { Lanes } from "./writer.ts";
+import type { Lanes } from "./types.ts";
 
 /** The types of a function's values: f32, i32, u32, bool of its lanes. */
 type Types = { readonly f: string; readonly i: string; readonly u: string; readonly b: string; readonly lanes: Lanes };

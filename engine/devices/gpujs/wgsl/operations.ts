@@ -2,8 +2,8 @@
 import { isInteger, type DType } from "../../../graph/dtype.ts";
 import type { BinaryOp, CompareOp, UnaryOp } from "../../../graph/node.ts";
 import type { FunctionName } from "./functions.ts";
-import { numeral, splat, valueType } from "./types.ts";
-import type { Lanes, WgslWriter } from "./writer.ts";
+import { numeral, splat, valueType, type Lanes } from "./types.ts";
+import type { WgslWriter } from "./writer.ts";
 
 const ownFunctions = {
   exp: "exponential",

@@ -11,9 +11,9 @@ import { allowsLanes, ExpressionEmitter, type Loads, type Place, type Value } fr
 import { loadsFrom, storeResults, vectorArrays } from "./memory.ts";
 import { extremum } from "./operations.ts";
 import { placeOf, pointsOf } from "./points.ts";
-import { numeral, splat, valueType } from "./types.ts";
+import { numeral, splat, valueType, type Lanes } from "./types.ts";
 import { type Aliases, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
-import { type Lanes, WgslWriter } from "./writer.ts";
+import { WgslWriter } from "./writer.ts";
 
 /** Terms that one loop adds up at most: of n terms a sum is off by so many roundings for each level of loops, not by n. */
 const longestSum = 32;

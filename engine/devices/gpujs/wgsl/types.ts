@@ -1,6 +1,8 @@
 /** WGSL's names for what the kernel language computes with. */
 import type { DType } from "../../../graph/dtype.ts";
-import type { Lanes } from "./writer.ts";
+
+/** Values side by side in one variable. */
+export type Lanes = 1 | 4;
 
 const scalarTypes: Readonly<Record<DType, string>> = { f32: "f32", i32: "i32", u32: "u32", bool: "bool" };
 

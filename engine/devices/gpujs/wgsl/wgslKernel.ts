@@ -2,8 +2,8 @@
 import { at } from "../../../graph/shape.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { functionTexts } from "./functions.ts";
-import { storedType } from "./types.ts";
-import type { Lanes, WgslWriter } from "./writer.ts";
+import { storedType, type Lanes } from "./types.ts";
+import type { WgslWriter } from "./writer.ts";
 
 /**
  * By operand: the result whose memory it has too, which a step may overwrite where it has read; null for memory of its own. Steps with

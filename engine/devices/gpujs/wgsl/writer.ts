@@ -1,8 +1,6 @@
 /** Collects the statements of a kernel with fresh names, indentation, and the functions and workgroup memory that they use. */
 import type { FunctionName } from "./functions.ts";
-
-/** Values side by side in one variable. */
-export type Lanes = 1 | 4;
+import type { Lanes } from "./types.ts";
 
 const atomic = /^(?:[A-Za-z]\w*|\d+u)$/;
 
