@@ -1,12 +1,13 @@
 /**
  * Kernels that fold: each point of the parallel axes, or four neighbours, is folded by a team of threads of one workgroup, each of which
- * takes every so-manieth term; then the team's values are folded in a tree. How many threads are in a team follows from the shape
+ * takes every so-manieth term of one axis; then the team's values are folded. How many threads are in a team follows from the shape
  * alone, so that sums have one order everywhere.
  */
 import { at } from "../../../graph/shape.ts";
-import type { Axis, Kernel, Reduction, Scalar } from "../../../kernel/kernel.ts";
+import type { Axis, Kernel, Reduction } from "../../../kernel/kernel.ts";
+import { contractionOf } from "../../../kernel/contraction.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
-import { type AxisText, coordinatesOf } from "./addresses.ts";
+import type { AxisText } from "./addresses.ts";
 import { allowsLanes, ExpressionEmitter, type Loads, type Place, type Value } from "./expression.ts";
 import { loadsFrom, storeResults, vectorArrays } from "./memory.ts";
 import { extremum } from "./operations.ts";
@@ -21,14 +22,15 @@ const longestSum = 32;
 const longestLoop = 512;
 /** Threads of a workgroup. */
 const workgroupSize = 64;
-const largestTeam = 256;
+const largestTeam = workgroupSize;
 /** Threads that keep a GPU busy: points beyond need no team for it. */
 const enoughThreads = 2 ** 16;
 
 type Shape = {
   /** Points, or fours of points. */
   readonly points: number;
-  readonly terms: number;
+  /** The reduce axis, by its number among them, whose terms a team shares. */
+  readonly shared: number;
   readonly lane: number | null;
   readonly team: number;
   /** Whether neighbouring threads are of one team, not of neighbouring points. */
@@ -38,7 +40,7 @@ type Shape = {
 export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Aliases): WgslKernel {
   const shape = shapeOf(kernel, reduction);
   const { lane, team } = shape;
-  const threads = Math.max(workgroupSize, team);
+  const threads = workgroupSize;
   const width = threads / team;
   const vectors = vectorArrays(kernel, aliases, lane);
   const arrays = arraysOf(kernel, aliases, (bound) => (vectors(bound) ? 4 : 1));
@@ -47,8 +49,14 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
   const groups = foldedGroups(Math.ceil(shape.points / width));
   const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
 
-  const member = team === 1 ? "0u" : writer.local(shape.isTeamInside ? `local % ${team}u` : `local / ${width}u`);
-  const column = team === 1 ? "local" : writer.local(shape.isTeamInside ? `local / ${team}u` : `local % ${width}u`);
+  const member =
+    team === 1 ? "0u" : shape.isTeamInside ? partOf(writer, "%", team, threads) : partOf(writer, "/", width, threads);
+  const column =
+    team === 1
+      ? "local"
+      : shape.isTeamInside
+        ? partOf(writer, "/", team, threads)
+        : partOf(writer, "%", width, threads);
   const isWhole = shape.points % width === 0 && groups[1] === 1;
   const point = writer.local(`${groupNumber(groups)} * ${width}u + ${column}`);
   // Threads without a point fold the last one again: all have to come to the barriers.
@@ -62,15 +70,15 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
   });
   const unreduced = reduce.map(({ size }): AxisText => ({ text: "0u", size }));
 
-  const fold = new Fold(writer, reduction, lane === null ? 1 : 4);
+  const fold = new Fold(writer, kernel, reduction, lane === null ? 1 : 4);
   const term = (reduced: readonly AxisText[]): Value => {
     const emitter = new ExpressionEmitter(writer, kernel, loads, place(reduced, null));
     const [value] = emitter.emit(reduction.body);
     if (value === undefined) throw new Error("an expression without a value");
     return { ...value, text: emitter.widened(value), lanes: fold.lanes };
   };
-  const own = team === 1 ? foldAlone(fold, reduce, term) : foldShare(fold, shape, reduce, member, term);
-  const folded = team === 1 ? own : foldTeam(fold, shape, threads, own);
+  const own = foldTerms(fold, reduce, shape, member, term);
+  const folded = team === 1 ? own : foldTeam(fold, shape, threads, own, member);
   if (team > 1)
     writer.open(`if (${[`${member} == 0u`, ...(isWhole ? [] : [`${point} < ${shape.points}u`])].join(" && ")})`);
   store(
@@ -112,22 +120,22 @@ function store(
 
 function shapeOf(kernel: Kernel, { body }: Reduction): Shape {
   const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
-  const terms = pointsOf(reduce);
   const last = parallel.length - 1;
-  const innermost = reduce.length === 0 ? -1 : kernel.axes.length - 1;
   const loads = scalarsOf(body).filter((scalar) => scalar.kind === "load");
-  const isAlong = (axis: number): boolean =>
-    axis >= 0 && loads.some((load) => Math.abs(at(load.at.coefficients, axis)) === 1);
+  const along = (axis: number): number =>
+    axis < 0 ? 0 : loads.filter((load) => Math.abs(at(load.at.coefficients, axis)) === 1).length;
+  const shared = reduce.findIndex(({ size }) => reduce.every((other) => other.size <= size));
   // What lies side by side in memory is read by threads side by side.
-  const isTeamInside = isAlong(innermost) && !isProduct(body);
+  const isTeamInside = along(parallel.length + shared) > along(last) && !isProduct(kernel);
   const row = parallel[last]?.size ?? 1;
   const takesLanes = !isTeamInside && row % 4 === 0 && allowsLanes(rootsOf(kernel), last, row);
   const lane = takesLanes ? last : null;
   const points = pointsOf(parallel) / (takesLanes ? 4 : 1);
-  return { points, terms, lane, isTeamInside, team: teamOf(points, terms, isTeamInside) };
+  const terms = reduce[shared]?.size ?? 1;
+  return { points, shared, lane, isTeamInside, team: teamOf(points, terms, isTeamInside) };
 }
 
-/** Threads that fold one point: so many that all threads together keep a GPU busy, if there are terms enough for each. */
+/** Threads that share the terms of an axis: so many that all threads together keep a GPU busy, if there are terms enough for each. */
 function teamOf(points: number, terms: number, isTeamInside: boolean): number {
   const wanted = isTeamInside && terms >= workgroupSize ? workgroupSize / 2 : 1;
   let team = 1;
@@ -136,28 +144,47 @@ function teamOf(points: number, terms: number, isTeamInside: boolean): number {
 }
 
 /** Sums of products, which are most of a GPU's work, have fewer and longer loops. */
-const isProduct = (body: Scalar): boolean =>
-  body.kind === "binary" && body.op === "multiply" && body.x.kind === "load" && body.y.kind === "load";
+function isProduct(kernel: Kernel): boolean {
+  const contraction = contractionOf(kernel);
+  return contraction !== null && contraction.rows.length > 0 && contraction.columns.length > 0;
+}
 
 const axesOf = ({ axes }: Kernel, wanted: Axis["role"]): readonly Axis[] => axes.filter(({ role }) => role === wanted);
 
+/** `local` divided by a size, or what is left over. */
+function partOf(writer: WgslWriter, operator: "/" | "%", size: number, threads: number): string {
+  if (size === 1) return operator === "/" ? "local" : "0u";
+  if (size === threads) return operator === "/" ? "0u" : "local";
+  return writer.local(`local ${operator} ${size}u`);
+}
+
 type Term = (reduced: readonly AxisText[]) => Value;
 
-/** One thread goes through all terms, a loop for each axis and several for a long one. */
-function foldAlone(fold: Fold, reduce: readonly Axis[], term: Term): string {
+/**
+ * Goes through the terms that are one thread's: a loop for each axis, and several for a long one. Along the axis that a team shares they
+ * are every `team`-th, from `member` on; that axis comes last, so that neighbours read what lies together at the same time.
+ */
+function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: Shape, member: string, term: Term): string {
   const { writer } = fold;
   type Loop = { readonly name: string; readonly count: number };
-  const loops: Loop[] = [];
   const guards: string[] = [];
-  const axes = reduce.map(({ size }): AxisText => {
+  const loopsOf = new Map<number, readonly Loop[]>();
+  const axes = reduce.map(({ size }, axis): AxisText => {
     if (size === 1) return { text: "0u", size };
-    const counts = blocks(size, fold.longest);
-    const own = counts.map((count): Loop => ({ name: writer.fresh("i"), count }));
-    loops.push(...own);
-    const text = own.reduce((outer, { name, count }) => (outer === "" ? name : `(${outer} * ${count}u + ${name})`), "");
-    if (counts.reduce((product, count) => product * count, 1) > size) guards.push(`${text} < ${size}u`);
+    const threads = axis === shared ? team : 1;
+    const counts = blocks(Math.ceil(size / threads), fold.longest);
+    const loops = counts.map((count): Loop => ({ name: writer.fresh("i"), count }));
+    loopsOf.set(axis, loops);
+    const round = loops.reduce(
+      (outer, { name, count }) => (outer === "" ? name : `(${outer} * ${count}u + ${name})`),
+      "",
+    );
+    const text = threads === 1 ? round : `(${round} * ${threads}u + ${member})`;
+    if (counts.reduce((product, count) => product * count, threads) > size) guards.push(`${text} < ${size}u`);
     return { text, size };
   });
+  const order = [...reduce.keys()].filter((axis) => axis !== shared);
+  const loops = [...order, shared].flatMap((axis) => loopsOf.get(axis) ?? []);
   const addTerm = (total: string): void => {
     if (guards.length > 0) writer.open(`if (${guards.join(" && ")})`);
     fold.add(total, term(axes).text);
@@ -181,56 +208,32 @@ function foldAlone(fold: Fold, reduce: readonly Axis[], term: Term): string {
   return reduce.some(({ size }) => size === 0) ? fold.start() : level(0, null);
 }
 
-/** A member of a team goes through every `team`-th term. */
-function foldShare(fold: Fold, { terms, team }: Shape, reduce: readonly Axis[], member: string, term: Term): string {
-  const { writer } = fold;
-  const rounds = Math.ceil(terms / team);
-  const counts = blocks(rounds, fold.longest);
-  const names = counts.map(() => writer.fresh("i"));
-  const round = names.reduce(
-    (outer, name, i) => (outer === "" ? name : `(${outer} * ${at(counts, i)}u + ${name})`),
-    "",
-  );
-  const sizes = reduce.map(({ size }) => size);
-  const level = (depth: number): string => {
-    const total = fold.start();
-    const name = at(names, depth);
-    writer.open(`for (var ${name} = 0u; ${name} < ${at(counts, depth)}u; ${name}++)`);
-    if (depth < names.length - 1) {
-      fold.add(total, level(depth + 1));
-    } else {
-      const index = writer.local(`${round} * ${team}u + ${member}`);
-      const isGuarded = counts.reduce((product, count) => product * count, team) > terms;
-      if (isGuarded) writer.open(`if (${index} < ${terms}u)`);
-      fold.add(total, term(coordinatesOf(index, sizes, (text) => writer.local(text))).text);
-      if (isGuarded) writer.close();
-    }
-    writer.close();
-    return total;
-  };
-  return level(0);
-}
-
-/** Folds what the members of each team have in a tree; the first member gets the result. */
-function foldTeam(fold: Fold, { team, isTeamInside }: Shape, threads: number, own: string): string {
+/**
+ * Folds what the members of each team have, in two turns: some members fold every so-manieth of the values, then the first member what
+ * these have. Two barriers cost less than those of a tree, and folds stay short.
+ */
+function foldTeam(fold: Fold, { team, isTeamInside }: Shape, threads: number, own: string, member: string): string {
   const { writer } = fold;
   const shared = writer.shared(valueType(fold.dtype, fold.lanes), threads);
   writer.line(`${shared}[local] = ${own};`);
-  const width = threads / team;
-  for (let half = team / 2; half >= 1; half /= 2) {
-    const stride = isTeamInside ? half : half * width;
+  /** From one member of a team to the next. */
+  const stride = isTeamInside ? 1 : threads / team;
+  const total = fold.start();
+  const turn = (members: number, step: number): void => {
     writer.line("workgroupBarrier();");
-    const isLower = isTeamInside
-      ? width === 1
-        ? `local < ${half}u`
-        : `local % ${team}u < ${half}u`
-      : `local < ${stride}u`;
-    writer.open(`if (${isLower})`);
-    writer.line(`${shared}[local] = ${fold.combined(`${shared}[local]`, `${shared}[local + ${stride}u]`)};`);
+    writer.open(step === 1 ? `if (${member} == 0u)` : `if (${member} < ${step}u)`);
+    writer.line(`${total} = ${shared}[local];`);
+    const i = writer.fresh("i");
+    writer.open(`for (var ${i} = 1u; ${i} < ${members / step}u; ${i}++)`);
+    fold.add(total, `${shared}[local + ${i} * ${step * stride}u]`);
     writer.close();
-  }
-  // The first member of each team reads what it has written itself.
-  return writer.local(`${shared}[local]`);
+    if (step > 1) writer.line(`${shared}[local] = ${total};`);
+    writer.close();
+  };
+  const middle = 2 ** Math.floor(Math.log2(team) / 2);
+  if (middle > 1) turn(team, middle);
+  turn(middle > 1 ? middle : team, 1);
+  return total;
 }
 
 /** How values of a dtype are folded. */
@@ -243,12 +246,12 @@ class Fold {
   readonly longest: number;
   readonly #op: Reduction["op"];
 
-  constructor(writer: WgslWriter, { op, body }: Reduction, lanes: Lanes) {
+  constructor(writer: WgslWriter, kernel: Kernel, { op, body }: Reduction, lanes: Lanes) {
     this.writer = writer;
     this.lanes = lanes;
     this.dtype = body.dtype;
     this.rounds = op === "sum" && body.dtype === "f32";
-    this.longest = this.rounds && !isProduct(body) ? longestSum : longestLoop;
+    this.longest = this.rounds && !isProduct(kernel) ? longestSum : longestLoop;
     this.#op = op;
   }
 
