@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DeviceName, KernelDevice } from "../../../engine/devices/device.ts";
+import { createWebgpuDevice } from "../../../engine/devices/gpujs/webgpuDevice.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
 import { createDevice } from "../../../engine/index.ts";
 import { accuracies } from "../../support/accuracies.ts";
@@ -29,7 +30,14 @@ const subjects: readonly Subject[] = [
     make: () => createWasmDevice({ threads: 3, sharedCost: 0 }),
   },
   { what: "cpu", name: "cpu", kernels: 600, plans: 100 },
-  { what: "webgpu", name: "webgpu", kernels: 100, plans: 20 },
+  { what: "webgpu", name: "webgpu", kernels: 1500, plans: 200 },
+  {
+    what: "webgpu with generated kernels",
+    name: "webgpu",
+    kernels: 100,
+    plans: 20,
+    make: () => createWebgpuDevice({ kernels: "generated" }),
+  },
 ];
 
 describe("kernels and plans give what their definition says, within float32 error", () => {

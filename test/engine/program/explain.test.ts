@@ -25,7 +25,7 @@ import { webgpuSkip } from "../../support/webgpuSkip.ts";
 const languages: { readonly [K in DeviceName]?: readonly string[] } = {
   wasm: ["wat"],
   cpu: ["javascript"],
-  webgpu: ["javascript", "wgsl"],
+  webgpu: ["wgsl"],
 };
 
 const network = (w: Tensor, x: Tensor): Tensor => mean(square(silu(conv2d(x, w, { padding: 1 }))));
@@ -75,15 +75,22 @@ describe("explain", () => {
     });
   }
 
-  it("has times only when asked, and tells which schedule a wasm kernel has", async () => {
-    const device = await createDevice("wasm");
-    const compiled = compile(network, { device });
-    const { kernels } = await explain(compiled, args);
-    assert.ok(kernels.every(({ milliseconds }) => milliseconds === undefined));
-    assert.ok(kernels.every(({ sources }) => sources.every(({ text }) => text.startsWith(";; schedule: "))));
-    compiled.dispose();
-    device.dispose();
-  });
+  for (const [name, comment] of [
+    ["wasm", ";; schedule: "],
+    ["webgpu", "// schedule: "],
+  ] as const) {
+    it(`has times only when asked, and tells which schedule a kernel has on ${name}`, {
+      skip: name === "webgpu" && webgpuSkip,
+    }, async () => {
+      const device = await createDevice(name);
+      const compiled = compile(network, { device });
+      const { kernels } = await explain(compiled, args);
+      assert.ok(kernels.every(({ milliseconds }) => milliseconds === undefined));
+      assert.ok(kernels.every(({ sources }) => sources.every(({ text }) => text.startsWith(comment))));
+      compiled.dispose();
+      device.dispose();
+    });
+  }
 
   it("shows a step with its state, and the oracle without kernels", async () => {
     const device = await createDevice("oracle");

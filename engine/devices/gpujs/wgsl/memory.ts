@@ -44,14 +44,16 @@ export function loadsFrom(arrays: Arrays, aliases: Aliases, isVector: IsVector):
     return isVector(result === null ? { kind: "operand", index: operand } : { kind: "result", index: result });
   };
   return {
-    element: (operand, index) =>
-      isBoundAsVectors(operand)
-        ? `${arrays.operandName(operand)}[(${index}) / 4u][(${index}) % 4u]`
-        : `${arrays.operandName(operand)}[${index}]`,
-    quad: (operand, address, { axes, lane }) =>
-      lane === null || !isBoundAsVectors(operand)
-        ? null
-        : `${arrays.operandName(operand)}[${quadText(address, axes, lane.axis, lane.quarter)}]`,
+    element: (operand, index) => {
+      const name = arrays.operandName(operand);
+      const text = isBoundAsVectors(operand) ? `${name}[(${index}) / 4u][(${index}) % 4u]` : `${name}[${index}]`;
+      return arrays.asOperand(operand, text, 1);
+    },
+    quad: (operand, address, { axes, lane }) => {
+      if (lane === null || !isBoundAsVectors(operand)) return null;
+      const text = `${arrays.operandName(operand)}[${quadText(address, axes, lane.axis, lane.quarter)}]`;
+      return arrays.asOperand(operand, text, 4);
+    },
   };
 }
 

@@ -43,6 +43,8 @@ export type Arrays = {
   readonly bindings: readonly BoundArray[];
   readonly declarations: readonly string[];
   readonly operandName: (operand: number) => string;
+  /** What was read of an operand as its own dtype: in the memory of a result it may stand among words of another. */
+  readonly asOperand: (operand: number, text: string, lanes: Lanes) => string;
   readonly resultName: (result: number) => string;
 };
 
@@ -67,6 +69,12 @@ export function arraysOf(kernel: Kernel, aliases: Aliases, lanesOf: (bound: Boun
       const result = aliases[operand] ?? null;
       return nameOf(result === null ? { kind: "operand", index: operand } : { kind: "result", index: result });
     },
+    asOperand: (operand, text, lanes) => {
+      const result = aliases[operand] ?? null;
+      const own = storedType(at(kernel.operands, operand).dtype, lanes);
+      const isSame = result === null || storedType(at(kernel.stores, result).dtype, lanes) === own;
+      return isSame ? text : `bitcast<${own}>(${text})`;
+    },
     resultName: (index) => nameOf({ kind: "result", index }),
   };
 }
@@ -74,7 +82,7 @@ export function arraysOf(kernel: Kernel, aliases: Aliases, lanesOf: (bound: Boun
 /** The module: arrays, functions, and `main` with its statements. */
 export function moduleText(schedule: string, arrays: Arrays, writer: WgslWriter, workgroupSize: number): string {
   return [
-    `// ${schedule}`,
+    `// schedule: ${schedule}`,
     ...arrays.declarations,
     ...writer.workgroup,
     ...functionTexts(writer.functions),
