@@ -1,5 +1,5 @@
 /** An explanation as one self-contained HTML page: passes, kernels with their sources and times, and a map of memory over time. */
-import { describeMemory, type ExplainedKernel, type Explanation } from "../engine/index.ts";
+import { describeDispatches, describeMemory, type ExplainedKernel, type Explanation } from "../engine/index.ts";
 
 const escape = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
@@ -105,6 +105,8 @@ export function explanationPage(title: string, explanation: Explanation): string
 <h2>Kernels</h2>
 <table><tr><th>step</th><th>kernel</th><th>${cost.label}</th><th>ms</th><th>GFLOP/s</th><th>flops</th><th>bytes</th><th>flops/byte</th><th>buffers</th></tr>
 ${rows.join("\n")}</table>
+<h2>Dispatches</h2>
+${explanation.dispatches === undefined ? "" : `<pre>${escape(describeDispatches(explanation.dispatches).join("\n"))}</pre>`}
 <h2>Memory</h2>
 ${explanation.memory === undefined ? "" : `<pre>${escape(describeMemory(explanation.memory).join("\n"))}</pre>`}
 ${memoryMap(explanation)}

@@ -51,7 +51,10 @@ export {
   type CompileOptions,
   compileStep,
 } from "./program/compile.ts";
+export type { DispatchCounts, KindCounts } from "./kernel/dispatchCounts.ts";
+export type { KernelKind } from "./kernel/kernelKind.ts";
 export {
+  describeDispatches,
   describeMemory,
   explain,
   type Explanation,

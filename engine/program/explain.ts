@@ -3,6 +3,7 @@ import type { KernelSource, KernelTime } from "../devices/device.ts";
 import { describeBytes } from "../describeBytes.ts";
 import type { DType } from "../graph/dtype.ts";
 import { printGraph } from "../graph/print.ts";
+import { type DispatchCounts, dispatchCounts } from "../kernel/dispatchCounts.ts";
 import { printKernel } from "../kernel/print.ts";
 import type { Plan } from "../kernel/plan.ts";
 import { at } from "../graph/shape.ts";
@@ -53,6 +54,8 @@ export type Explanation = {
   readonly bytes: number;
   /** What all that it needs is made of when it needs most; undefined on the oracle. */
   readonly memory: ProgramMemory | undefined;
+  /** What a run asks of a device that dispatches its kernels, as GPUs do; undefined on the oracle. */
+  readonly dispatches: DispatchCounts | undefined;
   /** Everything as readable text. */
   readonly text: string;
 };
@@ -94,6 +97,7 @@ export async function explain(
     ...explained,
     bytes,
     memory: plan === undefined ? undefined : memoryOfPlan(plan, at(passes, 0).graph.inputs),
+    dispatches: plan === undefined ? undefined : dispatchCounts(plan),
   };
   return { ...facts, text: printExplanation(facts) };
 }
@@ -157,6 +161,21 @@ export function describeMemory(memory: ProgramMemory): string[] {
   ];
 }
 
+/** What a run asks of a device that dispatches its kernels: a line on how they wait, one for each kind of them. */
+export function describeDispatches(counts: DispatchCounts): string[] {
+  const { dispatches, kernels, levels, levelsInMemory, barriers, barriersAgain, fewestBarriers, bindings, bytes } =
+    counts;
+  return [
+    `== ${dispatches} dispatches of ${kernels} kernels, which touch ${describeBytes(bytes)} in ${bindings} arrays; ${levels} wait for one ` +
+      `another's values, ${levelsInMemory} for memory that is used again; ${barriers} barriers by buffers' last uses ` +
+      `(${barriersAgain} where those of earlier runs count), ${fewestBarriers} are enough in this order`,
+    ...counts.kinds.map(
+      ({ kind, dispatches: own, flops, bytes: touched }) =>
+        `${String(own).padStart(6)} ${kind}: ${flops} flops, ${describeBytes(touched)}`,
+    ),
+  ];
+}
+
 function printExplanation(facts: Omit<Explanation, "text">): string {
   const total = facts.kernels.reduce((sum, { flops }) => sum + flops, 0);
   return [
@@ -172,6 +191,7 @@ function printExplanation(facts: Omit<Explanation, "text">): string {
       ...kernel.sources.flatMap(({ language, text }) => [`[${language}]`, text]),
     ]),
     ``,
+    ...(facts.dispatches === undefined ? [] : [...describeDispatches(facts.dispatches), ``]),
     ...(facts.memory === undefined ? [] : [...describeMemory(facts.memory), ``]),
     `== buffers`,
     ...facts.buffers.map(describeBuffer),

@@ -63,9 +63,20 @@ describe("explain", () => {
       const convolution = explanation.kernels.find(({ flops }) => flops >= 2 * 4 * 64 * 18 * 2);
       assert.ok(convolution !== undefined && intensity(convolution) > 1);
       assert.ok(explanation.bytes > 0);
+      const counts = explanation.dispatches;
+      assert.ok(counts !== undefined);
+      assert.equal(counts.dispatches, explanation.kernels.length);
+      assert.equal(counts.kernels, new Set(explanation.kernels.map((kernel) => kernel.name)).size);
+      assert.equal(
+        counts.flops,
+        explanation.kernels.reduce((sum, { flops }) => sum + flops, 0),
+      );
+      assert.ok(counts.kinds.some(({ kind }) => kind === "filter gradient"));
       for (const part of [
         "== graph after simplify",
         ...explanation.kernels.map((kernel) => `-- ${kernel.name}:`),
+        `== ${counts.dispatches} dispatches of ${counts.kernels} kernels`,
+        ...counts.kinds.map(({ kind, flops }) => `${kind}: ${flops} flops`),
         "== buffers",
       ]) {
         assert.ok(explanation.text.includes(part), part);
@@ -100,7 +111,7 @@ describe("explain", () => {
       { device },
     );
     const explanation = await explain(step, [state, scalar(1)]);
-    assert.deepEqual([explanation.kernels, explanation.buffers], [[], []]);
+    assert.deepEqual([explanation.kernels, explanation.buffers, explanation.dispatches], [[], [], undefined]);
     assert.match(explanation.passes[0]?.text ?? "", /input argument0\.x/);
     state.dispose();
     step.dispose();
