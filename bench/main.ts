@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them,
+ * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them
+ * (`gpu`: what training steps ask of a GPU, counted),
  * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md, docs/bench.svg and the table of README.md.
  */
 import { createRequire } from "node:module";
@@ -16,7 +17,7 @@ import { tfjsContender } from "./peers/tfjs.ts";
 import { startTorch, torchContender, variantContenders } from "./peers/torch.ts";
 import { describeResults, type Results, writeResults } from "./results.ts";
 import type { Row } from "./row.ts";
-import { type Context, jobs, summaryOf } from "./rows.ts";
+import { type Context, jobs, summaryOf, tallies } from "./rows.ts";
 
 const threads = 2;
 
@@ -50,15 +51,30 @@ if (options.write && (options.quick || options.only !== undefined)) {
   process.exit(1);
 }
 const wanted = (options.only ?? "").toLowerCase();
-const chosen = jobs.filter(({ name }) => name.toLowerCase().includes(wanted));
-if (chosen.length === 0) {
-  say(`no row matches ${options.only ?? ""}; there are\n${jobs.map(({ name }) => `  ${name}`).join("\n")}`);
+const isChosen = ({ name }: { readonly name: string }): boolean => name.toLowerCase().includes(wanted);
+const chosen = jobs.filter(isChosen);
+const chosenTallies = tallies.filter(isChosen);
+if (chosen.length + chosenTallies.length === 0) {
+  const names = [...jobs, ...tallies].map(({ name }) => `  ${name}`);
+  say(`no row matches ${options.only ?? ""}; there are\n${names.join("\n")}`);
   process.exit(1);
 }
 
 const memory = (os.totalmem() / 2 ** 30).toFixed(0);
 const machine = `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, ${memory} GiB, Node ${process.version}, ${os.type()}`;
 say(machine);
+
+const counted: { readonly title: string; readonly text: string }[] = [];
+for (const { title, describe: describeTally } of chosenTallies) {
+  const text = await describeTally();
+  counted.push({ title, text });
+  say(`\n## ${title}\n\n${text}\n`);
+}
+// Counting needs no peers.
+if (chosen.length === 0) {
+  if (options.json) process.stdout.write(`${JSON.stringify({ machine, tallies: counted }, null, 2)}\n`);
+  process.exit();
+}
 
 const device = await createDevice("wasm", { wasm: { threads, relaxed: true } });
 const peer = await startTorch(threads);
@@ -115,6 +131,7 @@ const results: Results = {
   machine,
   engines: [...found, ...((await devices) ?? []).slice(1)].map(describe),
   rows,
+  tallies: counted,
 };
 if (options.json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
 else say(`\n${describeResults(results)}\n\nRatios are theirs / ours by medians: above 1 we are faster.`);

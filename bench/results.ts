@@ -13,6 +13,8 @@ export type Results = {
   readonly machine: string;
   readonly engines: readonly string[];
   readonly rows: readonly Row[];
+  /** What was counted. */
+  readonly tallies: readonly { readonly title: string; readonly text: string }[];
 };
 
 const groupTitles: Readonly<Record<string, string>> = {
@@ -31,12 +33,13 @@ const groupTitles: Readonly<Record<string, string>> = {
 const plotted = ["kernels", "memory", "network", "peak"];
 
 /** The run as text: targets first, then every row. */
-export function describeResults({ rows }: Results): string {
+export function describeResults({ rows, tallies }: Pick<Results, "rows" | "tallies">): string {
   const groups = Object.entries(groupTitles).flatMap(([group, title]) => {
     const own = rows.filter((row) => row.group === group);
     return own.length === 0 ? [] : [`## ${title}\n\n${measurementTable(own)}`];
   });
-  return [`## Targets\n\n${targetTable(targets, rows)}`, ...groups].join("\n\n");
+  const counted = tallies.map(({ title, text }) => `## ${title}\n\n${text}`);
+  return [`## Targets\n\n${targetTable(targets, rows)}`, ...groups, ...counted].join("\n\n");
 }
 
 /** Writes `bench/RESULTS.md`, `docs/bench.svg` and the table of `README.md`. */

@@ -7,6 +7,7 @@ import type { TorchProcess } from "./peers/torch.ts";
 import { measureWork, type Row } from "./row.ts";
 import { oneThread, ratioTo, threadsName } from "./targets.ts";
 import { nameOf, type Work } from "./work.ts";
+import { describeGpuWork } from "./works/gpu.ts";
 import { grownNet, type Net, netA, netB, quantityOfStep } from "./works/networks.ts";
 import { measureCompile, measureMemory } from "./works/processes.ts";
 import { measureSampling } from "./works/sampling.ts";
@@ -152,6 +153,13 @@ export const jobs: readonly Job[] = [
   ...deviceWorks.map(
     (work): Job => ({ name: `devices: ${nameOf(work)}`, run: (context) => runDevices(work, context) }),
   ),
+];
+
+/** What is counted, not measured: text that is the same on every machine, or nearly. */
+export type Tally = { readonly name: string; readonly title: string; readonly describe: () => Promise<string> };
+
+export const tallies: readonly Tally[] = [
+  { name: "gpu", title: "What a training step asks of a GPU", describe: describeGpuWork },
 ];
 
 /** A row in one line, as it comes. */

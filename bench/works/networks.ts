@@ -25,6 +25,16 @@ export const netB = net("b", 16, {
   attnResolutions: [16, 8],
 });
 
+/** As small as a net with all kinds of layers can be: for counting what its steps ask of a device. */
+export const tinyNet = net("tiny", 2, {
+  imageResolution: 8,
+  modelChannels: 8,
+  channelMult: [1, 2],
+  numBlocks: 1,
+  attnResolutions: [4],
+  channelsPerHead: 8,
+});
+
 /** The largest of the small presets. */
 export function netOfPreset(name: string): Net {
   const preset = presetOf(name);

@@ -1,11 +1,10 @@
 /** How much memory a training run takes on a device, known before any of it is. */
-import { type Device, memoryOf, type ProgramMemory, scalar, tensor, treeLeaves, zeros } from "../../engine/index.ts";
-import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
+import { type Device, memoryOf, type ProgramMemory, tensor, treeLeaves } from "../../engine/index.ts";
+import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
 import { countNetwork, describeDenoiser, type NetworkConfig } from "../network/index.ts";
-import type { AccumulatingState } from "./accumulate.ts";
 import type { TrainingOptions } from "./options.ts";
-import { startingState, stepFunctions } from "./stepFunctions.ts";
-import type { StepSchedule, TrainingBatch } from "./step.ts";
+import { stepFunctions } from "./stepFunctions.ts";
+import { type StepTemplate, stepTemplate } from "./stepTemplate.ts";
 
 /** Bytes on a device. */
 export type MemoryForecast = {
@@ -30,13 +29,13 @@ const scratch = (most: number): number => 2 ** 24 + most / 16;
  * @param limits the device's.
  */
 export async function trainingMemory(options: TrainingOptions, limits: Limits): Promise<MemoryForecast> {
-  const state = stateTemplate(options);
-  const stateBytes = bytesOfTree(state);
+  const template = stepTemplate(options);
+  const stateBytes = bytesOfTree(template.state);
   const count = countNetwork(options.network);
   const temporaries = 4 * (keptOfOutputs * count.outputs * options.batchDevice + keptOfWeights * count.parameters);
   const bound = stateBytes + temporaries;
   if (bound <= limits.memory * largeShare) return { state: stateBytes, most: bound + scratch(temporaries) };
-  const programs = await plannedPrograms(options, limits, state);
+  const programs = await plannedPrograms(options, limits, template);
   const beside = programs.map((memory) => memory.total - stateBytes);
   const all = beside.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
   return { state: stateBytes, most: stateBytes + all + scratch(all) };
@@ -47,17 +46,6 @@ export function leastTrainingMemory(network: NetworkConfig, averages: number, is
   return 4 * countNetwork(network).parameters * (3 + averages + (isInParts ? 1 : 0));
 }
 
-function stateTemplate(options: TrainingOptions): AccumulatingState {
-  const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
-  const of = (isBuffer: boolean): NamedParameters =>
-    Object.fromEntries(
-      Object.entries(specs)
-        .filter(([, { role }]) => (role === "buffer") === isBuffer)
-        .map(([name, { shape }]) => [name, zeros(shape)]),
-    );
-  return startingState(options, of(false), of(true));
-}
-
 function bytesOfTree(tree: unknown): number {
   return treeLeaves(tree).reduce((sum, leaf) => sum + 4 * leaf.tensor.size, 0);
 }
@@ -66,22 +54,10 @@ function bytesOfTree(tree: unknown): number {
 async function plannedPrograms(
   options: TrainingOptions,
   limits: Limits,
-  state: AccumulatingState,
+  { state, batch, schedule }: StepTemplate,
 ): Promise<ProgramMemory[]> {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
   const functions = stepFunctions(options, specs);
-  const { imageChannels, imageResolution, labelDim } = options.network.unet;
-  const { batchDevice } = options;
-  const batch: TrainingBatch = {
-    images: zeros([batchDevice, imageChannels, imageResolution, imageResolution]),
-    labels: labelDim === 0 ? null : zeros([batchDevice, labelDim]),
-    positions: tensor(new Uint32Array(batchDevice)),
-  };
-  const schedule: StepSchedule = {
-    rate: scalar(0),
-    corrections: { first: scalar(1), second: scalar(1) },
-    updateRates: zeros([options.emaSigmaRels.length]),
-  };
   if (functions.kind === "whole") return [await memoryOf(functions.step, [state, batch, schedule], limits, true)];
   return [
     await memoryOf(functions.accumulate, [state, batch, tensor([true], { shape: [] })], limits, true),

@@ -1,14 +1,10 @@
 /** What a program takes of a device's memory, known from its plan: before anything is allocated. */
 import type { DeviceLimits } from "../devices/device.ts";
-import { inTurns } from "../devices/eventLoop.ts";
 import type { NodeOf } from "../graph/node.ts";
 import { at } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
-import { planning } from "../passes/makePlan.ts";
-import { optimizing } from "../passes/optimize.ts";
 import { livesOf } from "../passes/planMemory.ts";
-import { treeLeaves } from "../tree.ts";
-import { trace } from "./trace.ts";
+import { planFor } from "./planFor.ts";
 
 /** Arrays of one kind that are there when a program takes most. */
 export type MemoryShare = { readonly what: string; readonly count: number; readonly bytes: number };
@@ -99,20 +95,6 @@ export async function memoryOf<Args extends readonly unknown[]>(
   limits: DeviceLimits,
   isStep = false,
 ): Promise<ProgramMemory> {
-  const traced = (...given: Args): unknown => {
-    if (!isStep) return fn(...given);
-    const { state, result } = fn(...given) as { readonly state: unknown; readonly result: unknown };
-    return [state, result];
-  };
-  const { graph } = trace(traced, args);
-  const leaves = isStep ? treeLeaves(args[0]) : [];
-  const optimized = await inTurns(optimizing(graph, limits));
-  const plan = await inTurns(
-    planning(
-      optimized,
-      limits,
-      leaves.map((_, leaf) => ({ input: leaf, output: leaf })),
-    ),
-  );
+  const { graph, plan } = await planFor(fn, args, limits, isStep);
   return memoryOfPlan(plan, graph.inputs);
 }

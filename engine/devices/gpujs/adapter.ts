@@ -45,6 +45,11 @@ export class GpujsContext {
     this.#gpu.Kernel = engineKernelClass(device);
   }
 
+  /** Pipelines made so far. */
+  get pipelines(): number {
+    return this.#kernels.misses;
+  }
+
   /** The same for each source that was asked for before: compiled once. */
   kernelOf(source: KernelSource): Promise<CompiledKernel> {
     const key = JSON.stringify([source.source, source.functions, source.output, source.operandWords]);

@@ -6,6 +6,12 @@ const limit = 1024;
 
 export class KernelCache {
   readonly #kernels = new Map<string, Promise<CompiledKernel>>();
+  #misses = 0;
+
+  /** How often a kernel was asked for that wasn't here. */
+  get misses(): number {
+    return this.#misses;
+  }
 
   /**
    * The kernel that was compiled under this key before, or what `compile` gives.
@@ -13,6 +19,7 @@ export class KernelCache {
    */
   compile(key: string, compile: () => Promise<CompiledKernel>): Promise<CompiledKernel> {
     const known = this.#kernels.get(key);
+    if (known === undefined) this.#misses++;
     const compiled = known ?? compile();
     // The order of a Map is that of insertion: what was used longest ago comes first.
     this.#kernels.delete(key);

@@ -8,7 +8,8 @@ import type { ContextLease, GpujsContext } from "./adapter.ts";
 import { TaskQueue } from "../taskQueue.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
-import { WebgpuMemory } from "./webgpuMemory.ts";
+import { webgpuLimits } from "./webgpuLimits.ts";
+import { type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
 import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel } from "./wgsl/index.ts";
@@ -16,22 +17,20 @@ import { halvedIntegers, wholeIntegers } from "./words.ts";
 
 export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
 
-/** Scalar operations of one kernel: gpu.js's translation takes a few hundred microseconds each, and registers run out in long code. */
-const scalarLimits = { generated: 64, own: 160 };
-/** Results of one kernel, of which each takes a binding that an operand could have. */
-const resultLimit = 4;
-
 /**
  * A device on the WebGPU adapter of the page, or in Node on that of the package `webgpu`. All devices of the process
  * share gpu.js's one GPUDevice; disposing of the last of them destroys it (and lets Node end). After a loss of the
  * GPUDevice every call of its devices fails, and new devices work on a new GPUDevice.
  * @throws EvenkeelError `device` if there is no WebGPU, no adapter, or not the gpu.js this is written for.
  */
-export async function createWebgpuDevice(options: WebgpuOptions = {}): Promise<KernelDevice> {
+export async function createWebgpuDevice(options: WebgpuOptions = {}): Promise<WebgpuDevice> {
   // Loaded here, for gpu.js takes a while and `probeWebgpu` doesn't need it.
   const { acquireContext } = await import("./adapter.ts");
   return new WebgpuDevice(await acquireContext(), options);
 }
+
+/** What a device has asked of the GPU since it was made; pipelines are those that all devices of the process made. */
+export type WorkCounts = Readonly<QueueCounts> & { readonly pipelines: number };
 
 class WebgpuDevice implements KernelDevice {
   readonly runs = "kernels";
@@ -57,18 +56,13 @@ class WebgpuDevice implements KernelDevice {
     this.#maker = makerOf(context, kernels);
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
-    const results = kernels === "own" ? resultLimit : 1;
-    this.limits = {
-      operands: context.arrayLimit - 1,
-      results,
-      arrays: context.arrayLimit,
-      elements: Math.floor(context.byteLimit / (4 * this.#maker.words.wordsOf("i32", 1))),
-      temporaries: "slots",
-      inPlace: kernels === "own",
-      scalars: scalarLimits[kernels],
-      memory: Infinity,
-    };
+    this.limits = webgpuLimits(context, kernels);
     this.#buffers = new OwnBuffers(this.name, this.limits.elements);
+  }
+
+  /** As of now; what a piece of work asks for is the difference of two. */
+  get counts(): WorkCounts {
+    return { ...this.#memory.counts, pipelines: this.#lease.context.pipelines };
   }
 
   get usable(): boolean {

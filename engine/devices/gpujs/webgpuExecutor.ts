@@ -161,7 +161,8 @@ export class WebgpuExecutable implements Executable {
   }
 
   #submit({ groups }: BoundSet): void {
-    const { device } = this.#memory.context;
+    const { counts, context } = this.#memory;
+    const { device } = context;
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     let pipeline: GPUComputePipeline | undefined;
@@ -172,6 +173,8 @@ export class WebgpuExecutable implements Executable {
       pass.dispatchWorkgroups(...kernel.groups);
     }
     pass.end();
+    counts.submits++;
+    counts.dispatches += this.#dispatches.length;
     device.queue.submit([encoder.finish()]);
   }
 

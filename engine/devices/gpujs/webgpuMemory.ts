@@ -15,8 +15,20 @@ type Group = { readonly bytes: number; readonly parts: readonly (Part & { readon
 /** Bytes read back at once, unless one buffer is larger: what the host copies without a turn of the event loop in some milliseconds. */
 const stagingBytes = 16 * 2 ** 20;
 
+/** What was asked of the GPU's queue; the self-test and the measuring of single kernels are left out. */
+export type QueueCounts = {
+  submits: number;
+  dispatches: number;
+  /** Writes of host memory to a buffer. */
+  uploads: number;
+  /** Times that the host waited for memory to be mapped. */
+  readbacks: number;
+};
+
 export class WebgpuMemory {
   readonly context: GpujsContext;
+  /** Of this device, whoever works with its memory. */
+  readonly counts: QueueCounts = { submits: 0, dispatches: 0, uploads: 0, readbacks: 0 };
   readonly #storage: BufferPool;
   readonly #staging: BufferPool;
   readonly #live = new Set<GPUBuffer>();
@@ -77,6 +89,7 @@ export class WebgpuMemory {
   /** Copies `words` to the start of a buffer, in the order of the queue. */
   write(buffer: GPUBuffer, words: Words): void {
     if (words.length === 0) return;
+    this.counts.uploads++;
     this.context.device.queue.writeBuffer(buffer, 0, words);
   }
 
@@ -98,7 +111,9 @@ export class WebgpuMemory {
       for (const { from, count, offset } of parts) {
         if (count > 0) encoder.copyBufferToBuffer(from, 0, staging, offset, 4 * count);
       }
+      this.counts.submits++;
       device.queue.submit([encoder.finish()]);
+      this.counts.readbacks++;
       await health.settle(staging.mapAsync(mapMode.read, 0, bytes), `reading ${bytes} bytes`);
       if (this.#disposed) throw disposedError();
       const mapped = staging.getMappedRange(0, bytes);

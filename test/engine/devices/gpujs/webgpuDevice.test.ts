@@ -133,6 +133,30 @@ for (const kernels of ["own", "generated"] as const) {
       assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
     });
 
+    test("counts what it asks of the GPU", async () => {
+      const start = device.counts;
+      // Of a length that no other test has.
+      const executable = await device.compile(chainPlan(311, ramp(311)));
+      const compiled = device.counts;
+      assert.ok(compiled.pipelines > start.pipelines && compiled.pipelines <= start.pipelines + 3);
+      assert.deepEqual([compiled.submits, compiled.readbacks], [start.submits, start.readbacks]);
+      const [x, y] = [device.allocate("f32", 311), device.allocate("f32", 311)];
+      for (let run = 1; run <= 2; run++) {
+        device.upload(x, ramp(311));
+        await executable.run([x], [y]);
+        await device.download([x, y]);
+        assert.deepEqual(device.counts, {
+          submits: compiled.submits + 2 * run,
+          dispatches: compiled.dispatches + 3 * run,
+          uploads: compiled.uploads + run,
+          readbacks: compiled.readbacks + run,
+          pipelines: compiled.pipelines,
+        });
+      }
+      executable.dispose();
+      for (const buffer of [x, y]) device.free(buffer);
+    });
+
     test("functions of literals are as IEEE 754 has them", async () => {
       for (const [op, value, expected] of [
         ["sqrt", -2, NaN],
