@@ -40,6 +40,10 @@ export type DeviceTraits = {
     readonly name: string;
     /** Whether the CPU acts for it. */
     readonly isSoftware: boolean;
+    /** The limits that it was asked for and grants, by WebGPU's names; none where kernels aren't dispatched by WebGPU. */
+    readonly limits: Readonly<Record<string, number>>;
+    /** The features of WebGPU that it was asked for and has. */
+    readonly features: readonly string[];
   } | null;
   /** Threads of the CPU that compute, or feed the adapter. */
   readonly threads: number;

@@ -14,6 +14,7 @@ import {
   pipelineOf,
   readKernel,
 } from "./internals.ts";
+import { deviceRequest, grantsOf } from "./deviceRequest.ts";
 import { KernelCache } from "./kernelCache.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
 import { selfTest } from "./selfTest.ts";
@@ -32,7 +33,7 @@ export class GpujsContext {
   constructor(device: GPUDevice, adapter: GPUAdapter) {
     this.device = device;
     this.health = new DeviceHealth(device);
-    this.adapter = adapterOf(adapter);
+    this.adapter = { ...adapterOf(adapter), ...grantsOf(device) };
     this.description = describeAdapter(this.adapter);
     // gpu.js would print these and hand out zeros.
     device.onuncapturederror = ({ error }) => {
@@ -164,15 +165,10 @@ const absentEntry: WebgpuEntry = { requestAdapter: async () => null };
 
 /** Has gpu.js take a device of our adapter with everything the adapter allows; gpu.js alone asks for larger buffers only. */
 async function acquireDevice(adapter: GPUAdapter): Promise<GPUDevice> {
-  const { maxStorageBuffersPerShaderStage, maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   const request = { made: false };
   const standIn = {
     limits: adapter.limits,
-    requestDevice: () =>
-      adapter.requestDevice({
-        requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
-        requiredLimits: { maxStorageBuffersPerShaderStage, maxBufferSize, maxStorageBufferBindingSize },
-      }),
+    requestDevice: () => adapter.requestDevice(deviceRequest(adapter)),
   };
   const entry: WebgpuEntry = {
     requestAdapter: async () => {

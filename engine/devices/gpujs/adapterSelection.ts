@@ -93,8 +93,11 @@ export function isSoftwareName(name: string): boolean {
   return /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|\bwarp\b|\bcpu\b/i.test(name);
 }
 
+/** What an adapter is called, and whether it is one. */
+export type AdapterName = Pick<NonNullable<DeviceTraits["adapter"]>, "name" | "isSoftware">;
+
 /** Vendor and architecture of an adapter, and what its maker says of it. */
-export function adapterOf(adapter: GPUAdapter): NonNullable<DeviceTraits["adapter"]> {
+export function adapterOf(adapter: GPUAdapter): AdapterName {
   const { vendor, architecture, description } = adapter.info;
   const name = [vendor, architecture].filter((word) => word !== "").join(" ") || "unnamed adapter";
   const detail = description === "" ? "" : ` (${description})`;
@@ -102,7 +105,7 @@ export function adapterOf(adapter: GPUAdapter): NonNullable<DeviceTraits["adapte
 }
 
 /** The adapter in a line. */
-export function describeAdapter({ name, isSoftware }: NonNullable<DeviceTraits["adapter"]>): string {
+export function describeAdapter({ name, isSoftware }: AdapterName): string {
   return `${name}${isSoftware ? ", software" : ""}`;
 }
 

@@ -73,7 +73,8 @@ class Webgl2Backend implements PublicBackend<Held> {
     }
     const name = rendererOf(this.#context());
     this.description = `WebGL2 through gpu.js on ${name}`;
-    this.traits = { adapter: { name, isSoftware: isSoftwareName(name) }, threads: 1, fusedMultiplyAdd: null };
+    const adapter = { name, isSoftware: isSoftwareName(name), limits: {}, features: [] };
+    this.traits = { adapter, threads: 1, fusedMultiplyAdd: null };
   }
 
   get lost(): boolean {

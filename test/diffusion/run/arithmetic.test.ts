@@ -6,7 +6,7 @@ import type { Device, DeviceName } from "../../../engine/index.ts";
 const deviceOf = (name: DeviceName, traits: Partial<Device["traits"]> = {}): Device =>
   ({ name, traits: { adapter: null, threads: 1, fusedMultiplyAdd: false, ...traits } }) as Device;
 const gpu = (name: string, isSoftware = false): Device => {
-  return deviceOf("webgpu", { adapter: { name, isSoftware }, fusedMultiplyAdd: null });
+  return deviceOf("webgpu", { adapter: { name, isSoftware, limits: {}, features: [] }, fusedMultiplyAdd: null });
 };
 
 test("a checkpoint tells a change of what numbers depend on, and of nothing else", () => {

@@ -38,5 +38,12 @@ describe("traits", () => {
     assert.equal(traits.adapter.isSoftware, probe.software);
     assert.ok(description.includes(traits.adapter.name));
     assert.equal(description.endsWith(", software"), probe.software);
+    const { limits, features } = traits.adapter;
+    // What WebGPU promises of every adapter, where that is less than the largest number.
+    assert.ok((limits["maxStorageBuffersPerShaderStage"] ?? 0) >= 8);
+    assert.ok((limits["maxComputeWorkgroupStorageSize"] ?? 0) >= 16_384);
+    assert.ok((limits["maxComputeInvocationsPerWorkgroup"] ?? 0) >= 128);
+    assert.ok(Object.values(limits).every(Number.isInteger));
+    assert.ok(features.every((feature) => ["timestamp-query", "subgroups", "shader-f16"].includes(feature)));
   });
 });
