@@ -24,6 +24,8 @@ export type DeviceLimits = {
   readonly elements: number;
   /** `arena`: temporaries are ranges of one allocation. `slots`: temporaries are whole buffers. */
   readonly temporaries: "arena" | "slots";
+  /** Whether kernels that don't wait for each other may run at the same time: such are put side by side, and share no memory. */
+  readonly overlap: boolean;
   /** Whether a kernel without a reduction may write the buffer it reads where every element is read at its own index only. */
   readonly inPlace: boolean;
   /** Bytes that programs and states can take together; Infinity if nobody knows. Plans of programs that take much of it compute twice rather than keep. */

@@ -5,7 +5,7 @@ import { EvenkeelError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { operationName } from "../graph/print.ts";
-import { formatShape, sizeOf } from "../graph/shape.ts";
+import { at, formatShape, sizeOf } from "../graph/shape.ts";
 import type { Axis, Kernel, Scalar } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
@@ -17,6 +17,7 @@ import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { fusing } from "./fuse.ts";
 import { joiningSteps } from "./joinSteps.ts";
+import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { updateEarly } from "./updateEarly.ts";
@@ -94,30 +95,59 @@ export function* planning(
   }
   for (const { node, buffer } of copies) addStep(node, copyKernel(node), buffer);
 
-  const { roles, slots } = planMemory(
-    buffers.map(({ dtype, length, role }) => ({ dtype, length, temporary: role === null })),
-    steps,
-    limits.temporaries,
-  );
-  yield;
   const bufferOfRole = (kind: "input" | "output", index: number): number =>
     buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
-  const aliases = graph.outputs.map((_, output) => {
-    const donation = donations.find((candidate) => candidate.output === output);
+  const overwrites: Overwrite[] = [];
+  const aliases = graph.outputs.map((_, index) => {
+    const donation = donations.find((candidate) => candidate.output === index);
     if (donation === undefined) return null;
-    const [from, to] = [bufferOfRole("input", donation.input), bufferOfRole("output", output)];
-    const unchanged = !steps.some(({ results }) => results.includes(to));
-    return unchanged || (limits.inPlace && mayOverwrite(steps, from, to)) ? donation.input : null;
+    const [input, output] = [bufferOfRole("input", donation.input), bufferOfRole("output", index)];
+    if (!steps.some(({ results }) => results.includes(output))) return donation.input;
+    if (!limits.inPlace || !mayOverwrite(steps, input, output)) return null;
+    overwrites.push({ input, output });
+    return donation.input;
   });
-  const plan: Plan = {
-    aliases,
-    buffers: buffers.map(({ dtype, length, role }, i) => ({ dtype, length, role: role ?? roles(i) })),
-    steps,
-    slots,
-    inputs: graph.inputs.length,
-    outputs: graph.outputs.length,
+  const planWith = (
+    ordered: readonly PlanStep[],
+    slots: readonly number[],
+    roleOf: (temporary: number) => BufferRole,
+  ): Plan => {
+    const touched = new Set(ordered.flatMap(({ operands, results }) => [...operands, ...results]));
+    const placed = buffers.map(({ dtype, length, role }, index): PlanBuffer => {
+      if (role !== null) return { dtype, length, role };
+      // What joined steps only hand on takes no memory.
+      return { dtype, length: touched.has(index) ? length : 0, role: roleOf(index) };
+    });
+    return {
+      aliases,
+      buffers: placed,
+      steps: ordered,
+      slots,
+      inputs: graph.inputs.length,
+      outputs: graph.outputs.length,
+    };
   };
-  return limits.results > 1 ? yield* joiningSteps(plan, limits) : plan;
+  const planned = buffers.map(({ dtype, length, role }) => ({ dtype, length, temporary: role === null }));
+  if (!limits.overlap) {
+    const { roles, slots } = planMemory(planned, steps, limits.temporaries);
+    yield;
+    const plan = planWith(steps, slots, roles);
+    return limits.results > 1 ? yield* joiningSteps(plan, limits) : plan;
+  }
+  // Joined before levels part what follows each other, and as if no temporaries shared memory: they don't yet.
+  const apart = planWith(steps, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
+  const joined = limits.results > 1 ? yield* joiningSteps(apart, limits) : apart;
+  const { steps: byLevel, levels } = orderByLevel(
+    joined.steps,
+    (buffer) => {
+      const { length, temporary } = at(planned, buffer);
+      return temporary ? 4 * length : 0;
+    },
+    overwrites,
+  );
+  yield;
+  const { roles, slots } = planMemory(planned, byLevel, limits.temporaries, levels);
+  return planWith(byLevel, slots, roles);
 }
 
 /** Reads a value that has memory (or is a literal) and writes it elsewhere. */

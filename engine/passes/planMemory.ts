@@ -21,13 +21,18 @@ const slack = 16;
 
 type Lifetime = Life & { readonly buffer: number; readonly bytes: number };
 
-/** @param layout `arena`: one slot, buffers at offsets in it. `slots`: each buffer is a whole slot. */
+/**
+ * @param layout `arena`: one slot, buffers at offsets in it. `slots`: each buffer is a whole slot.
+ * @param times when each step is run, in ascending order. Steps of one time may be run in any order and overlap: what one of them is
+ * the last to read isn't free for the results of the others, nor do these share anything.
+ */
 export function planMemory(
   buffers: readonly PlannedBuffer[],
   steps: readonly PlanStep[],
   layout: "arena" | "slots",
+  times: readonly number[] = steps.map((_, step) => step),
 ): MemoryPlan {
-  const lifetimes = lifetimesOf(buffers, steps);
+  const lifetimes = lifetimesOf(buffers, steps, times);
   const placed = layout === "arena" ? placeInArena(lifetimes) : placeInSlots(lifetimes);
   return {
     slots: placed.slots,
@@ -54,13 +59,17 @@ export function livesOf(steps: readonly PlanStep[]): {
   return { first, last };
 }
 
-function lifetimesOf(buffers: readonly PlannedBuffer[], steps: readonly PlanStep[]): Lifetime[] {
+function lifetimesOf(
+  buffers: readonly PlannedBuffer[],
+  steps: readonly PlanStep[],
+  times: readonly number[],
+): Lifetime[] {
   const { first, last } = livesOf(steps);
   return buffers.flatMap(({ length, temporary }, buffer) => {
     const [start, stop] = [first.get(buffer), last.get(buffer)];
     if (!temporary || start === undefined || stop === undefined) return [];
     const bytes = Math.ceil((length * 4 + slack) / alignment) * alignment;
-    return [{ buffer, bytes, first: start, last: stop }];
+    return [{ buffer, bytes, first: at(times, start), last: at(times, stop) }];
   });
 }
 

@@ -89,6 +89,7 @@ export class ReferenceDevice implements KernelDevice {
       arrays: Infinity,
       elements: Infinity,
       temporaries,
+      overlap: !inPlace,
       inPlace,
       scalars: Infinity,
       memory: Infinity,

@@ -21,6 +21,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     arrays: Infinity,
     elements: 2 ** 23,
     temporaries: "slots",
+    overlap: false,
     inPlace: false,
     scalars: 64,
     memory: Infinity,

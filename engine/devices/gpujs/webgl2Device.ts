@@ -52,6 +52,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     arrays: Infinity,
     elements: 2 ** 23,
     temporaries: "slots",
+    overlap: false,
     inPlace: false,
     scalars: 64,
     memory: Infinity,

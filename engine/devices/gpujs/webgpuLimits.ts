@@ -29,6 +29,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     arrays: arrayLimit,
     elements: Math.floor(byteLimit / (4 * wordsOf("i32", 1))),
     temporaries: "slots",
+    overlap: true,
     inPlace: isOwn,
     scalars: scalarLimits[kernels],
     memory: Infinity,

@@ -22,6 +22,7 @@ export class OracleDevice implements GraphDevice {
     arrays: Infinity,
     elements: Infinity,
     temporaries: "slots",
+    overlap: false,
     inPlace: false,
     scalars: Infinity,
     memory: Infinity,

@@ -51,6 +51,7 @@ const limits = {
   arrays: Infinity,
   elements: 2 ** 29,
   temporaries: "arena",
+  overlap: false,
   inPlace: true,
   scalars: 200,
 } as const;

@@ -23,6 +23,7 @@ import {
   subtract,
   tanh,
 } from "../../../engine/index.ts";
+import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
 import { scalarsOf, rootsOf } from "../../../engine/kernel/scalar.ts";
 import type { Plan } from "../../../engine/kernel/plan.ts";
 import type { Donation } from "../../../engine/passes/aliasOutputs.ts";
@@ -126,6 +127,15 @@ describe("what passes are for", () => {
     const [plenty, scarce] = [planOf(outputs), planOf(outputs, [], { ...limits, memory: 1 })];
     assert.deepEqual([count(plenty, "tanh"), scarce.steps.length], [1, plenty.steps.length + 1]);
     assert.ok(arenaBytes(scarce) < arenaBytes(plenty), `${arenaBytes(scarce)}, else ${arenaBytes(plenty)}`);
+  });
+
+  it("orderByLevel: where kernels may overlap, n chains of m products wait m - 1 times, not before each product", () => {
+    const chains = Array.from({ length: 5 }, () =>
+      Array.from({ length: 4 }).reduce<Tensor>((y) => matmul(y, y), input(16, 16)),
+    );
+    const waits = (overlap: boolean): number =>
+      dispatchCounts(planOf(chains, [], { ...limits, temporaries: "slots", overlap })).fewestBarriers;
+    assert.deepEqual([waits(true), waits(false)], [3, 19]);
   });
 
   it("planMemory: a chain of products of any length has two temporaries at a time", () => {

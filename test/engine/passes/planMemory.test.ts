@@ -103,6 +103,35 @@ describe("planMemory", () => {
     });
   }
 
+  for (const layout of ["arena", "slots"] as const) {
+    it(`${layout}: steps of one time may be run in any order: nothing that one of them touches lies where another one's does`, () => {
+      // How many steps have each time.
+      const widths = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 30, maxLength: 30 });
+      let shared = 0;
+      fc.assert(
+        fc.property(programs, widths, ({ buffers, steps }, sizes) => {
+          const times = sizes.flatMap((size, time) => Array.from({ length: size }, () => time)).slice(0, steps.length);
+          const { roles } = planMemory(buffers, steps, layout, times);
+          const placed = buffers.flatMap(({ length, temporary }, buffer) => {
+            const role = roles(buffer);
+            if (!temporary || role.kind !== "temporary") return [];
+            const [first, last] = lifetime(steps, buffer).map((step) => times[step] ?? NaN);
+            return [{ ...role, end: role.offset + 4 * length, first: first ?? NaN, last: last ?? NaN }];
+          });
+          for (const [i, one] of placed.entries()) {
+            for (const other of placed.slice(i + 1)) {
+              const isApart = one.slot !== other.slot || one.end <= other.offset || other.end <= one.offset;
+              assert.ok(isApart || one.last < other.first || other.last < one.first);
+              shared += Number(!isApart);
+            }
+          }
+        }),
+        { numRuns: 300 },
+      );
+      assert.ok(shared > 100, `${shared} share memory`);
+    });
+  }
+
   it("reuses memory: a long chain needs two buffers, not one for each step", () => {
     const buffers = Array.from({ length: 50 }, (): PlannedBuffer => ({ dtype: "f32", length: 1000, temporary: true }));
     const steps = buffers.map((_, i): PlanStep => ({ kernel, operands: i === 0 ? [] : [i - 1], results: [i] }));

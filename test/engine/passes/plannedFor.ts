@@ -15,6 +15,7 @@ export const limits: DeviceLimits = {
   arrays: Infinity,
   elements: 2 ** 20,
   temporaries: "arena",
+  overlap: false,
   inPlace: true,
   scalars: 200,
   memory: Infinity,

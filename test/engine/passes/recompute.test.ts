@@ -15,6 +15,7 @@ const limits: DeviceLimits = {
   arrays: Infinity,
   elements: 2 ** 24,
   temporaries: "arena",
+  overlap: false,
   inPlace: true,
   scalars: 200,
   memory: Infinity,

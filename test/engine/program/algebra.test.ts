@@ -150,6 +150,23 @@ describe("programs", () => {
     assert.ok(little.steps > plenty.steps && little.bytes < plenty.bytes, JSON.stringify({ plenty, little }));
   });
 
+  it("those that are ordered as if they could overlap give equal bits", async () => {
+    const overlapping = limitedDevice(wasm, { overlap: true });
+    let moved = 0;
+    await fc.assert(
+      fc.asyncProperty(programSpecs, async (spec) => {
+        assert.deepEqual(canonical(await run(spec, overlapping)), canonical(await run(spec, wasm)));
+        const { graph } = traced(spec);
+        const [some, others] = [wasm.limits, overlapping.limits].map((limits) =>
+          makePlan(optimize(graph, limits), limits).steps.map(({ kernel }) => kernel.name),
+        );
+        moved += Number(some?.join() !== others?.join());
+      }),
+      { numRuns: 60, seed },
+    );
+    assert.ok(moved >= 5, `${moved} in another order`);
+  });
+
   it("large reductions and products too", async () => {
     const fn = (key: Tensor): Tensor[] => {
       const [a, b] = [0, 1].map((stream) => randomNormal(foldIn(key, stream), [130, 257])) as [Tensor, Tensor];
@@ -175,6 +192,7 @@ describe("passes", () => {
     arrays: Infinity,
     elements: 2 ** 28,
     temporaries: "slots",
+    overlap: false,
     inPlace: false,
     scalars: 60,
     memory: Infinity,
