@@ -17,6 +17,7 @@ export type KindCounts = {
   readonly bytes: number;
 };
 
+/** Counts of one run of a plan; see `dispatchCounts`. */
 export type DispatchCounts = {
   /** Steps that have something to compute. */
   readonly dispatches: number;

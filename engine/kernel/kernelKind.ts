@@ -19,8 +19,10 @@ export const kernelKinds = [
   "copy",
 ] as const;
 
+/** What sort of work a kernel is. */
 export type KernelKind = (typeof kernelKinds)[number];
 
+/** The kind of a kernel: of what it folds, or whether what it stores is computed at all. */
 export function kindOfKernel(kernel: Pick<Kernel, "axes" | "reduction" | "stores">): KernelKind {
   if (kernel.reduction === null) {
     const moves = scalarsOf(...rootsOf(kernel)).every(
