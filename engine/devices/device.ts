@@ -20,6 +20,11 @@ export type DeviceLimits = {
   readonly results: number;
   /** Arrays one kernel may read and write together. */
   readonly arrays: number;
+  /**
+   * Which steps can be one kernel with several results. `rows`: element-wise ones that go along one axis, or along long rows. `points`: any
+   * that are element-wise over the same points, behind one that may fold.
+   */
+  readonly joins: "rows" | "points";
   /** Elements one buffer may have. */
   readonly elements: number;
   /** `arena`: temporaries are ranges of one allocation. `slots`: temporaries are whole buffers. */

@@ -1,25 +1,22 @@
 /**
  * Neighbouring element-wise steps over the same points are computed in one loop: what one of them makes for the next stays in a
  * register, what several read is read once, and what nobody else reads is never written. Adam and the averages of a weight become
- * one sweep over it.
+ * one sweep over it. On devices that can, the first of them may fold: those behind it take what it has folded.
  */
 import type { DeviceLimits } from "../devices/device.ts";
 import { atOnce } from "../devices/eventLoop.ts";
 import { at } from "../graph/shape.ts";
 import type { Affine, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
-import { normalizeKernel, rewriteKernel } from "../kernel/normalize.ts";
 import type { Plan, PlanStep } from "../kernel/plan.ts";
-import { interfere, readsOwn, type Region, regionsOf, type Use, usesOf } from "../kernel/access.ts";
+import { interfere, isRead, readsOwn, type Region, regionsOf, type Use, usesOf } from "../kernel/access.ts";
 import { affineKey, sameAffine } from "../kernel/affine.ts";
-import { rootsOf, scalarsOf, substitute } from "../kernel/scalar.ts";
+import { mapChildren, rewriter, rootsOf, scalarsOf } from "../kernel/scalar.ts";
+import { commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
 
 /** Expressions in one loop at most: registers run out in longer code. */
-const mostScalars = 160;
-/** Elements of the inner of two axes, at least: shorter loops lose more than joining gains. */
-const shortestRow = 16;
-
-type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays">;
+export const mostScalars = 160;
+type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays" | "joins">;
 
 /**
  * A plan with its neighbouring steps joined where they can be. Any result is the same as that of the steps one after the other, bit
@@ -40,14 +37,14 @@ export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan>
   const flat = new Map<Kernel, Kernel | null>();
   const candidates = steps.map((step): Member | null => {
     const known = flat.get(step.kernel);
-    const kernel = known === undefined ? flatKernel(step.kernel) : known;
+    const kernel = known === undefined ? joinable(step.kernel, limits.joins) : known;
     flat.set(step.kernel, kernel);
     return kernel === null ? null : { step, kernel };
   });
   const kernels = new JoinedKernels();
   const joined: PlanStep[] = [];
   for (let start = 0; start < steps.length; ) {
-    const members = neighbours(candidates, start);
+    const members = neighbours(candidates, start, limits.joins);
     for (; members.length > 1; members.pop()) {
       const end = start + members.length;
       const isNeeded = (buffer: number): boolean =>
@@ -72,38 +69,27 @@ const fits = ({ operands, results }: PlanStep, limits: Limits): boolean =>
 type Member = { readonly step: PlanStep; readonly kernel: Kernel };
 
 /** The steps from `start` on that can be swept over the same points, all of them over the same axes. */
-function neighbours(candidates: readonly (Member | null)[], start: number): Member[] {
+function neighbours(candidates: readonly (Member | null)[], start: number, joins: Limits["joins"]): Member[] {
   const first = at(candidates, start);
   if (first === null) return [];
-  const members = [first];
-  let axes = first.kernel.axes;
+  const reduce = first.kernel.axes.filter(({ role }) => role === "reduce");
+  let members = [first];
+  let sizes = parallelSizes(first.kernel);
   let scalars = scalarsOf(...rootsOf(first.kernel)).length;
   for (let index = start + 1; index < candidates.length; index++) {
     const member = at(candidates, index);
-    if (member === null) break;
+    if (member === null || member.kernel.reduction !== null) break;
     scalars += scalarsOf(...rootsOf(member.kernel)).length;
-    const common = commonAxes(axes, member.kernel.axes);
+    const common = commonSizes(sizes, parallelSizes(member.kernel), joins);
     if (common === null || scalars > mostScalars) break;
-    axes = common;
-    members.push(member);
+    const all = [...members, member].flatMap(({ step, kernel }) => {
+      const over = overSizes(kernel, common, reduce);
+      return over === null ? [] : [{ step, kernel: over }];
+    });
+    if (all.length <= members.length) break;
+    [members, sizes] = [all, common];
   }
-  return members.map(({ step, kernel }) => ({ step, kernel: withAxes(kernel, axes) }));
-}
-
-/** The kernel over one axis, or over two of which a vector runs along the inner one; null if it can't be swept. */
-function flatKernel(kernel: Kernel): Kernel | null {
-  if (kernel.reduction !== null || kernel.stores.length > 1) return null;
-  const normal = normalizeKernel(kernel);
-  const { axes } = normal;
-  if (axes.length > 2 || axes.some(({ size }) => size === 0)) return null;
-  const [, row] = axes;
-  if (row !== undefined && (row.size < shortestRow || row.size % 4 !== 0)) return null;
-  const runsAlong = ({ coefficients }: Affine): boolean => [0, 1].includes(coefficients.at(-1) ?? 0);
-  const fits = scalarsOf(...rootsOf(normal)).every(
-    (scalar) =>
-      scalar.kind !== "region" && scalar.kind !== "gather" && (scalar.kind !== "load" || runsAlong(scalar.at)),
-  );
-  return fits ? normal : null;
+  return members;
 }
 
 /**
@@ -138,21 +124,32 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean,
   const operands = new Map<number, Operand>();
   const loads = new Map<string, Scalar>();
   const made = new Map<number, Scalar>();
-  const stores = members.map(({ step, kernel }) => {
-    const [store] = kernel.stores;
-    const [result] = step.results;
-    const value = substitute(store.value, (load) => {
-      if (load.kind !== "load") return undefined;
-      const buffer = at(step.operands, load.operand);
-      const known = made.get(buffer);
+  /** The operand of the joined kernel for one of a member's. */
+  const operandOf = ({ step, kernel }: Member, operand: number): number => {
+    const buffer = at(step.operands, operand);
+    operands.set(buffer, at(kernel.operands, operand));
+    return [...operands.keys()].indexOf(buffer);
+  };
+  const joined = (member: Member): ((root: Scalar) => Scalar) =>
+    rewriter((scalar, rewrite) => {
+      if (!isRead(scalar)) return undefined;
+      const known = scalar.kind === "load" ? made.get(at(member.step.operands, scalar.operand)) : undefined;
       if (known !== undefined) return known;
-      operands.set(buffer, at(kernel.operands, load.operand));
-      const same = { ...load, operand: [...operands.keys()].indexOf(buffer) };
+      const same = mapChildren({ ...scalar, operand: operandOf(member, scalar.operand) }, rewrite);
+      if (same.kind !== "load") return same;
       const key = `${same.operand} ${affineKey(same.at)}`;
       const first = loads.get(key) ?? same;
       loads.set(key, first);
       return first;
     });
+  let reduction: Kernel["reduction"] = null;
+  const stores = members.map((member) => {
+    const [store] = member.kernel.stores;
+    const [result] = member.step.results;
+    const rewritten = joined(member);
+    const fold = member.kernel.reduction;
+    if (fold !== null) reduction = { op: fold.op, body: rewritten(fold.body) };
+    const value = rewritten(store.value);
     made.set(result, value);
     return { result, store: { ...store, value } };
   });
@@ -163,6 +160,7 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean,
   return {
     kernel: kernels.kernel(
       members.map(({ kernel }) => kernel),
+      reduction,
       [...operands.values()],
       [first.store, ...others.map(({ store }) => store)],
     ),
@@ -175,11 +173,17 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean,
 class JoinedKernels {
   readonly #known = new Map<string, Kernel>();
 
-  kernel(members: readonly Kernel[], operands: readonly Operand[], stores: readonly [Store, ...Store[]]): Kernel {
+  kernel(
+    members: readonly Kernel[],
+    reduction: Kernel["reduction"],
+    operands: readonly Operand[],
+    stores: readonly [Store, ...Store[]],
+  ): Kernel {
     const [first, last] = [at(members, 0), at(members, members.length - 1)];
     const elements = [...operands, ...stores].map(({ length }) => length);
     const unnamed: Kernel = {
       ...first,
+      reduction,
       operands,
       stores,
       flops: members.reduce((sum, { flops }) => sum + flops, 0),
@@ -192,21 +196,4 @@ class JoinedKernels {
     this.#known.set(key, kernel);
     return kernel;
   }
-}
-
-/** Axes over which kernels of both can go: the more of them, if they have as many points; null if there are none. */
-function commonAxes(a: Kernel["axes"], b: Kernel["axes"]): Kernel["axes"] | null {
-  if (a.length === b.length) return a.every(({ size }, axis) => size === at(b, axis).size) ? a : null;
-  const points = (axes: Kernel["axes"]): number => axes.reduce((product, { size }) => product * size, 1);
-  return points(a) === points(b) ? (a.length < b.length ? b : a) : null;
-}
-
-/** A kernel of one axis over two; over as many as it has it stays the same. */
-function withAxes(kernel: Kernel, axes: Kernel["axes"]): Kernel {
-  if (kernel.axes.length === axes.length) return kernel;
-  const row = at(axes, 1).size;
-  return rewriteKernel(kernel, axes, {
-    affine: ({ offset, coefficients: [c = 0] }) => ({ offset, coefficients: [c * row, c] }),
-    axis: (axis) => axis,
-  });
 }

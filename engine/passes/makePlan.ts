@@ -16,6 +16,7 @@ import { storageOf } from "../kernel/views.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { fusing } from "./fuse.ts";
+import { gatherSteps } from "./gatherSteps.ts";
 import { joiningSteps } from "./joinSteps.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { planMemory } from "./planMemory.ts";
@@ -135,7 +136,10 @@ export function* planning(
     return limits.results > 1 ? yield* joiningSteps(plan, limits) : plan;
   }
   // Joined before levels part what follows each other, and as if no temporaries shared memory: they don't yet.
-  const apart = planWith(steps, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
+  const isKept = (buffer: number): boolean => !at(planned, buffer).temporary;
+  const gathered = limits.results > 1 ? gatherSteps(steps, limits, isKept, overwrites) : steps;
+  yield;
+  const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
   const joined = limits.results > 1 ? yield* joiningSteps(apart, limits) : apart;
   const { steps: byLevel, levels } = orderByLevel(
     joined.steps,

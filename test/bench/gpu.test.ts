@@ -12,12 +12,12 @@ type Bounds = Pick<DispatchCounts, "dispatches" | "kernels" | "levels" | "barrie
 const bounds: readonly { readonly net: Net; readonly most: Bounds; readonly slots: number }[] = [
   {
     net: netA,
-    most: { dispatches: 1476, kernels: 529, levels: 282, barriers: 1185, bindings: 5112, bytes: 822_355_672 },
-    slots: 115_812_800,
+    most: { dispatches: 1011, kernels: 419, levels: 229, barriers: 910, bindings: 4425, bytes: 769_463_892 },
+    slots: 115_888_000,
   },
   {
     net: netB,
-    most: { dispatches: 3149, kernels: 610, levels: 640, barriers: 2554, bindings: 10_836, bytes: 5_887_416_720 },
+    most: { dispatches: 2196, kernels: 491, levels: 523, barriers: 1993, bindings: 9437, bytes: 5_520_500_676 },
     slots: 795_863_360,
   },
 ];

@@ -82,11 +82,11 @@ export class ReferenceDevice implements KernelDevice {
 
   constructor(temporaries: DeviceLimits["temporaries"], mistakes: Mistakes = {}) {
     const inPlace = temporaries === "arena";
-    const results = inPlace ? Infinity : 1;
     this.limits = {
       operands: Infinity,
-      results,
-      arrays: Infinity,
+      results: inPlace ? Infinity : 4,
+      arrays: inPlace ? Infinity : 10,
+      joins: inPlace ? "rows" : "points",
       elements: Infinity,
       temporaries,
       overlap: !inPlace,

@@ -19,6 +19,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     // Integers take two words, and a thread's number must be exact in f32 where axes share an output dimension.
     results: 1,
     arrays: Infinity,
+    joins: "rows",
     elements: 2 ** 23,
     temporaries: "slots",
     overlap: false,

@@ -50,6 +50,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     // Integers take two words; texture coordinates and shared dimensions are exact to 2^24 words.
     results: 1,
     arrays: Infinity,
+    joins: "rows",
     elements: 2 ** 23,
     temporaries: "slots",
     overlap: false,

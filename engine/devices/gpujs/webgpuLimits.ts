@@ -27,6 +27,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     operands: arrayLimit - 1,
     results: isOwn ? resultLimit : 1,
     arrays: arrayLimit,
+    joins: "points",
     elements: Math.floor(byteLimit / (4 * wordsOf("i32", 1))),
     temporaries: "slots",
     overlap: true,

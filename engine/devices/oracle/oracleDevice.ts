@@ -20,6 +20,7 @@ export class OracleDevice implements GraphDevice {
     operands: Infinity,
     results: 1,
     arrays: Infinity,
+    joins: "rows",
     elements: Infinity,
     temporaries: "slots",
     overlap: false,

@@ -49,6 +49,7 @@ const limits = {
   operands: 64,
   results: 64,
   arrays: Infinity,
+  joins: "rows",
   elements: 2 ** 29,
   temporaries: "arena",
   overlap: false,

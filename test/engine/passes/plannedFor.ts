@@ -13,6 +13,7 @@ export const limits: DeviceLimits = {
   operands: 64,
   results: 1,
   arrays: Infinity,
+  joins: "rows",
   elements: 2 ** 20,
   temporaries: "arena",
   overlap: false,

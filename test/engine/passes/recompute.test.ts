@@ -13,6 +13,7 @@ const limits: DeviceLimits = {
   operands: 64,
   results: 1,
   arrays: Infinity,
+  joins: "rows",
   elements: 2 ** 24,
   temporaries: "arena",
   overlap: false,

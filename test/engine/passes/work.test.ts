@@ -18,6 +18,7 @@ const limits: DeviceLimits = {
   operands: 64,
   results: 64,
   arrays: Infinity,
+  joins: "rows",
   elements: 2 ** 20,
   temporaries: "arena",
   overlap: false,

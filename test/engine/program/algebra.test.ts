@@ -190,6 +190,7 @@ describe("passes", () => {
     operands: 7,
     results: 1,
     arrays: Infinity,
+    joins: "rows",
     elements: 2 ** 28,
     temporaries: "slots",
     overlap: false,

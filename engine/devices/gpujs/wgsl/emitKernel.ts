@@ -1,7 +1,7 @@
 /** A kernel as WGSL of our own, by the schedule that fits it. */
 import { EvenkeelError } from "../../../errors.ts";
 import { at } from "../../../graph/shape.ts";
-import { readsBeforeWriting, readsOwn } from "../../../kernel/access.ts";
+import { readsOwn } from "../../../kernel/access.ts";
 import { sameAffine } from "../../../kernel/affine.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
@@ -32,7 +32,7 @@ function checkAliases(kernel: Kernel, aliases: Aliases): void {
     if (result === null) return;
     const { at: written } = at(kernel.stores, result);
     const own = readsOwn(kernel, (address) => sameAffine(address, written));
-    if (readsBeforeWriting(kernel) && at(own, operand)) return;
+    if (at(own, operand)) return;
     throw new EvenkeelError("graph", `webgpu: the plan has kernel ${kernel.name} write the buffer it reads.`);
   });
 }

@@ -33,7 +33,7 @@ after(() => devices.forEach((device) => device.dispose()));
 
 /** How many steps each of a plan's bands has. */
 function bandLengths(plan: Plan): readonly number[] {
-  const { steps } = joinSteps(plan, { operands: Infinity, results: Infinity, arrays: Infinity });
+  const { steps } = joinSteps(plan, { operands: Infinity, results: Infinity, arrays: Infinity, joins: "rows" });
   const { distinct, numbers } = atOnce(findingDistinct(steps.map(({ kernel }) => kernel)));
   const kernelOf = (step: number) => {
     const compiled = distinct[numbers[step] ?? -1];

@@ -18,7 +18,8 @@ test("joined steps give the bits of steps one after the other", async () => {
   await fc.assert(
     fc.asyncProperty(stepPlans([1, 2, 3, 4, 5], [1, 3, 7, 16, 20, 32, 36]), async (plan) => {
       await assertRuns(devices, plan);
-      for (const { kernel, results } of joinSteps(plan, { operands: 64, results: 64, arrays: Infinity }).steps) {
+      for (const { kernel, results } of joinSteps(plan, { operands: 64, results: 64, arrays: Infinity, joins: "rows" })
+        .steps) {
         // Each kernel of these plans says that it takes one.
         const steps = kernel.flops;
         if (steps === 1) continue;
@@ -100,7 +101,9 @@ test("steps stay apart where one writes over a part of what another still reads"
   ]) {
     const plan = overlappingPlan(offset);
     assert.deepEqual(
-      joinSteps(plan, { operands: 64, results: 64, arrays: Infinity }).steps.map(({ kernel }) => kernel.flops),
+      joinSteps(plan, { operands: 64, results: 64, arrays: Infinity, joins: "rows" }).steps.map(
+        ({ kernel }) => kernel.flops,
+      ),
       sizes,
     );
     await assertRuns(devices, plan);

@@ -21,7 +21,7 @@ export type CompiledPlan = {
 };
 
 export function compilePlan(plan: Plan): CompiledPlan {
-  const joined = joinSteps(plan, { operands: 64, results: 64, arrays: Infinity });
+  const joined = joinSteps(plan, { operands: 64, results: 64, arrays: Infinity, joins: "rows" });
   const { distinct, numbers } = atOnce(findingDistinct(joined.steps.map(({ kernel }) => kernel)));
   const kernelOf = (step: number): CompiledKernel => item(distinct, item(numbers, step));
   return { plan: joined, kernelOf, bands: bandsOf(joined.steps, kernelOf, regionsOf(joined)) };
