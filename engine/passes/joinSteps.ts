@@ -12,7 +12,7 @@ import type { Plan, PlanStep } from "../kernel/plan.ts";
 import { interfere, isRead, readsOwn, type Region, regionsOf, type Use, usesOf } from "../kernel/access.ts";
 import { affineKey, sameAffine } from "../kernel/affine.ts";
 import { mapChildren, rewriter, rootsOf, scalarsOf } from "../kernel/scalar.ts";
-import { commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
+import { bordersAllow, commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
 
 /** Expressions in one loop at most: registers run out in longer code. */
 export const mostScalars = 160;
@@ -73,7 +73,7 @@ function neighbours(candidates: readonly (Member | null)[], start: number, joins
   const first = at(candidates, start);
   if (first === null) return [];
   const reduce = first.kernel.axes.filter(({ role }) => role === "reduce");
-  let members = [first];
+  const members = [first];
   let sizes = parallelSizes(first.kernel);
   let scalars = scalarsOf(...rootsOf(first.kernel)).length;
   for (let index = start + 1; index < candidates.length; index++) {
@@ -82,14 +82,11 @@ function neighbours(candidates: readonly (Member | null)[], start: number, joins
     scalars += scalarsOf(...rootsOf(member.kernel)).length;
     const common = commonSizes(sizes, parallelSizes(member.kernel), joins);
     if (common === null || scalars > mostScalars) break;
-    const all = [...members, member].flatMap(({ step, kernel }) => {
-      const over = overSizes(kernel, common, reduce);
-      return over === null ? [] : [{ step, kernel: over }];
-    });
-    if (all.length <= members.length) break;
-    [members, sizes] = [all, common];
+    if (joins === "points" && ![...members, member].every(({ kernel }) => bordersAllow(kernel, common))) break;
+    members.push(member);
+    sizes = common;
   }
-  return members;
+  return members.map(({ step, kernel }) => ({ step, kernel: overSizes(kernel, sizes, reduce) }));
 }
 
 /**

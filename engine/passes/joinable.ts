@@ -53,22 +53,31 @@ export function commonSizes(
   return common;
 }
 
-/**
- * The kernel with its parallel axes cut into these, and as many reduce axes as the one that folds has; null if a border lies within an
- * axis that is cut.
- */
-export function overSizes(kernel: Kernel, sizes: readonly number[], reduce: readonly Axis[]): Kernel | null {
-  const parallel = parallelSizes(kernel);
-  /** Of each parallel axis the number of its first piece, and the sizes of its pieces. */
-  const pieces: { readonly first: number; readonly sizes: readonly number[] }[] = [];
+/** A piece of an axis that is cut: the number of the first of its axes, and their sizes. */
+type Pieces = { readonly first: number; readonly sizes: readonly number[] };
+
+/** Of each parallel axis what it is cut into. */
+function piecesOf(kernel: Kernel, sizes: readonly number[]): readonly Pieces[] {
   let next = 0;
-  for (const size of parallel) {
+  return parallelSizes(kernel).map((size) => {
     const first = next;
     for (let product = 1; product < size; next++) product *= at(sizes, next);
-    pieces.push({ first, sizes: sizes.slice(first, next) });
-  }
-  const isCut = (axis: number): boolean => (pieces[axis]?.sizes.length ?? 1) > 1;
-  if (scalarsOf(...rootsOf(kernel)).some((scalar) => scalar.kind === "region" && isCut(scalar.axis))) return null;
+    return { first, sizes: sizes.slice(first, next) };
+  });
+}
+
+/** Whether the parallel axes of a kernel can be cut into these: no border lies within one that is. */
+export function bordersAllow(kernel: Kernel, sizes: readonly number[]): boolean {
+  const borders = scalarsOf(...rootsOf(kernel)).flatMap((scalar) => (scalar.kind === "region" ? [scalar.axis] : []));
+  if (borders.length === 0) return true;
+  const pieces = piecesOf(kernel, sizes);
+  return borders.every((axis) => (pieces[axis]?.sizes.length ?? 1) === 1);
+}
+
+/** The kernel with its parallel axes cut into these, and as many reduce axes as the one that folds has. */
+export function overSizes(kernel: Kernel, sizes: readonly number[], reduce: readonly Axis[]): Kernel {
+  const parallel = parallelSizes(kernel);
+  const pieces = piecesOf(kernel, sizes);
   const axes = [...sizes.map((size) => ({ role: "parallel", size }) as const), ...reduce];
   return rewriteKernel(kernel, axes, {
     affine: ({ offset, coefficients }) => ({
