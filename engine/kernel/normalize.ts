@@ -54,6 +54,25 @@ function mergeAxes(kernel: Kernel, first: number): Kernel {
   return merged;
 }
 
+/**
+ * The same kernel with neighbouring axes made one where they may be and belong to one group.
+ * @param groups a number for each axis
+ * @returns the kernel and the groups of its axes
+ */
+export function mergeWithin(
+  kernel: Kernel,
+  groups: readonly number[],
+): { readonly kernel: Kernel; readonly groups: readonly number[] } {
+  let merged = kernel;
+  const kept = [...groups];
+  for (let axis = merged.axes.length - 2; axis >= 0; axis--) {
+    if (kept[axis] !== kept[axis + 1] || !mayMerge(merged, axis)) continue;
+    merged = mergeWithNext(merged, axis);
+    kept.splice(axis, 1);
+  }
+  return { kernel: merged, groups: kept };
+}
+
 /** Whether a * next.size + b, for axes a and its next b, may be one axis: `a` steps over exactly the range of `b` everywhere. */
 function mayMerge(kernel: Kernel, axis: number): boolean {
   const [outer, inner] = [axisOf(kernel, axis), axisOf(kernel, axis + 1)];

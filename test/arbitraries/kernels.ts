@@ -41,6 +41,8 @@ export type ContractionSpec = {
   /** matmul: transposed a, transposed b, b shared by the batch. Convolutions: kernel size, stride, dilation less 1. */
   readonly variant: readonly [number, number, number];
   readonly epilogue: readonly ScalarInstruction[];
+  /** The sizes are made smaller until the kernel has no more products. */
+  readonly most?: number;
 };
 
 /** Sums for each row of the values of those reduce points whose index says that row. */
@@ -172,8 +174,10 @@ function contraction(spec: ContractionSpec, operands: readonly OperandSlot[]): N
 
 type Strides = { readonly axes: readonly Axis[]; readonly strides: readonly [readonly number[], readonly number[]] };
 
-function matrixProduct({ sizes: [batch, rows, columns, inner], variant }: ContractionSpec): Strides {
-  const axes = axesOf([batch, rows, columns], [inner], mostProducts);
+function matrixProduct(spec: ContractionSpec): Strides {
+  const { sizes, variant, most = mostProducts } = spec;
+  const [batch, rows, columns, inner] = sizes;
+  const axes = axesOf([batch, rows, columns], [inner], most);
   const [b, m, n, k] = axes.map(({ size }) => size) as [number, number, number, number];
   const [aRow, aInner] = variant[0] % 2 === 0 ? [k, 1] : [1, m];
   const [bInner, bColumn] = variant[1] % 2 === 0 ? [n, 1] : [1, k];
@@ -188,14 +192,14 @@ function matrixProduct({ sizes: [batch, rows, columns, inner], variant }: Contra
 }
 
 /** On images that carry their border already: x[n, c, y * stride + ky * dilation, ...] with w[o, c, ky, kx] or y[n, o, y, x]. */
-function convolution({ what, sizes: [n, o, width, c], variant }: ContractionSpec): Strides {
+function convolution({ what, sizes: [n, o, width, c], variant, most = mostProducts }: ContractionSpec): Strides {
   const kernel = (variant[0] % 3) + 1;
   const [stride, dilation] = [(variant[1] % 2) + 1, (variant[2] % 2) + 1];
   const forward = what === "convolution";
   const height = Math.min(width, 5);
   const axes = forward
-    ? axesOf([n, o, height, width], [c, kernel, kernel], mostProducts)
-    : axesOf([o, c, kernel, kernel], [n, height, width], mostProducts);
+    ? axesOf([n, o, height, width], [c, kernel, kernel], most)
+    : axesOf([o, c, kernel, kernel], [n, height, width], most);
   const size = (axis: number): number => at(axes, axis).size;
   const [rows, columns, channels] = forward ? [size(2), size(3), size(4)] : [size(5), size(6), size(1)];
   const [kernelRows, kernelColumns] = forward ? [size(5), size(6)] : [size(2), size(3)];
@@ -334,15 +338,40 @@ export const smallSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
   { weight: 1, arbitrary: scatterSpec(fc.constantFrom(40, 400)) },
 );
 
-const contractionSpecs: fc.Arbitrary<KernelSpec> = fc.record({
-  kind: fc.constant("contraction" as const),
-  what: fc.constantFrom("matmul" as const, "matmul" as const, "convolution" as const, "filterGradient" as const),
-  sizes: fc.tuple(fc.constantFrom(1, 1, 2, 3), axisSize, axisSize, axisSize),
-  variant: fc.tuple(fc.nat(2), fc.nat(2), fc.nat(2)),
-  epilogue: fc.oneof(fc.constant([]), instructions(3)),
-});
+const contractionSpec = (size: fc.Arbitrary<number>, most: number): fc.Arbitrary<KernelSpec> =>
+  fc.record({
+    kind: fc.constant("contraction" as const),
+    what: fc.constantFrom("matmul" as const, "matmul" as const, "convolution" as const, "filterGradient" as const),
+    sizes: fc.tuple(fc.constantFrom(1, 1, 2, 3), size, size, size),
+    variant: fc.tuple(fc.nat(2), fc.nat(2), fc.nat(2)),
+    epilogue: fc.oneof(fc.constant([]), instructions(3)),
+    most: fc.constant(most),
+  });
 
 const anyDtype: readonly DType[] = ["f32", "f32", "f32", "f32", "i32", "u32", "bool"];
+
+const contractionCase = (
+  specs: fc.Arbitrary<KernelSpec>,
+  factor: fc.Arbitrary<OperandData>,
+): fc.Arbitrary<KernelCase> =>
+  fc.record({
+    spec: specs,
+    operands: fc
+      .tuple(factor, factor, fc.array(operandData(anyDtype), { maxLength: 2 }))
+      .map(([x, y, rest]) => [x, y, ...rest]),
+  });
+
+const productSize = fc.constantFrom(1, 3, 4, 8, 12, 16, 20, 32, 33, 36, 64, 65, 72, 100, 132);
+
+/** Of which a NaN or an infinity would reach all sums. */
+const tameFactor = fc
+  .array(tameElement, { minLength: 1, maxLength: 16, size: "max" })
+  .map((elements): OperandData => ({ dtype: "f32", elements }));
+
+/** Contractions as large as a few tiles of a device, with borders of every kind. */
+export const contractionCases: fc.Arbitrary<KernelCase> = fc.noBias(
+  contractionCase(contractionSpec(productSize, 40_000), tameFactor),
+);
 
 // Without bias: fast-check's first values are the smallest, and of them kernels would have few operands and elements.
 export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
@@ -363,15 +392,7 @@ export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
           .map(([index, rest]) => [index, ...rest]),
       }),
     },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        spec: contractionSpecs,
-        operands: fc
-          .tuple(operandData(["f32"]), operandData(["f32"]), fc.array(operandData(anyDtype), { maxLength: 2 }))
-          .map(([x, y, rest]) => [x, y, ...rest]),
-      }),
-    },
+    { weight: 2, arbitrary: contractionCase(contractionSpec(axisSize, mostProducts), operandData(["f32"])) },
   ),
 );
 

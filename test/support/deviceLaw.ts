@@ -7,7 +7,7 @@ import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { Plan, PlanBuffer } from "../../engine/kernel/plan.ts";
 import { joinSteps } from "../../engine/passes/joinSteps.ts";
 import { printKernel } from "../../engine/kernel/print.ts";
-import { buildCase, kernelCases, printOperands } from "../arbitraries/kernels.ts";
+import { buildCase, contractionCases, type KernelCase, kernelCases, printOperands } from "../arbitraries/kernels.ts";
 import { buildPlan, planSpecs } from "../arbitraries/plans.ts";
 import type { Accuracy } from "./bounds.ts";
 import type { Bounded } from "./graphBounds.ts";
@@ -37,14 +37,21 @@ export type DeviceLawReport = {
  * is left behind or more than half of the kernels could not be compared at all
  */
 export function checkKernels(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
-  return check(device, options, kernelCases, (kernelCase) => {
-    const { kernel, data } = buildCase(kernelCase);
-    return {
-      plan: planOf(kernel),
-      inputs: data,
-      text: () => `${printKernel(kernel)}\n${printOperands(kernelCase.operands)}`,
-    };
-  });
+  return check(device, options, kernelCases, instanceOf);
+}
+
+/** The same for matrix products and convolutions that are as large as a few tiles. @throws Error as {@link checkKernels} */
+export function checkContractions(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
+  return check(device, options, contractionCases, instanceOf);
+}
+
+function instanceOf(kernelCase: KernelCase): Instance {
+  const { kernel, data } = buildCase(kernelCase);
+  return {
+    plan: planOf(kernel),
+    inputs: data,
+    text: () => `${printKernel(kernel)}\n${printOperands(kernelCase.operands)}`,
+  };
 }
 
 /** The same for plans of several kernels, each run twice. @throws Error as {@link checkKernels} */

@@ -12,7 +12,7 @@ import { webgpuLimits } from "./webgpuLimits.ts";
 import { type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
 import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
-import { emitKernel } from "./wgsl/index.ts";
+import { emitKernel, type EmitOptions } from "./wgsl/index.ts";
 import { halvedIntegers, wholeIntegers } from "./words.ts";
 
 export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
@@ -21,12 +21,16 @@ export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
  * A device on the WebGPU adapter of the page, or in Node on that of the package `webgpu`. All devices of the process
  * share gpu.js's one GPUDevice; disposing of the last of them destroys it (and lets Node end). After a loss of the
  * GPUDevice every call of its devices fails, and new devices work on a new GPUDevice.
+ * @param schedules how kernels are run, where that isn't left to the engine: for proofs that it doesn't matter
  * @throws EvenkeelError `device` if there is no WebGPU, no adapter, or not the gpu.js this is written for.
  */
-export async function createWebgpuDevice(options: WebgpuOptions = {}): Promise<WebgpuDevice> {
+export async function createWebgpuDevice(
+  options: WebgpuOptions = {},
+  schedules: EmitOptions = {},
+): Promise<WebgpuDevice> {
   // Loaded here, for gpu.js takes a while and `probeWebgpu` doesn't need it.
   const { acquireContext } = await import("./adapter.ts");
-  return new WebgpuDevice(await acquireContext(), options);
+  return new WebgpuDevice(await acquireContext(), options, schedules);
 }
 
 /** What a device has asked of the GPU since it was made; pipelines are those that all devices of the process made. */
@@ -47,13 +51,13 @@ class WebgpuDevice implements KernelDevice {
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
 
-  constructor(lease: ContextLease, options: WebgpuOptions) {
+  constructor(lease: ContextLease, options: WebgpuOptions, schedules: EmitOptions) {
     const { context } = lease;
     this.#lease = lease;
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
     const kernels = kernelsOf(options);
-    this.#maker = makerOf(context, kernels);
+    this.#maker = makerOf(context, kernels, schedules);
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
     this.limits = webgpuLimits(context, kernels);
@@ -122,11 +126,11 @@ class WebgpuDevice implements KernelDevice {
 }
 
 /** How the kernels of a device are made. */
-function makerOf(context: GpujsContext, kernels: WebgpuKernels): KernelMaker {
+function makerOf(context: GpujsContext, kernels: WebgpuKernels, schedules: EmitOptions): KernelMaker {
   if (kernels === "own") {
     return {
       words: wholeIntegers,
-      compile: (kernel, aliases) => context.ownKernelOf(emitKernel(kernel, aliases)),
+      compile: (kernel, aliases) => context.ownKernelOf(emitKernel(kernel, aliases, schedules)),
     };
   }
   return {

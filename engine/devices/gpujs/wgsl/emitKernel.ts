@@ -6,14 +6,18 @@ import { sameAffine } from "../../../kernel/affine.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
 import { emitElementwise } from "./elementwise.ts";
+import { chooseTile, emitProduct, type ProductChoice, productOf, tiledProduct } from "./product/index.ts";
 import { emitReduction } from "./reduction.ts";
 import type { Aliases, WgslKernel } from "./wgslKernel.ts";
+
+/** How a kernel is to be run, where it isn't left to the engine. */
+export type EmitOptions = { readonly product?: ProductChoice };
 
 /**
  * The text depends on the computation only, not on the kernel's name, so that equal kernels of any program share one pipeline.
  * @throws EvenkeelError `kernel` if the kernel has no elements: nothing is to be run; `graph` if it writes over what another thread reads
  */
-export function emitKernel(described: Kernel, aliases: Aliases): WgslKernel {
+export function emitKernel(described: Kernel, aliases: Aliases, { product: choice }: EmitOptions = {}): WgslKernel {
   if (described.stores[0].length === 0) {
     throw new EvenkeelError(
       "kernel",
@@ -23,7 +27,11 @@ export function emitKernel(described: Kernel, aliases: Aliases): WgslKernel {
   checkAliases(described, aliases);
   const kernel = normalizeKernel(described);
   const { reduction } = kernel;
-  return reduction === null ? emitElementwise(kernel, aliases) : emitReduction(kernel, reduction, aliases);
+  if (reduction === null) return emitElementwise(kernel, aliases);
+  const product = productOf(kernel);
+  const tile = product === null ? null : chooseTile(product, choice);
+  if (product === null || tile === null) return emitReduction(kernel, reduction, aliases);
+  return emitProduct(product, tiledProduct(product, tile), aliases);
 }
 
 /** An operand in the memory of a result is read where, and before, it is written, by the same thread. */

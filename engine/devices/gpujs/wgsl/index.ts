@@ -1,3 +1,3 @@
-/** WGSL of our own for kernels: schedules (`elementwise.ts`, `reduction.ts`) over expressions, addresses and functions. */
-export { emitKernel } from "./emitKernel.ts";
+/** WGSL of our own for kernels: schedules (`elementwise.ts`, `reduction.ts`, `product/`) over expressions, addresses and functions. */
+export { emitKernel, type EmitOptions } from "./emitKernel.ts";
 export type { Aliases, BoundArray, WgslKernel } from "./wgslKernel.ts";

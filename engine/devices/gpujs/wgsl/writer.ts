@@ -9,7 +9,8 @@ export class WgslWriter {
   /** Functions called so far, as `name lanes`. */
   readonly #functions = new Map<string, readonly [FunctionName, Lanes]>();
   readonly #workgroup: string[] = [];
-  readonly #lines: string[] = [];
+  readonly #helpers: string[] = [];
+  #lines: string[] = [];
   #depth = 1;
   #names = 0;
 
@@ -62,6 +63,19 @@ export class WgslWriter {
     const name = this.fresh("shared");
     this.#workgroup.push(`var<workgroup> ${name}: array<${type}, ${length}>;`);
     return name;
+  }
+
+  /** Declares a function of the kernel's own; what `write` writes is its body. */
+  helper(header: string, write: () => void): void {
+    const [lines, depth] = [this.#lines, this.#depth];
+    [this.#lines, this.#depth] = [[], 1];
+    write();
+    this.#helpers.push([`${header} {`, ...this.#lines, "}"].join("\n"));
+    [this.#lines, this.#depth] = [lines, depth];
+  }
+
+  get helpers(): readonly string[] {
+    return this.#helpers;
   }
 
   get functions(): readonly (readonly [FunctionName, Lanes])[] {

@@ -1,0 +1,46 @@
+/** Which tile a product takes: from its shape alone, by a model of a GPU of some units that each multiply a tile at a time. */
+import { at } from "../../../../graph/shape.ts";
+import type { Product, Sizes } from "./product.ts";
+import { registerTile, sharedTiles, threadsOf, type Tile } from "./tile.ts";
+
+/** Units of the GPU that is thought of: WebGPU tells nobody how many there are. */
+const units = 32;
+/** Threads that keep a unit busy while others wait for memory. */
+const busyThreads = 128;
+/** Multiply-adds that are worth tiles. */
+const leastWork = 2 ** 16;
+/** Rows and columns, and products of each pair of them, that are worth tiles. */
+const leastSide = 8;
+
+/** How a product may be told to be run: by its best tile, by a given one, or as other sums are. */
+export type ProductChoice = "best" | "sums" | Tile;
+
+/** The tile for a product; null if it is too small to be worth one. */
+export function chooseTile({ sizes }: Pick<Product, "sizes">, choice: ProductChoice = "best"): Tile | null {
+  if (choice === "sums") return null;
+  if (choice !== "best") return choice;
+  const { batch, rows, columns, depth } = sizes;
+  if (batch * rows * columns * depth < leastWork || Math.min(rows, columns, depth) < leastSide) return null;
+  return sharedTiles.reduce(
+    (best, tile) => (timeOf(sizes, tile) < timeOf(sizes, best) ? tile : best),
+    at(sharedTiles, 0),
+  );
+}
+
+/** Time of a product by tiles of some kind, in multiply-adds of a whole unit. Whole tiles count, also where they reach over a border. */
+export function timeOf({ batch, rows, columns, depth }: Sizes, tile: Tile): number {
+  const groups = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
+  const waves = Math.ceil(groups / units);
+  const threads = Math.min(busyThreads, (threadsOf(tile) * groups) / units);
+  return (waves * tile.rows * tile.columns * depth * busyThreads) / (threads * efficiencyOf(tile));
+}
+
+/** The share of a unit's speed that is left where each multiply-add reads so many numbers of the workgroup's memory. */
+function efficiencyOf({ threadRows, threadColumns, rows, columns }: Tile): number {
+  const read = 1 / threadRows + 1 / threadColumns;
+  const filled = 1 / rows + 1 / columns;
+  return 1 / (1 + 2.5 * read + 8 * filled);
+}
+
+/** Every tile there is. */
+export const allTiles: readonly Tile[] = [...sharedTiles, registerTile];

@@ -1,0 +1,185 @@
+/** Products of matrices, convolutions among them, tile by tile (`tile.ts`): each workgroup a tile, each thread a part of it in registers. */
+import { at } from "../../../../graph/shape.ts";
+import { printTiling, type Tiled } from "../../../../kernel/tiling.ts";
+import { coordinatesOf } from "../addresses.ts";
+import { loadsFrom } from "../memory.ts";
+import {
+  type Aliases,
+  arraysOf,
+  type BoundArray,
+  foldedGroups,
+  groupNumber,
+  moduleText,
+  type WgslKernel,
+} from "../wgslKernel.ts";
+import { WgslWriter } from "../writer.ts";
+import { Fill, layoutOf } from "./fill.ts";
+import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
+import { addChains, declareSums, multiplyStaged, quarterText, range, rowText, threadGrid } from "./multiply.ts";
+import { offsetText } from "./offsets.ts";
+import type { Product } from "./product.ts";
+import { multiplyFromMemory } from "./registers.ts";
+import type { Side } from "./sides.ts";
+import { threadsOf, type Tile, tileOf } from "./tile.ts";
+
+/** @param tiled what `tiledProduct` gives for the product and a tile */
+export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases): WgslKernel {
+  const tile = tileOf(tiled);
+  const finish = finishOf(described, aliases);
+  const [product, isVector] = boundInFours(described, finish, tile);
+  const { kernel, sizes } = product;
+  const arrays = arraysOf(kernel, aliases, (bound) => (isVector(bound) ? 4 : 1));
+  const loads = loadsFrom(arrays, aliases, isVector);
+  const writer = new WgslWriter();
+  const finishName = declareFinish(writer, finish, arrays, loads);
+
+  const tiles = {
+    batch: sizes.batch,
+    rows: Math.ceil(sizes.rows / tile.rows),
+    columns: Math.ceil(sizes.columns / tile.columns),
+  };
+  const count = tiles.batch * tiles.rows * tiles.columns;
+  const groups = foldedGroups(count);
+  const isWhole = groups[0] * groups[1] === count;
+  const number = writer.local(groupNumber(groups));
+  // The same for all threads of a workgroup, which meet at barriers within.
+  if (!isWhole) writer.open(`if (${number} < ${count}u)`);
+  // Workgroups side by side have the same columns as far as they can, which are read once from memory then.
+  const [batch, columnTile, rowTile] = coordinatesOf(number, [tiles.batch, tiles.columns, tiles.rows], (text) =>
+    writer.local(text),
+  ).map(({ text }) => text) as [string, string, string];
+  const first = {
+    row: rowTile === "0u" ? "0u" : writer.local(`${rowTile} * ${tile.rows}u`),
+    column: columnTile === "0u" ? "0u" : writer.local(`${columnTile} * ${tile.columns}u`),
+  };
+  const grid = threadGrid(tile);
+  const threadRow = writer.local(`local / ${grid.columns}u`);
+  const threadColumn = writer.local(`local % ${grid.columns}u`);
+  const batchOf = ({ batch: direction }: Side): string => offsetText(writer, direction, batch);
+  const elementOf =
+    ({ load, inFours }: Side) =>
+    (index: string): string =>
+      inFours
+        ? `${arrays.operandName(load.operand)}[(${index}) / 4u]`
+        : `${arrays.operandName(load.operand)}[${index}]`;
+
+  const sums = declareSums(writer, tile, "sum");
+  const hasParts = tile.part < sizes.depth;
+  const totals = hasParts ? declareSums(writer, tile, "total") : sums;
+  const lanesOfRows = multiply();
+  if (hasParts) addChains(writer, totals, sums);
+  store(lanesOfRows);
+  if (!isWhole) writer.close();
+
+  const schedule = `${tile.shared ? "tiled product" : "product in registers"}: ${printTiling(tiled)}`;
+  return {
+    name: kernel.name,
+    schedule,
+    text: moduleText(schedule, arrays, writer, threadsOf(tile)),
+    bindings: arrays.bindings,
+    groups,
+  };
+
+  /** Which rows of the tile are a thread's depends on how they are read. */
+  function multiply(): Parameters<typeof rowText>[1] {
+    if (!tile.shared) {
+      const place = { tile, first, thread: { row: threadRow, column: threadColumn }, batchOf, elementOf };
+      return multiplyFromMemory(writer, product, place, sums, hasParts ? totals : null);
+    }
+    const threads = threadsOf(tile);
+    const layouts = {
+      left: layoutOf(product.left, tile.rows, tile.depth, false),
+      right: layoutOf(product.right, tile.columns, tile.depth, true),
+    };
+    const [left, right] = (["left", "right"] as const).map((name) => {
+      const side = product[name];
+      return new Fill({
+        writer,
+        side,
+        layout: layouts[name],
+        threads,
+        first: name === "left" ? first.row : first.column,
+        batch: batchOf(side),
+        element: elementOf(side),
+      });
+    }) as [Fill, Fill];
+    const tabulate = (step: string, half: string): void => {
+      if (!left.hasTable && !right.hasTable) return;
+      writer.open(`if (local < ${tile.depth}u)`);
+      for (const fill of [left, right]) fill.tabulate(step, half);
+      writer.close();
+    };
+    tabulate("0u", "0u");
+    const step = writer.fresh("step");
+    writer.open(`for (var ${step} = 0u; ${step} < ${Math.ceil(sizes.depth / tile.depth)}u; ${step}++)`);
+    writer.line("workgroupBarrier();");
+    for (const fill of [left, right]) fill.fill(step, `${step} % 2u * ${tile.depth}u`);
+    tabulate(`(${step} + 1u)`, `(${step} + 1u) % 2u * ${tile.depth}u`);
+    writer.line("workgroupBarrier();");
+    const staged = [
+      { array: left.array, layout: layouts.left },
+      { array: right.array, layout: layouts.right },
+    ] as const;
+    multiplyStaged(writer, tile, sums, staged, [threadRow, threadColumn]);
+    if (hasParts) {
+      const steps = tile.part / tile.depth;
+      writer.open(`if (${step} % ${steps}u == ${steps - 1}u)`);
+      addChains(writer, totals, sums);
+      writer.close();
+    }
+    writer.close();
+    return layouts.left;
+  }
+
+  function store(rowLayout: Parameters<typeof rowText>[1]): void {
+    const isRowsWhole = sizes.rows % tile.rows === 0;
+    const isColumnsWhole = sizes.columns % tile.columns === 0;
+    const guarded = (conditions: readonly string[], statement: string): void => {
+      if (conditions.length === 0) writer.line(statement);
+      else writer.line(`if (${conditions.join(" && ")}) { ${statement} }`);
+    };
+    const quarters = range(tile.threadColumns / 4).map((q) => {
+      const quarter = quarterText(tile, threadColumn, q);
+      return writer.local(first.column === "0u" ? quarter : `${first.column} / 4u + ${quarter}`);
+    });
+    totals.forEach((line, i) => {
+      const inTile = rowText(tile, rowLayout, threadRow, i);
+      const row = writer.local(first.row === "0u" ? inTile : `${first.row} + ${inTile}`);
+      const rowGuard = isRowsWhole ? [] : [`${row} < ${sizes.rows}u`];
+      line.forEach((sum, q) => {
+        const quarter = at(quarters, q);
+        if (finish.lane !== null) {
+          const guard = isColumnsWhole ? [] : [`${quarter} < ${sizes.columns / 4}u`];
+          guarded([...rowGuard, ...guard], `${finishName}(${batch}, ${row}, ${quarter}, ${sum});`);
+          return;
+        }
+        for (const lane of range(4)) {
+          const column = `${quarter} * 4u + ${lane}u`;
+          const guard = isColumnsWhole ? [] : [`${column} < ${sizes.columns}u`];
+          guarded([...rowGuard, ...guard], `${finishName}(${batch}, ${row}, ${column}, ${sum}[${lane}]);`);
+        }
+      });
+    });
+  }
+}
+
+/**
+ * The product with sides that are read in fours only where their arrays are bound so, which takes that all who read one can read fours;
+ * and which arrays are.
+ */
+function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, (bound: BoundArray) => boolean] {
+  // What is written out without memory of the workgroup may begin between two fours.
+  const isUsable = ({ along }: Side): boolean => tile.shared || along === "own" || tile.depth % 4 === 0;
+  const sides = [product.left, product.right].map((side) => ({ ...side, inFours: side.inFours && isUsable(side) }));
+  const readLater = readBy(finish);
+  const isVector = (bound: BoundArray): boolean => {
+    const readers = bound.kind === "operand" ? sides.filter(({ load }) => load.operand === bound.index) : [];
+    if (readers.length === 0) return finish.isVector(bound);
+    return readers.every(({ inFours }) => inFours) && (!readLater.has(bound.index) || finish.isVector(bound));
+  };
+  const [left, right] = sides.map((side) => ({
+    ...side,
+    inFours: side.inFours && isVector({ kind: "operand", index: side.load.operand }),
+  })) as [Side, Side];
+  return [{ ...product, left, right }, isVector];
+}

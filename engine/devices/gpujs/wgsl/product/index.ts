@@ -1,0 +1,5 @@
+/** Kernels that are products of matrices or convolutions, in tiles. */
+export { allTiles, chooseTile, type ProductChoice } from "./choose.ts";
+export { emitProduct } from "./emit.ts";
+export { type Product, productOf } from "./product.ts";
+export { registerTile, sharedTiles, type Tile, tiledProduct, tileOf } from "./tile.ts";

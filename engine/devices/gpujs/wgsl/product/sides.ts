@@ -1,0 +1,78 @@
+/** The two arrays of a product as tiles of them are read: along which direction elements are neighbours, and whether in fours. */
+import { at } from "../../../../graph/shape.ts";
+import type { Load } from "../../../../kernel/contraction.ts";
+import type { Axis } from "../../../../kernel/kernel.ts";
+
+/** `size` numbers that lie `step` elements apart. */
+export type Run = { readonly size: number; readonly step: number };
+
+/** Points of several axes in one row-major order, and where they lie: runs of runs, outermost first. */
+export type Direction = { readonly size: number; readonly runs: readonly Run[] };
+
+/** Rows or columns (`own`), or what is summed over. */
+export type DirectionName = "own" | "depth";
+
+/** An array of a product: which element it has at (batch, own, depth). The address is a sum of what each of these adds. */
+export type Side = {
+  readonly load: Load;
+  readonly batch: Direction;
+  readonly own: Direction;
+  readonly depth: Direction;
+  /** The direction along which neighbours are neighbours in memory, or next to it. */
+  readonly along: DirectionName;
+  /** Whether four such neighbours, counted from the first, are an aligned vector wherever they begin. */
+  readonly inFours: boolean;
+};
+
+/** @param own the axes that are the array's rows or columns; all in the order of the kernel */
+export function sideOf(
+  load: Load,
+  axes: readonly Axis[],
+  batchAxes: readonly number[],
+  ownAxes: readonly number[],
+  depthAxes: readonly number[],
+): Side {
+  const direction = (of: readonly number[]): Direction => directionOf(load, axes, of);
+  const [batch, own, depth] = [direction(batchAxes), direction(ownAxes), direction(depthAxes)];
+  const fours = {
+    own: isInFours(load, own, [depth, batch]),
+    depth: isInFours(load, depth, [own, batch]),
+  };
+  const inFours = fours.own || fours.depth;
+  const along = inFours ? (fours.own ? "own" : "depth") : isNearer(own, depth) ? "own" : "depth";
+  return { load, batch, own, depth, along, inFours };
+}
+
+/** The direction of the four elements that lie in one vector of a tile. */
+export function lanesOf({ along, inFours }: Pick<Side, "along" | "inFours">): DirectionName {
+  // One by one they are read by threads side by side along the direction of neighbours, so that these read what lies together.
+  const other = along === "own" ? "depth" : "own";
+  return inFours ? along : other;
+}
+
+function directionOf({ at: { coefficients } }: Load, axes: readonly Axis[], of: readonly number[]): Direction {
+  const runs: Run[] = [];
+  for (const axis of of.toReversed()) {
+    const run = { size: at(axes, axis).size, step: at(coefficients, axis) };
+    const inner = runs[0];
+    if (inner !== undefined && run.step === inner.step * inner.size) {
+      runs[0] = { size: run.size * inner.size, step: inner.step };
+    } else if (run.size > 1) runs.unshift(run);
+  }
+  return { size: of.reduce((product, axis) => product * at(axes, axis).size, 1), runs };
+}
+
+function isInFours({ at: { offset } }: Load, { runs }: Direction, others: readonly Direction[]): boolean {
+  const inner = runs.at(-1);
+  if (inner?.step !== 1 || inner.size % 4 !== 0 || offset % 4 !== 0) return false;
+  const rest = [...runs.slice(0, -1), ...others.flatMap((other) => other.runs)];
+  return rest.every(({ step }) => step % 4 === 0);
+}
+
+/** Whether neighbours along `one` lie nearer to each other than those along `other`, or are more. */
+function isNearer(one: Direction, other: Direction): boolean {
+  const [a, b] = [one.runs.at(-1), other.runs.at(-1)];
+  if (a === undefined || b === undefined) return a !== undefined;
+  const [near, far] = [Math.abs(a.step) || Infinity, Math.abs(b.step) || Infinity];
+  return near === far ? a.size >= b.size : near < far;
+}

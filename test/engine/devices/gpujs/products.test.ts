@@ -1,0 +1,263 @@
+/** Products in tiles: every tile gives what the definition says, and the same bits as any other. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import fc from "fast-check";
+import type { KernelDevice } from "../../../../engine/devices/device.ts";
+import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
+import { emitKernel } from "../../../../engine/devices/gpujs/wgsl/index.ts";
+import {
+  allTiles,
+  productOf,
+  registerTile,
+  sharedTiles,
+  type Tile,
+  tiledProduct,
+  tileOf,
+} from "../../../../engine/devices/gpujs/wgsl/product/index.ts";
+import type { TensorData } from "../../../../engine/graph/dtype.ts";
+import { at } from "../../../../engine/graph/shape.ts";
+import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
+import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
+import { checkTiling } from "../../../../engine/kernel/tiling.ts";
+import { buildCase, contractionCases } from "../../../arbitraries/kernels.ts";
+import { accuracies } from "../../../support/accuracies.ts";
+import { checkContractions } from "../../../support/deviceLaw.ts";
+import { downloaded } from "../../../support/downloaded.ts";
+import { webgpuSkip } from "../../../support/webgpuSkip.ts";
+
+const seed = Number(process.env["EVENKEEL_SEED"] ?? 20261129);
+
+const nameOf = ({ rows, columns, threadRows, threadColumns, shared }: Tile): string =>
+  `${rows}x${columns} in ${threadRows}x${threadColumns}${shared ? "" : " without workgroup memory"}`;
+
+describe("products in tiles", { skip: webgpuSkip }, () => {
+  if (webgpuSkip !== false) return;
+  const devices = new Map<Tile, KernelDevice>();
+  before(async () => {
+    for (const tile of allTiles) devices.set(tile, await createWebgpuDevice({}, { product: tile }));
+  });
+  after(() => devices.forEach((device) => device.dispose()));
+
+  const deviceOf = (tile: Tile): KernelDevice => {
+    const device = devices.get(tile);
+    assert.ok(device !== undefined);
+    return device;
+  };
+
+  for (const [i, tile] of allTiles.entries()) {
+    it(`${nameOf(tile)}: gives what the definition says`, async () => {
+      const accuracy = accuracies.webgpu;
+      const { compared, uncertain } = await checkContractions(deviceOf(tile), { runs: 2, seed: seed + i, accuracy });
+      assert.ok(compared > 3 * uncertain, `${uncertain} of ${compared + uncertain} elements were uncertain`);
+    });
+  }
+
+  it("all tiles give the same bits", async () => {
+    await fc.assert(
+      fc.asyncProperty(contractionCases, async (kernelCase) => {
+        const { kernel, data } = buildCase(kernelCase);
+        const results: TensorData[] = [];
+        for (const tile of allTiles) results.push(...(await run(deviceOf(tile), kernel, data)));
+        for (const result of results) assert.deepEqual(result, results[0]);
+      }),
+      { numRuns: 1, seed },
+    );
+  });
+
+  it("sums of more products than a chain takes have the same bits, too, and are as near as promised", async () => {
+    // Parts of 288: whole taps of a filter and whole steps of every tile.
+    const [channels, depth] = [64, 576];
+    const [left, right] = [
+      [depth, 0, 9, 3, 1],
+      [0, depth, 9, 3, 1],
+    ];
+    const kernel = product([8, 12], [channels, 3, 3], left, right, [8 * depth, 12 * depth]);
+    const data = kernel.operands.map(({ length }) => Float32Array.from({ length }, () => 0.1));
+    const steps = [16, 8].map((step) => sharedTiles.find((tile) => tile.depth === step));
+    const results: TensorData[] = [];
+    for (const tile of [...steps, registerTile]) {
+      assert.ok(tile !== undefined);
+      results.push(...(await run(deviceOf(tile), kernel, data)));
+    }
+    for (const result of results) assert.deepEqual(result, results[0]);
+    const exact = depth * Math.fround(0.1) ** 2;
+    for (const value of results[0] ?? []) assert.ok(Math.abs(value - exact) <= exact * 2 ** -24 * (288 + 2));
+  });
+
+  it("several results take the sum each in its own way, of the operands, too", async () => {
+    const [rows, columns, depth] = [20, 36, 16];
+    const plain = product([rows, columns], [depth], [depth, 0, 1], [0, 1, columns], [rows * depth, depth * columns]);
+    const to = { offset: 0, coefficients: [columns, 1, 0] };
+    const sum: Scalar = { kind: "accumulator", dtype: "f32" };
+    const column: Scalar = { kind: "load", dtype: "f32", operand: 1, at: { offset: 0, coefficients: [0, 1, 0] } };
+    const isLarge: Scalar = { kind: "compare", dtype: "bool", op: "lessEqual", x: column, y: sum };
+    const whole: Scalar = { kind: "cast", dtype: "i32", x: sum };
+    const length = rows * columns;
+    const kernel: Kernel = {
+      ...plain,
+      stores: [
+        { value: sum, dtype: "f32", length, at: to },
+        { value: isLarge, dtype: "bool", length, at: to },
+        { value: whole, dtype: "i32", length, at: to },
+      ],
+    };
+    const data = kernel.operands.map(({ length: size }, operand) =>
+      Float32Array.from({ length: size }, (_, i) => ((i * 7 + operand * 3) % 11) - 5),
+    );
+    const [a, b] = [at(data, 0), at(data, 1)];
+    const wanted = Array.from({ length }, (_, i) => {
+      const [row, place] = [Math.floor(i / columns), i % columns];
+      let total = 0;
+      for (let k = 0; k < depth; k++) total += at([...a], row * depth + k) * at([...b], k * columns + place);
+      return total;
+    });
+    for (const tile of [at(allTiles, 0), at(allTiles, 5), at(allTiles, allTiles.length - 1)]) {
+      const [sums, larger, integers] = await run(deviceOf(tile), kernel, data);
+      assert.deepEqual([...(sums ?? [])], wanted);
+      assert.deepEqual([...(integers ?? [])], wanted);
+      assert.deepEqual(
+        [...(larger ?? [])],
+        wanted.map((value, i) => Number(at([...b], i % columns) <= value)),
+      );
+    }
+  });
+});
+
+describe("how kernels that multiply are run", () => {
+  const aliases = [null, null];
+  const scheduleOf = (kernel: Kernel): string => emitKernel(kernel, aliases).schedule;
+  const square = (rows: number, columns: number, depth: number): Kernel =>
+    product([rows, columns], [depth], [depth, 0, 1], [0, 1, columns], [rows * depth, depth * columns]);
+
+  it("says its tiling first, which is whole", () => {
+    fc.assert(
+      fc.property(contractionCases, fc.constantFrom(...allTiles), (kernelCase, tile) => {
+        const { kernel } = buildCase(kernelCase);
+        const described = productOf(normalizeKernel(kernel));
+        if (described === null) return;
+        const tiled = tiledProduct(described, tile);
+        checkTiling(tiled.kernel, tiled.tiling);
+        const { part, ...read } = tileOf(tiled);
+        assert.deepEqual(read, tile.shared ? tile : { ...tile, depth: read.depth });
+        assert.ok(part <= 512 || part === described.sizes.depth);
+        const own = kernel.operands.map(() => null);
+        const { schedule, text } = emitKernel(kernel, own, { product: tile });
+        assert.ok(text.startsWith(`// ${schedule}\n`));
+        assert.match(schedule, tile.shared ? /^tiled product: .*grid .*copy operand 0/ : /^product in registers: /);
+      }),
+      { numRuns: 100, seed },
+    );
+  });
+
+  it("takes larger tiles for larger products, and none for small ones", () => {
+    assert.match(scheduleOf(square(1024, 1024, 64)), /grid row 8 by 128, column 8 by 128/);
+    assert.match(scheduleOf(square(64, 2048, 576)), /^tiled product: grid row 1 by 64/);
+    assert.match(scheduleOf(square(8, 8, 8)), /a thread|a team/);
+    assert.match(scheduleOf(square(4, 4096, 4096)), /a thread|a team/);
+  });
+
+  it("keeps sums of whole numbers, and what is no product, from tiles", () => {
+    const kernel = square(64, 64, 64);
+    const { reduction } = kernel;
+    assert.ok(reduction !== null);
+    const whole: Kernel = {
+      ...kernel,
+      operands: kernel.operands.map(({ length }) => ({ dtype: "i32", length })),
+      reduction: { op: "sum", body: { ...reduction.body, dtype: "i32" } as Scalar },
+    };
+    assert.equal(productOf(whole), null);
+    assert.equal(productOf({ ...kernel, reduction: { ...reduction, op: "max" } }), null);
+  });
+
+  it("keeps to 16 KiB of memory of a workgroup and to 256 threads", () => {
+    fc.assert(
+      fc.property(contractionCases, fc.constantFrom(...sharedTiles), (kernelCase, tile) => {
+        const { kernel } = buildCase(kernelCase);
+        const own = kernel.operands.map(() => null);
+        const { text } = emitKernel(kernel, own, { product: tile });
+        const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), (\d+)>/g)];
+        const bytes = arrays.reduce((sum, [, type, count]) => sum + (type === "vec4f" ? 16 : 4) * Number(count), 0);
+        assert.ok(bytes <= 16 * 1024, `${bytes} bytes`);
+        assert.ok(Number(/@workgroup_size\((\d+)\)/.exec(text)?.[1]) <= 256);
+      }),
+      { numRuns: 100, seed },
+    );
+  });
+
+  it("refuses to write over what other threads read", () => {
+    assert.throws(() => emitKernel(square(64, 64, 64), [0, null]), /write the buffer it reads/);
+  });
+});
+
+/** A kernel that stores the sums of products of two arrays. */
+function product(
+  parallel: readonly number[],
+  reduce: readonly number[],
+  left: readonly number[],
+  right: readonly number[],
+  lengths: readonly [number, number],
+): Kernel {
+  const load = (operand: number, coefficients: readonly number[]): Scalar => ({
+    kind: "load",
+    dtype: "f32",
+    operand,
+    at: { offset: 0, coefficients },
+  });
+  const strides = parallel.map((_, axis) => parallel.slice(axis + 1).reduce((size, extent) => size * extent, 1));
+  const length = parallel.reduce((size, extent) => size * extent, 1);
+  return {
+    name: "product",
+    axes: [
+      ...parallel.map((size) => ({ role: "parallel", size }) as const),
+      ...reduce.map((size) => ({ role: "reduce", size }) as const),
+    ],
+    operands: lengths.map((size) => ({ dtype: "f32", length: size })),
+    reduction: {
+      op: "sum",
+      body: { kind: "binary", dtype: "f32", op: "multiply", x: load(0, left), y: load(1, right) },
+    },
+    stores: [
+      {
+        value: { kind: "accumulator", dtype: "f32" },
+        dtype: "f32",
+        length,
+        at: { offset: 0, coefficients: [...strides, ...reduce.map(() => 0)] },
+      },
+    ],
+    flops: 0,
+    bytes: 0,
+  };
+}
+
+/** Runs one kernel; gives all its results. */
+async function run(device: KernelDevice, kernel: Kernel, data: readonly TensorData[]): Promise<TensorData[]> {
+  const { operands, stores } = kernel;
+  const executable = await device.compile({
+    buffers: [
+      ...operands.map(({ dtype, length }, index) => ({ dtype, length, role: { kind: "input", index } as const })),
+      ...stores.map(({ dtype, length }, index) => ({ dtype, length, role: { kind: "output", index } as const })),
+    ],
+    steps: [
+      {
+        kernel,
+        operands: [...operands.keys()],
+        results: [operands.length, ...stores.slice(1).map((_, index) => operands.length + 1 + index)],
+      },
+    ],
+    slots: [],
+    inputs: operands.length,
+    outputs: stores.length,
+    aliases: stores.map(() => null),
+  });
+  const [inputs, outputs] = [operands, stores].map((arrays) =>
+    arrays.map(({ dtype, length }) => device.allocate(dtype, length)),
+  ) as [ReturnType<KernelDevice["allocate"]>[], ReturnType<KernelDevice["allocate"]>[]];
+  try {
+    inputs.forEach((input, index) => device.upload(input, at(data, index)));
+    await executable.run(inputs, outputs);
+    return await Promise.all(outputs.map((output) => downloaded(device, output)));
+  } finally {
+    executable.dispose();
+    for (const buffer of [...inputs, ...outputs]) device.free(buffer);
+  }
+}
