@@ -142,7 +142,7 @@ describe("how kernels that multiply are run", () => {
         assert.ok(part <= 512 || part === described.sizes.depth);
         const own = kernel.operands.map(() => null);
         const { schedule, text } = emitKernel(kernel, own, { product: tile });
-        assert.ok(text.startsWith(`// ${schedule}\n`));
+        assert.ok(text.startsWith(`// schedule: ${schedule}\n`));
         assert.match(schedule, tile.shared ? /^tiled product: .*grid .*copy operand 0/ : /^product in registers: /);
       }),
       { numRuns: 100, seed },
