@@ -24,10 +24,7 @@ export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
  * @param schedules how kernels are run, where that isn't left to the engine: for proofs that it doesn't matter
  * @throws EvenkeelError `device` if there is no WebGPU, no adapter, or not the gpu.js this is written for.
  */
-export async function createWebgpuDevice(
-  options: WebgpuOptions = {},
-  schedules: EmitOptions = {},
-): Promise<WebgpuDevice> {
+export async function createWebgpuDevice(options: WebgpuOptions = {}, schedules?: EmitOptions): Promise<WebgpuDevice> {
   // Loaded here, for gpu.js takes a while and `probeWebgpu` doesn't need it.
   const { acquireContext } = await import("./adapter.ts");
   return new WebgpuDevice(await acquireContext(), options, schedules);
@@ -51,13 +48,17 @@ class WebgpuDevice implements KernelDevice {
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
 
-  constructor(lease: ContextLease, options: WebgpuOptions, schedules: EmitOptions) {
+  constructor(lease: ContextLease, options: WebgpuOptions, schedules: EmitOptions | undefined) {
     const { context } = lease;
     this.#lease = lease;
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
     const kernels = kernelsOf(options);
-    this.#maker = makerOf(context, kernels, schedules);
+    this.#maker = makerOf(
+      context,
+      kernels,
+      schedules ?? { product: context.adapter.isSoftware ? "registers" : "best" },
+    );
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
     this.limits = webgpuLimits(context, kernels);

@@ -12,15 +12,19 @@ const leastWork = 2 ** 16;
 /** Rows and columns, and products of each pair of them, that are worth tiles. */
 const leastSide = 8;
 
-/** How a product may be told to be run: by its best tile, by a given one, or as other sums are. */
-export type ProductChoice = "best" | "sums" | Tile;
+/**
+ * How a product may be told to be run: by the best tile for a GPU, in registers alone if it is worth a tile (for adapters that are
+ * software, to whom memory of a workgroup is nothing but memory and a barrier costs dearly), by a given tile, or as other sums are.
+ */
+export type ProductChoice = "best" | "registers" | "sums" | Tile;
 
 /** The tile for a product; null if it is too small to be worth one. */
 export function chooseTile({ sizes }: Pick<Product, "sizes">, choice: ProductChoice = "best"): Tile | null {
   if (choice === "sums") return null;
-  if (choice !== "best") return choice;
+  if (typeof choice === "object") return choice;
   const { batch, rows, columns, depth } = sizes;
   if (batch * rows * columns * depth < leastWork || Math.min(rows, columns, depth) < leastSide) return null;
+  if (choice === "registers") return registerTile;
   return sharedTiles.reduce(
     (best, tile) => (timeOf(sizes, tile) < timeOf(sizes, best) ? tile : best),
     at(sharedTiles, 0),
