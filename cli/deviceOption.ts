@@ -1,15 +1,19 @@
-import { type Device, defaultDevice } from "../engine/index.ts";
+import { chooseAutomatically, type Device, defaultDevice } from "../engine/index.ts";
 
 /** What `--device` takes, for commands' help. */
-export const deviceHelp = `oracle, wasm, cpu, webgpu, webgl2 or auto, a GPU if there is one (default: EVENKEEL_DEVICE, else ${defaultDevice})`;
+export const deviceHelp = `oracle, wasm, cpu, webgpu, webgl2 or auto, the faster of wasm and a GPU, measured (default: EVENKEEL_DEVICE, else ${defaultDevice})`;
+
+/** What the option says, or else EVENKEEL_DEVICE; undefined if neither does. */
+export function choiceOf(wanted: string | undefined): string | undefined {
+  return wanted ?? (process.env["EVENKEEL_DEVICE"] || undefined);
+}
 
 /** One line that says where a command computes and why there. @param wanted as the option says; undefined without it. */
-export function describeDevice({ name, description }: Device, wanted: string | undefined): string {
-  const named = process.env["EVENKEEL_DEVICE"] || undefined;
-  const choice = wanted ?? named;
+export async function describeDevice({ description }: Device, wanted: string | undefined): Promise<string> {
+  const choice = choiceOf(wanted);
   const reasons: string[] = [];
-  if (choice === undefined) reasons.push("the default; --device auto takes a GPU if there is one");
+  if (choice === undefined) reasons.push("the default; --device auto takes a GPU if one is faster");
   else if (wanted === undefined) reasons.push("as EVENKEEL_DEVICE says");
-  if (choice === "auto") reasons.push(`auto found ${name === "webgpu" ? "a GPU" : "no GPU"}`);
+  if (choice === "auto") reasons.push(`auto: ${(await chooseAutomatically()).reason}`);
   return reasons.length === 0 ? description : `${description} (${reasons.join("; ")})`;
 }

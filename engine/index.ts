@@ -15,8 +15,10 @@ export {
   type DeviceOptions,
   disposeDevices,
   getDevice,
+  chooseAutomatically,
   resolveDeviceName,
 } from "./devices/select.ts";
+export type { AutomaticDevice } from "./devices/calibration.ts";
 export { describeBytes } from "./describeBytes.ts";
 export { type ErrorCode, EvenkeelError, printable, messageOf } from "./errors.ts";
 export {

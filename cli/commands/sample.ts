@@ -71,7 +71,7 @@ export function addSampleCommand(program: Command): void {
         sNoise: options.S_noise,
       };
       await withDevice(wanted, async (device) => {
-        console.log(describeDevice(device, wanted));
+        console.log(await describeDevice(device, wanted));
         await sampleImages(settings, device, findNetwork, (line) => console.log(line));
       });
     });

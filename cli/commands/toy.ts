@@ -77,9 +77,8 @@ function addTrain(toy: Command): void {
         seed: options.seed,
       };
       await withDevice(options.device, async (device) => {
-        console.log(
-          `class ${training.cls}, ${training.model.dim} wide, on ${device.name}: ${describeDevice(device, options.device)}`,
-        );
+        const where = await describeDevice(device, options.device);
+        console.log(`class ${training.cls}, ${training.model.dim} wide, on ${device.name}: ${where}`);
         const { snapshotEvery, outdir } = options;
         const run = { training, iterations: options.iterations ?? iterations, snapshotEvery, outdir };
         console.log(await trainToy(run, device, (line) => console.log(line)));

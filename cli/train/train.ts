@@ -11,7 +11,7 @@ import { fingerprint } from "../../diffusion/data/node.ts";
 import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
 import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
-import { describeDevice } from "../deviceOption.ts";
+import { choiceOf, describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
@@ -51,8 +51,11 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
   const { data, training, lines } = prepare(settings, dataset, options.given);
   for (const line of lines) print(line);
   const device = await deviceOf(settings);
+  print(`Device             ${await describeDevice(device, settings.device)}`);
+  // A run that goes on later does so on the device that was chosen for it, whatever is faster then.
+  const chosen = choiceOf(settings.device) === "auto" ? { ...settings, device: device.name } : settings;
   try {
-    return await trainOn(device, settings, training, data, options.withReport !== false);
+    return await trainOn(device, chosen, training, data, options.withReport !== false);
   } finally {
     device.dispose();
   }
@@ -95,7 +98,6 @@ async function trainOn(
 ): Promise<boolean> {
   const { outdir } = settings;
   const isLabelled = training.network.unet.labelDim > 0;
-  print(`Device             ${describeDevice(device, settings.device)}`);
   print(
     `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${outdir}`,
   );

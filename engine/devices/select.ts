@@ -1,11 +1,13 @@
 import { EvenkeelError } from "../errors.ts";
 import { type Device, type GraphDevice, type KernelDevice, type DeviceName, deviceNames } from "./device.ts";
+import type { AutomaticDevice } from "./calibration.ts";
 import type { WebgpuOptions } from "./gpujs/webgpuOptions.ts";
 import type { WasmOptions } from "./wasm/device.ts";
 
 /**
- * A device, its name, or `auto`: a real (not software) WebGPU adapter if there is one, else `wasm`. `auto` has to be asked for: to look
- * for an adapter loads gpu.js or, in Node, Dawn, and what it finds differs from machine to machine.
+ * A device, its name, or `auto`: `wasm`, or `webgpu` if there is a real (not software) adapter on which some layers of a network take
+ * less time, which is measured. `auto` has to be asked for: to look for an adapter loads gpu.js or, in Node, Dawn, and what it finds
+ * differs from machine to machine.
  */
 export type DeviceChoice = Device | DeviceName | "auto";
 
@@ -66,9 +68,9 @@ function unknownDevice(name: string, from: string): EvenkeelError {
 }
 
 /** What `auto` stands for. Decided once: asking for an adapter takes half a millisecond, and the answer may change. */
-let automatic: Promise<DeviceName> | undefined;
+let automatic: Promise<AutomaticDevice> | undefined;
 
-function automaticDevice(): Promise<DeviceName> {
+function automaticDevice(): Promise<AutomaticDevice> {
   if (automatic === undefined) {
     const decision = decide();
     automatic = decision;
@@ -77,13 +79,19 @@ function automaticDevice(): Promise<DeviceName> {
   return automatic;
 }
 
-async function decide(): Promise<DeviceName> {
+async function decide(): Promise<AutomaticDevice> {
   const { probeWebgpu } = await import("./gpujs/webgpuDevice.ts");
   const probe = await probeWebgpu();
-  return probe.available && !probe.software ? "webgpu" : "wasm";
+  if (!probe.available) return { name: "wasm", reason: "there is no GPU" };
+  if (probe.software) return { name: "wasm", reason: `there is no GPU but software, ${probe.description}` };
+  const { fasterDevice } = await import("./calibration.ts");
+  return fasterDevice([
+    { name: "wasm", make: () => createDevice("wasm") },
+    { name: "webgpu", make: () => createDevice("webgpu") },
+  ]);
 }
 
-function forgetDecision(decision: Promise<DeviceName> | undefined): void {
+function forgetDecision(decision: Promise<AutomaticDevice> | undefined): void {
   if (automatic === decision) automatic = undefined;
 }
 
@@ -104,7 +112,15 @@ function wantedDevice(choice: DeviceName | "auto" | undefined): DeviceName | "au
  */
 export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<DeviceName> {
   const wanted = wantedDevice(choice);
-  return wanted === "auto" ? automaticDevice() : wanted;
+  return wanted === "auto" ? (await automaticDevice()).name : wanted;
+}
+
+/**
+ * What `auto` stands for here, and why. Decided once, at the first call of this or of a function that is given `auto`.
+ * @throws never; a device that fails isn't chosen, and the reason says so
+ */
+export function chooseAutomatically(): Promise<AutomaticDevice> {
+  return automaticDevice();
 }
 
 /**
@@ -118,7 +134,7 @@ export async function getDevice(choice?: DeviceChoice): Promise<Device> {
   for (;;) {
     const wanted = wantedDevice(choice);
     const decision = wanted === "auto" ? automaticDevice() : undefined;
-    const name = wanted === "auto" ? await automaticDevice() : wanted;
+    const name = wanted === "auto" ? (await automaticDevice()).name : wanted;
     const known = shared.get(name);
     const entry = known ?? shareNew(name);
     const forget = (): void => {

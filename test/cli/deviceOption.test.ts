@@ -2,26 +2,26 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { describeDevice } from "../../cli/deviceOption.ts";
 import { defaultSettings, trainSettings } from "../../cli/train/settings.ts";
-import { createDevice, type Device } from "../../engine/index.ts";
+import { chooseAutomatically, createDevice } from "../../engine/index.ts";
 
 afterEach(() => delete process.env["EVENKEEL_DEVICE"]);
 
-test("where a command computes is told with the reason: the default, the environment, or what auto found", async () => {
+test("where a command computes is told with the reason: the default, the environment, or why auto chose it", async () => {
   const oracle = await createDevice("oracle");
-  const gpu: Pick<Device, "name" | "description"> = { name: "webgpu", description: "WebGPU" };
-  const told = (wanted?: string, device: Device = oracle): string =>
-    describeDevice(device, wanted).replace(device.description, "");
-  assert.equal(told("oracle"), "");
-  assert.match(told(), /^ \(the default; --device auto takes a GPU if there is one\)$/);
-  assert.equal(told("auto"), " (auto found no GPU)");
-  assert.equal(told("auto", gpu as Device), " (auto found a GPU)");
+  const told = async (wanted?: string): Promise<string> =>
+    (await describeDevice(oracle, wanted)).replace(oracle.description, "");
+  const { reason } = await chooseAutomatically();
+  assert.match(reason, /^(there is no GPU|some layers took .* ms on wasm, .*webgpu)/);
+  assert.equal(await told("oracle"), "");
+  assert.equal(await told(), " (the default; --device auto takes a GPU if one is faster)");
+  assert.equal(await told("auto"), ` (auto: ${reason})`);
   process.env["EVENKEEL_DEVICE"] = "oracle";
-  assert.equal(told(), " (as EVENKEEL_DEVICE says)");
-  assert.equal(told("oracle"), "");
+  assert.equal(await told(), " (as EVENKEEL_DEVICE says)");
+  assert.equal(await told("oracle"), "");
   process.env["EVENKEEL_DEVICE"] = "auto";
-  assert.equal(told(), " (as EVENKEEL_DEVICE says; auto found no GPU)");
+  assert.equal(await told(), ` (as EVENKEEL_DEVICE says; auto: ${reason})`);
   process.env["EVENKEEL_DEVICE"] = "";
-  assert.match(told(), /the default/);
+  assert.match(await told(), /the default/);
   oracle.dispose();
 });
 
