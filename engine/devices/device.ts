@@ -37,6 +37,11 @@ export type DeviceLimits = {
   readonly memory: number;
   /** Scalar operations fused into one kernel at most. */
   readonly scalars: number;
+  /**
+   * Pieces of work that keep the device busy side by side. Long sums of products that have fewer are summed in slices (`splitProducts`).
+   * 1: none are.
+   */
+  readonly concurrency: number;
 };
 
 /** What is known of a device, as data; its `description` says it to people. */

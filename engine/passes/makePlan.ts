@@ -21,6 +21,7 @@ import { joiningSteps } from "./joinSteps.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
+import { splitProducts } from "./splitProducts.ts";
 import { updateEarly } from "./updateEarly.ts";
 
 type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
@@ -73,7 +74,7 @@ export function* planning(
   });
 
   const kernels = new KernelPool();
-  const steps: PlanStep[] = [];
+  const whole: PlanStep[] = [];
   const addStep = (root: Node, kernel: LoweredKernel, result: number): void => {
     const operands = kernel.sources.map((source) => {
       const known = bufferOf.get(source);
@@ -83,7 +84,7 @@ export function* planning(
       bufferOf.set(source, added);
       return added;
     });
-    steps.push({ kernel: kernels.kernel(kernel, root), operands, results: [result] });
+    whole.push({ kernel: kernels.kernel(kernel, root), operands, results: [result] });
   };
   for (const { root, kernel } of fused) {
     let result = bufferOf.get(root);
@@ -95,6 +96,7 @@ export function* planning(
     yield;
   }
   for (const { node, buffer } of copies) addStep(node, copyKernel(node), buffer);
+  const steps = splitProducts(whole, limits, (length) => buffers.push({ dtype: "f32", length, role: null }) - 1);
 
   const bufferOfRole = (kind: "input" | "output", index: number): number =>
     buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);

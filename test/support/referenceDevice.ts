@@ -91,6 +91,7 @@ export class ReferenceDevice implements KernelDevice {
       temporaries,
       overlap: !inPlace,
       inPlace,
+      concurrency: 1,
       scalars: Infinity,
       memory: Infinity,
     };

@@ -24,6 +24,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     temporaries: "slots",
     overlap: false,
     inPlace: false,
+    concurrency: 1,
     scalars: 64,
     memory: Infinity,
   } as const;

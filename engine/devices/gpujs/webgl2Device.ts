@@ -55,6 +55,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     temporaries: "slots",
     overlap: false,
     inPlace: false,
+    concurrency: 1,
     scalars: 64,
     memory: Infinity,
   } as const;

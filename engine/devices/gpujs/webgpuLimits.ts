@@ -16,6 +16,8 @@ export const promisedLimits: GrantedLimits = { arrayLimit: 8, byteLimit: 2 ** 27
 
 /** Scalar operations of one kernel: gpu.js's translation takes a few hundred microseconds each, and registers run out in long code. */
 const scalarLimits: Readonly<Record<WebgpuKernels, number>> = { generated: 64, own: 160 };
+/** Workgroups that keep a large GPU busy. Kernels that gpu.js translates have no tiles. */
+const concurrency: Readonly<Record<WebgpuKernels, number>> = { generated: 1, own: 256 };
 /** Results of one kernel, of which each takes a binding that an operand could have. */
 const resultLimit = 4;
 
@@ -33,6 +35,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     overlap: true,
     inPlace: isOwn,
     scalars: scalarLimits[kernels],
+    concurrency: concurrency[kernels],
     memory: Infinity,
   };
 }

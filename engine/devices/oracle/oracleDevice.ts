@@ -25,6 +25,7 @@ export class OracleDevice implements GraphDevice {
     temporaries: "slots",
     overlap: false,
     inPlace: false,
+    concurrency: 1,
     scalars: Infinity,
     memory: Infinity,
   } as const;

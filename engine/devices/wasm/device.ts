@@ -54,6 +54,7 @@ const limits = {
   temporaries: "arena",
   overlap: false,
   inPlace: true,
+  concurrency: 1,
   scalars: 200,
 } as const;
 

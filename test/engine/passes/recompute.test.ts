@@ -18,6 +18,7 @@ const limits: DeviceLimits = {
   temporaries: "arena",
   overlap: false,
   inPlace: true,
+  concurrency: 1,
   scalars: 200,
   memory: Infinity,
 };

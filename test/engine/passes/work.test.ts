@@ -23,6 +23,7 @@ const limits: DeviceLimits = {
   temporaries: "arena",
   overlap: false,
   inPlace: true,
+  concurrency: 1,
   scalars: 200,
   memory: Infinity,
 };

@@ -195,6 +195,7 @@ describe("passes", () => {
     temporaries: "slots",
     overlap: false,
     inPlace: false,
+    concurrency: 1,
     scalars: 60,
     memory: Infinity,
   };

@@ -15,6 +15,17 @@ import {
   tileOf,
 } from "../../../../engine/devices/gpujs/wgsl/product/index.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
+import {
+  compile,
+  conv2d,
+  createDevice,
+  explain,
+  grad,
+  square,
+  reduceSum,
+  type Tensor,
+  tensor,
+} from "../../../../engine/index.ts";
 import { at } from "../../../../engine/graph/shape.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
@@ -120,6 +131,38 @@ describe("products in tiles", { skip: webgpuSkip }, () => {
         wanted.map((value, i) => Number(at([...b], i % columns) <= value)),
       );
     }
+  });
+});
+
+describe("convolutions and their gradients in tiles", { skip: webgpuSkip }, () => {
+  if (webgpuSkip !== false) return;
+
+  it("are those of the oracle: forward, of images, and of filters in slices", async () => {
+    const [webgpu, oracle] = [await createWebgpuDevice(), await createDevice("oracle")];
+    const loss = ([x, filter]: readonly [Tensor, Tensor]): Tensor =>
+      reduceSum(square(conv2d(x, filter, { padding: 1 })));
+    const whole = (...shape: readonly number[]): Tensor => {
+      const length = shape.reduce((product, size) => product * size, 1);
+      const data = Float32Array.from({ length }, (_, i) => ((i * 5 + ((i * i) % 7)) % 3) - 1);
+      return tensor(data, { shape });
+    };
+    const arrays = [whole(4, 8, 16, 16), whole(8, 8, 3, 3)] as const;
+    const results: TensorData[][] = [];
+    for (const device of [webgpu, oracle]) {
+      const gradients = compile((x: Tensor, filter: Tensor) => grad(loss)([x, filter] as const), { device });
+      const [ofImages, ofFilters] = await gradients(...arrays);
+      results.push([await ofImages.data(), await ofFilters.data()]);
+      if (device !== webgpu) continue;
+      const { kernels } = await explain(gradients, arrays);
+      const tiled = kernels.filter(({ sources }) => /tiled product/.test(sources[0]?.text ?? ""));
+      assert.deepEqual(
+        tiled.map(({ name }) => /_slices$/.test(name)),
+        [false, false, true],
+      );
+    }
+    assert.deepEqual(results[0], results[1]);
+    webgpu.dispose();
+    oracle.dispose();
   });
 });
 
