@@ -34,7 +34,8 @@ export function chooseTile({ sizes }: Pick<Product, "sizes">, choice: ProductCho
 /** Time of a product by tiles of some kind, in multiply-adds of a whole unit. Whole tiles count, also where they reach over a border. */
 export function timeOf({ batch, rows, columns, depth }: Sizes, tile: Tile): number {
   const groups = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
-  const waves = Math.ceil(groups / units);
+  // The fewer there are, the longer units without one wait for the last.
+  const waves = Math.ceil(groups / units) * (1 + units / (4 * groups));
   const threads = Math.min(busyThreads, (threadsOf(tile) * groups) / units);
   return (waves * tile.rows * tile.columns * depth * busyThreads) / (threads * efficiencyOf(tile));
 }

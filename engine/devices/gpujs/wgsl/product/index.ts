@@ -2,4 +2,5 @@
 export { allTiles, chooseTile, type ProductChoice } from "./choose.ts";
 export { emitProduct } from "./emit.ts";
 export { type Product, productOf } from "./product.ts";
+export { type Traffic, trafficOf } from "./traffic.ts";
 export { registerTile, sharedTiles, type Tile, tiledProduct, tileOf } from "./tile.ts";
