@@ -31,6 +31,11 @@ export type DeviceLimits = {
   readonly temporaries: "arena" | "slots";
   /** Whether kernels that don't wait for each other may run at the same time: such are put side by side, and share no memory. */
   readonly overlap: boolean;
+  /**
+   * Whether steps that do the same to different arrays are run as one, for which arrays share memory: buffers that are allocated together
+   * and temporaries at several places of a slot.
+   */
+  readonly batches: boolean;
   /** Whether a kernel without a reduction may write the buffer it reads where every element is read at its own index only. */
   readonly inPlace: boolean;
   /** Bytes that programs and states can take together; Infinity if nobody knows. Plans of programs that take much of it compute twice rather than keep. */
@@ -136,6 +141,11 @@ interface DeviceBase {
    * @throws EvenkeelError `range` unless `length` is a whole number from 0, `memory` naming the size if it can't be had
    */
   allocate(dtype: DType, length: number): DeviceBuffer;
+  /**
+   * The same for buffers that programs touch together: on devices that batch steps they share memory, as `placesTogether` of
+   * `kernel/arenas.ts` says, which goes when the last of them is freed. Absent where that would change nothing.
+   */
+  allocateTogether?(buffers: readonly { readonly dtype: DType; readonly length: number }[]): DeviceBuffer[];
   /** Writes nothing if it throws: `dtype`, `shape` unless `data` fills the buffer. */
   upload(buffer: DeviceBuffer, data: TensorData): void;
   /**

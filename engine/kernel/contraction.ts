@@ -41,6 +41,12 @@ export function contractionOf({ axes, reduction }: Pick<Kernel, "axes" | "reduct
   };
 }
 
+/** Whether a kernel sums products of which each factor is in several, as those of two matrices are: what is loaded can be used again. */
+export function reusesLoads(kernel: Pick<Kernel, "axes" | "reduction">): boolean {
+  const contraction = contractionOf(kernel);
+  return contraction !== null && contraction.rows.length > 0 && contraction.columns.length > 0;
+}
+
 /** The same product with its sides exchanged: rows are columns. */
 export function transposed({ left, right, rows, columns, ...rest }: Contraction): Contraction {
   return { ...rest, left: right, right: left, rows: columns, columns: rows };

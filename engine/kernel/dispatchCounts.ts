@@ -80,10 +80,13 @@ export function dispatchCounts(plan: Plan): DispatchCounts {
 /** The device's buffers that steps touch. Constants are left out: nobody writes them. */
 function memoryUses(plan: Plan, steps: readonly PlanStep[]): readonly MemoryUse[] {
   const numbers = new Map<string, number>();
-  const memory = regionsOf(plan).map((region) => {
+  const memory = regionsOf(plan).map((region, buffer) => {
     if (region === null) return null;
-    const known = numbers.get(region.space) ?? numbers.size;
-    numbers.set(region.space, known);
+    const { role } = at(plan.buffers, buffer);
+    const place = role.kind === "input" || role.kind === "output" ? role.place : undefined;
+    const space = place === undefined ? region.space : `arena ${place.arena}`;
+    const known = numbers.get(space) ?? numbers.size;
+    numbers.set(space, known);
     return known;
   });
   const buffersOf = (touched: readonly number[]): number[] => [

@@ -1,19 +1,61 @@
 import { affineKey } from "./affine.ts";
-import type { Kernel, Scalar } from "./kernel.ts";
+import type { Affine, Kernel, Scalar } from "./kernel.ts";
 import { childrenOf } from "./scalar.ts";
 
 /**
  * Text that is equal for kernels that compute the same in the same way, whatever their names and the lengths of their operands. Its
  * length is linear in the distinct expressions: each is a line that names its parts by their lines' numbers.
  */
-export function kernelKey({ axes, operands, reduction, stores }: Kernel): string {
+export function kernelKey(kernel: Kernel): string {
+  return keyOf(kernel, { size: String, address: affineKey, ownText });
+}
+
+/**
+ * Text that is equal for kernels that compute the same but for numbers: the sizes of axes, strides, offsets, literals. Which axes move an
+ * address it does tell.
+ */
+export function kernelForm(kernel: Kernel): string {
+  const address = ({ coefficients }: Affine): string => coefficients.map(Math.sign).join();
+  return keyOf(kernel, {
+    size: () => "",
+    address,
+    ownText: (scalar) => {
+      switch (scalar.kind) {
+        case "load":
+        case "gather":
+          return `${scalar.operand}[${address(scalar.at)}]`;
+        case "index":
+          return address(scalar.at);
+        case "literal":
+        case "shift":
+          return "";
+        case "region":
+          return String(scalar.axis);
+        default:
+          return ownText(scalar);
+      }
+    },
+  });
+}
+
+/** How what may differ between kernels of one key is told. */
+type Telling = {
+  readonly size: (size: number) => string;
+  readonly address: (address: Affine) => string;
+  readonly ownText: (scalar: Scalar) => string;
+};
+
+function keyOf(
+  { axes, operands, reduction, stores }: Kernel,
+  { size: sizeText, address, ownText: told }: Telling,
+): string {
   const numbers = new Map<Scalar, number>();
   const lines = new Map<string, number>();
   const number = (scalar: Scalar): number => {
     const known = numbers.get(scalar);
     if (known !== undefined) return known;
     const parts = childrenOf(scalar).map(number);
-    const line = `${scalar.kind} ${scalar.dtype} ${ownText(scalar)} (${parts.join()})`;
+    const line = `${scalar.kind} ${scalar.dtype} ${told(scalar)} (${parts.join()})`;
     // Equal expressions are one, whether they are one object or not.
     const index = lines.get(line) ?? lines.size;
     lines.set(line, index);
@@ -21,9 +63,9 @@ export function kernelKey({ axes, operands, reduction, stores }: Kernel): string
     return index;
   };
   const fold = reduction === null ? "" : `${reduction.op} ${number(reduction.body)}`;
-  const stored = stores.map(({ value, dtype, at }) => `${number(value)} ${dtype} ${affineKey(at)}`);
+  const stored = stores.map(({ value, dtype, at }) => `${number(value)} ${dtype} ${address(at)}`);
   return [
-    axes.map(({ role, size }) => `${role} ${size}`).join(),
+    axes.map(({ role, size }) => `${role} ${sizeText(size)}`).join(),
     operands.map(({ dtype }) => dtype).join(),
     fold,
     stored.join(),

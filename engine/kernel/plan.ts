@@ -1,12 +1,18 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
 import type { Kernel } from "./kernel.ts";
 
+/**
+ * Where a leaf of a state lies among the memory that all its leaves share, in bytes. Buffers of one arena can be touched by one kernel
+ * as if they were one array.
+ */
+export type ArenaPlace = { readonly arena: number; readonly offset: number };
+
 /** Where a buffer's memory comes from. */
 export type BufferRole =
   /** Bound by the caller at every run: argument or state. */
-  | { readonly kind: "input"; readonly index: number }
+  | { readonly kind: "input"; readonly index: number; readonly place?: ArenaPlace }
   /** Bound by the caller at every run: result or new state. */
-  | { readonly kind: "output"; readonly index: number }
+  | { readonly kind: "output"; readonly index: number; readonly place?: ArenaPlace }
   /** Uploaded once when the plan is compiled. */
   | { readonly kind: "constant"; readonly data: TensorData }
   /** Lives inside a run only; shares the `slot` (and in an arena the bytes from `offset`) with others of disjoint lifetime. */
@@ -24,6 +30,12 @@ export type PlanStep = {
   readonly kernel: Kernel;
   readonly operands: readonly number[];
   readonly results: readonly [number, ...number[]];
+  /**
+   * Steps that are run as one (`passes/batchSteps.ts`): none needs what another makes, their kernels differ in numbers alone, and what is
+   * at one place of all of them, such as their first operands, lies in one memory. The step itself then lists what any of them touches,
+   * and its kernel is the first one's with the flops and bytes of all.
+   */
+  readonly members?: readonly PlanStep[];
 };
 
 /** Ordered kernels over planned buffers: all a kernel device needs to know of a program. */
@@ -40,3 +52,17 @@ export type Plan = {
    */
   readonly aliases: readonly (number | null)[];
 };
+
+/** The same plan for buffers that lie anywhere: each step that has members is those, one after the other. */
+export function separated(plan: Plan): Plan {
+  return {
+    ...plan,
+    buffers: plan.buffers.map((buffer): PlanBuffer => {
+      const { role } = buffer;
+      return role.kind === "input" || role.kind === "output"
+        ? { ...buffer, role: { kind: role.kind, index: role.index } }
+        : buffer;
+    }),
+    steps: plan.steps.flatMap((step) => step.members ?? [step]),
+  };
+}

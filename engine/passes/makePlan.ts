@@ -6,6 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { operationName } from "../graph/print.ts";
 import { at, formatShape, sizeOf } from "../graph/shape.ts";
+import { placesTogether } from "../kernel/arenas.ts";
 import type { Axis, Kernel, Scalar } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
@@ -15,10 +16,12 @@ import { scatterOf } from "../kernel/scatter.ts";
 import { storageOf } from "../kernel/views.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
+import { batchingSteps } from "./batchSteps.ts";
 import { fusing } from "./fuse.ts";
 import { gatherSteps } from "./gatherSteps.ts";
 import { joiningSteps } from "./joinSteps.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
+import { overwriteLast } from "./overwriteLast.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { splitProducts } from "./splitProducts.ts";
@@ -74,7 +77,7 @@ export function* planning(
   });
 
   const kernels = new KernelPool();
-  const whole: PlanStep[] = [];
+  const drafted: PlanStep[] = [];
   const addStep = (root: Node, kernel: LoweredKernel, result: number): void => {
     const operands = kernel.sources.map((source) => {
       const known = bufferOf.get(source);
@@ -84,7 +87,7 @@ export function* planning(
       bufferOf.set(source, added);
       return added;
     });
-    whole.push({ kernel: kernels.kernel(kernel, root), operands, results: [result] });
+    drafted.push({ kernel: kernels.kernel(kernel, root), operands, results: [result] });
   };
   for (const { root, kernel } of fused) {
     let result = bufferOf.get(root);
@@ -96,10 +99,14 @@ export function* planning(
     yield;
   }
   for (const { node, buffer } of copies) addStep(node, copyKernel(node), buffer);
-  const steps = splitProducts(whole, limits, (length) => buffers.push({ dtype: "f32", length, role: null }) - 1);
+  const whole = splitProducts(drafted, limits, (length) => buffers.push({ dtype: "f32", length, role: null }) - 1);
 
   const bufferOfRole = (kind: "input" | "output", index: number): number =>
     buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
+  const donated = donations.map(({ input, output }): Overwrite => {
+    return { input: bufferOfRole("input", input), output: bufferOfRole("output", output) };
+  });
+  const steps = limits.batches && limits.inPlace ? overwriteLast(whole, donated) : whole;
   const overwrites: Overwrite[] = [];
   const aliases = graph.outputs.map((_, index) => {
     const donation = donations.find((candidate) => candidate.output === index);
@@ -143,8 +150,12 @@ export function* planning(
   yield;
   const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
   const joined = limits.results > 1 ? yield* joiningSteps(apart, limits) : apart;
+  const moves = placeLeaves(buffers, donations, aliases, limits);
+  const batched = limits.batches
+    ? yield* batchingSteps(joined.steps, buffers, overwrites, moves)
+    : { steps: joined.steps, bundles: [] };
   const { steps: byLevel, levels } = orderByLevel(
-    joined.steps,
+    batched.steps,
     (buffer) => {
       const { length, temporary } = at(planned, buffer);
       return temporary ? 4 * length : 0;
@@ -152,8 +163,42 @@ export function* planning(
     overwrites,
   );
   yield;
-  const { roles, slots } = planMemory(planned, byLevel, limits.temporaries, levels);
+  const { roles, slots } = planMemory(planned, byLevel, limits.temporaries, levels, batched.bundles);
   return planWith(byLevel, slots, roles);
+}
+
+/**
+ * Tells the buffers of a state's leaves their places in its arenas, and gives those that have none: leaves whose new values go to second
+ * buffers, which take turns with the first.
+ */
+function placeLeaves(
+  buffers: readonly DraftBuffer[],
+  donations: readonly Donation[],
+  aliases: Plan["aliases"],
+  limits: DeviceLimits,
+): ReadonlySet<number> {
+  const find = (kind: "input" | "output", index: number): number =>
+    buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
+  if (!limits.batches) return new Set();
+  const leaves = donations.map(({ input, output }) => ({ input, output, buffer: find("input", input) }));
+  const { places } = placesTogether(
+    leaves.map(({ buffer }) => at(buffers, buffer)),
+    4 * limits.elements,
+  );
+  const moves = new Set<number>();
+  leaves.forEach(({ input, output, buffer }, leaf) => {
+    const both = [buffer, find("output", output)];
+    const place = at(places, leaf);
+    const isInPlace = at(aliases, output) === input;
+    for (const index of both) {
+      const draft = at(buffers, index);
+      if (!isInPlace) moves.add(index);
+      else if (place !== null && (draft.role?.kind === "input" || draft.role?.kind === "output")) {
+        draft.role = { ...draft.role, place };
+      }
+    }
+  });
+  return moves;
 }
 
 /** Reads a value that has memory (or is a literal) and writes it elsewhere. */

@@ -2,6 +2,7 @@
 import type { DType } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
 import type { BufferRole, PlanStep } from "../kernel/plan.ts";
+import { placesInRow } from "../kernel/arenas.ts";
 import { Arena, firstIndex, type Life } from "./arena.ts";
 
 export type PlannedBuffer = { readonly dtype: DType; readonly length: number; readonly temporary: boolean };
@@ -25,22 +26,25 @@ type Lifetime = Life & { readonly buffer: number; readonly bytes: number };
  * @param layout `arena`: one slot, buffers at offsets in it. `slots`: each buffer is a whole slot.
  * @param times when each step is run, in ascending order. Steps of one time may be run in any order and overlap: what one of them is
  * the last to read isn't free for the results of the others, nor do these share anything.
+ * @param bundles temporaries that lie in one place, side by side, as long as any of them is needed
  */
 export function planMemory(
   buffers: readonly PlannedBuffer[],
   steps: readonly PlanStep[],
   layout: "arena" | "slots",
   times: readonly number[] = steps.map((_, step) => step),
+  bundles: readonly (readonly number[])[] = [],
 ): MemoryPlan {
-  const lifetimes = lifetimesOf(buffers, steps, times);
+  const apart = lifetimesOf(buffers, steps, times);
+  const { lifetimes, offsets, homes } = bundled(apart, buffers, bundles);
   const placed = layout === "arena" ? placeInArena(lifetimes) : placeInSlots(lifetimes);
   return {
     slots: placed.slots,
     comparisons: placed.comparisons,
     roles: (index) => {
-      const place = placed.places.get(index);
+      const place = placed.places.get(homes.get(index) ?? index);
       // A temporary that no step writes is empty; it needs no memory.
-      return { kind: "temporary", slot: place?.slot ?? 0, offset: place?.offset ?? 0 };
+      return { kind: "temporary", slot: place?.slot ?? 0, offset: (place?.offset ?? 0) + (offsets.get(index) ?? 0) };
     },
   };
 }
@@ -71,6 +75,35 @@ function lifetimesOf(
     const bytes = Math.ceil((length * 4 + slack) / alignment) * alignment;
     return [{ buffer, bytes, first: at(times, start), last: at(times, stop) }];
   });
+}
+
+type Bundled = {
+  /** A bundle is placed as a whole, under the number of its first buffer. */
+  readonly lifetimes: readonly Lifetime[];
+  readonly homes: ReadonlyMap<number, number>;
+  /** Of each buffer of a bundle its place there. */
+  readonly offsets: ReadonlyMap<number, number>;
+};
+
+function bundled(
+  apart: readonly Lifetime[],
+  buffers: readonly PlannedBuffer[],
+  bundles: readonly (readonly number[])[],
+): Bundled {
+  const [homes, offsets] = [new Map<number, number>(), new Map<number, number>()];
+  const lifeOf = new Map(apart.map((life) => [life.buffer, life]));
+  const whole = bundles.map((members): Lifetime => {
+    const lives = members.flatMap((member) => lifeOf.get(member) ?? []);
+    const row = placesInRow(members.map((member) => at(buffers, member).length));
+    const buffer = at(members, 0);
+    members.forEach((member, i) => {
+      homes.set(member, buffer);
+      offsets.set(member, at(row.offsets, i));
+    });
+    const [first, last] = [Math.min(...lives.map((life) => life.first)), Math.max(...lives.map((life) => life.last))];
+    return { buffer, bytes: row.bytes, first, last };
+  });
+  return { lifetimes: [...apart.filter(({ buffer }) => !homes.has(buffer)), ...whole], homes, offsets };
 }
 
 type Places = {

@@ -90,6 +90,7 @@ export class ReferenceDevice implements KernelDevice {
       elements: Infinity,
       temporaries,
       overlap: !inPlace,
+      batches: false,
       inPlace,
       concurrency: 1,
       scalars: Infinity,

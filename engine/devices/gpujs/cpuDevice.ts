@@ -23,6 +23,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     elements: 2 ** 23,
     temporaries: "slots",
     overlap: false,
+    batches: false,
     inPlace: false,
     concurrency: 1,
     scalars: 64,

@@ -54,6 +54,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     elements: 2 ** 23,
     temporaries: "slots",
     overlap: false,
+    batches: false,
     inPlace: false,
     concurrency: 1,
     scalars: 64,

@@ -24,6 +24,7 @@ export class OracleDevice implements GraphDevice {
     elements: Infinity,
     temporaries: "slots",
     overlap: false,
+    batches: false,
     inPlace: false,
     concurrency: 1,
     scalars: Infinity,

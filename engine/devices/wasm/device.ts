@@ -53,6 +53,7 @@ const limits = {
   elements: 2 ** 29,
   temporaries: "arena",
   overlap: false,
+  batches: false,
   inPlace: true,
   concurrency: 1,
   scalars: 200,

@@ -17,6 +17,7 @@ export const limits: DeviceLimits = {
   elements: 2 ** 20,
   temporaries: "arena",
   overlap: false,
+  batches: false,
   inPlace: true,
   concurrency: 1,
   scalars: 200,

@@ -17,6 +17,7 @@ const limits: DeviceLimits = {
   elements: 2 ** 24,
   temporaries: "arena",
   overlap: false,
+  batches: false,
   inPlace: true,
   concurrency: 1,
   scalars: 200,

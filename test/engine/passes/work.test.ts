@@ -22,6 +22,7 @@ const limits: DeviceLimits = {
   elements: 2 ** 20,
   temporaries: "arena",
   overlap: false,
+  batches: false,
   inPlace: true,
   concurrency: 1,
   scalars: 200,

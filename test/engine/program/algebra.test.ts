@@ -194,6 +194,7 @@ describe("passes", () => {
     elements: 2 ** 28,
     temporaries: "slots",
     overlap: false,
+    batches: false,
     inPlace: false,
     concurrency: 1,
     scalars: 60,
