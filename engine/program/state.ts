@@ -198,7 +198,9 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
   const device = await getDevice(choice);
   const buffers: DeviceBuffer[] = [];
   try {
-    for (const { tensor } of leaves) buffers.push(device.allocate(tensor.dtype, sizeOf(tensor.shape)));
+    const wanted = leaves.map(({ tensor }) => ({ dtype: tensor.dtype, length: sizeOf(tensor.shape) }));
+    if (device.allocateTogether !== undefined) buffers.push(...device.allocateTogether(wanted));
+    else for (const { dtype, length } of wanted) buffers.push(device.allocate(dtype, length));
     const state = new State(device, template, buffers);
     const nodes = leaves.map(({ tensor }) => tensor.node);
     await fillBuffers(device, nodes, buffers);

@@ -58,8 +58,9 @@ export class GpujsContext {
   }
 
   /** The same for WGSL of our own. */
-  ownKernelOf(own: WgslKernel): Promise<CompiledKernel> {
-    return this.#kernels.compile(`${own.groups.join()} ${own.text}`, () => this.compileOwn(own));
+  async ownKernelOf(own: WgslKernel): Promise<CompiledKernel> {
+    const compiled = await this.#kernels.compile(own.text, () => this.compileOwn(own));
+    return { ...compiled, ...howBound(own) };
   }
 
   /** Arrays that one kernel may read and write. */
@@ -118,8 +119,7 @@ export class GpujsContext {
       kernel = this.#gpu.createKernel("function kernel() { return 0; }", { output: [1] }).kernel;
       kernel.own = own;
       await kernel.build();
-      const { text: wgsl, bindings, groups } = own;
-      return { ...pipelineOf(kernel), javascript: null, wgsl, bindings, params: null, groups };
+      return { ...pipelineOf(kernel), javascript: null, wgsl: own.text, ...howBound(own) };
     } catch (cause) {
       if (cause instanceof EvenkeelError) throw cause;
       this.health.check();
@@ -162,6 +162,13 @@ function withNavigatorGpu<T>(entry: WebgpuEntry, work: () => T): T {
 
 /** For code of gpu.js that only asks whether WebGPU exists. */
 const absentEntry: WebgpuEntry = { requestAdapter: async () => null };
+
+/** What kernels of one text may differ in. */
+function howBound({ bindings, table, groups }: WgslKernel): Pick<CompiledKernel, "bindings" | "params" | "groups"> {
+  return table === undefined
+    ? { bindings, params: null, groups }
+    : { bindings: [...bindings, { kind: "params" }], params: table, groups };
+}
 
 /** Has gpu.js take a device of our adapter with everything the adapter allows; gpu.js alone asks for larger buffers only. */
 async function acquireDevice(adapter: GPUAdapter): Promise<GPUDevice> {

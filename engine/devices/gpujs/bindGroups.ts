@@ -2,18 +2,25 @@
 import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
+import { externalIndex } from "./homes.ts";
+import type { GpuRange } from "./webgpuMemory.ts";
 import type { WordFormat } from "./words.ts";
 
 /** One kernel run, ready but for its buffers. */
 export type Dispatch = {
+  /** What it runs; the first of several, if `bindsWhole`. */
   readonly step: PlanStep;
+  /** The step of the plan that it belongs to. */
+  readonly part: PlanStep;
+  /** Whether it goes over several arrays, each a part of what is bound. */
+  readonly bindsWhole: boolean;
   readonly kernel: CompiledKernel;
   /** Where the kernel's params lie in the uniform buffer, if it has some. */
   readonly paramsOffset: number;
 };
 
 /** Bind groups of all dispatches for one choice of inputs and outputs. */
-export type BoundSet = { readonly bound: readonly GPUBuffer[]; readonly groups: readonly GPUBindGroup[] };
+export type BoundSet = { readonly bound: readonly GpuRange[]; readonly groups: readonly GPUBindGroup[] };
 
 /** A state whose two sets of buffers take turns needs two; other data for the same program a few more. */
 const maxSets = 8;
@@ -24,7 +31,7 @@ export class BindGroups {
   readonly #dispatches: readonly Dispatch[];
   readonly #params: GPUBuffer | null;
   /** The executable's own memory of temporaries and constants, by number of the plan's buffer. */
-  readonly #own: readonly (GPUBuffer | undefined)[];
+  readonly #own: readonly (GpuRange | undefined)[];
   readonly #words: WordFormat;
   /** Groups that touch no buffer of the caller's: the same in every set. */
   readonly #shared = new Map<Dispatch, GPUBindGroup>();
@@ -36,7 +43,7 @@ export class BindGroups {
     plan: Plan,
     dispatches: readonly Dispatch[],
     params: GPUBuffer | null,
-    own: readonly (GPUBuffer | undefined)[],
+    own: readonly (GpuRange | undefined)[],
     words: WordFormat,
   ) {
     this.#words = words;
@@ -48,8 +55,10 @@ export class BindGroups {
   }
 
   /** The set made for these buffers before (inputs first, then outputs), if it is still kept. */
-  find(bound: readonly GPUBuffer[]): BoundSet | undefined {
-    const at = this.#sets.findIndex((set) => set.bound.every((buffer, i) => buffer === bound[i]));
+  find(bound: readonly GpuRange[]): BoundSet | undefined {
+    const at = this.#sets.findIndex((set) =>
+      set.bound.every(({ buffer, offset }, i) => buffer === bound[i]?.buffer && offset === bound[i].offset),
+    );
     const found = this.#sets[at];
     if (found !== undefined && at > 0) {
       this.#sets.splice(at, 1);
@@ -59,7 +68,7 @@ export class BindGroups {
   }
 
   /** A set for these buffers; forgets the set not used for longest if there are many. */
-  create(bound: readonly GPUBuffer[]): BoundSet {
+  create(bound: readonly GpuRange[]): BoundSet {
     const groups = this.#dispatches.map((dispatch) => {
       const shared = this.#shared.get(dispatch);
       if (shared !== undefined) return shared;
@@ -75,10 +84,29 @@ export class BindGroups {
     return set;
   }
 
-  #bind({ step, kernel, paramsOffset }: Dispatch, bound: readonly GPUBuffer[]): GPUBindGroup {
+  /** Whether a dispatch would read a GPU buffer at one binding and write it at another, which WebGPU refuses. */
+  collides(bound: readonly GpuRange[]): boolean {
+    return this.#dispatches.some(({ step, kernel }) => {
+      const arrays = kernel.bindings.flatMap((binding) => {
+        if (binding.kind === "params") return [];
+        const index = at(binding.kind === "operand" ? step.operands : step.results, binding.index);
+        return [{ buffer: this.#range(index, bound).buffer, isWritten: binding.access === "read_write" }];
+      });
+      return arrays.some(
+        (one) => !one.isWritten && arrays.some((other) => other.isWritten && other.buffer === one.buffer),
+      );
+    });
+  }
+
+  #bind(dispatch: Dispatch, bound: readonly GpuRange[]): GPUBindGroup {
+    const { step, kernel, paramsOffset } = dispatch;
     const resources = kernel.bindings.map((binding): GPUBufferBinding => {
       if (binding.kind !== "params") {
-        return this.#resource(at(binding.kind === "operand" ? step.operands : step.results, binding.index), bound);
+        return this.#resource(
+          at(binding.kind === "operand" ? step.operands : step.results, binding.index),
+          bound,
+          dispatch.bindsWhole,
+        );
       }
       if (this.#params === null || kernel.params === null) throw new Error(`${step.kernel.name} has no params`);
       return { buffer: this.#params, offset: paramsOffset, size: kernel.params.byteLength };
@@ -89,14 +117,17 @@ export class BindGroups {
     });
   }
 
-  #resource(index: number, bound: readonly GPUBuffer[]): GPUBufferBinding {
-    const planned = this.#plan.buffers[index];
-    if (planned === undefined) throw new Error(`the plan has no buffer ${index}`);
-    const { role, dtype, length } = planned;
-    const external = role.kind === "input" ? role.index : role.kind === "output" ? this.#plan.inputs + role.index : -1;
-    const buffer = this.#own[index] ?? bound[external];
-    if (buffer === undefined) throw new Error(`buffer ${index} of the plan is bound to nothing`);
+  #resource(index: number, bound: readonly GpuRange[], isWhole: boolean): GPUBufferBinding {
+    const { buffer, offset } = this.#range(index, bound);
+    if (isWhole) return { buffer };
+    const { dtype, length } = at(this.#plan.buffers, index);
     // Only the words of the tensor: the memory may be larger.
-    return { buffer, size: Math.max(4, 4 * this.#words.wordsOf(dtype, length)) };
+    return { buffer, offset, size: Math.max(4, 4 * this.#words.wordsOf(dtype, length)) };
+  }
+
+  #range(index: number, bound: readonly GpuRange[]): GpuRange {
+    const range = this.#own[index] ?? bound[externalIndex(this.#plan, index) ?? -1];
+    if (range === undefined) throw new Error(`buffer ${index} of the plan is bound to nothing`);
+    return range;
   }
 }

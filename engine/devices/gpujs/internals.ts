@@ -104,14 +104,17 @@ export function engineKernelClass(device: GPUDevice): Internals["WebGPUKernel"] 
 
     override async _buildAsync(): Promise<void> {
       if (this.own === null) return super._buildAsync();
-      const { text, bindings } = this.own;
+      const { text, bindings, table } = this.own;
       const module = device.createShaderModule({ code: text });
       const layout = device.createBindGroupLayout({
-        entries: bindings.map(({ kind }, binding) => ({
+        entries: [
+          ...bindings.map(({ access }) => (access === "read" ? "read-only-storage" : "storage")),
+          ...(table === undefined ? [] : ["uniform" as const]),
+        ].map((type, binding) => ({
           binding,
           // GPUShaderStage.COMPUTE
           visibility: 4,
-          buffer: { type: kind === "operand" ? "read-only-storage" : "storage" },
+          buffer: { type },
         })),
       });
       try {
@@ -159,8 +162,8 @@ export function readKernel(kernel: InternalKernel, source: KernelSource): Compil
     wgsl: compiledSource,
     bindings: [
       { kind: "params" },
-      ...source.operandWords.map((_, index) => ({ kind: "operand", index }) as const),
-      { kind: "result", index: 0 },
+      ...source.operandWords.map((_, index) => ({ kind: "operand", index, access: "read" }) as const),
+      { kind: "result", index: 0, access: "read_write" },
     ],
     params,
     groups,

@@ -27,7 +27,9 @@ export function javascriptOf(source: KernelSource): string {
 }
 
 /** What lies at a binding of a compiled kernel. */
-export type Binding = { readonly kind: "params" } | { readonly kind: "operand" | "result"; readonly index: number };
+export type Binding =
+  | { readonly kind: "params" }
+  | { readonly kind: "operand" | "result"; readonly index: number; readonly access: "read" | "read_write" };
 
 /** A kernel as the engine dispatches it. */
 export type CompiledKernel = {

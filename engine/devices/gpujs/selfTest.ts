@@ -38,8 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   }
 }`,
   bindings: [
-    { kind: "operand", index: 0 },
-    { kind: "result", index: 0 },
+    { kind: "operand", index: 0, access: "read" },
+    { kind: "result", index: 0, access: "read_write" },
   ],
   groups: [Math.ceil(count / 64), 1, 1],
 };

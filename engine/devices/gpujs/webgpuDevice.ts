@@ -2,6 +2,7 @@
 import { EvenkeelError } from "../../errors.ts";
 import type { DType, TensorData } from "../../graph/dtype.ts";
 import { at } from "../../graph/shape.ts";
+import { placesTogether } from "../../kernel/arenas.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import type { ContextLease, GpujsContext } from "./adapter.ts";
@@ -9,7 +10,7 @@ import { TaskQueue } from "../taskQueue.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { webgpuLimits } from "./webgpuLimits.ts";
-import { type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
+import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
 import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel, type EmitOptions } from "./wgsl/index.ts";
@@ -42,7 +43,7 @@ class WebgpuDevice implements KernelDevice {
   readonly queue = new TaskQueue();
   readonly #lease: ContextLease;
   readonly #memory: WebgpuMemory;
-  readonly #buffers: OwnBuffers<GPUBuffer>;
+  readonly #buffers: OwnBuffers<GpuRange>;
   readonly #debug: boolean;
   readonly #maker: KernelMaker;
   readonly #executables = new Set<WebgpuExecutable>();
@@ -61,7 +62,8 @@ class WebgpuDevice implements KernelDevice {
     );
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
-    this.limits = webgpuLimits(context, kernels);
+    const limits = webgpuLimits(context, kernels);
+    this.limits = { ...limits, batches: limits.batches && options.batches !== false };
     this.#buffers = new OwnBuffers(this.name, this.limits.elements);
   }
 
@@ -76,9 +78,41 @@ class WebgpuDevice implements KernelDevice {
 
   allocate(dtype: DType, length: number): DeviceBuffer {
     this.#memory.requireUsable();
-    return this.#buffers.allocate(dtype, length, (what) =>
-      this.#memory.acquire(4 * this.#maker.words.wordsOf(dtype, length), what),
-    );
+    return this.#buffers.allocate(dtype, length, (what) => ({
+      buffer: this.#memory.acquire(4 * this.#maker.words.wordsOf(dtype, length), what),
+      offset: 0,
+    }));
+  }
+
+  allocateTogether(wanted: readonly { readonly dtype: DType; readonly length: number }[]): DeviceBuffer[] {
+    if (!this.limits.batches) return wanted.map(({ dtype, length }) => this.allocate(dtype, length));
+    this.#memory.requireUsable();
+    const { places, arenas } = placesTogether(wanted, 4 * this.limits.elements);
+    const holders = arenas.map((_, arena) => places.filter((place) => place?.arena === arena).length);
+    const buffers: DeviceBuffer[] = [];
+    const shared: GPUBuffer[] = [];
+    try {
+      arenas.forEach((bytes, arena) => {
+        shared.push(this.#memory.acquireFor(at(holders, arena), bytes, `memory of ${at(holders, arena)} arrays`));
+      });
+      wanted.forEach(({ dtype, length }, i) => {
+        const place = at(places, i);
+        buffers.push(
+          place === null
+            ? this.allocate(dtype, length)
+            : this.#buffers.allocate(dtype, length, () => ({ buffer: at(shared, place.arena), offset: place.offset })),
+        );
+      });
+      return buffers;
+    } catch (reason) {
+      // Of the arenas that which have no buffers yet would release.
+      shared.forEach((buffer, arena) => {
+        const taken = places.filter((place, i) => place?.arena === arena && i < buffers.length).length;
+        for (let holder = taken; holder < at(holders, arena); holder++) this.#memory.release(buffer);
+      });
+      for (const buffer of buffers) this.free(buffer);
+      throw reason;
+    }
   }
 
   upload(buffer: DeviceBuffer, data: TensorData): void {
@@ -98,7 +132,7 @@ class WebgpuDevice implements KernelDevice {
 
   free(buffer: DeviceBuffer): void {
     // The buffers of a disposed device are freed already.
-    if (!this.#disposed) this.#memory.release(this.#buffers.release(buffer));
+    if (!this.#disposed) this.#memory.release(this.#buffers.release(buffer).buffer);
   }
 
   async compile(plan: Plan): Promise<Executable> {
@@ -132,15 +166,23 @@ function makerOf(context: GpujsContext, kernels: WebgpuKernels, schedules: EmitO
     return {
       words: wholeIntegers,
       compile: (kernel, aliases) => context.ownKernelOf(emitKernel(kernel, aliases, schedules)),
+      compileBatch: (batch) => context.ownKernelOf(batch),
+      schedules,
     };
   }
   return {
     words: halvedIntegers,
     compile: (kernel, aliases) => {
-      if (aliases.some((result) => result !== null)) {
+      if (aliases.operands.some((result) => result !== null)) {
         throw new EvenkeelError("graph", `webgpu: the plan has kernel ${kernel.name} write the buffer it reads.`);
       }
       return context.kernelOf(emitKernelSource(kernel, "webgpu"));
+    },
+    compileBatch: () => {
+      throw new EvenkeelError(
+        "graph",
+        "webgpu: the plan has steps of several members, which generated kernels can't be.",
+      );
     },
   };
 }

@@ -1,18 +1,19 @@
 /** A plan on WebGPU: pipelines made by gpu.js over the engine's buffers, all dispatches of a run in one compute pass. */
 import { EvenkeelError } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
-import { regionsOf } from "../../kernel/access.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import { type Plan, type PlanStep, separated } from "../../kernel/plan.ts";
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import type { OwnBuffers } from "../ownBuffers.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
 import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
+import { type Draft, draftsOf } from "./drafts.ts";
+import { actualHomes, aliasesOf, expectedHomes, externalIndex, type Home } from "./homes.ts";
 import { timeDispatches } from "./kernelTimer.ts";
-import type { WebgpuMemory } from "./webgpuMemory.ts";
-import type { Aliases } from "./wgsl/index.ts";
+import type { GpuRange, WebgpuMemory } from "./webgpuMemory.ts";
+import type { Aliases, EmitOptions, WgslKernel } from "./wgsl/index.ts";
 import type { WordFormat } from "./words.ts";
 
 /** Runs given to the GPU and not finished; more wait, so that a loop without reads can't fill the queue. */
@@ -21,7 +22,7 @@ const maxRunsInFlight = 16;
 /** Memory of an executable. */
 type OwnMemory = {
   /** By number of the plan's buffer: the memory of constants and temporaries. */
-  readonly byBuffer: readonly (GPUBuffer | undefined)[];
+  readonly byBuffer: readonly (GpuRange | undefined)[];
   readonly buffers: readonly GPUBuffer[];
   /** Uniforms of the kernels that have some. */
   readonly params: GPUBuffer | null;
@@ -32,12 +33,16 @@ export type KernelMaker = {
   readonly words: WordFormat;
   /** Compiles a kernel of whose operands some lie in the memory of a result. */
   readonly compile: (kernel: Kernel, aliases: Aliases) => Promise<CompiledKernel>;
+  /** Compiles a kernel for several members of a step. */
+  readonly compileBatch: (batch: WgslKernel) => Promise<CompiledKernel>;
+  /** How kernels of batches are run, where it isn't left to the engine. */
+  readonly schedules?: EmitOptions;
 };
 
 type ExecutableOptions = {
   readonly maker: KernelMaker;
   /** The device's. */
-  readonly buffers: OwnBuffers<GPUBuffer>;
+  readonly buffers: OwnBuffers<GpuRange>;
   readonly debug: boolean;
   readonly onDispose: (executable: WebgpuExecutable) => void;
 };
@@ -45,7 +50,7 @@ type ExecutableOptions = {
 export class WebgpuExecutable implements Executable {
   readonly bytes: number;
   readonly #memory: WebgpuMemory;
-  readonly #buffers: OwnBuffers<GPUBuffer>;
+  readonly #buffers: OwnBuffers<GpuRange>;
   readonly #signature: Signature;
   readonly #plan: Plan;
   readonly #dispatches: readonly Dispatch[];
@@ -53,6 +58,11 @@ export class WebgpuExecutable implements Executable {
   readonly #bindGroups: BindGroups;
   readonly #debug: boolean;
   readonly #onDispose: (executable: WebgpuExecutable) => void;
+  readonly #options: ExecutableOptions;
+  /** Whether it was made for the very buffers that it is run on. */
+  readonly #isForOneBinding: boolean;
+  /** For buffers that lie otherwise than the plan expects: by how they lie. */
+  readonly #others = new Map<string, Promise<WebgpuExecutable>>();
   readonly #inFlight: Promise<unknown>[] = [];
   #disposed = false;
 
@@ -62,7 +72,9 @@ export class WebgpuExecutable implements Executable {
     dispatches: readonly Dispatch[],
     own: OwnMemory,
     options: ExecutableOptions,
+    isForOneBinding: boolean,
   ) {
+    this.#isForOneBinding = isForOneBinding;
     this.#memory = memory;
     this.#plan = plan;
     this.#dispatches = dispatches;
@@ -79,18 +91,30 @@ export class WebgpuExecutable implements Executable {
     this.#signature = signatureOfPlan(plan);
     this.#debug = options.debug;
     this.#onDispose = options.onDispose;
+    this.#options = options;
     this.bytes = [...(own.params === null ? [] : [own.params]), ...own.buffers].reduce(
       (sum, { size }) => sum + size,
       0,
     );
   }
 
-  /** Compiles the plan's distinct kernels, all at once, and allocates its temporaries and constants. */
-  static async compile(memory: WebgpuMemory, plan: Plan, options: ExecutableOptions): Promise<WebgpuExecutable> {
+  /**
+   * Compiles the plan's distinct kernels, all at once, and allocates its temporaries and constants.
+   * @param actual where its buffers lie in every run; null: where the plan expects them
+   */
+  static async compile(
+    memory: WebgpuMemory,
+    plan: Plan,
+    options: ExecutableOptions,
+    actual: readonly Home[] | null = null,
+  ): Promise<WebgpuExecutable> {
     memory.requireUsable();
-    const steps = plan.steps.filter(({ kernel }) => kernel.stores[0].length > 0);
+    const homes = actual ?? expectedHomes(plan);
+    const drafts = draftsOf(plan, homes, options.maker.schedules);
     const compiling = new Kernels(options.maker);
-    const started = steps.map((step) => compiling.kernel(step.kernel, aliasesOf(plan, step)));
+    const started = drafts.map(({ step, batch }) =>
+      batch === null ? compiling.kernel(step.kernel, aliasesOf(step, homes)) : options.maker.compileBatch(batch),
+    );
     // All are awaited even if one fails: none may be left to reject unheard.
     const settled = await Promise.allSettled(started);
     const compiled = settled.map((outcome) => {
@@ -100,12 +124,12 @@ export class WebgpuExecutable implements Executable {
     memory.requireUsable();
 
     const { dispatches, params } = placeParams(
-      steps,
+      drafts,
       compiled,
       memory.context.device.limits.minUniformBufferOffsetAlignment,
     );
     const own = allocate(memory, plan, params, options.maker.words);
-    return new WebgpuExecutable(memory, plan, dispatches, own, options);
+    return new WebgpuExecutable(memory, plan, dispatches, own, options, actual !== null);
   }
 
   async run(
@@ -121,12 +145,14 @@ export class WebgpuExecutable implements Executable {
     const bound = [...input, ...output];
     const { device, health } = this.#memory.context;
     const known = this.#bindGroups.find(bound);
+    if (known === undefined && !this.#takes(bound)) return this.#runOther(bound, inputs, outputs, options);
     if (options?.profile === true) {
       const times = await health.settle(
         timeDispatches(device, this.#dispatches, known ?? this.#bindGroups.create(bound)),
         "measuring the kernels",
       );
-      const timeOf = new Map(this.#dispatches.map(({ step }, i) => [step, times[i] ?? 0]));
+      const timeOf = new Map<PlanStep, number>();
+      this.#dispatches.forEach(({ part }, i) => timeOf.set(part, (timeOf.get(part) ?? 0) + (times[i] ?? 0)));
       // A step without elements isn't dispatched and takes no time.
       return this.#plan.steps.map((step) => ({ name: step.kernel.name, milliseconds: timeOf.get(step) ?? 0 }));
     }
@@ -145,19 +171,72 @@ export class WebgpuExecutable implements Executable {
   }
 
   sources(): readonly SourceText[] {
-    const byName = new Map(this.#dispatches.map(({ step, kernel }) => [step.kernel.name, kernel]));
-    return [...byName].flatMap(([name, { javascript, wgsl }]) => [
-      ...(javascript === null ? [] : [{ kernel: name, language: "javascript", text: javascript }]),
-      { kernel: name, language: "wgsl", text: wgsl },
-    ]);
+    const texts = new Map(
+      this.#dispatches.map(({ part, kernel }) => [`${part.kernel.name}\n${kernel.wgsl}`, { part, kernel }]),
+    );
+    return [...texts.values()].flatMap(
+      ({
+        part: {
+          kernel: { name },
+        },
+        kernel: { javascript, wgsl },
+      }) => [
+        ...(javascript === null ? [] : [{ kernel: name, language: "javascript", text: javascript }]),
+        { kernel: name, language: "wgsl", text: wgsl },
+      ],
+    );
   }
 
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    for (const other of this.#others.values())
+      void other.then(
+        (made) => made.dispose(),
+        () => undefined,
+      );
     for (const buffer of this.#own.buffers) this.#memory.release(buffer);
     if (this.#own.params !== null) this.#memory.destroyUniform(this.#own.params);
     this.#onDispose(this);
+  }
+
+  /** Whether a caller's buffers lie as the kernels expect it. */
+  #takes(bound: readonly GpuRange[]): boolean {
+    if (this.#isForOneBinding) return true;
+    const arenas = new Map<number, GPUBuffer>();
+    const fits = this.#plan.buffers.every(({ role }, index) => {
+      if ((role.kind !== "input" && role.kind !== "output") || role.place === undefined) return true;
+      const range = at(bound, externalIndex(this.#plan, index) ?? -1);
+      const arena = arenas.get(role.place.arena) ?? range.buffer;
+      arenas.set(role.place.arena, arena);
+      return range.buffer === arena && range.offset === role.place.offset;
+    });
+    return fits && !this.#bindGroups.collides(bound);
+  }
+
+  /** The run with kernels for buffers that lie like these: step by step, as nothing is side by side. */
+  async #runOther(
+    bound: readonly GpuRange[],
+    inputs: readonly DeviceBuffer[],
+    outputs: readonly DeviceBuffer[],
+    options: RunOptions | undefined,
+  ): Promise<readonly KernelTime[]> {
+    const plan = separated(this.#plan);
+    const homes = actualHomes(plan, bound);
+    const key = homes.map(({ memory, offset }) => `${memory} ${offset}`).join();
+    const known = this.#others.get(key);
+    const made =
+      known ?? WebgpuExecutable.compile(this.#memory, plan, { ...this.#options, onDispose: () => undefined }, homes);
+    this.#others.set(key, made);
+    if (known === undefined) made.catch(() => this.#others.delete(key));
+    const times = await (await made).run(inputs, outputs, options);
+    if (times.length === 0) return times;
+    let next = 0;
+    return this.#plan.steps.map(({ kernel: { name }, members }) => {
+      const count = members?.length ?? 1;
+      const parts = times.slice(next, (next += count));
+      return { name, milliseconds: parts.reduce((sum, { milliseconds }) => sum + milliseconds, 0) };
+    });
   }
 
   #submit({ groups }: BoundSet): void {
@@ -200,28 +279,16 @@ class Kernels {
   kernel(kernel: Kernel, aliases: Aliases): Promise<CompiledKernel> {
     const known = this.#started.get(kernel) ?? new Map<string, Promise<CompiledKernel>>();
     this.#started.set(kernel, known);
-    const key = aliases.join();
+    const key = `${aliases.operands.join()} ${aliases.beside.join()}`;
     const started = known.get(key) ?? this.#maker.compile(kernel, aliases);
     known.set(key, started);
     return started;
   }
 }
 
-/** Of each operand of a step the result that is written over it. */
-function aliasesOf(plan: Plan, { operands, results }: PlanStep): Aliases {
-  const regions = regionsOf(plan);
-  const spaceOf = (buffer: number): string | null => at(regions, buffer)?.space ?? null;
-  const written = results.map(spaceOf);
-  return operands.map((operand) => {
-    const space = spaceOf(operand);
-    const result = space === null ? -1 : written.indexOf(space);
-    return result < 0 ? null : result;
-  });
-}
-
 /** Lays the params of the distinct kernels that have some out in one uniform buffer. */
 function placeParams(
-  steps: readonly PlanStep[],
+  drafts: readonly Draft[],
   kernels: readonly CompiledKernel[],
   alignment: number,
 ): { readonly dispatches: Dispatch[]; readonly params: Uint32Array<ArrayBuffer> } {
@@ -234,9 +301,9 @@ function placeParams(
   }
   const params = new Uint32Array(bytes / 4);
   for (const [kernel, offset] of offsets) if (kernel.params !== null) params.set(kernel.params, offset / 4);
-  const dispatches = steps.map((step, i): Dispatch => {
+  const dispatches = drafts.map(({ step, part, batch }, i): Dispatch => {
     const kernel = at(kernels, i);
-    return { step, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
+    return { step, part, bindsWhole: batch !== null, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
   });
   return { dispatches, params };
 }
@@ -249,11 +316,12 @@ function allocate(
   { toWords, wordsOf }: WordFormat,
 ): OwnMemory {
   const slotBytes: number[] = [];
+  const minOffset = memory.context.device.limits.minStorageBufferOffsetAlignment;
   for (const { role, dtype, length } of plan.buffers) {
     if (role.kind !== "temporary") continue;
-    if (role.offset !== 0)
+    if (role.offset % minOffset !== 0)
       throw new EvenkeelError("graph", "webgpu: the plan is for an arena; this device wants slots.");
-    slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, 4 * wordsOf(dtype, length));
+    slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, role.offset + 4 * wordsOf(dtype, length));
   }
   const buffers: GPUBuffer[] = [];
   const acquire = (bytes: number, what: string): GPUBuffer => {
@@ -266,11 +334,14 @@ function allocate(
       bytes === undefined ? undefined : acquire(bytes, `temporary slot ${slot}`),
     );
     const byBuffer = plan.buffers.map(({ role, dtype, length }, i) => {
-      if (role.kind === "temporary") return slots[role.slot];
+      if (role.kind === "temporary") {
+        const slot = slots[role.slot];
+        return slot && { buffer: slot, offset: role.offset };
+      }
       if (role.kind !== "constant") return undefined;
-      const buffer = acquire(4 * wordsOf(dtype, length), `constant ${i}`);
-      memory.write(buffer, toWords(role.data, dtype));
-      return buffer;
+      const range = { buffer: acquire(4 * wordsOf(dtype, length), `constant ${i}`), offset: 0 };
+      memory.write(range, toWords(role.data, dtype));
+      return range;
     });
     return { byBuffer, buffers, params: params.length === 0 ? null : memory.createUniform(params) };
   } catch (error) {

@@ -33,6 +33,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     elements: Math.floor(byteLimit / (4 * wordsOf("i32", 1))),
     temporaries: "slots",
     overlap: true,
+    batches: isOwn,
     inPlace: isOwn,
     scalars: scalarLimits[kernels],
     concurrency: concurrency[kernels],

@@ -7,8 +7,11 @@ import { mapMode, usage } from "./bufferUsage.ts";
 /** Words as they are uploaded. */
 export type Words = Float32Array | Int32Array | Uint32Array;
 
-/** The first `count` words of a buffer. */
-type Part = { readonly from: GPUBuffer; readonly count: number };
+/** Memory of one of the engine's buffers: a GPU's buffer from some byte on. */
+export type GpuRange = { readonly buffer: GPUBuffer; readonly offset: number };
+
+/** The first `count` words of a range. */
+type Part = { readonly from: GpuRange; readonly count: number };
 
 type Group = { readonly bytes: number; readonly parts: readonly (Part & { readonly offset: number })[] };
 
@@ -32,6 +35,8 @@ export class WebgpuMemory {
   readonly #storage: BufferPool;
   readonly #staging: BufferPool;
   readonly #live = new Set<GPUBuffer>();
+  /** Of buffers that several hold how many still do. */
+  readonly #holders = new Map<GPUBuffer, number>();
   #bytes = 0;
   #disposed = false;
 
@@ -65,8 +70,21 @@ export class WebgpuMemory {
     return this.#count(this.#storage.acquire(bytes));
   }
 
+  /** The same for so many holders, of whom each has to release it. */
+  acquireFor(holders: number, bytes: number, what: string): GPUBuffer {
+    const buffer = this.acquire(bytes, what);
+    this.#holders.set(buffer, holders);
+    return buffer;
+  }
+
   /** Takes back what `acquire` gave. */
   release(buffer: GPUBuffer): void {
+    const others = (this.#holders.get(buffer) ?? 1) - 1;
+    if (others > 0) {
+      this.#holders.set(buffer, others);
+      return;
+    }
+    this.#holders.delete(buffer);
     if (!this.#live.delete(buffer)) return;
     this.#bytes -= buffer.size;
     this.#storage.release(buffer);
@@ -76,7 +94,7 @@ export class WebgpuMemory {
   createUniform(content: Uint32Array<ArrayBuffer>): GPUBuffer {
     this.requireUsable();
     const buffer = this.#count(this.#create(Math.max(16, content.byteLength), usage.uniform | usage.copyDestination));
-    this.write(buffer, content);
+    this.write({ buffer, offset: 0 }, content);
     return buffer;
   }
 
@@ -86,11 +104,11 @@ export class WebgpuMemory {
     buffer.destroy();
   }
 
-  /** Copies `words` to the start of a buffer, in the order of the queue. */
-  write(buffer: GPUBuffer, words: Words): void {
+  /** Copies `words` to the start of a range, in the order of the queue. */
+  write({ buffer, offset }: GpuRange, words: Words): void {
     if (words.length === 0) return;
     this.counts.uploads++;
-    this.context.device.queue.writeBuffer(buffer, 0, words);
+    this.context.device.queue.writeBuffer(buffer, offset, words);
   }
 
   /** What is asked for, after all work submitted before: in one readback unless it is more than some megabytes. */
@@ -109,7 +127,7 @@ export class WebgpuMemory {
       const encoder = device.createCommandEncoder();
       // Words are four bytes, which is all the alignment that copies ask for.
       for (const { from, count, offset } of parts) {
-        if (count > 0) encoder.copyBufferToBuffer(from, 0, staging, offset, 4 * count);
+        if (count > 0) encoder.copyBufferToBuffer(from.buffer, from.offset, staging, offset, 4 * count);
       }
       this.counts.submits++;
       device.queue.submit([encoder.finish()]);
@@ -136,6 +154,7 @@ export class WebgpuMemory {
     this.#disposed = true;
     for (const buffer of this.#live) buffer.destroy();
     this.#live.clear();
+    this.#holders.clear();
     this.#bytes = 0;
     this.#storage.dispose();
     this.#staging.dispose();

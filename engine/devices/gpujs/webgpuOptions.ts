@@ -12,6 +12,8 @@ export type WebgpuOptions = {
    * EVENKEEL_WEBGPU says which.
    */
   readonly kernels?: WebgpuKernels;
+  /** Whether steps that do the same to different arrays are one dispatch; default true. Same results, bit for bit. Own kernels only. */
+  readonly batches?: boolean;
 };
 
 /** @throws EvenkeelError `value` if the option, or else EVENKEEL_WEBGPU, is neither. */

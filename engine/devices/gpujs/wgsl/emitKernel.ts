@@ -17,7 +17,7 @@ export type EmitOptions = { readonly product?: ProductChoice };
  * The text depends on the computation only, not on the kernel's name, so that equal kernels of any program share one pipeline.
  * @throws EvenkeelError `kernel` if the kernel has no elements: nothing is to be run; `graph` if it writes over what another thread reads
  */
-export function emitKernel(described: Kernel, aliases: Aliases, { product: choice }: EmitOptions = {}): WgslKernel {
+export function emitKernel(described: Kernel, aliases: Aliases, options: EmitOptions = {}): WgslKernel {
   if (described.stores[0].length === 0) {
     throw new EvenkeelError(
       "kernel",
@@ -25,7 +25,14 @@ export function emitKernel(described: Kernel, aliases: Aliases, { product: choic
     );
   }
   checkAliases(described, aliases);
-  const kernel = normalizeKernel(described);
+  return emitUnchecked(normalizeKernel(described), aliases, options);
+}
+
+/**
+ * The same of a kernel that is sure to have elements and to read what it overwrites only where and before it does.
+ * @param kernel normalized
+ */
+export function emitUnchecked(kernel: Kernel, aliases: Aliases, { product: choice }: EmitOptions = {}): WgslKernel {
   const { reduction } = kernel;
   if (reduction === null) return emitElementwise(kernel, aliases);
   const product = productOf(kernel);
@@ -36,7 +43,7 @@ export function emitKernel(described: Kernel, aliases: Aliases, { product: choic
 
 /** An operand in the memory of a result is read where, and before, it is written, by the same thread. */
 function checkAliases(kernel: Kernel, aliases: Aliases): void {
-  aliases.forEach((result, operand) => {
+  aliases.operands.forEach((result, operand) => {
     if (result === null) return;
     const { at: written } = at(kernel.stores, result);
     const own = readsOwn(kernel, (address) => sameAffine(address, written));

@@ -10,7 +10,7 @@ import type { Aliases, Arrays, BoundArray } from "./wgslKernel.ts";
 import type { WgslWriter } from "./writer.ts";
 
 /** Whether an array is bound as vectors of four. */
-export type IsVector = (bound: BoundArray) => boolean;
+export type IsVector = (bound: Pick<BoundArray, "kind" | "index">) => boolean;
 
 /** Whether four neighbours along `lane` lie at an address divisible by four, wherever they begin. */
 function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
@@ -21,8 +21,8 @@ function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
 }
 
 /**
- * The arrays of which all that is touched are aligned fours along `lane`. An operand in the memory of a result is bound with it, so both
- * have to be. Without a lane: none.
+ * The arrays of which all that is touched are aligned fours along `lane`. What lies in one array is bound with one type, so all of it
+ * has to be. Without a lane: none.
  */
 export function vectorArrays(kernel: Kernel, aliases: Aliases, lane: number | null): IsVector {
   if (lane === null) return () => false;
@@ -31,16 +31,20 @@ export function vectorArrays(kernel: Kernel, aliases: Aliases, lane: number | nu
     if (isRead(scalar) && (scalar.kind === "gather" || !isAligned(scalar.at, lane))) operands[scalar.operand] = false;
   }
   const results = kernel.stores.map((store) => isAligned(store.at, lane) && store.length % 4 === 0);
-  aliases.forEach((result, operand) => {
+  aliases.operands.forEach((result, operand) => {
     if (result !== null && !at(operands, operand)) results[result] = false;
   });
-  return ({ kind, index }) => at(kind === "operand" ? operands : results, index);
+  // Of results in one array the first speaks for all.
+  const whole = aliases.results.map((first) =>
+    results.every((isVector, result) => isVector || at(aliases.results, result) !== first),
+  );
+  return ({ kind, index }) => at(kind === "operand" ? operands : whole, index);
 }
 
 /** Reads straight from the arrays. */
 export function loadsFrom(arrays: Arrays, aliases: Aliases, isVector: IsVector): Loads {
   const isBoundAsVectors = (operand: number): boolean => {
-    const result = aliases[operand] ?? null;
+    const result = aliases.operands[operand] ?? null;
     return isVector(result === null ? { kind: "operand", index: operand } : { kind: "result", index: result });
   };
   return {

@@ -5,7 +5,7 @@
  */
 import { at } from "../../../graph/shape.ts";
 import type { Axis, Kernel, Reduction } from "../../../kernel/kernel.ts";
-import { contractionOf } from "../../../kernel/contraction.ts";
+import { reusesLoads } from "../../../kernel/contraction.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { AxisText } from "./addresses.ts";
 import { allowsLanes, ExpressionEmitter, type Loads, type Place, type Value } from "./expression.ts";
@@ -57,11 +57,12 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
       : shape.isTeamInside
         ? partOf(writer, "/", team, threads)
         : partOf(writer, "%", width, threads);
-  const isWhole = shape.points % width === 0 && groups[1] === 1;
   const point = writer.local(`${groupNumber(groups)} * ${width}u + ${column}`);
+  // Asked even where there is a point for each thread: kernels over other sizes have the same text then (`batch.ts`).
+  const isPoint = `${point} < ${shape.points}u`;
   // Threads without a point fold the last one again: all have to come to the barriers.
-  const known = isWhole || team === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
-  if (!isWhole && team === 1) writer.open(`if (${point} < ${shape.points}u)`);
+  const known = team === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
+  if (team === 1) writer.open(`if (${isPoint})`);
   const { axes: coordinates, lane: lanes } = placeOf(writer, parallel, lane, known);
   const place = (reduced: readonly AxisText[], accumulator: Value | null): Place => ({
     axes: [...coordinates, ...reduced],
@@ -79,8 +80,7 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
   };
   const own = foldTerms(fold, reduce, shape, member, term);
   const folded = team === 1 ? own : foldTeam(fold, shape, threads, own, member);
-  if (team > 1)
-    writer.open(`if (${[`${member} == 0u`, ...(isWhole ? [] : [`${point} < ${shape.points}u`])].join(" && ")})`);
+  if (team > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
   store(
     writer,
     kernel,
@@ -89,7 +89,7 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
     loads,
     place(unreduced, { text: folded, dtype: reduction.body.dtype, lanes: fold.lanes }),
   );
-  if (team > 1 || !isWhole) writer.close();
+  writer.close();
 
   const schedule = [
     lane === null ? "one point" : "four points",
@@ -126,7 +126,7 @@ function shapeOf(kernel: Kernel, { body }: Reduction): Shape {
     axis < 0 ? 0 : loads.filter((load) => Math.abs(at(load.at.coefficients, axis)) === 1).length;
   const shared = reduce.findIndex(({ size }) => reduce.every((other) => other.size <= size));
   // What lies side by side in memory is read by threads side by side.
-  const isTeamInside = along(parallel.length + shared) > along(last) && !isProduct(kernel);
+  const isTeamInside = along(parallel.length + shared) > along(last) && !reusesLoads(kernel);
   const row = parallel[last]?.size ?? 1;
   const takesLanes = !isTeamInside && row % 4 === 0 && allowsLanes(rootsOf(kernel), last, row);
   const lane = takesLanes ? last : null;
@@ -140,13 +140,8 @@ function teamOf(points: number, terms: number, isTeamInside: boolean): number {
   const wanted = isTeamInside && terms >= workgroupSize ? workgroupSize / 2 : 1;
   let team = 1;
   while (team < largestTeam && 8 * team <= terms && (team < wanted || team * points < enoughThreads)) team *= 2;
-  return team;
-}
-
-/** Sums of products, which are most of a GPU's work, have fewer and longer loops. */
-function isProduct(kernel: Kernel): boolean {
-  const contraction = contractionOf(kernel);
-  return contraction !== null && contraction.rows.length > 0 && contraction.columns.length > 0;
+  // Of two, the text would be one of its own.
+  return team === 2 ? 4 : team;
 }
 
 const axesOf = ({ axes }: Kernel, wanted: Axis["role"]): readonly Axis[] => axes.filter(({ role }) => role === wanted);
@@ -180,7 +175,8 @@ function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: Shape,
       "",
     );
     const text = threads === 1 ? round : `(${round} * ${threads}u + ${member})`;
-    if (counts.reduce((product, count) => product * count, threads) > size) guards.push(`${text} < ${size}u`);
+    // Of a team also where all have as many: so are the texts for other sizes.
+    if (threads > 1 || counts.reduce((product, count) => product * count, 1) > size) guards.push(`${text} < ${size}u`);
     return { text, size };
   });
   const order = [...reduce.keys()].filter((axis) => axis !== shared);
@@ -251,7 +247,7 @@ class Fold {
     this.lanes = lanes;
     this.dtype = body.dtype;
     this.rounds = op === "sum" && body.dtype === "f32";
-    this.longest = this.rounds && !isProduct(kernel) ? longestSum : longestLoop;
+    this.longest = this.rounds && !reusesLoads(kernel) ? longestSum : longestLoop;
     this.#op = op;
   }
 

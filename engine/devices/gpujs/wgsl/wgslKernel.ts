@@ -6,13 +6,31 @@ import { storedType, type Lanes } from "./types.ts";
 import type { WgslWriter } from "./writer.ts";
 
 /**
- * By operand: the result whose memory it has too, which a step may overwrite where it has read; null for memory of its own. Steps with
- * equal kernels may differ in this.
+ * Which operands and results of a kernel share memory. Steps with equal kernels may differ in this. What lies in one array is bound once,
+ * with the access that any of it needs.
  */
-export type Aliases = readonly (number | null)[];
+export type Aliases = {
+  /** By operand: the result in whose array it lies too, as what a step overwrites where it has read; null for an array of its own. */
+  readonly operands: readonly (number | null)[];
+  /** By result: the first one in its array. */
+  readonly results: readonly number[];
+  /** By operand: whether its array is a part of memory that has a result in another part, which has to be bound with one access. */
+  readonly beside: readonly boolean[];
+};
 
-/** What lies at a binding. Results are written, and what is read of an operand in the same memory is read there. */
-export type BoundArray = { readonly kind: "operand" | "result"; readonly index: number };
+/** Aliases of a kernel whose arrays all have memory of their own. */
+export const noAliases = ({ operands, stores }: Pick<Kernel, "operands" | "stores">): Aliases => ({
+  operands: operands.map(() => null),
+  results: stores.map((_, result) => result),
+  beside: operands.map(() => false),
+});
+
+/** What lies at a binding. Results are written, and what is read of an operand in the same array is read there. */
+export type BoundArray = {
+  readonly kind: "operand" | "result";
+  readonly index: number;
+  readonly access: "read" | "read_write";
+};
 
 export type WgslKernel = {
   readonly name: string;
@@ -22,6 +40,8 @@ export type WgslKernel = {
   /** In the order of their binding numbers. */
   readonly bindings: readonly BoundArray[];
   readonly groups: readonly [number, number, number];
+  /** Numbers that it reads from a uniform buffer, bound behind the arrays. */
+  readonly table?: Uint32Array<ArrayBuffer>;
 };
 
 /** Workgroups along one dimension at most: WebGPU's default limit. */
@@ -50,34 +70,39 @@ export type Arrays = {
 
 /** @param lanesOf how many elements each element of an array has: what is read in fours is bound as such. */
 export function arraysOf(kernel: Kernel, aliases: Aliases, lanesOf: (bound: BoundArray) => Lanes): Arrays {
+  const operand = (index: number): BoundArray => {
+    const result = aliases.operands[index] ?? null;
+    if (result !== null) return resultArray(result);
+    return { kind: "operand", index, access: aliases.beside[index] === true ? "read_write" : "read" };
+  };
+  const resultArray = (index: number): BoundArray => {
+    return { kind: "result", index: aliases.results[index] ?? index, access: "read_write" };
+  };
   const bindings: BoundArray[] = [
-    ...kernel.operands.flatMap((_, index) =>
-      (aliases[index] ?? null) === null ? [{ kind: "operand", index } as const] : [],
-    ),
-    ...kernel.stores.map((_, index) => ({ kind: "result", index }) as const),
+    ...kernel.operands.map((_, index) => operand(index)).filter(({ kind }) => kind === "operand"),
+    ...kernel.stores.map((_, index) => resultArray(index)).filter(({ index }, i) => index === i),
   ];
   const nameOf = ({ kind, index }: BoundArray): string => `${kind === "operand" ? "a" : "r"}${index}`;
   const declarations = bindings.map((bound, binding) => {
     const { dtype } = bound.kind === "operand" ? at(kernel.operands, bound.index) : at(kernel.stores, bound.index);
-    const access = bound.kind === "operand" ? "read" : "read_write";
-    return `@group(0) @binding(${binding}) var<storage, ${access}> ${nameOf(bound)}: array<${storedType(dtype, lanesOf(bound))}>;`;
+    return `@group(0) @binding(${binding}) var<storage, ${bound.access}> ${nameOf(bound)}: array<${storedType(dtype, lanesOf(bound))}>;`;
   });
   return {
     bindings,
     declarations,
-    operandName: (operand) => {
-      const result = aliases[operand] ?? null;
-      return nameOf(result === null ? { kind: "operand", index: operand } : { kind: "result", index: result });
-    },
-    asOperand: (operand, text, lanes) => {
-      const result = aliases[operand] ?? null;
-      const own = storedType(at(kernel.operands, operand).dtype, lanes);
-      const isSame = result === null || storedType(at(kernel.stores, result).dtype, lanes) === own;
+    operandName: (index) => nameOf(operand(index)),
+    asOperand: (index, text, lanes) => {
+      const { kind, index: bound } = operand(index);
+      const own = storedType(at(kernel.operands, index).dtype, lanes);
+      const isSame = kind === "operand" || storedType(at(kernel.stores, bound).dtype, lanes) === own;
       return isSame ? text : `bitcast<${own}>(${text})`;
     },
-    resultName: (index) => nameOf({ kind: "result", index }),
+    resultName: (index) => nameOf(resultArray(index)),
   };
 }
+
+/** What the entry point of every kernel is declared as, up to its parameters. */
+export const entryPoint = "fn main(";
 
 /** The module: arrays, functions, and `main` with its statements. */
 export function moduleText(schedule: string, arrays: Arrays, writer: WgslWriter, workgroupSize: number): string {
@@ -88,7 +113,7 @@ export function moduleText(schedule: string, arrays: Arrays, writer: WgslWriter,
     ...functionTexts(writer.functions),
     ...writer.helpers,
     `@compute @workgroup_size(${workgroupSize})`,
-    "fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {",
+    `${entryPoint}@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {`,
     writer.body,
     "}",
   ].join("\n");

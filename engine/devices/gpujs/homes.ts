@@ -1,0 +1,85 @@
+/** In which GPU buffer each of a plan's buffers lies, and from which byte on. */
+import { at } from "../../graph/shape.ts";
+import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import type { GpuRange } from "./webgpuMemory.ts";
+import type { Aliases, PlacedKernel } from "./wgsl/index.ts";
+
+/** A part of a GPU buffer, which is the same one where `memory` is equal. */
+export type Home = {
+  readonly memory: string;
+  readonly offset: number;
+  /** Bound by a caller who may have taken it from memory that others are in too. */
+  readonly isForeign: boolean;
+};
+
+/** Where a plan expects its buffers: leaves of a state in its arenas, everything else of a caller's on its own. */
+export function expectedHomes({ buffers, aliases }: Plan): readonly Home[] {
+  return buffers.map(({ role }, index): Home => {
+    switch (role.kind) {
+      case "temporary":
+        return { memory: `slot ${role.slot}`, offset: role.offset, isForeign: false };
+      case "constant":
+        return { memory: `constant ${index}`, offset: 0, isForeign: false };
+      case "input":
+      case "output": {
+        if (role.place !== undefined) {
+          return { memory: `arena ${role.place.arena}`, offset: role.place.offset, isForeign: false };
+        }
+        const input = role.kind === "input" ? role.index : at(aliases, role.index);
+        const memory = input === null ? `output ${role.index}` : `input ${input}`;
+        return { memory, offset: 0, isForeign: role.kind === "input" };
+      }
+    }
+  });
+}
+
+/** Where a plan's buffers are if a caller binds these: inputs first, then outputs. */
+export function actualHomes(plan: Plan, bound: readonly GpuRange[]): readonly Home[] {
+  const numbers = new Map<GPUBuffer, number>();
+  const homes = bound.map(({ buffer, offset }): Home => {
+    const number = numbers.get(buffer) ?? numbers.size;
+    numbers.set(buffer, number);
+    return { memory: `bound ${number}`, offset, isForeign: false };
+  });
+  return expectedHomes(plan).map((home, index) => {
+    const external = externalIndex(plan, index);
+    return external === null ? home : at(homes, external);
+  });
+}
+
+/** The number of an input or output among what a caller binds. */
+export function externalIndex(plan: Plan, buffer: number): number | null {
+  const { role } = at(plan.buffers, buffer);
+  if (role.kind === "input") return role.index;
+  return role.kind === "output" ? plan.inputs + role.index : null;
+}
+
+/** How the arrays of a step share memory. */
+export function aliasesOf({ operands, results }: PlanStep, homes: readonly Home[]): Aliases {
+  const written = results.map((result) => at(homes, result));
+  const isInArena = written.some(({ memory }) => memory.startsWith("arena"));
+  const inPlace = operands.map((operand) => {
+    const { memory, offset } = at(homes, operand);
+    const result = written.findIndex((other) => other.memory === memory && other.offset === offset);
+    return result < 0 ? null : result;
+  });
+  return {
+    operands: inPlace,
+    results: results.map((_, result) => result),
+    beside: operands.map((operand, i) => {
+      const { memory, isForeign } = at(homes, operand);
+      // A leaf that has two buffers may have one in the arena.
+      return inPlace[i] === null && ((isForeign && isInArena) || written.some((other) => other.memory === memory));
+    }),
+  };
+}
+
+/** A member of a step over the memory that all its members share. */
+export function placedKernel({ kernel, operands, results }: PlanStep, homes: readonly Home[]): PlacedKernel {
+  const arrays = [...new Set([...operands, ...results].map((buffer) => at(homes, buffer).memory))];
+  const place = (buffer: number): PlacedKernel["operands"][number] => {
+    const { memory, offset } = at(homes, buffer);
+    return { array: arrays.indexOf(memory), offset: offset / 4 };
+  };
+  return { kernel, operands: operands.map(place), results: results.map(place) };
+}
