@@ -1,6 +1,6 @@
 import { affineKey } from "./affine.ts";
 import type { Affine, Kernel, Scalar } from "./kernel.ts";
-import { childrenOf } from "./scalar.ts";
+import { childrenOf, mapChildren, rewriter } from "./scalar.ts";
 
 /**
  * Text that is equal for kernels that compute the same in the same way, whatever their names and the lengths of their operands. Its
@@ -71,6 +71,21 @@ function keyOf(
     stored.join(),
     ...lines.keys(),
   ].join("\n");
+}
+
+/** Gives one object for all equal expressions that it is asked about, made of such. */
+export function sharing(): (scalar: Scalar) => Scalar {
+  const numbers = new Map<Scalar, number>();
+  const known = new Map<string, Scalar>();
+  return rewriter((scalar, rewrite) => {
+    const own = mapChildren(scalar, rewrite);
+    const parts = childrenOf(own).map((part) => numbers.get(part));
+    const line = `${own.kind} ${own.dtype} ${ownText(own)} (${parts.join()})`;
+    const first = known.get(line) ?? own;
+    known.set(line, first);
+    if (!numbers.has(first)) numbers.set(first, numbers.size);
+    return first;
+  });
 }
 
 /** What an expression is beside its kind, its dtype and its parts. */

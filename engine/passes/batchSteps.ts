@@ -94,6 +94,9 @@ function kindsOf(
     const form = formOf(kernel);
     const touched = [...operands, ...results];
     if (form === null || touched.some((buffer) => moves.has(buffer))) return null;
+    // What products read in fours they don't look for where they write.
+    const read = new Set(operands.map((buffer) => at(memories, buffer)).filter((memory) => memory !== "temporary"));
+    if (reusesLoads(kernel) && results.some((buffer) => read.has(at(memories, buffer)))) return null;
     return `${touched.map((buffer) => at(memories, buffer)).join()}\n${form}`;
   });
 }

@@ -6,7 +6,7 @@
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
-import { mapAffine, mapChildren, rewriter } from "../../../kernel/scalar.ts";
+import { childrenOf, mapAffine, mapChildren, rewriter, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { type EmitOptions, emitUnchecked } from "./emitKernel.ts";
 import { numbered, type Numbered, parametrized } from "./numbers.ts";
 import { type Aliases, entryPoint, foldedGroups, type WgslKernel } from "./wgslKernel.ts";
@@ -69,9 +69,26 @@ function memberOf(placed: PlacedKernel, index: number, options: EmitOptions): Me
     },
     // Without the line that names the schedule, which may tell of a number, too.
     head: own.text.slice(own.text.indexOf("\n") + 1, start),
-    body: numbered(own.text.slice(open, own.text.lastIndexOf("}"))),
+    body: numbered(own.text.slice(open, own.text.lastIndexOf("}")), chainsLiterals(kernel)),
     groups: x * y * z,
   };
+}
+
+/**
+ * Whether it multiplies or adds two literals one after the other. A compiler may make one number of them, which it can't if they are in a
+ * table: the results would differ in the last bit.
+ */
+function chainsLiterals(kernel: Kernel): boolean {
+  const isArithmetic = ({ kind, dtype }: Scalar): boolean => dtype === "f32" && (kind === "binary" || kind === "unary");
+  const hasLiteral = (scalar: Scalar): boolean => childrenOf(scalar).some(({ kind }) => kind === "literal");
+  return scalarsOf(...rootsOf(kernel)).some(
+    (scalar) =>
+      isArithmetic(scalar) &&
+      hasLiteral(scalar) &&
+      childrenOf(scalar).some(
+        (part) => isArithmetic(part) && (hasLiteral(part) || (part.kind === "unary" && part.op === "negate")),
+      ),
+  );
 }
 
 /** The kernel over whole arrays: each operand that is only read becomes the first one in its array. */

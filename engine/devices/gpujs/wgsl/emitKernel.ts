@@ -4,7 +4,8 @@ import { at } from "../../../graph/shape.ts";
 import { readsOwn } from "../../../kernel/access.ts";
 import { sameAffine } from "../../../kernel/affine.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
-import { normalizeKernel } from "../../../kernel/normalize.ts";
+import { sharing } from "../../../kernel/kernelKey.ts";
+import { normalizeKernel, withValues } from "../../../kernel/normalize.ts";
 import { emitElementwise } from "./elementwise.ts";
 import { chooseTile, emitProduct, type ProductChoice, productOf, tiledProduct } from "./product/index.ts";
 import { emitReduction } from "./reduction.ts";
@@ -32,7 +33,21 @@ export function emitKernel(described: Kernel, aliases: Aliases, options: EmitOpt
  * The same of a kernel that is sure to have elements and to read what it overwrites only where and before it does.
  * @param kernel normalized
  */
-export function emitUnchecked(kernel: Kernel, aliases: Aliases, { product: choice }: EmitOptions = {}): WgslKernel {
+export function emitUnchecked(kernel: Kernel, aliases: Aliases, options: EmitOptions = {}): WgslKernel {
+  return emitShared(withSharedExpressions(kernel), aliases, options);
+}
+
+/**
+ * The kernel with each expression once. What is written twice compilers may find to be one, or not, depending on how it is bound, and
+ * compute with it in other ways.
+ */
+function withSharedExpressions(kernel: Kernel): Kernel {
+  const share = sharing();
+  const { reduction } = kernel;
+  return withValues({ ...kernel, reduction: reduction && { ...reduction, body: share(reduction.body) } }, share);
+}
+
+function emitShared(kernel: Kernel, aliases: Aliases, { product: choice }: EmitOptions): WgslKernel {
   const { reduction } = kernel;
   if (reduction === null) return emitElementwise(kernel, aliases);
   const product = productOf(kernel);

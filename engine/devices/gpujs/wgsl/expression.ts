@@ -164,6 +164,11 @@ export class ExpressionEmitter {
       }
       case "binary": {
         const power = node.op === "power" && node.y.kind === "literal";
+        const inverse = inverseOf(node);
+        if (inverse !== null) {
+          const { texts, lanes } = this.#together([node.x, inverse], scope);
+          return { text: binaryText(writer, "multiply", at(texts, 0), at(texts, 1), dtype, lanes), dtype, lanes };
+        }
         const { texts, lanes } = power ? this.#together([node.x], scope) : this.#together([node.x, node.y], scope);
         const y = power ? this.#literal(node.y.value, "f32") : at(texts, 1);
         const exponent = power && needsNoName.test(y) ? splat(y, "f32", lanes) : y;
@@ -315,6 +320,17 @@ export class ExpressionEmitter {
       if ((inside.has(inner) && outside.has(inner)) || scope.certain.has(inner)) this.#value(inner, scope);
     }
   }
+}
+
+/**
+ * What a division by a literal multiplies by instead: compilers may do so, or not, and the same kernel has the same bits wherever its
+ * literal stands. Null if that isn't such a division, or nothing that compilers take for a number.
+ */
+function inverseOf(node: Scalar & { kind: "binary" }): Scalar | null {
+  if (node.op !== "divide" || node.dtype !== "f32" || node.y.kind !== "literal") return null;
+  const value = Math.fround(1 / Math.fround(node.y.value));
+  const isNormal = Math.abs(value) >= 2 ** -126 && Number.isFinite(value);
+  return isNormal ? { kind: "literal", dtype: "f32", value } : null;
 }
 
 /** A u32 index moved by a whole number. */

@@ -12,10 +12,14 @@ export type Numbered = {
   readonly numbers: readonly string[];
 };
 
-/** Takes the numbers out of a text; their types stay. */
-export function numbered(text: string): Numbered {
+/**
+ * Takes the numbers out of a text; their types stay.
+ * @param keepsFloats those with a fraction are part of the text
+ */
+export function numbered(text: string, keepsFloats = false): Numbered {
   const numbers: string[] = [];
   const skeleton = text.replace(numberPattern, (number) => {
+    if (keepsFloats && number.endsWith("f")) return number;
     numbers.push(number);
     return `#${number.at(-1)}`;
   });

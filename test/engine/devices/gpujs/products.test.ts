@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
-import { emitKernel } from "../../../../engine/devices/gpujs/wgsl/index.ts";
+import { emitKernel, noAliases } from "../../../../engine/devices/gpujs/wgsl/index.ts";
 import {
   allTiles,
   productOf,
@@ -167,8 +167,7 @@ describe("convolutions and their gradients in tiles", { skip: webgpuSkip }, () =
 });
 
 describe("how kernels that multiply are run", () => {
-  const aliases = [null, null];
-  const scheduleOf = (kernel: Kernel): string => emitKernel(kernel, aliases).schedule;
+  const scheduleOf = (kernel: Kernel): string => emitKernel(kernel, noAliases(kernel)).schedule;
   const square = (rows: number, columns: number, depth: number): Kernel =>
     product([rows, columns], [depth], [depth, 0, 1], [0, 1, columns], [rows * depth, depth * columns]);
 
@@ -183,8 +182,7 @@ describe("how kernels that multiply are run", () => {
         const { part, ...read } = tileOf(tiled);
         assert.deepEqual(read, tile.shared ? tile : { ...tile, depth: read.depth });
         assert.ok(part <= 512 || part === described.sizes.depth);
-        const own = kernel.operands.map(() => null);
-        const { schedule, text } = emitKernel(kernel, own, { product: tile });
+        const { schedule, text } = emitKernel(kernel, noAliases(kernel), { product: tile });
         assert.ok(text.startsWith(`// schedule: ${schedule}\n`));
         assert.match(schedule, tile.shared ? /^tiled product: .*grid .*copy operand 0/ : /^product in registers: /);
       }),
@@ -216,8 +214,7 @@ describe("how kernels that multiply are run", () => {
     fc.assert(
       fc.property(contractionCases, fc.constantFrom(...sharedTiles), (kernelCase, tile) => {
         const { kernel } = buildCase(kernelCase);
-        const own = kernel.operands.map(() => null);
-        const { text } = emitKernel(kernel, own, { product: tile });
+        const { text } = emitKernel(kernel, noAliases(kernel), { product: tile });
         const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), (\d+)>/g)];
         const bytes = arrays.reduce((sum, [, type, count]) => sum + (type === "vec4f" ? 16 : 4) * Number(count), 0);
         assert.ok(bytes <= 16 * 1024, `${bytes} bytes`);

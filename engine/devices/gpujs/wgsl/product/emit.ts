@@ -2,16 +2,8 @@
 import { at } from "../../../../graph/shape.ts";
 import { printTiling, type Tiled } from "../../../../kernel/tiling.ts";
 import { coordinatesOf } from "../addresses.ts";
-import { loadsFrom } from "../memory.ts";
-import {
-  type Aliases,
-  arraysOf,
-  type BoundArray,
-  foldedGroups,
-  groupNumber,
-  moduleText,
-  type WgslKernel,
-} from "../wgslKernel.ts";
+import { type IsVector, loadsFrom } from "../memory.ts";
+import { type Aliases, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "../wgslKernel.ts";
 import { WgslWriter } from "../writer.ts";
 import { Fill, layoutOf } from "./fill.ts";
 import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
@@ -167,12 +159,12 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
  * The product with sides that are read in fours only where their arrays are bound so, which takes that all who read one can read fours;
  * and which arrays are.
  */
-function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, (bound: BoundArray) => boolean] {
+function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, IsVector] {
   // What is written out without memory of the workgroup may begin between two fours.
   const isUsable = ({ along }: Side): boolean => tile.shared || along === "own" || tile.depth % 4 === 0;
   const sides = [product.left, product.right].map((side) => ({ ...side, inFours: side.inFours && isUsable(side) }));
   const readLater = readBy(finish);
-  const isVector = (bound: BoundArray): boolean => {
+  const isVector: IsVector = (bound) => {
     const readers = bound.kind === "operand" ? sides.filter(({ load }) => load.operand === bound.index) : [];
     if (readers.length === 0) return finish.isVector(bound);
     return readers.every(({ inFours }) => inFours) && (!readLater.has(bound.index) || finish.isVector(bound));
