@@ -341,7 +341,10 @@ const offsetText = (index: string, offset: number): string =>
 export function allowsLanes(roots: readonly Scalar[], axis: number, size: number): boolean {
   const isBorder = (edge: number): boolean => edge > 0 && edge < size && edge % 4 !== 0;
   return scalarsOf(...roots).every((scalar) => {
-    if (scalar.kind === "gather") return !scalarsOf(scalar.index).some((inner) => movesAlong(inner, axis));
+    if (scalar.kind === "gather") {
+      // What was folded may differ from neighbour to neighbour.
+      return !scalarsOf(scalar.index).some((inner) => inner.kind === "accumulator" || movesAlong(inner, axis));
+    }
     return scalar.kind !== "region" || scalar.axis !== axis || !(isBorder(scalar.start) || isBorder(scalar.stop));
   });
 }
