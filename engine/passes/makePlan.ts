@@ -142,7 +142,11 @@ export function* planning(
     const { roles, slots } = planMemory(planned, steps, limits.temporaries);
     yield;
     const plan = planWith(steps, slots, roles);
-    return limits.results > 1 ? yield* joiningSteps(plan, limits) : plan;
+    if (limits.results === 1) return plan;
+    const joined = yield* joiningSteps(plan, limits);
+    // What joined steps make for each other stays in registers, and needs no place any more.
+    const again = planMemory(planned, joined.steps, limits.temporaries);
+    return sumOf(again.slots) < sumOf(slots) ? planWith(joined.steps, again.slots, again.roles) : joined;
   }
   // Joined before levels part what follows each other, and as if no temporaries shared memory: they don't yet.
   const isKept = (buffer: number): boolean => !at(planned, buffer).temporary;
@@ -166,6 +170,8 @@ export function* planning(
   const { roles, slots } = planMemory(planned, byLevel, limits.temporaries, levels, batched.bundles);
   return planWith(byLevel, slots, roles);
 }
+
+const sumOf = (slots: readonly number[]): number => slots.reduce((sum, bytes) => sum + bytes, 0);
 
 /**
  * Tells the buffers of a state's leaves their places in its arenas, and gives those that have none: leaves whose new values go to second
@@ -200,6 +206,8 @@ function placeLeaves(
   });
   return moves;
 }
+
+const sumOf = (slots: readonly number[]): number => slots.reduce((sum, bytes) => sum + bytes, 0);
 
 /** Reads a value that has memory (or is a literal) and writes it elsewhere. */
 function copyKernel(node: Node): LoweredKernel {

@@ -165,6 +165,14 @@ describe("what passes are for", () => {
     }
   });
 
+  it("joinSteps: what joined steps make for each other takes no memory", () => {
+    const y = tanh(input(8, 16));
+    const outputs = [add(y, input(8, 16)), multiply(y, input(8, 16))];
+    assert.ok(arenaBytes(planOf(outputs)) >= 4 * 8 * 16);
+    const joined = planOf(outputs, [], severalResults);
+    assert.deepEqual([joined.steps.length, arenaBytes(joined)], [1, 0]);
+  });
+
   it("runtimeChecks: one for each number that becomes an integer and each index that is looked up, none for anything else", () => {
     const x = input(8, 4);
     const taken = gather(x, cast(input(5), "i32"));
