@@ -130,7 +130,7 @@ interface DeviceBase {
   readonly limits: DeviceLimits;
   /**
    * The order of what happens on the device. What belongs together, such as an upload, a run and the download of its results, is one
-   * task: states and programs share buffers. Uploads, runs and downloads, and freeing what those before may still use, are done by tasks
+   * task: states and programs share buffers. Uploads, runs, moves and downloads, and freeing what those before may still use, are done by tasks
    * alone; everything else may happen meanwhile.
    */
   readonly queue: TaskQueue;
@@ -153,6 +153,13 @@ interface DeviceBase {
    * asked for in one call. Each is a typed array of its buffer's dtype, and the caller's own.
    */
   download(buffers: readonly DeviceBuffer[]): Promise<TensorData[]>;
+  /**
+   * Moves what is in `from[i]` into `to[i]`, in the order of runs, uploads and downloads; what it came from is undefined then. Waits for
+   * nothing.
+   * @throws EvenkeelError `value` unless there are as many, all of them different, `dtype`, `shape` unless each pair is alike; then nothing
+   * is moved
+   */
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void;
   /** After `dispose` it does nothing: all is freed then. */
   free(buffer: DeviceBuffer): void;
   /** Bytes and number of the buffers that are allocated and not freed, executables' own memory included. */

@@ -1,6 +1,7 @@
 /** The buffers of one device. What it refuses of them is the same on every device, with the same error codes. */
 import { EvenkeelError } from "../errors.ts";
 import { type DType, dtypeOfData, dtypes, type TensorData } from "../graph/dtype.ts";
+import { at } from "../graph/shape.ts";
 import { checkBindings, type Signature } from "./bindings.ts";
 import type { DeviceBuffer, DeviceName } from "./device.ts";
 import { eventLoopTurn } from "./eventLoop.ts";
@@ -20,6 +21,9 @@ class OwnBuffer<M> implements DeviceBuffer {
     this.memory = memory;
   }
 }
+
+/** A buffer that isn't freed, and its memory. */
+type Live<M> = { readonly own: OwnBuffer<M>; readonly memory: M };
 
 /** The memory of what is bound to a program. */
 export type Bound<M> = { readonly input: readonly M[]; readonly output: readonly M[] };
@@ -110,6 +114,18 @@ export class OwnBuffers<M> {
     return all;
   }
 
+  /** The memory of each pair that a caller moves, from and to. @throws EvenkeelError as {@link memoryOf} and `Device.move` */
+  pairs(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): readonly (readonly [from: M, to: M])[] {
+    return this.#ownPairs(from, to).map(([source, target]) => [source.memory, target.memory]);
+  }
+
+  /** Moves by exchanging the memory of each pair. @throws EvenkeelError as {@link pairs} */
+  exchange(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    for (const [source, target] of this.#ownPairs(from, to)) {
+      [source.own.memory, target.own.memory] = [target.memory, source.memory];
+    }
+  }
+
   /** Marks a buffer as freed and gives its memory. @throws EvenkeelError as {@link memoryOf} */
   release(buffer: DeviceBuffer): M {
     const { own, memory } = this.#live("free", buffer);
@@ -125,7 +141,25 @@ export class OwnBuffers<M> {
     return { input, output };
   }
 
-  #live(operation: string, buffer: DeviceBuffer): { readonly own: OwnBuffer<M>; readonly memory: M } {
+  #ownPairs(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): (readonly [from: Live<M>, to: Live<M>])[] {
+    if (from.length !== to.length || new Set([...from, ...to]).size !== from.length + to.length) {
+      throw new EvenkeelError(
+        "value",
+        `${this.#device}: move got ${from.length} buffers to move to ${to.length}. Give one for each, and none of them twice.`,
+      );
+    }
+    const pairs = from.map((buffer, i) => [this.#live("move", buffer), this.#live("move", at(to, i))] as const);
+    for (const [{ own: source }, { own: target }] of pairs) {
+      if (source.dtype === target.dtype && source.length === target.length) continue;
+      throw new EvenkeelError(
+        source.dtype === target.dtype ? "shape" : "dtype",
+        `${this.#device}: move from ${source.length} ${source.dtype} to a buffer of ${target.length} ${target.dtype}. Give one of its kind.`,
+      );
+    }
+    return pairs;
+  }
+
+  #live(operation: string, buffer: DeviceBuffer): Live<M> {
     if (!(buffer instanceof OwnBuffer) || buffer.owner !== this) {
       throw new EvenkeelError(
         "device",

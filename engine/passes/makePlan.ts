@@ -171,8 +171,6 @@ export function* planning(
   return planWith(byLevel, slots, roles);
 }
 
-const sumOf = (slots: readonly number[]): number => slots.reduce((sum, bytes) => sum + bytes, 0);
-
 /**
  * Tells the buffers of a state's leaves their places in its arenas, and gives those that have none: leaves whose new values go to second
  * buffers, which take turns with the first.

@@ -14,6 +14,7 @@ export function limitedDevice(device: Device, limits: Partial<DeviceLimits>): Ke
     allocate: (dtype, length) => device.allocate(dtype, length),
     upload: (buffer, data) => device.upload(buffer, data),
     download: (buffers) => device.download(buffers),
+    move: (from, to) => device.move(from, to),
     free: (buffer) => device.free(buffer),
     compile: (plan) => device.compile(plan),
     memory: () => device.memory(),

@@ -113,6 +113,14 @@ export class ReferenceDevice implements KernelDevice {
     return buffers.map((buffer) => own(buffer).values.slice());
   }
 
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    from.forEach((buffer, i) => {
+      own(at(to, i)).values.set(own(buffer).values);
+      // Nobody may rely on what is left.
+      own(buffer).values.fill(99);
+    });
+  }
+
   free(buffer: DeviceBuffer): void {
     if (this.#mistakes.forgetsToFree !== true) this.#buffers.delete(buffer);
   }

@@ -151,6 +151,76 @@ const transfers: readonly Mistake[] = [
   }),
 ];
 
+/** Moves from what may be read to a buffer of its kind, but for one thing. */
+const moves: readonly Mistake[] = [
+  ...[-1, 1, 5].map((more): Mistake => {
+    return {
+      name: `move to a buffer of ${more} elements too many`,
+      code: "shape",
+      make: ({ device, outputs, allocate, place }) => {
+        const { dtype, length } = pick(outputs, place);
+        return soon(() => device.move([pick(outputs, place)], [allocate(dtype, length + more)]));
+      },
+    };
+  }),
+  {
+    name: "move to another dtype",
+    code: "dtype",
+    make: ({ device, outputs, allocate, place }) => {
+      const { dtype, length } = pick(outputs, place);
+      return soon(() => device.move([pick(outputs, place)], [allocate(anotherDtype(dtype, place), length)]));
+    },
+  },
+  {
+    name: "move to too few",
+    code: "value",
+    make: ({ device, outputs }) => soon(() => device.move(outputs, outputs.slice(1))),
+  },
+  {
+    name: "move to itself",
+    code: "value",
+    make: ({ device, outputs, place }) => soon(() => device.move([pick(outputs, place)], [pick(outputs, place)])),
+  },
+  {
+    name: "move to one buffer twice",
+    code: "value",
+    make: ({ device, outputs, allocate }) => {
+      const { dtype, length } = at(outputs, 1);
+      const target = allocate(dtype, length);
+      return soon(() => device.move([at(outputs, 1), at(outputs, 2)], [target, target]));
+    },
+  },
+  ...([foreign, freed] as const).flatMap((wrong): Mistake[] => {
+    const code = wrong === foreign ? "device" : "disposed";
+    const what = wrong === foreign ? "a foreign buffer" : "a freed buffer";
+    return [
+      {
+        name: `move ${what}`,
+        code,
+        make: (bench) => {
+          const right = pick(bench.outputs, bench.place);
+          const target = bench.allocate(right.dtype, right.length);
+          return soon(() => bench.device.move([wrong(bench, right)], [target]));
+        },
+      },
+      {
+        name: `move to ${what}, the last of several`,
+        code,
+        make: (bench) => {
+          const targets = bench.outputs.map(({ dtype, length }) => bench.allocate(dtype, length));
+          const last = targets.length - 1;
+          return soon(() =>
+            bench.device.move(
+              bench.outputs,
+              replace(targets, last, (right) => wrong(bench, right)),
+            ),
+          );
+        },
+      },
+    ];
+  }),
+];
+
 const bindings: readonly Mistake[] = [
   {
     name: "bind an input too few",
@@ -260,6 +330,7 @@ const afterwards: readonly Mistake[] = [
     make: ({ device, outputs }: Bench) => soon(() => device.upload(at(outputs, 0), allocateData("f32", 99))),
   },
   { name: "download", make: ({ device, outputs }: Bench) => device.download([at(outputs, 0)]) },
+  { name: "move", make: ({ device, outputs }: Bench) => soon(() => device.move([at(outputs, 1)], [at(outputs, 2)])) },
   { name: "download nothing", make: ({ device }: Bench) => device.download([]) },
   { name: "run", make: ({ program, inputs }: Bench) => program.executable.run(inputs, []) },
   { name: "compile", make: ({ device, graph }: Bench) => Program.compile(graph, device) },
@@ -269,6 +340,7 @@ const afterwards: readonly Mistake[] = [
 export const mistakeNames: readonly string[] = [
   ...allocations,
   ...transfers,
+  ...moves,
   ...bindings,
   ...lateCalls,
   ...afterwards,
@@ -305,7 +377,7 @@ export async function findUnrefused(
   for (const spec of drawn) {
     const before = device.memory();
     const { bench, dispose } = await setUp(device, other, spec);
-    for (const mistake of [...allocations, ...transfers, ...bindings]) await expectRefusal(mistake, bench);
+    for (const mistake of [...allocations, ...transfers, ...moves, ...bindings]) await expectRefusal(mistake, bench);
     const touched = await firstTouched(bench);
     if (touched !== undefined) failures.add(`a refused call: wrote output ${touched}`);
     // Nothing keeps the right call from working afterwards.

@@ -16,7 +16,7 @@ import { EvenkeelError } from "../../engine/errors.ts";
 import type { DType, TensorData } from "../../engine/graph/dtype.ts";
 
 /** `half`: the run fails when it has written its results. */
-export type Operation = "allocate" | "upload" | "download" | "compile" | "run" | "half";
+export type Operation = "allocate" | "upload" | "move" | "download" | "compile" | "run" | "half";
 
 /** The call of that number (from 0) of an operation fails. */
 export type Fault = { readonly operation: Operation; readonly call: number };
@@ -24,6 +24,7 @@ export type Fault = { readonly operation: Operation; readonly call: number };
 const codes = {
   allocate: "memory",
   upload: "device",
+  move: "device",
   download: "device",
   compile: "kernel",
   run: "kernel",
@@ -108,6 +109,12 @@ class Scheduled {
     for (const buffer of buffers) this.#requireLive("download", buffer);
     this.downloads.push(buffers.reduce((bytes, { length }) => bytes + 4 * length, 0));
     return this.#inner.download(buffers);
+  }
+
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    this.#attempt("move");
+    for (const buffer of [...from, ...to]) this.#requireLive("move", buffer);
+    this.#inner.move(from, to);
   }
 
   free(buffer: DeviceBuffer): void {

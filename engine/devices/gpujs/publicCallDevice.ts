@@ -58,6 +58,11 @@ export class PublicCallDevice<M> implements KernelDevice {
     return this.#memory.buffers.download(buffers, read, requireUsable);
   }
 
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    this.#memory.requireUsable();
+    this.#memory.buffers.exchange(from, to);
+  }
+
   free(buffer: DeviceBuffer): void {
     // The buffers of a disposed device are freed already.
     if (!this.#disposed) this.#memory.release(this.#memory.buffers.release(buffer));

@@ -130,6 +130,15 @@ class WebgpuDevice implements KernelDevice {
     return buffers.map(({ dtype, length }, i) => fromWords(at(words, i), dtype, length));
   }
 
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    this.#memory.requireUsable();
+    // Copied rather than exchanged: bind groups are made for the GPU's buffers.
+    this.#buffers.pairs(from, to).forEach(([source, target], i) => {
+      const { dtype, length } = at(from, i);
+      this.#memory.copy(source, target, this.#maker.words.wordsOf(dtype, length));
+    });
+  }
+
   free(buffer: DeviceBuffer): void {
     // The buffers of a disposed device are freed already.
     if (!this.#disposed) this.#memory.release(this.#buffers.release(buffer).buffer);

@@ -147,6 +147,7 @@ export class WebgpuExecutable implements Executable {
     const known = this.#bindGroups.find(bound);
     if (known === undefined && !this.#takes(bound)) return this.#runOther(bound, inputs, outputs, options);
     if (options?.profile === true) {
+      this.#memory.flush();
       const times = await health.settle(
         timeDispatches(device, this.#dispatches, known ?? this.#bindGroups.create(bound)),
         "measuring the kernels",
@@ -240,21 +241,18 @@ export class WebgpuExecutable implements Executable {
   }
 
   #submit({ groups }: BoundSet): void {
-    const { counts, context } = this.#memory;
-    const { device } = context;
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    let pipeline: GPUComputePipeline | undefined;
-    for (const [i, { kernel }] of this.#dispatches.entries()) {
-      if (kernel.pipeline !== pipeline) pass.setPipeline(kernel.pipeline);
-      pipeline = kernel.pipeline;
-      pass.setBindGroup(0, groups[i] ?? null);
-      pass.dispatchWorkgroups(...kernel.groups);
-    }
-    pass.end();
-    counts.submits++;
-    counts.dispatches += this.#dispatches.length;
-    device.queue.submit([encoder.finish()]);
+    this.#memory.submit((encoder) => {
+      const pass = encoder.beginComputePass();
+      let pipeline: GPUComputePipeline | undefined;
+      for (const [i, { kernel }] of this.#dispatches.entries()) {
+        if (kernel.pipeline !== pipeline) pass.setPipeline(kernel.pipeline);
+        pipeline = kernel.pipeline;
+        pass.setBindGroup(0, groups[i] ?? null);
+        pass.dispatchWorkgroups(...kernel.groups);
+      }
+      pass.end();
+    });
+    this.#memory.counts.dispatches += this.#dispatches.length;
   }
 
   async #throttle(): Promise<void> {

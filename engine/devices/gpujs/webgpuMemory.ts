@@ -10,6 +10,9 @@ export type Words = Float32Array | Int32Array | Uint32Array;
 /** Memory of one of the engine's buffers: a GPU's buffer from some byte on. */
 export type GpuRange = { readonly buffer: GPUBuffer; readonly offset: number };
 
+/** A copy that the next submit begins with, of so many words; a number: from that word on of those that wait to be uploaded. */
+type Copy = { readonly from: GpuRange | number; readonly to: GpuRange; readonly count: number };
+
 /** The first `count` words of a range. */
 type Part = { readonly from: GpuRange; readonly count: number };
 
@@ -28,6 +31,9 @@ export type QueueCounts = {
   readbacks: number;
 };
 
+/** Words that are uploaded together at most; more are written by themselves. */
+const togetherWords = stagingBytes / 4;
+
 export class WebgpuMemory {
   readonly context: GpujsContext;
   /** Of this device, whoever works with its memory. */
@@ -37,6 +43,11 @@ export class WebgpuMemory {
   readonly #live = new Set<GPUBuffer>();
   /** Of buffers that several hold how many still do. */
   readonly #holders = new Map<GPUBuffer, number>();
+  /** What was asked for since the last submit, in order: a training step has a dozen arguments, and each write costs the host as much. */
+  #copies: Copy[] = [];
+  /** Words that wait to be uploaded: the first `#waitingWords` of them. */
+  #waiting = new Uint32Array(2 ** 10);
+  #waitingWords = 0;
   #bytes = 0;
   #disposed = false;
 
@@ -86,6 +97,8 @@ export class WebgpuMemory {
     }
     this.#holders.delete(buffer);
     if (!this.#live.delete(buffer)) return;
+    // The pool may destroy buffers, which what waits may name.
+    this.flush();
     this.#bytes -= buffer.size;
     this.#storage.release(buffer);
   }
@@ -94,7 +107,8 @@ export class WebgpuMemory {
   createUniform(content: Uint32Array<ArrayBuffer>): GPUBuffer {
     this.requireUsable();
     const buffer = this.#count(this.#create(Math.max(16, content.byteLength), usage.uniform | usage.copyDestination));
-    this.write({ buffer, offset: 0 }, content);
+    this.counts.uploads++;
+    this.context.device.queue.writeBuffer(buffer, 0, content);
     return buffer;
   }
 
@@ -104,11 +118,71 @@ export class WebgpuMemory {
     buffer.destroy();
   }
 
-  /** Copies `words` to the start of a range, in the order of the queue. */
-  write({ buffer, offset }: GpuRange, words: Words): void {
-    if (words.length === 0) return;
-    this.counts.uploads++;
-    this.context.device.queue.writeBuffer(buffer, offset, words);
+  /** Copies `words` to the start of a range, after what was asked for before. The words are the caller's again at once. */
+  write(to: GpuRange, words: Words): void {
+    const count = words.length;
+    if (count === 0) return;
+    if (this.#waitingWords + count > togetherWords) this.flush();
+    if (count > togetherWords) {
+      this.counts.uploads++;
+      this.context.device.queue.writeBuffer(to.buffer, to.offset, words);
+      return;
+    }
+    const from = this.#waitingWords;
+    this.#waitingWords += count;
+    if (this.#waitingWords > this.#waiting.length) {
+      const larger = new Uint32Array(2 ** Math.ceil(Math.log2(this.#waitingWords)));
+      larger.set(this.#waiting);
+      this.#waiting = larger;
+    }
+    this.#waiting.set(new Uint32Array(words.buffer, words.byteOffset, count), from);
+    this.#copies.push({ from, to, count });
+  }
+
+  /** Copies the first `count` words of a range to another one, after what was asked for before. */
+  copy(from: GpuRange, to: GpuRange, count: number): void {
+    if (count > 0) this.#copies.push({ from, to, count });
+  }
+
+  /** Gives the GPU what was asked for before, and then what `record` adds, as one submit with one upload. */
+  submit(record: (encoder: GPUCommandEncoder) => void): void {
+    const { device } = this.context;
+    const encoder = device.createCommandEncoder();
+    const borrowed: GPUBuffer[] = [];
+    const borrow = (words: number): GPUBuffer => {
+      const buffer = this.#storage.acquire(4 * words);
+      borrowed.push(buffer);
+      return buffer;
+    };
+    const words = this.#waitingWords;
+    const uploaded = words === 0 ? undefined : borrow(words);
+    if (uploaded !== undefined) {
+      this.counts.uploads++;
+      device.queue.writeBuffer(uploaded, 0, this.#waiting, 0, words);
+    }
+    const copy = (from: GpuRange, to: GpuRange, count: number): void =>
+      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, 4 * count);
+    for (const { from, to, count } of this.#copies) {
+      if (typeof from === "number") {
+        if (uploaded !== undefined) copy({ buffer: uploaded, offset: 4 * from }, to, count);
+      } else if (from.buffer === to.buffer) {
+        // Not within a buffer, which WebGPU refuses.
+        const between = { buffer: borrow(count), offset: 0 };
+        copy(from, between, count);
+        copy(between, to, count);
+      } else copy(from, to, count);
+    }
+    this.#copies = [];
+    this.#waitingWords = 0;
+    record(encoder);
+    this.counts.submits++;
+    device.queue.submit([encoder.finish()]);
+    for (const buffer of borrowed) this.#storage.release(buffer);
+  }
+
+  /** Gives the GPU what was asked for before, if there is anything. */
+  flush(): void {
+    if (this.#copies.length > 0) this.submit(() => undefined);
   }
 
   /** What is asked for, after all work submitted before: in one readback unless it is more than some megabytes. */
@@ -120,17 +194,16 @@ export class WebgpuMemory {
   }
 
   async #readTogether({ bytes, parts }: Group): Promise<Float32Array[]> {
-    const { device, health } = this.context;
+    const { health } = this.context;
     if (bytes === 0) return parts.map(() => new Float32Array(0));
     const staging = this.#staging.acquire(bytes);
     try {
-      const encoder = device.createCommandEncoder();
-      // Words are four bytes, which is all the alignment that copies ask for.
-      for (const { from, count, offset } of parts) {
-        if (count > 0) encoder.copyBufferToBuffer(from.buffer, from.offset, staging, offset, 4 * count);
-      }
-      this.counts.submits++;
-      device.queue.submit([encoder.finish()]);
+      this.submit((encoder) => {
+        // Words are four bytes, which is all the alignment that copies ask for.
+        for (const { from, count, offset } of parts) {
+          if (count > 0) encoder.copyBufferToBuffer(from.buffer, from.offset, staging, offset, 4 * count);
+        }
+      });
       this.counts.readbacks++;
       await health.settle(staging.mapAsync(mapMode.read, 0, bytes), `reading ${bytes} bytes`);
       if (this.#disposed) throw disposedError();
@@ -152,6 +225,7 @@ export class WebgpuMemory {
 
   dispose(): void {
     this.#disposed = true;
+    this.#copies = [];
     for (const buffer of this.#live) buffer.destroy();
     this.#live.clear();
     this.#holders.clear();

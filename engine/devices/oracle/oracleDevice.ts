@@ -70,6 +70,11 @@ export class OracleDevice implements GraphDevice {
     return this.#buffers.download(buffers, read, requireAlive);
   }
 
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    this.#requireAlive("move");
+    this.#buffers.exchange(from, to);
+  }
+
   /** The values as they are, f32 not rounded. */
   downloadFloat64(buffer: DeviceBuffer): Float64Array {
     this.#requireAlive("downloadFloat64");

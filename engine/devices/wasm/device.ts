@@ -142,6 +142,11 @@ class WasmDevice implements KernelDevice {
     return buffers.download(wanted, read, check, turnMilliseconds);
   }
 
+  move(from: readonly DeviceBuffer[], to: readonly DeviceBuffer[]): void {
+    this.#check("move");
+    this.#engine.buffers.exchange(from, to);
+  }
+
   free(buffer: DeviceBuffer): void {
     if (!this.#disposed) this.#engine.memory.release(this.#engine.buffers.release(buffer));
   }

@@ -7,6 +7,7 @@ import { type ErrorCode, EvenkeelError } from "../../../../engine/errors.ts";
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import { at } from "../../../../engine/graph/shape.ts";
 import type { BufferRole, PlanStep } from "../../../../engine/kernel/plan.ts";
+import { countGpuCalls } from "../../../support/countGpuCalls.ts";
 import { countMappings } from "../../../support/countMappings.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan } from "./samplePlans.ts";
@@ -130,6 +131,63 @@ for (const kernels of ["own", "generated"] as const) {
       executable.dispose();
       device.free(x);
       device.free(y);
+      assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
+    });
+
+    test("a run's arguments are one upload and one submit with it, in the order in which they were given", async () => {
+      const executable = await device.compile(chainPlan(300, ramp(300)));
+      const [x, y, z] = [device.allocate("f32", 300), device.allocate("f32", 300), device.allocate("i32", 5)];
+      device.upload(x, ramp(300));
+      await executable.run([x], [y]);
+      const count = await countGpuCalls();
+      // Given twice, in memory that is the caller's again at once.
+      const data = ramp(300);
+      device.upload(x, data);
+      data.fill(7);
+      device.upload(z, Int32Array.of(1, -2, 3, -4, 5));
+      device.upload(x, data);
+      data.fill(0);
+      await executable.run([x], [y]);
+      assert.deepEqual(count(), { submits: 1, uploads: 1, readbacks: 0, pipelines: 0 });
+      const [after, whole] = await device.download([y, z]);
+      assert.deepEqual([after, whole], [ramp(300).map((value) => 14 + value), Int32Array.of(1, -2, 3, -4, 5)]);
+      assert.deepEqual(count(), { submits: 1, uploads: 0, readbacks: 1, pipelines: 0 });
+      executable.dispose();
+      for (const buffer of [x, y, z]) device.free(buffer);
+      assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
+    });
+
+    test("what is uploaded before a buffer is freed, or is too much to go together, goes in order", async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.record({ size: fc.constantFrom(3, 4_194_304, 4_194_305), value: fc.nat(99) }), {
+            minLength: 1,
+            maxLength: 5,
+          }),
+          fc.nat(4),
+          async (writes, freed) => {
+            const sizes = [3, 4_194_304, 4_194_305];
+            const live = sizes.map((size) => device.allocate("f32", size));
+            const last = sizes.map(() => 0);
+            live.forEach((buffer, i) => device.upload(buffer, new Float32Array(at(sizes, i))));
+            for (const [i, { size, value }] of writes.entries()) {
+              const place = sizes.indexOf(size);
+              const passing = device.allocate("f32", size);
+              device.upload(passing, new Float32Array(size).fill(-1));
+              device.upload(at(live, place), new Float32Array(size).fill(value));
+              last[place] = value;
+              if (i === freed) device.move([at(live, place)], [passing]);
+              if (i === freed) device.free(at(live, place));
+              else device.free(passing);
+              if (i === freed) live[place] = passing;
+            }
+            const all = await device.download(live);
+            all.forEach((data, i) => assert.ok(data.every((value) => value === last[i])));
+            live.forEach((buffer) => device.free(buffer));
+          },
+        ),
+        { numRuns: 8 },
+      );
       assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
     });
 
