@@ -65,6 +65,7 @@ export {
   type ExplainOptions,
 } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
+export { PendingResult, readResults } from "./program/pendingResult.ts";
 export { memoryOf, type MemoryShare, type ProgramMemory } from "./program/memory.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";

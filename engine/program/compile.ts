@@ -1,12 +1,14 @@
 import type { Device, RunOptions } from "../devices/device.ts";
 import { throwIfAborted } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
+import type { TensorData } from "../graph/dtype.ts";
 import { makeNode } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { fillTree, mapTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
-import type { Binding, Program } from "./program.ts";
+import { PendingResult } from "./pendingResult.ts";
+import type { Binding } from "./program.ts";
 import { type CompiledProgram, type CompileOptions, type Inspection, ProgramCache } from "./programCache.ts";
 import { differenceOf, State } from "./state.ts";
 
@@ -34,6 +36,13 @@ export type CompiledStep<S, Args extends readonly unknown[], Result> = {
    * (NaN to integer, index out of range) are not looked for.
    */
   advance(state: State<S>, ...args: Arguments<Args>): Promise<void>;
+  /**
+   * Runs the step and leaves its result on the device, to be read later, together with those of other runs (`readResults`): where the
+   * device computes by itself, nothing waits for it. Runs follow each other as they are begun. The state goes on even if the result turns
+   * out to be none (NaN to integer, index out of range): that is told when it is read.
+   * @throws EvenkeelError as a call, but for what is told when the result is read; `value` if the results of 256 runs wait to be read.
+   */
+  begin(state: State<S>, ...args: Arguments<Args>): Promise<PendingResult<Result>>;
   dispose(): void;
   readonly programs: number;
   /** @internal */
@@ -67,9 +76,8 @@ function withSignal(options: RunOptions, signal: AbortSignal | undefined): RunOp
   return signal === undefined ? options : { ...options, signal };
 }
 
-/** The results of a program's last run from number `first` on, as the tree that was traced. */
-async function readResult(program: Program, result: unknown, first: number): Promise<unknown> {
-  const values = await program.read(first);
+/** Values as the tree of results that was traced. */
+function resultTree(result: unknown, values: readonly TensorData[]): unknown {
   const tensors = treeLeaves(result).map(({ tensor: { dtype, shape } }, i) => {
     return new Tensor(makeNode("constant", [], { dtype, shape, data: at(values, i) }));
   });
@@ -96,7 +104,7 @@ export function compile<Args extends readonly unknown[], Result>(
       // Measured warm: the first run pays for caches and lazily made pipelines.
       if (runOptions.profile === true) await runOnce();
       const times = await runOnce(withSignal(runOptions, options.signal));
-      return { times, value: (await readResult(program, result, 0)) as Result };
+      return { times, value: resultTree(result, await program.read()) as Result };
     });
   };
   const call = async (...args: Arguments<Args>): Promise<Result> => {
@@ -162,7 +170,7 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
   const run = async (
     taken: readonly [State<S>, ...unknown[]],
     { program, result }: CompiledProgram,
-    { read, ...runOptions }: RunOptions & { readonly read: boolean },
+    { then, ...runOptions }: RunOptions & { readonly then: "read" | "keep" | "drop" },
   ) => {
     const [state] = taken;
     const bindings = await bindArguments(taken, program.device);
@@ -171,28 +179,42 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
         bindings.map((bind) => bind()),
         state.targets((leaf) => program.aliasOf(leaf) !== undefined),
       );
-      return state.replacing(program, async () => {
-        const times = await runOnce(withSignal(runOptions, options.signal));
-        const [next, value] = result as readonly [S, Result];
-        const first = treeLeaves(next).length;
-        return { times, value: read ? await readResult(program, value, first) : undefined };
-      });
+      const [next, value] = result as readonly [S, Result];
+      const first = treeLeaves(next).length;
+      const resultOf = (values: readonly TensorData[]): Result => resultTree(value, values) as Result;
+      const kept = then === "keep" ? program.reserve(first) : [];
+      try {
+        return await state.replacing(program, async () => {
+          const times = await runOnce(withSignal(runOptions, options.signal));
+          if (then === "read") return { times, value: resultOf(await program.read(first)) };
+          if (then === "drop") return { times, value: undefined };
+          program.keep(kept);
+          return { times, value: new PendingResult(program, kept, resultOf) };
+        });
+      } catch (reason) {
+        if (then === "keep") program.release(kept);
+        throw reason;
+      }
     });
   };
   const call = async (...args: readonly [State<S>, ...unknown[]]): Promise<Result> => {
     const taken = takeStep(args);
-    return cache.use(taken, async (made) => (await run(taken, made, { read: true })).value as Result);
+    return cache.use(taken, async (made) => (await run(taken, made, { then: "read" })).value as Result);
   };
   const advance = async (...args: readonly [State<S>, ...unknown[]]): Promise<void> => {
     const taken = takeStep(args);
-    await cache.use(taken, (made) => run(taken, made, { read: false }));
+    await cache.use(taken, (made) => run(taken, made, { then: "drop" }));
+  };
+  const begin = async (...args: readonly [State<S>, ...unknown[]]): Promise<PendingResult<Result>> => {
+    const taken = takeStep(args);
+    return cache.use(taken, async (made) => (await run(taken, made, { then: "keep" })).value as PendingResult<Result>);
   };
   const inspect = async (args: readonly [State<S>, ...unknown[]], runOptions: RunOptions): Promise<Inspection> => {
     const taken = takeStep(args);
-    return cache.inspect(taken, async (made) => (await run(taken, made, { ...runOptions, read: true })).times);
+    return cache.inspect(taken, async (made) => (await run(taken, made, { ...runOptions, then: "read" })).times);
   };
   return Object.defineProperty(
-    Object.assign(call, { advance, dispose: () => cache.dispose(), inspect, programs: 0 }),
+    Object.assign(call, { advance, begin, dispose: () => cache.dispose(), inspect, programs: 0 }),
     "programs",
     { get: () => cache.size },
   ) as unknown as CompiledStep<S, Args, Result>;

@@ -10,6 +10,7 @@ import type { Donation } from "../passes/aliasOutputs.ts";
 import { planning } from "../passes/makePlan.ts";
 import { optimizing } from "../passes/optimize.ts";
 import { runtimeChecks } from "../passes/runtimeChecks.ts";
+import { ResultBuffers } from "./resultBuffers.ts";
 
 /** An argument of a run: host memory to upload, or a buffer that is on the device already. */
 export type Binding =
@@ -36,6 +37,8 @@ export class Program {
   /** Buffers of this program's own, by input and by output; made when first needed. */
   readonly #inputs: (DeviceBuffer | undefined)[] = [];
   readonly #outputs: (DeviceBuffer | undefined)[] = [];
+  /** Where results wait that are read later; made when first needed. */
+  #unread: ResultBuffers | undefined;
   #disposed = false;
 
   // Neither graph nor plan is kept: programs live as long as they are used, and those are large.
@@ -114,17 +117,41 @@ export class Program {
   async read(first = 0): Promise<TensorData[]> {
     this.#requireAlive();
     const outputs = this.#signature.output.length;
-    const wanted = Array.from({ length: outputs - first }, (_, i) => {
-      const buffer = this.#outputs[first + i];
-      if (buffer === undefined) throw new Error(`result ${first + i} of the program is not in a buffer of its own`);
-      return buffer;
-    });
-    const data = await this.device.download(wanted);
-    const found = data.splice(outputs - this.#checks.length - first);
+    const wanted = Array.from({ length: outputs - first }, (_, i) => this.#ownOutput(first + i));
+    return this.checked(await this.device.download(wanted));
+  }
+
+  /** The results among what was downloaded, at the end of which is what checks found. @throws EvenkeelError `value`, as `read` */
+  checked(data: readonly TensorData[]): TensorData[] {
+    const results = data.slice(0, data.length - this.#checks.length);
     for (const [i, message] of this.#checks.entries()) {
-      if (at(found, i)[0] !== 0) throw new EvenkeelError("value", message);
+      if (at(data, results.length + i)[0] !== 0) throw new EvenkeelError("value", message);
     }
-    return data;
+    return results;
+  }
+
+  /**
+   * Buffers where the results of a run from number `first` on, the same for all runs, are going to wait while others follow it.
+   * @throws EvenkeelError `value` if too many wait; `memory`
+   */
+  reserve(first: number): readonly DeviceBuffer[] {
+    this.#requireAlive();
+    this.#unread ??= new ResultBuffers(this.device, this.#signature.output.slice(first));
+    return this.#unread.acquire();
+  }
+
+  /** Moves the results of the last run, which the program's own buffers took, into buffers that were reserved for them. */
+  keep(reserved: readonly DeviceBuffer[]): void {
+    const first = this.#signature.output.length - reserved.length;
+    this.device.move(
+      reserved.map((_, i) => this.#ownOutput(first + i)),
+      reserved,
+    );
+  }
+
+  /** Takes back what was reserved, also after `dispose`. In a task of the device's queue. */
+  release(reserved: readonly DeviceBuffer[]): void {
+    this.#unread?.release(reserved);
   }
 
   /** Idempotent. */
@@ -133,6 +160,13 @@ export class Program {
     this.#disposed = true;
     this.executable.dispose();
     for (const buffer of [...this.#inputs, ...this.#outputs]) if (buffer !== undefined) this.device.free(buffer);
+    this.#unread?.dispose();
+  }
+
+  #ownOutput(index: number): DeviceBuffer {
+    const buffer = this.#outputs[index];
+    if (buffer === undefined) throw new Error(`result ${index} of the program is not in a buffer of its own`);
+    return buffer;
   }
 
   #allocate({ dtype, length }: Signature["input"][number]): DeviceBuffer {

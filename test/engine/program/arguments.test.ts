@@ -30,6 +30,7 @@ import {
   zerosLike,
 } from "../../../engine/index.ts";
 import { scheduledDevice } from "../../support/scheduledDevice.ts";
+import { leaf, only } from "./statefulFunctions.ts";
 
 const fails = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof EvenkeelError, String(error));
@@ -120,6 +121,42 @@ describe("arguments full of one number", async () => {
       ),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("arguments that change", async () => {
+  const device = await createDevice("wasm", { wasm: { threads: 1 } });
+  after(() => device.dispose());
+
+  it("are for calls, states and writes what they were when given, whatever becomes of their objects meanwhile", async () => {
+    const twice = compile(({ x }: { readonly x: Tensor }) => multiply(x, 2), { device });
+    const grow = compileStep(
+      (s: { readonly x: Tensor }, { x }: { readonly x: Tensor }) => ({ state: { x: add(s.x, x) }, result: null }),
+      { device },
+    );
+    const reused = { x: leaf(1) };
+    const making = createState(reused, device);
+    reused.x = leaf(2);
+    const state = await making;
+    const calls: Promise<Tensor>[] = [];
+    const steps: Promise<null>[] = [];
+    for (const value of [10, 20, 30]) {
+      reused.x = leaf(value);
+      calls.push(twice(reused));
+      steps.push(grow(state, reused));
+    }
+    reused.x = leaf(1000);
+    const doubled = await Promise.all(calls.map(async (call) => only(await call)));
+    await Promise.all(steps);
+    assert.deepEqual([...doubled, await only((await state.read()).x)], [20, 40, 60, 61]);
+    reused.x = leaf(5);
+    const writing = state.write(reused);
+    reused.x = leaf(6);
+    await writing;
+    assert.equal(await only((await state.read()).x), 5);
+    state.dispose();
+    twice.dispose();
+    grow.dispose();
   });
 });
 

@@ -2,19 +2,15 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, mock } from "node:test";
 import fc from "fast-check";
 import {
-  add,
   compile,
-  type CompiledStep,
-  compileStep,
   createDevice,
   createState,
   type Device,
   type ErrorCode,
   EvenkeelError,
   full,
-  gather,
-  multiply,
-  reduceMax,
+  type PendingResult,
+  readResults,
   reduceSum,
   type State,
   type Tensor,
@@ -22,21 +18,27 @@ import {
 } from "../../../engine/index.ts";
 import { isSequential, type Outcome, outcomeOf, settle } from "../../support/interleave.ts";
 import { ReferenceDevice } from "../../support/referenceDevice.ts";
+import { failing, functionsOn, type Functions, lazyLeaf, leaf, type Leaves, only, table } from "./statefulFunctions.ts";
 import { type Fault, type Operation, type ScheduledDevice, scheduledDevice } from "../../support/scheduledDevice.ts";
 
-type Leaves = { readonly a: Tensor; readonly b: Tensor };
 type Values = readonly [a: number, b: number];
 
 /** What is asked of one state and the functions that use it. */
 type Request =
-  | { readonly kind: "step" | "advance"; readonly row: number; readonly more: number }
+  | { readonly kind: "step" | "advance" | "begin"; readonly row: number; readonly more: number }
   | { readonly kind: "badStep" }
+  /** Of what was begun so far and isn't read yet. */
+  | { readonly kind: "readBegun" | "readOneBegun" | "disposeBegun" }
   | { readonly kind: "read" | "readPart" | "call" | "disposeState" | "disposeFunctions" | "lose" | "abort" }
   | { readonly kind: "write" | "writeLazy"; readonly values: Values }
   | { readonly kind: "writeFailing" };
 
 const requests: fc.Arbitrary<Request> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("step", "advance"), row: fc.nat(2), more: fc.nat(2) }) },
+  {
+    weight: 9,
+    arbitrary: fc.record({ kind: fc.constantFrom("step", "advance", "begin"), row: fc.nat(2), more: fc.nat(2) }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("readBegun", "readOneBegun", "disposeBegun") }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("badStep" as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("read", "call", "readPart", "disposeFunctions") }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("disposeState", "disposeState", "lose", "abort") }) },
@@ -51,50 +53,30 @@ const requests: fc.Arbitrary<Request> = fc.oneof(
 );
 
 const faults: fc.Arbitrary<Fault> = fc.record({
-  operation: fc.constantFrom<Operation>("allocate", "upload", "download", "compile", "run", "half"),
+  operation: fc.constantFrom<Operation>("allocate", "upload", "move", "download", "compile", "run", "half"),
   call: fc.nat(12),
 });
 
-const table = [100, 200, 300] as const;
-const length = 3;
-const leaf = (value: number): Tensor => tensor(new Float32Array(length).fill(value));
-const lazyLeaf = (value: number): Tensor => add(leaf(value - 1), leaf(1));
-const failing = (): Tensor => gather(leaf(1), tensor(Int32Array.of(0, 1, 7)));
+/** A step that was begun, and what its result turned out to be. */
+type Begun = { readonly pending: PendingResult<Tensor>; told: number | undefined; isDisposed: boolean };
 
-type Functions = {
-  /** Ends the steps. */
-  readonly abort: () => void;
-  readonly step: CompiledStep<Leaves, [index: Tensor, more: number], Tensor>;
-  readonly call: ((leaves: Leaves | State<Leaves>) => Promise<Tensor>) & { dispose(): void };
-};
-
-function functionsOn(device: Device): Functions {
-  // Static numbers are programs of their own, which drive each other out.
-  const options = { device, cacheSize: 1 };
-  const controller = new AbortController();
-  const step = compileStep(
-    (s: Leaves, index: Tensor, more: number) => {
-      const a = add(s.a, add(gather(tensor([...table]), index), more));
-      return { state: { a, b: add(s.b, s.a) }, result: reduceMax(a) };
-    },
-    { ...options, signal: controller.signal },
-  );
-  const call = compile((s: Leaves) => add(multiply(s.a, 2), s.b), options);
-  return { step, call: call, abort: () => controller.abort() };
+/** Reads results together, the last first. */
+async function readBegun(begun: readonly Begun[]): Promise<void> {
+  const results = await readResults(begun.toReversed().map(({ pending }) => pending));
+  for (const [i, each] of begun.toReversed().entries()) {
+    const told = await results[i]?.item();
+    assert.ok(each.told === undefined || each.told === told);
+    each.told = told;
+  }
 }
 
-/** The one number that all elements of a tensor are, or NaN: part of an array from here, part from there. */
-async function only(x: Tensor): Promise<number> {
-  const [first = NaN, ...rest] = await x.data();
-  return rest.every((value) => value === first) ? first : NaN;
-}
-
-/** Does what is asked and gives the numbers that came of it. */
+/** Does what is asked and gives the numbers that came of it. @param begun where steps that are begun are noted. */
 async function perform(
   request: Request,
   state: State<Leaves>,
   { step, call, abort }: Functions,
   device: ScheduledDevice,
+  begun: Map<Request, Begun> = new Map(),
 ): Promise<readonly number[]> {
   const index = (row: number): Tensor => tensor(Int32Array.of(row));
   switch (request.kind) {
@@ -102,6 +84,23 @@ async function perform(
       return [await (await step(state, index(request.row), request.more)).item()];
     case "advance":
       await step.advance(state, index(request.row), request.more);
+      return [];
+    case "begin": {
+      const pending = await step.begin(state, index(request.row), request.more);
+      begun.set(request, { pending, told: undefined, isDisposed: false });
+      return [];
+    }
+    case "readBegun":
+      await readBegun([...begun.values()]);
+      return [];
+    case "readOneBegun":
+      await readBegun([...begun.values()].slice(-1));
+      return [];
+    case "disposeBegun":
+      for (const each of begun.values()) {
+        each.isDisposed = true;
+        each.pending.dispose();
+      }
       return [];
     case "badStep":
       await step(state, index(7), 0);
@@ -144,15 +143,32 @@ async function perform(
 
 /** What a state is. */
 type Model = { readonly values: Values | "broken"; readonly isDisposed: boolean; readonly isAborted: boolean };
-type Event = { readonly request: Request; readonly outcome: Outcome<readonly number[]> };
+/** `told` is what a step that was begun turned out to give. */
+type Event = {
+  readonly request: Request;
+  readonly outcome: Outcome<readonly number[]>;
+  readonly told?: number | undefined;
+};
 
 /** Codes of what fails by itself. */
 const failures: readonly ErrorCode[] = ["kernel", "memory", "device"];
 
 /** What a request may leave, if its outcome is this one. */
-function possible(model: Model, { request, outcome }: Event, fired: ReadonlySet<Operation | "lost">): readonly Model[] {
+function possible(
+  model: Model,
+  { request, outcome, told }: Event,
+  fired: ReadonlySet<Operation | "lost">,
+): readonly Model[] {
   const { values, isDisposed, isAborted } = model;
-  const isStep = request.kind === "step" || request.kind === "advance" || request.kind === "badStep";
+  // Results that are read or disposed of say nothing of the state.
+  if (request.kind === "disposeBegun") return [model];
+  if (request.kind === "readBegun" || request.kind === "readOneBegun") {
+    return outcome.kind === "value" || outcome.code === "disposed" || fired.has("download") || fired.has("lost")
+      ? [model]
+      : [];
+  }
+  const isStep =
+    request.kind === "step" || request.kind === "advance" || request.kind === "begin" || request.kind === "badStep";
   const isWrite = request.kind === "write" || request.kind === "writeLazy" || request.kind === "writeFailing";
   if (outcome.kind === "error") {
     if (outcome.code === "aborted") return isAborted && isStep ? [model] : [];
@@ -162,7 +178,9 @@ function possible(model: Model, { request, outcome }: Event, fired: ReadonlySet<
     if (outcome.code === "value" ? !fails : !failures.includes(outcome.code) || fired.size === 0) return [];
     const broken: Model = { ...model, values: "broken" };
     // What had failed before anything of the state was written leaves it.
-    const late: readonly (Operation | "lost")[] = isStep ? ["half", "run", "download", "lost"] : ["upload", "lost"];
+    const late: readonly (Operation | "lost")[] = isStep
+      ? ["half", "run", "move", "download", "lost"]
+      : ["upload", "lost"];
     const mayBreak =
       (request.kind === "badStep" && outcome.code === "value") ||
       ((isStep || isWrite) && outcome.code !== "value" && late.some((operation) => fired.has(operation)));
@@ -184,9 +202,11 @@ function possible(model: Model, { request, outcome }: Event, fired: ReadonlySet<
     case "call":
       return is(2 * a + b) ? [model] : [];
     case "step":
-    case "advance": {
+    case "advance":
+    case "begin": {
       const next: Values = [a + (table[request.row] ?? NaN) + request.more, b + a];
-      return request.kind === "advance" || is(next[0]) ? [{ ...model, values: next }] : [];
+      const isRight = request.kind === "step" ? is(next[0]) : told === undefined || told === next[0];
+      return isRight ? [{ ...model, values: next }] : [];
     }
   }
 }
@@ -229,16 +249,23 @@ describe("lifetimes", async () => {
               assert.ok(device.fired.size > 0, made.code);
             } else {
               const state = made.value;
-              const outcomes = await settle(
+              const begun = new Map<Request, Begun>();
+              const settled = await settle(
                 scheduler,
                 Promise.all(
                   list.map(async (request): Promise<Event> => {
                     await pause(request.kind);
-                    return { request, outcome: await outcomeOf(perform(request, state, functions, device)) };
+                    return { request, outcome: await outcomeOf(perform(request, state, functions, device, begun)) };
                   }),
                 ),
               );
               device.calm();
+              // What was begun can be read as long as there is the device, whatever became of state and functions.
+              for (const each of begun.values()) {
+                const outcome = await settle(scheduler, outcomeOf(readBegun([each])));
+                if (device.usable && !each.isDisposed) assert.equal(outcome.kind, "value");
+              }
+              const outcomes = settled.map((event) => ({ ...event, told: begun.get(event.request)?.told }));
               const read: Request = { kind: "read" };
               const end = {
                 request: read,
@@ -260,6 +287,7 @@ describe("lifetimes", async () => {
                 assert.deepEqual(await settle(scheduler, perform(read, state, functions, device)), [5, 6]);
               }
               state.dispose();
+              for (const { pending } of begun.values()) pending.dispose();
             }
             functions.step.dispose();
             functions.call.dispose();
@@ -443,37 +471,5 @@ describe("lifetimes", async () => {
     sum.dispose();
     assert.equal(await (await pending).item(), 6);
     assert.deepEqual([device.held, sum.programs], [0, 0]);
-  });
-
-  it("calls, states and writes have the arguments that were given, whatever becomes of their objects meanwhile", async () => {
-    const device = real.wasm;
-    const twice = compile(({ x }: { readonly x: Tensor }) => multiply(x, 2), { device });
-    const grow = compileStep(
-      (s: { readonly x: Tensor }, { x }: { readonly x: Tensor }) => ({ state: { x: add(s.x, x) }, result: null }),
-      { device },
-    );
-    const reused = { x: leaf(1) };
-    const making = createState(reused, device);
-    reused.x = leaf(2);
-    const state = await making;
-    const calls: Promise<Tensor>[] = [];
-    const steps: Promise<null>[] = [];
-    for (const value of [10, 20, 30]) {
-      reused.x = leaf(value);
-      calls.push(twice(reused));
-      steps.push(grow(state, reused));
-    }
-    reused.x = leaf(1000);
-    const doubled = await Promise.all(calls.map(async (call) => only(await call)));
-    await Promise.all(steps);
-    assert.deepEqual([...doubled, await only((await state.read()).x)], [20, 40, 60, 61]);
-    reused.x = leaf(5);
-    const writing = state.write(reused);
-    reused.x = leaf(6);
-    await writing;
-    assert.equal(await only((await state.read()).x), 5);
-    state.dispose();
-    twice.dispose();
-    grow.dispose();
   });
 });
