@@ -15,4 +15,10 @@ export {
   type Picture,
   toPixels,
 } from "./sample/index.ts";
-export { type HostBatch, type StepStatistics, Trainer, type TrainingOptions } from "./training/index.ts";
+export {
+  type BegunStep,
+  type HostBatch,
+  type StepStatistics,
+  Trainer,
+  type TrainingOptions,
+} from "./training/index.ts";

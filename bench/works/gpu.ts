@@ -18,8 +18,8 @@ export async function planOfStep(net: Net, limits: DeviceLimits): Promise<Plan> 
   const options = trainingOptions(net);
   const functions = stepFunctions(options, flattenParameters<ParameterSpec>(describeDenoiser(options.network)));
   if (functions.kind !== "whole") throw new TypeError(`net (${net.name}) is trained in parts`);
-  const { state, batch, schedule } = stepTemplate(options);
-  return (await planFor(functions.step, [state, batch, schedule], limits, true)).plan;
+  const { state, batch, schedule, yes } = stepTemplate(options);
+  return (await planFor(functions.step, [state, batch, schedule, yes], limits, true)).plan;
 }
 
 /** What the counts of a step could come down to if everything is fused that can be. */

@@ -1,6 +1,8 @@
-import { add, mapTree, type Tensor, where } from "../../engine/index.ts";
+import { add, and, mapTree, not, type Tensor, where } from "../../engine/index.ts";
 import { countNonFinite, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
 import {
+  allFinite,
+  keepUnless,
   objectiveGradient,
   type NoisyBatch,
   normalizeWeights,
@@ -12,14 +14,30 @@ import {
   updateTrainingState,
 } from "./step.ts";
 
-/** A training state with the gradient of the parts of a batch that have been seen. */
-export type AccumulatingState = { readonly training: TrainingState; readonly gradient: NamedParameters };
+/** A training state, and what steps leave for those after them. */
+export type AccumulatingState = {
+  readonly training: TrainingState;
+  /** The gradient of the parts of a batch that have been seen; nothing where batches go through the network whole. */
+  readonly gradient: NamedParameters;
+  /** Whether their losses are finite, so that the step may update the state: bool scalar. */
+  readonly mayUpdate: Tensor;
+  /**
+   * Whether a step had a loss that isn't finite: bool scalar. Those begun after it, before the host knew, leave the state as it is, so
+   * that it is the state before that step whenever the host looks.
+   */
+  readonly isHalted: Tensor;
+};
+
+/** Whether a step has to leave the state as it is. @param isFresh bool scalar: the host knows how all steps before went: a halt is over. */
+export function haltedBefore(state: AccumulatingState, isFresh: Tensor): Tensor {
+  return and(state.isHalted, not(isFresh));
+}
 
 /** What a part of a batch reports, for each of its images [n]. */
 export type PartReport = Pick<StepReport, "loss" | "error" | "sigma">;
 
 /**
- * Adds the gradient of a part of a batch. Nothing but the sum of gradients changes, so a step may be given up between its parts.
+ * Adds the gradient of a part of a batch. Nothing that outlives the step changes, so it may be given up between its parts.
  * @param isFirst bool scalar: the gradient so far is of the step before, and is dropped.
  */
 export function accumulateGradient(
@@ -35,20 +53,31 @@ export function accumulateGradient(
   const normalized = normalizeWeights(specs, training.weights);
   const { gradient, loss, error } = objectiveGradient(options, normalized, training.buffers, part, batchSize, run);
   const sum = mapTree(gradient, (g, name) => add(g, where(isFirst, 0, state.gradient[name] as Tensor)));
-  return { state: { training, gradient: sum }, result: { loss, error, sigma: part.sigma } };
+  const wasBad = and(not(isFirst), not(state.mayUpdate));
+  return {
+    state: { ...state, gradient: sum, mayUpdate: allFinite(loss, wasBad) },
+    result: { loss, error, sigma: part.sigma },
+  };
 }
 
-/** Forced normalization, Adam and all averages from the gradient of a whole batch, whose loss must be finite. */
+/**
+ * Forced normalization, Adam and all averages from the gradient of a whole batch; the state stays as it was if a loss of it isn't
+ * finite, or if it is halted.
+ * @param isFresh as `haltedBefore` takes it.
+ */
 export function applyGradient(
   options: StepOptions,
   specs: NamedParameters<ParameterSpec>,
   state: AccumulatingState,
   schedule: StepSchedule,
+  isFresh: Tensor,
 ): { readonly state: AccumulatingState; readonly result: Pick<StepReport, "gradientNorm" | "nonFiniteGradients"> } {
   const { training, gradient } = state;
   const normalized = normalizeWeights(specs, training.weights);
+  const next = updateTrainingState(options, training, normalized, gradient, schedule);
+  const isGood = and(state.mayUpdate, not(haltedBefore(state, isFresh)));
   return {
-    state: { training: updateTrainingState(options, training, normalized, gradient, schedule), gradient },
+    state: { ...state, training: keepUnless(isGood, next, training), isHalted: not(isGood) },
     result: {
       gradientNorm: reportedNorm(gradient, options.lossScaling),
       nonFiniteGradients: countNonFinite(gradient),

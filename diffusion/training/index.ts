@@ -17,6 +17,7 @@ export {
   type TrainingState,
   updateTrainingState,
 } from "./step.ts";
-export { type HostBatch, type StepProbe, type StepStatistics, Trainer } from "./trainer.ts";
+export type { BegunStep, StepStatistics } from "./begunStep.ts";
+export { type HostBatch, type StepProbe, Trainer } from "./trainer.ts";
 export { type ValidationError, validationSigmas, Validator } from "./validation.ts";
 export { type LayerMagnitude, MagnitudeProbe } from "./magnitudes.ts";

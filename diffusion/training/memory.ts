@@ -54,13 +54,13 @@ function bytesOfTree(tree: unknown): number {
 async function plannedPrograms(
   options: TrainingOptions,
   limits: Limits,
-  { state, batch, schedule }: StepTemplate,
+  { state, batch, schedule, yes }: StepTemplate,
 ): Promise<ProgramMemory[]> {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
   const functions = stepFunctions(options, specs);
-  if (functions.kind === "whole") return [await memoryOf(functions.step, [state, batch, schedule], limits, true)];
+  if (functions.kind === "whole") return [await memoryOf(functions.step, [state, batch, schedule, yes], limits, true)];
   return [
-    await memoryOf(functions.accumulate, [state, batch, tensor([true], { shape: [] })], limits, true),
-    await memoryOf(functions.apply, [state, schedule], limits, true),
+    await memoryOf(functions.accumulate, [state, batch, yes], limits, true),
+    await memoryOf(functions.apply, [state, schedule, yes], limits, true),
   ];
 }

@@ -1,4 +1,5 @@
 import {
+  and,
   cast,
   equal,
   foldIn,
@@ -6,10 +7,12 @@ import {
   mapTree,
   mean,
   multiply,
+  not,
   randomBernoulli,
   randomNormal,
   reduceSum,
   reshape,
+  scalar,
   sqrt,
   sumOfSquares,
   type Tensor,
@@ -180,14 +183,19 @@ export function updateTrainingState(
   };
 }
 
-/** Whether every element is finite: a bool scalar. Their sum may overflow all the same. */
-function allFinite(x: Tensor): Tensor {
-  return equal(reduceSum(cast(isFinite(x), "i32")), x.size);
+/**
+ * Whether every element is finite, and `unless` doesn't hold: a bool scalar. The elements' sum may overflow all the same.
+ * @param unless bool scalar. It is part of the one count, so that those who ask for the answer have one number to read.
+ */
+export function allFinite(x: Tensor, unless: Tensor): Tensor {
+  return equal(reduceSum(cast(and(isFinite(x), not(unless)), "i32")), x.size);
 }
 
 /**
  * One whole step: forced normalization, loss, gradient, Adam, averages, in the reference's order (section D.2). If the loss is
  * not finite for each image the state stays as it was, so that the cause can be looked for.
+ * @param isHalted bool scalar: whether the state is to stay as it is in any case. Default: not.
+ * @returns the new state, whether it was left as it was (bool scalar), and what the step reports.
  */
 export function trainingStep(
   options: StepOptions,
@@ -196,13 +204,16 @@ export function trainingStep(
   batch: NoisyBatch,
   schedule: StepSchedule,
   run: NetworkRun = {},
-): { readonly state: TrainingState; readonly result: StepReport } {
+  isHalted: Tensor = scalar(0, "bool"),
+): { readonly state: TrainingState; readonly result: StepReport; readonly isHalted: Tensor } {
   const normalized = normalizeWeights(specs, state.weights);
   const batchSize = batch.images.shape[0] ?? 0;
   const { gradient, loss, error } = objectiveGradient(options, normalized, state.buffers, batch, batchSize, run);
   const next = updateTrainingState(options, state, normalized, gradient, schedule);
+  const isGood = allFinite(loss, isHalted);
   return {
-    state: keepUnless(allFinite(loss), next, state),
+    state: keepUnless(isGood, next, state),
+    isHalted: not(isGood),
     result: {
       loss,
       error,

@@ -1,7 +1,13 @@
 /** The functions that a trainer compiles, and the state that they work on. */
-import { mapTree, randomKey, type Tensor, zerosLike } from "../../engine/index.ts";
+import { mapTree, randomKey, scalar, type Tensor, zerosLike } from "../../engine/index.ts";
 import { adamMoments, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
-import { accumulateGradient, type AccumulatingState, applyGradient, type PartReport } from "./accumulate.ts";
+import {
+  accumulateGradient,
+  type AccumulatingState,
+  applyGradient,
+  haltedBefore,
+  type PartReport,
+} from "./accumulate.ts";
 import type { TrainingOptions } from "./options.ts";
 import {
   drawDropout,
@@ -17,13 +23,13 @@ type StepOf<Rest extends readonly unknown[], Result> = (
   ...rest: Rest
 ) => { readonly state: AccumulatingState; readonly result: Result };
 
-/** Whole batches in one function, or parts whose gradients are added. */
+/** Whole batches in one function, or parts whose gradients are added. The tensors: `isFirst` of a part; `isFresh` of a step. */
 export type StepFunctions =
-  | { readonly kind: "whole"; readonly step: StepOf<[TrainingBatch, StepSchedule], StepReport> }
+  | { readonly kind: "whole"; readonly step: StepOf<[TrainingBatch, StepSchedule, isFresh: Tensor], StepReport> }
   | {
       readonly kind: "parts";
-      readonly accumulate: StepOf<[TrainingBatch, Tensor], PartReport>;
-      readonly apply: StepOf<[StepSchedule], Pick<StepReport, "gradientNorm" | "nonFiniteGradients">>;
+      readonly accumulate: StepOf<[TrainingBatch, isFirst: Tensor], PartReport>;
+      readonly apply: StepOf<[StepSchedule, isFresh: Tensor], Pick<StepReport, "gradientNorm" | "nonFiniteGradients">>;
     };
 
 export function stepFunctions(options: TrainingOptions, specs: NamedParameters<ParameterSpec>): StepFunctions {
@@ -33,10 +39,11 @@ export function stepFunctions(options: TrainingOptions, specs: NamedParameters<P
   if (options.batchDevice === options.batch) {
     return {
       kind: "whole",
-      step: (state, batch, schedule) => {
+      step: (state, batch, schedule, isFresh) => {
         const noisy = drawNoise(options, key, batch);
-        const { state: training, result } = trainingStep(options, specs, state.training, noisy, schedule, runOf(batch));
-        return { state: { ...state, training }, result };
+        const halted = haltedBefore(state, isFresh);
+        const made = trainingStep(options, specs, state.training, noisy, schedule, runOf(batch), halted);
+        return { state: { ...state, training: made.state, isHalted: made.isHalted }, result: made.result };
       },
     };
   }
@@ -44,7 +51,7 @@ export function stepFunctions(options: TrainingOptions, specs: NamedParameters<P
     kind: "parts",
     accumulate: (state, part, isFirst) =>
       accumulateGradient(options, specs, options.batch, state, drawNoise(options, key, part), isFirst, runOf(part)),
-    apply: (state, schedule) => applyGradient(options, specs, state, schedule),
+    apply: (state, schedule, isFresh) => applyGradient(options, specs, state, schedule, isFresh),
   };
 }
 
@@ -60,5 +67,6 @@ export function startingState(
     moments: adamMoments(weights),
     averages: options.emaSigmaRels.map(() => weights),
   };
-  return { training, gradient: options.batchDevice === options.batch ? {} : mapTree(weights, zerosLike) };
+  const gradient = options.batchDevice === options.batch ? {} : mapTree(weights, zerosLike);
+  return { training, gradient, mayUpdate: scalar(0, "bool"), isHalted: scalar(0, "bool") };
 }

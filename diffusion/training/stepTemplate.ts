@@ -1,5 +1,5 @@
 /** What a training step is called with, by its shapes alone: for planning it without a device. */
-import { scalar, tensor, zeros } from "../../engine/index.ts";
+import { scalar, type Tensor, tensor, zeros } from "../../engine/index.ts";
 import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState } from "./accumulate.ts";
@@ -12,6 +12,8 @@ export type StepTemplate = {
   readonly state: AccumulatingState;
   readonly batch: TrainingBatch;
   readonly schedule: StepSchedule;
+  /** True, as the functions take it. */
+  readonly yes: Tensor;
 };
 
 /** Large arrays in it are zeros that nobody has computed: they take no memory. */
@@ -37,5 +39,6 @@ export function stepTemplate(options: TrainingOptions): StepTemplate {
       corrections: { first: scalar(1), second: scalar(1) },
       updateRates: zeros([emaSigmaRels.length]),
     },
+    yes: scalar(1, "bool"),
   };
 }

@@ -24,6 +24,16 @@ import {
 import { powerFunctionUpdateRates } from "../ema/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState, PartReport } from "./accumulate.ts";
+import {
+  type BegunStep,
+  type EndReport,
+  type HostReport,
+  type PendingReport,
+  readReports,
+  statisticsOf,
+  type StepStatistics,
+  UnreadStep,
+} from "./begunStep.ts";
 import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
@@ -31,21 +41,6 @@ import { startingState, stepFunctions } from "./stepFunctions.ts";
 
 /** A batch on the host: images [N, C, H, W] in -1..1 and label vectors [N, labelDim]. */
 export type HostBatch = { readonly images: Float32Array; readonly labels: Float32Array | null };
-
-/** What a step did. Means over the batch; errors are weighted by lambda(sigma), so that 1 is an untrained network. */
-export type StepStatistics = {
-  /** Images seen after the step. */
-  readonly nimg: number;
-  readonly loss: number;
-  readonly error: number;
-  readonly learningRate: number;
-  readonly gradientNorm: number;
-  readonly nonFiniteGradients: number;
-  /** For each image. */
-  readonly losses: Float32Array;
-  readonly errors: Float32Array;
-  readonly sigmas: Float32Array;
-};
 
 /**
  * Sees a step from inside, when the gradient can be known and nothing has been updated yet: the state as it is on the device, the
@@ -59,12 +54,15 @@ type Program<Rest extends readonly unknown[], Report> = CompiledStep<Accumulatin
 
 /** How the steps are run: whole batches in one program, or parts whose gradients are added. */
 type Programs =
-  | { readonly kind: "whole"; readonly step: Program<[TrainingBatch, StepSchedule], StepReport> }
+  | { readonly kind: "whole"; readonly step: Program<[TrainingBatch, StepSchedule, Tensor], StepReport> }
   | {
       readonly kind: "parts";
       readonly accumulate: Program<[TrainingBatch, Tensor], PartReport>;
-      readonly apply: Program<[StepSchedule], Pick<StepReport, "gradientNorm" | "nonFiniteGradients">>;
+      readonly apply: Program<[StepSchedule, Tensor], EndReport>;
     };
+
+/** Parts of batches whose reports wait on the device at most. */
+const mostUnreadParts = 64;
 
 /**
  * Trains a denoiser step by step. Owns its state on the device: dispose of it. The same options, device and number of threads give
@@ -82,6 +80,10 @@ export class Trainer {
   readonly #key: Tensor;
   readonly #signal: AbortSignal | undefined;
   #nimg = 0;
+  /** Steps that were begun and whose reports weren't read, in order. */
+  readonly #unread: UnreadStep[] = [];
+  /** A failure that a report told of which nobody has asked for. */
+  #untold: { readonly failure: unknown } | null = null;
   /** The last step or write that was asked for. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -116,7 +118,7 @@ export class Trainer {
     return new Trainer(options, device, await createState(state, device), signal);
   }
 
-  /** Images seen. */
+  /** Images seen in all steps that were begun, as far as is known: those after a loss that isn't finite turn out to be none. */
   get nimg(): number {
     return this.#nimg;
   }
@@ -133,14 +135,30 @@ export class Trainer {
   }
 
   /**
-   * One step on the batch of images number `nimg` to `nimg + batch - 1`. One that is asked for before the last is over follows it.
+   * One step on the batch of images number `nimg` to `nimg + batch - 1`, and what it did. One that is asked for before the last is over
+   * follows it.
    * @param onPart told after each part of a batch that is cut: images of the batch that are through the network.
    * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
    * stay as they were before the step; `aborted` if the trainer's signal ended it.
    */
   async step(batch: HostBatch, probe?: StepProbe, onPart?: (images: number) => void): Promise<StepStatistics> {
     const taken = { ...batch };
-    return this.#inTurn(() => this.#step(taken, probe, onPart));
+    return this.#inTurn(async () => {
+      const step = await this.#begin(taken, probe, onPart);
+      await this.#readReports();
+      return step.outcome();
+    });
+  }
+
+  /**
+   * Begins a step as `step` makes it and leaves what it reports on the device, to be read later with the reports of other steps: a device
+   * that computes by itself is not waited for. The steps' results are those of steps that are waited for, bit for bit; after one whose
+   * loss isn't finite the others do nothing. Nobody need read reports: from time to time the trainer does.
+   * @throws EvenkeelError as `step`, but for what its report tells; what a report nobody has asked for told of a step before.
+   */
+  async begin(batch: HostBatch, probe?: StepProbe, onPart?: (images: number) => void): Promise<BegunStep> {
+    const taken = { ...batch };
+    return this.#inTurn(() => this.#begin(taken, probe, onPart));
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
@@ -149,76 +167,92 @@ export class Trainer {
     return result;
   }
 
-  async #step(
+  async #begin(
     batch: HostBatch,
     probe: StepProbe | undefined,
     onPart: ((images: number) => void) | undefined,
-  ): Promise<StepStatistics> {
+  ): Promise<UnreadStep> {
     const { options } = this;
-    const nimg = this.#nimg + options.batch;
-    const rate = learningRate(this.#nimg, options.batch, options.learningRate);
-    const schedule = this.#schedule(rate, nimg);
     const parts = this.#parts(batch);
-    const report =
+    // A probe sees a state of which everything is known.
+    if (probe !== undefined || this.#unread.length * parts.length >= mostUnreadParts) await this.#readReports();
+    const untold = this.#untold;
+    this.#untold = null;
+    if (untold !== null) throw untold.failure;
+    const before = this.#nimg;
+    const nimg = before + options.batch;
+    const rate = learningRate(before, options.batch, options.learningRate);
+    const schedule = this.#schedule(rate, nimg);
+    const isFresh = scalar(this.#unread.length === 0 ? 1 : 0, "bool");
+    const pending =
       this.#programs.kind === "whole"
-        ? await this.#stepWhole(this.#programs, parts, schedule, probe)
-        : await this.#stepParts(this.#programs, parts, schedule, probe, onPart);
+        ? await this.#beginWhole(this.#programs, parts, schedule, isFresh, probe)
+        : await this.#beginParts(this.#programs, parts, schedule, isFresh, probe, onPart);
+    const step = new UnreadStep(
+      { before, learningRate: rate, parts, pending },
+      () => this.#inTurn(() => this.#readReports()),
+      (told) => {
+        if (this.#untold?.failure === told) this.#untold = null;
+      },
+    );
+    this.#unread.push(step);
     this.#nimg = nimg;
-    const average = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-    return {
-      nimg,
-      loss: average(report.loss),
-      error: average(report.error),
-      learningRate: rate,
-      gradientNorm: report.gradientNorm,
-      nonFiniteGradients: report.nonFiniteGradients,
-      losses: report.loss,
-      errors: report.error,
-      sigmas: report.sigma,
-    };
+    return step;
   }
 
-  async #stepWhole(
+  async #beginWhole(
     programs: Extract<Programs, { kind: "whole" }>,
     parts: readonly TrainingBatch[],
     schedule: StepSchedule,
+    isFresh: Tensor,
     probe: StepProbe | undefined,
-  ): Promise<HostReport> {
+  ): Promise<PendingReport> {
     const [whole] = parts;
     if (whole === undefined) throw new RangeError("a batch has a part");
     await probe?.observe(this.#state, whole, schedule);
-    const report = await programs.step(this.#state, whole, schedule);
-    const host = await hostReport([report]);
-    await this.#requireFinite(host, parts);
-    return {
-      ...host,
-      gradientNorm: await report.gradientNorm.item(),
-      nonFiniteGradients: await report.nonFiniteGradients.item(),
-    };
+    const report = await programs.step.begin(this.#state, whole, schedule, isFresh);
+    return { parts: [report], end: report };
   }
 
-  async #stepParts(
+  async #beginParts(
     programs: Extract<Programs, { kind: "parts" }>,
     parts: readonly TrainingBatch[],
     schedule: StepSchedule,
+    isFresh: Tensor,
     probe: StepProbe | undefined,
     onPart: ((images: number) => void) | undefined,
-  ): Promise<HostReport> {
-    const reports: PartReport[] = [];
-    for (const [i, part] of parts.entries()) {
-      reports.push(await programs.accumulate(this.#state, part, tensor([i === 0], { shape: [] })));
-      onPart?.((i + 1) * this.options.batchDevice);
+  ): Promise<PendingReport> {
+    const reports: PendingReport["parts"][number][] = [];
+    try {
+      for (const [i, part] of parts.entries()) {
+        reports.push(await programs.accumulate.begin(this.#state, part, scalar(i === 0 ? 1 : 0, "bool")));
+        onPart?.((i + 1) * this.options.batchDevice);
+      }
+      const last = parts.at(-1);
+      if (last !== undefined) await probe?.observe(this.#state, last, schedule);
+      return { parts: reports, end: await programs.apply.begin(this.#state, schedule, isFresh) };
+    } catch (reason) {
+      for (const report of reports) report.dispose();
+      throw reason;
     }
-    const host = await hostReport(reports);
-    await this.#requireFinite(host, parts);
-    const last = parts.at(-1);
-    if (last !== undefined) await probe?.observe(this.#state, last, schedule);
-    const { gradientNorm, nonFiniteGradients } = await programs.apply(this.#state, schedule);
-    return {
-      ...host,
-      gradientNorm: await gradientNorm.item(),
-      nonFiniteGradients: await nonFiniteGradients.item(),
-    };
+  }
+
+  /** Reads all reports that nobody has read. If one tells of a loss that isn't finite, the steps after it were none. */
+  async #readReports(): Promise<void> {
+    const reports = await readReports(this.#unread);
+    this.#unread.length = 0;
+    let failure: unknown;
+    for (const { step, report } of reports) {
+      const bad = report.loss.findIndex((loss) => !Number.isFinite(loss));
+      if (failure !== undefined) step.settle({ failure });
+      else if (bad < 0) step.settle({ statistics: statisticsOf(step, this.options.batch, report) });
+      else {
+        this.#nimg = step.before;
+        failure = await this.#explain(step, report, bad).catch((reason: unknown) => reason);
+        this.#untold = { failure };
+        step.settle({ failure });
+      }
+    }
   }
 
   #schedule(rate: number, nimg: number): StepSchedule {
@@ -259,30 +293,32 @@ export class Trainer {
     });
   }
 
-  async #requireFinite(report: Pick<HostReport, "loss" | "sigma">, parts: readonly TrainingBatch[]): Promise<void> {
-    const bad = report.loss.findIndex((loss) => !Number.isFinite(loss));
-    const part = parts[Math.floor(bad / this.options.batchDevice)];
-    if (part === undefined) return;
+  /** What to say of a step that left the state as it was, as the loss of image `bad` isn't finite. */
+  async #explain({ before, parts }: UnreadStep, report: HostReport, bad: number): Promise<EvenkeelError> {
+    const { batch, batchDevice, network } = this.options;
+    const part = parts[Math.floor(bad / batchDevice)];
+    if (part === undefined) throw new RangeError(`image ${bad} is in none of ${parts.length} parts`);
     const { weights, buffers } = await this.#state.read(({ training }) => {
       return { weights: training.weights, buffers: training.buffers };
     });
     const key = this.#key;
-    const run = this.options.network.unet.dropout > 0 ? drawDropout(key, part.positions) : {};
+    const run = network.unet.dropout > 0 ? drawDropout(key, part.positions) : {};
     const found = await findNonFinite(this.options, this.specs, this.device, weights, buffers, key, part, run);
     const where =
       found === null
         ? "no layer shows it when run again"
         : `it began at ${found.layer}, where ${found.count} of ${found.size} values are not finite`;
-    throw new EvenkeelError(
+    return new EvenkeelError(
       "value",
-      `training: the loss is ${report.loss[bad] ?? NaN} in step ${this.#nimg / this.options.batch} (images ${this.#nimg} to ` +
-        `${this.#nimg + this.options.batch - 1}), image ${this.#nimg + bad} at sigma ${report.sigma[bad] ?? NaN}: ${where}. ` +
+      `training: the loss is ${report.loss[bad] ?? NaN} in step ${before / batch} (images ${before} to ` +
+        `${before + batch - 1}), image ${before + bad} at sigma ${report.sigma[bad] ?? NaN}: ${where}. ` +
         "The weights are those before this step. Lower the learning rate, or look at the data.",
     );
   }
 
   /** Everything that training goes on from, by name: `weights.unet...`, `moments.first.unet...`, `averages[0].unet...`. */
   async readState(): Promise<Map<string, Tensor>> {
+    await this.#settle();
     const training = await this.#state.read((state) => state.training);
     return new Map(treeLeaves(training).map(({ path, tensor }) => [path, tensor]));
   }
@@ -309,15 +345,17 @@ export class Trainer {
       }
       return given;
     });
-    const gradient = mapTree(this.#state.template.gradient, zerosLike);
+    const { gradient, mayUpdate, isHalted } = mapTree({ ...this.#state.template, training: null }, zerosLike);
     return this.#inTurn(async () => {
-      await this.#state.write({ training, gradient });
+      await this.#readReports();
+      await this.#state.write({ training, gradient, mayUpdate, isHalted });
       this.#nimg = nimg;
     });
   }
 
   /** The averages of one profile, or the raw weights, with the buffers: a network's arrays in the order of its specification. */
   async readNetwork(profile: number | "raw"): Promise<Map<string, Tensor>> {
+    await this.#settle();
     const all = await this.#state.read(({ training: { weights, averages, buffers } }) => {
       const chosen = profile === "raw" ? weights : averages[profile];
       if (chosen !== undefined) return { ...chosen, ...buffers };
@@ -329,8 +367,14 @@ export class Trainer {
     return new Map(Object.keys(this.specs).map((name) => [name, all[name] as Tensor]));
   }
 
+  /** Reads reports, so that what is known of the state is true of it, and `nimg` counts its images. */
+  async #settle(): Promise<void> {
+    if (this.#unread.length > 0) await this.#inTurn(() => this.#readReports());
+  }
+
   /** Frees the device's memory. Idempotent. */
   dispose(): void {
+    for (const step of this.#unread) step.dispose();
     if (this.#programs.kind === "whole") this.#programs.step.dispose();
     else {
       this.#programs.accumulate.dispose();
@@ -338,26 +382,4 @@ export class Trainer {
     }
     this.#state.dispose();
   }
-}
-
-type HostReport = {
-  readonly loss: Float32Array;
-  readonly error: Float32Array;
-  readonly sigma: Float32Array;
-  readonly gradientNorm: number;
-  readonly nonFiniteGradients: number;
-};
-
-/** The parts' reports, joined. */
-async function hostReport(parts: readonly PartReport[]): Promise<Pick<HostReport, "loss" | "error" | "sigma">> {
-  const join = async (tensors: readonly Tensor[]): Promise<Float32Array> => {
-    const values: number[] = [];
-    for (const each of tensors) values.push(...(await each.data()));
-    return Float32Array.from(values);
-  };
-  return {
-    loss: await join(parts.map(({ loss }) => loss)),
-    error: await join(parts.map(({ error }) => error)),
-    sigma: await join(parts.map(({ sigma }) => sigma)),
-  };
 }

@@ -21,6 +21,7 @@ import {
   mapTree,
   randomKey,
   randomNormal,
+  scalar,
   type Tensor,
   tensor,
   zerosLike,
@@ -92,7 +93,8 @@ function drawn(options: TrainingOptions): {
     Object.fromEntries(arrays.filter(([name]) => (specs[name]?.role === "buffer") === isBuffer));
   const weights = of(false);
   const training = { weights, buffers: of(true), moments: adamMoments(weights), averages: [] };
-  return { state: { training, gradient: mapTree(weights, zerosLike) }, specs };
+  const no = scalar(0, "bool");
+  return { state: { training, gradient: mapTree(weights, zerosLike), mayUpdate: no, isHalted: no }, specs };
 }
 
 function partsOf(from: number, count: number, size: number): TrainingBatch[] {
