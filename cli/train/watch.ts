@@ -65,9 +65,12 @@ export class RunWatch {
   /** Seconds that steps took since the last status line, and how many. */
   #stepSeconds = 0;
   #steps = 0;
-  #stepStart = 0;
-  /** Images seen. */
+  /** Images seen before the step under way. */
   #nimg = 0;
+  /** Steps that have begun since the last one was told of, when the first of them did, and the seconds of each. */
+  #begun = 0;
+  #begunAt = 0;
+  #secondsOfEach = 0;
   #isWarm = false;
   /** Images a second of the last step but the first. */
   #speed = Number.NaN;
@@ -85,7 +88,7 @@ export class RunWatch {
     this.#probe = new MagnitudeProbe(training, device, randomKey(training.seed));
     this.observer = {
       started: (_, nimg, progress, next) => this.#begin(nimg, progress, next),
-      stepping: () => this.#stepping(),
+      stepping: (nimg) => this.#stepping(nimg),
       part: (images) => this.#part(images),
       stepped: (step) => this.#stepped(step),
       status: (nimg) => this.#status(nimg),
@@ -101,7 +104,6 @@ export class RunWatch {
 
   async #begin(nimg: number, kept: Readonly<Record<string, unknown>>, next: number): Promise<void> {
     const { settings, progress } = this.#watched;
-    this.#nimg = nimg;
     if (nimg > 0) this.#restore(kept);
     // Not before: a folder whose run has other settings keeps its own.
     await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
@@ -140,8 +142,10 @@ export class RunWatch {
     return this.#secondsBefore + (performance.now() - this.#started) / 1000;
   }
 
-  #stepping(): void {
-    this.#stepStart = performance.now();
+  #stepping(nimg: number): void {
+    if (this.#begun === 0) this.#begunAt = performance.now();
+    this.#begun += 1;
+    this.#nimg = nimg;
     this.#part(0);
   }
 
@@ -151,16 +155,18 @@ export class RunWatch {
   }
 
   #stepped(step: StepStatistics): void {
-    this.#stepSeconds += (performance.now() - this.#stepStart) / 1000;
+    // Steps whose reports were read together took their time together.
+    if (this.#begun > 0) this.#secondsOfEach = (performance.now() - this.#begunAt) / 1000 / this.#begun;
+    this.#begun = 0;
+    this.#stepSeconds += this.#secondsOfEach;
     this.#steps += 1;
-    this.#nimg = step.nimg;
     this.#last = step;
     this.#nonFinite += step.nonFiniteGradients;
     for (const name of ["error", "loss", "gradientNorm"] as const) this.#means[name].add(step[name]);
     const { settings, progress } = this.#watched;
     const speed = (this.#steps * settings.batch) / this.#stepSeconds;
     // The first step compiles, too.
-    if (this.#isWarm) this.#speed = settings.batch / ((performance.now() - this.#stepStart) / 1000);
+    if (this.#isWarm) this.#speed = settings.batch / this.#secondsOfEach;
     this.#isWarm = true;
     progress.step({ nimg: step.nimg, error: this.#means.error.mean ?? NaN, loss: step.loss, speed });
   }

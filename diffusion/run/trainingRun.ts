@@ -9,8 +9,15 @@ import { dynamicsFileName, DynamicsRecorder } from "../dynamics/node.ts";
 import { snapshotPath } from "../ema/node.ts";
 import type { SnapshotDtype } from "../snapshot/index.ts";
 import { writeSnapshot } from "../snapshot/node.ts";
-import { type HostBatch, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
+import {
+  type BegunStep,
+  type HostBatch,
+  type StepStatistics,
+  Trainer,
+  type TrainingOptions,
+} from "../training/index.ts";
 import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
+import { ReportPace } from "./reportPace.ts";
 
 /** Images seen between two events of a kind; 0: only at the end of the run; samples, never. */
 export type RunIntervals = {
@@ -31,6 +38,13 @@ export type RunOptions = {
   readonly intervals: RunIntervals;
   /** Steps from one sample of the dynamics to the next, in `dynamics.jsonl`; 0 or absent = none. Changes nothing of the training. */
   readonly dynamicsEvery?: number;
+  /**
+   * Steps whose reports are read together; sooner if something is due that shows or keeps what they say. Changes nothing of what is
+   * trained, told or written but when: a loss that isn't finite is noticed so many steps later, none of which has done anything. Default:
+   * 1 on devices of the CPU, which have done a step when it was begun; on an adapter as many as take about a quarter of a second, 64 at
+   * most.
+   */
+  readonly reportEvery?: number;
   readonly snapshotDtype: SnapshotDtype;
   readonly classNames: readonly string[] | null;
   /** What labels the images have, for those who sample from the snapshots. Default: all classes. */
@@ -41,8 +55,8 @@ export type RunOptions = {
   /** The images number `nimg` to `nimg + count - 1` of the run: a pure function. */
   readonly nextBatch: (nimg: number, count: number) => HostBatch;
   /**
-   * Asks the run to stop: a step under way is finished if it takes a second at most, else abandoned, so that the state is that before
-   * it; validation and sample grids are put off until the run goes on. The run ends with a checkpoint of what isn't in one yet.
+   * Asks the run to stop: steps that the device has begun are finished, one that is still being given to it if that takes a second at most,
+   * else it is abandoned, so that the state is that before it; validation and sample grids are put off until the run goes on. The run ends with a checkpoint of what isn't in one yet.
    */
   readonly signal?: AbortSignal;
 };
@@ -61,10 +75,11 @@ export type RunObserver = {
     progress: CheckpointProgress,
     next: number,
   ) => void | Promise<void>;
-  /** Before every step. */
-  readonly stepping?: () => void;
+  /** Before every step, with the images seen in those before it: several may begin before the first of them is told of. */
+  readonly stepping?: (nimg: number) => void;
   /** After each part of a batch that goes through the network in parts: images of it that are done. */
   readonly part?: (images: number) => void;
+  /** After every step, in order, when its report was read. */
   readonly stepped?: (statistics: StepStatistics) => void;
   /** Every `intervals.status` images and at the end, after validation and samples, whose numbers it may tell. */
   readonly status?: (nimg: number) => void | Promise<void>;
@@ -106,14 +121,16 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {}, next);
     recorder = recorderOf(options, trainer.nimg, checkpoint?.progress);
     const files = new RunFiles(options, fixed, trainer, observer, recorder);
+    const pace = new ReportPace(device, options.reportEvery);
     let saved = trainer.nimg;
+    /** Whether an interval ends with the step that began after `before` images. */
+    const isDue = (interval: number, before: number): boolean =>
+      trainer.nimg >= duration || (interval > 0 && Math.floor(trainer.nimg / interval) > Math.floor(before / interval));
     /** What the step that began after `before` images is followed by, from `first` on. False if it was put off, with a checkpoint. */
     const follow = async (before: number, first: RunEvent = "validation"): Promise<boolean> => {
       const nimg = trainer.nimg;
-      const due = (interval: number): boolean =>
-        nimg >= duration || (interval > 0 && Math.floor(nimg / interval) > Math.floor(before / interval));
       for (const event of runEvents.slice(runEvents.indexOf(first))) {
-        if (!due(intervals[event]) || (event === "samples" && intervals.samples === 0)) continue;
+        if (!isDue(intervals[event], before) || (event === "samples" && intervals.samples === 0)) continue;
         if (event === "status") await observer.status?.(nimg);
         else if (event === "snapshot") await files.writeSnapshots();
         else if (observer[event] !== undefined && !(await stop.unless(() => observer[event]?.(trainer)))) {
@@ -121,7 +138,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
           return false;
         }
       }
-      if ((stop.requested && nimg < duration) || due(intervals.checkpoint)) {
+      if ((stop.requested && nimg < duration) || isDue(intervals.checkpoint, before)) {
         await files.writeCheckpoint();
         saved = nimg;
       }
@@ -131,22 +148,37 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     // Of an untrained network there is nothing to see.
     if (trainer.nimg === 0) await files.writeSnapshots();
     else if (putOff.success && !(await follow(putOff.data.before, putOff.data.event))) return unfinished();
+    const begun: BegunStep[] = [];
+    /** Tells of the steps that weren't told of. */
+    const tell = async (): Promise<void> => {
+      const steps = begun.splice(0);
+      for (const step of steps) {
+        const statistics = await step.report();
+        // All were read with the first.
+        if (step === steps[0]) pace.read(steps.length);
+        observer.stepped?.(statistics);
+        await recorder?.stepped(statistics);
+      }
+    };
     while (trainer.nimg < duration) {
       const before = trainer.nimg;
-      observer.stepping?.();
+      observer.stepping?.(before);
+      if (begun.length === 0) pace.begin();
+      const probe = recorder?.probe(before);
       const step = await stop.step(() =>
-        trainer.step(options.nextBatch(before, training.batch), recorder?.probe(before), (images) =>
-          observer.part?.(images),
-        ),
+        trainer.begin(options.nextBatch(before, training.batch), probe, (images) => observer.part?.(images)),
       );
       if (step === null) {
+        await tell();
         if (stop.hasAbandoned) observer.warned?.(`The step was abandoned: the state is that after ${before} images.`);
         // What was done is in a checkpoint already, unless steps came after it.
         if (saved < before) await files.writeCheckpoint();
         return unfinished();
       }
-      observer.stepped?.(step);
-      await recorder?.stepped(step);
+      begun.push(step);
+      const isAnythingDue = Object.values(intervals).some((interval) => isDue(interval, before));
+      if (begun.length < pace.steps && probe === undefined && !isAnythingDue && !stop.requested) continue;
+      await tell();
       if (!(await follow(before)) || (stop.requested && trainer.nimg < duration)) return unfinished();
     }
     return { nimg: trainer.nimg, finished: true };
@@ -199,7 +231,7 @@ class Stop {
   }
 
   /** What the step gives; null if it was abandoned or not begun. */
-  async step(step: () => Promise<StepStatistics>): Promise<StepStatistics | null> {
+  async step<T>(step: () => Promise<T>): Promise<T | null> {
     // A loop that only computes must hear of a signal before its next step.
     await eventLoopTurn();
     if (this.requested) return null;
