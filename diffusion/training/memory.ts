@@ -1,5 +1,5 @@
 /** How much memory a training run takes on a device, known before any of it is. */
-import { type Device, memoryOf, type ProgramMemory, tensor, treeLeaves } from "../../engine/index.ts";
+import { type Device, memoryOf, type ProgramMemory, treeLeaves } from "../../engine/index.ts";
 import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
 import { countNetwork, describeDenoiser, type NetworkConfig } from "../network/index.ts";
 import type { TrainingOptions } from "./options.ts";

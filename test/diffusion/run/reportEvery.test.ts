@@ -124,7 +124,7 @@ test("asked to stop, a run finishes the steps that it has begun, tells of them, 
 test("by default steps are reported one by one on the CPU, and on adapters as many as take a quarter of a second", () => {
   const traits = (adapter: Device["traits"]["adapter"]): Device =>
     ({ traits: { adapter, threads: 1, fusedMultiplyAdd: null } }) as Device;
-  const adapter = { name: "card", isSoftware: false };
+  const adapter = { name: "card", isSoftware: false, limits: {}, features: [] };
   const clock = { now: 0 };
   const { mock: counter } = mock.method(performance, "now", () => clock.now);
   /** Milliseconds a step, and how many are reported together after it. */
