@@ -7,8 +7,8 @@ import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
 import { childrenOf, mapAffine, mapChildren, rewriter, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
-import { type EmitOptions, emitUnchecked } from "./emitKernel.ts";
-import { numbered, type Numbered, parametrized } from "./numbers.ts";
+import { type EmitOptions, emitUnchecked, withSharedExpressions } from "./emitKernel.ts";
+import { numbered, type Numbered, type Parametrized, parametrized } from "./numbers.ts";
 import { type Aliases, entryPoint, foldedGroups, type WgslKernel } from "./wgslKernel.ts";
 
 /** Where an operand or a result lies: in which array, from which element on. */
@@ -35,9 +35,8 @@ export function emitBatches(kernels: readonly PlacedKernel[], options: EmitOptio
   const alike = new Map<string, Member[]>();
   kernels.forEach((placed, index) => {
     const member = memberOf(placed, index, options);
-    const key = `${member.head}\n${member.body.skeleton}`;
-    const known = alike.get(key);
-    if (known === undefined) alike.set(key, [member]);
+    const known = alike.get(member.text.skeleton);
+    if (known === undefined) alike.set(member.text.skeleton, [member]);
     else known.push(member);
   });
   return [...alike.values()].flatMap((members) => batchesOf(members)).filter(({ members }) => members.length > 1);
@@ -46,9 +45,7 @@ export function emitBatches(kernels: readonly PlacedKernel[], options: EmitOptio
 type Member = {
   readonly index: number;
   readonly own: WgslKernel;
-  /** Everything before the statements. */
-  readonly head: string;
-  readonly body: Numbered;
+  readonly text: Numbered;
   /** Workgroups. */
   readonly groups: number;
 };
@@ -56,8 +53,6 @@ type Member = {
 function memberOf(placed: PlacedKernel, index: number, options: EmitOptions): Member {
   const { kernel, aliases, bindings } = inArrays(placed);
   const own = emitUnchecked(kernel, aliases, options);
-  const start = own.text.indexOf(entryPoint);
-  const open = own.text.indexOf("{\n", start) + 2;
   const [x, y, z] = own.groups;
   return {
     index,
@@ -68,28 +63,44 @@ function memberOf(placed: PlacedKernel, index: number, options: EmitOptions): Me
       ),
     },
     // Without the line that names the schedule, which may tell of a number, too.
-    head: own.text.slice(own.text.indexOf("\n") + 1, start),
-    body: numbered(own.text.slice(open, own.text.lastIndexOf("}")), chainsLiterals(kernel)),
+    text: numbered(own.text.slice(own.text.indexOf("\n") + 1), chainsLiterals(kernel)),
     groups: x * y * z,
   };
 }
 
 /**
- * Whether it multiplies or adds two literals one after the other. A compiler may make one number of them, which it can't if they are in a
- * table: the results would differ in the last bit.
+ * Whether it multiplies by two literals, or adds two, one after the other, or adds multiples of one value. A compiler may make one number
+ * of such literals, which it can't if they are in a table: the results would differ in the last bit.
+ * @param kernel with each expression once
  */
 function chainsLiterals(kernel: Kernel): boolean {
-  const isArithmetic = ({ kind, dtype }: Scalar): boolean => dtype === "f32" && (kind === "binary" || kind === "unary");
-  const hasLiteral = (scalar: Scalar): boolean => childrenOf(scalar).some(({ kind }) => kind === "literal");
-  return scalarsOf(...rootsOf(kernel)).some(
-    (scalar) =>
-      isArithmetic(scalar) &&
-      hasLiteral(scalar) &&
-      childrenOf(scalar).some(
-        (part) => isArithmetic(part) && (hasLiteral(part) || (part.kind === "unary" && part.op === "negate")),
-      ),
-  );
+  return scalarsOf(...rootsOf(kernel)).some((scalar) => {
+    const kind = kindOfLiteral(scalar);
+    const parts = childrenOf(scalar);
+    if (kind !== null) return parts.some((part) => isNegation(part) || kindOfLiteral(part) === kind);
+    const multiplied = parts.map((part) => (kindOfLiteral(part) === "product" ? childrenOf(part) : [part]));
+    return (
+      scalar.kind === "binary" &&
+      multiplied.some(
+        (factors, i) =>
+          factors.length > 1 &&
+          multiplied.some((others, j) => {
+            return i !== j && factors.some((factor) => factor.kind !== "literal" && others.includes(factor));
+          }),
+      )
+    );
+  });
 }
+
+/** Whether an expression multiplies by a literal or adds one. */
+function kindOfLiteral(scalar: Scalar): "product" | "sum" | null {
+  if (scalar.kind !== "binary" || scalar.dtype !== "f32") return null;
+  if (scalar.x.kind !== "literal" && scalar.y.kind !== "literal") return null;
+  if (scalar.op === "multiply" || scalar.op === "divide") return "product";
+  return scalar.op === "add" || scalar.op === "subtract" ? "sum" : null;
+}
+
+const isNegation = (scalar: Scalar): boolean => scalar.kind === "unary" && scalar.op === "negate";
 
 /** The kernel over whole arrays: each operand that is only read becomes the first one in its array. */
 function inArrays({ kernel, operands, results }: PlacedKernel): {
@@ -100,7 +111,7 @@ function inArrays({ kernel, operands, results }: PlacedKernel): {
 } {
   const firsts = [...new Set(operands.map(({ array }) => array))];
   const moved = ({ offset, coefficients }: Affine, by: number): Affine => ({ offset: offset + by, coefficients });
-  const normal = normalizeKernel(kernel);
+  const normal = withSharedExpressions(normalizeKernel(kernel));
   const rewrite = rewriter((scalar, again) => {
     if (scalar.kind !== "load" && scalar.kind !== "gather") return undefined;
     const { array, offset } = at(operands, scalar.operand);
@@ -137,8 +148,8 @@ function inArrays({ kernel, operands, results }: PlacedKernel): {
 /** One batch, or several if their table would be too long. */
 function batchesOf(members: readonly Member[]): WgslBatch[] {
   const { text, columns } = parametrized(
-    members.map(({ body }) => body),
-    "number",
+    members.map((member) => member.text),
+    prefix,
   );
   const row = Math.ceil((1 + columns.length) / 4);
   const length = 1 + members.length * row;
@@ -159,10 +170,36 @@ function batchesOf(members: readonly Member[]): WgslBatch[] {
     table.set([start, ...columns.map(({ words }) => at(words, member))], 4 * (1 + member * row));
     start += at(counts, member);
   });
+  const declaration = `@group(0) @binding(${first.own.bindings.length}) var<uniform> table: array<vec4u, ${size}>;`;
+  const kernel: WgslKernel = {
+    ...first.own,
+    groups,
+    table,
+    text: ["// of several kernels", declaration, lookUp(text, columns, row)].join("\n"),
+  };
+  return [{ members: members.map(({ index }) => index), kernel }];
+}
+
+/** Of the names of numbers. */
+const prefix = "number";
+const inFunctions = (name: string): string => `${name}Seen`;
+const wgslTypes = { f: "f32", i: "i32", u: "u32" } as const;
+
+/** The module that finds its numbers in the table: in rows of so many vectors, behind a first one that says how many there are. */
+function lookUp(text: string, columns: Parametrized["columns"], row: number): string {
+  const start = text.indexOf(entryPoint);
+  // Functions see what the module has; statements that have to be the same for all threads must not go by that.
+  const seen = new Set<string>();
+  const head = text.slice(0, start).replace(new RegExp(`\\b${prefix}\\d+\\b`, "g"), (name) => {
+    seen.add(name);
+    return inFunctions(name);
+  });
   const word = (index: number): string => `table[row + ${Math.floor(index / 4)}u].${"xyzw"[index % 4] ?? "x"}`;
-  const types = { f: "f32", i: "i32", u: "u32" } as const;
-  const main = [
-    `${entryPoint}@builtin(workgroup_id) dispatched: vec3u, @builtin(local_invocation_index) local: u32) {`,
+  return [
+    ...columns
+      .filter(({ name }) => seen.has(name))
+      .map(({ name, type }) => `var<private> ${inFunctions(name)}: ${wgslTypes[type]};`),
+    `${head}${entryPoint}@builtin(workgroup_id) dispatched: vec3u, @builtin(local_invocation_index) local: u32) {`,
     "  let workgroup = dispatched.x + dispatched.y * table[0].z;",
     "  if (workgroup >= table[0].y) { return; }",
     "  var member = 0u;",
@@ -172,21 +209,13 @@ function batchesOf(members: readonly Member[]): WgslBatch[] {
     "  }",
     `  let row = 1u + member * ${row}u;`,
     "  let group = vec3u(workgroup - table[row].x, 0u, 0u);",
-    ...columns.map(({ name, type }, i) => {
-      return `  let ${name} = ${type === "u" ? word(i + 1) : `bitcast<${types[type]}>(${word(i + 1)})`};`;
-    }),
+    ...columns.flatMap(({ name, type }, i) => [
+      `  let ${name} = ${type === "u" ? word(i + 1) : `bitcast<${wgslTypes[type]}>(${word(i + 1)})`};`,
+      ...(seen.has(name) ? [`  ${inFunctions(name)} = ${name};`] : []),
+    ]),
     "  {",
-    text,
+    text.slice(text.indexOf("{\n", start) + 2, text.lastIndexOf("}")),
     "  }",
     "}",
   ].join("\n");
-  const declaration = `@group(0) @binding(${first.own.bindings.length}) var<uniform> table: array<vec4u, ${size}>;\n`;
-  // What comes before the entry point ends with its attributes.
-  const kernel: WgslKernel = {
-    ...first.own,
-    groups,
-    table,
-    text: `// of several kernels\n${declaration}${first.head}${main}`,
-  };
-  return [{ members: members.map(({ index }) => index), kernel }];
 }

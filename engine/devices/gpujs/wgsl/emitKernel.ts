@@ -41,7 +41,7 @@ export function emitUnchecked(kernel: Kernel, aliases: Aliases, options: EmitOpt
  * The kernel with each expression once. What is written twice compilers may find to be one, or not, depending on how it is bound, and
  * compute with it in other ways.
  */
-function withSharedExpressions(kernel: Kernel): Kernel {
+export function withSharedExpressions(kernel: Kernel): Kernel {
   const share = sharing();
   const { reduction } = kernel;
   return withValues({ ...kernel, reduction: reduction && { ...reduction, body: share(reduction.body) } }, share);
