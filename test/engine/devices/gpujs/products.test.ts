@@ -210,6 +210,18 @@ describe("how kernels that multiply are run", () => {
     assert.equal(productOf({ ...kernel, reduction: { ...reduction, op: "max" } }), null);
   });
 
+  it("looks up one row at a time where the sum says which", () => {
+    for (const size of [8, 64]) {
+      const kernel = square(size, size, size);
+      const [store] = kernel.stores;
+      const index: Scalar = { kind: "cast", dtype: "i32", x: store.value };
+      const at = { offset: 0, coefficients: [0, 0, 0] };
+      const value: Scalar = { kind: "gather", dtype: "f32", operand: 1, at, index, stride: 1, size };
+      const { text } = emitKernel({ ...kernel, stores: [{ ...store, value }] }, aliases);
+      assert.match(text, /clamp\(/);
+    }
+  });
+
   it("keeps to 16 KiB of memory of a workgroup and to 256 threads", () => {
     fc.assert(
       fc.property(contractionCases, fc.constantFrom(...sharedTiles), (kernelCase, tile) => {
