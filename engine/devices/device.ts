@@ -47,6 +47,8 @@ export type DeviceLimits = {
    * 1: none are.
    */
   readonly concurrency: number;
+  /** What products multiply: arrays in memory alone, or also what is made of a few where it is read (`inlineFactors`). */
+  readonly factors: "stored" | "made";
 };
 
 /** What is known of a device, as data; its `description` says it to people. */

@@ -3,7 +3,9 @@
  * move in which array is all that is looked at, in whatever order they stand, so every device can ask.
  */
 import { at } from "../graph/shape.ts";
+import { binaryCosts, unaryCosts } from "./cost.ts";
 import type { Kernel, Scalar } from "./kernel.ts";
+import { hasAddress, scalarsOf } from "./scalar.ts";
 
 export type Load = Extract<Scalar, { readonly kind: "load" }>;
 
@@ -28,15 +30,88 @@ export function contractionOf({ axes, reduction }: Pick<Kernel, "axes" | "reduct
   if (body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
   const { x: left, y: right } = body;
   if (left.kind !== "load" || right.kind !== "load") return null;
-  const parallel = axesOf(axes, "parallel");
-  const inLeft = new Set(parallel.filter((axis) => moves(left, axis)));
-  const inRight = new Set(parallel.filter((axis) => moves(right, axis)));
   return {
     left,
     right,
-    batch: parallel.filter((axis) => inLeft.has(axis) === inRight.has(axis)),
-    rows: parallel.filter((axis) => inLeft.has(axis) && !inRight.has(axis)),
-    columns: parallel.filter((axis) => inRight.has(axis) && !inLeft.has(axis)),
+    ...sortedAxes(
+      axes,
+      (axis) => moves(left, axis),
+      (axis) => moves(right, axis),
+    ),
+  };
+}
+
+/**
+ * A contraction of values that are made of arrays where they are read, such as an image with a border. `left` and `right` are loads
+ * within these that stand for how they go through memory.
+ */
+export type FactoredContraction = Contraction & { readonly factors: { readonly left: Scalar; readonly right: Scalar } };
+
+/** Loads that a factor is made of, at most, and expressions in all. More would be better made once than wherever it is read. */
+const mostLoads = 3;
+const mostScalars = 16;
+
+/** The product of float32 values that a kernel folds, if each is a load or cheap to make of a few; or null. */
+export function factoredContractionOf({
+  axes,
+  reduction,
+}: Pick<Kernel, "axes" | "reduction">): FactoredContraction | null {
+  if (reduction?.op !== "sum") return null;
+  const { body } = reduction;
+  if (body.kind !== "binary" || body.op !== "multiply" || body.dtype !== "f32") return null;
+  const factors = { left: body.x, right: body.y };
+  const [left, right] = [firstLoad(body.x), firstLoad(body.y)];
+  if (left === null || right === null || !isCheapFactor(body.x) || !isCheapFactor(body.y)) return null;
+  return { left, right, factors, ...sortedAxes(axes, movesIn(body.x), movesIn(body.y)) };
+}
+
+/** The same product with its sides exchanged. */
+export function transposedFactors({ factors, ...contraction }: FactoredContraction): FactoredContraction {
+  return { ...transposed(contraction), factors: { left: factors.right, right: factors.left } };
+}
+
+/** Whether a value may be made wherever a product reads it: of few loads, by no more than arithmetic. */
+export function isCheapFactor(factor: Scalar): boolean {
+  const scalars = scalarsOf(factor);
+  const isSimple = (scalar: Scalar): boolean => {
+    switch (scalar.kind) {
+      case "unary":
+        return unaryCosts[scalar.op].again <= 1;
+      case "binary":
+        return binaryCosts[scalar.op].again <= 1;
+      case "threefry":
+      case "gather":
+      case "accumulator":
+        return false;
+      default:
+        return true;
+    }
+  };
+  const loads = scalars.filter(({ kind }) => kind === "load").length;
+  return loads <= mostLoads && scalars.length <= mostScalars && scalars.every(isSimple);
+}
+
+const firstLoad = (factor: Scalar): Load | null => scalarsOf(factor).find((scalar) => scalar.kind === "load") ?? null;
+
+/** Whether a value is another one from point to point of an axis. */
+function movesIn(factor: Scalar): (axis: number) => boolean {
+  const scalars = scalarsOf(factor);
+  return (axis) =>
+    scalars.some((scalar) =>
+      scalar.kind === "region" ? scalar.axis === axis : hasAddress(scalar) && at(scalar.at.coefficients, axis) !== 0,
+    );
+}
+
+function sortedAxes(
+  axes: Kernel["axes"],
+  inLeft: (axis: number) => boolean,
+  inRight: (axis: number) => boolean,
+): Pick<Contraction, "batch" | "rows" | "columns" | "depth"> {
+  const parallel = axesOf(axes, "parallel");
+  return {
+    batch: parallel.filter((axis) => inLeft(axis) === inRight(axis)),
+    rows: parallel.filter((axis) => inLeft(axis) && !inRight(axis)),
+    columns: parallel.filter((axis) => inRight(axis) && !inLeft(axis)),
     depth: axesOf(axes, "reduce"),
   };
 }

@@ -85,6 +85,19 @@ export type Scalar =
       readonly inside: Scalar;
       readonly outside: Scalar;
     }
+  /**
+   * `inside` where `start <= at < stop`, else `outside`; loads as in a region. Only in the factors of products, for devices that copy
+   * these closer first (`DeviceLimits.factors`): what goes through an axis element by element has regions.
+   */
+  | {
+      readonly kind: "within";
+      readonly dtype: DType;
+      readonly at: Affine;
+      readonly start: number;
+      readonly stop: number;
+      readonly inside: Scalar;
+      readonly outside: Scalar;
+    }
   /** The folded value of the reduction. Only in what is stored. */
   | { readonly kind: "accumulator"; readonly dtype: DType };
 

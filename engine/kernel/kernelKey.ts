@@ -109,6 +109,8 @@ function ownText(scalar: Scalar): string {
       return String(scalar.word);
     case "region":
       return `${scalar.axis} ${scalar.start} ${scalar.stop}`;
+    case "within":
+      return `${affineKey(scalar.at)} ${scalar.start} ${scalar.stop}`;
     case "select":
     case "cast":
     case "accumulator":

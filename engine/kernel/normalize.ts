@@ -86,6 +86,7 @@ function mayMerge(kernel: Kernel, axis: number): boolean {
         case "load":
         case "gather":
         case "index":
+        case "within":
           return runsThrough(scalar.at);
         case "region":
           return scalar.axis !== axis && scalar.axis !== axis + 1;

@@ -46,6 +46,10 @@ function scalarText(scalar: Scalar, text: (scalar: Scalar) => string): string {
       const { axis, start, stop, inside, outside } = scalar;
       return `(${start} <= ${axisName(axis)} < ${stop} ? ${text(inside)} : ${text(outside)})`;
     }
+    case "within": {
+      const { at: place, start, stop, inside, outside } = scalar;
+      return `(${start} <= ${affineText(place)} < ${stop} ? ${text(inside)} : ${text(outside)})`;
+    }
     case "accumulator":
       return "accumulator";
   }

@@ -27,6 +27,7 @@ export function childrenOf(scalar: Scalar): readonly Scalar[] {
     case "threefry":
       return [scalar.key0, scalar.key1, scalar.counter0, scalar.counter1];
     case "region":
+    case "within":
       return [scalar.inside, scalar.outside];
   }
 }
@@ -60,13 +61,21 @@ function withChildren(scalar: Scalar, parts: readonly Scalar[]): Scalar {
     case "threefry":
       return { ...scalar, key0: at(parts, 0), key1: at(parts, 1), counter0: at(parts, 2), counter1: at(parts, 3) };
     case "region":
+    case "within":
       return { ...scalar, inside: at(parts, 0), outside: at(parts, 1) };
   }
 }
 
+/** An expression with an address, or a place, of its own. */
+export type Addressed = Extract<Scalar, { readonly at: Affine }>;
+
+export function hasAddress(scalar: Scalar): scalar is Addressed {
+  return "at" in scalar;
+}
+
 /** `scalar` with its own address changed; what it is made of stays. The same object if nothing changes. */
 export function mapAffine(scalar: Scalar, map: (affine: Affine) => Affine): Scalar {
-  if (scalar.kind !== "load" && scalar.kind !== "index" && scalar.kind !== "gather") return scalar;
+  if (!hasAddress(scalar)) return scalar;
   const mapped = map(scalar.at);
   return mapped === scalar.at ? scalar : { ...scalar, at: mapped };
 }

@@ -113,7 +113,10 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
       continue;
     }
     if (node.kind === "matmul" || node.kind === "conv" || node.kind === "scatterAdd") {
-      for (const input of node.inputs) materializeBase(input, makeRoot, roots);
+      for (const input of node.inputs) {
+        materializeBase(input, makeRoot, roots);
+        if (limits.factors === "made") materializeBeneath(input);
+      }
     }
     if (node.kind === "gather") materializeBase(storageOf(node.inputs[0]), makeRoot, roots);
     if (node.kind === "expand") {
@@ -140,6 +143,14 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
     if (roots.has(node)) contents.set(node, materialized(node));
   }
   return roots;
+
+  /** Costly values that a border is put around: without them it can be made where the contraction reads it (`inlineFactors`). */
+  function materializeBeneath(node: Node): void {
+    const base = viewBase(node);
+    const isBorder = base.kind === "pad" || base.kind === "concat";
+    if (isBorder) for (const input of base.inputs) materializeBeneath(input);
+    else if (contentsOf(base).weight > cheapWeight) materializeBase(base, makeRoot, roots);
+  }
 
   /** The contents of a view follow its base, which may just have become a root. */
   function refreshed(node: Node, of: (node: Node) => Contents): Contents {

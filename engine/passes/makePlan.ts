@@ -19,6 +19,7 @@ import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { fusing } from "./fuse.ts";
 import { gatherSteps } from "./gatherSteps.ts";
+import { inlineFactors } from "./inlineFactors.ts";
 import { joiningSteps } from "./joinSteps.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { overwriteLast } from "./overwriteLast.ts";
@@ -47,7 +48,7 @@ export function* planning(
   yield;
   const ordered = updateEarly(inOrder, graph, donations);
   yield;
-  const fused = yield* recomputing(ordered, graph, limits, donations);
+  const fused = inlineFactors(yield* recomputing(ordered, graph, limits, donations), graph, limits);
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
   const addBuffer = (node: Node, role: BufferRole | null): number => {

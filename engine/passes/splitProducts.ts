@@ -5,7 +5,7 @@
  */
 import type { DeviceLimits } from "../devices/device.ts";
 import { at, rowMajorStrides, sizeOf } from "../graph/shape.ts";
-import { type Contraction, contractionOf, convolutionOf } from "../kernel/contraction.ts";
+import { type Contraction, convolutionOf, factoredContractionOf } from "../kernel/contraction.ts";
 import type { Affine, Axis, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
 import { normalizeKernel, rewriteKernel, withValues } from "../kernel/normalize.ts";
@@ -76,7 +76,7 @@ function splitter(limits: Limits): (kernel: Kernel) => Halves | null {
 
 function split(described: Kernel, limits: Limits): Halves | null {
   const kernel = normalizeKernel(described);
-  const contraction = contractionOf(kernel);
+  const contraction = factoredContractionOf(kernel);
   if (contraction === null || kernel.axes.some(({ size }) => size === 0)) return null;
   // Forward convolutions sum over filters, and have as many results as pixels.
   if (convolutionOf(kernel, contraction)?.kind === "forward") return null;
@@ -138,7 +138,7 @@ function slicesKernel(kernel: Kernel, slices: readonly number[]): Half {
       ...reduce.map((axis) => at(coefficients, axis)),
     ],
   });
-  const moved = rewriteKernel(kernel, axes, { affine, axis: (axis) => axis + slices.length });
+  const moved = rewriteKernel(withoutRegions(kernel), axes, { affine, axis: (axis) => axis + slices.length });
   const sizes = axes.flatMap(({ role, size }) => (role === "parallel" ? [size] : []));
   const store: Store = {
     value: { kind: "accumulator", dtype: "f32" },
@@ -147,6 +147,19 @@ function slicesKernel(kernel: Kernel, slices: readonly number[]): Half {
     at: { offset: 0, coefficients: [...rowMajorStrides(sizes), ...left.map(() => 0)] },
   };
   return halfOf({ ...moved, name: `${kernel.name}_slices`, stores: [store] }, []);
+}
+
+/** Borders of factors told by places instead of axes, which may be cut. */
+function withoutRegions(kernel: Kernel): Kernel {
+  const { axes, reduction } = kernel;
+  const replaced = rewriter((scalar, rewrite) => {
+    if (scalar.kind !== "region") return undefined;
+    const { dtype, start, stop } = scalar;
+    const coefficients = axes.map((_, axis) => Number(axis === scalar.axis));
+    const [inside, outside] = [rewrite(scalar.inside), rewrite(scalar.outside)];
+    return { kind: "within", dtype, at: { offset: 0, coefficients }, start, stop, inside, outside };
+  });
+  return { ...kernel, reduction: reduction && { ...reduction, body: replaced(reduction.body) } };
 }
 
 /** The sum of the slices' sums, and of it what the kernel stores. */

@@ -193,6 +193,14 @@ function scalarCompiler<T>(
           return start <= i && i < stop ? inside() : outside();
         };
       }
+      case "within": {
+        const { start, stop, at: affine } = scalar;
+        const [inside, outside] = [of(scalar.inside), of(scalar.outside)];
+        return () => {
+          const place = placeOf(affine, position);
+          return start <= place && place < stop ? inside() : outside();
+        };
+      }
       case "accumulator":
         return () => {
           if (point.accumulator === undefined) throw new Error("an accumulator where nothing was folded");

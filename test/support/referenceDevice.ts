@@ -93,6 +93,7 @@ export class ReferenceDevice implements KernelDevice {
       batches: false,
       inPlace,
       concurrency: 1,
+      factors: "stored",
       scalars: Infinity,
       memory: Infinity,
     };

@@ -26,6 +26,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     batches: false,
     inPlace: false,
     concurrency: 1,
+    factors: "stored",
     scalars: 64,
     memory: Infinity,
   } as const;

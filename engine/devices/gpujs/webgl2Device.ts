@@ -57,6 +57,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     batches: false,
     inPlace: false,
     concurrency: 1,
+    factors: "stored",
     scalars: 64,
     memory: Infinity,
   } as const;

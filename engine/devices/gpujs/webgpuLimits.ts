@@ -37,6 +37,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     inPlace: isOwn,
     scalars: scalarLimits[kernels],
     concurrency: concurrency[kernels],
+    factors: isOwn ? "made" : "stored",
     memory: Infinity,
   };
 }

@@ -27,6 +27,7 @@ export class OracleDevice implements GraphDevice {
     batches: false,
     inPlace: false,
     concurrency: 1,
+    factors: "stored",
     scalars: Infinity,
     memory: Infinity,
   } as const;

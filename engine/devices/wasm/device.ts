@@ -56,6 +56,7 @@ const limits = {
   batches: false,
   inPlace: true,
   concurrency: 1,
+  factors: "stored",
   scalars: 200,
 } as const;
 

@@ -20,6 +20,7 @@ const limits: DeviceLimits = {
   batches: false,
   inPlace: true,
   concurrency: 1,
+  factors: "stored",
   scalars: 200,
   memory: Infinity,
 };

@@ -197,6 +197,7 @@ describe("passes", () => {
     batches: false,
     inPlace: false,
     concurrency: 1,
+    factors: "stored",
     scalars: 60,
     memory: Infinity,
   };

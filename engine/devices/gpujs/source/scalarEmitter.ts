@@ -230,6 +230,8 @@ export class ScalarEmitter {
       }
       case "region":
         return this.region(node, scope);
+      case "within":
+        throw new Error("a border within the factor of a product, for a device that reads these from memory");
     }
   }
 

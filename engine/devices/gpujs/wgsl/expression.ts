@@ -7,7 +7,7 @@ import { EvenkeelError } from "../../../errors.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
-import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { childrenOf, hasAddress, scalarsOf } from "../../../kernel/scalar.ts";
 import { addressText, type AxisText } from "./addresses.ts";
 import { binaryText, castText, compareText, unaryText } from "./operations.ts";
 import { numeral, splat, valueType, type Lanes } from "./types.ts";
@@ -27,6 +27,8 @@ export type Place = {
   readonly lane: { readonly axis: number; readonly quarter: string } | null;
   /** What was folded, where something was. */
   readonly accumulator: Value | null;
+  /** Text of an address, or of a place, where it isn't to be made of the coordinates; it may have wrapped. */
+  readonly address?: (affine: Affine) => string;
 };
 
 /** How the elements of operands are got at. */
@@ -51,10 +53,13 @@ class Scope {
   readonly words = new Map<string, Value>();
   /** Nodes that this block evaluates whatever happens. */
   readonly certain: ReadonlySet<Scalar>;
+  /** Name of what tells whether addresses are in bounds here, where they may not be; null: they are. */
+  readonly guard: string | null;
 
-  constructor(root: Scalar, outer: Scope | null) {
+  constructor(root: Scalar, outer: Scope | null, guard = outer?.guard ?? null) {
     this.outer = outer;
     this.certain = certainOf(root);
+    this.guard = guard;
   }
 
   find(node: Scalar): Value | undefined {
@@ -66,13 +71,17 @@ class Scope {
   }
 }
 
+type Branch = Extract<Scalar, { readonly kind: "region" | "within" }>;
+
+const isBranch = (node: Scalar): node is Branch => node.kind === "region" || node.kind === "within";
+
 /** `root` and what it evaluates without entering a branch. */
 function certainOf(root: Scalar): ReadonlySet<Scalar> {
   const certain = new Set<Scalar>();
   const visit = (node: Scalar): void => {
     if (certain.has(node)) return;
     certain.add(node);
-    if (node.kind !== "region") childrenOf(node).forEach(visit);
+    if (!isBranch(node)) childrenOf(node).forEach(visit);
   };
   visit(root);
   return certain;
@@ -150,7 +159,7 @@ export class ExpressionEmitter {
       case "literal":
         return { text: this.#literal(node.value, dtype), dtype, lanes: 1 };
       case "load":
-        return this.#load(node);
+        return this.#load(node, scope);
       case "gather":
         return this.#gather(node, scope);
       case "index":
@@ -195,6 +204,8 @@ export class ExpressionEmitter {
         return this.#threefry(node, scope);
       case "region":
         return this.#region(node, scope);
+      case "within":
+        return this.#within(node, scope);
     }
   }
 
@@ -226,9 +237,15 @@ export class ExpressionEmitter {
     );
   }
 
-  #load(node: Scalar & { kind: "load" }): Value {
+  #address(affine: Affine): string {
+    const { address, axes } = this.#place;
+    return address === undefined ? addressText(affine, axes) : address(affine);
+  }
+
+  #load(node: Scalar & { kind: "load" }, { guard }: Scope): Value {
     const { dtype, operand } = node;
-    const index = addressText(node.at, this.#place.axes);
+    const address = this.#address(node.at);
+    const index = guard === null ? address : `select(0u, ${address}, ${guard})`;
     return this.#read(operand, dtype, this.#stepOf(node.at), index, () =>
       this.#loads.quad(operand, node.at, this.#place),
     );
@@ -254,13 +271,13 @@ export class ExpressionEmitter {
     if (this.#place.lane !== null && index.lanes === 4)
       throw this.#misuse(node, "an index that is the same for four lanes");
     const row = `u32(clamp(${index.text}, 0i, ${size - 1}i))`;
-    const address = `${addressText(node.at, this.#place.axes)} + ${stride < 0 ? `0u - ${row} * ${-stride}u` : `${row} * ${stride}u`}`;
+    const address = `${this.#address(node.at)} + ${stride < 0 ? `0u - ${row} * ${-stride}u` : `${row} * ${stride}u`}`;
     return this.#read(operand, dtype, this.#stepOf(node.at), this.#writer.local(address), () => null);
   }
 
   #index(node: Scalar & { kind: "index" }): Value {
     const { dtype } = node;
-    const address = addressText(node.at, this.#place.axes);
+    const address = this.#address(node.at);
     const step = this.#stepOf(node.at);
     const first = this.#writer.local(
       `bitcast<i32>(${address === `${node.at.offset}u` ? this.#writer.local(address) : address})`,
@@ -287,11 +304,44 @@ export class ExpressionEmitter {
     if (node.axis === this.#place.lane?.axis && (start % 4 !== 0 || stop % 4 !== 0)) {
       throw this.#misuse(node, "a border between four lanes and the next four");
     }
-    this.#hoist(node, scope);
+    const coordinate =
+      this.#place.address === undefined
+        ? axis.text
+        : this.#address({ offset: 0, coefficients: this.#place.axes.map((_, i) => Number(i === node.axis)) });
     const tests = [
-      ...(start > 0 ? [`${axis.text} >= ${start}u`] : []),
-      ...(stop < axis.size ? [`${axis.text} < ${stop}u`] : []),
+      ...(start > 0 ? [`${coordinate} >= ${start}u`] : []),
+      ...(stop < axis.size ? [`${coordinate} < ${stop}u`] : []),
     ];
+    return this.#branch(tests.join(" && "), node, scope);
+  }
+
+  /** Both values are computed, and loads elsewhere read the first element: nothing waits for a test, and reads are under way together. */
+  #within(node: Scalar & { kind: "within" }, scope: Scope): Value {
+    if (this.#place.lane !== null) throw this.#misuse(node, "a place that is the same for four lanes");
+    const tests = [this.#test(node)];
+    let { inside } = node;
+    // A value with borders along several axes is one or the other.
+    for (; inside.kind === "within" && isSameLiteral(inside.outside, node.outside); inside = inside.inside) {
+      tests.push(this.#test(inside));
+    }
+    const isInside = this.#writer.local(tests.join(" & "));
+    const value = (branch: Scalar, condition: string): string => {
+      const needsGuard = scope.guard !== null && branch.kind !== "literal";
+      const guard = needsGuard ? this.#writer.local(`${scope.guard} & ${condition}`) : condition;
+      return this.#value(branch, new Scope(branch, scope, guard)).text;
+    };
+    const [chosen, other] = [value(inside, isInside), value(node.outside, `!${isInside}`)];
+    return { text: `select(${other}, ${chosen}, ${isInside})`, dtype: node.dtype, lanes: 1 };
+  }
+
+  #test({ at: affine, start, stop }: Scalar & { kind: "within" }): string {
+    // What is below `start` wraps to more than there can be above it.
+    const place = this.#address({ ...affine, offset: affine.offset - start });
+    return `(${place} < ${Math.max(0, stop - start)}u)`;
+  }
+
+  #branch(test: string, node: Branch, scope: Scope): Value {
+    this.#hoist(node, scope);
     const lanes: Lanes = this.#moves(node) ? 4 : 1;
     const { dtype } = node;
     const result = this.#writer.fresh();
@@ -300,7 +350,7 @@ export class ExpressionEmitter {
       const value = this.#value(branch, new Scope(branch, scope));
       this.#writer.line(`${result} = ${value.lanes === lanes ? value.text : splat(value.text, dtype, lanes)};`);
     };
-    this.#writer.open(`if (${tests.join(" && ")})`);
+    this.#writer.open(`if (${test})`);
     assign(node.inside);
     this.#writer.close("} else {");
     assign(node.outside);
@@ -312,7 +362,7 @@ export class ExpressionEmitter {
    * Computes before a branching what is needed whatever happens: what both branches evaluate, and what a branch shares
    * with the code around it. Both are in bounds here, and nothing is written twice.
    */
-  #hoist(node: Scalar & { kind: "region" }, scope: Scope): void {
+  #hoist(node: Branch, scope: Scope): void {
     const inside = certainOf(node.inside);
     const outside = certainOf(node.outside);
     for (const inner of scalarsOf(node.inside, node.outside)) {
@@ -332,6 +382,8 @@ function inverseOf(node: Scalar & { kind: "binary" }): Scalar | null {
   const isNormal = Math.abs(value) >= 2 ** -126 && Number.isFinite(value);
   return isNormal ? { kind: "literal", dtype: "f32", value } : null;
 }
+const isSameLiteral = (one: Scalar, other: Scalar): boolean =>
+  one.kind === "literal" && other.kind === "literal" && Object.is(one.value, other.value);
 
 /** A u32 index moved by a whole number. */
 const offsetText = (index: string, offset: number): string =>
@@ -341,6 +393,7 @@ const offsetText = (index: string, offset: number): string =>
 export function allowsLanes(roots: readonly Scalar[], axis: number, size: number): boolean {
   const isBorder = (edge: number): boolean => edge > 0 && edge < size && edge % 4 !== 0;
   return scalarsOf(...roots).every((scalar) => {
+    if (scalar.kind === "within") return !movesAlong(scalar, axis);
     if (scalar.kind === "gather") {
       // What was folded may differ from neighbour to neighbour.
       return !scalarsOf(scalar.index).some((inner) => inner.kind === "accumulator" || movesAlong(inner, axis));
@@ -350,6 +403,4 @@ export function allowsLanes(roots: readonly Scalar[], axis: number, size: number
 }
 
 const movesAlong = (scalar: Scalar, axis: number): boolean =>
-  (scalar.kind === "region" && scalar.axis === axis) ||
-  ((scalar.kind === "load" || scalar.kind === "index" || scalar.kind === "gather") &&
-    at(scalar.at.coefficients, axis) !== 0);
+  (scalar.kind === "region" && scalar.axis === axis) || (hasAddress(scalar) && at(scalar.at.coefficients, axis) !== 0);

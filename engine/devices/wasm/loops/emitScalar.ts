@@ -130,6 +130,8 @@ export class ScalarEmitter {
       case "region":
         this.#region(scalar, point);
         return;
+      case "within":
+        throw new Error("a border within the factor of a product, for a device that reads these from memory");
       case "accumulator":
         // `value` knows the local.
         this.value(scalar, point);

@@ -1,6 +1,6 @@
 /** Which tile a product takes: from its shape alone, by a model of a GPU of some units that each multiply a tile at a time. */
 import { at } from "../../../../graph/shape.ts";
-import type { Product, Sizes } from "./product.ts";
+import { isPlain, type Product, type Sizes } from "./product.ts";
 import { registerTile, sharedTiles, threadsOf, type Tile } from "./tile.ts";
 
 /** Units of the GPU that is thought of: WebGPU tells nobody how many there are. */
@@ -19,16 +19,22 @@ const leastSide = 8;
 export type ProductChoice = "best" | "registers" | "sums" | Tile;
 
 /** The tile for a product; null if it is too small to be worth one. */
-export function chooseTile({ sizes }: Pick<Product, "sizes">, choice: ProductChoice = "best"): Tile | null {
+export function chooseTile(product: Product, choice: ProductChoice = "best"): Tile | null {
+  const { sizes } = product;
   if (choice === "sums") return null;
-  if (typeof choice === "object") return choice;
+  const possible = tilesFor(product);
+  if (typeof choice === "object") return possible.includes(choice) ? choice : at(possible, 0);
   const { batch, rows, columns, depth } = sizes;
   if (batch * rows * columns * depth < leastWork || Math.min(rows, columns, depth) < leastSide) return null;
-  if (choice === "registers") return registerTile;
-  return sharedTiles.reduce(
-    (best, tile) => (timeOf(sizes, tile) < timeOf(sizes, best) ? tile : best),
-    at(sharedTiles, 0),
-  );
+  if (choice === "registers" && possible.includes(registerTile)) return registerTile;
+  const shared = possible.filter((tile) => tile.shared);
+  return shared.reduce((best, tile) => (timeOf(sizes, tile) < timeOf(sizes, best) ? tile : best), at(shared, 0));
+}
+
+/** The tiles that a product can be run by: factors that are made where they are read need some of the workgroup's memory for tables. */
+export function tilesFor(product: Product): readonly Tile[] {
+  if (isPlain(product)) return allTiles;
+  return sharedTiles.filter(({ rows, columns, depth }) => (rows + columns) * depth <= 128 * 16);
 }
 
 /** Time of a product by tiles of some kind, in multiply-adds of a whole unit. Whole tiles count, also where they reach over a border. */

@@ -1,7 +1,11 @@
 /** Products of matrices, convolutions among them, tile by tile (`tile.ts`): each workgroup a tile, each thread a part of it in registers. */
 import { at } from "../../../../graph/shape.ts";
 import { printTiling, type Tiled } from "../../../../kernel/tiling.ts";
+import { isRead } from "../../../../kernel/access.ts";
+import type { Affine } from "../../../../kernel/kernel.ts";
+import { scalarsOf } from "../../../../kernel/scalar.ts";
 import { coordinatesOf } from "../addresses.ts";
+import { ExpressionEmitter } from "../expression.ts";
 import { type IsVector, loadsFrom } from "../memory.ts";
 import { type Aliases, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "../wgslKernel.ts";
 import { WgslWriter } from "../writer.ts";
@@ -9,6 +13,7 @@ import { Fill, layoutOf } from "./fill.ts";
 import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
 import { addChains, declareSums, multiplyStaged, quarterText, range, rowText, threadGrid } from "./multiply.ts";
 import { offsetText } from "./offsets.ts";
+import type { Step } from "./places.ts";
 import type { Product } from "./product.ts";
 import { multiplyFromMemory } from "./registers.ts";
 import type { Side } from "./sides.ts";
@@ -54,6 +59,15 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
       inFours
         ? `${arrays.operandName(load.operand)}[(${index}) / 4u]`
         : `${arrays.operandName(load.operand)}[${index}]`;
+  const factorOf =
+    (side: Side) =>
+    (address: (affine: Affine) => string): string => {
+      if (side.factor === side.load) return elementOf(side)(address(side.load.at));
+      const coordinates = kernel.axes.map(({ size }) => ({ text: "0u", size }));
+      const place = { axes: coordinates, lane: null, accumulator: null, address };
+      const [value] = new ExpressionEmitter(writer, kernel, loads, place).emit(side.factor);
+      return value?.text ?? "0f";
+    };
 
   const sums = declareSums(writer, tile, "sum");
   const hasParts = tile.part < sizes.depth;
@@ -89,24 +103,27 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
         writer,
         side,
         layout: layouts[name],
+        axes: kernel.axes,
         threads,
         first: name === "left" ? first.row : first.column,
-        batch: batchOf(side),
-        element: elementOf(side),
+        batch,
+        factor: factorOf(side),
       });
     }) as [Fill, Fill];
-    const tabulate = (step: string, half: string): void => {
-      if (!left.hasTable && !right.hasTable) return;
+    const tabulate = (at: Step): void => {
+      const places = [left.places, right.places].filter(({ hasTables }) => hasTables);
+      if (places.length === 0) return;
       writer.open(`if (local < ${tile.depth}u)`);
-      for (const fill of [left, right]) fill.tabulate(step, half);
+      for (const place of places) place.tabulate(at);
       writer.close();
     };
-    tabulate("0u", "0u");
+    tabulate({ number: "0u", half: "0u" });
     const step = writer.fresh("step");
     writer.open(`for (var ${step} = 0u; ${step} < ${Math.ceil(sizes.depth / tile.depth)}u; ${step}++)`);
     writer.line("workgroupBarrier();");
-    for (const fill of [left, right]) fill.fill(step, `${step} % 2u * ${tile.depth}u`);
-    tabulate(`(${step} + 1u)`, `(${step} + 1u) % 2u * ${tile.depth}u`);
+    const half = left.places.hasTables || right.places.hasTables ? writer.local(`${step} % 2u * ${tile.depth}u`) : "0u";
+    for (const fill of [left, right]) fill.fill({ number: step, half });
+    tabulate({ number: `(${step} + 1u)`, half: `(${step} + 1u) % 2u * ${tile.depth}u` });
     writer.line("workgroupBarrier();");
     const staged = [
       { array: left.array, layout: layouts.left },
@@ -164,8 +181,10 @@ function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, I
   const isUsable = ({ along }: Side): boolean => tile.shared || along === "own" || tile.depth % 4 === 0;
   const sides = [product.left, product.right].map((side) => ({ ...side, inFours: side.inFours && isUsable(side) }));
   const readLater = readBy(finish);
+  const reads = ({ factor }: Side, operand: number): boolean =>
+    scalarsOf(factor).some((scalar) => isRead(scalar) && scalar.operand === operand);
   const isVector: IsVector = (bound) => {
-    const readers = bound.kind === "operand" ? sides.filter(({ load }) => load.operand === bound.index) : [];
+    const readers = bound.kind === "operand" ? sides.filter((side) => reads(side, bound.index)) : [];
     if (readers.length === 0) return finish.isVector(bound);
     return readers.every(({ inFours }) => inFours) && (!readLater.has(bound.index) || finish.isVector(bound));
   };

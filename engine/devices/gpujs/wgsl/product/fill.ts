@@ -4,8 +4,10 @@
  * neighbouring elements. Vectors are apart by an odd pitch, so that threads meet different banks.
  */
 import { at } from "../../../../graph/shape.ts";
+import type { Affine, Axis } from "../../../../kernel/kernel.ts";
 import type { WgslWriter } from "../writer.ts";
-import { isLinear, offsetText, sumText } from "./offsets.ts";
+import { sumText } from "./offsets.ts";
+import { type Element, Places, type Step } from "./places.ts";
 import { type DirectionName, lanesOf, type Side } from "./sides.ts";
 
 /** A tile in memory of the workgroup. */
@@ -48,119 +50,61 @@ type Task = {
   readonly writer: WgslWriter;
   readonly side: Side;
   readonly layout: Layout;
+  readonly axes: readonly Axis[];
   readonly threads: number;
-  /** Text of the tile's first row or column. */
+  /** Text of the tile's first row or column, and of the product's number in the batch. */
   readonly first: string;
-  /** Text of what the product's place in the batch adds to addresses. */
   readonly batch: string;
-  /** The element, or four of them, at an address (u32 text). */
-  readonly element: (index: string) => string;
+  /** The factor, or four of them, where the texts of its addresses are these. */
+  readonly factor: (address: (affine: Affine) => string) => string;
 };
 
 /** A vector of the tile that a thread fills: numbers along both directions, in fours along that of the lanes. */
 type Slot = { readonly own: string; readonly depth: string };
 
-/** Own offsets that a thread keeps in registers at most; more lie in memory of the workgroup. */
-const mostKept = 4;
-
 export class Fill {
   readonly array: string;
   readonly #task: Task;
   readonly #slots: readonly Slot[];
-  /** Offsets along the depth of this step and the next, if they are no multiples: the name of an array. */
-  readonly #depthTable: string | null;
-  readonly #ownOffset: (slot: Slot, lane: number) => string;
+  readonly #places: Places;
 
   constructor(task: Task) {
-    const { writer, side, layout, threads } = task;
+    const { writer, side, layout, axes } = task;
     this.#task = task;
     this.array = writer.shared("vec4f", vectorsOf(layout));
-    this.#slots = slotsOf(writer, side, layout, threads);
-    this.#depthTable = isLinear(side.depth) ? null : writer.shared("u32", 2 * layout.depth);
-    this.#ownOffset = this.#keepOwnOffsets();
+    this.#slots = slotsOf(writer, side, layout, task.threads);
+    const owns = this.#slots.flatMap((slot) => elementsOf(slot, side, layout).map(({ own }) => own));
+    this.#places = new Places({ ...task, own: layout.own, depth: layout.depth }, axes, owns);
   }
 
-  /** Whether offsets along the depth are looked up. */
-  get hasTable(): boolean {
-    return this.#depthTable !== null;
+  get places(): Places {
+    return this.#places;
   }
 
-  /**
-   * Writes what step number `step` (u32 text) looks up into the part of the table that begins at `half`. Not the part that is read
-   * meanwhile, by threads whose number is below the step's length.
-   */
-  tabulate(step: string, half: string): void {
-    if (this.#depthTable === null) return;
-    const { writer, side, layout } = this.#task;
-    const place = writer.local(this.#clamped(`${step} * ${layout.depth}u + local`));
-    writer.line(`${this.#depthTable}[${sumText(half, "local")}] = ${offsetText(writer, side.depth, place)};`);
-  }
-
-  /** Copies the tile of step number `step`, whose part of the table begins at `half`. */
-  fill(step: string, half: string): void {
-    const { writer, side, layout, element } = this.#task;
+  /** Copies the tile of a step. */
+  fill(step: Step): void {
+    const { writer, side, layout, factor } = this.#task;
+    const isWhole = side.depth.size % layout.depth === 0;
+    this.#places.nextStep();
     for (const slot of this.#slots) {
-      const own = layout.lanes === "own" && !side.inFours ? [0, 1, 2, 3] : [0];
-      const depth = layout.lanes === "depth" && !side.inFours ? [0, 1, 2, 3] : [0];
-      const values = own.flatMap((i) =>
-        depth.map((j) => {
-          const number = layout.lanes === "depth" ? sumText(`${slot.depth} * 4u`, `${j}u`) : slot.depth;
-          const address = sumText(this.#ownOffset(slot, i), this.#depthOffset(number, step, half));
-          const value = element(address);
-          const isWhole = side.depth.size % layout.depth === 0;
-          const zero = side.inFours ? "vec4f()" : "0f";
-          return isWhole
-            ? value
-            : `select(${zero}, ${value}, ${step} * ${layout.depth}u + ${number} < ${side.depth.size}u)`;
-        }),
-      );
-      const vector = side.inFours ? at(values, 0) : `vec4f(${values.map((value) => writer.local(value)).join(", ")})`;
+      const values = elementsOf(slot, side, layout).map((element) => {
+        const value = factor((affine) => this.#places.text(affine, element, step));
+        if (isWhole) return side.inFours ? value : writer.local(value);
+        const isInside = `${step.number} * ${layout.depth}u + ${element.depth} < ${side.depth.size}u`;
+        return writer.local(`select(${side.inFours ? "vec4f()" : "0f"}, ${value}, ${isInside})`);
+      });
+      const vector = side.inFours ? at(values, 0) : `vec4f(${values.join(", ")})`;
       writer.line(`${this.array}[${vectorText(layout, slot.own, slot.depth)}] = ${vector};`);
     }
   }
+}
 
-  #depthOffset(number: string, step: string, half: string): string {
-    const { writer, side, layout } = this.#task;
-    if (this.#depthTable !== null) return `${this.#depthTable}[${sumText(half, number)}]`;
-    return offsetText(writer, side.depth, this.#clamped(`${step} * ${layout.depth}u + ${number}`));
-  }
-
-  /** What is beyond the last product is read there, and taken for 0. */
-  #clamped(number: string): string {
-    const { side, layout } = this.#task;
-    return side.depth.size % layout.depth === 0 ? `(${number})` : `min(${number}, ${side.depth.size - 1}u)`;
-  }
-
-  /** Where rows or columns begin: what is beyond the last is read there, and what comes of it is left alone. */
-  #keepOwnOffsets(): (slot: Slot, lane: number) => string {
-    const { writer, side, layout, threads, first, batch } = this.#task;
-    const isOwnLane = layout.lanes === "own";
-    const isWhole = side.own.size % layout.own === 0;
-    const begin = writer.local(sumText(batch, `${side.load.at.offset}u`));
-    const offset = (number: string): string => {
-      // A four of them is inside or outside as a whole.
-      const last = isOwnLane && side.inFours ? side.own.size - 4 : side.own.size - 1;
-      const place = sumText(first, number);
-      return sumText(begin, offsetText(writer, side.own, isWhole ? `(${place})` : `min(${place}, ${last}u)`));
-    };
-    const distinct = new Set(this.#slots.map(({ own }) => own));
-    const lanes = isOwnLane && !side.inFours ? [0, 1, 2, 3] : [0];
-    const numberOf = (own: string, lane: number): string => (isOwnLane ? sumText(`${own} * 4u`, `${lane}u`) : own);
-    if (distinct.size * lanes.length > mostKept && !isLinear(side.own)) {
-      const table = writer.shared("u32", layout.own);
-      for (let done = 0; done < layout.own; done += threads) {
-        const number = sumText("local", `${done}u`);
-        if (layout.own - done < threads) writer.open(`if (local < ${layout.own - done}u)`);
-        writer.line(`${table}[${number}] = ${offset(number)};`);
-        if (layout.own - done < threads) writer.close();
-      }
-      return (slot, lane) => `${table}[${numberOf(slot.own, lane)}]`;
-    }
-    const kept = new Map(
-      [...distinct].map((own) => [own, lanes.map((lane) => writer.local(offset(numberOf(own, lane))))] as const),
-    );
-    return (slot, lane) => at(kept.get(slot.own) ?? [], lane);
-  }
+/** The elements that are read for a vector: the first of four that are neighbours in memory, or each of the four. */
+function elementsOf({ own, depth }: Slot, { inFours }: Side, { lanes }: Layout): readonly Element[] {
+  return (inFours ? [0] : [0, 1, 2, 3]).map((lane) => ({
+    own: lanes === "own" ? sumText(`${own} * 4u`, `${lane}u`) : own,
+    depth: lanes === "depth" ? sumText(`${depth} * 4u`, `${lane}u`) : depth,
+  }));
 }
 
 /** The vectors that each thread fills. Neighbouring threads go along the direction of neighbours in memory. */

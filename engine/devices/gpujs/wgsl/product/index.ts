@@ -1,5 +1,5 @@
 /** Kernels that are products of matrices or convolutions, in tiles. */
-export { allTiles, chooseTile, type ProductChoice } from "./choose.ts";
+export { allTiles, chooseTile, type ProductChoice, tilesFor } from "./choose.ts";
 export { emitProduct } from "./emit.ts";
 export { type Product, productOf } from "./product.ts";
 export { type Traffic, trafficOf } from "./traffic.ts";

@@ -1,6 +1,6 @@
 /** A kernel as a product of matrices: sets of its axes are rows, columns and what is summed over. */
 import { at, sizeOf } from "../../../../graph/shape.ts";
-import { contractionOf, transposed } from "../../../../kernel/contraction.ts";
+import { factoredContractionOf, transposedFactors } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type Side, sideOf } from "./sides.ts";
 
@@ -25,14 +25,18 @@ export type Sizes = {
   readonly depth: number;
 };
 
+/** Whether both sides are arrays as they lie in memory. */
+export const isPlain = ({ left, right }: Product): boolean =>
+  [left, right].every(({ factor, load }) => factor === load);
+
 /** The product that a normalised kernel is, or null if it is none, or has no points. */
 export function productOf(kernel: Kernel): Product | null {
-  const found = contractionOf(kernel);
+  const found = factoredContractionOf(kernel);
   if (found === null || found.rows.length === 0 || found.columns.length === 0) return null;
   if (kernel.axes.some(({ size }) => size === 0)) return null;
   const last = kernel.axes.findLastIndex(({ role }) => role === "parallel");
-  const contraction = found.rows.includes(last) ? transposed(found) : found;
-  const { batch, rows, columns, depth } = contraction;
+  const contraction = found.rows.includes(last) ? transposedFactors(found) : found;
+  const { factors, batch, rows, columns, depth } = contraction;
   const points = (axes: readonly number[]): number => sizeOf(axes.map((axis) => at(kernel.axes, axis).size));
   return {
     kernel,
@@ -40,8 +44,8 @@ export function productOf(kernel: Kernel): Product | null {
     rows,
     columns,
     depth,
-    left: sideOf(contraction.left, kernel.axes, batch, rows, depth),
-    right: sideOf(contraction.right, kernel.axes, batch, columns, depth),
+    left: sideOf(factors.left, contraction.left, kernel.axes, { batch, own: rows, depth }),
+    right: sideOf(factors.right, contraction.right, kernel.axes, { batch, own: columns, depth }),
     sizes: { batch: points(batch), rows: points(rows), columns: points(columns), depth: points(depth) },
   };
 }

@@ -1,7 +1,7 @@
-/** The two arrays of a product as tiles of them are read: along which direction elements are neighbours, and whether in fours. */
+/** The two sides of a product as tiles of them are read: along which direction elements are neighbours, and whether in fours. */
 import { at } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
-import type { Axis } from "../../../../kernel/kernel.ts";
+import type { Affine, Axis, Scalar } from "../../../../kernel/kernel.ts";
 
 /** `size` numbers that lie `step` elements apart. */
 export type Run = { readonly size: number; readonly step: number };
@@ -12,35 +12,44 @@ export type Direction = { readonly size: number; readonly runs: readonly Run[] }
 /** Rows or columns (`own`), or what is summed over. */
 export type DirectionName = "own" | "depth";
 
-/** An array of a product: which element it has at (batch, own, depth). The address is a sum of what each of these adds. */
-export type Side = {
+/** What an address, or a place, takes from each part of a point: it is the sum. */
+export type Directions = { readonly batch: Direction; readonly own: Direction; readonly depth: Direction };
+
+/** Axes of a kernel by what they are to one side of a product; all in the order of the kernel. */
+export type SideAxes = {
+  readonly batch: readonly number[];
+  readonly own: readonly number[];
+  readonly depth: readonly number[];
+};
+
+/** One side of a product: which value it has at (batch, own, depth). */
+export type Side = Directions & {
+  readonly factor: Scalar;
+  /** Stands for how the factor goes through memory; often it is the factor. */
   readonly load: Load;
-  readonly batch: Direction;
-  readonly own: Direction;
-  readonly depth: Direction;
+  readonly axes: SideAxes;
   /** The direction along which neighbours are neighbours in memory, or next to it. */
   readonly along: DirectionName;
   /** Whether four such neighbours, counted from the first, are an aligned vector wherever they begin. */
   readonly inFours: boolean;
 };
 
-/** @param own the axes that are the array's rows or columns; all in the order of the kernel */
-export function sideOf(
-  load: Load,
-  axes: readonly Axis[],
-  batchAxes: readonly number[],
-  ownAxes: readonly number[],
-  depthAxes: readonly number[],
-): Side {
-  const direction = (of: readonly number[]): Direction => directionOf(load, axes, of);
-  const [batch, own, depth] = [direction(batchAxes), direction(ownAxes), direction(depthAxes)];
+export function sideOf(factor: Scalar, load: Load, axes: readonly Axis[], sideAxes: SideAxes): Side {
+  const directions = directionsOf(load.at, axes, sideAxes);
+  const { batch, own, depth } = directions;
+  const isWhole = factor === load;
   const fours = {
-    own: isInFours(load, own, [depth, batch]),
-    depth: isInFours(load, depth, [own, batch]),
+    own: isWhole && isInFours(load, own, [depth, batch]),
+    depth: isWhole && isInFours(load, depth, [own, batch]),
   };
   const inFours = fours.own || fours.depth;
   const along = inFours ? (fours.own ? "own" : "depth") : isNearer(own, depth) ? "own" : "depth";
-  return { load, batch, own, depth, along, inFours };
+  return { ...directions, factor, load, axes: sideAxes, along, inFours };
+}
+
+export function directionsOf(affine: Affine, axes: readonly Axis[], { batch, own, depth }: SideAxes): Directions {
+  const direction = (of: readonly number[]): Direction => directionOf(affine, axes, of);
+  return { batch: direction(batch), own: direction(own), depth: direction(depth) };
 }
 
 /** The direction of the four elements that lie in one vector of a tile. */
@@ -50,7 +59,9 @@ export function lanesOf({ along, inFours }: Pick<Side, "along" | "inFours">): Di
   return inFours ? along : other;
 }
 
-function directionOf({ at: { coefficients } }: Load, axes: readonly Axis[], of: readonly number[]): Direction {
+function directionOf({ coefficients }: Affine, axes: readonly Axis[], of: readonly number[]): Direction {
+  const size = of.reduce((product, axis) => product * at(axes, axis).size, 1);
+  if (of.every((axis) => at(coefficients, axis) === 0)) return { size, runs: [] };
   const runs: Run[] = [];
   for (const axis of of.toReversed()) {
     const run = { size: at(axes, axis).size, step: at(coefficients, axis) };
@@ -59,7 +70,7 @@ function directionOf({ at: { coefficients } }: Load, axes: readonly Axis[], of: 
       runs[0] = { size: run.size * inner.size, step: inner.step };
     } else if (run.size > 1) runs.unshift(run);
   }
-  return { size: of.reduce((product, axis) => product * at(axes, axis).size, 1), runs };
+  return { size, runs };
 }
 
 function isInFours({ at: { offset } }: Load, { runs }: Direction, others: readonly Direction[]): boolean {
