@@ -59,7 +59,7 @@ function inline({ root, kernel: factor }: FusedKernel, product: LoweredKernel, l
   const axes = axesOf(product);
   const kept = [...new Set([...sources, ...factor.sources])].filter((source) => source !== root);
   const operandOf = (source: Node): number => kept.indexOf(source);
-  let isWhole = true;
+  const refused: Scalar[] = [];
   const body = rewriter((scalar, rewrite) => {
     if (!isRead(scalar)) return undefined;
     if (!reads(scalar)) {
@@ -68,10 +68,10 @@ function inline({ root, kernel: factor }: FusedKernel, product: LoweredKernel, l
     }
     const made = scalar.kind === "load" ? factorAt(factor, scalar.at, axes) : null;
     if (made !== null) return renumbered(made, (operand) => operandOf(at(factor.sources, operand)));
-    isWhole = false;
+    refused.push(scalar);
     return scalar;
   })(reduction.body);
-  if (!isWhole) return null;
+  if (refused.length > 0) return null;
   const operands = kept.map((source) => ({ dtype: source.dtype, length: sizeOf(source.shape) }));
   const value = renumbered(product.value, (operand) => operandOf(at(sources, operand)));
   const whole = { ...product, sources: kept, operands, value, reduction: { ...reduction, body } };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import type { KernelDevice } from "../../../../engine/devices/device.ts";
+import type { DeviceBuffer, KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import { emitKernel, noAliases } from "../../../../engine/devices/gpujs/wgsl/index.ts";
 import {
@@ -36,7 +36,12 @@ import { buildCase, contractionCases } from "../../../arbitraries/kernels.ts";
 import { accuracies } from "../../../support/accuracies.ts";
 import { checkContractions } from "../../../support/deviceLaw.ts";
 import { downloaded } from "../../../support/downloaded.ts";
+import { input, planOf } from "../../passes/plannedFor.ts";
+import { interpretPlan } from "../../../support/interpretKernel.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
+
+/** Those that leave some of a workgroup's memory for tables. */
+const tilesWithTables = sharedTiles.filter(({ rows, columns, depth }) => (rows + columns) * depth <= 2048);
 
 const seed = Number(process.env["EVENKEEL_SEED"] ?? 20261129);
 
@@ -168,6 +173,41 @@ describe("convolutions and their gradients in tiles", { skip: webgpuSkip }, () =
   });
 });
 
+describe("products of values with borders", { skip: webgpuSkip }, () => {
+  if (webgpuSkip !== false) return;
+
+  it("make these where a tile is filled: every tile gives what the plan says", async () => {
+    const inputs = [input(2, 5, 11, 11), input(2, 4, 11, 11), input(10, 9, 3, 3)] as const;
+    const gradients = grad(([x, y, filter]: typeof inputs): Tensor => {
+      const out = conv2d(concat([x, y], 1), filter, { padding: 1, stride: 2 });
+      return reduceSum(square(out));
+    })(inputs);
+    for (const tile of tilesWithTables) {
+      const device = await createWebgpuDevice({}, { product: tile });
+      const plan = planOf(gradients, [], { ...device.limits, results: 1 });
+      const data = inputs.map(({ size }, number) =>
+        Float32Array.from({ length: size }, (_, i) => ((i * 7 + number * 5 + ((i * i) % 11)) % 5) - 2),
+      );
+      const wanted = interpretPlan(plan, data, accuracies.oracle);
+      const executable = await device.compile(plan);
+      assert.ok(
+        executable.sources().some(({ text }) => text.startsWith("// tiled product") && text.includes("select(0u")),
+      );
+      const [given, got] = [data, gradients.map(({ size }) => ({ length: size }))].map((arrays) =>
+        arrays.map(({ length }) => device.allocate("f32", length)),
+      ) as [DeviceBuffer[], DeviceBuffer[]];
+      given.forEach((buffer, i) => device.upload(buffer, at(data, i)));
+      await executable.run(given, got);
+      for (const [buffer, { role }] of plan.buffers.entries()) {
+        if (role.kind !== "output") continue;
+        const result = await downloaded(device, at(got, role.index));
+        assert.deepEqual([...result], [...at(wanted, buffer).values]);
+      }
+      device.dispose();
+    }
+  });
+});
+
 describe("how kernels that multiply are run", () => {
   const scheduleOf = (kernel: Kernel): string => emitKernel(kernel, noAliases(kernel)).schedule;
   const square = (rows: number, columns: number, depth: number): Kernel =>
@@ -193,8 +233,9 @@ describe("how kernels that multiply are run", () => {
   });
 
   it("takes larger tiles for larger products, and none for small ones", () => {
-    assert.match(scheduleOf(square(1024, 1024, 64)), /grid row 8 by 128, column 8 by 128/);
-    assert.match(scheduleOf(square(64, 2048, 576)), /^tiled product: grid row 1 by 64/);
+    assert.match(scheduleOf(square(2048, 2048, 64)), /^tiled product: grid row 16 by 128, column 16 by 128/);
+    assert.match(scheduleOf(square(64, 2048, 576)), /^tiled product: grid row 1 by 64, column 64 by 32/);
+    assert.match(scheduleOf(square(16, 65536, 64)), /^tiled product: grid row 1 by 16, column 512 by 128/);
     assert.match(scheduleOf(square(8, 8, 8)), /a thread|a team/);
     assert.match(scheduleOf(square(4, 4096, 4096)), /a thread|a team/);
   });
