@@ -19,10 +19,7 @@ export const findNetwork: FindNetwork = async (file) => {
     load: async (device) => {
       const weights = tensorsOfWeights(network, await readWeights(), file);
       const program = await DenoiserProgram.create(network, weights, device);
-      return {
-        denoise: (x, sigma, labels) => program.denoise(x, sigma, labels),
-        dispose: () => program.dispose(),
-      };
+      return { denoiser: program, dispose: () => program.dispose() };
     },
   };
 };

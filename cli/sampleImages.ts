@@ -54,7 +54,7 @@ export async function sampleImages(
       const guide = foundGuide === found ? main : await foundGuide.load(device);
       if (guide !== main) loaded.push(guide);
       guides.push({
-        denoise: guide.denoise,
+        denoiser: guide.denoiser,
         weight: settings.guidance,
         labels: guideLabels(settings, found.config, foundGuide.config),
       });
@@ -81,15 +81,16 @@ export async function sampleImages(
       ...(interval === undefined ? {} : { interval }),
       ...(labelOf === undefined ? {} : { labelOf }),
       drawFrom: found.seenLabels,
-      denoise: async (...asked) => {
-        const answer = await main.denoise(...asked);
-        progress.at("evaluations of the network", ++evaluated, all);
-        return answer;
+      denoiser: {
+        device,
+        evaluate: async (...asked) => {
+          await main.denoiser.evaluate(...asked);
+          progress.at("evaluations of the network", ++evaluated, all);
+        },
       },
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
       guides,
-      device,
     });
     let whole = 0;
     const tellWhole = (): void => {

@@ -1,18 +1,11 @@
 /** What is asked of sampling, and the stored networks that it looks for. */
-import type {
-  ChurnOptions,
-  Denoiser,
-  GuidanceInterval,
-  ScheduleOptions,
-  Shard,
-  Solver,
-} from "../diffusion/sample/index.ts";
-import type { NetworkConfig } from "../diffusion/network/index.ts";
+import type { ChurnOptions, GuidanceInterval, ScheduleOptions, Shard, Solver } from "../diffusion/sample/index.ts";
+import type { Denoiser, NetworkConfig } from "../diffusion/network/index.ts";
 import type { SeenLabels } from "../diffusion/data/index.ts";
 import type { Device } from "../engine/index.ts";
 
 /** A network on a device. */
-export type LoadedNetwork = { readonly denoise: Denoiser; dispose(): void };
+export type LoadedNetwork = { readonly denoiser: Denoiser; dispose(): void };
 
 /** A stored network, of which only what it is has been read. */
 export type FoundNetwork = {

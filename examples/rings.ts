@@ -54,7 +54,7 @@ export async function draw(
 
   const denoiser = await DenoiserProgram.create(network, weights, device);
   const sampled = generateImages({
-    denoise: (x, sigma, labels) => denoiser.denoise(x, sigma, labels),
+    denoiser,
     imageShape: [1, resolution, resolution],
     labelDim: 2,
     labelOf: (_, place) => Math.floor(place / count),

@@ -2,7 +2,6 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { countNetwork, DenoiserProgram } from "../../diffusion/network/index.ts";
 import { type GeneratedBatch, generateImages } from "../../diffusion/sample/index.ts";
-import type { Device } from "../../engine/index.ts";
 import { timed } from "../contender.ts";
 import { interleave, type InterleaveOptions, type Lane } from "../interleave.ts";
 import { torchName } from "../peers/torch.ts";
@@ -19,10 +18,10 @@ const images = 16;
  */
 const tolerance = 1e-3;
 
-async function sample(program: DenoiserProgram, net: Net, device: Device): Promise<GeneratedBatch> {
+async function sample(program: DenoiserProgram, net: Net): Promise<GeneratedBatch> {
   const { imageChannels, imageResolution, labelDim } = net.network.unet;
   const batches = generateImages({
-    denoise: (x, sigma, labels) => program.denoise(x, sigma, labels),
+    denoiser: program,
     imageShape: [imageChannels, imageResolution, imageResolution],
     labelDim,
     seeds: Array.from({ length: images }, (_, seed) => seed),
@@ -30,7 +29,6 @@ async function sample(program: DenoiserProgram, net: Net, device: Device): Promi
     batch: images,
     networkBatch: images,
     steps,
-    device,
   });
   for await (const batch of batches) return batch;
   throw new Error("no batch of images");
@@ -49,7 +47,7 @@ export async function measureSampling(
     name: "evenkeel wasm",
     measure: (times) =>
       timed(times, async () => {
-        await sample(program, net, device);
+        await sample(program, net);
       }),
   };
   const row = {
@@ -63,7 +61,7 @@ export async function measureSampling(
     program.dispose();
     return { ...row, measurements, absent: [{ contender: torchName, reason: torch.missing }] };
   }
-  const ours = await sample(program, net, device);
+  const ours = await sample(program, net);
   writeFileSync(path.join(torch.folder, "noise"), ours.noise);
   const { network } = net;
   const work = { kind: "sampling", network, steps, shape: ours.shape, classes: ours.chosen };

@@ -170,7 +170,7 @@ Examples:
           await withFeatures(flags.features, { channels, resolution }, name, async (extractor) =>
             measure(extractor, flags, (repeat, options, reference) => {
               const count = num ?? reference.statistics.count;
-              return featuresOfNetwork(extractor, network, device, settings, seed + repeat * count, count, options);
+              return featuresOfNetwork(extractor, network, settings, seed + repeat * count, count, options);
             }),
           );
         } finally {

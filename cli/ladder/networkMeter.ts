@@ -25,7 +25,6 @@ const collecting: CollectOptions = { kept: 0, batch, onImages: () => undefined }
 /** Measures one network with one set of weights after the other; programs are compiled once. */
 export class NetworkMeter {
   readonly #config: NetworkConfig;
-  readonly #device: Device;
   readonly #yardstick: Yardstick;
   readonly #validator: Validator;
   readonly #sampler: GridSampler;
@@ -33,7 +32,6 @@ export class NetworkMeter {
 
   constructor(config: NetworkConfig, device: Device, yardstick: Yardstick) {
     this.#config = config;
-    this.#device = device;
     this.#yardstick = yardstick;
     this.#validator = new Validator(config, device, Math.min(32, yardstick.validation.count));
     const scale = Math.max(1, Math.floor(32 / config.unet.imageResolution));
@@ -52,10 +50,10 @@ export class NetworkMeter {
   /** The Fréchet distance of samples. */
   async distance(weights: NamedParameters): Promise<number> {
     const { extractor, meter, samples, steps } = this.#yardstick;
-    const denoise = await this.#sampler.denoiser(weights);
-    const network = { config: this.#config, denoise, seenLabels: this.#seenLabels };
+    const denoiser = await this.#sampler.denoiser(weights);
+    const network = { config: this.#config, denoiser, seenLabels: this.#seenLabels };
     const settings = { net: "samples", steps, networkBatch: batch };
-    const set = await featuresOfNetwork(extractor, network, this.#device, settings, 0, samples, collecting);
+    const set = await featuresOfNetwork(extractor, network, settings, 0, samples, collecting);
     return distanceTo(meter, set);
   }
 

@@ -8,7 +8,7 @@ import {
 import { generateImages, toPixels } from "../../diffusion/sample/index.ts";
 import { type ImageDataset, selectImages } from "../../diffusion/data/index.ts";
 import { isStatisticsFile, readStatistics } from "../../diffusion/metrics/node.ts";
-import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";
 import type { FoundNetwork, LoadedNetwork } from "../sampleSettings.ts";
 
@@ -87,8 +87,7 @@ export type GenerationSettings = {
 /** The features of images that a network makes of `count` seeds from `firstSeed` on, by the usual sampler without guidance. */
 export async function featuresOfNetwork(
   extractor: FeatureExtractor,
-  network: Pick<FoundNetwork & LoadedNetwork, "config" | "denoise" | "seenLabels">,
-  device: Device,
+  network: Pick<FoundNetwork & LoadedNetwork, "config" | "denoiser" | "seenLabels">,
   { net, steps, networkBatch }: GenerationSettings,
   firstSeed: number,
   count: number,
@@ -97,7 +96,7 @@ export async function featuresOfNetwork(
   const { imageChannels, imageResolution, labelDim } = network.config.unet;
   const collector = new FeatureCollector(extractor, Math.min(kept, count));
   const batches = generateImages({
-    denoise: network.denoise,
+    denoiser: network.denoiser,
     imageShape: [imageChannels, imageResolution, imageResolution],
     labelDim,
     seeds: Array.from({ length: count }, (_, i) => firstSeed + i),
@@ -105,7 +104,6 @@ export async function featuresOfNetwork(
     steps,
     batch,
     networkBatch,
-    device,
   });
   for await (const { images, shape } of batches) {
     await collector.add(toPixels(images), shape);

@@ -18,6 +18,7 @@ import {
 } from "../../nn/index.ts";
 import type { NetworkConfig } from "./config.ts";
 import { denoise, type DenoiserParameters, describeDenoiser } from "./denoiser.ts";
+import { compileEvaluation, type Denoiser, type Evaluated, type EvaluationStep } from "./evaluation.ts";
 
 /** A network's arrays on the host, by the reference's names. */
 export type StoredWeights = ReadonlyMap<string, StoredTensor>;
@@ -44,23 +45,28 @@ export function tensorsOfWeights(
 /**
  * A denoiser with its weights on a device, for sampling: compiled once for a batch size. Owns device memory: dispose of it.
  */
-export class DenoiserProgram {
+export class DenoiserProgram implements Denoiser {
   /** The network. */
   readonly config: NetworkConfig;
   /** Where it computes. */
   readonly device: Device;
   readonly #weights: State<NamedParameters>;
   readonly #run: Compiled<[NamedParameters, Tensor, Tensor, Tensor | null], Tensor>;
+  readonly #evaluate: EvaluationStep;
 
   private constructor(config: NetworkConfig, device: Device, weights: State<NamedParameters>) {
     this.config = config;
     this.device = device;
     this.#weights = weights;
+    const formulaOf =
+      (named: NamedParameters) =>
+      (x: Tensor, sigma: Tensor, labels: Tensor | null): Tensor =>
+        denoise(config, nestParameters<DenoiserParameters>(named), x, sigma, labels);
     this.#run = compile(
-      (named: NamedParameters, x: Tensor, sigma: Tensor, labels: Tensor | null) =>
-        denoise(config, nestParameters<DenoiserParameters>(named), x, sigma, labels),
+      (named: NamedParameters, x: Tensor, sigma: Tensor, labels: Tensor | null) => formulaOf(named)(x, sigma, labels),
       { device },
     );
+    this.#evaluate = compileEvaluation(formulaOf, device);
   }
 
   /** @param weights every array of the network, as `tensorsOfWeights` or `Trainer.readNetwork` give them. */
@@ -98,9 +104,27 @@ export class DenoiserProgram {
     return (await denoised.data()) as Float32Array;
   }
 
+  /**
+   * Denoises what a state on the device asks about; the answer stays there.
+   * @throws EvenkeelError `shape` if its images aren't of the network's size; `device` if it is elsewhere
+   */
+  async evaluate(state: State<Evaluated>, isLabelled = true): Promise<void> {
+    const { imageChannels, imageResolution } = this.config.unet;
+    const { shape } = state.template.evaluation.x;
+    if (shape.slice(1).join() !== [imageChannels, imageResolution, imageResolution].join()) {
+      throw new EvenkeelError(
+        "shape",
+        `DenoiserProgram.evaluate: the images are [${shape.join(", ")}], the network's [N, ${imageChannels}, ${imageResolution}, ` +
+          `${imageResolution}]. Networks that are sampled together must make images of the same size and channels.`,
+      );
+    }
+    await this.#evaluate.advance(state, this.#weights, isLabelled);
+  }
+
   /** Frees the device's memory. Idempotent. */
   dispose(): void {
     this.#run.dispose();
+    this.#evaluate.dispose();
     this.#weights.dispose();
   }
 }

@@ -4,5 +4,12 @@ export { edmParameterName, networkConfigFromEdm } from "./edm.ts";
 export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
 export { edm2Loss, type NoiseDistribution, noiseLevels, uncertaintyLoss, weightedError } from "./loss.ts";
 export { lossWeight, type Preconditioning, precondition } from "./precondition.ts";
+export {
+  type Denoiser,
+  type DenoisingFormula,
+  type Evaluated,
+  type Evaluation,
+  FormulaDenoiser,
+} from "./evaluation.ts";
 export { DenoiserProgram, type StoredWeights, tensorsOfWeights } from "./denoiserProgram.ts";
 export { countNetwork, type LayerCount, type NetworkCount } from "./count.ts";

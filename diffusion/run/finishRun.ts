@@ -86,8 +86,8 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
       await rm(join(outdir, guidedName), { force: true });
       return { network, plain, guided: { missing } };
     }
-    const denoise = await guideSampler.denoiser(await loadWeights(guide));
-    const guided = await draw(guidedName, [{ denoise, weight: guidance, labels: "same" }]);
+    const denoiser = await guideSampler.denoiser(await loadWeights(guide));
+    const guided = await draw(guidedName, [{ denoiser, weight: guidance, labels: "same" }]);
     return { network, plain, guided: { ...guided, guideNimg } };
   } finally {
     sampler.dispose();

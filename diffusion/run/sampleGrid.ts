@@ -1,8 +1,7 @@
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import { DenoiserProgram, type NetworkConfig } from "../network/index.ts";
+import { type Denoiser, DenoiserProgram, type NetworkConfig } from "../network/index.ts";
 import {
-  type Denoiser,
   generateImages,
   type Guide,
   type GuidanceInterval,
@@ -61,8 +60,7 @@ export class GridSampler {
     if (this.#program === undefined) {
       this.#program = await DenoiserProgram.create(this.#network, weights, this.#device);
     } else await this.#program.replaceWeights(weights);
-    const program = this.#program;
-    return (x, sigma, labels) => program.denoise(x, sigma, labels);
+    return this.#program;
   }
 
   /**
@@ -82,16 +80,18 @@ export class GridSampler {
     const networkBatch = Math.min(this.#networkBatch, count);
     const total = gridCost(this.#layout).evaluations * Math.ceil(count / networkBatch);
     let done = 0;
-    const denoise: Denoiser = async (...asked) => {
-      const answer = await own(...asked);
-      onEvaluation?.(++done, total);
-      return answer;
+    const denoiser: Denoiser = {
+      device: own.device,
+      evaluate: async (...asked) => {
+        await own.evaluate(...asked);
+        onEvaluation?.(++done, total);
+      },
     };
     const images = new Float32Array(count * imageChannels * imageResolution ** 2);
     const start = performance.now();
     let offset = 0;
     for await (const batch of generateImages({
-      denoise,
+      denoiser,
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
       seeds: Array.from({ length: count }, (_, i) => i),
@@ -99,7 +99,6 @@ export class GridSampler {
       batch: networkBatch,
       networkBatch,
       steps,
-      device: this.#device,
       guides: guidance.guides,
       ...(guidance.interval === undefined ? {} : { interval: guidance.interval }),
     })) {

@@ -1,10 +1,12 @@
-import { type DeviceChoice, EvenkeelError, type Shape } from "../../engine/index.ts";
+import { EvenkeelError, type Shape } from "../../engine/index.ts";
 import type { SeenLabels } from "../data/index.ts";
-import { type Denoiser, inBatchesOf, stateDenoiser } from "./denoiser.ts";
-import { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
-import { createImageStreams, type ImageStreams } from "./imageStreams.ts";
-import { type ChurnOptions, runSampler, type SamplerStep, type Solver } from "./samplers.ts";
+import type { Denoiser } from "../network/index.ts";
+import type { GuidanceInterval, Guide } from "./guidance.ts";
+import { ImageSampler, type ImageStep } from "./imageSampler.ts";
+import { drawClasses, imageKeys } from "./imageStreams.ts";
+import type { Solver } from "./samplers.ts";
 import { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
+import type { ChurnOptions } from "./stepLevels.ts";
 
 /** What an image is to show: a class from 0 to labelDim - 1, a label vector of labelDim numbers, or null for nothing (all zero). */
 export type ImageLabel = number | readonly number[] | null;
@@ -12,7 +14,8 @@ export type ImageLabel = number | readonly number[] | null;
 /** What to sample, with which network and solver; see `generateImages`. */
 export type GenerateOptions = ScheduleOptions &
   ChurnOptions & {
-    readonly denoise: Denoiser;
+    /** The network; sampling is done on its device. */
+    readonly denoiser: Denoiser;
     /** Shape of one image: [C, H, W]. */
     readonly imageShape: Shape;
     /** Number of classes, or length of the label vectors. Default 0: the network takes no labels. */
@@ -36,10 +39,11 @@ export type GenerateOptions = ScheduleOptions &
     readonly interval?: GuidanceInterval;
     /** Default heun. */
     readonly solver?: Solver;
-    /** Where the noise is drawn. Default: the engine's. */
-    readonly device?: DeviceChoice;
-    /** Told after every step; `batch` counts from 0. States are of the whole batch, padding included. */
-    readonly onStep?: (step: SamplerStep, batch: number) => void | Promise<void>;
+    /**
+     * Told after every step; `batch` counts from 0. States are of the whole batch, padding included. Whoever listens has the device
+     * waited for in every step; else it is waited for at the end of a batch.
+     */
+    readonly onStep?: (step: ImageStep, batch: number) => void | Promise<void>;
   };
 
 /** Images of one batch; arrays are row-major. */
@@ -60,7 +64,7 @@ export type GeneratedBatch = {
 };
 
 /**
- * Samples one image a seed, batch by batch. An image depends on its seed, its label and the options alone, never on the batch it
+ * Samples one image a seed, batch by batch, on the network's device. An image depends on its seed, its label and the options alone, never on the batch it
  * is in or on the other seeds, as long as the denoiser treats images apart. Batches are filled up to a multiple of `networkBatch`
  * by repeating their last seed, so that one compiled program serves all; what is filled in isn't returned.
  * @throws EvenkeelError `value` for options out of range and for a label that the network doesn't have.
@@ -73,36 +77,45 @@ export function generateImages(options: GenerateOptions): AsyncGenerator<Generat
   if (!Number.isInteger(labelDim) || labelDim < 0) {
     throw new EvenkeelError("value", `generateImages: labelDim is ${labelDim}, expected a whole number from 0 on.`);
   }
-  const sigmas = sigmaSteps(options);
-  const denoise = guidedDenoiser(
-    inBatchesOf(networkBatch, options.denoise),
-    (options.guides ?? []).map((guide) => ({ ...guide, denoise: inBatchesOf(networkBatch, guide.denoise) })),
-    options.interval,
-  );
+  if (!Number.isInteger(networkBatch) || networkBatch < 1) {
+    throw new EvenkeelError(
+      "value",
+      `generateImages: networkBatch is ${networkBatch}, expected a whole number of at least 1.`,
+    );
+  }
+  const shape = [networkBatch, ...options.imageShape];
+  const sampler = new ImageSampler({ ...options, sigmas: sigmaSteps(options), shape, labelDim });
+  const { onStep } = options;
 
   async function* batches(): AsyncGenerator<GeneratedBatch, void, undefined> {
-    const streams = createImageStreams(options.imageShape, options.device);
     try {
       for (let begin = 0, number = 0; begin < seeds.length; begin += batch, number++) {
         const own = seeds.slice(begin, begin + batch);
         const size = Math.ceil(own.length / networkBatch) * networkBatch;
         // Not empty: begin is below the number of seeds.
         const padded = [...own, ...new Array<number>(size - own.length).fill(own.at(-1) ?? 0)];
-        const chosen = await labelsOf(options, padded, begin, streams);
+        const chosen = await labelsOf(options, padded, begin);
         const labels = labelDim === 0 ? null : labelVectors(chosen, labelDim);
-        const noise = await streams.noise(padded);
-        const shape = [size, ...options.imageShape];
-        const { onStep } = options;
-        const images = await runSampler(stateDenoiser(denoise, labels, shape), noise, sigmas, {
-          ...options,
-          churnNoise: (step) => streams.churnNoise(padded, step),
-          onStep: (step) => onStep?.(step, number),
+        const parts = Array.from({ length: size / networkBatch }, (_, i) => {
+          const [from, to] = [i * networkBatch, (i + 1) * networkBatch];
+          return {
+            source: { keys: imageKeys(padded.slice(from, to)) },
+            labels: labels?.slice(from * labelDim, to * labelDim) ?? null,
+          };
         });
-        const elements = (images.length / size) * own.length;
+        const place = number;
+        const sampled = await sampler.sample(parts, onStep === undefined ? undefined : (step) => onStep(step, place));
+        const elements = own.length * options.imageShape.reduce((product, length) => product * length, 1);
         yield {
-          images: Float32Array.from(images.subarray(0, elements)),
+          images: firstOf(
+            sampled.map(({ images }) => images),
+            elements,
+          ),
           shape: [own.length, ...options.imageShape],
-          noise: noise.slice(0, elements),
+          noise: firstOf(
+            sampled.map(({ noise }) => noise),
+            elements,
+          ),
           labels: labels?.slice(0, own.length * labelDim) ?? null,
           chosen: chosen.slice(0, own.length),
           seeds: own,
@@ -110,21 +123,32 @@ export function generateImages(options: GenerateOptions): AsyncGenerator<Generat
         };
       }
     } finally {
-      streams.dispose();
+      sampler.dispose();
     }
   }
   return batches();
+}
+
+/** The first elements of arrays that follow each other. */
+function firstOf(parts: readonly Float32Array[], elements: number): Float32Array {
+  const all = new Float32Array(elements);
+  let offset = 0;
+  for (const part of parts) {
+    const taken = part.subarray(0, elements - offset);
+    all.set(taken, offset);
+    offset += taken.length;
+  }
+  return all;
 }
 
 async function labelsOf(
   { labelOf, drawFrom = null, labelDim = 0, seeds: all }: GenerateOptions,
   seeds: readonly number[],
   firstPlace: number,
-  streams: ImageStreams,
 ): Promise<readonly ImageLabel[]> {
   if (labelOf === undefined) {
     if (labelDim === 0) return seeds.map(() => null);
-    const drawn = await streams.classes(seeds, drawFrom?.values.length ?? labelDim);
+    const drawn = await drawClasses(seeds, drawFrom?.values.length ?? labelDim);
     return drawFrom === null ? drawn : drawn.map((index) => checkLabel(drawFrom.values[index] ?? null, labelDim));
   }
   return seeds.map((seed, i) => {

@@ -1,9 +1,9 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import type { Denoiser, GuidedDenoiser, HostArray } from "./denoiser.ts";
+import type { Denoiser } from "../network/index.ts";
 
 /** A network from whose answers the main one's are pushed away. */
 export type Guide = {
-  readonly denoise: Denoiser;
+  readonly denoiser: Denoiser;
   /** w: 1 is no guidance, larger values push further, 0 is the guide alone (if it is the only one). */
   readonly weight: number;
   /**
@@ -17,50 +17,27 @@ export type Guide = {
 export type GuidanceInterval = readonly [lo: number, hi: number];
 
 /**
- * The main network pushed away from its guides: D = D_main + sum_i (w_i - 1) (D_main - D_i), which for one guide is
- * w D_main + (1 - w) D_guide. Ho & Salimans 2022; Karras et al. 2024 (autoguidance).
+ * Guidance pushes the main network's answer away from those of its guides: D = D_main + sum_i (w_i - 1) (D_main - D_i), which for one
+ * guide is w D_main + (1 - w) D_guide. Ho & Salimans 2022; Karras et al. 2024 (autoguidance).
  *
  * The interval is asked once a step, by the noise level it starts from, so that both evaluations of Heun's rule agree;
  * Kynkaanniemi et al. 2024. Outside of it, and at weight 1, a guide isn't evaluated.
+ * @returns the guides of a step that starts from noise level t.
  * @throws EvenkeelError `value` for a weight that isn't finite or an interval without 0 <= lo < hi.
  */
-export function guidedDenoiser(
-  main: Denoiser,
+export function activeGuides(
   guides: readonly Guide[],
   interval: GuidanceInterval = [0, Infinity],
-): GuidedDenoiser {
+): (t: number) => readonly Guide[] {
   for (const { weight } of guides) {
     if (!Number.isFinite(weight)) {
-      throw new EvenkeelError("value", `guidedDenoiser: guidance weight ${weight} is not a finite number.`);
+      throw new EvenkeelError("value", `guidance: the weight ${weight} is not a finite number.`);
     }
   }
   const [lo, hi] = interval;
   if (!(lo >= 0 && lo < hi)) {
-    throw new EvenkeelError("value", `guidedDenoiser: interval (${lo}, ${hi}] is none; expected 0 <= lo < hi.`);
+    throw new EvenkeelError("value", `guidance: the interval (${lo}, ${hi}] is none; expected 0 <= lo < hi.`);
   }
   const active = guides.filter(({ weight }) => weight !== 1);
-  return async (x, sigma, labels, shape, stepSigma) => {
-    const mainAnswer = await main(x, sigma, labels, shape);
-    if (active.length === 0 || stepSigma <= lo || stepSigma > hi) return mainAnswer;
-    const guided = Float64Array.from(mainAnswer);
-    for (const { denoise, weight, labels: kind } of active) {
-      const answer = await denoise(x, sigma, kind === "same" ? labels : null, shape);
-      pushAway(guided, mainAnswer, answer, weight - 1);
-    }
-    return guided;
-  };
-}
-
-function pushAway(guided: Float64Array, main: HostArray, guide: HostArray, strength: number): void {
-  if (guide.length !== main.length) {
-    throw new EvenkeelError(
-      "shape",
-      `guidedDenoiser: a guide answered ${guide.length} elements where the main network answered ${main.length}. ` +
-        "Both must make images of the same size and channels.",
-    );
-  }
-  for (let i = 0; i < guided.length; i++) {
-    const own = main[i] ?? 0;
-    guided[i] = (guided[i] ?? 0) + strength * (own - (guide[i] ?? 0));
-  }
+  return (t) => (t <= lo || t > hi ? [] : active);
 }

@@ -1,17 +1,25 @@
 /** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. Safe in a page; files are in `node.ts`. */
-export {
-  type Denoiser,
-  type GuidedDenoiser,
-  type HostArray,
-  inBatchesOf,
-  type StateDenoiser,
-  stateDenoiser,
-} from "./denoiser.ts";
 export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageLabel } from "./generate.ts";
-export { type GuidanceInterval, type Guide, guidedDenoiser } from "./guidance.ts";
+export { activeGuides, type GuidanceInterval, type Guide } from "./guidance.ts";
 export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
-export { createImageStreams, type ImageStreams } from "./imageStreams.ts";
-export { type ChurnOptions, runSampler, type SamplerOptions, type SamplerStep, type Solver } from "./samplers.ts";
+export {
+  ImageSampler,
+  type ImageSamplerOptions,
+  type ImageStep,
+  type SampledPart,
+  type SamplerPart,
+} from "./imageSampler.ts";
+export { churnNoise, drawClasses, imageKeys, startNoise } from "./imageStreams.ts";
+export type { NoiseSource } from "./samplerState.ts";
+export {
+  type HostArray,
+  runSampler,
+  type SamplerOptions,
+  type SamplerStep,
+  type Solver,
+  type StateDenoiser,
+} from "./samplers.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
+export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
 export { samplingMemory, type SamplingForecast } from "./memory.ts";

@@ -1,17 +1,15 @@
 import { z } from "zod";
-import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { type Device, EvenkeelError, type Tensor, tensor } from "../../engine/index.ts";
 import { toFloat32 } from "../../engine/io/index.ts";
-import { DenoiserProgram, type NetworkConfig } from "../network/index.ts";
+import { type NamedParameters, nestParameters } from "../../nn/index.ts";
 import {
-  type ChurnOptions,
-  type Denoiser,
-  guidedDenoiser,
-  type Guide,
-  type HostArray,
-  runSampler,
-  sigmaSteps,
-  stateDenoiser,
-} from "../sample/index.ts";
+  denoise,
+  type DenoiserParameters,
+  DenoiserProgram,
+  FormulaDenoiser,
+  type NetworkConfig,
+} from "../network/index.ts";
+import { type ChurnOptions, type Guide, ImageSampler, sigmaSteps, stepLevels } from "../sample/index.ts";
 import type { Checks } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
 import { type Fixture, parseOptions } from "./fixture.ts";
@@ -43,7 +41,7 @@ const caseOptions = z.strictObject({
   S_min: z.number().default(0),
   S_max: z.union([realOrInfinite, z.literal(["inf", "Infinity"]).transform(() => Infinity)]).default(Infinity),
   S_noise: z.number().default(1),
-  /** Of the state, which here is always float64. */
+  /** Of the state, which here is float32. */
   dtype: z.string().optional(),
   note: z.string().optional(),
 });
@@ -59,6 +57,7 @@ class Networks implements AsyncDisposable {
   readonly #fixture: Fixture;
   readonly #device: Device;
   readonly #programs = new Map<string, Promise<DenoiserProgram>>();
+  readonly #formulas: FormulaDenoiser[] = [];
 
   constructor(fixture: Fixture, device: Device) {
     this.#fixture = fixture;
@@ -73,12 +72,29 @@ class Networks implements AsyncDisposable {
     return this.#load("net/");
   }
 
-  /** @throws EvenkeelError `file` if there is none. */
-  guide(): Promise<DenoiserProgram> {
+  /**
+   * The guide of a case, whose labels are those of the main network, none, or of a number of its own.
+   * @throws EvenkeelError `file` if there is none.
+   */
+  async guide(group: string, count: number): Promise<Pick<Guide, "denoiser" | "labels">> {
     if (!this.#fixture.hasGroup("gnet/")) {
       throw new EvenkeelError("file", "has guidance, but the file has no guide: there is no tensor gnet/....");
     }
-    return this.#load("gnet/");
+    const program = await this.#load("gnet/");
+    const { config } = program;
+    const labels = labelsFor(this.#fixture, group, config.unet.labelDim, count);
+    if (labels === null) return { denoiser: program, labels: "none" };
+    if (config.unet.labelDim === this.#configOf("net/").unet.labelDim) return { denoiser: program, labels: "same" };
+    const parameters = nestParameters<DenoiserParameters>(this.#arrays("gnet/", config));
+    const formula = (x: Tensor, sigma: Tensor): Tensor => denoise(config, parameters, x, sigma, labels);
+    const denoiser = new FormulaDenoiser(formula, this.#device);
+    this.#formulas.push(denoiser);
+    return { denoiser, labels: "none" };
+  }
+
+  #arrays(prefix: string, config: NetworkConfig): NamedParameters {
+    const { weights, buffers } = networkUnder(this.#fixture, prefix, config, "unet");
+    return { ...weights, ...buffers };
   }
 
   /** Options that both have in common, and a network's own. The guide has labels of its own number, or none. */
@@ -94,8 +110,7 @@ class Networks implements AsyncDisposable {
     const create = async (): Promise<DenoiserProgram> => {
       // Sampling doesn't use the loss head.
       const config = { ...this.#configOf(prefix), lossHead: false };
-      const { weights, buffers } = networkUnder(this.#fixture, prefix, config, "unet");
-      return DenoiserProgram.create(config, { ...weights, ...buffers }, this.#device);
+      return DenoiserProgram.create(config, this.#arrays(prefix, config), this.#device);
     };
     const program = this.#programs.get(prefix) ?? create();
     this.#programs.set(prefix, program);
@@ -103,28 +118,11 @@ class Networks implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const formula of this.#formulas) formula.dispose();
     for (const program of await Promise.allSettled(this.#programs.values())) {
       if (program.status === "fulfilled") program.value.dispose();
     }
   }
-}
-
-/** What follows from the noise levels and the churn alone: steps that draw noise, and noise levels of first evaluations. */
-async function churnOf(
-  sigmas: readonly number[],
-  churn: ChurnOptions,
-): Promise<{ readonly drawing: number[]; readonly tHat: number[] }> {
-  const [drawing, tHat]: [number[], number[]] = [[], []];
-  // The levels don't depend on the state: one number of it will do, and no network.
-  await runSampler(async (x) => x, new Float64Array(1), sigmas, {
-    ...churn,
-    churnNoise: (index) => {
-      drawing.push(index);
-      return new Float64Array(1);
-    },
-    onStep: (step) => void tHat.push(step.tHat),
-  });
-  return { drawing, tHat };
 }
 
 /** What a run of the sampler went through, step after step. */
@@ -158,8 +156,14 @@ async function checkCase(
   const churn = { sChurn: options.S_churn, sMin: options.S_min, sMax: options.S_max, sNoise: options.S_noise };
   const taken =
     churn.sChurn > 0 && found.has("t_steps") ? sameLevels(sigmas, fixture.numbers(`${name}/t_steps`)) : sigmas;
-  const { drawing, tHat } = await churnOf(taken, churn);
-  found.values("t_hat", tHat, "output", levelTolerance);
+  const all = stepLevels(taken, churn);
+  const drawing = all.flatMap(({ index, churn: added }) => (added === null ? [] : [index]));
+  found.values(
+    "t_hat",
+    all.map(({ tHat }) => tHat),
+    "output",
+    levelTolerance,
+  );
   if (drawing.length > 0 || fixture.shapeOf(`${name}/churn_step_index`)?.includes(0) !== true) {
     found.values("churn_step_index", drawing, "output", 0);
   } else fixture.inputs(`${name}/`, ["churn_step_index"]);
@@ -210,52 +214,53 @@ async function sample(
   sigmas: readonly number[],
   churn: ChurnOptions,
   draws: number,
-): Promise<{ readonly record: Recording; readonly out: Float64Array }> {
+): Promise<{ readonly record: Recording; readonly out: Float32Array }> {
   const start = fixture.stored(`${name}/noise`);
   const [count = 0] = start.shape;
   const size = start.data.length;
-  const load = async (program: DenoiserProgram): Promise<Denoiser> => {
-    const labels = labelsFor(fixture, `${name}/`, program.config.unet.labelDim, count);
-    const rows = labels === null ? null : ((await labels.data()) as Float32Array);
-    return (x, sigma) => program.denoise(x, sigma, rows);
-  };
-  const main = await load(await networks.main());
-  // Guidance mixes the main network's answer with the guide's, so it is noted where it is given: twice a step, last once.
-  const answers: HostArray[] = [];
-  const noting: Denoiser = async (...inputs) => {
-    const answer = await main(...inputs);
-    answers.push(answer);
-    return answer;
-  };
-  // Either network has its labels already.
-  const guides: Guide[] =
-    guidance === 1 ? [] : [{ denoise: await load(await networks.guide()), weight: guidance, labels: "none" }];
+  const denoiser = await networks.main();
+  const { labelDim } = denoiser.config.unet;
+  const labels = await labelsFor(fixture, `${name}/`, labelDim, count)?.data();
+  const guides: Guide[] = guidance === 1 ? [] : [{ ...(await networks.guide(`${name}/`, count)), weight: guidance }];
   if (draws > 0) fixture.requireLength(`${name}/churn_noise`, draws * size);
-  const churnNoise = draws > 0 ? fixture.numbers(`${name}/churn_noise`) : new Float64Array();
+  const churnNoise = draws > 0 ? toFloat32(fixture.stored(`${name}/churn_noise`)) : new Float32Array();
   let drawn = 0;
   const record: Recording = { x_cur: [], x_hat: [], x_euler: [], denoised_main: [] };
   const append = (to: number[], values: ArrayLike<number>): void => {
     for (let i = 0; i < values.length; i++) to.push(values[i] ?? NaN);
   };
-  const out = await runSampler(
-    stateDenoiser(guidedDenoiser(noting, guides), null, start.shape),
-    toFloat32(start),
+  const hasLabels = labels instanceof Float32Array;
+  const sampler = new ImageSampler({
+    ...churn,
+    denoiser,
+    guides,
     sigmas,
-    {
-      ...churn,
-      churnNoise() {
-        drawn += 1;
-        return churnNoise.slice((drawn - 1) * size, drawn * size);
-      },
-      onStep({ index, xCur, xHat, xEuler }) {
+    shape: start.shape,
+    labelDim: hasLabels ? labelDim : 0,
+  });
+  try {
+    const [sampled] = await sampler.sample(
+      [
+        {
+          source: { normals: tensor(toFloat32(start), { shape: start.shape }) },
+          labels: hasLabels ? labels : null,
+          churnNoise() {
+            drawn += 1;
+            return tensor(churnNoise.slice((drawn - 1) * size, drawn * size), { shape: start.shape });
+          },
+        },
+      ],
+      ({ index, xCur, xHat, xEuler, denoisedMain }) => {
         append(record.x_cur, xCur);
         append(record.x_hat, xHat);
         if (index < steps - 1) append(record.x_euler, xEuler);
-        append(record.denoised_main, answers[2 * index] ?? []);
+        append(record.denoised_main, denoisedMain);
       },
-    },
-  );
-  return { record, out };
+    );
+    return { record, out: sampled?.images ?? new Float32Array() };
+  } finally {
+    sampler.dispose();
+  }
 }
 
 export const sampling: Kind = {

@@ -6,10 +6,23 @@ import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
 import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sampleSettings.ts";
 import { sampleImages } from "../../cli/sampleImages.ts";
-import { type Denoiser, generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
-import { networkConfig } from "../../diffusion/network/index.ts";
+import { generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
+import { type Denoiser, type DenoisingFormula, FormulaDenoiser, networkConfig } from "../../diffusion/network/index.ts";
 import { numbersOfNpy, parseNpy } from "../../diffusion/data/node/npyFile.ts";
-import { EvenkeelError, getDevice } from "../../engine/index.ts";
+import {
+  add,
+  cast,
+  divide,
+  equal,
+  EvenkeelError,
+  getDevice,
+  multiply,
+  reduceSum,
+  reshape,
+  square,
+  type Tensor,
+  tensor,
+} from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
 import { limitedDevice } from "../support/limitedDevice.ts";
 
@@ -67,15 +80,22 @@ function fakeNetworks(): Loading {
     const network = networks[file];
     if (network === undefined) throw new EvenkeelError("file", `${file} is missing`);
     const [imageChannels, imageResolution, labelDim, level] = network;
-    const denoise: Denoiser = async (x, sigma, labels) => {
-      const size = x.length / sigma.length;
-      loading.labels.push(labels === null ? null : [...labels]);
-      return x.map((value, i) => {
-        const image = Math.floor(i / size);
-        const chosen = labels?.subarray(image * labelDim, (image + 1) * labelDim).indexOf(1) ?? 0;
-        const s = sigma[image] ?? NaN;
-        return (0.01 * value + (level + 0.1 * chosen) * s * s) / (0.01 + s * s);
-      });
+    const formula: DenoisingFormula = (x, sigma, labels) => {
+      const each = (values: Tensor): Tensor => reshape(values, [values.size, 1, 1, 1]);
+      const noise = each(square(sigma));
+      const isOne = labels === null ? null : cast(equal(labels, 1), "f32");
+      const classes = tensor(Float32Array.from({ length: labelDim }, (_, i) => i));
+      const chosen = isOne === null ? 0 : each(reduceSum(multiply(isOne, classes), { axes: 1 })).multiply(0.1);
+      return divide(add(multiply(x, 0.01), multiply(noise, add(chosen, level))), add(noise, 0.01));
+    };
+    const inner = new FormulaDenoiser(formula, device);
+    const denoiser: Denoiser = {
+      device,
+      async evaluate(state, isLabelled = true) {
+        const labels = await state.read(({ evaluation }) => [evaluation.labels].filter((each) => each !== null));
+        loading.labels.push(isLabelled && labels[0] !== undefined ? [...(await labels[0].data())] : null);
+        await inner.evaluate(state, isLabelled);
+      },
     };
     return {
       config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
@@ -84,7 +104,11 @@ function fakeNetworks(): Loading {
       ...known[file],
       load: async () => {
         loading.loaded.push(file);
-        return { denoise, dispose: () => void loading.disposed.push(file) };
+        const dispose = (): void => {
+          loading.disposed.push(file);
+          inner.dispose();
+        };
+        return { denoiser, dispose };
       },
     };
   };
@@ -313,18 +337,18 @@ describe("sampleImages", () => {
     const array = parseNpy(await readFile(npy), npy);
     assert.deepEqual([array.type, array.shape], ["<f4", [3, 4, 4, 4]]);
     const written = numbersOfNpy(array, npy);
-    const { denoise } = await (await fakeNetworks().find("latent")).load(device);
+    const loaded = await (await fakeNetworks().find("latent")).load(device);
     const images: number[] = [];
     const common = {
-      denoise,
+      denoiser: loaded.denoiser,
       imageShape: [4, 4, 4],
       seeds: settings.seeds,
       batch: 2,
       networkBatch: 1,
       steps: 4,
-      device,
     };
     for await (const batch of generateImages(common)) images.push(...batch.images);
+    loaded.dispose();
     const channels = [
       [5.81, 4.17],
       [3.25, 4.62],

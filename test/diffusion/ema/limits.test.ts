@@ -1,7 +1,6 @@
 /** What the functions of power-function averages and guidance refuse, with the whole of the message, and what they just take. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { guidedDenoiser } from "../../../diffusion/sample/index.ts";
 import {
   gammaToSigmaRel,
   maximumSigmaRel,
@@ -158,18 +157,5 @@ describe("limits of averaging profiles", () => {
     ] as const) {
       assert.ok(Math.abs(profileInnerProduct(a, b) / integral - 1) < 1e-9);
     }
-  });
-});
-
-describe("guidedDenoiser", () => {
-  it("tells why answers of other sizes can't be joined", async () => {
-    const answer = (length: number) => async () => new Float32Array(length);
-    const guided = guidedDenoiser(answer(6), [{ denoise: answer(5), weight: 2, labels: "same" }]);
-    await assert.rejects(guided(new Float32Array(6), [1], null, [1, 6], 1), {
-      code: "shape",
-      message:
-        "guidedDenoiser: a guide answered 5 elements where the main network answered 6. " +
-        "Both must make images of the same size and channels.",
-    });
   });
 });

@@ -1,28 +1,48 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
+import { type DenoisingFormula, FormulaDenoiser } from "../../../diffusion/network/index.ts";
 import {
-  type Denoiser,
   type GeneratedBatch,
   generateImages,
   type ImageLabel,
   type GenerateOptions,
-  inBatchesOf,
 } from "../../../diffusion/sample/index.ts";
+import {
+  add,
+  divide,
+  full,
+  getDevice,
+  multiply,
+  reduceSum,
+  reshape,
+  square,
+  subtract,
+  tanh,
+  type Tensor,
+  tensor,
+} from "../../../engine/index.ts";
 
 const imageShape = [1, 3, 3];
 const size = 9;
 
-/** Treats each image apart: pulls it to a level that its label gives, with a pattern of its own pixels. */
-const perImage: Denoiser = async (x, sigma, labels, [count = 0]) =>
-  x.map((value, i) => {
-    const image = Math.floor(i / size);
-    const row = labels?.subarray((image * labels.length) / count, ((image + 1) * labels.length) / count) ?? [];
-    const level = row.findIndex((label) => label === 1) / 10;
-    const s = sigma[image] ?? NaN;
-    return (Math.tanh(value + level) * 0.25 + level * s * s) / (0.25 + s * s);
-  });
+const device = await getDevice("wasm");
 
-const common: Omit<GenerateOptions, "seeds"> = { denoise: perImage, imageShape, labelDim: 4, steps: 5, device: "wasm" };
+/** Pulls each image to a level that its label gives, with a pattern of its own pixels; without a label to -0.1. */
+const formula: DenoisingFormula = (x, sigma, labels) => {
+  const [count = 0] = x.shape;
+  const each = (values: Tensor): Tensor => reshape(values, [count, 1, 1, 1]);
+  const classes = tensor([0, 1, 2, 3]);
+  const level =
+    labels === null
+      ? full([count, 1, 1, 1], -0.1)
+      : each(subtract(reduceSum(multiply(labels, add(classes, 1)), { axes: 1 }), 1).multiply(0.1));
+  const noise = each(square(sigma));
+  return divide(add(multiply(tanh(add(x, level)), 0.25), multiply(level, noise)), add(noise, 0.25));
+};
+const perImage = new FormulaDenoiser(formula, device);
+after(() => perImage.dispose());
+
+const common: Omit<GenerateOptions, "seeds"> = { denoiser: perImage, imageShape, labelDim: 4, steps: 5 };
 
 async function collect(options: GenerateOptions): Promise<GeneratedBatch[]> {
   const batches: GeneratedBatch[] = [];
@@ -48,7 +68,7 @@ describe("generateImages", () => {
   for (const [name, options] of Object.entries({
     deterministic: {},
     churned: { sChurn: 2, sNoise: 1.01 },
-    guided: { guides: [{ denoise: perImage, weight: 2, labels: "none" as const }], interval: [0.1, 20] as const },
+    guided: { guides: [{ denoiser: perImage, weight: 2, labels: "none" as const }], interval: [0.1, 20] as const },
   })) {
     it(`gives a seed the same bits in any batch, order and shard: ${name}`, async () => {
       const seeds = Array.from({ length: 11 }, (_, i) => i * i);
@@ -169,7 +189,10 @@ describe("generateImages", () => {
   it("refuses options out of range at once", async () => {
     const options = { ...common, seeds: [1, 2] };
     assert.throws(() => generateImages({ ...options, batch: 0 }), { code: "value", message: /batch is 0/ });
-    assert.throws(() => generateImages({ ...options, networkBatch: 1.5 }), { code: "value", message: /size is 1.5/ });
+    assert.throws(() => generateImages({ ...options, networkBatch: 1.5 }), {
+      code: "value",
+      message: /networkBatch is 1.5/,
+    });
     assert.throws(() => generateImages({ ...options, labelDim: -1 }), { code: "value", message: /labelDim is -1/ });
     assert.throws(() => generateImages({ ...options, steps: 0 }), { code: "value", message: /steps is 0/ });
     assert.throws(() => generateImages({ ...options, interval: [2, 1] }), { code: "value" });
@@ -183,44 +206,5 @@ describe("generateImages", () => {
       code: "value",
       message: /takes no labels/,
     });
-  });
-});
-
-describe("inBatchesOf", () => {
-  it("asks for batches of one size and gives the answers for the images that there are", async () => {
-    const asked: { readonly shape: readonly number[]; readonly sigma: readonly number[] }[] = [];
-    const spy: Denoiser = async (x, sigma, labels, shape) => {
-      asked.push({ shape, sigma });
-      assert.equal(labels?.length, 2 * 3);
-      return x.map((value, i) => value + 10 * (labels[3 * Math.floor(i / 2)] ?? 0));
-    };
-    const labels = Float32Array.from({ length: 15 }, (_, i) => (i % 3 === 0 ? i / 3 : 0));
-    const x = Float32Array.from({ length: 10 }, (_, i) => i / 100);
-    const answer = await inBatchesOf(2, spy)(x, [1, 2, 3, 4, 5], labels, [5, 2]);
-    assert.deepEqual(
-      Float32Array.from(answer),
-      x.map((value, i) => value + 10 * Math.floor(i / 2)),
-    );
-    assert.deepEqual(
-      asked.map(({ sigma }) => sigma),
-      [
-        [1, 2],
-        [3, 4],
-        [5, 5],
-      ],
-    );
-    assert.deepEqual(
-      asked.map(({ shape }) => shape),
-      [
-        [2, 2],
-        [2, 2],
-        [2, 2],
-      ],
-    );
-  });
-
-  it("refuses an answer of another size", async () => {
-    const short: Denoiser = async () => new Float32Array(3);
-    await assert.rejects(inBatchesOf(2, short)(new Float32Array(4), [1, 1], null, [2, 2]), { code: "shape" });
   });
 });
