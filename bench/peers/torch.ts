@@ -65,6 +65,12 @@ export class TorchProcess {
     };
   }
 
+  /** Ends it at once, whatever it is doing. */
+  kill(): void {
+    this.#child.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
   async dispose(): Promise<void> {
     const ended = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.stdin.end();
@@ -74,7 +80,7 @@ export class TorchProcess {
 }
 
 /** The first Python that imports torch: EVENKEEL_PYTHON, the path's, the system's own. */
-async function findPython(): Promise<string | undefined> {
+export async function findPython(): Promise<string | undefined> {
   const chosen = process.env["EVENKEEL_PYTHON"];
   for (const python of chosen === undefined ? ["python3", "/usr/bin/python3"] : [chosen]) {
     try {

@@ -25,6 +25,15 @@ export const netB = net("b", 16, {
   attnResolutions: [16, 8],
 });
 
+/** 32x32 pixels, 28 million parameters: what is worth a GPU. */
+export const netC = net("c", 64, {
+  imageResolution: 32,
+  modelChannels: 128,
+  channelMult: [1, 2, 2],
+  numBlocks: 2,
+  attnResolutions: [16, 8],
+});
+
 /** As small as a net with all kinds of layers can be: for counting what its steps ask of a device. */
 export const tinyNet = net("tiny", 2, {
   imageResolution: 8,

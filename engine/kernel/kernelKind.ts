@@ -1,6 +1,6 @@
 /** What sort of work a kernel is, for counting and for telling: read off what it folds and stores. */
 import { at } from "../graph/shape.ts";
-import { contractionOf, convolutionOf } from "./contraction.ts";
+import { convolutionOf, factoredContractionOf } from "./contraction.ts";
 import type { Kernel } from "./kernel.ts";
 import { rootsOf, scalarsOf } from "./scalar.ts";
 import { scatterOf } from "./scatter.ts";
@@ -31,7 +31,7 @@ export function kindOfKernel(kernel: Pick<Kernel, "axes" | "reduction" | "stores
     return moves ? "copy" : "element-wise";
   }
   if (scatterOf(kernel) !== null) return "scatter";
-  const contraction = contractionOf(kernel);
+  const contraction = factoredContractionOf(kernel);
   if (contraction === null) return "reduction";
   const convolution = convolutionOf(kernel, contraction);
   if (convolution !== null) return convolution.kind === "forward" ? "convolution" : "filter gradient";

@@ -14,6 +14,34 @@ from numbers_for import inputs_for, read_arrays, read_raw, write_raw
 from training import Training, sampler
 
 
+def choose_device(name: str) -> dict:
+    """Arrays are made on the CPU, or with `cuda` on the GPU, from here on."""
+    if name == "cpu":
+        return {}
+    if not torch.cuda.is_available():
+        raise RuntimeError(f"PyTorch {torch.__version__} sees no CUDA device")
+    torch.set_default_device("cuda")
+    # The fastest convolution of each shape, found when it first runs.
+    torch.backends.cudnn.benchmark = True
+    return {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+
+
+def choose_precision(tf32: bool) -> dict:
+    """Whether products and convolutions may round what they multiply to TF32's ten bits."""
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    # What was compiled is compiled for the other precision.
+    if hasattr(torch, "compile"):
+        torch._dynamo.reset()
+    return {}
+
+
+def finish() -> None:
+    """Waits for the GPU, if it is one that computes."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 class Prepared:
     def __init__(self, request: dict):
         work = request["work"]
@@ -66,13 +94,17 @@ def answer(prepared: dict[int, Prepared], request: dict) -> dict:
     if what == "describe":
         torch.set_num_threads(request["threads"])
         torch.set_num_interop_threads(1)
+        gpu = choose_device(request.get("device", "cpu"))
         return {
+            **gpu,
             "version": torch.__version__,
             "threads": torch.get_num_threads(),
             "python": platform.python_version(),
             "coreType": os.environ.get("OPENBLAS_CORETYPE"),
             **libraries(),
         }
+    if what == "precision":
+        return choose_precision(request["tf32"])
     if what == "peakMemory":
         return {"bytes": peak_memory()}
     number = request["id"]
@@ -84,9 +116,11 @@ def answer(prepared: dict[int, Prepared], request: dict) -> dict:
         return {}
     one = prepared[number]
     if what == "measure":
+        finish()
         start = time.perf_counter()
         for _ in range(request["times"]):
             one.run()
+        finish()
         return {"seconds": time.perf_counter() - start}
     if what == "results":
         results = one.run()

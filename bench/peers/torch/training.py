@@ -23,6 +23,8 @@ class Training:
 
     def __init__(self, work: dict, arrays: Optional[dict[str, torch.Tensor]] = None, variant: str = "eager"):
         self.work = work
+        # Numbers of the step are fetched, for which a GPU has to be waited for.
+        self.reports = work.get("reports", True)
         unet = work["network"]["unet"]
         count, size = work["batch"], unet["imageResolution"]
         self.model = Denoiser(work["network"]).train()
@@ -68,6 +70,8 @@ class Training:
                 beta = (1 - count / self.nimg) ** (exponent + 1)
                 for mean, parameter in zip(average, self.parameters):
                     mean.lerp_(parameter, 1 - beta)
+            if not self.reports:
+                return {}
             return {
                 "error": error.mean([1, 2, 3]).tolist(),
                 "loss": loss.mean([1, 2, 3]).tolist(),

@@ -41,6 +41,8 @@ class WebgpuDevice implements KernelDevice {
   readonly traits: DeviceTraits;
   readonly limits: DeviceLimits;
   readonly queue = new TaskQueue();
+  /** How its kernels of our own are run. */
+  readonly schedules: EmitOptions;
   readonly #lease: ContextLease;
   readonly #memory: WebgpuMemory;
   readonly #buffers: OwnBuffers<GpuRange>;
@@ -55,11 +57,8 @@ class WebgpuDevice implements KernelDevice {
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
     const kernels = kernelsOf(options);
-    this.#maker = makerOf(
-      context,
-      kernels,
-      schedules ?? { product: context.adapter.isSoftware ? "registers" : "best" },
-    );
+    this.schedules = schedules ?? { product: context.adapter.isSoftware ? "registers" : "best" };
+    this.#maker = makerOf(context, kernels, this.schedules);
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
     const limits = webgpuLimits(context, kernels);

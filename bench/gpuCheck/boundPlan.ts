@@ -1,0 +1,146 @@
+/** A plan with memory of its own, whose kernels can be run one by one or all together: for timing them. */
+import type { GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
+import { BindGroups, type BoundSet, type Dispatch } from "../../engine/devices/gpujs/bindGroups.ts";
+import { usage } from "../../engine/devices/gpujs/bufferUsage.ts";
+import { timeDispatches, timePass } from "../../engine/devices/gpujs/kernelTimer.ts";
+import { draftsOf } from "../../engine/devices/gpujs/drafts.ts";
+import { aliasesOf, expectedHomes, type Home } from "../../engine/devices/gpujs/homes.ts";
+import type { GpuRange } from "../../engine/devices/gpujs/webgpuMemory.ts";
+import { emitKernel, type EmitOptions } from "../../engine/devices/gpujs/wgsl/index.ts";
+import { wholeIntegers } from "../../engine/devices/gpujs/words.ts";
+import { at } from "../../engine/graph/shape.ts";
+import type { Plan } from "../../engine/kernel/plan.ts";
+
+/** A kernel of a plan, and how it is run. */
+export type PlanKernel = {
+  /** The first step that runs it, of so many. */
+  readonly dispatch: Dispatch;
+  readonly group: GPUBindGroup;
+  readonly steps: number;
+  readonly schedule: string;
+};
+
+export class BoundPlan {
+  /** Kernels with different code. */
+  readonly kernels: readonly PlanKernel[];
+  readonly #device: GPUDevice;
+  readonly #dispatches: readonly Dispatch[];
+  readonly #set: BoundSet;
+  readonly #buffers: readonly GPUBuffer[];
+
+  private constructor(
+    device: GPUDevice,
+    kernels: readonly PlanKernel[],
+    dispatches: readonly Dispatch[],
+    set: BoundSet,
+    buffers: readonly GPUBuffer[],
+  ) {
+    this.#device = device;
+    this.kernels = kernels;
+    this.#dispatches = dispatches;
+    this.#set = set;
+    this.#buffers = buffers;
+  }
+
+  /** Makes the kernels as the device would, and memory that holds small random numbers. */
+  static async create(context: GpujsContext, plan: Plan, schedules: EmitOptions): Promise<BoundPlan> {
+    const { device } = context;
+    const schedulesByText = new Map<string, string>();
+    const homes = expectedHomes(plan);
+    const dispatches = await Promise.all(
+      draftsOf(plan, homes, schedules).map(async ({ step, part, batch }): Promise<Dispatch> => {
+        const own = batch ?? emitKernel(step.kernel, aliasesOf(step, homes), schedules);
+        schedulesByText.set(own.text, own.schedule);
+        return { step, part, bindsWhole: batch !== null, kernel: await context.ownKernelOf(own), paramsOffset: 0 };
+      }),
+    );
+    const { inner, bound, all } = memoryOf(device, plan, homes);
+    const set = new BindGroups(device, plan, dispatches, null, inner, wholeIntegers).create(bound);
+    const kernels = new Map<unknown, PlanKernel>();
+    dispatches.forEach((dispatch, i) => {
+      const known = kernels.get(dispatch.kernel);
+      const group = known?.group ?? set.groups[i];
+      if (group === undefined) throw new Error("each dispatch has a bind group");
+      const schedule = schedulesByText.get(dispatch.kernel.wgsl) ?? "";
+      kernels.set(dispatch.kernel, {
+        schedule,
+        ...known,
+        dispatch: known?.dispatch ?? dispatch,
+        group,
+        steps: (known?.steps ?? 0) + 1,
+      });
+    });
+    return new BoundPlan(device, [...kernels.values()], dispatches, set, all);
+  }
+
+  /** Milliseconds of one run of a kernel: the mean of `repeats` in one pass. */
+  async timeKernel({ dispatch, group }: PlanKernel, repeats: number): Promise<number> {
+    const [time = NaN] = await timeDispatches(this.#device, [dispatch], { bound: [], groups: [group] }, repeats);
+    return time;
+  }
+
+  /** Milliseconds of all dispatches in one pass, from the beginning of the first to the end of the last. */
+  timeAll(): Promise<number> {
+    return timePass(this.#device, this.#dispatches, this.#set);
+  }
+
+  dispose(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+  }
+}
+
+/** Memory for a plan: of its temporaries and constants by buffer, and of what a caller would bind. */
+function memoryOf(
+  device: GPUDevice,
+  plan: Plan,
+  homes: readonly Home[],
+): { readonly inner: (GpuRange | undefined)[]; readonly bound: GpuRange[]; readonly all: GPUBuffer[] } {
+  const bytes = new Map<string, number>();
+  const floats = new Set<string>();
+  plan.buffers.forEach(({ dtype, length }, i) => {
+    const { memory, offset } = at(homes, i);
+    bytes.set(memory, Math.max(bytes.get(memory) ?? 4, offset + 4 * length));
+    if (dtype === "f32") floats.add(memory);
+  });
+  // Whole numbers are places in arrays here and there, and stay 0.
+  plan.buffers.forEach(({ dtype }, i) => {
+    if (dtype !== "f32") floats.delete(at(homes, i).memory);
+  });
+  const buffers = new Map<string, GPUBuffer>();
+  for (const [memory, size] of bytes) {
+    buffers.set(memory, device.createBuffer({ size, usage: usage.storage | usage.copyDestination }));
+  }
+  fillWithNumbers(
+    device,
+    [...buffers].flatMap(([memory, buffer]) => (floats.has(memory) ? [buffer] : [])),
+  );
+  // Inputs that no step reads and outputs that no step writes have no buffer in the plan.
+  const spare = device.createBuffer({ size: 4, usage: usage.storage });
+  const bound = Array.from({ length: plan.inputs + plan.outputs }, (): GpuRange => ({ buffer: spare, offset: 0 }));
+  const inner = plan.buffers.map(({ role }, i): GpuRange | undefined => {
+    const { memory, offset } = at(homes, i);
+    const range = { buffer: buffers.get(memory) ?? spare, offset };
+    if (role.kind === "input") bound[role.index] = range;
+    else if (role.kind === "output") bound[plan.inputs + role.index] = range;
+    else return range;
+    return undefined;
+  });
+  return { inner, bound, all: [...buffers.values(), spare] };
+}
+
+const pieceLength = 2 ** 20;
+
+/** Puts numbers into buffers that are not zeros: multiplying these takes less power than a real step does, and so less time. */
+function fillWithNumbers(device: GPUDevice, buffers: readonly GPUBuffer[]): void {
+  const piece = Float32Array.from({ length: pieceLength }, (_, i) => Math.sin(1.7 * i + 1e-3 * (i % 997) ** 2));
+  const source = device.createBuffer({ size: piece.byteLength, usage: usage.copySource | usage.copyDestination });
+  device.queue.writeBuffer(source, 0, piece);
+  const encoder = device.createCommandEncoder();
+  for (const buffer of buffers) {
+    for (let first = 0; first < buffer.size; first += source.size) {
+      encoder.copyBufferToBuffer(source, 0, buffer, first, Math.min(source.size, buffer.size - first));
+    }
+  }
+  device.queue.submit([encoder.finish()]);
+  source.destroy();
+}

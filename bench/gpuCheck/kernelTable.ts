@@ -1,0 +1,100 @@
+/** The kernels of a training step, each with its time beside what the roofs allow. */
+import { kernelKinds, kindOfKernel } from "../../engine/kernel/kernelKind.ts";
+import type { BoundPlan, PlanKernel } from "./boundPlan.ts";
+import { digits, tableOf } from "./report.ts";
+import type { Roofs } from "./roofs.ts";
+
+/** Milliseconds of runs that are timed together, if that takes no more than so many. */
+const enough = 2;
+const mostRepeats = 40;
+
+export type KernelRow = {
+  readonly name: string;
+  readonly kind: string;
+  /** Sizes of the axes, those that are folded with a plus. */
+  readonly axes: string;
+  /** Steps that run it. */
+  readonly steps: number;
+  /** Of one run. */
+  readonly milliseconds: number;
+  readonly gflops: number;
+  readonly gbs: number;
+  /** The least time by the roofs, by the time. */
+  readonly share: number;
+  readonly workgroups: number;
+  readonly schedule: string;
+};
+
+/** Times every kernel of a plan, those first of which the step has most. */
+export async function kernelRows(plan: BoundPlan, roofs: Roofs): Promise<KernelRow[]> {
+  const rows: KernelRow[] = [];
+  for (const kernel of plan.kernels) rows.push(rowOf(kernel, await timeOf(plan, kernel), roofs));
+  return rows.sort((a, b) => b.steps * b.milliseconds - a.steps * a.milliseconds);
+}
+
+async function timeOf(plan: BoundPlan, kernel: PlanKernel): Promise<number> {
+  // The first run finds nothing in the caches, and a pipeline that some drivers finish only now.
+  await plan.timeKernel(kernel, 1);
+  const once = await plan.timeKernel(kernel, 1);
+  const repeats = Math.min(mostRepeats, Math.max(1, Math.ceil(enough / Math.max(once, 1e-3))));
+  return repeats === 1 ? once : plan.timeKernel(kernel, repeats);
+}
+
+function rowOf({ dispatch, steps, schedule }: PlanKernel, milliseconds: number, roofs: Roofs): KernelRow {
+  const { kernel } = dispatch.step;
+  const [gflop, gb] = [kernel.flops / 1e9, kernel.bytes / 1e9];
+  const least = 1e3 * Math.max(gflop / roofs.gflops, gb / roofs.gbs);
+  return {
+    name: kernel.name,
+    kind: kindOfKernel(kernel),
+    axes: kernel.axes.map(({ role, size }) => `${role === "reduce" ? "+" : ""}${size}`).join(" "),
+    steps,
+    milliseconds,
+    gflops: (1e3 * gflop) / milliseconds,
+    gbs: (1e3 * gb) / milliseconds,
+    share: least / milliseconds,
+    workgroups: dispatch.kernel.groups.reduce((product, count) => product * count, 1),
+    schedule,
+  };
+}
+
+export const timeOfRows = (rows: readonly KernelRow[]): number =>
+  rows.reduce((sum, { steps, milliseconds }) => sum + steps * milliseconds, 0);
+
+/** By kind: dispatches, time, its share of the step's, and of the roofs. */
+export function kindTable(rows: readonly KernelRow[]): string {
+  const total = timeOfRows(rows);
+  return tableOf(
+    ["kind", "kernels", "dispatches", "ms", "of all", "of the roof"],
+    kernelKinds.flatMap((kind) => {
+      const own = rows.filter((row) => row.kind === kind);
+      if (own.length === 0) return [];
+      const time = timeOfRows(own);
+      const least = own.reduce((sum, { steps, milliseconds, share }) => sum + steps * milliseconds * share, 0);
+      const dispatches = own.reduce((sum, { steps }) => sum + steps, 0);
+      return [[kind, own.length, dispatches, digits(time), percent(time / total), percent(least / time)]];
+    }),
+  );
+}
+
+export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+
+/** Every kernel. */
+export function rowTable(rows: readonly KernelRow[]): string {
+  return tableOf(
+    ["ms in all", "runs", "ms", "GFLOP/s", "GB/s", "of the roof", "groups", "kind", "axes", "schedule", "kernel"],
+    rows.map((row) => [
+      digits(row.steps * row.milliseconds),
+      row.steps,
+      row.milliseconds.toPrecision(3),
+      digits(row.gflops),
+      digits(row.gbs),
+      percent(row.share),
+      row.workgroups,
+      row.kind,
+      row.axes,
+      row.schedule,
+      row.name,
+    ]),
+  );
+}

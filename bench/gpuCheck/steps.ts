@@ -1,0 +1,142 @@
+/** A training step on WebGPU: its time with and without readbacks, all of its kernels, and what lies between them. */
+import type { GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
+import { createWebgpuDevice } from "../../engine/devices/gpujs/webgpuDevice.ts";
+import { type DispatchCounts, dispatchCounts } from "../../engine/kernel/dispatchCounts.ts";
+import { median } from "../interleave.ts";
+import { BoundPlan } from "./boundPlan.ts";
+import { type KernelRow, kernelRows, kindTable, percent, rowTable, timeOfRows } from "./kernelTable.ts";
+import { digits, type Finding, tableOf } from "./report.ts";
+import type { Roofs } from "./roofs.ts";
+import type { Subject } from "./subject.ts";
+
+export type StepOptions = { readonly context: GpujsContext; readonly roofs: Roofs; readonly steps: number };
+
+type StepTimes = {
+  /** Milliseconds from nothing to the end of the first step. */
+  readonly first: number;
+  /** Milliseconds of steps whose losses are read back. */
+  readonly read: readonly number[];
+  /** Milliseconds of a step where many are given to the GPU without waiting; the mean, several times. */
+  readonly unread: readonly number[];
+  readonly losses: readonly number[];
+  /** What one step asked of WebGPU. */
+  readonly asked: Readonly<Record<string, number>>;
+};
+
+const since = (start: number): number => performance.now() - start;
+
+async function timeSteps(subject: Subject, steps: number): Promise<StepTimes> {
+  const device = await createWebgpuDevice();
+  try {
+    const start = performance.now();
+    const training = await subject.training(device);
+    const losses = [...(await training.step())];
+    const first = since(start);
+    await training.step();
+    const before = device.counts;
+    const read: number[] = [];
+    for (let i = 0; i < steps; i++) {
+      const begin = performance.now();
+      await training.step();
+      read.push(since(begin));
+    }
+    const after = device.counts;
+    const asked = Object.fromEntries(
+      Object.entries(after).map(([what, count]) => [what, (count - before[what as keyof typeof before]) / steps]),
+    );
+    const unread: number[] = [];
+    for (let i = 0; i < Math.min(3, steps); i++) {
+      const begin = performance.now();
+      await training.advance(steps);
+      unread.push(since(begin) / steps);
+    }
+    training.dispose();
+    return { first, read, unread, losses, asked };
+  } finally {
+    device.dispose();
+  }
+}
+
+type PlanTimes = {
+  readonly counts: DispatchCounts;
+  readonly rows: readonly KernelRow[];
+  /** Milliseconds of all dispatches in one pass, several times. */
+  readonly passes: readonly number[];
+};
+
+async function timePlan(subject: Subject, { context, roofs, steps }: StepOptions): Promise<PlanTimes> {
+  const device = await createWebgpuDevice();
+  try {
+    const plan = await subject.plan(device.limits);
+    const bound = await BoundPlan.create(context, plan, device.schedules);
+    try {
+      await bound.timeAll();
+      const passes: number[] = [];
+      for (let i = 0; i < Math.min(5, steps); i++) passes.push(await bound.timeAll());
+      return { counts: dispatchCounts(plan), rows: await kernelRows(bound, roofs), passes };
+    } finally {
+      bound.dispose();
+    }
+  } finally {
+    device.dispose();
+  }
+}
+
+/** Measures a training step. */
+export async function measureStepOnGpu(
+  subject: Subject,
+  options: StepOptions,
+): Promise<Finding & { readonly times: StepTimes }> {
+  const times = await timeSteps(subject, options.steps);
+  const { counts, rows, passes } = await timePlan(subject, options);
+  const [read, unread, pass, kernels] = [median(times.read), median(times.unread), median(passes), timeOfRows(rows)];
+  const { name, gflop } = subject;
+  const least = rows.reduce((sum, { steps, milliseconds, share }) => sum + steps * milliseconds * share, 0);
+  const gap = pass - kernels;
+  const range = (values: readonly number[]): string => `${digits(Math.min(...values))}-${digits(Math.max(...values))}`;
+  const summary = tableOf(
+    [name, ""],
+    [
+      ["first step, with planning and pipelines", `${digits(times.first)} ms`],
+      ["a step, losses read back each time", `${digits(read)} ms (${range(times.read)}, ${times.read.length})`],
+      ["a step, nothing read", `${digits(unread)} ms (${range(times.unread)}, means of ${options.steps})`],
+      ["all its kernels in one pass, by timestamps", `${digits(pass)} ms (${range(passes)}, ${passes.length})`],
+      ["sum of its kernels, each alone", `${digits(kernels)} ms`],
+      [
+        "what lies between kernels: the pass less the sum",
+        `${digits(gap)} ms, ${digits((1e3 * gap) / counts.dispatches)} us a dispatch`,
+      ],
+      ["what the host adds: a step, nothing read, less the pass", `${digits(unread - pass)} ms`],
+      ["least time of its kernels by the roofs", `${digits(least)} ms, ${percent(least / kernels)} of their sum`],
+      ["arithmetic of layers and attention", `${digits(gflop)} GFLOP, ${digits((1e3 * gflop) / unread)} GFLOP/s`],
+      ["dispatches, different kernels", `${counts.dispatches}, ${counts.kernels}`],
+      ["levels, barriers as Dawn on Vulkan", `${counts.levels}, ${counts.barriersAgain}`],
+      ["bytes bound", `${digits(counts.bytes / 1e6)} MB`],
+      [
+        "a step asked of WebGPU",
+        Object.entries(times.asked)
+          .map(([what, count]) => `${what} ${count}`)
+          .join(", "),
+      ],
+      [
+        "losses of the first step",
+        times.losses
+          .slice(0, 4)
+          .map((loss) => loss.toPrecision(6))
+          .join(" "),
+      ],
+    ],
+  );
+  const data = {
+    name,
+    times,
+    passes,
+    kernels,
+    gap,
+    least,
+    gflop,
+    counts,
+    rows,
+  };
+  return { data, text: [summary, kindTable(rows), rowTable(rows)].join("\n\n"), times };
+}
