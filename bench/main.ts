@@ -2,14 +2,14 @@
  * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them
  * (`gpu`: what training steps ask of a GPU, counted),
  * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md, docs/bench.svg and the table of README.md.
+ * `-- --device webgpu` is another table: the GPU of this machine beside `wasm`, without peers.
  */
 import { createRequire } from "node:module";
 import os from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-// Software Vulkan, so that `webgpu` is measured without a GPU too: for the correctness of the path, not for its speed.
-import "../test/support/softwareVulkan.ts";
 import { createDevice } from "../engine/index.ts";
+import { besideJobs, measureBeside } from "./beside.ts";
 import type { Availability } from "./contender.ts";
 import { deviceContender, evenkeelContender } from "./evenkeel.ts";
 import { jaxJsContender } from "./peers/jaxJs.ts";
@@ -24,6 +24,7 @@ const threads = 2;
 const { values: options } = parseArgs({
   options: {
     only: { type: "string" },
+    device: { type: "string" },
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
@@ -46,12 +47,32 @@ function sort(found: readonly Availability[]): Awaited<ReturnType<Context["devic
 const describe = (one: Availability): string =>
   "contender" in one ? `${one.contender.name}: ${one.contender.description}` : `${one.name}: not here (${one.missing})`;
 
+const memory = (os.totalmem() / 2 ** 30).toFixed(0);
+const machine = `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, ${memory} GiB, Node ${process.version}, ${os.type()}`;
+
 if (options.write && (options.quick || options.only !== undefined)) {
   say("--write is for whole runs: leave out --only and --quick.");
   process.exit(1);
 }
 const wanted = (options.only ?? "").toLowerCase();
 const isChosen = ({ name }: { readonly name: string }): boolean => name.toLowerCase().includes(wanted);
+if (options.device !== undefined) {
+  if (options.device !== "webgpu" || options.write || options.json) {
+    say("--device is for webgpu, with --only and --quick alone.");
+    process.exit(1);
+  }
+  const beside = besideJobs.filter(isChosen);
+  if (beside.length === 0) {
+    say(`no row matches ${options.only ?? ""}; there are\n${besideJobs.map(({ name }) => `  ${name}`).join("\n")}`);
+    process.exit(1);
+  }
+  say(machine);
+  const samples = options.quick ? { repeats: 3, sampleSeconds: 0.02 } : {};
+  say(`\n${await measureBeside(beside, os.availableParallelism(), samples, say)}`);
+  process.exit();
+}
+// Software Vulkan, so that `webgpu` is run without a GPU too: for the correctness of the path, not for its speed.
+await import("../test/support/softwareVulkan.ts");
 const chosen = jobs.filter(isChosen);
 const chosenTallies = tallies.filter(isChosen);
 if (chosen.length + chosenTallies.length === 0) {
@@ -60,8 +81,6 @@ if (chosen.length + chosenTallies.length === 0) {
   process.exit(1);
 }
 
-const memory = (os.totalmem() / 2 ** 30).toFixed(0);
-const machine = `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, ${memory} GiB, Node ${process.version}, ${os.type()}`;
 say(machine);
 
 const counted: { readonly title: string; readonly text: string }[] = [];

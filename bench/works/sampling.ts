@@ -2,10 +2,13 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { countNetwork, DenoiserProgram } from "../../diffusion/network/index.ts";
 import { type GeneratedBatch, generateImages } from "../../diffusion/sample/index.ts";
+import type { Device } from "../../engine/index.ts";
 import { timed } from "../contender.ts";
 import { interleave, type InterleaveOptions, type Lane } from "../interleave.ts";
 import { torchName } from "../peers/torch.ts";
+import type { NamedParameters } from "../../nn/index.ts";
 import type { Row } from "../row.ts";
+import type { Quantity } from "../work.ts";
 import type { Net } from "./networks.ts";
 import { drawArrays, giveArrays, type StepPeers } from "./training.ts";
 
@@ -34,6 +37,28 @@ async function sample(program: DenoiserProgram, net: Net): Promise<GeneratedBatc
   throw new Error("no batch of images");
 }
 
+export type OwnSampling = { readonly lane: Lane; readonly arrays: NamedParameters; readonly program: DenoiserProgram };
+
+/** Our sampler on a device, from seeds to pixels on the host. */
+export async function ownSampling(net: Net, device: Device, name: string): Promise<OwnSampling> {
+  const arrays = await drawArrays(net, device);
+  const program = await DenoiserProgram.create(net.network, arrays, device);
+  const measure = (times: number): Promise<number> =>
+    timed(times, async () => {
+      await sample(program, net);
+    });
+  return { lane: { name, measure }, arrays, program };
+}
+
+/** What it is called, and its arithmetic. */
+export function samplingWork(net: Net): Pick<Row, "name" | "measure"> & { readonly quantity: Quantity } {
+  return {
+    name: `${steps}-step sampling of ${images} images, net (${net.name})`,
+    measure: "seconds",
+    quantity: { amount: (2 * countNetwork(net.network).macs * images * (2 * steps - 1)) / 1e9, unit: "GFLOP" },
+  };
+}
+
 /** A row for 16 images in 32 steps of Heun's rule, from their seeds to the pixels on the host. */
 export async function measureSampling(
   group: string,
@@ -41,21 +66,8 @@ export async function measureSampling(
   { device, torch }: StepPeers,
   options: InterleaveOptions,
 ): Promise<Row> {
-  const arrays = await drawArrays(net, device);
-  const program = await DenoiserProgram.create(net.network, arrays, device);
-  const own: Lane = {
-    name: "evenkeel wasm",
-    measure: (times) =>
-      timed(times, async () => {
-        await sample(program, net);
-      }),
-  };
-  const row = {
-    group,
-    name: `${steps}-step sampling of ${images} images, net (${net.name})`,
-    measure: "seconds",
-    quantity: { amount: (2 * countNetwork(net.network).macs * images * (2 * steps - 1)) / 1e9, unit: "GFLOP" },
-  } as const;
+  const { lane: own, arrays, program } = await ownSampling(net, device, "evenkeel wasm");
+  const row = { group, ...samplingWork(net) };
   if ("missing" in torch) {
     const measurements = await interleave([own], options);
     program.dispose();
