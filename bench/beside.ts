@@ -1,9 +1,10 @@
 /** The device `webgpu` beside `wasm` on the same work, in turns: what a card is worth on this machine. */
 import { createDevice, type Device } from "../engine/index.ts";
 import { deviceContender } from "./evenkeel.ts";
-import { digits, tableOf } from "./gpuCheck/report.ts";
 import { interleave, type InterleaveOptions, type Lane } from "./interleave.ts";
 import { measureWork, type Row } from "./row.ts";
+import { softwareWarning } from "./softwareWarning.ts";
+import { measurementTable } from "./table.ts";
 import { nameOf, type Work } from "./work.ts";
 import { netA, quantityOfStep } from "./works/networks.ts";
 import { ownSampling, samplingWork } from "./works/sampling.ts";
@@ -80,28 +81,6 @@ export const besideJobs: readonly BesideJob[] = [
   },
 ];
 
-const milliseconds = (seconds: number): string => `${digits(1e3 * seconds)} ms`;
-
-/** Rows as a table. A software adapter's times are in it, marked, and no rate or ratio is made of them. */
-function besideTable(rows: readonly Row[], isSoftware: boolean): string {
-  return tableOf(
-    ["work", `${names.webgpu} (min-max, samples)`, "rate", names.wasm, "rate", "wasm / webgpu"],
-    rows.map(({ name, quantity, measurements: [gpu, cpu] }) => {
-      if (gpu === undefined || cpu === undefined) throw new TypeError(`${name} has two measurements`);
-      const rate = ({ median }: { readonly median: number }): string =>
-        quantity === undefined ? "" : `${digits(quantity.amount / median)} ${quantity.unit}/s`;
-      const range = `(${digits(1e3 * gpu.min)}-${digits(1e3 * gpu.max)}, ${gpu.samples})`;
-      const time = `${milliseconds(gpu.median)} ${range}${isSoftware ? ": no speed" : ""}`;
-      const [own, ratio] = isSoftware ? ["", ""] : [rate(gpu), digits(cpu.median / gpu.median)];
-      return [name, time, own, milliseconds(cpu.median), rate(cpu), ratio];
-    }),
-  );
-}
-
-/** What is said of a software adapter's times wherever they are shown. */
-export const softwareWarning = (adapter: string): string =>
-  `NOT SPEEDS: ${adapter} computes on the CPU. Times on it show that the work runs, and nothing about GPUs.`;
-
 /**
  * Measures the jobs on `webgpu` and `wasm` in turns.
  * @param say told of each row as it comes
@@ -134,7 +113,7 @@ export async function measureBeside(
   }
   webgpu.dispose();
   wasm.dispose();
-  return [besideTable(rows, isSoftware), ...warning, ...(failures.length > 0 ? [failures.join("\n")] : [])].join(
+  return [measurementTable(rows, !isSoftware), ...warning, ...(failures.length > 0 ? [failures.join("\n")] : [])].join(
     "\n\n",
   );
 }

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
-
 /** One of those who take turns. */
 export type Lane = {
   readonly name: string;
@@ -27,6 +25,9 @@ export type InterleaveOptions = {
 
 /** Idle workers of some engines spin for a while before they sleep; they must not do so in another one's turn. */
 const settleSeconds = 0.03;
+
+// Pages have no timers that are promises.
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Runs shorter than this get a first one that isn't counted: caches belong to whoever had the turn before. */
 const coldSeconds = 0.5;

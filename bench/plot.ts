@@ -1,7 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import type { Row } from "./row.ts";
-import { ratioTo } from "./targets.ts";
+import { ratioTo, type Row } from "./row.ts";
 
 /** The packages' own declarations need those of a page's DOM, which this program is compiled without. */
 const parsePage: (markup: string) => { readonly document: unknown } = parseHTML;

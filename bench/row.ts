@@ -18,6 +18,13 @@ export type Row = {
   readonly note?: string;
 };
 
+/** Theirs / ours by medians: above 1 we are faster, or smaller. */
+export function ratioTo(row: Row, contender: string): number | undefined {
+  const ours = row.measurements[0];
+  const theirs = row.measurements.find((measurement: Measurement) => measurement.contender === contender);
+  return ours === undefined || theirs === undefined ? undefined : theirs.median / ours.median;
+}
+
 /**
  * Results agree if each number does to this part of the largest: sums of K products in float32 carry an error of about sqrt(K) 2^-24
  * of their own size, 8e-6 for the longest here (K = 16,384), a few times that where products are transformed (Winograd). What computes

@@ -1,6 +1,6 @@
 import type { Measurement } from "./interleave.ts";
-import type { Row } from "./row.ts";
-import { ratioTo, type Target } from "./targets.ts";
+import { ratioTo, type Row } from "./row.ts";
+import type { Target } from "./targets.ts";
 
 /** Three significant digits without an exponent. */
 function digits(value: number): string {
@@ -23,16 +23,17 @@ function rateOf({ quantity }: Row, { median }: Measurement): string {
   return quantity === undefined ? "" : `${digits(quantity.amount / median)} ${quantity.unit}/s`;
 }
 
-function cells(row: Row): string[] {
+function cells(row: Row, isSpeed: boolean): string[] {
   const unit = row.measure === "bytes" ? "MiB" : "ms";
   return [
     ...row.measurements.map((measurement, i) => {
       const { contender, median, min, max, samples } = measurement;
       const range = `${valueOf(row, median)} ${unit} (${valueOf(row, min)}-${valueOf(row, max)}, ${samples})`;
       const isCopy = i > 0 && contender === row.share?.of;
-      const ratio = isCopy ? "" : digits(ratioTo(row, contender) ?? NaN);
-      const remark = i === 0 ? remarkOf(row) : "";
-      return `| ${row.name} | ${contender} | ${range} | ${isCopy ? "" : rateOf(row, measurement)} | ${ratio} | ${remark} |`;
+      const ratio = isCopy || !isSpeed ? "" : digits(ratioTo(row, contender) ?? NaN);
+      const rate = isCopy || !isSpeed ? "" : rateOf(row, measurement);
+      const remark = !isSpeed ? "no speed" : i === 0 ? remarkOf(row) : "";
+      return `| ${row.name} | ${contender} | ${range} | ${rate} | ${ratio} | ${remark} |`;
     }),
     ...row.absent.map(
       ({ contender, reason }) => `| ${row.name} | ${contender} | not here | | | ${reason.split("\n")[0] ?? ""} |`,
@@ -45,12 +46,15 @@ function remarkOf({ share, note }: Row): string {
   return [...parts, ...(note === undefined ? [] : [note])].join("; ");
 }
 
-/** Every row as a Markdown table: median, range and samples, rate, and the ratio theirs / ours. */
-export function measurementTable(rows: readonly Row[]): string {
+/**
+ * Every row as a Markdown table: median, range and samples, rate, and the ratio theirs / ours.
+ * @param isSpeed whether the times are speeds: of those of software adapters there are no rates and ratios
+ */
+export function measurementTable(rows: readonly Row[], isSpeed = true): string {
   return [
     "| work | engine | median (min-max, samples) | rate | ratio | |",
     "|---|---|---|---|---|---|",
-    ...rows.flatMap(cells),
+    ...rows.flatMap((row) => cells(row, isSpeed)),
   ].join("\n");
 }
 

@@ -1,6 +1,5 @@
-import type { Measurement } from "./interleave.ts";
 import { torchName } from "./peers/torch.ts";
-import type { Row } from "./row.ts";
+import { ratioTo, type Row } from "./row.ts";
 
 /** Something to be reached. */
 export type Target = {
@@ -10,13 +9,6 @@ export type Target = {
   /** From the rows of a run; undefined if they don't tell. */
   readonly measured: (rows: readonly Row[]) => number | undefined;
 };
-
-/** Theirs / ours by medians: above 1 we are faster, or smaller. */
-export function ratioTo(row: Row, contender: string): number | undefined {
-  const ours = row.measurements[0];
-  const theirs = row.measurements.find((measurement: Measurement) => measurement.contender === contender);
-  return ours === undefined || theirs === undefined ? undefined : theirs.median / ours.median;
-}
 
 function inRow(name: string, value: (row: Row) => number | undefined): Target["measured"] {
   return (rows) => {

@@ -20,7 +20,8 @@ import type { KernelDevice } from "../../engine/devices/device.ts";
 import { accuracies } from "../../test/support/accuracies.ts";
 import { checkContractions, checkKernels, checkPlans } from "../../test/support/deviceLaw.ts";
 import { checkPrograms } from "../../test/support/programLaw.ts";
-import { digits, type Finding, tableOf } from "./report.ts";
+import { digits, tableOf } from "../markdown.ts";
+import type { Finding } from "./report.ts";
 import type { Subject } from "./subject.ts";
 
 export type LawCounts = {

@@ -1,7 +1,7 @@
 /** The kernels of a training step, each with its time beside what the roofs allow. */
 import { kernelKinds, kindOfKernel } from "../../engine/kernel/kernelKind.ts";
 import type { BoundPlan, PlanKernel } from "./boundPlan.ts";
-import { digits, tableOf } from "./report.ts";
+import { digits, tableOf } from "../markdown.ts";
 import type { Roofs } from "./roofs.ts";
 
 /** Milliseconds of runs that are timed together, if that takes no more than so many. */

@@ -5,7 +5,8 @@ import os from "node:os";
 import path from "node:path";
 import { requestAdapter } from "../../engine/devices/gpujs/adapterSelection.ts";
 import { probeWebgpu } from "../../engine/devices/gpujs/webgpuDevice.ts";
-import { type Finding, tableOf } from "./report.ts";
+import { tableOf } from "../markdown.ts";
+import type { Finding } from "./report.ts";
 
 /** What a command prints; empty where it isn't there or fails. */
 function printed(command: string, ...args: string[]): string {

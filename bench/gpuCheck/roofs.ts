@@ -1,6 +1,7 @@
 /** What a GPU can do at most through WebGPU, by a few lines of WGSL: multiply-adds, copies, dispatches, readbacks. */
 import { mapMode, usage } from "../../engine/devices/gpujs/bufferUsage.ts";
-import { digits, type Finding, tableOf } from "./report.ts";
+import { digits, tableOf } from "../markdown.ts";
+import type { Finding } from "./report.ts";
 
 /** Rates that kernels are compared with. */
 export type Roofs = {

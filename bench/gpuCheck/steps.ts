@@ -5,7 +5,8 @@ import { type DispatchCounts, dispatchCounts } from "../../engine/kernel/dispatc
 import { median } from "../interleave.ts";
 import { BoundPlan } from "./boundPlan.ts";
 import { type KernelRow, kernelRows, kindTable, percent, rowTable, timeOfRows } from "./kernelTable.ts";
-import { digits, type Finding, tableOf } from "./report.ts";
+import { digits, tableOf } from "../markdown.ts";
+import type { Finding } from "./report.ts";
 import type { Roofs } from "./roofs.ts";
 import type { Subject } from "./subject.ts";
 

@@ -3,7 +3,8 @@ import { median } from "../interleave.ts";
 import { findPython, TorchProcess } from "../peers/torch.ts";
 import type { Net } from "../works/networks.ts";
 import { torchTraining } from "../works/training.ts";
-import { digits, type Finding, tableOf } from "./report.ts";
+import { digits, tableOf } from "../markdown.ts";
+import type { Finding } from "./report.ts";
 
 /** Seconds that a step may take to be measured. A compiled net is given up where it isn't ready by then. */
 const patience = { eager: 60, compiled: 120 } as const;
