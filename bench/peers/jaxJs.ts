@@ -1,116 +1,9 @@
-import { type Availability, timed } from "../contender.ts";
-import { inputsOf, type Work } from "../work.ts";
+import type { Availability } from "../contender.ts";
+import { type JaxModule, prepareOnJax } from "./jaxWorks.ts";
 import { WebWorker } from "./webWorker.ts";
-
-/** The part of jax-js that is used here. Its arrays are consumed by use; `.ref` keeps them. */
-type JaxArray = {
-  readonly ref: JaxArray;
-  mul(y: JaxArray | number): JaxArray;
-  add(y: JaxArray | number): JaxArray;
-  sub(y: JaxArray | number): JaxArray;
-  div(y: JaxArray | number): JaxArray;
-  reshape(shape: readonly number[]): JaxArray;
-  astype(dtype: unknown): JaxArray;
-  data(): Promise<Float32Array>;
-  blockUntilReady(): Promise<JaxArray>;
-  dispose(): void;
-};
-type JaxFunction = (...args: JaxArray[]) => JaxArray[];
-type JaxModule = {
-  init(device: string): Promise<string[]>;
-  defaultDevice(device: string): string;
-  jit(fn: JaxFunction): JaxFunction;
-  valueAndGrad(
-    fn: (...args: JaxArray[]) => JaxArray,
-    options: { readonly argnums: readonly number[] },
-  ): (...args: JaxArray[]) => [JaxArray, JaxArray[]];
-  vjp(
-    fn: (...args: JaxArray[]) => JaxArray,
-    primals: readonly JaxArray[],
-  ): [JaxArray, ((cotangent: JaxArray) => JaxArray[]) & { dispose(): void }];
-  readonly numpy: {
-    array(data: Float32Array): JaxArray;
-    matmul(a: JaxArray, b: JaxArray): JaxArray;
-    matrixTranspose(a: JaxArray): JaxArray;
-    sum(x: JaxArray, axis: number): JaxArray;
-    mean(x: JaxArray): JaxArray;
-    tanh(x: JaxArray): JaxArray;
-    exp(x: JaxArray): JaxArray;
-    maximum(x: JaxArray, y: JaxArray): JaxArray;
-    minimum(x: JaxArray, y: JaxArray | number): JaxArray;
-    take(x: JaxArray, index: JaxArray, axis: number): JaxArray;
-    readonly int32: unknown;
-  };
-  readonly nn: { softmax(x: JaxArray, axis: number): JaxArray; silu(x: JaxArray): JaxArray };
-  readonly lax: { conv(x: JaxArray, w: JaxArray, strides: readonly number[], padding: string): JaxArray };
-};
 
 /** Convolutions' gradients are measured in the small network only: at 0.3 GFLOP/s the large ones take a quarter of an hour. */
 const tooSlow = "0.3 GFLOP/s in the conv net's gradients; the large ones would take minutes";
-
-function functionFor(jax: JaxModule, work: Work): JaxFunction | { readonly cannot: string } {
-  const { numpy: np, nn, lax } = jax;
-  const of = (fn: (x: JaxArray, y: JaxArray) => JaxArray): JaxFunction => {
-    return (x, y) => [fn(x, y)];
-  };
-  switch (work.kind) {
-    case "matmul":
-      return of((x, y) => np.matmul(x, y));
-    case "conv":
-      if (work.gradients) return { cannot: tooSlow };
-      return of((x, w) => lax.conv(x, w, [1, 1], "SAME"));
-    case "attention": {
-      const attend = (...[q, k, v]: JaxArray[]): JaxArray => {
-        const logits = np.matmul(q as JaxArray, np.matrixTranspose(k as JaxArray)).mul(1 / 8);
-        return np.matmul(nn.softmax(logits, -1), v as JaxArray);
-      };
-      if (!work.gradients) return (...inputs) => [attend(...inputs)];
-      return (q, k, v, cotangent) => {
-        const [value, pullback] = jax.vjp(attend, [q, k, v]);
-        const gradients = pullback(cotangent);
-        pullback.dispose();
-        return [value, ...gradients];
-      };
-    }
-    case "convNet": {
-      const net = (image: JaxArray, ...filters: JaxArray[]): JaxArray => {
-        const h = filters.reduce((x, filter) => nn.silu(lax.conv(x, filter, [1, 1], "SAME")), image);
-        return np.mean(h.ref.mul(h));
-      };
-      return (...args) => {
-        const [value, gradients] = jax.valueAndGrad(net, { argnums: args.slice(1).map((_, i) => i + 1) })(...args);
-        return [value, ...gradients];
-      };
-    }
-    case "chain":
-      return work.functions === "smooth"
-        ? of((x, y) => {
-            const a = x.ref.mul(y.ref).add(0.5);
-            const b = a.ref.mul(a).sub(x.mul(0.25));
-            const c = b.div(y.ref.mul(y).add(1));
-            return np.tanh(c.ref).add(np.exp(c.mul(-1)));
-          })
-        : of((x, y) => {
-            const a = x.ref.mul(y.ref).add(0.5);
-            const b = a.ref.mul(a.ref).sub(x.ref);
-            const c = np.maximum(b.ref, y.ref).mul(0.75).add(x);
-            return np.minimum(c.mul(a), y).sub(b);
-          });
-    case "reduce":
-      return of((x) => np.sum(x, work.axis));
-    case "embedding":
-      return (table, y, cotangent) => {
-        const place = y.mul(0.5).add(0.5).mul(work.rows);
-        const index = np.minimum(place, work.rows - 1).astype(np.int32);
-        const [value, pullback] = jax.vjp((x) => np.take(x, index, 0), [table]);
-        const gradients = pullback(cotangent);
-        pullback.dispose();
-        return [value, ...gradients];
-      };
-    case "softmax":
-      return of((x) => nn.softmax(x, -1));
-  }
-}
 
 /** Starts jax-js with as many workers as we have threads; Node has no `Worker` of the kind that it looks for. */
 async function start(load: (name: string) => Promise<unknown>, threads: number): Promise<JaxModule> {
@@ -137,29 +30,7 @@ export async function jaxJsContender(load: (name: string) => Promise<unknown>, t
       contender: {
         name,
         description: `@jax-js/jax 0.1.25, wasm, ${threads} threads`,
-        prepare: async (work, data) => {
-          const fn = functionFor(jax, work);
-          if ("cannot" in fn) return fn;
-          const shapes = inputsOf(work).map(({ shape }) => shape);
-          const arrays = data.map((values, i) => jax.numpy.array(values).reshape(shapes[i] ?? []));
-          const compiled = jax.jit(fn);
-          const run = (): JaxArray[] => compiled(...arrays.map((array) => array.ref));
-          try {
-            for (const result of run()) (await result.blockUntilReady()).dispose();
-          } catch (reason) {
-            return { cannot: (reason instanceof Error ? reason.message : String(reason)).split("\n")[0] ?? "" };
-          }
-          return {
-            measure: (times) =>
-              timed(times, async () => {
-                for (const result of run()) (await result.blockUntilReady()).dispose();
-              }),
-            results: () => Promise.all(run().map((result) => result.data())),
-            dispose: () => {
-              for (const array of arrays) array.dispose();
-            },
-          };
-        },
+        prepare: (work, data) => prepareOnJax(jax, work, data, { noConvGradients: tooSlow, waitsForEach: true }),
         dispose: () => undefined,
       },
     };
