@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import type { DeviceName } from "../../engine/devices/device.ts";
 import type { CaseName } from "./cases.ts";
 import type { PageReport, RunCases } from "./page.ts";
-import { servePage } from "./serve.ts";
+import { type PageServer, servePage } from "./serve.ts";
 
 export type BrowserPage = {
   /** Runs `count` instances of a case of `cases.ts` on a device of the page. */
@@ -53,9 +53,16 @@ export function findChromium(): string | undefined {
   return found;
 }
 
-/** Starts Chromium at `executablePath` with the test page. Close it, or Node won't end. */
-export async function openPage(executablePath: string): Promise<BrowserPage> {
-  const server = await servePage();
+/** Headless Chromium at a page. */
+export type Chromium = {
+  readonly page: Page;
+  /** What the page said on its console, and what it didn't catch. */
+  readonly said: readonly string[];
+  close(): Promise<void>;
+};
+
+/** Starts Chromium at `executablePath` with a page that a server has. Closing it closes the server. */
+export async function openChromium(executablePath: string, server: PageServer, hash = ""): Promise<Chromium> {
   const profile = await mkdtemp(join(tmpdir(), "evenkeel-chromium-"));
   const cleanUp = async (): Promise<void> => {
     await server.close();
@@ -71,27 +78,10 @@ export async function openPage(executablePath: string): Promise<BrowserPage> {
     const said: string[] = [];
     page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", (error) => said.push(`uncaught: ${error.message}`));
-    await page.goto(server.url);
-    try {
-      await page.waitForFunction(() => "runCases" in globalThis, undefined, { timeout: 120_000 });
-    } catch (cause) {
-      throw new Error(`the test page doesn't start. It said:\n${said.join("\n")}`, { cause });
-    }
+    await page.goto(server.url + hash);
     return {
-      runCases: async (...args) => {
-        try {
-          return await page.evaluate(
-            (given) => (globalThis as unknown as { readonly runCases: RunCases }).runCases(...given),
-            args,
-          );
-        } catch (cause) {
-          const reason = cause instanceof Error ? cause.message : String(cause);
-          throw new Error(
-            `${args[0]} on ${args[1]} in Chromium: ${reason}\nThe page said:\n${said.slice(-20).join("\n")}`,
-            { cause },
-          );
-        }
-      },
+      page,
+      said,
       close: async () => {
         await context.close();
         await cleanUp();
@@ -101,4 +91,32 @@ export async function openPage(executablePath: string): Promise<BrowserPage> {
     await cleanUp();
     throw error;
   }
+}
+
+/** Starts Chromium at `executablePath` with the test page. Close it, or Node won't end. */
+export async function openPage(executablePath: string): Promise<BrowserPage> {
+  const { page, said, close } = await openChromium(executablePath, await servePage());
+  try {
+    await page.waitForFunction(() => "runCases" in globalThis, undefined, { timeout: 120_000 });
+  } catch (cause) {
+    await close();
+    throw new Error(`the test page doesn't start. It said:\n${said.join("\n")}`, { cause });
+  }
+  return {
+    runCases: async (...args) => {
+      try {
+        return await page.evaluate(
+          (given) => (globalThis as unknown as { readonly runCases: RunCases }).runCases(...given),
+          args,
+        );
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        throw new Error(
+          `${args[0]} on ${args[1]} in Chromium: ${reason}\nThe page said:\n${said.slice(-20).join("\n")}`,
+          { cause },
+        );
+      }
+    },
+    close,
+  };
 }

@@ -1,4 +1,4 @@
-/** A web server for one test page, on this machine only. */
+/** A web server for one page, on this machine only. */
 import { createServer } from "node:http";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,21 +19,27 @@ const isolation = {
 
 /** Bundles `page.ts` for browsers and serves it on a free port of 127.0.0.1. */
 export async function servePage(): Promise<PageServer> {
-  const files = await bundlePage();
+  return serveFiles(new Map([["index.html", new TextEncoder().encode(html)], ...(await bundlePage())]));
+}
+
+/** Serves a page, `index.html`, and its scripts on a port of 127.0.0.1: a free one, if none is given. */
+export async function serveFiles(files: ReadonlyMap<string, Uint8Array>, port = 0): Promise<PageServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://127.0.0.1").pathname;
-    const script = files.get(basename(path));
-    if (path === "/") response.writeHead(200, { ...isolation, "Content-Type": "text/html" }).end(html);
-    else if (script !== undefined)
-      response.writeHead(200, { ...isolation, "Content-Type": "text/javascript" }).end(script);
-    else response.writeHead(404, isolation).end();
+    const name = path === "/" ? "index.html" : basename(path);
+    const file = files.get(name);
+    if (file === undefined) response.writeHead(404, isolation).end();
+    else {
+      const type = name.endsWith(".html") ? "text/html" : "text/javascript";
+      response.writeHead(200, { ...isolation, "Content-Type": type }).end(file);
+    }
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(port, "127.0.0.1", resolve);
   });
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the test server has no port");
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
   return {
     url: `http://127.0.0.1:${address.port}/`,
     close: async () => {
