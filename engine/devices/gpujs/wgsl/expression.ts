@@ -334,10 +334,9 @@ export class ExpressionEmitter {
     return { text: `select(${other}, ${chosen}, ${isInside})`, dtype: node.dtype, lanes: 1 };
   }
 
-  #test({ at: affine, start, stop }: Scalar & { kind: "within" }): string {
-    // What is below `start` wraps to more than there can be above it.
-    const place = this.#address({ ...affine, offset: affine.offset - start });
-    return `(${place} < ${Math.max(0, stop - start)}u)`;
+  #test(node: Scalar & { kind: "within" }): string {
+    // What is below the start wraps to more than there can be above it.
+    return `(${this.#address(fromStart(node))} < ${Math.max(0, node.stop - node.start)}u)`;
   }
 
   #branch(test: string, node: Branch, scope: Scope): Value {
@@ -382,6 +381,11 @@ function inverseOf(node: Scalar & { kind: "binary" }): Scalar | null {
   const isNormal = Math.abs(value) >= 2 ** -126 && Number.isFinite(value);
   return isNormal ? { kind: "literal", dtype: "f32", value } : null;
 }
+/** How far a place is from where a border begins. */
+export const fromStart = ({ at: affine, start }: Scalar & { kind: "within" }): Affine => {
+  return { ...affine, offset: affine.offset - start };
+};
+
 const isSameLiteral = (one: Scalar, other: Scalar): boolean =>
   one.kind === "literal" && other.kind === "literal" && Object.is(one.value, other.value);
 

@@ -3,8 +3,10 @@
  * depth adds; the first is the same in all steps and made once, the second, where it is no multiple, looked up in a table that the
  * workgroup makes for each step.
  */
+import { affineKey } from "../../../../kernel/affine.ts";
 import type { Affine, Axis } from "../../../../kernel/kernel.ts";
 import { hasAddress, scalarsOf } from "../../../../kernel/scalar.ts";
+import { fromStart } from "../expression.ts";
 import type { WgslWriter } from "../writer.ts";
 import { isLinear, offsetText, sumText } from "./offsets.ts";
 import { type Direction, directionsOf, type Side } from "./sides.ts";
@@ -45,10 +47,12 @@ export class Places {
     const { writer, side, depth } = tile;
     const distinct = [...new Set(owns)];
     for (const affine of placesIn(side, axes)) {
-      const key = keyOf(affine);
+      const key = affineKey(affine);
       if (this.#parts.has(key)) continue;
       const directions = directionsOf(affine, axes, side.axes);
-      const begin = offsetText(writer, directions.batch, tile.batch);
+      // A negative offset is what wraps to it.
+      const offset = `${affine.offset < 0 ? 2 ** 32 + affine.offset : affine.offset}u`;
+      const begin = sumText(offsetText(writer, directions.batch, tile.batch), offset);
       this.#parts.set(key, { own: this.#keep(directions.own, begin, distinct), depth: directions.depth });
       const tableKey = JSON.stringify(directions.depth.runs);
       if (isLinear(directions.depth) || this.#tables.has(tableKey)) continue;
@@ -81,12 +85,10 @@ export class Places {
 
   /** The text of an address at an element; it may have wrapped on the way. */
   text(affine: Affine, { own, depth: number }: Element, step: Step): string {
-    const part = this.#parts.get(keyOf(affine));
+    const part = this.#parts.get(affineKey(affine));
     if (part === undefined) throw new Error("a place that the factor has none of");
-    const { offset } = affine;
     const kept = typeof part.own === "string" ? `${part.own}[${own}]` : (part.own.get(own) ?? "0u");
-    const sum = sumText(kept, this.#depthText(part.depth, number, step), `${Math.max(0, offset)}u`);
-    return offset < 0 ? `${sum} - ${-offset}u` : sum;
+    return sumText(kept, this.#depthText(part.depth, number, step));
   }
 
   #depthText(direction: Direction, number: string, { number: step, half }: Step): string {
@@ -139,8 +141,7 @@ function placesIn({ factor }: Side, axes: readonly Axis[]): readonly Affine[] {
   return scalarsOf(factor).flatMap((scalar) => {
     if (scalar.kind === "region")
       return [{ offset: 0, coefficients: axes.map((_, axis) => Number(axis === scalar.axis)) }];
+    if (scalar.kind === "within") return [fromStart(scalar)];
     return hasAddress(scalar) ? [scalar.at] : [];
   });
 }
-
-const keyOf = ({ coefficients }: Affine): string => coefficients.join();
