@@ -12,6 +12,7 @@
  * | pending result  | the buffers with what one run of a step gave                        | when it is read, or disposed of; its program takes   |
  * |                 |                                                                     | them for other runs, or frees them if it is gone     |
  * | device          | all memory; what is allocated on it lives no longer than it         | by whoever made it; shared ones by `disposeDevices`  |
+ * | an arena        | the memory of buffers that were allocated together                  | with the last of them                                |
  *
  * | what may happen meanwhile                | what comes of it                                                            |
  * |------------------------------------------|-----------------------------------------------------------------------------|
