@@ -59,6 +59,52 @@ const cases: fc.Arbitrary<Case> = fc.record({
 const drawn = (seed: number): Float32Array =>
   Float32Array.from({ length: size }, (_, i) => 2 * Math.sin(seed + 7.3 * i));
 
+const largest = (values: HostArray): number => Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
+function near(got: HostArray | null, wanted: HostArray | null, bound: number, what: string): void {
+  if (got === null || wanted === null) return assert.equal(got, wanted, what);
+  const off = largest(Float64Array.from(wanted, (value, i) => value - (got[i] ?? NaN)));
+  assert.ok(off <= bound, `${what}: ${off}, and not ${bound}`);
+}
+
+type Bounds = Readonly<Record<"xCur" | "xHat" | "xEuler" | "xNext" | "denoised" | "denoisedEuler", number>>;
+
+/**
+ * How far float32 may be from these steps: whatever is computed is rounded up to eight times, coefficients included, by 2^-24 of what
+ * goes into it, and carries on what its parts are wrong by.
+ */
+function roundings(steps: readonly SamplerStep[]): Bounds[] {
+  let error = 0;
+  return steps.map(({ tHat, tNext, xCur, xHat, xEuler, denoised, denoisedEuler }) => {
+    const round = (...sizes: readonly number[]): number => 8 * 2 ** -24 * Math.max(...sizes);
+    const [x, euler] = [Math.max(largest(xCur), largest(xHat)), largest(xEuler)];
+    const xCurBound = error + round(x);
+    const xHatBound = xCurBound + round(x);
+    /** The denoiser's answer follows what it is asked with this slope. */
+    const answer = (bound: number, sigma: number, asked: number): number =>
+      (bound * 0.25) / (0.25 + sigma ** 2) + round(asked, 0.3);
+    const denoisedBound = answer(xHatBound, tHat, x);
+    const ratio = tNext / tHat;
+    const eulerBound = ratio * xHatBound + (1 - ratio) * denoisedBound + round(x, largest(denoised));
+    const secondBound = answer(eulerBound, tNext, euler);
+    const [p, q] = [(tHat - tNext) / 2 / tHat, (tHat - tNext) / 2 / tNext];
+    const heunBound = (): number =>
+      xHatBound +
+      p * (xHatBound + denoisedBound + round(x, largest(denoised))) +
+      q * (eulerBound + secondBound + round(euler, largest(denoisedEuler ?? xEuler))) +
+      round(x);
+    error = denoisedEuler === null ? eulerBound : heunBound();
+    return {
+      xCur: xCurBound,
+      xHat: xHatBound,
+      xEuler: eulerBound,
+      xNext: error,
+      denoised: denoisedBound,
+      denoisedEuler: secondBound,
+    };
+  });
+}
+
 describe("sampling on the device", async () => {
   const devices: Readonly<Record<string, Device>> = {
     oracle: await createDevice("oracle"),
@@ -104,22 +150,14 @@ describe("sampling on the device", async () => {
           // Whether somebody listens changes no bit.
           assert.deepEqual(untold, sampled);
           assert.deepEqual(sampled?.noise, noise);
-          // Some ten roundings a step, each of 2^-24 of the largest number; the flow makes errors smaller as it does the state.
-          const near = (got: HostArray | null, wanted: HostArray | null, what: string): void => {
-            if (got === null || wanted === null) return assert.equal(got, wanted, what);
-            const truth = Array.from(wanted);
-            const largest = truth.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-            const off = truth.reduce((most, value, i) => Math.max(most, Math.abs(value - (got[i] ?? NaN))), 0);
-            assert.ok(off <= steps * 10 * 2 ** -24 * Math.max(largest, 1), `${what}: ${off} of ${largest}`);
-          };
-          near(sampled.images, end, "the end");
+          near(sampled.images, end, roundings(expected).at(-1)?.xNext ?? NaN, "the end");
           assert.equal(told.length, expected.length);
-          for (const [i, step] of expected.entries()) {
-            const other = told[i];
-            assert.ok(other !== undefined);
+          for (const [i, bounds] of roundings(expected).entries()) {
+            const [step, other] = [expected[i], told[i]];
+            assert.ok(step !== undefined && other !== undefined);
             assert.deepEqual([other.index, other.t, other.tHat, other.tNext], [i, step.t, step.tHat, step.tNext]);
             for (const key of ["xCur", "xHat", "xEuler", "xNext", "denoised", "denoisedEuler"] as const) {
-              near(other[key], step[key], `${key} of step ${i}`);
+              near(other[key], step[key], bounds[key], `${key} of step ${i}`);
             }
             assert.deepEqual(other.denoisedMain, other.denoised);
           }
