@@ -6,7 +6,7 @@ import { serveFiles } from "../../test/browser/serve.ts";
 import { pageFiles } from "./build.ts";
 
 const { values: options } = parseArgs({
-  options: { port: { type: "string", default: "8123" }, out: { type: "string", default: "bench/dist/page" } },
+  options: { port: { type: "string", default: "8123" }, out: { type: "string", default: "reports/benchPage" } },
 });
 
 const files = await pageFiles();

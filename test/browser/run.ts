@@ -58,7 +58,7 @@ export type Chromium = {
   readonly page: Page;
   /** What the page said on its console, and what it didn't catch. */
   readonly said: readonly string[];
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 };
 
 /** Starts Chromium at `executablePath` with a page that a server has. Closing it closes the server. */
