@@ -3,7 +3,7 @@ import type { GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
 import { BindGroups, type BoundSet, type Dispatch } from "../../engine/devices/gpujs/bindGroups.ts";
 import { usage } from "../../engine/devices/gpujs/bufferUsage.ts";
 import { timeDispatches, timePass } from "../../engine/devices/gpujs/kernelTimer.ts";
-import { draftsOf } from "../../engine/devices/gpujs/drafts.ts";
+import { type Draft, draftsOf } from "../../engine/devices/gpujs/drafts.ts";
 import { aliasesOf, expectedHomes, type Home } from "../../engine/devices/gpujs/homes.ts";
 import type { GpuRange } from "../../engine/devices/gpujs/webgpuMemory.ts";
 import { emitKernel, type EmitOptions } from "../../engine/devices/gpujs/wgsl/index.ts";
@@ -20,81 +20,90 @@ export type PlanKernel = {
   readonly schedule: string;
 };
 
+/** Memory for a plan, and what is bound of it. */
+type Memory = {
+  /** Of its temporaries and constants, by buffer of the plan. */
+  readonly inner: readonly (GpuRange | undefined)[];
+  /** What a caller would bind: inputs, then outputs. */
+  readonly bound: readonly GpuRange[];
+  readonly all: readonly GPUBuffer[];
+};
+
 export class BoundPlan {
   /** Kernels with different code. */
   readonly kernels: readonly PlanKernel[];
-  readonly #device: GPUDevice;
+  readonly #context: GpujsContext;
+  readonly #plan: Plan;
+  readonly #memory: Memory;
   readonly #dispatches: readonly Dispatch[];
   readonly #set: BoundSet;
-  readonly #buffers: readonly GPUBuffer[];
 
-  private constructor(
-    device: GPUDevice,
-    kernels: readonly PlanKernel[],
-    dispatches: readonly Dispatch[],
-    set: BoundSet,
-    buffers: readonly GPUBuffer[],
-  ) {
-    this.#device = device;
-    this.kernels = kernels;
-    this.#dispatches = dispatches;
-    this.#set = set;
-    this.#buffers = buffers;
+  private constructor(context: GpujsContext, plan: Plan, memory: Memory, made: readonly Made[]) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#memory = memory;
+    this.#dispatches = made.map(({ dispatch }) => dispatch);
+    this.#set = this.#bind(this.#dispatches);
+    const kernels = new Map<unknown, PlanKernel>();
+    made.forEach(({ dispatch, schedule }, i) => {
+      const known = kernels.get(dispatch.kernel);
+      const first = known ?? { dispatch, schedule, group: at(this.#set.groups, i), steps: 0 };
+      kernels.set(dispatch.kernel, { ...first, steps: first.steps + 1 });
+    });
+    this.kernels = [...kernels.values()];
   }
 
   /** Makes the kernels as the device would, and memory that holds small random numbers. */
   static async create(context: GpujsContext, plan: Plan, schedules: EmitOptions): Promise<BoundPlan> {
-    const { device } = context;
-    const schedulesByText = new Map<string, string>();
     const homes = expectedHomes(plan);
-    const dispatches = await Promise.all(
-      draftsOf(plan, homes, schedules).map(async ({ step, part, batch }): Promise<Dispatch> => {
-        const own = batch ?? emitKernel(step.kernel, aliasesOf(step, homes), schedules);
-        schedulesByText.set(own.text, own.schedule);
-        return { step, part, bindsWhole: batch !== null, kernel: await context.ownKernelOf(own), paramsOffset: 0 };
-      }),
-    );
-    const { inner, bound, all } = memoryOf(device, plan, homes);
-    const set = new BindGroups(device, plan, dispatches, null, inner, wholeIntegers).create(bound);
-    const kernels = new Map<unknown, PlanKernel>();
-    dispatches.forEach((dispatch, i) => {
-      const known = kernels.get(dispatch.kernel);
-      const group = known?.group ?? set.groups[i];
-      if (group === undefined) throw new Error("each dispatch has a bind group");
-      const schedule = schedulesByText.get(dispatch.kernel.wgsl) ?? "";
-      kernels.set(dispatch.kernel, {
-        schedule,
-        ...known,
-        dispatch: known?.dispatch ?? dispatch,
-        group,
-        steps: (known?.steps ?? 0) + 1,
-      });
-    });
-    return new BoundPlan(device, [...kernels.values()], dispatches, set, all);
+    const drafts = draftsOf(plan, homes, schedules);
+    const made = await Promise.all(drafts.map((draft) => make(context, homes, draft, schedules)));
+    return new BoundPlan(context, plan, memoryOf(context.device, plan, homes), made);
+  }
+
+  /** One of its kernels, run another way; of a batch its first member alone. */
+  async variant({ dispatch: { step, part }, steps }: PlanKernel, schedules: EmitOptions): Promise<PlanKernel> {
+    const draft = { step, part, batch: null };
+    const { dispatch, schedule } = await make(this.#context, expectedHomes(this.#plan), draft, schedules);
+    return { dispatch, schedule, group: at(this.#bind([dispatch]).groups, 0), steps };
   }
 
   /** Milliseconds of one run of a kernel: the mean of `repeats` in one pass. */
   async timeKernel({ dispatch, group }: PlanKernel, repeats: number): Promise<number> {
-    const [time = NaN] = await timeDispatches(this.#device, [dispatch], { bound: [], groups: [group] }, repeats);
+    const set = { bound: [], groups: [group] };
+    const [time = NaN] = await timeDispatches(this.#context.device, [dispatch], set, repeats);
     return time;
   }
 
   /** Milliseconds of all dispatches in one pass, from the beginning of the first to the end of the last. */
   timeAll(): Promise<number> {
-    return timePass(this.#device, this.#dispatches, this.#set);
+    return timePass(this.#context.device, this.#dispatches, this.#set);
   }
 
   dispose(): void {
-    for (const buffer of this.#buffers) buffer.destroy();
+    for (const buffer of this.#memory.all) buffer.destroy();
+  }
+
+  #bind(dispatches: readonly Dispatch[]): BoundSet {
+    const { inner, bound } = this.#memory;
+    return new BindGroups(this.#context.device, this.#plan, dispatches, null, inner, wholeIntegers).create(bound);
   }
 }
 
-/** Memory for a plan: of its temporaries and constants by buffer, and of what a caller would bind. */
-function memoryOf(
-  device: GPUDevice,
-  plan: Plan,
+type Made = { readonly dispatch: Dispatch; readonly schedule: string };
+
+async function make(
+  context: GpujsContext,
   homes: readonly Home[],
-): { readonly inner: (GpuRange | undefined)[]; readonly bound: GpuRange[]; readonly all: GPUBuffer[] } {
+  { step, part, batch }: Draft,
+  schedules: EmitOptions,
+): Promise<Made> {
+  const own = batch ?? emitKernel(step.kernel, aliasesOf(step, homes), schedules);
+  const kernel = await context.ownKernelOf(own);
+  return { dispatch: { step, part, bindsWhole: batch !== null, kernel, paramsOffset: 0 }, schedule: own.schedule };
+}
+
+function memoryOf(device: GPUDevice, plan: Plan, homes: readonly Home[]): Memory {
   const bytes = new Map<string, number>();
   const floats = new Set<string>();
   plan.buffers.forEach(({ dtype, length }, i) => {

@@ -1,4 +1,5 @@
 /** The kernels of a training step, each with its time beside what the roofs allow. */
+import type { Kernel } from "../../engine/kernel/kernel.ts";
 import { kernelKinds, kindOfKernel } from "../../engine/kernel/kernelKind.ts";
 import type { BoundPlan, PlanKernel } from "./boundPlan.ts";
 import { digits, tableOf } from "../markdown.ts";
@@ -19,20 +20,26 @@ export type KernelRow = {
   readonly milliseconds: number;
   readonly gflops: number;
   readonly gbs: number;
-  /** The least time by the roofs, by the time. */
+  /** The least time by the roofs, by the time. More than 1 where caches hold what the roof takes from memory. */
   readonly share: number;
   readonly workgroups: number;
   readonly schedule: string;
 };
 
-/** Times every kernel of a plan, those first of which the step has most. */
-export async function kernelRows(plan: BoundPlan, roofs: Roofs): Promise<KernelRow[]> {
-  const rows: KernelRow[] = [];
-  for (const kernel of plan.kernels) rows.push(rowOf(kernel, await timeOf(plan, kernel), roofs));
-  return rows.sort((a, b) => b.steps * b.milliseconds - a.steps * a.milliseconds);
+/** Times every kernel of a plan, those first that take most of the step. */
+export async function timeKernels(
+  plan: BoundPlan,
+  roofs: Roofs,
+): Promise<{ readonly rows: readonly KernelRow[]; readonly kernels: readonly PlanKernel[] }> {
+  const timed: { readonly row: KernelRow; readonly kernel: PlanKernel }[] = [];
+  for (const kernel of plan.kernels)
+    timed.push({ row: rowOf(kernel, await timeOfKernel(plan, kernel), roofs), kernel });
+  timed.sort(({ row: a }, { row: b }) => b.steps * b.milliseconds - a.steps * a.milliseconds);
+  return { rows: timed.map(({ row }) => row), kernels: timed.map(({ kernel }) => kernel) };
 }
 
-async function timeOf(plan: BoundPlan, kernel: PlanKernel): Promise<number> {
+/** Milliseconds of one run: the mean of as many as take long enough together. */
+export async function timeOfKernel(plan: BoundPlan, kernel: PlanKernel): Promise<number> {
   // The first run finds nothing in the caches, and a pipeline that some drivers finish only now.
   await plan.timeKernel(kernel, 1);
   const once = await plan.timeKernel(kernel, 1);
@@ -47,7 +54,7 @@ function rowOf({ dispatch, steps, schedule }: PlanKernel, milliseconds: number, 
   return {
     name: kernel.name,
     kind: kindOfKernel(kernel),
-    axes: kernel.axes.map(({ role, size }) => `${role === "reduce" ? "+" : ""}${size}`).join(" "),
+    axes: axesOf(kernel),
     steps,
     milliseconds,
     gflops: (1e3 * gflop) / milliseconds,
@@ -57,6 +64,10 @@ function rowOf({ dispatch, steps, schedule }: PlanKernel, milliseconds: number, 
     schedule,
   };
 }
+
+/** Sizes of a kernel's axes, those that are folded with a plus. */
+export const axesOf = ({ axes }: Pick<Kernel, "axes">): string =>
+  axes.map(({ role, size }) => `${role === "reduce" ? "+" : ""}${size}`).join(" ");
 
 export const timeOfRows = (rows: readonly KernelRow[]): number =>
   rows.reduce((sum, { steps, milliseconds }) => sum + steps * milliseconds, 0);

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { acquireContext, type GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
 import { createWebgpuDevice } from "../../engine/devices/gpujs/webgpuDevice.ts";
+import { allTiles, registerTile } from "../../engine/devices/gpujs/wgsl/product/index.ts";
 import { median } from "../interleave.ts";
 import { type Net, netA, netB, netC } from "../works/networks.ts";
 import { checkLaws, checkLosses, checkSpecialValues } from "./correctness.ts";
@@ -91,7 +92,8 @@ await part("correctness: losses", 10, () =>
 const ours = new Map<string, number>();
 const step = (name: string, subject: Subject, needs: number, times = steps): Promise<void> =>
   part(`step (${name})`, needs, async () => {
-    const found = await measureStepOnGpu(subject, { context: await context(), roofs, steps: times });
+    const tiles = quick ? { products: 1, tiles: [registerTile] } : { products: 12, tiles: allTiles };
+    const found = await measureStepOnGpu(subject, { context: await context(), roofs, steps: times, ...tiles });
     ours.set(name, median(found.times.unread));
     return found;
   });

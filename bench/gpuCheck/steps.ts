@@ -1,16 +1,25 @@
 /** A training step on WebGPU: its time with and without readbacks, all of its kernels, and what lies between them. */
 import type { GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
+import type { Tile } from "../../engine/devices/gpujs/wgsl/product/index.ts";
 import { createWebgpuDevice } from "../../engine/devices/gpujs/webgpuDevice.ts";
 import { type DispatchCounts, dispatchCounts } from "../../engine/kernel/dispatchCounts.ts";
 import { median } from "../interleave.ts";
 import { BoundPlan } from "./boundPlan.ts";
-import { type KernelRow, kernelRows, kindTable, percent, rowTable, timeOfRows } from "./kernelTable.ts";
+import { type KernelRow, kindTable, percent, rowTable, timeKernels, timeOfRows } from "./kernelTable.ts";
 import { digits, tableOf } from "../markdown.ts";
 import type { Finding } from "./report.ts";
 import type { Roofs } from "./roofs.ts";
 import type { Subject } from "./subject.ts";
+import { tileRows, tileTable } from "./tiles.ts";
 
-export type StepOptions = { readonly context: GpujsContext; readonly roofs: Roofs; readonly steps: number };
+export type StepOptions = {
+  readonly context: GpujsContext;
+  readonly roofs: Roofs;
+  readonly steps: number;
+  /** So many of the slowest products are also run by these tiles. */
+  readonly products: number;
+  readonly tiles: readonly Tile[];
+};
 
 type StepTimes = {
   /** Milliseconds from nothing to the end of the first step. */
@@ -63,9 +72,11 @@ type PlanTimes = {
   readonly rows: readonly KernelRow[];
   /** Milliseconds of all dispatches in one pass, several times. */
   readonly passes: readonly number[];
+  /** The products that take most time, by other tiles. */
+  readonly tiles: Awaited<ReturnType<typeof tileRows>>;
 };
 
-async function timePlan(subject: Subject, { context, roofs, steps }: StepOptions): Promise<PlanTimes> {
+async function timePlan(subject: Subject, { context, roofs, steps, products, tiles }: StepOptions): Promise<PlanTimes> {
   const device = await createWebgpuDevice();
   try {
     const plan = await subject.plan(device.limits);
@@ -74,7 +85,9 @@ async function timePlan(subject: Subject, { context, roofs, steps }: StepOptions
       await bound.timeAll();
       const passes: number[] = [];
       for (let i = 0; i < Math.min(5, steps); i++) passes.push(await bound.timeAll());
-      return { counts: dispatchCounts(plan), rows: await kernelRows(bound, roofs), passes };
+      const { rows, kernels } = await timeKernels(bound, roofs);
+      const slowest = kernels.filter(({ schedule }) => schedule.includes("product")).slice(0, products);
+      return { counts: dispatchCounts(plan), rows, passes, tiles: await tileRows(bound, slowest, tiles) };
     } finally {
       bound.dispose();
     }
@@ -89,7 +102,7 @@ export async function measureStepOnGpu(
   options: StepOptions,
 ): Promise<Finding & { readonly times: StepTimes }> {
   const times = await timeSteps(subject, options.steps);
-  const { counts, rows, passes } = await timePlan(subject, options);
+  const { counts, rows, passes, tiles } = await timePlan(subject, options);
   const [read, unread, pass, kernels] = [median(times.read), median(times.unread), median(passes), timeOfRows(rows)];
   const { name, gflop } = subject;
   const least = rows.reduce((sum, { steps, milliseconds, share }) => sum + steps * milliseconds * share, 0);
@@ -138,6 +151,11 @@ export async function measureStepOnGpu(
     gflop,
     counts,
     rows,
+    tiles,
   };
-  return { data, text: [summary, kindTable(rows), rowTable(rows)].join("\n\n"), times };
+  return {
+    data,
+    text: [summary, kindTable(rows), tileTable(tiles.rows), ...tiles.failures, rowTable(rows)].join("\n\n"),
+    times,
+  };
 }

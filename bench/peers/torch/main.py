@@ -14,13 +14,19 @@ from numbers_for import inputs_for, read_arrays, read_raw, write_raw
 from training import Training, sampler
 
 
+# Waits for what was given to the GPU, if it is one that computes.
+finish = lambda: None
+
+
 def choose_device(name: str) -> dict:
     """Arrays are made on the CPU, or with `cuda` on the GPU, from here on."""
+    global finish
     if name == "cpu":
         return {}
     if not torch.cuda.is_available():
         raise RuntimeError(f"PyTorch {torch.__version__} sees no CUDA device")
     torch.set_default_device("cuda")
+    finish = torch.cuda.synchronize
     # The fastest convolution of each shape, found when it first runs.
     torch.backends.cudnn.benchmark = True
     return {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
@@ -30,16 +36,7 @@ def choose_precision(tf32: bool) -> dict:
     """Whether products and convolutions may round what they multiply to TF32's ten bits."""
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
-    # What was compiled is compiled for the other precision.
-    if hasattr(torch, "compile"):
-        torch._dynamo.reset()
     return {}
-
-
-def finish() -> None:
-    """Waits for the GPU, if it is one that computes."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 class Prepared:
