@@ -3,20 +3,24 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, mock } from "node:test";
 import {
   add,
+  cast,
   compileStep,
   createDevice,
   createState,
   type Device,
   type ErrorCode,
+  greater,
   type PendingResult,
   readResults,
   reduceMax,
+  scalar,
   type Tensor,
   tensor,
 } from "../../../engine/index.ts";
 import { mostUnread } from "../../../engine/program/resultBuffers.ts";
 import { outcomeOf } from "../../support/interleave.ts";
 import { scheduledDevice } from "../../support/scheduledDevice.ts";
+import { webgpuSkip } from "../../support/webgpuSkip.ts";
 import { functionsOn, leaf, type Leaves, only } from "./statefulFunctions.ts";
 
 const coded = (code: ErrorCode, message = /./) => ({ code, message });
@@ -79,6 +83,38 @@ describe("results that wait to be read", async () => {
     await assert.rejects(readResults(results), coded("device", /on different devices/));
     assert.deepEqual(await readResults([]), []);
   });
+
+  for (const name of ["oracle", "wasm", "cpu", "webgpu"] as const) {
+    it(`each is that of its run, whatever was run after it: ${name}`, {
+      skip: name === "webgpu" && webgpuSkip,
+    }, async () => {
+      const device = await createDevice(name);
+      const state = await createState<Leaves>({ a: leaf(1), b: leaf(2) }, device);
+      const step = compileStep(
+        (s: Leaves, more: Tensor) => {
+          const a = add(s.a, more);
+          return { state: { ...s, a }, result: { a, count: cast(a, "i32"), isLarge: greater(a, 3), before: s.b } };
+        },
+        { device },
+      );
+      const begun = [];
+      for (let i = 0; i < 6; i++) begun.push(await step.begin(state, scalar(i)));
+      const sums = [1, 2, 4, 7, 11, 16];
+      for (const first of [3, 1, 0]) {
+        const read: number[][] = [];
+        for (const { a, count, isLarge, before } of await readResults(begun.slice(first))) {
+          read.push([await only(a), await only(count), await only(isLarge), await only(before)]);
+        }
+        assert.deepEqual(
+          read,
+          sums.slice(first).map((sum) => [sum, sum, +(sum > 3), 2]),
+        );
+      }
+      state.dispose();
+      step.dispose();
+      device.dispose();
+    });
+  }
 
   it("what nobody reads fills the device up to a bound; a reading that fails can be tried again", async () => {
     const { device, state, end } = await prepared(real.wasm);
