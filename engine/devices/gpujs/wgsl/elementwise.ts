@@ -2,7 +2,8 @@
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { rootsOf } from "../../../kernel/scalar.ts";
 import { placeOf, pointsOf } from "./points.ts";
-import { allowsLanes, ExpressionEmitter } from "./expression.ts";
+import { ExpressionEmitter } from "./expression.ts";
+import { allowsLanes } from "./lanes.ts";
 import { loadsFrom, storeResults, vectorArrays } from "./memory.ts";
 import { type Aliases, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
 import { WgslWriter } from "./writer.ts";

@@ -7,7 +7,8 @@ import { EvenkeelError } from "../../../errors.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
-import { childrenOf, hasAddress, scalarsOf } from "../../../kernel/scalar.ts";
+import { childrenOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { movesAlong } from "./lanes.ts";
 import { addressText, type AxisText } from "./addresses.ts";
 import { binaryText, castText, compareText, unaryText } from "./operations.ts";
 import { numeral, splat, valueType, type Lanes } from "./types.ts";
@@ -392,19 +393,3 @@ const isSameLiteral = (one: Scalar, other: Scalar): boolean =>
 /** A u32 index moved by a whole number. */
 const offsetText = (index: string, offset: number): string =>
   offset === 0 ? index : offset > 0 ? `${index} + ${offset}u` : `${index} - ${-offset}u`;
-
-/** Whether an expression can be computed at four neighbours of an axis together: no border and no gather comes between them. */
-export function allowsLanes(roots: readonly Scalar[], axis: number, size: number): boolean {
-  const isBorder = (edge: number): boolean => edge > 0 && edge < size && edge % 4 !== 0;
-  return scalarsOf(...roots).every((scalar) => {
-    if (scalar.kind === "within") return !movesAlong(scalar, axis);
-    if (scalar.kind === "gather") {
-      // What was folded may differ from neighbour to neighbour.
-      return !scalarsOf(scalar.index).some((inner) => inner.kind === "accumulator" || movesAlong(inner, axis));
-    }
-    return scalar.kind !== "region" || scalar.axis !== axis || !(isBorder(scalar.start) || isBorder(scalar.stop));
-  });
-}
-
-const movesAlong = (scalar: Scalar, axis: number): boolean =>
-  (scalar.kind === "region" && scalar.axis === axis) || (hasAddress(scalar) && at(scalar.at.coefficients, axis) !== 0);
