@@ -186,14 +186,16 @@ describe("products of values with borders", { skip: webgpuSkip }, () => {
     })(inputs);
     for (const tile of tilesWithTables) {
       const device = await createWebgpuDevice({}, { product: tile });
-      const plan = planOf(gradients, [], { ...device.limits, results: 1 });
+      const plan = planOf(gradients, [], { ...device.limits, results: 1, batches: false });
       const data = inputs.map(({ size }, number) =>
         Float32Array.from({ length: size }, (_, i) => ((i * 7 + number * 5 + ((i * i) % 11)) % 5) - 2),
       );
       const wanted = interpretPlan(plan, data, accuracies.oracle);
       const executable = await device.compile(plan);
       assert.ok(
-        executable.sources().some(({ text }) => text.startsWith("// tiled product") && text.includes("select(0u")),
+        executable
+          .sources()
+          .some(({ text }) => text.startsWith("// schedule: tiled product") && text.includes("select(0u")),
       );
       const [given, got] = [data, gradients.map(({ size }) => ({ length: size }))].map((arrays) =>
         arrays.map(({ length }) => device.allocate("f32", length)),
