@@ -2,6 +2,7 @@
 import { EvenkeelError } from "../../../errors.ts";
 import { isInteger } from "../../../graph/dtype.ts";
 import type { Kernel, ReduceOp, Reduction, Scalar } from "../../../kernel/kernel.ts";
+import { loopCounts } from "../loopCounts.ts";
 import type { AxisText } from "./addresses.ts";
 import * as limbs from "./limbs.ts";
 import type { Limbs } from "./limbs.ts";
@@ -32,7 +33,7 @@ export function emitReduction(
   const axes = kernel.axes.map(({ role, size }, index): AxisText => {
     if (role === "parallel") return parallel[index] ?? { text: "0", size: 1 };
     if (size === 1) return { text: "0", size };
-    const counts = blocks(size, longest);
+    const counts = loopCounts(size, longest);
     const names = counts.map(() => writer.counter());
     counts.forEach((count, level) => loops.push({ name: names[level] ?? "", count }));
     const text = coordinate(counts, names);
@@ -82,20 +83,6 @@ export function emitReduction(
 /** Sums of products, which are most of a GPU's work, have fewer and longer loops. */
 function isProduct(body: Scalar): boolean {
   return body.kind === "binary" && body.op === "multiply" && body.x.kind === "load" && body.y.kind === "load";
-}
-
-/** Loop counts, outermost first, whose product is at least `size` and of which none is above `longest`. */
-function blocks(size: number, longest: number): number[] {
-  if (size <= longest) return [size];
-  let inner = longest;
-  // A divisor saves the guard.
-  for (let divisor = longest; divisor >= 16; divisor--) {
-    if (size % divisor === 0) {
-      inner = divisor;
-      break;
-    }
-  }
-  return [...blocks(Math.ceil(size / inner), longest), inner];
 }
 
 function coordinate(counts: readonly number[], names: readonly string[]): string {

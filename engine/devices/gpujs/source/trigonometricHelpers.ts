@@ -3,22 +3,8 @@
  * |r| <= pi/4, then come Taylor series in r. Up to 1e5 pi/2 is subtracted in five parts of 8 bits, whose products with
  * k are exact; beyond, x times 2/pi is computed in digits as far as its fraction needs them (Payne and Hanek 1983).
  */
+import { partsOfHalfPi } from "../halfPi.ts";
 import { type HelperDefinition, type HelperName, helperStatements as statements } from "./helperDefinition.ts";
-
-/** pi/2 as a sum of parts with 8 significant bits; the last part is the rest. */
-function partsOfHalfPi(): readonly number[] {
-  // The first 80 bits after the point, in two doubles that don't overlap.
-  const [high, low] = [Math.PI / 2, 6.123233995736766e-17];
-  const parts: number[] = [];
-  let rest = high;
-  for (let i = 0; i < 4; i++) {
-    const scale = 2 ** (7 - Math.floor(Math.log2(rest)));
-    const part = Math.floor(rest * scale) / scale;
-    parts.push(part);
-    rest -= part;
-  }
-  return [...parts, Math.fround(rest + low)];
-}
 
 const mediumLimit = 1e5;
 

@@ -1,20 +1,6 @@
 /** Bodies of sine and cosine: an angle is reduced to r = x - k pi/2 with |r| <= pi/4, then come Taylor series in r. */
+import { partsOfHalfPi } from "../halfPi.ts";
 import { f, nanBits, ratio } from "./numerals.ts";
-
-/** pi/2 as a sum of parts with 8 significant bits, whose products with a quadrant are exact; the last part is the rest. */
-function partsOfHalfPi(): readonly number[] {
-  // The first 80 bits after the point, in two doubles that don't overlap.
-  const [high, low] = [Math.PI / 2, 6.123233995736766e-17];
-  const parts: number[] = [];
-  let rest = high;
-  for (let i = 0; i < 4; i++) {
-    const scale = 2 ** (7 - Math.floor(Math.log2(rest)));
-    const part = Math.floor(rest * scale) / scale;
-    parts.push(part);
-    rest -= part;
-  }
-  return [...parts, Math.fround(rest + low)];
-}
 
 /** Up to here pi/2 is subtracted in parts, as often as it fits; beyond, x times 2/pi is computed modulo 4 (Payne and Hanek 1983). */
 const mediumAngle = 1e5;

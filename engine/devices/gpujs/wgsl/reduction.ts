@@ -8,6 +8,7 @@ import type { Axis, Kernel, Reduction } from "../../../kernel/kernel.ts";
 import { reusesLoads } from "../../../kernel/contraction.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { AxisText } from "./addresses.ts";
+import { loopCounts } from "../loopCounts.ts";
 import { ExpressionEmitter, type Loads, type Place, type Value } from "./expression.ts";
 import { allowsLanes } from "./lanes.ts";
 import { loadsFrom, storeResults, vectorArrays } from "./memory.ts";
@@ -168,7 +169,7 @@ function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: Shape,
   const axes = reduce.map(({ size }, axis): AxisText => {
     if (size === 1) return { text: "0u", size };
     const threads = axis === shared ? team : 1;
-    const counts = blocks(Math.ceil(size / threads), fold.longest);
+    const counts = loopCounts(Math.ceil(size / threads), fold.longest);
     const loops = counts.map((count): Loop => ({ name: writer.fresh("i"), count }));
     loopsOf.set(axis, loops);
     const round = loops.reduce(
@@ -274,18 +275,4 @@ class Fold {
     if (this.#op === "max") return extremum(this.writer, "maximum", one, other, this.dtype, this.lanes);
     return `${one} + ${other}`;
   }
-}
-
-/** Loop counts, outermost first, whose product is at least `size` and of which none is above `longest`. */
-function blocks(size: number, longest: number): number[] {
-  if (size <= longest) return [size];
-  let inner = longest;
-  // A divisor saves the guard.
-  for (let divisor = longest; divisor >= 16; divisor--) {
-    if (size % divisor === 0) {
-      inner = divisor;
-      break;
-    }
-  }
-  return [...blocks(Math.ceil(size / inner), longest), inner];
 }
