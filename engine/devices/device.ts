@@ -36,6 +36,8 @@ export type DeviceLimits = {
    * and temporaries at several places of a slot.
    */
   readonly batches: boolean;
+  /** Whether steps over the same rows are run as one, in which the threads that share some rows wait for each other between two steps. */
+  readonly chains: boolean;
   /** Whether a kernel without a reduction may write the buffer it reads where every element is read at its own index only. */
   readonly inPlace: boolean;
   /** Bytes that programs and states can take together; Infinity if nobody knows. Plans of programs that take much of it compute twice rather than keep. */

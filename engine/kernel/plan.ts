@@ -36,6 +36,20 @@ export type PlanStep = {
    * and its kernel is the first one's with the flops and bytes of all.
    */
   readonly members?: readonly PlanStep[];
+  /**
+   * Steps that a workgroup goes through one after the other for some rows of all of them (`passes/chainRows.ts`): what one of them makes
+   * for a row no other touches in another row. The step itself then lists what is read that none of them makes, and all that is made.
+   */
+  readonly stages?: readonly Stage[];
+};
+
+/** A step as one of several over the same rows. */
+export type Stage = {
+  readonly step: PlanStep;
+  /** The step's, its axes cut so that each that tells rows apart is one of its own. */
+  readonly kernel: Kernel;
+  /** The parallel axes that tell rows apart, in an order that is the same in all stages. */
+  readonly rows: readonly number[];
 };
 
 /** Ordered kernels over planned buffers: all a kernel device needs to know of a program. */
@@ -53,7 +67,13 @@ export type Plan = {
   readonly aliases: readonly (number | null)[];
 };
 
-/** The same plan for buffers that lie anywhere: each step that has members is those, one after the other. */
+/** What a step is made of, one after the other: each member's stages, or the step itself. */
+export function partsOf(step: PlanStep): readonly PlanStep[] {
+  const members = step.members ?? [step];
+  return members.flatMap((member) => member.stages?.map((stage) => stage.step) ?? [member]);
+}
+
+/** The same plan for buffers that lie anywhere: each step that is made of others is those. */
 export function separated(plan: Plan): Plan {
   return {
     ...plan,
@@ -63,6 +83,6 @@ export function separated(plan: Plan): Plan {
         ? { ...buffer, role: { kind: role.kind, index: role.index } }
         : buffer;
     }),
-    steps: plan.steps.flatMap((step) => step.members ?? [step]),
+    steps: plan.steps.flatMap(partsOf),
   };
 }

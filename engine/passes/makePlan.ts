@@ -17,6 +17,7 @@ import { storageOf } from "../kernel/views.ts";
 import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
+import { chainRows } from "./chainRows.ts";
 import { fusing } from "./fuse.ts";
 import { gatherSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
@@ -155,10 +156,12 @@ export function* planning(
   yield;
   const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
   const joined = limits.results > 1 ? yield* joiningSteps(apart, limits) : apart;
+  const chained = limits.chains ? chainRows(joined.steps, limits, overwrites) : joined.steps;
+  yield;
   const moves = placeLeaves(buffers, donations, aliases, limits);
   const batched = limits.batches
-    ? yield* batchingSteps(joined.steps, buffers, overwrites, moves)
-    : { steps: joined.steps, bundles: [] };
+    ? yield* batchingSteps(chained, buffers, overwrites, moves)
+    : { steps: chained, bundles: [] };
   const { steps: byLevel, levels } = orderByLevel(
     batched.steps,
     (buffer) => {

@@ -91,6 +91,7 @@ export class ReferenceDevice implements KernelDevice {
       temporaries,
       overlap: !inPlace,
       batches: false,
+      chains: false,
       inPlace,
       concurrency: 1,
       factors: "stored",

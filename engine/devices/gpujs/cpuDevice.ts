@@ -24,6 +24,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     temporaries: "slots",
     overlap: false,
     batches: false,
+    chains: false,
     inPlace: false,
     concurrency: 1,
     factors: "stored",

@@ -55,6 +55,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     temporaries: "slots",
     overlap: false,
     batches: false,
+    chains: false,
     inPlace: false,
     concurrency: 1,
     factors: "stored",

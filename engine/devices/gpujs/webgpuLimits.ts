@@ -34,6 +34,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     temporaries: "slots",
     overlap: true,
     batches: isOwn,
+    chains: isOwn,
     inPlace: isOwn,
     scalars: scalarLimits[kernels],
     concurrency: concurrency[kernels],

@@ -25,6 +25,7 @@ export class OracleDevice implements GraphDevice {
     temporaries: "slots",
     overlap: false,
     batches: false,
+    chains: false,
     inPlace: false,
     concurrency: 1,
     factors: "stored",

@@ -54,6 +54,7 @@ const limits = {
   temporaries: "arena",
   overlap: false,
   batches: false,
+  chains: false,
   inPlace: true,
   concurrency: 1,
   factors: "stored",

@@ -18,6 +18,7 @@ const limits: DeviceLimits = {
   temporaries: "arena",
   overlap: false,
   batches: false,
+  chains: false,
   inPlace: true,
   concurrency: 1,
   factors: "stored",

@@ -195,6 +195,7 @@ describe("passes", () => {
     temporaries: "slots",
     overlap: false,
     batches: false,
+    chains: false,
     inPlace: false,
     concurrency: 1,
     factors: "stored",
