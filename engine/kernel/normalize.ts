@@ -15,7 +15,8 @@ export function normalizeKernel(kernel: Kernel, { keepFirst = false } = {}): Ker
   return mergeAxes(dropUnitAxes(kernel), keepFirst ? 1 : 0);
 }
 
-function dropUnitAxes(kernel: Kernel): Kernel {
+/** The same kernel without axes of size 1. */
+export function dropUnitAxes(kernel: Kernel): Kernel {
   const kept = kernel.axes.flatMap(({ size }, axis) => (size === 1 ? [] : [axis]));
   if (kept.length === kernel.axes.length) return kernel;
   return withoutEmptyReduction(
@@ -74,7 +75,7 @@ export function mergeWithin(
 }
 
 /** Whether a * next.size + b, for axes a and its next b, may be one axis: `a` steps over exactly the range of `b` everywhere. */
-function mayMerge(kernel: Kernel, axis: number): boolean {
+export function mayMerge(kernel: Kernel, axis: number): boolean {
   const [outer, inner] = [axisOf(kernel, axis), axisOf(kernel, axis + 1)];
   if (outer.role !== inner.role || outer.size === 0 || inner.size === 0) return false;
   const runsThrough = ({ coefficients }: Affine): boolean =>
@@ -97,7 +98,8 @@ function mayMerge(kernel: Kernel, axis: number): boolean {
   );
 }
 
-function mergeWithNext(kernel: Kernel, axis: number): Kernel {
+/** The same kernel with an axis and the next one as one, which they may be. */
+export function mergeWithNext(kernel: Kernel, axis: number): Kernel {
   const [outer, inner] = [axisOf(kernel, axis), axisOf(kernel, axis + 1)];
   const axes = kernel.axes.flatMap((other, index) =>
     index === axis ? [{ role: outer.role, size: outer.size * inner.size }] : index === axis + 1 ? [] : [other],

@@ -89,9 +89,21 @@ function kindsOf(
     forms.set(kernel, form);
     return form;
   };
+  /** Of stages the forms of all, and what each has of what is touched. */
+  const formOfStep = (step: PlanStep): string | null => {
+    const { kernel, operands, results, stages } = step;
+    if (stages === undefined) return formOf(kernel);
+    const touched = [...operands, ...results];
+    const forms = stages.map(({ step: part, rows }) => {
+      const wiring = [...part.operands, ...part.results].map((buffer) => touched.indexOf(buffer));
+      return `${wiring.join()} ${rows.length}\n${formOf(part.kernel) ?? ""}`;
+    });
+    return forms.join("\n");
+  };
   const memories = buffers.map(memoryOf);
-  return steps.map(({ kernel, operands, results }) => {
-    const form = formOf(kernel);
+  return steps.map((step) => {
+    const { kernel, operands, results } = step;
+    const form = formOfStep(step);
     const touched = [...operands, ...results];
     if (form === null || touched.some((buffer) => moves.has(buffer))) return null;
     // What products read in fours they don't look for where they write.

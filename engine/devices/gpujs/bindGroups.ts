@@ -119,8 +119,10 @@ export class BindGroups {
 
   #resource(index: number, bound: readonly GpuRange[], isWhole: boolean): GPUBufferBinding {
     const { buffer, offset } = this.#range(index, bound);
-    if (isWhole) return { buffer };
-    const { dtype, length } = at(this.#plan.buffers, index);
+    const { dtype, length, role } = at(this.#plan.buffers, index);
+    // What a caller binds where the plan expects nothing but itself may still be a part of other memory.
+    const isOnItsOwn = (role.kind === "input" || role.kind === "output") && role.place === undefined;
+    if (isWhole && !isOnItsOwn) return { buffer };
     // Only the words of the tensor: the memory may be larger.
     return { buffer, offset, size: Math.max(4, 4 * this.#words.wordsOf(dtype, length)) };
   }

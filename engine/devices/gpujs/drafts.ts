@@ -1,8 +1,8 @@
 /** The dispatches of a plan before anything is compiled. */
 import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
-import { type Home, placedKernel } from "./homes.ts";
-import { emitBatches, type EmitOptions, type WgslKernel } from "./wgsl/index.ts";
+import { type Home, placedStep } from "./homes.ts";
+import { emitBatches, emitRows, type EmitOptions, type WgslKernel } from "./wgsl/index.ts";
 
 /** A dispatch before its kernel is compiled. */
 export type Draft = {
@@ -10,8 +10,8 @@ export type Draft = {
   readonly step: PlanStep;
   /** The step of the plan that it belongs to. */
   readonly part: PlanStep;
-  /** The kernel of several members of a step at once. */
-  readonly batch: WgslKernel | null;
+  /** The kernel over whole memories of several members of a step at once, or of stages; null: the step's own. */
+  readonly whole: WgslKernel | null;
 };
 
 /** A dispatch for each step with elements; for one with members as few as can be. */
@@ -23,14 +23,20 @@ export function draftsOf({ steps }: Plan, homes: readonly Home[], options: EmitO
 
 function draftsOfStep(part: PlanStep, homes: readonly Home[], options: EmitOptions): Draft[] {
   const { members } = part;
-  if (members === undefined) return [{ step: part, part, batch: null }];
+  if (members === undefined) return [draftAlone(part, part, homes)];
   const batches = emitBatches(
-    members.map((member) => placedKernel(member, homes)),
+    members.map((member) => placedStep(member, homes)),
     options,
   );
   const inBatches = new Set(batches.flatMap((batch) => batch.members));
   return [
-    ...batches.map((batch) => ({ step: at(members, at(batch.members, 0)), part, batch: batch.kernel })),
-    ...members.flatMap((step, i) => (inBatches.has(i) ? [] : [{ step, part, batch: null }])),
+    ...batches.map((batch) => ({ step: at(members, at(batch.members, 0)), part, whole: batch.kernel })),
+    ...members.flatMap((step, i) => (inBatches.has(i) ? [] : [draftAlone(step, part, homes)])),
   ];
+}
+
+/** Stages are written for the memory in which their arrays lie, as batches are. */
+function draftAlone(step: PlanStep, part: PlanStep, homes: readonly Home[]): Draft {
+  const placed = placedStep(step, homes);
+  return { step, part, whole: "stages" in placed ? emitRows(placed).own : null };
 }

@@ -2,7 +2,7 @@
 import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import type { GpuRange } from "./webgpuMemory.ts";
-import type { Aliases, PlacedKernel } from "./wgsl/index.ts";
+import type { Aliases, PlacedKernel, PlacedRows } from "./wgsl/index.ts";
 
 /** A part of a GPU buffer, which is the same one where `memory` is equal. */
 export type Home = {
@@ -75,11 +75,20 @@ export function aliasesOf({ operands, results }: PlanStep, homes: readonly Home[
 }
 
 /** A member of a step over the memory that all its members share. */
-export function placedKernel({ kernel, operands, results }: PlanStep, homes: readonly Home[]): PlacedKernel {
-  const arrays = [...new Set([...operands, ...results].map((buffer) => at(homes, buffer).memory))];
+export function placedStep(step: PlanStep, homes: readonly Home[]): PlacedKernel | PlacedRows {
+  const touched = [...step.operands, ...step.results];
+  const arrays = [...new Set(touched.map((buffer) => at(homes, buffer).memory))];
   const place = (buffer: number): PlacedKernel["operands"][number] => {
     const { memory, offset } = at(homes, buffer);
     return { array: arrays.indexOf(memory), offset: offset / 4 };
   };
-  return { kernel, operands: operands.map(place), results: results.map(place) };
+  const places = ({ operands, results }: PlanStep): Pick<PlacedKernel, "operands" | "results"> => {
+    return { operands: operands.map(place), results: results.map(place) };
+  };
+  if (step.stages === undefined) return { kernel: step.kernel, ...places(step) };
+  return {
+    name: step.kernel.name,
+    ...places(step),
+    stages: step.stages.map((stage) => ({ kernel: stage.kernel, rows: stage.rows, ...places(stage.step) })),
+  };
 }

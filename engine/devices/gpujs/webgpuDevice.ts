@@ -62,7 +62,11 @@ class WebgpuDevice implements KernelDevice {
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
     const limits = webgpuLimits(context, kernels);
-    this.limits = { ...limits, batches: limits.batches && options.batches !== false };
+    this.limits = {
+      ...limits,
+      batches: limits.batches && options.batches !== false,
+      chains: limits.chains && (options.chains ?? !context.adapter.isSoftware),
+    };
     this.#buffers = new OwnBuffers(this.name, this.limits.elements);
   }
 
@@ -174,7 +178,7 @@ function makerOf(context: GpujsContext, kernels: WebgpuKernels, schedules: EmitO
     return {
       words: wholeIntegers,
       compile: (kernel, aliases) => context.ownKernelOf(emitKernel(kernel, aliases, schedules)),
-      compileBatch: (batch) => context.ownKernelOf(batch),
+      compileWhole: (kernel) => context.ownKernelOf(kernel),
       schedules,
     };
   }
@@ -186,7 +190,7 @@ function makerOf(context: GpujsContext, kernels: WebgpuKernels, schedules: EmitO
       }
       return context.kernelOf(emitKernelSource(kernel, "webgpu"));
     },
-    compileBatch: () => {
+    compileWhole: () => {
       throw new EvenkeelError(
         "graph",
         "webgpu: the plan has steps of several members, which generated kernels can't be.",

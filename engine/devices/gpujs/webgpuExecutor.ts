@@ -2,7 +2,7 @@
 import { EvenkeelError } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { type Plan, type PlanStep, separated } from "../../kernel/plan.ts";
+import { partsOf, type Plan, type PlanStep, separated } from "../../kernel/plan.ts";
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
@@ -33,8 +33,8 @@ export type KernelMaker = {
   readonly words: WordFormat;
   /** Compiles a kernel of whose operands some lie in the memory of a result. */
   readonly compile: (kernel: Kernel, aliases: Aliases) => Promise<CompiledKernel>;
-  /** Compiles a kernel for several members of a step. */
-  readonly compileBatch: (batch: WgslKernel) => Promise<CompiledKernel>;
+  /** Compiles a kernel over whole memories: of several members of a step, or of stages. */
+  readonly compileWhole: (kernel: WgslKernel) => Promise<CompiledKernel>;
   /** How kernels of batches are run, where it isn't left to the engine. */
   readonly schedules?: EmitOptions;
 };
@@ -112,8 +112,8 @@ export class WebgpuExecutable implements Executable {
     const homes = actual ?? expectedHomes(plan);
     const drafts = draftsOf(plan, homes, options.maker.schedules);
     const compiling = new Kernels(options.maker);
-    const started = drafts.map(({ step, batch }) =>
-      batch === null ? compiling.kernel(step.kernel, aliasesOf(step, homes)) : options.maker.compileBatch(batch),
+    const started = drafts.map(({ step, whole }) =>
+      whole === null ? compiling.kernel(step.kernel, aliasesOf(step, homes)) : options.maker.compileWhole(whole),
     );
     // All are awaited even if one fails: none may be left to reject unheard.
     const settled = await Promise.allSettled(started);
@@ -233,9 +233,9 @@ export class WebgpuExecutable implements Executable {
     const times = await (await made).run(inputs, outputs, options);
     if (times.length === 0) return times;
     let next = 0;
-    return this.#plan.steps.map(({ kernel: { name }, members }) => {
-      const count = members?.length ?? 1;
-      const parts = times.slice(next, (next += count));
+    return this.#plan.steps.map((step) => {
+      const { name } = step.kernel;
+      const parts = times.slice(next, (next += partsOf(step).length));
       return { name, milliseconds: parts.reduce((sum, { milliseconds }) => sum + milliseconds, 0) };
     });
   }
@@ -299,9 +299,9 @@ function placeParams(
   }
   const params = new Uint32Array(bytes / 4);
   for (const [kernel, offset] of offsets) if (kernel.params !== null) params.set(kernel.params, offset / 4);
-  const dispatches = drafts.map(({ step, part, batch }, i): Dispatch => {
+  const dispatches = drafts.map(({ step, part, whole }, i): Dispatch => {
     const kernel = at(kernels, i);
-    return { step, part, bindsWhole: batch !== null, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
+    return { step, part, bindsWhole: whole !== null, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
   });
   return { dispatches, params };
 }

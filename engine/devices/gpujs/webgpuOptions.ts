@@ -14,6 +14,11 @@ export type WebgpuOptions = {
   readonly kernels?: WebgpuKernels;
   /** Whether steps that do the same to different arrays are one dispatch; default true. Same results, bit for bit. Own kernels only. */
   readonly batches?: boolean;
+  /**
+   * Whether steps over the same rows, as those of a norm, are one dispatch. Same results, bit for bit. Own kernels only. The default is
+   * true, but on software adapters, which take a second to compile the barriers.
+   */
+  readonly chains?: boolean;
 };
 
 /** @throws EvenkeelError `value` if the option, or else EVENKEEL_WEBGPU, is neither. */

@@ -4,22 +4,14 @@
  * point is computed as it would be alone.
  */
 import { at } from "../../../graph/shape.ts";
-import type { Affine, Kernel, Scalar } from "../../../kernel/kernel.ts";
+import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { normalizeKernel } from "../../../kernel/normalize.ts";
-import { childrenOf, mapAffine, mapChildren, rewriter, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { type EmitOptions, emitUnchecked, withSharedExpressions } from "./emitKernel.ts";
 import { numbered, type Numbered, type Parametrized, parametrized } from "./numbers.ts";
+import { movedTo, type PlacedKernel, type PlacedRows } from "./placed.ts";
+import { emitRows } from "./rows.ts";
 import { type Aliases, entryPoint, foldedGroups, type WgslKernel } from "./wgslKernel.ts";
-
-/** Where an operand or a result lies: in which array, from which element on. */
-export type Place = { readonly array: number; readonly offset: number };
-
-/** A kernel over parts of arrays. */
-export type PlacedKernel = {
-  readonly kernel: Kernel;
-  readonly operands: readonly Place[];
-  readonly results: readonly Place[];
-};
 
 /** Some of the kernels as one. Its bindings name operands and results of the first of them, and mean the whole array. */
 export type WgslBatch = { readonly members: readonly number[]; readonly kernel: WgslKernel };
@@ -31,7 +23,7 @@ const longestTable = 4096;
  * The kernels in as few as can be. What is alone in its kind is left out.
  * @param kernels alike but for numbers, with elements; of each operand and result all have the same array
  */
-export function emitBatches(kernels: readonly PlacedKernel[], options: EmitOptions = {}): WgslBatch[] {
+export function emitBatches(kernels: readonly (PlacedKernel | PlacedRows)[], options: EmitOptions = {}): WgslBatch[] {
   const alike = new Map<string, Member[]>();
   kernels.forEach((placed, index) => {
     const member = memberOf(placed, index, options);
@@ -50,21 +42,30 @@ type Member = {
   readonly groups: number;
 };
 
-function memberOf(placed: PlacedKernel, index: number, options: EmitOptions): Member {
-  const { kernel, aliases, bindings } = inArrays(placed);
-  const own = emitUnchecked(kernel, aliases, options);
+function memberOf(placed: PlacedKernel | PlacedRows, index: number, options: EmitOptions): Member {
+  const { own, kernels } = "stages" in placed ? emitRows(placed) : single(placed, options);
   const [x, y, z] = own.groups;
   return {
     index,
+    own,
+    // Without the line that names the schedule, which may tell of a number, too.
+    text: numbered(own.text.slice(own.text.indexOf("\n") + 1), kernels.some(chainsLiterals)),
+    groups: x * y * z,
+  };
+}
+
+/** A kernel as it would be alone, and what it was written from. */
+function single(placed: PlacedKernel, options: EmitOptions): ReturnType<typeof emitRows> {
+  const { kernel, aliases, bindings } = inArrays(placed);
+  const own = emitUnchecked(kernel, aliases, options);
+  return {
     own: {
       ...own,
       bindings: own.bindings.map((bound) =>
         bound.kind === "operand" ? { ...bound, index: at(bindings, bound.index) } : bound,
       ),
     },
-    // Without the line that names the schedule, which may tell of a number, too.
-    text: numbered(own.text.slice(own.text.indexOf("\n") + 1), chainsLiterals(kernel)),
-    groups: x * y * z,
+    kernels: [kernel],
   };
 }
 
@@ -103,38 +104,21 @@ function kindOfLiteral(scalar: Scalar): "product" | "sum" | null {
 const isNegation = (scalar: Scalar): boolean => scalar.kind === "unary" && scalar.op === "negate";
 
 /** The kernel over whole arrays: each operand that is only read becomes the first one in its array. */
-function inArrays({ kernel, operands, results }: PlacedKernel): {
+function inArrays(placed: PlacedKernel): {
   readonly kernel: Kernel;
   readonly aliases: Aliases;
   /** By operand of the kernel that of the one given. */
   readonly bindings: readonly number[];
 } {
+  const { kernel, operands, results } = placed;
   const firsts = [...new Set(operands.map(({ array }) => array))];
-  const moved = ({ offset, coefficients }: Affine, by: number): Affine => ({ offset: offset + by, coefficients });
   const normal = withSharedExpressions(normalizeKernel(kernel));
-  const rewrite = rewriter((scalar, again) => {
-    if (scalar.kind !== "load" && scalar.kind !== "gather") return undefined;
-    const { array, offset } = at(operands, scalar.operand);
-    const there: Scalar = {
-      ...mapAffine(scalar, (address) => moved(address, offset)),
-      operand: firsts.indexOf(array),
-    } as typeof scalar;
-    return mapChildren(there, again);
-  });
-  const [store, ...stores] = normal.stores.map((each, result) => ({
-    ...each,
-    value: rewrite(each.value),
-    at: moved(each.at, at(results, result).offset),
-  }));
-  if (store === undefined) throw new RangeError(`kernel ${kernel.name} has no result`);
   const resultIn = (array: number): number => results.findIndex((place) => place.array === array);
   const bindings = firsts.map((array) => operands.findIndex((place) => place.array === array));
   return {
     kernel: {
-      ...normal,
+      ...movedTo(normal, placed, (array) => firsts.indexOf(array)),
       operands: bindings.map((operand) => at(kernel.operands, operand)),
-      reduction: normal.reduction && { ...normal.reduction, body: rewrite(normal.reduction.body) },
-      stores: [store, ...stores],
     },
     aliases: {
       operands: firsts.map((array) => (resultIn(array) < 0 ? null : resultIn(array))),

@@ -13,7 +13,7 @@ import type { WgslWriter } from "./writer.ts";
 export type IsVector = (bound: Pick<BoundArray, "kind" | "index">) => boolean;
 
 /** Whether four neighbours along `lane` lie at an address divisible by four, wherever they begin. */
-function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
+export function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
   return (
     offset % 4 === 0 &&
     coefficients.every((coefficient, axis) => (axis === lane ? coefficient === 1 : coefficient % 4 === 0))

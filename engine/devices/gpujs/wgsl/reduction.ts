@@ -23,12 +23,13 @@ const longestSum = 32;
 /** The same of products, and of what doesn't round. */
 const longestLoop = 512;
 /** Threads of a workgroup. */
-const workgroupSize = 64;
-const largestTeam = workgroupSize;
+export const foldThreads = 64;
+const largestTeam = foldThreads;
 /** Threads that keep a GPU busy: points beyond need no team for it. */
 const enoughThreads = 2 ** 16;
 
-type Shape = {
+/** How a kernel that folds is shared by threads; it follows from the kernel alone, wherever its points are computed. */
+export type FoldShape = {
   /** Points, or fours of points. */
   readonly points: number;
   /** The reduce axis, by its number among them, whose terms a team shares. */
@@ -37,43 +38,91 @@ type Shape = {
   readonly team: number;
   /** Whether neighbouring threads are of one team, not of neighbouring points. */
   readonly isTeamInside: boolean;
+  /** Terms that one loop folds at most. */
+  readonly longest: number;
+};
+
+/** A kernel that folds, with the arrays that it reads and writes. */
+export type Folding = {
+  readonly kernel: Kernel;
+  readonly reduction: Reduction;
+  readonly arrays: Parameters<typeof storeResults>[2];
+  readonly vectors: Parameters<typeof storeResults>[3];
+  readonly loads: Loads;
+};
+
+/** What one thread has to do with a point: texts of its number in the team, and of whether there is such a point. */
+export type FoldPoint = {
+  readonly member: string;
+  readonly isPoint: string;
+  /** Where the point is; for threads without one somewhere else, of which nothing is stored. */
+  readonly place: Pick<Place, "axes" | "lane">;
 };
 
 export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Aliases): WgslKernel {
-  const shape = shapeOf(kernel, reduction);
+  const shape = foldShapeOf(kernel, reduction);
   const { lane, team } = shape;
-  const threads = workgroupSize;
-  const width = threads / team;
   const vectors = vectorArrays(kernel, aliases, lane);
   const arrays = arraysOf(kernel, aliases, (bound) => (vectors(bound) ? 4 : 1));
   const loads = loadsFrom(arrays, aliases, vectors);
   const writer = new WgslWriter();
-  const groups = foldedGroups(Math.ceil(shape.points / width));
-  const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
-
-  const member =
-    team === 1 ? "0u" : shape.isTeamInside ? partOf(writer, "%", team, threads) : partOf(writer, "/", width, threads);
-  const column =
-    team === 1
-      ? "local"
-      : shape.isTeamInside
-        ? partOf(writer, "/", team, threads)
-        : partOf(writer, "%", width, threads);
-  const point = writer.local(`${groupNumber(groups)} * ${width}u + ${column}`);
+  const groups = foldedGroups(Math.ceil(shape.points / pointsAtOnce(shape)));
+  const { member, column } = seatOf(writer, shape);
+  const point = writer.local(`${groupNumber(groups)} * ${pointsAtOnce(shape)}u + ${column}`);
   // Asked even where there is a point for each thread: kernels over other sizes have the same text then (`batch.ts`).
   const isPoint = `${point} < ${shape.points}u`;
   // Threads without a point fold the last one again: all have to come to the barriers.
   const known = team === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
   if (team === 1) writer.open(`if (${isPoint})`);
-  const { axes: coordinates, lane: lanes } = placeOf(writer, parallel, lane, known);
+  const place = placeOf(writer, axesOf(kernel, "parallel"), lane, known);
+  foldPoint(writer, { kernel, reduction, arrays, vectors, loads }, shape, { member, isPoint, place });
+  if (team === 1) writer.close();
+
+  const schedule = foldSchedule(shape);
+  return {
+    name: kernel.name,
+    schedule,
+    text: moduleText(schedule, arrays, writer, foldThreads),
+    bindings: arrays.bindings,
+    groups,
+  };
+}
+
+/** In a line. */
+export function foldSchedule({ lane, team, isTeamInside }: FoldShape): string {
+  return [
+    lane === null ? "one point" : "four points",
+    team === 1 ? "a thread" : `a team of ${team} ${isTeamInside ? "neighbouring threads" : "threads"}`,
+  ].join(" ");
+}
+
+/** Points, or fours of points, that a workgroup folds at a time. */
+export const pointsAtOnce = ({ team }: FoldShape): number => foldThreads / team;
+
+/** Texts of a thread's number in its team and of its team's number among those of the workgroup. */
+export function seatOf(
+  writer: WgslWriter,
+  { team, isTeamInside }: FoldShape,
+): { readonly member: string; readonly column: string } {
+  if (team === 1) return { member: "0u", column: "local" };
+  const width = foldThreads / team;
+  return isTeamInside
+    ? { member: partOf(writer, "%", team), column: partOf(writer, "/", team) }
+    : { member: partOf(writer, "/", width), column: partOf(writer, "%", width) };
+}
+
+/** Folds a point, or four, and stores what comes of it. If a team does it, all threads of the workgroup have to come here. */
+export function foldPoint(writer: WgslWriter, folding: Folding, shape: FoldShape, point: FoldPoint): void {
+  const { kernel, reduction, loads } = folding;
+  const { member, isPoint } = point;
   const place = (reduced: readonly AxisText[], accumulator: Value | null): Place => ({
-    axes: [...coordinates, ...reduced],
-    lane: lanes,
+    axes: [...point.place.axes, ...reduced],
+    lane: point.place.lane,
     accumulator,
   });
+  const reduce = axesOf(kernel, "reduce");
   const unreduced = reduce.map(({ size }): AxisText => ({ text: "0u", size }));
-
-  const fold = new Fold(writer, kernel, reduction, lane === null ? 1 : 4);
+  const fold = new Fold(writer, reduction, shape.lane === null ? 1 : 4, shape.longest);
   const term = (reduced: readonly AxisText[]): Value => {
     const emitter = new ExpressionEmitter(writer, kernel, loads, place(reduced, null));
     const [value] = emitter.emit(reduction.body);
@@ -81,46 +130,22 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
     return { ...value, text: emitter.widened(value), lanes: fold.lanes };
   };
   const own = foldTerms(fold, reduce, shape, member, term);
-  const folded = team === 1 ? own : foldTeam(fold, shape, threads, own, member);
-  if (team > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
-  store(
-    writer,
-    kernel,
-    arrays,
-    vectors,
-    loads,
-    place(unreduced, { text: folded, dtype: reduction.body.dtype, lanes: fold.lanes }),
-  );
-  writer.close();
-
-  const schedule = [
-    lane === null ? "one point" : "four points",
-    team === 1 ? "a thread" : `a team of ${team} ${shape.isTeamInside ? "neighbouring threads" : "threads"}`,
-  ].join(" ");
-  return {
-    name: kernel.name,
-    schedule,
-    text: moduleText(schedule, arrays, writer, threads),
-    bindings: arrays.bindings,
-    groups,
-  };
+  const folded = shape.team === 1 ? own : foldTeam(fold, shape, own, member);
+  if (shape.team > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
+  store(writer, folding, place(unreduced, { text: folded, dtype: reduction.body.dtype, lanes: fold.lanes }));
+  if (shape.team > 1) writer.close();
 }
 
-function store(
-  writer: WgslWriter,
-  kernel: Kernel,
-  arrays: Parameters<typeof storeResults>[2],
-  vectors: Parameters<typeof storeResults>[3],
-  loads: Loads,
-  place: Place,
-): void {
+function store(writer: WgslWriter, { kernel, arrays, vectors, loads }: Folding, place: Place): void {
   const emitter = new ExpressionEmitter(writer, kernel, loads, place);
   const values = emitter.emit(...kernel.stores.map(({ value }) => value));
   const widened = values.map((value) => ({ ...value, text: emitter.widened(value) }));
   storeResults(writer, kernel, arrays, vectors, place, widened);
 }
 
-function shapeOf(kernel: Kernel, { body }: Reduction): Shape {
+/** @param kernel normalized */
+export function foldShapeOf(kernel: Kernel, reduction: Reduction): FoldShape {
+  const { body } = reduction;
   const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
   const last = parallel.length - 1;
   const loads = scalarsOf(body).filter((scalar) => scalar.kind === "load");
@@ -134,12 +159,15 @@ function shapeOf(kernel: Kernel, { body }: Reduction): Shape {
   const lane = takesLanes ? last : null;
   const points = pointsOf(parallel) / (takesLanes ? 4 : 1);
   const terms = reduce[shared]?.size ?? 1;
-  return { points, shared, lane, isTeamInside, team: teamOf(points, terms, isTeamInside) };
+  const longest = rounds(reduction) && !reusesLoads(kernel) ? longestSum : longestLoop;
+  return { points, shared, lane, isTeamInside, team: teamOf(points, terms, isTeamInside), longest };
 }
+
+const rounds = ({ op, body }: Reduction): boolean => op === "sum" && body.dtype === "f32";
 
 /** Threads that share the terms of an axis: so many that all threads together keep a GPU busy, if there are terms enough for each. */
 function teamOf(points: number, terms: number, isTeamInside: boolean): number {
-  const wanted = isTeamInside && terms >= workgroupSize ? workgroupSize / 2 : 1;
+  const wanted = isTeamInside && terms >= foldThreads ? foldThreads / 2 : 1;
   let team = 1;
   while (team < largestTeam && 8 * team <= terms && (team < wanted || team * points < enoughThreads)) team *= 2;
   // Of two, the text would be one of its own.
@@ -149,9 +177,9 @@ function teamOf(points: number, terms: number, isTeamInside: boolean): number {
 const axesOf = ({ axes }: Kernel, wanted: Axis["role"]): readonly Axis[] => axes.filter(({ role }) => role === wanted);
 
 /** `local` divided by a size, or what is left over. */
-function partOf(writer: WgslWriter, operator: "/" | "%", size: number, threads: number): string {
+function partOf(writer: WgslWriter, operator: "/" | "%", size: number): string {
   if (size === 1) return operator === "/" ? "local" : "0u";
-  if (size === threads) return operator === "/" ? "0u" : "local";
+  if (size === foldThreads) return operator === "/" ? "0u" : "local";
   return writer.local(`local ${operator} ${size}u`);
 }
 
@@ -161,7 +189,7 @@ type Term = (reduced: readonly AxisText[]) => Value;
  * Goes through the terms that are one thread's: a loop for each axis, and several for a long one. Along the axis that a team shares they
  * are every `team`-th, from `member` on; that axis comes last, so that neighbours read what lies together at the same time.
  */
-function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: Shape, member: string, term: Term): string {
+function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: FoldShape, member: string, term: Term): string {
   const { writer } = fold;
   type Loop = { readonly name: string; readonly count: number };
   const guards: string[] = [];
@@ -210,12 +238,12 @@ function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: Shape,
  * Folds what the members of each team have, in two turns: some members fold every so-manieth of the values, then the first member what
  * these have. Two barriers cost less than those of a tree, and folds stay short.
  */
-function foldTeam(fold: Fold, { team, isTeamInside }: Shape, threads: number, own: string, member: string): string {
+function foldTeam(fold: Fold, { team, isTeamInside }: FoldShape, own: string, member: string): string {
   const { writer } = fold;
-  const shared = writer.shared(valueType(fold.dtype, fold.lanes), threads);
+  const shared = writer.shared(valueType(fold.dtype, fold.lanes), foldThreads);
   writer.line(`${shared}[local] = ${own};`);
   /** From one member of a team to the next. */
-  const stride = isTeamInside ? 1 : threads / team;
+  const stride = isTeamInside ? 1 : foldThreads / team;
   const total = fold.start();
   const turn = (members: number, step: number): void => {
     writer.line("workgroupBarrier();");
@@ -244,12 +272,12 @@ class Fold {
   readonly longest: number;
   readonly #op: Reduction["op"];
 
-  constructor(writer: WgslWriter, kernel: Kernel, { op, body }: Reduction, lanes: Lanes) {
+  constructor(writer: WgslWriter, { op, body }: Reduction, lanes: Lanes, longest: number) {
     this.writer = writer;
     this.lanes = lanes;
     this.dtype = body.dtype;
-    this.rounds = op === "sum" && body.dtype === "f32";
-    this.longest = this.rounds && !reusesLoads(kernel) ? longestSum : longestLoop;
+    this.rounds = rounds({ op, body });
+    this.longest = longest;
     this.#op = op;
   }
 

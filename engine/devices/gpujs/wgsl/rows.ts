@@ -1,0 +1,278 @@
+/**
+ * Kernels over the same rows in one dispatch: a workgroup takes a block of rows and goes through it kernel by kernel. What one of them
+ * writes the next one reads after a barrier of the workgroup. Every point is computed, and every sum folded, as it would be alone.
+ */
+import { at } from "../../../graph/shape.ts";
+import type { DType } from "../../../graph/dtype.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
+import { isRead } from "../../../kernel/access.ts";
+import { dropUnitAxes, mayMerge, mergeWithin, mergeWithNext, normalizeKernel } from "../../../kernel/normalize.ts";
+import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
+import { type AxisText, coordinatesOf } from "./addresses.ts";
+import { withSharedExpressions } from "./emitKernel.ts";
+import { ExpressionEmitter } from "./expression.ts";
+import { allowsLanes } from "./lanes.ts";
+import { isAligned, type IsVector, loadsFrom, storeResults } from "./memory.ts";
+import { movedTo, type PlacedRows } from "./placed.ts";
+import { placeOf, pointsOf } from "./points.ts";
+import { foldPoint, foldSchedule, foldShapeOf, type FoldShape, foldThreads, pointsAtOnce, seatOf } from "./reduction.ts";
+import { storedType } from "./types.ts";
+import { type Arrays, type BoundArray, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
+import { WgslWriter } from "./writer.ts";
+
+/** Rows of a block at most, and blocks that keep a large GPU busy. */
+const mostRows = 64;
+const enoughBlocks = 256;
+
+/** A kernel over whole arrays, of which its operands are all. */
+type Stage = {
+  readonly kernel: Kernel;
+  readonly rows: readonly number[];
+  /** By result: its array. */
+  readonly results: readonly number[];
+  readonly fold: FoldShape | null;
+};
+
+type Block = {
+  /** Rows of each axis of the rows; of all but the last a block has one. */
+  readonly sizes: readonly number[];
+  /** Rows along the last axis. */
+  readonly height: number;
+};
+
+/** @returns the kernel, and the kernels that it was written from. Its bindings mean whole arrays. */
+export function emitRows(placed: PlacedRows): { readonly own: WgslKernel; readonly kernels: readonly Kernel[] } {
+  const stages = stagesOf(placed);
+  const block = blockOf(stages);
+  const lanes = stages.map((stage) => laneOf(stage, block));
+  const isVector = vectorsOf(stages, lanes);
+  const arrays = bindArrays(placed, stages, isVector);
+  const writer = new WgslWriter();
+  const blocks = block.sizes.reduce((product, size) => product * size, 1) / block.height;
+  const groups = foldedGroups(blocks);
+  const number = writer.local(groupNumber(groups));
+  writer.line(`if (${number} >= ${blocks}u) { return; }`);
+  const bases = basesOf(writer, block, number);
+  stages.forEach((stage, index) => {
+    if (index > 0) writer.line("storageBarrier();");
+    emitStage(writer, stage, block, bases, at(lanes, index), arrays, isVector);
+  });
+  const folds = stages.flatMap(({ fold }, i) => (fold === null ? [] : [foldSchedule({ ...fold, lane: at(lanes, i) })]));
+  const schedule = [`${block.height} rows a workgroup`, ...new Set(folds)].join(", ");
+  return {
+    own: {
+      name: placed.name,
+      schedule,
+      text: moduleText(schedule, arrays, writer, foldThreads),
+      bindings: arrays.bindings,
+      groups,
+    },
+    kernels: stages.map(({ kernel }) => kernel),
+  };
+}
+
+/** The stages with as few axes as can be. */
+function stagesOf({ stages }: PlacedRows): readonly Stage[] {
+  const narrow = stages.map(({ kernel, rows }) => {
+    const kept = [...kernel.axes.keys()].filter((axis) => at(kernel.axes, axis).size !== 1);
+    return { kernel: dropUnitAxes(kernel), rows: rows.map((axis) => kept.indexOf(axis)) };
+  });
+  return mergedRows(narrow).map(({ kernel, rows }, index) => {
+    const groups = kernel.axes.map(({ role }, axis) => (rows.includes(axis) ? axis : role === "parallel" ? -1 : -2));
+    const merged = mergeWithin(kernel, groups);
+    const placed = at(stages, index);
+    const shared = withSharedExpressions(merged.kernel);
+    const alone = normalizeKernel(placed.kernel);
+    return {
+      kernel: movedTo(shared, placed, (array) => array),
+      rows: rows.map((axis) => merged.groups.indexOf(axis)),
+      results: placed.results.map(({ array }) => array),
+      fold: alone.reduction && foldShapeOf(alone, alone.reduction),
+    };
+  });
+}
+
+type Narrow = Pick<Stage, "kernel" | "rows">;
+
+/** Neighbouring axes of the rows as one, where they may be in all stages. */
+function mergedRows(stages: readonly Narrow[]): readonly Narrow[] {
+  let merged = stages;
+  for (let row = at(stages, 0).rows.length - 2; row >= 0; row--) {
+    const may = merged.every(
+      ({ kernel, rows }) => at(rows, row) + 1 === at(rows, row + 1) && mayMerge(kernel, at(rows, row)),
+    );
+    if (!may) continue;
+    merged = merged.map(({ kernel, rows }) => {
+      const axis = at(rows, row);
+      const kept = rows.filter((_, i) => i !== row + 1);
+      return { kernel: mergeWithNext(kernel, axis), rows: kept.map((other) => (other > axis ? other - 1 : other)) };
+    });
+  }
+  return merged;
+}
+
+/** How many rows a workgroup takes: enough that its threads have something to do, and as many as leave enough to others. */
+function blockOf(stages: readonly Stage[]): Block {
+  const { kernel, rows } = at(stages, 0);
+  const sizes = rows.map((axis) => at(kernel.axes, axis).size);
+  const all = sizes.reduce((product, size) => product * size, 1);
+  const last = sizes.at(-1) ?? 1;
+  const heights = Array.from({ length: Math.min(last, mostRows) }, (_, i) => i + 1).filter((height) => last % height === 0);
+  const teams = stages.flatMap(({ fold }) => (fold?.isTeamInside === true && fold.team > 1 ? [pointsAtOnce(fold)] : []));
+  if (teams.length > 0) {
+    const most = Math.min(...teams);
+    return { sizes, height: heights.findLast((height) => height <= most) ?? 1 };
+  }
+  const points = Math.max(...stages.map((stage) => pointsOf(parallelAxes(stage.kernel)) / all));
+  const busy = heights.find((height) => height * points >= foldThreads) ?? at(heights, heights.length - 1);
+  const many = heights.findLast((height) => all / height >= enoughBlocks) ?? 1;
+  return { sizes, height: Math.max(busy, many) };
+}
+
+const parallelAxes = ({ axes }: Kernel): Kernel["axes"] => axes.filter(({ role }) => role === "parallel");
+
+/** Sizes of a stage's parallel axes within a block. */
+function sizesWithin({ kernel, rows }: Stage, { height }: Block): readonly { readonly size: number }[] {
+  return parallelAxes(kernel).map(({ size }, axis) => {
+    const row = rows.indexOf(axis);
+    if (row < 0) return { size };
+    return { size: row === rows.length - 1 ? height : 1 };
+  });
+}
+
+/** The axis along which a thread takes four points; null: none. */
+function laneOf(stage: Stage, block: Block): number | null {
+  const { kernel, fold } = stage;
+  const sizes = sizesWithin(stage, block);
+  const last = sizes.length - 1;
+  if (last < 0 || at(sizes, last).size % 4 !== 0 || fold?.isTeamInside === true) return null;
+  return allowsLanes(rootsOf(kernel), last, at(kernel.axes, last).size) ? last : null;
+}
+
+/** Whether an array is bound in fours: if all that any stage touches of it is. */
+function vectorsOf(stages: readonly Stage[], lanes: readonly (number | null)[]): (array: number) => boolean {
+  const single = new Set<number>();
+  stages.forEach(({ kernel, results }, index) => {
+    const lane = at(lanes, index);
+    for (const scalar of scalarsOf(...rootsOf(kernel))) {
+      if (!isRead(scalar)) continue;
+      if (lane === null || scalar.kind === "gather" || !isAligned(scalar.at, lane)) single.add(scalar.operand);
+    }
+    kernel.stores.forEach((store, result) => {
+      if (lane === null || !isAligned(store.at, lane) || store.length % 4 !== 0) single.add(at(results, result));
+    });
+  });
+  return (array) => !single.has(array);
+}
+
+/** Each array once, as what the step has in it first: a result, if there is one. */
+function bindArrays(
+  { operands, results }: PlacedRows,
+  stages: readonly Stage[],
+  isVector: (array: number) => boolean,
+): Arrays {
+  const types = new Map<number, DType>();
+  for (const { kernel, results: written } of stages) {
+    for (const scalar of scalarsOf(...rootsOf(kernel))) if (isRead(scalar)) types.set(scalar.operand, scalar.dtype);
+    kernel.stores.forEach(({ dtype }, result) => types.set(at(written, result), dtype));
+  }
+  const typeOf = (array: number): string => storedType(types.get(array) ?? "f32", isVector(array) ? 4 : 1);
+  const bindings: BoundArray[] = [];
+  const declarations: string[] = [];
+  for (const array of new Set([...results, ...operands].map((place) => place.array))) {
+    const result = results.findIndex((place) => place.array === array);
+    const operand = operands.findIndex((place) => place.array === array);
+    const bound: BoundArray =
+      result < 0
+        ? { kind: "operand", index: operand, access: "read" }
+        : { kind: "result", index: result, access: "read_write" };
+    declarations.push(
+      `@group(0) @binding(${bindings.length}) var<storage, ${bound.access}> m${array}: array<${typeOf(array)}>;`,
+    );
+    bindings.push(bound);
+  }
+  return {
+    bindings,
+    declarations,
+    operandName: (array) => `m${array}`,
+    asOperand: (_, text) => text,
+    resultName: (array) => `m${array}`,
+  };
+}
+
+/** Texts of where a block begins on each axis of the rows. */
+function basesOf(writer: WgslWriter, { sizes, height }: Block, number: string): readonly string[] {
+  const last = sizes.length - 1;
+  const blocks = sizes.map((size, row) => (row === last ? size / height : size));
+  return coordinatesOf(number, blocks, (text) => writer.local(text)).map(({ text }, row) =>
+    row === last && text !== "0u" ? writer.local(`${text} * ${height}u`) : text,
+  );
+}
+
+function emitStage(
+  writer: WgslWriter,
+  stage: Stage,
+  block: Block,
+  bases: readonly string[],
+  lane: number | null,
+  shared: Arrays,
+  isVectorArray: (array: number) => boolean,
+): void {
+  const { kernel, fold, results } = stage;
+  const arrays: Arrays = { ...shared, resultName: (result) => shared.resultName(at(results, result)) };
+  const vectors: IsVector = ({ kind, index }) => isVectorArray(kind === "operand" ? index : at(results, index));
+  const loads = loadsFrom(arrays, { operands: [], results: [], beside: [] }, vectors);
+  const sizes = sizesWithin(stage, block);
+  const points = pointsOf(sizes) / (lane === null ? 1 : 4);
+  const placeAt = (index: string): ReturnType<typeof placeOf> =>
+    inBlock(writer, placeOf(writer, sizes, lane, index), stage, block, bases);
+  const { reduction } = kernel;
+  if (reduction === null || fold === null) {
+    const point = writer.fresh("point");
+    writer.open(`for (var ${point} = local; ${point} < ${points}u; ${point} += ${foldThreads}u)`);
+    const place = { ...placeAt(point), accumulator: null };
+    const emitter = new ExpressionEmitter(writer, kernel, loads, place);
+    const values = emitter.emit(...kernel.stores.map(({ value }) => value));
+    const widened = values.map((value) => ({ ...value, text: emitter.widened(value) }));
+    storeResults(writer, kernel, arrays, vectors, place, widened);
+    writer.close();
+    return;
+  }
+  const shape = { ...fold, lane };
+  const { member, column } = seatOf(writer, shape);
+  const round = writer.fresh("round");
+  const atOnce = pointsAtOnce(shape);
+  writer.open(`for (var ${round} = 0u; ${round} < ${Math.ceil(points / atOnce)}u; ${round}++)`);
+  const point = writer.local(`${round} * ${atOnce}u + ${column}`);
+  const isPoint = `${point} < ${points}u`;
+  if (shape.team === 1) writer.open(`if (${isPoint})`);
+  const known = shape.team === 1 ? point : writer.local(`min(${point}, ${points - 1}u)`);
+  foldPoint(writer, { kernel, reduction, arrays, vectors, loads }, shape, { member, isPoint, place: placeAt(known) });
+  if (shape.team === 1) writer.close();
+  // The team's memory is written again in the next round.
+  else writer.line("workgroupBarrier();");
+  writer.close();
+}
+
+/** A point of a block as one of the kernel. */
+function inBlock(
+  writer: WgslWriter,
+  { axes, lane }: ReturnType<typeof placeOf>,
+  { kernel, rows }: Stage,
+  { height }: Block,
+  bases: readonly string[],
+): ReturnType<typeof placeOf> {
+  const moved = (text: string, base: string): string => {
+    if (base === "0u") return text;
+    return text === "0u" ? base : writer.local(`${base} + ${text}`);
+  };
+  const base = lane === null ? undefined : bases[rows.indexOf(lane.axis)];
+  return {
+    axes: axes.map(({ text }, axis): AxisText => {
+      const row = rows.indexOf(axis);
+      return { text: row < 0 ? text : moved(text, at(bases, row)), size: at(kernel.axes, axis).size };
+    }),
+    // A block begins at a multiple of its height, which is one of four where four rows are taken at once.
+    lane: lane && base !== undefined && height % 4 === 0 ? { ...lane, quarter: moved(lane.quarter, `${base} / 4u`) } : lane,
+  };
+}
