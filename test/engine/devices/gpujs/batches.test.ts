@@ -27,9 +27,9 @@ import {
   tensor,
   where,
 } from "../../../../engine/index.ts";
-import { type Plan, separated } from "../../../../engine/kernel/plan.ts";
 import { treeLeaves } from "../../../../engine/tree.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
+import { apart } from "./apart.ts";
 
 type Leaves = { readonly weights: Tensor[]; readonly first: Tensor[]; readonly second: Tensor[] };
 type Given = { readonly shapes: readonly (readonly [number, number])[]; readonly operations: readonly number[] };
@@ -105,17 +105,6 @@ async function bitsOf(device: KernelDevice, spec: Given): Promise<readonly (read
     state.dispose();
     step.dispose();
   }
-}
-
-/** The same device, but it runs the members of steps one by one, wherever buffers lie. */
-function apart(device: KernelDevice): KernelDevice {
-  return new Proxy(device, {
-    get: (target, key) => {
-      if (key === "compile") return (plan: Plan) => target.compile(separated(plan));
-      const value: unknown = Reflect.get(target, key);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
 }
 
 describe("batches on WebGPU", { skip: webgpuSkip }, () => {
