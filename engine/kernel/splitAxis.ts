@@ -20,7 +20,12 @@ export function splitAxis(kernel: Kernel, axis: number, inner: number): Kernel |
   return rewriteKernel(
     withValues({ ...kernel, reduction }, rescaled),
     kernel.axes.flatMap(({ role, size }, index) =>
-      index === axis ? [{ role, size: size / inner }, { role, size: inner }] : [{ role, size }],
+      index === axis
+        ? [
+            { role, size: size / inner },
+            { role, size: inner },
+          ]
+        : [{ role, size }],
     ),
     {
       affine: ({ offset, coefficients }) => ({

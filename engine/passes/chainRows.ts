@@ -32,7 +32,9 @@ export function chainRows(
   overwrites: readonly Overwrite[] = [],
 ): readonly PlanStep[] {
   const { before } = new Dependencies(steps, overwrites);
-  const order = steps.map((step, index): Unit => ({ stages: [stageOf(step)], steps: [index], canChain: goesByRows(step.kernel) }));
+  const order = steps.map(
+    (step, index): Unit => ({ stages: [stageOf(step)], steps: [index], canChain: goesByRows(step.kernel) }),
+  );
   const readers = new Map<number, number[]>();
   steps.forEach(({ operands }, index) => {
     for (const buffer of new Set(operands)) readers.set(buffer, [...(readers.get(buffer) ?? []), index]);
@@ -103,7 +105,9 @@ function isWorthwhile(stages: readonly Stage[], { arrays }: Limits, taken: Reado
   const overwritesOthers = steps.some(({ results }) =>
     results.some((result) => {
       const input = taken.get(result);
-      return input !== undefined && steps.some((other) => !other.results.includes(result) && other.operands.includes(input));
+      return (
+        input !== undefined && steps.some((other) => !other.results.includes(result) && other.operands.includes(input))
+      );
     }),
   );
   if (overwritesOthers) return false;

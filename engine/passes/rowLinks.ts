@@ -160,7 +160,10 @@ function toldBy(
   { offset, coefficients }: Affine,
   size: number,
   axes: readonly Axis[],
-): { readonly kind: "axis"; readonly axis: number } | { readonly kind: "several"; readonly inner: number } | { readonly kind: "none" } {
+):
+  | { readonly kind: "axis"; readonly axis: number }
+  | { readonly kind: "several"; readonly inner: number }
+  | { readonly kind: "none" } {
   const moving = [...coefficients.keys()].filter((axis) => at(coefficients, axis) !== 0);
   if (offset !== 0 || moving.some((axis) => at(axes, axis).role !== "parallel")) return { kind: "none" };
   const outermost = moving.reduce((most, axis) => Math.max(most, at(coefficients, axis)), 0);

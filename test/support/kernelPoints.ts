@@ -34,8 +34,11 @@ export function placeOf({ offset, coefficients }: Affine, position: readonly num
   return place;
 }
 
+/** From where to where an axis goes. */
+export type RangeOf = (axis: number, size: number) => readonly [number, number];
+
 /**
- * Visits the points of a kernel, those of its first axis in [low, high), outermost axis first.
+ * Visits the points of a kernel within the range of each axis, outermost axis first.
  * @param read gives element `place` of an operand
  * @param visit gets a position that changes, and what evaluates an expression there, which may use what was folded
  */
@@ -44,7 +47,7 @@ export function forEachPoint<T>(
   arithmetic: Arithmetic<T>,
   read: (operand: number, place: number) => T,
   visit: (position: readonly number[], valueOf: (root: Scalar) => T) => void,
-  [low, high]: readonly [number, number] = [0, axes[0]?.size ?? 0],
+  rangeOf: RangeOf = (_, size) => [0, size],
 ): void {
   const point: Point<T> = { position: axes.map(() => 0), accumulator: undefined, number: 0 };
   const functionOf = scalarCompiler(arithmetic, read, point);
@@ -52,9 +55,9 @@ export function forEachPoint<T>(
     point.number++;
     return functionOf(root)();
   };
-  const walkParallel = walkOf(axes, "parallel", point.position, [low, high]);
+  const walkParallel = walkOf(axes, "parallel", point.position, rangeOf);
   if (reduction === null) return walkParallel(() => visit(point.position, valueOf));
-  const walkReduce = walkOf(axes, "reduce", point.position, [low, high]);
+  const walkReduce = walkOf(axes, "reduce", point.position, rangeOf);
   const { op, body } = reduction;
   const bodyHere = functionOf(body);
   walkParallel(() => {
@@ -74,11 +77,12 @@ function walkOf(
   axes: readonly Axis[],
   role: AxisRole,
   position: number[],
-  [low, high]: readonly [number, number],
+  rangeOf: RangeOf,
 ): (visit: () => void) => void {
-  const loops = axes.flatMap((axis, index) =>
-    axis.role !== role ? [] : index === 0 ? [{ index, from: low, to: high }] : [{ index, from: 0, to: axis.size }],
-  );
+  const loops = axes.flatMap((axis, index) => {
+    const [from, to] = rangeOf(index, axis.size);
+    return axis.role === role ? [{ index, from, to }] : [];
+  });
   const walk = (level: number, visit: () => void): void => {
     const loop = loops[level];
     if (loop === undefined) return visit();

@@ -15,9 +15,9 @@ import { allocateData, type DType, type TensorData } from "../../engine/graph/dt
 import { TaskQueue } from "../../engine/devices/taskQueue.ts";
 import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
-import type { Plan, PlanStep } from "../../engine/kernel/plan.ts";
+import type { Plan, PlanStep, Stage } from "../../engine/kernel/plan.ts";
 import { printKernel } from "../../engine/kernel/print.ts";
-import { type Arithmetic, forEachPoint, placeOf } from "./kernelPoints.ts";
+import { type Arithmetic, forEachPoint, placeOf, type RangeOf } from "./kernelPoints.ts";
 
 /** Mistakes a reference device is to make. */
 export type Mistakes = {
@@ -91,7 +91,7 @@ export class ReferenceDevice implements KernelDevice {
       temporaries,
       overlap: !inPlace,
       batches: false,
-      chains: false,
+      chains: !inPlace,
       inPlace,
       concurrency: 1,
       factors: "stored",
@@ -154,7 +154,36 @@ export class ReferenceDevice implements KernelDevice {
     };
   }
 
-  #runStep({ kernel, operands, results }: PlanStep, buffers: readonly TensorData[]): void {
+  #runStep(step: PlanStep, buffers: readonly TensorData[]): void {
+    if (step.stages === undefined) this.#runKernel(step.kernel, step, buffers);
+    else this.#runRows(step.stages, buffers);
+    for (const result of step.results) this.#mistakes.result?.(at(buffers, result));
+  }
+
+  /** All stages of a row before those of another: the last row first, every other one. */
+  #runRows(stages: readonly Stage[], buffers: readonly TensorData[]): void {
+    const { kernel, rows } = at(stages, 0);
+    const sizes = rows.map((axis) => at(kernel.axes, axis).size);
+    const count = sizes.reduce((product, size) => product * size, 1);
+    const order = Array.from({ length: count }, (_, i) => count - 1 - i);
+    for (const row of [...order.filter((i) => i % 2 === 0), ...order.filter((i) => i % 2 === 1)]) {
+      let rest = row;
+      const position = sizes.toReversed().map((size) => {
+        const digit = rest % size;
+        rest = (rest - digit) / size;
+        return digit;
+      });
+      position.reverse();
+      for (const stage of stages) {
+        this.#runKernel(stage.kernel, stage.step, buffers, (axis, size) => {
+          const place = position[stage.rows.indexOf(axis)];
+          return place === undefined ? [0, size] : [place, place + 1];
+        });
+      }
+    }
+  }
+
+  #runKernel(kernel: Kernel, { operands, results }: PlanStep, buffers: readonly TensorData[], rangeOf?: RangeOf): void {
     const sources = operands.map((operand) => at(buffers, operand));
     const targets = results.map((result) => at(buffers, result));
     const run = this.#mistakes.kernel?.(kernel) ?? kernel;
@@ -169,8 +198,8 @@ export class ReferenceDevice implements KernelDevice {
           at(targets, index)[placeOf(store.at, position)] = at(values, index);
         });
       },
+      rangeOf,
     );
-    for (const target of targets) this.#mistakes.result?.(target);
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {

@@ -26,7 +26,11 @@ export type PlacedRows = {
  * The kernel with addresses in whole arrays.
  * @param numberOf the operand that an array is in the new kernel
  */
-export function movedTo(kernel: Kernel, { operands, results }: PlacedKernel, numberOf: (array: number) => number): Kernel {
+export function movedTo(
+  kernel: Kernel,
+  { operands, results }: PlacedKernel,
+  numberOf: (array: number) => number,
+): Kernel {
   const moved = ({ offset, coefficients }: Affine, by: number): Affine => ({ offset: offset + by, coefficients });
   const rewrite = rewriter((scalar, again) => {
     if (scalar.kind !== "load" && scalar.kind !== "gather") return undefined;

@@ -189,7 +189,13 @@ type Term = (reduced: readonly AxisText[]) => Value;
  * Goes through the terms that are one thread's: a loop for each axis, and several for a long one. Along the axis that a team shares they
  * are every `team`-th, from `member` on; that axis comes last, so that neighbours read what lies together at the same time.
  */
-function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: FoldShape, member: string, term: Term): string {
+function foldTerms(
+  fold: Fold,
+  reduce: readonly Axis[],
+  { team, shared }: FoldShape,
+  member: string,
+  term: Term,
+): string {
   const { writer } = fold;
   type Loop = { readonly name: string; readonly count: number };
   const guards: string[] = [];

@@ -15,7 +15,15 @@ import { allowsLanes } from "./lanes.ts";
 import { isAligned, type IsVector, loadsFrom, storeResults } from "./memory.ts";
 import { movedTo, type PlacedRows } from "./placed.ts";
 import { placeOf, pointsOf } from "./points.ts";
-import { foldPoint, foldSchedule, foldShapeOf, type FoldShape, foldThreads, pointsAtOnce, seatOf } from "./reduction.ts";
+import {
+  foldPoint,
+  foldSchedule,
+  foldShapeOf,
+  type FoldShape,
+  foldThreads,
+  pointsAtOnce,
+  seatOf,
+} from "./reduction.ts";
 import { storedType } from "./types.ts";
 import { type Arrays, type BoundArray, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
 import { WgslWriter } from "./writer.ts";
@@ -117,8 +125,12 @@ function blockOf(stages: readonly Stage[]): Block {
   const sizes = rows.map((axis) => at(kernel.axes, axis).size);
   const all = sizes.reduce((product, size) => product * size, 1);
   const last = sizes.at(-1) ?? 1;
-  const heights = Array.from({ length: Math.min(last, mostRows) }, (_, i) => i + 1).filter((height) => last % height === 0);
-  const teams = stages.flatMap(({ fold }) => (fold?.isTeamInside === true && fold.team > 1 ? [pointsAtOnce(fold)] : []));
+  const heights = Array.from({ length: Math.min(last, mostRows) }, (_, i) => i + 1).filter(
+    (height) => last % height === 0,
+  );
+  const teams = stages.flatMap(({ fold }) =>
+    fold?.isTeamInside === true && fold.team > 1 ? [pointsAtOnce(fold)] : [],
+  );
   if (teams.length > 0) {
     const most = Math.min(...teams);
     return { sizes, height: heights.findLast((height) => height <= most) ?? 1 };
@@ -273,6 +285,7 @@ function inBlock(
       return { text: row < 0 ? text : moved(text, at(bases, row)), size: at(kernel.axes, axis).size };
     }),
     // A block begins at a multiple of its height, which is one of four where four rows are taken at once.
-    lane: lane && base !== undefined && height % 4 === 0 ? { ...lane, quarter: moved(lane.quarter, `${base} / 4u`) } : lane,
+    lane:
+      lane && base !== undefined && height % 4 === 0 ? { ...lane, quarter: moved(lane.quarter, `${base} / 4u`) } : lane,
   };
 }

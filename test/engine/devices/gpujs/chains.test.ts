@@ -60,7 +60,12 @@ function made({ operations }: Given, image: Tensor): Tensor[] {
       () => multiply(x, reduceSum(multiply(x, 0.5), { axes: [2, 3], keepAxes: true })),
       () => {
         const size = at(x.shape, axis);
-        return size > 1 ? slice(x, x.shape.map((all, i) => (i === axis ? [Math.floor(size / 3), size] : [0, all]))) : x;
+        return size > 1
+          ? slice(
+              x,
+              x.shape.map((all, i) => (i === axis ? [Math.floor(size / 3), size] : [0, all])),
+            )
+          : x;
       },
     ];
     x = keep(at(changes, operation)());
