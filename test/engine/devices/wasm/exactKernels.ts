@@ -33,7 +33,7 @@ export function forEachExactPoint(
   read: Read,
   visit: (position: readonly number[], valueOf: (root: Scalar) => number) => void,
 ): void {
-  forEachPoint(kernel, float32, read, visit, range && ((axis, size) => (axis === 0 ? range : [0, size])));
+  forEachPoint(kernel, float32, read, visit, (axis, size) => (axis === 0 ? range : [0, size]));
 }
 
 /** The result of a kernel, straight from its definition. */
