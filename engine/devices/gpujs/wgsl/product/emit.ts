@@ -12,11 +12,10 @@ import { WgslWriter } from "../writer.ts";
 import { Fill, layoutOf } from "./fill.ts";
 import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
 import { addChains, declareSums, multiplyStaged, quarterText, range, rowText, threadGrid } from "./multiply.ts";
-import { offsetText } from "./offsets.ts";
 import type { Step } from "./places.ts";
 import type { Product } from "./product.ts";
 import { multiplyFromMemory } from "./registers.ts";
-import type { Side } from "./sides.ts";
+import { isStored, type Side } from "./sides.ts";
 import { threadsOf, type Tile, tileOf } from "./tile.ts";
 
 /** @param tiled what `tiledProduct` gives for the product and a tile */
@@ -52,7 +51,6 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   const grid = threadGrid(tile);
   const threadRow = writer.local(`local / ${grid.columns}u`);
   const threadColumn = writer.local(`local % ${grid.columns}u`);
-  const batchOf = ({ batch: direction }: Side): string => offsetText(writer, direction, batch);
   const elementOf =
     ({ load, inFours }: Side) =>
     (index: string): string =>
@@ -62,7 +60,7 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   const factorOf =
     (side: Side) =>
     (address: (affine: Affine) => string): string => {
-      if (side.factor === side.load) return elementOf(side)(address(side.load.at));
+      if (isStored(side)) return elementOf(side)(address(side.load.at));
       const coordinates = kernel.axes.map(({ size }) => ({ text: "0u", size }));
       const place = { axes: coordinates, lane: null, accumulator: null, address };
       const [value] = new ExpressionEmitter(writer, kernel, loads, place).emit(side.factor);
@@ -89,7 +87,7 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   /** Which rows of the tile are a thread's depends on how they are read. */
   function multiply(): Parameters<typeof rowText>[1] {
     if (!tile.shared) {
-      const place = { tile, first, thread: { row: threadRow, column: threadColumn }, batchOf, elementOf };
+      const place = { tile, first, thread: { row: threadRow, column: threadColumn }, batch, factorOf };
       return multiplyFromMemory(writer, product, place, sums, hasParts ? totals : null);
     }
     const threads = threadsOf(tile);
