@@ -1,7 +1,7 @@
 /**
  * Kernels that fold: each point of the parallel axes, or four neighbours, is folded by a team of threads of one workgroup, each of which
  * takes every so-manieth term of one axis; then the team's values are folded. How many threads are in a team follows from the shape
- * alone, so that sums have one order everywhere.
+ * alone, so that sums have one order everywhere, also where one thread does what a team's would, one after the other.
  */
 import { at } from "../../../graph/shape.ts";
 import type { Axis, Kernel, Reduction } from "../../../kernel/kernel.ts";
@@ -28,6 +28,12 @@ const largestTeam = workgroupSize;
 /** Threads that keep a GPU busy: points beyond need no team for it. */
 const enoughThreads = 2 ** 16;
 
+/**
+ * How teams are run: each member by a thread of its own, or all by one thread (for adapters that are software, to whom a barrier costs
+ * dearly and few threads are enough). The results are the same, bit for bit.
+ */
+export type TeamChoice = "threads" | "loops";
+
 type Shape = {
   /** Points, or fours of points. */
   readonly points: number;
@@ -39,11 +45,18 @@ type Shape = {
   readonly isTeamInside: boolean;
 };
 
-export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Aliases): WgslKernel {
+export function emitReduction(
+  kernel: Kernel,
+  reduction: Reduction,
+  aliases: Aliases,
+  teams: TeamChoice = "threads",
+): WgslKernel {
   const shape = shapeOf(kernel, reduction);
   const { lane, team } = shape;
   const threads = workgroupSize;
-  const width = threads / team;
+  /** Threads that fold one point. */
+  const folding = teams === "loops" ? 1 : team;
+  const width = threads / folding;
   const vectors = vectorArrays(kernel, aliases, lane);
   const arrays = arraysOf(kernel, aliases, (bound) => (vectors(bound) ? 4 : 1));
   const loads = loadsFrom(arrays, aliases, vectors);
@@ -52,19 +65,23 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
   const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
 
   const member =
-    team === 1 ? "0u" : shape.isTeamInside ? partOf(writer, "%", team, threads) : partOf(writer, "/", width, threads);
+    folding === 1
+      ? "0u"
+      : shape.isTeamInside
+        ? partOf(writer, "%", folding, threads)
+        : partOf(writer, "/", width, threads);
   const column =
-    team === 1
+    folding === 1
       ? "local"
       : shape.isTeamInside
-        ? partOf(writer, "/", team, threads)
+        ? partOf(writer, "/", folding, threads)
         : partOf(writer, "%", width, threads);
   const point = writer.local(`${groupNumber(groups)} * ${width}u + ${column}`);
   // Asked even where there is a point for each thread: kernels over other sizes have the same text then (`batch.ts`).
   const isPoint = `${point} < ${shape.points}u`;
   // Threads without a point fold the last one again: all have to come to the barriers.
-  const known = team === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
-  if (team === 1) writer.open(`if (${isPoint})`);
+  const known = folding === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
+  if (folding === 1) writer.open(`if (${isPoint})`);
   const { axes: coordinates, lane: lanes } = placeOf(writer, parallel, lane, known);
   const place = (reduced: readonly AxisText[], accumulator: Value | null): Place => ({
     axes: [...coordinates, ...reduced],
@@ -80,9 +97,14 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
     if (value === undefined) throw new Error("an expression without a value");
     return { ...value, text: emitter.widened(value), lanes: fold.lanes };
   };
-  const own = foldTerms(fold, reduce, shape, member, term);
-  const folded = team === 1 ? own : foldTeam(fold, shape, threads, own, member);
-  if (team > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
+  const ofMember = (number: string): string => foldTerms(fold, reduce, shape, number, term);
+  const folded =
+    team === 1
+      ? ofMember(member)
+      : folding === 1
+        ? foldAlone(fold, team, ofMember)
+        : foldTeam(fold, shape, threads, ofMember(member), member);
+  if (folding > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
   store(
     writer,
     kernel,
@@ -95,7 +117,11 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
 
   const schedule = [
     lane === null ? "one point" : "four points",
-    team === 1 ? "a thread" : `a team of ${team} ${shape.isTeamInside ? "neighbouring threads" : "threads"}`,
+    team === 1
+      ? "a thread"
+      : folding === 1
+        ? `a thread for a team of ${team}`
+        : `a team of ${team} ${shape.isTeamInside ? "neighbouring threads" : "threads"}`,
   ].join(" ");
   return {
     name: kernel.name,
@@ -228,10 +254,37 @@ function foldTeam(fold: Fold, { team, isTeamInside }: Shape, threads: number, ow
     if (step > 1) writer.line(`${shared}[local] = ${total};`);
     writer.close();
   };
-  const middle = 2 ** Math.floor(Math.log2(team) / 2);
-  if (middle > 1) turn(team, middle);
-  turn(middle > 1 ? middle : team, 1);
+  for (const { members, step } of turnsOf(team)) turn(members, step);
   return total;
+}
+
+/** The same by one thread. */
+function foldAlone(fold: Fold, team: number, ofMember: (number: string) => string): string {
+  const { writer } = fold;
+  const [kept, member] = [writer.fresh("kept"), writer.fresh("member")];
+  writer.line(`var ${kept}: array<${valueType(fold.dtype, fold.lanes)}, ${team}>;`);
+  writer.open(`for (var ${member} = 0u; ${member} < ${team}u; ${member}++)`);
+  writer.line(`${kept}[${member}] = ${ofMember(member)};`);
+  writer.close();
+  const total = fold.start();
+  for (const { members, step } of turnsOf(team)) {
+    const [first, i] = [writer.fresh("member"), writer.fresh("i")];
+    writer.open(`for (var ${first} = 0u; ${first} < ${step}u; ${first}++)`);
+    writer.line(`${total} = ${kept}[${first}];`);
+    writer.open(`for (var ${i} = 1u; ${i} < ${members / step}u; ${i}++)`);
+    fold.add(total, `${kept}[${first} + ${i} * ${step}u]`);
+    writer.close();
+    writer.line(`${kept}[${first}] = ${total};`);
+    writer.close();
+  }
+  return total;
+}
+
+/** Of how many members each turn folds the values, and how many have one afterwards. */
+function turnsOf(team: number): readonly { readonly members: number; readonly step: number }[] {
+  const middle = 2 ** Math.floor(Math.log2(team) / 2);
+  const last = { members: middle > 1 ? middle : team, step: 1 };
+  return middle > 1 ? [{ members: team, step: middle }, last] : [last];
 }
 
 /** How values of a dtype are folded. */
