@@ -17,6 +17,7 @@ import {
 import { deviceRequest, grantsOf } from "./deviceRequest.ts";
 import { KernelCache } from "./kernelCache.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
+import { pipelinesInTurn, pipelinesTogether } from "./pipelines.ts";
 import { selfTest } from "./selfTest.ts";
 import type { WgslKernel } from "./wgsl/index.ts";
 
@@ -43,7 +44,10 @@ export class GpujsContext {
     };
     const Gpu = internal("GPU");
     this.#gpu = withNavigatorGpu(absentEntry, () => new Gpu({ mode: "webgpu" }));
-    this.#gpu.Kernel = engineKernelClass(device);
+    this.#gpu.Kernel = engineKernelClass(
+      device,
+      isNode && this.adapter.isSoftware ? pipelinesInTurn(device) : pipelinesTogether(device),
+    );
   }
 
   /** Pipelines made so far. */

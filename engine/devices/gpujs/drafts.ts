@@ -23,7 +23,7 @@ export function draftsOf({ steps }: Plan, homes: readonly Home[], options: EmitO
 
 function draftsOfStep(part: PlanStep, homes: readonly Home[], options: EmitOptions): Draft[] {
   const { members } = part;
-  if (members === undefined) return [draftAlone(part, part, homes)];
+  if (members === undefined) return [draftAlone(part, part, homes, options)];
   const batches = emitBatches(
     members.map((member) => placedStep(member, homes)),
     options,
@@ -31,12 +31,12 @@ function draftsOfStep(part: PlanStep, homes: readonly Home[], options: EmitOptio
   const inBatches = new Set(batches.flatMap((batch) => batch.members));
   return [
     ...batches.map((batch) => ({ step: at(members, at(batch.members, 0)), part, whole: batch.kernel })),
-    ...members.flatMap((step, i) => (inBatches.has(i) ? [] : [draftAlone(step, part, homes)])),
+    ...members.flatMap((step, i) => (inBatches.has(i) ? [] : [draftAlone(step, part, homes, options)])),
   ];
 }
 
 /** Stages are written for the memory in which their arrays lie, as batches are. */
-function draftAlone(step: PlanStep, part: PlanStep, homes: readonly Home[]): Draft {
+function draftAlone(step: PlanStep, part: PlanStep, homes: readonly Home[], options: EmitOptions): Draft {
   const placed = placedStep(step, homes);
-  return { step, part, whole: "stages" in placed ? emitRows(placed).own : null };
+  return { step, part, whole: "stages" in placed ? emitRows(placed, options).own : null };
 }

@@ -6,6 +6,7 @@
 import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
+import type { PipelineMaker } from "./pipelines.ts";
 import type { WgslKernel } from "./wgsl/index.ts";
 
 /** The version whose internals are described here. */
@@ -75,7 +76,7 @@ export function record(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** gpu.js's kernel without a result buffer of its own; where it is given WGSL it takes that in place of a translation. */
-export function engineKernelClass(device: GPUDevice): Internals["WebGPUKernel"] {
+export function engineKernelClass(device: GPUDevice, makePipeline: PipelineMaker): Internals["WebGPUKernel"] {
   const Base = internal("WebGPUKernel");
   const prototype = record(Base.prototype);
   for (const method of ["_ensureOutputBuffer", "translateSource", "assembleWGSL", "_buildAsync"]) {
@@ -118,7 +119,7 @@ export function engineKernelClass(device: GPUDevice): Internals["WebGPUKernel"] 
         })),
       });
       try {
-        this.computePipeline = await device.createComputePipelineAsync({
+        this.computePipeline = await makePipeline({
           layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
           compute: { module, entryPoint: "main" },
         });

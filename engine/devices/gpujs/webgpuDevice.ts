@@ -13,7 +13,7 @@ import { webgpuLimits } from "./webgpuLimits.ts";
 import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
 import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
-import { emitKernel, type EmitOptions } from "./wgsl/index.ts";
+import { emitKernel, type EmitOptions, schedulesFor } from "./wgsl/index.ts";
 import { halvedIntegers, wholeIntegers } from "./words.ts";
 
 export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
@@ -57,7 +57,7 @@ class WebgpuDevice implements KernelDevice {
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
     const kernels = kernelsOf(options);
-    this.schedules = schedules ?? { product: context.adapter.isSoftware ? "registers" : "best" };
+    this.schedules = schedules ?? schedulesFor(context.adapter);
     this.#maker = makerOf(context, kernels, this.schedules);
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };

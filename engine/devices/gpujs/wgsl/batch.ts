@@ -43,7 +43,7 @@ type Member = {
 };
 
 function memberOf(placed: PlacedKernel | PlacedRows, index: number, options: EmitOptions): Member {
-  const { own, kernels } = "stages" in placed ? emitRows(placed) : single(placed, options);
+  const { own, kernels } = "stages" in placed ? emitRows(placed, options) : single(placed, options);
   const [x, y, z] = own.groups;
   return {
     index,

@@ -8,11 +8,15 @@ import { sharing } from "../../../kernel/kernelKey.ts";
 import { normalizeKernel, withValues } from "../../../kernel/normalize.ts";
 import { emitElementwise } from "./elementwise.ts";
 import { chooseTile, emitProduct, type ProductChoice, productOf, tiledProduct } from "./product/index.ts";
-import { emitReduction } from "./reduction.ts";
+import { emitReduction, type TeamChoice } from "./reduction.ts";
 import type { Aliases, WgslKernel } from "./wgslKernel.ts";
 
 /** How a kernel is to be run, where it isn't left to the engine. */
-export type EmitOptions = { readonly product?: ProductChoice };
+export type EmitOptions = { readonly product?: ProductChoice; readonly teams?: TeamChoice };
+
+/** How kernels are run on an adapter: without workgroups' memory and barriers where the CPU acts for a GPU. */
+export const schedulesFor = ({ isSoftware }: { readonly isSoftware: boolean }): EmitOptions =>
+  isSoftware ? { product: "registers", teams: "loops" } : {};
 
 /**
  * The text depends on the computation only, not on the kernel's name, so that equal kernels of any program share one pipeline.
@@ -47,12 +51,12 @@ export function withSharedExpressions(kernel: Kernel): Kernel {
   return withValues({ ...kernel, reduction: reduction && { ...reduction, body: share(reduction.body) } }, share);
 }
 
-function emitShared(kernel: Kernel, aliases: Aliases, { product: choice }: EmitOptions): WgslKernel {
+function emitShared(kernel: Kernel, aliases: Aliases, { product: choice, teams }: EmitOptions): WgslKernel {
   const { reduction } = kernel;
   if (reduction === null) return emitElementwise(kernel, aliases);
   const product = productOf(kernel);
   const tile = product === null ? null : chooseTile(product, choice);
-  if (product === null || tile === null) return emitReduction(kernel, reduction, aliases);
+  if (product === null || tile === null) return emitReduction(kernel, reduction, aliases, teams);
   return emitProduct(product, tiledProduct(product, tile), aliases);
 }
 

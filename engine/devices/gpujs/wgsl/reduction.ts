@@ -1,7 +1,7 @@
 /**
  * Kernels that fold: each point of the parallel axes, or four neighbours, is folded by a team of threads of one workgroup, each of which
  * takes every so-manieth term of one axis; then the team's values are folded. How many threads are in a team follows from the shape
- * alone, so that sums have one order everywhere.
+ * alone, so that sums have one order everywhere, also where one thread does what a team's would, one after the other.
  */
 import { at } from "../../../graph/shape.ts";
 import type { Axis, Kernel, Reduction } from "../../../kernel/kernel.ts";
@@ -28,6 +28,12 @@ const largestTeam = foldThreads;
 /** Threads that keep a GPU busy: points beyond need no team for it. */
 const enoughThreads = 2 ** 16;
 
+/**
+ * How teams are run: each member by a thread of its own, or all by one thread (for adapters that are software, to whom a barrier costs
+ * dearly and few threads are enough). The results are the same, bit for bit.
+ */
+export type TeamChoice = "threads" | "loops";
+
 /** How a kernel that folds is shared by threads; it follows from the kernel alone, wherever its points are computed. */
 export type FoldShape = {
   /** Points, or fours of points. */
@@ -35,7 +41,9 @@ export type FoldShape = {
   /** The reduce axis, by its number among them, whose terms a team shares. */
   readonly shared: number;
   readonly lane: number | null;
+  /** In how many parts the terms of a point are folded, and the threads that do it. */
   readonly team: number;
+  readonly threads: number;
   /** Whether neighbouring threads are of one team, not of neighbouring points. */
   readonly isTeamInside: boolean;
   /** Terms that one loop folds at most. */
@@ -59,9 +67,14 @@ export type FoldPoint = {
   readonly place: Pick<Place, "axes" | "lane">;
 };
 
-export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Aliases): WgslKernel {
-  const shape = foldShapeOf(kernel, reduction);
-  const { lane, team } = shape;
+export function emitReduction(
+  kernel: Kernel,
+  reduction: Reduction,
+  aliases: Aliases,
+  teams: TeamChoice = "threads",
+): WgslKernel {
+  const shape = foldShapeOf(kernel, reduction, teams);
+  const { lane, threads } = shape;
   const vectors = vectorArrays(kernel, aliases, lane);
   const arrays = arraysOf(kernel, aliases, (bound) => (vectors(bound) ? 4 : 1));
   const loads = loadsFrom(arrays, aliases, vectors);
@@ -72,11 +85,11 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
   // Asked even where there is a point for each thread: kernels over other sizes have the same text then (`batch.ts`).
   const isPoint = `${point} < ${shape.points}u`;
   // Threads without a point fold the last one again: all have to come to the barriers.
-  const known = team === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
-  if (team === 1) writer.open(`if (${isPoint})`);
+  const known = threads === 1 ? point : writer.local(`min(${point}, ${shape.points - 1}u)`);
+  if (threads === 1) writer.open(`if (${isPoint})`);
   const place = placeOf(writer, axesOf(kernel, "parallel"), lane, known);
   foldPoint(writer, { kernel, reduction, arrays, vectors, loads }, shape, { member, isPoint, place });
-  if (team === 1) writer.close();
+  if (threads === 1) writer.close();
 
   const schedule = foldSchedule(shape);
   return {
@@ -89,29 +102,33 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
 }
 
 /** In a line. */
-export function foldSchedule({ lane, team, isTeamInside }: FoldShape): string {
+export function foldSchedule({ lane, team, threads, isTeamInside }: FoldShape): string {
   return [
     lane === null ? "one point" : "four points",
-    team === 1 ? "a thread" : `a team of ${team} ${isTeamInside ? "neighbouring threads" : "threads"}`,
+    team === 1
+      ? "a thread"
+      : threads === 1
+        ? `a thread for a team of ${team}`
+        : `a team of ${team} ${isTeamInside ? "neighbouring threads" : "threads"}`,
   ].join(" ");
 }
 
 /** Points, or fours of points, that a workgroup folds at a time. */
-export const pointsAtOnce = ({ team }: FoldShape): number => foldThreads / team;
+export const pointsAtOnce = ({ threads }: FoldShape): number => foldThreads / threads;
 
 /** Texts of a thread's number in its team and of its team's number among those of the workgroup. */
 export function seatOf(
   writer: WgslWriter,
-  { team, isTeamInside }: FoldShape,
+  { threads, isTeamInside }: FoldShape,
 ): { readonly member: string; readonly column: string } {
-  if (team === 1) return { member: "0u", column: "local" };
-  const width = foldThreads / team;
+  if (threads === 1) return { member: "0u", column: "local" };
+  const width = foldThreads / threads;
   return isTeamInside
-    ? { member: partOf(writer, "%", team), column: partOf(writer, "/", team) }
+    ? { member: partOf(writer, "%", threads), column: partOf(writer, "/", threads) }
     : { member: partOf(writer, "/", width), column: partOf(writer, "%", width) };
 }
 
-/** Folds a point, or four, and stores what comes of it. If a team does it, all threads of the workgroup have to come here. */
+/** Folds a point, or four, and stores what comes of it. If several threads do it, all threads of the workgroup have to come here. */
 export function foldPoint(writer: WgslWriter, folding: Folding, shape: FoldShape, point: FoldPoint): void {
   const { kernel, reduction, loads } = folding;
   const { member, isPoint } = point;
@@ -129,11 +146,17 @@ export function foldPoint(writer: WgslWriter, folding: Folding, shape: FoldShape
     if (value === undefined) throw new Error("an expression without a value");
     return { ...value, text: emitter.widened(value), lanes: fold.lanes };
   };
-  const own = foldTerms(fold, reduce, shape, member, term);
-  const folded = shape.team === 1 ? own : foldTeam(fold, shape, own, member);
-  if (shape.team > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
+  const { team, threads } = shape;
+  const ofMember = (number: string): string => foldTerms(fold, reduce, shape, number, term);
+  const folded =
+    team === 1
+      ? ofMember(member)
+      : threads === 1
+        ? foldAlone(fold, team, ofMember)
+        : foldTeam(fold, shape, ofMember(member), member);
+  if (threads > 1) writer.open(`if (${member} == 0u && ${isPoint})`);
   store(writer, folding, place(unreduced, { text: folded, dtype: reduction.body.dtype, lanes: fold.lanes }));
-  if (shape.team > 1) writer.close();
+  if (threads > 1) writer.close();
 }
 
 function store(writer: WgslWriter, { kernel, arrays, vectors, loads }: Folding, place: Place): void {
@@ -144,7 +167,7 @@ function store(writer: WgslWriter, { kernel, arrays, vectors, loads }: Folding, 
 }
 
 /** @param kernel normalized */
-export function foldShapeOf(kernel: Kernel, reduction: Reduction): FoldShape {
+export function foldShapeOf(kernel: Kernel, reduction: Reduction, teams: TeamChoice = "threads"): FoldShape {
   const { body } = reduction;
   const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
   const last = parallel.length - 1;
@@ -160,7 +183,8 @@ export function foldShapeOf(kernel: Kernel, reduction: Reduction): FoldShape {
   const points = pointsOf(parallel) / (takesLanes ? 4 : 1);
   const terms = reduce[shared]?.size ?? 1;
   const longest = rounds(reduction) && !reusesLoads(kernel) ? longestSum : longestLoop;
-  return { points, shared, lane, isTeamInside, team: teamOf(points, terms, isTeamInside), longest };
+  const team = teamOf(points, terms, isTeamInside);
+  return { points, shared, lane, isTeamInside, team, threads: teams === "loops" ? 1 : team, longest };
 }
 
 const rounds = ({ op, body }: Reduction): boolean => op === "sum" && body.dtype === "f32";
@@ -262,10 +286,37 @@ function foldTeam(fold: Fold, { team, isTeamInside }: FoldShape, own: string, me
     if (step > 1) writer.line(`${shared}[local] = ${total};`);
     writer.close();
   };
-  const middle = 2 ** Math.floor(Math.log2(team) / 2);
-  if (middle > 1) turn(team, middle);
-  turn(middle > 1 ? middle : team, 1);
+  for (const { members, step } of turnsOf(team)) turn(members, step);
   return total;
+}
+
+/** The same by one thread. */
+function foldAlone(fold: Fold, team: number, ofMember: (number: string) => string): string {
+  const { writer } = fold;
+  const [kept, member] = [writer.fresh("kept"), writer.fresh("member")];
+  writer.line(`var ${kept}: array<${valueType(fold.dtype, fold.lanes)}, ${team}>;`);
+  writer.open(`for (var ${member} = 0u; ${member} < ${team}u; ${member}++)`);
+  writer.line(`${kept}[${member}] = ${ofMember(member)};`);
+  writer.close();
+  const total = fold.start();
+  for (const { members, step } of turnsOf(team)) {
+    const [first, i] = [writer.fresh("member"), writer.fresh("i")];
+    writer.open(`for (var ${first} = 0u; ${first} < ${step}u; ${first}++)`);
+    writer.line(`${total} = ${kept}[${first}];`);
+    writer.open(`for (var ${i} = 1u; ${i} < ${members / step}u; ${i}++)`);
+    fold.add(total, `${kept}[${first} + ${i} * ${step}u]`);
+    writer.close();
+    writer.line(`${kept}[${first}] = ${total};`);
+    writer.close();
+  }
+  return total;
+}
+
+/** Of how many members each turn folds the values, and how many have one afterwards. */
+function turnsOf(team: number): readonly { readonly members: number; readonly step: number }[] {
+  const middle = 2 ** Math.floor(Math.log2(team) / 2);
+  const last = { members: middle > 1 ? middle : team, step: 1 };
+  return middle > 1 ? [{ members: team, step: middle }, last] : [last];
 }
 
 /** How values of a dtype are folded. */

@@ -9,7 +9,7 @@ import { isRead } from "../../../kernel/access.ts";
 import { dropUnitAxes, mayMerge, mergeWithin, mergeWithNext, normalizeKernel } from "../../../kernel/normalize.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { type AxisText, coordinatesOf } from "./addresses.ts";
-import { withSharedExpressions } from "./emitKernel.ts";
+import { type EmitOptions, withSharedExpressions } from "./emitKernel.ts";
 import { ExpressionEmitter } from "./expression.ts";
 import { allowsLanes } from "./lanes.ts";
 import { isAligned, type IsVector, loadsFrom, storeResults } from "./memory.ts";
@@ -23,6 +23,7 @@ import {
   foldThreads,
   pointsAtOnce,
   seatOf,
+  type TeamChoice,
 } from "./reduction.ts";
 import { storedType } from "./types.ts";
 import { type Arrays, type BoundArray, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
@@ -49,8 +50,11 @@ type Block = {
 };
 
 /** @returns the kernel, and the kernels that it was written from. Its bindings mean whole arrays. */
-export function emitRows(placed: PlacedRows): { readonly own: WgslKernel; readonly kernels: readonly Kernel[] } {
-  const stages = stagesOf(placed);
+export function emitRows(
+  placed: PlacedRows,
+  { teams }: EmitOptions = {},
+): { readonly own: WgslKernel; readonly kernels: readonly Kernel[] } {
+  const stages = stagesOf(placed, teams);
   const block = blockOf(stages);
   const lanes = stages.map((stage) => laneOf(stage, block));
   const isVector = vectorsOf(stages, lanes);
@@ -80,7 +84,7 @@ export function emitRows(placed: PlacedRows): { readonly own: WgslKernel; readon
 }
 
 /** The stages with as few axes as can be. */
-function stagesOf({ stages }: PlacedRows): readonly Stage[] {
+function stagesOf({ stages }: PlacedRows, teams: TeamChoice | undefined): readonly Stage[] {
   const narrow = stages.map(({ kernel, rows }) => {
     const kept = [...kernel.axes.keys()].filter((axis) => at(kernel.axes, axis).size !== 1);
     return { kernel: dropUnitAxes(kernel), rows: rows.map((axis) => kept.indexOf(axis)) };
@@ -95,7 +99,7 @@ function stagesOf({ stages }: PlacedRows): readonly Stage[] {
       kernel: movedTo(shared, placed, (array) => array),
       rows: rows.map((axis) => merged.groups.indexOf(axis)),
       results: placed.results.map(({ array }) => array),
-      fold: alone.reduction && foldShapeOf(alone, alone.reduction),
+      fold: alone.reduction && foldShapeOf(alone, alone.reduction, teams),
     };
   });
 }
@@ -129,7 +133,7 @@ function blockOf(stages: readonly Stage[]): Block {
     (height) => last % height === 0,
   );
   const teams = stages.flatMap(({ fold }) =>
-    fold?.isTeamInside === true && fold.team > 1 ? [pointsAtOnce(fold)] : [],
+    fold?.isTeamInside === true && fold.threads > 1 ? [pointsAtOnce(fold)] : [],
   );
   if (teams.length > 0) {
     const most = Math.min(...teams);
@@ -257,10 +261,10 @@ function emitStage(
   writer.open(`for (var ${round} = 0u; ${round} < ${Math.ceil(points / atOnce)}u; ${round}++)`);
   const point = writer.local(`${round} * ${atOnce}u + ${column}`);
   const isPoint = `${point} < ${points}u`;
-  if (shape.team === 1) writer.open(`if (${isPoint})`);
-  const known = shape.team === 1 ? point : writer.local(`min(${point}, ${points - 1}u)`);
+  if (shape.threads === 1) writer.open(`if (${isPoint})`);
+  const known = shape.threads === 1 ? point : writer.local(`min(${point}, ${points - 1}u)`);
   foldPoint(writer, { kernel, reduction, arrays, vectors, loads }, shape, { member, isPoint, place: placeAt(known) });
-  if (shape.team === 1) writer.close();
+  if (shape.threads === 1) writer.close();
   // The team's memory is written again in the next round.
   else writer.line("workgroupBarrier();");
   writer.close();

@@ -26,7 +26,7 @@ export function chooseTile(product: Product, choice: ProductChoice = "best"): Ti
   if (typeof choice === "object") return possible.includes(choice) ? choice : at(possible, 0);
   const { batch, rows, columns, depth } = sizes;
   if (batch * rows * columns * depth < leastWork || Math.min(rows, columns, depth) < leastSide) return null;
-  if (choice === "registers" && possible.includes(registerTile)) return registerTile;
+  if (choice === "registers") return registerTile;
   const shared = possible.filter((tile) => tile.shared);
   return shared.reduce((best, tile) => (timeOf(sizes, tile) < timeOf(sizes, best) ? tile : best), at(shared, 0));
 }
@@ -34,7 +34,7 @@ export function chooseTile(product: Product, choice: ProductChoice = "best"): Ti
 /** The tiles that a product can be run by: factors that are made where they are read need some of the workgroup's memory for tables. */
 export function tilesFor(product: Product): readonly Tile[] {
   if (isPlain(product)) return allTiles;
-  return sharedTiles.filter(({ rows, columns, depth }) => (rows + columns) * depth <= 128 * 16);
+  return allTiles.filter((tile) => !tile.shared || (tile.rows + tile.columns) * tile.depth <= 128 * 16);
 }
 
 /** Time of a product by tiles of some kind, in multiply-adds of a whole unit. Whole tiles count, also where they reach over a border. */

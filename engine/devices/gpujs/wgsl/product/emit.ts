@@ -11,12 +11,20 @@ import { type Aliases, arraysOf, foldedGroups, groupNumber, moduleText, type Wgs
 import { WgslWriter } from "../writer.ts";
 import { Fill, layoutOf } from "./fill.ts";
 import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
-import { addChains, declareSums, multiplyStaged, quarterText, range, rowText, threadGrid } from "./multiply.ts";
-import { offsetText } from "./offsets.ts";
+import {
+  addChains,
+  declareSums,
+  multiplyStaged,
+  quarterText,
+  range,
+  rowAtText,
+  rowText,
+  threadGrid,
+} from "./multiply.ts";
 import type { Step } from "./places.ts";
 import type { Product } from "./product.ts";
 import { multiplyFromMemory } from "./registers.ts";
-import type { Side } from "./sides.ts";
+import { isStored, type Side } from "./sides.ts";
 import { threadsOf, type Tile, tileOf } from "./tile.ts";
 
 /** @param tiled what `tiledProduct` gives for the product and a tile */
@@ -52,7 +60,6 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   const grid = threadGrid(tile);
   const threadRow = writer.local(`local / ${grid.columns}u`);
   const threadColumn = writer.local(`local % ${grid.columns}u`);
-  const batchOf = ({ batch: direction }: Side): string => offsetText(writer, direction, batch);
   const elementOf =
     ({ load, inFours }: Side) =>
     (index: string): string =>
@@ -62,7 +69,7 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   const factorOf =
     (side: Side) =>
     (address: (affine: Affine) => string): string => {
-      if (side.factor === side.load) return elementOf(side)(address(side.load.at));
+      if (isStored(side)) return elementOf(side)(address(side.load.at));
       const coordinates = kernel.axes.map(({ size }) => ({ text: "0u", size }));
       const place = { axes: coordinates, lane: null, accumulator: null, address };
       const [value] = new ExpressionEmitter(writer, kernel, loads, place).emit(side.factor);
@@ -89,7 +96,7 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   /** Which rows of the tile are a thread's depends on how they are read. */
   function multiply(): Parameters<typeof rowText>[1] {
     if (!tile.shared) {
-      const place = { tile, first, thread: { row: threadRow, column: threadColumn }, batchOf, elementOf };
+      const place = { tile, first, thread: { row: threadRow, column: threadColumn }, batch, factorOf };
       return multiplyFromMemory(writer, product, place, sums, hasParts ? totals : null);
     }
     const threads = threadsOf(tile);
@@ -151,24 +158,42 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
       const quarter = quarterText(tile, threadColumn, q);
       return writer.local(first.column === "0u" ? quarter : `${first.column} / 4u + ${quarter}`);
     });
-    totals.forEach((line, i) => {
-      const inTile = rowText(tile, rowLayout, threadRow, i);
+    const storeRow = (inTile: string, sumOf: (quarter: number) => string): void => {
       const row = writer.local(first.row === "0u" ? inTile : `${first.row} + ${inTile}`);
       const rowGuard = isRowsWhole ? [] : [`${row} < ${sizes.rows}u`];
-      line.forEach((sum, q) => {
-        const quarter = at(quarters, q);
+      quarters.forEach((quarter, q) => {
         if (finish.lane !== null) {
           const guard = isColumnsWhole ? [] : [`${quarter} < ${sizes.columns / 4}u`];
-          guarded([...rowGuard, ...guard], `${finishName}(${batch}, ${row}, ${quarter}, ${sum});`);
+          guarded([...rowGuard, ...guard], `${finishName}(${batch}, ${row}, ${quarter}, ${sumOf(q)});`);
           return;
         }
-        for (const lane of range(4)) {
-          const column = `${quarter} * 4u + ${lane}u`;
+        eachLane((lane) => {
+          const column = `${quarter} * 4u + ${lane}`;
           const guard = isColumnsWhole ? [] : [`${column} < ${sizes.columns}u`];
-          guarded([...rowGuard, ...guard], `${finishName}(${batch}, ${row}, ${column}, ${sum}[${lane}]);`);
-        }
+          guarded([...rowGuard, ...guard], `${finishName}(${batch}, ${row}, ${column}, ${sumOf(q)}[${lane}]);`);
+        });
       });
-    });
+    };
+    const eachLane = (write: (lane: string) => void): void => {
+      if (tile.shared) range(4).forEach((lane) => write(`${lane}u`));
+      else inLoop(4, write);
+    };
+    const inLoop = (count: number, write: (index: string) => void): void => {
+      const index = writer.fresh("i");
+      writer.open(`for (var ${index} = 0u; ${index} < ${count}u; ${index}++)`);
+      write(index);
+      writer.close();
+    };
+    if (tile.shared) {
+      totals.forEach((line, i) => storeRow(rowText(tile, rowLayout, threadRow, i), (q) => at(line, q)));
+      return;
+    }
+    // For the text to be short, which is what this tile is for: there is one call, to be written out by whom it helps.
+    const all = totals.flat();
+    const kept = writer.variable(`array<vec4f, ${all.length}>(${all.join(", ")})`);
+    inLoop(totals.length, (i) =>
+      storeRow(rowAtText(tile, rowLayout, threadRow, i), (q) => `${kept}[${i} * ${quarters.length}u + ${q}u]`),
+    );
   }
 }
 

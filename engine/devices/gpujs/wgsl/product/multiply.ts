@@ -51,6 +51,14 @@ export function rowText(tile: Tile, layout: Pick<Layout, "lanes">, threadRow: st
   return sumText(`${movedText(threadRow, Math.floor(i / 4) * rows)} * 4u`, `${i % 4}u`);
 }
 
+/** The same where the row is known by a text. */
+export function rowAtText(tile: Tile, layout: Pick<Layout, "lanes">, threadRow: string, i: string): string {
+  const { rows } = threadGrid(tile);
+  return layout.lanes === "depth"
+    ? `${threadRow} + ${i} * ${rows}u`
+    : `(${threadRow} + ${i} / 4u * ${rows}u) * 4u + ${i} % 4u`;
+}
+
 const movedText = (text: string, more: number): string => (more === 0 ? text : `(${text} + ${more}u)`);
 
 /** The quarter of the first of four columns of the tile that are fours number `q` of a thread's. */

@@ -1,14 +1,17 @@
 /** Where elements of a product's arrays lie, as u32 text: sums that may wrap on the way to what is in bounds. */
 import { addressText, coordinatesOf } from "../addresses.ts";
-import type { WgslWriter } from "../writer.ts";
+import type { Affine } from "../../../../kernel/kernel.ts";
 import type { Direction } from "./sides.ts";
 
-/** What point number `index` of a direction adds to an address: text that can stand in a sum. */
-export function offsetText(writer: WgslWriter, { runs }: Direction, index: string): string {
+/**
+ * What point number `index` of a direction adds to an address: text that can stand in a sum.
+ * @param local gives a name to a text
+ */
+export function offsetText(local: (text: string) => string, { runs }: Direction, index: string): string {
   const axes = coordinatesOf(
-    isAtom(index) || runs.length < 2 ? index : writer.local(index),
+    isAtom(index) || runs.length < 2 ? index : local(index),
     runs.map(({ size }) => size),
-    (text) => writer.local(text),
+    local,
   );
   const text = addressText(
     { offset: 0, coefficients: runs.map(({ step }) => step) },
@@ -16,6 +19,9 @@ export function offsetText(writer: WgslWriter, { runs }: Direction, index: strin
   );
   return text.startsWith("0u - ") ? `(${text})` : text;
 }
+
+/** The offset of an address; a negative one is what wraps to it. */
+export const offsetNumeral = ({ offset }: Affine): string => `${offset < 0 ? 2 ** 32 + offset : offset}u`;
 
 /** Whether an offset is a multiple of the index. */
 export const isLinear = ({ runs }: Direction): boolean => runs.length < 2;

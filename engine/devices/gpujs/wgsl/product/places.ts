@@ -8,7 +8,7 @@ import type { Affine, Axis } from "../../../../kernel/kernel.ts";
 import { hasAddress, scalarsOf } from "../../../../kernel/scalar.ts";
 import { fromStart } from "../expression.ts";
 import type { WgslWriter } from "../writer.ts";
-import { isLinear, offsetText, sumText } from "./offsets.ts";
+import { isLinear, offsetNumeral, offsetText, sumText } from "./offsets.ts";
 import { type Direction, directionsOf, type Side } from "./sides.ts";
 
 /** An element of a tile: text of its row or column within the tile, and of its number within the step. */
@@ -45,14 +45,13 @@ export class Places {
   constructor(tile: Tile, axes: readonly Axis[], owns: readonly string[]) {
     this.#tile = tile;
     const { writer, side, depth } = tile;
+    const local = (text: string): string => writer.local(text);
     const distinct = [...new Set(owns)];
     for (const affine of placesIn(side, axes)) {
       const key = affineKey(affine);
       if (this.#parts.has(key)) continue;
       const directions = directionsOf(affine, axes, side.axes);
-      // A negative offset is what wraps to it.
-      const offset = `${affine.offset < 0 ? 2 ** 32 + affine.offset : affine.offset}u`;
-      const begin = sumText(offsetText(writer, directions.batch, tile.batch), offset);
+      const begin = sumText(offsetText(local, directions.batch, tile.batch), offsetNumeral(affine));
       this.#parts.set(key, { own: this.#keep(directions.own, begin, distinct), depth: directions.depth });
       const tableKey = JSON.stringify(directions.depth.runs);
       if (isLinear(directions.depth) || this.#tables.has(tableKey)) continue;
@@ -74,7 +73,9 @@ export class Places {
     if (this.#tables.size === 0) return;
     const place = writer.local(this.#clamped(`${number} * ${depth}u + local`));
     for (const { name, direction } of this.#tables.values()) {
-      writer.line(`${name}[${sumText(half, "local")}] = ${offsetText(writer, direction, place)};`);
+      writer.line(
+        `${name}[${sumText(half, "local")}] = ${offsetText((text) => writer.local(text), direction, place)};`,
+      );
     }
   }
 
@@ -101,7 +102,7 @@ export class Places {
       this.#found.set(place, found);
       return found;
     }
-    return offsetText(writer, direction, this.#clamped(`${step} * ${depth}u + ${number}`));
+    return offsetText((text) => writer.local(text), direction, this.#clamped(`${step} * ${depth}u + ${number}`));
   }
 
   /** What is beyond the last product is read there, and taken for 0. */
@@ -119,7 +120,11 @@ export class Places {
       const place = sumText(first, number);
       return sumText(
         begin,
-        offsetText(writer, direction, isWhole ? `(${place})` : `min(${place}, ${direction.size - 1}u)`),
+        offsetText(
+          (text) => writer.local(text),
+          direction,
+          isWhole ? `(${place})` : `min(${place}, ${direction.size - 1}u)`,
+        ),
       );
     };
     if (distinct.length <= mostKept || isLinear(direction)) {
@@ -137,7 +142,7 @@ export class Places {
 }
 
 /** Addresses of a factor, and what its borders are told by. */
-function placesIn({ factor }: Side, axes: readonly Axis[]): readonly Affine[] {
+export function placesIn({ factor }: Side, axes: readonly Axis[]): readonly Affine[] {
   return scalarsOf(factor).flatMap((scalar) => {
     if (scalar.kind === "region")
       return [{ offset: 0, coefficients: axes.map((_, axis) => Number(axis === scalar.axis)) }];

@@ -2,7 +2,7 @@
 import { at, sizeOf } from "../../../../graph/shape.ts";
 import { factoredContractionOf, transposedFactors } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { type Side, sideOf } from "./sides.ts";
+import { isStored, type Side, sideOf } from "./sides.ts";
 
 /** result[batch, row, column] = sum over depth of left[batch, row, depth] * right[batch, column, depth]. */
 export type Product = {
@@ -26,8 +26,7 @@ export type Sizes = {
 };
 
 /** Whether both sides are arrays as they lie in memory. */
-export const isPlain = ({ left, right }: Product): boolean =>
-  [left, right].every(({ factor, load }) => factor === load);
+export const isPlain = ({ left, right }: Product): boolean => isStored(left) && isStored(right);
 
 /** The product that a normalised kernel is, or null if it is none, or has no points. */
 export function productOf(kernel: Kernel): Product | null {

@@ -34,10 +34,13 @@ export type Side = Directions & {
   readonly inFours: boolean;
 };
 
+/** Whether the factor is what is in memory, not made of it. */
+export const isStored = ({ factor, load }: Pick<Side, "factor" | "load">): boolean => factor === load;
+
 export function sideOf(factor: Scalar, load: Load, axes: readonly Axis[], sideAxes: SideAxes): Side {
   const directions = directionsOf(load.at, axes, sideAxes);
   const { batch, own, depth } = directions;
-  const isWhole = factor === load;
+  const isWhole = isStored({ factor, load });
   const fours = {
     own: isWhole && isInFours(load, own, [depth, batch]),
     depth: isWhole && isInFours(load, depth, [own, batch]),

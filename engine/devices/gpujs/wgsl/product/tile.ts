@@ -3,7 +3,7 @@ import { at, sizeOf } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { Axis } from "../../../../kernel/kernel.ts";
 import { extentOf, type Split, type Tiled } from "../../../../kernel/tiling.ts";
-import type { Product, Sizes } from "./product.ts";
+import { isPlain, type Product, type Sizes } from "./product.ts";
 
 /** Sizes of the tile of a workgroup, of that of each of its threads, and of a step. */
 export type Tile = {
@@ -76,6 +76,11 @@ export function writtenOut(depth: readonly number[]): number {
   return count > 1 ? count : last % 4 === 0 ? 4 : last % 2 === 0 ? 2 : 1;
 }
 
+/** Products that are written out in registers: of factors that are made where they are read one, whose text is long. */
+function stepInRegisters(product: Product): number {
+  return isPlain(product) ? writtenOut(product.depth.map((axis) => at(product.kernel.axes, axis).size)) : 1;
+}
+
 const leastMultiple = (a: number, b: number): number => {
   let multiple = Math.max(a, b);
   while (multiple % a !== 0 || multiple % b !== 0) multiple++;
@@ -92,7 +97,7 @@ const [batch, row, column, depth] = [0, 1, 2, 3];
 export function tiledProduct(product: Product, tile: Tile): Tiled {
   const { sizes } = product;
   const part = partOf(product);
-  const step = tile.shared ? tile.depth : writtenOut(product.depth.map((axis) => at(product.kernel.axes, axis).size));
+  const step = tile.shared ? tile.depth : stepInRegisters(product);
   const whole: Sizes = {
     batch: sizes.batch,
     rows: roundUp(sizes.rows, tile.rows),
