@@ -5,6 +5,7 @@
 import type { DeviceLimits } from "../devices/device.ts";
 import { at } from "../graph/shape.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { factoredContractionOf } from "../kernel/contraction.ts";
 import { kindOfKernel } from "../kernel/kernelKind.ts";
 import type { PlanStep, Stage } from "../kernel/plan.ts";
 import { Dependencies } from "./dependencies.ts";
@@ -13,6 +14,8 @@ import { linked, rowsOf, stageOf } from "./rowLinks.ts";
 
 type Limits = Pick<DeviceLimits, "arrays">;
 
+/** Rows that a product is done for at a time, so that what it reads of the other side is used again. */
+const rowBlock = 16;
 /** Terms and points of a row that are few whatever the number of rows. */
 const shortRow = 2 ** 12;
 /** Of longer ones so many for each row that there is, so that all rows together keep a device busy; and at most so many. */
@@ -82,20 +85,39 @@ export function chainRows(
   return order.map(({ stages }) => (stages.length === 1 ? at(stages, 0).step : chains.chain(stages)));
 }
 
-/** Products have schedules of their own. */
+/** Convolutions have schedules of their own, as have products but those of few rows at a time. */
 function goesByRows(kernel: Kernel): boolean {
   if (kernel.stores[0].length === 0) return false;
   switch (kindOfKernel(kernel)) {
     case "reduction":
     case "element-wise":
     case "copy":
+    case "product":
       return true;
     case "convolution":
     case "filter gradient":
-    case "product":
     case "scatter":
       return false;
   }
+}
+
+/** Whether a stage's points can be computed for some rows at a time: a product only as those of attention are. */
+function allowsBlocks({ kernel, rows }: Stage): boolean {
+  if (kindOfKernel(kernel) !== "product") return true;
+  const product = factoredContractionOf(kernel);
+  if (product === null) return false;
+  const real = (axes: readonly number[]): readonly number[] => axes.filter((axis) => at(kernel.axes, axis).size > 1);
+  const last = rows.at(-1);
+  const batch = real(product.batch);
+  const isOwn = [product.rows, product.columns].some((side) => real(side).length === 1 && real(side)[0] === last);
+  return (
+    last !== undefined &&
+    isOwn &&
+    at(kernel.axes, last).size % rowBlock === 0 &&
+    batch.length > 0 &&
+    batch.length === rows.length - 1 &&
+    rows.slice(0, -1).every((axis) => batch.includes(axis))
+  );
 }
 
 /** Whether a device may run the stages as one, and is kept busy by it. */
@@ -111,6 +133,7 @@ function isWorthwhile(stages: readonly Stage[], { arrays }: Limits, taken: Reado
     }),
   );
   if (overwritesOthers) return false;
+  if (!stages.every(allowsBlocks)) return false;
   const rows = rowsOf(at(stages, 0));
   const all = stages.reduce((sum, { kernel }) => sum + kernel.axes.reduce((points, { size }) => points * size, 1), 0);
   return all / rows <= Math.min(longestRow, Math.max(shortRow, perRow * rows));

@@ -4,7 +4,7 @@
  */
 import { at } from "../../../graph/shape.ts";
 import type { DType } from "../../../graph/dtype.ts";
-import type { Kernel } from "../../../kernel/kernel.ts";
+import type { Kernel, Reduction } from "../../../kernel/kernel.ts";
 import { isRead } from "../../../kernel/access.ts";
 import { dropUnitAxes, mayMerge, mergeWithin, mergeWithNext, normalizeKernel } from "../../../kernel/normalize.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
@@ -23,12 +23,14 @@ import {
   foldThreads,
   pointsAtOnce,
   seatOf,
-  type TeamChoice,
 } from "./reduction.ts";
+import { emitRowProduct, type RowProduct, rowProductOf, singlesOf } from "./rowProduct.ts";
 import { storedType } from "./types.ts";
 import { type Arrays, type BoundArray, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
 import { WgslWriter } from "./writer.ts";
 
+/** Rows of a block that products are done for; twice as many where there are enough. */
+const rowTile = 16;
 /** Rows of a block at most, and blocks that keep a large GPU busy. */
 const mostRows = 64;
 const enoughBlocks = 256;
@@ -39,7 +41,10 @@ type Stage = {
   readonly rows: readonly number[];
   /** By result: its array. */
   readonly results: readonly number[];
-  readonly fold: FoldShape | null;
+  readonly work:
+    | { readonly kind: "points" }
+    | { readonly kind: "fold"; readonly reduction: Reduction; readonly shape: FoldShape }
+    | ({ readonly kind: "product" } & RowProduct);
 };
 
 type Block = {
@@ -52,9 +57,9 @@ type Block = {
 /** @returns the kernel, and the kernels that it was written from. Its bindings mean whole arrays. */
 export function emitRows(
   placed: PlacedRows,
-  { teams }: EmitOptions = {},
+  options: EmitOptions = {},
 ): { readonly own: WgslKernel; readonly kernels: readonly Kernel[] } {
-  const stages = stagesOf(placed, teams);
+  const stages = stagesOf(placed, options);
   const block = blockOf(stages);
   const lanes = stages.map((stage) => laneOf(stage, block));
   const isVector = vectorsOf(stages, lanes);
@@ -69,8 +74,11 @@ export function emitRows(
     if (index > 0) writer.line("storageBarrier();");
     emitStage(writer, stage, block, bases, at(lanes, index), arrays, isVector);
   });
-  const folds = stages.flatMap(({ fold }, i) => (fold === null ? [] : [foldSchedule({ ...fold, lane: at(lanes, i) })]));
-  const schedule = [`${block.height} rows a workgroup`, ...new Set(folds)].join(", ");
+  const sums = stages.flatMap(({ work }, i) => {
+    if (work.kind === "points") return [];
+    return [work.kind === "fold" ? foldSchedule({ ...work.shape, lane: at(lanes, i) }) : "products in tiles"];
+  });
+  const schedule = [`${block.height} rows a workgroup`, ...new Set(sums)].join(", ");
   return {
     own: {
       name: placed.name,
@@ -84,7 +92,7 @@ export function emitRows(
 }
 
 /** The stages with as few axes as can be. */
-function stagesOf({ stages }: PlacedRows, teams: TeamChoice | undefined): readonly Stage[] {
+function stagesOf({ stages }: PlacedRows, options: EmitOptions): readonly Stage[] {
   const narrow = stages.map(({ kernel, rows }) => {
     const kept = [...kernel.axes.keys()].filter((axis) => at(kernel.axes, axis).size !== 1);
     return { kernel: dropUnitAxes(kernel), rows: rows.map((axis) => kept.indexOf(axis)) };
@@ -93,15 +101,24 @@ function stagesOf({ stages }: PlacedRows, teams: TeamChoice | undefined): readon
     const groups = kernel.axes.map(({ role }, axis) => (rows.includes(axis) ? axis : role === "parallel" ? -1 : -2));
     const merged = mergeWithin(kernel, groups);
     const placed = at(stages, index);
-    const shared = withSharedExpressions(merged.kernel);
-    const alone = normalizeKernel(placed.kernel);
-    return {
-      kernel: movedTo(shared, placed, (array) => array),
+    const own = {
+      kernel: movedTo(withSharedExpressions(merged.kernel), placed, (array) => array),
       rows: rows.map((axis) => merged.groups.indexOf(axis)),
+    };
+    return {
+      ...own,
       results: placed.results.map(({ array }) => array),
-      fold: alone.reduction && foldShapeOf(alone, alone.reduction, teams),
+      work: workOf(own, normalizeKernel(placed.kernel), options),
     };
   });
+}
+
+/** @param alone the kernel as it would be alone, whose sums have the same order */
+function workOf({ kernel, rows }: Narrow, alone: Kernel, { product: choice, teams }: EmitOptions): Stage["work"] {
+  if (kernel.reduction === null || alone.reduction === null) return { kind: "points" };
+  const product = rowProductOf(kernel, alone, rows, choice);
+  if (product !== null) return { kind: "product", ...product };
+  return { kind: "fold", reduction: kernel.reduction, shape: foldShapeOf(alone, alone.reduction, teams) };
 }
 
 type Narrow = Pick<Stage, "kernel" | "rows">;
@@ -132,9 +149,13 @@ function blockOf(stages: readonly Stage[]): Block {
   const heights = Array.from({ length: Math.min(last, mostRows) }, (_, i) => i + 1).filter(
     (height) => last % height === 0,
   );
-  const teams = stages.flatMap(({ fold }) =>
-    fold?.isTeamInside === true && fold.threads > 1 ? [pointsAtOnce(fold)] : [],
-  );
+  if (stages.some(({ work }) => work.kind === "product")) {
+    const large = 2 * rowTile;
+    return { sizes, height: last % large === 0 && all / large >= enoughBlocks ? large : rowTile };
+  }
+  const teams = stages.flatMap(({ work }) => {
+    return work.kind === "fold" && work.shape.isTeamInside && work.shape.threads > 1 ? [pointsAtOnce(work.shape)] : [];
+  });
   if (teams.length > 0) {
     const most = Math.min(...teams);
     return { sizes, height: heights.findLast((height) => height <= most) ?? 1 };
@@ -158,17 +179,24 @@ function sizesWithin({ kernel, rows }: Stage, { height }: Block): readonly { rea
 
 /** The axis along which a thread takes four points; null: none. */
 function laneOf(stage: Stage, block: Block): number | null {
-  const { kernel, fold } = stage;
+  const { kernel, work } = stage;
   const sizes = sizesWithin(stage, block);
   const last = sizes.length - 1;
-  if (last < 0 || at(sizes, last).size % 4 !== 0 || fold?.isTeamInside === true) return null;
+  const isAcross = work.kind === "product" || (work.kind === "fold" && work.shape.isTeamInside);
+  if (last < 0 || at(sizes, last).size % 4 !== 0 || isAcross) return null;
   return allowsLanes(rootsOf(kernel), last, at(kernel.axes, last).size) ? last : null;
 }
 
 /** Whether an array is bound in fours: if all that any stage touches of it is. */
 function vectorsOf(stages: readonly Stage[], lanes: readonly (number | null)[]): (array: number) => boolean {
   const single = new Set<number>();
-  stages.forEach(({ kernel, results }, index) => {
+  stages.forEach(({ kernel, results, work }, index) => {
+    if (work.kind === "product") {
+      const singles = singlesOf(work);
+      for (const operand of singles.operands) single.add(operand);
+      for (const result of singles.results) single.add(at(results, result));
+      return;
+    }
     const lane = at(lanes, index);
     for (const scalar of scalarsOf(...rootsOf(kernel))) {
       if (!isRead(scalar)) continue;
@@ -234,16 +262,19 @@ function emitStage(
   shared: Arrays,
   isVectorArray: (array: number) => boolean,
 ): void {
-  const { kernel, fold, results } = stage;
+  const { kernel, rows, work, results } = stage;
   const arrays: Arrays = { ...shared, resultName: (result) => shared.resultName(at(results, result)) };
   const vectors: IsVector = ({ kind, index }) => isVectorArray(kind === "operand" ? index : at(results, index));
   const loads = loadsFrom(arrays, { operands: [], results: [], beside: [] }, vectors);
+  if (work.kind === "product") {
+    emitRowProduct(writer, work, rows, { bases, height: block.height }, vectors, arrays, loads);
+    return;
+  }
   const sizes = sizesWithin(stage, block);
   const points = pointsOf(sizes) / (lane === null ? 1 : 4);
   const placeAt = (index: string): ReturnType<typeof placeOf> =>
     inBlock(writer, placeOf(writer, sizes, lane, index), stage, block, bases);
-  const { reduction } = kernel;
-  if (reduction === null || fold === null) {
+  if (work.kind === "points") {
     const point = writer.fresh("point");
     writer.open(`for (var ${point} = local; ${point} < ${points}u; ${point} += ${foldThreads}u)`);
     const place = { ...placeAt(point), accumulator: null };
@@ -254,7 +285,8 @@ function emitStage(
     writer.close();
     return;
   }
-  const shape = { ...fold, lane };
+  const { reduction } = work;
+  const shape = { ...work.shape, lane };
   const { member, column } = seatOf(writer, shape);
   const round = writer.fresh("round");
   const atOnce = pointsAtOnce(shape);

@@ -5,9 +5,9 @@ import { isRead } from "../../../../kernel/access.ts";
 import type { Affine } from "../../../../kernel/kernel.ts";
 import { scalarsOf } from "../../../../kernel/scalar.ts";
 import { coordinatesOf } from "../addresses.ts";
-import { ExpressionEmitter } from "../expression.ts";
+import { ExpressionEmitter, type Loads } from "../expression.ts";
 import { type IsVector, loadsFrom } from "../memory.ts";
-import { type Aliases, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "../wgslKernel.ts";
+import { type Aliases, type Arrays, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "../wgslKernel.ts";
 import { WgslWriter } from "../writer.ts";
 import { Fill, layoutOf } from "./fill.ts";
 import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
@@ -57,6 +57,38 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
     row: rowTile === "0u" ? "0u" : writer.local(`${rowTile} * ${tile.rows}u`),
     column: columnTile === "0u" ? "0u" : writer.local(`${columnTile} * ${tile.columns}u`),
   };
+  emitTile(writer, { product, tile, finish, finishName, arrays, loads }, { batch, ...first });
+  if (!isWhole) writer.close();
+
+  const schedule = `${tile.shared ? "tiled product" : "product in registers"}: ${printTiling(tiled)}`;
+  return {
+    name: kernel.name,
+    schedule,
+    text: moduleText(schedule, arrays, writer, threadsOf(tile)),
+    bindings: arrays.bindings,
+    groups,
+  };
+}
+
+/** A product that is computed tile by tile, and what is done with its sums. */
+export type TileTask = {
+  readonly product: Product;
+  readonly tile: ReturnType<typeof tileOf>;
+  readonly finish: Pick<Finish, "lane">;
+  /** The function that stores a sum. */
+  readonly finishName: string;
+  readonly arrays: Pick<Arrays, "operandName">;
+  readonly loads: Loads;
+};
+
+/** Where a tile is: texts of the product's number in the batch, and of the tile's first row and column. */
+export type TilePlace = { readonly batch: string; readonly row: string; readonly column: string };
+
+/** A tile, computed and stored by all threads of a workgroup. */
+export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): void {
+  const { product, tile, finish, finishName, arrays, loads } = task;
+  const { kernel, sizes } = product;
+  const { batch } = first;
   const grid = threadGrid(tile);
   const threadRow = writer.local(`local / ${grid.columns}u`);
   const threadColumn = writer.local(`local % ${grid.columns}u`);
@@ -82,16 +114,6 @@ export function emitProduct(described: Product, tiled: Tiled, aliases: Aliases):
   const lanesOfRows = multiply();
   if (hasParts) addChains(writer, totals, sums);
   store(lanesOfRows);
-  if (!isWhole) writer.close();
-
-  const schedule = `${tile.shared ? "tiled product" : "product in registers"}: ${printTiling(tiled)}`;
-  return {
-    name: kernel.name,
-    schedule,
-    text: moduleText(schedule, arrays, writer, threadsOf(tile)),
-    bindings: arrays.bindings,
-    groups,
-  };
 
   /** Which rows of the tile are a thread's depends on how they are read. */
   function multiply(): Parameters<typeof rowText>[1] {

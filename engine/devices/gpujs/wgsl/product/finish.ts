@@ -56,11 +56,17 @@ export function readBy({ kernel }: Finish): ReadonlySet<number> {
  * Declares the function and gives its name: of a product's number in the batch, a row, a column, or a quarter of the first of four, and
  * the sum.
  */
-export function declareFinish(writer: WgslWriter, finish: Finish, arrays: Arrays, loads: Loads): string {
+export function declareFinish(
+  writer: WgslWriter,
+  finish: Finish,
+  arrays: Arrays,
+  loads: Loads,
+  name = "finish",
+): string {
   const { kernel, axes, lane } = finish;
   const lanes = lane === null ? 1 : 4;
   const type = lane === null ? "f32" : "vec4f";
-  writer.helper(`fn finish(batch: u32, row: u32, column: u32, sum: ${type})`, () => {
+  writer.helper(`fn ${name}(batch: u32, row: u32, column: u32, sum: ${type})`, () => {
     const texts: AxisText[] = kernel.axes.map(({ size }) => ({ text: "0u", size }));
     let quarter: Place["lane"] = null;
     for (const [group, number] of [
@@ -84,5 +90,5 @@ export function declareFinish(writer: WgslWriter, finish: Finish, arrays: Arrays
     const widened = values.map((value) => ({ ...value, text: emitter.widened(value) }));
     storeResults(writer, kernel, arrays, finish.isVector, place, widened);
   });
-  return "finish";
+  return name;
 }

@@ -39,6 +39,12 @@ export const sharedTiles: readonly Tile[] = [
   shared(128, 128, 8, 8, 8),
 ];
 
+/** Tiles of 64 threads that are so many rows high, or so many columns wide: of a product that is done for a block of rows. */
+export const rowTiles = {
+  rows: (height: number): Tile => (height === 16 ? shared(16, 64, 4, 4) : shared(32, 64, 4, 8)),
+  columns: (height: number): Tile => (height === 16 ? shared(64, 16, 4, 4) : shared(64, 32, 8, 4)),
+};
+
 /** Registers alone: what a GPU's caches make of it is for a measurement to tell. */
 export const registerTile: Tile = { ...shared(32, 32, 4, 4), shared: false };
 
