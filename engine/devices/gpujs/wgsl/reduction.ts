@@ -51,14 +51,10 @@ export function emitReduction(kernel: Kernel, reduction: Reduction, aliases: Ali
   const groups = foldedGroups(Math.ceil(shape.points / width));
   const [parallel, reduce] = [axesOf(kernel, "parallel"), axesOf(kernel, "reduce")];
 
-  const member =
-    team === 1 ? "0u" : shape.isTeamInside ? partOf(writer, "%", team, threads) : partOf(writer, "/", width, threads);
-  const column =
-    team === 1
-      ? "local"
-      : shape.isTeamInside
-        ? partOf(writer, "/", team, threads)
-        : partOf(writer, "%", width, threads);
+  const isInside = shape.isTeamInside;
+  // Divided even where the workgroup is one team, so that teams of all sizes have one text (`batch.ts`).
+  const member = team === 1 ? "0u" : writer.local(isInside ? `local % ${team}u` : `local / ${width}u`);
+  const column = team === 1 ? "local" : writer.local(isInside ? `local / ${team}u` : `local % ${width}u`);
   const point = writer.local(`${groupNumber(groups)} * ${width}u + ${column}`);
   // Asked even where there is a point for each thread: kernels over other sizes have the same text then (`batch.ts`).
   const isPoint = `${point} < ${shape.points}u`;
@@ -147,13 +143,6 @@ function teamOf(points: number, terms: number, isTeamInside: boolean): number {
 }
 
 const axesOf = ({ axes }: Kernel, wanted: Axis["role"]): readonly Axis[] => axes.filter(({ role }) => role === wanted);
-
-/** `local` divided by a size, or what is left over. */
-function partOf(writer: WgslWriter, operator: "/" | "%", size: number, threads: number): string {
-  if (size === 1) return operator === "/" ? "local" : "0u";
-  if (size === threads) return operator === "/" ? "0u" : "local";
-  return writer.local(`local ${operator} ${size}u`);
-}
 
 type Term = (reduced: readonly AxisText[]) => Value;
 
