@@ -158,7 +158,9 @@ function foldTerms(fold: Fold, reduce: readonly Axis[], { team, shared }: Shape,
   const axes = reduce.map(({ size }, axis): AxisText => {
     if (size === 1) return { text: "0u", size };
     const threads = axis === shared ? team : 1;
-    const counts = loopCounts(Math.ceil(size / threads), fold.longest);
+    const needed = loopCounts(Math.ceil(size / threads), fold.longest);
+    // Of a team two loops even where one is enough: longer sums have the same text then (`batch.ts`).
+    const counts = threads > 1 && needed.length === 1 ? [1, ...needed] : needed;
     const loops = counts.map((count): Loop => ({ name: writer.fresh("i"), count }));
     loopsOf.set(axis, loops);
     const round = loops.reduce(
