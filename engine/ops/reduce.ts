@@ -22,7 +22,7 @@ import {
   isFinite,
 } from "./elementwise.ts";
 import { iota, scalar } from "./creation.ts";
-import { reshape } from "./movement.ts";
+import { concat, reshape } from "./movement.ts";
 
 /** Over which axes to reduce, and what becomes of them. */
 export type ReduceOptions = {
@@ -182,8 +182,25 @@ export function allFinite(tensors: readonly Tensor[]): Tensor {
   return rest.reduce((left, right) => and(left, right), first);
 }
 
+/**
+ * The sum of all elements of all tensors, as a scalar; 0 if there are none. They are added in few stages, however many tensors there are:
+ * first the rows of each, then the sums of all rows side by side.
+ * @throws EvenkeelError `dtype` if dtypes differ.
+ */
+export function sumOfAll(tensors: readonly Tensor[]): Tensor {
+  if (tensors.length === 0) return scalar(0);
+  // Those of few axes, of which nothing is added before they lie side by side, are put behind the others: neighbours are alike then.
+  const rows = tensors
+    .map((x) => x.shape.filter((size) => size !== 1))
+    .map((shape, i) => reshape(at(tensors, i), shape));
+  const sums = [...rows.filter(({ rank }) => rank > 1), ...rows.filter(({ rank }) => rank < 2)].map((x) => {
+    const own = reduceSum(x, { axes: x.shape.flatMap((_, axis) => (axis === 0 ? [] : [axis])) });
+    return reshape(own, [own.size]);
+  });
+  return reduceSum(concat(sums));
+}
+
 /** The sum of squares of all elements of all tensors, as a scalar: the square of the global norm. 0 if there are none. */
 export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
-  const [first = scalar(0), ...rest] = tensors.map((x) => reduceSum(multiply(x, x)));
-  return rest.reduce((left, right) => add(left, right), first);
+  return sumOfAll(tensors.map((x) => multiply(x, x)));
 }

@@ -4,9 +4,9 @@
  */
 import { atOnce } from "../devices/eventLoop.ts";
 import { at } from "../graph/shape.ts";
-import { reusesLoads } from "../kernel/contraction.ts";
+import { factoredContractionOf, reusesLoads } from "../kernel/contraction.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { kernelForm } from "../kernel/kernelKey.ts";
+import { kernelForm, kernelKey } from "../kernel/kernelKey.ts";
 import { normalizeKernel } from "../kernel/normalize.ts";
 import type { PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { Bundles } from "./bundles.ts";
@@ -15,7 +15,7 @@ import type { Overwrite } from "./orderByLevel.ts";
 
 /** Members of one step at most: their numbers are a table of limited size. */
 const mostMembers = 256;
-/** Operations from which on a product of matrices is worth a dispatch of its own: it may have a schedule for its shape. */
+/** Operations from which on a product is run with such of its shape alone: it may have a schedule for that. */
 const largeProduct = 2 ** 23;
 
 /** Steps of which some have members, and the temporaries that must lie side by side for them. */
@@ -84,8 +84,8 @@ function kindsOf(
   const formOf = (kernel: Kernel): string | null => {
     const known = forms.get(kernel);
     if (known !== undefined) return known;
-    const isAlone = kernel.stores[0].length === 0 || (kernel.flops >= largeProduct && reusesLoads(kernel));
-    const form = isAlone ? null : kernelForm(normalizeKernel(kernel));
+    const isLarge = kernel.flops >= largeProduct && factoredContractionOf(kernel) !== null;
+    const form = kernel.stores[0].length === 0 ? null : (isLarge ? kernelKey : kernelForm)(normalizeKernel(kernel));
     forms.set(kernel, form);
     return form;
   };
@@ -212,7 +212,7 @@ class Schedule {
     }
     const waiting = [...ready.values()].map((of) => ({
       of,
-      bytes: of.reduce((sum, step) => sum + this.#heldBy(step), 0),
+      bytes: of.reduce((sum, step) => sum + this.#freedBy(step), 0),
     }));
     if (waiting.reduce((sum, { bytes }) => sum + bytes, 0) > this.#patience) {
       return waiting.reduce((most, other) => (other.bytes > most.bytes ? other : most)).of;
@@ -226,10 +226,12 @@ class Schedule {
     return best;
   }
 
-  /** Bytes of temporaries that only this step is yet to read. */
-  #heldBy(step: number): number {
-    const last = at(this.#steps, step).operands.filter((buffer) => this.#readers.get(buffer) === 1);
-    return last.reduce((sum, buffer) => sum + this.#bytesOf(buffer), 0);
+  /** Bytes of temporaries that only this step is yet to read, without those that it makes: as much less lies there when it has been run. */
+  #freedBy(step: number): number {
+    const { operands, results } = at(this.#steps, step);
+    const sum = (buffers: readonly number[]): number =>
+      buffers.reduce((bytes, buffer) => bytes + this.#bytesOf(buffer), 0);
+    return Math.max(0, sum(operands.filter((buffer) => this.#readers.get(buffer) === 1)) - sum(results));
   }
 
   /** How many steps of a kind aren't ready and wait for none of those that are. */

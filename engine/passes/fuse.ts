@@ -14,6 +14,7 @@ import { binaryCosts, threefryCost, unaryCosts } from "../kernel/cost.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { storageOf, viewBase } from "../kernel/views.ts";
+import { addendsOf } from "./addends.ts";
 import { hasMemory, inliningSingleReaders, mostRegions } from "./inlineSingleReaders.ts";
 
 export type FusedKernel = { readonly root: Node; readonly kernel: LoweredKernel };
@@ -96,6 +97,7 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
     graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant"),
   );
   const uses = usesBehindViews(graph, order);
+  const addends = limits.batches ? addendsOf(order, uses) : new Set<Node>();
   const contents = new Map<Node, Contents>();
   const contentsOf = (node: Node): Contents => {
     const known = contents.get(node);
@@ -140,6 +142,7 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits)
     contents.set(node, combined);
     const repeatedCost = isReduction(node) ? Infinity : combined.weight;
     if ((uses.get(node) ?? 0) > 1 && repeatedCost > cheapWeight && !isView(node)) makeRoot(node);
+    if (addends.has(node)) makeRoot(node);
     if (roots.has(node)) contents.set(node, materialized(node));
   }
   return roots;

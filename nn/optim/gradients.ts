@@ -1,16 +1,4 @@
-import {
-  cast,
-  isFinite,
-  mapTree,
-  norm,
-  reduceSum,
-  type Tensor,
-  where,
-  add,
-  not,
-  scalar,
-  stack,
-} from "../../engine/index.ts";
+import { cast, isFinite, mapTree, norm, type Tensor, where, not, scalar, stack, sumOfAll } from "../../engine/index.ts";
 import type { NamedParameters } from "../parameters.ts";
 import { namedTensors } from "./namedTensor.ts";
 
@@ -21,10 +9,7 @@ export function cleanGradients<T extends NamedParameters>(gradient: T): T {
 
 /** How many elements of gradients aren't finite: a scalar f32. */
 export function countNonFinite(gradient: NamedParameters): Tensor {
-  return namedTensors("countNonFinite", "gradients", gradient).reduce<Tensor>(
-    (sum, g) => add(sum, reduceSum(cast(not(isFinite(g)), "f32"))),
-    scalar(0),
-  );
+  return sumOfAll(namedTensors("countNonFinite", "gradients", gradient).map((g) => cast(not(isFinite(g)), "f32")));
 }
 
 /** The Euclidean norm of all gradients together, right for elements of any magnitude: a scalar. Its derivative at 0 is 0. */

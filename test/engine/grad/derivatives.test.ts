@@ -241,6 +241,7 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
   ["logSumExp", on((x) => ops.logSumExp(x, { axes: 1 }), [2, 3])],
   ["softmax", on((x) => ops.softmax(x), [2, 3])],
   ["logSoftmax", on((x) => ops.logSoftmax(x, 0), [2, 3])],
+  ["sumOfAll", on((x, y, z) => ops.sumOfAll([x, ops.square(y), z]), [2, 3], [4], [])],
   ["sumOfSquares", on((x, y) => ops.sumOfSquares([x, y]), [2, 3], [4])],
   // Contractions.
   ["matmul", on((x, y) => ops.matmul(x, y), [2, 3, 4], [4, 2])],

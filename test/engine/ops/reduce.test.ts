@@ -3,8 +3,10 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import type { Tensor } from "../../../engine/index.ts";
+import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
 import { arrays, arraysOf, shapes } from "../../arbitraries/arrays.ts";
 import { assertValue, build, pick, type Plain, reduceOver, refuses, toTensor } from "../../support/plain.ts";
+import { input, planOf } from "../passes/plannedFor.ts";
 
 /** Float64 sums of at most 625 terms of one size differ by less than this in another order: 625 * 2^-53. */
 const tolerance = 1e-13;
@@ -85,6 +87,21 @@ describe("sums and means", () => {
     assertValue(ops.reduceSum(i32), { shape: [], values: [-(2 ** 31)] }, "i32");
     assertValue(ops.reduceSum(u32), { shape: [], values: [1] }, "u32");
     assertValue(ops.reduceSum(toTensor(vector(1, 0, 1), "bool")), { shape: [], values: [2] }, "i32");
+  });
+
+  it("sumOfAll adds the elements of all tensors, in a level of kernels more for six times as many", () => {
+    fc.assert(
+      fc.property(fc.array(arrays(), { maxLength: 8 }), (given) => {
+        const value = sum(given.flatMap(({ values }) => values));
+        assertValue(ops.sumOfAll(given.map((x) => toTensor(x))), { shape: [], values: [value] }, "f32", tolerance);
+      }),
+    );
+    for (const count of [1, 6, 36, 216]) {
+      const inputs = Array.from({ length: count }, (_, i) => input(2 + (i % 5), 3));
+      const { levels } = dispatchCounts(planOf([ops.sumOfAll(inputs)]));
+      // The sums of rows, the stages in which they come together, and the sum of all.
+      assert.ok(levels <= 2 + Math.ceil(Math.log(count) / Math.log(6)), `${levels} levels for ${count} tensors`);
+    }
   });
 
   it("sums over several tensors, also none", () => {

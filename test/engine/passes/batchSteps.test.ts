@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { promisedLimits, webgpuLimits } from "../../../engine/devices/gpujs/webgpuLimits.ts";
 import { at } from "../../../engine/graph/shape.ts";
+import { add, divide, exp, matmul, reduceSum, type Tensor } from "../../../engine/index.ts";
+import { reusesLoads } from "../../../engine/kernel/contraction.ts";
 import type { Kernel } from "../../../engine/kernel/kernel.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { batchSteps, type UnplacedBuffer } from "../../../engine/passes/batchSteps.ts";
 import type { Overwrite } from "../../../engine/passes/orderByLevel.ts";
 import { overwriteLast } from "../../../engine/passes/overwriteLast.ts";
+import { input, planOf } from "./plannedFor.ts";
 
 const inputs = 6;
 
@@ -184,6 +188,35 @@ describe("batched steps", () => {
       batched.bundles.map((bundle) => bundle.length),
       [chains, chains, chains],
     );
+  });
+});
+
+describe("products on a device that runs batches", () => {
+  const webgpu = webgpuLimits(promisedLimits, "own");
+  const product = (rows: number, depth: number, columns: number): Tensor =>
+    matmul(exp(input(rows, depth)), exp(input(depth, columns)));
+  /** Of the steps that multiply or add how many each is made of. */
+  const membersIn = (outputs: readonly Tensor[]): readonly number[] =>
+    planOf(outputs, [], webgpu)
+      .steps.filter(({ kernel }) => reusesLoads(kernel) || kernel.name.startsWith("add"))
+      .map((step) => membersOf(step).length);
+
+  it("are put together if they are small, and if they are large with those of their shape", () => {
+    // What is read twice is stored; results of the program lie apart.
+    const products = (sizes: readonly number[]): Tensor[] =>
+      sizes.map((size) => product(size, 8, size)).map((x) => divide(x, reduceSum(x)));
+    assert.deepEqual(membersIn(products([16, 24, 16, 40])), [4]);
+    assert.deepEqual([...membersIn(products([1024, 1040, 1024, 1040, 1024]))].sort(), [2, 3]);
+  });
+
+  it("that are added up are one step but for those that the kernels make which read the others", () => {
+    for (let count = 3; count <= 20; count++) {
+      const products = Array.from({ length: count }, () => product(16, 24, 8));
+      const members = membersIn([products.reduce((sum, x) => add(sum, x))]);
+      // One of the arrays that a kernel may read is the sum so far, and two are the factors of its own product.
+      const sums = Math.ceil(count / (webgpu.operands - 2));
+      assert.ok(members.length <= 1 + sums && Math.max(...members) >= count - sums, `${count}: ${members.join()}`);
+    }
   });
 });
 

@@ -44,7 +44,9 @@ const needsNoName = /^(?:[A-Za-z]\w*|\(?-?[\d.]+(?:e[+-]?\d+)?[fiu]?\)?|true|fal
 const isNumeral = (text: string): boolean =>
   /^(?:vec4<\w+>\()?\(?-?\d/.test(text) || text === "true" || text === "false";
 /** Longer expressions are given a name, for readers. */
-const inlineLength = 100;
+const inlineLength = 90;
+/** Characters of a text whose numbers have one each: texts that differ in numbers alone have names in the same places (`batch.ts`). */
+const lengthOf = (text: string): number => text.replace(/\d+(?:\.\d+)?(?:e[+-]?\d+)?/g, "0").length;
 
 /** Statements of one block: what was computed here or in a block around it is known. */
 class Scope {
@@ -127,7 +129,7 @@ export class ExpressionEmitter {
     const known = scope.find(node);
     if (known !== undefined) return known;
     const computed = this.#compute(node, scope);
-    const isLong = computed.text.length > inlineLength;
+    const isLong = lengthOf(computed.text) > inlineLength;
     const named = (this.#uses.get(node) ?? 0) > 1 || isLong ? this.#named(computed) : computed;
     scope.known.set(node, named);
     return named;

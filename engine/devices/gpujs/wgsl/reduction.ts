@@ -123,9 +123,10 @@ export function seatOf(
 ): { readonly member: string; readonly column: string } {
   if (threads === 1) return { member: "0u", column: "local" };
   const width = foldThreads / threads;
+  // Divided even where the workgroup is one team, so that teams of all sizes have one text (`batch.ts`).
   return isTeamInside
-    ? { member: partOf(writer, "%", threads), column: partOf(writer, "/", threads) }
-    : { member: partOf(writer, "/", width), column: partOf(writer, "%", width) };
+    ? { member: writer.local(`local % ${threads}u`), column: writer.local(`local / ${threads}u`) }
+    : { member: writer.local(`local / ${width}u`), column: writer.local(`local % ${width}u`) };
 }
 
 /** Folds a point, or four, and stores what comes of it. If several threads do it, all threads of the workgroup have to come here. */
@@ -200,13 +201,6 @@ function teamOf(points: number, terms: number, isTeamInside: boolean): number {
 
 const axesOf = ({ axes }: Kernel, wanted: Axis["role"]): readonly Axis[] => axes.filter(({ role }) => role === wanted);
 
-/** `local` divided by a size, or what is left over. */
-function partOf(writer: WgslWriter, operator: "/" | "%", size: number): string {
-  if (size === 1) return operator === "/" ? "local" : "0u";
-  if (size === foldThreads) return operator === "/" ? "0u" : "local";
-  return writer.local(`local ${operator} ${size}u`);
-}
-
 type Term = (reduced: readonly AxisText[]) => Value;
 
 /**
@@ -227,7 +221,9 @@ function foldTerms(
   const axes = reduce.map(({ size }, axis): AxisText => {
     if (size === 1) return { text: "0u", size };
     const threads = axis === shared ? team : 1;
-    const counts = loopCounts(Math.ceil(size / threads), fold.longest);
+    const needed = loopCounts(Math.ceil(size / threads), fold.longest);
+    // Of a team two loops even where one is enough: longer sums have the same text then (`batch.ts`).
+    const counts = threads > 1 && needed.length === 1 ? [1, ...needed] : needed;
     const loops = counts.map((count): Loop => ({ name: writer.fresh("i"), count }));
     loopsOf.set(axis, loops);
     const round = loops.reduce(

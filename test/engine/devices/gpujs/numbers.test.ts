@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { emitKernel } from "../../../../engine/devices/gpujs/wgsl/index.ts";
 import { numbered, parametrized, wordOf } from "../../../../engine/devices/gpujs/wgsl/numbers.ts";
+import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 
 const numberTexts = fc.oneof(
   fc.nat().map((value) => `${value}u`),
@@ -44,4 +46,51 @@ describe("numbers of texts", () => {
       }),
     );
   });
+
+  it("are all in which the texts of sums of rows differ, however many rows there are and however long", () => {
+    const rows = fc.record({ count: fc.integer({ min: 1, max: 999 }), length: fc.integer({ min: 8, max: 20_000 }) });
+    const first = numbered(bodyOf(rowSums(64, 32))).skeleton;
+    fc.assert(
+      fc.property(rows, ({ count, length }) => {
+        assert.equal(numbered(bodyOf(rowSums(count, length))).skeleton, first);
+      }),
+    );
+  });
 });
+
+/** The sums of the squares of rows, behind one another in an array that doesn't begin with them. */
+function rowSums(count: number, length: number): Kernel {
+  const value: Scalar = {
+    kind: "load",
+    dtype: "f32",
+    operand: 0,
+    at: { offset: 64 * length, coefficients: [length, 1] },
+  };
+  const body: Scalar = { kind: "binary", dtype: "f32", op: "multiply", x: value, y: value };
+  return {
+    name: "rows",
+    // A row alone would be no axis.
+    axes: [
+      { role: "parallel", size: count + 1 },
+      { role: "reduce", size: length },
+    ],
+    operands: [{ dtype: "f32", length: (65 + count) * length }],
+    reduction: { op: "sum", body },
+    stores: [
+      {
+        value: { kind: "accumulator", dtype: "f32" },
+        dtype: "f32",
+        length: count + 1,
+        at: { offset: 0, coefficients: [1, 0] },
+      },
+    ],
+    flops: 0,
+    bytes: 0,
+  };
+}
+
+/** Without the line that names the schedule. */
+function bodyOf(kernel: Kernel): string {
+  const { text } = emitKernel(kernel, { operands: [null], results: [0], beside: [false] });
+  return text.slice(text.indexOf("\n") + 1);
+}
