@@ -36,6 +36,11 @@ export type PlanStep = {
    * and its kernel is the first one's with the flops and bytes of all.
    */
   readonly members?: readonly PlanStep[];
+  /**
+   * The steps that were joined to this one (`passes/joinSteps.ts`), if it has more arrays than a kernel can be given one by one: it relies
+   * on several of them lying in one arena, which is bound once.
+   */
+  readonly parts?: readonly PlanStep[];
 };
 
 /** Ordered kernels over planned buffers: all a kernel device needs to know of a program. */
@@ -53,16 +58,38 @@ export type Plan = {
   readonly aliases: readonly (number | null)[];
 };
 
-/** The same plan for buffers that lie anywhere: each step that has members is those, one after the other. */
+/**
+ * The same plan for buffers that lie anywhere: each step that has members is those, one after the other, and one that relies on arenas is
+ * the steps that were joined to it. What these hand on to each other has memory here, which is the next step's when they are done.
+ */
 export function separated(plan: Plan): Plan {
-  return {
-    ...plan,
-    buffers: plan.buffers.map((buffer): PlanBuffer => {
-      const { role } = buffer;
-      return role.kind === "input" || role.kind === "output"
-        ? { ...buffer, role: { kind: role.kind, index: role.index } }
-        : buffer;
-    }),
-    steps: plan.steps.flatMap((step) => step.members ?? [step]),
-  };
+  const buffers = plan.buffers.map((buffer): PlanBuffer => {
+    const { role } = buffer;
+    return role.kind === "input" || role.kind === "output"
+      ? { ...buffer, role: { kind: role.kind, index: role.index } }
+      : buffer;
+  });
+  const slots = [...plan.slots];
+  const steps = plan.steps.flatMap((step) =>
+    (step.members ?? [step]).flatMap((member) => partsOf(member, buffers, slots, plan.slots.length)),
+  );
+  return { ...plan, buffers, slots, steps };
+}
+
+/** The steps that a step was joined of; memory for what they hand on is added, in slots from the first on. */
+function partsOf(step: PlanStep, buffers: PlanBuffer[], slots: number[], first: number): readonly PlanStep[] {
+  const { parts } = step;
+  if (parts === undefined) return [step];
+  const isStored = new Set(step.results);
+  let slot = first;
+  for (const { kernel, results } of parts) {
+    results.forEach((result, i) => {
+      const store = kernel.stores[i];
+      if (isStored.has(result) || store === undefined) return;
+      buffers[result] = { dtype: store.dtype, length: store.length, role: { kind: "temporary", slot, offset: 0 } };
+      slots[slot] = Math.max(slots[slot] ?? 0, 4 * store.length);
+      slot++;
+    });
+  }
+  return parts;
 }

@@ -233,8 +233,9 @@ export class WebgpuExecutable implements Executable {
     const times = await (await made).run(inputs, outputs, options);
     if (times.length === 0) return times;
     let next = 0;
-    return this.#plan.steps.map(({ kernel: { name }, members }) => {
-      const count = members?.length ?? 1;
+    return this.#plan.steps.map((step) => {
+      const { name } = step.kernel;
+      const count = (step.members ?? [step]).reduce((sum, { parts }) => sum + (parts?.length ?? 1), 0);
       const parts = times.slice(next, (next += count));
       return { name, milliseconds: parts.reduce((sum, { milliseconds }) => sum + milliseconds, 0) };
     });
