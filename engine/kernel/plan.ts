@@ -41,6 +41,11 @@ export type PlanStep = {
    * for a row no other touches in another row. The step itself then lists what is read that none of them makes, and all that is made.
    */
   readonly stages?: readonly Stage[];
+  /**
+   * The steps that were joined to this one (`passes/joinSteps.ts`), if it has more arrays than a kernel can be given one by one: it relies
+   * on several of them lying in one arena, which is bound once.
+   */
+  readonly parts?: readonly PlanStep[];
 };
 
 /** A step as one of several over the same rows. */
@@ -67,22 +72,41 @@ export type Plan = {
   readonly aliases: readonly (number | null)[];
 };
 
-/** What a step is made of, one after the other: each member's stages, or the step itself. */
+/** The steps that a step is made of: of each member its stages, of these those that were joined. */
 export function partsOf(step: PlanStep): readonly PlanStep[] {
-  const members = step.members ?? [step];
-  return members.flatMap((member) => member.stages?.map((stage) => stage.step) ?? [member]);
+  return stepsIn(step).flatMap((member) => member.parts ?? [member]);
 }
 
-/** The same plan for buffers that lie anywhere: each step that is made of others is those. */
+const stepsIn = (step: PlanStep): readonly PlanStep[] =>
+  (step.members ?? [step]).flatMap((member) => member.stages?.map((stage) => stage.step) ?? [member]);
+
+/**
+ * The same plan for buffers that lie anywhere: each step that is made of others is those, one after the other. What joined ones hand on to
+ * each other has memory here, which is the next step's when they are done.
+ */
 export function separated(plan: Plan): Plan {
-  return {
-    ...plan,
-    buffers: plan.buffers.map((buffer): PlanBuffer => {
-      const { role } = buffer;
-      return role.kind === "input" || role.kind === "output"
-        ? { ...buffer, role: { kind: role.kind, index: role.index } }
-        : buffer;
-    }),
-    steps: plan.steps.flatMap(partsOf),
-  };
+  const buffers = plan.buffers.map((buffer): PlanBuffer => {
+    const { role } = buffer;
+    return role.kind === "input" || role.kind === "output"
+      ? { ...buffer, role: { kind: role.kind, index: role.index } }
+      : buffer;
+  });
+  const slots = [...plan.slots];
+  for (const step of plan.steps.flatMap(stepsIn)) giveMemory(step, buffers, slots, plan.slots.length);
+  return { ...plan, buffers, slots, steps: plan.steps.flatMap(partsOf) };
+}
+
+/** Adds memory for what the steps that were joined to one hand on, in slots from the first on. */
+function giveMemory({ parts, results }: PlanStep, buffers: PlanBuffer[], slots: number[], first: number): void {
+  const isStored = new Set(results);
+  let slot = first;
+  for (const part of parts ?? []) {
+    part.results.forEach((result, i) => {
+      const store = part.kernel.stores[i];
+      if (isStored.has(result) || store === undefined) return;
+      buffers[result] = { dtype: store.dtype, length: store.length, role: { kind: "temporary", slot, offset: 0 } };
+      slots[slot] = Math.max(slots[slot] ?? 0, 4 * store.length);
+      slot++;
+    });
+  }
 }

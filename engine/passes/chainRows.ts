@@ -9,6 +9,7 @@ import { factoredContractionOf } from "../kernel/contraction.ts";
 import { kindOfKernel } from "../kernel/kernelKind.ts";
 import type { PlanStep, Stage } from "../kernel/plan.ts";
 import { Dependencies } from "./dependencies.ts";
+import type { Memories } from "./memories.ts";
 import type { Overwrite } from "./orderByLevel.ts";
 import { linked, rowsOf, stageOf } from "./rowLinks.ts";
 
@@ -28,11 +29,13 @@ type Unit = { stages: readonly Stage[]; readonly steps: number[]; readonly canCh
 /**
  * @param steps in an order of computation; each buffer is made by one of them at most
  * @param overwrites which buffers are written over which
+ * @param memories which buffers are one array; null: none
  */
 export function chainRows(
   steps: readonly PlanStep[],
   limits: Limits,
   overwrites: readonly Overwrite[] = [],
+  memories: Memories | null = null,
 ): readonly PlanStep[] {
   const { before } = new Dependencies(steps, overwrites);
   const order = steps.map(
@@ -66,7 +69,7 @@ export function chainRows(
       const [first, later] = [order.indexOf(unit), order.indexOf(other)];
       const place = meeting(first, later);
       const stages = place === null ? null : linked(unit.stages, at(steps, step));
-      if (place === null || stages === null || !isWorthwhile(stages, limits, taken)) continue;
+      if (place === null || stages === null || !isWorthwhile(stages, limits, taken, memories)) continue;
       unit.stages = stages;
       unit.steps.push(step);
       unitOf.set(step, unit);
@@ -121,9 +124,16 @@ function allowsBlocks({ kernel, rows }: Stage): boolean {
 }
 
 /** Whether a device may run the stages as one, and is kept busy by it. */
-function isWorthwhile(stages: readonly Stage[], { arrays }: Limits, taken: ReadonlyMap<number, number>): boolean {
+function isWorthwhile(
+  stages: readonly Stage[],
+  { arrays }: Limits,
+  taken: ReadonlyMap<number, number>,
+  memories: Memories | null,
+): boolean {
   const steps = stages.map(({ step }) => step);
-  if (new Set(steps.flatMap(({ operands, results }) => [...operands, ...results])).size > arrays) return false;
+  const touched = steps.flatMap(({ operands, results }) => [...operands, ...results]);
+  const bound = new Set(memories === null ? touched : touched.map((buffer) => at(memories, buffer)));
+  if (bound.has(null) || bound.size > arrays) return false;
   const overwritesOthers = steps.some(({ results }) =>
     results.some((result) => {
       const input = taken.get(result);

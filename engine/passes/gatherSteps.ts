@@ -1,125 +1,197 @@
 /**
- * Brings steps that can be computed together next to each other, so that `joinSteps` finds them: each element-wise step goes to the last
- * group of steps over the same points that isn't before anything it needs. It may be computed earlier than it was, never later.
+ * Brings steps that can be computed together next to each other, so that `joinSteps` finds them: each element-wise step goes to a group of
+ * steps over the same points, if possible one that makes or reads what it reads. A group is computed when all that any of its steps
+ * needs is there, so no step is put where the group would have to wait for what waits for it.
  */
 import type { DeviceLimits } from "../devices/device.ts";
+import { atOnce } from "../devices/eventLoop.ts";
 import { at } from "../graph/shape.ts";
+import { sameAffine } from "../kernel/affine.ts";
+import { readsOwn } from "../kernel/access.ts";
+import { reusesLoads } from "../kernel/contraction.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PlanStep } from "../kernel/plan.ts";
 import { rootsOf, scalarsOf } from "../kernel/scalar.ts";
-import { commonSizes, joinable, parallelSizes } from "./joinable.ts";
+import { bordersAllow, commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
 import { mostScalars } from "./joinSteps.ts";
+import { arraysFit, memoriesFit, type Memories } from "./memories.ts";
 import type { Overwrite } from "./orderByLevel.ts";
+import { Precedence } from "./precedence.ts";
 
 type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays" | "joins">;
 
 /** Steps side by side. */
 type Group = {
-  readonly steps: PlanStep[];
-  /** Axes over which all of them go; null if nothing can join. */
-  sizes: readonly number[] | null;
-  scalars: number;
+  readonly steps: readonly PlanStep[];
+  /** The kernels of the steps over the fewest axes; null if nothing can join. */
+  readonly kernels: readonly Kernel[] | null;
+  /** Axes over which all of them go. */
+  readonly sizes: readonly number[];
+  readonly points: number;
+  readonly scalars: number;
+  /** Whether the first of them folds. */
+  readonly folds: boolean;
+  /** Whether one of them has a border, which not every cut of the axes allows. */
+  readonly hasBorders: boolean;
 };
 
 /**
  * @param steps in an order of computation; each buffer is made by one of them at most
  * @param isKept whether a buffer is needed when the steps are done
+ * @param memories the memory of each buffer (`memoriesOf`), if kernels are given several in one as one
  */
 export function gatherSteps(
   steps: readonly PlanStep[],
   limits: Limits,
   isKept: (buffer: number) => boolean,
   overwrites: readonly Overwrite[] = [],
+  memories: Memories | null = null,
 ): readonly PlanStep[] {
-  const groups: Group[] = [];
-  const madeIn = new Map<number, number>();
-  const readIn = new Map<number, number>();
-  const overwritten = new Map(overwrites.map(({ input, output }) => [output, input]));
+  return atOnce(gatheringSteps(steps, limits, isKept, overwrites, memories));
+}
+
+/** The same, with pauses. */
+export function* gatheringSteps(
+  steps: readonly PlanStep[],
+  limits: Limits,
+  isKept: (buffer: number) => boolean,
+  overwrites: readonly Overwrite[],
+  memories: Memories | null,
+): Generator<void, readonly PlanStep[]> {
   const readers = new Map<number, PlanStep[]>();
   for (const step of steps)
     for (const buffer of step.operands) readers.set(buffer, [...(readers.get(buffer) ?? []), step]);
-  const shapes = new Map<Kernel, Shape | null>();
-  const fits = arraysFit(limits, isKept, readers);
-  for (const step of steps) {
-    const known = shapes.get(step.kernel);
-    const shape = known === undefined ? shapeOf(step.kernel, limits.joins) : known;
-    shapes.set(step.kernel, shape);
-    const needed = [
-      ...step.operands.map((buffer) => madeIn.get(buffer) ?? -1),
-      ...step.results.map((buffer) => readIn.get(overwritten.get(buffer) ?? -1) ?? -1),
-    ];
-    const first = Math.max(0, ...needed);
-    const place = shape === null || shape.folds ? -1 : placeFor(groups, first, step, shape, limits.joins, fits);
-    const group = place < 0 ? groups.length : place;
-    const into = (groups[group] ??= { steps: [], sizes: shape?.sizes ?? null, scalars: 0 });
-    into.steps.push(step);
-    into.scalars += shape?.scalars ?? 0;
-    if (into.sizes !== null && shape !== null) into.sizes = commonSizes(into.sizes, shape.sizes, limits.joins);
-    for (const buffer of step.results) madeIn.set(buffer, group);
-    for (const buffer of step.operands) readIn.set(buffer, Math.max(readIn.get(buffer) ?? -1, group));
+  const fits = fitting(limits, isKept, readers, memories);
+  const alone = new Map<Kernel, Omit<Group, "steps">>();
+  let groups = steps.map((step): Group => {
+    const known = alone.get(step.kernel) ?? describe(step.kernel, limits.joins);
+    alone.set(step.kernel, known);
+    return { ...known, steps: [step] };
+  });
+  // Groups may join others as steps do.
+  for (let before = Infinity; groups.length < before; ) {
+    before = groups.length;
+    groups = yield* gather(groups, limits.joins, fits, overwrites);
   }
   return groups.flatMap((group) => group.steps);
 }
 
-type Shape = {
-  readonly sizes: readonly number[];
-  readonly points: number;
-  readonly scalars: number;
-  readonly folds: boolean;
-};
+/** The units in groups, each behind all that it needs. */
+function* gather(
+  units: readonly Group[],
+  joins: Limits["joins"],
+  fits: (steps: readonly PlanStep[]) => boolean,
+  overwrites: readonly Overwrite[],
+): Generator<void, Group[]> {
+  const groups: Group[] = [];
+  const order = new Precedence(units.length);
+  const madeIn = new Map<number, number>();
+  const readIn = new Map<number, Set<number>>();
+  const overwritten = new Map(overwrites.map(({ input, output }) => [output, input]));
+  for (const unit of units) {
+    const operands = unit.steps.flatMap((step) => step.operands);
+    const results = unit.steps.flatMap((step) => step.results);
+    const needed = new Set([
+      ...operands.flatMap((buffer) => madeIn.get(buffer) ?? []),
+      ...results.flatMap((buffer) => [...(readIn.get(overwritten.get(buffer) ?? -1) ?? [])]),
+    ]);
+    let [index, joined]: [number, Group] = [groups.length, unit];
+    for (const place of placesFor(unit, groups, needed, madeIn)) {
+      const group = at(groups, place);
+      if (group.points !== unit.points || !order.mayFollow(place, needed)) continue;
+      if (!fits([...group.steps, ...unit.steps])) continue;
+      const both = together(group, unit, joins);
+      if (both === null) continue;
+      [index, joined] = [place, both];
+      break;
+    }
+    groups[index] = joined;
+    order.follow(index, needed);
+    for (const buffer of results) madeIn.set(buffer, index);
+    for (const buffer of operands) readIn.set(buffer, (readIn.get(buffer) ?? new Set()).add(index));
+    yield;
+  }
+  return order.all(groups.length).map((group) => at(groups, group));
+}
 
-function shapeOf(kernel: Kernel, joins: Limits["joins"]): Shape | null {
+function describe(kernel: Kernel, joins: Limits["joins"]): Omit<Group, "steps"> {
   const normal = joinable(kernel, joins);
-  if (normal === null) return null;
+  if (normal === null) return { kernels: null, sizes: [], points: 0, scalars: 0, folds: false, hasBorders: false };
   const sizes = parallelSizes(normal);
+  const scalars = scalarsOf(...rootsOf(normal));
   return {
+    kernels: [normal],
     sizes,
-    points: sizes.reduce((product, size) => product * size, 1),
-    scalars: scalarsOf(...rootsOf(normal)).length,
+    points: sizeOf(sizes),
+    scalars: scalars.length,
     folds: normal.reduction !== null,
+    hasBorders: scalars.some(({ kind }) => kind === "region"),
   };
 }
 
-/** The last group from `first` on that the step can be part of; of those that touch none of its buffers only if there is no other. */
-function placeFor(
+const sizeOf = (sizes: readonly number[]): number => sizes.reduce((product, size) => product * size, 1);
+
+/** A group with another behind it, if they can be computed together as far as their points go. */
+function together(group: Group, unit: Group, joins: Limits["joins"]): Group | null {
+  const scalars = group.scalars + unit.scalars;
+  if (group.kernels === null || unit.kernels === null || scalars > mostScalars) return null;
+  const sizes = commonSizes(group.sizes, unit.sizes, joins);
+  if (sizes === null) return null;
+  const kernels = [...group.kernels, ...unit.kernels];
+  const hasBorders = group.hasBorders || unit.hasBorders;
+  if (hasBorders && !kernels.every((kernel) => bordersAllow(kernel, sizes))) return null;
+  const made = new Set(group.steps.flatMap(({ results }) => results));
+  const readsAtItsPoints = unit.steps.every(({ operands }, i) => {
+    if (!operands.some((buffer) => made.has(buffer))) return true;
+    const kernel = overSizes(at(unit.kernels ?? [], i), sizes, []);
+    const own = readsOwn(kernel, (address) => sameAffine(address, kernel.stores[0].at));
+    return operands.every((buffer, operand) => !made.has(buffer) || at(own, operand));
+  });
+  if (!readsAtItsPoints) return null;
+  return { ...group, steps: [...group.steps, ...unit.steps], kernels, sizes, scalars, hasBorders };
+}
+
+/**
+ * Where a unit may go, the best first: to groups that make what it reads, who makes most before the others; arrays with fewer elements
+ * than it has points don't count. Then to the last group and those before it, up to the first for which nothing waits longer.
+ */
+function* placesFor(
+  { kernels, steps, points, folds }: Group,
   groups: readonly Group[],
-  first: number,
-  step: PlanStep,
-  shape: Shape,
-  joins: Limits["joins"],
-  fits: (steps: readonly PlanStep[]) => boolean,
-): number {
-  const touched = new Set([...step.operands, ...step.results]);
-  let other = -1;
-  for (let index = groups.length - 1; index >= first; index--) {
-    const { steps, sizes, scalars } = at(groups, index);
-    if (sizes === null || scalars + shape.scalars > mostScalars) continue;
-    if (sizes.reduce((product, size) => product * size, 1) !== shape.points) continue;
-    if (commonSizes(sizes, shape.sizes, joins) === null || !fits([...steps, step])) continue;
-    if (steps.some(({ operands, results }) => [...operands, ...results].some((buffer) => touched.has(buffer))))
-      return index;
-    if (other < 0) other = index;
+  needed: ReadonlySet<number>,
+  madeIn: ReadonlyMap<number, number>,
+): Generator<number> {
+  if (kernels === null || folds) return;
+  const made = new Map<number, number>();
+  for (const { kernel, operands } of steps) {
+    operands.forEach((buffer, operand) => {
+      const { length } = at(kernel.operands, operand);
+      const group = madeIn.get(buffer);
+      if (group !== undefined && length >= points) made.set(group, (made.get(group) ?? 0) + length);
+    });
   }
-  return other;
+  yield* [...made.keys()].sort((a, b) => (made.get(b) ?? 0) - (made.get(a) ?? 0) || b - a);
+  for (let index = groups.length - 1; index >= Math.max(0, ...needed); index--) {
+    if (!made.has(index)) yield index;
+  }
 }
 
 /** Whether steps that are joined have no more arrays than a kernel may have: what they hand on to each other alone is none. */
-function arraysFit(
+function fitting(
   limits: Limits,
   isKept: (buffer: number) => boolean,
   readers: ReadonlyMap<number, readonly PlanStep[]>,
+  memories: Memories | null,
 ): (steps: readonly PlanStep[]) => boolean {
   return (steps) => {
     const made = new Set(steps.flatMap(({ results }) => results));
     const inside = new Set(steps);
-    const operands = new Set(steps.flatMap((step) => step.operands.filter((buffer) => !made.has(buffer))));
+    const operands = [...new Set(steps.flatMap((step) => step.operands.filter((buffer) => !made.has(buffer))))];
     const results = [...made].filter(
       (buffer) => isKept(buffer) || (readers.get(buffer) ?? []).some((reader) => !inside.has(reader)),
     );
-    return (
-      operands.size <= limits.operands &&
-      results.length <= limits.results &&
-      operands.size + results.length <= limits.arrays
-    );
+    if (arraysFit(operands, results, limits)) return true;
+    if (memories === null || steps.some(({ kernel }) => reusesLoads(kernel))) return false;
+    return memoriesFit(operands, results, limits, memories);
   };
 }

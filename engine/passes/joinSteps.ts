@@ -6,12 +6,14 @@
 import type { DeviceLimits } from "../devices/device.ts";
 import { atOnce } from "../devices/eventLoop.ts";
 import { at } from "../graph/shape.ts";
+import { reusesLoads } from "../kernel/contraction.ts";
 import type { Affine, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
 import type { Plan, PlanStep } from "../kernel/plan.ts";
 import { interfere, isRead, readsOwn, type Region, regionsOf, type Use, usesOf } from "../kernel/access.ts";
 import { affineKey, sameAffine } from "../kernel/affine.ts";
 import { mapChildren, rewriter, rootsOf, scalarsOf } from "../kernel/scalar.ts";
+import { arraysFit, memoriesFit, type Memories } from "./memories.ts";
 import { bordersAllow, commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
 
 /** Expressions in one loop at most: registers run out in longer code. */
@@ -22,13 +24,14 @@ type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays" | "joins">;
  * A plan with its neighbouring steps joined where they can be. Any result is the same as that of the steps one after the other, bit
  * for bit.
  * @param plan of kernels with one result each
+ * @param memories the memory of each buffer, if kernels are given several in one as one
  */
-export function joinSteps(plan: Plan, limits: Limits): Plan {
-  return atOnce(joiningSteps(plan, limits));
+export function joinSteps(plan: Plan, limits: Limits, memories: Memories | null = null): Plan {
+  return atOnce(joiningSteps(plan, limits, memories));
 }
 
 /** The same with a pause after each step. */
-export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan> {
+export function* joiningSteps(plan: Plan, limits: Limits, memories: Memories | null = null): Generator<void, Plan> {
   const { steps, buffers } = plan;
   const regions = regionsOf(plan);
   const lastReads = new Map<number, number>();
@@ -50,8 +53,13 @@ export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan>
       const isNeeded = (buffer: number): boolean =>
         at(buffers, buffer).role.kind !== "temporary" || (lastReads.get(buffer) ?? -1) >= end;
       const step = mayJoin(members, isNeeded, regions) ? join(members, isNeeded, kernels) : null;
-      if (step === null || !fits(step, limits)) continue;
-      joined.push(step);
+      if (step === null) continue;
+      const { kernel, operands, results } = step;
+      const fits = arraysFit(operands, results, limits);
+      // What a product reads in fours mustn't lie where others write.
+      const mayShare = memories !== null && !reusesLoads(kernel);
+      if (!fits && !(mayShare && memoriesFit(operands, results, limits, memories))) continue;
+      joined.push(fits ? step : { ...step, parts: steps.slice(start, end) });
       break;
     }
     if (members.length <= 1) joined.push(at(steps, start));
@@ -60,11 +68,6 @@ export function* joiningSteps(plan: Plan, limits: Limits): Generator<void, Plan>
   }
   return { ...plan, steps: joined };
 }
-
-const fits = ({ operands, results }: PlanStep, limits: Limits): boolean =>
-  operands.length <= limits.operands &&
-  results.length <= limits.results &&
-  operands.length + results.length <= limits.arrays;
 
 type Member = { readonly step: PlanStep; readonly kernel: Kernel };
 

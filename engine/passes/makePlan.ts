@@ -19,9 +19,10 @@ import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { chainRows } from "./chainRows.ts";
 import { fusing } from "./fuse.ts";
-import { gatherSteps } from "./gatherSteps.ts";
+import { gatheringSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
 import { joiningSteps } from "./joinSteps.ts";
+import { memoriesOf } from "./memories.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { overwriteLast } from "./overwriteLast.ts";
 import { planMemory } from "./planMemory.ts";
@@ -152,13 +153,14 @@ export function* planning(
   }
   // Joined before levels part what follows each other, and as if no temporaries shared memory: they don't yet.
   const isKept = (buffer: number): boolean => !at(planned, buffer).temporary;
-  const gathered = limits.results > 1 ? gatherSteps(steps, limits, isKept, overwrites) : steps;
+  const moves = placeLeaves(buffers, donations, aliases, limits);
+  const memories = limits.batches ? memoriesOf(buffers, moves) : null;
+  const gathered = limits.results > 1 ? yield* gatheringSteps(steps, limits, isKept, overwrites, memories) : steps;
   yield;
   const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
-  const joined = limits.results > 1 ? yield* joiningSteps(apart, limits) : apart;
-  const chained = limits.chains ? chainRows(joined.steps, limits, overwrites) : joined.steps;
+  const joined = limits.results > 1 ? yield* joiningSteps(apart, limits, memories) : apart;
+  const chained = limits.chains ? chainRows(joined.steps, limits, overwrites, memories) : joined.steps;
   yield;
-  const moves = placeLeaves(buffers, donations, aliases, limits);
   const batched = limits.batches
     ? yield* batchingSteps(chained, buffers, overwrites, moves)
     : { steps: chained, bundles: [] };

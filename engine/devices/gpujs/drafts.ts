@@ -22,12 +22,14 @@ export function draftsOf({ steps }: Plan, homes: readonly Home[], options: EmitO
 }
 
 function draftsOfStep(part: PlanStep, homes: readonly Home[], options: EmitOptions): Draft[] {
-  const { members } = part;
-  if (members === undefined) return [draftAlone(part, part, homes, options)];
+  const members = part.members ?? [part];
+  const isInArenas = ({ parts }: PlanStep): boolean => parts !== undefined;
+  // What is alone is run as every step is, unless it relies on arenas.
+  if (members.length === 1 && !members.some(isInArenas)) return [draftAlone(part, part, homes, options)];
   const batches = emitBatches(
     members.map((member) => placedStep(member, homes)),
     options,
-  );
+  ).filter((batch) => batch.members.length > 1 || isInArenas(at(members, at(batch.members, 0))));
   const inBatches = new Set(batches.flatMap((batch) => batch.members));
   return [
     ...batches.map((batch) => ({ step: at(members, at(batch.members, 0)), part, whole: batch.kernel })),

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { DeviceLimits } from "../../../engine/devices/device.ts";
 import { at } from "../../../engine/graph/shape.ts";
-import { add, exp, multiply, negate, reduceSum, sqrt, type Tensor, tensor } from "../../../engine/index.ts";
+import { add, exp, multiply, negate, reduceSum, sqrt, square, type Tensor, tensor } from "../../../engine/index.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { gatherSteps } from "../../../engine/passes/gatherSteps.ts";
 import { commonSizes } from "../../../engine/passes/joinable.ts";
@@ -16,6 +16,7 @@ import { ReferenceDevice } from "../../support/referenceDevice.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const points: DeviceLimits = { ...limits, results: 4, arrays: 8, operands: 7, joins: "points" };
+const overlapping: DeviceLimits = { ...points, overlap: true, temporaries: "slots" };
 /** One kernel a step, in an order of computation: what gathering is given. */
 const apart: DeviceLimits = { ...limits, results: 1 };
 
@@ -98,5 +99,29 @@ describe("steps joined over points", () => {
       [[true, 2]],
     );
     assert.equal(planOf([sqrt(sums), add(sums, 1)], [], { ...points, joins: "rows" }).steps.length, 2);
+  });
+
+  it("what needs two sums is stored with the one over its points, whichever was made first", () => {
+    const [x, y] = [input(8, 16), input(40)];
+    const gain = (): Tensor => reduceSum(square(y));
+    const sums = (): Tensor => reduceSum(square(x), { axes: 1 });
+    for (const made of [() => [sums(), gain()], () => [gain(), sums()].toReversed()]) {
+      const [long, short] = made();
+      if (long === undefined || short === undefined) throw new Error("two sums");
+      const { steps } = planOf([long, short, multiply(sqrt(long), short)], [], overlapping);
+      assert.deepEqual(
+        steps.map(({ results }) => results.length),
+        [1, 2],
+      );
+    }
+  });
+
+  it("groups that read each other's values are one, if nothing between them waits for one and is waited for by the other", () => {
+    const [x, y] = [input(8, 16), input(8, 16)];
+    const [a, b] = [exp(x), exp(y)];
+    assert.equal(planOf([a, b, add(a, b)], [], overlapping).steps.length, 1);
+    const rows = reduceSum(a, { axes: 1, keepAxes: true });
+    const { steps } = planOf([a, multiply(a, rows)], [], overlapping);
+    assert.deepEqual(steps.map(({ kernel }) => kernel.reduction !== null).toSorted(), [false, false, true]);
   });
 });

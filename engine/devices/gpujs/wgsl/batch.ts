@@ -20,7 +20,7 @@ export type WgslBatch = { readonly members: readonly number[]; readonly kernel: 
 const longestTable = 4096;
 
 /**
- * The kernels in as few as can be. What is alone in its kind is left out.
+ * The kernels in as few as can be, of which some have one member only.
  * @param kernels alike but for numbers, with elements; of each operand and result all have the same array
  */
 export function emitBatches(kernels: readonly (PlacedKernel | PlacedRows)[], options: EmitOptions = {}): WgslBatch[] {
@@ -31,7 +31,7 @@ export function emitBatches(kernels: readonly (PlacedKernel | PlacedRows)[], opt
     if (known === undefined) alike.set(member.text.skeleton, [member]);
     else known.push(member);
   });
-  return [...alike.values()].flatMap((members) => batchesOf(members)).filter(({ members }) => members.length > 1);
+  return [...alike.values()].flatMap((members) => batchesOf(members));
 }
 
 type Member = {

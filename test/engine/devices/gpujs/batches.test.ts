@@ -24,6 +24,7 @@ import {
   square,
   subtract,
   type Tensor,
+  tanh,
   tensor,
   where,
 } from "../../../../engine/index.ts";
@@ -187,6 +188,50 @@ describe("batches on WebGPU", { skip: webgpuSkip }, () => {
       const wanted = await valuesOn(other);
       (await valuesOn(device)).forEach((value, i) => {
         const expected = at(wanted, i);
+        assert.ok(Math.abs(value - expected) <= 1e-4 * Math.max(1, Math.abs(expected)), `${value}, not ${expected}`);
+      });
+      assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
+    } finally {
+      device.dispose();
+      other.dispose();
+    }
+  });
+
+  it("update many arrays in one dispatch where they lie in an arena, and in as many as it takes elsewhere", async () => {
+    const count = 10;
+    // Each reads the next, and all of them one value that isn't kept.
+    const inPlace = (old: Tensor[]): { state: Tensor[]; result: null } => {
+      const shared = tanh(at(old, count - 1));
+      return {
+        state: old.map((x, i) => add(multiply(x, 0.5), i + 1 < count ? multiply(at(old, i + 1), shared) : shared)),
+        result: null,
+      };
+    };
+    const moved = (old: Tensor[]): { state: Tensor[]; result: null } => ({
+      state: old.map((x, i) => (i % 3 === 0 ? multiply(matmul(matmul(x, permute(x, [1, 0])), x), 0.1) : x)),
+      result: null,
+    });
+    const valuesOn = async (device: KernelDevice): Promise<{ values: number[]; dispatches: number }> => {
+      const state = await createState<Tensor[]>(
+        Array.from({ length: count }, (_, i) => multiply(someValues([3, 5], i), 0.5)),
+        device,
+      );
+      const steps = [compileStep(inPlace, { device }), compileStep(moved, { device })] as const;
+      const { kernels } = await explain(steps[0], [state]);
+      for (const step of [0, 0, 1, 0, 1, 0] as const) await steps[step](state);
+      const values = await Promise.all(treeLeaves(await state.read()).map((leaf) => leaf.tensor.data()));
+      state.dispose();
+      for (const step of steps) step.dispose();
+      return { values: values.flatMap((each) => [...each]), dispatches: kernels.length };
+    };
+    const [device, other] = [await createWebgpuDevice({ debug: true }), await createDevice("wasm")];
+    try {
+      const wanted = await valuesOn(other);
+      const found = await valuesOn(device);
+      assert.equal(found.dispatches, 1);
+      assert.deepEqual((await valuesOn(apart(device))).values, found.values);
+      found.values.forEach((value, i) => {
+        const expected = at(wanted.values, i);
         assert.ok(Math.abs(value - expected) <= 1e-4 * Math.max(1, Math.abs(expected)), `${value}, not ${expected}`);
       });
       assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
