@@ -29,14 +29,16 @@ export type UnplacedBuffer = Pick<PlanBuffer, "dtype" | "length"> & { readonly r
  * @param steps in an order of computation
  * @param overwrites which buffers are written over which
  * @param moves buffers that don't lie in the same memory in each run
+ * @param together temporaries that have to lie side by side already
  */
 export function batchSteps(
   steps: readonly PlanStep[],
   buffers: readonly UnplacedBuffer[],
   overwrites: readonly Overwrite[],
   moves: ReadonlySet<number> = new Set(),
+  together: Batched["bundles"] = [],
 ): Batched {
-  return atOnce(batchingSteps(steps, buffers, overwrites, moves));
+  return atOnce(batchingSteps(steps, buffers, overwrites, moves, together));
 }
 
 /** The same, with pauses. */
@@ -45,12 +47,14 @@ export function* batchingSteps(
   buffers: readonly UnplacedBuffer[],
   overwrites: readonly Overwrite[],
   moves: ReadonlySet<number> = new Set(),
+  together: Batched["bundles"] = [],
 ): Generator<void, Batched> {
   const kinds = kindsOf(steps, buffers, moves);
   yield;
   const dependencies = new Dependencies(steps, overwrites);
   yield;
   const bundles = new Bundles(steps, (buffer) => isTemporary(at(buffers, buffer)));
+  if (!bundles.join(together)) throw new Error("what is made by one step is read and written by another");
   const names = new Names();
   const batched: PlanStep[] = [];
   const schedule = new Schedule(steps, buffers, dependencies, kinds);
@@ -64,7 +68,7 @@ export function* batchingSteps(
     }
     schedule.run(members.map(({ index }) => index));
     batched.push(
-      together(
+      oneOf(
         members.map(({ step }) => step),
         names,
       ),
@@ -130,7 +134,7 @@ function rowsOf(one: PlanStep, other: PlanStep): number[][] {
 }
 
 /** One step of several. */
-function together(members: readonly PlanStep[], names: Names): PlanStep {
+function oneOf(members: readonly PlanStep[], names: Names): PlanStep {
   const [first, ...others] = members;
   if (first === undefined) throw new RangeError("no steps to put together");
   if (others.length === 0) return first;

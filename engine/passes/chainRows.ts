@@ -26,17 +26,23 @@ const longestRow = 2 ** 16;
 /** Steps at one place of the order: one, or the stages of a chain. */
 type Unit = { stages: readonly Stage[]; readonly steps: number[]; readonly canChain: boolean };
 
+/** Steps of which some have stages, and the temporaries that must lie side by side for them. */
+export type Chained = { readonly steps: readonly PlanStep[]; readonly bundles: readonly (readonly number[])[] };
+
 /**
+ * What a chain makes lies in one memory, so that it is one array to whom it is bound: of the chain itself, and of one that reads it later.
  * @param steps in an order of computation; each buffer is made by one of them at most
  * @param overwrites which buffers are written over which
- * @param memories which buffers are one array; null: none
+ * @param memories which buffers are one array as it is; null: none
+ * @param mayMove whether a buffer can be put beside others
  */
 export function chainRows(
   steps: readonly PlanStep[],
   limits: Limits,
   overwrites: readonly Overwrite[] = [],
   memories: Memories | null = null,
-): readonly PlanStep[] {
+  mayMove: (buffer: number) => boolean = () => false,
+): Chained {
   const { before } = new Dependencies(steps, overwrites);
   const order = steps.map(
     (step, index): Unit => ({ stages: [stageOf(step)], steps: [index], canChain: goesByRows(step.kernel) }),
@@ -47,6 +53,22 @@ export function chainRows(
   });
   const unitOf = new Map(order.map((unit, index) => [index, unit]));
   const taken = new Map(overwrites.map(({ input, output }) => [output, input]));
+  /** Of buffers that lie with others the first of those. */
+  const besides = new Map<number, number>();
+  const bundleOf = (stages: readonly Stage[]): readonly number[] =>
+    stages.flatMap(({ step }) => step.results).filter(mayMove);
+  /** How many arrays are bound for stages; Infinity if some may be in the same memory in some runs. */
+  const arraysOf = (stages: readonly Stage[]): number => {
+    const [first = -1, ...others] = bundleOf(stages);
+    const own = new Set(others);
+    const bound = stages
+      .flatMap(({ step }) => [...step.operands, ...step.results])
+      .map((buffer) => {
+        const beside = own.has(buffer) ? first : (besides.get(buffer) ?? buffer);
+        return memories === null ? beside : at(memories, beside);
+      });
+    return bound.includes(null) ? Infinity : new Set(bound).size;
+  };
 
   /** Where a unit can stand together with a later one: at the place of either of them; null: at none. */
   const meeting = (place: number, later: number): number | null => {
@@ -69,7 +91,7 @@ export function chainRows(
       const [first, later] = [order.indexOf(unit), order.indexOf(other)];
       const place = meeting(first, later);
       const stages = place === null ? null : linked(unit.stages, at(steps, step));
-      if (place === null || stages === null || !isWorthwhile(stages, limits, taken, memories)) continue;
+      if (place === null || stages === null || arraysOf(stages) > limits.arrays || !isWorthwhile(stages, taken)) continue;
       unit.stages = stages;
       unit.steps.push(step);
       unitOf.set(step, unit);
@@ -83,9 +105,15 @@ export function chainRows(
   for (const unit of [...order]) {
     if (!unit.canChain || !order.includes(unit)) continue;
     while (longer(unit));
+    const [first = -1, ...others] = unit.stages.length === 1 ? [] : bundleOf(unit.stages);
+    for (const other of others) besides.set(other, first);
   }
   const chains = new Chains();
-  return order.map(({ stages }) => (stages.length === 1 ? at(stages, 0).step : chains.chain(stages)));
+  const made = order.filter(({ stages }) => stages.length > 1).map(({ stages }) => bundleOf(stages));
+  return {
+    steps: order.map(({ stages }) => (stages.length === 1 ? at(stages, 0).step : chains.chain(stages))),
+    bundles: made.filter((bundle) => bundle.length > 1),
+  };
 }
 
 /** Convolutions have schedules of their own, as have products but those of few rows at a time. */
@@ -123,17 +151,9 @@ function allowsBlocks({ kernel, rows }: Stage): boolean {
   );
 }
 
-/** Whether a device may run the stages as one, and is kept busy by it. */
-function isWorthwhile(
-  stages: readonly Stage[],
-  { arrays }: Limits,
-  taken: ReadonlyMap<number, number>,
-  memories: Memories | null,
-): boolean {
+/** Whether stages may be run as one, and keep a device busy then. */
+function isWorthwhile(stages: readonly Stage[], taken: ReadonlyMap<number, number>): boolean {
   const steps = stages.map(({ step }) => step);
-  const touched = steps.flatMap(({ operands, results }) => [...operands, ...results]);
-  const bound = new Set(memories === null ? touched : touched.map((buffer) => at(memories, buffer)));
-  if (bound.has(null) || bound.size > arrays) return false;
   const overwritesOthers = steps.some(({ results }) =>
     results.some((result) => {
       const input = taken.get(result);

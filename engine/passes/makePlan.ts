@@ -159,11 +159,17 @@ export function* planning(
   yield;
   const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
   const joined = limits.results > 1 ? yield* joiningSteps(apart, limits, memories) : apart;
-  const chained = limits.chains ? chainRows(joined.steps, limits, overwrites, memories) : joined.steps;
+  const canLieBeside = (buffer: number): boolean => {
+    const { dtype, temporary } = at(planned, buffer);
+    return temporary && dtype === "f32";
+  };
+  const chained = limits.chains
+    ? chainRows(joined.steps, limits, overwrites, memories, canLieBeside)
+    : { steps: joined.steps, bundles: [] };
   yield;
   const batched = limits.batches
-    ? yield* batchingSteps(chained, buffers, overwrites, moves)
-    : { steps: chained, bundles: [] };
+    ? yield* batchingSteps(chained.steps, buffers, overwrites, moves, chained.bundles)
+    : chained;
   const { steps: byLevel, levels } = orderByLevel(
     batched.steps,
     (buffer) => {

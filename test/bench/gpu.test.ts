@@ -60,8 +60,8 @@ describe("a training step on WebGPU", () => {
       // A step of several members is a dispatch for each way in which they are run.
       const drafts = draftsOf(plan, expectedHomes(plan));
       assert.ok(drafts.length <= texts, `${drafts.length} dispatches, were ${texts}`);
-      for (const { step, batch } of drafts) {
-        const arrays = batch?.bindings.length ?? step.operands.length + step.results.length;
+      for (const { step, whole } of drafts) {
+        const arrays = whole?.bindings.length ?? step.operands.length + step.results.length;
         assert.ok(arrays <= limits.arrays, `${step.kernel.name} is given ${arrays} arrays`);
       }
     });
