@@ -4,7 +4,7 @@ import type { Tile } from "../../engine/devices/gpujs/wgsl/product/index.ts";
 import { createWebgpuDevice } from "../../engine/devices/gpujs/webgpuDevice.ts";
 import { type DispatchCounts, dispatchCounts } from "../../engine/kernel/dispatchCounts.ts";
 import { median } from "../interleave.ts";
-import { BoundPlan } from "./boundPlan.ts";
+import { BoundPlan } from "../../engine/devices/gpujs/boundPlan.ts";
 import { type KernelRow, kindTable, percent, rowTable, timeKernels, timeOfRows } from "./kernelTable.ts";
 import { digits, tableOf } from "../markdown.ts";
 import type { Finding } from "./report.ts";
