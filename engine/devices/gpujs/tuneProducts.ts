@@ -22,14 +22,17 @@ export async function tuneProducts(
     if (product === null || chooseTile(product, schedules.product) === null) continue;
     const key = keyOfProduct(product);
     if (tuned.has(key)) continue;
-    const fastest = await fastestOf(context, planOfOne(plan, step), tilesFor(product));
+    const tiles = tilesFor(product).filter((tile) => schedules.tried?.includes(tile) ?? true);
+    const fastest = await fastestOf(context, planOfOne(plan, step), tiles);
     if (fastest !== null) tuned.set(key, fastest);
   }
 }
 
 async function fastestOf(context: GpujsContext, plan: Plan, tiles: readonly Tile[]): Promise<Tile | null> {
+  const [first] = tiles;
+  if (first === undefined) return null;
   let best: { readonly tile: Tile; readonly milliseconds: number } | null = null;
-  const bound = await BoundPlan.create(context, plan, { product: at(tiles, 0) });
+  const bound = await BoundPlan.create(context, plan, { product: first });
   try {
     const [kernel] = bound.kernels;
     if (kernel === undefined) return null;

@@ -13,6 +13,7 @@ import {
   keyOfProduct,
   type ProductChoice,
   productOf,
+  type Tile,
   tiledProduct,
   tilesFor,
   type TunedTiles,
@@ -26,6 +27,8 @@ export type EmitOptions = {
   readonly teams?: TeamChoice;
   /** Tiles that go before those that `product` would choose, for products that are worth tiles. */
   readonly tuned?: TunedTiles;
+  /** Tiles that are timed where some are looked for; default: all. */
+  readonly tried?: readonly Tile[];
 };
 
 /** How kernels are run on an adapter: without workgroups' memory and barriers where the CPU acts for a GPU. */
