@@ -46,4 +46,7 @@ function fieldsOf(value: unknown, where: string, expected: string): Readonly<Rec
 }
 
 const malformed = (where: string, found: unknown, expected: string): EvenkeelError =>
-  new EvenkeelError("value", `webgpu: ${where} is ${JSON.stringify(found) ?? typeof found}. Expected ${expected}.`);
+  new EvenkeelError(
+    "value",
+    `webgpu: ${where} is ${found === undefined ? "undefined" : JSON.stringify(found)}. Expected ${expected}.`,
+  );
