@@ -1,4 +1,5 @@
 /** The device `webgpu` beside `wasm` on the same work, in turns: what a card is worth on this machine. */
+import { probeWebgpu } from "../engine/devices/gpujs/webgpuDevice.ts";
 import { createDevice, type Device } from "../engine/index.ts";
 import { deviceContender } from "./evenkeel.ts";
 import { interleave, type InterleaveOptions, type Lane } from "./interleave.ts";
@@ -93,7 +94,9 @@ export async function measureBeside(
   options: InterleaveOptions,
   say: (text: string) => void,
 ): Promise<string> {
-  const webgpu = await createDevice("webgpu");
+  // Of a software adapter tiles take long to be made, and their times say nothing.
+  const { software } = await probeWebgpu();
+  const webgpu = await createDevice("webgpu", { webgpu: { autotune: !software } });
   const wasm = await createDevice("wasm", { wasm: { threads, relaxed: true } });
   const { adapter } = webgpu.traits;
   const isSoftware = adapter?.isSoftware ?? false;

@@ -18,6 +18,7 @@ export {
   chooseAutomatically,
   resolveDeviceName,
 } from "./devices/select.ts";
+export type { TuningTable } from "./devices/gpujs/webgpuOptions.ts";
 export type { AutomaticDevice } from "./devices/calibration.ts";
 export { describeBytes } from "./describeBytes.ts";
 export { type ErrorCode, EvenkeelError, printable, messageOf } from "./errors.ts";

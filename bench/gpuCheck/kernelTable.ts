@@ -1,13 +1,9 @@
 /** The kernels of a training step, each with its time beside what the roofs allow. */
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import { kernelKinds, kindOfKernel } from "../../engine/kernel/kernelKind.ts";
-import type { BoundPlan, PlanKernel } from "./boundPlan.ts";
+import type { BoundPlan, PlanKernel } from "../../engine/devices/gpujs/boundPlan.ts";
 import { digits, tableOf } from "../markdown.ts";
 import type { Roofs } from "./roofs.ts";
-
-/** Milliseconds of runs that are timed together, if that takes no more than so many. */
-const enough = 2;
-const mostRepeats = 40;
 
 export type KernelRow = {
   readonly name: string;
@@ -32,19 +28,9 @@ export async function timeKernels(
   roofs: Roofs,
 ): Promise<{ readonly rows: readonly KernelRow[]; readonly kernels: readonly PlanKernel[] }> {
   const timed: { readonly row: KernelRow; readonly kernel: PlanKernel }[] = [];
-  for (const kernel of plan.kernels)
-    timed.push({ row: rowOf(kernel, await timeOfKernel(plan, kernel), roofs), kernel });
+  for (const kernel of plan.kernels) timed.push({ row: rowOf(kernel, await plan.timeWell(kernel), roofs), kernel });
   timed.sort(({ row: a }, { row: b }) => b.steps * b.milliseconds - a.steps * a.milliseconds);
   return { rows: timed.map(({ row }) => row), kernels: timed.map(({ kernel }) => kernel) };
-}
-
-/** Milliseconds of one run: the mean of as many as take long enough together. */
-export async function timeOfKernel(plan: BoundPlan, kernel: PlanKernel): Promise<number> {
-  // The first run finds nothing in the caches, and a pipeline that some drivers finish only now.
-  await plan.timeKernel(kernel, 1);
-  const once = await plan.timeKernel(kernel, 1);
-  const repeats = Math.min(mostRepeats, Math.max(1, Math.ceil(enough / Math.max(once, 1e-3))));
-  return repeats === 1 ? once : plan.timeKernel(kernel, repeats);
 }
 
 function rowOf({ dispatch, steps, schedule }: PlanKernel, milliseconds: number, roofs: Roofs): KernelRow {

@@ -90,10 +90,10 @@ await part("correctness: losses", 10, () =>
 );
 
 const ours = new Map<string, number>();
-const step = (name: string, subject: Subject, needs: number, times = steps): Promise<void> =>
+const step = (name: string, subject: Subject, needs: number, times = steps, tunes = false): Promise<void> =>
   part(`step (${name})`, needs, async () => {
     const tiles = quick ? { products: 1, tiles: [registerTile] } : { products: 12, tiles: allTiles };
-    const found = await measureStepOnGpu(subject, { context: await context(), roofs, steps: times, ...tiles });
+    const found = await measureStepOnGpu(subject, { context: await context(), roofs, steps: times, tunes, ...tiles });
     ours.set(name, median(found.times.unread));
     return found;
   });
@@ -104,7 +104,7 @@ const peer = (variant: "eager" | "compiled", nets: readonly Net[], needs: number
 if (quick) {
   await step("small", smallSubject, 5);
 } else {
-  await step("a", subjectOf(netA), 20);
+  await step("a", subjectOf(netA), 30, steps, true);
   await step("b", subjectOf(netB), 40);
   await peer("eager", [netA, netB], 20);
   await step("c", subjectOf(netC), 60, 5);

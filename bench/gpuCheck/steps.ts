@@ -2,9 +2,10 @@
 import type { GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
 import type { Tile } from "../../engine/devices/gpujs/wgsl/product/index.ts";
 import { createWebgpuDevice } from "../../engine/devices/gpujs/webgpuDevice.ts";
+import type { TuningTable } from "../../engine/devices/gpujs/webgpuOptions.ts";
 import { type DispatchCounts, dispatchCounts } from "../../engine/kernel/dispatchCounts.ts";
 import { median } from "../interleave.ts";
-import { BoundPlan } from "./boundPlan.ts";
+import { BoundPlan } from "../../engine/devices/gpujs/boundPlan.ts";
 import { type KernelRow, kindTable, percent, rowTable, timeKernels, timeOfRows } from "./kernelTable.ts";
 import { digits, tableOf } from "../markdown.ts";
 import type { Finding } from "./report.ts";
@@ -19,6 +20,8 @@ export type StepOptions = {
   /** So many of the slowest products are also run by these tiles. */
   readonly products: number;
   readonly tiles: readonly Tile[];
+  /** Whether the steps are timed with tiles that were found by timing, too. */
+  readonly tunes: boolean;
 };
 
 type StepTimes = {
@@ -31,12 +34,14 @@ type StepTimes = {
   readonly losses: readonly number[];
   /** What one step asked of WebGPU. */
   readonly asked: Readonly<Record<string, number>>;
+  /** Tiles that were found by timing. */
+  readonly tuning: TuningTable;
 };
 
 const since = (start: number): number => performance.now() - start;
 
-async function timeSteps(subject: Subject, steps: number): Promise<StepTimes> {
-  const device = await createWebgpuDevice();
+async function timeSteps(subject: Subject, steps: number, autotune: boolean): Promise<StepTimes> {
+  const device = await createWebgpuDevice({ autotune });
   try {
     const start = performance.now();
     const training = await subject.training(device);
@@ -61,7 +66,7 @@ async function timeSteps(subject: Subject, steps: number): Promise<StepTimes> {
       unread.push(since(begin) / steps);
     }
     training.dispose();
-    return { first, read, unread, losses, asked };
+    return { first, read, unread, losses, asked, tuning: device.tuning() };
   } finally {
     device.dispose();
   }
@@ -96,12 +101,23 @@ async function timePlan(subject: Subject, { context, roofs, steps, products, til
   }
 }
 
+/** A step by tiles that were found by timing: its bits must be those of the tiles that a model chooses. */
+function tunedRow({ losses }: StepTimes, tuned: StepTimes): readonly [string, string] {
+  const same = losses.length === tuned.losses.length && losses.every((loss, i) => Object.is(loss, tuned.losses[i]));
+  const { length } = Object.keys(tuned.tuning.tiles);
+  return [
+    "a step, nothing read, tiles found by timing",
+    `${digits(median(tuned.unread))} ms, ${length} products timed, ${same ? "the same losses" : "WRONG: OTHER LOSSES"}`,
+  ];
+}
+
 /** Measures a training step. */
 export async function measureStepOnGpu(
   subject: Subject,
   options: StepOptions,
 ): Promise<Finding & { readonly times: StepTimes }> {
-  const times = await timeSteps(subject, options.steps);
+  const times = await timeSteps(subject, options.steps, false);
+  const tuned = options.tunes ? await timeSteps(subject, options.steps, true) : null;
   const { counts, rows, passes, tiles } = await timePlan(subject, options);
   const [read, unread, pass, kernels] = [median(times.read), median(times.unread), median(passes), timeOfRows(rows)];
   const { name, gflop } = subject;
@@ -114,6 +130,7 @@ export async function measureStepOnGpu(
       ["first step, with planning and pipelines", `${digits(times.first)} ms`],
       ["a step, losses read back each time", `${digits(read)} ms (${range(times.read)}, ${times.read.length})`],
       ["a step, nothing read", `${digits(unread)} ms (${range(times.unread)}, means of ${options.steps})`],
+      ...(tuned === null ? [] : [tunedRow(times, tuned)]),
       ["all its kernels in one pass, by timestamps", `${digits(pass)} ms (${range(passes)}, ${passes.length})`],
       ["sum of its kernels, each alone", `${digits(kernels)} ms`],
       [
@@ -144,6 +161,7 @@ export async function measureStepOnGpu(
   const data = {
     name,
     times,
+    tuned,
     passes,
     kernels,
     gap,

@@ -1,9 +1,9 @@
 /** Products and convolutions by other tiles than their own: whether the one that was chosen is the fastest here. */
-import type { Tile } from "../../engine/devices/gpujs/wgsl/product/index.ts";
+import { nameOfTile, type Tile } from "../../engine/devices/gpujs/wgsl/product/index.ts";
 import { messageOf } from "../../engine/index.ts";
 import { digits, tableOf } from "../markdown.ts";
-import type { BoundPlan, PlanKernel } from "./boundPlan.ts";
-import { axesOf, timeOfKernel } from "./kernelTable.ts";
+import type { BoundPlan, PlanKernel } from "../../engine/devices/gpujs/boundPlan.ts";
+import { axesOf } from "./kernelTable.ts";
 
 export type TileRow = {
   readonly name: string;
@@ -16,10 +16,6 @@ export type TileRow = {
   readonly chosen: number;
   readonly tiles: readonly { readonly tile: string; readonly milliseconds: number }[];
 };
-
-/** A tile of a workgroup, of a thread, and a step. */
-const nameOf = ({ rows, columns, depth, threadRows, threadColumns, shared }: Tile): string =>
-  `${rows}x${columns} by ${threadRows}x${threadColumns}, ${shared ? `step ${depth}` : "registers"}`;
 
 /** Times the products that the step spends most time on. What fails is told in the place of its time: NaN, and why. */
 export async function tileRows(
@@ -34,13 +30,13 @@ export async function tileRows(
     const tiles: { tile: string; milliseconds: number }[] = [];
     for (const tile of tried) {
       try {
-        const milliseconds = await timeOfKernel(plan, await plan.variant(kernel, { product: tile }));
-        tiles.push({ tile: nameOf(tile), milliseconds });
+        const milliseconds = await plan.timeWell(await plan.variant(kernel, { product: tile }));
+        tiles.push({ tile: nameOfTile(tile), milliseconds });
       } catch (error) {
-        failures.push(`${name} by ${nameOf(tile)}: ${messageOf(error).split("\n")[0] ?? ""}`);
+        failures.push(`${name} by ${nameOfTile(tile)}: ${messageOf(error).split("\n")[0] ?? ""}`);
       }
     }
-    const chosen = await timeOfKernel(plan, kernel);
+    const chosen = await plan.timeWell(kernel);
     const { steps, schedule } = kernel;
     rows.push({ name, axes: axesOf(kernel.dispatch.step.kernel), steps, schedule, chosen, tiles });
   }

@@ -5,6 +5,7 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Plan } from "../kernel/plan.ts";
+import type { TuningTable } from "./gpujs/webgpuOptions.ts";
 import type { TaskQueue } from "./taskQueue.ts";
 
 /** Where programs can run. */
@@ -181,6 +182,8 @@ export interface KernelDevice extends DeviceBase {
    * @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made
    */
   compile(plan: Plan): Promise<Executable>;
+  /** What timing found (`WebgpuOptions.autotune`, and the table that it was given). Absent where nothing can be timed. */
+  tuning?(): TuningTable;
 }
 
 /** A device that computes graphs as they were traced, before any pass: the oracle. */

@@ -11,9 +11,12 @@ import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { webgpuLimits } from "./webgpuLimits.ts";
 import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
-import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
+import { kernelsOf, type TuningTable, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel, type EmitOptions, schedulesFor } from "./wgsl/index.ts";
+import { tuneProducts } from "./tuneProducts.ts";
+import { tunedTilesOf, tuningTableOf } from "./tuningTable.ts";
+import type { Tile } from "./wgsl/product/index.ts";
 import { halvedIntegers, wholeIntegers } from "./words.ts";
 
 export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
@@ -23,12 +26,19 @@ export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
  * share gpu.js's one GPUDevice; disposing of the last of them destroys it (and lets Node end). After a loss of the
  * GPUDevice every call of its devices fails, and new devices work on a new GPUDevice.
  * @param schedules how kernels are run, where that isn't left to the engine: for proofs that it doesn't matter
- * @throws EvenkeelError `device` if there is no WebGPU, no adapter, or not the gpu.js this is written for.
+ * @throws EvenkeelError `device` if there is no WebGPU, no adapter, or not the gpu.js this is written for; `value` for options that are
+ * none
  */
 export async function createWebgpuDevice(options: WebgpuOptions = {}, schedules?: EmitOptions): Promise<WebgpuDevice> {
   // Loaded here, for gpu.js takes a while and `probeWebgpu` doesn't need it.
   const { acquireContext } = await import("./adapter.ts");
-  return new WebgpuDevice(await acquireContext(), options, schedules);
+  const lease = await acquireContext();
+  try {
+    return new WebgpuDevice(lease, options, schedules);
+  } catch (error) {
+    lease.release();
+    throw error;
+  }
 }
 
 /** What a device has asked of the GPU since it was made; pipelines are those that all devices of the process made. */
@@ -47,6 +57,9 @@ class WebgpuDevice implements KernelDevice {
   readonly #memory: WebgpuMemory;
   readonly #buffers: OwnBuffers<GpuRange>;
   readonly #debug: boolean;
+  readonly #autotune: boolean;
+  /** Products' fastest tiles as far as they are known. */
+  readonly #tuned: Map<string, Tile>;
   readonly #maker: KernelMaker;
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
@@ -57,7 +70,9 @@ class WebgpuDevice implements KernelDevice {
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
     const kernels = kernelsOf(options);
-    this.schedules = schedules ?? schedulesFor(context.adapter);
+    this.#autotune = options.autotune === true && kernels === "own";
+    this.#tuned = tunedBefore(options, context.description);
+    this.schedules = { ...(schedules ?? schedulesFor(context.adapter)), tuned: this.#tuned };
     this.#maker = makerOf(context, kernels, this.schedules);
     this.description = `WebGPU through gpu.js on ${context.description}${kernels === "own" ? "" : ", generated kernels"}`;
     this.traits = { adapter: context.adapter, threads: 1, fusedMultiplyAdd: null };
@@ -149,6 +164,12 @@ class WebgpuDevice implements KernelDevice {
 
   async compile(plan: Plan): Promise<Executable> {
     this.#memory.requireUsable();
+    if (this.#autotune) {
+      await this.#lease.context.health.settle(
+        tuneProducts(this.#lease.context, plan, this.schedules, this.#tuned),
+        "timing the products of a program",
+      );
+    }
     const executable = await WebgpuExecutable.compile(this.#memory, plan, {
       maker: this.#maker,
       buffers: this.#buffers,
@@ -157,6 +178,10 @@ class WebgpuDevice implements KernelDevice {
     });
     this.#executables.add(executable);
     return executable;
+  }
+
+  tuning(): TuningTable {
+    return tuningTableOf(this.#lease.context.description, this.#tuned);
   }
 
   memory(): { readonly bytes: number; readonly buffers: number } {
@@ -170,6 +195,14 @@ class WebgpuDevice implements KernelDevice {
     this.#memory.dispose();
     this.#lease.release();
   }
+}
+
+/** @throws EvenkeelError `value` for a table that is none */
+function tunedBefore({ tuning }: WebgpuOptions, adapter: string): Map<string, Tile> {
+  if (tuning === undefined) return new Map();
+  const { tiles, ignored } = tunedTilesOf(tuning, adapter);
+  if (ignored !== null) console.warn(`evenkeel: ${ignored}`);
+  return tiles;
 }
 
 /** How the kernels of a device are made. */

@@ -19,6 +19,23 @@ export type WebgpuOptions = {
    * true, but on software adapters, which take a second to compile the barriers.
    */
   readonly chains?: boolean;
+  /**
+   * Times the products of each program by every tile there is when it is compiled, and runs them by the fastest; default false. Same
+   * results, bit for bit. What was found is told by the device's `tuning()`. Own kernels only.
+   */
+  readonly autotune?: boolean;
+  /** What `tuning()` of a device told before, perhaps of another process. One of another adapter is ignored, with a line that says so. */
+  readonly tuning?: TuningTable;
+};
+
+/** The fastest tiles that were found on an adapter: plain JSON, to be kept where the caller likes. */
+export type TuningTable = {
+  /** As the device's description names it. */
+  readonly adapter: string;
+  /** Version of the schedules that were timed. */
+  readonly schedules: number;
+  /** Names of tiles by products. */
+  readonly tiles: Readonly<Record<string, string>>;
 };
 
 /** @throws EvenkeelError `value` if the option, or else EVENKEEL_WEBGPU, is neither. */

@@ -7,12 +7,29 @@ import type { Kernel } from "../../../kernel/kernel.ts";
 import { sharing } from "../../../kernel/kernelKey.ts";
 import { normalizeKernel, withValues } from "../../../kernel/normalize.ts";
 import { emitElementwise } from "./elementwise.ts";
-import { chooseTile, emitProduct, type ProductChoice, productOf, tiledProduct } from "./product/index.ts";
+import {
+  chooseTile,
+  emitProduct,
+  keyOfProduct,
+  type ProductChoice,
+  productOf,
+  type Tile,
+  tiledProduct,
+  tilesFor,
+  type TunedTiles,
+} from "./product/index.ts";
 import { emitReduction, type TeamChoice } from "./reduction.ts";
 import type { Aliases, WgslKernel } from "./wgslKernel.ts";
 
 /** How a kernel is to be run, where it isn't left to the engine. */
-export type EmitOptions = { readonly product?: ProductChoice; readonly teams?: TeamChoice };
+export type EmitOptions = {
+  readonly product?: ProductChoice;
+  readonly teams?: TeamChoice;
+  /** Tiles that go before those that `product` would choose, for products that are worth tiles. */
+  readonly tuned?: TunedTiles;
+  /** Tiles that are timed where some are looked for; default: all. */
+  readonly tried?: readonly Tile[];
+};
 
 /** How kernels are run on an adapter: without workgroups' memory and barriers where the CPU acts for a GPU. */
 export const schedulesFor = ({ isSoftware }: { readonly isSoftware: boolean }): EmitOptions =>
@@ -51,12 +68,14 @@ export function withSharedExpressions(kernel: Kernel): Kernel {
   return withValues({ ...kernel, reduction: reduction && { ...reduction, body: share(reduction.body) } }, share);
 }
 
-function emitShared(kernel: Kernel, aliases: Aliases, { product: choice, teams }: EmitOptions): WgslKernel {
+function emitShared(kernel: Kernel, aliases: Aliases, { product: choice, teams, tuned }: EmitOptions): WgslKernel {
   const { reduction } = kernel;
   if (reduction === null) return emitElementwise(kernel, aliases);
   const product = productOf(kernel);
-  const tile = product === null ? null : chooseTile(product, choice);
-  if (product === null || tile === null) return emitReduction(kernel, reduction, aliases, teams);
+  const chosen = product === null ? null : chooseTile(product, choice);
+  if (product === null || chosen === null) return emitReduction(kernel, reduction, aliases, teams);
+  const found = tuned === undefined || tuned.size === 0 ? undefined : tuned.get(keyOfProduct(product));
+  const tile = found !== undefined && tilesFor(product).includes(found) ? found : chosen;
   return emitProduct(product, tiledProduct(product, tile), aliases);
 }
 

@@ -22,6 +22,7 @@ import {
   createDevice,
   explain,
   grad,
+  maximum,
   multiply,
   square,
   reduceSum,
@@ -30,6 +31,7 @@ import {
 } from "../../../../engine/index.ts";
 import { at } from "../../../../engine/graph/shape.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
+import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import { checkTiling } from "../../../../engine/kernel/tiling.ts";
 import { buildCase, contractionCases } from "../../../arbitraries/kernels.ts";
@@ -146,37 +148,68 @@ describe("products in tiles", { skip: webgpuSkip }, () => {
 describe("convolutions and their gradients in tiles", { skip: webgpuSkip }, () => {
   if (webgpuSkip !== false) return;
 
-  it("are those of the oracle: forward, of images, and of filters in slices", async () => {
-    const [webgpu, oracle] = [await createWebgpuDevice(), await createDevice("oracle")];
-    const loss = ([x, filter]: readonly [Tensor, Tensor]): Tensor =>
-      reduceSum(square(conv2d(concat([multiply(x, 2), x], 1), filter, { padding: 1 })));
-    const whole = (...shape: readonly number[]): Tensor => {
-      const length = shape.reduce((product, size) => product * size, 1);
-      const data = Float32Array.from({ length }, (_, i) => ((i * 5 + ((i * i) % 7)) % 3) - 1);
-      return tensor(data, { shape });
-    };
-    const arrays = [whole(4, 4, 16, 16), whole(8, 8, 3, 3)] as const;
-    const results: TensorData[][] = [];
-    for (const device of [webgpu, oracle]) {
-      const gradients = compile((x: Tensor, filter: Tensor) => grad(loss)([x, filter] as const), { device });
-      const [ofImages, ofFilters] = await gradients(...arrays);
-      results.push([await ofImages.data(), await ofFilters.data()]);
-      if (device !== webgpu) continue;
-      const { kernels } = await explain(gradients, arrays);
-      const tiled = kernels.filter(({ sources }) => /tiled product/.test(sources[0]?.text ?? ""));
-      assert.deepEqual(
-        tiled.map(({ name }) => /_slices$/.test(name)),
-        [false, false, true],
-      );
-    }
-    assert.deepEqual(results[0], results[1]);
-    webgpu.dispose();
-    oracle.dispose();
-  });
+  for (const product of ["best", "registers"] as const) {
+    it(`are those of the oracle: forward, of images, and of filters in slices (${product})`, async () => {
+      const [webgpu, oracle] = [await createWebgpuDevice({}, { product }), await createDevice("oracle")];
+      const loss = ([x, filter]: readonly [Tensor, Tensor]): Tensor =>
+        reduceSum(square(conv2d(concat([multiply(x, 2), x], 1), filter, { padding: 1 })));
+      const whole = (...shape: readonly number[]): Tensor => {
+        const length = shape.reduce((product, size) => product * size, 1);
+        const data = Float32Array.from({ length }, (_, i) => ((i * 5 + ((i * i) % 7)) % 3) - 1);
+        return tensor(data, { shape });
+      };
+      const arrays = [whole(4, 4, 16, 16), whole(8, 8, 3, 3)] as const;
+      const results: TensorData[][] = [];
+      for (const device of [webgpu, oracle]) {
+        const gradients = compile((x: Tensor, filter: Tensor) => grad(loss)([x, filter] as const), { device });
+        const [ofImages, ofFilters] = await gradients(...arrays);
+        results.push([await ofImages.data(), await ofFilters.data()]);
+        if (device !== webgpu) continue;
+        const { kernels } = await explain(gradients, arrays);
+        const schedule = product === "best" ? /tiled product/ : /product in registers/;
+        const tiled = kernels.filter(({ sources }) => schedule.test(sources[0]?.text ?? ""));
+        assert.deepEqual(
+          tiled.map(({ name }) => /_slices$/.test(name)),
+          [false, false, true],
+        );
+      }
+      assert.deepEqual(results[0], results[1]);
+      webgpu.dispose();
+      oracle.dispose();
+    });
+  }
 });
 
 describe("products of values with borders", { skip: webgpuSkip }, () => {
   if (webgpuSkip !== false) return;
+
+  const scheduleOf = ({ shared }: Tile): string => `// schedule: ${shared ? "tiled product" : "product in registers"}`;
+
+  /** What a plan gives by a tile; it has at least so many products of factors with borders. */
+  async function outputsOf(
+    tile: Tile,
+    planFor: (device: KernelDevice) => Plan,
+    data: readonly TensorData[],
+    bordered: number,
+  ): Promise<TensorData[]> {
+    const device = await createWebgpuDevice({}, { product: tile });
+    const plan = planFor(device);
+    const executable = await device.compile(plan);
+    const texts = executable.sources().map(({ text }) => text);
+    const made = texts.filter((text) => text.startsWith(scheduleOf(tile)) && text.includes("select(0u"));
+    assert.ok(made.length >= bordered, `${made.length} products with borders`);
+    if (!tile.shared) assert.ok(made.every((text) => !/workgroupBarrier|var<workgroup>/.test(text)));
+    const given = data.map(({ length }) => device.allocate("f32", length));
+    given.forEach((buffer, i) => device.upload(buffer, at(data, i)));
+    const got: DeviceBuffer[] = [];
+    for (const { role, dtype, length } of plan.buffers) {
+      if (role.kind === "output") got[role.index] = device.allocate(dtype, length);
+    }
+    await executable.run(given, got);
+    const results = await device.download(got);
+    device.dispose();
+    return results;
+  }
 
   it("make these where a tile is filled: tiles of each step give what the plan says", async () => {
     const inputs = [input(2, 5, 11, 11), input(2, 4, 11, 11), input(10, 9, 3, 3)] as const;
@@ -184,31 +217,50 @@ describe("products of values with borders", { skip: webgpuSkip }, () => {
       const out = conv2d(concat([x, y], 1), filter, { padding: 1, stride: 2 });
       return reduceSum(square(out));
     })(inputs);
-    for (const tile of tilesWithTables) {
-      const device = await createWebgpuDevice({}, { product: tile });
-      const plan = planOf(gradients, [], { ...device.limits, results: 1, batches: false });
-      const data = inputs.map(({ size }, number) =>
-        Float32Array.from({ length: size }, (_, i) => ((i * 7 + number * 5 + ((i * i) % 11)) % 5) - 2),
+    const planFor = ({ limits }: KernelDevice): Plan =>
+      planOf(gradients, [], { ...limits, results: 1, batches: false });
+    const data = inputs.map(({ size }, number) =>
+      Float32Array.from({ length: size }, (_, i) => ((i * 7 + number * 5 + ((i * i) % 11)) % 5) - 2),
+    );
+    for (const tile of [...tilesWithTables, registerTile]) {
+      let wanted: ReturnType<typeof interpretPlan> = [];
+      let plan: Plan | undefined;
+      const results = await outputsOf(
+        tile,
+        (device) => {
+          plan = planFor(device);
+          wanted = interpretPlan(plan, data, accuracies.oracle);
+          return plan;
+        },
+        data,
+        1,
       );
-      const wanted = interpretPlan(plan, data, accuracies.oracle);
-      const executable = await device.compile(plan);
-      assert.ok(
-        executable
-          .sources()
-          .some(({ text }) => text.startsWith("// schedule: tiled product") && text.includes("select(0u")),
-      );
-      const [given, got] = [data, gradients.map(({ size }) => ({ length: size }))].map((arrays) =>
-        arrays.map(({ length }) => device.allocate("f32", length)),
-      ) as [DeviceBuffer[], DeviceBuffer[]];
-      given.forEach((buffer, i) => device.upload(buffer, at(data, i)));
-      await executable.run(given, got);
-      for (const [buffer, { role }] of plan.buffers.entries()) {
-        if (role.kind !== "output") continue;
-        const result = await downloaded(device, at(got, role.index));
-        assert.deepEqual([...result], [...at(wanted, buffer).values]);
-      }
-      device.dispose();
+      plan?.buffers.forEach(({ role }, buffer) => {
+        if (role.kind === "output") assert.deepEqual([...at(results, role.index)], [...at(wanted, buffer).values]);
+      });
     }
+  });
+
+  it("have the same bits by all tiles: made of sums, with several results, in parts and in slices", async () => {
+    const inputs = [input(3, 35, 9, 7), input(3, 35, 1, 1), input(20, 70, 3, 3)] as const;
+    const [x, scale, filter] = inputs;
+    const out = (filters: Tensor): Tensor => {
+      const sum = conv2d(concat([multiply(x, scale), x], 1), filters, { padding: 1 });
+      return multiply(sum, 0.25);
+    };
+    const hidden = maximum(out(filter), -0.125);
+    const outputs = [
+      hidden,
+      square(hidden),
+      ...grad(([filters]: readonly [Tensor]): Tensor => reduceSum(square(out(filters))))([filter]),
+    ];
+    const data = inputs.map(({ size }, number) =>
+      Float32Array.from({ length: size }, (_, i) => Math.sin(i * 1.7 + number)),
+    );
+    const planFor = ({ limits }: KernelDevice): Plan => planOf(outputs, [], { ...limits, batches: false });
+    const results: TensorData[][] = [];
+    for (const tile of [registerTile, ...tilesWithTables]) results.push(await outputsOf(tile, planFor, data, 2));
+    for (const result of results) assert.deepEqual(result, results[0]);
   });
 });
 

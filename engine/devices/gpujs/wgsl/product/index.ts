@@ -6,3 +6,4 @@ export { type Product, productOf } from "./product.ts";
 export type { Side } from "./sides.ts";
 export { type Traffic, trafficOf } from "./traffic.ts";
 export { registerTile, rowTiles, sharedTiles, type Tile, tiledProduct, tileOf } from "./tile.ts";
+export { keyOfProduct, nameOfTile, schedulesVersion, tilesByName, type TunedTiles } from "./tuned.ts";

@@ -1,15 +1,19 @@
 /** A plan with memory of its own, whose kernels can be run one by one or all together: for timing them. */
-import type { GpujsContext } from "../../engine/devices/gpujs/adapter.ts";
-import { BindGroups, type BoundSet, type Dispatch } from "../../engine/devices/gpujs/bindGroups.ts";
-import { usage } from "../../engine/devices/gpujs/bufferUsage.ts";
-import { timeDispatches, timePass } from "../../engine/devices/gpujs/kernelTimer.ts";
-import { type Draft, draftsOf } from "../../engine/devices/gpujs/drafts.ts";
-import { aliasesOf, expectedHomes, type Home } from "../../engine/devices/gpujs/homes.ts";
-import type { GpuRange } from "../../engine/devices/gpujs/webgpuMemory.ts";
-import { emitKernel, type EmitOptions } from "../../engine/devices/gpujs/wgsl/index.ts";
-import { wholeIntegers } from "../../engine/devices/gpujs/words.ts";
-import { at } from "../../engine/graph/shape.ts";
-import type { Plan } from "../../engine/kernel/plan.ts";
+import type { GpujsContext } from "./adapter.ts";
+import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
+import { usage } from "./bufferUsage.ts";
+import { timeDispatches, timePass } from "./kernelTimer.ts";
+import { type Draft, draftsOf } from "./drafts.ts";
+import { aliasesOf, expectedHomes, type Home } from "./homes.ts";
+import type { GpuRange } from "./webgpuMemory.ts";
+import { emitKernel, type EmitOptions } from "./wgsl/index.ts";
+import { wholeIntegers } from "./words.ts";
+import { at } from "../../graph/shape.ts";
+import type { Plan } from "../../kernel/plan.ts";
+
+/** Milliseconds of runs that are timed together, if that takes no more than so many. */
+const enough = 2;
+const mostRepeats = 40;
 
 /** A kernel of a plan, and how it is run. */
 export type PlanKernel = {
@@ -73,6 +77,15 @@ export class BoundPlan {
     const set = { bound: [], groups: [group] };
     const [time = NaN] = await timeDispatches(this.#context.device, [dispatch], set, repeats);
     return time;
+  }
+
+  /** Milliseconds of one run of a kernel: the mean of as many as take long enough together. */
+  async timeWell(kernel: PlanKernel): Promise<number> {
+    // The first run finds nothing in the caches, and a pipeline that some drivers finish only now.
+    await this.timeKernel(kernel, 1);
+    const once = await this.timeKernel(kernel, 1);
+    const repeats = Math.min(mostRepeats, Math.max(1, Math.ceil(enough / Math.max(once, 1e-3))));
+    return repeats === 1 ? once : this.timeKernel(kernel, repeats);
   }
 
   /** Milliseconds of all dispatches in one pass, from the beginning of the first to the end of the last. */
