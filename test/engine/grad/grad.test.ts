@@ -86,6 +86,7 @@ describe("grad", () => {
     assert.ok(nodesMade((x) => multiply(x, constants)) < 20);
     // The chain itself, and no derivative of it.
     assert.ok(nodesMade((x) => multiply(x, stopGradient(chain(x)))) < 120);
+    assert.ok(nodesMade((x) => multiply(x, chain(stopGradient(x)))) < 120);
     assert.ok(nodesMade((x) => multiply(x, chain(x))) > 200);
   });
 
@@ -216,6 +217,18 @@ describe("grad", () => {
       () => grad((() => 3) as never)(tensor([1])),
       throwsWith("value", /^valueAndGrad: the function must give a tensor, got number/),
     );
+  });
+
+  it("refuses functions that are asynchronous, in the words of the function that was called", () => {
+    const later = (x: Tensor): Promise<Tensor> => Promise.resolve(x);
+    for (const [name, of] of [
+      ["vjp", (x: Tensor): unknown => vjp(later, x)],
+      ["valueAndGrad", (x: Tensor): unknown => valueAndGrad(later as never)(x)],
+      ["valueAndGrad", (x: Tensor): unknown => grad(later as never)(x)],
+      ["valueAndGradWithAux", (x: Tensor): unknown => valueAndGradWithAux(later as never)(x)],
+    ] as const) {
+      assert.throws(() => of(scalar(1)), throwsWith("trace", new RegExp(`^${name}: the function is asynchronous\\.`)));
+    }
   });
 
   it("refuses cotangents that don't fit the value", () => {
