@@ -50,7 +50,7 @@ describe("derivatives of powers by numbers", () => {
         const got = at(evaluateGraph(graph, [Float64Array.of(base)]), 0)[0] ?? NaN;
         const factor = Array.from({ length: order }, (_, i) => exponent - i).reduce((a, b) => a * b, 1);
         const wanted = factor === 0 ? 0 : factor * base ** (exponent - order);
-        // Whole numbers are exact; two roundings of powers, and of the products with them.
+        // The same power; its products with whole numbers round at most twice an order.
         assert.ok(Math.abs(got - wanted) <= 8 * 2 ** -53 * Math.abs(wanted), `${got}, not ${wanted}`);
       }),
     );
