@@ -226,8 +226,11 @@ function unslice(g: Tensor, x: Tensor, { start, size, step }: NodeOf<"slice">["a
       [0, stride - 1],
       ...after.map(() => [0, 0] as const),
     ]);
-    const spread = (count - 1) * stride + 1;
-    result = slice(reshape(apart, [...before, count * stride, ...after]), [...before.map(() => null), [0, spread]]);
+    const spread = [...before, (count - 1) * stride + 1, ...after];
+    result = slice(
+      reshape(apart, [...before, count * stride, ...after]),
+      spread.map((extent) => [0, extent]),
+    );
   });
   return pad(
     result,

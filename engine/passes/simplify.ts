@@ -4,6 +4,7 @@
  */
 import { type Graph, makeNode, rewriteGraph, withInputs } from "../graph/graph.ts";
 import type { BinaryOp, Node, NodeOf, PrimitiveKind } from "../graph/node.ts";
+import { operationName } from "../graph/print.ts";
 import { at, sameShape, type Shape, sizeOf } from "../graph/shape.ts";
 import { uniformValue } from "../graph/uniform.ts";
 import { neutralElement } from "./neutralElement.ts";
@@ -89,7 +90,7 @@ function ofNothing(node: Node, value: number): Node | undefined {
 function simplifyUnary(node: NodeOf<"unary">): Node | undefined {
   const [x] = node.inputs;
   const { op } = node.attributes;
-  if (x.kind === "unary" && x.attributes.op === op && (op === "negate" || op === "not")) return x.inputs[0];
+  if (operationName(x) === op && (op === "negate" || op === "not")) return x.inputs[0];
   const value = uniformValue(x);
   if (value === undefined || node.dtype !== "f32") return undefined;
   if (op === "negate") return uniform(-value, node);
@@ -158,16 +159,27 @@ function simplifySelect(node: NodeOf<"select">): Node | undefined {
  * min(max(v, low), high), the same bits unless a bound is 0, whose sign differs. Only derivatives tell them apart.
  */
 function isClamp({ inputs: [condition, inner, limited] }: NodeOf<"select">): boolean {
-  if (inner.kind !== "select" || inner.inputs[2] !== limited || limited.kind !== "binary") return false;
   const [raised, high] = limited.inputs;
-  if (limited.attributes.op !== "minimum" || raised.kind !== "binary" || raised.attributes.op !== "maximum")
-    return false;
-  const [v, low] = raised.inputs;
-  const isAtMost = (node: Node, x: Node, y: Node): boolean =>
-    node.kind === "compare" && node.attributes.op === "lessEqual" && node.inputs[0] === x && node.inputs[1] === y;
-  const hasSign = (bound: Node): boolean => (uniformValue(bound) ?? 0) !== 0;
-  const isInside = isAtMost(condition, low, v) && isAtMost(inner.inputs[0], v, high);
-  return isInside && inner.inputs[1] === v && hasSign(low) && hasSign(high);
+  const [v, low] = [raised?.inputs[0], raised?.inputs[1]];
+  const [within] = inner.inputs;
+  return (
+    hasSign(low) &&
+    hasSign(high) &&
+    isOf("minimum", limited, raised, high) &&
+    isOf("maximum", raised, v, low) &&
+    isOf("lessEqual", condition, low, v) &&
+    isOf("lessEqual", within, v, high) &&
+    isOf("select", inner, within, v, limited)
+  );
+}
+
+/** Whether this is known to be one number other than 0. */
+function hasSign(bound: Node | undefined): boolean {
+  return bound !== undefined && (uniformValue(bound) ?? 0) !== 0;
+}
+
+function isOf(name: string, node: Node | undefined, ...operands: readonly (Node | undefined)[]): boolean {
+  return node !== undefined && operationName(node) === name && operands.every((x, i) => x === node.inputs[i]);
 }
 
 /** f(expand x, expand y) = expand f(x, y) of an element-wise f: computes before repeating. */

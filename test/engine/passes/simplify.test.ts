@@ -9,7 +9,6 @@ import { Tensor } from "../../../engine/graph/tensor.ts";
 import {
   add,
   cast,
-  clamp,
   concat,
   conv2d,
   divide,
@@ -398,18 +397,5 @@ describe("simplify: common subexpressions", () => {
   it("never merges two inputs", () => {
     const node = simplified(add(x.tensor, y.tensor));
     assert.notEqual(node.inputs[0], node.inputs[1]);
-  });
-});
-
-describe("simplify of clamp", () => {
-  it("leaves a minimum of a maximum, unless a bound is 0 or a tensor", () => {
-    const { tensor: x } = input([3]);
-    assert.deepEqual(
-      topologicalOrder([simplified(clamp(x, -1, 2))]).filter(({ kind }) => kind === "select"),
-      [],
-    );
-    for (const other of [clamp(x, 0, 2), clamp(x, -1, 0), clamp(x, x, 2)]) {
-      assert.equal(simplified(other).kind, "select");
-    }
   });
 });
