@@ -1,4 +1,5 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
+import { at } from "../graph/shape.ts";
 import type { Kernel } from "./kernel.ts";
 
 /**
@@ -52,6 +53,12 @@ export type Plan = {
    */
   readonly aliases: readonly (number | null)[];
 };
+
+/** Whether a buffer is an output in the memory of an input, which is lost once a step has begun to write it. */
+export function overwritesInput({ buffers, aliases }: Plan, buffer: number): boolean {
+  const { role } = at(buffers, buffer);
+  return role.kind === "output" && at(aliases, role.index) !== null;
+}
 
 /** The same plan for buffers that lie anywhere: each step that has members is those, one after the other. */
 export function separated(plan: Plan): Plan {

@@ -11,7 +11,7 @@ import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { webgpuLimits } from "./webgpuLimits.ts";
 import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
-import { kernelsOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
+import { kernelsOf, submitLimitOf, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel, type EmitOptions } from "./wgsl/index.ts";
 import { halvedIntegers, wholeIntegers } from "./words.ts";
@@ -47,6 +47,7 @@ class WebgpuDevice implements KernelDevice {
   readonly #memory: WebgpuMemory;
   readonly #buffers: OwnBuffers<GpuRange>;
   readonly #debug: boolean;
+  readonly #submitLimit: number;
   readonly #maker: KernelMaker;
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
@@ -56,6 +57,7 @@ class WebgpuDevice implements KernelDevice {
     this.#lease = lease;
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
+    this.#submitLimit = submitLimitOf(options, context.adapter.isSoftware);
     const kernels = kernelsOf(options);
     this.schedules = schedules ?? { product: context.adapter.isSoftware ? "registers" : "best" };
     this.#maker = makerOf(context, kernels, this.schedules);
@@ -149,6 +151,7 @@ class WebgpuDevice implements KernelDevice {
       maker: this.#maker,
       buffers: this.#buffers,
       debug: this.#debug,
+      submitLimit: this.#submitLimit,
       onDispose: (disposed) => this.#executables.delete(disposed),
     });
     this.#executables.add(executable);
