@@ -121,7 +121,12 @@ class Measuring {
     const { P_mean: mean, P_std: standardDeviation } = presetOf(budget.preset);
     const sigmas = validationSigmas({ mean, standardDeviation });
     const yardstick: Yardstick = { ...tools, validation, sigmas, samples: budget.samples, steps: budget.steps };
-    return measureRun({ rung, seed, settings, network: options.network, budget, outdir }, device, yardstick, this.#print);
+    return measureRun(
+      { rung, seed, settings, network: options.network, budget, outdir },
+      device,
+      yardstick,
+      this.#print,
+    );
   }
 
   async #prepare(settings: TrainSettings, training: TrainingOptions): Promise<Tools> {

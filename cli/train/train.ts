@@ -9,7 +9,14 @@ import {
 } from "../../diffusion/data/index.ts";
 import { fingerprint } from "../../diffusion/data/node.ts";
 import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
-import { type AutomaticDevice, createDevice, type Device, type DeviceName, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
+import {
+  type AutomaticDevice,
+  createDevice,
+  type Device,
+  type DeviceName,
+  EvenkeelError,
+  resolveDeviceName,
+} from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { choiceOf, describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";

@@ -53,10 +53,15 @@ describe("20 steps of training", async () => {
       const data = await array.data();
       const isWeight = array.dtype === "f32" && name.startsWith("weights");
       // Signs in turn, so that no sum of weights has the change of all.
-      const changed = isWeight ? Float32Array.from(data, (value) => value * (1 + (sign = -sign) * 1000 * 2 ** -24)) : data;
+      const changed = isWeight
+        ? Float32Array.from(data, (value) => value * (1 + (sign = -sign) * 1000 * 2 ** -24))
+        : data;
       moved.set(name, tensor(changed, { shape: array.shape, dtype: array.dtype }));
     }
-    assert.ok([...start.keys()].some((name) => name.startsWith("weights")), [...start.keys()].join(" "));
+    assert.ok(
+      [...start.keys()].some((name) => name.startsWith("weights")),
+      [...start.keys()].join(" "),
+    );
     await trainer.writeState(0, moved);
     const losses: number[] = [];
     for (let step = 0; step < steps; step++) losses.push((await trainer.step(smallBatch(trainer.nimg, 2))).loss);

@@ -24,7 +24,10 @@ it("a step is estimated by its own arithmetic, traffic and programs, whole or in
   assert.ok((await estimate(16, 16)) > whole);
   // Each part runs the network's steps anew.
   const inParts = [await estimate(8, 4), await estimate(8, 2)];
-  assert.ok(inParts.every((parts) => parts > whole) && (inParts[1] ?? 0) > (inParts[0] ?? 0), `${whole} ${inParts}`);
+  assert.ok(
+    inParts.every((parts) => parts > whole) && (inParts[1] ?? 0) > (inParts[0] ?? 0),
+    `${whole} ${inParts.join(" ")}`,
+  );
   device.dispose();
 });
 

@@ -5,7 +5,15 @@ import fc from "fast-check";
 import { acquireContext } from "../../../../engine/devices/gpujs/adapter.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import { foldedGroups } from "../../../../engine/devices/gpujs/wgsl/wgslKernel.ts";
-import { broadcastTo, compile, type ErrorCode, EvenkeelError, reduceSum, type Tensor, tensor } from "../../../../engine/index.ts";
+import {
+  broadcastTo,
+  compile,
+  type ErrorCode,
+  EvenkeelError,
+  reduceSum,
+  type Tensor,
+  tensor,
+} from "../../../../engine/index.ts";
 import { gpuAdapter } from "../../../support/countGpuCalls.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 
@@ -35,12 +43,13 @@ it("any number of workgroups is folded into dimensions that every adapter takes"
 describe("an adapter", { skip: webgpuSkip }, async () => {
   if (webgpuSkip !== false) return;
   const adapters = await gpuAdapter();
-  /** What asking an adapter for a device does meanwhile. */
+  /** What asking an adapter for a device does meanwhile, once. */
   const asking = async <T>(
     request: (adapter: GPUAdapter, descriptor?: GPUDeviceDescriptor) => Promise<GPUDevice>,
     work: () => Promise<T>,
   ): Promise<T> => {
     const asked = mock.method(adapters, "requestDevice", function (this: GPUAdapter, descriptor?: GPUDeviceDescriptor) {
+      asked.mock.restore();
       return request(this, descriptor);
     });
     try {
@@ -49,7 +58,6 @@ describe("an adapter", { skip: webgpuSkip }, async () => {
       asked.mock.restore();
     }
   };
-  const original = adapters.requestDevice;
   const computes = async (): Promise<void> => {
     const device = await createWebgpuDevice();
     const sum = compile((x: Tensor) => reduceSum(x), { device });
@@ -72,7 +80,7 @@ describe("an adapter", { skip: webgpuSkip }, async () => {
 
   it("that gives less than it was asked for is planned for as it is", async () => {
     await asking(
-      (adapter) => original.call(adapter),
+      (adapter) => adapter.requestDevice(),
       async () => {
         const device = await createWebgpuDevice();
         assert.equal(device.traits.adapter?.limits["maxStorageBuffersPerShaderStage"], 8);
@@ -86,7 +94,7 @@ describe("an adapter", { skip: webgpuSkip }, async () => {
   it("that is gone when a device is asked of it gives a lost one, which is told", async () => {
     await asking(
       async (adapter, descriptor) => {
-        const device = await original.call(adapter, descriptor);
+        const device = await adapter.requestDevice(descriptor);
         device.destroy();
         await device.lost;
         return device;
@@ -102,7 +110,10 @@ describe("an adapter", { skip: webgpuSkip }, async () => {
     const stored = compile((x: Tensor) => broadcastTo(x, [2 ** 20, 2 ** 20]), { device });
     await assert.rejects(
       stored(tensor([[1]])),
-      fails("memory", /expand: f32 \[1048576, 1048576\] has 1099511627776 elements.*in one buffer.*smaller batch.*wasm/),
+      fails(
+        "memory",
+        /expand: f32 \[1048576, 1048576\] has 1099511627776 elements.*in one buffer.*smaller batch.*wasm/,
+      ),
     );
     stored.dispose();
     assert.deepEqual([device.memory(), device.counts], before);
@@ -118,7 +129,10 @@ describe("an adapter", { skip: webgpuSkip }, async () => {
       groups: [1, 1, 1],
       schedule: "",
     } as const;
-    await assert.rejects(context.compileOwn(own), fails("kernel", /kernel mistaken is refused: line 2:.*--- WGSL of mistaken/s));
+    await assert.rejects(
+      context.compileOwn(own),
+      fails("kernel", /kernel mistaken is refused: line 2:.*--- WGSL of mistaken/s),
+    );
     await context.device.queue.onSubmittedWorkDone();
     context.health.check();
     release();
