@@ -19,7 +19,7 @@ export {
   resolveDeviceName,
 } from "./devices/select.ts";
 export type { TuningTable } from "./devices/gpujs/webgpuOptions.ts";
-export type { AutomaticDevice } from "./devices/calibration.ts";
+export type { AutomaticDevice, Workload } from "./devices/calibration.ts";
 export { describeBytes } from "./describeBytes.ts";
 export { type ErrorCode, EvenkeelError, printable, messageOf } from "./errors.ts";
 export {
@@ -67,6 +67,7 @@ export {
 } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
 export { PendingResult, readResults } from "./program/pendingResult.ts";
+export { estimateOf } from "./program/estimate.ts";
 export { memoryOf, type MemoryShare, type ProgramMemory } from "./program/memory.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";

@@ -18,6 +18,7 @@ const testTimeoutMilliseconds = 30 * 60 * 1000;
 const longest = [
   "diffusion/run/crash",
   "engine/devices/programs",
+  "browser/training",
   "diffusion/network/configurations",
   "package",
   "diffusion/verify/oracle",
@@ -35,6 +36,7 @@ const longest = [
   "diffusion/dynamics/probe",
   "cli/train/badInput",
   "nn/configurations",
+  "engine/devices/gpujs/submits",
   "cli/explain",
   "diffusion/run/trainingRun",
   "engine/devices/wasm/winogradPrograms",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { defaultClassifierTraining } from "../../diffusion/metrics/index.ts";
 import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
 import { presetOf } from "../../diffusion/presets/index.ts";
-import { validationSigmas } from "../../diffusion/training/index.ts";
+import { type TrainingOptions, validationSigmas } from "../../diffusion/training/index.ts";
 import { featureExtractor } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
@@ -114,19 +114,24 @@ class Measuring {
 
   async measure({ rung, seed, settings }: Run): Promise<LadderEntry> {
     const { budget, outdir } = this.#options;
-    const { device, ...tools } = (this.#tools ??= await this.#prepare(settings));
     const { training, validation } = splitData(this.#dataset, settings.holdout, settings.seed);
+    const options = trainingOptions(settings, training);
+    const { device, ...tools } = (this.#tools ??= await this.#prepare(settings, options));
     if (validation === null) throw new RangeError("a ladder holds images out");
     const { P_mean: mean, P_std: standardDeviation } = presetOf(budget.preset);
     const sigmas = validationSigmas({ mean, standardDeviation });
     const yardstick: Yardstick = { ...tools, validation, sigmas, samples: budget.samples, steps: budget.steps };
-    const { network } = trainingOptions(settings, training);
-    return measureRun({ rung, seed, settings, network, budget, outdir }, device, yardstick, this.#print);
+    return measureRun(
+      { rung, seed, settings, network: options.network, budget, outdir },
+      device,
+      yardstick,
+      this.#print,
+    );
   }
 
-  async #prepare(settings: TrainSettings): Promise<Tools> {
+  async #prepare(settings: TrainSettings, training: TrainingOptions): Promise<Tools> {
     const { samples, steps } = this.#options.budget;
-    const device = await deviceOf(settings);
+    const { device } = await deviceOf(settings, training);
     const features = await this.#featuresName(device);
     const extractor = await featureExtractor(features, this.#dataset, { device, print: this.#print });
     const { meter, floor } = await meterOf(extractor, this.#dataset, samples);

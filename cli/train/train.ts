@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
+import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
 import {
   duplicateNote,
   isLatent,
@@ -9,7 +9,14 @@ import {
 } from "../../diffusion/data/index.ts";
 import { fingerprint } from "../../diffusion/data/node.ts";
 import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
-import { createDevice, type Device, EvenkeelError, resolveDeviceName } from "../../engine/index.ts";
+import {
+  type AutomaticDevice,
+  createDevice,
+  type Device,
+  type DeviceName,
+  EvenkeelError,
+  resolveDeviceName,
+} from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { choiceOf, describeDevice } from "../deviceOption.ts";
 import { makeFolder } from "../../engine/io/node.ts";
@@ -50,10 +57,10 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
   const dataset = await loadTrainingData(settings.data, outdir, { isKept: true }, print);
   const { data, training, lines } = prepare(settings, dataset, options.given);
   for (const line of lines) print(line);
-  const device = await deviceOf(settings);
-  print(`Device             ${await describeDevice(device, settings.device)}`);
+  const { device, automatic } = await deviceOf(settings, training);
+  print(`Device             ${await describeDevice(device, settings.device, automatic)}`);
   // A run that goes on later does so on the device that was chosen for it, whatever is faster then.
-  const chosen = choiceOf(settings.device) === "auto" ? { ...settings, device: device.name } : settings;
+  const chosen = automatic === undefined ? settings : { ...settings, device: device.name };
   try {
     return await trainOn(device, chosen, training, data, options.withReport !== false);
   } finally {
@@ -194,9 +201,19 @@ async function finish(
   print(`Report             ${report}`);
 }
 
-/** The device that settings ask for. */
-export async function deviceOf(settings: TrainSettings): Promise<Device> {
-  const name = await resolveDeviceName(settings.device);
+/** The device that settings ask for; for `auto` with what was chosen for this training, and why. */
+export async function deviceOf(
+  settings: TrainSettings,
+  training: TrainingOptions,
+): Promise<{ readonly device: Device; readonly automatic?: AutomaticDevice }> {
+  if (choiceOf(settings.device) !== "auto") {
+    return { device: await makeDevice(await resolveDeviceName(settings.device), settings) };
+  }
+  const automatic = await chooseTrainingDevice(training);
+  return { device: await makeDevice(automatic.name, settings), automatic };
+}
+
+async function makeDevice(name: DeviceName, settings: TrainSettings): Promise<Device> {
   if (name !== "wasm") return createDevice(name);
   const { threads } = settings;
   const options = { ...(threads === undefined ? {} : { threads }), relaxed: !settings.deterministic };

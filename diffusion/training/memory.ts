@@ -1,10 +1,9 @@
 /** How much memory a training run takes on a device, known before any of it is. */
-import { type Device, memoryOf, type ProgramMemory, treeLeaves } from "../../engine/index.ts";
-import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
-import { countNetwork, describeDenoiser, type NetworkConfig } from "../network/index.ts";
+import { type Device, memoryOf, treeLeaves } from "../../engine/index.ts";
+import { countNetwork, type NetworkConfig } from "../network/index.ts";
 import type { TrainingOptions } from "./options.ts";
-import { stepFunctions } from "./stepFunctions.ts";
-import { type StepTemplate, stepTemplate } from "./stepTemplate.ts";
+import { stepPrograms } from "./stepPrograms.ts";
+import { stepTemplate } from "./stepTemplate.ts";
 
 /** Bytes on a device. */
 export type MemoryForecast = {
@@ -29,14 +28,13 @@ const scratch = (most: number): number => 2 ** 24 + most / 16;
  * @param limits the device's.
  */
 export async function trainingMemory(options: TrainingOptions, limits: Limits): Promise<MemoryForecast> {
-  const template = stepTemplate(options);
-  const stateBytes = bytesOfTree(template.state);
+  const stateBytes = bytesOfTree(stepTemplate(options).state);
   const count = countNetwork(options.network);
   const temporaries = 4 * (keptOfOutputs * count.outputs * options.batchDevice + keptOfWeights * count.parameters);
   const bound = stateBytes + temporaries;
   if (bound <= limits.memory * largeShare) return { state: stateBytes, most: bound + scratch(temporaries) };
-  const programs = await plannedPrograms(options, limits, template);
-  const beside = programs.map((memory) => memory.total - stateBytes);
+  const programs = await stepPrograms(options, (fn, args) => memoryOf(fn, args, limits, true));
+  const beside = programs.map(({ found }) => found.total - stateBytes);
   const all = beside.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
   return { state: stateBytes, most: stateBytes + all + scratch(all) };
 }
@@ -48,19 +46,4 @@ export function leastTrainingMemory(network: NetworkConfig, averages: number, is
 
 function bytesOfTree(tree: unknown): number {
   return treeLeaves(tree).reduce((sum, leaf) => sum + 4 * leaf.tensor.size, 0);
-}
-
-/** The programs of a step, planned as the trainer compiles them. */
-async function plannedPrograms(
-  options: TrainingOptions,
-  limits: Limits,
-  { state, batch, schedule, yes }: StepTemplate,
-): Promise<ProgramMemory[]> {
-  const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
-  const functions = stepFunctions(options, specs);
-  if (functions.kind === "whole") return [await memoryOf(functions.step, [state, batch, schedule, yes], limits, true)];
-  return [
-    await memoryOf(functions.accumulate, [state, batch, yes], limits, true),
-    await memoryOf(functions.apply, [state, schedule, yes], limits, true),
-  ];
 }

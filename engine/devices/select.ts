@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../errors.ts";
 import { type Device, type GraphDevice, type KernelDevice, type DeviceName, deviceNames } from "./device.ts";
-import type { AutomaticDevice } from "./calibration.ts";
+import type { AutomaticDevice, Workload } from "./calibration.ts";
 import type { WebgpuOptions } from "./gpujs/webgpuOptions.ts";
 import type { WasmOptions } from "./wasm/device.ts";
 
@@ -79,16 +79,17 @@ function automaticDevice(): Promise<AutomaticDevice> {
   return automatic;
 }
 
-async function decide(): Promise<AutomaticDevice> {
+async function decide(work?: Workload): Promise<AutomaticDevice> {
   const { probeWebgpu } = await import("./gpujs/webgpuDevice.ts");
   const probe = await probeWebgpu();
   if (!probe.available) return { name: "wasm", reason: "there is no GPU" };
   if (probe.software) return { name: "wasm", reason: `there is no GPU but software, ${probe.description}` };
   const { fasterDevice } = await import("./calibration.ts");
-  return fasterDevice([
+  const candidates = [
     { name: "wasm", make: () => createDevice("wasm") },
     { name: "webgpu", make: () => createDevice("webgpu") },
-  ]);
+  ] as const;
+  return fasterDevice(candidates, work);
 }
 
 function forgetDecision(decision: Promise<AutomaticDevice> | undefined): void {
@@ -117,10 +118,11 @@ export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<D
 
 /**
  * What `auto` stands for here, and why. Decided once, at the first call of this or of a function that is given `auto`.
+ * @param work to decide for it alone, anew
  * @throws never; a device that fails isn't chosen, and the reason says so
  */
-export function chooseAutomatically(): Promise<AutomaticDevice> {
-  return automaticDevice();
+export function chooseAutomatically(work?: Workload): Promise<AutomaticDevice> {
+  return work === undefined ? automaticDevice() : decide(work);
 }
 
 /**

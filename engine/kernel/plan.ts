@@ -1,4 +1,5 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
+import { at } from "../graph/shape.ts";
 import type { Kernel } from "./kernel.ts";
 
 /**
@@ -71,6 +72,12 @@ export type Plan = {
    */
   readonly aliases: readonly (number | null)[];
 };
+
+/** Whether a buffer is an output in the memory of an input, which is lost once a step has begun to write it. */
+export function overwritesInput({ buffers, aliases }: Plan, buffer: number): boolean {
+  const { role } = at(buffers, buffer);
+  return role.kind === "output" && at(aliases, role.index) !== null;
+}
 
 /** The steps that a step is made of: of each member its stages, of these those that were joined. */
 export function partsOf(step: PlanStep): readonly PlanStep[] {

@@ -58,7 +58,8 @@ export function* planning(
     if (length > limits.elements) {
       throw new EvenkeelError(
         "memory",
-        `${operationName(node)}: ${node.dtype} ${formatShape(node.shape)} has ${length} elements, the device holds ${limits.elements} in one buffer.`,
+        `${operationName(node)}: ${node.dtype} ${formatShape(node.shape)} has ${length} elements, the device holds ${limits.elements} in one buffer. ` +
+          "Use smaller arrays (a smaller batch), or a device that holds more, such as wasm.",
       );
     }
     return buffers.push({ dtype: node.dtype, length, role }) - 1;

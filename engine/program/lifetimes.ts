@@ -41,7 +41,8 @@
  * | ... a runtime check of that run          | the state has gone on; every reading of that result is refused: `value`     |
  * | a step that its signal aborts            | the state as it was, or the step is finished                                |
  * | `State.write`, uploading                 | the state as it was if the first leaf was refused; else broken              |
- * | a broken state                           | every use is refused: `state`, with the cause; `write` heals it             |
+ * | a broken state                           | every use is refused: `state`, with the cause; `write` heals it. If its     |
+ * |                                          | device is gone, that is said instead                                        |
  */
 import type { Device } from "../devices/device.ts";
 

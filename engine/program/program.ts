@@ -5,7 +5,7 @@ import { EvenkeelError } from "../errors.ts";
 import type { TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
-import type { Plan } from "../kernel/plan.ts";
+import { overwritesInput, type Plan } from "../kernel/plan.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
 import { planning } from "../passes/makePlan.ts";
 import { optimizing } from "../passes/optimize.ts";
@@ -180,13 +180,11 @@ export class Program {
 }
 
 /** The outputs that a step writes and that are bound to the buffer of an input. */
-function overwritingOutputs({ buffers, steps, aliases }: Plan): ReadonlySet<number> {
-  const overwriting = new Set<number>();
-  for (const { results } of steps) {
-    for (const result of results) {
-      const { role } = at(buffers, result);
-      if (role.kind === "output" && (aliases[role.index] ?? null) !== null) overwriting.add(role.index);
-    }
-  }
-  return overwriting;
+function overwritingOutputs(plan: Plan): ReadonlySet<number> {
+  const written = new Set(plan.steps.flatMap(({ results }) => results));
+  return new Set(
+    plan.buffers.flatMap(({ role }, buffer) =>
+      role.kind === "output" && written.has(buffer) && overwritesInput(plan, buffer) ? [role.index] : [],
+    ),
+  );
 }

@@ -165,8 +165,9 @@ export class State<T> {
   /** @internal @throws EvenkeelError `disposed`, or `state` if it is broken. */
   requireUsable(): void {
     this.#requireAlive();
-    // A new error each time: it tells where the state was used, and its cause what had happened.
-    if (this.#broken !== undefined) {
+    // What is asked of a device that is gone that device refuses itself: writing the state wouldn't heal it.
+    if (this.#broken !== undefined && this.device.usable) {
+      // A new error each time: it tells where the state was used, and its cause what had happened.
       throw new EvenkeelError("state", this.#broken.message, { cause: this.#broken.cause });
     }
   }

@@ -1,4 +1,5 @@
 /** What a page can be asked to run: cases by name. No Node imports here, nor in anything this imports. */
+import { Trainer } from "../../diffusion/training/index.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import {
   broadcastTo,
@@ -16,12 +17,17 @@ import {
   threefry,
   valueAndGrad,
 } from "../../engine/index.ts";
+import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
 import { accuracies } from "../support/accuracies.ts";
 import { checkPrograms } from "../support/programLaw.ts";
 import { findUnrefused, mistakeNames } from "../support/refusalLaw.ts";
 
-/** What a case found on a device. */
-export type CaseReport = { readonly ran: number; readonly failures: readonly string[] };
+/** What a case found on a device, and the numbers that it is to be compared by with other devices, if there are. */
+export type CaseReport = {
+  readonly ran: number;
+  readonly failures: readonly string[];
+  readonly numbers?: readonly number[];
+};
 
 /** Runs `count` instances drawn from `seed` on a device. */
 export type BrowserCase = (device: Device, seed: number, count: number) => Promise<CaseReport>;
@@ -114,7 +120,20 @@ const refusals: BrowserCase = async ({ name }, seed, count) => {
   }
 };
 
-export const cases = { gradientDescent, randomBits, randomPrograms, refusals } as const satisfies Readonly<
+/** Training of a network with every kind of layer: the loss of each step. */
+const training: BrowserCase = async (device, seed, count) => {
+  const batch = 2;
+  const trainer = await Trainer.create({ ...smallOptions, batch, batchDevice: batch, seed }, device);
+  const numbers: number[] = [];
+  try {
+    for (let step = 0; step < count; step++) numbers.push((await trainer.step(smallBatch(trainer.nimg, batch))).loss);
+  } finally {
+    trainer.dispose();
+  }
+  return { ran: count, failures: [], numbers };
+};
+
+export const cases = { gradientDescent, randomBits, randomPrograms, refusals, training } as const satisfies Readonly<
   Record<string, BrowserCase>
 >;
 

@@ -15,6 +15,8 @@ test("where a command computes is told with the reason: the default, the environ
   assert.equal(await told("oracle"), "");
   assert.equal(await told(), " (the default; --device auto takes a GPU if one is faster)");
   assert.equal(await told("auto"), ` (auto: ${reason})`);
+  const own = await describeDevice(oracle, "auto", { name: "wasm", reason: "a step took 2 ms" });
+  assert.equal(own, `${oracle.description} (auto: a step took 2 ms)`);
   process.env["EVENKEEL_DEVICE"] = "oracle";
   assert.equal(await told(), " (as EVENKEEL_DEVICE says)");
   assert.equal(await told("oracle"), "");

@@ -7,6 +7,7 @@ type WebgpuPackage = {
     readonly GPUBuffer: Class<GPUBuffer>;
     readonly GPUQueue: Class<GPUQueue>;
     readonly GPUDevice: Class<GPUDevice>;
+    readonly GPUAdapter: Class<GPUAdapter>;
   };
 };
 
@@ -17,6 +18,18 @@ export type GpuCalls = {
   readonly readbacks: number;
   readonly pipelines: number;
 };
+
+/** What all queues of WebGPU have in common. */
+export async function gpuQueue(): Promise<GPUQueue> {
+  const { globals } = (await import("webgpu")) as unknown as WebgpuPackage;
+  return globals.GPUQueue.prototype;
+}
+
+/** What all its adapters have in common. */
+export async function gpuAdapter(): Promise<GPUAdapter> {
+  const { globals } = (await import("webgpu")) as unknown as WebgpuPackage;
+  return globals.GPUAdapter.prototype;
+}
 
 /** Counts from now on: each call gives what was asked since the last one. */
 export async function countGpuCalls(): Promise<() => GpuCalls> {

@@ -19,12 +19,14 @@ import { KernelCache } from "./kernelCache.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
 import { pipelinesInTurn, pipelinesTogether } from "./pipelines.ts";
 import { selfTest } from "./selfTest.ts";
+import { WorkClock } from "./submits.ts";
 import type { WgslKernel } from "./wgsl/index.ts";
 
 /** gpu.js's device with its compiler. One for the whole process, as gpu.js has one device only. */
 export class GpujsContext {
   readonly device: GPUDevice;
   readonly health: DeviceHealth;
+  readonly clock: WorkClock;
   /** The adapter in a line. */
   readonly description: string;
   readonly adapter: NonNullable<DeviceTraits["adapter"]>;
@@ -34,6 +36,7 @@ export class GpujsContext {
   constructor(device: GPUDevice, adapter: GPUAdapter) {
     this.device = device;
     this.health = new DeviceHealth(device);
+    this.clock = new WorkClock(device.queue);
     this.adapter = { ...adapterOf(adapter), ...grantsOf(device) };
     this.description = describeAdapter(this.adapter);
     // gpu.js would print these and hand out zeros.
@@ -174,12 +177,26 @@ function howBound({ bindings, table, groups }: WgslKernel): Pick<CompiledKernel,
     : { bindings: [...bindings, { kind: "params" }], params: table, groups };
 }
 
+/** @throws EvenkeelError `device` if the adapter gives none, though it is asked for nothing that it says it doesn't have. */
+async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  try {
+    return await adapter.requestDevice(deviceRequest(adapter));
+  } catch (cause) {
+    throw new EvenkeelError(
+      "device",
+      `webgpu: ${describeAdapter(adapterOf(adapter))} gives no device with the limits that it says it has (${reasonOf(cause)}). ` +
+        "Update the graphics driver or the browser, try again if the GPU was just reset, or use device wasm.",
+      { cause },
+    );
+  }
+}
+
 /** Has gpu.js take a device of our adapter with everything the adapter allows; gpu.js alone asks for larger buffers only. */
 async function acquireDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const request = { made: false };
   const standIn = {
     limits: adapter.limits,
-    requestDevice: () => adapter.requestDevice(deviceRequest(adapter)),
+    requestDevice: () => requestDevice(adapter),
   };
   const entry: WebgpuEntry = {
     requestAdapter: async () => {

@@ -11,7 +11,13 @@ import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { webgpuLimits } from "./webgpuLimits.ts";
 import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
-import { kernelsOf, type TuningTable, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
+import {
+  kernelsOf,
+  submitLimitOf,
+  type TuningTable,
+  type WebgpuKernels,
+  type WebgpuOptions,
+} from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel, type EmitOptions, schedulesFor } from "./wgsl/index.ts";
 import { tuneProducts } from "./tuneProducts.ts";
@@ -60,6 +66,7 @@ class WebgpuDevice implements KernelDevice {
   readonly #autotune: boolean;
   /** Products' fastest tiles as far as they are known. */
   readonly #tuned: Map<string, Tile>;
+  readonly #submitLimit: number;
   readonly #maker: KernelMaker;
   readonly #executables = new Set<WebgpuExecutable>();
   #disposed = false;
@@ -69,6 +76,7 @@ class WebgpuDevice implements KernelDevice {
     this.#lease = lease;
     this.#memory = new WebgpuMemory(context);
     this.#debug = options.debug ?? false;
+    this.#submitLimit = submitLimitOf(options, context.adapter.isSoftware);
     const kernels = kernelsOf(options);
     this.#autotune = options.autotune === true && kernels === "own";
     this.#tuned = tunedBefore(options, context.description);
@@ -174,6 +182,7 @@ class WebgpuDevice implements KernelDevice {
       maker: this.#maker,
       buffers: this.#buffers,
       debug: this.#debug,
+      submitLimit: this.#submitLimit,
       onDispose: (disposed) => this.#executables.delete(disposed),
     });
     this.#executables.add(executable);

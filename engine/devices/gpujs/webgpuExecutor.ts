@@ -1,8 +1,8 @@
-/** A plan on WebGPU: pipelines made by gpu.js over the engine's buffers, all dispatches of a run in one compute pass. */
+/** A plan on WebGPU: pipelines made by gpu.js over the engine's buffers, the dispatches of a run in as few submits as may be. */
 import { EvenkeelError } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
-import { partsOf, type Plan, type PlanStep, separated } from "../../kernel/plan.ts";
+import { overwritesInput, partsOf, type Plan, type PlanStep, separated } from "../../kernel/plan.ts";
 import { type Signature, signatureOfPlan } from "../bindings.ts";
 import type { DeviceBuffer, Executable, KernelSource as SourceText, KernelTime, RunOptions } from "../device.ts";
 import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
@@ -12,12 +12,15 @@ import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
 import { type Draft, draftsOf } from "./drafts.ts";
 import { actualHomes, aliasesOf, expectedHomes, externalIndex, type Home } from "./homes.ts";
 import { timeDispatches } from "./kernelTimer.ts";
+import { leastPace, RunPace } from "./submits.ts";
 import type { GpuRange, WebgpuMemory } from "./webgpuMemory.ts";
 import type { Aliases, EmitOptions, WgslKernel } from "./wgsl/index.ts";
 import type { WordFormat } from "./words.ts";
 
-/** Runs given to the GPU and not finished; more wait, so that a loop without reads can't fill the queue. */
-const maxRunsInFlight = 16;
+/** Submits given to the GPU and not finished; more wait, so that a loop without reads can't fill the queue. */
+const maxInFlight = 16;
+/** The same of runs that are cut: each submit is long, and a run can be aborted before it is given the next. */
+const maxLongInFlight = 2;
 
 /** Memory of an executable. */
 type OwnMemory = {
@@ -44,6 +47,8 @@ type ExecutableOptions = {
   /** The device's. */
   readonly buffers: OwnBuffers<GpuRange>;
   readonly debug: boolean;
+  /** Milliseconds of a submit. */
+  readonly submitLimit: number;
   readonly onDispose: (executable: WebgpuExecutable) => void;
 };
 
@@ -56,6 +61,9 @@ export class WebgpuExecutable implements Executable {
   readonly #dispatches: readonly Dispatch[];
   readonly #own: OwnMemory;
   readonly #bindGroups: BindGroups;
+  readonly #pace: RunPace;
+  /** The first dispatch that writes over an input. */
+  readonly #firstOverwriting: number;
   readonly #debug: boolean;
   readonly #onDispose: (executable: WebgpuExecutable) => void;
   readonly #options: ExecutableOptions;
@@ -87,6 +95,11 @@ export class WebgpuExecutable implements Executable {
       own.byBuffer,
       options.maker.words,
     );
+    this.#pace = new RunPace(leastPace(dispatches.map(({ part }) => part)), options.submitLimit);
+    const overwriting = dispatches.findIndex(({ part }) =>
+      part.results.some((buffer) => overwritesInput(plan, buffer)),
+    );
+    this.#firstOverwriting = overwriting < 0 ? Infinity : overwriting;
     this.#buffers = options.buffers;
     this.#signature = signatureOfPlan(plan);
     this.#debug = options.debug;
@@ -137,36 +150,37 @@ export class WebgpuExecutable implements Executable {
     outputs: readonly DeviceBuffer[],
     options?: RunOptions,
   ): Promise<readonly KernelTime[]> {
-    if (this.#disposed)
-      throw new EvenkeelError("disposed", "webgpu: run: this program has been disposed of; compile it again.");
-    this.#memory.requireUsable();
+    this.#requireAlive();
     const { input, output } = this.#buffers.bind(this.#signature, inputs, outputs);
     throwIfAborted(options?.signal);
     const bound = [...input, ...output];
-    const { device, health } = this.#memory.context;
+    const { health } = this.#memory.context;
     const known = this.#bindGroups.find(bound);
     if (known === undefined && !this.#takes(bound)) return this.#runOther(bound, inputs, outputs, options);
     if (options?.profile === true) {
-      this.#memory.flush();
-      const times = await health.settle(
-        timeDispatches(device, this.#dispatches, known ?? this.#bindGroups.create(bound)),
-        "measuring the kernels",
-      );
+      const times = await this.#profile(known ?? this.#bindGroups.create(bound));
       const timeOf = new Map<PlanStep, number>();
       this.#dispatches.forEach(({ part }, i) => timeOf.set(part, (timeOf.get(part) ?? 0) + (times[i] ?? 0)));
       // A step without elements isn't dispatched and takes no time.
       return this.#plan.steps.map((step) => ({ name: step.kernel.name, milliseconds: timeOf.get(step) ?? 0 }));
     }
     if (known !== undefined && !this.#debug) {
-      this.#submit(known);
+      await this.#submitAll(known, options?.signal);
     } else {
       // What WebGPU has against a set of buffers it says the first time.
-      const { error } = health.watch("validation", () => this.#submit(known ?? this.#bindGroups.create(bound)));
-      const found = await error;
+      const errors: Promise<GPUError | null>[] = [];
+      const watch: Watch = (work) => {
+        const { result, error } = health.watch("validation", work);
+        errors.push(error);
+        return result;
+      };
+      const set = known ?? watch(() => this.#bindGroups.create(bound));
+      await this.#submitAll(set, options?.signal, watch);
+      const found = (await Promise.all(errors)).find((error) => error !== null);
       health.check();
-      if (found !== null) throw new EvenkeelError("kernel", `webgpu: the GPU refuses this program: ${found.message}`);
+      if (found !== undefined)
+        throw new EvenkeelError("kernel", `webgpu: the GPU refuses this program: ${found.message}`);
     }
-    await this.#throttle();
     await eventLoopTurn();
     return [];
   }
@@ -240,30 +254,68 @@ export class WebgpuExecutable implements Executable {
     });
   }
 
-  #submit({ groups }: BoundSet): void {
+  #requireAlive(): void {
+    if (this.#disposed)
+      throw new EvenkeelError("disposed", "webgpu: run: this program has been disposed of; compile it again.");
+    this.#memory.requireUsable();
+  }
+
+  /** Gives the GPU all dispatches. Between two submits of a long run it may end: aborted, disposed of, or with the device. */
+  async #submitAll(set: BoundSet, signal: AbortSignal | undefined, watch: Watch = (work) => work()): Promise<void> {
+    const { ends } = this.#pace;
+    const most = ends.length > 1 ? maxLongInFlight : maxInFlight;
+    const times: Promise<number>[] = [];
+    let first = 0;
+    for (const end of ends) {
+      if (first > 0) {
+        this.#requireAlive();
+        if (first <= this.#firstOverwriting) throwIfAborted(signal);
+      }
+      watch(() => this.#submit(set, first, end));
+      first = end;
+      const time = this.#memory.context.clock.time();
+      times.push(time);
+      this.#inFlight.push(time);
+      while (this.#inFlight.length > most) await this.#inFlight.shift();
+    }
+    void Promise.all(times).then((all) => this.#pace.took(all.reduce((sum, each) => sum + each, 0)));
+    this.#memory.context.health.check();
+  }
+
+  #submit({ groups }: BoundSet, first: number, end: number): void {
     this.#memory.submit((encoder) => {
       const pass = encoder.beginComputePass();
       let pipeline: GPUComputePipeline | undefined;
-      for (const [i, { kernel }] of this.#dispatches.entries()) {
+      for (const [i, { kernel }] of this.#dispatches.slice(first, end).entries()) {
         if (kernel.pipeline !== pipeline) pass.setPipeline(kernel.pipeline);
         pipeline = kernel.pipeline;
-        pass.setBindGroup(0, groups[i] ?? null);
+        pass.setBindGroup(0, groups[first + i] ?? null);
         pass.dispatchWorkgroups(...kernel.groups);
       }
       pass.end();
     });
-    this.#memory.counts.dispatches += this.#dispatches.length;
+    this.#memory.counts.dispatches += end - first;
   }
 
-  async #throttle(): Promise<void> {
+  /** Milliseconds of each dispatch. */
+  async #profile({ bound, groups }: BoundSet): Promise<number[]> {
     const { device, health } = this.#memory.context;
-    // Never rejects: a loss is told by `check`, here or in the next call.
-    this.#inFlight.push(device.queue.onSubmittedWorkDone().catch(() => undefined));
-    if (this.#inFlight.length <= maxRunsInFlight) return;
-    await this.#inFlight.shift();
-    health.check();
+    this.#memory.flush();
+    const times: number[] = [];
+    for (const end of this.#pace.ends) {
+      const first = times.length;
+      const part = timeDispatches(device, this.#dispatches.slice(first, end), {
+        bound,
+        groups: groups.slice(first, end),
+      });
+      times.push(...(await health.settle(part, "measuring the kernels")));
+    }
+    return times;
   }
 }
+
+/** Does work at once, and hears of what is wrong with it. */
+type Watch = <T>(work: () => T) => T;
 
 /** The kernels of a plan while they are made: one for equal kernels whose operands lie alike. */
 class Kernels {

@@ -3,6 +3,9 @@ import { EvenkeelError } from "../../errors.ts";
 // A file of its own: callers' types must not depend on WebGPU's, which their projects may not have.
 export type WebgpuKernels = "own" | "generated";
 
+/** A tenth of what Windows allows, so that estimates may be wrong by as much. */
+const defaultSubmitMilliseconds = 200;
+
 export type WebgpuOptions = {
   /** Has WebGPU validate every run and waits for its verdict, not only each program's first run. Slower. */
   readonly debug?: boolean;
@@ -26,6 +29,12 @@ export type WebgpuOptions = {
   readonly autotune?: boolean;
   /** What `tuning()` of a device told before, perhaps of another process. One of another adapter is ignored, with a line that says so. */
   readonly tuning?: TuningTable;
+  /**
+   * Milliseconds for which one submit may keep the GPU busy, by estimate; default 200. Longer runs are cut into several, for systems reset a
+   * GPU that is busy for seconds, and nothing is drawn meanwhile. A software adapter has no such limit unless it is given here. Same
+   * results, bit for bit.
+   */
+  readonly submitMilliseconds?: number;
 };
 
 /** The fastest tiles that were found on an adapter: plain JSON, to be kept where the caller likes. */
@@ -37,6 +46,14 @@ export type TuningTable = {
   /** Names of tiles by products. */
   readonly tiles: Readonly<Record<string, string>>;
 };
+
+/** What a submit may take by estimate. @throws EvenkeelError `value` unless it is above 0. */
+export function submitLimitOf({ submitMilliseconds }: WebgpuOptions, isSoftware: boolean): number {
+  // The CPU's work is neither watched nor in a display's way.
+  const limit = submitMilliseconds ?? (isSoftware ? Infinity : defaultSubmitMilliseconds);
+  if (limit > 0) return limit;
+  throw new EvenkeelError("value", `the option submitMilliseconds of webgpu is ${limit}. Expected a number above 0.`);
+}
 
 /** @throws EvenkeelError `value` if the option, or else EVENKEEL_WEBGPU, is neither. */
 export function kernelsOf({ kernels }: WebgpuOptions): WebgpuKernels {

@@ -1,5 +1,5 @@
 /** What a plan's steps are to the code that runs them: records in memory, one for each phase of a step, and for each band. */
-import type { Plan, PlanBuffer, PlanStep } from "../../../kernel/plan.ts";
+import { overwritesInput, type Plan, type PlanBuffer, type PlanStep } from "../../../kernel/plan.ts";
 import { EvenkeelError } from "../../../errors.ts";
 import { at } from "../../../graph/shape.ts";
 import { type Band, bandsOf } from "./bands.ts";
@@ -158,13 +158,8 @@ class RecordWriter {
   }
 
   #part(steps: readonly PlanStep[], part: Omit<Part, "end" | "overwritesInput">): void {
-    const overwritesInput = steps.some(({ results }) => results.some((buffer) => this.#takesOver(buffer)));
-    this.#parts.push({ ...part, end: this.#at, overwritesInput });
-  }
-
-  #takesOver(buffer: number): boolean {
-    const { role } = at(this.#plan.buffers, buffer);
-    return role.kind === "output" && at(this.#plan.aliases, role.index) !== null;
+    const isOverwriting = steps.some(({ results }) => results.some((buffer) => overwritesInput(this.#plan, buffer)));
+    this.#parts.push({ ...part, end: this.#at, overwritesInput: isOverwriting });
   }
 
   /** Bytes of a record of a step. */
