@@ -91,7 +91,8 @@ export function chainRows(
       const [first, later] = [order.indexOf(unit), order.indexOf(other)];
       const place = meeting(first, later);
       const stages = place === null ? null : linked(unit.stages, at(steps, step));
-      if (place === null || stages === null || arraysOf(stages) > limits.arrays || !isWorthwhile(stages, taken)) continue;
+      if (place === null || stages === null || arraysOf(stages) > limits.arrays || !isWorthwhile(stages, taken))
+        continue;
       unit.stages = stages;
       unit.steps.push(step);
       unitOf.set(step, unit);

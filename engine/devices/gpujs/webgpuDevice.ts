@@ -11,13 +11,7 @@ import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { webgpuLimits } from "./webgpuLimits.ts";
 import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
-import {
-  kernelsOf,
-  submitLimitOf,
-  type TuningTable,
-  type WebgpuKernels,
-  type WebgpuOptions,
-} from "./webgpuOptions.ts";
+import { kernelsOf, submitLimitOf, type TuningTable, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel, type EmitOptions, schedulesFor } from "./wgsl/index.ts";
 import { tuneProducts } from "./tuneProducts.ts";

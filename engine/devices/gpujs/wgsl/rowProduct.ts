@@ -82,7 +82,10 @@ export function emitRowProduct(
   arrays: Arrays,
   loads: Loads,
 ): void {
-  const inFours = (side: Side): Side => ({ ...side, inFours: side.inFours && isVector({ kind: "operand", index: side.load.operand }) });
+  const inFours = (side: Side): Side => ({
+    ...side,
+    inFours: side.inFours && isVector({ kind: "operand", index: side.load.operand }),
+  });
   const product = { ...described, left: inFours(described.left), right: inFours(described.right) };
   const other = own === "rows" ? "columns" : "rows";
   const tile: Tile = rowTiles[own](block.height);

@@ -7,7 +7,15 @@ import { scalarsOf } from "../../../../kernel/scalar.ts";
 import { coordinatesOf } from "../addresses.ts";
 import { ExpressionEmitter, type Loads } from "../expression.ts";
 import { type IsVector, loadsFrom } from "../memory.ts";
-import { type Aliases, type Arrays, arraysOf, foldedGroups, groupNumber, moduleText, type WgslKernel } from "../wgslKernel.ts";
+import {
+  type Aliases,
+  type Arrays,
+  arraysOf,
+  foldedGroups,
+  groupNumber,
+  moduleText,
+  type WgslKernel,
+} from "../wgslKernel.ts";
 import { WgslWriter } from "../writer.ts";
 import { Fill, layoutOf } from "./fill.ts";
 import { declareFinish, type Finish, finishOf, readBy } from "./finish.ts";
