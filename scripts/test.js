@@ -43,9 +43,9 @@ const longest = [
   "diffusion/dynamics/doctor",
 ].map((name) => join("test", `${name}.test.ts`));
 
-/** What reaches beyond a file: hooks at its top level, the environment, the process itself, its memory. */
+/** What reaches beyond a file: hooks at its top level, methods that are replaced, the environment, the process itself, its memory. */
 const reachesOut =
-  /^(before|after)(Each)?\(|process\.(env\[|memoryUsage|exit|once|on\(|chdir|execArgv)|child_process|globalThis/m;
+  /^(before|after)(Each)?\(|mock\.method|process\.(env\[|memoryUsage|exit|once|on\(|chdir|execArgv)|child_process|globalThis/m;
 
 const wanted = process.argv.slice(2);
 const files = readdirSync("test", { recursive: true, encoding: "utf8" })

@@ -110,13 +110,22 @@ describe("chainRows", () => {
     assert.deepEqual(stagesOf(planOf([divide(small, reduceSum(square(small)))], [], chained)), [2]);
   });
 
-  it("binds no more arrays than a device can", () => {
+  it("binds no more arrays than a device can, and one for what a chain makes", () => {
     const inputs = Array.from({ length: 6 }, () => input(16, 16));
     const total = inputs.reduce((x, y) => add(x, y));
     const outputs = [normalized(total, 1), softmax(multiply(total, 2), 1)];
     for (const arrays of [7, 8, 9, 12]) {
-      const plan = planOf(outputs, [], { ...chained, arrays });
-      for (const { operands, results } of plan.steps) assert.ok(new Set([...operands, ...results]).size <= arrays);
+      const { buffers, steps } = planOf(outputs, [], { ...chained, arrays });
+      for (const { operands, results, stages } of steps) {
+        const touched = [...operands, ...results].map((buffer) => ({ buffer, role: at(buffers, buffer).role }));
+        const memories = touched.map(({ buffer, role }) => (role.kind === "temporary" ? `slot ${role.slot}` : buffer));
+        assert.ok(new Set(memories).size <= arrays);
+        const made = results.filter((buffer) => at(buffers, buffer).role.kind === "temporary");
+        if (stages !== undefined)
+          assert.ok(
+            new Set(made.map((buffer) => memories[touched.findIndex((each) => each.buffer === buffer)])).size <= 1,
+          );
+      }
     }
   });
 

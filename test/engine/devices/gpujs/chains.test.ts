@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { KernelDevice } from "../../../../engine/devices/device.ts";
+import type { Device, KernelDevice } from "../../../../engine/devices/device.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
 import { at, sizeOf } from "../../../../engine/graph/shape.ts";
 import {
   add,
   compile,
+  createDevice,
   divide,
   exp,
   explain,
+  matmul,
   multiply,
   permute,
   reduceMax,
@@ -22,8 +24,10 @@ import {
   subtract,
   type Tensor,
   tensor,
+  vjp,
 } from "../../../../engine/index.ts";
-import type { Plan } from "../../../../engine/kernel/plan.ts";
+import { kindOfKernel } from "../../../../engine/kernel/kernelKind.ts";
+import type { Plan, PlanStep } from "../../../../engine/kernel/plan.ts";
 import { accuracies } from "../../../support/accuracies.ts";
 import { checkPrograms } from "../../../support/programLaw.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
@@ -73,11 +77,13 @@ function made({ operations }: Given, image: Tensor): Tensor[] {
   return results;
 }
 
-const imageOf = ({ shape }: Given): Tensor =>
+const valuesOf = (shape: readonly number[], seed = 0, scale = 1): Tensor =>
   tensor(
-    Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(3.7 * i)),
+    Float32Array.from({ length: sizeOf(shape) }, (_, i) => scale * Math.sin(3.7 * i + seed)),
     { shape },
   );
+
+const imageOf = ({ shape }: Given): Tensor => valuesOf(shape);
 
 async function bitsOf(device: KernelDevice, spec: Given): Promise<readonly (readonly number[])[]> {
   const program = compile((image: Tensor) => made(spec, image), { device });
@@ -93,21 +99,31 @@ async function bitsOf(device: KernelDevice, spec: Given): Promise<readonly (read
   }
 }
 
+/** The same device, which tells of what it is given to compile. */
+function watched(device: KernelDevice, onPlan: (plan: Plan) => void): KernelDevice {
+  return new Proxy(device, {
+    get: (target, key) => {
+      if (key === "compile") {
+        return (plan: Plan) => {
+          onPlan(plan);
+          return target.compile(plan);
+        };
+      }
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+const hasProducts = ({ stages }: PlanStep): boolean =>
+  stages?.some(({ kernel }) => kindOfKernel(kernel) === "product") === true;
+
 describe("chains on WebGPU", { skip: webgpuSkip }, () => {
   it("give the bits of their stages one by one, and leave no memory behind", async () => {
     const device = await createWebgpuDevice({ debug: true, chains: true });
     let chains = 0;
-    const counting = new Proxy(device, {
-      get: (target, key) => {
-        if (key === "compile") {
-          return (plan: Plan) => {
-            chains += plan.steps.filter(({ stages }) => stages !== undefined).length;
-            return target.compile(plan);
-          };
-        }
-        const value: unknown = Reflect.get(target, key);
-        return typeof value === "function" ? (value.bind(target) as unknown) : value;
-      },
+    const counting = watched(device, ({ steps }) => {
+      chains += steps.filter(({ stages }) => stages !== undefined).length;
     });
     try {
       await fc.assert(
@@ -120,6 +136,71 @@ describe("chains on WebGPU", { skip: webgpuSkip }, () => {
       assert.ok(chains >= 30, `${chains} chains`);
     } finally {
       device.dispose();
+    }
+  });
+
+  it("go through attention and its gradient with the bits of their stages, in four steps", async () => {
+    const device = await createWebgpuDevice({ debug: true, chains: true });
+    const truth = await createDevice("oracle");
+    const sizes = fc.record({
+      batch: fc.integer({ min: 2, max: 3 }),
+      heads: fc.integer({ min: 1, max: 2 }),
+      tokens: fc.constantFrom(16, 48, 64),
+      width: fc.constantFrom(8, 12, 64, 72),
+      isChannelFirst: fc.boolean(),
+    });
+    try {
+      await fc.assert(
+        fc.asyncProperty(sizes, async ({ batch, heads, tokens, width, isChannelFirst }) => {
+          const shape = isChannelFirst ? [batch, heads, width, tokens] : [batch, heads, tokens, width];
+          const transposed = (x: Tensor): Tensor => permute(x, [0, 1, 3, 2]);
+          const asRows = (x: Tensor): Tensor => (isChannelFirst ? transposed(x) : x);
+          const attended = (q: Tensor, k: Tensor, v: Tensor): Tensor => {
+            const logits = matmul(asRows(q), transposed(asRows(k)));
+            const raised = exp(subtract(logits, reduceMax(logits, { axes: 3, keepAxes: true })));
+            return matmul(divide(raised, reduceSum(raised, { axes: 3, keepAxes: true })), asRows(v));
+          };
+          const both = (q: Tensor, k: Tensor, v: Tensor, cotangent: Tensor): Tensor[] => [
+            attended(q, k, v),
+            ...vjp(([x, y, z]: readonly [Tensor, Tensor, Tensor]) => attended(x, y, z), [q, k, v] as const).pullback(
+              cotangent,
+            ),
+          ];
+          const given = [0, 1, 2].map((seed) => valuesOf(shape, seed, 1 / Math.sqrt(width)));
+          const cotangent = valuesOf([batch, heads, tokens, width], 3, 1);
+          const run = async (on: Device): Promise<number[][]> => {
+            const program = compile(both, { device: on });
+            const [q = cotangent, k = cotangent, v = cotangent] = given;
+            try {
+              return await Promise.all(
+                (await program(q, k, v, cotangent)).map(async (each) => [...(await each.data())]),
+              );
+            } finally {
+              program.dispose();
+            }
+          };
+          const plans: Plan[] = [];
+          const [found, alone, wanted] = [
+            await run(watched(device, (plan) => plans.push(plan))),
+            await run(apart(device)),
+            await run(truth),
+          ];
+          assert.deepEqual(found, alone);
+          // One for each row of queries, and what sums over all of these.
+          const counts = plans.map(({ steps }) => `${steps.length} steps, ${steps.filter(hasProducts).length} with products`);
+          assert.ok(
+            plans.some(({ steps }) => steps.some(hasProducts) && steps.length <= 4),
+            counts.join("; "),
+          );
+          found.flat().forEach((value, i) => {
+            assert.ok(Math.abs(value - at(wanted.flat(), i)) <= 1e-4, `${value}, expected ${at(wanted.flat(), i)}`);
+          });
+        }),
+        { numRuns: 8, seed: Number(process.env["EVENKEEL_SEED"] ?? 20240614) },
+      );
+    } finally {
+      device.dispose();
+      truth.dispose();
     }
   });
 
