@@ -9,9 +9,10 @@ import { eventLoopTurn, throwIfAborted } from "../eventLoop.ts";
 import type { OwnBuffers } from "../ownBuffers.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
 import { BindGroups, type BoundSet, type Dispatch } from "./bindGroups.ts";
-import { type Draft, draftsOf } from "./drafts.ts";
+import { draftsOf } from "./drafts.ts";
 import { actualHomes, aliasesOf, expectedHomes, externalIndex, type Home } from "./homes.ts";
 import { timeDispatches } from "./kernelTimer.ts";
+import { allocateOwn, type OwnMemory, placeParams } from "./ownMemory.ts";
 import { leastPace, RunPace } from "./submits.ts";
 import type { GpuRange, WebgpuMemory } from "./webgpuMemory.ts";
 import type { Aliases, EmitOptions, WgslKernel } from "./wgsl/index.ts";
@@ -21,15 +22,6 @@ import type { WordFormat } from "./words.ts";
 const maxInFlight = 16;
 /** The same of runs that are cut: each submit is long, and a run can be aborted before it is given the next. */
 const maxLongInFlight = 2;
-
-/** Memory of an executable. */
-type OwnMemory = {
-  /** By number of the plan's buffer: the memory of constants and temporaries. */
-  readonly byBuffer: readonly (GpuRange | undefined)[];
-  readonly buffers: readonly GPUBuffer[];
-  /** Uniforms of the kernels that have some. */
-  readonly params: GPUBuffer | null;
-};
 
 /** How kernels are made and what they take for an element: the device's. */
 export type KernelMaker = {
@@ -141,7 +133,7 @@ export class WebgpuExecutable implements Executable {
       compiled,
       memory.context.device.limits.minUniformBufferOffsetAlignment,
     );
-    const own = allocate(memory, plan, params, options.maker.words);
+    const own = allocateOwn(memory, plan, params, options.maker.words);
     return new WebgpuExecutable(memory, plan, dispatches, own, options, actual !== null);
   }
 
@@ -333,69 +325,5 @@ class Kernels {
     const started = known.get(key) ?? this.#maker.compile(kernel, aliases);
     known.set(key, started);
     return started;
-  }
-}
-
-/** Lays the params of the distinct kernels that have some out in one uniform buffer. */
-function placeParams(
-  drafts: readonly Draft[],
-  kernels: readonly CompiledKernel[],
-  alignment: number,
-): { readonly dispatches: Dispatch[]; readonly params: Uint32Array<ArrayBuffer> } {
-  const offsets = new Map<CompiledKernel, number>();
-  let bytes = 0;
-  for (const kernel of kernels) {
-    if (kernel.params === null || offsets.has(kernel)) continue;
-    offsets.set(kernel, bytes);
-    bytes += Math.ceil(kernel.params.byteLength / alignment) * alignment;
-  }
-  const params = new Uint32Array(bytes / 4);
-  for (const [kernel, offset] of offsets) if (kernel.params !== null) params.set(kernel.params, offset / 4);
-  const dispatches = drafts.map(({ step, part, whole }, i): Dispatch => {
-    const kernel = at(kernels, i);
-    return { step, part, bindsWhole: whole !== null, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
-  });
-  return { dispatches, params };
-}
-
-/** One buffer per temporary slot, as big as the largest of its temporaries, and one per constant, with its content. */
-function allocate(
-  memory: WebgpuMemory,
-  plan: Plan,
-  params: Uint32Array<ArrayBuffer>,
-  { toWords, wordsOf }: WordFormat,
-): OwnMemory {
-  const slotBytes: number[] = [];
-  const minOffset = memory.context.device.limits.minStorageBufferOffsetAlignment;
-  for (const { role, dtype, length } of plan.buffers) {
-    if (role.kind !== "temporary") continue;
-    if (role.offset % minOffset !== 0)
-      throw new EvenkeelError("graph", "webgpu: the plan is for an arena; this device wants slots.");
-    slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, role.offset + 4 * wordsOf(dtype, length));
-  }
-  const buffers: GPUBuffer[] = [];
-  const acquire = (bytes: number, what: string): GPUBuffer => {
-    const buffer = memory.acquire(bytes, what);
-    buffers.push(buffer);
-    return buffer;
-  };
-  try {
-    const slots = Array.from(slotBytes, (bytes: number | undefined, slot) =>
-      bytes === undefined ? undefined : acquire(bytes, `temporary slot ${slot}`),
-    );
-    const byBuffer = plan.buffers.map(({ role, dtype, length }, i) => {
-      if (role.kind === "temporary") {
-        const slot = slots[role.slot];
-        return slot && { buffer: slot, offset: role.offset };
-      }
-      if (role.kind !== "constant") return undefined;
-      const range = { buffer: acquire(4 * wordsOf(dtype, length), `constant ${i}`), offset: 0 };
-      memory.write(range, toWords(role.data, dtype));
-      return range;
-    });
-    return { byBuffer, buffers, params: params.length === 0 ? null : memory.createUniform(params) };
-  } catch (error) {
-    for (const buffer of buffers) memory.release(buffer);
-    throw error;
   }
 }
