@@ -14,7 +14,7 @@ import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
 import { scatterOf } from "../kernel/scatter.ts";
 import { storageOf } from "../kernel/views.ts";
-import type { BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
+import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { chainRows } from "./chainRows.ts";
@@ -30,14 +30,22 @@ import { recomputing } from "./recompute.ts";
 import { splitProducts } from "./splitProducts.ts";
 import { updateEarly } from "./updateEarly.ts";
 
+/** Where the first outputs lie, if the caller binds memory that they share; null: on its own. */
+export type OutputPlaces = readonly (ArenaPlace | null)[];
+
 type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
 
 /**
  * Fuses a graph into kernels and plans their memory for a device with the given limits. `donations` names the outputs that
- * replace inputs and may take their memory.
+ * replace inputs and may take their memory. @param places of outputs that replace none.
  */
-export function makePlan(graph: Graph, limits: DeviceLimits, donations: readonly Donation[] = []): Plan {
-  return atOnce(planning(graph, limits, donations));
+export function makePlan(
+  graph: Graph,
+  limits: DeviceLimits,
+  donations: readonly Donation[] = [],
+  places: OutputPlaces = [],
+): Plan {
+  return atOnce(planning(graph, limits, donations, places));
 }
 
 /** The same, with pauses. */
@@ -45,6 +53,7 @@ export function* planning(
   graph: Graph,
   limits: DeviceLimits,
   donations: readonly Donation[] = [],
+  places: OutputPlaces = [],
 ): Generator<void, Plan> {
   const inOrder = yield* fusing(graph, limits);
   yield;
@@ -71,7 +80,8 @@ export function* planning(
   const roots = new Set(fused.map(({ root }) => root));
   graph.outputs.forEach((output, index) => {
     const storage = storageOf(output);
-    const buffer = addBuffer(output, { kind: "output", index });
+    const place = limits.batches ? (places[index] ?? null) : null;
+    const buffer = addBuffer(output, { kind: "output", index, ...(place && { place }) });
     const unchanged = donations.some(
       (donation) => donation.output === index && graph.inputs[donation.input] === storage,
     );

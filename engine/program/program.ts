@@ -7,7 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
 import { overwritesInput, type Plan } from "../kernel/plan.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
-import { planning } from "../passes/makePlan.ts";
+import { type OutputPlaces, planning } from "../passes/makePlan.ts";
 import { optimizing } from "../passes/optimize.ts";
 import { runtimeChecks } from "../passes/runtimeChecks.ts";
 import { ResultBuffers } from "./resultBuffers.ts";
@@ -62,6 +62,7 @@ export class Program {
     donations: readonly Donation[] = [],
     observer?: Observer,
     signal?: AbortSignal,
+    places: OutputPlaces = [],
   ): Promise<Program> {
     const checks = runtimeChecks(graph);
     const messages = checks.map(({ message }) => message);
@@ -72,7 +73,7 @@ export class Program {
       return new Program(device, executable, signatureOfGraph(checked), new Set(), messages);
     }
     const optimized = await inTurns(optimizing(checked, device.limits, observer?.pass), signal);
-    const plan = await inTurns(planning(optimized, device.limits, donations), signal);
+    const plan = await inTurns(planning(optimized, device.limits, donations, places), signal);
     observer?.plan(plan);
     const executable = await device.compile(plan);
     return new Program(device, executable, signatureOfPlan(plan), overwritingOutputs(plan), messages);

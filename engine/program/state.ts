@@ -7,6 +7,8 @@ import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { knownData } from "../graph/uniform.ts";
+import { type ArenaPlaces, placesTogether } from "../kernel/arenas.ts";
+import type { ArenaPlace } from "../kernel/plan.ts";
 import { describeValue, mapTree, treeLeaves, treeSignature } from "../tree.ts";
 import { evaluate } from "./evaluate.ts";
 import { Program } from "./program.ts";
@@ -204,7 +206,11 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
     else for (const { dtype, length } of wanted) buffers.push(device.allocate(dtype, length));
     const state = new State(device, template, buffers);
     const nodes = leaves.map(({ tensor }) => tensor.node);
-    await fillBuffers(device, nodes, buffers);
+    const { places } =
+      device.runs === "kernels" && device.allocateTogether !== undefined
+        ? placesTogether(wanted, 4 * device.limits.elements)
+        : { places: [] };
+    await fillBuffers(device, nodes, buffers, places);
     return state;
   } catch (reason) {
     for (const buffer of buffers) device.free(buffer);
@@ -212,17 +218,25 @@ export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<St
   }
 }
 
-async function fillBuffers(device: Device, nodes: readonly Node[], buffers: readonly DeviceBuffer[]): Promise<void> {
-  const lazy: { node: Node; buffer: DeviceBuffer }[] = [];
+/** @param places of the buffers in memory that they share */
+async function fillBuffers(
+  device: Device,
+  nodes: readonly Node[],
+  buffers: readonly DeviceBuffer[],
+  places: ArenaPlaces["places"],
+): Promise<void> {
+  const lazy: { node: Node; buffer: DeviceBuffer; place: ArenaPlace | null }[] = [];
   await device.queue.run(() => {
     for (const [i, node] of nodes.entries()) {
       const data = knownData(node);
-      if (data === undefined) lazy.push({ node, buffer: at(buffers, i) });
+      if (data === undefined) lazy.push({ node, buffer: at(buffers, i), place: places[i] ?? null });
       else device.upload(at(buffers, i), data);
     }
   });
   if (lazy.length === 0) return;
-  const program = await Program.compile({ inputs: [], outputs: lazy.map(({ node }) => node) }, device);
+  const graph = { inputs: [], outputs: lazy.map(({ node }) => node) };
+  const placed = lazy.map(({ place }) => place);
+  const program = await Program.compile(graph, device, [], undefined, undefined, placed);
   try {
     await device.queue.run(async () => {
       const run = program.bind(

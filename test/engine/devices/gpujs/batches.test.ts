@@ -13,10 +13,13 @@ import {
   createState,
   divide,
   explain,
+  foldIn,
   isFinite,
   matmul,
   multiply,
   permute,
+  randomKey,
+  randomNormal,
   reduceMax,
   reduceSum,
   scalar,
@@ -158,6 +161,36 @@ describe("batches on WebGPU", { skip: webgpuSkip }, () => {
           `${value}, expected ${expected}`,
         );
       });
+    } finally {
+      device.dispose();
+      other.dispose();
+    }
+  });
+
+  it("draw the first values of a state: of 24 arrays by as many dispatches as of 12, as wasm draws them", async () => {
+    const [device, other] = [await createWebgpuDevice({ debug: true }), await createDevice("wasm")];
+    const drawn = (count: number): Tensor[] =>
+      Array.from({ length: count }, (_, i) => randomNormal(foldIn(randomKey(7), i), [4 + (i % 4), 12 + 4 * (i % 3)]));
+    const valuesOn = async (on: KernelDevice, count: number): Promise<number[]> => {
+      const state = await createState(drawn(count), on);
+      const values = await Promise.all(treeLeaves(await state.read()).map((leaf) => leaf.tensor.data()));
+      state.dispose();
+      return values.flatMap((each) => [...each]);
+    };
+    try {
+      const dispatches: number[] = [];
+      for (const count of [12, 24]) {
+        const before = device.counts.dispatches;
+        const found = await valuesOn(device, count);
+        dispatches.push(device.counts.dispatches - before);
+        const wanted = await valuesOn(other, count);
+        found.forEach((value, i) => {
+          const expected = at(wanted, i);
+          assert.ok(Math.abs(value - expected) <= 1e-5 * Math.max(1, Math.abs(expected)), `${value}, not ${expected}`);
+        });
+      }
+      assert.equal(dispatches[1], dispatches[0]);
+      assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
     } finally {
       device.dispose();
       other.dispose();
