@@ -2,6 +2,9 @@
 import type { FunctionName } from "./functions.ts";
 import type { Lanes } from "./types.ts";
 
+/** Names that a prefix and a number could make, but mean something already. */
+const taken = new Set(["i32", "u32", "f32", "f16"]);
+
 const atomic = /^(?:[A-Za-z]\w*|\d+u)$/;
 
 /** An array in the workgroup's memory. One that is free may be used for something else, and grow for that. */
@@ -33,7 +36,8 @@ export class WgslWriter {
   }
 
   fresh(prefix = "v"): string {
-    return `${prefix}${this.#names++}`;
+    const name = `${prefix}${this.#names++}`;
+    return taken.has(name) ? this.fresh(prefix) : name;
   }
 
   /** Declares a constant of that value and gives its name. */
