@@ -50,9 +50,12 @@ export type TuningTable = {
 /** What a submit may take by estimate. @throws EvenkeelError `value` unless it is above 0. */
 export function submitLimitOf({ submitMilliseconds }: WebgpuOptions, isSoftware: boolean): number {
   // The CPU's work is neither watched nor in a display's way.
-  const limit = submitMilliseconds ?? (isSoftware ? Infinity : defaultSubmitMilliseconds);
-  if (limit > 0) return limit;
-  throw new EvenkeelError("value", `the option submitMilliseconds of webgpu is ${limit}. Expected a number above 0.`);
+  const limit: unknown = submitMilliseconds ?? (isSoftware ? Infinity : defaultSubmitMilliseconds);
+  if (typeof limit === "number" && limit > 0) return limit;
+  throw new EvenkeelError(
+    "value",
+    `the option submitMilliseconds of webgpu is ${String(limit)}. Expected a number above 0.`,
+  );
 }
 
 /** @throws EvenkeelError `value` if the option, or else EVENKEEL_WEBGPU, is neither. */

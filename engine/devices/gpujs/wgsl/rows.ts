@@ -71,7 +71,12 @@ export function emitRows(
   writer.line(`if (${number} >= ${blocks}u) { return; }`);
   const bases = basesOf(writer, block, number);
   stages.forEach((stage, index) => {
-    if (index > 0) writer.line("storageBarrier();");
+    if (index > 0) {
+      writer.line("storageBarrier();");
+      // Stages take turns with the workgroup's memory. A fold ends with a barrier for that, a product doesn't.
+      if (at(stages, index - 1).work.kind === "product") writer.line("workgroupBarrier();");
+      writer.freeShared();
+    }
     emitStage(writer, stage, block, bases, at(lanes, index), arrays, isVector);
   });
   const sums = stages.flatMap(({ work }, i) => {

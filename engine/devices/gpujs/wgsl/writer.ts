@@ -2,13 +2,19 @@
 import type { FunctionName } from "./functions.ts";
 import type { Lanes } from "./types.ts";
 
+/** Names that a prefix and a number could make, but mean something already. */
+const taken = new Set(["i32", "u32", "f32", "f16"]);
+
 const atomic = /^(?:[A-Za-z]\w*|\d+u)$/;
+
+/** An array in the workgroup's memory. One that is free may be used for something else, and grow for that. */
+type SharedArray = { readonly name: string; readonly type: string; length: number; isFree: boolean };
 
 /** Statements under construction. Every name it hands out is new, so texts made of names never change their value. */
 export class WgslWriter {
   /** Functions called so far, as `name lanes`. */
   readonly #functions = new Map<string, readonly [FunctionName, Lanes]>();
-  readonly #workgroup: string[] = [];
+  readonly #shared: SharedArray[] = [];
   readonly #helpers: string[] = [];
   #lines: string[] = [];
   #depth = 1;
@@ -30,7 +36,8 @@ export class WgslWriter {
   }
 
   fresh(prefix = "v"): string {
-    return `${prefix}${this.#names++}`;
+    const name = `${prefix}${this.#names++}`;
+    return taken.has(name) ? this.fresh(prefix) : name;
   }
 
   /** Declares a constant of that value and gives its name. */
@@ -58,11 +65,24 @@ export class WgslWriter {
     return `${name}${lanes}(${args.join(", ")})`;
   }
 
-  /** Declares an array that the threads of a workgroup share, and gives its name. */
+  /** The name of an array that the threads of a workgroup share: a free one that fits best, or else a new one. */
   shared(type: string, length: number): string {
-    const name = this.fresh("shared");
-    this.#workgroup.push(`var<workgroup> ${name}: array<${type}, ${length}>;`);
-    return name;
+    const free = this.#shared.filter((array) => array.isFree && array.type === type);
+    free.sort((a, b) => a.length - b.length);
+    const found = free.find((array) => array.length >= length) ?? free.at(-1);
+    if (found === undefined) {
+      const name = this.fresh("shared");
+      this.#shared.push({ name, type, length, isFree: false });
+      return name;
+    }
+    found.length = Math.max(found.length, length);
+    found.isFree = false;
+    return found.name;
+  }
+
+  /** Frees all shared arrays. The threads must have met at a barrier since these were used. */
+  freeShared(): void {
+    for (const array of this.#shared) array.isFree = true;
   }
 
   /** Declares a function of the kernel's own; what `write` writes is its body. */
@@ -83,7 +103,7 @@ export class WgslWriter {
   }
 
   get workgroup(): readonly string[] {
-    return this.#workgroup;
+    return this.#shared.map(({ name, type, length }) => `var<workgroup> ${name}: array<${type}, ${length}>;`);
   }
 
   get body(): string {

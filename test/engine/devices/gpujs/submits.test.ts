@@ -135,9 +135,10 @@ describe("the pace of a program's runs", () => {
   it("has a limit on GPUs, none by software unless one is given, and none that isn't above 0", () => {
     assert.deepEqual([submitLimitOf({}, false), submitLimitOf({}, true)], [200, Infinity]);
     assert.equal(submitLimitOf({ submitMilliseconds: 5 }, true), 5);
-    for (const wrong of [0, -1, NaN]) {
+    // As callers without types may give it, too.
+    for (const wrong of [0, -1, NaN, "5", true, [5]]) {
       assert.throws(
-        () => submitLimitOf({ submitMilliseconds: wrong }, false),
+        () => submitLimitOf({ submitMilliseconds: wrong as number }, false),
         (error) => error instanceof EvenkeelError && error.code === "value" && /submitMilliseconds/.test(error.message),
       );
     }
