@@ -170,7 +170,7 @@ class Schedule {
   readonly #bytesOf: (buffer: number) => number;
   /** Of each buffer the steps that are yet to read it. */
   readonly #readers = new Map<number, number>();
-  /** Bytes that may wait: as many as a program is given. */
+  /** Bytes that may wait: as many as a program is given, or gives. */
   readonly #patience: number;
   readonly #dependencies: Dependencies;
   readonly #kinds: readonly (string | null)[];
@@ -188,7 +188,9 @@ class Schedule {
   ) {
     this.#steps = steps;
     this.#bytesOf = (buffer) => (isTemporary(at(buffers, buffer)) ? 4 * at(buffers, buffer).length : 0);
-    this.#patience = buffers.reduce((sum, { role, length }) => sum + (role?.kind === "input" ? 4 * length : 0), 0);
+    const bytesOf = (kind: "input" | "output"): number =>
+      buffers.reduce((sum, { role, length }) => sum + (role?.kind === kind ? 4 * length : 0), 0);
+    this.#patience = Math.max(bytesOf("input"), bytesOf("output"));
     for (const buffer of steps.flatMap(({ operands }) => operands)) {
       this.#readers.set(buffer, (this.#readers.get(buffer) ?? 0) + 1);
     }
