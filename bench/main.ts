@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { createDevice } from "../engine/index.ts";
+import { createDevice, EvenkeelError } from "../engine/index.ts";
 import { besideJobs, measureBeside } from "./beside.ts";
 import type { Availability } from "./contender.ts";
 import { deviceContender, evenkeelContender } from "./evenkeel.ts";
@@ -68,7 +68,15 @@ if (options.device !== undefined) {
   }
   say(machine);
   const samples = options.quick ? { repeats: 3, sampleSeconds: 0.02 } : {};
-  say(`\n${await measureBeside(beside, os.availableParallelism(), samples, say)}`);
+  await measureBeside(beside, os.availableParallelism(), samples, say).then(
+    (table) => say(`\n${table}`),
+    (reason: unknown) => {
+      // What is missing is said for people; everything else is a fault, whose place matters.
+      if (!(reason instanceof EvenkeelError)) throw reason;
+      say(reason.message);
+      process.exitCode = 1;
+    },
+  );
   process.exit();
 }
 // Software Vulkan, so that `webgpu` is run without a GPU too: for the correctness of the path, not for its speed.

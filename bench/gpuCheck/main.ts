@@ -40,8 +40,11 @@ function commitHere(): string {
 const title = `GPU check, commit ${commitHere()}, ${new Date().toISOString().slice(0, 10)}`;
 const report = new Report(options.out, title, Number(options.seconds), (text) => console.log(text));
 const wanted = options.only.toLowerCase().split(",");
+const parts: { readonly name: string; readonly isWanted: boolean }[] = [];
 const part = async (name: string, needs: number, run: () => Promise<Finding>): Promise<void> => {
-  if (wanted.some((word) => name.toLowerCase().includes(word))) await report.part(name, needs, run);
+  const isWanted = wanted.some((word) => name.toLowerCase().includes(word));
+  parts.push({ name, isWanted });
+  if (isWanted) await report.part(name, needs, run);
 };
 
 await part("machine", 0, describeMachine);
@@ -113,6 +116,10 @@ if (quick) {
   await peer("compiled", [netB], 90);
 }
 
+if (parts.every(({ isWanted }) => !isWanted)) {
+  console.error(`no part matches ${options.only}; there are\n${parts.map(({ name }) => `  ${name}`).join("\n")}`);
+  process.exit(1);
+}
 const amiss = report.outcomes.filter((outcome) => outcome === "failed" || outcome === "wrong").length;
 console.log(`${report.outcomes.length} parts, ${amiss} failed or wrong; ${options.out}/gpuCheck.md and gpuCheck.json`);
 // What was given up may still be under way.

@@ -75,7 +75,11 @@ async function listKnown(folder: string): Promise<KnownFile[]> {
   try {
     names = await readdir(folder);
   } catch (cause) {
-    throw new EvenkeelError("file", `verify: can't read the folder ${folder}: ${describeFailure(cause)}`, { cause });
+    const isFile = (cause as { code?: unknown }).code === "ENOTDIR";
+    const reason = isFile
+      ? `it is a file. Give the folder that it lies in, or one with it and what belongs to it alone.`
+      : describeFailure(cause);
+    throw new EvenkeelError("file", `verify: can't read the folder ${folder}: ${reason}`, { cause });
   }
   const known = names.toSorted().flatMap((name) => {
     const kind = kindOf(name);

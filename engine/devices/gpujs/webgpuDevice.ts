@@ -11,7 +11,14 @@ import { OwnBuffers } from "../ownBuffers.ts";
 import { type KernelMaker, WebgpuExecutable } from "./webgpuExecutor.ts";
 import { webgpuLimits } from "./webgpuLimits.ts";
 import { type GpuRange, type QueueCounts, WebgpuMemory } from "./webgpuMemory.ts";
-import { kernelsOf, submitLimitOf, type TuningTable, type WebgpuKernels, type WebgpuOptions } from "./webgpuOptions.ts";
+import {
+  checkOptions,
+  kernelsOf,
+  submitLimitOf,
+  type TuningTable,
+  type WebgpuKernels,
+  type WebgpuOptions,
+} from "./webgpuOptions.ts";
 import { emitKernelSource } from "./source/index.ts";
 import { emitKernel, type EmitOptions, schedulesFor } from "./wgsl/index.ts";
 import { tuneProducts } from "./tuneProducts.ts";
@@ -30,6 +37,7 @@ export { probeWebgpu, type WebgpuProbe } from "./adapterSelection.ts";
  * none
  */
 export async function createWebgpuDevice(options: WebgpuOptions = {}, schedules?: EmitOptions): Promise<WebgpuDevice> {
+  checkOptions(options);
   // Loaded here, for gpu.js takes a while and `probeWebgpu` doesn't need it.
   const { acquireContext } = await import("./adapter.ts");
   const lease = await acquireContext();

@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../../errors.ts";
+import { EvenkeelError, printable } from "../../errors.ts";
 
 // A file of its own: callers' types must not depend on WebGPU's, which their projects may not have.
 export type WebgpuKernels = "own" | "generated";
@@ -46,6 +46,27 @@ export type TuningTable = {
   /** Names of tiles by products. */
   readonly tiles: Readonly<Record<string, string>>;
 };
+
+const switches = ["debug", "batches", "chains", "autotune"] as const;
+const others = ["kernels", "tuning", "submitMilliseconds"] as const;
+
+/** @throws EvenkeelError `value` for an option that there isn't, or that is to be true or false and is neither. */
+export function checkOptions(options: WebgpuOptions): void {
+  for (const name of Object.keys(options)) {
+    if (![...switches, ...others].some((known) => known === name)) {
+      const known = [...switches, ...others].join(", ");
+      throw new EvenkeelError("value", `webgpu has no option ${printable(name)}. Expected some of ${known}.`);
+    }
+  }
+  for (const name of switches) {
+    const value: unknown = options[name];
+    if (value === undefined || typeof value === "boolean") continue;
+    throw new EvenkeelError(
+      "value",
+      `the option ${name} of webgpu is of type ${typeof value}. Expected true or false.`,
+    );
+  }
+}
 
 /** What a submit may take by estimate. @throws EvenkeelError `value` unless it is above 0. */
 export function submitLimitOf({ submitMilliseconds }: WebgpuOptions, isSoftware: boolean): number {

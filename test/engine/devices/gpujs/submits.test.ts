@@ -7,7 +7,7 @@ import { Trainer } from "../../../../diffusion/training/index.ts";
 import { acquireContext } from "../../../../engine/devices/gpujs/adapter.ts";
 import { leastPace, RunPace, submitEnds, WorkClock } from "../../../../engine/devices/gpujs/submits.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
-import { submitLimitOf } from "../../../../engine/devices/gpujs/webgpuOptions.ts";
+import { checkOptions, submitLimitOf, type WebgpuOptions } from "../../../../engine/devices/gpujs/webgpuOptions.ts";
 import { at } from "../../../../engine/graph/shape.ts";
 import {
   compileStep,
@@ -140,6 +140,17 @@ describe("the pace of a program's runs", () => {
       assert.throws(
         () => submitLimitOf({ submitMilliseconds: wrong as number }, false),
         (error) => error instanceof EvenkeelError && error.code === "value" && /submitMilliseconds/.test(error.message),
+      );
+    }
+  });
+
+  it("takes the options that there are, and no words for true and false", () => {
+    assert.doesNotThrow(() => checkOptions({ chains: false, debug: true, kernels: "own" }));
+    for (const wrong of [{ chains: "no" }, { autotune: 1 }, { batches: null }, { autotuning: true }] as const) {
+      const [name = ""] = Object.keys(wrong);
+      assert.throws(
+        () => checkOptions(wrong as WebgpuOptions),
+        (error) => error instanceof EvenkeelError && error.code === "value" && error.message.includes(name),
       );
     }
   });
