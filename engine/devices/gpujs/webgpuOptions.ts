@@ -18,7 +18,7 @@ export type WebgpuOptions = {
   /** Whether steps that do the same to different arrays are one dispatch; default true. Same results, bit for bit. Own kernels only. */
   readonly batches?: boolean;
   /**
-   * Whether steps over the same rows, as those of a norm, are one dispatch. Same results, bit for bit. Own kernels only. The default is
+   * Whether steps over the same rows, as those of a norm, are one dispatch. Same results, bit for bit but for those of NaN. Own kernels only. The default is
    * true, but on software adapters, which take a second to compile the barriers.
    */
   readonly chains?: boolean;
