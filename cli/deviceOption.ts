@@ -1,4 +1,4 @@
-import { type AutomaticDevice, chooseAutomatically, type Device, defaultDevice } from "../engine/index.ts";
+import { type AutomaticDevice, chooseAutomatically, type Device, defaultDevice, printable } from "../engine/index.ts";
 
 /** What `--device` takes, for commands' help. */
 export const deviceHelp = `oracle, wasm, cpu, webgpu, webgl2 or auto, the faster of wasm and a GPU, measured (default: EVENKEEL_DEVICE, else ${defaultDevice})`;
@@ -18,10 +18,14 @@ export async function describeDevice(
   wanted: string | undefined,
   automatic?: AutomaticDevice,
 ): Promise<string> {
-  const choice = choiceOf(wanted);
+  const [choice, fromEnvironment] = [choiceOf(wanted), choiceOf(undefined)];
   const reasons: string[] = [];
   if (choice === undefined) reasons.push("the default; --device auto takes a GPU if one is faster");
   else if (wanted === undefined) reasons.push("as EVENKEEL_DEVICE says");
+  else if (fromEnvironment !== undefined && fromEnvironment !== wanted) {
+    const other = printable(fromEnvironment);
+    reasons.push(`as the option or the run's own settings say; EVENKEEL_DEVICE, which says ${other}, isn't asked then`);
+  }
   if (choice === "auto") reasons.push(`auto: ${(automatic ?? (await chooseAutomatically())).reason}`);
   return reasons.length === 0 ? description : `${description} (${reasons.join("; ")})`;
 }

@@ -20,6 +20,8 @@ test("where a command computes is told with the reason: the default, the environ
   process.env["EVENKEEL_DEVICE"] = "oracle";
   assert.equal(await told(), " (as EVENKEEL_DEVICE says)");
   assert.equal(await told("oracle"), "");
+  process.env["EVENKEEL_DEVICE"] = "wasm";
+  assert.match(await told("oracle"), /own settings say; EVENKEEL_DEVICE, which says wasm, isn't asked then/);
   process.env["EVENKEEL_DEVICE"] = "auto";
   assert.equal(await told(), ` (as EVENKEEL_DEVICE says; auto: ${reason})`);
   process.env["EVENKEEL_DEVICE"] = "";
