@@ -52,6 +52,11 @@ export type DeviceLimits = {
   readonly concurrency: number;
   /** What products multiply: arrays in memory alone, or also what is made of a few where it is read (`inlineFactors`). */
   readonly factors: "stored" | "made";
+  /**
+   * What to do about values that several kernels read. `scarce`: costly ones are kept. `plenty`: they are made again where that reads no more
+   * memory (`computeInReaders`).
+   */
+  readonly arithmetic: "scarce" | "plenty";
 };
 
 /** What is known of a device, as data; its `description` says it to people. */

@@ -4,7 +4,7 @@
  */
 import type { DeviceLimits } from "../devices/device.ts";
 import { at } from "../graph/shape.ts";
-import type { Kernel } from "../kernel/kernel.ts";
+import type { Axis, Kernel } from "../kernel/kernel.ts";
 import { factoredContractionOf } from "../kernel/contraction.ts";
 import { kindOfKernel } from "../kernel/kernelKind.ts";
 import type { PlanStep, Stage } from "../kernel/plan.ts";
@@ -166,8 +166,14 @@ function isWorthwhile(stages: readonly Stage[], taken: ReadonlyMap<number, numbe
   if (overwritesOthers) return false;
   if (!stages.every(allowsBlocks)) return false;
   const rows = rowsOf(at(stages, 0));
-  const all = stages.reduce((sum, { kernel }) => sum + kernel.axes.reduce((points, { size }) => points * size, 1), 0);
+  const all = stages.reduce((sum, { kernel }) => sum + shared(kernel, rows), 0);
   return all / rows <= Math.min(longestRow, Math.max(shortRow, perRow * rows));
+}
+
+/** Terms and points of a step that more would take part in if it were run alone: nobody but who makes its one point folds a row. */
+function shared({ axes }: Kernel, rows: number): number {
+  const points = (of: readonly Axis[]): number => of.reduce((product, { size }) => product * size, 1);
+  return points(axes.filter(({ role }) => role === "parallel")) === rows ? 0 : points(axes);
 }
 
 /** Steps made of stages. Those with equal kernels in equal places have one kernel. */

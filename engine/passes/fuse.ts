@@ -15,6 +15,7 @@ import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { storageOf, viewBase } from "../kernel/views.ts";
 import { addendsOf } from "./addends.ts";
+import { computingInReaders } from "./computeInReaders.ts";
 import { hasMemory, inliningSingleReaders, mostRegions } from "./inlineSingleReaders.ts";
 
 export type FusedKernel = { readonly root: Node; readonly kernel: LoweredKernel };
@@ -26,7 +27,7 @@ const cheapWeight = 2;
  * Kernels in order of computation. Outputs that are inputs, constants or repeated get no kernel of their own here. Pauses after each
  * kernel.
  */
-export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, FusedKernel[]> {
+export function* fusing(graph: Graph, limits: DeviceLimits, overwritten: ReadonlySet<Node>): Generator<void, FusedKernel[]> {
   const order = topologicalOrder(graph.outputs);
   const roots = chooseRoots(graph, order, limits);
   yield;
@@ -51,6 +52,7 @@ export function* fusing(graph: Graph, limits: DeviceLimits): Generator<void, Fus
     }
   }
   yield* inliningSingleReaders(graph, kernels, roots, limits);
+  yield* computingInReaders(graph, kernels, roots, limits, overwritten);
   const needed = reachable(graph, kernels);
   return order.flatMap((root) => {
     const kernel = kernels.get(root);

@@ -55,7 +55,7 @@ export function* planning(
   donations: readonly Donation[] = [],
   places: OutputPlaces = [],
 ): Generator<void, Plan> {
-  const inOrder = yield* fusing(graph, limits);
+  const inOrder = yield* fusing(graph, limits, new Set(donations.map(({ input }) => at(graph.inputs, input))));
   yield;
   const ordered = updateEarly(inOrder, graph, donations);
   yield;

@@ -95,6 +95,7 @@ export class ReferenceDevice implements KernelDevice {
       inPlace,
       concurrency: 1,
       factors: "stored",
+      arithmetic: "scarce",
       scalars: Infinity,
       memory: Infinity,
     };

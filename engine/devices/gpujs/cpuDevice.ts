@@ -28,6 +28,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     inPlace: false,
     concurrency: 1,
     factors: "stored",
+    arithmetic: "scarce",
     scalars: 64,
     memory: Infinity,
   } as const;

@@ -59,6 +59,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     inPlace: false,
     concurrency: 1,
     factors: "stored",
+    arithmetic: "scarce",
     scalars: 64,
     memory: Infinity,
   } as const;

@@ -39,6 +39,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     scalars: scalarLimits[kernels],
     concurrency: concurrency[kernels],
     factors: isOwn ? "made" : "stored",
+    arithmetic: isOwn ? "plenty" : "scarce",
     memory: Infinity,
   };
 }

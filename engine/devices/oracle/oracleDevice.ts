@@ -29,6 +29,7 @@ export class OracleDevice implements GraphDevice {
     inPlace: false,
     concurrency: 1,
     factors: "stored",
+    arithmetic: "scarce",
     scalars: Infinity,
     memory: Infinity,
   } as const;

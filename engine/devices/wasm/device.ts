@@ -58,6 +58,7 @@ const limits = {
   inPlace: true,
   concurrency: 1,
   factors: "stored",
+  arithmetic: "scarce",
   scalars: 200,
 } as const;
 

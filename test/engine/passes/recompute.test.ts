@@ -22,6 +22,7 @@ const limits: DeviceLimits = {
   inPlace: true,
   concurrency: 1,
   factors: "stored",
+  arithmetic: "scarce",
   scalars: 200,
   memory: Infinity,
 };

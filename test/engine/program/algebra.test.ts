@@ -199,6 +199,7 @@ describe("passes", () => {
     inPlace: false,
     concurrency: 1,
     factors: "stored",
+    arithmetic: "scarce",
     scalars: 60,
     memory: Infinity,
   };
