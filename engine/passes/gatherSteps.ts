@@ -96,7 +96,7 @@ function* gather(
       ...results.flatMap((buffer) => [...(readIn.get(overwritten.get(buffer) ?? -1) ?? [])]),
     ]);
     let [index, joined]: [number, Group] = [groups.length, unit];
-    for (const place of placesFor(unit, groups, needed, madeIn)) {
+    for (const place of placesFor(unit, needed, madeIn, readIn)) {
       const group = at(groups, place);
       if (group.points !== unit.points || !order.mayFollow(place, needed)) continue;
       if (!fits([...group.steps, ...unit.steps])) continue;
@@ -153,27 +153,30 @@ function together(group: Group, unit: Group, joins: Limits["joins"]): Group | nu
 
 /**
  * Where a unit may go, the best first: to groups that make what it reads, who makes most before the others; arrays with fewer elements
- * than it has points don't count. Then to the last group and those before it, up to the first for which nothing waits longer.
+ * than it has points don't count. Then to groups that read the same, the last before the others, up to the first for which nothing waits
+ * longer. Others would have it wait for what it has nothing to do with, and be run with steps that do the same all the same.
  */
 function* placesFor(
   { kernels, steps, points, folds }: Group,
-  groups: readonly Group[],
   needed: ReadonlySet<number>,
   madeIn: ReadonlyMap<number, number>,
+  readIn: ReadonlyMap<number, ReadonlySet<number>>,
 ): Generator<number> {
   if (kernels === null || folds) return;
   const made = new Map<number, number>();
+  const reading = new Set<number>();
+  const earliest = Math.max(0, ...needed);
   for (const { kernel, operands } of steps) {
     operands.forEach((buffer, operand) => {
       const { length } = at(kernel.operands, operand);
+      if (length < points) return;
       const group = madeIn.get(buffer);
-      if (group !== undefined && length >= points) made.set(group, (made.get(group) ?? 0) + length);
+      if (group !== undefined) made.set(group, (made.get(group) ?? 0) + length);
+      for (const reader of readIn.get(buffer) ?? []) if (reader >= earliest) reading.add(reader);
     });
   }
   yield* [...made.keys()].sort((a, b) => (made.get(b) ?? 0) - (made.get(a) ?? 0) || b - a);
-  for (let index = groups.length - 1; index >= Math.max(0, ...needed); index--) {
-    if (!made.has(index)) yield index;
-  }
+  yield* [...reading].filter((group) => !made.has(group)).sort((a, b) => b - a);
 }
 
 /** Whether steps that are joined have no more arrays than a kernel may have: what they hand on to each other alone is none. */
