@@ -3,6 +3,7 @@ import type { Graph } from "../graph/graph.ts";
 import { atOnce } from "../devices/eventLoop.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { lowerConvolutions } from "./lowerConvolutions.ts";
+import { readSoftmax } from "./readSoftmax.ts";
 import { simplify } from "./simplify.ts";
 import { splitConcats } from "./splitConcats.ts";
 import { splitReductions } from "./splitReductions.ts";
@@ -15,6 +16,7 @@ const concatParts = 6;
 /** What happens to a graph before it is cut into kernels, in this order. */
 export const passes: readonly Pass[] = [
   { name: "simplify", run: (graph) => simplify(graph) },
+  { name: "readSoftmax", run: (graph, limits) => readSoftmax(graph, limits) },
   { name: "lowerConvolutions", run: (graph) => lowerConvolutions(graph) },
   { name: "splitReductions", run: (graph) => splitReductions(graph) },
   { name: "splitConcats", run: (graph, limits) => splitConcats(graph, Math.min(concatParts, limits.operands)) },

@@ -1,0 +1,56 @@
+/**
+ * The gradient of a softmax wants exp(x - max), which is the softmax times its sum. Where the softmax has memory anyway, since a product
+ * reads it, the gradient reads that, and its exponentials need not be kept besides.
+ */
+import type { DeviceLimits } from "../devices/device.ts";
+import { type Graph, makeNode, topologicalOrder, withInputs } from "../graph/graph.ts";
+import type { Node, NodeOf } from "../graph/node.ts";
+import { viewBase } from "../kernel/views.ts";
+
+/** exp(x - max) with what it is divided by and the quotient. */
+type Softmax = { readonly exponentials: Node; readonly sum: Node; readonly quotient: Node };
+
+export function readSoftmax(graph: Graph, limits: Pick<DeviceLimits, "arithmetic">): Graph {
+  if (limits.arithmetic === "scarce") return graph;
+  const order = topologicalOrder(graph.outputs);
+  const factors = new Set(order.flatMap((node) => (node.kind === "matmul" ? node.inputs.map(viewBase) : [])));
+  const softmaxes = order.flatMap((node) => (node.kind === "binary" && factors.has(node) ? (softmaxOf(node) ?? []) : []));
+  if (softmaxes.length === 0) return graph;
+  /** What depends on the sum of each: if that is no number, this isn't one either, whichever way it is computed. */
+  const behind = softmaxes.map(({ sum }) => {
+    const found = new Set([sum]);
+    for (const node of order) if (node.inputs.some((input) => found.has(input))) found.add(node);
+    return found;
+  });
+  const replacement = new Map<Node, Node>();
+  const replaced = (node: Node): Node => replacement.get(node) ?? node;
+  for (const node of order) {
+    const inputs = node.inputs.map((input, i) => {
+      const found = softmaxes.findIndex(({ exponentials }) => exponentials === input);
+      const softmax = softmaxes[found];
+      const other = node.inputs[1 - i];
+      const isScaled = node.kind === "binary" && node.attributes.op === "multiply" && other !== undefined;
+      if (softmax === undefined || !isScaled || behind[found]?.has(other) !== true) return replaced(input);
+      return makeNode("binary", [replaced(softmax.quotient), replaced(softmax.sum)], { op: "multiply" });
+    });
+    replacement.set(node, withInputs(node, inputs));
+  }
+  return { inputs: graph.inputs, outputs: graph.outputs.map(replaced) };
+}
+
+function softmaxOf(quotient: NodeOf<"binary">): Softmax | null {
+  const [exponentials, sum] = quotient.inputs;
+  if (quotient.attributes.op !== "divide" || !isExponential(exponentials)) return null;
+  const total = viewBase(sum);
+  const isSum = total.kind === "reduce" && total.attributes.op === "sum" && total.inputs[0] === exponentials;
+  return isSum ? { exponentials, sum, quotient } : null;
+}
+
+/** exp(x - the largest of some x): at most 1, and 1 in each sum. */
+function isExponential(node: Node): boolean {
+  if (node.kind !== "unary" || node.attributes.op !== "exp") return false;
+  const [shifted] = node.inputs;
+  if (shifted.kind !== "binary" || shifted.attributes.op !== "subtract") return false;
+  const largest = viewBase(shifted.inputs[1]);
+  return largest.kind === "reduce" && largest.attributes.op === "max" && largest.inputs[0] === shifted.inputs[0];
+}
