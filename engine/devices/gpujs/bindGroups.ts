@@ -2,18 +2,18 @@
 import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
-import { externalIndex } from "./homes.ts";
+import { externalIndex, type Starts } from "./homes.ts";
 import type { GpuRange } from "./webgpuMemory.ts";
 import type { WordFormat } from "./words.ts";
 
 /** One kernel run, ready but for its buffers. */
 export type Dispatch = {
-  /** What it runs; the first of several, if `bindsWhole`. */
+  /** What it runs; the first of several, if whole memories are bound. */
   readonly step: PlanStep;
   /** The step of the plan that it belongs to. */
   readonly part: PlanStep;
-  /** Whether it goes over several arrays, each a part of what is bound. */
-  readonly bindsWhole: boolean;
+  /** If it goes over several arrays, each a part of what is bound: from which byte on the memory of each buffer is. Null: each array is. */
+  readonly wholeFrom: Starts | null;
   readonly kernel: CompiledKernel;
   /** Where the kernel's params lie in the uniform buffer, if it has some. */
   readonly paramsOffset: number;
@@ -105,7 +105,7 @@ export class BindGroups {
         return this.#resource(
           at(binding.kind === "operand" ? step.operands : step.results, binding.index),
           bound,
-          dispatch.bindsWhole,
+          dispatch.wholeFrom,
         );
       }
       if (this.#params === null || kernel.params === null) throw new Error(`${step.kernel.name} has no params`);
@@ -117,12 +117,12 @@ export class BindGroups {
     });
   }
 
-  #resource(index: number, bound: readonly GpuRange[], isWhole: boolean): GPUBufferBinding {
+  #resource(index: number, bound: readonly GpuRange[], wholeFrom: Starts | null): GPUBufferBinding {
     const { buffer, offset } = this.#range(index, bound);
     const { dtype, length, role } = at(this.#plan.buffers, index);
     // What a caller binds where the plan expects nothing but itself may still be a part of other memory.
     const isOnItsOwn = (role.kind === "input" || role.kind === "output") && role.place === undefined;
-    if (isWhole && !isOnItsOwn) return { buffer };
+    if (wholeFrom !== null && !isOnItsOwn) return { buffer, offset: wholeFrom.get(index) ?? 0 };
     // Only the words of the tensor: the memory may be larger.
     return { buffer, offset, size: Math.max(4, 4 * this.#words.wordsOf(dtype, length)) };
   }

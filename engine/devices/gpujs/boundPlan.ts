@@ -67,7 +67,7 @@ export class BoundPlan {
 
   /** One of its kernels, run another way; of a batch its first member alone. */
   async variant({ dispatch: { step, part }, steps }: PlanKernel, schedules: EmitOptions): Promise<PlanKernel> {
-    const draft = { step, part, whole: null };
+    const draft = { step, part, whole: null, starts: new Map<number, number>() };
     const { dispatch, schedule } = await make(this.#context, expectedHomes(this.#plan), draft, schedules);
     return { dispatch, schedule, group: at(this.#bind([dispatch]).groups, 0), steps };
   }
@@ -108,12 +108,12 @@ type Made = { readonly dispatch: Dispatch; readonly schedule: string };
 async function make(
   context: GpujsContext,
   homes: readonly Home[],
-  { step, part, whole }: Draft,
+  { step, part, whole, starts }: Draft,
   schedules: EmitOptions,
 ): Promise<Made> {
   const own = whole ?? emitKernel(step.kernel, aliasesOf(step, homes), schedules);
   const kernel = await context.ownKernelOf(own);
-  return { dispatch: { step, part, bindsWhole: whole !== null, kernel, paramsOffset: 0 }, schedule: own.schedule };
+  return { dispatch: { step, part, wholeFrom: whole && starts, kernel, paramsOffset: 0 }, schedule: own.schedule };
 }
 
 function memoryOf(device: GPUDevice, plan: Plan, homes: readonly Home[]): Memory {

@@ -1,7 +1,7 @@
 /** The dispatches of a plan before anything is compiled. */
 import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
-import { type Home, placedStep } from "./homes.ts";
+import { type Home, placedStep, type Starts, startsOf } from "./homes.ts";
 import { emitBatches, emitRows, type EmitOptions, type WgslKernel } from "./wgsl/index.ts";
 
 /** A dispatch before its kernel is compiled. */
@@ -12,7 +12,11 @@ export type Draft = {
   readonly part: PlanStep;
   /** The kernel over whole memories of several members of a step at once, or of stages; null: the step's own. */
   readonly whole: WgslKernel | null;
+  /** From where on these memories are bound. */
+  readonly starts: Starts;
 };
+
+const fromTheFirst: Starts = new Map();
 
 /** A dispatch for each step with elements; for one with members as few as can be. */
 export function draftsOf({ steps }: Plan, homes: readonly Home[], options: EmitOptions = {}): Draft[] {
@@ -32,13 +36,19 @@ function draftsOfStep(part: PlanStep, homes: readonly Home[], options: EmitOptio
   ).filter((batch) => batch.members.length > 1 || isInArenas(at(members, at(batch.members, 0))));
   const inBatches = new Set(batches.flatMap((batch) => batch.members));
   return [
-    ...batches.map((batch) => ({ step: at(members, at(batch.members, 0)), part, whole: batch.kernel })),
+    ...batches.map((batch) => ({
+      step: at(members, at(batch.members, 0)),
+      part,
+      whole: batch.kernel,
+      starts: fromTheFirst,
+    })),
     ...members.flatMap((step, i) => (inBatches.has(i) ? [] : [draftAlone(step, part, homes, options)])),
   ];
 }
 
 /** Stages are written for the memory in which their arrays lie, as batches are. */
 function draftAlone(step: PlanStep, part: PlanStep, homes: readonly Home[], options: EmitOptions): Draft {
-  const placed = placedStep(step, homes);
-  return { step, part, whole: "stages" in placed ? emitRows(placed, options).own : null };
+  const starts = step.stages === undefined ? fromTheFirst : startsOf(step, homes);
+  const placed = placedStep(step, homes, starts);
+  return { step, part, whole: "stages" in placed ? emitRows(placed, options).own : null, starts };
 }

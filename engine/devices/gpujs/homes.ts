@@ -74,13 +74,34 @@ export function aliasesOf({ operands, results }: PlanStep, homes: readonly Home[
   };
 }
 
-/** A member of a step over the memory that all its members share. */
-export function placedStep(step: PlanStep, homes: readonly Home[]): PlacedKernel | PlacedRows {
+/** From which byte on the memory is bound that a buffer lies in, by buffer; others are bound from their first byte on. */
+export type Starts = ReadonlyMap<number, number>;
+
+/**
+ * The memory of temporaries from where the first of those begins that a step touches: steps that do the same further on in a memory have the
+ * same text then.
+ */
+export function startsOf({ operands, results }: PlanStep, homes: readonly Home[]): Starts {
+  const touched = [...operands, ...results].filter((buffer) => at(homes, buffer).memory.startsWith("slot"));
+  const first = new Map<string, number>();
+  for (const buffer of touched) {
+    const { memory, offset } = at(homes, buffer);
+    first.set(memory, Math.min(offset, first.get(memory) ?? Infinity));
+  }
+  return new Map(touched.map((buffer) => [buffer, first.get(at(homes, buffer).memory) ?? 0]));
+}
+
+/** A member of a step over the memory that all its members share. @param starts from where on this is bound */
+export function placedStep(
+  step: PlanStep,
+  homes: readonly Home[],
+  starts: Starts = new Map(),
+): PlacedKernel | PlacedRows {
   const touched = [...step.operands, ...step.results];
   const arrays = [...new Set(touched.map((buffer) => at(homes, buffer).memory))];
   const place = (buffer: number): PlacedKernel["operands"][number] => {
     const { memory, offset } = at(homes, buffer);
-    return { array: arrays.indexOf(memory), offset: offset / 4 };
+    return { array: arrays.indexOf(memory), offset: (offset - (starts.get(buffer) ?? 0)) / 4 };
   };
   const places = ({ operands, results }: PlanStep): Pick<PlacedKernel, "operands" | "results"> => {
     return { operands: operands.map(place), results: results.map(place) };

@@ -31,9 +31,9 @@ export function placeParams(
   }
   const params = new Uint32Array(bytes / 4);
   for (const [kernel, offset] of offsets) if (kernel.params !== null) params.set(kernel.params, offset / 4);
-  const dispatches = drafts.map(({ step, part, whole }, i): Dispatch => {
+  const dispatches = drafts.map(({ step, part, whole, starts }, i): Dispatch => {
     const kernel = at(kernels, i);
-    return { step, part, bindsWhole: whole !== null, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
+    return { step, part, wholeFrom: whole && starts, kernel, paramsOffset: offsets.get(kernel) ?? 0 };
   });
   return { dispatches, params };
 }
