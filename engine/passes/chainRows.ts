@@ -20,7 +20,7 @@ const rowBlock = 16;
 /** Terms and points of a row that are few whatever the number of rows. */
 const shortRow = 2 ** 12;
 /** Of longer ones so many for each row that there is, so that all rows together keep a device busy; and at most so many. */
-const perRow = 2 ** 7;
+const perRow = 2 ** 8;
 const longestRow = 2 ** 16;
 
 /** Steps at one place of the order: one, or the stages of a chain. */
