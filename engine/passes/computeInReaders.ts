@@ -136,7 +136,8 @@ function weightOf(scalar: Scalar): number {
 function isReadOnce(kernel: LoweredKernel, value: Node): boolean {
   const { sources, parallel, reduce, reduction } = kernel;
   const operand = sources.indexOf(value);
-  const reads = (root: Scalar): boolean => scalarsOf(root).some((scalar) => isRead(scalar) && scalar.operand === operand);
+  const reads = (root: Scalar): boolean =>
+    scalarsOf(root).some((scalar) => isRead(scalar) && scalar.operand === operand);
   const isFolded = reduction !== null && reads(reduction.body);
   if (isFolded && isProduct(kernel)) return false;
   return sizeOf(parallel) * (isFolded ? sizeOf(reduce) : 1) <= sizeOf(value.shape);

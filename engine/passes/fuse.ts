@@ -27,7 +27,11 @@ const cheapWeight = 2;
  * Kernels in order of computation. Outputs that are inputs, constants or repeated get no kernel of their own here. Pauses after each
  * kernel.
  */
-export function* fusing(graph: Graph, limits: DeviceLimits, overwritten: ReadonlySet<Node>): Generator<void, FusedKernel[]> {
+export function* fusing(
+  graph: Graph,
+  limits: DeviceLimits,
+  overwritten: ReadonlySet<Node>,
+): Generator<void, FusedKernel[]> {
   const order = topologicalOrder(graph.outputs);
   const roots = chooseRoots(graph, order, limits);
   yield;

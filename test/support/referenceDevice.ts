@@ -95,7 +95,7 @@ export class ReferenceDevice implements KernelDevice {
       inPlace,
       concurrency: 1,
       factors: "stored",
-      arithmetic: "scarce",
+      arithmetic: inPlace ? "scarce" : "plenty",
       scalars: Infinity,
       memory: Infinity,
     };
