@@ -87,6 +87,8 @@ function* gather(
   const order = new Precedence(units.length);
   const madeIn = new Map<number, number>();
   const readIn = new Map<number, Set<number>>();
+  /** Groups that need no other. */
+  const free = new Set<number>();
   const overwritten = new Map(overwrites.map(({ input, output }) => [output, input]));
   for (const unit of units) {
     const operands = unit.steps.flatMap((step) => step.operands);
@@ -96,7 +98,7 @@ function* gather(
       ...results.flatMap((buffer) => [...(readIn.get(overwritten.get(buffer) ?? -1) ?? [])]),
     ]);
     let [index, joined]: [number, Group] = [groups.length, unit];
-    for (const place of placesFor(unit, needed, madeIn, readIn)) {
+    for (const place of placesFor(unit, needed, madeIn, readIn, free)) {
       const group = at(groups, place);
       if (group.points !== unit.points || !order.mayFollow(place, needed)) continue;
       if (!fits([...group.steps, ...unit.steps])) continue;
@@ -105,6 +107,8 @@ function* gather(
       [index, joined] = [place, both];
       break;
     }
+    if (needed.size > 0) free.delete(index);
+    else if (index === groups.length) free.add(index);
     groups[index] = joined;
     order.follow(index, needed);
     for (const buffer of results) madeIn.set(buffer, index);
@@ -154,13 +158,14 @@ function together(group: Group, unit: Group, joins: Limits["joins"]): Group | nu
 /**
  * Where a unit may go, the best first: to groups that make what it reads, who makes most before the others; arrays with fewer elements
  * than it has points don't count. Then to groups that read the same, the last before the others, up to the first for which nothing waits
- * longer. Others would have it wait for what it has nothing to do with, and be run with steps that do the same all the same.
+ * longer. What needs nothing may go to any that doesn't either; others would have it wait for what it has nothing to do with.
  */
 function* placesFor(
   { kernels, steps, points, folds }: Group,
   needed: ReadonlySet<number>,
   madeIn: ReadonlyMap<number, number>,
   readIn: ReadonlyMap<number, ReadonlySet<number>>,
+  free: ReadonlySet<number>,
 ): Generator<number> {
   if (kernels === null || folds) return;
   const made = new Map<number, number>();
@@ -176,6 +181,7 @@ function* placesFor(
     });
   }
   yield* [...made.keys()].sort((a, b) => (made.get(b) ?? 0) - (made.get(a) ?? 0) || b - a);
+  if (needed.size === 0) for (const group of free) reading.add(group);
   yield* [...reading].filter((group) => !made.has(group)).sort((a, b) => b - a);
 }
 
