@@ -6,13 +6,12 @@
 import type { DeviceLimits } from "../devices/device.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
-import { at, sizeOf } from "../graph/shape.ts";
+import { sizeOf } from "../graph/shape.ts";
 import { isRead } from "../kernel/access.ts";
-import { factoredContractionOf } from "../kernel/contraction.ts";
 import { binaryCosts, unaryCosts } from "../kernel/cost.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
-import type { Axis, Scalar } from "../kernel/kernel.ts";
+import type { Scalar } from "../kernel/kernel.ts";
 import { scalarsOf } from "../kernel/scalar.ts";
 import { storageOf } from "../kernel/views.ts";
 import { hasMemory, mostRegions } from "./inlineSingleReaders.ts";
@@ -27,6 +26,7 @@ type Limits = Pick<DeviceLimits, "arithmetic" | "operands" | "arrays" | "scalars
 /**
  * Values are tried one after the other, later ones first. Pauses after each.
  * @param kernels by root; those that nobody reads any more are taken out, of `roots`, too
+ * @param overwritten inputs that outputs are written over: what is made of them stays, or who writes would have to wait for more readers
  */
 export function* computingInReaders(
   graph: Graph,
@@ -74,14 +74,15 @@ export function* computingInReaders(
     });
     const growth = tried.reduce((sum, { more }) => sum + Math.max(0, more), 0);
     const mayDrop = tried.length > 0 && growth <= small;
+    // A reader that has all of it before it anyway gains, whatever the others do.
+    const gains = (more: number): boolean => more <= small - sizeOf(value.shape);
     const held = tried.flatMap(({ reader, more }) => {
-      if (!mayDrop && more > small - sizeOf(value.shape)) return [];
-      const holds = holding(reader, value);
+      const holds = mayDrop || gains(more) ? holding(reader, value) : null;
       return holds === null ? [] : [{ reader, more, holds }];
     });
     const isDropped = mayDrop && held.length === tried.length;
     for (const { reader, more, holds } of held) {
-      if (!isDropped && more > small - sizeOf(value.shape)) continue;
+      if (!isDropped && !gains(more)) continue;
       inside.set(reader, madeIn(reader, value));
       replace(reader, holds);
     }
@@ -132,26 +133,12 @@ function weightOf(scalar: Scalar): number {
   }
 }
 
-/** Whether a kernel needs each element of a value at one point at most, and not as a factor of a product, which is read again and again. */
-function isReadOnce(kernel: LoweredKernel, value: Node): boolean {
-  const { sources, parallel, reduce, reduction } = kernel;
+/** Whether a kernel needs each element of a value at one point, on the whole. A factor of a product is needed at many. */
+function isReadOnce({ sources, parallel, reduce, reduction }: LoweredKernel, value: Node): boolean {
   const operand = sources.indexOf(value);
-  const reads = (root: Scalar): boolean =>
-    scalarsOf(root).some((scalar) => isRead(scalar) && scalar.operand === operand);
-  const isFolded = reduction !== null && reads(reduction.body);
-  if (isFolded && isProduct(kernel)) return false;
+  const isFolded =
+    reduction !== null && scalarsOf(reduction.body).some((scalar) => isRead(scalar) && scalar.operand === operand);
   return sizeOf(parallel) * (isFolded ? sizeOf(reduce) : 1) <= sizeOf(value.shape);
-}
-
-function isProduct({ parallel, reduce, reduction }: LoweredKernel): boolean {
-  const axes = [
-    ...parallel.map((size): Axis => ({ role: "parallel", size })),
-    ...reduce.map((size): Axis => ({ role: "reduce", size })),
-  ];
-  const contraction = factoredContractionOf({ axes, reduction });
-  if (contraction === null) return false;
-  const isRepeated = (side: readonly number[]): boolean => side.some((axis) => at(axes, axis).size > 1);
-  return isRepeated(contraction.rows) && isRepeated(contraction.columns);
 }
 
 function fits(kernel: LoweredKernel, limits: Limits): boolean {

@@ -78,6 +78,12 @@ describe("chainRows", () => {
     }
   });
 
+  it("adds what is made of a sum to it, however long the sum is", () => {
+    const sum = reduceSum(input(4, 4094), { axes: 1, keepAxes: true });
+    // Alone the sum would have no more threads. With its terms there would be too much for four rows.
+    assert.deepEqual(stagesOf(planOf([add(input(4, 8), sum)], [], chained)), [2]);
+  });
+
   it("follows rows through axes that are cut, merged and moved", () => {
     const x = input(4, 6, 35);
     // As channels of images, of which a part goes on.

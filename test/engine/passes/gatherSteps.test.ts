@@ -40,6 +40,25 @@ describe("gatherSteps", () => {
     assert.ok(moved > 20, `only ${moved} orders were changed`);
   });
 
+  it("brings together what reads the same or hands on, what needs nothing, and nothing else", () => {
+    const [x, y, z] = [input(8, 16), input(8, 16), input(8, 16)];
+    const places = (outputs: readonly Tensor[]): readonly string[] => {
+      const { steps } = planOf(outputs, [], apart);
+      return gatherSteps(steps, points, () => true, []).map(({ kernel }) => kernel.name.replace(/_\d+$/, ""));
+    };
+    const [first, second] = [reduceSum(x, { axes: 1, keepAxes: true }), reduceSum(y, { axes: 1, keepAxes: true })];
+    // Both wait for a sum of their own: neither waits for the other's.
+    assert.deepEqual(places([exp(add(x, first)), reduceSum(z, { axes: 0 }), sqrt(add(y, second))]), [
+      "sum",
+      "exp_add",
+      "sum",
+      "sum",
+      "sqrt_add",
+    ]);
+    assert.deepEqual(places([exp(x), reduceSum(z, { axes: 1 }), sqrt(x)]), ["exp", "sqrt", "sum"]);
+    assert.deepEqual(places([exp(x), reduceSum(z, { axes: 1 }), sqrt(y)]), ["exp", "sqrt", "sum"]);
+  });
+
   it("keeps who overwrites an input behind all who read it", () => {
     const [x, y] = [input(8, 16), input(8, 16)];
     // The second could join the first, but what it replaces is read by the third.

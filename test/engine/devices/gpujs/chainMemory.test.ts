@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { draftsOf } from "../../../../engine/devices/gpujs/drafts.ts";
+import { at } from "../../../../engine/graph/shape.ts";
 import { expectedHomes } from "../../../../engine/devices/gpujs/homes.ts";
 import { promisedLimits, webgpuLimits } from "../../../../engine/devices/gpujs/webgpuLimits.ts";
 import { less, matmul, multiply, permute, softmax, type Tensor, vjp, where } from "../../../../engine/index.ts";
@@ -28,6 +29,25 @@ function sharedBy(plan: Plan): readonly { readonly stages: number; readonly byte
 }
 
 const transposed = (x: Tensor): Tensor => permute(x, [0, 1, 3, 2]);
+
+describe("the memory that chains are bound to", () => {
+  it("begins where what they touch begins: equal chains have one text, wherever their arrays lie", () => {
+    const [weights, layers] = [input(32, 32), 3];
+    let x = input(64, 32);
+    for (let i = 0; i < layers; i++) x = matmul(softmax(x, 1), weights);
+    const plan = planOf([x], [], limits);
+    const offsets = plan.buffers.map(({ role }) => (role.kind === "temporary" ? role.offset : 0));
+    assert.ok(offsets.some((offset) => offset > 0));
+    const chains = draftsOf(plan, expectedHomes(plan)).filter(({ step }) => step.stages !== undefined);
+    const inside = chains.slice(1).map(({ whole }) => whole?.text);
+    assert.equal(inside.length, layers - 1);
+    assert.equal(new Set(inside).size, 1);
+    for (const { step, starts } of chains) {
+      const own = step.results.map((buffer) => (starts.get(buffer) ?? NaN) - at(offsets, buffer));
+      assert.ok(own.every((distance) => distance <= 0) && own.includes(0));
+    }
+  });
+});
 
 describe("the memory of workgroups in chains", () => {
   it("is within what every adapter has for attention and its gradient, of any sizes", () => {
