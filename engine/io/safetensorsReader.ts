@@ -1,0 +1,99 @@
+import { EvenkeelError } from "../errors.ts";
+import { checkLittleEndianHost } from "./fileError.ts";
+import type { OpenFile, StoredFile } from "./folder.ts";
+import { findEntry, SafetensorsFile } from "./safetensors.ts";
+import {
+  parseHeader,
+  prefixBytes,
+  readHeaderLength,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from "./safetensorsHeader.ts";
+import { buildStoredTensor, type StoredTensor } from "./storedTensor.ts";
+
+/** An open safetensors file, of which single tensors are read on demand. Close it, or hold it by `await using`. */
+export class SafetensorsReader implements AsyncDisposable {
+  /** The file, as it was opened. */
+  readonly path: string;
+  /** The `__metadata__` map; empty if the file has none. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Every tensor by name, in the order of their data. */
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+  readonly #file: OpenFile;
+  #closed = false;
+
+  /** Use `openTensors`, or `openSafetensors` for a path. */
+  constructor(path: string, header: SafetensorsHeader, file: OpenFile) {
+    this.path = path;
+    this.metadata = header.metadata;
+    this.entries = header.entries;
+    this.#file = file;
+  }
+
+  /**
+   * Reads one tensor into memory of its own. Several may be read at once.
+   * @throws EvenkeelError `file` if there is none of this name or the file can't be read, `disposed` after `close`.
+   */
+  async tensor(name: string): Promise<StoredTensor> {
+    if (this.#closed) {
+      throw new EvenkeelError("disposed", `${this.path}: was closed; open it again to read tensor ${name}.`);
+    }
+    const entry = findEntry(this.entries, name, this.path);
+    return buildStoredTensor(entry, await this.#file.read(entry.byteOffset, entry.byteLength), this.path);
+  }
+
+  /** Reads every tensor, one at a time, in the order of their data. */
+  async *tensors(): AsyncGenerator<StoredTensor> {
+    for (const name of this.entries.keys()) yield await this.tensor(name);
+  }
+
+  /** Closes the file. Tensors already read stay valid. Closing twice does nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#file.close();
+  }
+
+  /** Closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Opens a safetensors file and reads and checks its header, no data.
+ * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
+ */
+export async function openTensors(stored: StoredFile): Promise<SafetensorsReader> {
+  const { file, header } = await openChecked(stored);
+  return new SafetensorsReader(stored.path, header, file);
+}
+
+/**
+ * Reads a whole safetensors file into memory, for files that are small or needed entirely.
+ * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
+ */
+export async function readTensors(stored: StoredFile): Promise<SafetensorsFile> {
+  const { file, header } = await openChecked(stored);
+  try {
+    return new SafetensorsFile(stored.path, header, await file.read(0, file.size));
+  } finally {
+    await file.close();
+  }
+}
+
+async function openChecked(
+  stored: StoredFile,
+): Promise<{ readonly file: OpenFile; readonly header: SafetensorsHeader }> {
+  checkLittleEndianHost("openTensors");
+  const file = await stored.open();
+  try {
+    const prefix = await file.read(0, Math.min(prefixBytes, file.size));
+    const headerBytes = readHeaderLength(prefix, file.size, stored.path);
+    const header = parseHeader(await file.read(prefixBytes, headerBytes), file.size, stored.path);
+    return { file, header };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
