@@ -8,7 +8,8 @@ import {
   type TrainingDataset,
 } from "../../diffusion/data/index.ts";
 import { fingerprint } from "../../diffusion/data/node.ts";
-import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
+import { type RunOptions, runTraining } from "../../diffusion/run/index.ts";
+import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import {
   type AutomaticDevice,
   createDevice,
@@ -19,7 +20,7 @@ import {
 } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { choiceOf, describeDevice } from "../deviceOption.ts";
-import { makeFolder } from "../../engine/io/node.ts";
+import { diskFolder, makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
@@ -118,7 +119,7 @@ async function trainOn(
   const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
   try {
     const run: RunOptions = {
-      outdir,
+      folder: diskFolder(outdir),
       training,
       duration: settings.duration,
       intervals: {

@@ -19,6 +19,8 @@ export interface OpenFile {
 
 /** A place for a file, whether there is one or not. */
 export interface StoredFile {
+  /** What it is called in its folder. */
+  readonly name: string;
   /** What messages call it. */
   readonly path: string;
   /** Whether something is there. */
@@ -68,6 +70,12 @@ export async function readTextIfAny(file: StoredFile): Promise<string | null> {
 /** Writes a text file, whole or not at all. @throws EvenkeelError `file`. */
 export function writeText(file: StoredFile, text: string): Promise<void> {
   return file.write((sink) => sink.write(new TextEncoder().encode(text)));
+}
+
+/** What a file's name ends with, from its last point on, which doesn't begin it; empty if there is none. */
+export function extensionOf(name: string): string {
+  const point = name.lastIndexOf(".");
+  return point <= 0 ? "" : name.slice(point);
 }
 
 /** @throws EvenkeelError `file` for what names no file beside others. */

@@ -12,6 +12,7 @@ export {
 } from "./fileDtype.ts";
 export { clipText, describeIssues, isNestedDeeply, quoteText } from "./fileError.ts";
 export {
+  extensionOf,
   type FileSink,
   type Folder,
   type OpenFile,

@@ -17,6 +17,7 @@ export function memoryFolder(path = "memory"): Folder {
 
 function memoryFile(files: Map<string, Uint8Array>, name: string, path: string): StoredFile {
   return {
+    name,
     path,
     exists: () => Promise.resolve(files.has(name)),
     open: async () => {

@@ -56,7 +56,8 @@ export function originFolder(directory: OriginDirectoryHandle, name: string): Fo
         return names.sort();
       }),
     // Nothing unfinished is left: the browser drops what wasn't closed.
-    prepare: () => wrap("making the folder", () => directory.getDirectoryHandle(name, { create: true }).then(() => undefined)),
+    prepare: () =>
+      wrap("making the folder", () => directory.getDirectoryHandle(name, { create: true }).then(() => undefined)),
   };
 }
 
@@ -73,9 +74,15 @@ function originFile(folder: () => Promise<OriginDirectoryHandle>, name: string, 
     );
   const create = async (): Promise<OriginFileHandle> => (await folder()).getFileHandle(name, { create: true });
   return {
+    name,
     path,
     exists: () => wrap("looking for it", isThere),
-    open: () => wrap("opening", async () => openBlob(await find(), path)),
+    open: () =>
+      wrap("opening", async () => {
+        const blob = await find();
+        if (blob.size === 0) throw fileError(path, "there is no such file.");
+        return openBlob(blob, path);
+      }),
     write: async (produce) => {
       const stream = await wrap("creating it", async () => (await create()).createWritable());
       try {

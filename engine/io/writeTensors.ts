@@ -2,7 +2,12 @@ import type { Shape } from "../graph/shape.ts";
 import type { FileDType } from "./fileDtype.ts";
 import { checkLittleEndianHost } from "./fileError.ts";
 import type { StoredFile } from "./folder.ts";
-import { encodedChunks, type SafetensorsOptions, type WritableDataOf, type WritableTensor } from "./safetensorsEncoding.ts";
+import {
+  encodedChunks,
+  type SafetensorsOptions,
+  type WritableDataOf,
+  type WritableTensor,
+} from "./safetensorsEncoding.ts";
 import { layOutSafetensors, type NamedEntries } from "./safetensorsLayout.ts";
 
 type LazyTensorOf<D extends FileDType> = {

@@ -8,7 +8,7 @@ import { fileSystemError } from "./fileSystemError.ts";
 import { makeFolder } from "./makeFolder.ts";
 
 /** Most bytes asked of the system in one read; its counters have 31 bits. */
-const readBytes = 1 << 26;
+const mostAtOnce = 1 << 26;
 
 /** A folder of a disk. */
 export function diskFolder(folder: string): Folder {
@@ -34,12 +34,13 @@ export function diskFolder(folder: string): Folder {
   };
 }
 
-/** A file of a disk. */
-export function diskFile(file: string): StoredFile {
+/** A file of a disk. @param readBytes read at once, at most. */
+export function diskFile(file: string, readBytes = mostAtOnce): StoredFile {
   const wrap = (doing: string) => (cause: unknown) => {
     throw fileSystemError(file, doing, cause);
   };
   return {
+    name: path.basename(file),
     path: file,
     exists: () =>
       fs.access(file).then(
@@ -48,11 +49,12 @@ export function diskFile(file: string): StoredFile {
       ),
     open: async () => {
       // Before opening, which would wait forever on a named pipe.
-      const isFile = (await fs.stat(file).catch(wrap("opening"))).isFile();
-      if (!isFile) throw fileError(file, "is not a regular file (a folder, a pipe or a device).");
+      const found = await fs.stat(file).catch(wrap("opening"));
+      if (found.isDirectory()) throw fileError(file, "is a folder. Name the file in it that is meant.");
+      if (!found.isFile()) throw fileError(file, "is not a regular file (a pipe or a device).");
       const handle = await fs.open(file, "r").catch(wrap("opening"));
       try {
-        return openFile(handle, (await handle.stat().catch(wrap("opening"))).size, file);
+        return openFile(handle, (await handle.stat().catch(wrap("opening"))).size, file, readBytes);
       } catch (error) {
         await handle.close();
         throw error;
@@ -71,7 +73,7 @@ export function diskFile(file: string): StoredFile {
   };
 }
 
-function openFile(handle: FileHandle, size: number, file: string): OpenFile {
+function openFile(handle: FileHandle, size: number, file: string, readBytes: number): OpenFile {
   return {
     size,
     read: async (offset, length) => {

@@ -7,12 +7,13 @@ import { decodeWeights, readGraphTopology, readKerasTopology } from "../../../di
 import { parseDynamics } from "../../../diffusion/dynamics/index.ts";
 import { weightsManifestSchema } from "../../../diffusion/features/quantizedWeights.ts";
 import { listByPattern, readSchedule, tensorNameMatcher } from "../../../diffusion/ema/node.ts";
-import { readStats } from "../../../diffusion/run/node.ts";
+import { readStats } from "../../../diffusion/run/index.ts";
 import { describeIssues } from "../../../engine/io/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { dynamicsHeader, dynamicsSample } from "../../support/dynamicsSample.ts";
 import { mutateJsonFile, mutateText } from "../mutate.ts";
 import type { Mutation, Target } from "../target.ts";
+import { diskFile } from "../../../engine/io/node.ts";
 
 const textOf = (file: Uint8Array): string => Buffer.from(file).toString("utf8");
 const file = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
@@ -96,7 +97,7 @@ const statsTarget: Target = {
     const folder = place();
     const path = join(folder, "stats.jsonl");
     writeFileSync(path, bytes);
-    for (const { nimg } of await readStats(path)) assert.equal(typeof nimg, "number");
+    for (const { nimg } of await readStats(diskFile(path))) assert.equal(typeof nimg, "number");
     return bytes.length;
   },
 };

@@ -1,8 +1,5 @@
-import { access } from "node:fs/promises";
-import { extname } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
-import type { StoredTensor } from "../../engine/io/index.ts";
-import { fileSystemError, openSafetensors } from "../../engine/io/node.ts";
+import { extensionOf, openTensors, type StoredFile, type StoredTensor } from "../../engine/io/index.ts";
 import { foreignWeights } from "../interchange/index.ts";
 import { networkConfigFromReference, type StoredWeights } from "../network/index.ts";
 import { readOfKind } from "./foreignFile.ts";
@@ -17,32 +14,32 @@ export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise
  * (parsed and never run).
  * @throws EvenkeelError `file` for a file that is neither, or damaged; a file of another program is named as what it is.
  */
-export async function findSnapshot(path: string): Promise<FoundSnapshot> {
-  switch (extname(path).toLowerCase()) {
+export async function findStoredSnapshot(file: StoredFile): Promise<FoundSnapshot> {
+  switch (extensionOf(file.name).toLowerCase()) {
     case ".safetensors":
-      return readOfKind(path, /^a safetensors/, () => findOwnSnapshot(path));
+      return readOfKind(file, /^a safetensors/, () => findOwnSnapshot(file));
     case ".pkl": {
-      const { weights, ...info } = await readOfKind(path, /^a Python pickle/, () => readReferenceSnapshot(path));
+      const { weights, ...info } = await readOfKind(file, /^a Python pickle/, () => readReferenceSnapshot(file));
       return { ...info, readWeights: async () => weights };
     }
     default:
-      return readOfKind(path, /^$/, async () => {
-        await access(path).catch((cause: unknown) => {
-          throw fileSystemError(path, "opening", cause);
-        });
-        throw new EvenkeelError("file", `${path}: expected a network as .safetensors or .pkl.`);
+      return readOfKind(file, /^$/, async () => {
+        // Says so if there is no such file.
+        await (await file.open()).close();
+        throw new EvenkeelError("file", `${file.path}: expected a network as .safetensors or .pkl.`);
       });
   }
 }
 
-/** Reads a network with its weights. @throws EvenkeelError as `findSnapshot`. */
-export async function readSnapshot(path: string): Promise<Snapshot> {
-  const { readWeights: read, ...info } = await findSnapshot(path);
+/** Reads a network with its weights. @throws EvenkeelError as `findStoredSnapshot`. */
+export async function readStoredSnapshot(file: StoredFile): Promise<Snapshot> {
+  const { readWeights: read, ...info } = await findStoredSnapshot(file);
   return { ...info, weights: await read() };
 }
 
-async function findOwnSnapshot(path: string): Promise<FoundSnapshot> {
-  await using file = await openSafetensors(path);
+async function findOwnSnapshot(stored: StoredFile): Promise<FoundSnapshot> {
+  const { path } = stored;
+  await using file = await openTensors(stored);
   if (!file.metadata.has("evenkeel")) {
     const whose = foreignWeights(file.entries.keys());
     if (whose !== null) {
@@ -54,18 +51,19 @@ async function findOwnSnapshot(path: string): Promise<FoundSnapshot> {
   }
   const info = parseSnapshotMetadata(file.metadata, path);
   checkArrays(info.network, file.entries, path);
-  return { ...info, readWeights: () => readWeights(path) };
+  return { ...info, readWeights: () => readWeights(stored) };
 }
 
-async function readWeights(path: string): Promise<StoredWeights> {
-  await using file = await openSafetensors(path);
+async function readWeights(stored: StoredFile): Promise<StoredWeights> {
+  await using file = await openTensors(stored);
   const weights = new Map<string, StoredTensor>();
   for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
   return weights;
 }
 
-async function readReferenceSnapshot(path: string): Promise<Snapshot> {
-  const { weights, initKwargs } = await readPickle(path);
+async function readReferenceSnapshot(file: StoredFile): Promise<Snapshot> {
+  const { path } = file;
+  const { weights, initKwargs } = await readPickle(file);
   const network = describedNetwork(path, () => networkConfigFromReference(initKwargs));
   checkArrays(network, weights, path);
   return { network, weights, nimg: 0, sigmaRel: null, classNames: null };
