@@ -3,9 +3,9 @@ import { EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
 import {
   type Folder,
   type LazyTensor,
-  openTensors,
   type StoredFile,
   toFloat32,
+  withTensors,
   writeTensors,
 } from "../../engine/io/index.ts";
 import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
@@ -75,18 +75,18 @@ const header: HeaderForm<CheckpointInfo> = {
 /** Reads one checkpoint. @throws EvenkeelError `file` if it is damaged, truncated, no checkpoint or another than its name says. */
 export async function readCheckpoint(stored: StoredFile): Promise<Checkpoint> {
   const { name, path } = stored;
-  await using file = await openTensors(stored);
-  const { nimg, fixed, progress } = parseHeader(file.metadata.get("evenkeel"), header, path);
-  if (namePattern.test(name) && nimgOf(name) !== nimg) {
-    throw new EvenkeelError(
-      "file",
-      `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
-    );
-  }
-  const arrays = new Map<string, Tensor>();
-  for await (const stored of file.tensors())
-    arrays.set(stored.name, tensor(toFloat32(stored), { shape: stored.shape }));
-  return { nimg, fixed, progress, path, arrays };
+  return withTensors(stored, async (file) => {
+    const { nimg, fixed, progress } = parseHeader(file.metadata.get("evenkeel"), header, path);
+    if (namePattern.test(name) && nimgOf(name) !== nimg) {
+      throw new EvenkeelError(
+        "file",
+        `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
+      );
+    }
+    const arrays = new Map<string, Tensor>();
+    for await (const each of file.tensors()) arrays.set(each.name, tensor(toFloat32(each), { shape: each.shape }));
+    return { nimg, fixed, progress, path, arrays };
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import { extensionOf, openTensors, readTensors, type StoredFile, type StoredTensor } from "../../engine/io/index.ts";
+import { extensionOf, readTensors, type StoredFile, type StoredTensor, withTensors } from "../../engine/io/index.ts";
 import { readOfKind } from "../snapshot/index.ts";
 import { pickledSnapshot } from "./pickledSnapshot.ts";
 import type { AveragingProfile } from "./profile.ts";
@@ -20,9 +20,8 @@ function safetensorsSnapshot(file: StoredFile, profile: AveragingProfile): Snaps
 }
 
 /** The metadata of a safetensors file; reads no tensors. */
-export async function safetensorsMetadata(file: StoredFile): Promise<ReadonlyMap<string, string>> {
-  await using reader = await readOfKind(file, /^a safetensors/, () => openTensors(file));
-  return reader.metadata;
+export function safetensorsMetadata(file: StoredFile): Promise<ReadonlyMap<string, string>> {
+  return readOfKind(file, /^a safetensors/, () => withTensors(file, ({ metadata }) => metadata));
 }
 
 /** The snapshot in a file, by its extension. @throws EvenkeelError `file` for another extension. */

@@ -1,5 +1,11 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import { extensionOf, openTensors, type StoredFile, type StoredTensor } from "../../engine/io/index.ts";
+import {
+  extensionOf,
+  type SafetensorsReader,
+  type StoredFile,
+  type StoredTensor,
+  withTensors,
+} from "../../engine/io/index.ts";
 import { foreignWeights } from "../interchange/index.ts";
 import { networkConfigFromReference, type StoredWeights } from "../network/index.ts";
 import { readOfKind } from "./foreignFile.ts";
@@ -37,9 +43,13 @@ export async function readStoredSnapshot(file: StoredFile): Promise<Snapshot> {
   return { ...info, weights: await read() };
 }
 
-async function findOwnSnapshot(stored: StoredFile): Promise<FoundSnapshot> {
-  const { path } = stored;
-  await using file = await openTensors(stored);
+function findOwnSnapshot(stored: StoredFile): Promise<FoundSnapshot> {
+  return withTensors(stored, (file) => ({ ...infoOf(file), readWeights: () => readWeights(stored) }));
+}
+
+/** What a file's header says. @throws EvenkeelError `file` if it isn't one of ours, or its arrays aren't those of its network. */
+function infoOf(file: SafetensorsReader): SnapshotInfo {
+  const { path } = file;
   if (!file.metadata.has("evenkeel")) {
     const whose = foreignWeights(file.entries.keys());
     if (whose !== null) {
@@ -51,14 +61,15 @@ async function findOwnSnapshot(stored: StoredFile): Promise<FoundSnapshot> {
   }
   const info = parseSnapshotMetadata(file.metadata, path);
   checkArrays(info.network, file.entries, path);
-  return { ...info, readWeights: () => readWeights(stored) };
+  return info;
 }
 
-async function readWeights(stored: StoredFile): Promise<StoredWeights> {
-  await using file = await openTensors(stored);
-  const weights = new Map<string, StoredTensor>();
-  for (const name of file.entries.keys()) weights.set(name, await file.tensor(name));
-  return weights;
+function readWeights(stored: StoredFile): Promise<StoredWeights> {
+  return withTensors(stored, async (file) => {
+    const weights = new Map<string, StoredTensor>();
+    for await (const tensor of file.tensors()) weights.set(tensor.name, tensor);
+    return weights;
+  });
 }
 
 async function readReferenceSnapshot(file: StoredFile): Promise<Snapshot> {

@@ -69,6 +69,19 @@ export async function openTensors(stored: StoredFile): Promise<SafetensorsReader
   return new SafetensorsReader(stored.path, header, file);
 }
 
+/** Opens a safetensors file for as long as `use` takes. Pages can't count on `await using`. @throws EvenkeelError as `openTensors`. */
+export async function withTensors<T>(
+  stored: StoredFile,
+  use: (reader: SafetensorsReader) => T | Promise<T>,
+): Promise<T> {
+  const reader = await openTensors(stored);
+  try {
+    return await use(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
 /**
  * Reads a whole safetensors file into memory, for files that are small or needed entirely.
  * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
