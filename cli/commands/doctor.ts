@@ -18,7 +18,7 @@ import { EvenkeelError } from "../../engine/index.ts";
 import type { Folder } from "../../engine/io/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import { mergeSettings } from "../train/merge.ts";
-import type { TrainSettings } from "../train/settings.ts";
+import { settingsFileName, type TrainSettings } from "../../diffusion/settings/index.ts";
 
 /** `evenkeel doctor`: looks over a run and says in words what is wrong. */
 export function addDoctorCommand(program: Command): void {
@@ -57,7 +57,7 @@ async function readRun(folder: string): Promise<{ record: RunRecord; warnings: s
   const files = diskFolder(folder);
   const stats = await readStats(files.file(statsFileName));
   const dynamics = await readDynamicsFile(files.file(dynamicsFileName));
-  const settings = await readSettings(join(folder, "settings.toml"));
+  const settings = await readSettings(join(folder, settingsFileName));
   const training =
     dynamics?.header.training ?? (await trainingOfCheckpoint(files, (message) => warnings.push(message)));
   if (stats.length === 0 && dynamics === null && training === null) {

@@ -14,7 +14,7 @@ import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/i
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import type { TrainSettings } from "../train/settings.ts";
+import type { TrainSettings } from "../../diffusion/settings/index.ts";
 import type { LadderBudget } from "./budget.ts";
 import { NetworkMeter, type Yardstick } from "./networkMeter.ts";
 import type { LadderCurve, LadderEntry, PlaceCurves, SweepPoint } from "./results.ts";

@@ -7,11 +7,10 @@ import type { FinishedRun } from "../../diffusion/run/node.ts";
 import type { Device } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeRows } from "./grids.ts";
-import { formatSettings } from "./merge.ts";
 import { formatTime } from "../formatTime.ts";
 import type { ReportPicture, RunReport } from "./report.ts";
 import type { Curve, CurvePoint } from "./reportCharts.ts";
-import type { TrainSettings } from "./settings.ts";
+import { formatSettings, type TrainSettings } from "../../diffusion/settings/index.ts";
 
 /** What a report is made of. */
 export type ReportSources = {

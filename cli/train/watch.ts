@@ -27,11 +27,10 @@ import { writePng } from "../../diffusion/sample/node.ts";
 import { type Device, randomKey, tensor } from "../../engine/index.ts";
 import { diskFile } from "../../engine/io/node.ts";
 import { describeCost, estimatedSeconds, finalSteps, gridBatch, gridLayout, trainingSteps } from "./grids.ts";
-import { formatSettings } from "./merge.ts";
 import type { Progress } from "./progress.ts";
 import { reportOf } from "./reportOf.ts";
 import { reportPage } from "./report.ts";
-import type { TrainSettings } from "./settings.ts";
+import { formatSettings, settingsFileName, type TrainSettings } from "../../diffusion/settings/index.ts";
 import { writeText } from "./writeText.ts";
 
 export type Watched = {
@@ -107,7 +106,7 @@ export class RunWatch {
     const { settings, progress } = this.#watched;
     if (nimg > 0) this.#restore(kept);
     // Not before: a folder whose run has other settings keeps its own.
-    await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
+    await writeText(join(settings.outdir, settingsFileName), formatSettings(settings));
     this.#log = await StatsLog.open(diskFile(join(settings.outdir, statsFileName)), next);
     this.#events = await EventFile.create(settings.outdir, new Date(), next);
     if (nimg > 0) progress.line(`Going on after ${nimg.toLocaleString("en")} images.`);

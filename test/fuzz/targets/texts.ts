@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mergeSettings } from "../../../cli/train/merge.ts";
-import { trainSettings } from "../../../cli/train/settings.ts";
+import { trainSettings } from "../../../diffusion/settings/index.ts";
 import { decodeWeights, readGraphTopology, readKerasTopology } from "../../../diffusion/features/index.ts";
 import { parseDynamics } from "../../../diffusion/dynamics/index.ts";
 import { weightsManifestSchema } from "../../../diffusion/features/quantizedWeights.ts";
