@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../../engine/index.ts";
 import {
   extensionOf,
-  type SafetensorsReader,
+  type TensorReader,
   type StoredFile,
   type StoredTensor,
   withTensors,
@@ -48,7 +48,7 @@ function findOwnSnapshot(stored: StoredFile): Promise<FoundSnapshot> {
 }
 
 /** What a file's header says. @throws EvenkeelError `file` if it isn't one of ours, or its arrays aren't those of its network. */
-function infoOf(file: SafetensorsReader): SnapshotInfo {
+function infoOf(file: TensorReader): SnapshotInfo {
   const { path } = file;
   if (!file.metadata.has("evenkeel")) {
     const whose = foreignWeights(file.entries.keys());

@@ -42,7 +42,7 @@ export {
   type WritableTensor,
 } from "./safetensorsEncoding.ts";
 export type { TensorEntry } from "./safetensorsHeader.ts";
-export { openTensors, readTensors, SafetensorsReader, withTensors } from "./safetensorsReader.ts";
+export { readTensors, type TensorReader, withTensors } from "./safetensorsReader.ts";
 export type { NamedEntries } from "./safetensorsLayout.ts";
 export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";
 export { type LazyTensor, writeTensors } from "./writeTensors.ts";

@@ -3,7 +3,6 @@ export { removeUnfinishedFiles, writeFileAtomically } from "./node/atomicFile.ts
 export { diskFile, diskFolder } from "./node/diskFolder.ts";
 export { fileSystemError } from "./node/fileSystemError.ts";
 export { makeFolder } from "./node/makeFolder.ts";
-export { openSafetensors, readSafetensors, writeSafetensors } from "./node/safetensorsFiles.ts";
+export { openSafetensors, readSafetensors, SafetensorsReader, writeSafetensors } from "./node/safetensorsFiles.ts";
 export type { FileSink } from "./folder.ts";
-export type { SafetensorsReader } from "./safetensorsReader.ts";
 export type { LazyTensor } from "./writeTensors.ts";

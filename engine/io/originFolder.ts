@@ -15,10 +15,16 @@ type WritableStream = {
   abort(): Promise<void>;
 };
 
+/** A `Blob`. */
+type StoredBytes = {
+  readonly size: number;
+  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+};
+
 /** A `FileSystemFileHandle`. */
 export type OriginFileHandle = {
   readonly kind: "file";
-  getFile(): Promise<Blob>;
+  getFile(): Promise<StoredBytes>;
   createWritable(options?: { readonly keepExistingData?: boolean }): Promise<WritableStream>;
 };
 
@@ -63,7 +69,7 @@ export function originFolder(directory: OriginDirectoryHandle, name: string): Fo
 
 function originFile(folder: () => Promise<OriginDirectoryHandle>, name: string, path: string): StoredFile {
   const wrap = wrapper(path);
-  const find = async (): Promise<Blob> => (await (await folder()).getFileHandle(name)).getFile();
+  const find = async (): Promise<StoredBytes> => (await (await folder()).getFileHandle(name)).getFile();
   const isThere = (): Promise<boolean> =>
     find().then(
       ({ size }) => size > 0,
@@ -111,7 +117,7 @@ function originFile(folder: () => Promise<OriginDirectoryHandle>, name: string, 
   };
 }
 
-function openBlob(blob: Blob, path: string): OpenFile {
+function openBlob(blob: StoredBytes, path: string): OpenFile {
   return {
     size: blob.size,
     read: (offset, length) =>

@@ -11,8 +11,8 @@ import {
 } from "./safetensorsHeader.ts";
 import { buildStoredTensor, type StoredTensor } from "./storedTensor.ts";
 
-/** An open safetensors file, of which single tensors are read on demand. Close it, or hold it by `await using`. */
-export class SafetensorsReader implements AsyncDisposable {
+/** An open safetensors file, of which single tensors are read on demand. Close it. */
+export class TensorReader {
   /** The file, as it was opened. */
   readonly path: string;
   /** The `__metadata__` map; empty if the file has none. */
@@ -22,7 +22,7 @@ export class SafetensorsReader implements AsyncDisposable {
   readonly #file: OpenFile;
   #closed = false;
 
-  /** Use `openTensors`, or `openSafetensors` for a path. */
+  /** Use `withTensors`, or `openSafetensors` for a path. */
   constructor(path: string, header: SafetensorsHeader, file: OpenFile) {
     this.path = path;
     this.metadata = header.metadata;
@@ -53,28 +53,15 @@ export class SafetensorsReader implements AsyncDisposable {
     this.#closed = true;
     await this.#file.close();
   }
-
-  /** Closes the file. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
 }
 
 /**
- * Opens a safetensors file and reads and checks its header, no data.
+ * Opens a safetensors file, of which the header is read and checked, for as long as `use` takes. Pages can't count on `await using`.
  * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
  */
-export async function openTensors(stored: StoredFile): Promise<SafetensorsReader> {
+export async function withTensors<T>(stored: StoredFile, use: (reader: TensorReader) => T | Promise<T>): Promise<T> {
   const { file, header } = await openChecked(stored);
-  return new SafetensorsReader(stored.path, header, file);
-}
-
-/** Opens a safetensors file for as long as `use` takes. Pages can't count on `await using`. @throws EvenkeelError as `openTensors`. */
-export async function withTensors<T>(
-  stored: StoredFile,
-  use: (reader: SafetensorsReader) => T | Promise<T>,
-): Promise<T> {
-  const reader = await openTensors(stored);
+  const reader = new TensorReader(stored.path, header, file);
   try {
     return await use(reader);
   } finally {
@@ -95,10 +82,11 @@ export async function readTensors(stored: StoredFile): Promise<SafetensorsFile> 
   }
 }
 
-async function openChecked(
+/** The file, and its checked header. @throws EvenkeelError `file`. */
+export async function openChecked(
   stored: StoredFile,
 ): Promise<{ readonly file: OpenFile; readonly header: SafetensorsHeader }> {
-  checkLittleEndianHost("openTensors");
+  checkLittleEndianHost("safetensors");
   const file = await stored.open();
   try {
     const prefix = await file.read(0, Math.min(prefixBytes, file.size));

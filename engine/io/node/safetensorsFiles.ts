@@ -1,16 +1,25 @@
 import type { SafetensorsFile } from "../safetensors.ts";
 import type { SafetensorsOptions, WritableTensor } from "../safetensorsEncoding.ts";
 import type { NamedEntries } from "../safetensorsLayout.ts";
-import { openTensors, readTensors, type SafetensorsReader } from "../safetensorsReader.ts";
+import { openChecked, readTensors, TensorReader } from "../safetensorsReader.ts";
 import { type LazyTensor, writeTensors } from "../writeTensors.ts";
 import { diskFile } from "./diskFolder.ts";
+
+/** An open safetensors file, of which single tensors are read on demand. Close it, or hold it by `await using`. */
+export class SafetensorsReader extends TensorReader implements AsyncDisposable {
+  /** Closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
 
 /**
  * Opens a safetensors file and reads and checks its header, no data.
  * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
  */
-export function openSafetensors(path: string): Promise<SafetensorsReader> {
-  return openTensors(diskFile(path));
+export async function openSafetensors(path: string): Promise<SafetensorsReader> {
+  const { file, header } = await openChecked(diskFile(path));
+  return new SafetensorsReader(path, header, file);
 }
 
 /**
