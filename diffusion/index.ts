@@ -2,7 +2,7 @@
  * Diffusion models: what it takes to train one and to sample from it. Each room (`ema/`, `sample/`, `metrics/`, ...) has an entry point of its
  * own, with all that it offers; these are the names to begin with. Safe in a page; files are in `node.ts`.
  */
-export { createDataset, type ImageDataset, trainingBatches } from "./data/index.ts";
+export { createDataset, type HostBatch, type ImageDataset, trainingBatches } from "./data/index.ts";
 export { curvesByPlace, parseDynamics } from "./dynamics/index.ts";
 export { type PostHocFit, powerProfile, reconstruct, solvePostHocCoefficients } from "./ema/index.ts";
 export { DenoiserProgram, type NetworkConfig, networkConfig } from "./network/index.ts";
@@ -15,9 +15,9 @@ export {
   type Picture,
   toPixels,
 } from "./sample/index.ts";
+export { type RunOptions, type RunResult, runTraining } from "./run/index.ts";
 export {
   type BegunStep,
-  type HostBatch,
   type StepStatistics,
   Trainer,
   type TrainingOptions,

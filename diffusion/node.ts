@@ -2,6 +2,5 @@
 export { openDataset } from "./data/node.ts";
 export { readDynamics } from "./dynamics/node.ts";
 export { reconstructFiles } from "./ema/node.ts";
-export { type RunOptions, type RunResult, runTraining } from "./run/node.ts";
 export { writeImageGrid } from "./sample/node.ts";
 export { readSnapshot, writeSnapshot } from "./snapshot/node.ts";

@@ -8,11 +8,11 @@ import {
   labelDimOf,
   labelNotes,
   pixelNotes,
+  fingerprint,
 } from "../../diffusion/data/index.ts";
 import {
   convertDataset,
   findEmojiPackage,
-  fingerprint,
   holdsLatents,
   latentFacts,
   type LatentFacts,
@@ -23,7 +23,7 @@ import {
 } from "../../diffusion/data/node.ts";
 import { EvenkeelError, printable } from "../../engine/index.ts";
 import { classRows, classTable, describeLabels } from "../describeLabels.ts";
-import { parseImages } from "../imageCount.ts";
+import { parseImages } from "../../diffusion/settings/index.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { readData, tellingOf } from "../readData.ts";
 import { stopping } from "../stopping.ts";

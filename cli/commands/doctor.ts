@@ -1,16 +1,24 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
-import { examineRun, type Finding, type LossPoint, type RunRecord } from "../../diffusion/dynamics/index.ts";
+import {
+  dynamicsFileName,
+  examineRun,
+  type Finding,
+  type LossPoint,
+  readDynamicsFile,
+  type RunRecord,
+} from "../../diffusion/dynamics/index.ts";
 import { networkConfig } from "../../diffusion/network/index.ts";
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
-import { dynamicsFileName, readDynamics } from "../../diffusion/dynamics/node.ts";
-import { listSnapshots } from "../../diffusion/ema/node.ts";
-import { readNewestCheckpoint } from "../../diffusion/checkpoint/node.ts";
-import { readStats, type StatsEntry } from "../../diffusion/run/node.ts";
+import { snapshotsIn } from "../../diffusion/ema/index.ts";
+import { readNewestCheckpoint } from "../../diffusion/checkpoint/index.ts";
+import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import type { Folder } from "../../engine/io/index.ts";
+import { diskFolder } from "../../engine/io/node.ts";
 import { mergeSettings } from "../train/merge.ts";
-import type { TrainSettings } from "../train/settings.ts";
+import { settingsFileName, type TrainSettings } from "../../diffusion/settings/index.ts";
 
 /** `evenkeel doctor`: looks over a run and says in words what is wrong. */
 export function addDoctorCommand(program: Command): void {
@@ -46,20 +54,21 @@ a command line that isn't understood.`,
 async function readRun(folder: string): Promise<{ record: RunRecord; warnings: string[] }> {
   await requireFolder(folder);
   const warnings: string[] = [];
-  const stats = await readStats(join(folder, "stats.jsonl"));
-  const dynamics = await readDynamics(join(folder, dynamicsFileName));
-  const settings = await readSettings(join(folder, "settings.toml"));
+  const files = diskFolder(folder);
+  const stats = await readStats(files.file(statsFileName));
+  const dynamics = await readDynamicsFile(files.file(dynamicsFileName));
+  const settings = await readSettings(join(folder, settingsFileName));
   const training =
-    dynamics?.header.training ?? (await trainingOfCheckpoint(folder, (message) => warnings.push(message)));
+    dynamics?.header.training ?? (await trainingOfCheckpoint(files, (message) => warnings.push(message)));
   if (stats.length === 0 && dynamics === null && training === null) {
     throw new EvenkeelError(
       "file",
-      `doctor: ${folder} holds no training run: neither stats.jsonl nor ${dynamicsFileName} nor a checkpoint. ` +
+      `doctor: ${folder} holds no training run: neither ${statsFileName} nor ${dynamicsFileName} nor a checkpoint. ` +
         "Give the folder that npx evenkeel train was given as --outdir.",
     );
   }
   const nimg = Math.max(0, stats.at(-1)?.nimg ?? 0, dynamics?.samples.at(-1)?.nimg ?? 0);
-  const snapshots = await listSnapshots(folder, { prefix: "network-snapshot" });
+  const snapshots = await snapshotsIn(files, { prefix: "network-snapshot" });
   return {
     record: {
       training,
@@ -88,7 +97,7 @@ async function readSettings(path: string): Promise<TrainSettings | null> {
   return mergeSettings({}, path);
 }
 
-async function trainingOfCheckpoint(folder: string, warn: (message: string) => void): Promise<TrainingOptions | null> {
+async function trainingOfCheckpoint(folder: Folder, warn: (message: string) => void): Promise<TrainingOptions | null> {
   const checkpoint = await readNewestCheckpoint(folder, warn);
   // A run's own file: its options were checked when it began.
   const stored = checkpoint?.fixed["training"] as TrainingOptions | undefined;

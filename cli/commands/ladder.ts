@@ -4,7 +4,7 @@ import { presetOf, presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed } from "../../nn/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
-import { parseImages } from "../imageCount.ts";
+import { parseImages } from "../../diffusion/settings/index.ts";
 import type { LadderBudget } from "../ladder/budget.ts";
 import { climb } from "../ladder/ladder.ts";
 import { parseRates, parseRungs } from "../ladder/rungs.ts";

@@ -18,7 +18,7 @@ import {
 } from "../../diffusion/metrics/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
-import { parseImages } from "../imageCount.ts";
+import { parseImages } from "../../diffusion/settings/index.ts";
 import { findNetwork } from "../findNetwork.ts";
 import { tellSamplingMemory } from "../memoryReport.ts";
 import {

@@ -10,22 +10,22 @@ import {
   isBufferByName,
   type PostHocFit,
   powerProfile,
+  profileFields,
+  type SnapshotFile,
+  type SnapshotFilter,
+  snapshotPlace,
+  snapshotsIn,
 } from "../../diffusion/ema/index.ts";
 import {
   type AverageFile,
   listByPattern,
-  listSnapshots,
-  profileFields,
   readSchedule,
   reconstructFiles,
-  type SnapshotFile,
-  type SnapshotFilter,
-  snapshotPath,
   tensorNameMatcher,
 } from "../../diffusion/ema/node.ts";
-import { foreignFilesOf } from "../../diffusion/snapshot/node.ts";
+import { foreignFilesOf } from "../../diffusion/snapshot/index.ts";
 import { EvenkeelError, inTurns } from "../../engine/index.ts";
-import { writeFileAtomically } from "../../engine/io/node.ts";
+import { diskFolder, writeFileAtomically } from "../../engine/io/node.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { profileChart } from "../profileChart.ts";
 import { stopping } from "../stopping.ts";
@@ -129,8 +129,8 @@ async function run(options: Options): Promise<void> {
   const fits = await inTurns(fittingProfiles(stored, wanted, { normalize }));
   const files: AverageFile[] = [];
   for (const [i, { wanted }] of fits.entries()) {
-    const file = await snapshotPath(outdir ?? "", outprefix, nimg, options.outstd[i] ?? Number.NaN);
-    files.push({ profile: wanted, path: file });
+    const place = await snapshotPlace(diskFolder(outdir ?? ""), outprefix, nimg, options.outstd[i] ?? Number.NaN);
+    files.push({ profile: wanted, path: place.path });
   }
   const print = (text: string): void => {
     if (json !== true) console.log(text);
@@ -180,9 +180,11 @@ async function findSnapshots(
   };
   const filter: SnapshotFilter = { prefix, sigmaRels, onLeftOut };
   const snapshots =
-    pattern === undefined ? await listSnapshots(indir, filter) : await listByPattern(indir, pattern, onLeftOut);
+    pattern === undefined
+      ? await snapshotsIn(diskFolder(indir), filter)
+      : await listByPattern(indir, pattern, onLeftOut);
   if (snapshots.length > 0) return { snapshots, buffers: [] };
-  const others = (await foreignFilesOf(indir)).slice(0, 3);
+  const others = (await foreignFilesOf(diskFolder(indir))).slice(0, 3);
   const there = others.length === 0 ? "" : `There: ${others.join("; ")}. `;
   const wanted = pattern ?? `${prefix ?? "PREFIX"}-KKKKKKK-${sigmaRels?.map(formatSigmaRel).join("|") ?? "S.SSS"}`;
   throw new EvenkeelError(

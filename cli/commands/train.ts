@@ -3,7 +3,7 @@ import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
-import { parseImages } from "../imageCount.ts";
+import { parseImages } from "../../diffusion/settings/index.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { givenSettings, mergeSettings, planSettings } from "../train/merge.ts";
 import { rehearse, train } from "../train/train.ts";

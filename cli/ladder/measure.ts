@@ -3,17 +3,18 @@ import { countNetwork, type NetworkConfig, tensorsOfWeights } from "../../diffus
 import {
   curvesByPlace,
   type Dynamics,
+  dynamicsFileName,
   layerCurve,
   placeOfLayer,
+  readDynamicsFile,
   type ReadingKind,
 } from "../../diffusion/dynamics/index.ts";
-import { powerProfile, reconstruct } from "../../diffusion/ema/index.ts";
-import { dynamicsFileName, readDynamics } from "../../diffusion/dynamics/node.ts";
-import { listSnapshots } from "../../diffusion/ema/node.ts";
-import { readStats, type StatsEntry } from "../../diffusion/run/node.ts";
+import { powerProfile, reconstruct, snapshotsIn } from "../../diffusion/ema/index.ts";
+import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/index.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
+import { diskFolder } from "../../engine/io/node.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import type { TrainSettings } from "../train/settings.ts";
+import type { TrainSettings } from "../../diffusion/settings/index.ts";
 import type { LadderBudget } from "./budget.ts";
 import { NetworkMeter, type Yardstick } from "./networkMeter.ts";
 import type { LadderCurve, LadderEntry, PlaceCurves, SweepPoint } from "./results.ts";
@@ -38,10 +39,11 @@ export async function measureRun(
 ): Promise<LadderEntry> {
   const { rung, seed, settings, network, budget } = run;
   const folder = settings.outdir;
-  const dynamics = await readDynamics(join(folder, dynamicsFileName));
+  const files = diskFolder(folder);
+  const dynamics = await readDynamicsFile(files.file(dynamicsFileName));
   if (dynamics === null)
     throw new EvenkeelError("file", `ladder: ${folder} has no ${dynamicsFileName}. Remove the folder.`);
-  const stats = await readStats(join(folder, "stats.jsonl"));
+  const stats = await readStats(files.file(statsFileName));
   const count = countNetwork(network);
   const meter = new NetworkMeter(network, device, yardstick);
   try {
@@ -106,7 +108,7 @@ type Averages = { readonly nimg: number; readonly weights: ReadonlyMap<number, N
 
 /** Post-hoc averages of all lengths at all times. */
 async function averagesOf({ settings, network, budget }: MeasuredRun): Promise<readonly Averages[]> {
-  const snapshots = await listSnapshots(settings.outdir, { prefix: "network-snapshot" });
+  const snapshots = await snapshotsIn(diskFolder(settings.outdir), { prefix: "network-snapshot" });
   const stored = [...new Set(snapshots.map(({ profile }) => profile.nimg))].filter((nimg) => nimg > 0);
   const nearest = (wanted: number): number =>
     stored.reduce((best, nimg) => (Math.abs(nimg - wanted) < Math.abs(best - wanted) ? nimg : best));

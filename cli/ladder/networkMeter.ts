@@ -2,7 +2,8 @@ import { chooseIndices, type FeatureExtractor, type FeatureSet, MetricMeter } fr
 import { type ImageDataset, seenLabels, type SeenLabels, wholeBatch } from "../../diffusion/data/index.ts";
 import type { NetworkConfig } from "../../diffusion/network/index.ts";
 import { Validator } from "../../diffusion/training/index.ts";
-import { gridRows, GridSampler } from "../../diffusion/run/node.ts";
+import { gridRows, GridSampler } from "../../diffusion/run/index.ts";
+import { writePng } from "../../diffusion/sample/node.ts";
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { type CollectOptions, featuresOfImages, featuresOfNetwork } from "../metrics/featureSets.ts";
@@ -59,7 +60,7 @@ export class NetworkMeter {
 
   /** Writes a picture of samples, a row for each class (or ten of them). */
   async picture(path: string, weights: NamedParameters): Promise<void> {
-    await this.#sampler.write(path, weights);
+    await writePng(path, (await this.#sampler.draw(weights)).picture);
   }
 
   dispose(): void {

@@ -2,7 +2,7 @@ import { presetOf } from "../../diffusion/presets/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed, configurationNames, parseSwitches } from "../../nn/index.ts";
 import { mergeSettings } from "../train/merge.ts";
-import { presetSettings, type TrainSettings } from "../train/settings.ts";
+import { presetSettings, type TrainSettings } from "../../diffusion/settings/index.ts";
 import type { LadderBudget } from "./budget.ts";
 
 /** What is compared: a configuration, and what is turned in it. */

@@ -1,7 +1,6 @@
 import path from "node:path";
 import { classifierConfig, ClassifierTrainer, type ClassifierTraining } from "../../diffusion/metrics/index.ts";
-import { labelDimOf, selectImages, splitIndices } from "../../diffusion/data/index.ts";
-import { fingerprint } from "../../diffusion/data/node.ts";
+import { fingerprint, labelDimOf, selectImages, splitIndices } from "../../diffusion/data/index.ts";
 import { writeClassifier } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";

@@ -7,7 +7,7 @@ import { missingAttention } from "../../nn/index.ts";
 import { describeLabels } from "../describeLabels.ts";
 import { describeCost, gridLayout, trainingSteps } from "./grids.ts";
 import { idleTrainSettings } from "./idleSettings.ts";
-import type { PlannedSettings } from "./settings.ts";
+import type { PlannedSettings } from "../../diffusion/settings/index.ts";
 
 /** What a run is about to do: its data, network and pictures, and what looks wrong about them, a line each. */
 export function describeRun(

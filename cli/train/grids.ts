@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { seenLabels, type TrainingDataset } from "../../diffusion/data/index.ts";
 import type { NetworkConfig } from "../../diffusion/network/index.ts";
 import { printable } from "../../engine/index.ts";
-import { gridCost, type GridLayout, gridRows, gridScale } from "../../diffusion/run/node.ts";
+import { gridCost, type GridLayout, gridRows, gridScale } from "../../diffusion/run/index.ts";
 
 /** Images of a row. */
 const columns = 8;

@@ -1,5 +1,5 @@
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
-import type { PlannedSettings } from "./settings.ts";
+import type { PlannedSettings } from "../../diffusion/settings/index.ts";
 
 /**
  * Settings of a run that never take effect beside the others or with these data, a line each.

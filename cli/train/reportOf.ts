@@ -2,15 +2,15 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isLatent, type TrainingDataset } from "../../diffusion/data/index.ts";
 import type { NetworkCount } from "../../diffusion/network/index.ts";
-import { type FinishedRun, gridCost, type GridLayout, type StatsEntry } from "../../diffusion/run/node.ts";
+import { gridCost, type GridLayout, type StatsEntry } from "../../diffusion/run/index.ts";
+import type { FinishedRun } from "../../diffusion/run/node.ts";
 import type { Device } from "../../engine/index.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeRows } from "./grids.ts";
-import { formatSettings } from "./merge.ts";
 import { formatTime } from "../formatTime.ts";
 import type { ReportPicture, RunReport } from "./report.ts";
 import type { Curve, CurvePoint } from "./reportCharts.ts";
-import type { TrainSettings } from "./settings.ts";
+import { formatSettings, type TrainSettings } from "../../diffusion/settings/index.ts";
 
 /** What a report is made of. */
 export type ReportSources = {

@@ -2,13 +2,14 @@ import { join } from "node:path";
 import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
 import {
   duplicateNote,
+  fingerprint,
   isLatent,
   seenLabels,
   trainingBatches,
   type TrainingDataset,
 } from "../../diffusion/data/index.ts";
-import { fingerprint } from "../../diffusion/data/node.ts";
-import { finishRun, RunLock, type RunOptions, runTraining, type StopReason } from "../../diffusion/run/node.ts";
+import { type RunOptions, runTraining } from "../../diffusion/run/index.ts";
+import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import {
   type AutomaticDevice,
   createDevice,
@@ -19,18 +20,22 @@ import {
 } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { choiceOf, describeDevice } from "../deviceOption.ts";
-import { makeFolder } from "../../engine/io/node.ts";
+import { diskFolder, makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost, gridBatch, finalSteps, gridLayout } from "./grids.ts";
 import { describeRun, noteLine } from "./describeRun.ts";
 import { loadTrainingData, splitData } from "./data.ts";
-import { formatSettings } from "./merge.ts";
-import { trainingOptions } from "./options.ts";
+import {
+  formatSettings,
+  type PlannedSettings,
+  settingsFileName,
+  trainingOptions,
+  type TrainSettings,
+} from "../../diffusion/settings/index.ts";
 import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
-import type { PlannedSettings, TrainSettings } from "./settings.ts";
 
 /** All data, those to train on, and those held out. */
 type RunData = {
@@ -112,13 +117,13 @@ async function trainOn(
   // Not before: settings or data that don't fit leave nothing behind.
   await makeFolder(outdir);
   const progress = new Progress(settings.duration);
-  const again = commandLine("train", "--config", join(outdir, "settings.toml"), "--outdir", outdir);
+  const again = commandLine("train", "--config", join(outdir, settingsFileName), "--outdir", outdir);
   const stop = new AbortController();
   const lock = await RunLock.take(outdir);
   const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
   try {
     const run: RunOptions = {
-      outdir,
+      folder: diskFolder(outdir),
       training,
       duration: settings.duration,
       intervals: {

@@ -13,24 +13,24 @@ import {
   Validator,
 } from "../../diffusion/training/index.ts";
 import {
-  EventFile,
-  type FinishedRun,
   type GridLayout,
   GridSampler,
   readStats,
   RunningMean,
   type RunObserver,
   type StatsEntry,
+  statsFileName,
   StatsLog,
-  type SummaryValue,
-} from "../../diffusion/run/node.ts";
+} from "../../diffusion/run/index.ts";
+import { EventFile, type FinishedRun, type SummaryValue } from "../../diffusion/run/node.ts";
+import { writePng } from "../../diffusion/sample/node.ts";
 import { type Device, randomKey, tensor } from "../../engine/index.ts";
+import { diskFile } from "../../engine/io/node.ts";
 import { describeCost, estimatedSeconds, finalSteps, gridBatch, gridLayout, trainingSteps } from "./grids.ts";
-import { formatSettings } from "./merge.ts";
 import type { Progress } from "./progress.ts";
 import { reportOf } from "./reportOf.ts";
 import { reportPage } from "./report.ts";
-import type { TrainSettings } from "./settings.ts";
+import { formatSettings, settingsFileName, type TrainSettings } from "../../diffusion/settings/index.ts";
 import { writeText } from "./writeText.ts";
 
 export type Watched = {
@@ -94,7 +94,7 @@ export class RunWatch {
       status: (nimg) => this.#status(nimg),
       samples: (trainer) => this.#samples(trainer),
       validation: (trainer) => this.#validate(trainer),
-      wrote: (what, path) => {
+      wrote: (what, { path }) => {
         if (what === "checkpoint") progress.line(`checkpoint  ${path}`);
       },
       warned: (message) => progress.line(message),
@@ -106,8 +106,8 @@ export class RunWatch {
     const { settings, progress } = this.#watched;
     if (nimg > 0) this.#restore(kept);
     // Not before: a folder whose run has other settings keeps its own.
-    await writeText(join(settings.outdir, "settings.toml"), formatSettings(settings));
-    this.#log = await StatsLog.open(join(settings.outdir, "stats.jsonl"), next);
+    await writeText(join(settings.outdir, settingsFileName), formatSettings(settings));
+    this.#log = await StatsLog.open(diskFile(join(settings.outdir, statsFileName)), next);
     this.#events = await EventFile.create(settings.outdir, new Date(), next);
     if (nimg > 0) progress.line(`Going on after ${nimg.toLocaleString("en")} images.`);
   }
@@ -208,8 +208,9 @@ export class RunWatch {
     const weights = Object.fromEntries(await trainer.readNetwork(0));
     const tell = (done: number, total: number): void =>
       progress.work(`sampling ${path}, evaluations of the network`, done, total);
-    const { width, height } = await this.#sampler.write(path, weights, { guides: [] }, tell);
-    const png = await readFile(path);
+    const { picture } = await this.#sampler.draw(weights, { guides: [] }, tell);
+    await writePng(path, picture);
+    const [png, { width, height }] = [await readFile(path), picture];
     await this.#events?.write(new Date(), trainer.nimg, [{ kind: "image", tag: "samples", png, width, height }]);
     if (this.#isLarge) this.#sampler.dispose();
   }
@@ -255,7 +256,7 @@ export class RunWatch {
   async finished(run: FinishedRun): Promise<string> {
     const { settings, training, dataset, device } = this.#watched;
     const path = join(settings.outdir, "report.html");
-    const stats = await readStats(join(settings.outdir, "stats.jsonl"));
+    const stats = await readStats(diskFile(join(settings.outdir, statsFileName)));
     const count = countNetwork(training.network);
     const layout = gridLayout(training.network, dataset, finalSteps);
     await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, layout, count })));

@@ -1,9 +1,13 @@
-import { readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { z } from "zod";
 import { EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
-import { toFloat32 } from "../../engine/io/index.ts";
-import { type LazyTensor, openSafetensors, writeSafetensors } from "../../engine/io/node.ts";
+import {
+  type Folder,
+  type LazyTensor,
+  type StoredFile,
+  toFloat32,
+  withTensors,
+  writeTensors,
+} from "../../engine/io/index.ts";
 import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
 
 /** What a checkpoint says beside its arrays. */
@@ -27,9 +31,9 @@ export function checkpointName(nimg: number): string {
 }
 
 /** Checkpoint files of a run folder, the newest first. */
-async function listCheckpoints(folder: string): Promise<string[]> {
-  const names = (await readdir(folder)).filter((name) => namePattern.test(name));
-  return names.sort((a, b) => nimgOf(b) - nimgOf(a)).map((name) => join(folder, name));
+async function listCheckpoints(folder: Folder): Promise<string[]> {
+  const names = (await folder.list()).filter((name) => namePattern.test(name));
+  return names.sort((a, b) => nimgOf(b) - nimgOf(a));
 }
 
 function nimgOf(name: string): number {
@@ -37,25 +41,25 @@ function nimgOf(name: string): number {
 }
 
 /**
- * Writes a checkpoint, whole or not at all, and then removes all but the newest `keep`.
- * @throws EvenkeelError `file` if the file system refuses; the checkpoints there were are kept.
+ * Writes a checkpoint, whole or not at all, and then removes all but the newest `keep`. Gives its place.
+ * @throws EvenkeelError `file` if it can't be kept; the checkpoints there were are.
  */
 export async function writeCheckpoint(
-  folder: string,
+  folder: Folder,
   info: CheckpointInfo,
   arrays: ReadonlyMap<string, Tensor>,
   keep = 2,
-): Promise<string> {
-  const path = join(folder, checkpointName(info.nimg));
+): Promise<StoredFile> {
+  const file = folder.file(checkpointName(info.nimg));
   const lazy = [...arrays].map(([name, array]): [string, LazyTensor] => [
     name,
     { dtype: "F32", shape: array.shape, data: async () => (await array.data()) as Float32Array },
   ]);
-  await writeSafetensors(path, lazy, {
+  await writeTensors(file, lazy, {
     metadata: { evenkeel: JSON.stringify({ version, kind: "checkpoint", ...info }) },
   });
-  for (const old of (await listCheckpoints(folder)).slice(keep)) await rm(old, { force: true });
-  return path;
+  for (const old of (await listCheckpoints(folder)).slice(keep)) await folder.file(old).remove();
+  return file;
 }
 
 const header: HeaderForm<CheckpointInfo> = {
@@ -69,20 +73,20 @@ const header: HeaderForm<CheckpointInfo> = {
 };
 
 /** Reads one checkpoint. @throws EvenkeelError `file` if it is damaged, truncated, no checkpoint or another than its name says. */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
-  await using file = await openSafetensors(path);
-  const { nimg, fixed, progress } = parseHeader(file.metadata.get("evenkeel"), header, path);
-  const name = basename(path);
-  if (namePattern.test(name) && nimgOf(name) !== nimg) {
-    throw new EvenkeelError(
-      "file",
-      `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
-    );
-  }
-  const arrays = new Map<string, Tensor>();
-  for await (const stored of file.tensors())
-    arrays.set(stored.name, tensor(toFloat32(stored), { shape: stored.shape }));
-  return { nimg, fixed, progress, path, arrays };
+export async function readCheckpoint(stored: StoredFile): Promise<Checkpoint> {
+  const { name, path } = stored;
+  return withTensors(stored, async (file) => {
+    const { nimg, fixed, progress } = parseHeader(file.metadata.get("evenkeel"), header, path);
+    if (namePattern.test(name) && nimgOf(name) !== nimg) {
+      throw new EvenkeelError(
+        "file",
+        `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
+      );
+    }
+    const arrays = new Map<string, Tensor>();
+    for await (const each of file.tensors()) arrays.set(each.name, tensor(toFloat32(each), { shape: each.shape }));
+    return { nimg, fixed, progress, path, arrays };
+  });
 }
 
 /**
@@ -90,22 +94,22 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
  * @throws EvenkeelError `file` if there are checkpoints and none can be read.
  */
 export async function readNewestCheckpoint(
-  folder: string,
+  folder: Folder,
   warn: (message: string) => void,
 ): Promise<Checkpoint | null> {
-  const paths = await listCheckpoints(folder);
+  const names = await listCheckpoints(folder);
   const problems: string[] = [];
-  for (const path of paths) {
+  for (const name of names) {
     try {
-      return await readCheckpoint(path);
+      return await readCheckpoint(folder.file(name));
     } catch (reason) {
       if (!(reason instanceof EvenkeelError)) throw reason;
       problems.push(reason.message);
       warn(`passing over a damaged checkpoint: ${reason.message}`);
     }
   }
-  if (paths.length === 0) return null;
-  throw new EvenkeelError("file", `no checkpoint of ${folder} can be read: ${problems.join("; ")}`);
+  if (names.length === 0) return null;
+  throw new EvenkeelError("file", `no checkpoint of ${folder.path} can be read: ${problems.join("; ")}`);
 }
 
 /**
@@ -116,7 +120,7 @@ export async function readNewestCheckpoint(
 export function checkSameSettings(
   checkpoint: CheckpointInfo,
   fixed: Readonly<Record<string, unknown>>,
-  folder: string,
+  folder: Folder,
 ): void {
   const common = (all: Readonly<Record<string, unknown>>): object =>
     Object.fromEntries(Object.entries(all).filter(([key]) => key in checkpoint.fixed && key in fixed));
@@ -127,7 +131,7 @@ export function checkSameSettings(
   const list = differing.map((key) => `${key} was ${was.get(key) ?? "unset"}, now ${is.get(key) ?? "unset"}`);
   throw new EvenkeelError(
     "value",
-    `${folder} holds a run of ${checkpoint.nimg} images with other settings: ${list.join("; ")}. ` +
+    `${folder.path} holds a run of ${checkpoint.nimg} images with other settings: ${list.join("; ")}. ` +
       "Go on with the settings it began with, or choose another folder.",
   );
 }

@@ -1,4 +1,3 @@
-import type { HostBatch } from "../training/index.ts";
 import { drawLatents, vaeWhitening } from "../encoding/index.ts";
 import {
   checkedIndex,
@@ -8,6 +7,7 @@ import {
   type LatentDataset,
   type TrainingDataset,
 } from "./dataset.ts";
+import type { HostBatch } from "./hostBatch.ts";
 import { ImageOrder } from "./order.ts";
 
 /** 8-bit pixels to -1..1, as the reference has it: u8 / 127.5 - 1. */

@@ -12,6 +12,8 @@ export {
   selectImages,
   type TrainingDataset,
 } from "./dataset.ts";
+export { fingerprint } from "./fingerprint.ts";
+export type { HostBatch } from "./hostBatch.ts";
 export { joinDatasets } from "./joinDatasets.ts";
 export { duplicateNote, labelNotes, pixelNotes } from "./notes.ts";
 export { ImageOrder, splitIndices } from "./order.ts";

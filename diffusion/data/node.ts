@@ -1,7 +1,6 @@
 /** Data sets in files of many kinds; only for Node. */
 export { type ConvertOptions, convertDataset } from "./node/convert.ts";
 export { type EmojiVendor, emojiVendors, findEmojiPackage, loadEmoji } from "./node/emoji.ts";
-export { fingerprint } from "./node/fingerprint.ts";
 export { readLabelVectors } from "./node/labelVectors.ts";
 export { holdsLatents, type LatentFacts, latentFacts } from "./node/latentFacts.ts";
 export { damagedPictures } from "./node/makeSquares.ts";

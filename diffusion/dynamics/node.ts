@@ -1,3 +1,2 @@
-/** The files of a run's dynamics; only for Node. */
-export { dynamicsFileName, readDynamics } from "./node/dynamicsFile.ts";
-export { DynamicsRecorder, type RecorderOptions, type RecorderProgress } from "./node/recorder.ts";
+/** The files of a run's dynamics by their paths; only for Node. */
+export { readDynamics } from "./readDynamics.ts";

@@ -1,4 +1,5 @@
-/** Averages of weights over training, and averages of averages after it. Safe in a page; files are in `node.ts`. */
+/** Averages of weights over training, and averages of averages after it. Safe in a page; files by path are in `node.ts`. */
+export { type ProfileFields, profileFields } from "./averageMetadata.ts";
 export {
   fitProfiles,
   fittingProfiles,
@@ -32,6 +33,9 @@ export {
   type ReconstructOptions,
   type SnapshotSource,
 } from "./reconstruct.ts";
+export { type SnapshotFilter, snapshotsIn } from "./snapshotFolder.ts";
+export { snapshotPlace } from "./snapshotPlace.ts";
+export type { SnapshotFile } from "./storedAverage.ts";
 export { formatSigmaRel } from "./snapshotNames.ts";
 export { traditionalBeta, type TraditionalEma, traditionalUpdateRate } from "./traditional.ts";
 export { powerFunctionUpdateRates, updateAverages } from "./updateAverages.ts";

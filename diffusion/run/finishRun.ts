@@ -1,11 +1,13 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device, Tensor } from "../../engine/index.ts";
-import { powerProfile } from "../ema/index.ts";
-import { listSnapshots, reconstructFiles, snapshotPath } from "../ema/node.ts";
+import { diskFolder } from "../../engine/io/node.ts";
+import { powerProfile, snapshotPlace, snapshotsIn } from "../ema/index.ts";
+import { reconstructFiles } from "../ema/node.ts";
 import { tensorsOfWeights } from "../network/index.ts";
 import type { Guide } from "../sample/index.ts";
 import { readSnapshot } from "../snapshot/node.ts";
+import { writePng } from "../sample/node.ts";
 import { type GridLayout, GridSampler } from "./sampleGrid.ts";
 
 const [plainName, guidedName] = ["samples-plain.png", "samples-guided.png"];
@@ -50,10 +52,11 @@ export type FinishedRun = {
  */
 export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   const { outdir, sigmaRel, layout, device, guidance } = options;
-  const snapshots = await listSnapshots(outdir, { prefix: "network-snapshot" });
+  const folder = diskFolder(outdir);
+  const snapshots = await snapshotsIn(folder, { prefix: "network-snapshot" });
   const times = snapshots.map(({ profile }) => profile.nimg);
   const end = Math.max(...times);
-  const network = await snapshotPath(outdir, "phema", end, sigmaRel);
+  const { path: network } = await snapshotPlace(folder, "phema", end, sigmaRel);
   const earlier = times.filter((nimg) => nimg < end);
   const missing =
     layout === null
@@ -64,7 +67,7 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
           ? `there is no snapshot from before ${end} images to guide by`
           : null;
   const guideNimg = nearest(earlier, end * options.guideShare);
-  const guide = await snapshotPath(outdir, "phema-guide", guideNimg, options.guideSigmaRel);
+  const { path: guide } = await snapshotPlace(folder, "phema-guide", guideNimg, options.guideSigmaRel);
   await reconstructFiles(snapshots, [
     { profile: powerProfile(end, sigmaRel), path: network },
     ...(missing === null ? [{ profile: powerProfile(guideNimg, options.guideSigmaRel), path: guide }] : []),
@@ -78,7 +81,9 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
     const draw = async (name: string, guides: readonly Guide[]): Promise<FinishedGrid> => {
       const path = join(outdir, name);
       const tell = (done: number, total: number): void => options.onEvaluation?.(path, done, total);
-      return { path, seconds: (await sampler.write(path, weights, { guides }, tell)).seconds };
+      const { picture, seconds } = await sampler.draw(weights, { guides }, tell);
+      await writePng(path, picture);
+      return { path, seconds };
     };
     const plain = await draw(plainName, []);
     if (missing !== null) {

@@ -7,9 +7,9 @@ import {
   type GuidanceInterval,
   imageGrid,
   type ImageLabel,
+  type Picture,
   toPixels,
 } from "../sample/index.ts";
-import { writePng } from "../sample/node.ts";
 
 /** Which images a grid shows: `columns` of each row's label, as `gridRows` chooses them. */
 export type GridLayout = {
@@ -23,8 +23,8 @@ export type GridLayout = {
 /** How guidance acts in a grid. */
 export type GridGuidance = { readonly guides: readonly Guide[]; readonly interval?: GuidanceInterval };
 
-/** A picture in a file, and the seconds that sampling it took. */
-export type WrittenGrid = { readonly seconds: number; readonly width: number; readonly height: number };
+/** A picture, and the seconds that sampling it took. */
+export type DrawnGrid = { readonly picture: Picture; readonly seconds: number };
 
 /** Images of a grid, and evaluations of the network for each. */
 export function gridCost({ rows, columns, steps }: GridLayout): {
@@ -64,15 +64,14 @@ export class GridSampler {
   }
 
   /**
-   * Samples the same seeds as ever with these weights and writes them as one picture.
+   * Samples the same seeds as ever with these weights and draws them as one picture.
    * @param onEvaluation told after each evaluation of the network: how many are done, and all.
    */
-  async write(
-    path: string,
+  async draw(
     weights: NamedParameters,
     guidance: GridGuidance = { guides: [] },
     onEvaluation?: (done: number, total: number) => void,
-  ): Promise<WrittenGrid> {
+  ): Promise<DrawnGrid> {
     const { rows, columns, steps, scale } = this.#layout;
     const { imageChannels, imageResolution, labelDim } = this.#network.unet;
     const count = rows.length * columns;
@@ -112,8 +111,7 @@ export class GridSampler {
       columns,
       scale,
     });
-    await writePng(path, picture);
-    return { seconds, width: picture.width, height: picture.height };
+    return { seconds, picture };
   }
 
   /** Frees what it has on the device; made anew when it is next needed. */

@@ -1,7 +1,8 @@
-import { open, readFile } from "node:fs/promises";
-import { EvenkeelError, messageOf } from "../../engine/index.ts";
-import { isNestedDeeply } from "../../engine/io/index.ts";
-import { writeFileAtomically } from "../../engine/io/node.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { isNestedDeeply, readTextIfAny, type StoredFile, writeText } from "../../engine/io/index.ts";
+
+/** Where a run's folder has the log of its means. */
+export const statsFileName = "stats.jsonl";
 
 /** One line of `stats.jsonl`: means over a status interval, under the reference's names and ours. */
 export type StatsEntry = { readonly nimg: number } & Readonly<
@@ -54,22 +55,22 @@ export class RunningMean {
 
 /** `stats.jsonl` of a run folder: one JSON object a line. */
 export class StatsLog {
-  readonly #path: string;
+  readonly #file: StoredFile;
 
-  private constructor(path: string) {
-    this.#path = path;
+  private constructor(file: StoredFile) {
+    this.#file = file;
   }
 
   /**
    * Opens the log of a run that tells of `next` images and more from now on: lines of so many, of work that was lost, and a line torn
    * by a crash are removed.
-   * @throws EvenkeelError `file` if the file system refuses.
+   * @throws EvenkeelError `file` if it can't be read or kept.
    */
-  static async open(path: string, next: number): Promise<StatsLog> {
-    const kept = (await readStats(path)).filter((entry) => entry.nimg < next);
+  static async open(file: StoredFile, next: number): Promise<StatsLog> {
+    const kept = (await readStats(file)).filter((entry) => entry.nimg < next);
     const text = kept.map((entry) => `${JSON.stringify(entry)}\n`).join("");
-    await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
-    return new StatsLog(path);
+    await writeText(file, text);
+    return new StatsLog(file);
   }
 
   /** Appends a line; numbers that are not finite become null. @throws EvenkeelError `file`. */
@@ -77,27 +78,13 @@ export class StatsLog {
     const text = JSON.stringify(entry, (_, value: unknown) =>
       typeof value === "number" && !Number.isFinite(value) ? null : value,
     );
-    try {
-      await using file = await open(this.#path, "a");
-      await file.appendFile(`${text}\n`);
-    } catch (cause) {
-      const reason = messageOf(cause);
-      throw new EvenkeelError("file", `can't write ${this.#path}: ${reason}`, { cause });
-    }
+    await this.#file.append(new TextEncoder().encode(`${text}\n`));
   }
 }
 
 /** The lines of a `stats.jsonl`; none if there is no file. A last line that is torn is left out. @throws EvenkeelError `file`. */
-export async function readStats(path: string): Promise<StatsEntry[]> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return [];
-    throw new EvenkeelError("file", `can't read ${path}: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
+export async function readStats(file: StoredFile): Promise<StatsEntry[]> {
+  const text = (await readTextIfAny(file)) ?? "";
   const lines = text.split("\n").filter((line) => line !== "");
   const entries: StatsEntry[] = [];
   for (const [i, line] of lines.entries()) {
@@ -106,7 +93,7 @@ export async function readStats(path: string): Promise<StatsEntry[]> {
     else if (i < lines.length - 1) {
       throw new EvenkeelError(
         "file",
-        `${path}: line ${i + 1} is no JSON object with nimg. Mend or remove the line; the run itself does not need it.`,
+        `${file.path}: line ${i + 1} is no JSON object with nimg. Mend or remove the line; the run itself does not need it.`,
       );
     }
   }

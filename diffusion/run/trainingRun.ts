@@ -1,21 +1,12 @@
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
-import { EvenkeelError, type Device, eventLoopTurn, type Tensor, messageOf } from "../../engine/index.ts";
-import { makeFolder } from "../../engine/io/node.ts";
-import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeCheckpoint } from "../checkpoint/node.ts";
-import type { SeenLabels } from "../data/index.ts";
-import { dynamicsFileName, DynamicsRecorder } from "../dynamics/node.ts";
-import { snapshotPath } from "../ema/node.ts";
-import type { SnapshotDtype } from "../snapshot/index.ts";
-import { writeSnapshot } from "../snapshot/node.ts";
-import {
-  type BegunStep,
-  type HostBatch,
-  type StepStatistics,
-  Trainer,
-  type TrainingOptions,
-} from "../training/index.ts";
+import { EvenkeelError, type Device, eventLoopTurn, type Tensor } from "../../engine/index.ts";
+import type { Folder, StoredFile } from "../../engine/io/index.ts";
+import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeCheckpoint } from "../checkpoint/index.ts";
+import type { HostBatch, SeenLabels } from "../data/index.ts";
+import { dynamicsFileName, DynamicsRecorder } from "../dynamics/index.ts";
+import { snapshotPlace } from "../ema/index.ts";
+import { type SnapshotDtype, storeSnapshot } from "../snapshot/index.ts";
+import { type BegunStep, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
 import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
 import { ReportPace } from "./reportPace.ts";
 
@@ -31,7 +22,7 @@ export type RunIntervals = {
 /** A run: what is trained on what, for how long, and where its files go. */
 export type RunOptions = {
   /** Where everything goes; made if it isn't there. A checkpoint in it is gone on from. */
-  readonly outdir: string;
+  readonly folder: Folder;
   readonly training: TrainingOptions;
   /** Images to train on, counting repetitions and what a resumed run has done before. */
   readonly duration: number;
@@ -85,7 +76,7 @@ export type RunObserver = {
   readonly status?: (nimg: number) => void | Promise<void>;
   readonly samples?: (trainer: Trainer) => Promise<void>;
   readonly validation?: (trainer: Trainer) => Promise<void>;
-  readonly wrote?: (what: "snapshot" | "checkpoint", path: string) => void | Promise<void>;
+  readonly wrote?: (what: "snapshot" | "checkpoint", file: StoredFile) => void | Promise<void>;
   readonly warned?: (message: string) => void;
   /** What the observer needs when the run goes on from a checkpoint, as JSON data. */
   readonly progress?: () => CheckpointProgress;
@@ -98,20 +89,19 @@ export type RunResult = { readonly nimg: number; readonly finished: boolean };
  * Trains from the newest checkpoint in the run folder, or from the start, until `duration` images are seen. Every file is written whole
  * or not at all; killed at any instant, a run loses no more than what came after its last checkpoint, and goes on with the bits it
  * would have had.
- * @throws EvenkeelError `value` if the folder's run has other settings or the loss isn't finite, `file` if the file system refuses.
+ * @throws EvenkeelError `value` if the folder's run has other settings or the loss isn't finite, `file` if something can't be read or kept.
  */
 export async function runTraining(options: RunOptions, observer: RunObserver = {}): Promise<RunResult> {
-  const { outdir, training, duration, intervals, device } = options;
-  await makeFolder(outdir);
-  await removePartialFiles(outdir);
+  const { folder, training, duration, intervals, device } = options;
+  await folder.prepare();
   const fixed = { ...options.fixed, training };
   const stop = new Stop(options.signal);
   const trainer = await Trainer.create(training, device, stop.abandoned);
   let recorder: DynamicsRecorder | undefined;
   try {
-    const checkpoint = await readNewestCheckpoint(outdir, (message) => observer.warned?.(message));
+    const checkpoint = await readNewestCheckpoint(folder, (message) => observer.warned?.(message));
     if (checkpoint !== null) {
-      checkSameSettings(checkpoint, fixed, outdir);
+      checkSameSettings(checkpoint, fixed, folder);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
       const change = changeOfArithmetic(checkpoint.progress["arithmetic"], device);
       if (change !== null) observer.warned?.(change);
@@ -190,13 +180,13 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
 }
 
 function recorderOf(
-  { outdir, training, device, dynamicsEvery = 0 }: RunOptions,
+  { folder, training, device, dynamicsEvery = 0 }: RunOptions,
   nimg: number,
   progress: CheckpointProgress = {},
 ): DynamicsRecorder | undefined {
   if (dynamicsEvery === 0) return undefined;
-  const path = join(outdir, dynamicsFileName);
-  return new DynamicsRecorder({ path, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
+  const file = folder.file(dynamicsFileName);
+  return new DynamicsRecorder({ file, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
 }
 
 /** What may follow a step, in this order; then comes the checkpoint. */
@@ -292,14 +282,14 @@ class RunFiles {
 
   /** One file for each average. */
   async writeSnapshots(): Promise<void> {
-    const { outdir, training, snapshotDtype, classNames, seenLabels = null } = this.#options;
+    const { folder, training, snapshotDtype, classNames, seenLabels = null } = this.#options;
     const { nimg } = this.#trainer;
     for (const [profile, sigmaRel] of training.emaSigmaRels.entries()) {
-      const path = await snapshotPath(outdir, "network-snapshot", nimg, sigmaRel);
+      const file = await snapshotPlace(folder, "network-snapshot", nimg, sigmaRel);
       const weights: ReadonlyMap<string, Tensor> = await this.#trainer.readNetwork(profile);
       const info = { network: training.network, nimg, sigmaRel, classNames, seenLabels };
-      await writeSnapshot(path, info, weights, snapshotDtype);
-      await this.#observer.wrote?.("snapshot", path);
+      await storeSnapshot(file, info, weights, snapshotDtype);
+      await this.#observer.wrote?.("snapshot", file);
     }
   }
 
@@ -313,19 +303,7 @@ class RunFiles {
       ...(postponed === undefined ? {} : { postponed }),
     };
     const info = { nimg, fixed: this.#fixed, progress: { ...this.#observer.progress?.(), ...own } };
-    const path = await writeCheckpoint(this.#options.outdir, info, await this.#trainer.readState());
-    await this.#observer.wrote?.("checkpoint", path);
-  }
-}
-
-/** What a killed run left half-written goes. */
-async function removePartialFiles(folder: string): Promise<void> {
-  try {
-    for (const name of await readdir(folder)) {
-      if (/^\.evenkeel-[0-9a-f]+\.partial$/.test(name)) await rm(join(folder, name), { force: true });
-    }
-  } catch (cause) {
-    const reason = messageOf(cause);
-    throw new EvenkeelError("file", `can't tidy the run folder ${folder}: ${reason}`, { cause });
+    const file = await writeCheckpoint(this.#options.folder, info, await this.#trainer.readState());
+    await this.#observer.wrote?.("checkpoint", file);
   }
 }

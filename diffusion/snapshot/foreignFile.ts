@@ -1,17 +1,16 @@
-import { open, readdir } from "node:fs/promises";
-import path from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
-import { quoteText } from "../../engine/io/index.ts";
+import { type Folder, quoteText, type StoredFile } from "../../engine/io/index.ts";
 import { foreignKind, foreignHeadBytes } from "../interchange/index.ts";
 
 /** What a file of another program is, in words that go on from "is"; null for what isn't known, or can't be read. */
-export async function foreignFile(file: string): Promise<string | null> {
+async function foreignFile(file: StoredFile): Promise<string | null> {
   try {
-    await using handle = await open(file, "r");
-    if ((await handle.stat()).isDirectory()) return "a folder. Name the file in it that is meant";
-    const head = new Uint8Array(foreignHeadBytes);
-    const { bytesRead } = await handle.read(head, 0, foreignHeadBytes, 0);
-    return foreignKind(head.subarray(0, bytesRead), file);
+    const open = await file.open();
+    try {
+      return foreignKind(await open.read(0, Math.min(foreignHeadBytes, open.size)), file.path);
+    } finally {
+      await open.close();
+    }
   } catch {
     // Whoever asks has a message of its own, why the file can't be read.
     return null;
@@ -22,7 +21,7 @@ export async function foreignFile(file: string): Promise<string | null> {
  * Reads a file that must be of one kind; if that fails and it is known to be of another, the error says which.
  * @param own what `foreignFile` says of files that are as they should be.
  */
-export async function readOfKind<T>(file: string, own: RegExp, read: () => Promise<T>): Promise<T> {
+export async function readOfKind<T>(file: StoredFile, own: RegExp, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
@@ -32,7 +31,7 @@ export async function readOfKind<T>(file: string, own: RegExp, read: () => Promi
     const sentence = /[.?]$/.test(kind) ? kind : `${kind}.`;
     throw new EvenkeelError(
       "file",
-      `${file}: is ${sentence} Expected a network as .safetensors or the authors' .pkl.`,
+      `${file.path}: is ${sentence} Expected a network as .safetensors or the authors' .pkl.`,
       {
         cause,
       },
@@ -44,11 +43,11 @@ export async function readOfKind<T>(file: string, own: RegExp, read: () => Promi
 const mostFiles = 100;
 
 /** The files of other programs in a folder, by kind with their number and an example: what is there in the place of what was looked for. */
-export async function foreignFilesOf(folder: string): Promise<readonly string[]> {
-  const names = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter((entry) => entry.isFile());
+export async function foreignFilesOf(folder: Folder): Promise<readonly string[]> {
+  const names = await folder.list().catch(() => []);
   const kinds = new Map<string, string[]>();
-  for (const { name } of names.slice(0, mostFiles)) {
-    const found = await foreignFile(path.join(folder, name));
+  for (const name of names.slice(0, mostFiles)) {
+    const found = await foreignFile(folder.file(name));
     // What is to be done with it has been done.
     const kind = name.endsWith(".safetensors") ? (found?.replace(/^(a safetensors file)\..*/, "$1") ?? null) : found;
     if (kind !== null) kinds.set(kind, [...(kinds.get(kind) ?? []), name]);

@@ -1,4 +1,8 @@
-/** A network's weights as Evenkeel stores them, without a file. Safe in a page; files are in `node.ts`. */
+/** Networks as they are stored, Evenkeel's and other programs'. Safe in a page; files by path are in `node.ts`. */
+export { foreignFilesOf, readOfKind } from "./foreignFile.ts";
+export { readPickle } from "./readPickle.ts";
+export { findStoredSnapshot, type FoundSnapshot, readStoredSnapshot } from "./readStoredSnapshot.ts";
+export { storeSnapshot } from "./storeSnapshot.ts";
 export {
   describedNetwork,
   parseSnapshotMetadata,

@@ -1,5 +1,3 @@
-/** Networks in files, Evenkeel's and other programs'; only for Node. */
-export { foreignFilesOf, readOfKind } from "./foreignFile.ts";
-export { readPickle } from "./readPickle.ts";
-export { findSnapshot, type FoundSnapshot, readSnapshot } from "./readSnapshot.ts";
-export { writeSnapshot } from "./writeSnapshot.ts";
+/** Networks in files of a disk, Evenkeel's and other programs'; only for Node. */
+export type { FoundSnapshot } from "./readStoredSnapshot.ts";
+export { findSnapshot, readSnapshot, writeSnapshot } from "./snapshotFiles.ts";

@@ -1,8 +1,9 @@
 /** Which device `auto` is for a training run. */
 import { type AutomaticDevice, chooseAutomatically, estimateOf, type Workload } from "../../engine/index.ts";
+import type { HostBatch } from "../data/index.ts";
 import type { TrainingOptions } from "./options.ts";
 import { stepPrograms } from "./stepPrograms.ts";
-import { type HostBatch, Trainer } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
 
 /** A step, to compare devices by. */
 export function trainingWorkload(options: TrainingOptions): Workload {

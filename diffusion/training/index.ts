@@ -19,6 +19,6 @@ export {
   updateTrainingState,
 } from "./step.ts";
 export type { BegunStep, StepStatistics } from "./begunStep.ts";
-export { type HostBatch, type StepProbe, Trainer } from "./trainer.ts";
+export { type StepProbe, Trainer } from "./trainer.ts";
 export { type ValidationError, validationSigmas, Validator } from "./validation.ts";
 export { type LayerMagnitude, MagnitudeProbe } from "./magnitudes.ts";

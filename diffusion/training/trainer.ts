@@ -21,6 +21,7 @@ import {
   type NamedParameters,
   type ParameterSpec,
 } from "../../nn/index.ts";
+import type { HostBatch } from "../data/index.ts";
 import { powerFunctionUpdateRates } from "../ema/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState, PartReport } from "./accumulate.ts";
@@ -38,9 +39,6 @@ import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
 import { startingState, stepFunctions } from "./stepFunctions.ts";
-
-/** A batch on the host: images [N, C, H, W] in -1..1 and label vectors [N, labelDim]. */
-export type HostBatch = { readonly images: Float32Array; readonly labels: Float32Array | null };
 
 /**
  * Sees a step from inside, when the gradient can be known and nothing has been updated yet: the state as it is on the device, the

@@ -20,7 +20,7 @@ import {
   type NoiseDistribution,
   weightedError,
 } from "../network/index.ts";
-import type { HostBatch } from "./trainer.ts";
+import type { HostBatch } from "../data/index.ts";
 
 /** The mean weighted error of held-out images at one noise level: 1 is an untrained network. */
 export type ValidationError = { readonly sigma: number; readonly error: number };

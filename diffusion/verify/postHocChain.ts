@@ -10,8 +10,9 @@ import {
   powerProfile,
   type PowerProfile,
   reconstruct,
+  type SnapshotFile,
 } from "../ema/index.ts";
-import { listSnapshots, type SnapshotFile } from "../ema/node.ts";
+import { listSnapshots } from "../ema/node.ts";
 import type { Checks } from "./checks.ts";
 import { Comparison } from "./comparison.ts";
 import { compareCoefficients } from "./emaScalars.ts";

@@ -1,6 +1,6 @@
 /**
- * Safetensors files and 16-bit numbers, without touching a disk, and how errors repeat what a file holds. Safe in a page; see `node.ts` for
- * reading and writing by path.
+ * Safetensors files and 16-bit numbers, folders that lie anywhere, and how errors repeat what a file holds. Safe in a page; see `node.ts`
+ * for folders of a disk.
  */
 export {
   bitsPerElement,
@@ -12,6 +12,16 @@ export {
 } from "./fileDtype.ts";
 export { clipText, describeIssues, isNestedDeeply, quoteText } from "./fileError.ts";
 export {
+  extensionOf,
+  type FileSink,
+  type Folder,
+  type OpenFile,
+  readTextIfAny,
+  readWhole,
+  type StoredFile,
+  writeText,
+} from "./folder.ts";
+export {
   decodeBfloat16,
   decodeFloat16,
   encodeBfloat16,
@@ -21,6 +31,8 @@ export {
   toBfloat16Bits,
   toFloat16Bits,
 } from "./halfPrecision.ts";
+export { memoryFolder } from "./memoryFolder.ts";
+export { type OriginDirectoryHandle, type OriginFileHandle, originFolder } from "./originFolder.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {
   type SafetensorsOptions,
@@ -30,5 +42,7 @@ export {
   type WritableTensor,
 } from "./safetensorsEncoding.ts";
 export type { TensorEntry } from "./safetensorsHeader.ts";
+export { readTensors, type TensorReader, withTensors } from "./safetensorsReader.ts";
 export type { NamedEntries } from "./safetensorsLayout.ts";
 export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";
+export { type LazyTensor, writeTensors } from "./writeTensors.ts";

@@ -1,4 +1,5 @@
 /** What a page can be asked to run: cases by name. No Node imports here, nor in anything this imports. */
+import { type RunOptions, runTraining } from "../../diffusion/run/index.ts";
 import { Trainer } from "../../diffusion/training/index.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import {
@@ -17,8 +18,10 @@ import {
   threefry,
   valueAndGrad,
 } from "../../engine/index.ts";
+import { memoryFolder, type OriginDirectoryHandle, originFolder, readWhole } from "../../engine/io/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
 import { accuracies } from "../support/accuracies.ts";
+import { checkFolder } from "../support/folderLaw.ts";
 import { checkPrograms } from "../support/programLaw.ts";
 import { findUnrefused, mistakeNames } from "../support/refusalLaw.ts";
 
@@ -27,6 +30,8 @@ export type CaseReport = {
   readonly ran: number;
   readonly failures: readonly string[];
   readonly numbers?: readonly number[];
+  /** What the numbers are of. */
+  readonly names?: readonly string[];
 };
 
 /** Runs `count` instances drawn from `seed` on a device. */
@@ -133,8 +138,71 @@ const training: BrowserCase = async (device, seed, count) => {
   return { ran: count, failures: [], numbers };
 };
 
-export const cases = { gradientDescent, randomBits, randomPrograms, refusals, training } as const satisfies Readonly<
-  Record<string, BrowserCase>
->;
+/** The law of folders, in what the browser keeps for the page. */
+const folders: BrowserCase = async (_, seed, count) => {
+  const storage = await pageStorage();
+  if (storage === undefined) return { ran: 0, failures: ["there is no storage"] };
+  try {
+    await checkFolder(originFolder(storage, "law"), { runs: count, seed });
+    return { ran: count, failures: [] };
+  } catch (reason) {
+    const { message, cause } = reason as Error;
+    return { ran: count, failures: [`${message}\n${String(cause)}`] };
+  }
+};
+
+/**
+ * A run of `count` steps, stopped after half of them and gone on with from its folder, wherever that lies: what its files are called, and
+ * the bits of its last checkpoint, averages and dynamics, as a checksum each.
+ */
+const storedRun: BrowserCase = async (device, seed, count) => {
+  const storage = await pageStorage();
+  const folder = storage === undefined ? memoryFolder() : originFolder(storage, "run");
+  const stop = new AbortController();
+  const options: RunOptions = {
+    folder,
+    training: { ...smallOptions, seed },
+    duration: count * smallOptions.batch,
+    intervals: { status: 0, snapshot: 0, checkpoint: 0, samples: 0, validation: 0 },
+    dynamicsEvery: 2,
+    snapshotDtype: "F16",
+    classNames: null,
+    device,
+    fixed: {},
+    nextBatch: smallBatch,
+  };
+  const isHalf = ({ nimg }: { readonly nimg: number }): void => {
+    if (nimg * 2 >= options.duration) stop.abort();
+  };
+  await runTraining({ ...options, signal: stop.signal }, { stepped: isHalf });
+  const { finished } = await runTraining(options);
+  const names = await folder.list();
+  const numbers: number[] = [];
+  for (const name of names) {
+    const bytes = await readWhole(folder.file(name));
+    // FNV-1a
+    numbers.push(bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5));
+    await folder.file(name).remove();
+  }
+  return { ran: count, failures: finished ? [] : ["it isn't finished"], numbers, names };
+};
+
+/** What a browser keeps for the page; undefined in Node. */
+const pageStorage = async (): Promise<OriginDirectoryHandle | undefined> => {
+  const { navigator } = globalThis as {
+    readonly navigator?: { readonly storage?: { getDirectory(): Promise<OriginDirectoryHandle> } };
+  };
+  return navigator?.storage?.getDirectory();
+};
+
+export const cases = {
+  gradientDescent,
+  randomBits,
+  randomPrograms,
+  refusals,
+  training,
+  folders,
+  storedRun,
+} as const satisfies Readonly<Record<string, BrowserCase>>;
 
 export type CaseName = keyof typeof cases;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { describeDevice } from "../../cli/deviceOption.ts";
-import { defaultSettings, trainSettings } from "../../cli/train/settings.ts";
+import { defaultSettings, trainSettings } from "../../diffusion/settings/index.ts";
 import { chooseAutomatically, createDevice } from "../../engine/index.ts";
 
 afterEach(() => delete process.env["EVENKEEL_DEVICE"]);

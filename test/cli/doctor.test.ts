@@ -6,11 +6,12 @@ import { after, before, test, type TestContext } from "node:test";
 import { Command } from "@commander-js/extra-typings";
 import { addDoctorCommand } from "../../cli/commands/doctor.ts";
 import type { DynamicsSample } from "../../diffusion/dynamics/index.ts";
-import { DynamicsLog } from "../../diffusion/dynamics/node/dynamicsFile.ts";
+import { DynamicsLog } from "../../diffusion/dynamics/dynamicsFile.ts";
 import { readDynamics } from "../../diffusion/dynamics/node.ts";
-import { runTraining, StatsLog } from "../../diffusion/run/node.ts";
+import { runTraining, StatsLog } from "../../diffusion/run/index.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
+import { diskFile, diskFolder } from "../../engine/io/node.ts";
 
 let root = "";
 let healthy = "";
@@ -24,7 +25,7 @@ before(async () => {
   try {
     await runTraining(
       {
-        outdir: healthy,
+        folder: diskFolder(healthy),
         training: {
           ...smallOptions,
           network: { ...network, unet: { ...network.unet, modelChannels: 8, channelsPerHead: 8, channelMult: [1, 2] } },
@@ -43,7 +44,7 @@ before(async () => {
   } finally {
     device.dispose();
   }
-  const log = await StatsLog.open(join(healthy, "stats.jsonl"), 0);
+  const log = await StatsLog.open(diskFile(join(healthy, "stats.jsonl")), 0);
   for (const { nimg, error, loss } of errors) {
     await log.append({ nimg, "Loss/error": { mean: error, nonFinite: 0 }, "Loss/loss": { mean: loss, nonFinite: 0 } });
   }
@@ -83,7 +84,7 @@ async function brokenRun(name: string, change: (sample: DynamicsSample) => Dynam
   const folder = await mkdtemp(join(root, `${name}-`));
   const dynamics = await readDynamics(join(healthy, "dynamics.jsonl"));
   assert.ok(dynamics !== null);
-  const log = await DynamicsLog.open(join(folder, "dynamics.jsonl"), dynamics.header, 0);
+  const log = await DynamicsLog.open(diskFile(join(folder, "dynamics.jsonl")), dynamics.header, 0);
   for (const sample of dynamics.samples) await log.append(change(sample));
   return folder;
 }
@@ -139,7 +140,7 @@ test("a run without dynamics is looked over by its losses and its checkpoint", a
   const sound = await doctor(t, folder);
   assert.equal(sound.exitCode, undefined);
   assert.match(sound.output, /NOTE {2}run: the run has no record of its dynamics\./);
-  const log = await StatsLog.open(join(folder, "stats.jsonl"), 10_000);
+  const log = await StatsLog.open(diskFile(join(folder, "stats.jsonl")), 10_000);
   await log.append({ nimg: 488, "Loss/error": { mean: 0.5, nonFinite: 2 }, "Loss/loss": { mean: 0.5, nonFinite: 2 } });
   const broken = await doctor(t, folder);
   assert.equal(broken.exitCode, 1);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseImages } from "../../cli/imageCount.ts";
+import { parseImages } from "../../diffusion/settings/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 
 test("suffixes multiply: decimal ones by powers of 1000, those with i by powers of 1024", () => {

@@ -11,6 +11,7 @@ import { formatSnapshotName } from "../../diffusion/ema/snapshotNames.ts";
 import { readSafetensors, writeSafetensors } from "../../engine/io/node.ts";
 import { bundledCli } from "../support/bundledProgram.ts";
 import { network, writePictures } from "./train/tinyRun.ts";
+import { diskFile } from "../../engine/io/node.ts";
 
 let root = "";
 let data = "";
@@ -85,7 +86,7 @@ for (const [threads, signal] of [
     assert.ok(nimg >= 8 && nimg % 8 === 0, out);
     const states = await filesOf(outdir, /^training-state/);
     assert.deepEqual(states, [`training-state-${String(nimg).padStart(10, "0")}.safetensors`]);
-    assert.equal((await readCheckpoint(join(outdir, states[0] ?? ""))).nimg, nimg);
+    assert.equal((await readCheckpoint(diskFile(join(outdir, states[0] ?? "")))).nimg, nimg);
     assert.deepEqual(await filesOf(outdir, /lock|partial/), []);
   });
 }
@@ -119,7 +120,7 @@ test("a second Ctrl-C ends training at once, and the last checkpoint is whole", 
   assert.match(err, /^SIGINT: stopped\. /m, out);
   const states = await filesOf(outdir, /^training-state/);
   assert.deepEqual(states, ["training-state-0000000256.safetensors"]);
-  assert.equal((await readCheckpoint(join(outdir, states[0] ?? ""))).nimg, 256);
+  assert.equal((await readCheckpoint(diskFile(join(outdir, states[0] ?? "")))).nimg, 256);
   assert.deepEqual(await filesOf(outdir, /lock|partial/), []);
 });
 

@@ -3,12 +3,13 @@ import { networkConfig } from "../../diffusion/network/index.ts";
 import { runTraining } from "../../diffusion/run/trainingRun.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
+import { diskFolder } from "../../engine/io/node.ts";
 
 const [, , outdir = ""] = process.argv;
 const device = await createDevice("wasm", { wasm: { threads: 1 } });
 const result = await runTraining(
   {
-    outdir,
+    folder: diskFolder(outdir),
     training: {
       ...smallOptions,
       // As little to compile as there can be: it starts 32 times.

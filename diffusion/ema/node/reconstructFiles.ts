@@ -3,8 +3,8 @@ import { EvenkeelError } from "../../../engine/index.ts";
 import { makeFolder, writeSafetensors } from "../../../engine/io/node.ts";
 import { type AveragingProfile, compareProfiles } from "../profile.ts";
 import { reconstruct, type ReconstructOptions } from "../reconstruct.ts";
-import { postHocMetadata } from "./averageMetadata.ts";
-import type { SnapshotFile } from "./storedAverage.ts";
+import { postHocMetadata } from "../averageMetadata.ts";
+import type { SnapshotFile } from "../storedAverage.ts";
 
 /** A wanted average and the file it goes to. */
 export type AverageFile = { readonly profile: AveragingProfile; readonly path: string };

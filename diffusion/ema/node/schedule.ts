@@ -1,16 +1,16 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
 import { z } from "zod";
-import { clipText, describeIssues, quoteText } from "../../../engine/io/index.ts";
+import { clipText, describeIssues, quoteText, readWhole } from "../../../engine/io/index.ts";
+import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { hasForm, matchPattern, type PatternPart, starPattern } from "../namePattern.ts";
 import { powerProfile } from "../profile.ts";
 import { parseToml } from "../../parseToml.ts";
-import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
-import { listFiles, readText } from "./folder.ts";
-import { type OfRun, requireNamedWidth, requireOneRun, tellLeftOut } from "./oneRun.ts";
-import type { SnapshotFile } from "./storedAverage.ts";
-import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
+import { type AverageMetadata, profileFromFields, readAverageMetadata } from "../averageMetadata.ts";
+import { type OfRun, requireNamedWidth, requireOneRun, tellLeftOut } from "../oneRun.ts";
+import { safetensorsMetadata, snapshotFile } from "../snapshotFile.ts";
+import type { SnapshotFile } from "../storedAverage.ts";
 
 const scheduleSchema = z.strictObject({
   /** Names of tensors that are copied from the last snapshot, beside those recognised; `*` stands for any text. */
@@ -47,13 +47,16 @@ export async function readSchedule(file: string, folder: string): Promise<Snapsh
   }
   const { snapshot, buffers = [] } = checked.data;
   const snapshots = snapshot.map(({ file: name, nimg, sigma_rel: sigmaRel, half_life: halfLife }) =>
-    snapshotFile(path.resolve(folder, name), profileFromFields(`${file}: ${name}`, { nimg, sigmaRel, halfLife })),
+    snapshotFile(
+      diskFile(path.resolve(folder, name)),
+      profileFromFields(`${file}: ${name}`, { nimg, sigmaRel, halfLife }),
+    ),
   );
   return { snapshots, buffers };
 }
 
 async function parseScheduleFile(file: string): Promise<unknown> {
-  const text = await readText(file);
+  const text = new TextDecoder().decode(await readWhole(diskFile(file)));
   const extension = path.extname(file);
   if (extension !== ".toml" && extension !== ".json") {
     throw new EvenkeelError("file", `${file}: a schedule is a .toml or .json file.`);
@@ -100,7 +103,7 @@ export async function listByPattern(
   const ofRun: OfRun[] = [];
   const leftOut = new Map<string, string[]>();
   const texts = new Map<string, Set<string>>();
-  for (const fileName of await listFiles(folder)) {
+  for (const fileName of await diskFolder(folder).list()) {
     const read = matchPattern(parts, fileName);
     if (read === undefined) continue;
     const file = path.join(folder, fileName);
@@ -120,7 +123,7 @@ export async function listByPattern(
       continue;
     }
     const nimg = timeOf(file, named, read.has("kimg"), stated);
-    found.push(snapshotFile(file, powerProfile(nimg, named.sigmaRel)));
+    found.push(snapshotFile(diskFile(file), powerProfile(nimg, named.sigmaRel)));
     ofRun.push({ fileName, prefix: "", stated });
     for (const [part, text] of read) {
       if (part.startsWith("*")) texts.set(part, (texts.get(part) ?? new Set()).add(text));
@@ -141,7 +144,7 @@ export async function listByPattern(
 /** What a file says of itself; undefined for those of other programs. */
 async function statedBy(file: string): Promise<AverageMetadata | undefined> {
   if (path.extname(file) !== ".safetensors") return undefined;
-  return readAverageMetadata(file, await safetensorsMetadata(file));
+  return readAverageMetadata(file, await safetensorsMetadata(diskFile(file)));
 }
 
 /** The images seen: those that a file states, if its name doesn't say otherwise. @throws EvenkeelError `file` if it does. */

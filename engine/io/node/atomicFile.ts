@@ -5,10 +5,8 @@ import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import type { EvenkeelError } from "../../errors.ts";
 import { fileError } from "../fileError.ts";
+import type { FileSink } from "../folder.ts";
 import { fileSystemError } from "./fileSystemError.ts";
-
-/** Takes the bytes of a file from its beginning to its end. Resolves when they have been handed to the system. */
-export type FileSink = { write(bytes: Uint8Array): Promise<void> };
 
 /**
  * Writes the file `target` whole or not at all: into a new file of the same folder (`.evenkeel-*.partial`), which is
@@ -45,6 +43,9 @@ export async function writeFileAtomically(target: string, produce: (sink: FileSi
   }
   await syncFolder(folder).catch(wrap("flushing its folder to the disk"));
 }
+
+/** Whether a file of this name is what a killed process left half-written. */
+export const isUnfinished = (name: string): boolean => /^\.evenkeel-[0-9a-f]+\.partial$/.test(name);
 
 /** The new files of writes that are under way, and whether they are there yet. */
 const partials = new Map<string, { isOpening: boolean }>();

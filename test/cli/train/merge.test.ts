@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
 import { splitConfig } from "../../../cli/commands/train.ts";
-import { formatSettings, mergeSettings } from "../../../cli/train/merge.ts";
+import { mergeSettings } from "../../../cli/train/merge.ts";
 import { presets } from "../../../diffusion/presets/index.ts";
+import { formatSettings } from "../../../diffusion/settings/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 
 let root = "";

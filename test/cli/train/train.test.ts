@@ -9,6 +9,7 @@ import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { message, only, readFields, readRecords, text } from "../../diffusion/run/readEvents.ts";
 import { evenkeel, evenkeelProcess, everything, run, statsOf, trained, writePictures } from "./tinyRun.ts";
+import { diskFile } from "../../../engine/io/node.ts";
 
 let root = "";
 let straight = "";
@@ -61,7 +62,7 @@ test("a run folder holds settings, log, events, snapshots of both averages, chec
   assert.deepEqual([first.nimg, first.sigmaRel, second.nimg, second.sigmaRel], [2400, 0.05, 2400, 0.1]);
   assert.deepEqual(first.network, second.network);
   assert.deepEqual([...first.weights.keys()], [...second.weights.keys()]);
-  const checkpoint = await readCheckpoint(join(straight, "training-state-0000002400.safetensors"));
+  const checkpoint = await readCheckpoint(diskFile(join(straight, "training-state-0000002400.safetensors")));
   assert.equal(checkpoint.nimg, 2400);
 });
 
@@ -175,7 +176,7 @@ test("stopped by SIGINT and by SIGTERM, with a torn checkpoint, a run ends with 
     join(broken, `training-state-${String(images).padStart(10, "0")}.safetensors`);
   const stopped = Number(seen);
   assert.ok(stopped >= 400 && stopped < 2400);
-  assert.equal((await readCheckpoint(state(stopped))).nimg, stopped);
+  assert.equal((await readCheckpoint(diskFile(state(stopped)))).nimg, stopped);
 
   // Work after the checkpoint that a crash lost: a line of the log beyond it, torn, and a file half-written.
   await appendFile(join(broken, "stats.jsonl"), '{"nimg":2400,"Loss/error":{"mean":0}}\n{"nimg":24');

@@ -17,7 +17,6 @@ import {
 import {
   convertDataset,
   type ConvertOptions,
-  fingerprint,
   loadEmoji,
   openDataset,
   type Transform,
@@ -25,6 +24,7 @@ import {
 } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { idx, noise, npy, png, small, temporaryFolder } from "./sampleFiles.ts";
+import { fingerprint } from "../../../diffusion/data/index.ts";
 
 const { path, folderOf } = temporaryFolder();
 

@@ -7,10 +7,11 @@ import sharp, { type Sharp } from "sharp";
 import yazl from "yazl";
 import { decodePng } from "../../../diffusion/data/node/decodePng.ts";
 import { classCounts, createDataset, datasetStatistics } from "../../../diffusion/data/index.ts";
-import { fingerprint, openDataset, writeDataset } from "../../../diffusion/data/node.ts";
+import { openDataset, writeDataset } from "../../../diffusion/data/node.ts";
 import { parseIdx } from "../../../diffusion/data/node/idxFile.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { chunk, idx, noise, png, pngHeader, pngSignature, small, temporaryFolder } from "./sampleFiles.ts";
+import { fingerprint } from "../../../diffusion/data/index.ts";
 
 const { path, folderOf } = temporaryFolder();
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gatherBatch, isLatent, selectImages, trainingBatches } from "../../../diffusion/data/index.ts";
 import { vaeWhitening } from "../../../diffusion/encoding/index.ts";
-import { encodeNpy, fingerprint, openDataset, openTrainingData } from "../../../diffusion/data/node.ts";
+import { encodeNpy, openDataset, openTrainingData } from "../../../diffusion/data/node.ts";
+import { fingerprint } from "../../../diffusion/data/index.ts";
 
 const [count, size] = [5, 8];
 const area = size * size;

@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
 import { curvesByPlace, layerCurve, parseDynamics } from "../../../diffusion/dynamics/index.ts";
-import { DynamicsLog } from "../../../diffusion/dynamics/node/dynamicsFile.ts";
+import { DynamicsLog } from "../../../diffusion/dynamics/dynamicsFile.ts";
 import { readDynamics } from "../../../diffusion/dynamics/node.ts";
-import { runTraining } from "../../../diffusion/run/node.ts";
+import { runTraining } from "../../../diffusion/run/index.ts";
 import { createDevice, type Device, EvenkeelError } from "../../../engine/index.ts";
 import { dynamicsHeader as header, dynamicsSample as sample } from "../../support/dynamicsSample.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
+import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 
 let root = "";
 let device: Device;
@@ -29,7 +30,7 @@ const isFileError = (pattern: RegExp) => (reason: unknown) =>
 test("what is appended is read back; there is nothing in a missing file", async () => {
   const path = join(root, "plain.jsonl");
   assert.equal(await readDynamics(path), null);
-  const log = await DynamicsLog.open(path, header, 0);
+  const log = await DynamicsLog.open(diskFile(path), header, 0);
   assert.deepEqual(await readDynamics(path), { header, samples: [] });
   for (const nimg of [8, 80]) await log.append(sample(nimg));
   assert.deepEqual(await readDynamics(path), { header, samples: [sample(8), sample(80)] });
@@ -37,7 +38,7 @@ test("what is appended is read back; there is nothing in a missing file", async 
 
 test("numbers have five digits, and null where they are not finite", async () => {
   const path = join(root, "digits.jsonl");
-  const log = await DynamicsLog.open(path, header, 0);
+  const log = await DynamicsLog.open(diskFile(path), header, 0);
   await log.append({ ...sample(8), gradientNorm: Infinity, learningRate: 1 / 3 });
   const [read] = (await readDynamics(path))?.samples ?? [];
   assert.equal(read?.gradientNorm, null);
@@ -46,11 +47,11 @@ test("numbers have five digits, and null where they are not finite", async () =>
 
 test("opening at nimg removes later samples, so that a resumed file equals the uninterrupted one", async () => {
   const [straight, broken] = [join(root, "straight.jsonl"), join(root, "broken.jsonl")];
-  const log = await DynamicsLog.open(straight, header, 0);
+  const log = await DynamicsLog.open(diskFile(straight), header, 0);
   for (let nimg = 80; nimg <= 800; nimg += 80) await log.append(sample(nimg));
-  const first = await DynamicsLog.open(broken, header, 0);
+  const first = await DynamicsLog.open(diskFile(broken), header, 0);
   for (let nimg = 80; nimg <= 560; nimg += 80) await first.append(sample(nimg));
-  const second = await DynamicsLog.open(broken, header, 350);
+  const second = await DynamicsLog.open(diskFile(broken), header, 350);
   for (let nimg = 400; nimg <= 800; nimg += 80) await second.append(sample(nimg));
   const [got, wanted] = [await readFile(broken, "utf8"), await readFile(straight, "utf8")];
   assert.equal(
@@ -86,8 +87,8 @@ test("damaged, foreign and newer files are errors that say where", async () => {
   await refuses(lines(header, sample(1), short), /line 3 has 0 numbers of gain, and the header 1 names/);
   await writeFile(path, lines(header, sample(8)));
   const other = { ...header, names: { ...header.names, gains: ["another"] } };
-  await assert.rejects(DynamicsLog.open(path, other, 8), isFileError(/is of another network/));
-  await assert.rejects(readDynamics(root), isFileError(/can't read/));
+  await assert.rejects(DynamicsLog.open(diskFile(path), other, 8), isFileError(/is of another network/));
+  await assert.rejects(readDynamics(root), isFileError(/is a folder/));
 });
 
 test("curves by layer and by place", () => {
@@ -111,7 +112,7 @@ const run = (outdir: string, steps: number) => {
   const stop = new AbortController();
   return runTraining(
     {
-      outdir,
+      folder: diskFolder(outdir),
       // As little to compile as there can be.
       training: { ...smallOptions, network: { ...network, unet: { ...network.unet, channelMult: [1], labelDim: 0 } } },
       duration: 12 * smallOptions.batch,

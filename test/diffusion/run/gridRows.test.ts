@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createDataset, seenLabels } from "../../../diffusion/data/index.ts";
-import { gridRows } from "../../../diffusion/run/node.ts";
+import { gridRows } from "../../../diffusion/run/index.ts";
 import { maximumRows } from "../../../diffusion/run/gridRows.ts";
 
 const labelled = (labels: readonly number[] | readonly (readonly number[])[]) =>

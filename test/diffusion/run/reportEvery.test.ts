@@ -11,6 +11,7 @@ import { ReportPace } from "../../../diffusion/run/reportPace.ts";
 import { type RunObserver, type RunOptions, runTraining } from "../../../diffusion/run/trainingRun.ts";
 import { createDevice, type Device } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
+import { diskFolder } from "../../../engine/io/node.ts";
 
 let root = "";
 let device: Device;
@@ -42,7 +43,7 @@ async function outcome(of: Case, reportEvery: number, stopAt?: number): Promise<
   const outdir = join(root, `run ${folders++}`);
   const stop = new AbortController();
   const options: RunOptions = {
-    outdir,
+    folder: diskFolder(outdir),
     training: { ...training, batchDevice: of.batchDevice },
     duration: 8 * 14,
     intervals: { status: 8 * of.status, snapshot: 0, checkpoint: 8 * of.checkpoint, samples: 8 * 5, validation: 8 * 7 },
@@ -65,7 +66,7 @@ async function outcome(of: Case, reportEvery: number, stopAt?: number): Promise<
     status: (nimg) => void told.push(`status ${nimg}`),
     samples: async ({ nimg }) => void told.push(`samples ${nimg}`),
     validation: async ({ nimg }) => void told.push(`validation ${nimg}`),
-    wrote: (what, path) => void told.push(`${what} ${path.slice(-25)}`),
+    wrote: (what, { path }) => void told.push(`${what} ${path.slice(-25)}`),
   };
   const run = (given: RunObserver): Promise<unknown> =>
     runTraining(options, given).catch((reason: unknown) => String(reason));
@@ -79,7 +80,7 @@ async function outcome(of: Case, reportEvery: number, stopAt?: number): Promise<
     assert.deepEqual(await run(stopping), { nimg: 8 * (stopAt - 1), finished: false });
     told.push(await runTraining({ ...options, signal: new AbortController().signal }, observer));
   }
-  const newest = await readNewestCheckpoint(outdir, () => undefined);
+  const newest = await readNewestCheckpoint(diskFolder(outdir), () => undefined);
   const arrays: unknown[] = [];
   for (const [name, tensor] of newest?.arrays ?? []) arrays.push(name, await tensor.data());
   // A run that fails at its first step has none.

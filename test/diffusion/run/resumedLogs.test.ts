@@ -12,6 +12,7 @@ import { type RunObserver, type RunOptions, runTraining } from "../../../diffusi
 import { createDevice, type Device } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
 import { message, only, readFields, readRecords, text } from "./readEvents.ts";
+import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 
 let root = "";
 let device: Device;
@@ -28,7 +29,7 @@ const unet = { ...smallOptions.network.unet, channelMult: [1], labelDim: 0 };
 
 function optionsOf(outdir: string, signal?: AbortSignal): RunOptions {
   return {
-    outdir,
+    folder: diskFolder(outdir),
     training: { ...smallOptions, network: networkConfig({ unet, logvarChannels: 8 }), emaSigmaRels: [0.1] },
     duration: 64,
     intervals: { status: 8, snapshot: 0, checkpoint: 24, samples: 16, validation: 0 },
@@ -59,7 +60,7 @@ async function process(outdir: string, clock: number, ending?: Ending): Promise<
   const observer: RunObserver = {
     started: async (_, _nimg, _progress, next) => {
       occasion();
-      log = await StatsLog.open(join(outdir, "stats.jsonl"), next);
+      log = await StatsLog.open(diskFile(join(outdir, "stats.jsonl")), next);
       occasion();
       events = await EventFile.create(outdir, new Date(1000 * clock), next);
     },

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import fc from "fast-check";
 import { readStats, RunningMean, type StatsEntry, StatsLog } from "../../../diffusion/run/statsLog.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
+import { diskFile } from "../../../engine/io/node.ts";
 
 let root = "";
 before(async () => {
@@ -23,29 +24,29 @@ const isFileError = (pattern: RegExp) => (reason: unknown) =>
 
 test("what is appended is read back; a missing file has no lines", async () => {
   const path = join(root, "plain.jsonl");
-  assert.deepEqual(await readStats(path), []);
-  const log = await StatsLog.open(path, 0);
+  assert.deepEqual(await readStats(diskFile(path)), []);
+  const log = await StatsLog.open(diskFile(path), 0);
   for (const nimg of [100, 200, 300]) await log.append(entry(nimg));
-  assert.deepEqual(await readStats(path), [100, 200, 300].map(entry));
+  assert.deepEqual(await readStats(diskFile(path)), [100, 200, 300].map(entry));
 });
 
 test("numbers that JSON doesn't have are written as null, at any depth", async () => {
   const path = join(root, "nonFinite.jsonl");
-  const log = await StatsLog.open(path, 0);
+  const log = await StatsLog.open(diskFile(path), 0);
   await log.append({ nimg: 1, "Loss/loss": Number.NaN, "Loss/error": { mean: Number.POSITIVE_INFINITY, num: 0 } });
   assert.equal(await readFile(path, "utf8"), '{"nimg":1,"Loss/loss":null,"Loss/error":{"mean":null,"num":0}}\n');
 });
 
 test("opening at the next images removes lines of them, so that a resumed log equals the uninterrupted one", async () => {
   const [straight, broken] = [join(root, "straight.jsonl"), join(root, "broken.jsonl")];
-  const log = await StatsLog.open(straight, 0);
+  const log = await StatsLog.open(diskFile(straight), 0);
   for (let nimg = 100; nimg <= 1000; nimg += 100) await log.append(entry(nimg));
 
-  const first = await StatsLog.open(broken, 0);
+  const first = await StatsLog.open(diskFile(broken), 0);
   for (let nimg = 100; nimg <= 700; nimg += 100) await first.append(entry(nimg));
-  const second = await StatsLog.open(broken, 500);
+  const second = await StatsLog.open(diskFile(broken), 500);
   assert.deepEqual(
-    (await readStats(broken)).map(({ nimg }) => nimg),
+    (await readStats(diskFile(broken))).map(({ nimg }) => nimg),
     [100, 200, 300, 400],
   );
   for (let nimg = 500; nimg <= 1000; nimg += 100) await second.append(entry(nimg));
@@ -62,9 +63,9 @@ test("cut at any byte, a log keeps its whole lines and can be gone on with", asy
       // A line is there once its closing brace is, even if its newline is not.
       const ends = whole.map((_, i) => whole.slice(0, i + 1).join("").length - 1);
       const kept = ends.filter((end) => end <= cut).length;
-      const log = await StatsLog.open(path, 1000);
+      const log = await StatsLog.open(diskFile(path), 1000);
       await log.append(entry(400));
-      assert.deepEqual(await readStats(path), [...[100, 200, 300].slice(0, kept), 400].map(entry));
+      assert.deepEqual(await readStats(diskFile(path)), [...[100, 200, 300].slice(0, kept), 400].map(entry));
     }),
     { numRuns: 60 },
   );
@@ -75,17 +76,17 @@ test("a damaged line in the middle is an error that names it", async () => {
   for (const damage of ["{oops", "null", "[1]", '{"nimg":"1"}']) {
     await writeFile(path, `${JSON.stringify(entry(1))}\n${damage}\n`);
     await appendFile(path, `${JSON.stringify(entry(2))}\n`);
-    await assert.rejects(readStats(path), isFileError(/damaged\.jsonl: line 2 /));
+    await assert.rejects(readStats(diskFile(path)), isFileError(/damaged\.jsonl: line 2 /));
   }
 });
 
 test("a folder in place of the file, or no folder, is an error of kind file", async () => {
-  await assert.rejects(readStats(root), isFileError(/can't read/));
-  await assert.rejects(StatsLog.open(join(root, "absent", "stats.jsonl"), 0), EvenkeelError);
-  const log = await StatsLog.open(join(root, "removed.jsonl"), 0);
+  await assert.rejects(readStats(diskFile(root)), isFileError(/is a folder/));
+  await assert.rejects(StatsLog.open(diskFile(join(root, "absent", "stats.jsonl")), 0), EvenkeelError);
+  const log = await StatsLog.open(diskFile(join(root, "removed.jsonl")), 0);
   await rm(join(root, "removed.jsonl"));
   await log.append(entry(1));
-  assert.deepEqual(await readStats(join(root, "removed.jsonl")), [entry(1)], "a removed log begins anew");
+  assert.deepEqual(await readStats(diskFile(join(root, "removed.jsonl"))), [entry(1)], "a removed log begins anew");
 });
 
 test("a running mean counts what isn't finite, and goes on from its state with the same bits", () => {

@@ -12,6 +12,7 @@ import { type RunObserver, type RunOptions, type RunResult, runTraining } from "
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
+import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 
 let root = "";
 let device: Device;
@@ -28,7 +29,7 @@ const unet = { ...smallOptions.network.unet, channelMult: [1], labelDim: 0 };
 
 function optionsOf(folder: string): RunOptions {
   return {
-    outdir: join(root, folder),
+    folder: diskFolder(join(root, folder)),
     training: { ...smallOptions, network: networkConfig({ unet, logvarChannels: 8 }) },
     duration: 160,
     intervals: { status: 40, snapshot: 0, checkpoint: 24, samples: 80, validation: 0 },
@@ -54,7 +55,7 @@ async function bits(arrays: ReadonlyMap<string, Tensor>): Promise<Record<string,
 }
 
 async function endOf(folder: string): Promise<Record<string, string>> {
-  return bits((await readCheckpoint(join(root, folder, state(160)))).arrays);
+  return bits((await readCheckpoint(diskFile(join(root, folder, state(160))))).arrays);
 }
 
 test("events come at their intervals, in order, and all at the end", async () => {
@@ -64,7 +65,7 @@ test("events come at their intervals, in order, and all at the end", async () =>
     status: (nimg) => void told.push(`status ${nimg}`),
     samples: async (trainer) => void told.push(`samples ${trainer.nimg}`),
     validation: async (trainer) => void told.push(`validation ${trainer.nimg}`),
-    wrote: (what, path) => void told.push(`${what} ${path.slice(-26)}`),
+    wrote: (what, { path }) => void told.push(`${what} ${path.slice(-26)}`),
   };
   assert.deepEqual(await runTraining(optionsOf("straight"), observer), { nimg: 160, finished: true });
   const snapshots = ["snapshot -0000000-0.050.safetensors", "snapshot -0000000-0.100.safetensors"];
@@ -129,7 +130,7 @@ test("what a stop puts off, also while it is under way, is done when the run goe
     validation: async (trainer) => void told.push(`validation ${trainer.nimg}`),
     samples: async (trainer) => void told.push(`samples ${trainer.nimg}`),
     status: (nimg) => void told.push(`status ${nimg}`),
-    wrote: (what, path) => {
+    wrote: (what, { path }) => {
       if (what === "snapshot") told.push(path.slice(-25));
     },
   });
@@ -172,7 +173,7 @@ test("stopped after any step, a run goes on with the bits it would have had", as
     const folder = `stopped${steps}`;
     const stopped = await stoppedAfter(folder, steps);
     assert.deepEqual(stopped, { nimg: 8 * steps, finished: false });
-    const kept = await readCheckpoint(join(root, folder, state(8 * steps)));
+    const kept = await readCheckpoint(diskFile(join(root, folder, state(8 * steps))));
     assert.equal(kept.nimg, 8 * steps);
     assert.deepEqual(await runTraining(optionsOf(folder)), { nimg: 160, finished: true });
     assert.deepEqual(await endOf(folder), await endOf("straight"));
@@ -248,9 +249,9 @@ test("a step that takes longer than a second is given up, wherever it stands, an
     );
     assert.deepEqual(ending, { nimg: 8 * steps, finished: false });
     assert.deepEqual(told, [`The step was abandoned: the state is that after ${8 * steps} images.`]);
-    const kept = await bits((await readCheckpoint(join(root, folder, state(8 * steps)))).arrays);
+    const kept = await bits((await readCheckpoint(diskFile(join(root, folder, state(8 * steps))))).arrays);
     await stoppedAfter(`${folder}, in time`, steps);
-    const wanted = await readCheckpoint(join(root, `${folder}, in time`, state(8 * steps)));
+    const wanted = await readCheckpoint(diskFile(join(root, `${folder}, in time`, state(8 * steps))));
     assert.deepEqual(kept, await bits(wanted.arrays));
     assert.deepEqual(await runTraining(options), { nimg: 160, finished: true });
     assert.deepEqual(await endOf(folder), await endOf("straight"));
@@ -290,7 +291,7 @@ test("what can't be written ends the run, and the checkpoints that there were ar
 test("damaged checkpoints are passed over, the newest first; if none can be read, none is replaced", async () => {
   const folder = join(root, "straight");
   const warnings: string[] = [];
-  const read = () => readNewestCheckpoint(folder, (message) => warnings.push(message));
+  const read = () => readNewestCheckpoint(diskFolder(folder), (message) => warnings.push(message));
   assert.equal((await read())?.nimg, 160);
   await truncate(join(folder, state(160)), 9);
   assert.equal((await read())?.nimg, 144);

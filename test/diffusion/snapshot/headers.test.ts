@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { checkpointName, readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
-import { readAverageMetadata } from "../../../diffusion/ema/node/averageMetadata.ts";
+import { readAverageMetadata } from "../../../diffusion/ema/averageMetadata.ts";
 import { networkConfig, networkConfigFromReference } from "../../../diffusion/network/index.ts";
 import { parseSnapshotMetadata } from "../../../diffusion/snapshot/index.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { writeSafetensors } from "../../../engine/io/node.ts";
+import { diskFile } from "../../../engine/io/node.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "evenkeel-headers-"));
 after(() => {
@@ -34,7 +35,7 @@ async function read(kind: Kind, text: string): Promise<unknown> {
   if (kind === "average") return readAverageMetadata("net.safetensors", metadata);
   const path = join(folder, "state.safetensors");
   await writeSafetensors(path, {}, { metadata });
-  return readCheckpoint(path);
+  return readCheckpoint(diskFile(path));
 }
 
 /** Refused as what the file is to blame for, in one short line with the file's name. */
@@ -137,7 +138,7 @@ describe("headers that are wrong", () => {
   it("of a checkpoint that is another than its name says", async () => {
     const path = join(folder, checkpointName(1000));
     await writeSafetensors(path, {}, { metadata: { evenkeel: JSON.stringify(right.checkpoint) } });
-    await assert.rejects(readCheckpoint(path), /its name says 1000 images, its header 2000/);
+    await assert.rejects(readCheckpoint(diskFile(path)), /its name says 1000 images, its header 2000/);
   });
 });
 

@@ -1,5 +1,6 @@
 import { networkConfig } from "../../../diffusion/network/index.ts";
-import type { HostBatch, TrainingOptions } from "../../../diffusion/training/index.ts";
+import type { HostBatch } from "../../../diffusion/data/index.ts";
+import type { TrainingOptions } from "../../../diffusion/training/index.ts";
 
 /** The smallest network with every kind of layer: two levels, attention, labels. */
 export const smallNetwork = networkConfig({

@@ -20,6 +20,7 @@ import { bytesOf, handMade } from "../../engine/io/safetensorsSamples.ts";
 import { smallNetwork, smallOptions } from "../../diffusion/training/smallRun.ts";
 import { mutateBytes, mutateJson, mutateText, pick, within } from "../mutate.ts";
 import type { Mutation, Target } from "../target.ts";
+import { diskFile } from "../../../engine/io/node.ts";
 
 type Metadata = Readonly<Record<string, string>>;
 
@@ -158,7 +159,7 @@ export const headerTargets: readonly Target[] = [
         { version: 1, kind: "checkpoint", nimg: 64, fixed: { options: smallOptions }, progress: { seconds: 1 } },
       ),
     async (path) => {
-      const { nimg, fixed, progress } = await readCheckpoint(path);
+      const { nimg, fixed, progress } = await readCheckpoint(diskFile(path));
       assert.ok(isWhole(nimg), `nimg ${nimg}`);
       assert.equal(nimg, 64, "the number of images isn't that of the name");
       assert.ok(typeof fixed === "object" && (fixed as object | null) !== null, "fixed");

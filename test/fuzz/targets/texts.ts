@@ -2,17 +2,18 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mergeSettings } from "../../../cli/train/merge.ts";
-import { trainSettings } from "../../../cli/train/settings.ts";
+import { trainSettings } from "../../../diffusion/settings/index.ts";
 import { decodeWeights, readGraphTopology, readKerasTopology } from "../../../diffusion/features/index.ts";
 import { parseDynamics } from "../../../diffusion/dynamics/index.ts";
 import { weightsManifestSchema } from "../../../diffusion/features/quantizedWeights.ts";
 import { listByPattern, readSchedule, tensorNameMatcher } from "../../../diffusion/ema/node.ts";
-import { readStats } from "../../../diffusion/run/node.ts";
+import { readStats } from "../../../diffusion/run/index.ts";
 import { describeIssues } from "../../../engine/io/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { dynamicsHeader, dynamicsSample } from "../../support/dynamicsSample.ts";
 import { mutateJsonFile, mutateText } from "../mutate.ts";
 import type { Mutation, Target } from "../target.ts";
+import { diskFile } from "../../../engine/io/node.ts";
 
 const textOf = (file: Uint8Array): string => Buffer.from(file).toString("utf8");
 const file = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
@@ -96,7 +97,7 @@ const statsTarget: Target = {
     const folder = place();
     const path = join(folder, "stats.jsonl");
     writeFileSync(path, bytes);
-    for (const { nimg } of await readStats(path)) assert.equal(typeof nimg, "number");
+    for (const { nimg } of await readStats(diskFile(path))) assert.equal(typeof nimg, "number");
     return bytes.length;
   },
 };

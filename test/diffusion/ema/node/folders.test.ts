@@ -4,20 +4,23 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { type AveragingProfile, powerProfile } from "../../../../diffusion/ema/index.ts";
+import {
+  type AveragingProfile,
+  powerProfile,
+  type SnapshotFile,
+  snapshotPlace,
+} from "../../../../diffusion/ema/index.ts";
 import { formatSnapshotName } from "../../../../diffusion/ema/snapshotNames.ts";
-import { foreignFilesOf } from "../../../../diffusion/snapshot/node.ts";
+import { foreignFilesOf } from "../../../../diffusion/snapshot/index.ts";
 import {
   listByPattern,
   listSnapshots,
   readSchedule,
   reconstructFiles,
-  type SnapshotFile,
-  snapshotPath,
   tensorNameMatcher,
 } from "../../../../diffusion/ema/node.ts";
 import { EvenkeelError } from "../../../../engine/index.ts";
-import { readSafetensors, writeSafetensors } from "../../../../engine/io/node.ts";
+import { diskFolder, readSafetensors, writeSafetensors } from "../../../../engine/io/node.ts";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "evenkeel-ema-"));
 after(() => rmSync(root, { recursive: true }));
@@ -131,7 +134,7 @@ describe("listSnapshots", () => {
         const times = numbers.toSorted((a, b) => a - b);
         // As a run that was killed does: it goes on from an earlier state and writes the later ones again.
         for (const nimg of [0, ...times, ...times.slice(1)]) {
-          await writeOne(await snapshotPath(folder, "s", nimg, 0.1), nimg, { nimg, sigmaRel: 0.1 });
+          await writeOne((await snapshotPlace(diskFolder(folder), "s", nimg, 0.1)).path, nimg, { nimg, sigmaRel: 0.1 });
         }
         const found = await listSnapshots(folder);
         assert.deepEqual(
@@ -161,7 +164,7 @@ describe("listSnapshots", () => {
     assert.ok(snapshot !== undefined);
     await rejects(snapshot.open(), /s-0000008-0\.100\.pkl: is a file of torch\.save .*safetensors\.torch\.save_file/);
     writeFileSync(path.join(folder, "0.100.pt"), "PK\u0003\u0004");
-    const others = await foreignFilesOf(folder);
+    const others = await foreignFilesOf(diskFolder(folder));
     assert.equal(others.length, 2);
     assert.match(others.join(), /"0\.100\.pt" is named as a file of torch\.save/);
   });
@@ -224,7 +227,7 @@ describe("schedules", () => {
 
   it("are refused with what is wrong in them", async () => {
     const one = (fields: string): string => write("schedule.json", `{"snapshot":[{"file":"a.safetensors",${fields}}]}`);
-    await rejects(readSchedule(path.join(root, "no.toml"), root), /no.toml: reading failed/);
+    await rejects(readSchedule(path.join(root, "no.toml"), root), /no.toml: opening failed/);
     await rejects(readSchedule(write("schedule.yaml", ""), root), /a schedule is a .toml or .json file/);
     await rejects(readSchedule(write("schedule.json", "{"), root), /schedule.json: .*JSON/);
     await rejects(readSchedule(write("schedule.toml", "a = "), root), /schedule.toml: /);

@@ -83,7 +83,7 @@ describe("openSafetensors", () => {
   it("says what is wrong with the path", async () => {
     const missing = path.join(folder, "none.safetensors");
     await assert.rejects(openSafetensors(missing), refuses("file", missing, /no such file.*ENOENT/));
-    await assert.rejects(openSafetensors(folder), refuses("file", folder, /not a regular file/));
+    await assert.rejects(openSafetensors(folder), refuses("file", folder, /is a folder/));
     await assert.rejects(readSafetensors(path.join(file, "x")), refuses("file", file, /ENOTDIR/));
   });
 

@@ -1,12 +1,12 @@
-import { configurationNetwork, presetOf, trainingRecipe } from "../../diffusion/presets/index.ts";
-import { isLatent, labelDimOf, type TrainingDataset } from "../../diffusion/data/index.ts";
-import type { TrainingOptions } from "../../diffusion/training/index.ts";
+import { configurationNetwork, presetOf, trainingRecipe } from "../presets/index.ts";
+import { isLatent, labelDimOf, type TrainingDataset } from "../data/index.ts";
+import type { TrainingOptions } from "../training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { parseSwitches } from "../../nn/index.ts";
 import type { PlannedSettings } from "./settings.ts";
 
 /**
- * The settings of the command line, with the data's sizes, as the trainer takes them.
+ * Settings of a run, with the data's sizes, as the trainer takes them.
  * @throws EvenkeelError `value` for labels that are asked for and aren't there, or a network that can't be.
  */
 export function trainingOptions(settings: PlannedSettings, dataset: TrainingDataset): TrainingOptions {

@@ -1,14 +1,14 @@
-import type { Shape } from "../../graph/shape.ts";
-import type { FileDType } from "../fileDtype.ts";
-import { checkLittleEndianHost } from "../fileError.ts";
+import type { Shape } from "../graph/shape.ts";
+import type { FileDType } from "./fileDtype.ts";
+import { checkLittleEndianHost } from "./fileError.ts";
+import type { StoredFile } from "./folder.ts";
 import {
   encodedChunks,
   type SafetensorsOptions,
   type WritableDataOf,
   type WritableTensor,
-} from "../safetensorsEncoding.ts";
-import { layOutSafetensors, type NamedEntries } from "../safetensorsLayout.ts";
-import { writeFileAtomically } from "./atomicFile.ts";
+} from "./safetensorsEncoding.ts";
+import { layOutSafetensors, type NamedEntries } from "./safetensorsLayout.ts";
 
 type LazyTensorOf<D extends FileDType> = {
   readonly dtype: D;
@@ -21,18 +21,18 @@ type LazyTensorOf<D extends FileDType> = {
 export type LazyTensor = { [D in FileDType]: LazyTensorOf<D> }[FileDType];
 
 /**
- * Writes a safetensors file, tensor by tensor, whole or not at all (see {@link writeFileAtomically}). The same tensors
- * and metadata give the same bytes as `serializeSafetensors`.
- * @throws EvenkeelError `file` if the file system refuses; `value`, `dtype`, `shape` for what can't be written.
+ * Writes a safetensors file, tensor by tensor, whole or not at all. The same tensors and metadata give the same bytes as
+ * `serializeSafetensors`.
+ * @throws EvenkeelError `file` if it can't be kept; `value`, `dtype`, `shape` for what can't be written.
  */
-export async function writeSafetensors(
-  path: string,
+export async function writeTensors(
+  file: StoredFile,
   tensors: NamedEntries<WritableTensor | LazyTensor>,
   options: SafetensorsOptions = {},
 ): Promise<void> {
-  checkLittleEndianHost("writeSafetensors");
+  checkLittleEndianHost("writeTensors");
   const { head, placed } = layOutSafetensors(tensors, options.metadata ?? {});
-  await writeFileAtomically(path, async (sink) => {
+  await file.write(async (sink) => {
     await sink.write(head);
     for (const item of placed) {
       const { data } = item.tensor;

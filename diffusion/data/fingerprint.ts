@@ -1,16 +1,18 @@
-import { createHash } from "node:crypto";
-import { isLatent, type TrainingDataset } from "../dataset.ts";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+import { isLatent, type TrainingDataset } from "./dataset.ts";
 
 /** A hash of everything that training sees of a data set: sizes, pixels, labels. */
 export function fingerprint(dataset: TrainingDataset): string {
   const { channels, resolution, labels } = dataset;
-  const hash = createHash("sha256");
-  hash.update(JSON.stringify([channels, resolution, labels?.kind ?? null, labels?.labelDim ?? 0]));
+  const hash = sha256.create();
+  const sizes = JSON.stringify([channels, resolution, labels?.kind ?? null, labels?.labelDim ?? 0]);
+  hash.update(new TextEncoder().encode(sizes));
   const stored = isLatent(dataset) ? dataset.meanAndDeviation : dataset.pixels;
   hash.update(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
   if (labels !== null) {
     const { buffer, byteOffset, byteLength } = labels.values;
     hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   }
-  return hash.digest("hex").slice(0, 32);
+  return bytesToHex(hash.digest()).slice(0, 32);
 }

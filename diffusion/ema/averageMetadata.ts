@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { type HeaderForm, imagesSeen, parseHeader } from "../../fileHeader.ts";
-import { type AveragingProfile, exponentialProfile, powerProfile } from "../profile.ts";
-import type { PostHocFit } from "../postHoc.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
+import { type AveragingProfile, exponentialProfile, powerProfile } from "./profile.ts";
+import type { PostHocFit } from "./postHoc.ts";
 
 /** What an averaged snapshot says of itself; there is more, which is kept as it is. */
 const averageSchema = z.looseObject({

@@ -1,4 +1,4 @@
-import type { SnapshotSource } from "../reconstruct.ts";
+import type { SnapshotSource } from "./reconstruct.ts";
 
 /** A stored average in a file. */
 export interface SnapshotFile extends SnapshotSource {

@@ -1,15 +1,16 @@
 import { z } from "zod";
-import type { Device } from "../../../engine/index.ts";
-import type { StepProbe, StepStatistics, TrainingOptions } from "../../training/index.ts";
-import { dynamicsVersion } from "../format.ts";
-import { DynamicsProbe } from "../probe.ts";
-import { SigmaBins, sigmaEdges } from "../sigmaBins.ts";
+import type { Device } from "../../engine/index.ts";
+import type { StoredFile } from "../../engine/io/index.ts";
+import type { StepProbe, StepStatistics, TrainingOptions } from "../training/index.ts";
+import { dynamicsVersion } from "./format.ts";
+import { DynamicsProbe } from "./probe.ts";
+import { SigmaBins, sigmaEdges } from "./sigmaBins.ts";
 import { DynamicsLog } from "./dynamicsFile.ts";
 
 /** What is recorded, and where it goes. */
 export type RecorderOptions = {
-  /** The file that samples go to. */
-  readonly path: string;
+  /** Where samples go. */
+  readonly file: StoredFile;
   readonly training: TrainingOptions;
   readonly device: Device;
   /** Steps from one sample to the next; the first step is sampled too. */
@@ -61,10 +62,10 @@ export class DynamicsRecorder {
     this.#nonFiniteGradients += step.nonFiniteGradients;
     const { readings } = this.#probe;
     if (!this.#isDue(step.nimg) || readings === null) return;
-    const { path, training, every, nimg } = this.#options;
+    const { file, training, every, nimg } = this.#options;
     // Not before: which layers there are is known once the network has run.
     this.#log ??= await DynamicsLog.open(
-      path,
+      file,
       {
         format: "evenkeel-dynamics",
         version: dynamicsVersion,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { attentionResolutions, presetOf, presets, trainingRecipe } from "../../diffusion/presets/index.ts";
+import { attentionResolutions, presetOf, presets, trainingRecipe } from "../presets/index.ts";
 import { type ConfigurationName, configurationNames } from "../../nn/index.ts";
 
 /**

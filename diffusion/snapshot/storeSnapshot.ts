@@ -1,14 +1,14 @@
 import type { Tensor } from "../../engine/index.ts";
-import { type LazyTensor, writeSafetensors } from "../../engine/io/node.ts";
+import { type LazyTensor, type StoredFile, writeTensors } from "../../engine/io/index.ts";
 import { type SnapshotDtype, type SnapshotInfo, snapshotMetadata } from "./snapshot.ts";
 
 /**
  * Writes a network to a safetensors file, whole or not at all, under the names that PyTorch's state dictionary has. Fixed features
  * and weights alike are rounded to `dtype`.
- * @throws EvenkeelError `file` if the file system refuses.
+ * @throws EvenkeelError `file` if it can't be kept.
  */
-export async function writeSnapshot(
-  path: string,
+export async function storeSnapshot(
+  file: StoredFile,
   info: SnapshotInfo,
   weights: ReadonlyMap<string, Tensor>,
   dtype: SnapshotDtype,
@@ -17,5 +17,5 @@ export async function writeSnapshot(
     name,
     { dtype, shape: tensor.shape, data: async () => (await tensor.data()) as Float32Array },
   ]);
-  await writeSafetensors(path, lazy, { metadata: snapshotMetadata(info) });
+  await writeTensors(file, lazy, { metadata: snapshotMetadata(info) });
 }

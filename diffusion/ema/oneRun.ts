@@ -1,8 +1,8 @@
 /** Whether averages can be of one run: what their files and names say. */
-import { EvenkeelError } from "../../../engine/index.ts";
-import { quoteText } from "../../../engine/io/index.ts";
-import { networkConfig, type NetworkConfig } from "../../network/index.ts";
-import { formatSigmaRel } from "../snapshotNames.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { quoteText } from "../../engine/io/index.ts";
+import { networkConfig, type NetworkConfig } from "../network/index.ts";
+import { formatSigmaRel } from "./snapshotNames.ts";
 import type { AverageMetadata } from "./averageMetadata.ts";
 
 /** A file that is taken for an average of a run. */

@@ -1,10 +1,9 @@
 /** Folders of snapshots named PREFIX-KKKKKKK-S.SSS, as the authors' program and Evenkeel write them. */
-import path from "node:path";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { formatSigmaRel, nimgFromKimg, parseSnapshotName, type SnapshotName } from "../snapshotNames.ts";
-import { type AveragingProfile, powerProfile } from "../profile.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import { extensionOf, type Folder } from "../../engine/io/index.ts";
+import { formatSigmaRel, nimgFromKimg, parseSnapshotName, type SnapshotName } from "./snapshotNames.ts";
+import { type AveragingProfile, powerProfile } from "./profile.ts";
 import { type AverageMetadata, profileFromFields, readAverageMetadata } from "./averageMetadata.ts";
-import { listFiles } from "./folder.ts";
 import { requireNamedWidth, requireOneRun, tellLeftOut } from "./oneRun.ts";
 import type { SnapshotFile } from "./storedAverage.ts";
 import { safetensorsMetadata, snapshotFile } from "./snapshotFile.ts";
@@ -37,26 +36,26 @@ type Candidate = {
  * @throws EvenkeelError `file` if the folder or a file can't be read, a file contradicts its name, or there are snapshots of two runs:
  * of two prefixes, of two networks, or of both programs.
  */
-export async function listSnapshots(folder: string, filter: SnapshotFilter = {}): Promise<readonly SnapshotFile[]> {
+export async function snapshotsIn(folder: Folder, filter: SnapshotFilter = {}): Promise<readonly SnapshotFile[]> {
   const widths = filter.sigmaRels?.map(formatSigmaRel);
   const candidates: Candidate[] = [];
   const leftOut = new Map<string, string[]>();
-  for (const fileName of await listFiles(folder)) {
-    const extension = path.extname(fileName);
+  for (const fileName of await folder.list()) {
+    const extension = extensionOf(fileName);
     if (extension !== ".safetensors" && extension !== ".pkl") continue;
-    const name = parseSnapshotName(path.basename(fileName, extension));
+    const name = parseSnapshotName(fileName.slice(0, -extension.length));
     if (name === undefined || name.prefix !== (filter.prefix ?? name.prefix)) continue;
     if (widths?.includes(formatSigmaRel(name.sigmaRel)) === false) continue;
-    const file = path.join(folder, fileName);
+    const file = folder.file(fileName);
     const metadata = extension === ".pkl" ? new Map<string, string>() : await safetensorsMetadata(file);
-    const candidate = { fileName, name, stated: readAverageMetadata(file, metadata) };
+    const candidate = { fileName, name, stated: readAverageMetadata(file.path, metadata) };
     const reason = whyLeftOut(candidate, filter.prefix);
     if (reason === undefined) candidates.push(candidate);
     else leftOut.set(reason, [...(leftOut.get(reason) ?? []), fileName]);
   }
   tellLeftOut(leftOut, filter.onLeftOut);
   requireOneRun(
-    folder,
+    folder.path,
     candidates.map(({ fileName, name, stated }) => ({ fileName, prefix: name.prefix, stated })),
   );
   return candidates.map((candidate) => snapshotOf(folder, candidate));
@@ -82,16 +81,16 @@ function namedProfile(file: string, { nimg, kimg, sigmaRel }: SnapshotName): Ave
 }
 
 /** @throws EvenkeelError `file` if the file contradicts its name. */
-function snapshotOf(folder: string, { fileName, name, stated }: Candidate): SnapshotFile {
-  const file = path.join(folder, fileName);
+function snapshotOf(folder: Folder, { fileName, name, stated }: Candidate): SnapshotFile {
+  const file = folder.file(fileName);
   if (stated === undefined) {
-    return snapshotFile(file, namedProfile(file, name));
+    return snapshotFile(file, namedProfile(file.path, name));
   }
   const isNamed = name.nimg === undefined ? Math.floor(stated.nimg / 1000) === name.kimg : stated.nimg === name.nimg;
   if (!isNamed) {
     const said = name.nimg === undefined ? `${name.kimg} thousand` : String(name.nimg);
-    throw new EvenkeelError("file", `${file}: its name says ${said} images, its content ${stated.nimg}.`);
+    throw new EvenkeelError("file", `${file.path}: its name says ${said} images, its content ${stated.nimg}.`);
   }
-  requireNamedWidth(file, name.sigmaRel, stated);
-  return snapshotFile(file, profileFromFields(file, stated));
+  requireNamedWidth(file.path, name.sigmaRel, stated);
+  return snapshotFile(file, profileFromFields(file.path, stated));
 }

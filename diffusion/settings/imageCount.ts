@@ -1,4 +1,4 @@
-import { EvenkeelError } from "../engine/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
 
 const factors: Readonly<Record<string, number>> = {
   "": 1,

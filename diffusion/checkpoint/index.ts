@@ -1,4 +1,4 @@
-/** All that a run needs to go on with the same bits, in one file; only for Node. */
+/** All that a run needs to go on with the same bits, in one file. Safe in a page. */
 export {
   type Checkpoint,
   type CheckpointInfo,

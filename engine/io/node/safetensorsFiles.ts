@@ -1,0 +1,44 @@
+import type { SafetensorsFile } from "../safetensors.ts";
+import type { SafetensorsOptions, WritableTensor } from "../safetensorsEncoding.ts";
+import type { NamedEntries } from "../safetensorsLayout.ts";
+import { openChecked, readTensors, TensorReader } from "../safetensorsReader.ts";
+import { type LazyTensor, writeTensors } from "../writeTensors.ts";
+import { diskFile } from "./diskFolder.ts";
+
+/** An open safetensors file, of which single tensors are read on demand. Close it, or hold it by `await using`. */
+export class SafetensorsReader extends TensorReader implements AsyncDisposable {
+  /** Closes the file. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Opens a safetensors file and reads and checks its header, no data.
+ * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsReader> {
+  const { file, header } = await openChecked(diskFile(path));
+  return new SafetensorsReader(path, header, file);
+}
+
+/**
+ * Reads a whole safetensors file into memory, for files that are small or needed entirely.
+ * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
+ */
+export function readSafetensors(path: string): Promise<SafetensorsFile> {
+  return readTensors(diskFile(path));
+}
+
+/**
+ * Writes a safetensors file, tensor by tensor, whole or not at all (see `writeFileAtomically`). The same tensors and metadata give the
+ * same bytes as `serializeSafetensors`.
+ * @throws EvenkeelError `file` if the file system refuses; `value`, `dtype`, `shape` for what can't be written.
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: NamedEntries<WritableTensor | LazyTensor>,
+  options: SafetensorsOptions = {},
+): Promise<void> {
+  return writeTensors(diskFile(path), tensors, options);
+}
