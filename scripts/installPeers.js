@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { clearInterval, setInterval } from "node:timers";
 
 const folder = resolve(import.meta.dirname, "..", "bench");
 const { devDependencies: peers } = JSON.parse(readFileSync(resolve(folder, "package.json"), "utf8"));

@@ -88,19 +88,10 @@ test("--dry-run makes the device, and says what is missing for it", async () => 
   const tuned = await evenkeel([...rehearsal, "--autotune", join(root, "tiles.json")]);
   assert.equal(tuned.code, 1);
   assert.match(tuned.err, /^evenkeel: --autotune times tiles of the device webgpu; this is to run on wasm/);
-  const drivers = { VK_ICD_FILENAMES: "/nowhere/no_icd.json", VK_DRIVER_FILES: "/nowhere/no_icd.json" };
-  const before = { ...process.env };
-  Object.assign(process.env, drivers);
-  try {
-    const { code, err } = await evenkeelProcess([...rehearsal, "--device", "webgpu"]);
-    assert.equal(code, 1);
-    assert.match(err, /^evenkeel: webgpu: .*has no adapter/m);
-  } finally {
-    for (const name of Object.keys(drivers)) {
-      if (before[name] === undefined) delete process.env[name];
-      else process.env[name] = before[name];
-    }
-  }
+  const environment = { VK_ICD_FILENAMES: "/nowhere/no_icd.json", VK_DRIVER_FILES: "/nowhere/no_icd.json" };
+  const { code, err } = await evenkeelProcess([...rehearsal, "--device", "webgpu"], { environment });
+  assert.equal(code, 1);
+  assert.match(err, /^evenkeel: webgpu: .*has no adapter/m);
 });
 
 test("stats.jsonl has a line each interval, whose error falls", async () => {
