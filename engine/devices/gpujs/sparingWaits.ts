@@ -18,8 +18,11 @@ export function sparingWaits(): Waiting {
   const word = new Int32Array(new SharedArrayBuffer(4));
   /** When each wait began, the first one first. */
   const begun = new Map<symbol, number>();
+  // A wait may begin before the turn behind the last one has come: that one goes on with it.
+  let isTurning = false;
   const turn = (): void => {
     const [oldest] = begun.values();
+    isTurning = oldest !== undefined;
     if (oldest === undefined) return;
     const pause = Math.min(longest, share * (performance.now() - oldest));
     if (pause >= shortest) Atomics.wait(word, 0, 0, pause);
@@ -27,7 +30,8 @@ export function sparingWaits(): Waiting {
   };
   return async (work) => {
     const wait = Symbol();
-    if (begun.size === 0) setImmediate(turn);
+    if (!isTurning) setImmediate(turn);
+    isTurning = true;
     begun.set(wait, performance.now());
     try {
       return await work;

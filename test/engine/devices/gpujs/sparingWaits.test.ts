@@ -68,6 +68,14 @@ describe("waiting with pauses", () => {
     assert.ok(made.length <= 2, `pauses of ${made.join(", ")} ms`);
   });
 
+  it("pauses once a turn, however many waits there were before", async () => {
+    const waiting = sparingWaits();
+    for (let i = 0; i < 50; i++) await waiting(Promise.resolve());
+    const made = pauses();
+    const turns = await turnsDuring(waiting(sleep(100)), 0);
+    assert.ok(made.length > 5 && made.length <= turns + 1, `${made.length} pauses in ${turns} turns`);
+  });
+
   it("gives what is waited for, or its failure", async () => {
     const waiting = sparingWaits();
     assert.equal(await waiting(Promise.resolve(7)), 7);
