@@ -104,6 +104,7 @@ if (chosen.length === 0) {
 }
 
 const device = await createDevice("wasm", { wasm: { threads, relaxed: true } });
+say("Starting the peers; PyTorch takes some seconds to load ...");
 const peer = await startTorch(threads);
 const found = [
   { contender: deviceContender("evenkeel wasm", device) },

@@ -7,7 +7,7 @@ import { type DispatchCounts, dispatchCounts } from "../../engine/kernel/dispatc
 import { median } from "../interleave.ts";
 import { BoundPlan } from "../../engine/devices/gpujs/boundPlan.ts";
 import { type KernelRow, kindTable, percent, rowTable, timeKernels, timeOfRows } from "./kernelTable.ts";
-import { digits, tableOf } from "../markdown.ts";
+import { digits, longerBy, tableOf } from "../markdown.ts";
 import type { Finding } from "./report.ts";
 import type { Roofs } from "./roofs.ts";
 import type { Subject } from "./subject.ts";
@@ -34,8 +34,8 @@ type StepTimes = {
   readonly losses: readonly number[];
   /** What one step asked of WebGPU. */
   readonly asked: Readonly<Record<string, number>>;
-  /** Tiles that were found by timing. */
-  readonly tuning: TuningTable;
+  /** Tiles, if they were found by timing. */
+  readonly tuning: TuningTable | null;
 };
 
 const since = (start: number): number => performance.now() - start;
@@ -66,7 +66,7 @@ async function timeSteps(subject: Subject, steps: number, autotune: boolean): Pr
       unread.push(since(begin) / steps);
     }
     training.dispose();
-    return { first, read, unread, losses, asked, tuning: device.tuning() };
+    return { first, read, unread, losses, asked, tuning: autotune ? device.tuning() : null };
   } finally {
     device.dispose();
   }
@@ -104,7 +104,7 @@ async function timePlan(subject: Subject, { context, roofs, steps, products, til
 /** A step by tiles that were found by timing: its bits must be those of the tiles that a model chooses. */
 function tunedRow({ losses }: StepTimes, tuned: StepTimes): readonly [string, string] {
   const same = losses.length === tuned.losses.length && losses.every((loss, i) => Object.is(loss, tuned.losses[i]));
-  const { length } = Object.keys(tuned.tuning.tiles);
+  const { length } = Object.keys(tuned.tuning?.tiles ?? {});
   return [
     "a step, nothing read, tiles found by timing",
     `${digits(median(tuned.unread))} ms, ${length} products timed, ${same ? "the same losses" : "WRONG: OTHER LOSSES"}`,
@@ -135,9 +135,9 @@ export async function measureStepOnGpu(
       ["sum of its kernels, each alone", `${digits(kernels)} ms`],
       [
         "what lies between kernels: the pass less the sum",
-        `${digits(gap)} ms, ${digits((1e3 * gap) / counts.dispatches)} us a dispatch`,
+        longerBy(gap, `, ${digits((1e3 * gap) / counts.dispatches)} us a dispatch`),
       ],
-      ["what the host adds: a step, nothing read, less the pass", `${digits(unread - pass)} ms`],
+      ["what the host adds: a step, nothing read, less the pass", longerBy(unread - pass)],
       ["least time of its kernels by the roofs", `${digits(least)} ms, ${percent(least / kernels)} of their sum`],
       ["arithmetic of layers and attention", `${digits(gflop)} GFLOP, ${digits((1e3 * gflop) / unread)} GFLOP/s`],
       ["dispatches, different kernels", `${counts.dispatches}, ${counts.kernels}`],

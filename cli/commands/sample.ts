@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/sample/index.ts";
+import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp, describeDevice } from "../deviceOption.ts";
 import { findNetwork } from "../findNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { wholeNumber } from "../wholeNumber.ts";
-import { withDevice } from "../withDevice.ts";
+import { withTunedDevice } from "../withDevice.ts";
 
 /** `evenkeel sample`: images of a stored network. */
 export function addSampleCommand(program: Command): void {
@@ -55,9 +56,10 @@ export function addSampleCommand(program: Command): void {
     )
     .option("--S_noise <factor>", "inflation of its noise", number, 1)
     .option("--device <name>", deviceHelp)
+    .option("--autotune <file>", autotuneHelp)
     .addHelpText("after", examples)
     .action(async (options) => {
-      const { device: wanted, class: classes, ...rest } = options;
+      const { device: wanted, autotune, class: classes, ...rest } = options;
       const settings = {
         ...rest,
         subdirs: options.subdirs === true,
@@ -70,7 +72,7 @@ export function addSampleCommand(program: Command): void {
         sMax: options.S_max,
         sNoise: options.S_noise,
       };
-      await withDevice(wanted, async (device) => {
+      await withTunedDevice(wanted, autotune, async (device) => {
         console.log(await describeDevice(device, wanted));
         await sampleImages(settings, device, findNetwork, (line) => console.log(line));
       });

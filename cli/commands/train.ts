@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../../diffusion/settings/index.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
@@ -72,6 +73,7 @@ export function addTrainCommand(program: Command): void {
     .option("--seed <number>", "seed of everything random (default: 0)", wholeNumberFrom(0))
     .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumberFrom(0))
+    .option("--autotune <file>", autotuneHelp)
     .option("--deterministic", "no fused multiply-add, so that other machines give the same bits")
     .option(
       "-n, --dry-run",

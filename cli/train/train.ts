@@ -19,6 +19,7 @@ import {
   resolveDeviceName,
 } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
+import { keepTuning, tuningOptions } from "../autotune.ts";
 import { choiceOf, describeDevice } from "../deviceOption.ts";
 import { diskFolder, makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
@@ -69,6 +70,7 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
   try {
     return await trainOn(device, chosen, training, data, options.withReport !== false);
   } finally {
+    if (settings.autotune !== undefined) await keepTuning(settings.autotune, device, print);
     device.dispose();
   }
 }
@@ -79,7 +81,8 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
  */
 export async function rehearse(settings: PlannedSettings, given?: ReadonlySet<string>): Promise<string> {
   const dataset = await loadTrainingData(settings.data, settings.outdir, { isKept: false }, () => undefined);
-  const { lines } = prepare(settings, dataset, given);
+  const prepared = prepare(settings, dataset, given);
+  const lines = [...prepared.lines, `Device             ${await rehearseDevice(settings, prepared.training)}`];
   const duplicates = isLatent(dataset)
     ? null
     : await tellingOf(({ onProgress }) =>
@@ -87,6 +90,18 @@ export async function rehearse(settings: PlannedSettings, given?: ReadonlySet<st
       );
   const notes = duplicates === null ? lines : [...lines, noteLine(duplicates)];
   return `${notes.map((line) => `# ${line}\n`).join("")}${formatSettings(settings)}`;
+}
+
+/** Where it would be trained; makes that device, so that what is missing for it is said. */
+async function rehearseDevice(settings: PlannedSettings, training: TrainingOptions): Promise<string> {
+  // What is faster is measured when it is needed: it takes some steps.
+  if (choiceOf(settings.device) === "auto") return "auto: measured when training begins";
+  const { device } = await deviceOf(settings, training);
+  try {
+    return await describeDevice(device, settings.device);
+  } finally {
+    device.dispose();
+  }
 }
 
 function prepare(
@@ -208,7 +223,7 @@ async function finish(
 
 /** The device that settings ask for; for `auto` with what was chosen for this training, and why. */
 export async function deviceOf(
-  settings: TrainSettings,
+  settings: PlannedSettings,
   training: TrainingOptions,
 ): Promise<{ readonly device: Device; readonly automatic?: AutomaticDevice }> {
   if (choiceOf(settings.device) !== "auto") {
@@ -218,8 +233,9 @@ export async function deviceOf(
   return { device: await makeDevice(automatic.name, settings), automatic };
 }
 
-async function makeDevice(name: DeviceName, settings: TrainSettings): Promise<Device> {
-  if (name !== "wasm") return createDevice(name);
+async function makeDevice(name: DeviceName, settings: PlannedSettings): Promise<Device> {
+  const tuning = await tuningOptions(settings.autotune, name, choiceOf(settings.device) !== "auto");
+  if (name !== "wasm") return createDevice(name, tuning);
   const { threads } = settings;
   const options = { ...(threads === undefined ? {} : { threads }), relaxed: !settings.deterministic };
   try {

@@ -151,7 +151,9 @@ export class RunWatch {
 
   #part(images: number): void {
     const { settings, progress } = this.#watched;
-    progress.work(`step after ${this.#nimg.toLocaleString("en")} images`, images, settings.batch);
+    // Most of a first step goes by before any image is through.
+    if (!this.#isWarm && images === 0) progress.work("first step, which compiles the network's kernels", 0, null);
+    else progress.work(`step after ${this.#nimg.toLocaleString("en")} images`, images, settings.batch);
   }
 
   #stepped(step: StepStatistics): void {

@@ -53,6 +53,8 @@ export const trainSettings = z.strictObject({
   device: z.enum(["auto", "oracle", "wasm", "cpu", "webgpu", "webgl2"]).optional(),
   /** Default: all cores. */
   threads: z.number().int().positive().optional(),
+  /** File of tiles. Default: none are timed. */
+  autotune: z.string().optional(),
   deterministic: z.boolean(),
 });
 

@@ -187,7 +187,10 @@ export interface KernelDevice extends DeviceBase {
    * @throws EvenkeelError `memory` if its temporaries can't be had, `kernel` if it can't be made
    */
   compile(plan: Plan): Promise<Executable>;
-  /** What timing found (`WebgpuOptions.autotune`, and the table that it was given). Absent where nothing can be timed. */
+  /**
+   * What timing found (`WebgpuOptions.autotune`, and the table that it was given). Absent where nothing can be timed.
+   * @throws EvenkeelError `value` if that is because of how the device was made
+   */
   tuning?(): TuningTable;
 }
 

@@ -1,4 +1,5 @@
 import { shapeRules } from "./shapeRules.ts";
+import { at } from "./shape.ts";
 import type { Node, NodeOf, PrimitiveKind, Primitives } from "./node.ts";
 
 /** A program: what goes in, in the order of its arguments, and what comes out. */
@@ -23,24 +24,33 @@ export function withInputs(node: Node, inputs: readonly Node[]): Node {
   return makeNode(node.kind, inputs as never, node.attributes as never) as Node;
 }
 
-/** Every node that the outputs need, inputs before users. Iterative: graphs are deeper than the call stack. */
-export function topologicalOrder(outputs: readonly Node[]): Node[] {
+/**
+ * Every node that the outputs need, inputs before users. Iterative: graphs are deeper than the call stack.
+ * @param done nodes that are left out, with what only they need; those that are found become some of them
+ */
+export function topologicalOrder(outputs: readonly Node[], done = new Set<Node>()): Node[] {
   const order: Node[] = [];
-  const done = new Set<Node>();
-  const stack: { node: Node; next: number }[] = [];
+  // Of each node on the way down the inputs that were gone to.
+  const nodes: Node[] = [];
+  const counts: number[] = [];
   const push = (node: Node): void => {
     if (done.has(node)) return;
     done.add(node);
-    stack.push({ node, next: 0 });
+    nodes.push(node);
+    counts.push(0);
   };
   for (const output of outputs) {
     push(output);
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const input = top.node.inputs[top.next++];
+    for (let top = nodes.length - 1; top >= 0; top = nodes.length - 1) {
+      const node = at(nodes, top);
+      const next = at(counts, top);
+      const input = node.inputs[next];
+      counts[top] = next + 1;
       if (input !== undefined) push(input);
       else {
-        order.push(top.node);
-        stack.pop();
+        order.push(node);
+        nodes.pop();
+        counts.pop();
       }
     }
   }

@@ -37,8 +37,8 @@ export class Arena {
       if (end === undefined) free++;
       else [offset, free] = [end, 0];
     }
-    for (const node of within) this.#add(this.#toHandDown, node, offset, offset + bytes);
-    for (const node of [...within, ...above]) this.#add(this.#taken, node, offset, offset + bytes);
+    for (const node of within) this.#at(this.#toHandDown, node).add(offset, offset + bytes);
+    for (const node of [...within, ...above]) this.#at(this.#taken, node).add(offset, offset + bytes);
     return offset;
   }
 
@@ -51,19 +51,20 @@ export class Arena {
       return;
     }
     above.push(node);
-    for (const below of [2 * node, 2 * node + 1]) {
-      this.#toHandDown[node]?.forEach((low, high) => {
-        this.#add(this.#toHandDown, below, low, high);
-        this.#add(this.#taken, below, low, high);
-      });
+    const handedDown = this.#toHandDown[node];
+    if (handedDown !== undefined) {
+      for (const below of [2 * node, 2 * node + 1]) {
+        this.#at(this.#toHandDown, below).addAll(handedDown);
+        this.#at(this.#taken, below).addAll(handedDown);
+      }
+      this.#toHandDown[node] = undefined;
     }
-    this.#toHandDown[node] = undefined;
     this.#visit(2 * node, start, steps / 2, life, within, above);
     this.#visit(2 * node + 1, start + steps / 2, steps / 2, life, within, above);
   }
 
-  #add(ranges: (Ranges | undefined)[], node: number, start: number, end: number): void {
-    (ranges[node] ??= new Ranges(() => this.#comparisons++)).add(start, end);
+  #at(ranges: (Ranges | undefined)[], node: number): Ranges {
+    return (ranges[node] ??= new Ranges(() => this.#comparisons++));
   }
 }
 
@@ -79,6 +80,11 @@ class Ranges {
 
   add(start: number, end: number): void {
     const from = this.#firstEnding((last) => last >= start);
+    if (from === this.#starts.length) {
+      this.#starts.push(start);
+      this.#ends.push(end);
+      return;
+    }
     let [to, low, high] = [from, start, end];
     for (; to < this.#starts.length && at(this.#starts, to) <= end; to++) {
       this.#onComparison();
@@ -89,9 +95,9 @@ class Ranges {
     this.#ends.splice(from, to - from, high);
   }
 
-  forEach(visit: (start: number, end: number) => void): void {
-    this.#starts.forEach((start, index) => {
-      visit(start, at(this.#ends, index));
+  addAll(others: Ranges): void {
+    others.#starts.forEach((start, index) => {
+      this.add(start, at(others.#ends, index));
     });
   }
 

@@ -14,13 +14,24 @@ function dataKey(data: TensorData): number {
 
 /** A text equal for two nodes exactly if they are the same primitive with the same attributes on the same inputs. */
 export function structuralKey(node: Node): string {
-  const inputs = node.inputs.map((input) => input.id).join(",");
-  const attributes = JSON.stringify(node.attributes, (key, value: unknown) => {
-    if (key === "data") return dataKey(value as TensorData);
-    // JSON knows neither -0 nor NaN nor infinities.
-    return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
-      ? `number ${Object.is(value, -0) ? "-0" : value}`
-      : value;
-  });
-  return node.kind === "input" ? `input ${node.id}` : `${node.kind} ${node.dtype} (${inputs}) ${attributes}`;
+  if (node.kind === "input") return `input ${node.id}`;
+  let key = `${node.kind} ${node.dtype} (`;
+  for (const input of node.inputs) key += `${input.id},`;
+  return `${key}) ${attributesText(node.attributes)}`;
+}
+
+/** Every compile asks it of thousands of nodes: JSON with a rule for some values would call back for each number. */
+function attributesText(attributes: object): string {
+  let text = "";
+  for (const [name, value] of Object.entries(attributes) as [string, unknown][]) {
+    text += `${name} ${name === "data" ? dataKey(value as TensorData) : valueText(value)};`;
+  }
+  return text;
+}
+
+function valueText(value: unknown): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (Array.isArray(value)) return `[${value.map(valueText).join()}]`;
+  if (typeof value === "object" && value !== null) return `{${attributesText(value)}}`;
+  return JSON.stringify(value);
 }

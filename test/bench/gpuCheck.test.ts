@@ -7,6 +7,7 @@ import path from "node:path";
 import { after, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { Report } from "../../bench/gpuCheck/report.ts";
+import { longerBy } from "../../bench/markdown.ts";
 import { webgpuSkip } from "../support/webgpuSkip.ts";
 
 const scratch = mkdtempSync(path.join(tmpdir(), "evenkeel-gpu-check-"));
@@ -42,6 +43,15 @@ describe("a check's report", () => {
   });
 });
 
+describe("differences of times", () => {
+  it("are told where there are some, and never below zero", () => {
+    assert.equal(longerBy(0.25), "0.250 ms");
+    assert.equal(longerBy(1.5, ", 3 us a dispatch"), "1.50 ms, 3 us a dispatch");
+    for (const noise of [0, -0.4]) assert.equal(longerBy(noise, ", -3 us a dispatch"), "below what can be measured");
+    assert.equal(longerBy(NaN), "NaN ms");
+  });
+});
+
 describe("the prepared folder", { skip: webgpuSkip || process.platform !== "linux" }, () => {
   it("runs by itself, and finds everything right", async () => {
     const [folder, out] = [path.join(scratch, "prepared"), path.join(scratch, "results")];
@@ -64,6 +74,7 @@ describe("the prepared folder", { skip: webgpuSkip || process.platform !== "linu
       rows.reduce((sum, { steps }) => sum + steps, 0),
       counts.dispatches,
     );
+    assert.doesNotMatch(stdout, /\| -[\d.]+ ms/, "a time below zero");
     assert.ok(rows.every(({ milliseconds, schedule }) => milliseconds > 0 && schedule !== ""));
   });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { describeGrants } from "../../cli/commands/devices.ts";
+import { evenkeel } from "./train/tinyRun.ts";
 
 describe("evenkeel devices", () => {
   it("says in words what a WebGPU adapter grants", () => {
@@ -21,6 +22,19 @@ describe("evenkeel devices", () => {
       "features: timestamp-query, shader-f16",
     ]);
     assert.equal(describeGrants({ ...adapter, features: [] }).at(-1), "features: none of those asked for");
+  });
+
+  it("refuses a setting that is none as it does a command line that isn't understood", async () => {
+    const before = process.env["EVENKEEL_WEBGPU"];
+    process.env["EVENKEEL_WEBGPU"] = "genrated";
+    try {
+      const { code, err } = await evenkeel(["devices"]);
+      assert.equal(code, 2);
+      assert.equal(err, 'evenkeel: EVENKEEL_WEBGPU is "genrated". Expected own or generated.\n');
+    } finally {
+      if (before === undefined) delete process.env["EVENKEEL_WEBGPU"];
+      else process.env["EVENKEEL_WEBGPU"] = before;
+    }
   });
 
   it("says nothing of devices without WebGPU", () => {

@@ -1,5 +1,6 @@
 /** gpu.js's GPUDevice, made of an adapter of our choice and shared by all devices of the process, with its compiler of kernels. */
 import { EvenkeelError } from "../../errors.ts";
+import { canWait } from "../canWait.ts";
 import type { DeviceTraits } from "../device.ts";
 import { adapterOf, describeAdapter, isNode, reasonOf, requestAdapter, type WebgpuEntry } from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
@@ -17,8 +18,8 @@ import {
 import { deviceRequest, grantsOf } from "./deviceRequest.ts";
 import { KernelCache } from "./kernelCache.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
-import { pipelinesInTurn, pipelinesTogether } from "./pipelines.ts";
 import { selfTest } from "./selfTest.ts";
+import { plainWaits, sparingWaits } from "./sparingWaits.ts";
 import { WorkClock } from "./submits.ts";
 import type { WgslKernel } from "./wgsl/index.ts";
 
@@ -36,9 +37,10 @@ export class GpujsContext {
   constructor(device: GPUDevice, adapter: GPUAdapter) {
     this.device = device;
     this.health = new DeviceHealth(device);
-    this.clock = new WorkClock(device.queue);
     this.adapter = { ...adapterOf(adapter), ...grantsOf(device) };
     this.description = describeAdapter(this.adapter);
+    const waiting = isNode && this.adapter.isSoftware && canWait() ? sparingWaits() : plainWaits;
+    this.clock = new WorkClock({ onSubmittedWorkDone: () => waiting(device.queue.onSubmittedWorkDone()) });
     // gpu.js would print these and hand out zeros.
     device.onuncapturederror = ({ error }) => {
       this.health.report(
@@ -47,10 +49,7 @@ export class GpujsContext {
     };
     const Gpu = internal("GPU");
     this.#gpu = withNavigatorGpu(absentEntry, () => new Gpu({ mode: "webgpu" }));
-    this.#gpu.Kernel = engineKernelClass(
-      device,
-      isNode && this.adapter.isSoftware ? pipelinesInTurn(device) : pipelinesTogether(device),
-    );
+    this.#gpu.Kernel = engineKernelClass(device, waiting);
   }
 
   /** Pipelines made so far. */

@@ -53,13 +53,31 @@ async function loadPackage(): Promise<WebgpuEntry> {
   const packageName = "webgpu";
   try {
     const { create } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName)) as WebgpuPackage;
-    return create(dawnOptions);
+    const entry = create(dawnOptions);
+    return { requestAdapter: (options) => withoutWayland(() => entry.requestAdapter(options)) };
   } catch (cause) {
     throw new EvenkeelError(
       "device",
       `webgpu: the optional package "webgpu" can't be loaded in Node (${reasonOf(cause)}). Install it: npm install webgpu@0.6.2.`,
       { cause },
     );
+  }
+}
+
+/**
+ * Drivers look for a Wayland display, also where there can be none as there is no XDG_RUNTIME_DIR, which its library then complains of on
+ * standard error. A display that is named by a path it looks for there alone, in silence.
+ * @param ask looks for it before it returns
+ */
+function withoutWayland<T>(ask: () => T): T {
+  const { env } = process;
+  const { XDG_RUNTIME_DIR: folder, WAYLAND_DISPLAY: display } = env;
+  if (folder !== undefined || display !== undefined) return ask();
+  env["WAYLAND_DISPLAY"] = "/";
+  try {
+    return ask();
+  } finally {
+    delete env["WAYLAND_DISPLAY"];
   }
 }
 

@@ -6,7 +6,7 @@
 import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
-import type { PipelineMaker } from "./pipelines.ts";
+import type { Waiting } from "./sparingWaits.ts";
 import type { WgslKernel } from "./wgsl/index.ts";
 
 /** The version whose internals are described here. */
@@ -76,7 +76,7 @@ export function record(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** gpu.js's kernel without a result buffer of its own; where it is given WGSL it takes that in place of a translation. */
-export function engineKernelClass(device: GPUDevice, makePipeline: PipelineMaker): Internals["WebGPUKernel"] {
+export function engineKernelClass(device: GPUDevice, waiting: Waiting): Internals["WebGPUKernel"] {
   const Base = internal("WebGPUKernel");
   const prototype = record(Base.prototype);
   for (const method of ["_ensureOutputBuffer", "translateSource", "assembleWGSL", "_buildAsync"]) {
@@ -119,10 +119,12 @@ export function engineKernelClass(device: GPUDevice, makePipeline: PipelineMaker
         })),
       });
       try {
-        this.computePipeline = await makePipeline({
+        // Drivers make pipelines on threads of their own, while others are asked for.
+        const made = device.createComputePipelineAsync({
           layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
           compute: { module, entryPoint: "main" },
         });
+        this.computePipeline = await waiting(made);
       } catch (cause) {
         const { messages } = await module.getCompilationInfo();
         const errors = messages.filter(({ type }) => type === "error");

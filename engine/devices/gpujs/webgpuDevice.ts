@@ -65,6 +65,7 @@ class WebgpuDevice implements KernelDevice {
   readonly #memory: WebgpuMemory;
   readonly #buffers: OwnBuffers<GpuRange>;
   readonly #debug: boolean;
+  readonly #kernels: WebgpuKernels;
   readonly #autotune: boolean;
   /** Products' fastest tiles as far as they are known. */
   readonly #tuned: Map<string, Tile>;
@@ -80,6 +81,7 @@ class WebgpuDevice implements KernelDevice {
     this.#debug = options.debug ?? false;
     this.#submitLimit = submitLimitOf(options, context.adapter.isSoftware);
     const kernels = kernelsOf(options);
+    this.#kernels = kernels;
     this.#autotune = options.autotune === true && kernels === "own";
     this.#tuned = tunedBefore(options, context.description);
     this.schedules = { ...(schedules ?? schedulesFor(context.adapter)), tuned: this.#tuned };
@@ -192,6 +194,13 @@ class WebgpuDevice implements KernelDevice {
   }
 
   tuning(): TuningTable {
+    if (this.#kernels === "generated") {
+      throw new EvenkeelError(
+        "value",
+        'webgpu: the kernels of this device are generated, and have no tiles: there is nothing to tune. Make it with kernels "own", the default ' +
+          "unless EVENKEEL_WEBGPU says otherwise.",
+      );
+    }
     return tuningTableOf(this.#lease.context.description, this.#tuned);
   }
 

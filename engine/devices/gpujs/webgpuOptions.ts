@@ -50,7 +50,10 @@ export type TuningTable = {
 const switches = ["debug", "batches", "chains", "autotune"] as const;
 const others = ["kernels", "tuning", "submitMilliseconds"] as const;
 
-/** @throws EvenkeelError `value` for an option that there isn't, or that is to be true or false and is neither. */
+/**
+ * Before an adapter is looked for.
+ * @throws EvenkeelError `value` for an option that there isn't, one that is to be true or false and is neither, or kernels that are none
+ */
 export function checkOptions(options: WebgpuOptions): void {
   for (const name of Object.keys(options)) {
     if (![...switches, ...others].some((known) => known === name)) {
@@ -66,6 +69,7 @@ export function checkOptions(options: WebgpuOptions): void {
       `the option ${name} of webgpu is of type ${typeof value}. Expected true or false.`,
     );
   }
+  kernelsOf(options);
 }
 
 /** What a submit may take by estimate. @throws EvenkeelError `value` unless it is above 0. */

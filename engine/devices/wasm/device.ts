@@ -5,11 +5,11 @@ import type { DType, TensorData } from "../../graph/dtype.ts";
 import type { Plan } from "../../kernel/plan.ts";
 import type { DeviceBuffer, DeviceLimits, DeviceTraits, Executable, KernelDevice } from "../device.ts";
 import { turnMilliseconds as defaultTurn } from "../eventLoop.ts";
+import { canWait } from "../canWait.ts";
 import { OwnBuffers } from "../ownBuffers.ts";
 import { TaskQueue } from "../taskQueue.ts";
 import {
   canShareMemory,
-  canWait,
   Crew,
   enableRelaxedSimd,
   LinearMemory,

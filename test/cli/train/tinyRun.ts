@@ -42,19 +42,24 @@ type ProcessOptions = {
   readonly stop?: readonly [when: RegExp, signal: NodeJS.Signals];
   /** The largest file that the process may write, in kilobytes. */
   readonly fileLimit?: number;
+  /** Beside this process's own environment. */
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 /** Runs the command as a process. */
 export async function evenkeelProcess(
   args: readonly string[],
-  { stop, fileLimit }: ProcessOptions = {},
+  { stop, fileLimit, environment }: ProcessOptions = {},
 ): Promise<Ending> {
   const words = [process.execPath, await bundledCli(), ...args];
   // A shell's limit counts blocks of 512 bytes. Node ignores the signal, so that a write beyond it fails.
   const limited = ["sh", "-c", `ulimit -f ${2 * (fileLimit ?? 0)}; exec "$@"`, "sh", ...words];
   const [program = "", ...rest] = fileLimit === undefined ? words : limited;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, rest, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     let [out, err, signalled] = ["", "", false];
     child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
     child.stdout.on("data", (chunk: Buffer) => {

@@ -76,11 +76,23 @@ test("--dry-run prints settings that are a config file, and makes nothing", asyn
   const outdir = join(root, "dry");
   const { code, out, err } = await evenkeel(["train", ...run, "--data", data, "--outdir", outdir, "--dry-run"]);
   assert.deepEqual([code, err], [0, ""]);
+  assert.match(out, /^# Device {13}WebAssembly SIMD.*, 1 thread,/m);
   await assert.rejects(readdir(outdir), { code: "ENOENT" });
   const config = join(root, "dry.toml");
   await writeFile(config, out);
   const second = await evenkeel(["train", "--config", config, "--dry-run", "--outdir", outdir]);
   assert.deepEqual(second, { code: 0, out, err: "" });
+});
+
+test("--dry-run makes the device, and says what is missing for it", async () => {
+  const rehearsal = ["train", ...run, "--data", data, "--dry-run"];
+  const tuned = await evenkeel([...rehearsal, "--autotune", join(root, "tiles.json")]);
+  assert.equal(tuned.code, 1);
+  assert.match(tuned.err, /^evenkeel: --autotune times tiles of the device webgpu; this is to run on wasm/);
+  const environment = { VK_ICD_FILENAMES: "/nowhere/no_icd.json", VK_DRIVER_FILES: "/nowhere/no_icd.json" };
+  const { code, err } = await evenkeelProcess([...rehearsal, "--device", "webgpu"], { environment });
+  assert.equal(code, 1);
+  assert.match(err, /^evenkeel: webgpu: .*has no adapter/m);
 });
 
 test("stats.jsonl has a line each interval, whose error falls", async () => {

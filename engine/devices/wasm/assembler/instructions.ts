@@ -59,19 +59,33 @@ function isLocal(operand: Operand): operand is Local {
 
 /** The code that pushes the operands in order. */
 export function push(...operands: readonly Operand[]): Code {
-  return operands.flatMap(
-    (operand): Code => (isLocal(operand) ? [{ kind: "local", op: "local.get", local: operand }] : operand),
-  );
+  return pushed(operands);
+}
+
+/** The same as code of its own, which may be added to. */
+function pushed(operands: readonly Operand[]): Instruction[] {
+  const code: Instruction[] = [];
+  for (const operand of operands) {
+    if (isLocal(operand)) code.push({ kind: "local", op: "local.get", local: operand });
+    else for (const instruction of operand) code.push(instruction);
+  }
+  return code;
+}
+
+function behind(operands: readonly Operand[], instruction: Instruction): Code {
+  const code = pushed(operands);
+  code.push(instruction);
+  return code;
 }
 
 /** `name` applied to the operands; operands left out are taken from the stack. */
 export function op(name: PlainOpcode, ...operands: readonly Operand[]): Code {
-  return [...push(...operands), { kind: "plain", op: name }];
+  return behind(operands, { kind: "plain", op: name });
 }
 
 /** A load, store or atomic at address operand + `offset` bytes. Operands: the address, then values. */
 export function memory(name: MemoryOpcode, offset: number, ...operands: readonly Operand[]): Code {
-  return [...push(...operands), { kind: "memory", op: name, offset }];
+  return behind(operands, { kind: "memory", op: name, offset });
 }
 
 /** A load or store of one lane; operands: address, vector. */
@@ -81,17 +95,17 @@ export function memoryLane(
   laneIndex: number,
   ...operands: readonly Operand[]
 ): Code {
-  return [...push(...operands), { kind: "memoryLane", op: name, offset, lane: laneIndex }];
+  return behind(operands, { kind: "memoryLane", op: name, offset, lane: laneIndex });
 }
 
 /** extract_lane (operand: vector) or replace_lane (operands: vector, value). */
 export function lane(name: LaneOpcode, laneIndex: number, ...operands: readonly Operand[]): Code {
-  return [...push(...operands), { kind: "lane", op: name, lane: laneIndex }];
+  return behind(operands, { kind: "lane", op: name, lane: laneIndex });
 }
 
 /** Calls `target`. */
 export function call(target: FunctionReference, ...operands: readonly Operand[]): Code {
-  return [...push(...operands), { kind: "call", target }];
+  return behind(operands, { kind: "call", target });
 }
 
 /** An i32 constant, given as -2^31 .. 2^32 - 1. */
@@ -143,7 +157,7 @@ export function shuffle32(
   ...operands: readonly [] | readonly [Operand, Operand]
 ): Code {
   const bytes = lanes.flatMap((index) => [4 * index, 4 * index + 1, 4 * index + 2, 4 * index + 3]);
-  return [...push(...operands), { kind: "shuffle", bytes }];
+  return behind(operands, { kind: "shuffle", bytes });
 }
 
 function opcodeBytes(opcode: number): number[] {

@@ -159,13 +159,12 @@ function functionBody(f: FunctionBuilder, functionIndex: (target: FunctionRefere
     if (last?.type === type) last.count++;
     else runs.push({ type, count: 1 });
   }
-  const locals = runs.flatMap(({ type, count }) => [...unsignedLeb128(count), valueTypeCodes[type]]);
-  return concatenate([
-    unsignedLeb128(runs.length),
-    locals,
-    ...f.code.map((instruction) => encodeInstruction(instruction, functionIndex)),
-    [specialOpcodes.end],
-  ]);
+  const bytes = unsignedLeb128(runs.length);
+  for (const { type, count } of runs) bytes.push(...unsignedLeb128(count), valueTypeCodes[type]);
+  // An instruction has a few bytes: they are gathered one by one, which is faster than copies of small arrays.
+  for (const instruction of f.code) for (const byte of encodeInstruction(instruction, functionIndex)) bytes.push(byte);
+  bytes.push(specialOpcodes.end);
+  return Uint8Array.from(bytes);
 }
 
 /** A section with its items, or nothing if there are none. */

@@ -8,5 +8,5 @@ export { LinearMemory } from "./memory.ts";
 export { OwnedMemory } from "./ownedMemory.ts";
 export { Crew, type RunFunction } from "./threads.ts";
 export { control } from "./threadsControl.ts";
-export { canShareMemory, canWait, threadCount } from "./threadsHost.ts";
+export { canShareMemory, threadCount } from "./threadsHost.ts";
 export { webAssembly } from "./webAssembly.ts";

@@ -71,16 +71,6 @@ export function canShareMemory(): boolean {
   return typeof SharedArrayBuffer !== "undefined" && isolated !== false;
 }
 
-/** Whether this thread may sleep. The main thread of a page may not. */
-export function canWait(): boolean {
-  try {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Threads by default: as many as the host runs at once, at most 16. */
 const maximumDefault = 16;
 const maximumThreads = 64;

@@ -153,6 +153,15 @@ describe("tuned tiles", { skip: webgpuSkip }, () => {
     }
   });
 
+  it("of generated kernels there are none, and who asks for them is told so", async () => {
+    const device = await createWebgpuDevice({ kernels: "generated" });
+    try {
+      assert.throws(() => device.tuning(), isRefused(/generated.*nothing to tune.*kernels "own"/));
+    } finally {
+      device.dispose();
+    }
+  });
+
   it("in a table that is none are refused when the device is made", async () => {
     await assert.rejects(createWebgpuDevice({ tuning: [] as unknown as TuningTable }), isRefused(/tuning is \[\]/));
   });

@@ -217,6 +217,19 @@ describe("choice of an adapter", () => {
     assert.equal(code, 0, output);
     assert.match(output, /1,2,3/);
   });
+
+  test("drivers that look for a display in vain say nothing, and the environment stays as it was", async () => {
+    const { code, output } = await runNode(
+      `import "./test/support/softwareVulkan.ts";
+       import { probeWebgpu } from "./engine/devices/gpujs/webgpuDevice.ts";
+       delete process.env.XDG_RUNTIME_DIR;
+       delete process.env.WAYLAND_DISPLAY;
+       await probeWebgpu();
+       console.log("WAYLAND_DISPLAY" in process.env);`,
+      {},
+    );
+    assert.deepEqual([code, output], [0, "false\n"]);
+  });
 });
 
 type Outcome = { readonly code: number | null; readonly output: string };
