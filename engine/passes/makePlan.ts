@@ -18,6 +18,7 @@ import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kern
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { chainRows } from "./chainRows.ts";
+import { chooseLayouts } from "./chooseLayouts.ts";
 import { fusing } from "./fuse.ts";
 import { gatheringSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
@@ -59,7 +60,9 @@ export function* planning(
   yield;
   const ordered = updateEarly(inOrder, graph, donations);
   yield;
-  const fused = inlineFactors(yield* recomputing(ordered, graph, limits, donations), graph, limits);
+  const laid = chooseLayouts(yield* recomputing(ordered, graph, limits, donations), graph, limits);
+  yield;
+  const fused = inlineFactors(laid.kernels, graph, limits);
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
   const addBuffer = (node: Node, role: BufferRole | null): number => {
