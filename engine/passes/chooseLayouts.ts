@@ -14,7 +14,6 @@ import type { Load } from "../kernel/contraction.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { kernelOf, layKernel, placeIn } from "../kernel/layKernel.ts";
 import { type ChannelsLast, type Layout, sameLayout } from "../kernel/layout.ts";
-import { normalizeKernel } from "../kernel/normalize.ts";
 import { scalarsOf } from "../kernel/scalar.ts";
 import { storageOf } from "../kernel/views.ts";
 import type { FusedKernel } from "./fuse.ts";
@@ -79,11 +78,10 @@ class Search {
     for (const { kernel, root } of this.#kernels) {
       for (const [node, layout] of this.#wantedBy(kernelOf(kernel, root), kernel.sources)) this.#layouts.set(node, layout);
     }
-    if (this.#layouts.size === 0) return;
     const groups = this.#groups();
-    // What changes makes what is counted smaller, so it ends.
-    const waiting = new Set(groups);
     const groupOf = new Map(groups.flatMap((group) => group.map((node) => [node, group] as const)));
+    // What changes makes what is counted smaller, so it ends.
+    const waiting = new Set(groups.filter((group) => group.some((node) => this.#layouts.has(node))));
     for (const group of waiting) {
       waiting.delete(group);
       const changed = this.#improve(group) || (group.length > 1 && group.filter((node) => this.#improve([node])).length > 0);
@@ -208,7 +206,7 @@ class Search {
     const known = this.#costs.get(key);
     if (known !== undefined) return known;
     const laid = layKernel(kernel, root, layoutOf);
-    const cost = laid === null ? Infinity : (this.#times.get(root) ?? 1) * costOfAccess(normalizeKernel(kernelOf(laid, root)));
+    const cost = laid === null ? Infinity : (this.#times.get(root) ?? 1) * costOfAccess(kernelOf(laid, root));
     this.#costs.set(key, cost);
     return cost;
   }

@@ -1,10 +1,9 @@
 /** What a kernel asks of a GPU's memory, as the number of instructions that load and store, those that wait for scattered elements more. */
 import { at, sizeOf } from "../graph/shape.ts";
 import { isRead } from "../kernel/access.ts";
-import { isAligned } from "../kernel/affine.ts";
 import { contractionOf, type Contraction } from "../kernel/contraction.ts";
-import type { Affine, Kernel, Scalar } from "../kernel/kernel.ts";
-import { rootsOf, scalarsOf } from "../kernel/scalar.ts";
+import type { Affine, Axis, Kernel, Scalar } from "../kernel/kernel.ts";
+import { scalarsOf } from "../kernel/scalar.ts";
 
 /** Rows and columns of products that one number of the other side is multiplied with once it is read. */
 const tile = 64;
@@ -37,66 +36,73 @@ export function readsOf(kernel: Kernel, { batch, rows, columns, depth }: Contrac
   return [reads(rows, columns), reads(columns, rows)];
 }
 
-/** @param kernel normalized */
 export function costOfAccess(kernel: Kernel): number {
+  const parallel = axesOf(kernel, "parallel");
+  const { reduction, stores } = kernel;
+  const [{ at: to, value }] = stores;
+  const stored = scalarsOf(value);
   const contraction = tiledContractionOf(kernel);
-  if (contraction === null) return costByPoints(kernel);
-  const { left, right, batch, rows, columns, depth } = contraction;
+  const points = pointsOf(kernel, parallel) * costOfPoint(kernel, [to, ...affinesOf(stored)], stored, parallel);
+  if (reduction === null) return points;
+  if (contraction === null) {
+    const folded = scalarsOf(reduction.body);
+    // A team goes through neighbouring terms, or each of its threads takes neighbouring points.
+    const along = [parallel, axesOf(kernel, "reduce")].map((axes) =>
+      costOfPoint(kernel, affinesOf(folded), folded, axes),
+    );
+    return points + sizeOf(kernel.axes.map(({ size }) => size)) * Math.min(...along);
+  }
   const [ofLeft, ofRight] = readsOf(kernel, contraction);
+  const { left, right, rows, columns, depth } = contraction;
   const atOnce = (affine: Affine, own: readonly number[]): number =>
     [own, depth].some((axes) => goesInFours(kernel, affine, axes)) ? 4 : 1;
-  const last = kernel.axes.findLastIndex(({ role }) => role === "parallel");
-  return (
-    ofLeft / atOnce(left.at, rows) +
-    ofRight / atOnce(right.at, columns) +
-    pointsOf(kernel, [...batch, ...rows, ...columns]) * costOfPoint(storedBy(kernel), last)
-  );
+  return points + ofLeft / atOnce(left.at, rows) + ofRight / atOnce(right.at, columns);
 }
 
-/** Of kernels that go through their points one by one, or in fours. */
-function costByPoints(kernel: Kernel): number {
-  const { axes, reduction } = kernel;
-  const parallel = [...axes.keys()].filter((axis) => at(axes, axis).role === "parallel");
-  const last = parallel.at(-1) ?? -1;
-  const stored = sizeOf(parallel.map((axis) => at(axes, axis).size)) * costOfPoint(storedBy(kernel), last);
-  if (reduction === null) return stored;
-  // A team goes through neighbouring terms, or each of its threads takes neighbouring points.
-  const terms = sizeOf(axes.map(({ size }) => size));
-  const folded = (axis: number): number => costOfPoint({ kernel, affines: affinesOf(reduction.body) }, axis);
-  const summed = axes.length - 1;
-  return stored + terms * Math.min(folded(last), folded(summed));
-}
+const axesOf = ({ axes }: Kernel, wanted: Axis["role"]): readonly number[] =>
+  [...axes.keys()].filter((axis) => at(axes, axis).role === wanted);
 
-type Accesses = { readonly kernel: Kernel; readonly affines: readonly Affine[] };
+const affinesOf = (scalars: readonly Scalar[]): readonly Affine[] =>
+  scalars.flatMap((scalar) => (isRead(scalar) ? [scalar.at] : []));
 
-function storedBy(kernel: Kernel): Accesses {
-  const [{ at: to, value }] = kernel.stores;
-  return { kernel, affines: [to, ...affinesOf(value)] };
-}
-
-const affinesOf = (...values: readonly Scalar[]): readonly Affine[] =>
-  scalarsOf(...values).flatMap((scalar) => (isRead(scalar) ? [scalar.at] : []));
-
-/** What is loaded and stored at a point, if neighbouring threads are neighbours along an axis. */
-function costOfPoint({ kernel, affines }: Accesses, axis: number): number {
-  if (axis < 0) return affines.length;
-  const { size } = at(kernel.axes, axis);
+/** What is loaded and stored at a point, if neighbouring threads are neighbours along the last of these axes. */
+function costOfPoint(
+  { axes }: Kernel,
+  affines: readonly Affine[],
+  scalars: readonly Scalar[],
+  along: readonly number[],
+): number {
+  const bordered = scalars.flatMap((scalar) => (scalar.kind === "region" ? [scalar] : []));
+  const [last, ...others] = along.filter((axis) => at(axes, axis).size > 1).reverse();
+  if (last === undefined) return affines.length;
+  // Axes that everything goes through as through one are one.
+  const inner = new Set([last]);
+  let { size } = at(axes, last);
+  for (const axis of others) {
+    const isBordered = bordered.some((region) => region.axis === axis || inner.has(region.axis));
+    const goesOn = ({ coefficients }: Affine): boolean => at(coefficients, axis) === size * at(coefficients, last);
+    if (isBordered || !affines.every(goesOn)) break;
+    inner.add(axis);
+    size *= at(axes, axis).size;
+  }
   const isBorder = (edge: number): boolean => edge > 0 && edge < size && edge % 4 !== 0;
   const mayGoInFours =
-    size % 4 === 0 &&
-    scalarsOf(...rootsOf(kernel)).every(
-      (scalar) => scalar.kind !== "region" || scalar.axis !== axis || !(isBorder(scalar.start) || isBorder(scalar.stop)),
-    );
-  return affines.reduce((sum, affine) => {
-    const step = Math.abs(at(affine.coefficients, axis));
+    size % 4 === 0 && !bordered.some(({ axis, start, stop }) => inner.has(axis) && (isBorder(start) || isBorder(stop)));
+  return affines.reduce((sum, { offset, coefficients }) => {
+    const step = Math.abs(at(coefficients, last));
     if (step === 0) return sum + shared;
     if (step > 1) return sum + scattered;
-    return sum + (mayGoInFours && isAligned(affine, axis) ? 1 / 4 : 1);
+    const isAligned = offset % 4 === 0 && coefficients.every((each, axis) => inner.has(axis) || each % 4 === 0);
+    return sum + (mayGoInFours && isAligned ? 1 / 4 : 1);
   }, 0);
 }
 
 /** Whether an address goes in aligned fours along axes, the last of which are the innermost. */
-export function goesInFours({ axes }: Pick<Kernel, "axes">, { offset, coefficients }: Affine, along: readonly number[]): boolean {
+export function goesInFours(
+  { axes }: Pick<Kernel, "axes">,
+  { offset, coefficients }: Affine,
+  along: readonly number[],
+): boolean {
   let size = 1;
   const inner = new Set<number>();
   for (const axis of along.toReversed()) {
