@@ -28,7 +28,13 @@ export function chooseLayouts(kernels: readonly FusedKernel[], graph: Graph, lim
   if (limits.layouts === "inOrder") return { kernels, layouts: new Map() };
   const search = new Search(kernels, new Set(graph.outputs.map(storageOf)));
   search.run();
-  return search.result();
+  const layoutOf = (node: Node): Layout => search.layouts.get(node) ?? null;
+  const laid = kernels.map(({ root, kernel }) => {
+    const own = layKernel(kernel, root, layoutOf);
+    if (own === null) throw new Error(`chooseLayouts: no kernel for ${root.kind} ${root.id}`);
+    return { root, kernel: own };
+  });
+  return { kernels: laid, layouts: search.layouts };
 }
 
 /** A kernel, where it is among all. */
@@ -108,14 +114,9 @@ class Search {
     return [...new Set(groupOf.values())];
   }
 
-  result(): Laid {
-    const layoutOf = (node: Node): Layout => this.#layouts.get(node) ?? null;
-    const kernels = this.#kernels.map(({ root, kernel }) => {
-      const laid = layKernel(kernel, root, layoutOf);
-      if (laid === null) throw new Error(`chooseLayouts: no kernel for ${root.kind} ${root.id}`);
-      return { root, kernel: laid };
-    });
-    return { kernels, layouts: this.#layouts };
+  /** The layouts that were found. */
+  get layouts(): ReadonlyMap<Node, ChannelsLast> {
+    return this.#layouts;
   }
 
   /** Layouts of what a product reads in fours then, and doesn't as it is. */
