@@ -230,7 +230,7 @@ export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): 
  * The product with sides that are read in fours only where their arrays are bound so, which takes that all who read one can read fours;
  * and which arrays are.
  */
-function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, IsVector] {
+export function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, IsVector] {
   // What is written out without memory of the workgroup may begin between two fours.
   const isUsable = ({ along }: Side): boolean => tile.shared || along === "own" || tile.depth % 4 === 0;
   const sides = [product.left, product.right].map((side) => ({ ...side, inFours: side.inFours && isUsable(side) }));

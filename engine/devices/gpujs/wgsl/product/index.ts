@@ -1,6 +1,6 @@
 /** Kernels that are products of matrices or convolutions, in tiles. */
 export { allTiles, chooseTile, type ProductChoice, tilesFor } from "./choose.ts";
-export { emitProduct, emitTile } from "./emit.ts";
+export { boundInFours, emitProduct, emitTile } from "./emit.ts";
 export { declareFinish, type Finish, finishOf } from "./finish.ts";
 export { type Product, productOf } from "./product.ts";
 export { operandsOf, type Side } from "./sides.ts";
