@@ -86,13 +86,16 @@ class Search {
     }
     const groups = this.#groups();
     const groupOf = new Map(groups.flatMap((group) => group.map((node) => [node, group] as const)));
-    // What changes makes what is counted smaller, so it ends.
-    const waiting = new Set(groups.filter((group) => group.some((node) => this.#layouts.has(node))));
+    const beside = (group: readonly Node[]): (readonly Node[])[] =>
+      group.flatMap((node) => this.#beside(node)).map((node) => groupOf.get(node) ?? []);
+    const tried = groups.filter((group) => group.some((node) => this.#layouts.has(node)));
+    // What is beside follows before what was tried is given up for its sake. Each change makes what is counted smaller, so it ends.
+    const waiting = new Set([...tried.flatMap(beside), ...tried]);
     for (const group of waiting) {
       waiting.delete(group);
       const changed = this.#improve(group) || (group.length > 1 && group.filter((node) => this.#improve([node])).length > 0);
       if (!changed) continue;
-      for (const other of group.flatMap((node) => this.#beside(node))) waiting.add(groupOf.get(other) ?? []);
+      for (const other of beside(group)) waiting.add(other);
       waiting.add(group);
     }
   }
