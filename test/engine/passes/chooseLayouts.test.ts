@@ -42,9 +42,9 @@ function sidesOf({ steps, buffers }: Plan): { readonly all: number; readonly inF
 }
 
 /** Convolutions with something in between, of filters and an image that are made, and their gradients, which are used. */
-function network(channels: number, size: number): readonly Tensor[] {
+function network(channels: number, size: number, batch = 2): readonly Tensor[] {
   const filters = [1, 2, 3].map(() => input(channels, channels, 3, 3));
-  const given = [input(2, channels, size, size), ...filters];
+  const given = [input(batch, channels, size, size), ...filters];
   const made = (x: Tensor): Tensor => square(square(square(x)));
   const loss = (values: readonly Tensor[]): Tensor => {
     const [x, ...all] = values.map(made);
@@ -73,7 +73,7 @@ describe("chooseLayouts", () => {
           });
         });
       }),
-      { numRuns: 40, seed },
+      { numRuns: 12, seed },
     );
     assert.ok(laid > plans / 4, `${laid} of ${plans} networks had channels last`);
   });
@@ -81,13 +81,13 @@ describe("chooseLayouts", () => {
   it("lets all products read all sides in fours", () => {
     for (const [channels, size] of [
       [16, 8],
-      [32, 12],
+      [20, 8],
       [12, 10],
     ] as const) {
-      const { all, inFours } = sidesOf(planOf(network(channels, size), [], chosen));
+      const { all, inFours } = sidesOf(planOf(network(channels, size, 32), [], chosen));
       assert.ok(all >= 10, `${all} sides`);
       assert.equal(inFours, all);
-      const before = sidesOf(planOf(network(channels, size), [], inOrder));
+      const before = sidesOf(planOf(network(channels, size, 32), [], inOrder));
       assert.ok(before.inFours < before.all, "in order some aren't");
     }
   });
