@@ -15,11 +15,7 @@ import { splitAxis } from "./splitAxis.ts";
  * which what is written lies; what is summed over is in the order of the largest array that doesn't lie in order.
  * @returns null if it can't be: an element's place is no affine function of the axes, or depends on data
  */
-export function layKernel(
-  lowered: LoweredKernel,
-  root: Node,
-  layoutOf: (node: Node) => Layout,
-): LoweredKernel | null {
+export function layKernel(lowered: LoweredKernel, root: Node, layoutOf: (node: Node) => Layout): LoweredKernel | null {
   const layouts = lowered.sources.map(layoutOf);
   const own = layoutOf(root);
   if (own === null && layouts.every((layout) => layout === null)) return lowered;
@@ -158,8 +154,10 @@ function partsOf(
 function inOrder(kernel: Kernel, layouts: readonly Layout[]): Kernel {
   const axes = [...kernel.axes.keys()];
   const isParallel = (axis: number): boolean => at(kernel.axes, axis).role === "parallel";
-  const stepsOf = ({ coefficients }: Affine) => (one: number, other: number): number =>
-    Math.abs(at(coefficients, other)) - Math.abs(at(coefficients, one));
+  const stepsOf =
+    ({ coefficients }: Affine) =>
+    (one: number, other: number): number =>
+      Math.abs(at(coefficients, other)) - Math.abs(at(coefficients, one));
   const guide = guideOf(kernel, layouts);
   const parallel = axes.filter((axis) => isParallel(axis) && at(kernel.axes, axis).size > 1);
   const reduce = axes.filter((axis) => !isParallel(axis));

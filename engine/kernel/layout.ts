@@ -59,4 +59,3 @@ function digits(flat: IndexExpression, stride: number, bounds: Bounds): Digits |
   }
   return { kind: "none" };
 }
-

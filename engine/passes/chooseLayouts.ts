@@ -82,7 +82,8 @@ class Search {
 
   run(): void {
     for (const { kernel, root } of this.#kernels) {
-      for (const [node, layout] of this.#wantedBy(kernelOf(kernel, root), kernel.sources)) this.#layouts.set(node, layout);
+      for (const [node, layout] of this.#wantedBy(kernelOf(kernel, root), kernel.sources))
+        this.#layouts.set(node, layout);
     }
     const groups = this.#groups();
     const groupOf = new Map(groups.flatMap((group) => group.map((node) => [node, group] as const)));
@@ -93,7 +94,8 @@ class Search {
     const waiting = new Set([...tried.flatMap(beside), ...tried]);
     for (const group of waiting) {
       waiting.delete(group);
-      const changed = this.#improve(group) || (group.length > 1 && group.filter((node) => this.#improve([node])).length > 0);
+      const changed =
+        this.#improve(group) || (group.length > 1 && group.filter((node) => this.#improve([node])).length > 0);
       if (!changed) continue;
       for (const other of beside(group)) waiting.add(other);
       waiting.add(group);

@@ -84,7 +84,10 @@ export function buildImageNet(net: ImageNet, give: (shape: readonly number[]) =>
   return [loss(given), ...grad(loss)(given)];
 }
 
-function outputsOf({ batch, size, channels, layers: wanted }: ImageNet, give: (shape: readonly number[]) => Tensor): Tensor[] {
+function outputsOf(
+  { batch, size, channels, layers: wanted }: ImageNet,
+  give: (shape: readonly number[]) => Tensor,
+): Tensor[] {
   const [first, inner] = channels;
   const start = give([batch, first, ...size]);
   const kept: Tensor[] = [];

@@ -96,7 +96,10 @@ describe("arrays that lie in other orders", () => {
             const [error, other] = [wanted.errors[element] ?? NaN, got.values[place] ?? NaN];
             // Sums in another order may round otherwise.
             const isNear = Object.is(value, other) || error === Infinity || Math.abs(value - other) <= error;
-            assert.ok(isNear, `${printProgram(spec)}\nelement ${element} of ${root.kind} ${root.id}: ${other}, was ${value}`);
+            assert.ok(
+              isNear,
+              `${printProgram(spec)}\nelement ${element} of ${root.kind} ${root.id}: ${other}, was ${value}`,
+            );
           });
         }
       }),

@@ -5,7 +5,17 @@ import fc from "fast-check";
 import type { DeviceLimits } from "../../../engine/devices/device.ts";
 import { productOf } from "../../../engine/devices/gpujs/wgsl/product/index.ts";
 import { at } from "../../../engine/graph/shape.ts";
-import { add, broadcastTo, conv2d, grad, maximum, multiply, reduceSum, square, type Tensor } from "../../../engine/index.ts";
+import {
+  add,
+  broadcastTo,
+  conv2d,
+  grad,
+  maximum,
+  multiply,
+  reduceSum,
+  square,
+  type Tensor,
+} from "../../../engine/index.ts";
 import { normalizeKernel } from "../../../engine/kernel/normalize.ts";
 import type { Plan } from "../../../engine/kernel/plan.ts";
 import { buildImageNet, imageNets } from "../../arbitraries/imageNets.ts";

@@ -110,7 +110,12 @@ export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): 
       if (isStored(side)) return elementOf(side)(address(side.load.at));
       const coordinates = kernel.axes.map(({ size }) => ({ text: "0u", size }));
       const lane = side.inFours ? { axis: laneAxisOf(side, kernel.axes), quarter: "0u" } : null;
-      const emitter = new ExpressionEmitter(writer, kernel, loads, { axes: coordinates, lane, accumulator: null, address });
+      const emitter = new ExpressionEmitter(writer, kernel, loads, {
+        axes: coordinates,
+        lane,
+        accumulator: null,
+        address,
+      });
       const [value] = emitter.emit(side.factor);
       return value === undefined ? "0f" : emitter.widened(value);
     };
