@@ -24,16 +24,23 @@ type Limits = Pick<DeviceLimits, "layouts">;
 /** Kernels over arrays that lie as they should, and how those lie that don't lie in order. */
 export type Laid = { readonly kernels: readonly FusedKernel[]; readonly layouts: ReadonlyMap<Node, ChannelsLast> };
 
-export function chooseLayouts(kernels: readonly FusedKernel[], graph: Graph, limits: Limits): Laid {
+/** Pauses after each array that is tried, and each kernel. */
+export function* choosingLayouts(
+  kernels: readonly FusedKernel[],
+  graph: Graph,
+  limits: Limits,
+): Generator<void, Laid> {
   if (limits.layouts === "inOrder") return { kernels, layouts: new Map() };
   const search = new Search(kernels, new Set(graph.outputs.map(storageOf)));
-  search.run();
+  yield* search.run();
   const layoutOf = (node: Node): Layout => search.layouts.get(node) ?? null;
-  const laid = kernels.map(({ root, kernel }) => {
+  const laid: FusedKernel[] = [];
+  for (const { root, kernel } of kernels) {
     const own = layKernel(kernel, root, layoutOf);
     if (own === null) throw new Error(`chooseLayouts: no kernel for ${root.kind} ${root.id}`);
-    return { root, kernel: own };
-  });
+    laid.push({ root, kernel: own });
+    yield;
+  }
   return { kernels: laid, layouts: search.layouts };
 }
 
@@ -77,29 +84,42 @@ class Search {
       const [left, right] = readsOf(reader, contraction);
       return at(kernel.sources, contraction.left.operand) === node ? left : right;
     });
-    return reads.includes(0) ? 1 : reads.reduce((sum, count) => sum + count, 0) / sizeOf(node.shape);
+    return reads.includes(0) ? 1 : Math.ceil(reads.reduce((sum, count) => sum + count, 0) / sizeOf(node.shape));
   }
 
-  run(): void {
+  *run(): Generator<void, void> {
     for (const { kernel, root } of this.#kernels) {
       for (const [node, layout] of this.#wantedBy(kernelOf(kernel, root), kernel.sources))
         this.#layouts.set(node, layout);
+      yield;
     }
+    this.#dropImpossible();
     const groups = this.#groups();
     const groupOf = new Map(groups.flatMap((group) => group.map((node) => [node, group] as const)));
     const beside = (group: readonly Node[]): (readonly Node[])[] =>
       group.flatMap((node) => this.#beside(node)).map((node) => groupOf.get(node) ?? []);
     const tried = groups.filter((group) => group.some((node) => this.#layouts.has(node)));
-    // What is beside follows before what was tried is given up for its sake. Each change makes what is counted smaller, so it ends.
+    // What is beside follows before what was tried is given up for its sake. Each change makes the count smaller, or leaves it and lays
+    // one more array with channels last; counts are sums without roundings. So it ends.
     const waiting = new Set([...tried.flatMap(beside), ...tried]);
     for (const group of waiting) {
       waiting.delete(group);
+      yield;
       const changed =
         this.#improve(group) || (group.length > 1 && group.filter((node) => this.#improve([node])).length > 0);
       if (!changed) continue;
       for (const other of beside(group)) waiting.add(other);
       waiting.add(group);
     }
+  }
+
+  /** What some kernel can't read so lies in order. No change from there on leads to a kernel that can't be. */
+  #dropImpossible(): void {
+    this.#kernels.forEach((fused, index) => {
+      const { root, kernel } = fused;
+      if (this.#costOf({ fused, index }) < Infinity) return;
+      for (const node of [root, ...kernel.sources]) this.#layouts.delete(node);
+    });
   }
 
   /** Arrays that may change, those together whose elements are computed with one another's. */

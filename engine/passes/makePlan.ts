@@ -18,7 +18,7 @@ import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kern
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { chainRows } from "./chainRows.ts";
-import { chooseLayouts } from "./chooseLayouts.ts";
+import { choosingLayouts } from "./chooseLayouts.ts";
 import { fusing } from "./fuse.ts";
 import { gatheringSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
@@ -60,7 +60,7 @@ export function* planning(
   yield;
   const ordered = updateEarly(inOrder, graph, donations);
   yield;
-  const laid = chooseLayouts(yield* recomputing(ordered, graph, limits, donations), graph, limits);
+  const laid = yield* choosingLayouts(yield* recomputing(ordered, graph, limits, donations), graph, limits);
   yield;
   const fused = inlineFactors(laid.kernels, graph, limits);
   const buffers: DraftBuffer[] = [];

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { atOnce } from "../../../engine/devices/eventLoop.ts";
 import type { Graph } from "../../../engine/graph/graph.ts";
 import type { Node } from "../../../engine/graph/node.ts";
-import { at, sizeOf } from "../../../engine/graph/shape.ts";
+import { at, rowMajorStrides, sizeOf } from "../../../engine/graph/shape.ts";
 import { tensor } from "../../../engine/index.ts";
 import { constantIndex } from "../../../engine/kernel/indexing.ts";
 import { kernelOf, layKernel } from "../../../engine/kernel/layKernel.ts";
@@ -33,6 +33,11 @@ function valuesOf(kernels: readonly FusedKernel[], inputs: ReadonlyMap<Node, Bou
     return known;
   };
   for (const { root, kernel } of kernels) {
+    const written = kernel.at.coefficients.slice(0, kernel.parallel.length);
+    const strides = rowMajorStrides(kernel.parallel);
+    kernel.parallel.forEach((size, axis) => {
+      if (size > 1) assert.equal(written[axis], strides[axis], "elements are written in the order of the points");
+    });
     values.set(root, interpretKernel(kernelOf(kernel, root), kernel.sources.map(valueOf), accuracy));
   }
   return values;
