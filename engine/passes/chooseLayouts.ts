@@ -25,11 +25,7 @@ type Limits = Pick<DeviceLimits, "layouts">;
 export type Laid = { readonly kernels: readonly FusedKernel[]; readonly layouts: ReadonlyMap<Node, ChannelsLast> };
 
 /** Pauses after each array that is tried, and each kernel. */
-export function* choosingLayouts(
-  kernels: readonly FusedKernel[],
-  graph: Graph,
-  limits: Limits,
-): Generator<void, Laid> {
+export function* choosingLayouts(kernels: readonly FusedKernel[], graph: Graph, limits: Limits): Generator<void, Laid> {
   if (limits.layouts === "inOrder") return { kernels, layouts: new Map() };
   const search = new Search(kernels, new Set(graph.outputs.map(storageOf)));
   yield* search.run();

@@ -9,6 +9,7 @@ import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import { type Graph, topologicalOrder } from "../../../../engine/graph/graph.ts";
 import type { NodeOf } from "../../../../engine/graph/node.ts";
 import { at, sizeOf } from "../../../../engine/graph/shape.ts";
+import { compile, conv2d, exp, explain, relu, type Tensor, tensor } from "../../../../engine/index.ts";
 import { Program } from "../../../../engine/program/program.ts";
 import { buildImageNet, type ImageNet, imageNets } from "../../../arbitraries/imageNets.ts";
 import { accuracies } from "../../../support/accuracies.ts";
@@ -80,4 +81,26 @@ describe("networks of images on WebGPU", { skip: webgpuSkip }, () => {
     for (const device of devices) results.push(await run(graphOf(net), device));
     for (const each of results) assert.deepEqual(each, results[0]);
   });
+
+  it("are explained with the order of what they keep", async () => {
+    const device = at(devices, 0);
+    const given = [tensorOf([8, 16, 8, 8]), tensorOf([16, 16, 3, 3]), tensorOf([16, 16, 3, 3])] as const;
+    const twice = compile(
+      (x: Tensor, v: Tensor, w: Tensor) => conv2d(relu(conv2d(exp(x), v, { padding: 1 })), w, { padding: 1 }),
+      { device },
+    );
+    const { buffers, text } = await explain(twice, given);
+    twice.dispose();
+    assert.ok(
+      buffers.some(({ layout }) => layout?.channels === 16 && layout.pixels === 64),
+      "an image has channels last",
+    );
+    assert.match(text, /temporary slot \d+ offset \d+, channels last: 16 of each of 64 pixels/);
+  });
 });
+
+const tensorOf = (shape: readonly number[]): Tensor =>
+  tensor(
+    Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i)),
+    { shape },
+  );
