@@ -84,7 +84,7 @@ describe("arrays that lie in other orders", () => {
         const given = spec.inputs.map(({ shape, dtype }, i) => tensor(at(data, i), { shape, dtype }));
         const { graph } = trace((...inputs: typeof given) => buildProgram(spec, inputs), given);
         const optimized: Graph = optimize(graph, limits);
-        const kernels = atOnce(fusing(optimized, limits));
+        const kernels = atOnce(fusing(optimized, limits, new Set()));
         const inputs = new Map(
           optimized.inputs.map((node, i) => [node, boundedInput(at(data, i), node.dtype, accuracy)] as const),
         );
