@@ -11,6 +11,7 @@ import { kernelKinds } from "../../engine/kernel/kernelKind.ts";
 import type { Plan } from "../../engine/kernel/plan.ts";
 import { planFor } from "../../engine/program/planFor.ts";
 import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
+import { type ProductReads, productReads } from "./productReads.ts";
 import { batchOf, type Net, netA, netB, tinyNet, trainingOptions } from "./networks.ts";
 
 /** The plan of a net's training step for a device with these limits. */
@@ -34,7 +35,12 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
 /** A line of the table for each count, its cells a net's count and floor in turn. */
 function planTable(nets: readonly { readonly net: Net; readonly floor: Floor; readonly plan: Plan }[]): string {
-  const columns = nets.map(({ floor, plan }) => ({ floor, plan, counts: dispatchCounts(plan) }));
+  const columns = nets.map(({ floor, plan }) => ({
+    floor,
+    plan,
+    counts: dispatchCounts(plan),
+    reads: productReads(plan),
+  }));
   type Column = (typeof columns)[number];
   const line = (what: string, own: (column: Column) => string, least?: (floor: Floor) => string): string =>
     `| ${what} | ${columns.map((column) => `${own(column)} | ${least?.(column.floor) ?? ""}`).join(" | ")} |`;
@@ -44,6 +50,8 @@ function planTable(nets: readonly { readonly net: Net; readonly floor: Floor; re
       ({ counts }) => String(counts[count]),
       (floor) => String(floor[count]),
     );
+  const reads = (what: string, own: (reads: ProductReads) => string): string =>
+    line(what, (column) => own(column.reads));
   return [
     `| a training step | ${nets.map(({ net }) => `(${net.name}) | floor`).join(" | ")} |`,
     `|---|${nets.map(() => "---|---|").join("")}`,
@@ -69,6 +77,10 @@ function planTable(nets: readonly { readonly net: Net; readonly floor: Floor; re
       return `${isInPlace} of ${plan.outputs} results`;
     }),
     line("GFLOP", ({ counts }) => (counts.flops / 1e9).toFixed(1)),
+    reads("numbers from storage for a multiply-add of a product", ({ stored }) => stored.toFixed(3)),
+    reads("... instructions that load them", ({ loads }) => loads.toFixed(4)),
+    reads("... the share read in fours", ({ inFours }) => `${(100 * inFours).toFixed(1)}%`),
+    reads("... numbers from a workgroup's memory", ({ staged }) => staged.toFixed(2)),
     ...kernelKinds.map((wanted) =>
       line(`kind: ${wanted}`, ({ counts }) => {
         const found = counts.kinds.find(({ kind }) => kind === wanted);

@@ -57,6 +57,8 @@ export type DeviceLimits = {
    * memory (`computeInReaders`).
    */
   readonly arithmetic: "scarce" | "plenty";
+  /** How temporaries lie in memory: in the order of their elements, or with channels last where that is better (`chooseLayouts`). */
+  readonly layouts: "inOrder" | "chosen";
 };
 
 /** What is known of a device, as data; its `description` says it to people. */

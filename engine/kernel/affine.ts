@@ -26,3 +26,11 @@ export function spanOf(
   }
   return [low, high];
 }
+
+/** Whether four neighbours along `lane` lie at an address divisible by four, wherever they begin. */
+export function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
+  return (
+    offset % 4 === 0 &&
+    coefficients.every((coefficient, axis) => (axis === lane ? coefficient === 1 : coefficient % 4 === 0))
+  );
+}

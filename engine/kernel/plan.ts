@@ -1,6 +1,7 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
 import type { Kernel } from "./kernel.ts";
+import type { ChannelsLast } from "./layout.ts";
 
 /**
  * Where a leaf of a state lies among the memory that all its leaves share, in bytes. Buffers of one arena can be touched by one kernel
@@ -24,6 +25,8 @@ export type PlanBuffer = {
   /** In elements. */
   readonly length: number;
   readonly role: BufferRole;
+  /** How its elements lie, if not in order; kernels' addresses say it, too. Only temporaries have one. */
+  readonly layout?: ChannelsLast;
 };
 
 /** One kernel run: `buffers[operands[i]]` is the kernel's operand i, `buffers[results[i]]` what its store i writes. */

@@ -18,6 +18,7 @@ import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kern
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { chainRows } from "./chainRows.ts";
+import { choosingLayouts } from "./chooseLayouts.ts";
 import { fusing } from "./fuse.ts";
 import { gatheringSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
@@ -33,7 +34,7 @@ import { updateEarly } from "./updateEarly.ts";
 /** Where the first outputs lie, if the caller binds memory that they share; null: on its own. */
 export type OutputPlaces = readonly (ArenaPlace | null)[];
 
-type DraftBuffer = { readonly dtype: PlanBuffer["dtype"]; readonly length: number; role: BufferRole | null };
+type DraftBuffer = Omit<PlanBuffer, "role"> & { role: BufferRole | null };
 
 /**
  * Fuses a graph into kernels and plans their memory for a device with the given limits. `donations` names the outputs that
@@ -59,7 +60,9 @@ export function* planning(
   yield;
   const ordered = updateEarly(inOrder, graph, donations);
   yield;
-  const fused = inlineFactors(yield* recomputing(ordered, graph, limits, donations), graph, limits);
+  const laid = yield* choosingLayouts(yield* recomputing(ordered, graph, limits, donations), graph, limits);
+  yield;
+  const fused = inlineFactors(laid.kernels, graph, limits);
   const buffers: DraftBuffer[] = [];
   const bufferOf = new Map<Node, number>();
   const addBuffer = (node: Node, role: BufferRole | null): number => {
@@ -71,7 +74,8 @@ export function* planning(
           "Use smaller arrays (a smaller batch), or a device that holds more, such as wasm.",
       );
     }
-    return buffers.push({ dtype: node.dtype, length, role }) - 1;
+    const layout = laid.layouts.get(node);
+    return buffers.push({ dtype: node.dtype, length, role, ...(layout && { layout }) }) - 1;
   };
   graph.inputs.forEach((input, index) => bufferOf.set(input, addBuffer(input, { kind: "input", index })));
 
@@ -137,10 +141,11 @@ export function* planning(
     roleOf: (temporary: number) => BufferRole,
   ): Plan => {
     const touched = new Set(ordered.flatMap(({ operands, results }) => [...operands, ...results]));
-    const placed = buffers.map(({ dtype, length, role }, index): PlanBuffer => {
-      if (role !== null) return { dtype, length, role };
+    const placed = buffers.map((buffer, index): PlanBuffer => {
+      const { role } = buffer;
+      if (role !== null) return { ...buffer, role };
       // What joined steps only hand on takes no memory.
-      return { dtype, length: touched.has(index) ? length : 0, role: roleOf(index) };
+      return { ...buffer, length: touched.has(index) ? buffer.length : 0, role: roleOf(index) };
     });
     return {
       aliases,

@@ -4,6 +4,7 @@ import { describeBytes } from "../describeBytes.ts";
 import type { DType } from "../graph/dtype.ts";
 import { printGraph } from "../graph/print.ts";
 import { type DispatchCounts, dispatchCounts } from "../kernel/dispatchCounts.ts";
+import type { ChannelsLast } from "../kernel/layout.ts";
 import { printKernel } from "../kernel/print.ts";
 import type { Plan } from "../kernel/plan.ts";
 import { at } from "../graph/shape.ts";
@@ -38,6 +39,8 @@ export type ExplainedBuffer = {
   /** Of temporaries: where they live. */
   readonly slot: number | undefined;
   readonly offset: number | undefined;
+  /** Of temporaries: the channels, and pixels, of the images that it holds with channels last; undefined: elements lie in order. */
+  readonly layout: ChannelsLast | undefined;
 };
 
 /** What the engine made of a function; see `explain`. */
@@ -118,12 +121,13 @@ function explainPlan(
       bytes: kernel.bytes,
       milliseconds: times[step]?.milliseconds,
     })),
-    buffers: plan.buffers.map(({ dtype, length, role }) => ({
+    buffers: plan.buffers.map(({ dtype, length, role, layout }) => ({
       dtype,
       length,
       role: role.kind,
       slot: role.kind === "temporary" ? role.slot : undefined,
       offset: role.kind === "temporary" ? role.offset : undefined,
+      layout,
     })),
     slots: plan.slots,
   };
@@ -131,7 +135,9 @@ function explainPlan(
 
 function describeBuffer(buffer: ExplainedBuffer, number: number): string {
   const place = buffer.role === "temporary" ? ` slot ${buffer.slot} offset ${buffer.offset}` : "";
-  return `b${number} ${buffer.dtype} x ${buffer.length} ${buffer.role}${place}`;
+  const { layout } = buffer;
+  const order = layout === undefined ? "" : `, channels last: ${layout.channels} of each of ${layout.pixels} pixels`;
+  return `b${number} ${buffer.dtype} x ${buffer.length} ${buffer.role}${place}${order}`;
 }
 
 /** Shares of the peak that are told; the others are summed up. */

@@ -96,6 +96,7 @@ export class ReferenceDevice implements KernelDevice {
       concurrency: 1,
       factors: "stored",
       arithmetic: inPlace ? "scarce" : "plenty",
+      layouts: "inOrder",
       scalars: Infinity,
       memory: Infinity,
     };

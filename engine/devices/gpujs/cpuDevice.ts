@@ -29,6 +29,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     concurrency: 1,
     factors: "stored",
     arithmetic: "scarce",
+    layouts: "inOrder",
     scalars: 64,
     memory: Infinity,
   } as const;

@@ -60,6 +60,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     concurrency: 1,
     factors: "stored",
     arithmetic: "scarce",
+    layouts: "inOrder",
     scalars: 64,
     memory: Infinity,
   } as const;

@@ -40,6 +40,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     concurrency: concurrency[kernels],
     factors: isOwn ? "made" : "stored",
     arithmetic: isOwn ? "plenty" : "scarce",
+    layouts: isOwn ? "chosen" : "inOrder",
     memory: Infinity,
   };
 }

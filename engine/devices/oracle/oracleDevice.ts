@@ -30,6 +30,7 @@ export class OracleDevice implements GraphDevice {
     concurrency: 1,
     factors: "stored",
     arithmetic: "scarce",
+    layouts: "inOrder",
     scalars: Infinity,
     memory: Infinity,
   } as const;

@@ -59,6 +59,7 @@ const limits = {
   concurrency: 1,
   factors: "stored",
   arithmetic: "scarce",
+  layouts: "inOrder",
   scalars: 200,
 } as const;
 

@@ -23,6 +23,7 @@ export const limits: DeviceLimits = {
   concurrency: 1,
   factors: "stored",
   arithmetic: "scarce",
+  layouts: "inOrder",
   scalars: 200,
   memory: Infinity,
 };

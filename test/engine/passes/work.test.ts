@@ -28,6 +28,7 @@ const limits: DeviceLimits = {
   concurrency: 1,
   factors: "stored",
   arithmetic: "scarce",
+  layouts: "inOrder",
   scalars: 200,
   memory: Infinity,
 };

@@ -200,6 +200,7 @@ describe("passes", () => {
     concurrency: 1,
     factors: "stored",
     arithmetic: "scarce",
+    layouts: "inOrder",
     scalars: 60,
     memory: Infinity,
   };

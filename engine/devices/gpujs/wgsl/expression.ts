@@ -36,8 +36,11 @@ export type Place = {
 export type Loads = {
   /** One element. */
   readonly element: (operand: number, index: string) => string;
-  /** Four elements from an address on that moves by one from lane to lane; null if the operand isn't bound in fours. */
-  readonly quad: (operand: number, at: Affine, place: Place) => string | null;
+  /**
+   * Four elements from an address on that moves by one from lane to lane, at the place or, where addresses are given to it, at `index`;
+   * null if the operand isn't bound in fours.
+   */
+  readonly quad: (operand: number, at: Affine, place: Place, index: string) => string | null;
 };
 
 const needsNoName = /^(?:[A-Za-z]\w*|\(?-?[\d.]+(?:e[+-]?\d+)?[fiu]?\)?|true|false)$/;
@@ -250,7 +253,7 @@ export class ExpressionEmitter {
     const address = this.#address(node.at);
     const index = guard === null ? address : `select(0u, ${address}, ${guard})`;
     return this.#read(operand, dtype, this.#stepOf(node.at), index, () =>
-      this.#loads.quad(operand, node.at, this.#place),
+      this.#loads.quad(operand, node.at, this.#place, index),
     );
   }
 
@@ -320,7 +323,7 @@ export class ExpressionEmitter {
 
   /** Both values are computed, and loads elsewhere read the first element: nothing waits for a test, and reads are under way together. */
   #within(node: Scalar & { kind: "within" }, scope: Scope): Value {
-    if (this.#place.lane !== null) throw this.#misuse(node, "a place that is the same for four lanes");
+    // Four lanes are on one side of a border together (`lanes.ts`, `product/sides.ts`).
     const tests = [this.#test(node)];
     let { inside } = node;
     // A value with borders along several axes is one or the other.
@@ -328,13 +331,17 @@ export class ExpressionEmitter {
       tests.push(this.#test(inside));
     }
     const isInside = this.#writer.local(tests.join(" & "));
-    const value = (branch: Scalar, condition: string): string => {
+    const value = (branch: Scalar, condition: string): Value => {
       const needsGuard = scope.guard !== null && branch.kind !== "literal";
       const guard = needsGuard ? this.#writer.local(`${scope.guard} & ${condition}`) : condition;
-      return this.#value(branch, new Scope(branch, scope, guard)).text;
+      return this.#value(branch, new Scope(branch, scope, guard));
     };
-    const [chosen, other] = [value(inside, isInside), value(node.outside, `!${isInside}`)];
-    return { text: `select(${other}, ${chosen}, ${isInside})`, dtype: node.dtype, lanes: 1 };
+    const values = [value(node.outside, `!${isInside}`), value(inside, isInside)];
+    const lanes: Lanes = values.some((each) => each.lanes === 4) ? 4 : 1;
+    const [other, chosen] = values.map(({ text, dtype, lanes: own }) =>
+      own === lanes ? text : splat(text, dtype, lanes),
+    );
+    return { text: `select(${other}, ${chosen}, ${isInside})`, dtype: node.dtype, lanes };
   }
 
   #test(node: Scalar & { kind: "within" }): string {

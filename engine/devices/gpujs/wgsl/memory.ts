@@ -1,6 +1,7 @@
 /** Which arrays are read and written in fours, and how. */
 import { at } from "../../../graph/shape.ts";
-import type { Affine, Kernel } from "../../../kernel/kernel.ts";
+import { isAligned } from "../../../kernel/affine.ts";
+import type { Kernel } from "../../../kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { isRead } from "../../../kernel/access.ts";
 import { addressText, quadText } from "./addresses.ts";
@@ -11,14 +12,6 @@ import type { WgslWriter } from "./writer.ts";
 
 /** Whether an array is bound as vectors of four. */
 export type IsVector = (bound: Pick<BoundArray, "kind" | "index">) => boolean;
-
-/** Whether four neighbours along `lane` lie at an address divisible by four, wherever they begin. */
-export function isAligned({ offset, coefficients }: Affine, lane: number): boolean {
-  return (
-    offset % 4 === 0 &&
-    coefficients.every((coefficient, axis) => (axis === lane ? coefficient === 1 : coefficient % 4 === 0))
-  );
-}
 
 /**
  * The arrays of which all that is touched are aligned fours along `lane`. What lies in one array is bound with one type, so all of it
@@ -53,10 +46,10 @@ export function loadsFrom(arrays: Arrays, aliases: Aliases, isVector: IsVector):
       const text = isBoundAsVectors(operand) ? `${name}[(${index}) / 4u][(${index}) % 4u]` : `${name}[${index}]`;
       return arrays.asOperand(operand, text, 1);
     },
-    quad: (operand, address, { axes, lane }) => {
+    quad: (operand, affine, { axes, lane, address }, index) => {
       if (lane === null || !isBoundAsVectors(operand)) return null;
-      const text = `${arrays.operandName(operand)}[${quadText(address, axes, lane.axis, lane.quarter)}]`;
-      return arrays.asOperand(operand, text, 4);
+      const four = address === undefined ? quadText(affine, axes, lane.axis, lane.quarter) : `(${index}) / 4u`;
+      return arrays.asOperand(operand, `${arrays.operandName(operand)}[${four}]`, 4);
     },
   };
 }

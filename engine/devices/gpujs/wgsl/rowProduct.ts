@@ -1,17 +1,19 @@
 /** A product of matrices of which a block of rows takes some rows, or columns, whole: as attention has them between its sums. */
 import { at } from "../../../graph/shape.ts";
 import { isRead } from "../../../kernel/access.ts";
+import { isAligned } from "../../../kernel/affine.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { addressText } from "./addresses.ts";
 import type { Loads } from "./expression.ts";
-import { isAligned, type IsVector } from "./memory.ts";
+import type { IsVector } from "./memory.ts";
 import {
   chooseTile,
   declareFinish,
   emitTile,
   type Finish,
   finishOf,
+  operandsOf,
   type Product,
   type ProductChoice,
   productOf,
@@ -62,9 +64,9 @@ export function singlesOf({ product, finish }: RowProduct): {
   const sides = [product.left, product.right].filter(({ inFours }) => !inFours);
   return {
     operands: [
-      ...later.filter((scalar) => scalar.kind === "gather" || !isInFours(scalar)),
-      ...sides.flatMap(({ factor }) => scalarsOf(factor).filter(isRead)),
-    ].map(({ operand }) => operand),
+      ...later.filter((scalar) => scalar.kind === "gather" || !isInFours(scalar)).map(({ operand }) => operand),
+      ...sides.flatMap(operandsOf),
+    ],
     results: kernel.stores.flatMap((store, result) => (isInFours(store) && store.length % 4 === 0 ? [] : [result])),
   };
 }
@@ -84,7 +86,7 @@ export function emitRowProduct(
 ): void {
   const inFours = (side: Side): Side => ({
     ...side,
-    inFours: side.inFours && isVector({ kind: "operand", index: side.load.operand }),
+    inFours: side.inFours && operandsOf(side).every((index) => isVector({ kind: "operand", index })),
   });
   const product = { ...described, left: inFours(described.left), right: inFours(described.right) };
   const other = own === "rows" ? "columns" : "rows";

@@ -6,13 +6,14 @@ import { at } from "../../../graph/shape.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import type { Kernel, Reduction } from "../../../kernel/kernel.ts";
 import { isRead } from "../../../kernel/access.ts";
+import { isAligned } from "../../../kernel/affine.ts";
 import { dropUnitAxes, mayMerge, mergeWithin, mergeWithNext, normalizeKernel } from "../../../kernel/normalize.ts";
 import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { type AxisText, coordinatesOf } from "./addresses.ts";
 import { type EmitOptions, withSharedExpressions } from "./emitKernel.ts";
 import { ExpressionEmitter } from "./expression.ts";
 import { allowsLanes } from "./lanes.ts";
-import { isAligned, type IsVector, loadsFrom, storeResults } from "./memory.ts";
+import { type IsVector, loadsFrom, storeResults } from "./memory.ts";
 import { movedTo, type PlacedRows } from "./placed.ts";
 import { placeOf, pointsOf } from "./points.ts";
 import {

@@ -1,9 +1,7 @@
 /** Products of matrices, convolutions among them, tile by tile (`tile.ts`): each workgroup a tile, each thread a part of it in registers. */
 import { at } from "../../../../graph/shape.ts";
 import { printTiling, type Tiled } from "../../../../kernel/tiling.ts";
-import { isRead } from "../../../../kernel/access.ts";
 import type { Affine } from "../../../../kernel/kernel.ts";
-import { scalarsOf } from "../../../../kernel/scalar.ts";
 import { coordinatesOf } from "../addresses.ts";
 import { ExpressionEmitter, type Loads } from "../expression.ts";
 import { type IsVector, loadsFrom } from "../memory.ts";
@@ -32,7 +30,7 @@ import {
 import type { Step } from "./places.ts";
 import type { Product } from "./product.ts";
 import { multiplyFromMemory } from "./registers.ts";
-import { isStored, type Side } from "./sides.ts";
+import { isStored, laneAxisOf, operandsOf, type Side } from "./sides.ts";
 import { threadsOf, type Tile, tileOf } from "./tile.ts";
 
 /** @param tiled what `tiledProduct` gives for the product and a tile */
@@ -111,9 +109,15 @@ export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): 
     (address: (affine: Affine) => string): string => {
       if (isStored(side)) return elementOf(side)(address(side.load.at));
       const coordinates = kernel.axes.map(({ size }) => ({ text: "0u", size }));
-      const place = { axes: coordinates, lane: null, accumulator: null, address };
-      const [value] = new ExpressionEmitter(writer, kernel, loads, place).emit(side.factor);
-      return value?.text ?? "0f";
+      const lane = side.inFours ? { axis: laneAxisOf(side, kernel.axes), quarter: "0u" } : null;
+      const emitter = new ExpressionEmitter(writer, kernel, loads, {
+        axes: coordinates,
+        lane,
+        accumulator: null,
+        address,
+      });
+      const [value] = emitter.emit(side.factor);
+      return value === undefined ? "0f" : emitter.widened(value);
     };
 
   const sums = declareSums(writer, tile, "sum");
@@ -231,21 +235,19 @@ export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): 
  * The product with sides that are read in fours only where their arrays are bound so, which takes that all who read one can read fours;
  * and which arrays are.
  */
-function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, IsVector] {
+export function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, IsVector] {
   // What is written out without memory of the workgroup may begin between two fours.
   const isUsable = ({ along }: Side): boolean => tile.shared || along === "own" || tile.depth % 4 === 0;
   const sides = [product.left, product.right].map((side) => ({ ...side, inFours: side.inFours && isUsable(side) }));
   const readLater = readBy(finish);
-  const reads = ({ factor }: Side, operand: number): boolean =>
-    scalarsOf(factor).some((scalar) => isRead(scalar) && scalar.operand === operand);
   const isVector: IsVector = (bound) => {
-    const readers = bound.kind === "operand" ? sides.filter((side) => reads(side, bound.index)) : [];
+    const readers = bound.kind === "operand" ? sides.filter((side) => operandsOf(side).includes(bound.index)) : [];
     if (readers.length === 0) return finish.isVector(bound);
     return readers.every(({ inFours }) => inFours) && (!readLater.has(bound.index) || finish.isVector(bound));
   };
   const [left, right] = sides.map((side) => ({
     ...side,
-    inFours: side.inFours && isVector({ kind: "operand", index: side.load.operand }),
+    inFours: side.inFours && operandsOf(side).every((index) => isVector({ kind: "operand", index })),
   })) as [Side, Side];
   return [{ ...product, left, right }, isVector];
 }

@@ -1,7 +1,9 @@
 /** The two sides of a product as tiles of them are read: along which direction elements are neighbours, and whether in fours. */
 import { at } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
+import { isRead } from "../../../../kernel/access.ts";
 import type { Affine, Axis, Scalar } from "../../../../kernel/kernel.ts";
+import { scalarsOf } from "../../../../kernel/scalar.ts";
 
 /** `size` numbers that lie `step` elements apart. */
 export type Run = { readonly size: number; readonly step: number };
@@ -30,7 +32,7 @@ export type Side = Directions & {
   readonly axes: SideAxes;
   /** The direction along which neighbours are neighbours in memory, or next to it. */
   readonly along: DirectionName;
-  /** Whether four such neighbours, counted from the first, are an aligned vector wherever they begin. */
+  /** Whether four such neighbours, counted from the first, are an aligned vector, or made of such, wherever they begin. */
   readonly inFours: boolean;
 };
 
@@ -39,12 +41,8 @@ export const isStored = ({ factor, load }: Pick<Side, "factor" | "load">): boole
 
 export function sideOf(factor: Scalar, load: Load, axes: readonly Axis[], sideAxes: SideAxes): Side {
   const directions = directionsOf(load.at, axes, sideAxes);
-  const { batch, own, depth } = directions;
-  const isWhole = isStored({ factor, load });
-  const fours = {
-    own: isWhole && isInFours(load, own, [depth, batch]),
-    depth: isWhole && isInFours(load, depth, [own, batch]),
-  };
+  const { own, depth } = directions;
+  const fours = { own: isInFours(factor, axes, sideAxes, "own"), depth: isInFours(factor, axes, sideAxes, "depth") };
   const inFours = fours.own || fours.depth;
   const along = inFours ? (fours.own ? "own" : "depth") : isNearer(own, depth) ? "own" : "depth";
   return { ...directions, factor, load, axes: sideAxes, along, inFours };
@@ -76,11 +74,47 @@ function directionOf({ coefficients }: Affine, axes: readonly Axis[], of: readon
   return { size, runs };
 }
 
-function isInFours({ at: { offset } }: Load, { runs }: Direction, others: readonly Direction[]): boolean {
-  const inner = runs.at(-1);
-  if (inner?.step !== 1 || inner.size % 4 !== 0 || offset % 4 !== 0) return false;
-  const rest = [...runs.slice(0, -1), ...others.flatMap((other) => other.runs)];
-  return rest.every(({ step }) => step % 4 === 0);
+/** Arrays that a side reads. */
+export const operandsOf = ({ factor }: Pick<Side, "factor">): readonly number[] =>
+  scalarsOf(factor).flatMap((scalar) => (isRead(scalar) ? [scalar.operand] : []));
+
+/** The axis along which the four elements of a vector are neighbours. */
+export function laneAxisOf({ along, axes }: Pick<Side, "along" | "axes">, all: readonly Axis[]): number {
+  const lane = axes[along].findLast((axis) => at(all, axis).size > 1);
+  if (lane === undefined) throw new RangeError("a direction of one element has no neighbours");
+  return lane;
+}
+
+/** Whether what a factor reads, and what its borders are told by, goes in fours along a direction. */
+function isInFours(factor: Scalar, axes: readonly Axis[], sideAxes: SideAxes, along: DirectionName): boolean {
+  const runsOf = (affine: Affine): { readonly inner: Run; readonly rest: readonly Run[] } => {
+    const { batch, own, depth } = directionsOf(affine, axes, sideAxes);
+    const [{ size, runs }, other] = along === "own" ? [own, depth] : [depth, own];
+    return { inner: runs.at(-1) ?? { size, step: 0 }, rest: [...runs.slice(0, -1), ...other.runs, ...batch.runs] };
+  };
+  const movesInFours = (affine: Affine): boolean => {
+    const { inner, rest } = runsOf(affine);
+    const isAligned = affine.offset % 4 === 0 && rest.every(({ step }) => step % 4 === 0);
+    return isAligned && inner.step === 1 && inner.size % 4 === 0;
+  };
+  const stands = (affine: Affine): boolean => {
+    const { inner } = runsOf(affine);
+    return inner.step === 0 && inner.size % 4 === 0;
+  };
+  return scalarsOf(factor).every((scalar) => {
+    switch (scalar.kind) {
+      case "load":
+        return movesInFours(scalar.at);
+      case "within":
+        return stands(scalar.at) || (scalar.start % 4 === 0 && scalar.stop % 4 === 0 && movesInFours(scalar.at));
+      case "region":
+      case "index":
+      case "gather":
+        return false;
+      default:
+        return true;
+    }
+  });
 }
 
 /** Whether neighbours along `one` lie nearer to each other than those along `other`, or are more. */

@@ -9,7 +9,7 @@ import type { Tile } from "./tile.ts";
 export type TunedTiles = ReadonlyMap<string, Tile>;
 
 /** To be raised where tiles are run in another way: what was found before says nothing of them. */
-export const schedulesVersion = 1;
+export const schedulesVersion = 2;
 
 /** A tile of a workgroup, of a thread, and a step. */
 export const nameOfTile = ({ rows, columns, depth, threadRows, threadColumns, shared }: Tile): string =>
