@@ -1,6 +1,6 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, Storage } from "./kernel.ts";
 
 /**
  * Where a leaf of a state lies among the memory that all its leaves share, in bytes. Buffers of one arena can be touched by one kernel
@@ -23,6 +23,8 @@ export type PlanBuffer = {
   readonly dtype: DType;
   /** In elements. */
   readonly length: number;
+  /** As all kernels have it that touch the buffer. Of what a caller binds nothing is stored otherwise than its dtype says. */
+  readonly storage?: Storage;
   readonly role: BufferRole;
 };
 

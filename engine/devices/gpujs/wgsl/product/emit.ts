@@ -6,6 +6,7 @@ import type { Affine } from "../../../../kernel/kernel.ts";
 import { scalarsOf } from "../../../../kernel/scalar.ts";
 import { coordinatesOf } from "../addresses.ts";
 import { ExpressionEmitter, type Loads } from "../expression.ts";
+import { halvesOf } from "../halves.ts";
 import { type IsVector, loadsFrom } from "../memory.ts";
 import {
   type Aliases,
@@ -85,7 +86,7 @@ export type TileTask = {
   readonly finish: Pick<Finish, "lane">;
   /** The function that stores a sum. */
   readonly finishName: string;
-  readonly arrays: Pick<Arrays, "operandName">;
+  readonly arrays: Pick<Arrays, "operandName" | "isHalf">;
   readonly loads: Loads;
 };
 
@@ -101,11 +102,14 @@ export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): 
   const threadRow = writer.local(`local / ${grid.columns}u`);
   const threadColumn = writer.local(`local % ${grid.columns}u`);
   const elementOf =
-    ({ load, inFours }: Side) =>
-    (index: string): string =>
-      inFours
-        ? `${arrays.operandName(load.operand)}[(${index}) / 4u]`
-        : `${arrays.operandName(load.operand)}[${index}]`;
+    ({ load: { operand }, inFours }: Side) =>
+    (index: string): string => {
+      const name = arrays.operandName(operand);
+      if (arrays.isHalf("operand", operand)) {
+        return inFours ? halvesOf(name).four(`(${index}) / 4u`) : halvesOf(name).element(index);
+      }
+      return inFours ? `${name}[(${index}) / 4u]` : `${name}[${index}]`;
+    };
   const factorOf =
     (side: Side) =>
     (address: (affine: Affine) => string): string => {
@@ -239,6 +243,7 @@ function boundInFours(product: Product, finish: Finish, tile: Tile): [Product, I
   const reads = ({ factor }: Side, operand: number): boolean =>
     scalarsOf(factor).some((scalar) => isRead(scalar) && scalar.operand === operand);
   const isVector: IsVector = (bound) => {
+    if (bound.kind === "operand" && at(product.kernel.operands, bound.index).storage === "float16") return true;
     const readers = bound.kind === "operand" ? sides.filter((side) => reads(side, bound.index)) : [];
     if (readers.length === 0) return finish.isVector(bound);
     return readers.every(({ inFours }) => inFours) && (!readLater.has(bound.index) || finish.isVector(bound));
