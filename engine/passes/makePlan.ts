@@ -26,7 +26,7 @@ import { joiningSteps } from "./joinSteps.ts";
 import { memoriesOf } from "./memories.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { overwriteLast } from "./overwriteLast.ts";
-import { packFloat16 } from "./packFloat16.ts";
+import { packFloat16, roundedIn } from "./packFloat16.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { splitProducts } from "./splitProducts.ts";
@@ -178,12 +178,13 @@ export function* planning(
   yield;
   const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
   const joined = limits.results > 1 ? yield* joiningSteps(apart, limits, memories) : apart;
-  const canLieBeside = (buffer: number): boolean => {
+  const rounded = limits.writtenInFours === null ? new Set<number>() : roundedIn(joined.steps);
+  const kindOf = (buffer: number): string | null => {
     const { dtype, temporary } = at(planned, buffer);
-    return temporary && dtype === "f32";
+    return temporary && dtype === "f32" ? (rounded.has(buffer) ? "float16" : "f32") : null;
   };
   const chained = limits.chains
-    ? chainRows(joined.steps, limits, overwrites, memories, canLieBeside)
+    ? chainRows(joined.steps, limits, overwrites, memories, kindOf)
     : { steps: joined.steps, bundles: [] };
   yield;
   const batched = limits.batches

@@ -20,9 +20,8 @@ export function packFloat16(
 ): { readonly steps: readonly PlanStep[]; readonly packed: ReadonlySet<number> } {
   const packed = new Set<number>();
   if (writtenInFours === null) return { steps, packed };
-  const rounded = new Set<number>();
+  const rounded = roundedIn(steps);
   for (const step of steps) {
-    noteRounded(step, rounded);
     const wanted = step.results.filter((buffer) => isTemporary(buffer) && rounded.has(buffer));
     if (wanted.length === 0) continue;
     const inFours = writtenInFours(step);
@@ -36,15 +35,17 @@ export function packFloat16(
   return { steps: steps.map((step) => rewrite.step(step)), packed };
 }
 
-/** Adds the results of a step that are such numbers whatever is computed, given which of the buffers before are. */
-function noteRounded(step: PlanStep, rounded: Set<number>): void {
+/** The buffers that hold numbers of 16 bits whatever is computed. */
+export function roundedIn(steps: readonly PlanStep[]): ReadonlySet<number> {
+  const rounded = new Set<number>();
   // What joined steps hand on in registers is among the parts' results, too.
-  for (const { kernel, operands, results } of partsOf(step)) {
+  for (const { kernel, operands, results } of steps.flatMap(partsOf)) {
+    const isRounded = (operand: number): boolean => rounded.has(at(operands, operand));
     results.forEach((buffer, i) => {
-      if (givesFloat16(at(kernel.stores, i).value, (operand) => rounded.has(at(operands, operand))))
-        rounded.add(buffer);
+      if (givesFloat16(at(kernel.stores, i).value, isRounded)) rounded.add(buffer);
     });
   }
+  return rounded;
 }
 
 /** Gives equal kernels over arrays of equal storage as one object, as plans have them. */
