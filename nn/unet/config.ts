@@ -50,7 +50,9 @@ export type UNetConfig = UNetSwitches & {
   readonly resampleFilter: readonly number[];
 };
 
+/** What activations can be rounded to; float32 is what they are computed in. */
 export const activationFormats = ["float32", "float16"] as const;
+/** How activations are kept. */
 export type ActivationFormat = (typeof activationFormats)[number];
 
 /** What has no default: what the data are. */
