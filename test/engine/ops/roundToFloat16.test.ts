@@ -52,6 +52,14 @@ describe("roundToFloat16", () => {
       assertSame(await second.data(), Float32Array.from(x).fill(1));
       const forward = compile((value: ReturnType<typeof tensor>) => roundToFloat16(value), { device });
       assertSame(await (await forward(tensor(x))).data(), rounded);
+      // Within a kernel, where some devices compute in float64, an infinity is one, too.
+      const scaled = compile((value: ReturnType<typeof tensor>) => multiply(roundToFloat16(value), 2 ** -100), {
+        device,
+      });
+      assertSame(
+        await (await scaled(tensor([1e5, -65520, 65504]))).data(),
+        Float32Array.of(Infinity, -Infinity, 65504 * 2 ** -100),
+      );
       device.dispose();
     });
   }

@@ -33,7 +33,10 @@ export const exponentialHelpers = {
       return one - other;
     `),
   },
-  /** In units of the last place that 16 bits keep, found by comparisons and exact multiplications. */
+  /**
+   * In units of the last place that 16 bits keep, found by comparisons and exact multiplications. What is too large is infinite in float64,
+   * too: `cpu` goes on computing with it.
+   */
   nearestFloat16: {
     parameters: ["x"],
     returnType: "Number",
@@ -54,7 +57,7 @@ export const exponentialHelpers = {
       const odd = below - Math.floor(below * 0.5) * 2;
       const up = (rest > 0.5 || (rest === 0.5 && odd > 0)) ? 1 : 0;
       const normal = size < ${2 ** -14 - 2 ** -25} ? 0 : (below + up) * unit;
-      const nearest = size >= 65520 ? overflow(3e38) : normal;
+      const nearest = size >= 65520 ? overflow(overflow(overflow(overflow(3e38)))) : normal;
       return (x < 0 || (x === 0 && 1 / x < 0)) ? -nearest : nearest;
     `),
   },
