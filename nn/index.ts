@@ -44,6 +44,8 @@ export {
   type ParameterSpec,
 } from "./parameters.ts";
 export {
+  type ActivationFormat,
+  activationFormats,
   applyBlock,
   applyLayer,
   applyUNet,

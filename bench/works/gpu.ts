@@ -14,6 +14,12 @@ import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
 import { type ProductReads, productReads } from "./productReads.ts";
 import { batchOf, type Net, netA, netB, tinyNet, trainingOptions } from "./networks.ts";
 
+/** The same net with activations of 16 bits. */
+export const halved = (net: Net): Net => ({
+  ...net,
+  network: { ...net.network, unet: { ...net.network.unet, activations: "float16" } },
+});
+
 /** The plan of a net's training step for a device with these limits. */
 export async function planOfStep(net: Net, limits: DeviceLimits): Promise<Plan> {
   const options = trainingOptions(net);
@@ -33,14 +39,24 @@ const counted: readonly { readonly net: Net; readonly floor: Floor }[] = [
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
+const temporaries = ({ slots }: Plan): string =>
+  `${megabytes(slots.reduce((sum, bytes) => sum + bytes, 0))} in ${slots.length} buffers`;
+
+/** A net, and the plans of its step. */
+type Planned = { readonly net: Net; readonly floor: Floor; readonly plan: Plan; readonly half: Plan };
+
 /** A line of the table for each count, its cells a net's count and floor in turn. */
-function planTable(nets: readonly { readonly net: Net; readonly floor: Floor; readonly plan: Plan }[]): string {
-  const columns = nets.map(({ floor, plan }) => ({
-    floor,
-    plan,
-    counts: dispatchCounts(plan),
-    reads: productReads(plan),
-  }));
+function planTable(nets: readonly Planned[]): string {
+  const columns = nets.map(({ floor, plan, half }) => {
+    return {
+      floor,
+      plan,
+      half,
+      counts: dispatchCounts(plan),
+      halfCounts: dispatchCounts(half),
+      reads: productReads(plan),
+    };
+  });
   type Column = (typeof columns)[number];
   const line = (what: string, own: (column: Column) => string, least?: (floor: Floor) => string): string =>
     `| ${what} | ${columns.map((column) => `${own(column)} | ${least?.(column.floor) ?? ""}`).join(" | ")} |`;
@@ -68,10 +84,10 @@ function planTable(nets: readonly { readonly net: Net; readonly floor: Floor; re
       ({ bytes }) => megabytes(bytes),
     ),
     line("arrays bound", ({ counts }) => String(counts.bindings)),
-    line(
-      "temporaries",
-      ({ plan }) => `${megabytes(plan.slots.reduce((sum, bytes) => sum + bytes, 0))} in ${plan.slots.length} buffers`,
-    ),
+    line("temporaries", ({ plan }) => temporaries(plan)),
+    line("with activations of 16 bits: dispatches", ({ halfCounts }) => String(halfCounts.dispatches)),
+    line("... bytes bound", ({ halfCounts }) => megabytes(halfCounts.bytes)),
+    line("... temporaries", ({ half }) => temporaries(half)),
     line("state written in place", ({ plan }) => {
       const isInPlace = plan.aliases.filter((alias) => alias !== null).length;
       return `${isInPlace} of ${plan.outputs} results`;
@@ -128,7 +144,9 @@ async function stepsTable(steps: number): Promise<string> {
 /** All of it as text: plans for the limits that every WebGPU adapter has, and steps that are run if there is an adapter. */
 export async function describeGpuWork(): Promise<string> {
   const limits = webgpuLimits(promisedLimits, "own");
-  const nets: Parameters<typeof planTable>[0][number][] = [];
-  for (const { net, floor } of counted) nets.push({ net, floor, plan: await planOfStep(net, limits) });
+  const nets: Planned[] = [];
+  for (const { net, floor } of counted) {
+    nets.push({ net, floor, plan: await planOfStep(net, limits), half: await planOfStep(halved(net), limits) });
+  }
   return `${planTable(nets)}\n\n${await stepsTable(4)}`;
 }

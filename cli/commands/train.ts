@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
-import { configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import { activationFormats, configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../../diffusion/settings/index.ts";
@@ -46,6 +46,11 @@ export function addTrainCommand(program: Command): void {
     .option("--attn-resolutions <list>", "resolutions with attention, e.g. 16,8, or none", resolutions)
     .option("--channels-per-head <count>", "channels of an attention head", wholeNumberFrom(0))
     .option("--dropout <p>", "probability of dropping an activation", real)
+    .addOption(
+      new Option("--activations <format>", "how activations and what flows back are kept (default: float32)").choices(
+        activationFormats,
+      ),
+    )
     .option("--P_mean <mean>", "mean of ln(sigma) in training", real)
     .option("--P_std <deviation>", "standard deviation of ln(sigma) in training", real)
     .option("--sigma-data <deviation>", "standard deviation of the data (default: 0.5)", real)

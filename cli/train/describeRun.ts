@@ -41,6 +41,7 @@ export function describeRun(
       : []),
     `Labels             ${labels}`,
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
+    ...(unet.activations === "float16" ? ["                   activations, and what flows back, of 16 bits"] : []),
     ...(missing === null ? [] : [`                   ${missing}`]),
     `Sample grids       ${settings.samples === 0 ? "none (--samples 0)" : `every ${every} images: ${describeCost(layout)}${isLatent(images) ? ", their first three channels as colours" : ""}`}`,
     ...notes.map(noteLine),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { attentionResolutions, presetOf, presets, trainingRecipe } from "../presets/index.ts";
-import { type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import { activationFormats, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 
 /**
  * Every setting of `evenkeel train`, under its published name where it has one. A preset gives defaults, a config file overrides
@@ -25,6 +25,7 @@ export const trainSettings = z.strictObject({
   "attn-resolutions": z.array(z.number().int().positive()),
   "channels-per-head": z.number().int().positive(),
   dropout: z.number().min(0).lt(1),
+  activations: z.enum(activationFormats),
   P_mean: z.number(),
   P_std: z.number().positive(),
   "sigma-data": z.number().positive(),
@@ -101,6 +102,7 @@ export function defaultSettings(duration: number, batch: number): Partial<TrainS
     "channel-mult": [1, 2, 3, 4],
     blocks: 3,
     "channels-per-head": 64,
+    activations: "float32",
     "sigma-data": 0.5,
     "label-dropout": 0,
     xflip: false,

@@ -37,6 +37,7 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
         attnResolutions: settings["attn-resolutions"],
         channelsPerHead: settings["channels-per-head"],
         dropout: settings.dropout,
+        activations: settings.activations,
         ...parseSwitches(settings.switches),
       },
       { sigmaData: settings["sigma-data"] },

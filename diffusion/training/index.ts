@@ -9,6 +9,7 @@ export {
   drawNoise,
   type NoisyBatch,
   normalizeWeights,
+  cotangentScale,
   objectiveGradient,
   type StepOptions,
   type StepReport,

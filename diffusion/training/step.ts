@@ -142,6 +142,16 @@ export function denoiserParameters(weights: NamedParameters, buffers: NamedParam
 }
 
 /**
+ * A power of two by which what flows back through the network is larger than it would be, so that 16 bits hold it. The objective is a sum
+ * over pixels and a mean over images: an element of the output has a derivative of about 1 times `lossScaling / batchSize`, as errors
+ * are weighted to 1 at the start and by the loss head later. That is brought to 1, in the middle of the range from 2^-14 to 2^16. What is
+ * beyond it becomes infinite, and is reported with the gradient's elements that aren't finite.
+ */
+export function cotangentScale({ network, lossScaling }: StepOptions, batchSize: number): number {
+  return network.unet.activations === "float32" ? 1 : 2 ** Math.round(Math.log2(batchSize / lossScaling));
+}
+
+/**
  * The gradient of the objective (the loss summed over elements, divided by `batchSize`) with respect to normalized weights.
  * @param batchSize images of the whole batch, of which `batch` may be a part.
  */
@@ -153,16 +163,17 @@ export function objectiveGradient(
   batchSize: number,
   run: NetworkRun = {},
 ): { readonly gradient: NamedParameters; readonly loss: Tensor; readonly error: Tensor } {
+  const scale = cotangentScale(options, batchSize);
   const perImage = (x: Tensor): Tensor => mean(reshape(x, [x.shape[0] ?? 0, -1]), { axes: 1 });
   const objective = (trained: NamedParameters): { value: Tensor; aux: { loss: Tensor; error: Tensor } } => {
     const network = denoiserParameters(trained, buffers);
     const { images, sigma, noise, labels } = batch;
     const { loss, error } = edm2Loss(options.network, network, images, sigma, noise, labels, run);
-    const value = multiply(reduceSum(loss), options.lossScaling / batchSize);
+    const value = multiply(reduceSum(loss), (options.lossScaling * scale) / batchSize);
     return { value, aux: { loss: perImage(loss), error: perImage(error) } };
   };
   const { gradient, aux } = valueAndGradWithAux(objective)(weights);
-  return { gradient, ...aux };
+  return { gradient: scale === 1 ? gradient : mapTree(gradient, (g) => multiply(g, 1 / scale)), ...aux };
 }
 
 /** Adam and all averages, from normalized weights and their gradient. */

@@ -157,6 +157,7 @@ export async function checkBaselineBlock(part: Part, name: string, given: unknow
     resBalance: 0.5,
     attnBalance: 0.5,
     clipAct: null,
+    activations: "float32",
     switches: configurationSwitches.A,
   };
   const specs = flattenParameters<ParameterSpec>(describeBlock(config));

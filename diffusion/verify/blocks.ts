@@ -58,6 +58,7 @@ function blockConfig(options: BlockOptions, fixture: Fixture, name: string): Blo
     resBalance: options.res_balance,
     attnBalance: options.attn_balance,
     clipAct: options.clip_act,
+    activations: "float32",
     switches: configurationSwitches.G,
   };
 }

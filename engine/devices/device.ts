@@ -4,7 +4,7 @@
  */
 import type { DType, TensorData } from "../graph/dtype.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { Plan } from "../kernel/plan.ts";
+import type { Plan, PlanStep } from "../kernel/plan.ts";
 import type { TuningTable } from "./gpujs/webgpuOptions.ts";
 import type { TaskQueue } from "./taskQueue.ts";
 
@@ -50,6 +50,11 @@ export type DeviceLimits = {
    * 1: none are.
    */
   readonly concurrency: number;
+  /**
+   * Buffers that a step writes in aligned fours, each by one thread: temporaries of which all are written so may have two 16-bit floats in a
+   * word (`packFloat16`). Null: none may.
+   */
+  readonly writtenInFours: ((step: PlanStep) => ReadonlySet<number>) | null;
   /** What products multiply: arrays in memory alone, or also what is made of a few where it is read (`inlineFactors`). */
   readonly factors: "stored" | "made";
   /**

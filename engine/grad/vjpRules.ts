@@ -26,6 +26,7 @@ import {
   negate,
   not,
   power,
+  roundToFloat16,
   sign,
   sin,
   subtract,
@@ -139,6 +140,9 @@ function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<
       return multiply(g, subtract(1, multiply(y, y)));
     case "sigmoid":
       return multiply(g, multiply(y, subtract(1, y)));
+    case "roundToFloat16":
+      // What flows back is kept in as few bits as the value is.
+      return roundToFloat16(g);
     case "sign":
     case "floor":
     case "not":

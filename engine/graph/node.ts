@@ -22,11 +22,16 @@ export const unaryOps = [
   "cos",
   "tanh",
   "sigmoid",
+  "roundToFloat16",
   "not",
   "isFinite",
   "isNaN",
 ] as const;
-/** `not` is bitwise on integers and logical on bool; `isFinite` and `isNaN` take f32 and give bool; the rest keep their dtype. */
+/**
+ * `roundToFloat16` gives the nearest number that 16 bits hold (IEEE 754 binary16, ties to even), as f32. What would be subnormal there is
+ * 0 of the same sign, from 65520 on magnitudes are infinite. `not` is bitwise on integers and logical on bool; `isFinite` and `isNaN` take
+ * f32 and give bool; the rest keep their dtype.
+ */
 export type UnaryOp = (typeof unaryOps)[number];
 
 export const binaryOps = [

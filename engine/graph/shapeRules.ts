@@ -78,6 +78,7 @@ function unaryDtype(op: UnaryOp, dtype: DType): DType {
     case "cos":
     case "tanh":
     case "sigmoid":
+    case "roundToFloat16":
       requireDtype(op, dtype, ["f32"]);
       return dtype;
   }

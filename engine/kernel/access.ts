@@ -6,6 +6,7 @@ import { at } from "../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "./kernel.ts";
 import type { Plan, PlanStep } from "./plan.ts";
 import { rootsOf, scalarsOf } from "./scalar.ts";
+import { storedBytes } from "./storage.ts";
 
 /** Memory that a step touches: bytes [begin, end) of a space; different spaces never overlap. */
 export type Region = { readonly space: string; readonly begin: number; readonly end: number };
@@ -30,12 +31,13 @@ export function interfere(one: Use, other: Use): boolean {
 
 /** The memory of each of a plan's buffers; null for constants, which nothing writes. */
 export function regionsOf(plan: Plan): readonly (Region | null)[] {
-  return plan.buffers.map(({ role, length }): Region | null => {
+  return plan.buffers.map((buffer): Region | null => {
+    const { role } = buffer;
     switch (role.kind) {
       case "constant":
         return null;
       case "temporary":
-        return { space: `slot ${role.slot}`, begin: role.offset, end: role.offset + 4 * length };
+        return { space: `slot ${role.slot}`, begin: role.offset, end: role.offset + storedBytes(buffer) };
       case "input":
         return { space: `input ${role.index}`, begin: 0, end: 1 };
       case "output": {

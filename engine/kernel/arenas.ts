@@ -14,7 +14,7 @@ export const placeBytes = (length: number): number => Math.max(1, Math.ceil((4 *
  */
 export const firstPlace = alignment;
 
-/** Places one after the other, and the size in bytes of what holds them. */
+/** Places one after the other of so many words each, and the size in bytes of what holds them. */
 export function placesInRow(lengths: readonly number[]): {
   readonly offsets: readonly number[];
   readonly bytes: number;

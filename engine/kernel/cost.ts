@@ -22,6 +22,7 @@ export const unaryCosts: Readonly<Record<UnaryOp, OperationCost>> = {
   isNaN: simple,
   // One instruction, but a slow one.
   sqrt: { again: 8, instructions: 1 },
+  roundToFloat16: { again: 3, instructions: 10 },
   exp: series,
   expm1: series,
   log: series,

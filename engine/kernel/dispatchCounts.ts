@@ -8,6 +8,7 @@ import { regionsOf } from "./access.ts";
 import type { Kernel } from "./kernel.ts";
 import { type KernelKind, kernelKinds, kindOfKernel } from "./kernelKind.ts";
 import type { Plan, PlanStep } from "./plan.ts";
+import { storedBytes } from "./storage.ts";
 
 /** The dispatches of one kind of kernel. */
 export type KindCounts = {
@@ -53,7 +54,7 @@ export function dispatchCounts(plan: Plan): DispatchCounts {
   const steps = plan.steps.filter(({ kernel }) => kernel.stores[0].length > 0);
   const uses = memoryUses(plan, steps);
   const bytesOf = ({ operands, results }: PlanStep): number =>
-    [...operands, ...results].reduce((sum, buffer) => sum + 4 * at(plan.buffers, buffer).length, 0);
+    [...operands, ...results].reduce((sum, buffer) => sum + storedBytes(at(plan.buffers, buffer)), 0);
   const sum = (of: (step: PlanStep) => number, some = steps): number => some.reduce((all, step) => all + of(step), 0);
   const flopsOf = ({ kernel }: PlanStep): number => kernel.flops;
   const kinds = new Map<Kernel, KernelKind>();

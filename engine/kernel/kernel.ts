@@ -20,8 +20,14 @@ export type Axis = { readonly role: AxisRole; readonly size: number };
 /** `offset + sum(coefficients[a] * axis[a])`, in elements. One integer coefficient per kernel axis; may be negative. */
 export type Affine = { readonly offset: number; readonly coefficients: readonly number[] };
 
+/**
+ * How elements lie in memory, where it isn't as their dtype says: `float16` has two f32 in a word, each of which is a number that
+ * `roundToFloat16` gives.
+ */
+export type Storage = "float16";
+
 /** A buffer that the kernel reads: its dtype and its length in elements. Operands never alias results unless the plan says so. */
-export type Operand = { readonly dtype: DType; readonly length: number };
+export type Operand = { readonly dtype: DType; readonly length: number; readonly storage?: Storage };
 
 /**
  * Scalar expressions. A kernel's expression is a DAG: the same object met twice is the same value (emit it once).
@@ -113,6 +119,7 @@ export type Store = {
   readonly dtype: DType;
   /** Elements of the result. */
   readonly length: number;
+  readonly storage?: Storage;
   /** Row-major over the parallel axes and covering the whole result: parallel point p writes element p. */
   readonly at: Affine;
 };

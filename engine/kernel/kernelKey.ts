@@ -63,10 +63,10 @@ function keyOf(
     return index;
   };
   const fold = reduction === null ? "" : `${reduction.op} ${number(reduction.body)}`;
-  const stored = stores.map(({ value, dtype, at }) => `${number(value)} ${dtype} ${address(at)}`);
+  const stored = stores.map(({ value, dtype, storage, at }) => `${number(value)} ${storage ?? dtype} ${address(at)}`);
   return [
     axes.map(({ role, size }) => `${role} ${sizeText(size)}`).join(),
-    operands.map(({ dtype }) => dtype).join(),
+    operands.map(({ dtype, storage }) => storage ?? dtype).join(),
     fold,
     stored.join(),
     ...lines.keys(),

@@ -1,6 +1,6 @@
 import type { DType, TensorData } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, Storage } from "./kernel.ts";
 import type { ChannelsLast } from "./layout.ts";
 
 /**
@@ -24,6 +24,8 @@ export type PlanBuffer = {
   readonly dtype: DType;
   /** In elements. */
   readonly length: number;
+  /** As all kernels have it that touch the buffer. Of what a caller binds nothing is stored otherwise than its dtype says. */
+  readonly storage?: Storage;
   readonly role: BufferRole;
   /** How its elements lie, if not in order; kernels' addresses say it, too. Only temporaries have one. */
   readonly layout?: ChannelsLast;

@@ -1,6 +1,6 @@
 /** Kernels as readable loop nests. */
 import { at } from "../graph/shape.ts";
-import type { Affine, Kernel, Scalar } from "./kernel.ts";
+import type { Affine, Kernel, Operand, Scalar, Store } from "./kernel.ts";
 import { childrenOf, scalarsOf } from "./scalar.ts";
 
 const letters = "ijklmnpqrstuvwxyz";
@@ -84,10 +84,11 @@ function expressionLines(
 export function printKernel(kernel: Kernel): string {
   const { axes, operands, reduction, stores } = kernel;
   const resultName = (index: number): string => (stores.length === 1 ? "y" : `y${index}`);
-  const results = stores.map(({ dtype, length }, i) => `${resultName(i)}: ${dtype}[${length}]`);
-  const lines = [
-    `${kernel.name}(${operands.map(({ dtype, length }, i) => `x${i}: ${dtype}[${length}]`).join(", ")}) -> ${results.join(", ")}`,
-  ];
+  const array = (name: string, { dtype, storage, length }: Operand | Store): string =>
+    `${name}: ${storage ?? dtype}[${length}]`;
+  const read = operands.map((operand, i) => array(`x${i}`, operand));
+  const results = stores.map((store, i) => array(resultName(i), store));
+  const lines = [`${kernel.name}(${read.join(", ")}) -> ${results.join(", ")}`];
   let indent = "  ";
   const loops = (role: "parallel" | "reduce"): void => {
     axes.forEach((axis, number) => {

@@ -128,6 +128,12 @@ export const cos = (x: TensorLike): Tensor => unary("cos", x);
 export const tanh = (x: TensorLike): Tensor => unary("tanh", x);
 /** 1 / (1 + e^-x). */
 export const sigmoid = (x: TensorLike): Tensor => unary("sigmoid", x);
+/**
+ * The nearest number that a 16-bit float holds (IEEE 754 binary16, ties to even), still as f32; what JAX calls `reduce_precision` with 5 and
+ * 10 bits. What would be subnormal there, below 2^-14, is 0 of the same sign; from 65520 on magnitudes are infinite; NaN stays. What flows
+ * back is rounded the same way, and otherwise passes as if nothing had been done. A device may keep such values in 16 bits.
+ */
+export const roundToFloat16 = (x: TensorLike): Tensor => unary("roundToFloat16", x);
 /** Bitwise complement of integers, logical not of bools. */
 export const not = (x: Tensor): Tensor => unary("not", x);
 /** Neither infinite nor NaN, as bool. */

@@ -31,6 +31,7 @@ export {
   power,
   reciprocal,
   relu,
+  roundToFloat16,
   rsqrt,
   shiftLeft,
   shiftRight,

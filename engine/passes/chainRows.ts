@@ -30,18 +30,19 @@ type Unit = { stages: readonly Stage[]; readonly steps: number[]; readonly canCh
 export type Chained = { readonly steps: readonly PlanStep[]; readonly bundles: readonly (readonly number[])[] };
 
 /**
- * What a chain makes lies in one memory, so that it is one array to whom it is bound: of the chain itself, and of one that reads it later.
+ * What a chain makes of a kind lies in one memory, so that it is one array to whom it is bound: of the chain itself, and of one that reads it
+ * later.
  * @param steps in an order of computation; each buffer is made by one of them at most
  * @param overwrites which buffers are written over which
  * @param memories which buffers are one array as it is; null: none
- * @param mayMove whether a buffer can be put beside others
+ * @param kindOf beside which others a buffer can be put: those of its kind; null: beside none
  */
 export function chainRows(
   steps: readonly PlanStep[],
   limits: Limits,
   overwrites: readonly Overwrite[] = [],
   memories: Memories | null = null,
-  mayMove: (buffer: number) => boolean = () => false,
+  kindOf: (buffer: number) => string | null = () => null,
 ): Chained {
   const { before } = new Dependencies(steps, overwrites);
   const order = steps.map(
@@ -55,16 +56,22 @@ export function chainRows(
   const taken = new Map(overwrites.map(({ input, output }) => [output, input]));
   /** Of buffers that lie with others the first of those. */
   const besides = new Map<number, number>();
-  const bundleOf = (stages: readonly Stage[]): readonly number[] =>
-    stages.flatMap(({ step }) => step.results).filter(mayMove);
+  const bundlesOf = (stages: readonly Stage[]): readonly (readonly number[])[] => {
+    const kinds = new Map<string, number[]>();
+    for (const buffer of stages.flatMap(({ step }) => step.results)) {
+      const kind = kindOf(buffer);
+      if (kind !== null) kinds.set(kind, [...(kinds.get(kind) ?? []), buffer]);
+    }
+    return [...kinds.values()];
+  };
   /** How many arrays are bound for stages; Infinity if some may be in the same memory in some runs. */
   const arraysOf = (stages: readonly Stage[]): number => {
-    const [first = -1, ...others] = bundleOf(stages);
-    const own = new Set(others);
+    const own = new Map<number, number>();
+    for (const [first = -1, ...others] of bundlesOf(stages)) for (const other of others) own.set(other, first);
     const bound = stages
       .flatMap(({ step }) => [...step.operands, ...step.results])
       .map((buffer) => {
-        const beside = own.has(buffer) ? first : (besides.get(buffer) ?? buffer);
+        const beside = own.get(buffer) ?? besides.get(buffer) ?? buffer;
         return memories === null ? beside : at(memories, beside);
       });
     return bound.includes(null) ? Infinity : new Set(bound).size;
@@ -106,11 +113,12 @@ export function chainRows(
   for (const unit of [...order]) {
     if (!unit.canChain || !order.includes(unit)) continue;
     while (longer(unit));
-    const [first = -1, ...others] = unit.stages.length === 1 ? [] : bundleOf(unit.stages);
-    for (const other of others) besides.set(other, first);
+    for (const [first = -1, ...others] of unit.stages.length === 1 ? [] : bundlesOf(unit.stages)) {
+      for (const other of others) besides.set(other, first);
+    }
   }
   const chains = new Chains();
-  const made = order.filter(({ stages }) => stages.length > 1).map(({ stages }) => bundleOf(stages));
+  const made = order.filter(({ stages }) => stages.length > 1).flatMap(({ stages }) => bundlesOf(stages));
   return {
     steps: order.map(({ stages }) => (stages.length === 1 ? at(stages, 0).step : chains.chain(stages))),
     bundles: made.filter((bundle) => bundle.length > 1),

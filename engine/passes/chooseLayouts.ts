@@ -59,10 +59,12 @@ class Search {
     this.#outputs = outputs;
     kernels.forEach((fused, index) => {
       this.#madeBy.set(fused.root, fused);
+      // One for all arrays that it touches: of several of them it counts once.
+      const place = { fused, index };
       for (const node of new Set([fused.root, ...fused.kernel.sources])) {
         const known = this.#touching.get(node);
-        if (known === undefined) this.#touching.set(node, [{ fused, index }]);
-        else known.push({ fused, index });
+        if (known === undefined) this.#touching.set(node, [place]);
+        else known.push(place);
       }
     });
     for (const fused of kernels) {

@@ -13,6 +13,7 @@ import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
 import { scatterOf } from "../kernel/scatter.ts";
+import { storedBytes } from "../kernel/storage.ts";
 import { storageOf } from "../kernel/views.ts";
 import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
@@ -26,6 +27,7 @@ import { joiningSteps } from "./joinSteps.ts";
 import { memoriesOf } from "./memories.ts";
 import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
 import { overwriteLast } from "./overwriteLast.ts";
+import { packFloat16, roundedIn } from "./packFloat16.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { splitProducts } from "./splitProducts.ts";
@@ -139,13 +141,19 @@ export function* planning(
     ordered: readonly PlanStep[],
     slots: readonly number[],
     roleOf: (temporary: number) => BufferRole,
+    packed: ReadonlySet<number> = new Set(),
   ): Plan => {
     const touched = new Set(ordered.flatMap(({ operands, results }) => [...operands, ...results]));
     const placed = buffers.map((buffer, index): PlanBuffer => {
       const { role } = buffer;
       if (role !== null) return { ...buffer, role };
       // What joined steps only hand on takes no memory.
-      return { ...buffer, length: touched.has(index) ? buffer.length : 0, role: roleOf(index) };
+      return {
+        ...buffer,
+        length: touched.has(index) ? buffer.length : 0,
+        role: roleOf(index),
+        ...(packed.has(index) && { storage: "float16" as const }),
+      };
     });
     return {
       aliases,
@@ -175,28 +183,35 @@ export function* planning(
   yield;
   const apart = planWith(gathered, [], (slot) => ({ kind: "temporary", slot, offset: 0 }));
   const joined = limits.results > 1 ? yield* joiningSteps(apart, limits, memories) : apart;
-  const canLieBeside = (buffer: number): boolean => {
+  const rounded = limits.writtenInFours === null ? new Set<number>() : roundedIn(joined.steps);
+  const kindOf = (buffer: number): string | null => {
     const { dtype, temporary } = at(planned, buffer);
-    return temporary && dtype === "f32";
+    return temporary && dtype === "f32" ? (rounded.has(buffer) ? "float16" : "f32") : null;
   };
   const chained = limits.chains
-    ? chainRows(joined.steps, limits, overwrites, memories, canLieBeside)
+    ? chainRows(joined.steps, limits, overwrites, memories, kindOf)
     : { steps: joined.steps, bundles: [] };
   yield;
   const batched = limits.batches
     ? yield* batchingSteps(chained.steps, buffers, overwrites, moves, chained.bundles)
     : chained;
+  const isTemporary = (buffer: number): boolean => at(planned, buffer).temporary;
+  const { steps: stored, packed } = packFloat16(batched.steps, limits, isTemporary, batched.bundles);
+  const sized = planned.map((buffer, index) =>
+    packed.has(index) ? { ...buffer, storage: "float16" as const } : buffer,
+  );
+  yield;
   const { steps: byLevel, levels } = orderByLevel(
-    batched.steps,
+    stored,
     (buffer) => {
-      const { length, temporary } = at(planned, buffer);
-      return temporary ? 4 * length : 0;
+      const { temporary, ...array } = at(sized, buffer);
+      return temporary ? storedBytes(array) : 0;
     },
     overwrites,
   );
   yield;
-  const { roles, slots } = planMemory(planned, byLevel, limits.temporaries, levels, batched.bundles);
-  return planWith(byLevel, slots, roles);
+  const { roles, slots } = planMemory(sized, byLevel, limits.temporaries, levels, batched.bundles);
+  return planWith(byLevel, slots, roles, packed);
 }
 
 /**

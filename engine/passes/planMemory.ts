@@ -1,11 +1,18 @@
 /** Static memory plan: temporaries of disjoint lifetime share memory. */
 import type { DType } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
+import type { Storage } from "../kernel/kernel.ts";
 import type { BufferRole, PlanStep } from "../kernel/plan.ts";
 import { placesInRow } from "../kernel/arenas.ts";
+import { storedBytes } from "../kernel/storage.ts";
 import { Arena, firstIndex, type Life } from "./arena.ts";
 
-export type PlannedBuffer = { readonly dtype: DType; readonly length: number; readonly temporary: boolean };
+export type PlannedBuffer = {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly storage?: Storage;
+  readonly temporary: boolean;
+};
 
 export type MemoryPlan = {
   /** The role of temporary buffer `index`. */
@@ -69,10 +76,10 @@ function lifetimesOf(
   times: readonly number[],
 ): Lifetime[] {
   const { first, last } = livesOf(steps);
-  return buffers.flatMap(({ length, temporary }, buffer) => {
+  return buffers.flatMap((planned, buffer) => {
     const [start, stop] = [first.get(buffer), last.get(buffer)];
-    if (!temporary || start === undefined || stop === undefined) return [];
-    const bytes = Math.ceil((length * 4 + slack) / alignment) * alignment;
+    if (!planned.temporary || start === undefined || stop === undefined) return [];
+    const bytes = Math.ceil((storedBytes(planned) + slack) / alignment) * alignment;
     return [{ buffer, bytes, first: at(times, start), last: at(times, stop) }];
   });
 }
@@ -94,7 +101,7 @@ function bundled(
   const lifeOf = new Map(apart.map((life) => [life.buffer, life]));
   const whole = bundles.map((members): Lifetime => {
     const lives = members.flatMap((member) => lifeOf.get(member) ?? []);
-    const row = placesInRow(members.map((member) => at(buffers, member).length));
+    const row = placesInRow(members.map((member) => storedBytes(at(buffers, member)) / 4));
     const buffer = at(members, 0);
     members.forEach((member, i) => {
       homes.set(member, buffer);

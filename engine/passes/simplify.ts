@@ -91,6 +91,7 @@ function simplifyUnary(node: NodeOf<"unary">): Node | undefined {
   const [x] = node.inputs;
   const { op } = node.attributes;
   if (operationName(x) === op && (op === "negate" || op === "not")) return x.inputs[0];
+  if (operationName(x) === op && op === "roundToFloat16") return x;
   const value = uniformValue(x);
   if (value === undefined || node.dtype !== "f32") return undefined;
   if (op === "negate") return uniform(-value, node);

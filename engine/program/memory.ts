@@ -3,6 +3,7 @@ import type { DeviceLimits } from "../devices/device.ts";
 import type { NodeOf } from "../graph/node.ts";
 import { at } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
+import { storedBytes } from "../kernel/storage.ts";
 import { livesOf } from "../passes/planMemory.ts";
 import { planFor } from "./planFor.ts";
 
@@ -28,7 +29,7 @@ export type ProgramMemory = {
 /** @param inputs the program's inputs, whose names tell what they are. */
 export function memoryOfPlan(plan: Plan, inputs: readonly NodeOf<"input">[]): ProgramMemory {
   const { first, last } = livesOf(plan.steps);
-  const bytesOf = (buffer: number): number => 4 * at(plan.buffers, buffer).length;
+  const bytesOf = (buffer: number): number => storedBytes(at(plan.buffers, buffer));
   const change = new Float64Array(plan.steps.length + 1);
   plan.buffers.forEach(({ role }, buffer) => {
     const [from, to] = [first.get(buffer), last.get(buffer)];

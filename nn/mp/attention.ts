@@ -8,10 +8,16 @@ export type AttentionTap = (what: "logits" | "weights", value: Tensor) => void;
  * Cosine attention over the pixels of qkv [N, 3 C, H, W] to [N, C, H, W]. Channels are [heads, channels per head, 3] with
  * query, key and value varying fastest; each is normalized over the channels of its head at each pixel, so that logits
  * stay within +-sqrt(channels per head). Karras et al. 2024, section B.3.
+ * @param kept what is done to normalized queries, keys and values; default: nothing.
  * @throws EvenkeelError `shape` if the channels don't divide into heads.
  */
-export function cosineAttention(qkv: Tensor, channelsPerHead: number, tap?: AttentionTap): Tensor {
-  return attend("cosineAttention", qkv, channelsPerHead, (parts) => normalize(parts, 2), tap);
+export function cosineAttention(
+  qkv: Tensor,
+  channelsPerHead: number,
+  tap?: AttentionTap,
+  kept = (parts: Tensor): Tensor => parts,
+): Tensor {
+  return attend("cosineAttention", qkv, channelsPerHead, (parts) => kept(normalize(parts, 2)), tap);
 }
 
 /**

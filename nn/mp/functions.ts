@@ -3,9 +3,12 @@ import { add, concat, divide, EvenkeelError, multiply, silu, type Tensor } from 
 /** The magnitude of silu of a standard normal, rounded as the published weights were trained with it. */
 const siluMagnitude = 0.596;
 
-/** silu(x) / 0.596: unit magnitude for standard normal x. Karras et al. 2024, Eq. 81. */
-export function mpSilu(x: Tensor): Tensor {
-  return divide(silu(x), siluMagnitude);
+/**
+ * silu(x) / 0.596: unit magnitude for standard normal x. Karras et al. 2024, Eq. 81.
+ * @param kept what is done to silu(x); default: nothing.
+ */
+export function mpSilu(x: Tensor, kept = (y: Tensor): Tensor => y): Tensor {
+  return divide(kept(silu(x)), siluMagnitude);
 }
 
 function requireBalance(operation: string, t: number): void {

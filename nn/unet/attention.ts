@@ -3,7 +3,7 @@ import type { GroupNormParameters } from "../classic/index.ts";
 import { cosineAttention, dotProductAttention } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import type { BlockConfig } from "./blockConfig.ts";
-import { joinBranch } from "./functions.ts";
+import { joinBranch, keep } from "./functions.ts";
 import { attentionHeads } from "./heads.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
 import type { LayerRun } from "./run.ts";
@@ -31,18 +31,20 @@ export function describeAttention(config: BlockConfig): AttentionParameters<Para
 
 /** Attention over the pixels of x [N, C, H, W], added to it. Switches `attentionKind`, and those of norms, layers and sums. */
 export function applyAttention(
-  { switches, channelsPerHead, attnBalance }: BlockConfig,
+  config: BlockConfig,
   { norm2, attn_qkv: qkv, attn_proj: proj }: AttentionParameters,
   x: Tensor,
   { layer, tap }: LayerRun,
 ): Tensor {
   if (qkv === undefined || proj === undefined) return x;
+  const { switches, channelsPerHead, attnBalance } = config;
+  const kept = (value: Tensor): Tensor => keep(config, value);
   const show = (what: string, value: Tensor): void => tap(`attn.${what}`, value);
   const channels = x.shape[1] ?? 0;
   const width = channels / attentionHeads(channels, channelsPerHead);
   const attended =
     switches.attentionKind === "cosine"
-      ? cosineAttention(layer("attn_qkv", x, qkv), width, show)
-      : dotProductAttention(layer("attn_qkv", applyNorm(switches, x, norm2), qkv), width, show);
-  return joinBranch(switches, x, layer("attn_proj", attended, proj), attnBalance);
+      ? cosineAttention(kept(layer("attn_qkv", x, qkv)), width, show, kept)
+      : dotProductAttention(kept(layer("attn_qkv", kept(applyNorm(switches, x, norm2)), qkv)), width, show);
+  return kept(joinBranch(switches, x, kept(layer("attn_proj", kept(attended), proj)), attnBalance));
 }

@@ -4,7 +4,7 @@ import { pixelNorm, resample } from "../mp/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import { applyAttention, type AttentionParameters, describeAttention } from "./attention.ts";
 import type { BlockConfig } from "./blockConfig.ts";
-import { activate, joinBranch } from "./functions.ts";
+import { activate, joinBranch, keep } from "./functions.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
 import { type LayerRun, type NetworkRun, runWithin } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
@@ -57,27 +57,30 @@ export function applyBlock(
 ): Tensor {
   const { switches } = config;
   const within = runWithin(run, switches, `${name}.`);
-  const resampleBy = (x: Tensor): Tensor => resample(x, config.resampleMode, config.resampleFilter);
+  const kept = (x: Tensor): Tensor => keep(config, x);
+  const convolve = (name: string, x: Tensor, layer: LayerParameters): Tensor => kept(within.layer(name, x, layer));
+  const resampleBy = (x: Tensor): Tensor =>
+    config.resampleMode === "keep" ? x : kept(resample(x, config.resampleMode, config.resampleFilter));
   const widen = (x: Tensor): Tensor =>
-    parameters.conv_skip === undefined ? x : within.layer("conv_skip", x, parameters.conv_skip);
+    parameters.conv_skip === undefined ? x : convolve("conv_skip", x, parameters.conv_skip);
 
   const isAhead = switches.resampling === "ahead";
   let x = isAhead ? resampleBy(input) : input;
   if (widensAhead(config)) x = widen(x);
-  if (config.flavor === "enc" && switches.pixelNorm) x = pixelNorm(x);
+  if (config.flavor === "enc" && switches.pixelNorm) x = kept(pixelNorm(x));
 
-  let y = activate(switches, applyNorm(switches, x, parameters.norm0));
+  let y = kept(activate(switches, applyNorm(switches, x, parameters.norm0), kept));
   if (!isAhead) y = resampleBy(y);
-  y = within.layer("conv_res0", y, parameters.conv_res0);
-  y = activate(switches, condition(config, parameters, y, embedding, within));
+  y = convolve("conv_res0", y, parameters.conv_res0);
+  y = activate(switches, condition(config, parameters, y, embedding, within), kept);
   if (config.dropout > 0) y = run.dropout?.(y, config.dropout, name) ?? y;
-  y = within.layer("conv_res1", y, parameters.conv_res1);
+  y = convolve("conv_res1", kept(y), parameters.conv_res1);
 
   if (!isAhead) x = resampleBy(x);
   if (!widensAhead(config)) x = widen(x);
-  x = joinBranch(switches, x, y, config.resBalance);
+  x = kept(joinBranch(switches, x, y, config.resBalance));
   x = applyAttention(config, parameters, x, within);
-  return config.clipAct === null ? x : clamp(x, -config.clipAct, config.clipAct);
+  return kept(config.clipAct === null ? x : clamp(x, -config.clipAct, config.clipAct));
 }
 
 /** What the embedding does to the features y [N, C, H, W]. Switches `groupNorm`, `conditioning` and `gains`. */

@@ -1,4 +1,5 @@
 import type { ResampleMode } from "../mp/index.ts";
+import type { ActivationFormat } from "./config.ts";
 import type { UNetSwitches } from "./switches.ts";
 
 /** A residual block: its place, sizes and constants, and its network's switches. */
@@ -15,5 +16,6 @@ export type BlockConfig = {
   readonly resBalance: number;
   readonly attnBalance: number;
   readonly clipAct: number | null;
+  readonly activations: ActivationFormat;
   readonly switches: UNetSwitches;
 };

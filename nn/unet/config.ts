@@ -41,9 +41,19 @@ export type UNetConfig = UNetSwitches & {
   readonly clipAct: number | null;
   /** Probability of dropping an element in training, 0 to 1. */
   readonly dropout: number;
+  /**
+   * What convolutions read and write, and the outputs of blocks, with all that flows back through them, are rounded to numbers of so
+   * many bits, and a device may keep them in as many. Weights, attention's inside, the embedding and the output are float32.
+   */
+  readonly activations: ActivationFormat;
   /** Separable filter of even length for halving and doubling the resolution. */
   readonly resampleFilter: readonly number[];
 };
+
+/** What activations can be rounded to; float32 is what they are computed in. */
+export const activationFormats = ["float32", "float16"] as const;
+/** How activations are kept. */
+export type ActivationFormat = (typeof activationFormats)[number];
 
 /** What has no default: what the data are. */
 export type UNetData = Pick<UNetConfig, "imageResolution" | "imageChannels" | "labelDim">;
@@ -65,6 +75,7 @@ const paperSizes: Omit<UNetConfig, keyof UNetData | keyof UNetSwitches> = {
   attnBalance: 0.3,
   clipAct: 256,
   dropout: 0,
+  activations: "float32",
   resampleFilter: [1, 1],
 };
 
@@ -130,6 +141,7 @@ export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig 
   if (clipAct !== null && (!isNumber(clipAct, 0, Infinity) || clipAct === 0)) {
     fail("clipAct", "a number above 0, or null");
   }
+  if (!activationFormats.includes(config.activations)) fail("activations", activationFormats.join(" or "));
   for (const field of ["channelMult", "attnResolutions", "resampleFilter"] as const) {
     if (!isList(config[field], mostInList)) fail(field, `a list of at most ${mostInList} numbers`);
   }

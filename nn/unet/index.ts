@@ -1,7 +1,14 @@
 /** The U-Net of all configurations of the ladder, A to G. */
 export { applyBlock, type BlockParameters, describeBlock } from "./block.ts";
 export type { BlockConfig } from "./blockConfig.ts";
-export { missingAttention, type UNetConfig, unetConfig, type UNetData } from "./config.ts";
+export {
+  type ActivationFormat,
+  activationFormats,
+  missingAttention,
+  type UNetConfig,
+  unetConfig,
+  type UNetData,
+} from "./config.ts";
 export {
   type Configuration,
   configA,

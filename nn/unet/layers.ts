@@ -35,6 +35,7 @@ export function unetLayers(config: UNetConfig): {
     resBalance: config.resBalance,
     attnBalance: config.attnBalance,
     clipAct: config.clipAct,
+    activations: config.activations,
     switches: config,
     ...options,
   });

@@ -2,7 +2,7 @@ import type { Tensor } from "../../engine/index.ts";
 import type { GroupNormParameters } from "../classic/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import type { UNetConfig } from "./config.ts";
-import { activate } from "./functions.ts";
+import { activate, keep } from "./functions.ts";
 import { applyNorm, describeNorm } from "./norms.ts";
 import { type NetworkRun, runWithin } from "./run.ts";
 import { describeLayer, type LayerParameters } from "./weights.ts";
@@ -32,6 +32,7 @@ export function applyOutput(
   run: NetworkRun,
 ): Tensor {
   const { out_gain: gain, out_norm: norm, out_conv: conv } = parameters;
-  const h = config.outputActivation ? activate(config, applyNorm(config, features, norm)) : features;
+  const kept = (x: Tensor): Tensor => keep(config, x);
+  const h = config.outputActivation ? kept(activate(config, applyNorm(config, features, norm), kept)) : features;
   return runWithin(run, config, "").layer("out_conv", h, conv, gain);
 }

@@ -3,7 +3,7 @@ import type { ParameterSpec } from "../parameters.ts";
 import { applyBlock, type BlockParameters, describeBlock } from "./block.ts";
 import type { UNetConfig } from "./config.ts";
 import { describeEmbedding, embed, type EmbeddingParameters } from "./embedding.ts";
-import { joinSkip } from "./functions.ts";
+import { joinSkip, keep } from "./functions.ts";
 import { type UNetLayer, unetLayers } from "./layers.ts";
 import { applyOutput, describeOutput, type OutputParameters } from "./output.ts";
 import { type NetworkRun, runWithin } from "./run.ts";
@@ -63,14 +63,14 @@ export function applyUNet(
     const own = parameters.enc[layer.name];
     h =
       layer.kind === "conv"
-        ? applyConv(layer.name, h, own as LayerParameters)
+        ? keep(config, applyConv(layer.name, h, own as LayerParameters))
         : applyBlock(layer.block, own as BlockParameters, h, embedding, run, `enc.${layer.name}`);
     skips.push(h);
   }
   for (const layer of dec) {
     if (layer.kind === "conv") continue;
     const skip = layer.skip ? skips.pop() : undefined;
-    if (skip !== undefined) h = joinSkip(config, h, skip, config.concatBalance);
+    if (skip !== undefined) h = keep(config, joinSkip(config, h, skip, config.concatBalance));
     h = applyBlock(layer.block, parameters.dec[layer.name] as BlockParameters, h, embedding, run, `dec.${layer.name}`);
   }
   return applyOutput(config, parameters, h, run);

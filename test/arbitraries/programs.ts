@@ -53,6 +53,7 @@ import {
   relu,
   reshape,
   rootMeanSquare,
+  roundToFloat16,
   scalar,
   scatterAdd,
   shiftLeft,
@@ -199,7 +200,23 @@ const ofRank = (x: Tensor, rank: number): Tensor => {
 const flat = (x: Tensor): Tensor => reshape(x, [x.size]);
 const numeric = (x: Tensor): Tensor => (x.dtype === "bool" ? cast(x, "i32") : x);
 
-const unaries = [absolute, negate, sign, floor, exp, expm1, log, log1p, sqrt, sin, cos, tanh, sigmoid, silu];
+const unaries = [
+  absolute,
+  negate,
+  sign,
+  floor,
+  exp,
+  expm1,
+  log,
+  log1p,
+  sqrt,
+  sin,
+  cos,
+  tanh,
+  sigmoid,
+  silu,
+  roundToFloat16,
+];
 const arithmetic = [add, subtract, multiply, maximum, minimum];
 const comparisons = [less, lessEqual, equal, notEqual];
 const bitwise = [and, or, xor];

@@ -1,7 +1,7 @@
 /** What training steps ask of a WebGPU device, planned: counts that changes may make smaller and must not make larger. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { planOfStep } from "../../bench/works/gpu.ts";
+import { halved, planOfStep } from "../../bench/works/gpu.ts";
 import { type Net, netA, netB } from "../../bench/works/networks.ts";
 import { type ProductReads, productReads } from "../../bench/works/productReads.ts";
 import { draftsOf } from "../../engine/devices/gpujs/drafts.ts";
@@ -15,6 +15,9 @@ type Bounds = Pick<
   "dispatches" | "kernels" | "levels" | "levelsInMemory" | "barriers" | "bindings" | "bytes"
 >;
 
+/** With activations of 16 bits. */
+type HalfBounds = { readonly dispatches: number; readonly bytes: number; readonly slots: number };
+
 /** As they were counted. */
 const bounds: readonly {
   readonly net: Net;
@@ -24,6 +27,7 @@ const bounds: readonly {
   readonly texts: number;
   /** Of products, for each multiply-add, and the share of numbers that are read one by one. */
   readonly reads: Omit<ProductReads, "inFours"> & { readonly singles: number };
+  readonly half: HalfBounds;
 }[] = [
   {
     net: netA,
@@ -40,6 +44,7 @@ const bounds: readonly {
     drafts: 185,
     texts: 143,
     reads: { stored: 0.0424, loads: 0.0107, staged: 0.339, singles: 0.003 },
+    half: { dispatches: 183, bytes: 381_773_648, slots: 82_642_688 },
   },
   {
     net: netB,
@@ -56,12 +61,13 @@ const bounds: readonly {
     drafts: 351,
     texts: 199,
     reads: { stored: 0.0297, loads: 0.0076, staged: 0.26, singles: 0.0061 },
+    half: { dispatches: 351, bytes: 2_767_475_480, slots: 716_097_984 },
   },
 ];
 
 describe("a training step on WebGPU", () => {
   const limits = webgpuLimits(promisedLimits, "own");
-  for (const { net, most, slots, drafts: mostDrafts, texts, reads } of bounds) {
+  for (const { net, most, slots, drafts: mostDrafts, texts, reads, half } of bounds) {
     it(`of net (${net.name}) is no more than it was`, async () => {
       const plan = await planOfStep(net, limits);
       const counts = dispatchCounts(plan);
@@ -90,6 +96,25 @@ describe("a training step on WebGPU", () => {
       for (const [name, bound] of Object.entries(reads) as [keyof typeof found, number][]) {
         assert.ok(found[name] <= bound, `${found[name]} ${name}, were ${bound}`);
       }
+    });
+
+    it(`of net (${net.name}) with activations of 16 bits takes less memory`, async () => {
+      const plan = await planOfStep(halved(net), limits);
+      const counts = dispatchCounts(plan);
+      assert.ok(counts.dispatches <= half.dispatches, `${counts.dispatches} dispatches, were ${half.dispatches}`);
+      assert.ok(counts.bytes <= half.bytes, `${counts.bytes} bytes, were ${half.bytes}`);
+      const temporaries = plan.slots.reduce((sum, bytes) => sum + bytes, 0);
+      assert.ok(temporaries <= half.slots, `${temporaries} bytes of temporaries, were ${half.slots}`);
+      // Each dispatch is written, which fails where one doesn't write its 16-bit floats in fours.
+      const arrays = draftsOf(plan, expectedHomes(plan)).map(({ step, whole }) => {
+        return whole?.bindings.length ?? step.operands.length + step.results.length;
+      });
+      assert.ok(Math.max(...arrays) <= limits.arrays, `${Math.max(...arrays)} arrays`);
+      const apart = await planOfStep(halved(net), { ...limits, writtenInFours: null });
+      assert.ok(
+        apart.buffers.every(({ storage }) => storage === undefined),
+        "packed by a device that can't",
+      );
     });
 
     it(`of net (${net.name}) without batches waits once between two levels`, async () => {

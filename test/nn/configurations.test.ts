@@ -60,6 +60,7 @@ const tiny: Omit<UNetConfig, keyof UNetSwitches> = {
   resBalance: 0.3,
   attnBalance: 0.3,
   clipAct: null,
+  activations: "float32",
   dropout: 0,
   resampleFilter: [1, 1],
 };

@@ -221,6 +221,7 @@ describe("unetConfig", () => {
     refuse({ resBalance: 2 }, /resBalance is 2, expected a number from 0 to 1/);
     refuse({ dropout: 1 }, /dropout is 1/);
     refuse({ clipAct: 0 }, /clipAct is 0/);
+    refuse({ activations: "float8" }, /activations is "float8", expected float32 or float16/);
     refuse({ channelMult: [] }, /channelMult is \[\]/);
     refuse({ channelMult: [1, 0.001] }, /channelMult/);
     refuse({ channelMultEmb: 0.001 }, /channelMultEmb/);

@@ -84,6 +84,9 @@ export function unaryError(op: UnaryOp, x: number, e: number, accuracy: Accuracy
       if (e > 0 && x - e <= 0) return Infinity;
       if (e === 0 && accuracy.division === 1 && Math.fround(value) === value && value * value === x) return 0;
       return settle(value, monotone(f, x, e) + rounding(Math.abs(value), accuracy.division + 1), e === 0, accuracy);
+    case "roundToFloat16":
+      // Monotone, and exact where its operand is.
+      return settle(value, monotone(f, x, e), e === 0, accuracy);
     case "exp":
     case "expm1":
     case "tanh":

@@ -94,6 +94,7 @@ export class ReferenceDevice implements KernelDevice {
       chains: !inPlace,
       inPlace,
       concurrency: 1,
+      writtenInFours: null,
       factors: "stored",
       arithmetic: inPlace ? "scarce" : "plenty",
       layouts: "inOrder",

@@ -1,6 +1,7 @@
 /** Bind groups of a plan's dispatches, kept by the buffers that the caller bound. */
 import { at } from "../../graph/shape.ts";
 import type { Plan, PlanStep } from "../../kernel/plan.ts";
+import { storedBytes } from "../../kernel/storage.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
 import { externalIndex, type Starts } from "./homes.ts";
 import type { GpuRange } from "./webgpuMemory.ts";
@@ -119,12 +120,14 @@ export class BindGroups {
 
   #resource(index: number, bound: readonly GpuRange[], wholeFrom: Starts | null): GPUBufferBinding {
     const { buffer, offset } = this.#range(index, bound);
-    const { dtype, length, role } = at(this.#plan.buffers, index);
+    const array = at(this.#plan.buffers, index);
+    const { dtype, length, role } = array;
     // What a caller binds where the plan expects nothing but itself may still be a part of other memory.
     const isOnItsOwn = (role.kind === "input" || role.kind === "output") && role.place === undefined;
     if (wholeFrom !== null && !isOnItsOwn) return { buffer, offset: wholeFrom.get(index) ?? 0 };
     // Only the words of the tensor: the memory may be larger.
-    return { buffer, offset, size: Math.max(4, 4 * this.#words.wordsOf(dtype, length)) };
+    const size = array.storage === undefined ? 4 * this.#words.wordsOf(dtype, length) : storedBytes(array);
+    return { buffer, offset, size: Math.max(4, size) };
   }
 
   #range(index: number, bound: readonly GpuRange[]): GpuRange {

@@ -10,6 +10,7 @@ import { emitKernel, type EmitOptions } from "./wgsl/index.ts";
 import { wholeIntegers } from "./words.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
+import { storedBytes } from "../../kernel/storage.ts";
 
 /** Milliseconds of runs that are timed together, if that takes no more than so many. */
 const enough = 2;
@@ -119,10 +120,10 @@ async function make(
 function memoryOf(device: GPUDevice, plan: Plan, homes: readonly Home[]): Memory {
   const bytes = new Map<string, number>();
   const floats = new Set<string>();
-  plan.buffers.forEach(({ dtype, length }, i) => {
+  plan.buffers.forEach((array, i) => {
     const { memory, offset } = at(homes, i);
-    bytes.set(memory, Math.max(bytes.get(memory) ?? 4, offset + 4 * length));
-    if (dtype === "f32") floats.add(memory);
+    bytes.set(memory, Math.max(bytes.get(memory) ?? 4, offset + storedBytes(array)));
+    if (array.dtype === "f32") floats.add(memory);
   });
   // Whole numbers are places in arrays here and there, and stay 0.
   plan.buffers.forEach(({ dtype }, i) => {

@@ -27,6 +27,7 @@ class CpuBackend implements PublicBackend<Float32Array> {
     chains: false,
     inPlace: false,
     concurrency: 1,
+    writtenInFours: null,
     factors: "stored",
     arithmetic: "scarce",
     layouts: "inOrder",

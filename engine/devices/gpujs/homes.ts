@@ -8,26 +8,29 @@ import type { Aliases, PlacedKernel, PlacedRows } from "./wgsl/index.ts";
 export type Home = {
   readonly memory: string;
   readonly offset: number;
+  /** Bytes of an element. */
+  readonly width: 2 | 4;
   /** Bound by a caller who may have taken it from memory that others are in too. */
   readonly isForeign: boolean;
 };
 
 /** Where a plan expects its buffers: leaves of a state in its arenas, everything else of a caller's on its own. */
 export function expectedHomes({ buffers, aliases }: Plan): readonly Home[] {
-  return buffers.map(({ role }, index): Home => {
+  return buffers.map(({ role, storage }, index): Home => {
+    const width = storage === "float16" ? 2 : 4;
     switch (role.kind) {
       case "temporary":
-        return { memory: `slot ${role.slot}`, offset: role.offset, isForeign: false };
+        return { memory: `slot ${role.slot}`, offset: role.offset, width, isForeign: false };
       case "constant":
-        return { memory: `constant ${index}`, offset: 0, isForeign: false };
+        return { memory: `constant ${index}`, offset: 0, width, isForeign: false };
       case "input":
       case "output": {
         if (role.place !== undefined) {
-          return { memory: `arena ${role.place.arena}`, offset: role.place.offset, isForeign: false };
+          return { memory: `arena ${role.place.arena}`, offset: role.place.offset, width, isForeign: false };
         }
         const input = role.kind === "input" ? role.index : at(aliases, role.index);
         const memory = input === null ? `output ${role.index}` : `input ${input}`;
-        return { memory, offset: 0, isForeign: role.kind === "input" };
+        return { memory, offset: 0, width, isForeign: role.kind === "input" };
       }
     }
   });
@@ -39,7 +42,7 @@ export function actualHomes(plan: Plan, bound: readonly GpuRange[]): readonly Ho
   const homes = bound.map(({ buffer, offset }): Home => {
     const number = numbers.get(buffer) ?? numbers.size;
     numbers.set(buffer, number);
-    return { memory: `bound ${number}`, offset, isForeign: false };
+    return { memory: `bound ${number}`, offset, width: 4, isForeign: false };
   });
   return expectedHomes(plan).map((home, index) => {
     const external = externalIndex(plan, index);
@@ -100,8 +103,8 @@ export function placedStep(
   const touched = [...step.operands, ...step.results];
   const arrays = [...new Set(touched.map((buffer) => at(homes, buffer).memory))];
   const place = (buffer: number): PlacedKernel["operands"][number] => {
-    const { memory, offset } = at(homes, buffer);
-    return { array: arrays.indexOf(memory), offset: (offset - (starts.get(buffer) ?? 0)) / 4 };
+    const { memory, offset, width } = at(homes, buffer);
+    return { array: arrays.indexOf(memory), offset: (offset - (starts.get(buffer) ?? 0)) / width };
   };
   const places = ({ operands, results }: PlanStep): Pick<PlacedKernel, "operands" | "results"> => {
     return { operands: operands.map(place), results: results.map(place) };

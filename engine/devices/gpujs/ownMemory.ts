@@ -2,6 +2,7 @@
 import { EvenkeelError } from "../../errors.ts";
 import { at } from "../../graph/shape.ts";
 import type { Plan } from "../../kernel/plan.ts";
+import { storedBytes } from "../../kernel/storage.ts";
 import type { Dispatch } from "./bindGroups.ts";
 import type { Draft } from "./drafts.ts";
 import type { CompiledKernel } from "./kernelSource.ts";
@@ -47,11 +48,13 @@ export function allocateOwn(
 ): OwnMemory {
   const slotBytes: number[] = [];
   const minOffset = memory.context.device.limits.minStorageBufferOffsetAlignment;
-  for (const { role, dtype, length } of plan.buffers) {
+  for (const buffer of plan.buffers) {
+    const { role, dtype, length } = buffer;
     if (role.kind !== "temporary") continue;
     if (role.offset % minOffset !== 0)
       throw new EvenkeelError("graph", "webgpu: the plan is for an arena; this device wants slots.");
-    slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, role.offset + 4 * wordsOf(dtype, length));
+    const bytes = buffer.storage === undefined ? 4 * wordsOf(dtype, length) : storedBytes(buffer);
+    slotBytes[role.slot] = Math.max(slotBytes[role.slot] ?? 0, role.offset + bytes);
   }
   const buffers: GPUBuffer[] = [];
   const acquire = (bytes: number, what: string): GPUBuffer => {

@@ -55,9 +55,8 @@ function planOfOne(plan: Plan, { kernel, operands, results }: PlanStep): Plan {
   const add = (buffer: number, kind: "input" | "output"): number => {
     const known = numbers.get(buffer);
     if (known !== undefined) return known;
-    const { dtype, length } = at(plan.buffers, buffer);
     numbers.set(buffer, buffers.length);
-    return buffers.push({ dtype, length, role: { kind, index: counts[kind]++ } }) - 1;
+    return buffers.push({ ...at(plan.buffers, buffer), role: { kind, index: counts[kind]++ } }) - 1;
   };
   const [first, ...rest] = results;
   const written: PlanStep["results"] = [add(first, "output"), ...rest.map((result) => add(result, "output"))];

@@ -58,6 +58,7 @@ class Webgl2Backend implements PublicBackend<Held> {
     chains: false,
     inPlace: false,
     concurrency: 1,
+    writtenInFours: null,
     factors: "stored",
     arithmetic: "scarce",
     layouts: "inOrder",

@@ -93,6 +93,7 @@ class WebgpuDevice implements KernelDevice {
       ...limits,
       batches: limits.batches && options.batches !== false,
       chains: limits.chains && (options.chains ?? !context.adapter.isSoftware),
+      writtenInFours: options.halves === false ? null : limits.writtenInFours,
     };
     this.#buffers = new OwnBuffers(this.name, this.limits.elements);
   }

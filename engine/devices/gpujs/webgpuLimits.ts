@@ -1,6 +1,7 @@
 /** What passes must keep to on WebGPU, by what the adapter grants. */
 import type { DeviceLimits } from "../device.ts";
 import type { WebgpuKernels } from "./webgpuOptions.ts";
+import { writtenInFours } from "./wgsl/index.ts";
 import { halvedIntegers, wholeIntegers } from "./words.ts";
 
 /** What plans depend on of a GPUDevice. */
@@ -41,6 +42,7 @@ export function webgpuLimits({ arrayLimit, byteLimit }: GrantedLimits, kernels: 
     factors: isOwn ? "made" : "stored",
     arithmetic: isOwn ? "plenty" : "scarce",
     layouts: isOwn ? "chosen" : "inOrder",
+    writtenInFours: isOwn ? writtenInFours : null,
     memory: Infinity,
   };
 }

@@ -23,6 +23,11 @@ export type WebgpuOptions = {
    */
   readonly chains?: boolean;
   /**
+   * Whether temporaries of numbers that 16 bits hold, as `roundToFloat16` gives, take no more than that in memory; default true. Same results,
+   * bit for bit. Own kernels only.
+   */
+  readonly halves?: boolean;
+  /**
    * Times the products of each program by every tile there is when it is compiled, and runs them by the fastest; default false. Same
    * results, bit for bit. What was found is told by the device's `tuning()`. Own kernels only.
    */
@@ -47,7 +52,7 @@ export type TuningTable = {
   readonly tiles: Readonly<Record<string, string>>;
 };
 
-const switches = ["debug", "batches", "chains", "autotune"] as const;
+const switches = ["debug", "batches", "chains", "halves", "autotune"] as const;
 const others = ["kernels", "tuning", "submitMilliseconds"] as const;
 
 /**

@@ -28,6 +28,7 @@ export class OracleDevice implements GraphDevice {
     chains: false,
     inPlace: false,
     concurrency: 1,
+    writtenInFours: null,
     factors: "stored",
     arithmetic: "scarce",
     layouts: "inOrder",

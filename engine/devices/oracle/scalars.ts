@@ -35,6 +35,8 @@ export function unaryScalar(op: UnaryOp, x: number, dtype: DType): number {
       return Math.tanh(x);
     case "sigmoid":
       return 1 / (1 + Math.exp(-x));
+    case "roundToFloat16":
+      return roundToFloat16(x);
     case "not":
       return dtype === "bool" ? 1 - x : wrap(~x, dtype);
     case "isFinite":
@@ -67,6 +69,21 @@ export function binaryScalar(op: BinaryOp, x: number, y: number, dtype: DType): 
     case "xor":
       return wrap(x ^ y, dtype);
   }
+}
+
+/** See `UnaryOp`; rounds once, from float64. */
+function roundToFloat16(x: number): number {
+  const magnitude = Math.abs(x);
+  if (Number.isNaN(x) || magnitude >= 65520) return x * Infinity;
+  // The number half way between the largest subnormal one and 2^-14 goes to the latter.
+  if (magnitude < 2 ** -14 - 2 ** -25) return 0 * x;
+  let unit = 2 ** -24;
+  while (magnitude >= 2048 * unit) unit *= 2;
+  const units = magnitude / unit;
+  const below = Math.floor(units);
+  const rest = units - below;
+  const isUp = rest > 0.5 || (rest === 0.5 && below % 2 === 1);
+  return Math.sign(x) * (below + Number(isUp)) * unit;
 }
 
 /** C's pow: unlike JavaScript, 1 to any power and -1 to an infinite one are 1. */

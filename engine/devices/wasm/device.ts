@@ -57,6 +57,7 @@ const limits = {
   chains: false,
   inPlace: true,
   concurrency: 1,
+  writtenInFours: null,
   factors: "stored",
   arithmetic: "scarce",
   layouts: "inOrder",

@@ -95,6 +95,16 @@ test("--dry-run makes the device, and says what is missing for it", async () => 
   assert.match(err, /^evenkeel: webgpu: .*has no adapter/m);
 });
 
+test("--activations is a setting of the run, which tells of it", async () => {
+  const dry = ["train", ...run, "--data", data, "--outdir", join(root, "dry"), "--dry-run"];
+  const [plain, half] = [await evenkeel(dry), await evenkeel([...dry, "--activations", "float16"])];
+  assert.equal(parse(plain.out)["activations"], "float32");
+  assert.equal(parse(half.out)["activations"], "float16");
+  const { code, err } = await evenkeel([...dry, "--activations", "float8"]);
+  assert.match(err, /--activations.*float8.*float32, float16/);
+  assert.notEqual(code, 0);
+});
+
 test("stats.jsonl has a line each interval, whose error falls", async () => {
   const stats = await statsOf(straight);
   const at = Array.from({ length: 12 }, (_, i) => 200 * (i + 1));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type StepStatistics, Trainer } from "../../../diffusion/training/index.ts";
+import { cotangentScale, type StepStatistics, Trainer } from "../../../diffusion/training/index.ts";
 import { createDevice, type Device, tensor, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "./smallRun.ts";
 
@@ -115,6 +115,54 @@ for (const [name, value, place] of [
     });
   });
 }
+
+const half = {
+  ...smallOptions,
+  network: { ...smallOptions.network, unet: { ...smallOptions.network.unet, activations: "float16" } },
+} as const;
+
+test("activations of 16 bits train as those of 32 do, but for rounding, and go on with the same bits", async () => {
+  const trainer = await Trainer.create(half, device);
+  const errors = (await run(trainer, 40)).map(({ error }) => error);
+  const saved = await trainer.readState();
+  await run(trainer, 3);
+  const ended = await bits(await trainer.readState());
+  await trainer.writeState(320, saved);
+  await run(trainer, 3);
+  assert.deepEqual(await bits(await trainer.readState()), ended);
+  trainer.dispose();
+  const whole = (await runFromStart(first, 40)).map(({ error }) => error);
+  const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b) / values.length;
+  assert.notDeepEqual(errors, whole);
+  const [last, lastOf32] = [mean(errors.slice(-15)), mean(whole.slice(-15))];
+  assert.ok(Math.abs(last - lastOf32) < 0.05 * lastOf32, `error ${last} instead of ${lastOf32}`);
+});
+
+test("what flows back in 16 bits is scaled to 1 whatever the batch and the loss scaling, and no result shows it", async () => {
+  assert.equal(cotangentScale(smallOptions, 8), 1);
+  assert.deepEqual([cotangentScale(half, 2048), cotangentScale({ ...half, lossScaling: 100 }, 32)], [2048, 0.25]);
+  const scaled = { ...half, lossScaling: 2 ** -20 };
+  const trainers = [await Trainer.create(half, device), await Trainer.create(scaled, device)] as const;
+  const [plain, other] = [await run(trainers[0], 1), await run(trainers[1], 1)];
+  assert.deepEqual(other, plain);
+  for (const trainer of trainers) trainer.dispose();
+});
+
+test("what flows back and is too large for 16 bits is reported, not limited", async () => {
+  const [whole, rounded] = [await Trainer.create(smallOptions, device), await Trainer.create(half, device)] as const;
+  const counts: number[] = [];
+  for (const trainer of [whole, rounded]) {
+    const state = new Map(await trainer.readState());
+    state.set("weights.unet.out_gain", tensor(3e5));
+    await trainer.writeState(0, state);
+    const statistics = await trainer.step(smallBatch(0, 8));
+    assert.ok(Number.isFinite(statistics.loss), `loss ${statistics.loss}`);
+    counts.push(statistics.nonFiniteGradients);
+    trainer.dispose();
+  }
+  assert.equal(counts[0], 0);
+  assert.ok((counts[1] ?? 0) > 100, `${counts[1]} elements that aren't finite`);
+});
 
 test("dropout of activations and of labels draws by the image's position", async () => {
   const unet = { ...smallOptions.network.unet, dropout: 0.3 };

@@ -30,6 +30,7 @@ const operations: { readonly [text: string]: (x: Tensor) => Tensor } = {
   "sqrt(absolute(x))": (x) => ops.sqrt(ops.absolute(x)),
   "sign(x)": ops.sign,
   "floor(x)": ops.floor,
+  "roundToFloat16(x)": ops.roundToFloat16,
   "where(x > 0, x, 0)": (x) => ops.where(ops.greater(x, 0), x, 0),
   "where(x > 0, sqrt(x), 0)": (x) => ops.where(ops.greater(x, 0), ops.sqrt(x), 0),
   "where(x > 0, sqrt(where(x > 0, x, 1)), 0)": (x) => {

@@ -290,6 +290,7 @@ const without: { readonly [name: string]: string } = {
   ),
   cast: "f32 to f32 is nothing, everything else is not differentiable",
   stopGradient: "stops it; tested by itself",
+  roundToFloat16: "passes it on, rounded; tested by itself",
 };
 
 /** Kinds, or the ops and roles of those that have several. */
@@ -309,6 +310,7 @@ const primitivesWithout: { readonly [name: string]: string } = {
   ),
   cast: "is constant between jumps, or computes with integers and bools",
   stopGradient: "stops it",
+  roundToFloat16: "passes it on, rounded",
 };
 
 function primitivesOf({ fn, shapes }: Differentiable): string[] {

@@ -21,6 +21,7 @@ export const limits: DeviceLimits = {
   chains: false,
   inPlace: true,
   concurrency: 1,
+  writtenInFours: null,
   factors: "stored",
   arithmetic: "scarce",
   layouts: "inOrder",

@@ -21,6 +21,7 @@ const limits: DeviceLimits = {
   chains: false,
   inPlace: true,
   concurrency: 1,
+  writtenInFours: null,
   factors: "stored",
   arithmetic: "scarce",
   layouts: "inOrder",

@@ -29,6 +29,7 @@ import {
   reduceMax,
   reduceSum,
   reshape,
+  roundToFloat16,
   scalar,
   scatterAdd,
   shiftLeft,
@@ -98,6 +99,12 @@ describe("simplify: element-wise rules", () => {
     becomes(not(not(b.tensor)), b.node);
     assert.equal(simplified(exp(exp(x.tensor))).inputs[0]?.kind, "unary");
     assert.equal(simplified(not(negate(i.tensor))).inputs[0]?.kind, "unary");
+  });
+
+  it("rounds to 16 bits once", () => {
+    const once = roundToFloat16(x.tensor);
+    becomes(roundToFloat16(once), once.node);
+    stays(roundToFloat16(negate(once)));
   });
 
   it("folds negation and square root of literals, rounding the operand to f32 first", () => {

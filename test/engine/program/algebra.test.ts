@@ -198,6 +198,7 @@ describe("passes", () => {
     chains: false,
     inPlace: false,
     concurrency: 1,
+    writtenInFours: null,
     factors: "stored",
     arithmetic: "scarce",
     layouts: "inOrder",

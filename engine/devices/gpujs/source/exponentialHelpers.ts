@@ -33,6 +33,34 @@ export const exponentialHelpers = {
       return one - other;
     `),
   },
+  /**
+   * In units of the last place that 16 bits keep, found by comparisons and exact multiplications. What is too large is infinite in float64,
+   * too: `cpu` goes on computing with it.
+   */
+  nearestFloat16: {
+    parameters: ["x"],
+    returnType: "Number",
+    uses: ["overflow"],
+    body: statements(`
+      const size = Math.abs(x);
+      let unit = ${2 ** -24};
+      let perUnit = 16777216;
+      ${[16, 8, 4, 2, 1]
+        .map(
+          (step) =>
+            `if (size >= unit * ${1024 * 2 ** step}) { unit = unit * ${2 ** step}; perUnit = perUnit * ${2 ** -step}; }`,
+        )
+        .join("\n      ")}
+      const units = size * perUnit;
+      const below = Math.floor(units);
+      const rest = units - below;
+      const odd = below - Math.floor(below * 0.5) * 2;
+      const up = (rest > 0.5 || (rest === 0.5 && odd > 0)) ? 1 : 0;
+      const normal = size < ${2 ** -14 - 2 ** -25} ? 0 : (below + up) * unit;
+      const nearest = size >= 65520 ? overflow(overflow(overflow(overflow(3e38)))) : normal;
+      return (x < 0 || (x === 0 && 1 / x < 0)) ? -nearest : nearest;
+    `),
+  },
   /** x * 2^k for whole k in -151..129, exact while the result is a normal number. */
   scaleByPowerOfTwo: {
     parameters: ["x", "k"],

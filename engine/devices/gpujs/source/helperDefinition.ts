@@ -8,6 +8,7 @@ export type HelperName =
   | "multiplyLow"
   | "multiplyHigh"
   | "threefry"
+  | "nearestFloat16"
   | "overflow"
   | "undefinedNumber"
   | "scaleByPowerOfTwo"

@@ -33,6 +33,7 @@ export function unaryLimbs(writer: KernelWriter, op: UnaryOp, x: Limbs, signed: 
     case "cos":
     case "tanh":
     case "sigmoid":
+    case "roundToFloat16":
     case "isFinite":
     case "isNaN":
       return null;

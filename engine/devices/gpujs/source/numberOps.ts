@@ -43,6 +43,8 @@ export function unaryNumber(writer: KernelWriter, op: UnaryOp, x: string): strin
     }
     case "sigmoid":
       return writer.mode === "cpu" ? `(1 / (1 + Math.exp(-${x})))` : writer.call("logistic", x);
+    case "roundToFloat16":
+      return writer.call("nearestFloat16", x);
     case "exp":
     case "expm1":
     case "log":

@@ -10,11 +10,16 @@ import { WgslWriter } from "./writer.ts";
 
 const workgroupSize = 256;
 
+/** The axis of which a thread takes four points; null: it takes one. */
+export function laneOfPoints(kernel: Kernel): number | null {
+  const last = kernel.axes.length - 1;
+  const row = kernel.axes[last]?.size ?? 1;
+  return row % 4 === 0 && allowsLanes(rootsOf(kernel), last, row) ? last : null;
+}
+
 export function emitElementwise(kernel: Kernel, aliases: Aliases): WgslKernel {
   const axes = kernel.axes;
-  const last = axes.length - 1;
-  const row = axes[last]?.size ?? 1;
-  const lane = row % 4 === 0 && allowsLanes(rootsOf(kernel), last, row) ? last : null;
+  const lane = laneOfPoints(kernel);
   const vectors = vectorArrays(kernel, aliases, lane);
   const arrays = arraysOf(kernel, aliases, (bound) => (vectors(bound) ? 4 : 1));
   const writer = new WgslWriter();

@@ -23,6 +23,7 @@ export type FunctionName =
   | "fromBits"
   | "isNotANumber"
   | "hasFiniteBits"
+  | "nearestFloat16"
   | "larger"
   | "smaller"
   | "toSigned"
@@ -68,6 +69,24 @@ const definitions: Readonly<Record<FunctionName, Definition>> = {
     result: "b",
     uses: [],
     body: ({ u }) => `return (bitcast<${u}>(x) & ${u}(${infinityBits})) != ${u}(${infinityBits});`,
+  },
+  /**
+   * On bits, as WGSL's own conversions may round either way and make anything of what is too large. 13 of the 23 bits behind the point go;
+   * NaN has always the same bits.
+   */
+  nearestFloat16: {
+    parameters: [x],
+    result: "f",
+    uses: [],
+    body: ({ f: F, u }) => `
+  let bits = bitcast<${u}>(x);
+  let magnitude = bits & ${u}(0x7fffffffu);
+  let nearest = (magnitude + ${u}(0xfffu) + ((magnitude >> ${u}(13u)) & ${u}(1u))) & ${u}(0xffffe000u);
+  let normal = max(nearest, ${u}(0x38800000u));
+  let unlessLarge = select(normal, ${u}(${infinityBits}), normal >= ${u}(0x47800000u));
+  let unlessSmall = select(unlessLarge, ${u}(0u), magnitude < ${u}(0x387fe000u));
+  let number = select(unlessSmall, ${u}(${nanBits}), magnitude > ${u}(${infinityBits}));
+  return bitcast<${F}>(number | (bits & ${u}(0x80000000u)));`,
   },
   /** NaN if either is: then no comparison holds. */
   larger: {

@@ -6,6 +6,7 @@ import { rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import { isRead } from "../../../kernel/access.ts";
 import { addressText, quadText } from "./addresses.ts";
 import type { Loads, Place, Value } from "./expression.ts";
+import { halvesOf } from "./halves.ts";
 import { splat, storedType } from "./types.ts";
 import type { Aliases, Arrays, BoundArray } from "./wgslKernel.ts";
 import type { WgslWriter } from "./writer.ts";
@@ -15,10 +16,12 @@ export type IsVector = (bound: Pick<BoundArray, "kind" | "index">) => boolean;
 
 /**
  * The arrays of which all that is touched are aligned fours along `lane`. What lies in one array is bound with one type, so all of it
- * has to be. Without a lane: none.
+ * has to be. Without a lane: none. 16-bit floats are bound in fours whatever is touched.
  */
 export function vectorArrays(kernel: Kernel, aliases: Aliases, lane: number | null): IsVector {
-  if (lane === null) return () => false;
+  const isHalf: IsVector = ({ kind, index }) =>
+    (kind === "operand" ? at(kernel.operands, index) : at(kernel.stores, index)).storage === "float16";
+  if (lane === null) return isHalf;
   const operands = kernel.operands.map(() => true);
   for (const scalar of scalarsOf(...rootsOf(kernel))) {
     if (isRead(scalar) && (scalar.kind === "gather" || !isAligned(scalar.at, lane))) operands[scalar.operand] = false;
@@ -31,7 +34,7 @@ export function vectorArrays(kernel: Kernel, aliases: Aliases, lane: number | nu
   const whole = aliases.results.map((first) =>
     results.every((isVector, result) => isVector || at(aliases.results, result) !== first),
   );
-  return ({ kind, index }) => at(kind === "operand" ? operands : whole, index);
+  return (bound) => isHalf(bound) || at(bound.kind === "operand" ? operands : whole, bound.index);
 }
 
 /** Reads straight from the arrays. */
@@ -43,13 +46,19 @@ export function loadsFrom(arrays: Arrays, aliases: Aliases, isVector: IsVector):
   return {
     element: (operand, index) => {
       const name = arrays.operandName(operand);
+      if (arrays.isHalf("operand", operand)) return halvesOf(name).element(index);
       const text = isBoundAsVectors(operand) ? `${name}[(${index}) / 4u][(${index}) % 4u]` : `${name}[${index}]`;
       return arrays.asOperand(operand, text, 1);
     },
     quad: (operand, affine, { axes, lane, address }, index) => {
       if (lane === null || !isBoundAsVectors(operand)) return null;
-      const four = address === undefined ? quadText(affine, axes, lane.axis, lane.quarter) : `(${index}) / 4u`;
-      return arrays.asOperand(operand, `${arrays.operandName(operand)}[${four}]`, 4);
+      const name = arrays.operandName(operand);
+      const number = address === undefined ? quadText(affine, axes, lane.axis, lane.quarter) : `(${index}) / 4u`;
+      if (arrays.isHalf("operand", operand)) {
+        // A place with addresses of its own has aligned ones alone.
+        return address !== undefined || isAligned(affine, lane.axis) ? halvesOf(name).four(number) : null;
+      }
+      return arrays.asOperand(operand, `${name}[${number}]`, 4);
     },
   };
 }
@@ -74,7 +83,12 @@ export function storeResults(
     const word = at(words, result);
     const index = addressText(address, axes);
     const name = arrays.resultName(result);
-    if (lane === null) writer.line(`${name}[${index}] = ${word};`);
+    if (arrays.isHalf("result", result)) {
+      if (lane === null || !isAligned(address, lane.axis)) {
+        throw new Error(`webgpu kernel ${kernel.name}: result ${result} is in 16 bits and isn't written in fours`);
+      }
+      writer.line(halvesOf(name).store(quadText(address, axes, lane.axis, lane.quarter), word));
+    } else if (lane === null) writer.line(`${name}[${index}] = ${word};`);
     else if (isVector({ kind: "result", index: result })) {
       writer.line(`${name}[${quadText(address, axes, lane.axis, lane.quarter)}] = ${word};`);
     } else {

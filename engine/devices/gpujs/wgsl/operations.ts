@@ -14,6 +14,7 @@ const ownFunctions = {
   cos: "cosine",
   tanh: "hyperbolicTangent",
   sigmoid: "logistic",
+  roundToFloat16: "nearestFloat16",
   isFinite: "hasFiniteBits",
   isNaN: "isNotANumber",
 } as const satisfies Partial<Record<UnaryOp, FunctionName>>;
@@ -48,6 +49,7 @@ export function unaryText(writer: WgslWriter, op: UnaryOp, x: string, dtype: DTy
     case "cos":
     case "tanh":
     case "sigmoid":
+    case "roundToFloat16":
     case "isFinite":
     case "isNaN":
       return writer.call(ownFunctions[op], lanes, x);

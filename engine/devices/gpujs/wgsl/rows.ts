@@ -26,8 +26,15 @@ import {
   seatOf,
 } from "./reduction.ts";
 import { emitRowProduct, type RowProduct, rowProductOf, singlesOf } from "./rowProduct.ts";
-import { storedType } from "./types.ts";
-import { type Arrays, type BoundArray, foldedGroups, groupNumber, moduleText, type WgslKernel } from "./wgslKernel.ts";
+import {
+  type Arrays,
+  type BoundArray,
+  declared,
+  foldedGroups,
+  groupNumber,
+  moduleText,
+  type WgslKernel,
+} from "./wgslKernel.ts";
 import { WgslWriter } from "./writer.ts";
 
 /** Rows of a block that products are done for; twice as many where there are enough. */
@@ -63,8 +70,10 @@ export function emitRows(
   const stages = stagesOf(placed, options);
   const block = blockOf(stages);
   const lanes = stages.map((stage) => laneOf(stage, block));
-  const isVector = vectorsOf(stages, lanes);
-  const arrays = bindArrays(placed, stages, isVector);
+  const isHalf = halvesIn(placed);
+  const inFours = vectorsOf(stages, lanes);
+  const isVector = (array: number): boolean => isHalf(array) || inFours(array);
+  const arrays = bindArrays(placed, stages, isVector, isHalf);
   const writer = new WgslWriter();
   const blocks = block.sizes.reduce((product, size) => product * size, 1) / block.height;
   const groups = foldedGroups(blocks);
@@ -95,6 +104,21 @@ export function emitRows(
     },
     kernels: stages.map(({ kernel }) => kernel),
   };
+}
+
+/** By stage, and by its results, whether they are written in aligned fours, each by one thread. */
+export function foursOfRows(placed: PlacedRows, options: EmitOptions = {}): readonly (readonly boolean[])[] {
+  const stages = stagesOf(placed, options);
+  const block = blockOf(stages);
+  return stages.map((stage) => {
+    const { kernel, work } = stage;
+    if (work.kind === "product") {
+      const singles = singlesOf(work).results;
+      return kernel.stores.map((_, result) => work.finish.lane !== null && !singles.includes(result));
+    }
+    const lane = laneOf(stage, block);
+    return kernel.stores.map((store) => lane !== null && store.length % 4 === 0 && isAligned(store.at, lane));
+  });
 }
 
 /** The stages with as few axes as can be. */
@@ -215,18 +239,31 @@ function vectorsOf(stages: readonly Stage[], lanes: readonly (number | null)[]):
   return (array) => !single.has(array);
 }
 
+/** Whether an array has 16-bit floats. */
+function halvesIn({ stages }: PlacedRows): (array: number) => boolean {
+  const arrays = new Set(
+    stages
+      .flatMap(({ kernel, operands, results }) => [
+        ...operands.filter((_, i) => at(kernel.operands, i).storage === "float16"),
+        ...results.filter((_, i) => at(kernel.stores, i).storage === "float16"),
+      ])
+      .map(({ array }) => array),
+  );
+  return (array) => arrays.has(array);
+}
+
 /** Each array once, as what the step has in it first: a result, if there is one. */
 function bindArrays(
   { operands, results }: PlacedRows,
   stages: readonly Stage[],
   isVector: (array: number) => boolean,
+  isHalf: (array: number) => boolean,
 ): Arrays {
   const types = new Map<number, DType>();
   for (const { kernel, results: written } of stages) {
     for (const scalar of scalarsOf(...rootsOf(kernel))) if (isRead(scalar)) types.set(scalar.operand, scalar.dtype);
     kernel.stores.forEach(({ dtype }, result) => types.set(at(written, result), dtype));
   }
-  const typeOf = (array: number): string => storedType(types.get(array) ?? "f32", isVector(array) ? 4 : 1);
   const bindings: BoundArray[] = [];
   const declarations: string[] = [];
   for (const array of new Set([...results, ...operands].map((place) => place.array))) {
@@ -236,9 +273,8 @@ function bindArrays(
       result < 0
         ? { kind: "operand", index: operand, access: "read" }
         : { kind: "result", index: result, access: "read_write" };
-    declarations.push(
-      `@group(0) @binding(${bindings.length}) var<storage, ${bound.access}> m${array}: array<${typeOf(array)}>;`,
-    );
+    const type = { dtype: types.get(array) ?? "f32", isHalf: isHalf(array) };
+    declarations.push(declared(bindings.length, bound.access, `m${array}`, type, isVector(array) ? 4 : 1));
     bindings.push(bound);
   }
   return {
@@ -247,6 +283,7 @@ function bindArrays(
     operandName: (array) => `m${array}`,
     asOperand: (_, text) => text,
     resultName: (array) => `m${array}`,
+    isHalf: (_, array) => isHalf(array),
   };
 }
 
@@ -269,7 +306,11 @@ function emitStage(
   isVectorArray: (array: number) => boolean,
 ): void {
   const { kernel, rows, work, results } = stage;
-  const arrays: Arrays = { ...shared, resultName: (result) => shared.resultName(at(results, result)) };
+  const arrays: Arrays = {
+    ...shared,
+    resultName: (result) => shared.resultName(at(results, result)),
+    isHalf: (kind, index) => shared.isHalf(kind, kind === "operand" ? index : at(results, index)),
+  };
   const vectors: IsVector = ({ kind, index }) => isVectorArray(kind === "operand" ? index : at(results, index));
   const loads = loadsFrom(arrays, { operands: [], results: [], beside: [] }, vectors);
   if (work.kind === "product") {

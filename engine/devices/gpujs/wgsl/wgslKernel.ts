@@ -1,7 +1,9 @@
 /** A kernel as WGSL of our own: what is bound where, and how many workgroups there are. */
+import type { DType } from "../../../graph/dtype.ts";
 import { at } from "../../../graph/shape.ts";
 import type { Kernel } from "../../../kernel/kernel.ts";
 import { functionTexts } from "./functions.ts";
+import { fourHalves, halvesFunctions } from "./halves.ts";
 import { storedType, type Lanes } from "./types.ts";
 import type { WgslWriter } from "./writer.ts";
 
@@ -66,7 +68,22 @@ export type Arrays = {
   /** What was read of an operand as its own dtype: in the memory of a result it may stand among words of another. */
   readonly asOperand: (operand: number, text: string, lanes: Lanes) => string;
   readonly resultName: (result: number) => string;
+  /** Whether what is bound has 16-bit floats, which are read and written by functions (`halves.ts`). */
+  readonly isHalf: (kind: BoundArray["kind"], index: number) => boolean;
 };
+
+/** The declaration of an array, and the functions that it is read and written by, if it has some. */
+export function declared(
+  binding: number,
+  access: BoundArray["access"],
+  name: string,
+  { dtype, isHalf }: { readonly dtype: DType; readonly isHalf: boolean },
+  lanes: Lanes,
+): string {
+  const type = isHalf ? fourHalves : storedType(dtype, lanes);
+  const line = `@group(0) @binding(${binding}) var<storage, ${access}> ${name}: array<${type}>;`;
+  return isHalf ? [line, ...halvesFunctions(name, access === "read_write")].join("\n") : line;
+}
 
 /** @param lanesOf how many elements each element of an array has: what is read in fours is bound as such. */
 export function arraysOf(kernel: Kernel, aliases: Aliases, lanesOf: (bound: BoundArray) => Lanes): Arrays {
@@ -84,8 +101,9 @@ export function arraysOf(kernel: Kernel, aliases: Aliases, lanesOf: (bound: Boun
   ];
   const nameOf = ({ kind, index }: BoundArray): string => `${kind === "operand" ? "a" : "r"}${index}`;
   const declarations = bindings.map((bound, binding) => {
-    const { dtype } = bound.kind === "operand" ? at(kernel.operands, bound.index) : at(kernel.stores, bound.index);
-    return `@group(0) @binding(${binding}) var<storage, ${bound.access}> ${nameOf(bound)}: array<${storedType(dtype, lanesOf(bound))}>;`;
+    const array = bound.kind === "operand" ? at(kernel.operands, bound.index) : at(kernel.stores, bound.index);
+    const type = { dtype: array.dtype, isHalf: array.storage === "float16" };
+    return declared(binding, bound.access, nameOf(bound), type, lanesOf(bound));
   });
   return {
     bindings,
@@ -98,6 +116,8 @@ export function arraysOf(kernel: Kernel, aliases: Aliases, lanesOf: (bound: Boun
       return isSame ? text : `bitcast<${own}>(${text})`;
     },
     resultName: (index) => nameOf(resultArray(index)),
+    isHalf: (kind, index) =>
+      (kind === "operand" ? at(kernel.operands, index) : at(kernel.stores, index)).storage === "float16",
   };
 }
 

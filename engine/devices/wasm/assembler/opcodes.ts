@@ -49,6 +49,7 @@ export const plainOpcodes = {
   "i32x4.ne": simd + 0x38,
   "i32x4.lt_s": simd + 0x39,
   "i32x4.lt_u": simd + 0x3a,
+  "i32x4.gt_s": simd + 0x3b,
   "i32x4.le_s": simd + 0x3d,
   "i32x4.le_u": simd + 0x3e,
   "f32x4.eq": simd + 0x41,

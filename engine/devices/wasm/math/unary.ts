@@ -1,7 +1,7 @@
 import { EvenkeelError } from "../../../errors.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import type { UnaryOp } from "../../../graph/node.ts";
-import { type Code, f32x4, type FunctionBuilder, i32x4, type Local, op } from "../assembler/index.ts";
+import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/index.ts";
 import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
 import { absolute, and, choose, or, signBit } from "./lanes.ts";
 import { log, log1p } from "./logarithm.ts";
@@ -38,6 +38,9 @@ export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType):
       const x = f.let("v128", "x");
       return f.op("f32x4.ne", x, x);
     }
+    case "roundToFloat16":
+      requireFloat(operation, dtype);
+      return emitRoundToFloat16(f);
     case "exp":
     case "log":
     case "tanh":
@@ -87,6 +90,19 @@ function emitSign(f: FunctionBuilder, dtype: DType): void {
     case "bool":
       return;
   }
+}
+
+/** On bits: 13 of the 23 behind the point go. */
+function emitRoundToFloat16(f: FunctionBuilder): void {
+  const x = f.let("v128", "x");
+  const magnitude = f.let("v128", "magnitude", and(x, i32x4(0x7fff_ffff)));
+  const lastKept = and(op("i32x4.shr_u", magnitude, i32(13)), i32x4(1));
+  const nearest = and(op("i32x4.add", op("i32x4.add", magnitude, i32x4(0xfff)), lastKept), i32x4(0xffff_e000));
+  const normal = f.let("v128", "normal", op("i32x4.max_s", nearest, i32x4(0x3880_0000)));
+  const unlessLarge = choose(op("i32x4.gt_s", normal, i32x4(0x477f_ffff)), i32x4(0x7f80_0000), normal);
+  const unlessSmall = and(unlessLarge, op("i32x4.gt_s", magnitude, i32x4(0x387f_dfff)));
+  const signed = or(unlessSmall, and(x, signBit));
+  f.emit(choose(op("f32x4.ne", x, x), x, signed));
 }
 
 export function requireFloat(operation: string, dtype: DType): void {

@@ -4,6 +4,7 @@ import { printTiling, type Tiled } from "../../../../kernel/tiling.ts";
 import type { Affine } from "../../../../kernel/kernel.ts";
 import { coordinatesOf } from "../addresses.ts";
 import { ExpressionEmitter, type Loads } from "../expression.ts";
+import { halvesOf } from "../halves.ts";
 import { type IsVector, loadsFrom } from "../memory.ts";
 import {
   type Aliases,
@@ -83,7 +84,7 @@ export type TileTask = {
   readonly finish: Pick<Finish, "lane">;
   /** The function that stores a sum. */
   readonly finishName: string;
-  readonly arrays: Pick<Arrays, "operandName">;
+  readonly arrays: Pick<Arrays, "operandName" | "isHalf">;
   readonly loads: Loads;
 };
 
@@ -99,11 +100,14 @@ export function emitTile(writer: WgslWriter, task: TileTask, first: TilePlace): 
   const threadRow = writer.local(`local / ${grid.columns}u`);
   const threadColumn = writer.local(`local % ${grid.columns}u`);
   const elementOf =
-    ({ load, inFours }: Side) =>
-    (index: string): string =>
-      inFours
-        ? `${arrays.operandName(load.operand)}[(${index}) / 4u]`
-        : `${arrays.operandName(load.operand)}[${index}]`;
+    ({ load: { operand }, inFours }: Side) =>
+    (index: string): string => {
+      const name = arrays.operandName(operand);
+      if (arrays.isHalf("operand", operand)) {
+        return inFours ? halvesOf(name).four(`(${index}) / 4u`) : halvesOf(name).element(index);
+      }
+      return inFours ? `${name}[(${index}) / 4u]` : `${name}[${index}]`;
+    };
   const factorOf =
     (side: Side) =>
     (address: (affine: Affine) => string): string => {
@@ -241,6 +245,7 @@ export function boundInFours(product: Product, finish: Finish, tile: Tile): [Pro
   const sides = [product.left, product.right].map((side) => ({ ...side, inFours: side.inFours && isUsable(side) }));
   const readLater = readBy(finish);
   const isVector: IsVector = (bound) => {
+    if (bound.kind === "operand" && at(product.kernel.operands, bound.index).storage === "float16") return true;
     const readers = bound.kind === "operand" ? sides.filter((side) => operandsOf(side).includes(bound.index)) : [];
     if (readers.length === 0) return finish.isVector(bound);
     return readers.every(({ inFours }) => inFours) && (!readLater.has(bound.index) || finish.isVector(bound));

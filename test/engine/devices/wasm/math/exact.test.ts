@@ -8,6 +8,7 @@ import { emitCast, emitLiteral } from "../../../../../engine/devices/wasm/math/c
 import { emitUnary } from "../../../../../engine/devices/wasm/math/unary.ts";
 import type { DType } from "../../../../../engine/graph/dtype.ts";
 import { type BinaryOp, type CompareOp, compareOps, type UnaryOp } from "../../../../../engine/graph/node.ts";
+import { nearestFloat16 } from "../../../../support/nearestFloat16.ts";
 import { specialFloats } from "./accuracy.ts";
 import { vectorProgram } from "./vectorProgram.ts";
 
@@ -140,6 +141,7 @@ describe("unary operations", () => {
     ["not", "u32", "u32", (x = 0) => ~x],
     ["not", "bool", "bool", (x = 0) => 1 - x],
     ["floor", "f32", "f32", Math.floor as (x?: number) => number],
+    ["roundToFloat16", "f32", "f32", nearestFloat16],
     ["isFinite", "f32", "bool", (x = 0) => Number(Number.isFinite(x))],
     ["isNaN", "f32", "bool", (x = 0) => Number(Number.isNaN(x))],
   ];
