@@ -5,6 +5,7 @@ import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeChec
 import type { HostBatch, SeenLabels } from "../data/index.ts";
 import { dynamicsFileName, DynamicsRecorder } from "../dynamics/index.ts";
 import { snapshotPlace } from "../ema/index.ts";
+import { networkConfig } from "../network/index.ts";
 import { type SnapshotDtype, storeSnapshot } from "../snapshot/index.ts";
 import { type BegunStep, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
 import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
@@ -101,7 +102,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
   try {
     const checkpoint = await readNewestCheckpoint(folder, (message) => observer.warned?.(message));
     if (checkpoint !== null) {
-      checkSameSettings(checkpoint, fixed, folder);
+      checkSameSettings({ ...checkpoint, fixed: completed(checkpoint.fixed) }, fixed, folder);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
       const change = changeOfArithmetic(checkpoint.progress["arithmetic"], device);
       if (change !== null) observer.warned?.(change);
@@ -177,6 +178,13 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     recorder?.dispose();
     trainer.dispose();
   }
+}
+
+/** What a checkpoint says must not change, with what the network of an older version's left to defaults. */
+function completed(fixed: CheckpointInfo["fixed"]): CheckpointInfo["fixed"] {
+  const training = fixed["training"] as Partial<TrainingOptions> | undefined;
+  if (training?.network === undefined) return fixed;
+  return { ...fixed, training: { ...training, network: networkConfig(training.network) } };
 }
 
 function recorderOf(

@@ -5,13 +5,15 @@ import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { readCheckpoint, readNewestCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
+import { readCheckpoint, readNewestCheckpoint, writeCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
 import { networkConfig } from "../../../diffusion/network/index.ts";
 import { finishRun } from "../../../diffusion/run/finishRun.ts";
 import { type RunObserver, type RunOptions, type RunResult, runTraining } from "../../../diffusion/run/trainingRun.ts";
+import type { TrainingOptions } from "../../../diffusion/training/index.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
+import { memoryFolder } from "../../../engine/io/index.ts";
 import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 
 let root = "";
@@ -302,4 +304,25 @@ test("damaged checkpoints are passed over, the newest first; if none can be read
     message: /no checkpoint of .*straight can be read: .*0000000160.*; .*0000000144/,
   });
   assert.deepEqual(await statesOf("straight"), [state(144), state(160)]);
+});
+
+test("a run that began before a network had an option goes on with what it had then, and with nothing else", async () => {
+  const folder = memoryFolder("older");
+  const options = { ...optionsOf("older"), folder };
+  const stop = new AbortController();
+  await runTraining({ ...options, signal: stop.signal }, { stepped: ({ nimg }) => nimg === 80 && stop.abort() });
+  const checkpoint = await readNewestCheckpoint(folder, () => undefined);
+  assert.ok(checkpoint !== null, "there is a checkpoint");
+  const training = checkpoint.fixed["training"] as TrainingOptions;
+  const { activations: _, ...unet } = training.network.unet;
+  const fixed = { ...checkpoint.fixed, training: { ...training, network: { ...training.network, unet } } };
+  await writeCheckpoint(folder, { ...checkpoint, fixed }, checkpoint.arrays);
+  const halved = networkConfig({
+    ...options.training.network,
+    unet: { ...options.training.network.unet, activations: "float16" },
+  });
+  await assert.rejects(runTraining({ ...options, training: { ...options.training, network: halved } }), {
+    message: /activations was "float32", now "float16"/,
+  });
+  assert.deepEqual(await runTraining(options), { nimg: 160, finished: true });
 });
