@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { selectImages, splitIndices, type TrainingDataset } from "../../diffusion/data/index.ts";
+import type { TrainingDataset } from "../../diffusion/data/index.ts";
 import { type EmojiVendor, emojiVendors, loadEmoji, writeDataset } from "../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
@@ -45,16 +45,4 @@ export async function loadTrainingData(
     }
     return dataset;
   });
-}
-
-/** A set to train on and, if any are held out, one to validate on. */
-export function splitData<D extends TrainingDataset>(
-  dataset: D,
-  heldOut: number,
-  seed: number,
-): { readonly training: D; readonly validation: D | null } {
-  if (heldOut === 0) return { training: dataset, validation: null };
-  const classes = dataset.labels?.kind === "classes" ? dataset.labels.values : null;
-  const parts = splitIndices(dataset.count, heldOut, seed, classes);
-  return { training: selectImages(dataset, parts.training), validation: selectImages(dataset, parts.heldOut) };
 }

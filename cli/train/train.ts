@@ -1,14 +1,7 @@
 import { join } from "node:path";
 import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
-import {
-  duplicateNote,
-  fingerprint,
-  isLatent,
-  seenLabels,
-  trainingBatches,
-  type TrainingDataset,
-} from "../../diffusion/data/index.ts";
-import { type RunOptions, runTraining } from "../../diffusion/run/index.ts";
+import { duplicateNote, isLatent, splitData, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { runTraining } from "../../diffusion/run/index.ts";
 import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import {
   type AutomaticDevice,
@@ -27,10 +20,12 @@ import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost, gridBatch, finalSteps, gridLayout } from "./grids.ts";
 import { describeRun, noteLine } from "./describeRun.ts";
-import { loadTrainingData, splitData } from "./data.ts";
+import { loadTrainingData } from "./data.ts";
 import {
   formatSettings,
   type PlannedSettings,
+  type RunData,
+  runOptions,
   settingsFileName,
   trainingOptions,
   type TrainSettings,
@@ -39,11 +34,7 @@ import { RunWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
 
 /** All data, those to train on, and those held out. */
-type RunData = {
-  readonly dataset: TrainingDataset;
-  readonly images: TrainingDataset;
-  readonly validation: TrainingDataset | null;
-};
+type SplitData = RunData & { readonly validation: TrainingDataset | null };
 
 const print = (line: string): void => console.log(line);
 
@@ -108,7 +99,7 @@ function prepare(
   settings: PlannedSettings,
   dataset: TrainingDataset,
   given: ReadonlySet<string> = new Set(),
-): { readonly data: RunData; readonly training: TrainingOptions; readonly lines: readonly string[] } {
+): { readonly data: SplitData; readonly training: TrainingOptions; readonly lines: readonly string[] } {
   const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
   const training = trainingOptions(settings, images);
   checkTrainingOptions(training);
@@ -120,11 +111,11 @@ async function trainOn(
   device: Device,
   settings: TrainSettings,
   training: TrainingOptions,
-  { dataset, images, validation }: RunData,
+  data: SplitData,
   withReport: boolean,
 ): Promise<boolean> {
   const { outdir } = settings;
-  const isLabelled = training.network.unet.labelDim > 0;
+  const { images, validation } = data;
   print(
     `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${outdir}`,
   );
@@ -137,32 +128,7 @@ async function trainOn(
   const lock = await RunLock.take(outdir);
   const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
   try {
-    const run: RunOptions = {
-      folder: diskFolder(outdir),
-      training,
-      duration: settings.duration,
-      intervals: {
-        status: settings.status,
-        snapshot: settings.snapshot,
-        checkpoint: settings.checkpoint,
-        samples: settings.samples,
-        validation: settings.validation,
-      },
-      dynamicsEvery: settings.dynamics,
-      snapshotDtype: settings["snapshot-dtype"],
-      classNames: isLabelled ? images.classNames : null,
-      seenLabels: isLabelled ? seenLabels(images) : null,
-      device,
-      // By its content: the same data may lie elsewhere, and what is held out of them is another thing.
-      fixed: {
-        images: dataset.count,
-        data: fingerprint(dataset),
-        holdout: settings.holdout,
-        xflip: settings.xflip,
-      },
-      nextBatch: trainingBatches(images, settings.seed, settings.xflip),
-      signal: stop.signal,
-    };
+    const run = runOptions(settings, data, training, { folder: diskFolder(outdir), device });
     let say = print;
     const tell = (reason: StopReason): void => {
       // Nobody reads standard output any more.
@@ -171,7 +137,7 @@ async function trainOn(
       stop.abort();
     };
     stopping.left = "The last checkpoint is whole. Go on with the same command.";
-    const result = await stopping.during(tell, () => runTraining(run, watch.observer));
+    const result = await stopping.during(tell, () => runTraining({ ...run, signal: stop.signal }, watch.observer));
     if (!result.finished) {
       progress.end();
       say(`Stopped after ${result.nimg} images. Go on with: ${again}`);

@@ -18,4 +18,5 @@ export { joinDatasets } from "./joinDatasets.ts";
 export { duplicateNote, labelNotes, pixelNotes } from "./notes.ts";
 export { ImageOrder, splitIndices } from "./order.ts";
 export { type SeenLabels, seenLabels } from "./seenLabels.ts";
+export { splitData } from "./splitData.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";

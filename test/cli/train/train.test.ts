@@ -1,12 +1,25 @@
 /** Whole runs of the command: what is in the run folder, and stopping and going on. */
 import assert from "node:assert/strict";
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
 import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
+import { splitData } from "../../../diffusion/data/index.ts";
+import { openDataset } from "../../../diffusion/data/node.ts";
+import { runTraining } from "../../../diffusion/run/index.ts";
+import {
+  completeSettings,
+  formatSettings,
+  parseSettings,
+  runOptions,
+  settingsFileName,
+  trainingOptions,
+} from "../../../diffusion/settings/index.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
+import { createDevice } from "../../../engine/index.ts";
+import { memoryFolder, readWhole, writeText } from "../../../engine/io/index.ts";
 import { message, only, readFields, readRecords, text } from "../../diffusion/run/readEvents.ts";
 import { evenkeel, evenkeelProcess, everything, run, statsOf, trained, writePictures } from "./tinyRun.ts";
 import { diskFile } from "../../../engine/io/node.ts";
@@ -275,4 +288,27 @@ test("a run made longer goes on from its end; stopped while it draws, it ends at
   assert.deepEqual(stats.slice(0, -1), await statsOf(straight));
   assert.equal(stats.at(-1)?.["nimg"], 2480);
   assert.equal(parse(await readFile(join(longer, "settings.toml"), "utf8"))["duration"], 2480);
+});
+
+test("a run that began in memory, without the command, goes on by it and ends with the same bits", async () => {
+  const outdir = join(root, "from elsewhere");
+  const given = parseSettings(await readFile(join(straight, "settings.toml"), "utf8"), "settings.toml");
+  const settings = completeSettings([{ from: "the page", values: { ...given, outdir } }]);
+  const dataset = await openDataset(data);
+  const { training: images } = splitData(dataset, settings.holdout, settings.seed);
+  const device = await createDevice("wasm", { wasm: { threads: 1, relaxed: true } });
+  const folder = memoryFolder("page");
+  const stop = new AbortController();
+  const options = runOptions(settings, { dataset, images }, trainingOptions(settings, images), { folder, device });
+  const stopAt = ({ nimg }: { readonly nimg: number }): void => {
+    if (nimg >= 1000) stop.abort();
+  };
+  await runTraining({ ...options, signal: stop.signal }, { stepped: stopAt }).finally(() => device.dispose());
+  await writeText(folder.file(settingsFileName), formatSettings(settings));
+  await mkdir(outdir);
+  for (const name of await folder.list()) await writeFile(join(outdir, name), await readWhole(folder.file(name)));
+  const { code, out, err } = await evenkeelProcess(again(outdir));
+  assert.deepEqual([code, err], [0, ""], err);
+  assert.match(out, /Going on after 1,000 images/);
+  assert.deepEqual(await trained(outdir), await trained(straight));
 });

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { splitData } from "../../../cli/train/data.ts";
+import { splitData } from "../../../diffusion/data/index.ts";
 import { createDataset, selectImages } from "../../../diffusion/data/index.ts";
 import { openDataset } from "../../../diffusion/data/node.ts";
 import { idx, noise, npy, temporaryFolder } from "./sampleFiles.ts";

@@ -1,0 +1,40 @@
+import { fingerprint, seenLabels, trainingBatches, type TrainingDataset } from "../data/index.ts";
+import type { RunOptions } from "../run/index.ts";
+import type { TrainingOptions } from "../training/index.ts";
+import type { PlannedSettings } from "./settings.ts";
+
+/** What a run is of: the whole set of images, and those of it that are trained on. */
+export type RunData = { readonly dataset: TrainingDataset; readonly images: TrainingDataset };
+
+/**
+ * The run that settings ask for. Wherever it is made so, it can go on elsewhere with the same bits.
+ * @param training what `trainingOptions` makes of the settings
+ */
+export function runOptions(
+  settings: PlannedSettings,
+  { dataset, images }: RunData,
+  training: TrainingOptions,
+  { folder, device }: Pick<RunOptions, "folder" | "device">,
+): RunOptions {
+  const isLabelled = training.network.unet.labelDim > 0;
+  const { status, snapshot, checkpoint, samples, validation } = settings;
+  return {
+    folder,
+    device,
+    training,
+    duration: settings.duration,
+    intervals: { status, snapshot, checkpoint, samples, validation },
+    dynamicsEvery: settings.dynamics,
+    snapshotDtype: settings["snapshot-dtype"],
+    classNames: isLabelled ? images.classNames : null,
+    seenLabels: isLabelled ? seenLabels(images) : null,
+    // By its content: the same data may lie elsewhere, and what is held out of them is another thing.
+    fixed: {
+      images: dataset.count,
+      data: fingerprint(dataset),
+      holdout: settings.holdout,
+      xflip: settings.xflip,
+    },
+    nextBatch: trainingBatches(images, settings.seed, settings.xflip),
+  };
+}
