@@ -59,11 +59,13 @@ export const trainSettings = z.strictObject({
   deterministic: z.boolean(),
 });
 
+/** Complete settings of a run. */
 export type TrainSettings = z.infer<typeof trainSettings>;
 
 /** Settings of a run that needn't have a folder yet. */
 export const plannedSettings = trainSettings.partial({ outdir: true });
 
+/** Settings of a run whose folder may be left out. */
 export type PlannedSettings = z.infer<typeof plannedSettings>;
 
 /** What a preset says for a configuration, as settings; intervals and the like follow from its duration. */

@@ -94,6 +94,6 @@ describe("what reading a pickle takes of memory", () => {
     const { code, err } = await evenkeel(["count", "--net", path("small.pkl")]);
     assert.deepEqual([code, err], [0, ""]);
     const none = await evenkeel(["count", "--net", path("none.pkl")]);
-    assert.match(none.err, /^evenkeel: .*none\.pkl: reading failed: there is no such file/);
+    assert.match(none.err, /^evenkeel: .*none\.pkl: opening failed: there is no such file/);
   });
 });

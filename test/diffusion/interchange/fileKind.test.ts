@@ -71,7 +71,7 @@ describe("files of other programs", () => {
     for (const name of ["run.safetensors", "run.pkl", "."]) {
       await assert.rejects(
         readSnapshot(path.join(folder, name)),
-        /is a folder\. Name the file in it that is meant\. Exp/,
+        /is a folder\. Name the file in it that is meant\.$/,
       );
     }
     for (const name of ["none.safetensors", "none.pkl", "none"]) {
