@@ -33,8 +33,28 @@ export function* fusing(
   overwritten: ReadonlySet<Node>,
 ): Generator<void, FusedKernel[]> {
   const order = topologicalOrder(graph.outputs);
-  const roots = chooseRoots(graph, order, limits);
+  let roots = chooseRoots(graph, order, limits, new Set());
   yield;
+  let kernels = yield* lowering(order, roots);
+  // What became a root after a value was looked at is one more array that its kernel reads: with all of them known it is looked at again.
+  while ([...kernels.values()].some(({ operands }) => operands.length > limits.operands)) {
+    const more = chooseRoots(graph, order, limits, roots);
+    yield;
+    if (more.size === roots.size) throw new Error("fuse: a kernel reads more arrays than the device can bind");
+    roots = more;
+    kernels = yield* lowering(order, roots);
+  }
+  yield* inliningSingleReaders(graph, kernels, roots, limits);
+  yield* computingInReaders(graph, kernels, roots, limits, overwritten);
+  const needed = reachable(graph, kernels);
+  return order.flatMap((root) => {
+    const kernel = kernels.get(root);
+    return kernel === undefined || !needed.has(root) ? [] : [{ root, kernel }];
+  });
+}
+
+/** Kernels by root. What they can't contain becomes a root, too. */
+function* lowering(order: readonly Node[], roots: Set<Node>): Generator<void, Map<Node, LoweredKernel>> {
   const isMaterialized = (node: Node): boolean => hasMemory(node, roots);
   const readers = readersOf(order);
   const kernels = new Map<Node, LoweredKernel>();
@@ -55,13 +75,7 @@ export function* fusing(
       pending.push(...users, extra);
     }
   }
-  yield* inliningSingleReaders(graph, kernels, roots, limits);
-  yield* computingInReaders(graph, kernels, roots, limits, overwritten);
-  const needed = reachable(graph, kernels);
-  return order.flatMap((root) => {
-    const kernel = kernels.get(root);
-    return kernel === undefined || !needed.has(root) ? [] : [{ root, kernel }];
-  });
+  return kernels;
 }
 
 function readersOf(order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> {
@@ -98,10 +112,15 @@ type Contents = {
 
 const none: Contents = { weight: 0, scalars: 0, sources: new Set(), regions: 0 };
 
-function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits): Set<Node> {
-  const roots = new Set<Node>(
-    graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant"),
-  );
+/** @param known values that are roots already */
+function chooseRoots(
+  graph: Graph,
+  order: readonly Node[],
+  limits: DeviceLimits,
+  known: ReadonlySet<Node>,
+): Set<Node> {
+  const outputs = graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant");
+  const roots = new Set<Node>([...outputs, ...known]);
   const uses = usesBehindViews(graph, order);
   const addends = limits.batches ? addendsOf(order, uses) : new Set<Node>();
   const contents = new Map<Node, Contents>();

@@ -78,6 +78,18 @@ describe("how many kernels a program has", () => {
     assert.equal(kernels(reduceSum(cheap), reduceMax(cheap)), 2);
   });
 
+  it("reads no more arrays than it may where a part of it is stored for others: in several kernels", () => {
+    const [a, b, c, w] = [input(8, 8), input(8, 8), input(8, 8), input(8, 8)];
+    const part = add(a, b);
+    // The product wants the part in memory when all else has been looked at: one more array beside those it is made of.
+    const { steps } = planOf([multiply(multiply(part, a), multiply(b, c)), matmul(part, w)], [], {
+      ...limits,
+      operands: 3,
+    });
+    const most = Math.max(...steps.map(({ operands }) => operands.length));
+    assert.ok(most <= 3, `a kernel reads ${most} arrays`);
+  });
+
   it("a value used twice in one kernel: none of its own", () => {
     const y = exp(input(32));
     assert.equal(kernels(multiply(y, add(y, 1))), 1);
