@@ -113,12 +113,7 @@ type Contents = {
 const none: Contents = { weight: 0, scalars: 0, sources: new Set(), regions: 0 };
 
 /** @param known values that are roots already */
-function chooseRoots(
-  graph: Graph,
-  order: readonly Node[],
-  limits: DeviceLimits,
-  known: ReadonlySet<Node>,
-): Set<Node> {
+function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits, known: ReadonlySet<Node>): Set<Node> {
   const outputs = graph.outputs.map(storageOf).filter((node) => node.kind !== "input" && node.kind !== "constant");
   const roots = new Set<Node>([...outputs, ...known]);
   const uses = usesBehindViews(graph, order);
