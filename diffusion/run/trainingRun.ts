@@ -184,7 +184,13 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
 function completed(fixed: CheckpointInfo["fixed"]): CheckpointInfo["fixed"] {
   const training = fixed["training"] as Partial<TrainingOptions> | undefined;
   if (training?.network === undefined) return fixed;
-  return { ...fixed, training: { ...training, network: networkConfig(training.network) } };
+  try {
+    return { ...fixed, training: { ...training, network: networkConfig(training.network) } };
+  } catch (reason) {
+    // A newer program's network has options that aren't known here: they are told with what differs.
+    if (!(reason instanceof EvenkeelError)) throw reason;
+    return fixed;
+  }
 }
 
 function recorderOf(

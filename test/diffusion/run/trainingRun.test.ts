@@ -317,6 +317,16 @@ test("a run that began before a network had an option goes on with what it had t
   const { activations: _, ...unet } = training.network.unet;
   const fixed = { ...checkpoint.fixed, training: { ...training, network: { ...training.network, unet } } };
   await writeCheckpoint(folder, { ...checkpoint, fixed }, checkpoint.arrays);
+  const newer = { ...training.network, unet: { ...training.network.unet, spin: 3 } };
+  const spinning = memoryFolder("newer");
+  await writeCheckpoint(
+    spinning,
+    { ...checkpoint, fixed: { ...checkpoint.fixed, training: { ...training, network: newer } } },
+    checkpoint.arrays,
+  );
+  await assert.rejects(runTraining({ ...options, folder: spinning }), {
+    message: /^newer holds a run of 80 images with other settings: training\.network\.unet\.spin was 3, now unset/,
+  });
   const halved = networkConfig({
     ...options.training.network,
     unet: { ...options.training.network.unet, activations: "float16" },
