@@ -69,10 +69,7 @@ describe("files of other programs", () => {
     mkdirSync(path.join(folder, "run.safetensors"));
     mkdirSync(path.join(folder, "run.pkl"));
     for (const name of ["run.safetensors", "run.pkl", "."]) {
-      await assert.rejects(
-        readSnapshot(path.join(folder, name)),
-        /is a folder\. Name the file in it that is meant\.$/,
-      );
+      await assert.rejects(readSnapshot(path.join(folder, name)), /is a folder\. Name the file in it that is meant\.$/);
     }
     for (const name of ["none.safetensors", "none.pkl", "none"]) {
       await assert.rejects(readSnapshot(path.join(folder, name)), /there is no such file or folder/);

@@ -20,7 +20,6 @@ describe("the search for layouts", () => {
       const options = trainingOptions(net);
       const functions = stepFunctions(options, flattenParameters<ParameterSpec>(describeDenoiser(options.network)));
       assert.equal(functions.kind, "whole", "trained in parts");
-      if (functions.kind !== "whole") return;
       const { state, batch, schedule, yes } = stepTemplate(options);
       const graph = optimize(trace(functions.step, [state, batch, schedule, yes]).graph, limits);
       const fusion = fusing(graph, limits, new Set());
