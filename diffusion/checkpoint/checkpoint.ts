@@ -41,7 +41,7 @@ function nimgOf(name: string): number {
 }
 
 /**
- * Writes a checkpoint, whole or not at all, and then removes all but the newest `keep`. Gives its place.
+ * Writes a checkpoint, whole or not at all, and then removes all but it and the `keep - 1` before it. Gives its place.
  * @throws EvenkeelError `file` if it can't be kept; the checkpoints there were are.
  */
 export async function writeCheckpoint(
@@ -58,7 +58,9 @@ export async function writeCheckpoint(
   await writeTensors(file, lazy, {
     metadata: { evenkeel: JSON.stringify({ version, kind: "checkpoint", ...info }) },
   });
-  for (const old of (await listCheckpoints(folder)).slice(keep)) await folder.file(old).remove();
+  // One of more images was passed over as damaged: it mustn't take the place of one that can be read.
+  const until = (await listCheckpoints(folder)).filter((name) => nimgOf(name) <= info.nimg);
+  for (const old of until.slice(keep)) await folder.file(old).remove();
   return file;
 }
 

@@ -13,7 +13,7 @@ import type { TrainingOptions } from "../../../diffusion/training/index.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { createDevice, type Device, EvenkeelError, type Tensor } from "../../../engine/index.ts";
 import { smallBatch, smallOptions } from "../training/smallRun.ts";
-import { memoryFolder } from "../../../engine/io/index.ts";
+import { memoryFolder, writeText } from "../../../engine/io/index.ts";
 import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 
 let root = "";
@@ -335,4 +335,14 @@ test("a run that began before a network had an option goes on with what it had t
     message: /activations was "float32", now "float16"/,
   });
   assert.deepEqual(await runTraining(options), { nimg: 160, finished: true });
+});
+
+test("a checkpoint that is written is kept, whatever is damaged of those that tell of more images", async () => {
+  const folder = memoryFolder("damaged");
+  const write = (nimg: number) => writeCheckpoint(folder, { nimg, fixed: {}, progress: {} }, new Map());
+  await write(80);
+  for (const nimg of [144, 160]) await writeText(folder.file(state(nimg)), "damaged");
+  for (const nimg of [88, 96]) await write(nimg);
+  assert.deepEqual(await folder.list(), [state(88), state(96), state(144), state(160)]);
+  assert.equal((await readNewestCheckpoint(folder, () => undefined))?.nimg, 96);
 });
