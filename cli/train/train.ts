@@ -5,10 +5,8 @@ import { runTraining } from "../../diffusion/run/index.ts";
 import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import {
   type AutomaticDevice,
-  createDevice,
   type Device,
   type DeviceName,
-  EvenkeelError,
   resolveDeviceName,
 } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
@@ -22,6 +20,7 @@ import { describeCost, gridBatch, finalSteps, gridLayout } from "./grids.ts";
 import { describeRun, noteLine } from "./describeRun.ts";
 import { loadTrainingData } from "./data.ts";
 import {
+  createRunDevice,
   formatSettings,
   type PlannedSettings,
   type RunData,
@@ -201,14 +200,5 @@ export async function deviceOf(
 
 async function makeDevice(name: DeviceName, settings: PlannedSettings): Promise<Device> {
   const tuning = await tuningOptions(settings.autotune, name, choiceOf(settings.device) !== "auto");
-  if (name !== "wasm") return createDevice(name, tuning);
-  const { threads } = settings;
-  const options = { ...(threads === undefined ? {} : { threads }), relaxed: !settings.deterministic };
-  try {
-    return await createDevice("wasm", { wasm: options });
-  } catch (reason) {
-    // Fused multiply-add is not in every engine; which one ran is printed and recorded in the checkpoint.
-    if (!(reason instanceof EvenkeelError) || settings.deterministic) throw reason;
-    return createDevice("wasm", { wasm: { ...options, relaxed: false } });
-  }
+  return createRunDevice(name, settings, tuning);
 }

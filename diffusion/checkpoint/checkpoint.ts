@@ -30,6 +30,12 @@ export function checkpointName(nimg: number): string {
   return `training-state-${String(nimg).padStart(10, "0")}.safetensors`;
 }
 
+/** Images that the newest checkpoint of a run folder has seen, by its name; 0 if there is none. */
+export async function newestCheckpoint(folder: Folder): Promise<number> {
+  const [newest] = await listCheckpoints(folder);
+  return newest === undefined ? 0 : nimgOf(newest);
+}
+
 /** Checkpoint files of a run folder, the newest first. */
 async function listCheckpoints(folder: Folder): Promise<string[]> {
   const names = (await folder.list()).filter((name) => namePattern.test(name));

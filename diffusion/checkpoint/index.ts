@@ -3,6 +3,7 @@ export {
   type Checkpoint,
   type CheckpointInfo,
   checkSameSettings,
+  newestCheckpoint,
   readNewestCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";

@@ -1,5 +1,6 @@
 /** A training run's settings: their names and ranges, how they come together, and their file. Safe in a page. */
 export { completePlan, completeSettings } from "./completeSettings.ts";
+export { createRunDevice } from "./createRunDevice.ts";
 export { parseImages } from "./imageCount.ts";
 export { mergeOptions, type OptionLayer } from "./mergeOptions.ts";
 export { type RunData, runOptions } from "./runOptions.ts";

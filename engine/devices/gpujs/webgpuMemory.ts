@@ -125,7 +125,7 @@ export class WebgpuMemory {
     if (this.#waitingWords + count > togetherWords) this.flush();
     if (count > togetherWords) {
       this.counts.uploads++;
-      this.context.device.queue.writeBuffer(to.buffer, to.offset, words);
+      this.context.device.queue.writeBuffer(to.buffer, to.offset, words.buffer, words.byteOffset, words.byteLength);
       return;
     }
     const from = this.#waitingWords;

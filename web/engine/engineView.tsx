@@ -1,0 +1,2 @@
+/** Not written yet. */
+export function EngineView() { return <p class="quiet">…</p>; }

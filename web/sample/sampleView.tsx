@@ -1,0 +1,2 @@
+/** Not written yet. */
+export function SampleView() { return <p class="quiet">…</p>; }

@@ -1,0 +1,48 @@
+import { useState } from "preact/hooks";
+import { LineChart } from "../charts/lineChart.tsx";
+import { runColor } from "../charts/theme.ts";
+import { runs, runTitles } from "../state/lab.ts";
+
+/** Loss and error at each level of noise, since the last look inside. */
+export function NoiseLevels() {
+  const [quantity, choose] = useState<"error" | "loss">("error");
+  const curves = runs.value.flatMap((run, i) => {
+    const dynamics = run.dynamics.value;
+    const last = dynamics?.samples.at(-1);
+    if (!run.isShown.value || dynamics === null || last === undefined) return [];
+    const edges = dynamics.header.sigmaEdges;
+    // A bin's middle, as the axis is logarithmic; those at the ends are open.
+    const middles = last.bins.count.map((_, bin) => {
+      const [low, high] = [edges[bin - 1], edges[bin]];
+      return low === undefined ? (high ?? 1) : high === undefined ? low : Math.sqrt(low * high);
+    });
+    const label = runTitles.value.get(run.name) ?? run.name;
+    return [{ label, color: runColor(i), x: middles, y: last.bins[quantity] }];
+  });
+  return (
+    <>
+      <div class="panelHead">
+        <h2>By noise level</h2>
+        <div class="segments" role="group" aria-label="What is shown by noise level">
+          {(["error", "loss"] as const).map((each) => (
+            <button key={each} type="button" aria-pressed={each === quantity} onClick={() => choose(each)}>
+              {each === "error" ? "Error" : "Loss"}
+            </button>
+          ))}
+        </div>
+      </div>
+      {curves.length === 0 ? (
+        <p class="quiet">Shown once a run has looked inside; the first step is looked at, then every so many.</p>
+      ) : (
+        <LineChart
+          curves={curves}
+          xLabel="sigma"
+          yLabel={quantity}
+          isXLog
+          isYLog={quantity === "error"}
+          description={`${quantity} by noise level`}
+        />
+      )}
+    </>
+  );
+}

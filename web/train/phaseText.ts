@@ -1,0 +1,21 @@
+import type { RunPhase } from "../state/run.ts";
+
+/** What a run does, in words. */
+export function phaseText(phase: RunPhase): string {
+  switch (phase.kind) {
+    case "preparing":
+      return `Preparing: ${phase.what}`;
+    case "training":
+      return "Training";
+    case "paused":
+      return "Paused";
+    case "stopping":
+      return "Stopping: writing a checkpoint";
+    case "stopped":
+      return "Stopped";
+    case "finished":
+      return "Finished";
+    case "failed":
+      return `Failed: ${phase.message}`;
+  }
+}

@@ -1,0 +1,42 @@
+/** Where the lab keeps things in the browser: runs and data sets, each run a folder of its own. */
+import { EvenkeelError } from "../../engine/index.ts";
+import { type Folder, type OriginDirectoryHandle, originFolder } from "../../engine/io/index.ts";
+
+async function directory(name: string): Promise<OriginDirectoryHandle> {
+  try {
+    // The types of the browser know less than the standard: its handles have `entries`.
+    const root = (await navigator.storage.getDirectory()) as unknown as OriginDirectoryHandle;
+    return await root.getDirectoryHandle(name, { create: true });
+  } catch (cause) {
+    throw new EvenkeelError(
+      "file",
+      "The browser keeps nothing for this page (a private window, or storage is turned off). Open it in an ordinary window.",
+      { cause },
+    );
+  }
+}
+
+/** The folder of a run, whether it is there or not. */
+export async function runFolder(name: string): Promise<Folder> {
+  return originFolder(await directory("runs"), name);
+}
+
+/** The names of all runs. */
+export async function runNames(): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const [name, entry] of (await directory("runs")).entries()) if (entry.kind === "directory") names.push(name);
+  return names.sort();
+}
+
+/** Removes a run with all its files. */
+export async function removeRunFolder(name: string): Promise<void> {
+  await (await directory("runs")).removeEntry(name, { recursive: true });
+}
+
+/** Where data sets are that somebody brought. */
+export async function datasetFolder(): Promise<Folder> {
+  const root = (await navigator.storage.getDirectory()) as unknown as OriginDirectoryHandle;
+  const folder = originFolder(root, "datasets");
+  await folder.prepare();
+  return folder;
+}

@@ -1,0 +1,100 @@
+/** A run in a worker: from settings to what `runTraining` does, and what it tells the page. */
+import { splitData } from "../../diffusion/data/index.ts";
+import { type GridLayout, gridRows, gridScale, runTraining, RunWatch, StepGate } from "../../diffusion/run/index.ts";
+import { seenLabels, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { createRunDevice, runOptions, trainingOptions } from "../../diffusion/settings/index.ts";
+import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
+import { messageOf } from "../../engine/index.ts";
+import { openDataset } from "./datasets.ts";
+import type { RunListener } from "./labWorker.ts";
+import type { RunStart } from "./messages.ts";
+import { runFolder } from "./storage.ts";
+import { pointOf } from "./storedRuns.ts";
+
+/** Milliseconds between two lines of progress. */
+const pace = 200;
+
+/** A grid that is drawn while one looks: four of a class, by 12 steps. */
+function gridOf({ network: { unet } }: TrainingOptions, images: TrainingDataset): GridLayout {
+  const columns = 4;
+  const rows = gridRows(unet.labelDim, seenLabels(images), columns);
+  return { rows, columns, steps: 12, scale: gridScale(unet.imageResolution) };
+}
+
+export class Training {
+  readonly gate = new StepGate();
+  readonly #start: RunStart;
+  readonly #tell: RunListener;
+  readonly #stop = new AbortController();
+
+  constructor(start: RunStart, tell: RunListener) {
+    this.#start = start;
+    if (start.isPaused) this.gate.pause();
+    this.#tell = tell;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Trains, unless another tab does so. Whatever happens is told. */
+  async run(): Promise<void> {
+    const { name } = this.#start;
+    await navigator.locks.request(`evenkeel-run-${name}`, { ifAvailable: true }, async (lock) => {
+      if (lock === null) {
+        this.#tell({ kind: "failed", message: `Another tab trains ${name}. Look at it there, or close that tab.` });
+        return;
+      }
+      await this.#train().catch((reason: unknown) => this.#tell({ kind: "failed", message: messageOf(reason) }));
+    });
+  }
+
+  async #train(): Promise<void> {
+    const { name, settings } = this.#start;
+    const tell = this.#tell;
+    tell({ kind: "preparing", what: "reading the images" });
+    const dataset = await openDataset(settings.data);
+    const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
+    const training = trainingOptions(settings, images);
+    checkTrainingOptions(training);
+    tell({ kind: "preparing", what: "compiling the network" });
+    const device = await createRunDevice(settings.device ?? "wasm", settings);
+    const folder = await runFolder(name);
+    let told = 0;
+    const watch = new RunWatch({
+      settings: { ...settings, outdir: `runs/${name}` },
+      training,
+      images,
+      validation,
+      device,
+      folder,
+      layout: gridOf(training, images),
+      listener: {
+        started: (nimg) => tell({ kind: "started", nimg, device: `${device.name}: ${device.description}`, isPaused: this.gate.isPaused }),
+        stepped: ({ nimg, speed }) => {
+          const now = performance.now();
+          if (now - told < pace && !this.gate.isPaused) return;
+          told = now;
+          tell({ kind: "progress", nimg, imagesPerSecond: Number.isFinite(speed) ? speed : null });
+        },
+        status: (entry) => tell({ kind: "status", point: pointOf(entry) }),
+        samples: (nimg) => tell({ kind: "grid", nimg }),
+        work: (what, done, total) => tell({ kind: "working", what, done, total }),
+        checkpoint: (nimg) => tell({ kind: "checkpoint", nimg }),
+        warned: (text) => tell({ kind: "note", text }),
+      },
+    });
+    try {
+      const options = runOptions(settings, { dataset, images }, training, { folder, device });
+      const observer = {
+        ...watch.observer,
+        dynamics: (sample: Parameters<NonNullable<typeof watch.observer.dynamics>>[0], header: Parameters<NonNullable<typeof watch.observer.dynamics>>[1]) => tell({ kind: "dynamics", header, sample }),
+      };
+      const { nimg, finished } = await runTraining({ ...options, gate: this.gate, signal: this.#stop.signal }, observer);
+      tell({ kind: "ended", nimg, finished });
+    } finally {
+      watch.dispose();
+      device.dispose();
+    }
+  }
+}
