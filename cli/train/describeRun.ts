@@ -5,7 +5,8 @@ import { presetOf, presets } from "../../diffusion/presets/index.ts";
 import { vaeChannels, vaeName } from "../../diffusion/encoding/index.ts";
 import { missingAttention } from "../../nn/index.ts";
 import { describeLabels } from "../describeLabels.ts";
-import { describeCost, gridLayout, trainingSteps } from "./grids.ts";
+import { gridLayout, gridSteps } from "../../diffusion/run/index.ts";
+import { describeCost } from "./grids.ts";
 import { idleTrainSettings } from "./idleSettings.ts";
 import type { PlannedSettings } from "../../diffusion/settings/index.ts";
 
@@ -24,7 +25,7 @@ export function describeRun(
   const labels =
     unet.labelDim === 0 && images.labels !== null ? "labels not used (--cond false)" : describeLabels(images, true);
   const heldOut = validation === null ? "" : `, ${validation.count} more held out`;
-  const layout = gridLayout(training.network, images, trainingSteps);
+  const layout = gridLayout(training.network, images, gridSteps.training);
   const every = settings.samples.toLocaleString("en");
   const missing = missingAttention(unet);
   const notes = [

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { duplicateNote, isLatent, splitData, type TrainingDataset } from "../../diffusion/data/index.ts";
-import { runTraining } from "../../diffusion/run/index.ts";
+import { gridBatch, gridLayout, gridSteps, runTraining } from "../../diffusion/run/index.ts";
 import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import {
   type AutomaticDevice,
@@ -16,7 +16,7 @@ import { diskFolder, makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "./commandLine.ts";
-import { describeCost, gridBatch, finalSteps, gridLayout } from "./grids.ts";
+import { describeCost } from "./grids.ts";
 import { describeRun, noteLine } from "./describeRun.ts";
 import { loadTrainingData } from "./data.ts";
 import {
@@ -29,7 +29,7 @@ import {
   trainingOptions,
   type TrainSettings,
 } from "../../diffusion/settings/index.ts";
-import { RunWatch } from "./watch.ts";
+import { CommandWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
 
 /** All data, those to train on, and those held out. */
@@ -125,7 +125,7 @@ async function trainOn(
   const again = commandLine("train", "--config", join(outdir, settingsFileName), "--outdir", outdir);
   const stop = new AbortController();
   const lock = await RunLock.take(outdir);
-  const watch = new RunWatch({ settings, training, dataset: images, validation, device, progress });
+  const watch = new CommandWatch({ settings, training, dataset: images, validation, device, progress });
   try {
     const run = runOptions(settings, data, training, { folder: diskFolder(outdir), device });
     let say = print;
@@ -158,12 +158,12 @@ async function finish(
   training: TrainingOptions,
   images: TrainingDataset,
   device: Device,
-  watch: RunWatch,
+  watch: CommandWatch,
   progress: Progress,
 ): Promise<void> {
   const { outdir } = settings;
   const sigmaRel = settings["sample-ema"];
-  const layout = settings.samples === 0 ? null : gridLayout(training.network, images, finalSteps);
+  const layout = settings.samples === 0 ? null : gridLayout(training.network, images, gridSteps.final);
   const sampling = layout === null ? "" : ` and sampling from it (${describeCost(layout)}; guided, twice that)`;
   print(`Making the post-hoc average of length ${sigmaRel}${sampling} ...`);
   const finished = await finishRun({

@@ -69,18 +69,31 @@ function compact(number: number | null): number | null {
   return number === null || !Number.isFinite(number) ? null : Number(number.toPrecision(5));
 }
 
+/** A sample with its numbers as a file stores them. */
+export function storedSample({
+  learningRate,
+  gradientNorm,
+  readings,
+  bins,
+  ...sample
+}: DynamicsSample): DynamicsSample {
+  const all = (numbers: readonly (number | null)[]): (number | null)[] => numbers.map(compact);
+  return {
+    nimg: sample.nimg,
+    learningRate: Number(learningRate.toPrecision(5)),
+    gradientNorm: compact(gradientNorm),
+    nonFiniteGradients: sample.nonFiniteGradients,
+    readings: Object.fromEntries(readingKinds.map((kind) => [kind, all(readings[kind])])) as Record<
+      ReadingKind,
+      (number | null)[]
+    >,
+    bins: { count: bins.count, loss: all(bins.loss), error: all(bins.error) },
+  };
+}
+
 /** A header or a sample as its line, without the line's end. */
 export function formatDynamicsLine(line: DynamicsHeader | DynamicsSample): string {
-  if ("format" in line) return JSON.stringify(line);
-  const { nimg, nonFiniteGradients, readings, bins, ...scalars } = line;
-  return JSON.stringify({
-    nimg,
-    learningRate: compact(scalars.learningRate),
-    gradientNorm: compact(scalars.gradientNorm),
-    nonFiniteGradients,
-    readings: Object.fromEntries(readingKinds.map((kind) => [kind, readings[kind].map(compact)])),
-    bins: { count: bins.count, loss: bins.loss.map(compact), error: bins.error.map(compact) },
-  });
+  return JSON.stringify("format" in line ? line : storedSample(line));
 }
 
 /**

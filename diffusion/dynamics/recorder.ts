@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Device } from "../../engine/index.ts";
 import type { StoredFile } from "../../engine/io/index.ts";
 import type { StepProbe, StepStatistics, TrainingOptions } from "../training/index.ts";
-import { dynamicsVersion } from "./format.ts";
+import { type DynamicsHeader, type DynamicsSample, dynamicsVersion, storedSample } from "./format.ts";
 import { DynamicsProbe } from "./probe.ts";
 import { SigmaBins, sigmaEdges } from "./sigmaBins.ts";
 import { DynamicsLog } from "./dynamicsFile.ts";
@@ -18,6 +18,8 @@ export type RecorderOptions = {
   /** Images seen so far, and what the checkpoint kept of the recorder. */
   readonly nimg: number;
   readonly progress?: unknown;
+  /** Told of every sample when it was written, as the file has it, with the file's header. */
+  readonly tell?: ((sample: DynamicsSample, header: DynamicsHeader) => void) | undefined;
 };
 
 const progressSchema = z.object({
@@ -62,21 +64,18 @@ export class DynamicsRecorder {
     this.#nonFiniteGradients += step.nonFiniteGradients;
     const { readings } = this.#probe;
     if (!this.#isDue(step.nimg) || readings === null) return;
-    const { file, training, every, nimg } = this.#options;
+    const { file, training, every, nimg, tell } = this.#options;
+    const header: DynamicsHeader = {
+      format: "evenkeel-dynamics",
+      version: dynamicsVersion,
+      every,
+      training,
+      names: readings.names,
+      sigmaEdges: this.#edges,
+    };
     // Not before: which layers there are is known once the network has run.
-    this.#log ??= await DynamicsLog.open(
-      file,
-      {
-        format: "evenkeel-dynamics",
-        version: dynamicsVersion,
-        every,
-        training,
-        names: readings.names,
-        sigmaEdges: this.#edges,
-      },
-      nimg,
-    );
-    await this.#log.append({
+    this.#log ??= await DynamicsLog.open(file, header, nimg);
+    const sample = storedSample({
       nimg: step.nimg,
       learningRate: step.learningRate,
       gradientNorm: step.gradientNorm,
@@ -84,7 +83,9 @@ export class DynamicsRecorder {
       readings: readings.values,
       bins: this.#bins.take(),
     });
+    await this.#log.append(sample);
     this.#nonFiniteGradients = 0;
+    tell?.(sample, header);
   }
 
   /** Is the step that ends at `nimg` sampled? */

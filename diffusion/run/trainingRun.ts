@@ -3,13 +3,14 @@ import { EvenkeelError, type Device, eventLoopTurn, type Tensor } from "../../en
 import type { Folder, StoredFile } from "../../engine/io/index.ts";
 import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeCheckpoint } from "../checkpoint/index.ts";
 import type { HostBatch, SeenLabels } from "../data/index.ts";
-import { dynamicsFileName, DynamicsRecorder } from "../dynamics/index.ts";
+import { dynamicsFileName, type DynamicsHeader, DynamicsRecorder, type DynamicsSample } from "../dynamics/index.ts";
 import { snapshotPlace } from "../ema/index.ts";
 import { networkConfig } from "../network/index.ts";
 import { type SnapshotDtype, storeSnapshot } from "../snapshot/index.ts";
 import { type BegunStep, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
 import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
 import { ReportPace } from "./reportPace.ts";
+import type { RunGate } from "./stepGate.ts";
 
 /** Images seen between two events of a kind; 0: only at the end of the run; samples, never. */
 export type RunIntervals = {
@@ -51,6 +52,11 @@ export type RunOptions = {
    * else it is abandoned, so that the state is that before it; validation and sample grids are put off until the run goes on. The run ends with a checkpoint of what isn't in one yet.
    */
   readonly signal?: AbortSignal;
+  /**
+   * Asked before every step, which waits until it lets it through. While the run waits, all steps that have begun were told of; a signal
+   * ends it as between two steps. Changes nothing of what is trained or written but when.
+   */
+  readonly gate?: RunGate;
 };
 
 type CheckpointProgress = CheckpointInfo["progress"];
@@ -77,7 +83,13 @@ export type RunObserver = {
   readonly status?: (nimg: number) => void | Promise<void>;
   readonly samples?: (trainer: Trainer) => Promise<void>;
   readonly validation?: (trainer: Trainer) => Promise<void>;
+  /** For every sample of the dynamics when it was written, with the header of its file: as `readDynamicsFile` would give them. */
+  readonly dynamics?: (sample: DynamicsSample, header: DynamicsHeader) => void;
   readonly wrote?: (what: "snapshot" | "checkpoint", file: StoredFile) => void | Promise<void>;
+  /** The run waits at its gate, before the step after so many images; all steps before were told of. */
+  readonly paused?: (nimg: number) => void;
+  /** It has waited for so long, and goes on or, if it was asked to stop, ends. */
+  readonly resumed?: (nimg: number, milliseconds: number) => void;
   readonly warned?: (message: string) => void;
   /** What the observer needs when the run goes on from a checkpoint, as JSON data. */
   readonly progress?: () => CheckpointProgress;
@@ -110,7 +122,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     const putOff = postponed.safeParse(checkpoint?.progress["postponed"]);
     const next = checkpoint === null ? 0 : checkpoint.nimg + (putOff.success ? 0 : 1);
     await observer.started?.(trainer, trainer.nimg, checkpoint?.progress ?? {}, next);
-    recorder = recorderOf(options, trainer.nimg, checkpoint?.progress);
+    recorder = recorderOf(options, trainer.nimg, observer, checkpoint?.progress);
     const files = new RunFiles(options, fixed, trainer, observer, recorder);
     const pace = new ReportPace(device, options.reportEvery);
     let saved = trainer.nimg;
@@ -151,8 +163,19 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
         await recorder?.stepped(statistics);
       }
     };
+    /** Waits until the gate lets the next step through, or the run is asked to stop. */
+    const passGate = async (): Promise<void> => {
+      const opened = options.gate?.pass(trainer.nimg);
+      if (opened === undefined) return;
+      await tell();
+      observer.paused?.(trainer.nimg);
+      const start = performance.now();
+      await stop.unless(() => opened);
+      observer.resumed?.(trainer.nimg, performance.now() - start);
+    };
     while (trainer.nimg < duration) {
       const before = trainer.nimg;
+      await passGate();
       observer.stepping?.(before);
       if (begun.length === 0) pace.begin();
       const probe = recorder?.probe(before);
@@ -196,11 +219,13 @@ function completed(fixed: CheckpointInfo["fixed"]): CheckpointInfo["fixed"] {
 function recorderOf(
   { folder, training, device, dynamicsEvery = 0 }: RunOptions,
   nimg: number,
+  { dynamics: tell }: RunObserver,
   progress: CheckpointProgress = {},
 ): DynamicsRecorder | undefined {
   if (dynamicsEvery === 0) return undefined;
   const file = folder.file(dynamicsFileName);
-  return new DynamicsRecorder({ file, training, device, every: dynamicsEvery, nimg, progress: progress["dynamics"] });
+  const kept = progress["dynamics"];
+  return new DynamicsRecorder({ file, training, device, every: dynamicsEvery, nimg, progress: kept, tell });
 }
 
 /** What may follow a step, in this order; then comes the checkpoint. */

@@ -1,5 +1,6 @@
 /** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. Safe in a page; files are in `node.ts`. */
 export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageLabel } from "./generate.ts";
+export { encodePng } from "./encodePng.ts";
 export { activeGuides, type GuidanceInterval, type Guide } from "./guidance.ts";
 export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 export {

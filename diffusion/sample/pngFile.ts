@@ -1,11 +1,11 @@
-import { encode } from "fast-png";
 import type { Shape } from "../../engine/index.ts";
 import { writeFileAtomically } from "../../engine/io/node.ts";
+import { encodePng } from "./encodePng.ts";
 import { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 
 /** Writes a PNG file, whole or not at all. @throws EvenkeelError `file` if the file system refuses. */
-export async function writePng(file: string, { width, height, channels, data }: Picture): Promise<void> {
-  await writeFileAtomically(file, (sink) => sink.write(encode({ width, height, channels, data, depth: 8 })));
+export async function writePng(file: string, picture: Picture): Promise<void> {
+  await writeFileAtomically(file, (sink) => sink.write(encodePng(picture)));
 }
 
 /**

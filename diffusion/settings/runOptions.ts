@@ -1,21 +1,25 @@
+import type { Device } from "../../engine/index.ts";
+import type { Folder } from "../../engine/io/index.ts";
 import { fingerprint, seenLabels, trainingBatches, type TrainingDataset } from "../data/index.ts";
-import type { RunOptions } from "../run/index.ts";
 import type { TrainingOptions } from "../training/index.ts";
 import type { PlannedSettings } from "./settings.ts";
 
 /** What a run is of: the whole set of images, and those of it that are trained on. */
 export type RunData = { readonly dataset: TrainingDataset; readonly images: TrainingDataset };
 
+/** Where a run is made, and where its files go. */
+type RunPlace = { readonly folder: Folder; readonly device: Device };
+
 /**
- * The run that settings ask for. Wherever it is made so, it can go on elsewhere with the same bits.
+ * The run that settings ask for, as `runTraining` takes it. Wherever it is made so, it can go on elsewhere with the same bits.
  * @param training what `trainingOptions` makes of the settings
  */
 export function runOptions(
   settings: PlannedSettings,
   { dataset, images }: RunData,
   training: TrainingOptions,
-  { folder, device }: Pick<RunOptions, "folder" | "device">,
-): RunOptions {
+  { folder, device }: RunPlace,
+) {
   const isLabelled = training.network.unet.labelDim > 0;
   const { status, snapshot, checkpoint, samples, validation } = settings;
   return {
