@@ -4,11 +4,11 @@ import tseslint from "typescript-eslint";
 import { layerRule } from "./scripts/layerRule.js";
 
 export default defineConfig(
-  globalIgnores(["dist/", "reports/", "runs/", "coverage/", ".stryker-tmp/"]),
+  globalIgnores(["dist/", "reports/", "runs/", "coverage/", ".stryker-tmp/", "web/dist/"]),
   { linterOptions: { noInlineConfig: true } },
   eslint.configs.recommended,
   {
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "**/*.tsx"],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { evenkeel: { rules: { layers: layerRule } } },

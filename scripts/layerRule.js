@@ -1,18 +1,25 @@
 /**
- * The layer rule: engine <- nn <- diffusion <- cli. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
+ * The layer rule: engine <- nn <- diffusion <- cli, web. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
  * (which needs a disk) are its faces, for the other rooms of its layer, later layers and users alike. A file imports freely within its
  * own room; of other rooms of its layer, and of the layers before it, their faces only. What lies beside the rooms of a layer is for
  * all of them; `index.ts` and `node.ts` beside the rooms are the layer's own faces, for those outside it. `bench`, `examples` and
- * `test` are outside the layers and may import anything; nothing in a layer may import them. Rooms of some folders have an order of
- * their own.
+ * `test` are outside the layers and may import anything; nothing in a layer may import them. `web` runs in a page: but for what builds it, it
+ * may import what is safe there. Rooms of some folders have an order of their own.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix, resolve, sep } from "node:path";
 
 const root = resolve(import.meta.dirname, "..");
 
-/** In their order. */
-const layers = ["engine", "nn", "diffusion", "cli"];
+/** Each with those before it, which it may import from. */
+const layersBefore = {
+  engine: [],
+  nn: ["engine"],
+  diffusion: ["engine", "nn"],
+  cli: ["engine", "nn", "diffusion"],
+  web: ["engine", "nn", "diffusion"],
+};
+const layers = Object.keys(layersBefore);
 
 /** What users may import, from the root: the same is what later layers may. */
 const entryPoints = (() => {
@@ -32,10 +39,11 @@ const rooms = new Set([
 
 const layerOf = (path) => path.slice(0, path.indexOf("/"));
 
-/** The faces of the layers before a file's own. */
-function facesBefore(layer) {
-  const before = layers.slice(0, layers.indexOf(layer));
-  return entryPoints.filter((face) => before.includes(layerOf(face)));
+/** The faces that a file of a layer may import: those of the layers before, in a page only those that are safe there. */
+function facesBefore(layer, importer) {
+  const before = layersBefore[layer];
+  const isInPage = layer === "web" && !importer.startsWith("web/build/");
+  return entryPoints.filter((face) => before.includes(layerOf(face)) && !(isInPage && face.endsWith("/node.ts")));
 }
 
 /** The room of its layer that a file is in, or undefined beside the rooms. */
@@ -116,7 +124,7 @@ export const layerRule = {
     const importer = context.filename.slice(context.cwd.length + 1).replaceAll(sep, "/");
     const layer = layerOf(importer);
     if (!layers.includes(layer)) return {};
-    const allowed = facesBefore(layer);
+    const allowed = facesBefore(layer, importer);
 
     function check(source) {
       if (source?.type !== "Literal" || typeof source.value !== "string") return;

@@ -12,11 +12,15 @@ export async function isolate(): Promise<void> {
   if (crossOriginIsolated) {
     if (sessionStorage.getItem(key) !== null) {
       sessionStorage.removeItem(key);
-      say("note", "This host doesn't send the headers that threads need: a service worker adds them, and the page was loaded twice for it.");
+      say(
+        "note",
+        "This host doesn't send the headers that threads need: a service worker adds them, and the page was loaded twice for it.",
+      );
     }
     return;
   }
-  const oneThread = "WebAssembly computes on one thread here, which takes longer: the page is not cross-origin isolated";
+  const oneThread =
+    "WebAssembly computes on one thread here, which takes longer: the page is not cross-origin isolated";
   if (!isSecureContext || !("serviceWorker" in navigator)) {
     say("note", `${oneThread}, and a service worker that would help needs https.`);
     return;

@@ -23,6 +23,7 @@ export function duration(seconds: number | null): string {
 /** `1.4 MB`. */
 export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
-  const [unit, power] = bytes < 1e6 ? ["kB", 1e3] : bytes < 1e9 ? ["MB", 1e6] : ["GB", 1e9];
-  return `${Number((bytes / Number(power)).toPrecision(3))} ${unit}`;
+  const [unit, size] =
+    bytes < 1e6 ? (["kB", 1e3] as const) : bytes < 1e9 ? (["MB", 1e6] as const) : (["GB", 1e9] as const);
+  return `${Number((bytes / size).toPrecision(3))} ${unit}`;
 }

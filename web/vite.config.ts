@@ -1,5 +1,5 @@
 /** The lab's build: static files that any host can serve. */
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import preact from "@preact/preset-vite";
 import { defineConfig } from "vite";
 import { bundledData } from "./build/bundledData.ts";
@@ -11,7 +11,7 @@ const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-E
 const serviceWorker = "serviceWorker";
 
 export default defineConfig({
-  root: fileURLToPath(new URL(".", import.meta.url)),
+  root: import.meta.dirname,
   // Relative addresses: the files work in any folder of any host.
   base: "./",
   plugins: [preact(), bundledData()],
@@ -24,8 +24,8 @@ export default defineConfig({
     emptyOutDir: true,
     rollupOptions: {
       input: {
-        index: fileURLToPath(new URL("index.html", import.meta.url)),
-        [serviceWorker]: fileURLToPath(new URL("serviceWorker.ts", import.meta.url)),
+        index: join(import.meta.dirname, "index.html"),
+        [serviceWorker]: join(import.meta.dirname, "serviceWorker.ts"),
       },
       output: {
         entryFileNames: ({ name }) => (name === serviceWorker ? "[name].js" : "assets/[name]-[hash].js"),

@@ -1,2 +1,4 @@
 /** Not written yet. */
-export function AveragesView() { return <p class="quiet">…</p>; }
+export function AveragesView() {
+  return <p class="quiet">…</p>;
+}

@@ -60,7 +60,15 @@ export function LineChart(props: LineChartProps) {
     chart.current?.setData(data);
   }, [curves, marks]);
   const last = curves.map(({ label, y }) => `${label}: ${short(y.findLast((value) => value !== null))}`).join("; ");
-  return <div ref={host} class="chart" role="img" aria-label={`${description}. ${last}`} style={{ minHeight: `${height}px` }} />;
+  return (
+    <div
+      ref={host}
+      class="chart"
+      role="img"
+      aria-label={`${description}. ${last}`}
+      style={{ minHeight: `${height}px` }}
+    />
+  );
 }
 
 /** All curves over the union of their places. */
@@ -91,10 +99,13 @@ function optionsOf(
     legend: { show: false },
     cursor: { drag: { x: true, y: false } },
     scales: {
-      x: { time: false, distr: isXLog === true ? 3 : 1 },
-      y: { distr: isYLog === true ? 3 : 1 },
+      x: { time: false, distr: distributionOf(isXLog) },
+      y: { distr: distributionOf(isYLog) },
     },
-    axes: [{ ...axis(xLabel), size: 32 }, { ...axis(yLabel), size: 46 }],
+    axes: [
+      { ...axis(xLabel), size: 32 },
+      { ...axis(yLabel), size: 46 },
+    ],
     series: [
       {},
       ...curves.map(
@@ -127,6 +138,11 @@ function optionsOf(
       ],
     },
   };
+}
+
+/** uPlot's number for a logarithmic or a linear scale. */
+function distributionOf(isLog: boolean | undefined): uPlot.Scale.Distr {
+  return (isLog === true ? 3 : 1) as uPlot.Scale.Distr;
 }
 
 /** `20k` for images, few digits for the rest. */

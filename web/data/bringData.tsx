@@ -1,1 +1,3 @@
-export function BringData(_: { readonly done: () => void; readonly take: (name: string) => void }) { return <p />; }
+export function BringData(_: { readonly done: () => void; readonly take: (name: string) => void }) {
+  return <p />;
+}

@@ -1,2 +1,4 @@
 /** Not written yet. */
-export function EngineView() { return <p class="quiet">…</p>; }
+export function EngineView() {
+  return <p class="quiet">…</p>;
+}

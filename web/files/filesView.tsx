@@ -1,2 +1,4 @@
 /** Not written yet. */
-export function FilesView() { return <p class="quiet">…</p>; }
+export function FilesView() {
+  return <p class="quiet">…</p>;
+}

@@ -1,2 +1,4 @@
 /** Not written yet. */
-export function SampleView() { return <p class="quiet">…</p>; }
+export function SampleView() {
+  return <p class="quiet">…</p>;
+}

@@ -95,8 +95,16 @@ export async function openLab(): Promise<void> {
         }),
     );
   });
-  void saying(study().devices().then((found) => void (devices.value = found)));
-  void saying(study().datasets().then((found) => void (datasets.value = found)));
+  void saying(
+    study()
+      .devices()
+      .then((found) => void (devices.value = found)),
+  );
+  void saying(
+    study()
+      .datasets()
+      .then((found) => void (datasets.value = found)),
+  );
   await saying(readRuns());
 }
 
@@ -108,7 +116,10 @@ async function readRuns(): Promise<void> {
   const going = new Set(goingRuns());
   for (const run of runs.value) {
     if (!going.has(run.name) || run.isGoing || run.phase.value.kind === "finished") continue;
-    say("note", `${run.name} was training when the page was closed: it goes on from ${run.nimg.value.toLocaleString("en")} images.`);
+    say(
+      "note",
+      `${run.name} was training when the page was closed: it goes on from ${run.nimg.value.toLocaleString("en")} images.`,
+    );
     chosenName.value = run.name;
     void run.start();
   }

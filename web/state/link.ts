@@ -14,8 +14,10 @@ export function linkOf(settings: GivenSettings): string {
 /** What a link chose; null if it holds nothing. Names and values are checked by who makes a plan of them. */
 export function readLink(hash: string): GivenSettings | null {
   const parameters = new URLSearchParams(hash.replace(/^#/, ""));
-  const settings = Object.fromEntries([...parameters].map(([name, text]) => [name, isJson(text) ? JSON.parse(text) : text]));
-  return Object.keys(settings).length === 0 ? null : (settings as GivenSettings);
+  const settings: GivenSettings = Object.fromEntries(
+    [...parameters].map(([name, text]) => [name, isJson(text) ? JSON.parse(text) : text]),
+  );
+  return Object.keys(settings).length === 0 ? null : settings;
 }
 
 function isJson(text: string): boolean {

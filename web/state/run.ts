@@ -33,8 +33,8 @@ export class Run {
   readonly notes = signal<readonly string[]>([]);
   /** Beside the steps: samples being drawn and the like. */
   readonly work = signal<string | null>(null);
-  /** Images that its newest checkpoint has seen. */
-  readonly checkpoint = signal(0);
+  /** Files of stored averages that were written since the page was opened: who shows averages looks again. */
+  readonly snapshots = signal(0);
   /** Whether its curve is in the chart. */
   readonly isShown = signal(true);
   readonly secondsLeft = computed(() => {
@@ -57,7 +57,6 @@ export class Run {
 
   #restore({ checkpoint, points, dynamics, grids, settings }: StoredRun): void {
     batch(() => {
-      this.checkpoint.value = checkpoint;
       this.nimg.value = checkpoint;
       this.points.value = points;
       this.dynamics.value = dynamics;
@@ -79,28 +78,26 @@ export class Run {
     this.#thread = thread;
     keepGoing(this.name);
     try {
-      await thread.lab.train({ name: this.name, settings: this.settings, isPaused }, Comlink.proxy((event) => this.#hear(event)));
+      await thread.lab.train(
+        { name: this.name, settings: this.settings, isPaused },
+        Comlink.proxy((event) => this.#hear(event)),
+      );
     } catch (reason) {
       this.#end({ kind: "failed", message: reason instanceof Error ? reason.message : String(reason) });
     }
   }
 
   async pause(): Promise<void> {
-    if (this.phase.value.kind !== "training") return;
-    this.phase.value = { kind: "paused" };
     await this.#thread?.lab.pause();
   }
 
   async resume(): Promise<void> {
-    if (this.phase.value.kind !== "paused") return;
-    this.phase.value = { kind: "training" };
     await this.#thread?.lab.resume();
   }
 
   /** One step, then a pause. */
   async step(): Promise<void> {
     if (this.#thread === undefined) return this.start(true);
-    this.phase.value = { kind: "paused" };
     await this.#thread.lab.step();
   }
 
@@ -122,7 +119,7 @@ export class Run {
           this.device.value = event.device;
           this.nimg.value = event.nimg;
           this.points.value = this.points.value.filter(({ nimg }) => nimg <= event.nimg);
-          this.phase.value = { kind: event.isPaused ? "paused" : "training" };
+          this.phase.value = { kind: "training" };
         });
         break;
       case "progress":
@@ -149,8 +146,17 @@ export class Run {
         this.dynamics.value = { header: event.header, samples: [...before, event.sample] };
         break;
       }
-      case "checkpoint":
-        this.checkpoint.value = event.nimg;
+      case "wrote":
+        if (event.what === "snapshot") this.snapshots.value++;
+        break;
+      case "paused":
+        batch(() => {
+          this.nimg.value = event.nimg;
+          this.phase.value = { kind: "paused" };
+        });
+        break;
+      case "resumed":
+        this.phase.value = { kind: "training" };
         break;
       case "note":
         this.notes.value = [...this.notes.value, event.text];

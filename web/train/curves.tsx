@@ -43,7 +43,6 @@ export function Curves() {
         curves={curves}
         xLabel="images seen"
         yLabel={quantity.title.toLowerCase()}
-        isYLog={key !== "loss"}
         description={`${quantity.about}, over images seen`}
         height={260}
       />

@@ -25,7 +25,11 @@ function Entry({ option: { name, entry }, id }: { readonly option: Option; reado
   switch (entry.kind) {
     case "choice":
       return (
-        <select {...common} value={String(chosen ?? usual ?? "")} onChange={(event) => choose(name, event.currentTarget.value)}>
+        <select
+          {...common}
+          value={String(chosen ?? usual ?? "")}
+          onChange={(event) => choose(name, event.currentTarget.value)}
+        >
           {entry.values.map(([value, text]) => (
             <option key={value} value={value}>
               {text}
@@ -59,13 +63,26 @@ function Entry({ option: { name, entry }, id }: { readonly option: Option; reado
           placeholder={Array.isArray(usual) ? usual.join(", ") : ""}
           onChange={(event) => {
             const { value } = event.currentTarget;
-            choose(name, value.trim() === "" ? undefined : value.split(/[\s,]+/).filter((text) => text !== "").map(Number));
+            choose(
+              name,
+              value.trim() === ""
+                ? undefined
+                : value
+                    .split(/[\s,]+/)
+                    .filter((text) => text !== "")
+                    .map(Number),
+            );
           }}
         />
       );
     case "switch":
       return (
-        <input {...common} type="checkbox" checked={Boolean(chosen ?? usual)} onChange={(event) => choose(name, event.currentTarget.checked)} />
+        <input
+          {...common}
+          type="checkbox"
+          checked={Boolean(chosen ?? usual)}
+          onChange={(event) => choose(name, event.currentTarget.checked)}
+        />
       );
     case "text":
       return (

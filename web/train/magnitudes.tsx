@@ -12,12 +12,42 @@ type Shown = {
 };
 
 const shown: readonly Shown[] = [
-  { kind: "activation", names: "activations", title: "Activations", isLog: true, about: "Root mean square of each layer's output: 1 where magnitudes are preserved" },
-  { kind: "weight", names: "weights", title: "Weights", isLog: true, about: "Root mean square of each layer's stored weights" },
-  { kind: "update", names: "weights", title: "Effective rate", isLog: true, about: "How far a step moves a layer's weights, relative to their magnitude" },
-  { kind: "gradient", names: "weights", title: "Gradients", isLog: true, about: "Root mean square of each layer's gradient" },
+  {
+    kind: "activation",
+    names: "activations",
+    title: "Activations",
+    isLog: true,
+    about: "Root mean square of each layer's output: 1 where magnitudes are preserved",
+  },
+  {
+    kind: "weight",
+    names: "weights",
+    title: "Weights",
+    isLog: true,
+    about: "Root mean square of each layer's stored weights",
+  },
+  {
+    kind: "update",
+    names: "weights",
+    title: "Effective rate",
+    isLog: true,
+    about: "How far a step moves a layer's weights, relative to their magnitude",
+  },
+  {
+    kind: "gradient",
+    names: "weights",
+    title: "Gradients",
+    isLog: true,
+    about: "Root mean square of each layer's gradient",
+  },
   { kind: "gain", names: "gains", title: "Gains", isLog: false, about: "Learned gains" },
-  { kind: "entropy", names: "attention", title: "Attention", isLog: false, about: "Entropy of attention: 1 looks everywhere evenly, 0 at one place" },
+  {
+    kind: "entropy",
+    names: "attention",
+    title: "Attention",
+    isLog: false,
+    about: "Entropy of attention: 1 looks everywhere evenly, 0 at one place",
+  },
 ];
 
 /** Each layer over time, as heat maps. */

@@ -154,7 +154,8 @@ export const optionGroups: readonly OptionGroup[] = [
       {
         name: "label-dropout",
         title: "Label dropout",
-        about: "Share of images that are shown without their label, so that classifier-free guidance needs no second network.",
+        about:
+          "Share of images that are shown without their label, so that classifier-free guidance needs no second network.",
         source: "Ho and Salimans 2021",
         entry: { kind: "number", min: 0, max: 1 },
       },

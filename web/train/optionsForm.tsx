@@ -59,7 +59,10 @@ async function copyLink(): Promise<void> {
   history.replaceState(null, "", hash);
   try {
     await navigator.clipboard.writeText(location.href);
-    say("note", "The link is copied. Opened elsewhere it has this experiment: the same losses, bit for bit, on the same kind of device.");
+    say(
+      "note",
+      "The link is copied. Opened elsewhere it has this experiment: the same losses, bit for bit, on the same kind of device.",
+    );
   } catch {
     say("note", `The browser doesn't let the page copy. The link is in the address bar: ${location.href}`);
   }

@@ -11,7 +11,10 @@ export function SampleGrid({ run }: { readonly run: Run | null }) {
   const past = chosen !== null && chosen.run === run?.name && grids.includes(chosen.nimg) ? chosen.nimg : null;
   const nimg = past ?? grids.at(-1) ?? null;
   useEffect(() => {
-    if (run === null || nimg === null) return show(null);
+    if (run === null || nimg === null) {
+      show(null);
+      return undefined;
+    }
     let isOver = false;
     void saying(
       run.grid(nimg).then((blob) => {
@@ -20,7 +23,12 @@ export function SampleGrid({ run }: { readonly run: Run | null }) {
     );
     return () => void (isOver = true);
   }, [run, nimg]);
-  useEffect(() => () => void (picture === null ? undefined : URL.revokeObjectURL(picture.address)), [picture]);
+  useEffect(
+    () => () => {
+      if (picture !== null) URL.revokeObjectURL(picture.address);
+    },
+    [picture],
+  );
   return (
     <>
       <div class="panelHead">
@@ -28,9 +36,15 @@ export function SampleGrid({ run }: { readonly run: Run | null }) {
         {nimg !== null && <span class="quiet">after {whole(nimg)} images</span>}
       </div>
       {picture === null ? (
-        <p class="quiet">The first grid comes within seconds of training: the same noise each time, so that one sees it learn.</p>
+        <p class="quiet">
+          The first grid comes within seconds of training: the same noise each time, so that one sees it learn.
+        </p>
       ) : (
-        <img class="grid" src={picture.address} alt={`Samples of ${run?.name ?? "the run"} after ${whole(picture.nimg)} images of training`} />
+        <img
+          class="grid"
+          src={picture.address}
+          alt={`Samples of ${run?.name ?? "the run"} after ${whole(picture.nimg)} images of training`}
+        />
       )}
       {run !== null && grids.length > 1 && (
         <label class="slider">

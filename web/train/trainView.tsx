@@ -17,15 +17,17 @@ export function TrainView() {
         <RunControls />
         <RunList />
         <div class="panels">
-          <section class="panel wide" aria-label="Learning curves">
-            <Curves />
-          </section>
           <section class="panel" aria-label="Samples">
             <SampleGrid run={run} />
           </section>
-          <section class="panel" aria-label="Error by noise level">
-            <NoiseLevels />
-          </section>
+          <div class="panelColumn">
+            <section class="panel" aria-label="Learning curves">
+              <Curves />
+            </section>
+            <section class="panel" aria-label="Error by noise level">
+              <NoiseLevels />
+            </section>
+          </div>
           <section class="panel wide" aria-label="Inside the network">
             <Magnitudes run={run} />
           </section>

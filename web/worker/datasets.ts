@@ -1,5 +1,6 @@
 /** The data sets of the lab: one that comes with it, and those that were brought. */
-import { type ImageDataset, unpackDataset } from "../../diffusion/data/index.ts";
+import type { ImageDataset } from "../../diffusion/data/index.ts";
+import { unpackDataset } from "../temporaryPack.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { readWhole } from "../../engine/io/index.ts";
 import emojiAddress from "virtual:evenkeel/emoji16";
@@ -28,12 +29,16 @@ async function openAnew(name: string): Promise<ImageDataset> {
   const address = bundled.get(name);
   if (address !== undefined) {
     const response = await fetch(address);
-    if (!response.ok) throw new EvenkeelError("file", `${name} can't be had from where the page came from: ${response.status}.`);
+    if (!response.ok)
+      throw new EvenkeelError("file", `${name} can't be had from where the page came from: ${response.status}.`);
     return unpackDataset(new Uint8Array(await response.arrayBuffer()), name);
   }
   const file = (await datasetFolder()).file(name + ending);
   if (!(await file.exists())) {
-    throw new EvenkeelError("file", `The browser has no data set ${name}. Drop its files on the page, under the same name.`);
+    throw new EvenkeelError(
+      "file",
+      `The browser has no data set ${name}. Drop its files on the page, under the same name.`,
+    );
   }
   return unpackDataset(await readWhole(file), name);
 }

@@ -28,7 +28,11 @@ async function probe(name: DeviceState["name"]): Promise<DeviceState> {
     if (adapter === null) return { name, available: false, text: "WebGPU found no adapter" };
     const { vendor, architecture, description } = adapter.info;
     const words = [vendor, architecture, description].filter((word) => word !== "").join(" ");
-    return { name, available: true, text: `WebGPU on ${words === "" ? "an adapter that doesn't say what it is" : words}` };
+    return {
+      name,
+      available: true,
+      text: `WebGPU on ${words === "" ? "an adapter that doesn't say what it is" : words}`,
+    };
   }
   try {
     const device = await createDevice(name);

@@ -65,13 +65,15 @@ export type StoredRun = {
 /** What a run tells while it goes. */
 export type RunEvent =
   | { readonly kind: "preparing"; readonly what: string }
-  | { readonly kind: "started"; readonly nimg: number; readonly device: string; readonly isPaused: boolean }
+  | { readonly kind: "started"; readonly nimg: number; readonly device: string }
   | { readonly kind: "progress"; readonly nimg: number; readonly imagesPerSecond: number | null }
   | { readonly kind: "working"; readonly what: string; readonly done: number; readonly total: number | null }
   | { readonly kind: "status"; readonly point: StatusPoint }
   | { readonly kind: "grid"; readonly nimg: number }
   | { readonly kind: "dynamics"; readonly header: DynamicsHeader; readonly sample: DynamicsSample }
-  | { readonly kind: "checkpoint"; readonly nimg: number }
+  | { readonly kind: "wrote"; readonly what: "snapshot" | "checkpoint"; readonly file: string }
+  | { readonly kind: "paused"; readonly nimg: number }
+  | { readonly kind: "resumed" }
   | { readonly kind: "note"; readonly text: string }
   | { readonly kind: "ended"; readonly nimg: number; readonly finished: boolean }
   | { readonly kind: "failed"; readonly message: string };

@@ -33,7 +33,11 @@ export async function planRun(given: GivenSettings): Promise<Plan> {
     const training = trainingOptions(settings, images);
     checkTrainingOptions(training);
     const { parameters, macs } = countNetwork(training.network);
-    const bytes = leastTrainingMemory(training.network, training.emaSigmaRels.length, training.batch > training.batchDevice);
+    const bytes = leastTrainingMemory(
+      training.network,
+      training.emaSigmaRels.length,
+      training.batch > training.batchDevice,
+    );
     // A step is a forward pass and twice that backwards; a multiply-accumulate is two operations.
     return { kind: "possible", settings, facts: { parameters, flopsOfImage: 6 * macs, bytes } };
   } catch (reason) {

@@ -24,7 +24,8 @@ export async function runFolder(name: string): Promise<Folder> {
 /** The names of all runs. */
 export async function runNames(): Promise<readonly string[]> {
   const names: string[] = [];
-  for await (const [name, entry] of (await directory("runs")).entries()) if (entry.kind === "directory") names.push(name);
+  for await (const [name, entry] of (await directory("runs")).entries())
+    if (entry.kind === "directory") names.push(name);
   return names.sort();
 }
 

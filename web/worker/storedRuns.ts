@@ -24,7 +24,9 @@ export async function storedRun(name: string): Promise<StoredRun> {
 
 async function describe(name: string, folder: Folder): Promise<StoredRun> {
   const text = (await readTextIfAny(folder.file(settingsFileName))) ?? "";
-  const settings = completePlan([{ from: settingsFileName, values: parseSettings(text, `${name}/${settingsFileName}`) }]);
+  const settings = completePlan([
+    { from: settingsFileName, values: parseSettings(text, `${name}/${settingsFileName}`) },
+  ]);
   const files = await folder.list();
   let bytes = 0;
   for (const file of files) {

@@ -4,7 +4,7 @@ import { type GridLayout, gridRows, gridScale, runTraining, RunWatch, StepGate }
 import { seenLabels, type TrainingDataset } from "../../diffusion/data/index.ts";
 import { createRunDevice, runOptions, trainingOptions } from "../../diffusion/settings/index.ts";
 import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
-import { messageOf } from "../../engine/index.ts";
+import { messageOf, resolveDeviceName } from "../../engine/index.ts";
 import { openDataset } from "./datasets.ts";
 import type { RunListener } from "./labWorker.ts";
 import type { RunStart } from "./messages.ts";
@@ -14,6 +14,9 @@ import { pointOf } from "./storedRuns.ts";
 /** Milliseconds between two lines of progress. */
 const pace = 200;
 
+/** Milliseconds without a step after which it is said what takes so long. */
+const patience = 700;
+
 /** A grid that is drawn while one looks: four of a class, by 12 steps. */
 function gridOf({ network: { unet } }: TrainingOptions, images: TrainingDataset): GridLayout {
   const columns = 4;
@@ -22,14 +25,14 @@ function gridOf({ network: { unet } }: TrainingOptions, images: TrainingDataset)
 }
 
 export class Training {
-  readonly gate = new StepGate();
+  readonly gate: StepGate;
   readonly #start: RunStart;
   readonly #tell: RunListener;
   readonly #stop = new AbortController();
 
   constructor(start: RunStart, tell: RunListener) {
     this.#start = start;
-    if (start.isPaused) this.gate.pause();
+    this.gate = new StepGate(start.isPaused);
     this.#tell = tell;
   }
 
@@ -58,7 +61,7 @@ export class Training {
     const training = trainingOptions(settings, images);
     checkTrainingOptions(training);
     tell({ kind: "preparing", what: "compiling the network" });
-    const device = await createRunDevice(settings.device ?? "wasm", settings);
+    const device = await createRunDevice(await resolveDeviceName(settings.device ?? "wasm"), settings);
     const folder = await runFolder(name);
     let told = 0;
     const watch = new RunWatch({
@@ -70,27 +73,31 @@ export class Training {
       folder,
       layout: gridOf(training, images),
       listener: {
-        started: (nimg) => tell({ kind: "started", nimg, device: `${device.name}: ${device.description}`, isPaused: this.gate.isPaused }),
-        stepped: ({ nimg, speed }) => {
+        started: (nimg) => tell({ kind: "started", nimg, device: `${device.name}: ${device.description}` }),
+        stepped: (_, { nimg, speed }) => {
           const now = performance.now();
           if (now - told < pace && !this.gate.isPaused) return;
           told = now;
           tell({ kind: "progress", nimg, imagesPerSecond: Number.isFinite(speed) ? speed : null });
         },
-        status: (entry) => tell({ kind: "status", point: pointOf(entry) }),
+        status: (_, entry) => tell({ kind: "status", point: pointOf(entry) }),
         samples: (nimg) => tell({ kind: "grid", nimg }),
-        work: (what, done, total) => tell({ kind: "working", what, done, total }),
-        checkpoint: (nimg) => tell({ kind: "checkpoint", nimg }),
+        dynamics: (sample, header) => tell({ kind: "dynamics", header, sample }),
+        wrote: (what, { name: file }) => tell({ kind: "wrote", what, file }),
         warned: (text) => tell({ kind: "note", text }),
+        work: (what, done, total) => {
+          if (performance.now() - told > patience) tell({ kind: "working", what, done, total });
+        },
+        paused: (nimg) => tell({ kind: "paused", nimg }),
+        resumed: () => tell({ kind: "resumed" }),
       },
     });
     try {
       const options = runOptions(settings, { dataset, images }, training, { folder, device });
-      const observer = {
-        ...watch.observer,
-        dynamics: (sample: Parameters<NonNullable<typeof watch.observer.dynamics>>[0], header: Parameters<NonNullable<typeof watch.observer.dynamics>>[1]) => tell({ kind: "dynamics", header, sample }),
-      };
-      const { nimg, finished } = await runTraining({ ...options, gate: this.gate, signal: this.#stop.signal }, observer);
+      const { nimg, finished } = await runTraining(
+        { ...options, gate: this.gate, signal: this.#stop.signal },
+        watch.observer,
+      );
       tell({ kind: "ended", nimg, finished });
     } finally {
       watch.dispose();
