@@ -142,7 +142,7 @@ function optionsOf(
 
 /** uPlot's number for a logarithmic or a linear scale. */
 function distributionOf(isLog: boolean | undefined): uPlot.Scale.Distr {
-  return (isLog === true ? 3 : 1) as uPlot.Scale.Distr;
+  return isLog === true ? 3 : 1;
 }
 
 /** `20k` for images, few digits for the rest. */
