@@ -1,6 +1,12 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { type AveragingProfile, formatSigmaRel, type PostHocFit, profileDensity } from "../diffusion/ema/index.ts";
+import {
+  type AveragingProfile,
+  formatSigmaRel,
+  type PostHocFit,
+  profileDensity,
+  profileTimes,
+} from "../diffusion/ema/index.ts";
 
 const width = 860;
 const fitsHeight = 400;
@@ -25,7 +31,7 @@ export function profileChart(stored: readonly AveragingProfile[], fits: readonly
   const end = Math.max(...fits.map(({ wanted }) => wanted.nimg));
   const used = stored.filter(({ nimg }) => nimg <= end);
   const unit = timeUnit(end);
-  const times = sampleTimes(end, used);
+  const times = profileTimes(end, used, resolution);
   const curveOf = (curve: string, label: string, until: number, density: (time: number) => number): Point[] =>
     times
       .filter((time) => time <= until)
@@ -107,13 +113,6 @@ function colours(domain: readonly string[]): Plot.ScaleOptions {
 function timeUnit(end: number): { readonly images: number; readonly name: string } {
   if (end >= 1e6) return { images: 1e6, name: "million images" };
   return end >= 1e4 ? { images: 1e3, name: "thousand images" } : { images: 1, name: "images" };
-}
-
-/** An even grid, and both sides of each time at which a stored profile ends and the fitted one may jump. */
-function sampleTimes(end: number, stored: readonly AveragingProfile[]): readonly number[] {
-  const grid = Array.from({ length: resolution + 1 }, (_, i) => (end * i) / resolution);
-  const jumps = stored.flatMap(({ nimg }) => [nimg, nimg * (1 + 1e-9)]).filter((time) => time <= end);
-  return [...new Set([...grid, ...jumps])].sort((a, b) => a - b);
 }
 
 /** Charts below each other in one SVG document with a white ground. */

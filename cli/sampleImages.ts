@@ -66,13 +66,7 @@ export async function sampleImages(
     const report = reportBatches(seeds.length, print);
     const latents =
       isLatent && settings.latents !== undefined ? new LatentOutput(settings.latents, found.config) : null;
-    const { steps = 32 } = settings;
-    const evaluations = settings.solver === "heun" ? 2 * steps - 1 : steps;
-    const parts = Math.floor(seeds.length / settings.batch) * Math.ceil(settings.batch / settings.networkBatch);
-    const lastParts = Math.ceil((seeds.length % settings.batch) / settings.networkBatch);
-    const all = evaluations * (parts + lastParts);
-    let evaluated = 0;
-    progress.at("evaluations of the network", 0, all);
+    progress.at("evaluations of the network", 0, null);
     const pixels: Uint8Array[] = [];
     const { interval, ...rest } = settings;
     const batches = generateImages({
@@ -81,13 +75,8 @@ export async function sampleImages(
       ...(interval === undefined ? {} : { interval }),
       ...(labelOf === undefined ? {} : { labelOf }),
       drawFrom: found.seenLabels,
-      denoiser: {
-        device,
-        evaluate: async (...asked) => {
-          await main.denoiser.evaluate(...asked);
-          progress.at("evaluations of the network", ++evaluated, all);
-        },
-      },
+      denoiser: main.denoiser,
+      onEvaluation: (done, total) => progress.at("evaluations of the network", done, total),
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
       guides,

@@ -7,7 +7,7 @@ import "./program/evaluate.ts";
 
 export type { Device, DeviceName, KernelTime } from "./devices/device.ts";
 export { deviceNames } from "./devices/device.ts";
-export { atOnce, eventLoopTurn, inTurns } from "./devices/eventLoop.ts";
+export { atOnce, eventLoopTurn, inTurns, throwIfAborted } from "./devices/eventLoop.ts";
 export {
   createDevice,
   defaultDevice,

@@ -1,4 +1,5 @@
 /** What happens inside a network while it trains, and what it means. Safe in a page; files by path are in `node.ts`. */
+export { type AttentionMap, attentionMaps, AttentionProbe } from "./attentionMaps.ts";
 export { examineDynamics, examineRun, type RunRecord } from "./doctor/examine.ts";
 export type { Finding, Severity } from "./doctor/finding.ts";
 export type { LossPoint } from "./doctor/losses.ts";

@@ -26,13 +26,11 @@ export {
   profileDensity,
   profileInnerProduct,
 } from "./profile.ts";
-export {
-  isBufferByName,
-  reconstruct,
-  type Reconstruction,
-  type ReconstructOptions,
-  type SnapshotSource,
-} from "./reconstruct.ts";
+export type { AverageShare, FitDescription } from "./describeFit.ts";
+export { isBufferByName } from "./layout.ts";
+export { profileTimes } from "./profileTimes.ts";
+export { reconstruct, type Reconstruction, type ReconstructOptions, type SnapshotSource } from "./reconstruct.ts";
+export { StoredAverages, type StoredAveragesOptions } from "./storedAverages.ts";
 export { type SnapshotFilter, snapshotsIn } from "./snapshotFolder.ts";
 export { snapshotPlace } from "./snapshotPlace.ts";
 export type { SnapshotFile } from "./storedAverage.ts";

@@ -1,6 +1,7 @@
 /** Post-hoc averages of stored weights: one pass over the snapshots, of which one is in memory at a time. */
 import { encodeFloat16, type StoredTensor, toFloat32 } from "../../engine/io/index.ts";
 import { EvenkeelError, eventLoopTurn, inTurns } from "../../engine/index.ts";
+import { checkLayout, finiteValues, hasSameNumbers, isBufferByName, isFloat, type Layout, layoutOf } from "./layout.ts";
 import { fittingProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
 import { type AveragingProfile, compareProfiles, describeProfile } from "./profile.ts";
 
@@ -30,20 +31,6 @@ export type Reconstruction = {
   /** In the order of the last snapshot. What is the same in all snapshots is the same here, whatever the coefficients add up to. */
   readonly weights: ReadonlyMap<string, StoredTensor>;
 };
-
-/**
- * Buffers of the networks of EDM and EDM2 (Fourier frequencies and phases, resampling filters), the running statistics of
- * batch normalization, and whatever is no float.
- */
-export function isBufferByName(name: string, tensor: StoredTensor): boolean {
-  return /(^|\.)(freqs|phases|resample_filter|running_mean|running_var|num_batches_tracked)$/.test(name)
-    ? true
-    : !isFloat(tensor);
-}
-
-function isFloat({ dtype }: StoredTensor): boolean {
-  return dtype === "F16" || dtype === "BF16" || dtype === "F32" || dtype === "F64";
-}
 
 /**
  * The post-hoc averages of the snapshots that are nearest to the wanted profiles. Sums in float32 in the order of the
@@ -97,7 +84,7 @@ async function accumulate(
       if (present !== undefined && hasSameNumbers(present, tensor)) constants.set(name, tensor);
       else constants.delete(name);
     }
-    first ??= { name: snapshot.name, tensors: new Map([...tensors].map(([name, { shape }]) => [name, shape])) };
+    first ??= layoutOf(snapshot.name, tensors);
     checkLayout(snapshot.name, tensors, first);
     for (const [name, tensor] of tensors) {
       await eventLoopTurn();
@@ -120,12 +107,6 @@ async function accumulate(
   return sums;
 }
 
-function hasSameNumbers({ dtype, data }: StoredTensor, other: StoredTensor): boolean {
-  if (dtype !== other.dtype || data.length !== other.data.length) return false;
-  for (let i = 0; i < data.length; i++) if (data[i] !== other.data[i]) return false;
-  return true;
-}
-
 function sumOf(sums: Sums | undefined, name: string, tensor: StoredTensor, buffer: boolean): Sum {
   const found = sums?.get(name);
   if (found !== undefined) return found;
@@ -142,35 +123,6 @@ function sumOf(sums: Sums | undefined, name: string, tensor: StoredTensor, buffe
 function addScaled(sum: Float32Array, values: Float32Array, coefficient: number): void {
   const factor = Math.fround(coefficient);
   for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + Math.fround((values[i] ?? 0) * factor);
-}
-
-function finiteValues(snapshot: string, name: string, tensor: StoredTensor): Float32Array {
-  const values = toFloat32(tensor);
-  const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
-    throw new EvenkeelError(
-      "file",
-      `${snapshot}: element ${bad} of ${name} is ${values[bad]}; its training had failed by then.`,
-    );
-  }
-  return values;
-}
-
-type Layout = { readonly name: string; readonly tensors: ReadonlyMap<string, StoredTensor["shape"]> };
-
-function checkLayout(name: string, tensors: ReadonlyMap<string, StoredTensor>, first: Layout): void {
-  const fail = (problem: string): never => {
-    throw new EvenkeelError("file", `${name}: ${problem} Only snapshots of one network can be averaged.`);
-  };
-  for (const [key, shape] of first.tensors) {
-    const found = tensors.get(key);
-    if (found === undefined) return fail(`has no tensor ${key}, which ${first.name} has.`);
-    if (found.shape.join() !== shape.join()) {
-      return fail(`${key} is [${found.shape.join(", ")}]; in ${first.name} it is [${shape.join(", ")}].`);
-    }
-  }
-  for (const key of tensors.keys())
-    if (!first.tensors.has(key)) fail(`has a tensor ${key}, which ${first.name} hasn't.`);
 }
 
 function store(sums: Sums | undefined, target: string, options: ReconstructOptions): Map<string, StoredTensor> {

@@ -75,17 +75,8 @@ export class GridSampler {
     const { rows, columns, steps, scale } = this.#layout;
     const { imageChannels, imageResolution, labelDim } = this.#network.unet;
     const count = rows.length * columns;
-    const own = await this.denoiser(weights);
+    const denoiser = await this.denoiser(weights);
     const networkBatch = Math.min(this.#networkBatch, count);
-    const total = gridCost(this.#layout).evaluations * Math.ceil(count / networkBatch);
-    let done = 0;
-    const denoiser: Denoiser = {
-      device: own.device,
-      evaluate: async (...asked) => {
-        await own.evaluate(...asked);
-        onEvaluation?.(++done, total);
-      },
-    };
     const images = new Float32Array(count * imageChannels * imageResolution ** 2);
     const start = performance.now();
     let offset = 0;
@@ -100,6 +91,7 @@ export class GridSampler {
       steps,
       guides: guidance.guides,
       ...(guidance.interval === undefined ? {} : { interval: guidance.interval }),
+      ...(onEvaluation === undefined ? {} : { onEvaluation }),
     })) {
       images.set(batch.images, offset);
       offset += batch.images.length;

@@ -11,8 +11,8 @@ import type { ChurnOptions } from "./stepLevels.ts";
 /** What an image is to show: a class from 0 to labelDim - 1, a label vector of labelDim numbers, or null for nothing (all zero). */
 export type ImageLabel = number | readonly number[] | null;
 
-/** What to sample, with which network and solver; see `generateImages`. */
-export type GenerateOptions = ScheduleOptions &
+/** A network and how it is sampled: all that programs are compiled for. */
+export type GeneratorOptions = ScheduleOptions &
   ChurnOptions & {
     /** The network; sampling is done on its device. */
     readonly denoiser: Denoiser;
@@ -20,14 +20,6 @@ export type GenerateOptions = ScheduleOptions &
     readonly imageShape: Shape;
     /** Number of classes, or length of the label vectors. Default 0: the network takes no labels. */
     readonly labelDim?: number;
-    /** One image for each. */
-    readonly seeds: readonly number[];
-    /** The label of every image, or a function of its seed and its place among the seeds. Default: drawn by the seed. */
-    readonly labelOf?: ImageLabel | ((seed: number, place: number) => ImageLabel);
-    /** What is drawn by the seed. Default (or null): any class. A network whose labels are real numbers knows no classes. */
-    readonly drawFrom?: SeenLabels | null;
-    /** Images at a time, as they are handed out. Default 32. */
-    readonly batch?: number;
     /**
      * Images at a time in the network, always exactly so many: with the same number an image has the same bits whatever the
      * `batch`; with another it may differ by rounding. Larger numbers suit devices that are large. Default 4.
@@ -39,12 +31,31 @@ export type GenerateOptions = ScheduleOptions &
     readonly interval?: GuidanceInterval;
     /** Default heun. */
     readonly solver?: Solver;
-    /**
-     * Told after every step; `batch` counts from 0. States are of the whole batch, padding included. Whoever listens has the device
-     * waited for in every step; else it is waited for at the end of a batch.
-     */
-    readonly onStep?: (step: ImageStep, batch: number) => void | Promise<void>;
   };
+
+/** Which images are sampled. */
+export type ImageRequest = {
+  /** One image for each. */
+  readonly seeds: readonly number[];
+  /** The label of every image, or a function of its seed and its place among the seeds. Default: drawn by the seed. */
+  readonly labelOf?: ImageLabel | ((seed: number, place: number) => ImageLabel);
+  /** What is drawn by the seed. Default (or null): any class. A network whose labels are real numbers knows no classes. */
+  readonly drawFrom?: SeenLabels | null;
+  /** Images at a time, as they are handed out. Default 32. */
+  readonly batch?: number;
+  /**
+   * Told after every step; `batch` counts from 0. States are of the whole batch, padding included. Whoever listens has the device
+   * waited for in every step; else it is waited for at the end of a batch.
+   */
+  readonly onStep?: (step: ImageStep, batch: number) => void | Promise<void>;
+  /** Told after each evaluation of the network (guides included): how many are done, and all. */
+  readonly onEvaluation?: (done: number, total: number) => void;
+  /** Ends sampling before the next evaluation, with an error `aborted`. */
+  readonly signal?: AbortSignal;
+};
+
+/** What to sample, with which network and solver; see `generateImages`. */
+export type GenerateOptions = GeneratorOptions & ImageRequest;
 
 /** Images of one batch; arrays are row-major. */
 export type GeneratedBatch = {
@@ -64,69 +75,116 @@ export type GeneratedBatch = {
 };
 
 /**
+ * Samples images of a network again and again: its programs are compiled once, so that other seeds, labels or weights
+ * (`DenoiserProgram.replaceWeights`) cost their evaluations alone. Owns device memory: dispose of it. One call at a time.
+ */
+export class ImageGenerator {
+  readonly #options: GeneratorOptions;
+  readonly #sampler: ImageSampler;
+
+  /** @throws EvenkeelError `value` for options out of range, `device` for guides on another device than the network. */
+  constructor(options: GeneratorOptions) {
+    const { networkBatch = 4, labelDim = 0 } = options;
+    if (!Number.isInteger(labelDim) || labelDim < 0) {
+      throw new EvenkeelError("value", `generateImages: labelDim is ${labelDim}, expected a whole number from 0 on.`);
+    }
+    requireCount("networkBatch", networkBatch);
+    this.#options = options;
+    const shape = [networkBatch, ...options.imageShape];
+    this.#sampler = new ImageSampler({ ...options, sigmas: sigmaSteps(options), shape, labelDim });
+  }
+
+  /** Shape of one image: [C, H, W]. */
+  get imageShape(): Shape {
+    return this.#options.imageShape;
+  }
+
+  /** Evaluations of the network for so many seeds in batches of so many. */
+  evaluations(seeds: number, batch = 32): number {
+    const { networkBatch = 4 } = this.#options;
+    const parts = Math.floor(seeds / batch) * Math.ceil(batch / networkBatch);
+    return this.#sampler.evaluations * (parts + Math.ceil((seeds % batch) / networkBatch));
+  }
+
+  /** As `generateImages`. @throws EvenkeelError `value` for a batch out of range and for a label that the network doesn't have; `aborted`. */
+  generate(request: ImageRequest): AsyncGenerator<GeneratedBatch, void, undefined> {
+    requireCount("batch", request.batch ?? 32);
+    return this.#batches(request);
+  }
+
+  async *#batches(request: ImageRequest): AsyncGenerator<GeneratedBatch, void, undefined> {
+    const { networkBatch = 4, labelDim = 0, imageShape } = this.#options;
+    const { batch = 32, seeds, onStep, onEvaluation, signal } = request;
+    const total = this.evaluations(seeds.length, batch);
+    let before = 0;
+    for (let begin = 0, number = 0; begin < seeds.length; begin += batch, number++) {
+      const own = seeds.slice(begin, begin + batch);
+      const size = Math.ceil(own.length / networkBatch) * networkBatch;
+      // Not empty: begin is below the number of seeds.
+      const padded = [...own, ...new Array<number>(size - own.length).fill(own.at(-1) ?? 0)];
+      const chosen = await labelsOf(request, labelDim, padded, begin);
+      const labels = labelDim === 0 ? null : labelVectors(chosen, labelDim);
+      const parts = Array.from({ length: size / networkBatch }, (_, i) => {
+        const [from, to] = [i * networkBatch, (i + 1) * networkBatch];
+        return {
+          source: { keys: imageKeys(padded.slice(from, to)) },
+          labels: labels?.slice(from * labelDim, to * labelDim) ?? null,
+        };
+      });
+      const [place, done] = [number, before];
+      const sampled = await this.#sampler.sample(
+        parts,
+        onStep === undefined ? undefined : (step) => onStep(step, place),
+        { signal, onEvaluation: (evaluated) => onEvaluation?.(done + evaluated, total) },
+      );
+      before += parts.length * this.#sampler.evaluations;
+      const elements = own.length * imageShape.reduce((product, length) => product * length, 1);
+      yield {
+        images: firstOf(
+          sampled.map(({ images }) => images),
+          elements,
+        ),
+        shape: [own.length, ...imageShape],
+        noise: firstOf(
+          sampled.map(({ noise }) => noise),
+          elements,
+        ),
+        labels: labels?.slice(0, own.length * labelDim) ?? null,
+        chosen: chosen.slice(0, own.length),
+        seeds: own,
+        indices: own.map((_, i) => begin + i),
+      };
+    }
+  }
+
+  /** Frees what it has on the device; the networks are their owner's. Idempotent. */
+  dispose(): void {
+    this.#sampler.dispose();
+  }
+}
+
+function requireCount(name: string, value: number): void {
+  if (Number.isInteger(value) && value >= 1) return;
+  throw new EvenkeelError("value", `generateImages: ${name} is ${value}, expected a whole number of at least 1.`);
+}
+
+/**
  * Samples one image a seed, batch by batch, on the network's device. An image depends on its seed, its label and the options alone, never on the batch it
  * is in or on the other seeds, as long as the denoiser treats images apart. Batches are filled up to a multiple of `networkBatch`
  * by repeating their last seed, so that one compiled program serves all; what is filled in isn't returned.
- * @throws EvenkeelError `value` for options out of range and for a label that the network doesn't have.
+ * @throws EvenkeelError `value` for options out of range and for a label that the network doesn't have; `aborted`.
  */
 export function generateImages(options: GenerateOptions): AsyncGenerator<GeneratedBatch, void, undefined> {
-  const { batch = 32, networkBatch = 4, labelDim = 0, seeds } = options;
-  if (!Number.isInteger(batch) || batch < 1) {
-    throw new EvenkeelError("value", `generateImages: batch is ${batch}, expected a whole number of at least 1.`);
-  }
-  if (!Number.isInteger(labelDim) || labelDim < 0) {
-    throw new EvenkeelError("value", `generateImages: labelDim is ${labelDim}, expected a whole number from 0 on.`);
-  }
-  if (!Number.isInteger(networkBatch) || networkBatch < 1) {
-    throw new EvenkeelError(
-      "value",
-      `generateImages: networkBatch is ${networkBatch}, expected a whole number of at least 1.`,
-    );
-  }
-  const shape = [networkBatch, ...options.imageShape];
-  const sampler = new ImageSampler({ ...options, sigmas: sigmaSteps(options), shape, labelDim });
-  const { onStep } = options;
-
-  async function* batches(): AsyncGenerator<GeneratedBatch, void, undefined> {
+  const generator = new ImageGenerator(options);
+  const batches = generator.generate(options);
+  async function* disposing(): AsyncGenerator<GeneratedBatch, void, undefined> {
     try {
-      for (let begin = 0, number = 0; begin < seeds.length; begin += batch, number++) {
-        const own = seeds.slice(begin, begin + batch);
-        const size = Math.ceil(own.length / networkBatch) * networkBatch;
-        // Not empty: begin is below the number of seeds.
-        const padded = [...own, ...new Array<number>(size - own.length).fill(own.at(-1) ?? 0)];
-        const chosen = await labelsOf(options, padded, begin);
-        const labels = labelDim === 0 ? null : labelVectors(chosen, labelDim);
-        const parts = Array.from({ length: size / networkBatch }, (_, i) => {
-          const [from, to] = [i * networkBatch, (i + 1) * networkBatch];
-          return {
-            source: { keys: imageKeys(padded.slice(from, to)) },
-            labels: labels?.slice(from * labelDim, to * labelDim) ?? null,
-          };
-        });
-        const place = number;
-        const sampled = await sampler.sample(parts, onStep === undefined ? undefined : (step) => onStep(step, place));
-        const elements = own.length * options.imageShape.reduce((product, length) => product * length, 1);
-        yield {
-          images: firstOf(
-            sampled.map(({ images }) => images),
-            elements,
-          ),
-          shape: [own.length, ...options.imageShape],
-          noise: firstOf(
-            sampled.map(({ noise }) => noise),
-            elements,
-          ),
-          labels: labels?.slice(0, own.length * labelDim) ?? null,
-          chosen: chosen.slice(0, own.length),
-          seeds: own,
-          indices: own.map((_, i) => begin + i),
-        };
-      }
+      yield* batches;
     } finally {
-      sampler.dispose();
+      generator.dispose();
     }
   }
-  return batches();
+  return disposing();
 }
 
 /** The first elements of arrays that follow each other. */
@@ -142,7 +200,8 @@ function firstOf(parts: readonly Float32Array[], elements: number): Float32Array
 }
 
 async function labelsOf(
-  { labelOf, drawFrom = null, labelDim = 0, seeds: all }: GenerateOptions,
+  { labelOf, drawFrom = null, seeds: all }: ImageRequest,
+  labelDim: number,
   seeds: readonly number[],
   firstPlace: number,
 ): Promise<readonly ImageLabel[]> {

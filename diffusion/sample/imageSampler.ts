@@ -9,6 +9,7 @@ import {
   type State,
   type Tensor,
   tensor,
+  throwIfAborted,
 } from "../../engine/index.ts";
 import type { Denoiser } from "../network/index.ts";
 import { activeGuides, type Guide, type GuidanceInterval } from "./guidance.ts";
@@ -56,9 +57,19 @@ export type SamplerPart = {
 export type SampledPart = { readonly images: Float32Array; readonly noise: Float32Array };
 
 /** What one step did to all images, in the order of the parts. */
-export type ImageStep = SamplerStep<Float32Array> & {
+export type ImageStep = Omit<SamplerStep<Float32Array>, "denoised" | "denoisedEuler"> & {
+  readonly denoised: Float32Array;
+  readonly denoisedEuler: Float32Array | null;
   /** The main network's own answer for xHat; `denoised` is the guided one. */
   readonly denoisedMain: Float32Array;
+};
+
+/** How sampling is watched and ended. */
+export type SamplingWatch = {
+  /** Told after each evaluation of the network (guides included): how many are done, and all of this call. */
+  readonly onEvaluation?: ((done: number, total: number) => void) | undefined;
+  /** Ends sampling before the next evaluation, with an error `aborted`. */
+  readonly signal?: AbortSignal | undefined;
 };
 
 /** Parts whose results wait on the device at most. */
@@ -82,6 +93,9 @@ export class ImageSampler {
   readonly #inputs: State<SamplerInputs>[] = [];
   /** Results that weren't read. */
   readonly #pending = new Set<PendingResult<unknown>>();
+  #watch: SamplingWatch = {};
+  /** Evaluations of this call of `sample`, done and all. */
+  #evaluations = { done: 0, total: 0 };
 
   /**
    * @throws EvenkeelError `value` for levels that don't fall to 0, churn, weights or an interval out of range; `device` for guides on
@@ -106,12 +120,15 @@ export class ImageSampler {
    * Samples parts of as many images as the sampler is made for. They don't depend on each other.
    * @param onStep told after every step of all parts, and awaited: the device is then waited for in every step. What it throws ends the
    * sampling.
-   * @throws EvenkeelError `value` if a network answers NaN or infinity, `shape` if networks don't make images of this shape
+   * @throws EvenkeelError `value` if a network answers NaN or infinity, `shape` if networks don't make images of this shape, `aborted`
    */
   async sample(
     parts: readonly SamplerPart[],
     onStep?: (step: ImageStep) => void | Promise<void>,
+    watch: SamplingWatch = {},
   ): Promise<readonly SampledPart[]> {
+    this.#watch = watch;
+    this.#evaluations = { done: 0, total: parts.length * this.evaluations };
     // All inputs before the first run: what a device gathers goes to it at once.
     for (const [i, part] of parts.entries()) await this.#place(i, part);
     if (onStep !== undefined) return this.#sampleTelling(parts, onStep);
@@ -201,6 +218,7 @@ export class ImageSampler {
     const reports: PendingResult<EvaluationReport>[] = [];
     const hasSecond = this.#hasSecond(level);
     for (const isSecond of hasSecond ? [false, true] : [false]) {
+      throwIfAborted(this.#watch.signal, "sampling: the signal given to it is aborted. There are no images.");
       await denoiser.evaluate(state);
       if (guides.length > 0) await hold.advance(state);
       for (const guide of guides) {
@@ -210,8 +228,16 @@ export class ImageSampler {
       const stage = { isSecond, isLast: isSecond === hasSecond, isGuided: guides.length > 0 };
       if (tells) reports.push(this.#wait(await move.begin(state, stage)));
       else await move.advance(state, stage);
+      const { done, total } = this.#evaluations;
+      this.#evaluations = { done: done + 1, total };
+      this.#watch.onEvaluation?.(done + 1, total);
     }
     return reports;
+  }
+
+  /** How often the main network is asked for each part. */
+  get evaluations(): number {
+    return this.#levels.reduce((sum, level) => sum + (this.#hasSecond(level) ? 2 : 1), 0);
   }
 
   #hasSecond({ tNext }: StepLevels): boolean {

@@ -1,6 +1,14 @@
 /** Sampling: noise schedules, solvers, guidance, random numbers by seed, pictures. Safe in a page; files are in `node.ts`. */
-export { type GeneratedBatch, generateImages, type GenerateOptions, type ImageLabel } from "./generate.ts";
 export { encodePng } from "./encodePng.ts";
+export {
+  type GeneratedBatch,
+  generateImages,
+  type GenerateOptions,
+  type GeneratorOptions,
+  ImageGenerator,
+  type ImageLabel,
+  type ImageRequest,
+} from "./generate.ts";
 export { activeGuides, type GuidanceInterval, type Guide } from "./guidance.ts";
 export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 export {
@@ -9,7 +17,9 @@ export {
   type ImageStep,
   type SampledPart,
   type SamplerPart,
+  type SamplingWatch,
 } from "./imageSampler.ts";
+export { addNoise } from "./addNoise.ts";
 export { churnNoise, drawClasses, imageKeys, startNoise } from "./imageStreams.ts";
 export type { NoiseSource } from "./samplerState.ts";
 export {
@@ -24,3 +34,4 @@ export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
 export { samplingMemory, type SamplingForecast } from "./memory.ts";
+export { recordTrajectory, sampleTrajectory, type Trajectory, type TrajectoryOptions } from "./trajectory.ts";

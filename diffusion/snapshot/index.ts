@@ -2,7 +2,7 @@
 export { foreignFilesOf, readOfKind } from "./foreignFile.ts";
 export { readPickle } from "./readPickle.ts";
 export { findStoredSnapshot, type FoundSnapshot, readStoredSnapshot } from "./readStoredSnapshot.ts";
-export { storeSnapshot } from "./storeSnapshot.ts";
+export { snapshotBytes, storeSnapshot } from "./storeSnapshot.ts";
 export {
   describedNetwork,
   parseSnapshotMetadata,

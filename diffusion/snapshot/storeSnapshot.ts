@@ -1,5 +1,5 @@
 import type { Tensor } from "../../engine/index.ts";
-import { type LazyTensor, type StoredFile, writeTensors } from "../../engine/io/index.ts";
+import { type LazyTensor, memoryFolder, readWhole, type StoredFile, writeTensors } from "../../engine/io/index.ts";
 import { type SnapshotDtype, type SnapshotInfo, snapshotMetadata } from "./snapshot.ts";
 
 /**
@@ -18,4 +18,15 @@ export async function storeSnapshot(
     { dtype, shape: tensor.shape, data: async () => (await tensor.data()) as Float32Array },
   ]);
   await writeTensors(file, lazy, { metadata: snapshotMetadata(info) });
+}
+
+/** The same file in memory, for whoever takes files as bytes: what a page offers for download. */
+export async function snapshotBytes(
+  info: SnapshotInfo,
+  weights: ReadonlyMap<string, Tensor>,
+  dtype: SnapshotDtype,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const file = memoryFolder().file("snapshot.safetensors");
+  await storeSnapshot(file, info, weights, dtype);
+  return readWhole(file);
 }

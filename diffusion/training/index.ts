@@ -1,5 +1,6 @@
 /** Training: the trainer, one step and its parts, what it takes, how it is validated. Safe in a page. */
 export type { AccumulatingState } from "./accumulate.ts";
+export { type AverageError, type AverageErrorOptions, averageErrors } from "./averageErrors.ts";
 export { chooseTrainingDevice, trainingWorkload } from "./automaticDevice.ts";
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";

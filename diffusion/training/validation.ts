@@ -1,14 +1,17 @@
 import {
   compile,
   type Compiled,
+  createState,
   type Device,
   foldIn,
   mean,
   randomKey,
   randomNormal,
   reshape,
+  type State,
   type Tensor,
   tensor,
+  throwIfAborted,
   add,
   multiply,
 } from "../../engine/index.ts";
@@ -40,12 +43,16 @@ export function validationSigmas({ mean, standardDeviation }: NoiseDistribution,
 export class Validator {
   readonly #config: NetworkConfig;
   readonly #batch: number;
+  readonly #device: Device;
+  /** Those measured last, on the device. */
+  #weights: State<NamedParameters> | undefined;
   readonly #run: Compiled<[NamedParameters, Tensor, Tensor | null, Tensor, Tensor], Tensor>;
 
   /** @param batch images that go through the network at once. */
   constructor(config: NetworkConfig, device: Device, batch: number) {
     this.#config = config;
     this.#batch = batch;
+    this.#device = device;
     // A key of its own: training never draws from it.
     const key = foldIn(randomKey(0), 0x7a11da7e);
     this.#run = compile(
@@ -60,27 +67,35 @@ export class Validator {
     );
   }
 
-  /** The error at each noise level over all images of `data`; the last batch is filled up with images that don't count. `onImages` is told how many are done, and all. */
+  /**
+   * The error at each noise level over all images of `data`; the last batch is filled up with images that don't count.
+   * @param onImages told how many images are done, over all noise levels, and all.
+   * @throws EvenkeelError `aborted` between two batches.
+   */
   async measure(
     weights: NamedParameters,
     data: HostBatch,
     sigmas: readonly number[],
     onImages?: (done: number, total: number) => void,
+    signal?: AbortSignal,
   ): Promise<ValidationError[]> {
     const { imageChannels, imageResolution, labelDim } = this.#config.unet;
     const pixels = imageChannels * imageResolution ** 2;
     const count = data.images.length / pixels;
     const batch = this.#batch;
     const results: ValidationError[] = [];
+    if (this.#weights === undefined) this.#weights = await createState<NamedParameters>(weights, this.#device);
+    else await this.#weights.write(weights);
     for (const [level, sigma] of sigmas.entries()) {
       let sum = 0;
       for (let from = 0; from < count; from += batch) {
+        throwIfAborted(signal, "validating: the signal given to it is aborted.");
         const images = new Float32Array(batch * pixels);
         images.set(data.images.subarray(from * pixels, (from + batch) * pixels));
         const labels = new Float32Array(batch * labelDim);
         if (data.labels !== null) labels.set(data.labels.subarray(from * labelDim, (from + batch) * labelDim));
         const errors = await this.#run(
-          weights,
+          this.#weights,
           tensor(images, { shape: [batch, imageChannels, imageResolution, imageResolution] }),
           labelDim === 0 ? null : tensor(labels, { shape: [batch, labelDim] }),
           tensor(new Float32Array(batch).fill(sigma)),
@@ -98,5 +113,7 @@ export class Validator {
   /** Frees what it has on the device. */
   dispose(): void {
     this.#run.dispose();
+    this.#weights?.dispose();
+    this.#weights = undefined;
   }
 }

@@ -60,13 +60,11 @@ function messages(): (callback: () => void) => void {
   };
 }
 
-/** @throws EvenkeelError `aborted` if the signal says so. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  throw new EvenkeelError(
-    "aborted",
-    "run: the signal given to this function is aborted. What it would have changed is as it was; " +
-      "compile it again, with another signal, to go on.",
-    { cause: signal.reason },
-  );
+const runAborted =
+  "run: the signal given to this function is aborted. What it would have changed is as it was; " +
+  "compile it again, with another signal, to go on.";
+
+/** @throws EvenkeelError `aborted`, with this message, if the signal says so. */
+export function throwIfAborted(signal: AbortSignal | undefined, message = runAborted): void {
+  if (signal?.aborted === true) throw new EvenkeelError("aborted", message, { cause: signal.reason });
 }

@@ -1,8 +1,8 @@
 import { lazy, Suspense } from "preact/compat";
 import { useState } from "preact/hooks";
+import { choose } from "../state/choose.ts";
 import { datasets, given } from "../state/lab.ts";
 import type { DatasetFacts } from "../worker/messages.ts";
-import { choose } from "./optionsForm.tsx";
 
 const BringData = lazy(async () => (await import("../data/bringData.tsx")).BringData);
 

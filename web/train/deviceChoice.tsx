@@ -1,5 +1,5 @@
+import { choose } from "../state/choose.ts";
 import { devices, given } from "../state/lab.ts";
-import { choose } from "./optionsForm.tsx";
 
 /** Where it is trained: each device with what it is, or why it isn't to be had. */
 export function DeviceChoice() {

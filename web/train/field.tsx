@@ -1,6 +1,6 @@
+import { choose } from "../state/choose.ts";
 import { given, plan } from "../state/lab.ts";
 import type { Option } from "./options.ts";
-import { choose } from "./optionsForm.tsx";
 
 /** One option with what it is and where it is from. Empty, it is what the preset says. */
 export function Field({ option }: { readonly option: Option }) {

@@ -1,17 +1,10 @@
 import { given, plan, say } from "../state/lab.ts";
 import { linkOf } from "../state/link.ts";
 import { bytesText, whole } from "../numbers.ts";
-import type { GivenSettings } from "../worker/messages.ts";
 import { DataChoice } from "./dataChoice.tsx";
 import { DeviceChoice } from "./deviceChoice.tsx";
 import { Field } from "./field.tsx";
 import { optionGroups } from "./options.ts";
-
-/** Chooses one option; undefined leaves it to the preset. */
-export function choose(name: keyof GivenSettings, value: unknown): void {
-  const { [name]: _, ...others } = given.value;
-  given.value = value === undefined ? others : { ...others, [name]: value };
-}
 
 /** Everything that can be chosen of an experiment. */
 export function OptionsForm() {

@@ -1,7 +1,8 @@
 /** Which tensors are constants of a network, and what can't be averaged, with the whole of the message. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isBufferByName, reconstruct, type SnapshotSource } from "../../../diffusion/ema/reconstruct.ts";
+import { isBufferByName } from "../../../diffusion/ema/layout.ts";
+import { reconstruct, type SnapshotSource } from "../../../diffusion/ema/reconstruct.ts";
 import { powerProfile } from "../../../diffusion/ema/profile.ts";
 import type { StoredTensor } from "../../../engine/io/index.ts";
 

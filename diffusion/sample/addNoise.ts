@@ -1,0 +1,35 @@
+import { add, compile, type Device, EvenkeelError, multiply, type Shape, type Tensor, tensor } from "../../engine/index.ts";
+import { imageKeys, startNoise } from "./imageStreams.ts";
+
+/**
+ * Images with noise of standard deviation sigma: what a network is asked about at this noise level. The noise of an image is that which its
+ * seed begins with in sampling.
+ * @param images [N, C, H, W], one for each seed. @param imageShape [C, H, W].
+ * @throws EvenkeelError `shape` unless there are as many images as seeds; `value` for a seed that is none.
+ */
+export async function addNoise(
+  images: Float32Array,
+  imageShape: Shape,
+  sigma: number,
+  seeds: readonly number[],
+  device: Device,
+): Promise<Float32Array> {
+  const shape = [seeds.length, ...imageShape];
+  const size = shape.reduce((product, length) => product * length, 1);
+  if (images.length !== size) {
+    throw new EvenkeelError(
+      "shape",
+      `addNoise: ${images.length} numbers are not images [${shape.join(", ")}], one for each of ${seeds.length} seeds.`,
+    );
+  }
+  const noisy = compile(
+    (x: Tensor, level: Tensor, keys: Tensor) => add(x, multiply(level, startNoise(keys, imageShape))),
+    { device },
+  );
+  try {
+    const result = await noisy(tensor(images, { shape }), tensor(Float32Array.of(sigma)), imageKeys(seeds));
+    return (await result.data()) as Float32Array;
+  } finally {
+    noisy.dispose();
+  }
+}
