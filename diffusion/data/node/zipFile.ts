@@ -5,10 +5,10 @@ import { constants, crc32, inflateRaw, type ZlibOptions } from "node:zlib";
 import yauzl from "yauzl";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { foreignKind, foreignHeadBytes } from "../../interchange/index.ts";
-import { FileNames } from "./fileNames.ts";
-import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
-import type { Notices } from "./notices.ts";
-import type { Reading } from "./reading.ts";
+import { FileNames } from "../files/fileNames.ts";
+import { type FileSource, maximumFileBytes, TooLarge } from "../files/fileSource.ts";
+import type { Notices } from "../files/notices.ts";
+import type { Reading } from "../files/reading.ts";
 
 const inflate = promisify<Uint8Array, ZlibOptions, Buffer>(inflateRaw);
 
@@ -112,7 +112,7 @@ function zipSource(
         const start = await packed(entry, 2 * bytes + 1024);
         return (await inflate(start, { finishFlush: constants.Z_SYNC_FLUSH })).subarray(0, bytes);
       }),
-    [Symbol.asyncDispose]: () => handle.close(),
+    close: () => handle.close(),
   };
 }
 
