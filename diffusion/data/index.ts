@@ -1,6 +1,6 @@
 /**
- * Images and latents as a training run takes them, in its order, and how they are read from files of many kinds wherever these lie. Safe in a
- * page; files of a disk, by their paths, are in `node.ts`.
+ * Images and latents as a training run takes them, in its order, and how they are read from files of many kinds. Safe in a page; see
+ * `node.ts` for files of a disk, by their paths.
  */
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
 export {
