@@ -1,5 +1,5 @@
 import { messageOf } from "../../../engine/index.ts";
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "../../../engine/io/index.ts";
 import { unzlib } from "./unzlib.ts";
 
 /** What a PNG's header says. */

@@ -1,7 +1,7 @@
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
-import { fileSystemError } from "../../../engine/io/node.ts";
+import { diskFile, fileSystemError } from "../../../engine/io/node.ts";
 import { endingOf, fileKindOf } from "../files/fileKinds.ts";
 import { FileNames } from "../files/fileNames.ts";
 import { type FileSource, maximumFileBytes, TooLarge } from "../files/fileSource.ts";
@@ -22,7 +22,7 @@ const foreignNames =
 export async function openFiles(path: string, reading: Reading): Promise<FileSource> {
   if (await isFolder(path)) return openFolder(path, await listFolder(path, reading), null);
   const ending = endingOf(path);
-  if (ending === ".zip" || ending === ".npz") return openZip(path, reading);
+  if (ending === ".zip" || ending === ".npz") return openZip(await diskFile(path).open(), path, reading);
   const file = basename(path);
   const kind = fileKindOf(file);
   if (kind.kind === "idx" || kind.kind === "array") {
