@@ -2,7 +2,7 @@
 import { dirname, extname } from "node:path";
 import type { NetworkConfig } from "../diffusion/network/index.ts";
 import { unwhitenLatents, vaeChannels, vaeName, vaeWhitening } from "../diffusion/encoding/index.ts";
-import { encodeNpy } from "../diffusion/data/node.ts";
+import { encodeNpy } from "../diffusion/data/index.ts";
 import { EvenkeelError } from "../engine/index.ts";
 import { makeFolder, writeFileAtomically, writeSafetensors } from "../engine/io/node.ts";
 import type { SampleSettings } from "./sampleSettings.ts";

@@ -1,13 +1,5 @@
-import type { ImageDataset, TrainingDataset } from "../diffusion/data/index.ts";
-import {
-  damagedPictures,
-  describeNotice,
-  listNotice,
-  Notices,
-  openDataset,
-  openTrainingData,
-  type Reading,
-} from "../diffusion/data/node.ts";
+import { describeNotice, type ImageDataset, listNotice, Notices, type Reading, type TrainingDataset } from "../diffusion/data/index.ts";
+import { damagedPictures, openDataset, openTrainingData } from "../diffusion/data/node.ts";
 import { WorkProgress } from "./workProgress.ts";
 
 /** Reads a data set, and tells on stderr how far it is and what was left out, changed or guessed. @throws EvenkeelError as `openDataset`. */

@@ -55,7 +55,16 @@ describe("entry points", () => {
 });
 
 /** Packages that run in a page as they do in Node. */
-const inPages = ["@noble/hashes/sha2.js", "@noble/hashes/utils.js", "fast-png", "gpu.js", "smol-toml", "zod"];
+const inPages = [
+  "@noble/hashes/sha2.js",
+  "@noble/hashes/utils.js",
+  "fast-png",
+  "fflate",
+  "gpu.js",
+  "jsonc-parser",
+  "smol-toml",
+  "zod",
+];
 
 /** What a face's files import outright from elsewhere, bundled as for a page. What they ask for on demand is asked for in Node only. */
 async function importsOf(face: string): Promise<string[]> {

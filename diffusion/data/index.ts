@@ -1,4 +1,7 @@
-/** Images and latents as a training run takes them, in its order. Safe in a page; reading and writing files is in `node.ts`. */
+/**
+ * Images and latents as a training run takes them, in its order, and how they are read from files of many kinds. Safe in a page; see
+ * `node.ts` for files of a disk, by their paths.
+ */
 export { gatherBatch, trainingBatches, wholeBatch } from "./batches.ts";
 export {
   classCounts,
@@ -20,3 +23,10 @@ export { ImageOrder, splitIndices } from "./order.ts";
 export { type SeenLabels, seenLabels } from "./seenLabels.ts";
 export { splitData } from "./splitData.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";
+export type { Colour, RawPicture } from "./files/background.ts";
+export type { FileSource } from "./files/fileSource.ts";
+export type { LabelOrigin } from "./files/labels.ts";
+export { describeNotice, type Effect, listNotice, type Notice, Notices } from "./files/notices.ts";
+export { encodeNpy } from "./files/npyFile.ts";
+export { openDataset, openTrainingData } from "./files/openDataset.ts";
+export type { Reading } from "./files/reading.ts";

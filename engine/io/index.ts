@@ -47,3 +47,7 @@ export { readTensors, type TensorReader, withTensors } from "./safetensorsReader
 export type { NamedEntries } from "./safetensorsLayout.ts";
 export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";
 export { type LazyTensor, writeTensors } from "./writeTensors.ts";
+export { crc32 } from "./zip/crc32.ts";
+export { ZipArchive } from "./zip/zipArchive.ts";
+export type { NameGuess } from "./zip/entryName.ts";
+export type { ZipEntry } from "./zip/zipDirectory.ts";

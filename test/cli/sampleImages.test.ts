@@ -8,7 +8,7 @@ import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sample
 import { sampleImages } from "../../cli/sampleImages.ts";
 import { generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
 import { type Denoiser, type DenoisingFormula, FormulaDenoiser, networkConfig } from "../../diffusion/network/index.ts";
-import { numbersOfNpy, parseNpy } from "../../diffusion/data/node/npyFile.ts";
+import { numbersOfNpy, parseNpy } from "../../diffusion/data/files/npyFile.ts";
 import {
   add,
   cast,

@@ -12,7 +12,7 @@ import {
   growToyMixture,
   RandomState,
 } from "../../diffusion/toy/index.ts";
-import { createDataset, datasetStatistics } from "../../diffusion/data/index.ts";
+import { createDataset, datasetStatistics, Notices } from "../../diffusion/data/index.ts";
 import {
   FeatureCollector,
   type FeatureExtractor,
@@ -20,8 +20,8 @@ import {
   type MetricName,
 } from "../../diffusion/metrics/index.ts";
 import { fittingProfiles, powerProfile } from "../../diffusion/ema/index.ts";
-import { openPictures } from "../../diffusion/data/node/pictures.ts";
-import { Notices, writeDataset } from "../../diffusion/data/node.ts";
+import { withPictures } from "../../diffusion/data/node/pictures.ts";
+import { writeDataset } from "../../diffusion/data/node.ts";
 import { inTurns } from "../../engine/index.ts";
 import { npy } from "./data/sampleFiles.ts";
 import { turnsOf } from "../support/longestGap.ts";
@@ -86,7 +86,8 @@ describe("the event loop turns during", () => {
     "reading planes of an array": async () => {
       const path = join(folder, "planes.npy");
       await writeFile(path, npy("|u1", [300, 3, 256, 256], new Uint8Array(300 * 3 * 256 ** 2)));
-      return () => openPictures(path, { notices: new Notices(), onProgress: () => undefined });
+      const reading = { notices: new Notices(), onProgress: (): void => undefined };
+      return () => withPictures(path, reading, "files", async () => undefined);
     },
     "exact scores": async () => {
       const points = drawPoints(mixture, 10_000, new RandomState(1));

@@ -3,11 +3,8 @@
  * script, and each part of it is loaded by who asks for it.
  */
 import * as Comlink from "comlink";
-import type { DatasetFacts, DeviceState, GivenSettings, Plan, RunEvent, RunStart, StoredRun } from "./messages.ts";
+import type { DatasetFacts, DeviceState, GivenSettings, Plan, RunListener, RunStart, StoredRun } from "./messages.ts";
 import type { Training } from "./training.ts";
-
-/** Takes what a run tells. */
-export type RunListener = (event: RunEvent) => void;
 
 export class LabWorker {
   #training: Training | undefined;

@@ -78,6 +78,9 @@ export type RunEvent =
   | { readonly kind: "ended"; readonly nimg: number; readonly finished: boolean }
   | { readonly kind: "failed"; readonly message: string };
 
+/** Takes what a run tells. */
+export type RunListener = (event: RunEvent) => void;
+
 /** How a run begins. */
 export type RunStart = {
   /** Its folder; one that has a checkpoint is gone on from. */

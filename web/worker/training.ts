@@ -6,8 +6,7 @@ import { createRunDevice, runOptions, trainingOptions } from "../../diffusion/se
 import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { messageOf, resolveDeviceName } from "../../engine/index.ts";
 import { openDataset } from "./datasets.ts";
-import type { RunListener } from "./labWorker.ts";
-import type { RunStart } from "./messages.ts";
+import type { RunListener, RunStart } from "./messages.ts";
 import { runFolder } from "./storage.ts";
 import { pointOf } from "./storedRuns.ts";
 

@@ -1,12 +1,13 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
-import { lostPictures } from "./fileKinds.ts";
-import type { LabelOrigin } from "./labels.ts";
+import { lostPictures } from "../files/fileKinds.ts";
+import type { LabelOrigin } from "../files/labels.ts";
 import { parseColour, type Transform } from "./makeSquare.ts";
+import { labelsAt } from "../files/squares.ts";
 import { makeSquares } from "./makeSquares.ts";
-import { describeNotice, type Notices } from "./notices.ts";
-import { openPictures, type Pictures } from "./pictures.ts";
-import { type Reading, readingOf } from "./reading.ts";
+import { describeNotice, type Notices } from "../files/notices.ts";
+import { withPictures } from "./pictures.ts";
+import { type Reading, readingOf } from "../files/reading.ts";
 import { loadSharp } from "./sharp.ts";
 
 /** What is made into a data set, and how. */
@@ -40,25 +41,14 @@ export async function convertDataset(options: ConvertOptions): Promise<ImageData
   const { source, resolution, maxImages = Infinity, strict: isStrict = false } = options;
   const reading = readingOf(options);
   const background = await parseColour(options.background);
-  await using pictures = await openPictures(source, reading, options.labelsFrom);
-  if (isStrict) refuseLost(source, reading.notices);
-  const channels = options.greyscale || pictures.isGrey ? 1 : 3;
-  const squaresOptions = { ...options, ...reading, name: source, background, maxImages, isStrict };
-  const { pixels, places } = await makeSquares(pictures, channels, squaresOptions);
-  return createDataset({
-    name: source,
-    channels,
-    resolution,
-    pixels,
-    labels: labelsOf(pictures, places),
-    classNames: pictures.classNames,
+  return withPictures(source, reading, options.labelsFrom ?? "files", async (pictures) => {
+    if (isStrict) refuseLost(source, reading.notices);
+    const channels = options.greyscale || pictures.isGrey ? 1 : 3;
+    const squaresOptions = { ...options, ...reading, name: source, background, maxImages, isStrict };
+    const { pixels, places } = await makeSquares(pictures, channels, squaresOptions);
+    const labels = labelsAt(pictures.labels, places);
+    return createDataset({ name: source, channels, resolution, pixels, labels, classNames: pictures.classNames });
   });
-}
-
-/** The labels of the pictures at some places. */
-function labelsOf({ labels }: Pictures, places: readonly number[]): Pictures["labels"] {
-  // The assertion: whether all are of one kind is checked where the data set is made.
-  return labels === null ? null : (places.map((place) => labels[place] ?? 0) as number[] | number[][]);
 }
 
 function refuseLost(source: string, { list }: Notices): void {

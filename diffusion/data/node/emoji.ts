@@ -2,12 +2,12 @@ import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
 import { readWhole } from "./imageSource.ts";
 import { makeSquares, type PictureList } from "./makeSquares.ts";
-import { type Reading, readingOf } from "./reading.ts";
+import { type Reading, readingOf } from "../files/reading.ts";
 import { loadSharp, sharp } from "./sharp.ts";
 
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */

@@ -1,11 +1,11 @@
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
-import { fileSystemError } from "../../../engine/io/node.ts";
-import { endingOf, fileKindOf } from "./fileKinds.ts";
-import { FileNames } from "./fileNames.ts";
-import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
-import { type Reading, readingOf } from "./reading.ts";
+import { diskFile, fileSystemError } from "../../../engine/io/node.ts";
+import { endingOf, fileKindOf } from "../files/fileKinds.ts";
+import { FileNames } from "../files/fileNames.ts";
+import { type FileSource, maximumFileBytes, TooLarge } from "../files/fileSource.ts";
+import { type Reading, readingOf } from "../files/reading.ts";
 import { openZip } from "./zipFile.ts";
 
 const expected = "expected a folder of images, a .zip, an IDX file of images, or an .npy or .npz array";
@@ -22,7 +22,7 @@ const foreignNames =
 export async function openFiles(path: string, reading: Reading): Promise<FileSource> {
   if (await isFolder(path)) return openFolder(path, await listFolder(path, reading), null);
   const ending = endingOf(path);
-  if (ending === ".zip" || ending === ".npz") return openZip(path, reading);
+  if (ending === ".zip" || ending === ".npz") return openZip(await diskFile(path).open(), path, reading);
   const file = basename(path);
   const kind = fileKindOf(file);
   if (kind.kind === "idx" || kind.kind === "array") {
@@ -30,6 +30,21 @@ export async function openFiles(path: string, reading: Reading): Promise<FileSou
   }
   const found = "what" in kind ? `this is one of the ${kind.what}` : "this is a file by itself";
   throw new EvenkeelError("file", `${path}: ${expected}; ${found}.`);
+}
+
+/** Opens what `openFiles` does, does something with it, and closes it. @throws EvenkeelError as `openFiles`; what the task throws. */
+export async function withFiles<T>(
+  path: string,
+  reading: Partial<Reading>,
+  task: (source: FileSource, reading: Reading) => Promise<T>,
+): Promise<T> {
+  const whole = readingOf(reading);
+  const source = await openFiles(path, whole);
+  try {
+    return await task(source, whole);
+  } finally {
+    await source.close();
+  }
 }
 
 /** Whether a path is a folder rather than a file. @throws EvenkeelError `file` if there is nothing. */
@@ -50,7 +65,7 @@ function openFolder(path: string, names: FileNames<string>, wanted: string | nul
     nameOf: (file) => join(path, file),
     read: (file, maximumBytes) => readWhole(pathOf(file), maximumBytes),
     head: (file, bytes) => readHead(pathOf(file), bytes),
-    [Symbol.asyncDispose]: async () => undefined,
+    close: async () => undefined,
   };
 }
 

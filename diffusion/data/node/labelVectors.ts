@@ -1,8 +1,8 @@
 import { extname } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { readWhole } from "./imageSource.ts";
-import { numbersOfNpy, parseNpy } from "./npyFile.ts";
+import { numbersOfNpy, parseNpy } from "../files/npyFile.ts";
 
 const vector = z.array(z.number());
 const vectors = z.union([z.array(vector), vector.transform((one) => [one])]);

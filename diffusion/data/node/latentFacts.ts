@@ -1,10 +1,11 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import type { LabelList } from "../dataset.ts";
-import { contentsOf } from "./contents.ts";
-import { openFiles } from "./imageSource.ts";
-import { readLabels } from "./labels.ts";
-import { numbersOfNpy, parseNpy } from "./npyFile.ts";
-import { type Reading, readingOf } from "./reading.ts";
+import { contentsOf } from "../files/contents.ts";
+import { withFiles } from "./imageSource.ts";
+import { readLabels } from "../files/labels.ts";
+import { numbersOfNpy, parseNpy } from "../files/npyFile.ts";
+import type { FileSource } from "../files/fileSource.ts";
+import type { Reading } from "../files/reading.ts";
 
 /** What a set of latents holds: each a file of means of `channels` channels, then as many standard deviations. */
 export type LatentFacts = {
@@ -21,9 +22,11 @@ export type LatentFacts = {
 
 /** Whether a folder or zip holds latents rather than images. @throws EvenkeelError `file` if it holds neither. */
 export async function holdsLatents(path: string): Promise<boolean> {
-  const reading = readingOf({});
-  await using source = await openFiles(path, reading);
-  return (await contentsOf(source, reading.notices)).form === "latents";
+  return withFiles(
+    path,
+    {},
+    async (source, { notices }) => (await contentsOf(source, notices)).form === "latents",
+  );
 }
 
 /**
@@ -32,10 +35,12 @@ export async function holdsLatents(path: string): Promise<boolean> {
  * @throws EvenkeelError `file` that names the file that is damaged or doesn't fit the others, or if there are no latents.
  */
 export async function latentFacts(path: string, reading: Partial<Reading> = {}): Promise<LatentFacts> {
-  const { notices, onProgress } = readingOf(reading);
-  await using source = await openFiles(path, { notices, onProgress });
+  return withFiles(path, reading, factsOf);
+}
+
+async function factsOf(source: FileSource, { notices, onProgress }: Reading): Promise<LatentFacts> {
   const contents = await contentsOf(source, notices);
-  if (contents.form !== "latents") throw new EvenkeelError("file", `${path} holds no latents.`);
+  if (contents.form !== "latents") throw new EvenkeelError("file", `${source.name} holds no latents.`);
   const { images, labels, classNames } = await readLabels(source, contents.files, notices);
   let form = "";
   let [channels, height, width] = [0, 0, 0];
@@ -62,7 +67,7 @@ export async function latentFacts(path: string, reading: Partial<Reading> = {}):
         squares[channel] = (squares[channel] ?? 0) + mean ** 2 + deviation ** 2;
       }
     }
-    onProgress(`reading ${path}`, i + 1, images.length);
+    onProgress(`reading ${source.name}`, i + 1, images.length);
   }
   const each = images.length * height * width;
   const channelMean = sums.map((sum) => sum / each);

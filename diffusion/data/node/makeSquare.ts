@@ -1,6 +1,7 @@
 import type { Sharp } from "sharp";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
-import { areaAverage, type PictureRows } from "./areaAverage.ts";
+import { areaAverage, type PictureRows } from "../files/areaAverage.ts";
+import { type Colour, flattened, isTransparent, type RawPicture, rowsOn } from "../files/background.ts";
 import { PixelBudget } from "./pixelBudget.ts";
 import { sharp } from "./sharp.ts";
 
@@ -13,9 +14,6 @@ export const transforms = ["center-crop", "center-crop-wide", "center-crop-dhari
  * the background. `box` averages areas of square pictures.
  */
 export type Transform = (typeof transforms)[number];
-
-/** Red, green and blue, 0 to 255. */
-export type Colour = readonly [red: number, green: number, blue: number];
 
 export type SquareOptions = {
   /** Width and height of the result. */
@@ -46,7 +44,7 @@ export async function parseColour(text: string): Promise<Colour> {
 const pixelBudget = new PixelBudget(2 ** 25);
 
 /** What a picture became. */
-export type Square = {
+export type SharpSquare = {
   /** [channels, resolution, resolution]. */
   readonly pixels: Uint8Array;
   /** Whether the background shows through the picture. */
@@ -71,7 +69,7 @@ export async function makeSquare(
   name: string,
   options: SquareOptions,
   channels: 1 | 3,
-): Promise<Square> {
+): Promise<SharpSquare> {
   try {
     const { width, height, hasAlpha, pages = 1, depth } = await picture.metadata();
     if (depth !== "uchar" && depth !== "ushort") {
@@ -87,7 +85,7 @@ export async function makeSquare(
       const upright = picture.rotate().toColourspace("srgb");
       const image = await rawOf(hasAlpha ? upright.ensureAlpha() : upright.removeAlpha());
       // Before the picture's memory is written over.
-      const isTransparent = image.channels === 4 && showsBackground(image.data);
+      const showsBackground = isTransparent(image);
       const square = await squareOf(image, name, options);
       const sized = channels === 1 ? await rawOf(sharpOf(square).greyscale()) : square;
       const area = options.resolution ** 2;
@@ -95,7 +93,7 @@ export async function makeSquare(
         const channel = Math.floor(i / area);
         return sized.data[(i % area) * sized.channels + channel] ?? 0;
       });
-      return { pixels, isTransparent, width, height, pages, isDeep: depth === "ushort" };
+      return { pixels, isTransparent: showsBackground, width, height, pages, isDeep: depth === "ushort" };
     });
   } catch (cause) {
     if (cause instanceof EvenkeelError) throw cause;
@@ -103,67 +101,17 @@ export async function makeSquare(
   }
 }
 
-function showsBackground(rgba: Uint8Array): boolean {
-  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return true;
-  return false;
-}
-
-/** Pixels row by row, the channels of a pixel together. */
-type RawImage = {
-  readonly data: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-  readonly channels: number;
-};
-
-async function rawOf(image: Sharp): Promise<RawImage> {
+async function rawOf(image: Sharp): Promise<RawPicture> {
   const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  return { data, width: info.width, height: info.height, channels: info.channels };
+  // The assertion: nothing else comes of sRGB and grey.
+  return { data, width: info.width, height: info.height, channels: info.channels as RawPicture["channels"] };
 }
 
-function sharpOf({ data, width, height, channels }: RawImage): Sharp {
-  return sharp(data, { raw: { width, height, channels: channels as 1 | 3 | 4 } });
+function sharpOf({ data, width, height, channels }: RawPicture): Sharp {
+  return sharp(data, { raw: { width, height, channels } });
 }
 
-/** The rows of a picture on a colour, not rounded. */
-function rowsOf(image: RawImage, background: Colour): PictureRows {
-  const { data, width, height, channels } = image;
-  const rowOf = (y: number): Uint8Array => data.subarray(y * width * channels, (y + 1) * width * channels);
-  if (channels === 3) return { width, height, channels, row: rowOf };
-  const flat = new Float64Array(width * 3);
-  return {
-    width,
-    height,
-    channels: 3,
-    row: (y) => {
-      flatten(rowOf(y), flat, background);
-      return flat;
-    },
-  };
-}
-
-/** Lays pixels of four channels on a colour. @param onto may be the same memory: a pixel is written where earlier ones were read. */
-function flatten(rgba: Uint8Array, onto: Float64Array | Uint8Array, background: Colour): void {
-  const round = onto instanceof Uint8Array ? Math.round : (value: number): number => value;
-  const [red, green, blue] = background;
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
-    const opacity = (rgba[from + 3] ?? 0) / 255;
-    const [r, g, b] = [rgba[from] ?? 0, rgba[from + 1] ?? 0, rgba[from + 2] ?? 0];
-    onto[to] = round(r * opacity + red * (1 - opacity));
-    onto[to + 1] = round(g * opacity + green * (1 - opacity));
-    onto[to + 2] = round(b * opacity + blue * (1 - opacity));
-  }
-}
-
-/** A picture on a colour, in the memory of the picture. */
-function flattened(image: RawImage, background: Colour): RawImage {
-  if (image.channels === 3) return image;
-  const { data, width, height } = image;
-  flatten(data, data, background);
-  return { data: data.subarray(0, width * height * 3), width, height, channels: 3 };
-}
-
-async function squareOf(image: RawImage, name: string, options: SquareOptions): Promise<RawImage> {
+async function squareOf(image: RawPicture, name: string, options: SquareOptions): Promise<RawPicture> {
   const { resolution, bandHeight = resolution } = options;
   const [r, g, b] = options.background;
   const background = { r, g, b };
@@ -182,11 +130,11 @@ async function squareOf(image: RawImage, name: string, options: SquareOptions): 
     case "contain":
       return rawOf(onBackground().resize({ ...size, fit: "contain", background, kernel: "lanczos3" }));
     case "box":
-      return boxAverage(rowsOf(image, options.background), name, resolution);
+      return boxAverage(rowsOn(image, options.background), name, resolution);
   }
 }
 
-function boxAverage(image: PictureRows, name: string, resolution: number): RawImage {
+function boxAverage(image: PictureRows, name: string, resolution: number): RawPicture {
   const { width, height, channels } = image;
   if (width !== height || width < resolution) {
     throw new EvenkeelError(
@@ -198,11 +146,11 @@ function boxAverage(image: PictureRows, name: string, resolution: number): RawIm
 }
 
 /** Halves while the short side is at least twice the target, then bicubic to the target, then the middle. */
-function cropByHalving(image: RawImage, resolution: number, background: Colour): Sharp {
+function cropByHalving(image: RawPicture, resolution: number, background: Colour): Sharp {
   let current = image;
   while (Math.min(current.width, current.height) >= 2 * resolution) {
     const [width, height] = [Math.floor(current.width / 2), Math.floor(current.height / 2)];
-    current = { data: areaAverage(rowsOf(current, background), width, height), width, height, channels: 3 };
+    current = { data: areaAverage(rowsOn(current, background), width, height), width, height, channels: 3 };
   }
   current = flattened(current, background);
   const scale = resolution / Math.min(current.width, current.height);

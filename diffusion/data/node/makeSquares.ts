@@ -1,8 +1,7 @@
 import type { Sharp } from "sharp";
-import { EvenkeelError } from "../../../engine/index.ts";
-import { isRefused, refusedFiles } from "./fileSource.ts";
-import { makeSquare, type Square, type SquareOptions } from "./makeSquare.ts";
-import type { Reading } from "./reading.ts";
+import type { Reading } from "../files/reading.ts";
+import { gatherSquares, isUnreadable, type Square, type Squares } from "../files/squares.ts";
+import { makeSquare, type SquareOptions } from "./makeSquare.ts";
 
 /** Pictures of any size, read one after the other. */
 export interface PictureList {
@@ -31,14 +30,6 @@ export type SquaresOptions = SquareOptions &
     readonly isStrict: boolean;
   };
 
-export type Squares = {
-  /** [N, channels, resolution, resolution]. */
-  readonly pixels: Uint8Array;
-  /** Which picture each image was made of. */
-  readonly places: readonly number[];
-};
-
-const doubtfulPictures = "pictures whose decoder warns of damage, which are read all the same";
 /** What is told of pictures that are left out because they can't be read. */
 export const damagedPictures =
   "pictures that are damaged, locked, packed in an unknown way, of real numbers or too large to decode (--strict stops at the first and says why)";
@@ -51,84 +42,28 @@ const groupSize = 8;
  * @throws EvenkeelError as `makeSquare` does; `file` only if none of the pictures can be read, or `isStrict`.
  */
 export async function makeSquares(pictures: PictureList, channels: 1 | 3, options: SquaresOptions): Promise<Squares> {
-  const { maxImages, name, notices, isStrict, onProgress } = options;
-  const size = channels * options.resolution ** 2;
-  const wanted = Math.min(pictures.count, maxImages);
-  const pixels = new Uint8Array(wanted * size);
-  const places: number[] = [];
-  let firstFailure: EvenkeelError | undefined;
-  for (let start = 0; start < pictures.count && places.length < wanted; start += groupSize) {
-    const indices = Array.from({ length: Math.min(groupSize, pictures.count - start) }, (_, k) => start + k);
-    const group = await Promise.all(indices.map((index) => readSquare(pictures, index, channels, options)));
-    for (const [k, result] of group.entries()) {
-      const picture = pictures.nameOf(start + k);
-      if (places.length === wanted) break;
-      if (result instanceof EvenkeelError) {
-        if (isStrict) throw result;
-        firstFailure ??= result;
-        notices.add("left out", isRefused(result) ? refusedFiles : damagedPictures, picture);
-        continue;
-      }
-      for (const change of result.changes) notices.add("changed", change, picture);
-      if (result.isDoubtful) notices.add("guessed", doubtfulPictures, picture);
-      pixels.set(result.square, places.length * size);
-      places.push(start + k);
-    }
-    onProgress(`converting ${name}`, Math.min(start + groupSize, pictures.count), pictures.count);
-  }
-  if (places.length === 0 && firstFailure !== undefined) throw firstFailure;
-  return { pixels: pixels.subarray(0, places.length * size), places };
+  const list = {
+    count: pictures.count,
+    nameOf: (index: number): string => pictures.nameOf(index),
+    squareOf: (index: number): Promise<Square> => readSquare(pictures, index, channels, options),
+  };
+  const words = { damaged: damagedPictures, background: " (--background)" };
+  return gatherSquares(list, channels, { ...options, atOnce: groupSize, words });
 }
 
-type ReadSquare = {
-  readonly square: Uint8Array;
-  readonly isDoubtful: boolean;
-  /** What the image doesn't show of the picture. */
-  readonly changes: readonly string[];
-};
-
-/** @returns the error if the picture can't be read. @throws anything else. */
 async function readSquare(
   pictures: PictureList,
   index: number,
   channels: 1 | 3,
   options: SquaresOptions,
-): Promise<ReadSquare | EvenkeelError> {
-  try {
-    const { image, lenient, isAnimation = false } = await pictures.read(index);
-    const read = async (picture: Sharp, isDoubtful: boolean): Promise<ReadSquare> => {
-      const square = await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels);
-      return { square: square.pixels, isDoubtful, changes: changesOf(square, isAnimation, options) };
-    };
-    return await read(image, false).catch(async (cause: unknown) => {
-      if (lenient === undefined || !isUnreadable(cause)) throw cause;
-      return read(lenient(), true).catch(() => Promise.reject(cause));
-    });
-  } catch (cause) {
-    if (isUnreadable(cause)) return cause;
-    throw cause;
-  }
-}
-
-function isUnreadable(cause: unknown): cause is EvenkeelError {
-  return cause instanceof EvenkeelError && cause.code === "file";
-}
-
-function changesOf(
-  { isTransparent, width, height, pages, isDeep }: Square,
-  isAnimation: boolean,
-  { resolution, background }: SquaresOptions,
-): readonly string[] {
-  const changes: string[] = [];
-  if (pages > 1 || isAnimation) changes.push("animations and pictures of several pages, of which the first is taken");
-  if (isDeep)
-    changes.push(
-      "pictures of 16 bits a channel, of which the upper 8 are taken; scale those that use fewer than 16 first",
-    );
-  if (isTransparent) {
-    const colour = background.map((value) => value.toString(16).padStart(2, "0")).join("");
-    changes.push(`pictures that are transparent in places, shown on #${colour} (--background)`);
-  }
-  if (Math.min(width, height) < resolution) changes.push(`pictures smaller than ${resolution}, which are enlarged`);
-  return changes;
+): Promise<Square> {
+  const { image, lenient, isAnimation = false } = await pictures.read(index);
+  const read = async (picture: Sharp, isDoubtful: boolean): Promise<Square> => {
+    const square = await makeSquare(picture, `${options.name}: ${pictures.nameOf(index)}`, options, channels);
+    return { ...square, isDoubtful, isAnimation: isAnimation || square.pages > 1 };
+  };
+  return read(image, false).catch(async (cause: unknown) => {
+    if (lenient === undefined || !isUnreadable(cause)) throw cause;
+    return read(lenient(), true).catch(() => Promise.reject(cause));
+  });
 }

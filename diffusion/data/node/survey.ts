@@ -1,6 +1,7 @@
-import { isRefused, refusedFiles } from "./fileSource.ts";
-import { openPictures, type Pictures } from "./pictures.ts";
-import { type Reading, readingOf } from "./reading.ts";
+import { isRefused, refusedFiles } from "../files/fileSource.ts";
+import type { Pictures } from "../files/pictures.ts";
+import { type LabelledPictures, withPictures } from "./pictures.ts";
+import { type Reading, readingOf } from "../files/reading.ts";
 import { loadSharp } from "./sharp.ts";
 
 /** What there is to make a data set of: pictures of any sizes. */
@@ -19,7 +20,10 @@ export type Survey = {
 export async function surveyPictures(path: string, reading: Partial<Reading> = {}): Promise<Survey> {
   await loadSharp();
   const whole = readingOf(reading);
-  await using pictures = await openPictures(path, whole);
+  return withPictures(path, whole, "files", (pictures) => surveyOf(path, pictures, whole));
+}
+
+async function surveyOf(path: string, pictures: LabelledPictures, { notices, onProgress }: Reading): Promise<Survey> {
   const sizes = new Map<string, number>();
   for (let i = 0; i < pictures.count; i++) {
     try {
@@ -28,9 +32,9 @@ export async function surveyPictures(path: string, reading: Partial<Reading> = {
       sizes.set(size, (sizes.get(size) ?? 0) + 1);
     } catch (cause) {
       const what = isRefused(cause) ? refusedFiles : "pictures whose size can't be read";
-      whole.notices.add("left out", what, pictures.nameOf(i));
+      notices.add("left out", what, pictures.nameOf(i));
     }
-    whole.onProgress(`looking at ${path}`, i + 1, pictures.count);
+    onProgress(`looking at ${path}`, i + 1, pictures.count);
   }
   const { count, labels, classNames } = pictures;
   return { count, sizes: [...sizes].sort(([, a], [, b]) => b - a), labels, classNames };

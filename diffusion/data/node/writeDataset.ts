@@ -3,7 +3,7 @@ import yazl from "yazl";
 import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
 import { writeFileAtomically } from "../../../engine/io/node.ts";
 import type { ImageDataset } from "../dataset.ts";
-import { type Reading, readingOf } from "./reading.ts";
+import { type Reading, readingOf } from "../files/reading.ts";
 
 /** A time for every entry, so that the same images give the same bytes. */
 const timeOfEntries = new Date(Date.UTC(2024, 0, 1));

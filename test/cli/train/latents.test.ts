@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { decode } from "fast-png";
-import { parseNpy } from "../../../diffusion/data/node/npyFile.ts";
-import { encodeNpy } from "../../../diffusion/data/node.ts";
+import { parseNpy } from "../../../diffusion/data/files/npyFile.ts";
+import { encodeNpy } from "../../../diffusion/data/index.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { evenkeel, network } from "./tinyRun.ts";
 

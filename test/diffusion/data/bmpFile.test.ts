@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { decodeBmp } from "../../../diffusion/data/node/bmpFile.ts";
+import { decodeBmp } from "../../../diffusion/data/files/bmpFile.ts";
 
 type Form = {
   readonly bits: 1 | 4 | 8 | 16 | 24 | 32;

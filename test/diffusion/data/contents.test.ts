@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { parseNpy } from "../../../diffusion/data/node/npyFile.ts";
-import { holdsLatents, latentFacts, Notices } from "../../../diffusion/data/node.ts";
+import { parseNpy } from "../../../diffusion/data/files/npyFile.ts";
+import { Notices } from "../../../diffusion/data/index.ts";
+import { holdsLatents, latentFacts } from "../../../diffusion/data/node.ts";
 import { idx, noise, npy, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";
 

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { encode } from "fast-png";
 import fc from "fast-check";
 import sharp from "sharp";
-import { areaAverage } from "../../../diffusion/data/node/areaAverage.ts";
+import { areaAverage } from "../../../diffusion/data/files/areaAverage.ts";
 import {
   classCounts,
   datasetStatistics,

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { deflateSync } from "node:zlib";
 import fc from "fast-check";
 import sharp from "sharp";
-import { decodePng } from "../../../diffusion/data/node/decodePng.ts";
+import { decodePng } from "../../../diffusion/data/files/decodePng.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { chunk, pngHeader, pngSignature } from "./sampleFiles.ts";
 

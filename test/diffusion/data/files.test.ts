@@ -5,10 +5,10 @@ import { describe, it } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import yazl from "yazl";
-import { decodePng } from "../../../diffusion/data/node/decodePng.ts";
+import { decodePng } from "../../../diffusion/data/files/decodePng.ts";
 import { classCounts, createDataset, datasetStatistics } from "../../../diffusion/data/index.ts";
 import { openDataset, writeDataset } from "../../../diffusion/data/node.ts";
-import { parseIdx } from "../../../diffusion/data/node/idxFile.ts";
+import { parseIdx } from "../../../diffusion/data/files/idxFile.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { chunk, idx, noise, png, pngHeader, pngSignature, small, temporaryFolder } from "./sampleFiles.ts";
 import { fingerprint } from "../../../diffusion/data/index.ts";
@@ -251,14 +251,14 @@ describe("IDX files", () => {
     );
     const labels = { [name]: one, "a-labels-idx1-ubyte": idx([2], noise(2)) };
     await refuses(await folderOf(labels), /is \[2\], expected a label for each of 1 images/);
-    assert.throws(() => parseIdx(idx([3, 4, 4], data.subarray(1)), "x"), /says \[3, 4, 4\] and has 47/);
-    assert.throws(() => parseIdx(new Uint8Array(3), "x"), /is no IDX file/);
-    assert.throws(() => parseIdx(Uint8Array.of(0, 0, 13, 1, 0, 0, 0, 0), "x"), /type 0xd/);
+    await assert.rejects(parseIdx(idx([3, 4, 4], data.subarray(1)), "x"), /says \[3, 4, 4\] and has 47/);
+    await assert.rejects(parseIdx(new Uint8Array(3), "x"), /is no IDX file/);
+    await assert.rejects(parseIdx(Uint8Array.of(0, 0, 13, 1, 0, 0, 0, 0), "x"), /type 0xd/);
     const packed = gzipSync(idx([3, 4, 4], data));
-    assert.throws(() => parseIdx(packed.subarray(0, -9), "x"), /can't be unpacked/);
+    await assert.rejects(parseIdx(packed.subarray(0, -9), "x"), /can't be unpacked/);
     // 64 MiB of zeros that the header doesn't mention.
     const bomb = gzipSync(idx([3, 4, 4], new Uint8Array(2 ** 26)));
-    assert.throws(() => parseIdx(bomb, "x"), /can't be unpacked: .*larger than 64 bytes/);
+    await assert.rejects(parseIdx(bomb, "x"), /can't be unpacked: .*more than 64 bytes/);
   });
 });
 

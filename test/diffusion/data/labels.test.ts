@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeNotice, Notices, openDataset } from "../../../diffusion/data/node.ts";
+import { describeNotice, Notices } from "../../../diffusion/data/index.ts";
+import { openDataset } from "../../../diffusion/data/node.ts";
 import { described, meanings, read } from "./labelsIn.ts";
 import { noise, npy, temporaryFolder } from "./sampleFiles.ts";
 

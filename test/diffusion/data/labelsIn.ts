@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { FileSource } from "../../../diffusion/data/node/fileSource.ts";
-import { type Labels, readLabels } from "../../../diffusion/data/node/labels.ts";
-import { describeNotice, type Notice, Notices } from "../../../diffusion/data/node.ts";
+import type { FileSource } from "../../../diffusion/data/files/fileSource.ts";
+import { type Labels, readLabels } from "../../../diffusion/data/files/labels.ts";
+import { describeNotice, type Notice, Notices } from "../../../diffusion/data/index.ts";
 
 /** A source of images and of texts, in memory. */
 function sourceOf(images: readonly string[], texts: Readonly<Record<string, string>> = {}): FileSource {
@@ -12,7 +12,7 @@ function sourceOf(images: readonly string[], texts: Readonly<Record<string, stri
     nameOf: (file) => `data/${file}`,
     read: async (file) => new TextEncoder().encode(texts[file] ?? assert.fail(`read ${file}`)),
     head: async () => new Uint8Array(),
-    [Symbol.asyncDispose]: async () => undefined,
+    close: async () => undefined,
   };
 }
 

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { gatherBatch, isLatent, selectImages, trainingBatches } from "../../../diffusion/data/index.ts";
+import { encodeNpy, gatherBatch, isLatent, selectImages, trainingBatches } from "../../../diffusion/data/index.ts";
 import { vaeWhitening } from "../../../diffusion/encoding/index.ts";
-import { encodeNpy, openDataset, openTrainingData } from "../../../diffusion/data/node.ts";
+import { openDataset, openTrainingData } from "../../../diffusion/data/node.ts";
 import { fingerprint } from "../../../diffusion/data/index.ts";
 
 const [count, size] = [5, 8];

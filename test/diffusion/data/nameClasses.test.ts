@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { nameClasses } from "../../../diffusion/data/node/nameClasses.ts";
+import { nameClasses } from "../../../diffusion/data/files/nameClasses.ts";
 import { noise, npy, png, temporaryFolder } from "./sampleFiles.ts";
 import { read } from "./labelsIn.ts";
 import { classesOf, convert, open } from "./told.ts";
@@ -84,7 +84,7 @@ describe("names as classes", () => {
     const array = await folderOf({ "x.npy": npy("|u1", [5, 2, 2], noise(20)) });
     await assert.rejects(
       convert(array, 2, { labelsFrom: "names" }),
-      /--labels-from names is for pictures in files of their own/,
+      /labels from names are for pictures in files of their own/,
     );
   });
 });

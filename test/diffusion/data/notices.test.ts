@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeNotice, listNotice, Notices } from "../../../diffusion/data/node.ts";
+import { describeNotice, listNotice, Notices } from "../../../diffusion/data/index.ts";
 
 describe("notices", () => {
   it("are one line a kind, with the count and the first names", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { membersOf } from "../../../diffusion/data/node/jsonMembers.ts";
+import { membersOf } from "../../../diffusion/data/files/jsonMembers.ts";
 import { described, meanings, read } from "./labelsIn.ts";
 
 const space = fc.constantFrom("", " ", "\n\t", "\r\n");

@@ -3,8 +3,9 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import sharp from "sharp";
-import { openFiles } from "../../../diffusion/data/node/imageSource.ts";
-import { Notices, surveyPictures } from "../../../diffusion/data/node.ts";
+import { withFiles } from "../../../diffusion/data/node/imageSource.ts";
+import { Notices } from "../../../diffusion/data/index.ts";
+import { surveyPictures } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { noise, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { classesOf, convert, open } from "./told.ts";
@@ -52,9 +53,10 @@ describe("names in archives", () => {
   it("may be more than 65,535, counted modulo 65,536 as the Mac does, so that none is told of", async () => {
     const files = Array.from({ length: 65_536 }, (_, i) => [`${i}.png`, picture] as const);
     await writeFile(path("many.zip"), rawZip(files));
-    await using source = await openFiles(path("many.zip"), { notices: new Notices(), onProgress: () => undefined });
-    assert.equal(source.files.length, 65_536);
-    assert.deepEqual(Buffer.from(await source.read("65535.png")), Buffer.from(picture));
+    await withFiles(path("many.zip"), {}, async (source) => {
+      assert.equal(source.files.length, 65_536);
+      assert.deepEqual(Buffer.from(await source.read("65535.png")), Buffer.from(picture));
+    });
     // Fewer than its end tells of in bytes is still damage.
     const cut = rawZip(files.slice(0, 10));
     cut.writeUInt32LE(cut.readUInt32LE(cut.length - 10) + 46, cut.length - 10);

@@ -1,11 +1,5 @@
-import type { ImageDataset } from "../../../diffusion/data/index.ts";
-import {
-  convertDataset,
-  type ConvertOptions,
-  describeNotice,
-  Notices,
-  openDataset,
-} from "../../../diffusion/data/node.ts";
+import { describeNotice, type ImageDataset, Notices } from "../../../diffusion/data/index.ts";
+import { convertDataset, type ConvertOptions, openDataset } from "../../../diffusion/data/node.ts";
 
 /** A data set and what was told of how it was read, a line a kind. */
 export type Told = { readonly dataset: ImageDataset; readonly told: readonly string[] };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import { convertDataset, type Notice, Notices } from "../../../diffusion/data/node.ts";
+import { convertDataset } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
-import type { ImageDataset } from "../../../diffusion/data/index.ts";
+import { type ImageDataset, type Notice, Notices } from "../../../diffusion/data/index.ts";
 import { temporaryFolder } from "./sampleFiles.ts";
 import { filesOf, greyStep, kindOf, labelsOf, pathOf, type Tree, type TreeFile, trees, writeTree } from "./trees.ts";
 import { fingerprint } from "../../../diffusion/data/index.ts";

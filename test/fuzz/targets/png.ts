@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { crc32, deflateSync, inflateSync } from "node:zlib";
 import sharp from "sharp";
-import { decodePng } from "../../../diffusion/data/node/decodePng.ts";
+import { decodePng } from "../../../diffusion/data/files/decodePng.ts";
 import { mutateBytes, pick, within } from "../mutate.ts";
 import type { Mutation, Target } from "../target.ts";
 

@@ -1,5 +1,6 @@
 import { messageOf } from "../../../engine/index.ts";
-import { crc32, inflateSync } from "node:zlib";
+import { crc32 } from "../../../engine/io/index.ts";
+import { unzlib } from "./unzlib.ts";
 
 /** What a PNG's header says. */
 export type PngHeader = {
@@ -110,17 +111,28 @@ function unpack(chunks: readonly Chunk[], expected: number): Uint8Array {
   const last = chunks.findLastIndex(({ type }) => type === "IDAT");
   const parts = chunks.slice(Math.max(first, 0), last + 1);
   if (parts.some(({ type }) => type !== "IDAT")) throw new Error("has other things among its pixels");
-  const packed = Buffer.concat(parts.map(({ content }) => content));
+  const packed = joined(parts.map(({ content }) => content));
   // Deflate packs no more than 1032 bytes into one.
   if (expected > 1032 * (packed.length + 1)) {
     throw new Error(`holds ${packed.length} bytes of packed pixels, its header asks for ${expected} unpacked ones`);
   }
   try {
-    // In one piece of memory.
-    return inflateSync(packed, { maxOutputLength: expected, chunkSize: Math.max(64, expected) });
+    return unzlib(packed, expected);
   } catch (cause) {
     throw new Error(`holds pixels that can't be unpacked: ${messageOf(cause)}`, { cause });
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts;
+  if (parts.length === 1 && first !== undefined) return first;
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** The chunks that matter, up to the end, checked by their sums. */

@@ -2,7 +2,7 @@
 export type PictureRows = {
   readonly width: number;
   readonly height: number;
-  readonly channels: number;
+  readonly channels: 1 | 3;
   /** The numbers of a row, the channels of a pixel together; valid until the next call. */
   readonly row: (y: number) => ArrayLike<number>;
 };

@@ -1,5 +1,6 @@
 /** Named files: of a folder, or of an archive. */
-export interface FileSource extends AsyncDisposable {
+export interface FileSource {
+  /** What messages call it. */
   readonly name: string;
   /** Sorted, with forward slashes, without litter. */
   readonly files: readonly string[];
@@ -11,6 +12,13 @@ export interface FileSource extends AsyncDisposable {
   read(file: string, maximumBytes?: number): Promise<Uint8Array>;
   /** The first bytes of a file, as many as there are. @throws EvenkeelError `file` that names the source and the file. */
   head(file: string, bytes: number): Promise<Uint8Array>;
+  /** Nothing is read any more. */
+  close(): Promise<void>;
+}
+
+/** What was opened: the file that holds all, or the folder or archive. */
+export function titleOf(source: FileSource): string {
+  return source.wanted === null ? source.name : source.nameOf(source.wanted);
 }
 
 /** Files larger than this are no images of a data set. */
@@ -27,10 +35,12 @@ export function isTooLarge(error: unknown): error is Error {
   return error instanceof Error && error.cause instanceof TooLarge;
 }
 
-/** What is told of files that the operating system doesn't give, which says nothing of what they hold. */
+/** What is told of files that the operating system or the browser doesn't give, which says nothing of what they hold. */
 export const refusedFiles = "files that can't be opened or read; check who may read them, and the disk";
 
-/** Whether the operating system refused to give a file, by the error of `FileSource.read`. */
+/** Whether the operating system or the browser refused to give a file, by the error of `FileSource.read`. */
 export function isRefused(error: unknown): boolean {
-  return error instanceof Error && error.cause instanceof Error && "syscall" in error.cause;
+  if (!(error instanceof Error)) return false;
+  const { cause } = error;
+  return cause instanceof DOMException || (cause instanceof Error && "syscall" in cause);
 }

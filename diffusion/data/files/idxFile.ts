@@ -1,6 +1,6 @@
-import { constants, gunzipSync } from "node:zlib";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { type FileSource, maximumArrayBytes } from "./fileSource.ts";
+import { gunzip } from "./gunzip.ts";
 
 /** An array of bytes with its sizes, as MNIST and its kin are distributed. */
 export type IdxArray = { readonly shape: readonly number[]; readonly data: Uint8Array };
@@ -19,21 +19,38 @@ const headerBytes = 64;
  * numbers, the elements. Unpacks no more than the header asks for.
  * @throws EvenkeelError `file` for anything else.
  */
-export function parseIdx(bytes: Uint8Array, name: string): IdxArray {
-  const fail = (problem: string, cause?: unknown): never => {
-    throw new EvenkeelError("file", `${name}: ${problem}.`, { cause });
-  };
+export async function parseIdx(bytes: Uint8Array, name: string): Promise<IdxArray> {
   const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  const unpack = (part: Uint8Array, maxOutputLength: number, finishFlush: number): Uint8Array => {
-    try {
-      return gunzipSync(part, { maxOutputLength, finishFlush });
-    } catch (cause) {
-      return fail(`can't be unpacked: ${messageOf(cause)}`, cause);
-    }
+  const whole = isPacked ? await unpack(bytes, name) : bytes;
+  const { shape, start, size } = parseHeader(whole, name);
+  const data = whole.subarray(start);
+  if (data.length !== size) {
+    throw new EvenkeelError("file", `${name}: says [${shape.join(", ")}] and has ${data.length} elements.`);
+  }
+  return { shape, data };
+}
+
+async function unpack(bytes: Uint8Array, name: string): Promise<Uint8Array> {
+  try {
+    return await gunzip(bytes, (head) => {
+      const { start, size } = parseHeader(head, name);
+      return start + size;
+    });
+  } catch (cause) {
+    if (cause instanceof EvenkeelError) throw cause;
+    throw new EvenkeelError("file", `${name}: can't be unpacked: ${messageOf(cause)}.`, { cause });
+  }
+}
+
+/** @param head the first bytes of a file, or all. @returns the sizes, where the elements begin, and how many there are. */
+function parseHeader(
+  head: Uint8Array,
+  name: string,
+): { readonly shape: readonly number[]; readonly start: number; readonly size: number } {
+  const fail = (problem: string): never => {
+    throw new EvenkeelError("file", `${name}: ${problem}.`);
   };
-  // Deflate packs a thousandfold at most, so the first bytes unpack to little whatever they hold.
-  const start = isPacked ? unpack(bytes.subarray(0, 1024), 2 ** 21, constants.Z_SYNC_FLUSH) : bytes;
-  const view = new DataView(start.buffer, start.byteOffset, Math.min(start.byteLength, headerBytes));
+  const view = new DataView(head.buffer, head.byteOffset, Math.min(head.byteLength, headerBytes));
   const axes = view.byteLength >= 4 ? view.getUint8(3) : 0;
   if (axes === 0 || axes > 8 || view.byteLength < 4 + 4 * axes || view.getUint16(0) !== 0) fail("is no IDX file");
   const type = view.getUint8(2);
@@ -41,10 +58,7 @@ export function parseIdx(bytes: Uint8Array, name: string): IdxArray {
   const shape = Array.from({ length: axes }, (_, axis) => view.getUint32(4 + 4 * axis));
   const size = shape.reduce((product, extent) => product * extent, 1);
   if (size > maximumBytes) fail(`says [${shape.join(", ")}], more than ${maximumBytes} elements`);
-  const whole = isPacked ? unpack(bytes, 4 + 4 * axes + size, constants.Z_FINISH) : bytes;
-  const data = whole.subarray(4 + 4 * axes);
-  if (data.length !== size) fail(`says [${shape.join(", ")}] and has ${data.length} elements`);
-  return { shape, data };
+  return { shape, start: 4 + 4 * axes, size };
 }
 
 /**

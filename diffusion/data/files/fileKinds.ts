@@ -110,7 +110,7 @@ export function endingOf(file: string): string {
 
 /** Whether the first bytes are those of a picture that can be read. */
 export function startsLikePicture(head: Uint8Array): boolean {
-  const text = Buffer.from(head.subarray(0, 12)).toString("latin1");
+  const text = String.fromCharCode(...head.subarray(0, 12));
   const isWebp = text.startsWith("RIFF") && text.endsWith("WEBP");
   return isWebp || ["\xff\xd8\xff", "\x89PNG", "GIF87a", "GIF89a"].some((magic) => text.startsWith(magic));
 }
