@@ -3,7 +3,12 @@ export {
   type Checkpoint,
   type CheckpointInfo,
   checkSameSettings,
+<<<<<<< HEAD
   newestCheckpoint,
+=======
+  isCheckpointName,
+  readCheckpointInfo,
+>>>>>>> lab-zip
   readNewestCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 import { messageOf } from "../errors.ts";
 import { allocateBytes } from "./safetensorsEncoding.ts";
 import { fileError } from "./fileError.ts";
@@ -33,11 +34,21 @@ export function openBlob(blob: ReadableBlob, path: string, failed: (cause: unkno
 export function blobFile(name: string, blob: ReadableBlob): StoredFile {
   const refuse = (): Promise<never> =>
     Promise.reject(fileError(name, "was given to be read and can't be changed. Store what you have in another file."));
+=======
+import { fileError } from "./fileError.ts";
+import type { StoredFile } from "./folder.ts";
+import { allocateBytes } from "./safetensorsEncoding.ts";
+
+/** A file that a page was given, such as one that was dropped on it. It can only be read. */
+export function blobFile(name: string, blob: Blob): StoredFile {
+  const refuse = (): Promise<never> => Promise.reject(fileError(name, "was given to be read only."));
+>>>>>>> lab-zip
   return {
     name,
     path: name,
     exists: () => Promise.resolve(true),
     open: () =>
+<<<<<<< HEAD
       Promise.resolve(
         openBlob(blob, name, (cause) =>
           fileError(name, `reading failed: ${messageOf(cause)}. Was it changed or removed meanwhile? Choose it again.`, {
@@ -45,6 +56,23 @@ export function blobFile(name: string, blob: ReadableBlob): StoredFile {
           }),
         ),
       ),
+=======
+      Promise.resolve({
+        size: blob.size,
+        read: async (offset, length) => {
+          const bytes = allocateBytes(length, name);
+          const read = await blob
+            .slice(offset, offset + length)
+            .arrayBuffer()
+            .catch((cause: unknown) => {
+              throw fileError(name, "reading failed: it was changed, moved or removed since it was given.", { cause });
+            });
+          bytes.set(new Uint8Array(read));
+          return bytes;
+        },
+        close: () => Promise.resolve(),
+      }),
+>>>>>>> lab-zip
     write: refuse,
     append: refuse,
     remove: refuse,

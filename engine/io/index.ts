@@ -2,7 +2,12 @@
  * Safetensors files and 16-bit numbers, folders that lie anywhere, and how errors repeat what a file holds. Safe in a page; see `node.ts`
  * for folders of a disk.
  */
+<<<<<<< HEAD
 export { blobFile, type ReadableBlob } from "./blobFile.ts";
+=======
+export { blobFile } from "./blobFile.ts";
+export { blobFolder, type GivenFile, type GivenFolder } from "./blobFolder.ts";
+>>>>>>> lab-zip
 export {
   bitsPerElement,
   bytesPerElement,
@@ -16,6 +21,7 @@ export {
   extensionOf,
   type FileSink,
   type Folder,
+  isUnfinished,
   type OpenFile,
   readTextIfAny,
   readWhole,
@@ -34,6 +40,7 @@ export {
 } from "./halfPrecision.ts";
 export { memoryFolder } from "./memoryFolder.ts";
 export { type OriginDirectoryHandle, type OriginFileHandle, originFolder } from "./originFolder.ts";
+export { type OneFolder, oneFolder } from "./oneFolder.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {
   type SafetensorsOptions,
@@ -51,3 +58,4 @@ export { crc32 } from "./zip/crc32.ts";
 export { ZipArchive } from "./zip/zipArchive.ts";
 export type { NameGuess } from "./zip/entryName.ts";
 export type { ZipEntry } from "./zip/zipDirectory.ts";
+export { type WritableZipEntry, writeZip } from "./zip/writeZip.ts";
