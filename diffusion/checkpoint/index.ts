@@ -3,12 +3,9 @@ export {
   type Checkpoint,
   type CheckpointInfo,
   checkSameSettings,
-<<<<<<< HEAD
-  newestCheckpoint,
-=======
   isCheckpointName,
+  newestCheckpoint,
   readCheckpointInfo,
->>>>>>> lab-zip
   readNewestCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";

@@ -2,12 +2,9 @@
 export { copyRun, type TravelOptions, type TravelReport } from "./copyRun.ts";
 export { exportRun } from "./exportRun.ts";
 export { gridRows } from "./gridRows.ts";
-<<<<<<< HEAD
 export { gridBatch, gridLayout, gridSeconds, gridSteps } from "./runGrids.ts";
 export { type RunListener, RunWatch, type RunWatchOptions, type Standing } from "./runWatch.ts";
-=======
 export { importRun } from "./importRun.ts";
->>>>>>> lab-zip
 export { type DrawnGrid, gridCost, type GridGuidance, type GridLayout, GridSampler, gridScale } from "./sampleGrid.ts";
 export { type MeanState, readStats, RunningMean, type StatsEntry, StatsLog, statsFileName } from "./statsLog.ts";
 export { type RunGate, StepGate } from "./stepGate.ts";
