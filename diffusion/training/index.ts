@@ -1,6 +1,7 @@
 /** Training: the trainer, one step and its parts, what it takes, how it is validated. Safe in a page. */
 export type { AccumulatingState } from "./accumulate.ts";
 export { chooseTrainingDevice, trainingWorkload } from "./automaticDevice.ts";
+export { type ExplainedProgram, explainTraining, type ExplainTrainingOptions } from "./explainTraining.ts";
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
