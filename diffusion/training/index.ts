@@ -2,6 +2,7 @@
 export type { AccumulatingState } from "./accumulate.ts";
 export { type AverageError, type AverageErrorOptions, averageErrors } from "./averageErrors.ts";
 export { chooseTrainingDevice, trainingWorkload } from "./automaticDevice.ts";
+export { type ExplainedProgram, explainTraining, type ExplainTrainingOptions } from "./explainTraining.ts";
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {

@@ -1,6 +1,12 @@
 /** The functions that a trainer compiles, and the state that they work on. */
 import { mapTree, randomKey, scalar, type Tensor, zerosLike } from "../../engine/index.ts";
-import { adamMoments, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
+import {
+  adamMoments,
+  initializeParameters,
+  type NamedParameters,
+  type ParameterSpec,
+  type NetworkRun,
+} from "../../nn/index.ts";
 import {
   accumulateGradient,
   type AccumulatingState,
@@ -18,7 +24,8 @@ import {
   trainingStep,
 } from "./step.ts";
 
-type StepOf<Rest extends readonly unknown[], Result> = (
+/** A function of a step, as `compileStep` takes it. */
+export type StepOf<Rest extends readonly unknown[], Result> = (
   state: AccumulatingState,
   ...rest: Rest
 ) => { readonly state: AccumulatingState; readonly result: Result };
@@ -55,7 +62,15 @@ export function stepFunctions(options: TrainingOptions, specs: NamedParameters<P
   };
 }
 
-/** The state before the first step. */
+/** The state before the first step, with freshly drawn weights. */
+export function drawnState(options: TrainingOptions, specs: NamedParameters<ParameterSpec>): AccumulatingState {
+  const drawn = Object.entries(initializeParameters(specs, randomKey(options.seed)));
+  const of = (isBuffer: boolean): NamedParameters =>
+    Object.fromEntries(drawn.filter(([name]) => (specs[name]?.role === "buffer") === isBuffer));
+  return startingState(options, of(false), of(true));
+}
+
+/** The state before the first step with these weights. */
 export function startingState(
   options: TrainingOptions,
   weights: NamedParameters,

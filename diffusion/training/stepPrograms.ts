@@ -1,23 +1,39 @@
-/** The programs of a step, as the trainer compiles them, for planning them without a device. */
+/** The programs of a step, as the trainer compiles them, for planning or looking at them. */
 import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/index.ts";
+import type { AccumulatingState } from "./accumulate.ts";
 import type { TrainingOptions } from "./options.ts";
-import { stepFunctions } from "./stepFunctions.ts";
+import { stepFunctions, type StepOf } from "./stepFunctions.ts";
 import { stepTemplate } from "./stepTemplate.ts";
 
-/** Finds something out about a step function with its arguments. */
-type Ask<T> = <Args extends readonly unknown[]>(fn: (...args: Args) => unknown, args: Args) => Promise<T>;
+/** What a program does: a whole step, or adding a part's gradient, and applying the sum of them. */
+export type StepProgramName = "step" | "accumulate" | "apply";
 
-/** What is found out about each program of a step, with how often a step runs it. */
-export async function stepPrograms<T>(
-  options: TrainingOptions,
-  ask: Ask<T>,
-): Promise<readonly { readonly found: T; readonly runs: number }[]> {
+/** Finds something out about a step function with its arguments: a state of zeros, and the others. */
+type Ask<T> = <Rest extends readonly unknown[]>(
+  fn: StepOf<Rest, unknown>,
+  args: [state: AccumulatingState, ...rest: Rest],
+  name: StepProgramName,
+) => Promise<T>;
+
+/** What is found out about a program of a step. */
+export type AskedProgram<T> = {
+  readonly name: StepProgramName;
+  readonly found: T;
+  /** How often a step runs it. */
+  readonly runs: number;
+};
+
+/** What is found out about each program of a step. */
+export async function stepPrograms<T>(options: TrainingOptions, ask: Ask<T>): Promise<readonly AskedProgram<T>[]> {
   const { state, batch, schedule, yes } = stepTemplate(options);
   const functions = stepFunctions(options, flattenParameters<ParameterSpec>(describeDenoiser(options.network)));
-  if (functions.kind === "whole") return [{ found: await ask(functions.step, [state, batch, schedule, yes]), runs: 1 }];
+  if (functions.kind === "whole") {
+    return [{ name: "step", found: await ask(functions.step, [state, batch, schedule, yes], "step"), runs: 1 }];
+  }
+  const runs = options.batch / options.batchDevice;
   return [
-    { found: await ask(functions.accumulate, [state, batch, yes]), runs: options.batch / options.batchDevice },
-    { found: await ask(functions.apply, [state, schedule, yes]), runs: 1 },
+    { name: "accumulate", found: await ask(functions.accumulate, [state, batch, yes], "accumulate"), runs },
+    { name: "apply", found: await ask(functions.apply, [state, schedule, yes], "apply"), runs: 1 },
   ];
 }

@@ -16,7 +16,6 @@ import {
 import {
   adamCorrections,
   flattenParameters,
-  initializeParameters,
   learningRate,
   type NamedParameters,
   type ParameterSpec,
@@ -38,7 +37,7 @@ import {
 import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
-import { startingState, stepFunctions } from "./stepFunctions.ts";
+import { drawnState, stepFunctions } from "./stepFunctions.ts";
 
 /**
  * Sees a step from inside, when the gradient can be known and nothing has been updated yet: the state as it is on the device, the
@@ -109,11 +108,7 @@ export class Trainer {
   static async create(options: TrainingOptions, device: Device, signal?: AbortSignal): Promise<Trainer> {
     checkTrainingOptions(options);
     const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
-    const drawn = Object.entries(initializeParameters(specs, randomKey(options.seed)));
-    const of = (isBuffer: boolean): NamedParameters =>
-      Object.fromEntries(drawn.filter(([name]) => (specs[name]?.role === "buffer") === isBuffer));
-    const state = startingState(options, of(false), of(true));
-    return new Trainer(options, device, await createState(state, device), signal);
+    return new Trainer(options, device, await createState(drawnState(options, specs), device), signal);
   }
 
   /** Images seen in all steps that were begun, as far as is known: those after a loss that isn't finite turn out to be none. */

@@ -6,20 +6,20 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "smol-toml";
 import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
-import { splitData } from "../../../diffusion/data/index.ts";
-import { openDataset } from "../../../diffusion/data/node.ts";
-import { runTraining } from "../../../diffusion/run/index.ts";
+import { splitData, type TrainingDataset } from "../../../diffusion/data/index.ts";
+import { loadEmoji, openDataset } from "../../../diffusion/data/node.ts";
+import { type RunListener, runTraining, RunWatch } from "../../../diffusion/run/index.ts";
 import {
   completeSettings,
   formatSettings,
   parseSettings,
   runOptions,
-  settingsFileName,
   trainingOptions,
+  type TrainSettings,
 } from "../../../diffusion/settings/index.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { createDevice } from "../../../engine/index.ts";
-import { memoryFolder, readWhole, writeText } from "../../../engine/io/index.ts";
+import { type Folder, memoryFolder, readWhole } from "../../../engine/io/index.ts";
 import { message, only, readFields, readRecords, text } from "../../diffusion/run/readEvents.ts";
 import { evenkeel, evenkeelProcess, everything, run, statsOf, trained, writePictures } from "./tinyRun.ts";
 import { diskFile } from "../../../engine/io/node.ts";
@@ -290,25 +290,81 @@ test("a run made longer goes on from its end; stopped while it draws, it ends at
   assert.equal(parse(await readFile(join(longer, "settings.toml"), "utf8"))["duration"], 2480);
 });
 
-test("a run that began in memory, without the command, goes on by it and ends with the same bits", async () => {
+/** A run as a page makes it, in a folder in memory, until it has seen so many images. */
+async function runInMemory(settings: TrainSettings, dataset: TrainingDataset, until: number): Promise<Folder> {
+  const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
+  const training = trainingOptions(settings, images);
+  const folder = memoryFolder("page");
+  const device = await createDevice("wasm", { wasm: { threads: 1, relaxed: true } });
+  const stop = new AbortController();
+  const listener: RunListener = {
+    stepped: ({ nimg }) => {
+      if (nimg >= until) stop.abort();
+    },
+  };
+  const watch = new RunWatch({ settings, training, images, validation, device, folder, listener });
+  const options = runOptions(settings, { dataset, images }, training, { folder, device });
+  try {
+    await runTraining({ ...options, signal: stop.signal }, watch.observer);
+  } finally {
+    watch.dispose();
+    device.dispose();
+  }
+  return folder;
+}
+
+/** Puts a folder's files on the disk. */
+async function putOnDisk(folder: Folder, outdir: string): Promise<void> {
+  await mkdir(outdir);
+  for (const name of await folder.list()) await writeFile(join(outdir, name), await readWhole(folder.file(name)));
+}
+
+test("a run that began in memory, without the command, goes on by it and ends with the same bits and lines", async () => {
   const outdir = join(root, "from elsewhere");
   const given = parseSettings(await readFile(join(straight, "settings.toml"), "utf8"), "settings.toml");
   const settings = completeSettings([{ from: "the page", values: { ...given, outdir } }]);
-  const dataset = await openDataset(data);
-  const { training: images } = splitData(dataset, settings.holdout, settings.seed);
-  const device = await createDevice("wasm", { wasm: { threads: 1, relaxed: true } });
-  const folder = memoryFolder("page");
-  const stop = new AbortController();
-  const options = runOptions(settings, { dataset, images }, trainingOptions(settings, images), { folder, device });
-  const stopAt = ({ nimg }: { readonly nimg: number }): void => {
-    if (nimg >= 1000) stop.abort();
-  };
-  await runTraining({ ...options, signal: stop.signal }, { stepped: stopAt }).finally(() => device.dispose());
-  await writeText(folder.file(settingsFileName), formatSettings(settings));
-  await mkdir(outdir);
-  for (const name of await folder.list()) await writeFile(join(outdir, name), await readWhole(folder.file(name)));
+  await putOnDisk(await runInMemory(settings, await openDataset(data), 1000), outdir);
   const { code, out, err } = await evenkeelProcess(again(outdir));
   assert.deepEqual([code, err], [0, ""], err);
   assert.match(out, /Going on after 1,000 images/);
   assert.deepEqual(await trained(outdir), await trained(straight));
+  assert.deepEqual(await statsOf(outdir), await statsOf(straight));
+});
+
+test("a page's run on emoji, of another folder, goes on by `train --outdir` without a gap in any of its files", async () => {
+  const outdir = join(root, "unpacked");
+  const source = "emoji8-google";
+  const settings = completeSettings([
+    {
+      from: "the page",
+      values: {
+        ...{ outdir: "/the page's own/runs/1", data: source, preset: "smoke", device: "wasm", threads: 1 },
+        ...{ channels: 4, "channel-mult": [1], blocks: 1, "attn-resolutions": [], "channels-per-head": 4 },
+        ...{ batch: 8, duration: 480, holdout: 8, status: 80, checkpoint: 160, samples: 240, validation: 240 },
+        ...{ snapshot: 0, dynamics: 7 },
+      },
+    },
+  ]);
+  const dataset = await loadEmoji(["google"], 8);
+  const whole = await runInMemory(settings, dataset, Infinity);
+  const part = await runInMemory(settings, dataset, 200);
+  assert.ok(!(await part.list()).includes(`${source}.zip`), "the data aren't in a page's folder");
+  await putOnDisk(part, outdir);
+  const { code, out, err } = await evenkeelProcess(["train", "--outdir", outdir]);
+  assert.equal(code, 0, err);
+  assert.match(out, /^Going on after 200 images\.$/m);
+  const wanted = join(root, "whole");
+  await putOnDisk(whole, wanted);
+  const made = await trained(outdir);
+  // What the command makes at the end beside the run's own files.
+  for (const name of made.keys()) if (/^(phema|samples-(plain|guided))/.test(name)) made.delete(name);
+  assert.deepEqual(made, await trained(wanted));
+  assert.deepEqual(await statsOf(outdir), await statsOf(wanted));
+  const dynamics = (folder: string): Promise<string> => readFile(join(folder, "dynamics.jsonl"), "utf8");
+  assert.equal(await dynamics(outdir), await dynamics(wanted));
+  assert.equal(await readFile(join(outdir, "settings.toml"), "utf8"), formatSettings({ ...settings, outdir }));
+  assert.ok(
+    (await readdir(outdir)).some((name) => name.startsWith("events.out.tfevents")),
+    "TensorBoard's events begin where the command goes on",
+  );
 });

@@ -164,7 +164,10 @@ test("whatever is paused, stepped, resumed and aborted, a run makes the steps as
       assert.deepEqual(ending, { nimg: 8 * made, finished: made === steps });
       if (!ending.finished) {
         // Of a run without a step there is nothing to keep.
-        assert.equal((await readNewestCheckpoint(folder, assert.fail))?.nimg, made === 0 ? undefined : 8 * made);
+        assert.equal(
+          (await readNewestCheckpoint(folder, (message) => assert.fail(message)))?.nimg,
+          made === 0 ? undefined : 8 * made,
+        );
         assert.deepEqual(await runTraining(options), { nimg: 8 * steps, finished: true });
       }
       assert.deepEqual(await stateBits(folder), await stateBits(straight));
@@ -175,7 +178,7 @@ test("whatever is paused, stepped, resumed and aborted, a run makes the steps as
 });
 
 async function stateBits(folder: Folder): Promise<Record<string, string>> {
-  const checkpoint = await readNewestCheckpoint(folder, assert.fail);
+  const checkpoint = await readNewestCheckpoint(folder, (message) => assert.fail(message));
   assert.equal(checkpoint?.nimg, 8 * steps);
   const result: Record<string, string> = {};
   for (const [name, tensor] of checkpoint.arrays) {
