@@ -3,7 +3,6 @@ export { completePlan, completeSettings } from "./completeSettings.ts";
 export { parseImages } from "./imageCount.ts";
 export { mergeOptions, type OptionLayer } from "./mergeOptions.ts";
 export { type RunData, runOptions } from "./runOptions.ts";
-export { nearestName } from "./nearestName.ts";
 export {
   defaultSettings,
   type PlannedSettings,
