@@ -1,6 +1,6 @@
 import { classCounts, type ImageDataset } from "../diffusion/data/index.ts";
 import { printable } from "../engine/index.ts";
-import { describeClasses } from "./classList.ts";
+import { describeClasses } from "../diffusion/sample/index.ts";
 
 /** The labels of a data set in a few words: `no labels`, `label vectors of 2 numbers`, `3 classes: cats (0), dogs (1), mice (2)`. */
 export function describeLabels(

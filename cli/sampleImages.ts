@@ -1,6 +1,5 @@
 import path from "node:path";
-import { generateImages, type Guide, imageGrid, takeShard, toPixels } from "../diffusion/sample/index.ts";
-import type { NetworkConfig } from "../diffusion/network/index.ts";
+import { generateImages, type Guide, guideLabels, imageGrid, takeShard, toPixels } from "../diffusion/sample/index.ts";
 import { idleSettings } from "./idleSampleSettings.ts";
 import { LatentOutput, makesLatents } from "./latentOutput.ts";
 import { tellSamplingMemory } from "./memoryReport.ts";
@@ -56,7 +55,7 @@ export async function sampleImages(
       guides.push({
         denoiser: guide.denoiser,
         weight: settings.guidance,
-        labels: guideLabels(settings, found.config, foundGuide.config),
+        labels: labelsOfGuide(settings, found, foundGuide),
       });
     }
     progress.end();
@@ -130,8 +129,12 @@ async function findGuide(
 ): Promise<FoundNetwork | null> {
   if (settings.guidance === 1 || settings.gnet === undefined) return null;
   const guide = settings.gnet === selfGuide ? found : await find(settings.gnet);
-  guideLabels(settings, found.config, guide.config);
+  labelsOfGuide(settings, found, guide);
   return guide;
+}
+
+function labelsOfGuide({ net, gnet = "" }: SampleSettings, found: FoundNetwork, guide: FoundNetwork): Guide["labels"] {
+  return guideLabels({ ...found, name: net }, gnet === selfGuide ? selfGuide : { ...guide, name: gnet });
 }
 
 function checkSettings(settings: SampleSettings): void {
@@ -166,34 +169,6 @@ function checkSettings(settings: SampleSettings): void {
         "draw a --grid alone.",
     );
   }
-}
-
-/** Which labels the guide is given. @throws EvenkeelError `value` if the networks don't fit each other. */
-function guideLabels(
-  { net, gnet }: SampleSettings,
-  { unet: main }: NetworkConfig,
-  { unet: guide }: NetworkConfig,
-): "same" | "none" {
-  if (gnet === selfGuide) {
-    if (main.labelDim > 0) return "none";
-    throw new EvenkeelError(
-      "value",
-      `sample: --gnet ${selfGuide}: ${net} takes no labels, so that it can't guide itself.`,
-    );
-  }
-  const size = (unet: typeof main): string => `${unet.imageChannels}x${unet.imageResolution}x${unet.imageResolution}`;
-  if (size(main) !== size(guide)) {
-    throw new EvenkeelError(
-      "value",
-      `sample: ${net} makes images of ${size(main)} and its guide ${gnet ?? ""} of ${size(guide)}; they must be alike.`,
-    );
-  }
-  if (guide.labelDim === 0) return "none";
-  if (guide.labelDim === main.labelDim) return "same";
-  throw new EvenkeelError(
-    "value",
-    `sample: ${net} knows ${main.labelDim} classes and its guide ${gnet ?? ""} ${guide.labelDim}; a guide knows the same or none.`,
-  );
 }
 
 /** Prints a line a batch, and the speed. The first batch is slower: programs are compiled in it. */

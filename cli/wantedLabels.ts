@@ -1,7 +1,6 @@
-import type { ImageLabel } from "../diffusion/sample/index.ts";
+import { describeClasses, type ImageLabel, parseClasses } from "../diffusion/sample/index.ts";
 import { readLabelVectors } from "../diffusion/data/node.ts";
 import { EvenkeelError } from "../engine/index.ts";
-import { describeClasses, parseClasses } from "./classList.ts";
 import type { FoundNetwork, SampleSettings } from "./sampleSettings.ts";
 
 /**

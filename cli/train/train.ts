@@ -171,8 +171,6 @@ async function finish(
     sigmaRel,
     layout,
     guidance: settings.guidance,
-    guideShare: 0.25,
-    guideSigmaRel: Math.min(0.25, sigmaRel * 1.5),
     device,
     networkBatch: gridBatch(training),
     onEvaluation: (path, done, total) => progress.work(`sampling ${path}, evaluations of the network`, done, total),

@@ -27,6 +27,7 @@ export {
   profileInnerProduct,
 } from "./profile.ts";
 export type { AverageShare, FitDescription } from "./describeFit.ts";
+export { type AverageChoice, guideAverage } from "./guideAverage.ts";
 export { isBufferByName } from "./layout.ts";
 export { profileTimes } from "./profileTimes.ts";
 export { reconstruct, type Reconstruction, type ReconstructOptions, type SnapshotSource } from "./reconstruct.ts";

@@ -60,4 +60,3 @@ export function checkLayout(name: string, tensors: ReadonlyMap<string, StoredTen
   for (const key of tensors.keys())
     if (!first.tensors.has(key)) fail(`has a tensor ${key}, which ${first.name} hasn't.`);
 }
-

@@ -52,7 +52,12 @@ type Stored = {
 };
 
 /** A network's array that is averaged: its place in the arrays' numbers. */
-type Place = { readonly name: string; readonly shape: readonly number[]; readonly start: number; readonly size: number };
+type Place = {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly size: number;
+};
 
 /** What all stored averages of a run have in common, by the first. */
 type First = {

@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Device, Tensor } from "../../engine/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
-import { powerProfile, snapshotPlace, snapshotsIn } from "../ema/index.ts";
+import { guideAverage, powerProfile, snapshotPlace, snapshotsIn } from "../ema/index.ts";
 import { reconstructFiles } from "../ema/node.ts";
 import { tensorsOfWeights } from "../network/index.ts";
 import type { Guide } from "../sample/index.ts";
@@ -21,10 +21,6 @@ export type FinishOptions = {
   readonly layout: GridLayout | null;
   /** Weight of autoguidance: 1 is none. */
   readonly guidance: number;
-  /** The guide is the run's own average after this share of it: less trained, of the same kind. */
-  readonly guideShare: number;
-  /** Length of the guide's average; longer than the main one's is better. */
-  readonly guideSigmaRel: number;
   readonly device: Device;
   /** Images that go through the network at once, at most. Default 24. */
   readonly networkBatch?: number;
@@ -57,20 +53,24 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   const times = snapshots.map(({ profile }) => profile.nimg);
   const end = Math.max(...times);
   const { path: network } = await snapshotPlace(folder, "phema", end, sigmaRel);
-  const earlier = times.filter((nimg) => nimg < end);
+  const guide = guideAverage(times, { nimg: end, sigmaRel });
   const missing =
     layout === null
       ? "no pictures were asked for"
       : guidance === 1
         ? "a guidance of 1 is none"
-        : earlier.length === 0
+        : guide === null
           ? `there is no snapshot from before ${end} images to guide by`
           : null;
-  const guideNimg = nearest(earlier, end * options.guideShare);
-  const { path: guide } = await snapshotPlace(folder, "phema-guide", guideNimg, options.guideSigmaRel);
+  const guidePath =
+    guide === null || missing !== null
+      ? null
+      : (await snapshotPlace(folder, "phema-guide", guide.nimg, guide.sigmaRel)).path;
   await reconstructFiles(snapshots, [
     { profile: powerProfile(end, sigmaRel), path: network },
-    ...(missing === null ? [{ profile: powerProfile(guideNimg, options.guideSigmaRel), path: guide }] : []),
+    ...(guide === null || guidePath === null
+      ? []
+      : [{ profile: powerProfile(guide.nimg, guide.sigmaRel), path: guidePath }]),
   ]);
   if (layout === null) return { network, plain: null, guided: { missing: missing ?? "" } };
   const main = await readSnapshot(network);
@@ -86,14 +86,14 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
       return { path, seconds };
     };
     const plain = await draw(plainName, []);
-    if (missing !== null) {
+    if (guide === null || guidePath === null) {
       // One of an earlier end would be taken for this one's.
       await rm(join(outdir, guidedName), { force: true });
-      return { network, plain, guided: { missing } };
+      return { network, plain, guided: { missing: missing ?? "" } };
     }
-    const denoiser = await guideSampler.denoiser(await loadWeights(guide));
+    const denoiser = await guideSampler.denoiser(await loadWeights(guidePath));
     const guided = await draw(guidedName, [{ denoiser, weight: guidance, labels: "same" }]);
-    return { network, plain, guided: { ...guided, guideNimg } };
+    return { network, plain, guided: { ...guided, guideNimg: guide.nimg } };
   } finally {
     sampler.dispose();
     guideSampler.dispose();
@@ -103,8 +103,4 @@ export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
 async function loadWeights(path: string): Promise<Record<string, Tensor>> {
   const { network, weights } = await readSnapshot(path);
   return tensorsOfWeights(network, weights, path);
-}
-
-function nearest(times: readonly number[], wanted: number): number {
-  return times.reduce((best, time) => (Math.abs(time - wanted) < Math.abs(best - wanted) ? time : best), times[0] ?? 0);
 }

@@ -1,4 +1,13 @@
-import { add, compile, type Device, EvenkeelError, multiply, type Shape, type Tensor, tensor } from "../../engine/index.ts";
+import {
+  add,
+  compile,
+  type Device,
+  EvenkeelError,
+  multiply,
+  type Shape,
+  type Tensor,
+  tensor,
+} from "../../engine/index.ts";
 import { imageKeys, startNoise } from "./imageStreams.ts";
 
 /**

@@ -2,7 +2,7 @@ import { EvenkeelError, type Shape } from "../../engine/index.ts";
 import type { SeenLabels } from "../data/index.ts";
 import type { Denoiser } from "../network/index.ts";
 import type { GuidanceInterval, Guide } from "./guidance.ts";
-import { ImageSampler, type ImageStep } from "./imageSampler.ts";
+import { ImageSampler, type ImageStep, type SamplingWatch } from "./imageSampler.ts";
 import { drawClasses, imageKeys } from "./imageStreams.ts";
 import type { Solver } from "./samplers.ts";
 import { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
@@ -34,7 +34,7 @@ export type GeneratorOptions = ScheduleOptions &
   };
 
 /** Which images are sampled. */
-export type ImageRequest = {
+export type ImageRequest = SamplingWatch & {
   /** One image for each. */
   readonly seeds: readonly number[];
   /** The label of every image, or a function of its seed and its place among the seeds. Default: drawn by the seed. */
@@ -48,10 +48,6 @@ export type ImageRequest = {
    * waited for in every step; else it is waited for at the end of a batch.
    */
   readonly onStep?: (step: ImageStep, batch: number) => void | Promise<void>;
-  /** Told after each evaluation of the network (guides included): how many are done, and all. */
-  readonly onEvaluation?: (done: number, total: number) => void;
-  /** Ends sampling before the next evaluation, with an error `aborted`. */
-  readonly signal?: AbortSignal;
 };
 
 /** What to sample, with which network and solver; see `generateImages`. */

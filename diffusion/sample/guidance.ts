@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import type { Denoiser } from "../network/index.ts";
+import type { Denoiser, NetworkConfig } from "../network/index.ts";
 
 /** A network from whose answers the main one's are pushed away. */
 export type Guide = {
@@ -40,4 +40,34 @@ export function activeGuides(
   }
   const active = guides.filter(({ weight }) => weight !== 1);
   return (t) => (t <= lo || t > hi ? [] : active);
+}
+
+/** A network that guides or is guided, as messages call it. */
+export type GuidedNetwork = { readonly name: string; readonly config: NetworkConfig };
+
+/**
+ * Which labels a guide is given: the main network's, or none if it knows none. `self` is the main network itself, without labels.
+ * @throws EvenkeelError `value` if the networks don't fit each other.
+ */
+export function guideLabels(main: GuidedNetwork, guide: GuidedNetwork | "self"): Guide["labels"] {
+  const { unet } = main.config;
+  if (guide === "self") {
+    if (unet.labelDim > 0) return "none";
+    throw new EvenkeelError("value", `guidance: ${main.name} takes no labels, so that it can't guide itself.`);
+  }
+  const other = guide.config.unet;
+  const size = ({ imageChannels, imageResolution }: typeof unet): string =>
+    `${imageChannels}x${imageResolution}x${imageResolution}`;
+  if (size(unet) !== size(other)) {
+    throw new EvenkeelError(
+      "value",
+      `guidance: ${main.name} makes images of ${size(unet)} and its guide ${guide.name} of ${size(other)}; they must be alike.`,
+    );
+  }
+  if (other.labelDim === 0) return "none";
+  if (other.labelDim === unet.labelDim) return "same";
+  throw new EvenkeelError(
+    "value",
+    `guidance: ${main.name} knows ${unet.labelDim} classes and its guide ${guide.name} ${other.labelDim}; a guide knows the same or none.`,
+  );
 }

@@ -9,7 +9,8 @@ export {
   type ImageLabel,
   type ImageRequest,
 } from "./generate.ts";
-export { activeGuides, type GuidanceInterval, type Guide } from "./guidance.ts";
+export { type ClassSpace, describeClasses, parseClasses } from "./classList.ts";
+export { activeGuides, type GuidanceInterval, type Guide, guideLabels, type GuidedNetwork } from "./guidance.ts";
 export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 export {
   ImageSampler,

@@ -4,7 +4,6 @@ export { createRunDevice } from "./createRunDevice.ts";
 export { parseImages } from "./imageCount.ts";
 export { mergeOptions, type OptionLayer } from "./mergeOptions.ts";
 export { type RunData, runOptions } from "./runOptions.ts";
-export { nearestName } from "./nearestName.ts";
 export {
   defaultSettings,
   type PlannedSettings,

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { clipText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
-import { nearestName } from "./nearestName.ts";
+import { nearestName } from "../nearestName.ts";
 
 /** Options from one place, by name; absent ones come from the layers before. */
 export type OptionLayer = {

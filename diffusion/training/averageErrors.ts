@@ -42,8 +42,7 @@ export async function averageErrors(
   const results: AverageError[] = [];
   for (const [place, sigmaRel] of sigmaRels.entries()) {
     const weights = await averages.average(sigmaRel, nimg, signal);
-    const tell = (done: number, total: number): void =>
-      onProgress?.(place * total + done, sigmaRels.length * total);
+    const tell = (done: number, total: number): void => onProgress?.(place * total + done, sigmaRels.length * total);
     const levels = await validator.measure(weights, images, sigmas, tell, signal);
     const error = levels.reduce((sum, level) => sum + level.error, 0) / levels.length;
     const result = { sigmaRel, error, levels };

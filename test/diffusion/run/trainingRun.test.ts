@@ -207,7 +207,7 @@ test("of a run without an earlier snapshot no guided picture is made, at guidanc
   await runTraining({ ...optionsOf("drawn"), seenLabels: { kind: "classes", values: [1] } });
   const outdir = join(root, "drawn");
   const layout = { rows: [null, null], columns: 2, steps: 1, scale: 1 };
-  const finish = { outdir, sigmaRel: 0.1, layout, guidance: 2, guideShare: 0.25, guideSigmaRel: 0.15, device };
+  const finish = { outdir, sigmaRel: 0.1, layout, guidance: 2, device };
   const pictures = async (): Promise<string[]> => (await readdir(outdir)).filter((name) => name.endsWith(".png"));
   const drawn = await finishRun({ ...finish, layout: null });
   assert.deepEqual([drawn.plain, await pictures()], [null, []]);

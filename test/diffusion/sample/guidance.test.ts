@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import { DenoiserProgram, describeDenoiser, FormulaDenoiser } from "../../../diffusion/network/index.ts";
+import {
+  DenoiserProgram,
+  describeDenoiser,
+  FormulaDenoiser,
+  networkConfig,
+  type NetworkConfig,
+} from "../../../diffusion/network/index.ts";
 import {
   activeGuides,
   type Guide,
+  type GuidedNetwork,
+  guideLabels,
   ImageSampler,
   type ImageSamplerOptions,
   sigmaSteps,
@@ -166,5 +174,27 @@ describe("guidance", async () => {
     const guide: Guide = { denoiser: new FormulaDenoiser((x) => x, elsewhere), weight: 2, labels: "same" };
     await assert.rejects(sample({ denoiser, guides: [guide] }), { code: "device", message: /on another device/ });
     elsewhere.dispose();
+  });
+});
+
+describe("guideLabels", () => {
+  const network = (labelDim: number, imageResolution = 16, imageChannels = 3): NetworkConfig =>
+    networkConfig({ unet: { imageResolution, imageChannels, labelDim } });
+  const main = { name: "main.safetensors", config: network(9) };
+  const guide = (config: NetworkConfig): GuidedNetwork => ({ name: "guide.safetensors", config });
+
+  it("gives a guide the labels that it knows", () => {
+    assert.equal(guideLabels(main, guide(network(9))), "same");
+    assert.equal(guideLabels(main, guide(network(0))), "none");
+    assert.equal(guideLabels(main, "self"), "none");
+  });
+
+  it("refuses networks that don't fit", () => {
+    const refused = (other: GuidedNetwork | "self", message: RegExp, of = main): void =>
+      assert.throws(() => guideLabels(of, other), { code: "value", message });
+    refused(guide(network(8)), /main\.safetensors knows 9 classes and its guide guide\.safetensors 8/);
+    refused(guide(network(9, 32)), /images of 3x16x16 and its guide guide\.safetensors of 3x32x32/);
+    refused(guide(network(9, 16, 1)), /of 1x16x16; they must be alike/);
+    refused("self", /net takes no labels, so that it can't guide itself/, { name: "net", config: network(0) });
   });
 });

@@ -1,5 +1,5 @@
-import { EvenkeelError, printable } from "../engine/index.ts";
-import { nearestName } from "../diffusion/settings/index.ts";
+import { EvenkeelError, printable } from "../../engine/index.ts";
+import { nearestName } from "../nearestName.ts";
 
 /** Classes of one list at most. */
 const maximumClasses = 1_000_000;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { describeClasses, parseClasses } from "../../cli/classList.ts";
+import { describeClasses, parseClasses } from "../../../diffusion/sample/index.ts";
 
 describe("parseClasses", () => {
   const names = ["cats", "dogs", "mice", "a, b"];
