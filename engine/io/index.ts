@@ -2,7 +2,7 @@
  * Safetensors files and 16-bit numbers, folders that lie anywhere, and how errors repeat what a file holds. Safe in a page; see `node.ts`
  * for folders of a disk.
  */
-export { blobFile, type ReadableBlob } from "./blobFile.ts";
+export { blobFile } from "./blobFile.ts";
 export { blobFolder, type GivenFile, type GivenFolder } from "./blobFolder.ts";
 export {
   bitsPerElement,
