@@ -93,7 +93,10 @@ export async function readCheckpointInfo(stored: StoredFile): Promise<Checkpoint
 function infoOf({ metadata }: TensorReader, { name, path }: StoredFile): CheckpointInfo {
   const { nimg, fixed, progress } = parseHeader(metadata.get("evenkeel"), header, path);
   if (namePattern.test(name) && nimgOf(name) !== nimg) {
-    throw new EvenkeelError("file", `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`);
+    throw new EvenkeelError(
+      "file",
+      `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
+    );
   }
   return { nimg, fixed, progress };
 }

@@ -13,10 +13,18 @@ export type TravelOptions = {
 };
 
 /** What was moved, with a line for each kind of thing that is missing, foreign or left out. */
-export type TravelReport = { readonly files: readonly string[]; readonly bytes: number; readonly told: readonly string[] };
+export type TravelReport = {
+  readonly files: readonly string[];
+  readonly bytes: number;
+  readonly told: readonly string[];
+};
 
 /** A file of a run, wherever it comes from. */
-export type RunFile = { readonly name: string; readonly size: number; readonly content: () => AsyncIterable<Uint8Array> };
+export type RunFile = {
+  readonly name: string;
+  readonly size: number;
+  readonly content: () => AsyncIterable<Uint8Array>;
+};
 
 /** Bytes read and written at once. */
 const pieceBytes = 2 ** 22;

@@ -50,7 +50,9 @@ export function describeRunFiles(source: string, names: readonly string[]): stri
 /** One line for all files of a kind; none if there are none. */
 export function tell(what: string, names: readonly string[]): string[] {
   const [first] = names;
-  return first === undefined ? [] : [`${what}: ${names.length} (${quoteText(first)}${names.length > 1 ? ", ..." : ""}).`];
+  return first === undefined
+    ? []
+    : [`${what}: ${names.length} (${quoteText(first)}${names.length > 1 ? ", ..." : ""}).`];
 }
 
 /** The files of a run's folder that go with it, and a line about those that don't. @throws EvenkeelError `file`. */

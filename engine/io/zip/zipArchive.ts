@@ -127,7 +127,8 @@ export class ZipArchive {
   }
 
   #failure(entry: ZipEntry, cause: unknown): EvenkeelError {
-    const [code, first] = cause instanceof EvenkeelError ? [cause.code, cause.cause ?? cause] : ["file" as const, cause];
+    const [code, first] =
+      cause instanceof EvenkeelError ? [cause.code, cause.cause ?? cause] : ["file" as const, cause];
     return new EvenkeelError(code, `${this.#nameOf(entry)}: ${messageOf(cause)}`, { cause: first });
   }
 

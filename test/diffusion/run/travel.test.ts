@@ -79,7 +79,9 @@ async function imported(zip: Uint8Array, to: Folder, signal?: AbortSignal): Prom
 
 async function filesOf(folder: Folder): Promise<[name: string, content: Uint8Array][]> {
   const names = await folder.list();
-  return Promise.all(names.map(async (name): Promise<[string, Uint8Array]> => [name, await readWhole(folder.file(name))]));
+  return Promise.all(
+    names.map(async (name): Promise<[string, Uint8Array]> => [name, await readWhole(folder.file(name))]),
+  );
 }
 
 const zipped = (files: readonly (readonly [string, Uint8Array])[], isPacked = false): Buffer =>
@@ -166,10 +168,7 @@ test("what is no run is refused before anything is written, and says what is mis
     zipped(files.map(([file, content]) => [file, name.test(file) ? Buffer.from(text) : content]));
   await refused(withText(/settings/, "batch = "), /settings\.toml/);
   await refused(withText(/^training/, "nothing"), /holds no run of ours\. A checkpoint can't be gone on from/);
-  const both = files.flatMap(([name, content]) => [
-    [`a/${name}`, content] as const,
-    [`b/${name}`, content] as const,
-  ]);
+  const both = files.flatMap(([name, content]) => [[`a/${name}`, content] as const, [`b/${name}`, content] as const]);
   await refused(zipped(both), /there is no settings\.toml/);
   const partly = await imported(without(/^training/), memoryFolder());
   assert.match(partly.told.join(), /There is no checkpoint: the run can be sampled from, but it can't go on\./);

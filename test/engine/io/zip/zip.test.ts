@@ -190,7 +190,8 @@ describe("archives that are written", () => {
     assert.deepEqual(new Uint8Array(await archive.read(second)), behind);
     assert.deepEqual(new Uint8Array(await archive.head(first, 2)), new Uint8Array(2));
     await opened.close();
-    const list = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print([i.file_size for i in z.infolist()], z.read('behind'))";
+    const list =
+      "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print([i.file_size for i in z.infolist()], z.read('behind'))";
     const { stdout } = spawnSync("python3", ["-c", list, path], { encoding: "utf8" });
     assert.equal(stdout.trim(), `[${size}, 6] b'behind'`);
   });
