@@ -4,7 +4,6 @@
  * 1.3 to 1.5, as emoji have few smooth areas and many equal ones.
  */
 import { gzipSync } from "fflate";
-import * as z from "zod";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { parseSafetensors, type SafetensorsFile, serializeSafetensors, type WritableTensor } from "../../../engine/io/index.ts";
 import { createDataset, type DatasetLabels, type ImageDataset, labelDimOf, type LabelList } from "../dataset.ts";
@@ -15,8 +14,6 @@ const format = "evenkeel images 1";
 
 /** What a packed data set unpacks to, at most. */
 const maximumBytes = 2 ** 30;
-
-const texts = z.array(z.string());
 
 /** Packs a data set without loss. The same data give the same bytes. */
 export async function packDataset(dataset: ImageDataset): Promise<Uint8Array> {
@@ -85,11 +82,16 @@ async function datasetOf(file: SafetensorsFile): Promise<ImageDataset> {
     resolution: height,
     pixels: await inOrder(stored, true),
     labels: labels === null ? null : listOf(labels),
-    classNames: classNames === undefined ? null : texts.parse(JSON.parse(classNames)),
+    classNames: classNames === undefined ? null : textsOf(JSON.parse(classNames)),
   });
   // Classes behind the last that has an image are known by their number alone.
   if (labels?.kind === "classes") checkLabelDim(labels.labelDim, labelDimOf(dataset));
   return { ...dataset, labels };
+}
+
+function textsOf(list: unknown): readonly string[] {
+  if (Array.isArray(list) && list.every((each) => typeof each === "string")) return list;
+  throw new Error("its class names aren't a list of texts.");
 }
 
 /** @param highest the classes that there are at least. */

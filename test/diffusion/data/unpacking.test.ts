@@ -18,6 +18,14 @@ const contents = fc
   });
 const levels = fc.constantFrom(0, 1, 9);
 
+function unpackedOrNull(packed: Uint8Array, length: number): Uint8Array | null {
+  try {
+    return unzlib(packed, length);
+  } catch {
+    return null;
+  }
+}
+
 describe("unzlib", () => {
   it("gives back what was packed, and refuses one byte more than expected", () => {
     fc.assert(
@@ -26,7 +34,7 @@ describe("unzlib", () => {
         assert.deepEqual(unzlib(packed, content.length), content);
         assert.deepEqual(unzlib(packed, content.length + 5), content);
         if (content.length === 0) return;
-        assert.throws(() => unzlib(packed, content.length - 1), /unpacks to more than|RangeError|out of bounds/);
+        assert.throws(() => unzlib(packed, content.length - 1), /unpacks to more than/);
       }),
     );
   });
@@ -36,16 +44,10 @@ describe("unzlib", () => {
       fc.property(contents, levels, fc.nat(), fc.integer({ min: 1, max: 255 }), (content, level, place, change) => {
         const packed = new Uint8Array(deflateSync(content, { level }));
         assert.throws(() => unzlib(packed.subarray(0, place % packed.length), content.length));
-        // Bits behind the last code up to the checksum, which begins at a byte, say nothing.
-        const at = place % packed.length;
-        if (at === packed.length - 5) return;
-        const damaged = packed.map((byte, i) => (i === at ? byte ^ change : byte));
-        // The first two bytes also tell of sizes and levels, which don't matter.
-        try {
-          assert.deepEqual(unzlib(damaged, content.length), content);
-        } catch (cause) {
-          assert.ok(cause instanceof Error, "an error");
-        }
+        const damaged = packed.map((byte, i) => (i === place % packed.length ? byte ^ change : byte));
+        // Some bits say nothing, such as those of the level and those between the last code and the checksum.
+        const unpacked = unpackedOrNull(damaged, content.length);
+        if (unpacked !== null) assert.deepEqual(unpacked, content);
       }),
     );
   });
