@@ -4,6 +4,7 @@ import {
   type Folder,
   type LazyTensor,
   type StoredFile,
+  type TensorReader,
   toFloat32,
   withTensors,
   writeTensors,
@@ -76,19 +77,33 @@ const header: HeaderForm<CheckpointInfo> = {
 
 /** Reads one checkpoint. @throws EvenkeelError `file` if it is damaged, truncated, no checkpoint or another than its name says. */
 export async function readCheckpoint(stored: StoredFile): Promise<Checkpoint> {
-  const { name, path } = stored;
   return withTensors(stored, async (file) => {
-    const { nimg, fixed, progress } = parseHeader(file.metadata.get("evenkeel"), header, path);
-    if (namePattern.test(name) && nimgOf(name) !== nimg) {
-      throw new EvenkeelError(
-        "file",
-        `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
-      );
-    }
+    const info = infoOf(file, stored);
     const arrays = new Map<string, Tensor>();
     for await (const each of file.tensors()) arrays.set(each.name, tensor(toFloat32(each), { shape: each.shape }));
-    return { nimg, fixed, progress, path, arrays };
+    return { ...info, path: stored.path, arrays };
   });
+}
+
+/** What a checkpoint says beside its arrays, which aren't read. @throws EvenkeelError `file` as `readCheckpoint` does. */
+export async function readCheckpointInfo(stored: StoredFile): Promise<CheckpointInfo> {
+  return withTensors(stored, (file) => infoOf(file, stored));
+}
+
+function infoOf({ metadata }: TensorReader, { name, path }: StoredFile): CheckpointInfo {
+  const { nimg, fixed, progress } = parseHeader(metadata.get("evenkeel"), header, path);
+  if (namePattern.test(name) && nimgOf(name) !== nimg) {
+    throw new EvenkeelError(
+      "file",
+      `${path}: its name says ${nimgOf(name)} images, its header ${nimg}. Is it renamed?`,
+    );
+  }
+  return { nimg, fixed, progress };
+}
+
+/** Whether a file of this name is a checkpoint of a run folder. */
+export function isCheckpointName(name: string): boolean {
+  return namePattern.test(name);
 }
 
 /**

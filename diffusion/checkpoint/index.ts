@@ -3,6 +3,8 @@ export {
   type Checkpoint,
   type CheckpointInfo,
   checkSameSettings,
+  isCheckpointName,
+  readCheckpointInfo,
   readNewestCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";

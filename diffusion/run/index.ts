@@ -1,5 +1,8 @@
 /** A training run: the loop, and what it keeps in its folder, wherever that lies. Safe in a page; what else a disk has is in `node.ts`. */
+export { copyRun, type TravelOptions, type TravelReport } from "./copyRun.ts";
+export { exportRun } from "./exportRun.ts";
 export { gridRows } from "./gridRows.ts";
+export { importRun } from "./importRun.ts";
 export { type DrawnGrid, gridCost, type GridGuidance, type GridLayout, GridSampler, gridScale } from "./sampleGrid.ts";
 export { type MeanState, readStats, RunningMean, type StatsEntry, StatsLog, statsFileName } from "./statsLog.ts";
 export { type RunIntervals, type RunObserver, type RunOptions, type RunResult, runTraining } from "./trainingRun.ts";

@@ -84,3 +84,8 @@ export function checkFileName(folder: string, name: string): void {
     throw fileError(folder, `${JSON.stringify(name)} is no name of a file in it: wanted one without slashes.`);
   }
 }
+
+/** Whether a file of this name is what a killed process left half-written on a disk. */
+export function isUnfinished(name: string): boolean {
+  return /^\.evenkeel-[0-9a-f]+\.partial$/.test(name);
+}

@@ -2,6 +2,8 @@
  * Safetensors files and 16-bit numbers, folders that lie anywhere, and how errors repeat what a file holds. Safe in a page; see `node.ts`
  * for folders of a disk.
  */
+export { blobFile } from "./blobFile.ts";
+export { blobFolder, type GivenFile, type GivenFolder } from "./blobFolder.ts";
 export {
   bitsPerElement,
   bytesPerElement,
@@ -15,6 +17,7 @@ export {
   extensionOf,
   type FileSink,
   type Folder,
+  isUnfinished,
   type OpenFile,
   readTextIfAny,
   readWhole,
@@ -33,6 +36,7 @@ export {
 } from "./halfPrecision.ts";
 export { memoryFolder } from "./memoryFolder.ts";
 export { type OriginDirectoryHandle, type OriginFileHandle, originFolder } from "./originFolder.ts";
+export { type OneFolder, oneFolder } from "./oneFolder.ts";
 export { parseSafetensors, SafetensorsFile } from "./safetensors.ts";
 export {
   type SafetensorsOptions,
@@ -50,3 +54,4 @@ export { crc32 } from "./zip/crc32.ts";
 export { ZipArchive } from "./zip/zipArchive.ts";
 export type { NameGuess } from "./zip/entryName.ts";
 export type { ZipEntry } from "./zip/zipDirectory.ts";
+export { type WritableZipEntry, writeZip } from "./zip/writeZip.ts";

@@ -1,12 +1,12 @@
 import { encode } from "fast-png";
-import yazl from "yazl";
 import { EvenkeelError, eventLoopTurn } from "../../../engine/index.ts";
+import { type WritableZipEntry, writeZip } from "../../../engine/io/index.ts";
 import { writeFileAtomically } from "../../../engine/io/node.ts";
 import type { ImageDataset } from "../dataset.ts";
 import { type Reading, readingOf } from "../files/reading.ts";
 
 /** A time for every entry, so that the same images give the same bytes. */
-const timeOfEntries = new Date(Date.UTC(2024, 0, 1));
+const modified = new Date(Date.UTC(2024, 0, 1));
 
 /** Pictures aren't compressed either: they are small, and read in every run. */
 const unpacked = { zlib: { level: 0 } } as const;
@@ -23,19 +23,26 @@ export async function writeDataset(
 ): Promise<void> {
   const { onProgress } = readingOf(reading);
   if (!/\.zip$/i.test(path)) throw new EvenkeelError("file", `${path}: a data set's name ends with .zip.`);
-  const zip = new yazl.ZipFile();
-  const options = { compress: false, mtime: timeOfEntries, mode: 0o100644 };
-  const { count, channels, resolution, pixels, labels, classNames } = dataset;
+  await writeFileAtomically(path, (sink) =>
+    writeZip(
+      sink,
+      filesOf(dataset, (done) => onProgress(`writing ${path}`, done, dataset.count)),
+    ),
+  );
+}
+
+/** The files of a data set's archive. @param onImage told how many images there were. */
+async function* filesOf(
+  { count, channels, resolution, pixels, labels, classNames }: ImageDataset,
+  onImage: (done: number) => void,
+): AsyncGenerator<WritableZipEntry> {
   const size = channels * resolution ** 2;
   const names = Array.from({ length: count }, (_, i) => imageName(i));
   for (const [i, name] of names.entries()) {
-    const image = interleave(pixels.subarray(i * size, (i + 1) * size), channels);
-    zip.addBuffer(
-      Buffer.from(encode({ width: resolution, height: resolution, channels, depth: 8, data: image }, unpacked)),
-      name,
-      options,
-    );
-    onProgress(`writing ${path}`, i + 1, count);
+    const data = interleave(pixels.subarray(i * size, (i + 1) * size), channels);
+    const content = encode({ width: resolution, height: resolution, channels, depth: 8, data }, unpacked);
+    yield { name, modified, content };
+    onImage(i + 1);
     await eventLoopTurn();
   }
   const labelOf = (i: number): number | number[] | undefined => {
@@ -47,11 +54,7 @@ export async function writeDataset(
     labels: labels === null ? null : names.map((name, i) => [name, labelOf(i)]),
     ...(classNames === null ? {} : { classNames }),
   };
-  zip.addBuffer(Buffer.from(JSON.stringify(description)), "dataset.json", options);
-  zip.end();
-  await writeFileAtomically(path, async (sink) => {
-    for await (const chunk of zip.outputStream) await sink.write(chunk as Buffer);
-  });
+  yield { name: "dataset.json", modified, content: new TextEncoder().encode(JSON.stringify(description)) };
 }
 
 function imageName(index: number): string {

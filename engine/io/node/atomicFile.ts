@@ -44,9 +44,6 @@ export async function writeFileAtomically(target: string, produce: (sink: FileSi
   await syncFolder(folder).catch(wrap("flushing its folder to the disk"));
 }
 
-/** Whether a file of this name is what a killed process left half-written. */
-export const isUnfinished = (name: string): boolean => /^\.evenkeel-[0-9a-f]+\.partial$/.test(name);
-
 /** The new files of writes that are under way, and whether they are there yet. */
 const partials = new Map<string, { isOpening: boolean }>();
 

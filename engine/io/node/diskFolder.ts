@@ -1,9 +1,9 @@
 import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { fileError } from "../fileError.ts";
-import { checkFileName, type Folder, type OpenFile, type StoredFile } from "../folder.ts";
+import { checkFileName, type Folder, isUnfinished, type OpenFile, type StoredFile } from "../folder.ts";
 import { allocateBytes } from "../safetensorsEncoding.ts";
-import { isUnfinished, writeFileAtomically } from "./atomicFile.ts";
+import { writeFileAtomically } from "./atomicFile.ts";
 import { fileSystemError } from "./fileSystemError.ts";
 import { makeFolder } from "./makeFolder.ts";
 
