@@ -126,7 +126,8 @@ export class StoredAverages {
   }
 
   /**
-   * Reads what has been stored since, and forgets what is there no more.
+   * Reads what has been stored since, and forgets what is there no more. A file is known by its name and profile: one that was written over
+   * with the same is not read again.
    * @returns how many were read.
    * @throws EvenkeelError as `open`; what was there before is then there still.
    */

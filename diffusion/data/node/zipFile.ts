@@ -67,7 +67,8 @@ function namesOf({ entries }: ZipArchive, path: string, reading: Reading): FileN
   try {
     for (const entry of entries) {
       const { name, nameGuess, isLink } = entry;
-      if (isLink) notices.add("left out", "links in archives; unpack it and use the folder to have them followed", name);
+      if (isLink)
+        notices.add("left out", "links in archives; unpack it and use the folder to have them followed", name);
       else if (!/[\\/]$/.test(name)) {
         names.add(name, entry);
         if (nameGuess !== null) notices.add("guessed", guesses[nameGuess], name);
