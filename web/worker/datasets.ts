@@ -1,6 +1,5 @@
 /** The data sets of the lab: one that comes with it, and those that were brought. */
-import type { ImageDataset } from "../../diffusion/data/index.ts";
-import { unpackDataset } from "../temporaryPack.ts";
+import { type ImageDataset, unpackDataset } from "../../diffusion/data/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { readWhole } from "../../engine/io/index.ts";
 import emojiAddress from "virtual:evenkeel/emoji16";

@@ -4,7 +4,14 @@ import { type Colour, isTransparent, type RawPicture } from "./background.ts";
 import { decodePng } from "./decodePng.ts";
 import { type FileSource, titleOf } from "./fileSource.ts";
 import type { LabelOrigin } from "./labels.ts";
-import { hasChunkBeforePixels, isAnimatedPng, isPng, openPictures, type Pictures, type StoredPicture } from "./pictures.ts";
+import {
+  hasChunkBeforePixels,
+  isAnimatedPng,
+  isPng,
+  openPictures,
+  type Pictures,
+  type StoredPicture,
+} from "./pictures.ts";
 import { UnsupportedPng } from "./pngChunks.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { gatherSquares, labelsAt, type Square } from "./squares.ts";

@@ -93,7 +93,10 @@ describe("blobSource", () => {
   it("reads sets in one file, with what was given beside it", async () => {
     const images = idx([5, 4, 4], noise(80));
     for (const files of [
-      { "train-images-idx3-ubyte.gz": gzipSync(images), "train-labels-idx1-ubyte": idx([5], Uint8Array.of(0, 1, 2, 1, 0)) },
+      {
+        "train-images-idx3-ubyte.gz": gzipSync(images),
+        "train-labels-idx1-ubyte": idx([5], Uint8Array.of(0, 1, 2, 1, 0)),
+      },
       { "images-idx3-ubyte": images },
       { "x.npy": npy("|u1", [5, 4, 4, 3], noise(240)), "x-labels.npy": npy("|u1", [5], Uint8Array.of(0, 1, 2, 1, 0)) },
       { "a/1.png": png(4, 4, 3), "b/1.png": png(4, 4, 3), "b/2.png": png(4, 4, 3), "a/notes.txt": "x" },
@@ -115,7 +118,10 @@ describe("blobSource", () => {
       { code: "file", message: /can't list x: holds a\.png twice/ },
     );
     const source = blobSource("x", [{ path: "a.png", blob }]);
-    await assert.rejects(source.read("a.png", blob.size - 1), { code: "file", message: /can't read x\/a\.png: it has/ });
+    await assert.rejects(source.read("a.png", blob.size - 1), {
+      code: "file",
+      message: /can't read x\/a\.png: it has/,
+    });
     await assert.rejects(source.read("b.png"), { code: "file", message: /can't read x\/b\.png: it isn't there/ });
     assert.deepEqual([...(await source.head("a.png", 4))], [0x89, 0x50, 0x4e, 0x47]);
     const gone = new Blob([new Uint8Array(9)]);
@@ -138,4 +144,3 @@ describe("blobSource", () => {
     );
   });
 });
-
