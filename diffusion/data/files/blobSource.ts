@@ -1,6 +1,6 @@
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { blobFile } from "../../../engine/io/index.ts";
-import { openZip } from "../node/zipFile.ts";
+import { openZip } from "./zipFile.ts";
 import { endingOf } from "./fileKinds.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
