@@ -24,7 +24,7 @@ export { type SeenLabels, seenLabels } from "./seenLabels.ts";
 export { splitData } from "./splitData.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";
 export type { Colour, RawPicture } from "./files/background.ts";
-export { blobSource, type PickedFile } from "./files/blobSource.ts";
+export { blobSource, openPicked, type PickedFile } from "./files/blobSource.ts";
 export {
   convertPictures,
   type ConvertPicturesOptions,
@@ -39,4 +39,3 @@ export { openDataset, openTrainingData } from "./files/openDataset.ts";
 export { packDataset, unpackDataset } from "./files/packedDataset.ts";
 export type { Reading } from "./files/reading.ts";
 export { type SquareTransform, squareTransforms } from "./files/squarePixels.ts";
-export { openZip } from "./node/zipFile.ts";

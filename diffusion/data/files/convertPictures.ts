@@ -68,7 +68,7 @@ export async function convertPictures(
   const channels = options.greyscale || pictures.isGrey ? 1 : 3;
   const list = {
     count: pictures.count,
-    nameOf: pictures.nameOf,
+    nameOf: (index: number): string => pictures.nameOf(index),
     squareOf: (index: number): Promise<Square> => squareOf(pictures, index, name, channels, options),
   };
   const words = { damaged: undecodedPictures, background: "" };
