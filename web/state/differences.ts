@@ -26,7 +26,9 @@ export function differences(runs: readonly Run[]): ReadonlyMap<string, string> {
   const texts = runs.map(
     ({ settings }) => new Map(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value)])),
   );
-  const names = [...new Set([...first, ...texts.flatMap((text) => [...text.keys()])])].filter((name) => !untold.has(name));
+  const names = [...new Set([...first, ...texts.flatMap((text) => [...text.keys()])])].filter(
+    (name) => !untold.has(name),
+  );
   const told: string[] = [];
   for (const name of names) {
     // Runs that are alike in what is told so far and differ in this.
