@@ -4,6 +4,7 @@
  */
 import * as Comlink from "comlink";
 import type { DatasetFacts, DeviceState, GivenSettings, Plan, RunListener, RunStart, StoredRun } from "./messages.ts";
+import type { Explaining } from "./explaining.ts";
 import type { Training } from "./training.ts";
 
 export class LabWorker {
@@ -41,6 +42,11 @@ export class LabWorker {
 
   async removeRun(name: string): Promise<void> {
     await (await import("./storedRuns.ts")).removeRun(name);
+  }
+
+  /** Who explains a compiled step; each call makes one that knows nothing yet. */
+  async explaining(): Promise<Explaining & Comlink.ProxyMarked> {
+    return Comlink.proxy(new (await import("./explaining.ts")).Explaining());
   }
 
   /** Trains until the run is finished or stopped; ends with an event that says which. */
