@@ -1,7 +1,8 @@
 import { EvenkeelError, messageOf } from "../../engine/index.ts";
 import type { Folder, StoredFile } from "../../engine/io/index.ts";
 import { isCheckpointName, readCheckpointInfo } from "../checkpoint/index.ts";
-import { parseSettings, settingsFileName } from "../settings/index.ts";
+import { parseToml } from "../parseToml.ts";
+import { settingsFileName } from "../settingsFileName.ts";
 import { describeRunFiles, filesToTake, staysBehind } from "./runFiles.ts";
 
 /** How whoever moves a run is told of it, and ends it. */
@@ -117,7 +118,7 @@ async function checkSettings(source: string, files: readonly RunFile[]): Promise
   const decoder = new TextDecoder();
   let text = "";
   for await (const piece of settings.content()) text += decoder.decode(piece, { stream: true });
-  parseSettings(text + decoder.decode(), path);
+  parseToml(text + decoder.decode(), path);
 }
 
 /** Lines about checkpoints that can't be gone on from. @throws EvenkeelError `file` if none can and there is nothing else. */

@@ -2,7 +2,7 @@ import { EvenkeelError } from "../../engine/index.ts";
 import { type Folder, isUnfinished, quoteText } from "../../engine/io/index.ts";
 import { isCheckpointName } from "../checkpoint/index.ts";
 import { dynamicsFileName } from "../dynamics/index.ts";
-import { settingsFileName } from "../settings/index.ts";
+import { settingsFileName } from "../settingsFileName.ts";
 import { statsFileName } from "./statsLog.ts";
 
 /** What keeps a second process out of a run's folder. */

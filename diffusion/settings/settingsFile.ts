@@ -4,8 +4,7 @@ import { parseToml } from "../parseToml.ts";
 import { parseImages } from "./imageCount.ts";
 import type { PlannedSettings } from "./settings.ts";
 
-/** What a run's folder calls its settings. */
-export const settingsFileName = "settings.toml";
+export { settingsFileName } from "../settingsFileName.ts";
 
 /** Settings that count images may be written as `"8Mi"` in a file. */
 const imageSettings = [

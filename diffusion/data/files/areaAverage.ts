@@ -4,7 +4,7 @@ export type PictureRows = {
   readonly height: number;
   readonly channels: 1 | 3;
   /** The numbers of a row, the channels of a pixel together; valid until the next call. */
-  readonly row: (y: number) => ArrayLike<number>;
+  readonly row: (y: number) => Uint8Array | Float64Array;
 };
 
 /**

@@ -95,11 +95,16 @@ function bmpPixels(bytes: Uint8Array, name: string): RawPicture {
   }
 }
 
-/** Whether a PNG has further pictures, of which decoders know nothing: its chunk acTL comes before the first one's data. */
+/** Whether a PNG has further pictures, of which decoders know nothing. */
 export function isAnimatedPng(bytes: Uint8Array): boolean {
+  return isPng(bytes) && hasChunkBeforePixels(bytes, "acTL");
+}
+
+/** Whether a PNG seems to have a chunk of some type before its pixels. */
+export function hasChunkBeforePixels(bytes: Uint8Array, type: string): boolean {
   const head = new TextDecoder("latin1").decode(bytes.subarray(0, 2 ** 16));
   const data = head.indexOf("IDAT");
-  return isPng(bytes) && head.slice(0, data < 0 ? head.length : data).includes("acTL");
+  return head.slice(0, data < 0 ? head.length : data).includes(type);
 }
 
 /** Whether a file begins as a PNG. */

@@ -2,6 +2,9 @@ import { messageOf } from "../../../engine/index.ts";
 import { crc32 } from "../../../engine/io/index.ts";
 import { unzlib } from "./unzlib.ts";
 
+/** Why a PNG isn't read that others may read: it is of a kind that isn't taken here, and not damaged. */
+export class UnsupportedPng extends Error {}
+
 /** What a PNG's header says. */
 export type PngHeader = {
   readonly width: number;
@@ -62,7 +65,7 @@ export function parsePng(bytes: Uint8Array): PngParts {
   const [palette = new Uint8Array(0), secondPalette] = isPalette ? contentsOf("PLTE") : [];
   const [opacities = new Uint8Array(0)] = contentsOf("tRNS");
   if (!isPalette && contentsOf("tRNS").length > 0) {
-    throw new Error("has a transparent colour; expected grey or colour without transparency");
+    throw new UnsupportedPng("has a transparent colour; expected grey or colour without transparency");
   }
   if (opacities.length > palette.length / 3) throw new Error("has more opacities than colours");
   const colours = palette.length / 3;
@@ -165,7 +168,7 @@ function parseHeader(first: Chunk | undefined): PngHeader {
   if (width === 0 || height === 0) throw new Error(`claims a size of ${width}x${height}`);
   if (!isColourType(colourType)) throw new Error(`has an unknown colour type ${colourType}`);
   if (depth !== 8 && !(colourType === 3 && [1, 2, 4].includes(depth))) {
-    throw new Error(`has ${depth} bits a channel, expected 8`);
+    throw new UnsupportedPng(`has ${depth} bits a channel, expected 8`);
   }
   const [compression, filter, interlace] = [view.getUint8(10), view.getUint8(11), view.getUint8(12)];
   if (compression !== 0 || filter !== 0 || interlace > 1) {

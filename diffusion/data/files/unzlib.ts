@@ -20,12 +20,17 @@ function tooMany(expected: number): Error {
   return new Error(`it unpacks to more than ${expected} bytes`);
 }
 
-/** A few pieces of memory fewer than by pieces, which counts where there are many small pictures. */
+/** With less memory than by pieces, which counts where there are many small pictures. */
 function unpackAtOnce(packed: Uint8Array, expected: number): Uint8Array {
-  // One more, so that too many are told from enough: what doesn't fit isn't written.
-  const bytes = unzlibSync(packed, { out: new Uint8Array(expected + 1) });
-  if (bytes.length > expected) throw tooMany(expected);
-  return bytes;
+  try {
+    // One more, so that too many are told from enough: what doesn't fit isn't written.
+    const bytes = unzlibSync(packed, { out: new Uint8Array(expected + 1) });
+    if (bytes.length <= expected) return bytes;
+  } catch (cause) {
+    // What isn't packed is copied at once.
+    if (!(cause instanceof RangeError)) throw cause;
+  }
+  throw tooMany(expected);
 }
 
 function unpackByPieces(packed: Uint8Array, expected: number): Uint8Array {

@@ -1,5 +1,6 @@
 import { EvenkeelError } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
+import { checkConversion } from "../files/convertPictures.ts";
 import { lostPictures } from "../files/fileKinds.ts";
 import type { LabelOrigin } from "../files/labels.ts";
 import { parseColour, type Transform } from "./makeSquare.ts";
@@ -36,7 +37,8 @@ export type ConvertOptions = Partial<Reading> & {
  * transform doesn't take.
  */
 export async function convertDataset(options: ConvertOptions): Promise<ImageDataset> {
-  checkSizes(options);
+  checkConversion(options);
+  checkBand(options);
   await loadSharp();
   const { source, resolution, maxImages = Infinity, strict: isStrict = false } = options;
   const reading = readingOf(options);
@@ -57,15 +59,13 @@ function refuseLost(source: string, { list }: Notices): void {
     throw new EvenkeelError("file", `${source}: with --strict, no picture is left out. ${describeNotice(lost)}`);
 }
 
-function checkSizes({ resolution, transform, bandHeight, maxImages }: ConvertOptions): void {
+function checkBand({ resolution, transform, bandHeight }: ConvertOptions): void {
   const fail = (problem: string): never => {
     throw new EvenkeelError("value", `convert: ${problem}.`);
   };
-  const isSize = (value: number): boolean => Number.isInteger(value) && value >= 1;
-  if (!isSize(resolution)) fail(`the resolution is ${resolution}, expected a whole number from 1 on`);
-  if (maxImages !== undefined && !isSize(maxImages)) fail(`at most ${maxImages} images are none`);
   if (transform === "center-crop-wide") {
-    if (bandHeight === undefined || !isSize(bandHeight) || bandHeight >= resolution) {
+    const isBand = bandHeight !== undefined && Number.isInteger(bandHeight) && bandHeight >= 1;
+    if (!isBand || bandHeight >= resolution) {
       fail("center-crop-wide needs a resolution wider than high, such as 64x36");
     }
   } else if (bandHeight !== undefined && bandHeight !== resolution) {

@@ -23,7 +23,12 @@ export async function writeDataset(
 ): Promise<void> {
   const { onProgress } = readingOf(reading);
   if (!/\.zip$/i.test(path)) throw new EvenkeelError("file", `${path}: a data set's name ends with .zip.`);
-  await writeFileAtomically(path, (sink) => writeZip(sink, filesOf(dataset, (done) => onProgress(`writing ${path}`, done, dataset.count))));
+  await writeFileAtomically(path, (sink) =>
+    writeZip(
+      sink,
+      filesOf(dataset, (done) => onProgress(`writing ${path}`, done, dataset.count)),
+    ),
+  );
 }
 
 /** The files of a data set's archive. @param onImage told how many images there were. */

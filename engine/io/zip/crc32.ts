@@ -22,23 +22,24 @@ function makeTables(): Uint32Array {
 
 /** The checksum of bytes, or of those before (whose checksum is `before`) and these. Unsigned. */
 export function crc32(bytes: Uint8Array, before = 0): number {
-  // Within the arrays, so never undefined; 0 is for the compiler.
-  const byte = (at: number): number => bytes[at] ?? 0;
-  const table = (behind: number, value: number): number => tables[(behind << 8) | (value & 255)] ?? 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let crc = ~before;
   let at = 0;
   for (; at + 8 <= bytes.length; at += 8) {
-    crc ^= byte(at) | (byte(at + 1) << 8) | (byte(at + 2) << 16) | (byte(at + 3) << 24);
-    crc =
-      table(7, crc) ^
-      table(6, crc >>> 8) ^
-      table(5, crc >>> 16) ^
-      table(4, crc >>> 24) ^
-      table(3, byte(at + 4)) ^
-      table(2, byte(at + 5)) ^
-      table(1, byte(at + 6)) ^
-      table(0, byte(at + 7));
+    crc = behindFour(crc ^ view.getInt32(at, true), 4) ^ behindFour(view.getInt32(at + 4, true), 0);
   }
-  for (; at < bytes.length; at++) crc = table(0, crc ^ byte(at)) ^ (crc >>> 8);
+  // Within the arrays, so never undefined; 0 is for the compiler.
+  for (; at < bytes.length; at++) crc = (tables[(crc ^ (bytes[at] ?? 0)) & 255] ?? 0) ^ (crc >>> 8);
   return ~crc >>> 0;
+}
+
+/** What four bytes do to the checksum when so many more come behind them. */
+function behindFour(four: number, more: number): number {
+  const table = more << 8;
+  return (
+    (tables[table + 768 + (four & 255)] ?? 0) ^
+    (tables[table + 512 + ((four >>> 8) & 255)] ?? 0) ^
+    (tables[table + 256 + ((four >>> 16) & 255)] ?? 0) ^
+    (tables[table + (four >>> 24)] ?? 0)
+  );
 }

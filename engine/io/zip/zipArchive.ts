@@ -26,6 +26,12 @@ const chunkBytes = 2 ** 22;
 /** Packed bytes inflated at once: at most 1032 times as many come of them before they are counted. */
 const inflatedAtOnce = 2 ** 16;
 
+/**
+ * Deflated bytes that may be needed before some come out, beside codes of up to 15 bits for each: the description of the codes, or a block
+ * that isn't packed and comes out whole.
+ */
+const mostBeforeBytes = 1024 + 2 ** 16;
+
 /** A file's own header may have more fields than its entry in the directory; that many bytes more are read with it. */
 const moreHeaderBytes = 64;
 
@@ -104,8 +110,8 @@ export class ZipArchive {
     const pieces: Uint8Array[] = [];
     let length = 0;
     try {
-      // Codes of up to 15 bits, after the description of the codes.
-      for await (const piece of this.#unpacked(entry, entry.method === stored ? bytes : 2 * bytes + 1024)) {
+      const most = entry.method === stored ? bytes : 2 * bytes + mostBeforeBytes;
+      for await (const piece of this.#unpacked(entry, most)) {
         pieces.push(piece);
         length += piece.length;
         if (length >= bytes) break;

@@ -276,7 +276,7 @@ describe("areaAverage", () => {
   });
 
   it("counts border pixels by the part that is covered", () => {
-    const row = areaAverage({ width: 3, height: 1, channels: 1, row: () => [0, 90, 30] }, 2, 1);
+    const row = areaAverage({ width: 3, height: 1, channels: 1, row: () => Uint8Array.of(0, 90, 30) }, 2, 1);
     assert.deepEqual([...row], [30, 50]);
   });
 });

@@ -4,24 +4,18 @@ import { join, relative } from "node:path";
 import { describe, it } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
-import yazl from "yazl";
 import { decodePng } from "../../../diffusion/data/files/decodePng.ts";
 import { classCounts, createDataset, datasetStatistics } from "../../../diffusion/data/index.ts";
 import { openDataset, writeDataset } from "../../../diffusion/data/node.ts";
 import { parseIdx } from "../../../diffusion/data/files/idxFile.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { chunk, idx, noise, png, pngHeader, pngSignature, small, temporaryFolder } from "./sampleFiles.ts";
+import { chunk, idx, noise, png, pngHeader, pngSignature, rawZip, small, temporaryFolder } from "./sampleFiles.ts";
 import { fingerprint } from "../../../diffusion/data/index.ts";
 
 const { path, folderOf } = temporaryFolder();
 
-async function zipOf(name: string, files: Record<string, Uint8Array>, compress = true): Promise<string> {
-  const zip = new yazl.ZipFile();
-  for (const [file, content] of Object.entries(files)) zip.addBuffer(Buffer.from(content), file, { compress });
-  zip.end();
-  const chunks: Buffer[] = [];
-  for await (const part of zip.outputStream) chunks.push(part as Buffer);
-  await writeFile(path(name), Buffer.concat(chunks));
+async function zipOf(name: string, files: Record<string, Uint8Array>, isPacked = true): Promise<string> {
+  await writeFile(path(name), rawZip(Object.entries(files), { isPacked }));
   return path(name);
 }
 

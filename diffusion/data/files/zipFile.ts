@@ -1,9 +1,9 @@
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { type NameGuess, type OpenFile, ZipArchive, type ZipEntry } from "../../../engine/io/index.ts";
 import { foreignHeadBytes, foreignKind } from "../../interchange/index.ts";
-import { FileNames } from "../files/fileNames.ts";
-import { type FileSource, maximumFileBytes, TooLarge } from "../files/fileSource.ts";
-import type { Reading } from "../files/reading.ts";
+import { FileNames } from "./fileNames.ts";
+import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
+import type { Reading } from "./reading.ts";
 
 /**
  * The files of a zip archive, stored or deflated; read one at a time. Sizes are checked before anything is unpacked, checksums after. The
@@ -67,7 +67,8 @@ function namesOf({ entries }: ZipArchive, path: string, reading: Reading): FileN
   try {
     for (const entry of entries) {
       const { name, nameGuess, isLink } = entry;
-      if (isLink) notices.add("left out", "links in archives; unpack it and use the folder to have them followed", name);
+      if (isLink)
+        notices.add("left out", "links in archives; unpack it and use the folder to have them followed", name);
       else if (!/[\\/]$/.test(name)) {
         names.add(name, entry);
         if (nameGuess !== null) notices.add("guessed", guesses[nameGuess], name);

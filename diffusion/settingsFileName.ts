@@ -1,0 +1,2 @@
+/** What a run's folder calls its settings. */
+export const settingsFileName = "settings.toml";
