@@ -22,6 +22,7 @@ import type {
   SampleListener,
   SampleRequest,
 } from "./studyMessages.ts";
+import type { Explaining } from "./explaining.ts";
 import type { Training } from "./training.ts";
 
 export class LabWorker {
@@ -130,6 +131,11 @@ export class LabWorker {
   #averages(): Promise<typeof import("./averages.ts")> {
     this.#hasAverages = true;
     return import("./averages.ts");
+  }
+
+  /** Who explains a compiled step; each call makes one that knows nothing yet. */
+  async explaining(): Promise<Explaining & Comlink.ProxyMarked> {
+    return Comlink.proxy(new (await import("./explaining.ts")).Explaining());
   }
 
   /** Trains until the run is finished or stopped; ends with an event that says which. */
