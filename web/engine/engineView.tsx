@@ -85,7 +85,8 @@ function Asking() {
         )}
       </form>
       <p class="quiet">
-        Compiles the training step as a run does, runs it on images of grey, and shows every graph, kernel and byte of it.
+        Compiles the training step as a run does, runs it on images of grey, and shows every graph, kernel and byte of
+        it.
         {profile && isTraining && " A run is training: times are longer while it takes its share of the machine."}
       </p>
       {settings === null && made?.kind === "impossible" && (

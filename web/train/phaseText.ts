@@ -15,6 +15,8 @@ export function phaseText(phase: RunPhase): string {
       return "Stopped";
     case "finished":
       return "Finished";
+    case "elsewhere":
+      return "Training in another tab: look at it there, or close that tab and go on here";
     case "failed":
       return `Failed: ${phase.message}`;
   }

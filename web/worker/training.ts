@@ -44,7 +44,7 @@ export class Training {
     const { name } = this.#start;
     await navigator.locks.request(`evenkeel-run-${name}`, { ifAvailable: true }, async (lock) => {
       if (lock === null) {
-        this.#tell({ kind: "failed", message: `Another tab trains ${name}. Look at it there, or close that tab.` });
+        this.#tell({ kind: "elsewhere" });
         return;
       }
       await this.#train().catch((reason: unknown) => this.#tell({ kind: "failed", message: messageOf(reason) }));
