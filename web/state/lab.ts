@@ -87,7 +87,11 @@ export async function openLab(): Promise<void> {
     say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
   }
   effect(() => {
-    const asked = saying(study().plan(given.value));
+    const asked = saying(
+      study()
+        .plan(given.value)
+        .then((made): Plan => made),
+    );
     planning = asked;
     void asked.then((made) => {
       if (planning === asked && made !== undefined) plan.value = made;
