@@ -32,6 +32,7 @@ const longest = [
   "support/deviceLaw",
   "diffusion/features/nsfwjs",
   "engine/devices/kernels",
+  "diffusion/training/explainTraining",
   "diffusion/verify/detects",
   "diffusion/dynamics/probe",
   "cli/train/badInput",

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Device } from "../../engine/index.ts";
 import type { StoredFile } from "../../engine/io/index.ts";
 import type { StepProbe, StepStatistics, TrainingOptions } from "../training/index.ts";

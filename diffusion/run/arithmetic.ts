@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Device } from "../../engine/index.ts";
 
 /** What the bits of results depend on: the device, its adapter or instructions, but not its threads. Checkpoints keep it. */

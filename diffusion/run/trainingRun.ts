@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError, type Device, eventLoopTurn, type Tensor } from "../../engine/index.ts";
 import type { Folder, StoredFile } from "../../engine/io/index.ts";
 import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeCheckpoint } from "../checkpoint/index.ts";

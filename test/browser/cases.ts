@@ -1,6 +1,6 @@
 /** What a page can be asked to run: cases by name. No Node imports here, nor in anything this imports. */
 import { type RunOptions, runTraining } from "../../diffusion/run/index.ts";
-import { Trainer } from "../../diffusion/training/index.ts";
+import { explainTraining, Trainer } from "../../diffusion/training/index.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import {
   broadcastTo,
@@ -125,6 +125,19 @@ const refusals: BrowserCase = async ({ name }, seed, count) => {
   }
 };
 
+/** What is told of the programs of a step in parts: the source and the time of every kernel. */
+const explanation: BrowserCase = async (device) => {
+  const programs = await explainTraining({ ...smallOptions, batch: 4, batchDevice: 2 }, device, { profile: true });
+  const kernels = programs.flatMap(({ name, explanation: { kernels } }) =>
+    kernels.map((kernel) => ({ ...kernel, name: `${name}: ${kernel.name}` })),
+  );
+  const failures = kernels.flatMap(({ name, sources, milliseconds }) => {
+    const isWhole = sources.length > 0 && sources.every(({ text }) => text.length > 0) && milliseconds !== undefined;
+    return isWhole ? [] : [`${name} has ${sources.length} sources and took ${milliseconds} ms`];
+  });
+  return { ran: kernels.length, failures };
+};
+
 /** Training of a network with every kind of layer: the loss of each step. */
 const training: BrowserCase = async (device, seed, count) => {
   const batch = 2;
@@ -200,6 +213,7 @@ export const cases = {
   randomBits,
   randomPrograms,
   refusals,
+  explanation,
   training,
   folders,
   storedRun,

@@ -33,6 +33,7 @@ describe("devices in Chromium", { skip }, async () => {
     test(`${device}: gradient descent with resident weights`, (t) => expectPass(t, "gradientDescent", device, 20));
     test(`${device}: random bits`, (t) => expectPass(t, "randomBits", device, 1));
     test(`${device}: what is refused`, (t) => expectPass(t, "refusals", device, 1));
+    test(`${device}: what a training step is made of`, (t) => expectPass(t, "explanation", device, 1));
     const programs = device === "webgpu" ? 200 : 60;
     test(`${device}: ${programs} random programs`, (t) => expectPass(t, "randomPrograms", device, programs));
   }

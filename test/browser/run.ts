@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium, type Page } from "playwright-core";
+import { chromium, type LaunchOptions, type Page } from "playwright-core";
 import type { DeviceName } from "../../engine/devices/device.ts";
 import type { CaseName } from "./cases.ts";
 import type { PageReport, RunCases } from "./page.ts";
@@ -39,6 +39,12 @@ const offline = [
   "--disable-sync",
 ];
 
+/** How Chromium is started: on software rendering, without a word to anybody but the page's host. */
+export const launchOptions = {
+  headless: true,
+  args: ["--headless=new", ...softwareRendering, ...offline],
+} satisfies LaunchOptions;
+
 /** Path of Chromium, or undefined. @throws Error if CHROMIUM names none, or if there is none where CI=true. */
 export function findChromium(): string | undefined {
   const named = process.env["CHROMIUM"];
@@ -71,8 +77,7 @@ export async function openChromium(executablePath: string, server: PageServer, h
   try {
     const context = await chromium.launchPersistentContext(profile, {
       executablePath,
-      headless: true,
-      args: ["--headless=new", ...softwareRendering, ...offline],
+      ...launchOptions,
     });
     const page = await context.newPage();
     const said: string[] = [];

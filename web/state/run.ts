@@ -118,7 +118,13 @@ export class Run {
         batch(() => {
           this.device.value = event.device;
           this.nimg.value = event.nimg;
+          // What came after the checkpoint is told again.
           this.points.value = this.points.value.filter(({ nimg }) => nimg <= event.nimg);
+          this.grids.value = this.grids.value.filter((nimg) => nimg <= event.nimg);
+          if (this.dynamics.value !== null) {
+            const { header, samples } = this.dynamics.value;
+            this.dynamics.value = { header, samples: samples.filter(({ nimg }) => nimg <= event.nimg) };
+          }
           this.phase.value = { kind: "training" };
         });
         break;

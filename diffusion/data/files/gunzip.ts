@@ -33,7 +33,7 @@ export async function gunzip(packed: Uint8Array, sizeOf: (head: Uint8Array) => n
 }
 
 async function* piecesOf(packed: Uint8Array): AsyncGenerator<Uint8Array> {
-  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const unpacked = new Blob([new Uint8Array(packed)]).stream().pipeThrough(new DecompressionStream("gzip"));
   const reader: ReadableStreamDefaultReader<Uint8Array> = unpacked.getReader();
   try {
     for (;;) {

@@ -1,0 +1,168 @@
+/** The lab in headless Chromium, and what a person does there. */
+import { type BrowserContext, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
+import { launchOptions } from "../run.ts";
+import { labFiles } from "./buildLab.ts";
+import { type LabServer, serveLab } from "./serveLab.ts";
+
+/** Milliseconds after which something hangs that takes seconds on an idle machine. */
+export const patience = 180_000;
+
+export type LabOptions = BrowserContextOptions & {
+  /** What the address has behind it, as `linkOf` writes it. */
+  readonly hash?: string;
+  /** Whether the host sends the headers of isolation. Default true. */
+  readonly isIsolated?: boolean;
+  /** A host that is there already; who gives it closes it. */
+  readonly server?: LabServer;
+  /** Done before the page's own scripts run. */
+  readonly before?: (context: BrowserContext) => Promise<void>;
+  /** Done while the page is shown nothing yet. */
+  readonly unopened?: (page: Page) => void;
+};
+
+/** A run's files by name. */
+export type RunFiles = ReadonlyMap<string, Uint8Array>;
+
+/** Opens the lab as somebody sees it who was never there, gives it to `use`, and closes it. */
+export async function withLab<T>(executablePath: string, options: LabOptions, use: (lab: Lab) => Promise<T>): Promise<T> {
+  const { hash = "", isIsolated = true, before, unopened, server: given, ...contextOptions } = options;
+  const server = given ?? (await serveLab(await labFiles(), isIsolated));
+  const browser = await chromium.launch({ executablePath, ...launchOptions });
+  try {
+    const context = await browser.newContext(contextOptions);
+    context.setDefaultTimeout(patience);
+    await before?.(context);
+    const page = await context.newPage();
+    const lab = new Lab(page, server);
+    unopened?.(page);
+    await page.goto(server.url + hash);
+    try {
+      const result = await use(lab);
+      lab.expectOwnRequests();
+      return result;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`${reason}\nThe page shows:\n${await lab.shown()}\nIt said:\n${lab.said.slice(-20).join("\n")}`, { cause });
+    }
+  } finally {
+    await browser.close();
+    if (given === undefined) await server.close();
+  }
+}
+
+export class Lab {
+  readonly page: Page;
+  readonly server: LabServer;
+  /** What the page said on its console, and what it didn't catch. */
+  readonly said: string[] = [];
+  readonly #foreign: string[] = [];
+
+  constructor(page: Page, server: LabServer) {
+    this.page = page;
+    this.server = server;
+    const { origin } = new URL(server.url);
+    page.on("console", (message) => this.said.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => this.said.push(`uncaught: ${error.message}`));
+    page.context().on("request", (request) => {
+      const url = request.url();
+      if (!/^(blob|data):/.test(url) && new URL(url).origin !== origin) this.#foreign.push(url);
+    });
+  }
+
+  /** @throws Error if the page asked another host for something. */
+  expectOwnRequests(): void {
+    if (this.#foreign.length > 0) throw new Error(`the page asked other hosts: ${this.#foreign.join(", ")}`);
+  }
+
+  /** The page's text, for messages of tests. */
+  shown(): Promise<string> {
+    return this.page
+      .locator("body")
+      .innerText({ timeout: 5000 })
+      .catch((reason: unknown) => `(nothing: ${String(reason)})`);
+  }
+
+  button(name: string | RegExp): Locator {
+    return this.page.getByRole("button", { name, exact: typeof name === "string" });
+  }
+
+  /** Presses Start, when settings are known to be possible. */
+  async start(): Promise<void> {
+    await this.button(/^Start (training|a new run)$/).click();
+  }
+
+  /** What the chosen run does, in words. */
+  get phase(): Locator {
+    return this.page.locator(".phase");
+  }
+
+  /** Waits until the chosen run does this; fails if it fails instead. */
+  async reach(text: string | RegExp): Promise<void> {
+    const wanted = typeof text === "string" ? new RegExp(`^${text}`) : text;
+    const reached = this.phase.filter({ hasText: new RegExp(`${wanted.source}|^Failed`) });
+    await reached.waitFor();
+    const found = (await reached.textContent()) ?? "";
+    if (!wanted.test(found)) throw new Error(`the run was to be ${String(text)}, and is: ${found}`);
+  }
+
+  /** Images that the chosen run has seen, as the page says. */
+  async nimg(): Promise<number> {
+    return Number(await this.page.locator(".progress progress").getAttribute("value"));
+  }
+
+  /** Waits until the chosen run has seen so many images, or more. */
+  async reachImages(nimg: number): Promise<void> {
+    await this.page.waitForFunction(
+      (least) => Number(document.querySelector(".progress progress")?.getAttribute("value") ?? 0) >= least,
+      nimg,
+    );
+  }
+
+  /** What the page has said in its list of messages. */
+  message(text: string | RegExp): Locator {
+    return this.page.getByRole("log", { name: "Messages" }).locator("p").filter({ hasText: text });
+  }
+
+  async tab(name: string): Promise<void> {
+    await this.page.getByRole("tab", { name }).click();
+  }
+
+  /** The files of a run as the browser keeps them. */
+  async files(run: string): Promise<RunFiles> {
+    const texts = await this.page.evaluate(async (name) => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await (await root.getDirectoryHandle("runs")).getDirectoryHandle(name);
+      const found: [string, string][] = [];
+      const entries = (folder as unknown as { entries(): AsyncIterable<[string, FileSystemFileHandle]> }).entries();
+      for await (const [file, handle] of entries) {
+        const blob = await handle.getFile();
+        const url = await new Promise<string>((done) => {
+          const reader = new FileReader();
+          reader.onload = () => done(reader.result as string);
+          reader.readAsDataURL(blob);
+        });
+        found.push([file, url.slice(url.indexOf(",") + 1)]);
+      }
+      return found;
+    }, run);
+    return new Map(texts.map(([name, text]) => [name, Buffer.from(text, "base64")]));
+  }
+
+  /** Puts a run's files where the browser keeps runs. */
+  async putFiles(run: string, files: RunFiles): Promise<void> {
+    const texts = [...files].map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")] as const);
+    await this.page.evaluate(
+      async ([name, all]) => {
+        const root = await navigator.storage.getDirectory();
+        const runs = await root.getDirectoryHandle("runs", { create: true });
+        const folder = await runs.getDirectoryHandle(name, { create: true });
+        for (const [file, text] of all) {
+          const stream = await (await folder.getFileHandle(file, { create: true })).createWritable();
+          await stream.write(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+          await stream.close();
+        }
+      },
+      [run, texts] as const,
+    );
+  }
+}
