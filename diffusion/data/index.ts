@@ -31,6 +31,7 @@ export {
   type DecodedPicture,
   undecodedPictures,
 } from "./files/convertPictures.ts";
+export { writeDatasetZip } from "./files/datasetZip.ts";
 export type { FileSource } from "./files/fileSource.ts";
 export type { LabelOrigin } from "./files/labels.ts";
 export { describeNotice, type Effect, listNotice, type Notice, Notices } from "./files/notices.ts";

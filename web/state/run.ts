@@ -15,7 +15,7 @@ export type RunPhase =
   | { readonly kind: "paused" }
   | { readonly kind: "stopping" }
   | { readonly kind: "finished" }
-  /** Another tab trains it. */
+  /** Another tab trains it, or its files are being moved. */
   | { readonly kind: "elsewhere" }
   | { readonly kind: "failed"; readonly message: string };
 

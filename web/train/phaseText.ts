@@ -16,7 +16,7 @@ export function phaseText(phase: RunPhase): string {
     case "finished":
       return "Finished";
     case "elsewhere":
-      return "Training in another tab: look at it there, or close that tab and go on here";
+      return "In other hands: another tab trains it, or its files are being moved. Look there, or wait, then go on here";
     case "failed":
       return `Failed: ${phase.message}`;
   }

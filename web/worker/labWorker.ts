@@ -22,7 +22,9 @@ import type {
   SampleListener,
   SampleRequest,
 } from "./studyMessages.ts";
+import type { Bringing } from "./bringing.ts";
 import type { Explaining } from "./explaining.ts";
+import type { Files } from "./files.ts";
 import type { Training } from "./training.ts";
 
 export class LabWorker {
@@ -136,6 +138,16 @@ export class LabWorker {
   /** Who explains a compiled step; each call makes one that knows nothing yet. */
   async explaining(): Promise<Explaining & Comlink.ProxyMarked> {
     return Comlink.proxy(new (await import("./explaining.ts")).Explaining());
+  }
+
+  /** Who moves files of runs and data sets. */
+  async files(): Promise<Files & Comlink.ProxyMarked> {
+    return Comlink.proxy(new (await import("./files.ts")).Files());
+  }
+
+  /** Who reads images that somebody brings. */
+  async bringing(): Promise<Bringing & Comlink.ProxyMarked> {
+    return Comlink.proxy(new (await import("./bringing.ts")).Bringing());
   }
 
   /** Trains until the run is finished or stopped; ends with an event that says which. */
