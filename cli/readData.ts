@@ -1,4 +1,11 @@
-import { describeNotice, type ImageDataset, listNotice, Notices, type Reading, type TrainingDataset } from "../diffusion/data/index.ts";
+import {
+  describeNotice,
+  type ImageDataset,
+  listNotice,
+  Notices,
+  type Reading,
+  type TrainingDataset,
+} from "../diffusion/data/index.ts";
 import { damagedPictures, openDataset, openTrainingData } from "../diffusion/data/node.ts";
 import { WorkProgress } from "./workProgress.ts";
 

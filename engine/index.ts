@@ -21,6 +21,7 @@ export {
 export type { TuningTable } from "./devices/gpujs/webgpuOptions.ts";
 export type { AutomaticDevice, Workload } from "./devices/calibration.ts";
 export { describeBytes } from "./describeBytes.ts";
+export { describeCount } from "./describeCount.ts";
 export { type ErrorCode, EvenkeelError, printable, messageOf } from "./errors.ts";
 export {
   parseSafetensors,
@@ -66,8 +67,10 @@ export {
   type ExplainOptions,
 } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
+export { gigaflopsPerSecond, intensity, type KernelCosts, kernelCosts } from "./program/kernelCosts.ts";
 export { PendingResult, readResults } from "./program/pendingResult.ts";
 export { estimateOf } from "./program/estimate.ts";
+export { type MappedBuffer, type MemoryMap, memoryMap } from "./program/memoryMap.ts";
 export { memoryOf, type MemoryShare, type ProgramMemory } from "./program/memory.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";

@@ -7,7 +7,7 @@ import { test } from "node:test";
 function importsWithin(folder: string): Map<string, Set<string>> {
   const rooms = new Map<string, Set<string>>();
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith(".ts")) continue;
+    if (!entry.isFile() || !/\.tsx?$/.test(entry.name)) continue;
     const file = path.join(entry.parentPath, entry.name);
     const room = roomOf(folder, file);
     if (room === null) continue;
@@ -42,7 +42,7 @@ test("what imports what is as ARCHITECTURE.md draws it", () => {
   const layers = importsWithin(".");
   const wanted = drawn();
   const found = new Map<string, Set<string>>();
-  for (const layer of ["cli", "diffusion", "nn"]) found.set(layer, layers.get(layer) ?? new Set());
+  for (const layer of ["cli", "web", "diffusion", "nn"]) found.set(layer, layers.get(layer) ?? new Set());
   for (const [room, others] of importsWithin("engine")) found.set(room, others);
   for (const [room, others] of importsWithin("engine/devices/wasm")) found.set(`wasm/${room}`, others);
   const sorted = (rooms: Map<string, Set<string>>): unknown =>

@@ -38,6 +38,10 @@ export function App() {
           </Suspense>
         </div>
       </main>
+      <footer class="quiet">
+        Everything is computed here; nothing is sent. Emoji: Noto (Google, Apache License 2.0) and Twemoji (Twitter, CC
+        BY 4.0). Method: Karras et al. 2024, “Analyzing and Improving the Training Dynamics of Diffusion Models”.
+      </footer>
     </>
   );
 }

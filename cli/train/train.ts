@@ -3,12 +3,7 @@ import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from
 import { duplicateNote, isLatent, splitData, type TrainingDataset } from "../../diffusion/data/index.ts";
 import { gridBatch, gridLayout, gridSteps, runTraining } from "../../diffusion/run/index.ts";
 import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
-import {
-  type AutomaticDevice,
-  type Device,
-  type DeviceName,
-  resolveDeviceName,
-} from "../../engine/index.ts";
+import { type AutomaticDevice, type Device, type DeviceName, resolveDeviceName } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { keepTuning, tuningOptions } from "../autotune.ts";
 import { choiceOf, describeDevice } from "../deviceOption.ts";

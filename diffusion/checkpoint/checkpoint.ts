@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
 import {
   type Folder,

@@ -9,3 +9,4 @@ export {
   readNewestCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
+export { type RawNetwork, readRawNetwork } from "./rawNetwork.ts";

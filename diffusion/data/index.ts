@@ -24,13 +24,14 @@ export { type SeenLabels, seenLabels } from "./seenLabels.ts";
 export { splitData } from "./splitData.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";
 export type { Colour, RawPicture } from "./files/background.ts";
-export { blobSource, type PickedFile } from "./files/blobSource.ts";
+export { blobSource, openPicked, type PickedFile } from "./files/blobSource.ts";
 export {
   convertPictures,
   type ConvertPicturesOptions,
   type DecodedPicture,
   undecodedPictures,
 } from "./files/convertPictures.ts";
+export { writeDatasetZip } from "./files/datasetZip.ts";
 export type { FileSource } from "./files/fileSource.ts";
 export type { LabelOrigin } from "./files/labels.ts";
 export { describeNotice, type Effect, listNotice, type Notice, Notices } from "./files/notices.ts";
@@ -39,4 +40,3 @@ export { openDataset, openTrainingData } from "./files/openDataset.ts";
 export { packDataset, unpackDataset } from "./files/packedDataset.ts";
 export type { Reading } from "./files/reading.ts";
 export { type SquareTransform, squareTransforms } from "./files/squarePixels.ts";
-export { openZip } from "./node/zipFile.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError } from "../../engine/index.ts";
 import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
 import { type AveragingProfile, exponentialProfile, powerProfile } from "./profile.ts";

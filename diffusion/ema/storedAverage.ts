@@ -4,6 +4,6 @@ import type { SnapshotSource } from "./reconstruct.ts";
 export interface SnapshotFile extends SnapshotSource {
   /** Where it lies. */
   readonly path: string;
-  /** The strings that a safetensors file of the same network carries beside its tensors; see `writeAverage`. */
+  /** The strings that a safetensors file of the same network carries beside its tensors; see `reconstructFiles`. */
   metadata(): Promise<ReadonlyMap<string, string>>;
 }

@@ -18,10 +18,18 @@ import {
   throwIfAborted,
   zeros,
 } from "../../engine/index.ts";
-import { type Folder, type StoredTensor, toFloat32 } from "../../engine/io/index.ts";
+import {
+  type Folder,
+  type LazyTensor,
+  type StoredFile,
+  type StoredTensor,
+  toFloat32,
+  writeTensors,
+} from "../../engine/io/index.ts";
 import { checkParameters, flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/index.ts";
-import { parseSnapshotMetadata, type SnapshotInfo } from "../snapshot/index.ts";
+import { parseSnapshotMetadata, type SnapshotDtype, type SnapshotInfo } from "../snapshot/index.ts";
+import { postHocMetadata } from "./averageMetadata.ts";
 import { describeFit, type FitDescription } from "./describeFit.ts";
 import { checkLayout, finiteValues, hasSameNumbers, isBufferByName, layoutOf } from "./layout.ts";
 import { fitProfiles, type PostHocFit, type PostHocOptions } from "./postHoc.ts";
@@ -202,6 +210,27 @@ export class StoredAverages {
       const data = await (await result.read()).data();
       return this.#named(this.#first, used, data as Float32Array<ArrayBuffer>);
     });
+  }
+
+  /**
+   * Writes the average of this length to a safetensors file: the metadata of the last stored average with the length and, under `postHoc`,
+   * what it was made of; `snapshotsIn` leaves such files out.
+   * @param nimg its time, one of `times`. Default: the last.
+   * @param dtype how numbers are stored: F32 keeps very short averages exact.
+   * @throws EvenkeelError as `average`; `file` if it can't be kept.
+   */
+  async write(file: StoredFile, sigmaRel: number, nimg?: number, dtype: SnapshotDtype = "F16"): Promise<void> {
+    const fit = this.fit(sigmaRel, nimg);
+    const { normalize = true } = this.#options;
+    const last = this.#stored.findLast((stored) => stored.file.profile.nimg <= fit.wanted.nimg);
+    const profiles = this.profiles;
+    const metadata = postHocMetadata((await last?.file.metadata()) ?? new Map(), profiles, fit, normalize);
+    const weights = await this.average(sigmaRel, nimg);
+    const tensors = Object.entries(weights).map(([name, array]): [string, LazyTensor] => [
+      name,
+      { dtype, shape: array.shape, data: async () => (await array.data()) as Float32Array },
+    ]);
+    await writeTensors(file, tensors, { metadata: Object.fromEntries(metadata) });
   }
 
   /** Frees what it has on the device. Idempotent. */

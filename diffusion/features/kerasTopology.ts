@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { describeIssues } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import type { NetworkArrays, LoadedNetwork, StepPadding } from "./network.ts";

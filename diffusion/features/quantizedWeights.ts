@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError } from "../../engine/index.ts";
 import type { NetworkArray, NetworkArrays } from "./network.ts";
 

@@ -2,6 +2,7 @@ import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { type Denoiser, DenoiserProgram, type NetworkConfig } from "../network/index.ts";
 import {
+  firstChannels,
   generateImages,
   type Guide,
   type GuidanceInterval,
@@ -99,7 +100,7 @@ export class GridSampler {
     const seconds = (performance.now() - start) / 1000;
     const channels = imageChannels === 1 ? 1 : 3;
     const shape = [count, channels, imageResolution, imageResolution];
-    const picture = imageGrid(toPixels(firstChannels(images, count, channels, imageResolution ** 2)), shape, {
+    const picture = imageGrid(toPixels(firstChannels(images, [count, imageChannels, imageResolution, imageResolution], channels)), shape, {
       columns,
       scale,
     });
@@ -111,13 +112,4 @@ export class GridSampler {
     this.#program?.dispose();
     this.#program = undefined;
   }
-}
-
-/** The first channels of images [count, C, H, W] in planes of `area`: of latents the first three stand for colours. */
-function firstChannels(images: Float32Array, count: number, channels: number, area: number): Float32Array {
-  const [stored, shown] = [images.length / count, channels * area];
-  if (stored === shown) return images;
-  const first = new Float32Array(count * shown);
-  for (let i = 0; i < count; i++) first.set(images.subarray(i * stored, i * stored + shown), i * shown);
-  return first;
 }

@@ -232,7 +232,8 @@ function checkLabel(label: ImageLabel, labelDim: number): ImageLabel {
   return label;
 }
 
-function labelVectors(chosen: readonly ImageLabel[], labelDim: number): Float32Array {
+/** What networks are told of labels that they have: vectors [N, labelDim], one-hot for classes, zero for null. */
+export function labelVectors(chosen: readonly ImageLabel[], labelDim: number): Float32Array {
   const labels = new Float32Array(chosen.length * labelDim);
   for (const [i, label] of chosen.entries()) {
     if (typeof label === "number") labels[i * labelDim + label] = 1;

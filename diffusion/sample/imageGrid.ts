@@ -30,6 +30,14 @@ export function toPixels(images: Float32Array): Uint8Array {
   return Uint8Array.from(images, (x) => Math.min(Math.max(Math.fround(Math.fround(x * 127.5) + 128), 0), 255));
 }
 
+/** The first channels of images [N, C, H, W]: of latents, which have four, three stand for colours. */
+export function firstChannels<A extends Float32Array | Uint8Array>(images: A, shape: Shape, channels: number): A {
+  const [count = 0, all = 0, height = 0, width = 0] = shape;
+  if (all === channels) return images;
+  const [stored, shown] = [all * height * width, channels * height * width];
+  return images.filter((_, i) => i < count * stored && i % stored < shown) as A;
+}
+
 /**
  * One picture of the pixels [N, C, H, W]: images in rows from the top left, with padding.
  * @throws EvenkeelError `shape` unless there are images of 1 or 3 channels, `value` for options out of range.

@@ -8,10 +8,11 @@ export {
   ImageGenerator,
   type ImageLabel,
   type ImageRequest,
+  labelVectors,
 } from "./generate.ts";
 export { type ClassSpace, describeClasses, parseClasses } from "./classList.ts";
 export { activeGuides, type GuidanceInterval, type Guide, guideLabels, type GuidedNetwork } from "./guidance.ts";
-export { type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
+export { firstChannels, type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 export {
   ImageSampler,
   type ImageSamplerOptions,
@@ -35,4 +36,4 @@ export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
 export { samplingMemory, type SamplingForecast } from "./memory.ts";
-export { recordTrajectory, sampleTrajectory, type Trajectory, type TrajectoryOptions } from "./trajectory.ts";
+export { recordTrajectory, sampleTrajectory, type Trajectory, type TrajectoryOptions, type TrajectoryRequest } from "./trajectory.ts";

@@ -4,7 +4,10 @@ import { type GeneratorOptions, ImageGenerator, type ImageLabel, type ImageReque
 import { toPixels } from "./imageGrid.ts";
 
 /** What to record, with which network and solver. Images are sampled all at once. */
-export type TrajectoryOptions = GeneratorOptions & Omit<ImageRequest, "onStep" | "batch"> & FrameOptions;
+export type TrajectoryOptions = GeneratorOptions & TrajectoryRequest;
+
+/** Which images, and how their states become pixels. `onStep` is told of each step, as numbers. */
+export type TrajectoryRequest = Omit<ImageRequest, "batch"> & FrameOptions;
 
 /** How states become pixels. */
 type FrameOptions = {
@@ -49,7 +52,7 @@ export async function sampleTrajectory(options: TrajectoryOptions): Promise<Traj
 /** The same with programs that are compiled already. */
 export async function recordTrajectory(
   generator: ImageGenerator,
-  request: Omit<ImageRequest, "onStep" | "batch"> & FrameOptions,
+  request: TrajectoryRequest,
 ): Promise<Trajectory> {
   const { sigmaData = 0.5, seeds } = request;
   const size = seeds.length * generator.imageShape.reduce((product, length) => product * length, 1);
@@ -59,12 +62,14 @@ export async function recordTrajectory(
   const batches = generator.generate({
     ...request,
     batch: Math.max(1, seeds.length),
-    onStep: ({ tHat, xHat, denoised }) => {
+    onStep: async (step, batch) => {
+      const { tHat, xHat, denoised } = step;
       const contrast = sigmaData / Math.hypot(tHat, sigmaData);
       sigmas.push(tHat);
       // Behind the images there may be padding.
       states.push(toPixels(xHat.subarray(0, size).map((x) => contrast * x)));
       answers.push(toPixels(denoised.subarray(0, size)));
+      await request.onStep?.(step, batch);
     },
   });
   let images: Uint8Array = new Uint8Array(0);

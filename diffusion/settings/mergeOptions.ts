@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { clipText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { nearestName } from "../nearestName.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { attentionResolutions, presetOf, presets, trainingRecipe } from "../presets/index.ts";
 import { activationFormats, type ConfigurationName, configurationNames } from "../../nn/index.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError, type Shape } from "../../engine/index.ts";
 import { checkParameters, flattenParameters, leastArrays, type ParameterSpec } from "../../nn/index.ts";
 import type { SeenLabels } from "../data/index.ts";

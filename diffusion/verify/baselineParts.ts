@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Device, type Tensor, vjp } from "../../engine/index.ts";
 import {
   applyBlock,

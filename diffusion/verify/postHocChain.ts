@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError } from "../../engine/index.ts";
 import { fromFloat16Bits, type StoredTensor, toFloat16Bits } from "../../engine/io/index.ts";
 import {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Device, EvenkeelError, permute, type Tensor, vjp } from "../../engine/index.ts";
 import { toFloat32, toFloat64 } from "../../engine/io/index.ts";
 import { forceNormalize, mpCat, mpConv, mpFourier, mpSilu, mpSum, normalize, resample } from "../../nn/index.ts";

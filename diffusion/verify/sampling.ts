@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Device, EvenkeelError, type Tensor, tensor } from "../../engine/index.ts";
 import { toFloat32 } from "../../engine/io/index.ts";
 import { type NamedParameters, nestParameters } from "../../nn/index.ts";

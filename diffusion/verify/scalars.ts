@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Device, reshape, type Tensor } from "../../engine/index.ts";
 import { toFloat32 } from "../../engine/io/index.ts";
 import { learningRate } from "../../nn/index.ts";

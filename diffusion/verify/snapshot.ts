@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Device, EvenkeelError, tensor, type Tensor } from "../../engine/index.ts";
 import { fromFloat16Bits, type StoredTensor, toFloat16Bits, toFloat32 } from "../../engine/io/index.ts";
 import { flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Device, EvenkeelError, mean, tensor, type Tensor, valueAndGradWithAux } from "../../engine/index.ts";
 import { type StoredTensor, toFloat32, toFloat64 } from "../../engine/io/index.ts";
 import { checkParameters, type NamedParameters } from "../../nn/index.ts";

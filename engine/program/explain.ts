@@ -4,9 +4,11 @@ import { describeBytes } from "../describeBytes.ts";
 import type { DType } from "../graph/dtype.ts";
 import { printGraph } from "../graph/print.ts";
 import { type DispatchCounts, dispatchCounts } from "../kernel/dispatchCounts.ts";
+import { type KernelKind, kindOfKernel } from "../kernel/kernelKind.ts";
 import type { ChannelsLast } from "../kernel/layout.ts";
 import { printKernel } from "../kernel/print.ts";
 import type { Plan } from "../kernel/plan.ts";
+import { storedBytes } from "../kernel/storage.ts";
 import { at } from "../graph/shape.ts";
 import type { Arguments, Compiled, CompiledStep } from "./compile.ts";
 import { memoryOfPlan, type ProgramMemory } from "./memory.ts";
@@ -16,6 +18,7 @@ import type { State } from "./state.ts";
 /** One step of a program. */
 export type ExplainedKernel = {
   readonly name: string;
+  readonly kind: KernelKind;
   /** The loop nest in the kernel language. */
   readonly text: string;
   /** What the device made of it, in each form it has. */
@@ -35,6 +38,8 @@ export type ExplainedKernel = {
 export type ExplainedBuffer = {
   readonly dtype: DType;
   readonly length: number;
+  /** What its elements take in memory. */
+  readonly bytes: number;
   readonly role: "input" | "output" | "constant" | "temporary";
   /** Of temporaries: where they live. */
   readonly slot: number | undefined;
@@ -113,6 +118,7 @@ function explainPlan(
   return {
     kernels: plan.steps.map(({ kernel, operands, results }, step) => ({
       name: kernel.name,
+      kind: kindOfKernel(kernel),
       text: printKernel(kernel),
       sources: sources.filter((source) => source.kernel === kernel.name && (source.step ?? step) === step),
       operands,
@@ -121,14 +127,12 @@ function explainPlan(
       bytes: kernel.bytes,
       milliseconds: times[step]?.milliseconds,
     })),
-    buffers: plan.buffers.map(({ dtype, length, role, layout }) => ({
-      dtype,
-      length,
-      role: role.kind,
-      slot: role.kind === "temporary" ? role.slot : undefined,
-      offset: role.kind === "temporary" ? role.offset : undefined,
-      layout,
-    })),
+    buffers: plan.buffers.map((buffer) => {
+      const { dtype, length, role, layout } = buffer;
+      const place = role.kind === "temporary" ? role : undefined;
+      const bytes = storedBytes(buffer);
+      return { dtype, length, bytes, role: role.kind, slot: place?.slot, offset: place?.offset, layout };
+    }),
     slots: plan.slots,
   };
 }
@@ -203,9 +207,4 @@ function printExplanation(facts: Omit<Explanation, "text">): string {
     ...facts.buffers.map(describeBuffer),
     `slots: ${facts.slots.map((bytes, slot) => `${slot}: ${bytes} bytes`).join(", ") || "none"}`,
   ].join("\n");
-}
-
-/** Arithmetic per byte of a kernel: below the machine's balance it is bound by memory. */
-export function intensity(kernel: ExplainedKernel): number {
-  return kernel.bytes === 0 ? 0 : kernel.flops / kernel.bytes;
 }

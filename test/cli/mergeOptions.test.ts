@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { z } from "zod";
+import * as z from "zod";
 import { mergeOptions } from "../../diffusion/settings/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 

@@ -1,7 +1,7 @@
 /** The data set that comes with the page, made from the emoji packages when the page is built. */
 import type { Plugin } from "vite";
+import { packDataset } from "../../diffusion/data/index.ts";
 import { emojiVendors, loadEmoji } from "../../diffusion/data/node.ts";
-import { packDataset } from "../temporaryPack.ts";
 
 const name = "virtual:evenkeel/emoji16";
 const resolved = `\0${name}`;

@@ -49,9 +49,12 @@ export async function saying<T>(task: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** The plan of what is chosen at this moment, which `plan` shows a little later. */
+let planning: Promise<Plan | undefined> = Promise.resolve(undefined);
+
 /** Begins a run of what was chosen. */
 export async function startRun(isPaused = false): Promise<void> {
-  const made = plan.value;
+  const made = await planning;
   if (made?.kind !== "possible") return;
   const { settings } = made;
   const run = new Run(freeName(`${settings.data}-${settings.config}`), settings);
@@ -83,17 +86,16 @@ export async function openLab(): Promise<void> {
     given.value = linked;
     say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
   }
-  let asked = 0;
   effect(() => {
-    const wanted = given.value;
-    const number = ++asked;
-    void saying(
+    const asked = saying(
       study()
-        .plan(wanted)
-        .then((made) => {
-          if (number === asked) plan.value = made;
-        }),
+        .plan(given.value)
+        .then((made): Plan => made),
     );
+    planning = asked;
+    void asked.then((made) => {
+      if (planning === asked && made !== undefined) plan.value = made;
+    });
   });
   void saying(
     study()

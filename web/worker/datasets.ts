@@ -1,6 +1,5 @@
 /** The data sets of the lab: one that comes with it, and those that were brought. */
-import type { ImageDataset } from "../../diffusion/data/index.ts";
-import { unpackDataset } from "../temporaryPack.ts";
+import { type ImageDataset, packDataset, unpackDataset } from "../../diffusion/data/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { readWhole } from "../../engine/io/index.ts";
 import emojiAddress from "virtual:evenkeel/emoji16";
@@ -15,8 +14,22 @@ const ending = ".pack";
 /** Read already: a worker asks for the same again and again. */
 const read = new Map<string, Promise<ImageDataset>>();
 
+/**
+ * The name under which the lab has what a run calls its data, which may be a path of another machine: its last part, without its ending
+ * and what no file's name may have.
+ */
+export function plainDatasetName(data: string): string {
+  const last = data.split(/[\\/]/).findLast((part) => part !== "") ?? "";
+  const name = last
+    .replace(/\.(zip|npz|npy|gz|pack)$/i, "")
+    .replaceAll(/[^\p{L}\p{N}._ -]+/gu, "-")
+    .replace(/^[.\s]+/, "");
+  return name === "" ? "images" : name;
+}
+
 /** @throws EvenkeelError `file` if there is none of this name, or it can't be read. */
-export function openDataset(name: string): Promise<ImageDataset> {
+export function openDataset(data: string): Promise<ImageDataset> {
+  const name = plainDatasetName(data);
   const known = read.get(name);
   if (known !== undefined) return known;
   const opened = openAnew(name);
@@ -37,16 +50,28 @@ async function openAnew(name: string): Promise<ImageDataset> {
   if (!(await file.exists())) {
     throw new EvenkeelError(
       "file",
-      `The browser has no data set ${name}. Drop its files on the page, under the same name.`,
+      `The browser has no data set ${name}. Bring it in Train ("Bring your own images"), and keep it as ${name}.`,
     );
   }
   return unpackDataset(await readWhole(file), name);
 }
 
-/** Keeps a data set in the browser, under its name. */
-export async function keepDataset(name: string, bytes: Uint8Array): Promise<void> {
+/** Keeps a data set in the browser, under its name. @throws EvenkeelError `value` for a name that can't be, `file` if there is no space. */
+export async function keepDataset(dataset: ImageDataset): Promise<DatasetFacts> {
+  const { name } = dataset;
+  if (bundled.has(name)) {
+    throw new EvenkeelError(
+      "value",
+      `${name} is the name of the data set that comes with the page. Choose another one.`,
+    );
+  }
+  if (name !== plainDatasetName(name)) {
+    throw new EvenkeelError("value", `${name} can't be a name here, ${plainDatasetName(name)} can.`);
+  }
+  const bytes = await packDataset(dataset);
   await (await datasetFolder()).file(name + ending).write((sink) => sink.write(bytes));
   read.delete(name);
+  return factsOf(dataset);
 }
 
 export async function removeDataset(name: string): Promise<void> {
@@ -54,15 +79,27 @@ export async function removeDataset(name: string): Promise<void> {
   read.delete(name);
 }
 
-/** All there are, the bundled ones first. */
-export async function listDatasets(): Promise<readonly DatasetFacts[]> {
-  const kept = (await (await datasetFolder()).list())
+/** The names of those that were brought. */
+export async function keptDatasets(): Promise<readonly string[]> {
+  return (await (await datasetFolder()).list())
     .filter((name) => name.endsWith(ending))
     .map((name) => name.slice(0, -ending.length));
+}
+
+/** The bytes that one takes which was brought. */
+export async function keptBytes(name: string): Promise<number> {
+  const file = await (await datasetFolder()).file(name + ending).open();
+  await file.close();
+  return file.size;
+}
+
+/** All there are, the bundled ones first. */
+export async function listDatasets(): Promise<readonly DatasetFacts[]> {
   const facts: DatasetFacts[] = [];
-  for (const name of [...bundled.keys(), ...kept]) {
-    const { count, resolution, channels, classNames } = await openDataset(name);
-    facts.push({ name, count, resolution, channels, classNames, isBundled: bundled.has(name) });
-  }
+  for (const name of [...bundled.keys(), ...(await keptDatasets())]) facts.push(factsOf(await openDataset(name)));
   return facts;
+}
+
+function factsOf({ name, count, resolution, channels, classNames }: ImageDataset): DatasetFacts {
+  return { name, count, resolution, channels, classNames, isBundled: bundled.has(name) };
 }

@@ -8,7 +8,7 @@ import { openDataset } from "./datasets.ts";
 import type { GivenSettings, Plan } from "./messages.ts";
 
 /** Of a run whose settings don't say: a page shows more, more often, than a run folder keeps. */
-function labDefaults(batch: number): GivenSettings {
+function labDefaults(batch: number, images: number): GivenSettings {
   return {
     status: 10 * batch,
     samples: 100 * batch,
@@ -16,19 +16,20 @@ function labDefaults(batch: number): GivenSettings {
     snapshot: Math.max(1000, 125 * batch),
     validation: 0,
     dynamics: 50,
-    holdout: 128,
+    // Of a handful of drawings each is needed for training.
+    holdout: Math.min(128, Math.floor(images / 16)),
   };
 }
 
 /** Complete settings of what was chosen, with their costs; or why they can't be. */
 export async function planRun(given: GivenSettings): Promise<Plan> {
   try {
-    const batch = completePlan([{ from: "your choice", values: given }]).batch;
+    const { batch, data } = completePlan([{ from: "your choice", values: given }]);
+    const dataset = await openDataset(data);
     const settings = completePlan([
-      { from: "the lab's defaults", values: labDefaults(batch) },
+      { from: "the lab's defaults", values: labDefaults(batch, dataset.count) },
       { from: "your choice", values: given },
     ]);
-    const dataset = await openDataset(settings.data);
     const { training: images } = splitData(dataset, settings.holdout, settings.seed);
     const training = trainingOptions(settings, images);
     checkTrainingOptions(training);

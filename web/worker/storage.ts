@@ -34,6 +34,20 @@ export async function removeRunFolder(name: string): Promise<void> {
   await (await directory("runs")).removeEntry(name, { recursive: true });
 }
 
+/**
+ * Does something with a run that nothing else in the browser may touch meanwhile: training it, moving its files.
+ * @throws EvenkeelError `file` if another tab or task has it.
+ */
+export async function withRun<T>(name: string, task: () => Promise<T>): Promise<T> {
+  return await navigator.locks.request(`evenkeel-run-${name}`, { ifAvailable: true }, async (lock) => {
+    if (lock !== null) return task();
+    throw new EvenkeelError(
+      "file",
+      `Another tab trains ${name}, or its files are being moved. Look at it there, close that tab, or wait.`,
+    );
+  });
+}
+
 /** Where data sets are that somebody brought. */
 export async function datasetFolder(): Promise<Folder> {
   const root = (await navigator.storage.getDirectory()) as unknown as OriginDirectoryHandle;

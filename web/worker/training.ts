@@ -7,7 +7,7 @@ import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/trai
 import { messageOf, resolveDeviceName } from "../../engine/index.ts";
 import { openDataset } from "./datasets.ts";
 import type { RunListener, RunStart } from "./messages.ts";
-import { runFolder } from "./storage.ts";
+import { runFolder, withRun } from "./storage.ts";
 import { pointOf } from "./storedRuns.ts";
 
 /** Milliseconds between two lines of progress. */
@@ -42,13 +42,9 @@ export class Training {
   /** Trains, unless another tab does so. Whatever happens is told. */
   async run(): Promise<void> {
     const { name } = this.#start;
-    await navigator.locks.request(`evenkeel-run-${name}`, { ifAvailable: true }, async (lock) => {
-      if (lock === null) {
-        this.#tell({ kind: "failed", message: `Another tab trains ${name}. Look at it there, or close that tab.` });
-        return;
-      }
-      await this.#train().catch((reason: unknown) => this.#tell({ kind: "failed", message: messageOf(reason) }));
-    });
+    const failed = (reason: unknown): void => this.#tell({ kind: "failed", message: messageOf(reason) });
+    // What is thrown beside is that somebody else has it.
+    await withRun(name, () => this.#train().catch(failed)).catch(() => this.#tell({ kind: "elsewhere" }));
   }
 
   async #train(): Promise<void> {

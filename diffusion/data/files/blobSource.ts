@@ -1,10 +1,29 @@
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
+import { blobFile } from "../../../engine/io/index.ts";
+import { openZip } from "./zipFile.ts";
+import { endingOf } from "./fileKinds.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
 import { type Reading, readingOf } from "./reading.ts";
 
 /** A file that a page was given: its path from the folder on that was dropped, or its name. */
 export type PickedFile = { readonly path: string; readonly blob: Blob };
+
+/**
+ * Opens files that a page was given: a single `.zip` or `.npz` as the archive that it is, others as `blobSource`.
+ * @param name what messages and the data set call it.
+ * @throws EvenkeelError `file` for a damaged archive, and as `blobSource`.
+ */
+export async function openPicked(
+  name: string,
+  files: readonly PickedFile[],
+  reading: Partial<Reading> = {},
+): Promise<FileSource> {
+  const [first, second] = files;
+  const isArchive = first !== undefined && second === undefined && [".zip", ".npz"].includes(endingOf(first.path));
+  if (!isArchive) return blobSource(name, files, reading);
+  return openZip(await blobFile(first.path, first.blob).open(), name, readingOf(reading));
+}
 
 /**
  * Files that a page was given, as a folder: a dropped one with all below it, or picked files. A file of images that holds all finds its labels

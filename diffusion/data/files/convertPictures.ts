@@ -4,7 +4,14 @@ import { type Colour, isTransparent, type RawPicture } from "./background.ts";
 import { decodePng } from "./decodePng.ts";
 import { type FileSource, titleOf } from "./fileSource.ts";
 import type { LabelOrigin } from "./labels.ts";
-import { hasChunkBeforePixels, isAnimatedPng, isPng, openPictures, type Pictures, type StoredPicture } from "./pictures.ts";
+import {
+  hasChunkBeforePixels,
+  isAnimatedPng,
+  isPng,
+  openPictures,
+  type Pictures,
+  type StoredPicture,
+} from "./pictures.ts";
 import { UnsupportedPng } from "./pngChunks.ts";
 import { type Reading, readingOf } from "./reading.ts";
 import { gatherSquares, labelsAt, type Square } from "./squares.ts";
@@ -61,7 +68,7 @@ export async function convertPictures(
   const channels = options.greyscale || pictures.isGrey ? 1 : 3;
   const list = {
     count: pictures.count,
-    nameOf: pictures.nameOf,
+    nameOf: (index: number): string => pictures.nameOf(index),
     squareOf: (index: number): Promise<Square> => squareOf(pictures, index, name, channels, options),
   };
   const words = { damaged: undecodedPictures, background: "" };

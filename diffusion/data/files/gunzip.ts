@@ -33,14 +33,13 @@ export async function gunzip(packed: Uint8Array, sizeOf: (head: Uint8Array) => n
 }
 
 async function* piecesOf(packed: Uint8Array): AsyncGenerator<Uint8Array> {
-  // The assertion: memory that isn't shared, as what was read from files.
-  const stream = new Blob([packed as Uint8Array<ArrayBuffer>]).stream();
-  const reader = stream.pipeThrough(new DecompressionStream("gzip")).getReader();
+  const unpacked = new Blob([new Uint8Array(packed)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const reader: ReadableStreamDefaultReader<Uint8Array> = unpacked.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      yield value as Uint8Array;
+      yield value;
     }
   } finally {
     // That of a stream which failed fails once more.

@@ -5,7 +5,12 @@
  */
 import { gzipSync } from "fflate";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
-import { parseSafetensors, type SafetensorsFile, serializeSafetensors, type WritableTensor } from "../../../engine/io/index.ts";
+import {
+  parseSafetensors,
+  type SafetensorsFile,
+  serializeSafetensors,
+  type WritableTensor,
+} from "../../../engine/io/index.ts";
 import { createDataset, type DatasetLabels, type ImageDataset, labelDimOf, type LabelList } from "../dataset.ts";
 import { type ArrayImages, inOrder } from "./arrayImages.ts";
 import { gunzip } from "./gunzip.ts";
@@ -74,7 +79,8 @@ async function datasetOf(file: SafetensorsFile): Promise<ImageDataset> {
   const stored: ArrayImages = { count, height, width, channels, isPlanar: false, data: images.data, labels: null };
   const classNames = file.metadata.get("classNames");
   const hasLabels = file.metadata.has("labelDim");
-  if (hasLabels !== file.entries.has("labels")) throw new Error("it has labels without their number, or the other way round.");
+  if (hasLabels !== file.entries.has("labels"))
+    throw new Error("it has labels without their number, or the other way round.");
   const labels = hasLabels ? labelsOf(file, count) : null;
   const dataset = createDataset({
     name: file.metadata.get("name") ?? file.source,

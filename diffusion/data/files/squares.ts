@@ -58,11 +58,7 @@ const doubtfulPictures = "pictures whose decoder warns of damage, which are read
  * Square images of the first pictures that can be read.
  * @throws EvenkeelError `file` only if none of the pictures can be read, or `isStrict`; others as `SquareList.squareOf`.
  */
-export async function gatherSquares(
-  pictures: SquareList,
-  channels: 1 | 3,
-  options: SquaresOptions,
-): Promise<Squares> {
+export async function gatherSquares(pictures: SquareList, channels: 1 | 3, options: SquaresOptions): Promise<Squares> {
   const { maxImages, name, notices, isStrict, onProgress, atOnce, words } = options;
   const size = channels * options.resolution ** 2;
   const wanted = Math.min(pictures.count, maxImages);

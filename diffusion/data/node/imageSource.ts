@@ -6,7 +6,7 @@ import { endingOf, fileKindOf } from "../files/fileKinds.ts";
 import { FileNames } from "../files/fileNames.ts";
 import { type FileSource, maximumFileBytes, TooLarge } from "../files/fileSource.ts";
 import { type Reading, readingOf } from "../files/reading.ts";
-import { openZip } from "./zipFile.ts";
+import { openZip } from "../files/zipFile.ts";
 
 const expected = "expected a folder of images, a .zip, an IDX file of images, or an .npy or .npz array";
 

@@ -22,11 +22,7 @@ export type LatentFacts = {
 
 /** Whether a folder or zip holds latents rather than images. @throws EvenkeelError `file` if it holds neither. */
 export async function holdsLatents(path: string): Promise<boolean> {
-  return withFiles(
-    path,
-    {},
-    async (source, { notices }) => (await contentsOf(source, notices)).form === "latents",
-  );
+  return withFiles(path, {}, async (source, { notices }) => (await contentsOf(source, notices)).form === "latents");
 }
 
 /**

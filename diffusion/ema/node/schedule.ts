@@ -1,6 +1,6 @@
 /** Anybody's averages: safetensors files whose times and widths a schedule file or a pattern of names states. */
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { clipText, describeIssues, quoteText, readWhole } from "../../../engine/io/index.ts";
 import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { describeIssues } from "../../../engine/io/index.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { describeIssues } from "../../../engine/io/index.ts";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import type { FeatureExtractor, FeatureOptions } from "../../metrics/index.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { describeIssues, type StoredTensor } from "../../../engine/io/index.ts";
 import { EvenkeelError, tensor, type Tensor } from "../../../engine/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";

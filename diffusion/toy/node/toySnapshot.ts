@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { EvenkeelError, tensor } from "../../../engine/index.ts";
 import { type StoredTensor, toFloat32 } from "../../../engine/io/index.ts";
 import { openSafetensors, writeSafetensors } from "../../../engine/io/node.ts";

@@ -1,5 +1,6 @@
 /** Files that a page is given are read as the same files of a folder. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
@@ -11,12 +12,13 @@ import {
   type Notice,
   Notices,
   openDataset,
+  openPicked,
   undecodedPictures,
 } from "../../../diffusion/data/index.ts";
 import { convertDataset, damagedPictures, openDataset as openFolder } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { decode, picked } from "./picked.ts";
-import { idx, noise, npy, png, temporaryFolder } from "./sampleFiles.ts";
+import { idx, noise, npy, png, rawZip, temporaryFolder } from "./sampleFiles.ts";
 import { trees, writeTree } from "./trees.ts";
 
 const { folderOf } = temporaryFolder();
@@ -93,13 +95,40 @@ describe("blobSource", () => {
   it("reads sets in one file, with what was given beside it", async () => {
     const images = idx([5, 4, 4], noise(80));
     for (const files of [
-      { "train-images-idx3-ubyte.gz": gzipSync(images), "train-labels-idx1-ubyte": idx([5], Uint8Array.of(0, 1, 2, 1, 0)) },
+      {
+        "train-images-idx3-ubyte.gz": gzipSync(images),
+        "train-labels-idx1-ubyte": idx([5], Uint8Array.of(0, 1, 2, 1, 0)),
+      },
       { "images-idx3-ubyte": images },
       { "x.npy": npy("|u1", [5, 4, 4, 3], noise(240)), "x-labels.npy": npy("|u1", [5], Uint8Array.of(0, 1, 2, 1, 0)) },
       { "a/1.png": png(4, 4, 3), "b/1.png": png(4, 4, 3), "b/2.png": png(4, 4, 3), "a/notes.txt": "x" },
     ]) {
       const [page, disk] = await openedBoth(await folderOf(files));
-      assert.ok(!(page.dataset instanceof EvenkeelError), String(page.dataset));
+      assert.ok(!(page.dataset instanceof EvenkeelError), "it is a data set");
+      assertSame(page, disk);
+    }
+  });
+
+  it("reads an archive that is given by itself", async () => {
+    const array = npy("|u1", [5, 4, 4, 3], noise(240));
+    const pictures = rawZip([
+      ["a/1.png", png(4, 4, 3)],
+      ["b/1.png", png(4, 4, 3)],
+      [".DS_Store", noise(3)],
+    ]);
+    for (const [file, content] of [
+      ["set.ZIP", pictures],
+      ["set.npz", rawZip([["images.npy", array]], { isPacked: true })],
+      ["cut.zip", pictures.subarray(0, 90)],
+    ] as const) {
+      const path = join(await folderOf({ [file]: content }), file);
+      const blobs = [{ path: file, blob: new Blob([new Uint8Array(content)]) }];
+      const page = await outcomeOf(async (notices) => {
+        const source = await openPicked(path, blobs, { notices });
+        return openDataset(source, { notices }).finally(() => source.close());
+      });
+      const disk = await outcomeOf((notices) => openFolder(path, { notices }));
+      assert.equal(page.dataset instanceof EvenkeelError, file === "cut.zip");
       assertSame(page, disk);
     }
   });
@@ -115,7 +144,10 @@ describe("blobSource", () => {
       { code: "file", message: /can't list x: holds a\.png twice/ },
     );
     const source = blobSource("x", [{ path: "a.png", blob }]);
-    await assert.rejects(source.read("a.png", blob.size - 1), { code: "file", message: /can't read x\/a\.png: it has/ });
+    await assert.rejects(source.read("a.png", blob.size - 1), {
+      code: "file",
+      message: /can't read x\/a\.png: it has/,
+    });
     await assert.rejects(source.read("b.png"), { code: "file", message: /can't read x\/b\.png: it isn't there/ });
     assert.deepEqual([...(await source.head("a.png", 4))], [0x89, 0x50, 0x4e, 0x47]);
     const gone = new Blob([new Uint8Array(9)]);
@@ -131,11 +163,10 @@ describe("blobSource", () => {
         { notices: told },
       ),
     );
-    assert.ok(!(dataset instanceof EvenkeelError), String(dataset));
+    assert.ok(!(dataset instanceof EvenkeelError), "it is a data set");
     assert.deepEqual(
       notices.map(({ what, names }) => [what.slice(0, 22), names]),
       [["files that can't be op", ["b.png"]]],
     );
   });
 });
-

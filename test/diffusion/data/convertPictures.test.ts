@@ -156,7 +156,10 @@ describe("convertPictures", () => {
     const { dataset, told } = await convert(files, { resolution: 4, decode: asking });
     assert.deepEqual(asked.sort(), ["set: a.jpg", "set: c.png", "set: d.png", "set: g.jpg", "set: h.png"]);
     assert.equal(dataset.count, 6);
-    assert.deepEqual([...dataset.pixels.subarray(2 * 48, 3 * 48)], Array.from({ length: 48 }, () => 0x80));
+    assert.deepEqual(
+      [...dataset.pixels.subarray(2 * 48, 3 * 48)],
+      Array.from({ length: 48 }, () => 0x80),
+    );
     assert.equal(told.length, 5);
     for (const pattern of [
       /^Left out 2 \(f\.png, g\.jpg\): pictures that are damaged/,

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { createDataset, fingerprint, type ImageDataset, packDataset, unpackDataset } from "../../../diffusion/data/index.ts";
+import {
+  createDataset,
+  fingerprint,
+  type ImageDataset,
+  packDataset,
+  unpackDataset,
+} from "../../../diffusion/data/index.ts";
 import { emojiVendors, loadEmoji } from "../../../diffusion/data/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
 import { small } from "./sampleFiles.ts";
@@ -57,7 +63,10 @@ describe("a packed data set", () => {
       fc.asyncProperty(fc.nat(packed.length - 1), fc.integer({ min: 1, max: 255 }), async (place, change) => {
         fc.pre(!silent.has(place));
         const damaged = packed.map((byte, i) => (i === place ? byte ^ change : byte));
-        await assert.rejects(unpackDataset(damaged), (cause) => cause instanceof EvenkeelError && cause.code === "file");
+        await assert.rejects(
+          unpackDataset(damaged),
+          (cause) => cause instanceof EvenkeelError && cause.code === "file",
+        );
       }),
       { numRuns: 200 },
     );
@@ -77,7 +86,7 @@ describe("a packed data set", () => {
       return unpackDataset(gzipSync(bytes));
     };
     await assert.rejects(changed("evenkeel images 1", "evenkeel images 9"), /is no file of the format/);
-    await assert.rejects(changed('[6,4,4,3]', '[6,4,2,6]'), /its images are U8 \[6, 4, 2, 6\]/);
+    await assert.rejects(changed("[6,4,4,3]", "[6,4,2,6]"), /its images are U8 \[6, 4, 2, 6\]/);
     await assert.rejects(changed('"labels"', '"labelz"'), /labels without their number, or the other way round/);
     await assert.rejects(changed('"labelDim":"3"', '"labelDim":"2"'), { code: "file", message: /tells of 2 classes/ });
     await assert.rejects(unpackDataset(gzipSync("[]")), { code: "file" });

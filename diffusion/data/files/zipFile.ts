@@ -1,9 +1,9 @@
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { type NameGuess, type OpenFile, ZipArchive, type ZipEntry } from "../../../engine/io/index.ts";
 import { foreignHeadBytes, foreignKind } from "../../interchange/index.ts";
-import { FileNames } from "../files/fileNames.ts";
-import { type FileSource, maximumFileBytes, TooLarge } from "../files/fileSource.ts";
-import type { Reading } from "../files/reading.ts";
+import { FileNames } from "./fileNames.ts";
+import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
+import type { Reading } from "./reading.ts";
 
 /**
  * The files of a zip archive, stored or deflated; read one at a time. Sizes are checked before anything is unpacked, checksums after. The

@@ -1,0 +1,42 @@
+/** What the kernels of an explanation cost, compared with each other. */
+import type { ExplainedKernel } from "./explain.ts";
+
+type Costs = Pick<ExplainedKernel, "milliseconds" | "flops" | "bytes">;
+
+/** Kernels of one program beside each other. */
+export type KernelCosts = {
+  /** By what they are compared: time if all of them were measured, else arithmetic. */
+  readonly measure: "time" | "flops";
+  /** Of each kernel, 0 to 1. */
+  readonly shares: readonly number[];
+  /** Of all kernels; null where not all were measured. */
+  readonly milliseconds: number | null;
+  readonly flops: number;
+};
+
+/** Compares kernels by their time if it was measured, else by their arithmetic. */
+export function kernelCosts(kernels: readonly Costs[]): KernelCosts {
+  const times = kernels.flatMap(({ milliseconds }) => (milliseconds === undefined ? [] : [milliseconds]));
+  const isMeasured = kernels.length > 0 && times.length === kernels.length;
+  const flops = kernels.map((kernel) => kernel.flops);
+  const costs = isMeasured ? times : flops;
+  const total = sum(costs);
+  return {
+    measure: isMeasured ? "time" : "flops",
+    shares: costs.map((cost) => (total === 0 ? 0 : cost / total)),
+    milliseconds: isMeasured ? total : null,
+    flops: sum(flops),
+  };
+}
+
+const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+
+/** Arithmetic per byte of a kernel: below the machine's balance it is bound by memory. Null for one that touches none. */
+export function intensity({ flops, bytes }: Costs): number | null {
+  return bytes === 0 ? null : flops / bytes;
+}
+
+/** Billions of operations a second; null where no time was measured. */
+export function gigaflopsPerSecond({ flops, milliseconds }: Costs): number | null {
+  return milliseconds === undefined || milliseconds === 0 ? null : flops / milliseconds / 1e6;
+}
