@@ -14,7 +14,8 @@ import {
 } from "../../diffusion/data/index.ts";
 import { encodePng, imageGrid } from "../../diffusion/sample/index.ts";
 import { EvenkeelError, messageOf } from "../../engine/index.ts";
-import { keepDataset, plainDatasetName } from "./datasets.ts";
+import { plainDatasetName } from "./datasetName.ts";
+import { keepDataset } from "./datasets.ts";
 import { decodePicture } from "./decodePicture.ts";
 import type { DatasetFacts } from "./messages.ts";
 

@@ -3,6 +3,7 @@ import { type ImageDataset, packDataset, unpackDataset } from "../../diffusion/d
 import { EvenkeelError } from "../../engine/index.ts";
 import { readWhole } from "../../engine/io/index.ts";
 import emojiAddress from "virtual:evenkeel/emoji16";
+import { plainDatasetName } from "./datasetName.ts";
 import type { DatasetFacts } from "./messages.ts";
 import { datasetFolder } from "./storage.ts";
 
@@ -13,19 +14,6 @@ const ending = ".pack";
 
 /** Read already: a worker asks for the same again and again. */
 const read = new Map<string, Promise<ImageDataset>>();
-
-/**
- * The name under which the lab has what a run calls its data, which may be a path of another machine: its last part, without its ending
- * and what no file's name may have.
- */
-export function plainDatasetName(data: string): string {
-  const last = data.split(/[\\/]/).findLast((part) => part !== "") ?? "";
-  const name = last
-    .replace(/\.(zip|npz|npy|gz|pack)$/i, "")
-    .replaceAll(/[^\p{L}\p{N}._ -]+/gu, "-")
-    .replace(/^[.\s]+/, "");
-  return name === "" ? "images" : name;
-}
 
 /** @throws EvenkeelError `file` if there is none of this name, or it can't be read. */
 export function openDataset(data: string): Promise<ImageDataset> {

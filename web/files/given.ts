@@ -1,0 +1,47 @@
+/** Files that somebody gives the page: picked by an input, or dropped. */
+
+/** A file under its path from the folder on that was given, or its name. */
+export type Given = { readonly path: string; readonly blob: Blob };
+
+/** What an input has picked; it is empty again afterwards, so that the same can be picked once more. */
+export function filesOfInput(input: HTMLInputElement): readonly Given[] {
+  const files = [...(input.files ?? [])].map((file) => ({
+    path: file.webkitRelativePath === "" ? file.name : file.webkitRelativePath,
+    blob: file,
+  }));
+  input.value = "";
+  return files;
+}
+
+/** What was dropped, with all that lies in dropped folders. */
+export async function filesOfDrop(transfer: DataTransfer): Promise<readonly Given[]> {
+  // All at once: the browser forgets what was dropped as soon as this is left.
+  const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
+  return (await Promise.all(entries.map((entry) => filesOfEntry(entry, "")))).flat();
+}
+
+async function filesOfEntry(entry: FileSystemEntry, folder: string): Promise<readonly Given[]> {
+  const path = folder + entry.name;
+  if (isFile(entry)) {
+    const blob = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
+    return [{ path, blob }];
+  }
+  if (!isFolder(entry)) return [];
+  const reader = entry.createReader();
+  const files: Given[] = [];
+  for (;;) {
+    // It gives some at a time, and none when there are no more.
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return files;
+    for (const each of some) files.push(...(await filesOfEntry(each, `${path}/`)));
+  }
+}
+
+const isFile = (entry: FileSystemEntry): entry is FileSystemFileEntry => entry.isFile;
+const isFolder = (entry: FileSystemEntry): entry is FileSystemDirectoryEntry => entry.isDirectory;
+
+/** What to call files that were given together: by their folder, or the first of them. */
+export function titleOfGiven(files: readonly Given[]): string {
+  const first = files[0]?.path ?? "files";
+  return first.includes("/") ? (first.split("/")[0] ?? first) : first;
+}
