@@ -31,7 +31,10 @@ describe("training in the page, on graphics", { skip }, () => {
         return lab.files("emoji16-G");
       });
       if (files === null) return;
-      const wasm = meansOf(await trainInNode(settingsOf(tinyExperiment(steps, { samples: 0, dynamics: 0 }))), "Loss/error");
+      const wasm = meansOf(
+        await trainInNode(settingsOf(tinyExperiment(steps, { samples: 0, dynamics: 0 }))),
+        "Loss/error",
+      );
       const errors = meansOf(files, "Loss/error");
       assert.equal(errors.length, steps);
       const distance = Math.max(...wasm.map((error, i) => Math.abs(error - (errors[i] ?? NaN)) / error));

@@ -23,7 +23,10 @@ describe("experiments in the page", { skip }, () => {
       const titles = await list.locator("b").allTextContents();
       assert.deepEqual(titles, ["config G", "config A"]);
       // The first went on meanwhile, in a worker of its own.
-      await list.getByRole("button", { name: /config G/ }).first().click();
+      await list
+        .getByRole("button", { name: /config G/ })
+        .first()
+        .click();
       await lab.reach(/^(Training|Finished)/);
       const chart = lab.page.getByRole("img", { name: /^Weighted denoising error/ });
       assert.match((await chart.getAttribute("aria-label")) ?? "", /config G: [\d.]+; config A: [\d.]+$/);
@@ -73,7 +76,7 @@ describe("experiments in the page", { skip }, () => {
         ["#batch=many", /batch/],
         ["#config=Z", /config.*Z/],
         ["#channels=-8", /channels/],
-        ["#data=nowhere", /nowhere/],
+        ["#preset=emoji16&data=nowhere", /nowhere/],
         ["#%%%=%E0%A4%A", /%/],
         ["#preset=", /preset/],
       ] as const) {

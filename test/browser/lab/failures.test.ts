@@ -79,7 +79,9 @@ describe("in the page it is said", { skip }, () => {
 
   it("that this browser has no WebGPU, to who looks for it and to who was sent a link with it", async () => {
     const noWebgpu = (): void => {
-      const { WorkerNavigator: own } = globalThis as unknown as { readonly WorkerNavigator: { readonly prototype: object } };
+      const { WorkerNavigator: own } = globalThis as unknown as {
+        readonly WorkerNavigator: { readonly prototype: object };
+      };
       Reflect.deleteProperty(own.prototype, "gpu");
     };
     await withWorkers(noWebgpu, { hash: hashOf({ ...long, device: "webgpu" }) }, async (lab) => {
@@ -111,7 +113,10 @@ describe("in the page it is said", { skip }, () => {
     server.lose(/\.pack$/);
     try {
       await withLab(chromiumPath, { server }, async (lab) => {
-        await lab.page.locator(".problem").filter({ hasText: /emoji16 can't be had/ }).waitFor();
+        await lab.page
+          .locator(".problem")
+          .filter({ hasText: /emoji16 can't be had/ })
+          .waitFor();
       });
     } finally {
       await server.close();

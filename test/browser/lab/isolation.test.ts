@@ -28,7 +28,12 @@ describe("a host without the headers of isolation", { skip }, () => {
 
   it("is done with on one thread where there are no service workers, and that is said", async () => {
     const noServiceWorkers = (): void => void Reflect.deleteProperty(Navigator.prototype, "serviceWorker");
-    const options = { hash, isIsolated: false, before: (context: { addInitScript(script: () => void): Promise<unknown> }) => context.addInitScript(noServiceWorkers) };
+    const options = {
+      hash,
+      isIsolated: false,
+      before: (context: { addInitScript(script: () => void): Promise<unknown> }) =>
+        context.addInitScript(noServiceWorkers),
+    };
     await withLab(chromiumPath, options, async (lab) => {
       await lab.message("WebAssembly computes on one thread here").waitFor();
       assert.equal(await lab.page.evaluate(() => crossOriginIsolated), false);
