@@ -83,7 +83,7 @@ export async function removeRun(run: Run): Promise<void> {
 export async function openLab(): Promise<void> {
   const linked = readLink(location.hash);
   if (linked !== null) {
-    given.value = linked;
+    given.value = { ...given.value, ...linked };
     say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
   }
   effect(() => {

@@ -5,6 +5,7 @@ import { gridLayout, runTraining, RunWatch } from "../../../diffusion/run/index.
 import {
   completeSettings,
   createRunDevice,
+  formatSettings,
   parseSettings,
   runOptions,
   settingsFileName,
@@ -45,6 +46,12 @@ export function tinyExperiment(steps: number, changed: Chosen = {}): Chosen {
 export function hashOf(chosen: Chosen): string {
   const pairs = Object.entries(chosen).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
   return `#${new URLSearchParams(pairs).toString()}`;
+}
+
+/** The `settings.toml` of an experiment. */
+export function settingsOf(chosen: Chosen): RunFiles {
+  const settings = completeSettings([{ from: "the test", values: { outdir: "runs/x", validation: 0, ...chosen } }]);
+  return new Map([[settingsFileName, Buffer.from(formatSettings(settings))]]);
 }
 
 let emoji: ReturnType<typeof loadEmoji> | undefined;
