@@ -72,6 +72,7 @@ export function NetworkPicker({ title, about, pick, none }: NetworkPickerProps) 
       <label class="filePicker">
         Open a file
         <input
+          class="hidden"
           type="file"
           accept=".safetensors,.pkl"
           aria-label={`${title}: open a file (.safetensors, or the authors' .pkl)`}

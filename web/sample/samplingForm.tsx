@@ -276,7 +276,7 @@ function GuidanceNote() {
   const problem = ((): string | null => {
     if (guidance === "earlier") {
       return earlier === null
-        ? "This network has no earlier average: choose an average of a run that has stored some at earlier times."
+        ? "This network has no earlier average: choose a run that has stored some at earlier times."
         : `Guided by sigma_rel ${Number(earlier.sigmaRel.toPrecision(3))} after ${earlier.nimg.toLocaleString("en")} images.`;
     }
     if (guidance !== "unlabelled") return null;

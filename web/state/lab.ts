@@ -7,8 +7,11 @@ import { Run } from "./run.ts";
 import { differences } from "./differences.ts";
 import { study } from "./workers.ts";
 
+/** What is chosen to begin with. */
+const first: GivenSettings = { preset: "emoji16", config: "G", data: "emoji16", seed: 0 };
+
 /** What somebody chose; the rest comes from the preset and the lab's defaults. */
-export const given = signal<GivenSettings>({ preset: "emoji16", config: "G", data: "emoji16", seed: 0 });
+export const given = signal<GivenSettings>(first);
 
 /** What it makes; null while that is being found out. */
 export const plan = signal<Plan | null>(null);
