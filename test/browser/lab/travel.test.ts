@@ -70,7 +70,7 @@ describe("a run", { skip }, () => {
         await lab.reach("Stopped");
         await lab.tab("Files");
         const downloads = lab.page.waitForEvent("download");
-        await lab.button(`Download ${run} as zip`).click();
+        await lab.button(`Download as zip: ${run}`).click();
         const download = await downloads;
         assert.equal(download.suggestedFilename(), `${run}.zip`);
         const zip = join(folder, "page.zip");
