@@ -2,7 +2,8 @@
  * `npm run bench`: us and our peers on the same work, in turns, in one run. `-- --only WORDS` the rows whose names have them
  * (`gpu`: what training steps ask of a GPU, counted),
  * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md, docs/bench.svg and the table of README.md.
- * `-- --device webgpu` is another table: the GPU of this machine beside `wasm`, without peers.
+ * `-- --device webgpu` is another table: the GPU of this machine beside `wasm`, without peers. `-- --only lab` is another one: the lab in
+ * a browser, with `--minutes N` of training that are watched, and `--whole` for a run to its end.
  */
 import { createRequire } from "node:module";
 import os from "node:os";
@@ -28,6 +29,8 @@ const { values: options } = parseArgs({
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
+    minutes: { type: "string", default: "3" },
+    whole: { type: "boolean", default: false },
   },
 });
 const say = (text: string): void => void (options.json ? process.stderr : process.stdout).write(`${text}\n`);
@@ -79,12 +82,33 @@ if (options.device !== undefined) {
   );
   process.exit();
 }
+if (wanted === "lab") {
+  const [{ measureLab }, { labTable }, { findChromium }] = await Promise.all([
+    import("./lab/measureLab.ts"),
+    import("./lab/labTable.ts"),
+    import("../test/browser/run.ts"),
+  ]);
+  const executablePath = findChromium();
+  const minutes = Number(options.minutes);
+  if (executablePath === undefined || !(minutes > 0)) {
+    say(
+      executablePath === undefined ? "no chromium: install it or name it by CHROMIUM" : "--minutes N: a number above 0",
+    );
+    process.exit(1);
+  }
+  say(machine);
+  const size = options.quick ? { rounds: 1, steps: 10 } : { rounds: 3, steps: 40 };
+  const measured = await measureLab({ executablePath, minutes, isWhole: options.whole, ...size, say });
+  if (options.json) process.stdout.write(`${JSON.stringify({ machine, lab: measured }, null, 2)}\n`);
+  else say(`\n${labTable(measured)}`);
+  process.exit();
+}
 // Software Vulkan, so that `webgpu` is run without a GPU too: for the correctness of the path, not for its speed.
 await import("../test/support/softwareVulkan.ts");
 const chosen = jobs.filter(isChosen);
 const chosenTallies = tallies.filter(isChosen);
 if (chosen.length + chosenTallies.length === 0) {
-  const names = [...jobs, ...tallies].map(({ name }) => `  ${name}`);
+  const names = [...jobs, ...tallies, { name: "lab" }].map(({ name }) => `  ${name}`);
   say(`no row matches ${options.only ?? ""}; there are\n${names.join("\n")}`);
   process.exit(1);
 }

@@ -24,7 +24,7 @@ export async function openLab(
   options: LabOptions = {},
 ): Promise<{ readonly lab: Lab; readonly close: () => Promise<void> }> {
   const { hash = "", isIsolated = true, before, server: given, ...contextOptions } = options;
-  const server = given ?? (await serveLab(await labFiles(), isIsolated));
+  const server = given ?? (await serveLab(await labFiles(), { isIsolated }));
   const browser = await chromium.launch({ executablePath, ...launchOptions });
   const close = async (): Promise<void> => {
     await browser.close();

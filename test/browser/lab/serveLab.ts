@@ -24,8 +24,18 @@ const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-E
 
 const folder = "/some/folder/";
 
-/** Serves the lab on a free port of 127.0.0.1. @param isIsolated whether it sends the two headers. */
-export async function serveLab(files: LabFiles, isIsolated = true): Promise<LabServer> {
+export type LabHost = {
+  /** Whether it sends the two headers. Default true. */
+  readonly isIsolated?: boolean;
+  /** Whether browsers may keep what has a name of its own. Default false. */
+  readonly isCached?: boolean;
+};
+
+/** Serves the lab on a free port of 127.0.0.1. */
+export async function serveLab(
+  files: LabFiles,
+  { isIsolated = true, isCached = false }: LabHost = {},
+): Promise<LabServer> {
   const [asked, lost]: [string[], RegExp[]] = [[], []];
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://127.0.0.1");
@@ -40,7 +50,7 @@ export async function serveLab(files: LabFiles, isIsolated = true): Promise<LabS
       .writeHead(200, {
         ...(isIsolated ? isolation : {}),
         "Content-Type": types[extname(address === "" ? "index.html" : address)] ?? "application/octet-stream",
-        "Cache-Control": "no-store",
+        "Cache-Control": isCached && address.startsWith("assets/") ? "max-age=31536000, immutable" : "no-store",
       })
       .end(file);
   });

@@ -1,8 +1,6 @@
 /** Runs as the browser keeps them for the page. */
 import type { Lab } from "./openLab.ts";
-
-/** A run's files by name. */
-export type RunFiles = ReadonlyMap<string, Uint8Array>;
+import type { RunFiles } from "./tinyExperiment.ts";
 
 /** All files of a run. */
 export async function storedRun({ page }: Lab, run: string): Promise<RunFiles> {

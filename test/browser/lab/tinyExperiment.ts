@@ -12,7 +12,9 @@ import {
   trainingOptions,
 } from "../../../diffusion/settings/index.ts";
 import { type Folder, memoryFolder, readWhole } from "../../../engine/io/index.ts";
-import type { RunFiles } from "./storedRun.ts";
+
+/** A run's files by name. */
+export type RunFiles = ReadonlyMap<string, Uint8Array>;
 
 /** Settings by name, as a link has them. */
 type Chosen = Readonly<Record<string, string | number | boolean | readonly number[]>>;
@@ -44,11 +46,11 @@ export function tinyExperiment(steps: number, changed: Chosen = {}): Chosen {
 
 /** The page's address of an experiment. */
 export function hashOf(chosen: Chosen): string {
-  const pairs: readonly (readonly [string, string])[] = Object.entries(chosen).map(([name, value]) => [
-    name,
-    typeof value === "string" ? value : JSON.stringify(value),
-  ]);
-  return `#${new URLSearchParams(pairs.map(([name, value]) => [name, value])).toString()}`;
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(chosen)) {
+    parameters.set(name, typeof value === "string" ? value : JSON.stringify(value));
+  }
+  return `#${parameters.toString()}`;
 }
 
 /** The `settings.toml` of an experiment. */

@@ -11,8 +11,8 @@ import { chromiumPath, skip } from "./chromium.ts";
 import { evenkeelCommand } from "./command.ts";
 import { withoutDialogues } from "./inPage.ts";
 import { type Lab, type LabOptions, withLab } from "./openLab.ts";
-import { type RunFiles, storedRun } from "./storedRun.ts";
-import { hashOf, learningOf, newestState, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
+import { storedRun } from "./storedRun.ts";
+import { hashOf, learningOf, newestState, settingsOf, type RunFiles, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
 
 const run = "emoji16-G";
 const experiment = tinyExperiment(120, { samples: 0, dynamics: 0 });
