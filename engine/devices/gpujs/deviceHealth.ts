@@ -2,8 +2,11 @@
 import { EvenkeelError } from "../../errors.ts";
 import { reasonOf } from "./adapterSelection.ts";
 
-/** How long work that failed waits to hear that the device was lost. */
-const lossMilliseconds = 1000;
+/**
+ * Milliseconds that work which failed waits to hear that the device was lost. A browser breaks work off at once, and tells of the loss when
+ * its GPU process has done what was before it.
+ */
+const patience = (cause: unknown): number => (cause instanceof Error && cause.name === "AbortError" ? 10_000 : 0);
 
 export class DeviceHealth {
   readonly #device: GPUDevice;
@@ -45,8 +48,8 @@ export class DeviceHealth {
     try {
       result = await work;
     } catch (cause) {
-      // A destroyed device rejects pending work before it announces its loss: browsers, whose GPU is another process's, some time before.
-      if (this.#lost === undefined) await this.#hearOfLoss();
+      // A destroyed device rejects pending work before it announces its loss.
+      if (this.#lost === undefined) await this.#hearOfLoss(patience(cause));
       this.check();
       throw new EvenkeelError("device", `webgpu: ${what} failed: ${reasonOf(cause)}`, { cause });
     }
@@ -54,10 +57,10 @@ export class DeviceHealth {
     return result;
   }
 
-  /** Waits until the device is lost, or long enough to know that it isn't. */
-  async #hearOfLoss(): Promise<void> {
+  /** Waits until the device is lost, or so long. */
+  async #hearOfLoss(milliseconds: number): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const isOver = new Promise((done) => (timer = setTimeout(done, lossMilliseconds)));
+    const isOver = new Promise((done) => (timer = setTimeout(done, milliseconds)));
     await Promise.race([this.#device.lost, isOver]);
     clearTimeout(timer);
   }

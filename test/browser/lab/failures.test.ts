@@ -100,7 +100,7 @@ describe("in the page it is said", { skip }, () => {
       await lab.reachImages(8);
       const other = await lab.page.context().newPage();
       await other.goto(lab.server.url);
-      await other.getByText(/Another tab trains emoji16-G/).waitFor();
+      await other.getByText(/^In other hands: another tab trains it/).waitFor();
       await other.close();
       const seen = await lab.nimg();
       await lab.reachImages(seen + 8);
