@@ -31,8 +31,9 @@ describe("a host without the headers of isolation", { skip }, () => {
     const options = {
       hash,
       isIsolated: false,
-      before: (context: { addInitScript(script: () => void): Promise<unknown> }) =>
-        context.addInitScript(noServiceWorkers),
+      before: async (context: { addInitScript(script: () => void): Promise<unknown> }) => {
+        await context.addInitScript(noServiceWorkers);
+      },
     };
     await withLab(chromiumPath, options, async (lab) => {
       await lab.message("WebAssembly computes on one thread here").waitFor();
