@@ -92,7 +92,7 @@ export function Kernels({ number, program, texts }: KernelsProps) {
         <h2>Kernels</h2>
         <span class="quiet">Share is of {measure}; choose a kernel to see its loops and sources.</span>
       </div>
-      <div class="textTools" role="search">
+      <div class="textTools" role="search" aria-label="Search in all kernels">
         <input
           type="search"
           aria-label="Search kernels"

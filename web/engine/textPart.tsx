@@ -76,7 +76,7 @@ export function TextPart({ title, place, texts, query: first = "" }: TextPartPro
   };
   return (
     <div class="textPart">
-      <div class="textTools" role="search">
+      <div class="textTools" role="search" aria-label={`Search in ${title}`}>
         <input
           type="search"
           aria-label={`Search in ${title}`}

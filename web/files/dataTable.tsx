@@ -29,7 +29,7 @@ export function DataTable() {
                 <button
                   type="button"
                   disabled={moving.value !== null}
-                  aria-label={`Download data set ${name} as zip`}
+                  aria-label={`Download as zip: data set ${name}`}
                   onClick={() => void saveDataset(name)}
                 >
                   Download as zip

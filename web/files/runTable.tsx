@@ -74,7 +74,7 @@ function RunRow({ run }: { readonly run: Run }) {
               class="primary"
               disabled={isBusy || !hasCheckpoint}
               title={hasCheckpoint ? undefined : "It has neither a checkpoint nor an average yet"}
-              aria-label={`Download ${name} as zip`}
+              aria-label={`Download as zip: ${name}`}
               onClick={() => void saveRun(name)}
             >
               Download as zip

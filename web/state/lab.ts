@@ -5,7 +5,7 @@ import { readLink } from "./link.ts";
 import { goingRuns } from "./going.ts";
 import { Run } from "./run.ts";
 import { differences } from "./differences.ts";
-import { study } from "./workers.ts";
+import { study, studyFailure } from "./workers.ts";
 
 /** What is chosen to begin with. */
 const first: GivenSettings = { preset: "emoji16", config: "G", data: "emoji16", seed: 0 };
@@ -89,6 +89,10 @@ export async function openLab(): Promise<void> {
     given.value = { ...given.value, ...linked };
     say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
   }
+  effect(() => {
+    const reason = studyFailure.value;
+    if (reason !== null) say("error", `A part of the page doesn't work: ${reason}. Load the page again.`);
+  });
   effect(() => {
     const asked = saying(
       study()

@@ -1,5 +1,6 @@
 /** The page's workers: one for what is asked beside training, and one for each run that goes on. */
 import * as Comlink from "comlink";
+import { signal } from "@preact/signals";
 import type { LabWorker } from "../worker/labWorker.ts";
 
 /** A worker, and the way to end it. */
@@ -21,8 +22,11 @@ export function startWorker(failed: (message: string) => void = () => undefined)
 
 let own: LabThread | undefined;
 
+/** Why the worker for everything but training can't be had; null as long as nothing is known against it. */
+export const studyFailure = signal<string | null>(null);
+
 /** The worker for everything but training. */
 export function study(): Comlink.Remote<LabWorker> {
-  own ??= startWorker();
+  own ??= startWorker((message) => void (studyFailure.value = message));
   return own.lab;
 }

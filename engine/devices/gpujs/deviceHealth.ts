@@ -2,6 +2,9 @@
 import { EvenkeelError } from "../../errors.ts";
 import { reasonOf } from "./adapterSelection.ts";
 
+/** How long work that failed waits to hear that the device was lost. */
+const lossMilliseconds = 1000;
+
 export class DeviceHealth {
   readonly #device: GPUDevice;
   #lost: string | undefined;
@@ -42,13 +45,21 @@ export class DeviceHealth {
     try {
       result = await work;
     } catch (cause) {
-      // A destroyed device rejects pending work before it announces its loss.
-      if (this.#lost === undefined) await Promise.race([this.#device.lost, new Promise((done) => setTimeout(done, 0))]);
+      // A destroyed device rejects pending work before it announces its loss: browsers, whose GPU is another process's, some time before.
+      if (this.#lost === undefined) await this.#hearOfLoss();
       this.check();
       throw new EvenkeelError("device", `webgpu: ${what} failed: ${reasonOf(cause)}`, { cause });
     }
     this.check();
     return result;
+  }
+
+  /** Waits until the device is lost, or long enough to know that it isn't. */
+  async #hearOfLoss(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const isOver = new Promise((done) => (timer = setTimeout(done, lossMilliseconds)));
+    await Promise.race([this.#device.lost, isOver]);
+    clearTimeout(timer);
   }
 
   /** Runs `work` synchronously; errors of the given kind that WebGPU finds in it are told by the promise. */

@@ -7,3 +7,13 @@ export const skip = found === undefined ? "no chromium: install it or name it by
 
 /** Of no use where tests are skipped. */
 export const chromiumPath = found ?? "";
+
+/**
+ * What to do where Chromium has no such device: headless, it has every one by software, so where tests must prove something its lack is a
+ * failure.
+ * @throws Error there.
+ */
+export function skipWithout(device: string, skipTest: (reason: string) => void, reason: string): void {
+  if (process.env["CI"] === "true") throw new Error(`Chromium has no ${device}: ${reason}`);
+  skipTest(reason);
+}

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chromiumPath, skip } from "./chromium.ts";
 import { type Lab, withLab } from "./openLab.ts";
+import { storedRun } from "./storedRun.ts";
 import { hashOf, learningOf, newestState, tinyExperiment } from "./tinyExperiment.ts";
 
 const run = "emoji16-G";
 const long = hashOf(tinyExperiment(10_000, { samples: 0, dynamics: 0, checkpoint: 0 }));
 
 /** Images after which the run's log ends. */
-const logged = async (lab: Lab): Promise<unknown> => learningOf(await lab.files(run)).at(-1)?.["nimg"];
+const logged = async (lab: Lab): Promise<unknown> => learningOf(await storedRun(lab, run)).at(-1)?.["nimg"];
 
 /** Goes on by the Tab key until what has the focus fits. */
 async function tabTo(lab: Lab, fits: string): Promise<void> {
@@ -42,7 +43,7 @@ describe("a run in the page", { skip }, () => {
       await lab.button("Stop").click();
       await lab.reach("Stopped");
       const stopped = await lab.nimg();
-      const files = await lab.files(run);
+      const files = await storedRun(lab, run);
       assert.equal(newestState(files).name, `training-state-${String(stopped).padStart(10, "0")}.safetensors`);
       assert.equal(learningOf(files).at(-1)?.["nimg"], stopped);
       // A stopped run goes on by one step, too.
@@ -86,7 +87,7 @@ describe("a run in the page", { skip }, () => {
       await tabTo(lab, "button:text-is('Pause')");
       await keyboard.press("Space");
       await lab.reach("Paused");
-      const settings = Buffer.from((await lab.files("emoji16-F")).get("settings.toml") ?? []).toString();
+      const settings = Buffer.from((await storedRun(lab, "emoji16-F")).get("settings.toml") ?? []).toString();
       assert.match(settings, /^config = "F"$/m);
       assert.match(settings, /^seed = 11$/m);
       const held = await lab.nimg();

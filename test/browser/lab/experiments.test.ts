@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chromiumPath, skip } from "./chromium.ts";
 import { type Lab, withLab } from "./openLab.ts";
+import { storedRun } from "./storedRun.ts";
 import { colouredPixels } from "./seen.ts";
 import { hashOf, learningOf, tinyExperiment } from "./tinyExperiment.ts";
 
@@ -42,7 +43,7 @@ describe("experiments in the page", { skip }, () => {
     const lossesOf = async (lab: Lab) => {
       await lab.start();
       await lab.reach("Finished");
-      return learningOf(await lab.files("emoji16-G"));
+      return learningOf(await storedRun(lab, "emoji16-G"));
     };
     const { link, losses } = await withLab(
       chromiumPath,

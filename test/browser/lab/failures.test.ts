@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { labFiles, type LabFiles } from "./buildLab.ts";
-import { chromiumPath, skip } from "./chromium.ts";
+import { chromiumPath, skip, skipWithout } from "./chromium.ts";
+import { destroyDevice, withFullStorage, withKnownDevice, withoutWebgpu } from "./inPage.ts";
 import { type Lab, type LabOptions, withLab } from "./openLab.ts";
 import { serveLab } from "./serveLab.ts";
 import { hashOf, tinyExperiment } from "./tinyExperiment.ts";
@@ -31,31 +32,15 @@ async function failureOf(lab: Lab): Promise<string> {
 
 describe("in the page it is said", { skip }, () => {
   it("that the adapter was lost, and the run goes on from its checkpoint", async (t) => {
-    const keepDevice = (): void => {
-      const { GPUAdapter: adapter } = globalThis as unknown as {
-        readonly GPUAdapter?: { readonly prototype: { requestDevice(...given: unknown[]): Promise<unknown> } };
-      };
-      if (adapter === undefined) return;
-      const { requestDevice } = adapter.prototype;
-      adapter.prototype.requestDevice = async function (...given) {
-        const device = await requestDevice.apply(this, given);
-        Object.assign(globalThis, { lastDevice: device });
-        return device;
-      };
-    };
-    await withWorkers(keepDevice, { hash: hashOf({ ...long, device: "webgpu" }) }, async (lab) => {
+    await withWorkers(withKnownDevice, { hash: hashOf({ ...long, device: "webgpu" }) }, async (lab) => {
       const choice = lab.page.getByRole("radio", { name: "webgpu" });
       await choice.waitFor();
       if (await choice.isDisabled()) {
-        if (process.env["CI"] === "true") assert.fail("Chromium has no WebGPU here");
-        t.skip("Chromium has no WebGPU here");
-        return;
+        return skipWithout("WebGPU", (reason) => t.skip(reason), await lab.shown());
       }
       await lab.start();
       await lab.reachImages(8);
-      for (const worker of lab.page.workers()) {
-        await worker.evaluate(() => (globalThis as { lastDevice?: { destroy(): void } }).lastDevice?.destroy());
-      }
+      for (const worker of lab.page.workers()) await worker.evaluate(destroyDevice);
       assert.match(await failureOf(lab), /lost/);
       await lab.button("Go on").click();
       await lab.reach("Training");
@@ -63,28 +48,14 @@ describe("in the page it is said", { skip }, () => {
   });
 
   it("that the browser's storage is full", async () => {
-    const fillStorage = (): void => {
-      const handle = FileSystemFileHandle.prototype;
-      const { createWritable } = handle;
-      handle.createWritable = function (...given) {
-        if (this.name.startsWith("training-state")) throw new DOMException("no room", "QuotaExceededError");
-        return createWritable.apply(this, given);
-      };
-    };
-    await withWorkers(fillStorage, { hash: hashOf(long) }, async (lab) => {
+    await withWorkers(withFullStorage, { hash: hashOf(long) }, async (lab) => {
       await lab.start();
       assert.match(await failureOf(lab), /full\. Remove runs, or free some space/);
     });
   });
 
   it("that this browser has no WebGPU, to who looks for it and to who was sent a link with it", async () => {
-    const noWebgpu = (): void => {
-      const { WorkerNavigator: own } = globalThis as unknown as {
-        readonly WorkerNavigator: { readonly prototype: object };
-      };
-      Reflect.deleteProperty(own.prototype, "gpu");
-    };
-    await withWorkers(noWebgpu, { hash: hashOf({ ...long, device: "webgpu" }) }, async (lab) => {
+    await withWorkers(withoutWebgpu, { hash: hashOf({ ...long, device: "webgpu" }) }, async (lab) => {
       await lab.page.getByText("this browser has no WebGPU").waitFor();
       assert.ok(await lab.page.getByRole("radio", { name: "webgpu" }).isDisabled(), "it can be chosen");
       await lab.start();

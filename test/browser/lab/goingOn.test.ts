@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chromiumPath, skip } from "./chromium.ts";
 import { withLab } from "./openLab.ts";
+import { storedRun } from "./storedRun.ts";
 import { hashOf, learningOf, newestState, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
 
 const run = "emoji16-G";
@@ -16,7 +17,7 @@ describe("a run of the page", { skip }, () => {
       await lab.page.reload();
       await lab.message(`${run} was training when the page was closed`).waitFor();
       await lab.reach("Finished");
-      return lab.files(run);
+      return storedRun(lab, run);
     });
     const undisturbed = await trainInNode(settingsOf(experiment));
     assert.deepEqual(newestState(files), newestState(undisturbed));

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chromiumPath, skip } from "./chromium.ts";
-import { type Lab, withLab } from "./openLab.ts";
+import { withoutServiceWorkers } from "./inPage.ts";
+import { type Lab, type LabOptions, withLab } from "./openLab.ts";
+import { storedRun } from "./storedRun.ts";
 import { hashOf, learningOf, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
 
 const experiment = tinyExperiment(4, { samples: 0, dynamics: 0 });
@@ -12,7 +14,7 @@ const hash = hashOf(experiment);
 async function expectTraining(lab: Lab): Promise<void> {
   await lab.start();
   await lab.reach("Finished");
-  const losses = learningOf(await lab.files("emoji16-G"));
+  const losses = learningOf(await storedRun(lab, "emoji16-G"));
   assert.deepEqual(losses, learningOf(await trainInNode(settingsOf(experiment))));
 }
 
@@ -27,13 +29,10 @@ describe("a host without the headers of isolation", { skip }, () => {
   });
 
   it("is done with on one thread where there are no service workers, and that is said", async () => {
-    const noServiceWorkers = (): void => void Reflect.deleteProperty(Navigator.prototype, "serviceWorker");
-    const options = {
+    const options: LabOptions = {
       hash,
       isIsolated: false,
-      before: async (context: { addInitScript(script: () => void): Promise<unknown> }) => {
-        await context.addInitScript(noServiceWorkers);
-      },
+      before: async (context) => void (await context.addInitScript(withoutServiceWorkers)),
     };
     await withLab(chromiumPath, options, async (lab) => {
       await lab.message("WebAssembly computes on one thread here").waitFor();

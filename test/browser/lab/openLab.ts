@@ -18,9 +18,6 @@ export type LabOptions = BrowserContextOptions & {
   readonly before?: (context: BrowserContext) => Promise<void>;
 };
 
-/** A run's files by name. */
-export type RunFiles = ReadonlyMap<string, Uint8Array>;
-
 /** Opens the lab as somebody sees it who was never there. Close it, or Node won't end. */
 export async function openLab(
   executablePath: string,
@@ -136,10 +133,9 @@ export class Lab {
 
   /** Waits until the chosen run has seen so many images, or more. */
   async reachImages(nimg: number): Promise<void> {
-    await this.page.waitForFunction(
-      (least) => Number(document.querySelector(".progress progress")?.getAttribute("value") ?? 0) >= least,
-      nimg,
-    );
+    // A text: this file knows nothing of the types of a page.
+    const seen = `Number(document.querySelector(".progress progress")?.getAttribute("value") ?? 0)`;
+    await this.page.waitForFunction(`${seen} >= ${nimg}`);
   }
 
   /** What the page has said in its list of messages. */
@@ -149,44 +145,5 @@ export class Lab {
 
   async tab(name: string): Promise<void> {
     await this.page.getByRole("tab", { name }).click();
-  }
-
-  /** The files of a run as the browser keeps them. */
-  async files(run: string): Promise<RunFiles> {
-    const texts = await this.page.evaluate(async (name) => {
-      const root = await navigator.storage.getDirectory();
-      const folder = await (await root.getDirectoryHandle("runs")).getDirectoryHandle(name);
-      const found: [string, string][] = [];
-      const entries = (folder as unknown as { entries(): AsyncIterable<[string, FileSystemFileHandle]> }).entries();
-      for await (const [file, handle] of entries) {
-        const blob = await handle.getFile();
-        const url = await new Promise<string>((done) => {
-          const reader = new FileReader();
-          reader.onload = () => done(reader.result as string);
-          reader.readAsDataURL(blob);
-        });
-        found.push([file, url.slice(url.indexOf(",") + 1)]);
-      }
-      return found;
-    }, run);
-    return new Map(texts.map(([name, text]) => [name, Buffer.from(text, "base64")]));
-  }
-
-  /** Puts a run's files where the browser keeps runs. */
-  async putFiles(run: string, files: RunFiles): Promise<void> {
-    const texts = [...files].map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")] as const);
-    await this.page.evaluate(
-      async ([name, all]) => {
-        const root = await navigator.storage.getDirectory();
-        const runs = await root.getDirectoryHandle("runs", { create: true });
-        const folder = await runs.getDirectoryHandle(name, { create: true });
-        for (const [file, text] of all) {
-          const stream = await (await folder.getFileHandle(file, { create: true })).createWritable();
-          await stream.write(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
-          await stream.close();
-        }
-      },
-      [run, texts] as const,
-    );
   }
 }

@@ -12,7 +12,7 @@ import {
   trainingOptions,
 } from "../../../diffusion/settings/index.ts";
 import { type Folder, memoryFolder, readWhole } from "../../../engine/io/index.ts";
-import type { RunFiles } from "./openLab.ts";
+import type { RunFiles } from "./storedRun.ts";
 
 /** Settings by name, as a link has them. */
 type Chosen = Readonly<Record<string, string | number | boolean | readonly number[]>>;
@@ -44,11 +44,11 @@ export function tinyExperiment(steps: number, changed: Chosen = {}): Chosen {
 
 /** The page's address of an experiment. */
 export function hashOf(chosen: Chosen): string {
-  const pairs = Object.entries(chosen).map(([name, value]) => [
+  const pairs: readonly (readonly [string, string])[] = Object.entries(chosen).map(([name, value]) => [
     name,
     typeof value === "string" ? value : JSON.stringify(value),
   ]);
-  return `#${new URLSearchParams(pairs).toString()}`;
+  return `#${new URLSearchParams(pairs.map(([name, value]) => [name, value])).toString()}`;
 }
 
 /** The `settings.toml` of an experiment. */

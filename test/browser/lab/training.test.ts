@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { chromiumPath, skip } from "./chromium.ts";
 import { withLab } from "./openLab.ts";
+import { storedRun } from "./storedRun.ts";
 import { colouredPixels, countColours, samplesAfter } from "./seen.ts";
 import { hashOf, learningOf, newestState, textOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
 
@@ -25,7 +26,7 @@ describe("training in the page, on wasm", { skip }, () => {
         assert.ok((await colouredPixels(lab, panel)) > 50, `no curve is drawn: ${panel}`);
       }
       assert.ok((await countColours(lab, "Inside the network")) > 10, "the heat map has no colours");
-      return lab.files(run);
+      return storedRun(lab, run);
     });
     const inNode = await trainInNode(files, { isNew: true });
     assert.equal(learningOf(files).length, steps);

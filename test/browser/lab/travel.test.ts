@@ -7,9 +7,11 @@ import { describe, it } from "node:test";
 import { unzipSync } from "fflate";
 import { exportRun } from "../../../diffusion/run/index.ts";
 import { diskFolder } from "../../../engine/io/node.ts";
-import { evenkeelProcess } from "../../cli/train/tinyRun.ts";
 import { chromiumPath, skip } from "./chromium.ts";
-import { type Lab, type RunFiles, withLab } from "./openLab.ts";
+import { evenkeelCommand } from "./command.ts";
+import { withoutDialogues } from "./inPage.ts";
+import { type Lab, type LabOptions, withLab } from "./openLab.ts";
+import { type RunFiles, storedRun } from "./storedRun.ts";
 import { hashOf, learningOf, newestState, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
 
 const run = "emoji16-G";
@@ -46,9 +48,6 @@ async function zipOf(folder: string): Promise<Buffer> {
 /** Files as somebody picks them. */
 const picked = (name: string, buffer: Buffer) => ({ name, mimeType: "application/zip", buffer });
 
-/** Without a dialogue the browser downloads what is saved. */
-const noDialogue = (): void => void Reflect.deleteProperty(globalThis, "showSaveFilePicker");
-
 async function openZip(lab: Lab, name: string, bytes: Buffer): Promise<void> {
   await lab.tab("Files");
   await lab.page.getByLabel("Open a zip").setInputFiles(picked(name, bytes));
@@ -58,10 +57,9 @@ describe("a run", { skip }, () => {
   it("goes from the page by zip to the command, and by zip from the command to the page, bit for bit", async () => {
     await inFolder(async (folder) => {
       const own = join(folder, run);
-      const options = {
+      const options: LabOptions = {
         hash: hashOf(experiment),
-        before: async (context: { addInitScript(script: () => void): Promise<unknown> }) =>
-          void (await context.addInitScript(noDialogue)),
+        before: async (context) => void (await context.addInitScript(withoutDialogues)),
       };
       await withLab(chromiumPath, options, async (lab) => {
         await lab.start();
@@ -70,7 +68,7 @@ describe("a run", { skip }, () => {
         await lab.reach("Stopped");
         await lab.tab("Files");
         const downloads = lab.page.waitForEvent("download");
-        await lab.button(`Download ${run} as zip`).click();
+        await lab.button(`Download as zip: ${run}`).click();
         const download = await downloads;
         assert.equal(download.suggestedFilename(), `${run}.zip`);
         const zip = join(folder, "page.zip");
@@ -82,11 +80,10 @@ describe("a run", { skip }, () => {
         await lab.tab("Train");
         await lab.button("Go on").click();
         await lab.reach("Finished");
-        const inPage = await lab.files(run);
+        const inPage = await storedRun(lab, run);
 
         const halfway = newestState(await readFiles(own));
-        const ending = await evenkeelProcess(["train", "--outdir", own]);
-        assert.equal(ending.code, 0, ending.err);
+        await evenkeelCommand("train", "--outdir", own);
         const inNode = await readFiles(own);
         assert.notEqual(newestState(inNode).name, halfway.name);
         assert.deepEqual(newestState(inNode), newestState(inPage));
@@ -101,7 +98,7 @@ describe("a run", { skip }, () => {
         assert.equal(await lab.nimg(), 400);
         await lab.button("Go on").click();
         await lab.reach("Finished");
-        const ended = await lab.files("begun-in-Node");
+        const ended = await storedRun(lab, "begun-in-Node");
         assert.deepEqual(newestState(ended), newestState(inPage));
         assert.deepEqual(learningOf(ended), learningOf(inPage));
       });

@@ -29,7 +29,7 @@ describe("the views of a trained network", { skip }, async () => {
   const screens = await mkdtemp(join(tmpdir(), "evenkeel-lab-screens-"));
   after(async () => {
     await close();
-    if (process.env["EVENKEEL_KEEP_SCREENS"] === undefined) await rm(screens, { recursive: true });
+    await rm(screens, { recursive: true });
   });
   const { page } = lab;
   const told = (task: () => Promise<void>) => (): Promise<void> => lab.telling(task);
@@ -140,7 +140,7 @@ describe("the views of a trained network", { skip }, async () => {
             await page.screenshot({ path: join(screens, `${name}-${width}-${colorScheme}.png`), fullPage: true });
           }
           const violations = await page.evaluate(async () => {
-            const own = (globalThis as unknown as { readonly axe: typeof axe }).axe;
+            const { axe: own } = window as unknown as { readonly axe: typeof axe };
             const { violations: list } = await own.run(document, { resultTypes: ["violations"] });
             return list.map(
               ({ id, help, nodes }) => `${id} (${help}): ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`,
