@@ -10,8 +10,8 @@ import { openDataset } from "./datasets.ts";
 import { KeptSampler } from "./keptSampler.ts";
 import { loadNetwork } from "./networks.ts";
 import { Newest } from "./newest.ts";
+import { runSettings } from "./runSettings.ts";
 import { withAverages } from "./storedAverages.ts";
-import { storedRun } from "./storedRuns.ts";
 import { studyDevice } from "./studyDevice.ts";
 import { labelText, shownChannels } from "./shownImages.ts";
 import type {
@@ -38,14 +38,16 @@ const drawing = new Newest();
 const measuring = new Newest();
 
 export async function averageFacts(run: string): Promise<AverageFacts> {
-  const { images, areHeldOut } = await measuredImages(run);
-  return withAverages(run, async (averages) => ({
+  const found = await withAverages(run, async (averages) => ({
     times: averages.times,
     count: averages.profiles.length,
     bytes: averages.bytes,
     sigmaRels: [...new Set(averages.profiles.flatMap((each) => (each.kind === "power" ? [each.sigmaRel] : [])))],
-    measured: { count: Math.min(mostMeasured, images.count), areHeldOut },
   }));
+  // A run that has stored none may have written nothing at all.
+  if (found.count === 0) return { ...found, measured: { count: 0, areHeldOut: false } };
+  const { images, areHeldOut } = await measuredImages(run);
+  return { ...found, measured: { count: Math.min(mostMeasured, images.count), areHeldOut } };
 }
 
 export function describeAverage({ run, sigmaRel, nimg }: AverageRequest): Promise<DescribedAverage> {
@@ -94,7 +96,7 @@ export async function measureAverages(
 ): Promise<readonly LengthError[] | null> {
   return measuring.run(async (signal) => {
     const { images } = await measuredImages(run);
-    const { settings } = await storedRun(run);
+    const settings = await runSettings(run);
     const batch = wholeBatch(images, Math.min(mostMeasured, images.count));
     return withAverages(run, async (averages) => {
       const { network } = averages.info;
@@ -138,7 +140,7 @@ export function averageFile({ run, sigmaRel, nimg }: AverageRequest): Promise<Na
 async function measuredImages(
   run: string,
 ): Promise<{ readonly images: TrainingDataset; readonly areHeldOut: boolean }> {
-  const { settings } = await storedRun(run);
+  const settings = await runSettings(run);
   const { training, validation } = splitData(await openDataset(settings.data), settings.holdout, settings.seed);
   return { images: validation ?? training, areHeldOut: validation !== null };
 }
