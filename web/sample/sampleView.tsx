@@ -20,14 +20,14 @@ export function SampleView() {
   }, [run]);
   const sampled = result.value;
   return (
-    <div class="train">
+    <div class="train sampling">
       <SamplingForm />
       <div class="trainMain">
         {sampled === null ? (
           <section class="panel" aria-label="Samples">
             <p class="quiet">
-              Choose a network and press Sample. Each image is then seen on its way from noise, step by step, and where the network
-              looks.
+              Choose a network and press Sample. Each image is then seen on its way from noise, step by step, and where
+              the network looks.
             </p>
           </section>
         ) : (

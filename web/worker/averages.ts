@@ -10,7 +10,7 @@ import { openDataset } from "./datasets.ts";
 import { KeptSampler } from "./keptSampler.ts";
 import { loadNetwork } from "./networks.ts";
 import { Newest } from "./newest.ts";
-import { runSettings } from "./runSettings.ts";
+import { hasSettings, runSettings } from "./runSettings.ts";
 import { withAverages } from "./storedAverages.ts";
 import { studyDevice } from "./studyDevice.ts";
 import { labelText, shownChannels } from "./shownImages.ts";
@@ -38,16 +38,17 @@ const drawing = new Newest();
 const measuring = new Newest();
 
 export async function averageFacts(run: string): Promise<AverageFacts> {
-  const found = await withAverages(run, async (averages) => ({
+  // A run that was just begun has no folder.
+  if (!(await hasSettings(run)))
+    return { times: [], count: 0, bytes: 0, sigmaRels: [], measured: { count: 0, areHeldOut: false } };
+  const { images, areHeldOut } = await measuredImages(run);
+  return withAverages(run, async (averages) => ({
     times: averages.times,
     count: averages.profiles.length,
     bytes: averages.bytes,
     sigmaRels: [...new Set(averages.profiles.flatMap((each) => (each.kind === "power" ? [each.sigmaRel] : [])))],
+    measured: { count: Math.min(mostMeasured, images.count), areHeldOut },
   }));
-  // A run that has stored none may have written nothing at all.
-  if (found.count === 0) return { ...found, measured: { count: 0, areHeldOut: false } };
-  const { images, areHeldOut } = await measuredImages(run);
-  return { ...found, measured: { count: Math.min(mostMeasured, images.count), areHeldOut } };
 }
 
 export function describeAverage({ run, sigmaRel, nimg }: AverageRequest): Promise<DescribedAverage> {
@@ -65,7 +66,10 @@ export async function drawAverage(request: AverageRequest): Promise<DrawnAverage
     const generator = await sampler.of(network, null, { steps, networkBatch: shown });
     const { unet } = network.network;
     const rows = gridRows(unet.labelDim, network.seenLabels, shown);
-    const labels = Array.from({ length: shown }, (_, i): ImageLabel => rows[Math.floor((i * rows.length) / shown)] ?? null);
+    const labels = Array.from(
+      { length: shown },
+      (_, i): ImageLabel => rows[Math.floor((i * rows.length) / shown)] ?? null,
+    );
     const seeds = labels.map((_, i) => i);
     for await (const { images, shape } of generator.generate({
       seeds,

@@ -242,11 +242,19 @@ describe("stored averages of one run", () => {
     const disk = await mkdtemp(path.join(os.tmpdir(), "evenkeel-averages-"));
     try {
       const folder = diskFolder(disk);
-      for (const [nimg, width] of [[1000, 0.05], [1000, 0.1], [2000, 0.05], [3000, 0.1]] as const) {
+      for (const [nimg, width] of [
+        [1000, 0.05],
+        [1000, 0.1],
+        [2000, 0.05],
+        [3000, 0.1],
+      ] as const) {
         await store(folder, nimg, width, "F16");
       }
       const averages = await StoredAverages.open(folder, { device });
-      for (const [nimg, sigmaRel, dtype] of [[2000, 0.07, "F16"], [3000, 0.2, "F32"]] as const) {
+      for (const [nimg, sigmaRel, dtype] of [
+        [2000, 0.07, "F16"],
+        [3000, 0.2, "F32"],
+      ] as const) {
         const file = path.join(disk, `phema-${nimg}.safetensors`);
         const snapshots = await snapshotsIn(folder);
         await reconstructFiles(snapshots, [{ profile: powerProfile(nimg, sigmaRel), path: file }], { dtype });
