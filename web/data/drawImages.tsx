@@ -181,7 +181,7 @@ function Collected({ edit }: Edit) {
                 title="Duplicate"
                 onClick={() => duplicateDrawing(drawing.id)}
               >
-                ⧉
+                +
               </button>
               <button
                 type="button"
