@@ -3,8 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import { bytesText, short, whole } from "../numbers.ts";
 import { saying } from "../state/lab.ts";
 import type { Explaining, KernelFacts, ProgramFacts } from "../worker/explaining.ts";
-import { compact } from "./compact.ts";
 import { TextPart } from "./textPart.tsx";
+import { compact } from "./texts.ts";
 
 type Column = {
   readonly title: string;
@@ -20,7 +20,11 @@ const columns: readonly Column[] = [
   { title: "Kernel", value: ({ name }) => name, text: ({ name }) => name },
   { title: "Kind", value: ({ kind }) => kind, text: ({ kind }) => kind },
   { title: "Share", value: ({ share }) => share, text: ({ share }) => `${(100 * share).toFixed(1)}%` },
-  { title: "ms", value: ({ milliseconds }) => milliseconds ?? -1, text: ({ milliseconds: ms }) => ms?.toFixed(3) ?? "" },
+  {
+    title: "ms",
+    value: ({ milliseconds }) => milliseconds ?? -1,
+    text: ({ milliseconds: ms }) => ms?.toFixed(3) ?? "",
+  },
   {
     title: "GFLOP/s",
     value: (kernel) => kernel.gigaflopsPerSecond ?? -1,
@@ -162,7 +166,11 @@ function Row({ kernel, isChosen, choose }: RowProps) {
             </button>
           </th>
         ) : (
-          <td key={title} class={title === "Share" ? "share" : undefined} style={{ "--share": `${100 * kernel.share}%` }}>
+          <td
+            key={title}
+            class={title === "Share" ? "share" : undefined}
+            style={{ "--share": `${100 * kernel.share}%` }}
+          >
             {text(kernel)}
           </td>
         ),

@@ -63,7 +63,10 @@ export async function drawAverage(request: AverageRequest): Promise<DrawnAverage
     const generator = await sampler.of(network, null, { steps, networkBatch: shown });
     const { unet } = network.network;
     const rows = gridRows(unet.labelDim, network.seenLabels, shown);
-    const labels = Array.from({ length: shown }, (_, i): ImageLabel => rows[Math.floor((i * rows.length) / shown)] ?? null);
+    const labels = Array.from(
+      { length: shown },
+      (_, i): ImageLabel => rows[Math.floor((i * rows.length) / shown)] ?? null,
+    );
     const seeds = labels.map((_, i) => i);
     for await (const { images, shape } of generator.generate({
       seeds,

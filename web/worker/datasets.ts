@@ -48,7 +48,10 @@ async function openAnew(name: string): Promise<ImageDataset> {
 export async function keepDataset(dataset: ImageDataset): Promise<DatasetFacts> {
   const { name } = dataset;
   if (bundled.has(name)) {
-    throw new EvenkeelError("value", `${name} is the name of the data set that comes with the page. Choose another one.`);
+    throw new EvenkeelError(
+      "value",
+      `${name} is the name of the data set that comes with the page. Choose another one.`,
+    );
   }
   if (name !== plainDatasetName(name)) {
     throw new EvenkeelError("value", `${name} can't be a name here, ${plainDatasetName(name)} can.`);

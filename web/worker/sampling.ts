@@ -56,7 +56,16 @@ export async function sample(request: SampleRequest, tell: SampleListener): Prom
     const main = await loadNetwork(request.main, signal);
     const second = other === null ? null : await loadNetwork(other, signal);
     if (second !== null) requireAlike(main, second);
-    const first = await sampleSide(samplers[0], main, request.main, choice, seeds, chosenLabels(choice, main), signal, tell);
+    const first = await sampleSide(
+      samplers[0],
+      main,
+      request.main,
+      choice,
+      seeds,
+      chosenLabels(choice, main),
+      signal,
+      tell,
+    );
     const sides = [first];
     if (second !== null && other !== null) {
       const labels = second.network.unet.labelDim === 0 ? seeds.map(() => null) : first.labels;
