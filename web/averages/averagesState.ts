@@ -3,7 +3,13 @@ import { signal } from "@preact/signals";
 import * as Comlink from "comlink";
 import { saying } from "../state/lab.ts";
 import { study } from "../state/workers.ts";
-import type { AverageFacts, AverageRequest, DescribedAverage, DrawnAverage, LengthError } from "../worker/studyMessages.ts";
+import type {
+  AverageFacts,
+  AverageRequest,
+  DescribedAverage,
+  DrawnAverage,
+  LengthError,
+} from "../worker/studyMessages.ts";
 
 export const sigmaRel = signal(0.1);
 /** Images seen at the average's time; null: the newest. */
@@ -89,7 +95,8 @@ export async function measure(run: string, nimg: number | null): Promise<void> {
   );
   const { value } = measured;
   // What was measured before it was cancelled is still true.
-  if (value?.run === run && value.nimg === nimg) measured.value = { ...value, errors: errors ?? value.errors, progress: null };
+  if (value?.run === run && value.nimg === nimg)
+    measured.value = { ...value, errors: errors ?? value.errors, progress: null };
 }
 
 export async function cancelMeasuring(): Promise<void> {

@@ -76,8 +76,9 @@ function Nothing({ run: { settings, nimg, phase } }: { readonly run: Run }) {
     <section class="panel" aria-label="Average">
       <h2>No averages yet</h2>
       <p>
-        Training stores averages of its weights {every === 0 ? "at its end" : `every ${whole(every)} images`}: the first come after{" "}
-        {whole(first)} images, and {whole(nimg.value)} are seen. {isGoing ? "They appear here by themselves." : "Go on training first."}
+        Training stores averages of its weights {every === 0 ? "at its end" : `every ${whole(every)} images`}: the first
+        come after {whole(first)} images, and {whole(nimg.value)} are seen.{" "}
+        {isGoing ? "They appear here by themselves." : "Go on training first."}
       </p>
     </section>
   );
@@ -127,9 +128,9 @@ function Choice({ run, known }: { readonly run: Run; readonly known: AverageFact
         </label>
       )}
       <p class="quiet">
-        Long averages give smoother networks, short ones newer. {known.count} are stored, of lengths {known.sigmaRels.join(" and ")};
-        in memory they take {bytesText(known.bytes)}. Any other is made from them afterwards{" "}
-        <cite>(Karras et al. 2024 (EDM2), Section 3)</cite>.
+        Long averages give smoother networks, short ones newer. {known.count} are stored, of lengths{" "}
+        {known.sigmaRels.join(" and ")}; in memory they take {bytesText(known.bytes)}. Any other is made from them
+        afterwards <cite>(Karras et al. 2024 (EDM2), Section 3)</cite>.
       </p>
     </>
   );

@@ -40,13 +40,13 @@ export function FitCharts({ run }: { readonly run: string }) {
       <p class="quiet">{errorText(error)}</p>
       <Stems
         description="Coefficients of the stored averages"
-        stems={coefficients.map(({ nimg: at, sigmaRel: length, coefficient }) => ({
+        stems={coefficients.toReversed().map(({ nimg: at, sigmaRel: length, coefficient }) => ({
           name: `${whole(at)}, ${length === null ? "exponential" : length.toFixed(3)}`,
           value: coefficient,
           color: runColor(lengths.indexOf(length)),
         }))}
       />
-      <p class="quiet">Each stored average with its coefficient: images seen and length. They add up to 1.</p>
+      <p class="quiet">Each stored average, the newest first, by images seen and length. They add up to 1.</p>
     </>
   );
 }
@@ -54,7 +54,7 @@ export function FitCharts({ run }: { readonly run: string }) {
 /** @param error the integral of the squared difference over that of the squared profile. */
 function errorText(error: number): string {
   const share = Math.sqrt(Math.max(0, error));
-  const percent = `${Number((100 * share).toPrecision(2))} %`;
+  const percent = share < 0.0005 ? "less than 0.05 %" : `${Number((100 * share).toPrecision(2))} %`;
   if (share < 0.02) return `The fit is off by ${percent}: as good as an average that was kept all along.`;
   if (share < 0.1) return `The fit is off by ${percent}: close to what is wanted.`;
   if (share < 0.3) return `The fit is off by ${percent}: a rough likeness. Stored averages of more times would help.`;

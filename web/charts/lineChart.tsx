@@ -99,7 +99,8 @@ function optionsOf(
     legend: { show: false },
     cursor: { drag: { x: true, y: false } },
     scales: {
-      x: { time: false, distr: distributionOf(isXLog) },
+      // Without a range of its own a logarithmic axis goes to whole powers of ten.
+      x: { time: false, distr: distributionOf(isXLog), ...(isXLog === true ? { range: asItIs } : {}) },
       y: { distr: distributionOf(isYLog) },
     },
     axes: [
@@ -139,6 +140,8 @@ function optionsOf(
     },
   };
 }
+
+const asItIs = (_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax => [low ?? 0.1, high ?? 1];
 
 /** uPlot's number for a logarithmic or a linear scale. */
 function distributionOf(isLog: boolean | undefined): uPlot.Scale.Distr {

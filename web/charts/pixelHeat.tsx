@@ -25,7 +25,13 @@ export function PixelHeat({ values, size: [height, width], mark, label }: PixelH
   }, [values, height, width]);
   return (
     <div class="pixelHeat">
-      <canvas ref={canvas} role="img" aria-label={label} class="pixels" style={{ aspectRatio: `${width} / ${height}` }} />
+      <canvas
+        ref={canvas}
+        role="img"
+        aria-label={label}
+        class="pixels"
+        style={{ aspectRatio: `${width} / ${height}` }}
+      />
       {mark !== undefined && (
         <span
           class="mark"

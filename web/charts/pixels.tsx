@@ -53,11 +53,7 @@ export function Pixels(props: PixelsProps) {
   );
 }
 
-function imageOf(
-  pixels: Uint8Array,
-  [channels, height, width]: PixelsProps["size"],
-  place: number,
-): ImageData {
+function imageOf(pixels: Uint8Array, [channels, height, width]: PixelsProps["size"], place: number): ImageData {
   const image = new ImageData(width, height);
   const area = height * width;
   const from = place * channels * area;

@@ -1,6 +1,4 @@
-/** A few numbers as bars around zero, each with its name. */
-import { short } from "../numbers.ts";
-
+/** Numbers of about one as bars around zero, each with its name. */
 export type Stem = { readonly name: string; readonly value: number; readonly color: string };
 
 export function Stems({ stems, description }: { readonly stems: readonly Stem[]; readonly description: string }) {
@@ -28,7 +26,7 @@ export function Stems({ stems, description }: { readonly stems: readonly Stem[];
                   }}
                 />
               </td>
-              <td>{short(value)}</td>
+              <td>{Math.abs(value) < 0.0005 ? "0" : value.toFixed(3)}</td>
             </tr>
           ))}
         </tbody>

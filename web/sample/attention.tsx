@@ -45,7 +45,15 @@ export function Attention({ sampled: { sides, seeds } }: { readonly sampled: Sam
   );
 }
 
-function Maps({ side, looked, count }: { readonly side: SampledSide; readonly looked: Looked; readonly count: number }) {
+function Maps({
+  side,
+  looked,
+  count,
+}: {
+  readonly side: SampledSide;
+  readonly looked: Looked;
+  readonly count: number;
+}) {
   const [rowId, columnId] = [useId(), useId()];
   const size = imageSize(side);
   const [, height, width] = size;
@@ -109,10 +117,7 @@ function QueryPicker(props: {
   const press = (event: MouseEvent): void => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const at = (share: number, all: number): number => Math.min(all - 1, Math.max(0, Math.floor(share * all)));
-    choose([
-      at((event.clientY - box.top) / box.height, height),
-      at((event.clientX - box.left) / box.width, width),
-    ]);
+    choose([at((event.clientY - box.top) / box.height, height), at((event.clientX - box.left) / box.width, width)]);
   };
   return (
     <div class="pixelHeat queryImage" onClick={press}>

@@ -78,7 +78,9 @@ export function FilmStrip({ sampled: { sides, seeds } }: { readonly sampled: Sam
           <button
             key={place}
             type="button"
-            onClick={() => void saying(study().samplePicture({ side: place, what: "strip", frames: kind }).then(download))}
+            onClick={() =>
+              void saying(study().samplePicture({ side: place, what: "strip", frames: kind }).then(download))
+            }
           >
             Save strip as PNG{sides.length > 1 ? `: ${side.title}` : ""}
           </button>

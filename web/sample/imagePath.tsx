@@ -31,10 +31,7 @@ export function ImagePath({ sampled: { sides, seeds } }: { readonly sampled: Sam
         </h2>
         <label class="imageChoice">
           Image
-          <select
-            value={String(image.value)}
-            onChange={(event) => (image.value = Number(event.currentTarget.value))}
-          >
+          <select value={String(image.value)} onChange={(event) => (image.value = Number(event.currentTarget.value))}>
             {seeds.map((seed, i) => (
               <option key={seed} value={String(i)}>
                 seed {seed}: {sides[0]?.labels[i]}

@@ -72,6 +72,7 @@ export function NetworkPicker({ title, about, pick, none }: NetworkPickerProps) 
       <label class="filePicker">
         Open a file
         <input
+          class="hidden"
           type="file"
           accept=".safetensors,.pkl"
           aria-label={`${title}: open a file (.safetensors, or the authors' .pkl)`}
@@ -147,7 +148,8 @@ function Facts({ pick }: { readonly pick: NetworkPick }) {
       const { title, resolution, channels, labelDim, parameters } = known.facts;
       return (
         <p class="about">
-          {title}: {resolution}×{resolution}, {channels === 1 ? "grey" : channels === 3 ? "colour" : `${channels} channels`},{" "}
+          {title}: {resolution}×{resolution},{" "}
+          {channels === 1 ? "grey" : channels === 3 ? "colour" : `${channels} channels`},{" "}
           {labelDim === 0 ? "no labels" : `${labelDim} classes`}, {whole(parameters)} parameters.
         </p>
       );

@@ -26,8 +26,8 @@ export function SampleView() {
         {sampled === null ? (
           <section class="panel" aria-label="Samples">
             <p class="quiet">
-              Choose a network and press Sample. Each image is then seen on its way from noise, step by step, and where the network
-              looks.
+              Choose a network and press Sample. Each image is then seen on its way from noise, step by step, and where
+              the network looks.
             </p>
           </section>
         ) : (

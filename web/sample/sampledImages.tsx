@@ -29,7 +29,9 @@ export function SampledImages({ sampled: { sides, seeds } }: { readonly sampled:
             />
             <button
               type="button"
-              onClick={() => void saying(study().samplePicture({ side: place, what: "images", frames: "denoised" }).then(download))}
+              onClick={() =>
+                void saying(study().samplePicture({ side: place, what: "images", frames: "denoised" }).then(download))
+              }
             >
               Save images as PNG<span class="hidden"> of {side.title}</span>
             </button>

@@ -3,14 +3,7 @@ import { useId } from "preact/hooks";
 import type { LabelChoice } from "../worker/studyMessages.ts";
 import { NetworkPicker } from "./networkPicker.tsx";
 import { cancel, change, guide, main, other, sample, sampling, work } from "./sampleState.ts";
-import {
-  churnOptions,
-  guidances,
-  imageOptions,
-  type NumberOption,
-  solvers,
-  stepOptions,
-} from "./samplingOptions.ts";
+import { churnOptions, guidances, imageOptions, type NumberOption, solvers, stepOptions } from "./samplingOptions.ts";
 
 /** Everything that can be chosen of sampling. */
 export function SamplingForm() {
@@ -243,7 +236,9 @@ function GuidanceFields() {
         </select>
       </Field>
       <GuidanceNote />
-      {guidance === "network" && <NetworkPicker title="Guiding network" about="It knows the same classes or none." pick={guide} />}
+      {guidance === "network" && (
+        <NetworkPicker title="Guiding network" about="It knows the same classes or none." pick={guide} />
+      )}
       {guidance !== "off" && (
         <>
           <Field
@@ -281,12 +276,13 @@ function GuidanceNote() {
   const problem = ((): string | null => {
     if (guidance === "earlier") {
       return earlier === null
-        ? "This network has no earlier average: choose an average of a run that has stored some at earlier times."
+        ? "This network has no earlier average: choose a run that has stored some at earlier times."
         : `Guided by sigma_rel ${Number(earlier.sigmaRel.toPrecision(3))} after ${earlier.nimg.toLocaleString("en")} images.`;
     }
     if (guidance !== "unlabelled") return null;
     if (labelDim === 0) return "This network takes no labels, so it can't guide itself.";
-    if (dropsLabels === false) return "This network was trained without label dropout: what it says without labels means little.";
+    if (dropsLabels === false)
+      return "This network was trained without label dropout: what it says without labels means little.";
     return dropsLabels === null ? "Whether this network was trained with label dropout isn't known." : null;
   })();
   return problem === null ? null : <p class="about">{problem}</p>;

@@ -105,7 +105,12 @@ export const solvers: readonly (readonly [Sampling["solver"], string])[] = [
 ];
 
 /** Kinds of guidance. */
-export const guidances: readonly (readonly [kind: GuidanceChoice["kind"], title: string, about: string, source: string])[] = [
+export const guidances: readonly (readonly [
+  kind: GuidanceChoice["kind"],
+  title: string,
+  about: string,
+  source: string,
+])[] = [
   ["off", "Off", "The network as it is.", ""],
   [
     "earlier",

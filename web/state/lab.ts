@@ -7,8 +7,11 @@ import { Run } from "./run.ts";
 import { differences } from "./differences.ts";
 import { study } from "./workers.ts";
 
+/** What is chosen to begin with. */
+const first: GivenSettings = { preset: "emoji16", config: "G", data: "emoji16", seed: 0 };
+
 /** What somebody chose; the rest comes from the preset and the lab's defaults. */
-export const given = signal<GivenSettings>({ preset: "emoji16", config: "G", data: "emoji16", seed: 0 });
+export const given = signal<GivenSettings>(first);
 
 /** What it makes; null while that is being found out. */
 export const plan = signal<Plan | null>(null);
@@ -49,9 +52,12 @@ export async function saying<T>(task: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** The plan of what is chosen at this moment, which `plan` shows a little later. */
+let planning: Promise<Plan | undefined> = Promise.resolve(undefined);
+
 /** Begins a run of what was chosen. */
 export async function startRun(isPaused = false): Promise<void> {
-  const made = plan.value;
+  const made = await planning;
   if (made?.kind !== "possible") return;
   const { settings } = made;
   const run = new Run(freeName(`${settings.data}-${settings.config}`), settings);
@@ -80,20 +86,19 @@ export async function removeRun(run: Run): Promise<void> {
 export async function openLab(): Promise<void> {
   const linked = readLink(location.hash);
   if (linked !== null) {
-    given.value = linked;
+    given.value = { ...given.value, ...linked };
     say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
   }
-  let asked = 0;
   effect(() => {
-    const wanted = given.value;
-    const number = ++asked;
-    void saying(
+    const asked = saying(
       study()
-        .plan(wanted)
-        .then((made) => {
-          if (number === asked) plan.value = made;
-        }),
+        .plan(given.value)
+        .then((made): Plan => made),
     );
+    planning = asked;
+    void asked.then((made) => {
+      if (planning === asked && made !== undefined) plan.value = made;
+    });
   });
   void saying(
     study()

@@ -15,6 +15,8 @@ export type RunPhase =
   | { readonly kind: "paused" }
   | { readonly kind: "stopping" }
   | { readonly kind: "finished" }
+  /** Another tab trains it, or its files are being moved. */
+  | { readonly kind: "elsewhere" }
   | { readonly kind: "failed"; readonly message: string };
 
 export type RunDynamics = { readonly header: DynamicsHeader; readonly samples: readonly DynamicsSample[] };
@@ -170,6 +172,11 @@ export class Run {
       case "ended":
         this.nimg.value = event.nimg;
         this.#end({ kind: event.finished ? "finished" : "stopped" });
+        break;
+      case "elsewhere":
+        this.#end({ kind: "elsewhere" });
+        // It is that tab's to say when it ends.
+        keepGoing(this.name);
         break;
       case "failed":
         this.#end({ kind: "failed", message: event.message });

@@ -15,6 +15,8 @@ export function phaseText(phase: RunPhase): string {
       return "Stopped";
     case "finished":
       return "Finished";
+    case "elsewhere":
+      return "In other hands: another tab trains it, or its files are being moved. Look there, or wait, then go on here";
     case "failed":
       return `Failed: ${phase.message}`;
   }

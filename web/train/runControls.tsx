@@ -39,7 +39,7 @@ function RunButtons({ run }: { readonly run: Run }) {
           Resume
         </button>
       )}
-      {(kind === "stopped" || kind === "failed") && (
+      {(kind === "stopped" || kind === "failed" || kind === "elsewhere") && (
         <button type="button" onClick={() => failing(run.start())}>
           Go on
         </button>

@@ -76,6 +76,8 @@ export type RunEvent =
   | { readonly kind: "resumed" }
   | { readonly kind: "note"; readonly text: string }
   | { readonly kind: "ended"; readonly nimg: number; readonly finished: boolean }
+  /** Another tab trains it, or its files are being moved. */
+  | { readonly kind: "elsewhere" }
   | { readonly kind: "failed"; readonly message: string };
 
 /** Takes what a run tells. */

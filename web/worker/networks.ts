@@ -1,7 +1,7 @@
 /** Networks that are sampled: of runs, and of files that somebody gave. */
 import { readRawNetwork } from "../../diffusion/checkpoint/index.ts";
 import { type SeenLabels, seenLabels, splitData } from "../../diffusion/data/index.ts";
-import { formatSigmaRel, guideAverage } from "../../diffusion/ema/index.ts";
+import { type AverageChoice, formatSigmaRel, guideAverage } from "../../diffusion/ema/index.ts";
 import { countNetwork, type NetworkConfig, tensorsOfWeights } from "../../diffusion/network/index.ts";
 import { type PlannedSettings, trainingOptions } from "../../diffusion/settings/index.ts";
 import { findStoredSnapshot, type FoundSnapshot } from "../../diffusion/snapshot/index.ts";
@@ -57,15 +57,24 @@ export async function describeNetwork(choice: NetworkChoice): Promise<NetworkFac
     nimg: known.nimg,
     times: choice.kind === "average" ? await withAverages(choice.run, async ({ times }) => times) : [],
     dropsLabels: choice.kind === "file" ? null : (await settingsOf(choice.run))["label-dropout"] > 0,
-    guide: choice.kind === "average" ? await earlierAverage(choice) : null,
+    guide: await earlierAverage(choice),
   };
 }
 
-/** The average that guides another of the same run best. */
-export async function earlierAverage(choice: NetworkChoice & { readonly kind: "average" }) {
-  return withAverages(choice.run, async ({ times }) => {
-    const nimg = choice.nimg ?? times.at(-1);
-    return nimg === undefined ? null : guideAverage(times, { nimg, sigmaRel: choice.sigmaRel });
+/** The average that guides a network of the same run best; null if there is none. */
+export async function earlierAverage(
+  choice: NetworkChoice,
+): Promise<(AverageChoice & { readonly kind: "average"; readonly run: string }) | null> {
+  if (choice.kind === "file") return null;
+  const { run } = choice;
+  const checkpoint = choice.kind === "raw" ? (await storedRun(run)).checkpoint : null;
+  return withAverages(run, async ({ times, profiles }) => {
+    const nimg = choice.kind === "raw" ? checkpoint : (choice.nimg ?? times.at(-1));
+    if (nimg === null || nimg === undefined) return null;
+    // Raw weights have no length: the shortest that is stored is nearest to them.
+    const shortest = Math.min(...profiles.flatMap((each) => (each.kind === "power" ? [each.sigmaRel] : [])));
+    const earlier = guideAverage(times, { nimg, sigmaRel: choice.kind === "raw" ? shortest : choice.sigmaRel });
+    return earlier === null ? null : { kind: "average", run, ...earlier };
   });
 }
 

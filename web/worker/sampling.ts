@@ -41,35 +41,38 @@ type KeptSide = {
   readonly seed: number;
 };
 
+/** What both sides have in common. */
+type Asked = {
+  readonly choice: SamplingChoice;
+  readonly seeds: readonly number[];
+  readonly signal: AbortSignal;
+  readonly tell: SampleListener;
+};
+
 const samplers = [new KeptSampler(), new KeptSampler()] as const;
-const sampling = new Newest();
+const newest = new Newest();
 const looking = new Newest();
 let kept: readonly KeptSide[] = [];
 let probe: { readonly config: string; readonly probe: AttentionProbe } | undefined;
 
 /** Samples; null if something else was asked for meanwhile, or it was cancelled. */
 export async function sample(request: SampleRequest, tell: SampleListener): Promise<Sampled | null> {
-  return sampling.run(async (signal) => {
+  return newest.run(async (signal) => {
     const { sampling: choice, other } = request;
     const seeds = Array.from({ length: choice.count }, (_, i) => choice.seed + i);
     tell("reading weights", 0, 1);
     const main = await loadNetwork(request.main, signal);
     const second = other === null ? null : await loadNetwork(other, signal);
     if (second !== null) requireAlike(main, second);
-    const first = await sampleSide(
-      samplers[0],
-      main,
-      request.main,
-      choice,
-      seeds,
-      chosenLabels(choice, main),
-      signal,
-      tell,
-    );
+    // All that may be refused comes before the first evaluation.
+    const firstGuide = await guideOf(main, request.main, choice, signal);
+    const secondGuide = second === null || other === null ? null : await guideOf(second, other, choice, signal);
+    const asked = { choice, seeds, signal, tell };
+    const first = await sampleSide(samplers[0], main, firstGuide, chosenLabels(choice, main), asked);
     const sides = [first];
-    if (second !== null && other !== null) {
+    if (second !== null) {
       const labels = second.network.unet.labelDim === 0 ? seeds.map(() => null) : first.labels;
-      sides.push(await sampleSide(samplers[1], second, other, choice, seeds, labels, signal, tell));
+      sides.push(await sampleSide(samplers[1], second, secondGuide, labels, asked));
     }
     kept = sides;
     return { seeds, sides: sides.map(({ side }) => side) };
@@ -77,7 +80,7 @@ export async function sample(request: SampleRequest, tell: SampleListener): Prom
 }
 
 export function cancelSampling(): void {
-  sampling.cancel();
+  newest.cancel();
 }
 
 /** Labels by place; undefined: drawn by the seed. */
@@ -107,15 +110,11 @@ function chosenLabels({ label, count }: SamplingChoice, { network, seenLabels }:
 async function sampleSide(
   sampler: KeptSampler,
   network: LoadedNetwork,
-  choice: NetworkChoice,
-  sampling: SamplingChoice,
-  seeds: readonly number[],
+  guide: GuideRequest | null,
   labels: readonly ImageLabel[] | undefined,
-  signal: AbortSignal,
-  tell: SampleListener,
+  { choice: sampling, seeds, signal, tell }: Asked,
 ): Promise<KeptSide> {
   const begin = performance.now();
-  const guide = await guideOf(network, choice, sampling, signal);
   const { steps, solver, sigmaMin, sigmaMax, rho, sChurn, sMin, sMax, sNoise, interval } = sampling;
   const networkBatch = Math.min(8, seeds.length);
   const options = { steps, solver, sigmaMin, sigmaMax, rho, sChurn, sMin, sMax, sNoise, interval, networkBatch };
@@ -167,15 +166,15 @@ async function guideOf(
     case "unlabelled":
       return { network: "self", weight: guidance.weight, labels: guideLabels(mainName, "self") };
     case "earlier": {
-      const earlier = choice.kind === "average" ? await earlierAverage(choice) : null;
-      if (choice.kind !== "average" || earlier === null) {
+      const earlier = await earlierAverage(choice);
+      if (earlier === null) {
         throw new EvenkeelError(
           "value",
           `${main.title} has no earlier average to be guided by. Choose an average of a run that has stored some at earlier times, ` +
             "or another kind of guidance.",
         );
       }
-      const network = await loadNetwork({ ...choice, ...earlier }, signal);
+      const network = await loadNetwork(earlier, signal);
       return { network, weight: guidance.weight, labels: "same" };
     }
     case "network": {

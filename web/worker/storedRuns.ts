@@ -5,7 +5,7 @@ import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/i
 import { completePlan, parseSettings, settingsFileName } from "../../diffusion/settings/index.ts";
 import { type Folder, readTextIfAny, readWhole } from "../../engine/io/index.ts";
 import type { StatusPoint, StoredRun } from "./messages.ts";
-import { removeRunFolder, runFolder, runNames } from "./storage.ts";
+import { removeRunFolder, runFolder, runNames, withRun } from "./storage.ts";
 
 /** All runs that have settings; a folder without them has nothing to go on from. */
 export async function storedRuns(): Promise<readonly StoredRun[]> {
@@ -72,6 +72,7 @@ export async function runFile(run: string, file: string): Promise<Blob> {
   return new Blob([await readWhole((await runFolder(run)).file(file))]);
 }
 
+/** Removes a run with all its files. @throws EvenkeelError `file` if something has it. */
 export async function removeRun(name: string): Promise<void> {
-  await removeRunFolder(name);
+  await withRun(name, () => removeRunFolder(name));
 }

@@ -6,7 +6,9 @@ let kept: Promise<Device> | undefined;
 
 export function studyDevice(): Promise<Device> {
   if (kept === undefined) {
-    kept = createRunDevice("wasm", { deterministic: false });
+    // Half of the cores: a run that trains meanwhile waits for its slowest thread in every step, and so would these networks.
+    const threads = Math.max(1, Math.floor(navigator.hardwareConcurrency / 2));
+    kept = createRunDevice("wasm", { deterministic: false, threads });
     kept.catch(() => (kept = undefined));
   }
   return kept;

@@ -42,9 +42,9 @@ export class Training {
   /** Trains, unless another tab does so. Whatever happens is told. */
   async run(): Promise<void> {
     const { name } = this.#start;
-    await withRun(name, () => this.#train()).catch((reason: unknown) =>
-      this.#tell({ kind: "failed", message: messageOf(reason) }),
-    );
+    const failed = (reason: unknown): void => this.#tell({ kind: "failed", message: messageOf(reason) });
+    // What is thrown beside is that somebody else has it.
+    await withRun(name, () => this.#train().catch(failed)).catch(() => this.#tell({ kind: "elsewhere" }));
   }
 
   async #train(): Promise<void> {

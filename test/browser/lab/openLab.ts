@@ -16,37 +16,48 @@ export type LabOptions = BrowserContextOptions & {
   readonly server?: LabServer;
   /** Done before the page's own scripts run. */
   readonly before?: (context: BrowserContext) => Promise<void>;
-  /** Done while the page is shown nothing yet. */
-  readonly unopened?: (page: Page) => void;
 };
 
 /** A run's files by name. */
 export type RunFiles = ReadonlyMap<string, Uint8Array>;
 
-/** Opens the lab as somebody sees it who was never there, gives it to `use`, and closes it. */
-export async function withLab<T>(executablePath: string, options: LabOptions, use: (lab: Lab) => Promise<T>): Promise<T> {
-  const { hash = "", isIsolated = true, before, unopened, server: given, ...contextOptions } = options;
+/** Opens the lab as somebody sees it who was never there. Close it, or Node won't end. */
+export async function openLab(
+  executablePath: string,
+  options: LabOptions = {},
+): Promise<{ readonly lab: Lab; readonly close: () => Promise<void> }> {
+  const { hash = "", isIsolated = true, before, server: given, ...contextOptions } = options;
   const server = given ?? (await serveLab(await labFiles(), isIsolated));
   const browser = await chromium.launch({ executablePath, ...launchOptions });
+  const close = async (): Promise<void> => {
+    await browser.close();
+    if (given === undefined) await server.close();
+  };
   try {
     const context = await browser.newContext(contextOptions);
     context.setDefaultTimeout(patience);
     await before?.(context);
     const page = await context.newPage();
     const lab = new Lab(page, server);
-    unopened?.(page);
     await page.goto(server.url + hash);
-    try {
-      const result = await use(lab);
-      lab.expectOwnRequests();
-      return result;
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`${reason}\nThe page shows:\n${await lab.shown()}\nIt said:\n${lab.said.slice(-20).join("\n")}`, { cause });
-    }
+    return { lab, close };
+  } catch (reason) {
+    await close();
+    throw reason;
+  }
+}
+
+/** Opens the lab, gives it to `use`, and closes it. @throws Error with what the page shows, if `use` fails. */
+export async function withLab<T>(
+  executablePath: string,
+  options: LabOptions,
+  use: (lab: Lab) => Promise<T>,
+): Promise<T> {
+  const { lab, close } = await openLab(executablePath, options);
+  try {
+    return await lab.telling(() => use(lab));
   } finally {
-    await browser.close();
-    if (given === undefined) await server.close();
+    await close();
   }
 }
 
@@ -67,6 +78,19 @@ export class Lab {
       const url = request.url();
       if (!/^(blob|data):/.test(url) && new URL(url).origin !== origin) this.#foreign.push(url);
     });
+  }
+
+  /** Does what a person does. If that fails, it says what the page shows; it fails, too, if the page asks another host for something. */
+  async telling<T>(task: () => Promise<T>): Promise<T> {
+    try {
+      const result = await task();
+      this.expectOwnRequests();
+      return result;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const shown = (await this.shown()).replaceAll(/\n{2,}/g, "\n");
+      throw new Error(`${reason}\nThe page shows:\n${shown}\nIt said:\n${this.said.slice(-20).join("\n")}`, { cause });
+    }
   }
 
   /** @throws Error if the page asked another host for something. */

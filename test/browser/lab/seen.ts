@@ -3,7 +3,9 @@ import type { Lab } from "./openLab.ts";
 
 /** Waits for the samples after so many images, and takes the picture's bytes. */
 export async function samplesAfter(lab: Lab, nimg: number): Promise<Buffer> {
-  const image = lab.page.getByRole("img", { name: new RegExp(`^Samples of .* after ${nimg.toLocaleString("en")} images`) });
+  const image = lab.page.getByRole("img", {
+    name: new RegExp(`^Samples of .* after ${nimg.toLocaleString("en")} images`),
+  });
   await image.waitFor();
   const text = await image.evaluate(async (element: HTMLImageElement) => {
     await element.decode();

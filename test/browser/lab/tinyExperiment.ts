@@ -5,6 +5,7 @@ import { gridLayout, runTraining, RunWatch } from "../../../diffusion/run/index.
 import {
   completeSettings,
   createRunDevice,
+  formatSettings,
   parseSettings,
   runOptions,
   settingsFileName,
@@ -43,8 +44,17 @@ export function tinyExperiment(steps: number, changed: Chosen = {}): Chosen {
 
 /** The page's address of an experiment. */
 export function hashOf(chosen: Chosen): string {
-  const pairs = Object.entries(chosen).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+  const pairs = Object.entries(chosen).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
   return `#${new URLSearchParams(pairs).toString()}`;
+}
+
+/** The `settings.toml` of an experiment. */
+export function settingsOf(chosen: Chosen): RunFiles {
+  const settings = completeSettings([{ from: "the test", values: { outdir: "runs/x", validation: 0, ...chosen } }]);
+  return new Map([[settingsFileName, Buffer.from(formatSettings(settings))]]);
 }
 
 let emoji: ReturnType<typeof loadEmoji> | undefined;
@@ -57,7 +67,10 @@ type NodeRun = {
 };
 
 /** Goes on in Node with a run, by its `settings.toml`, until it is finished or stopped: its files then. */
-export async function trainInNode(files: RunFiles, { isNew = false, until = Infinity }: NodeRun = {}): Promise<RunFiles> {
+export async function trainInNode(
+  files: RunFiles,
+  { isNew = false, until = Infinity }: NodeRun = {},
+): Promise<RunFiles> {
   const folder = memoryFolder();
   await folder.prepare();
   for (const [name, bytes] of isNew ? [] : files) await folder.file(name).write((sink) => sink.write(bytes));
@@ -69,7 +82,10 @@ export async function trainInNode(files: RunFiles, { isNew = false, until = Infi
   const dataset = await emoji;
   const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
   const training = trainingOptions(settings, images);
-  const device = await createRunDevice(settings.device === undefined || settings.device === "auto" ? "wasm" : settings.device, settings);
+  const device = await createRunDevice(
+    settings.device === undefined || settings.device === "auto" ? "wasm" : settings.device,
+    settings,
+  );
   const stop = new AbortController();
   const watch = new RunWatch({
     settings,
@@ -122,8 +138,16 @@ export function meansOf(files: RunFiles, name: string): readonly number[] {
 }
 
 /** The newest checkpoint: its name, and its arrays' names, places and bytes; what it says of times is left out. */
-export function newestState(files: RunFiles): { readonly name: string; readonly arrays: unknown; readonly bytes: Uint8Array } {
-  const name = [...files.keys()].filter((each) => each.startsWith("training-state-")).sort().at(-1) ?? "";
+export function newestState(files: RunFiles): {
+  readonly name: string;
+  readonly arrays: unknown;
+  readonly bytes: Uint8Array;
+} {
+  const name =
+    [...files.keys()]
+      .filter((each) => each.startsWith("training-state-"))
+      .sort()
+      .at(-1) ?? "";
   const bytes = Buffer.from(files.get(name) ?? []);
   const start = 8 + Number(bytes.readBigUInt64LE());
   const { __metadata__: _, ...arrays } = JSON.parse(bytes.toString("utf8", 8, start)) as Record<string, unknown>;

@@ -1,0 +1,44 @@
+/** Training in the page on the browser's graphics: wasm's losses, as near as rounding lets them be. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { chromiumPath, skip } from "./chromium.ts";
+import { withLab } from "./openLab.ts";
+import { hashOf, meansOf, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
+
+const steps = 4;
+
+/** As `test/browser/training.test.ts` derives it for twenty steps: these are fewer. */
+const bound = 1e-3;
+
+describe("training in the page, on graphics", { skip }, () => {
+  for (const device of ["webgpu", "webgl2"] as const) {
+    it(`has the losses of wasm on ${device}`, async (t) => {
+      const chosen = { ...tinyExperiment(steps, { samples: 0, dynamics: 0 }), device };
+      const files = await withLab(chromiumPath, { hash: hashOf(chosen) }, async (lab) => {
+        const choice = lab.page.getByRole("radio", { name: device });
+        await choice.waitFor();
+        if (await choice.isDisabled()) {
+          const why = await lab.page.getByRole("group", { name: "Device" }).innerText();
+          // Headless Chromium has every device by software: where tests must prove something, its lack is a failure.
+          if (process.env["CI"] === "true") assert.fail(why);
+          t.skip(why);
+          return null;
+        }
+        assert.ok(await choice.isChecked(), "the link's device isn't chosen");
+        await lab.start();
+        await lab.reach("Finished");
+        assert.match(await lab.shown(), new RegExp(`${device}: `));
+        return lab.files("emoji16-G");
+      });
+      if (files === null) return;
+      const wasm = meansOf(
+        await trainInNode(settingsOf(tinyExperiment(steps, { samples: 0, dynamics: 0 }))),
+        "Loss/error",
+      );
+      const errors = meansOf(files, "Loss/error");
+      assert.equal(errors.length, steps);
+      const distance = Math.max(...wasm.map((error, i) => Math.abs(error - (errors[i] ?? NaN)) / error));
+      assert.ok(distance < bound, `${distance} apart`);
+    });
+  }
+});
