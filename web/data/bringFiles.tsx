@@ -179,9 +179,7 @@ function Options({ options, change }: OptionsProps) {
             type="color"
             aria-label="Background"
             value={hexOf(background)}
-            onChange={(event) =>
-              change({ background: colorOfHex(event.currentTarget.value) })
-            }
+            onChange={(event) => change({ background: colorOfHex(event.currentTarget.value) })}
           />
           <span>Background, also of transparent pictures</span>
         </label>

@@ -74,7 +74,7 @@ function RunRow({ run }: { readonly run: Run }) {
               class="primary"
               disabled={isBusy || !hasCheckpoint}
               title={hasCheckpoint ? undefined : "It has neither a checkpoint nor an average yet"}
-              aria-label={`Download run ${name} as zip`}
+              aria-label={`Download ${name} as zip`}
               onClick={() => void saveRun(name)}
             >
               Download as zip
@@ -82,7 +82,7 @@ function RunRow({ run }: { readonly run: Run }) {
             <button
               type="button"
               disabled={isBusy}
-              aria-label={`Remove run ${name}`}
+              aria-label={`Remove ${name}`}
               onClick={() => {
                 if (confirm(`Remove ${name} with all its files?`)) void saying(removeRun(run)).then(lookAtKept);
               }}
@@ -91,7 +91,7 @@ function RunRow({ run }: { readonly run: Run }) {
             </button>
           </>
         )}
-        <button type="button" aria-expanded={isOpen} aria-label={`Files of run ${name}`} onClick={() => open(!isOpen)}>
+        <button type="button" aria-expanded={isOpen} aria-label={`Files of ${name}`} onClick={() => open(!isOpen)}>
           Files
         </button>
       </div>

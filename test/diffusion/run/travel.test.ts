@@ -226,7 +226,11 @@ test("names that would leave the folder go no further than the archive", async (
 });
 
 test("the emoji that the command converted for a run are files of the run", () => {
-  const names = ["settings.toml", "training-state-0000001024.safetensors", "network-snapshot-0000001-0.100.safetensors"];
+  const names = [
+    "settings.toml",
+    "training-state-0000001024.safetensors",
+    "network-snapshot-0000001-0.100.safetensors",
+  ];
   assert.deepEqual(describeRunFiles("run", [...names, "emoji16.zip", "emoji32-google.zip"]), []);
   assert.deepEqual(describeRunFiles("run", [...names, "photos.zip"]), [
     'Files that no run writes, kept all the same: 1 ("photos.zip").',
