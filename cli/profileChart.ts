@@ -19,7 +19,7 @@ type ChartOptions = Omit<Plot.PlotOptions, "document"> & { readonly height: numb
 
 /** The packages' own declarations need those of a page's DOM, which this program is compiled without. */
 const parsePage: (markup: string) => { readonly document: unknown } = parseHTML;
-const draw: (options: ChartOptions & { readonly document: unknown }) => unknown = Plot.plot;
+const draw = Plot.plot as (options: ChartOptions & { readonly document: unknown }) => unknown;
 
 type Point = { readonly time: number; readonly density: number; readonly curve: string; readonly label: string };
 

@@ -15,8 +15,9 @@ export function staysBehind(name: string): boolean {
 
 const isSnapshotName = (name: string): boolean => /^network-snapshot-.*\.safetensors$/.test(name);
 
-/** What else a run writes: averages made of its snapshots, pictures, events for TensorBoard, its report. */
-const otherFiles = /^(phema.*\.safetensors|samples-.*\.png|events\.out\.tfevents\..*|report\.html)$/;
+/** What else a run writes: averages made of its snapshots, pictures, events for TensorBoard, its report, the emoji it converted. */
+const otherFiles =
+  /^(phema.*\.safetensors|samples-.*\.png|events\.out\.tfevents\..*|report\.html|emoji\d+(-[a-z]+)?\.zip)$/;
 
 const isOfRun = (name: string): boolean =>
   [settingsFileName, statsFileName, dynamicsFileName].includes(name) ||

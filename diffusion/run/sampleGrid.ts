@@ -100,10 +100,14 @@ export class GridSampler {
     const seconds = (performance.now() - start) / 1000;
     const channels = imageChannels === 1 ? 1 : 3;
     const shape = [count, channels, imageResolution, imageResolution];
-    const picture = imageGrid(toPixels(firstChannels(images, [count, imageChannels, imageResolution, imageResolution], channels)), shape, {
-      columns,
-      scale,
-    });
+    const picture = imageGrid(
+      toPixels(firstChannels(images, [count, imageChannels, imageResolution, imageResolution], channels)),
+      shape,
+      {
+        columns,
+        scale,
+      },
+    );
     return { seconds, picture };
   }
 

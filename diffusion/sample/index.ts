@@ -36,4 +36,10 @@ export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";
 export { samplingMemory, type SamplingForecast } from "./memory.ts";
-export { recordTrajectory, sampleTrajectory, type Trajectory, type TrajectoryOptions, type TrajectoryRequest } from "./trajectory.ts";
+export {
+  recordTrajectory,
+  sampleTrajectory,
+  type Trajectory,
+  type TrajectoryOptions,
+  type TrajectoryRequest,
+} from "./trajectory.ts";

@@ -50,10 +50,7 @@ export async function sampleTrajectory(options: TrajectoryOptions): Promise<Traj
 }
 
 /** The same with programs that are compiled already. */
-export async function recordTrajectory(
-  generator: ImageGenerator,
-  request: TrajectoryRequest,
-): Promise<Trajectory> {
+export async function recordTrajectory(generator: ImageGenerator, request: TrajectoryRequest): Promise<Trajectory> {
   const { sigmaData = 0.5, seeds } = request;
   const size = seeds.length * generator.imageShape.reduce((product, length) => product * length, 1);
   const sigmas: number[] = [];

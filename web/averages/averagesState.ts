@@ -93,7 +93,7 @@ export async function measure(run: string, nimg: number | null): Promise<void> {
       }),
     ),
   );
-  const { value } = measured;
+  const value = measured.peek();
   // What was measured before it was cancelled is still true.
   if (value?.run === run && value.nimg === nimg)
     measured.value = { ...value, errors: errors ?? value.errors, progress: null };

@@ -86,8 +86,8 @@ export function BringFiles({ dropped, take }: BringFilesProps) {
   return (
     <>
       <p class="about">
-        Drop pictures here: a folder, a zip, single files, IDX files such as Fashion-MNIST&apos;s, or NumPy arrays. Folders
-        become classes. Nothing leaves this machine.
+        Drop pictures here: a folder, a zip, single files, IDX files such as Fashion-MNIST&apos;s, or NumPy arrays.
+        Folders become classes. Nothing leaves this machine.
       </p>
       <div class="buttons small">
         <PickFiles title="Pick files" take={pick} isMultiple />
@@ -179,7 +179,7 @@ function Options({ options, change }: OptionsProps) {
             type="color"
             aria-label="Background"
             value={hexOf(background)}
-            onChange={(event) => change({ background: colorOfHex(event.currentTarget.value) as [number, number, number] })}
+            onChange={(event) => change({ background: colorOfHex(event.currentTarget.value) })}
           />
           <span>Background, also of transparent pictures</span>
         </label>
@@ -212,7 +212,8 @@ function Preview({ brought }: { readonly brought: BroughtImages }) {
     setAddress(made);
     return () => URL.revokeObjectURL(made);
   }, [preview]);
-  const names = classNames === null ? "" : `: ${classNames.slice(0, 8).join(", ")}${classNames.length > 8 ? ", …" : ""}`;
+  const names =
+    classNames === null ? "" : `: ${classNames.slice(0, 8).join(", ")}${classNames.length > 8 ? ", …" : ""}`;
   return (
     <>
       {address !== null && <img class="bringPreview" src={address} alt={`Some of the ${whole(count)} images`} />}

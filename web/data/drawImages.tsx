@@ -152,8 +152,8 @@ function Collected({ edit }: Edit) {
   if (list.length === 0) {
     return (
       <p class="about">
-        A handful of drawings is enough: training sees each of them again and again, and learns them by heart unless there
-        are many.
+        A handful of drawings is enough: training sees each of them again and again, and learns them by heart unless
+        there are many.
       </p>
     );
   }
@@ -181,7 +181,7 @@ function Collected({ edit }: Edit) {
                 title="Duplicate"
                 onClick={() => duplicateDrawing(drawing.id)}
               >
-                ⧉
+                +
               </button>
               <button
                 type="button"

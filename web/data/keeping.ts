@@ -14,7 +14,11 @@ export function bringer(): Promise<Remote<Bringing>> {
 }
 
 /** Keeps what was read or drawn last, and chooses it. @param told what is to be said of it. */
-export async function keepBrought(wanted: string, told: readonly string[], take: (name: string) => void): Promise<void> {
+export async function keepBrought(
+  wanted: string,
+  told: readonly string[],
+  take: (name: string) => void,
+): Promise<void> {
   const worker = await bringer();
   const { name, count } = await worker.keep(plainDatasetName(wanted.trim()));
   datasets.value = await study().datasets();

@@ -35,7 +35,12 @@ export function lineOf([x0, y0]: Place, [x1, y1]: Place): readonly Place[] {
 
 /** The places and, if they are mirrored, those on the other side of the middle. */
 export function mirrored(places: readonly Place[], isMirrored: boolean): readonly Place[] {
-  return isMirrored ? places.flatMap(([x, y]): Place[] => [[x, y], [drawingSize - 1 - x, y]]) : places;
+  return isMirrored
+    ? places.flatMap(([x, y]): Place[] => [
+        [x, y],
+        [drawingSize - 1 - x, y],
+      ])
+    : places;
 }
 
 /** A copy with a colour at these places; those outside don't count. */
@@ -61,8 +66,7 @@ export function filled(pixels: Uint8Array, start: Place, color: Color): Uint8Arr
 }
 
 /** `#1f2e3d`. */
-export const hexOf = (color: Color): string =>
-  `#${color.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+export const hexOf = (color: Color): string => `#${color.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 
 export function colorOfHex(hex: string): Color {
   const value = Number.parseInt(hex.slice(1), 16);

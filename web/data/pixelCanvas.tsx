@@ -126,5 +126,7 @@ export function Thumbnail({ pixels, title }: { readonly pixels: Uint8Array; read
     for (let i = 0; i < drawingSize ** 2; i++) image.data.set([...pixels.subarray(3 * i, 3 * i + 3), 255], 4 * i);
     context.putImageData(image, 0, 0);
   }, [pixels]);
-  return <canvas ref={canvas} class="thumbnail" width={drawingSize} height={drawingSize} role="img" aria-label={title} />;
+  return (
+    <canvas ref={canvas} class="thumbnail" width={drawingSize} height={drawingSize} role="img" aria-label={title} />
+  );
 }

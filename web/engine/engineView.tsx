@@ -4,7 +4,7 @@ import { bytesText, short, whole } from "../numbers.ts";
 import { devices, given, plan, runs, runTitles } from "../state/lab.ts";
 import type { DeviceState } from "../worker/messages.ts";
 import type { ProgramFacts } from "../worker/explaining.ts";
-import { compact } from "./compact.ts";
+import { compact, heading } from "./texts.ts";
 import { cancelExplanation, explain, explanation } from "./explanation.ts";
 import { Kernels } from "./kernels.tsx";
 import { Memory } from "./memory.tsx";
@@ -170,8 +170,8 @@ function Summary({ program }: { readonly program: ProgramFacts }) {
       {dispatches.length > 0 && (
         <details>
           <summary>Dispatches</summary>
-          <pre tabIndex={0} aria-label="Dispatches">
-            {dispatches.join("\n")}
+          <pre class="wrapped" tabIndex={0} aria-label="Dispatches">
+            {heading(dispatches)}
           </pre>
         </details>
       )}

@@ -3,8 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import { bytesText, short, whole } from "../numbers.ts";
 import { saying } from "../state/lab.ts";
 import type { Explaining, KernelFacts, ProgramFacts } from "../worker/explaining.ts";
-import { compact } from "./compact.ts";
 import { TextPart } from "./textPart.tsx";
+import { compact } from "./texts.ts";
 
 type Column = {
   readonly title: string;

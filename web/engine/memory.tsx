@@ -3,6 +3,7 @@ import type { MappedBuffer, MemoryMap } from "../../engine/index.ts";
 import { colorScheme, themeColor } from "../charts/theme.ts";
 import { bytesText, whole } from "../numbers.ts";
 import type { ProgramFacts } from "../worker/explaining.ts";
+import { heading } from "./texts.ts";
 
 /** What a program's memory is made of, and where its temporaries lie over time. */
 export function Memory({ program }: { readonly program: ProgramFacts }) {
@@ -18,8 +19,8 @@ export function Memory({ program }: { readonly program: ProgramFacts }) {
       </div>
       {map.bytes === 0 ? <p class="quiet">There are no temporaries.</p> : <Map map={map} program={program} />}
       {memory.length > 0 && (
-        <pre tabIndex={0} aria-label="What memory is made of">
-          {memory.join("\n")}
+        <pre class="wrapped" tabIndex={0} aria-label="What memory is made of">
+          {heading(memory)}
         </pre>
       )}
       <details>

@@ -14,7 +14,9 @@ export function DataTable() {
       <ul class="keptList">
         {datasets.value.map(({ name, count, resolution, channels, classNames, isBundled }) => {
           const bytes = kept.value?.datasets.find((each) => each.name === name)?.bytes;
-          const users = runs.value.filter(({ settings }) => plainDatasetName(settings.data) === name).map((run) => run.name);
+          const users = runs.value
+            .filter(({ settings }) => plainDatasetName(settings.data) === name)
+            .map((run) => run.name);
           return (
             <li key={name}>
               <p>
@@ -42,7 +44,10 @@ export function DataTable() {
                     onClick={() => {
                       const used = users.length === 0 ? "" : ` ${users.join(", ")} can't go on without it.`;
                       if (!confirm(`Remove the data set ${name}?${used}`)) return;
-                      if (given.value.data === name) choose("data", "emoji16");
+                      if (given.value.data === name) {
+                        choose("data", "emoji16");
+                        choose("preset", "emoji16");
+                      }
                       void removeDataset(name);
                     }}
                   >

@@ -47,7 +47,13 @@ export function DropArea({
 type PickProps = { readonly title: string; readonly take: Take; readonly accept?: string; readonly disabled?: boolean };
 
 /** A button that picks files. */
-export function PickFiles({ title, take, accept, disabled = false, isMultiple = false }: PickProps & { readonly isMultiple?: boolean }) {
+export function PickFiles({
+  title,
+  take,
+  accept,
+  disabled = false,
+  isMultiple = false,
+}: PickProps & { readonly isMultiple?: boolean }) {
   return (
     <label class={`pick${disabled ? " disabled" : ""}`}>
       <input

@@ -16,8 +16,15 @@ export function filesOfInput(input: HTMLInputElement): readonly Given[] {
 /** What was dropped, with all that lies in dropped folders. */
 export async function filesOfDrop(transfer: DataTransfer): Promise<readonly Given[]> {
   // All at once: the browser forgets what was dropped as soon as this is left.
-  const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
-  return (await Promise.all(entries.map((entry) => filesOfEntry(entry, "")))).flat();
+  const dropped = [...transfer.items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const files = await Promise.all(
+    dropped.map(async ({ entry, file }): Promise<readonly Given[]> => {
+      if (entry !== null) return filesOfEntry(entry, "");
+      // What lies nowhere, such as a picture of another page.
+      return file === null ? [] : [{ path: file.name, blob: file }];
+    }),
+  );
+  return files.flat();
 }
 
 async function filesOfEntry(entry: FileSystemEntry, folder: string): Promise<readonly Given[]> {

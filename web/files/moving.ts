@@ -58,16 +58,24 @@ export async function openRun(given: readonly Given[]): Promise<void> {
 
 /** Writes a zip of a run to where somebody chooses. */
 export async function saveRun(name: string): Promise<void> {
-  await save(`${name}.zip`, (worker, handle, tell) => worker.exportRun(name, handle, tell), (told) => {
-    report.value = { kind: "saved", run: name, told };
-  });
+  await save(
+    `${name}.zip`,
+    (worker, handle, tell) => worker.exportRun(name, handle, tell),
+    (told) => {
+      report.value = { kind: "saved", run: name, told };
+    },
+  );
 }
 
 /** Writes a data set as the command reads it. */
 export async function saveDataset(name: string): Promise<void> {
-  await save(`${name}.zip`, (worker, handle, tell) => worker.exportDataset(name, handle, tell), () => {
-    say("note", `${name}.zip is saved: npx evenkeel train --data ${name}.zip trains on it.`);
-  });
+  await save(
+    `${name}.zip`,
+    (worker, handle, tell) => worker.exportDataset(name, handle, tell),
+    () => {
+      say("note", `${name}.zip is saved: npx evenkeel train --data ${name}.zip trains on it.`);
+    },
+  );
 }
 
 export async function removeDataset(name: string): Promise<void> {

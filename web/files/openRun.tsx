@@ -13,8 +13,9 @@ export function OpenRun() {
         <h2>Open a run</h2>
       </div>
       <p class="quiet">
-        Drop a run here, as a zip that was saved from this page or as the folder that <code>evenkeel train</code> wrote, or
-        pick it. It goes on here from its checkpoint, bit for bit. Images to train on are brought in Train, under Data.
+        Drop a run here, as a zip that was saved from this page or as the folder that <code>evenkeel train</code> wrote,
+        or pick it. It goes on here from its checkpoint, bit for bit. Images to train on are brought in Train, under
+        Data.
       </p>
       <div class="buttons">
         <PickFiles title="Open a zip" accept=".zip" take={(files) => void openRun(files)} disabled={isBusy} />
@@ -78,8 +79,8 @@ function Report() {
       )}
       {last.kind === "opened" && isMissing && (
         <p>
-          It trains on {run.settings.data}, which this browser doesn&apos;t have: to go on, bring these images in Train, under
-          Data, and keep them as {data}.
+          It trains on {run.settings.data}, which this browser doesn&apos;t have: to go on, bring these images in Train,
+          under Data, and keep them as {data}.
         </p>
       )}
       {last.kind === "saved" && <InNode name={last.run} />}

@@ -131,7 +131,11 @@ function FileList({ run, files }: { readonly run: string; readonly files: readon
             <ul class="fileList" aria-label={`${titles[kind]} of ${run}`}>
               {own.map(({ name, bytes }) => (
                 <li key={name}>
-                  <button type="button" aria-label={`Download ${name}`} onClick={() => void saying(saveFile(run, name))}>
+                  <button
+                    type="button"
+                    aria-label={`Download ${name}`}
+                    onClick={() => void saying(saveFile(run, name))}
+                  >
                     {name}
                   </button>
                   <span class="quiet">{bytesText(bytes)}</span>

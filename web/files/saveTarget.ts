@@ -2,7 +2,10 @@
 
 type SavePicker = (options: {
   readonly suggestedName: string;
-  readonly types: readonly { readonly description: string; readonly accept: Readonly<Record<string, readonly string[]>> }[];
+  readonly types: readonly {
+    readonly description: string;
+    readonly accept: Readonly<Record<string, readonly string[]>>;
+  }[];
 }) => Promise<FileSystemFileHandle>;
 
 /** A chosen file; null: the browser downloads it, as it has no way to choose one. */

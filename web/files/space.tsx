@@ -56,7 +56,8 @@ export function Space() {
           )}
           {isRefused && (
             <p role="status">
-              The browser didn&apos;t agree. It does so for pages that are used often or installed; download what matters.
+              The browser didn&apos;t agree. It does so for pages that are used often or installed; download what
+              matters.
             </p>
           )}
         </>

@@ -20,7 +20,7 @@ export function SampleView() {
   }, [run]);
   const sampled = result.value;
   return (
-    <div class="train">
+    <div class="train sampling">
       <SamplingForm />
       <div class="trainMain">
         {sampled === null ? (

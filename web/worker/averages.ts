@@ -10,8 +10,8 @@ import { openDataset } from "./datasets.ts";
 import { KeptSampler } from "./keptSampler.ts";
 import { loadNetwork } from "./networks.ts";
 import { Newest } from "./newest.ts";
+import { hasSettings, runSettings } from "./runSettings.ts";
 import { withAverages } from "./storedAverages.ts";
-import { storedRun } from "./storedRuns.ts";
 import { studyDevice } from "./studyDevice.ts";
 import { labelText, shownChannels } from "./shownImages.ts";
 import type {
@@ -38,6 +38,9 @@ const drawing = new Newest();
 const measuring = new Newest();
 
 export async function averageFacts(run: string): Promise<AverageFacts> {
+  // A run that was just begun has no folder.
+  if (!(await hasSettings(run)))
+    return { times: [], count: 0, bytes: 0, sigmaRels: [], measured: { count: 0, areHeldOut: false } };
   const { images, areHeldOut } = await measuredImages(run);
   return withAverages(run, async (averages) => ({
     times: averages.times,
@@ -97,7 +100,7 @@ export async function measureAverages(
 ): Promise<readonly LengthError[] | null> {
   return measuring.run(async (signal) => {
     const { images } = await measuredImages(run);
-    const { settings } = await storedRun(run);
+    const settings = await runSettings(run);
     const batch = wholeBatch(images, Math.min(mostMeasured, images.count));
     return withAverages(run, async (averages) => {
       const { network } = averages.info;
@@ -141,7 +144,7 @@ export function averageFile({ run, sigmaRel, nimg }: AverageRequest): Promise<Na
 async function measuredImages(
   run: string,
 ): Promise<{ readonly images: TrainingDataset; readonly areHeldOut: boolean }> {
-  const { settings } = await storedRun(run);
+  const settings = await runSettings(run);
   const { training, validation } = splitData(await openDataset(settings.data), settings.holdout, settings.seed);
   return { images: validation ?? training, areHeldOut: validation !== null };
 }

@@ -1,17 +1,17 @@
 /** Networks that are sampled: of runs, and of files that somebody gave. */
-import { readRawNetwork } from "../../diffusion/checkpoint/index.ts";
+import { newestCheckpoint, readRawNetwork } from "../../diffusion/checkpoint/index.ts";
 import { type SeenLabels, seenLabels, splitData } from "../../diffusion/data/index.ts";
 import { type AverageChoice, formatSigmaRel, guideAverage } from "../../diffusion/ema/index.ts";
 import { countNetwork, type NetworkConfig, tensorsOfWeights } from "../../diffusion/network/index.ts";
-import { type PlannedSettings, trainingOptions } from "../../diffusion/settings/index.ts";
+import { trainingOptions } from "../../diffusion/settings/index.ts";
 import { findStoredSnapshot, type FoundSnapshot } from "../../diffusion/snapshot/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { blobFile } from "../../engine/io/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { openDataset } from "./datasets.ts";
+import { runSettings } from "./runSettings.ts";
 import { withAverages } from "./storedAverages.ts";
 import { runFolder } from "./storage.ts";
-import { storedRun } from "./storedRuns.ts";
 import type { HeldFile, NetworkChoice, NetworkFacts } from "./studyMessages.ts";
 
 /** What is known of a network before its weights. */
@@ -56,7 +56,7 @@ export async function describeNetwork(choice: NetworkChoice): Promise<NetworkFac
     parameters: countNetwork(known.network).parameters,
     nimg: known.nimg,
     times: choice.kind === "average" ? await withAverages(choice.run, async ({ times }) => times) : [],
-    dropsLabels: choice.kind === "file" ? null : (await settingsOf(choice.run))["label-dropout"] > 0,
+    dropsLabels: choice.kind === "file" ? null : (await runSettings(choice.run))["label-dropout"] > 0,
     guide: await earlierAverage(choice),
   };
 }
@@ -67,7 +67,7 @@ export async function earlierAverage(
 ): Promise<(AverageChoice & { readonly kind: "average"; readonly run: string }) | null> {
   if (choice.kind === "file") return null;
   const { run } = choice;
-  const checkpoint = choice.kind === "raw" ? (await storedRun(run)).checkpoint : null;
+  const checkpoint = choice.kind === "raw" ? await newestCheckpoint(await runFolder(run)) : null;
   return withAverages(run, async ({ times, profiles }) => {
     const nimg = choice.kind === "raw" ? checkpoint : (choice.nimg ?? times.at(-1));
     if (nimg === null || nimg === undefined) return null;
@@ -107,8 +107,8 @@ async function knownNetwork(choice: NetworkChoice): Promise<KnownNetwork> {
         const { network, classNames, seenLabels: seen, nimg: newest } = averages.info;
         const nimg = choice.nimg ?? newest;
         return {
-          title: `${choice.run}, sigma_rel ${choice.sigmaRel} after ${nimg.toLocaleString("en")} images`,
-          fileName: `${choice.run}-${String(nimg)}-${formatSigmaRel(choice.sigmaRel)}`,
+          title: `${choice.run}, sigma_rel ${Number(choice.sigmaRel.toPrecision(3))} after ${nimg.toLocaleString("en")} images`,
+          fileName: `${choice.run}-${String(nimg)}-${formatSigmaRel(Number(choice.sigmaRel.toPrecision(3)))}`,
           network,
           nimg,
           classNames,
@@ -116,8 +116,9 @@ async function knownNetwork(choice: NetworkChoice): Promise<KnownNetwork> {
         };
       });
     case "raw": {
-      const { settings, checkpoint: nimg } = await storedRun(choice.run);
+      const nimg = await newestCheckpoint(await runFolder(choice.run));
       if (nimg === 0) throw noCheckpoint(choice.run);
+      const settings = await runSettings(choice.run);
       const { training: images } = splitData(await openDataset(settings.data), settings.holdout, settings.seed);
       const { network } = trainingOptions(settings, images);
       const isLabelled = network.unet.labelDim > 0;
@@ -137,10 +138,6 @@ async function knownNetwork(choice: NetworkChoice): Promise<KnownNetwork> {
       return { title: name, fileName, network, nimg, classNames, seenLabels: seen ?? null };
     }
   }
-}
-
-async function settingsOf(run: string): Promise<PlannedSettings> {
-  return (await storedRun(run)).settings;
 }
 
 function heldFile(file: number): { readonly name: string; readonly found: FoundSnapshot } {

@@ -1,5 +1,6 @@
 /** The stored averages of runs, in memory for as long as somebody looks at them. */
 import { StoredAverages } from "../../diffusion/ema/index.ts";
+import { runSettings } from "./runSettings.ts";
 import { studyDevice } from "./studyDevice.ts";
 import { runFolder } from "./storage.ts";
 
@@ -41,6 +42,8 @@ export async function withAverages<T>(run: string, use: (averages: StoredAverage
 }
 
 async function open(run: string): Promise<StoredAverages> {
+  // Says so if it has written nothing yet.
+  await runSettings(run);
   return StoredAverages.open(await runFolder(run), { device: await studyDevice() });
 }
 

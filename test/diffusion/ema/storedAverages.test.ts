@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
@@ -12,9 +15,11 @@ import {
   snapshotsIn,
   StoredAverages,
 } from "../../../diffusion/ema/index.ts";
+import { reconstructFiles } from "../../../diffusion/ema/node.ts";
 import { describeDenoiser } from "../../../diffusion/network/index.ts";
 import { type SnapshotDtype, storeSnapshot } from "../../../diffusion/snapshot/index.ts";
-import { type Folder, memoryFolder, toFloat32 } from "../../../engine/io/index.ts";
+import { type Folder, memoryFolder, readWhole, toFloat32 } from "../../../engine/io/index.ts";
+import { diskFolder } from "../../../engine/io/node.ts";
 import { foldIn, getDevice, randomKey, type Tensor, tensor } from "../../../engine/index.ts";
 import { flattenParameters, initializeParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { smallNetwork } from "../training/smallRun.ts";
@@ -231,6 +236,40 @@ describe("stored averages of one run", () => {
     assert.throws(() => none.info, { code: "value", message: /^empty: there are no stored averages yet/ });
     await assert.rejects(none.average(0.1), { code: "value", message: /no stored averages yet/ });
     none.dispose();
+  });
+
+  it("writes the bytes that the command writes, which are no stored average", async () => {
+    const disk = await mkdtemp(path.join(os.tmpdir(), "evenkeel-averages-"));
+    try {
+      const folder = diskFolder(disk);
+      for (const [nimg, width] of [
+        [1000, 0.05],
+        [1000, 0.1],
+        [2000, 0.05],
+        [3000, 0.1],
+      ] as const) {
+        await store(folder, nimg, width, "F16");
+      }
+      const averages = await StoredAverages.open(folder, { device });
+      for (const [nimg, sigmaRel, dtype] of [
+        [2000, 0.07, "F16"],
+        [3000, 0.2, "F32"],
+      ] as const) {
+        const file = path.join(disk, `phema-${nimg}.safetensors`);
+        const snapshots = await snapshotsIn(folder);
+        await reconstructFiles(snapshots, [{ profile: powerProfile(nimg, sigmaRel), path: file }], { dtype });
+        const written = memoryFolder().file("average.safetensors");
+        await averages.write(written, sigmaRel, nimg, dtype);
+        assert.deepEqual(Buffer.from(await readWhole(written)), await readFile(file));
+      }
+      await averages.write(folder.file("network-snapshot-0000003-0.080.safetensors"), 0.08);
+      const before = averages.profiles;
+      await averages.refresh();
+      assert.deepEqual(averages.profiles, before);
+      averages.dispose();
+    } finally {
+      await rm(disk, { recursive: true });
+    }
   });
 
   it("stay as they were when a new one is damaged", async () => {

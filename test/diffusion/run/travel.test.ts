@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { networkConfig } from "../../../diffusion/network/index.ts";
 import { copyRun, exportRun, importRun, runTraining, type TravelReport } from "../../../diffusion/run/index.ts";
+import { describeRunFiles } from "../../../diffusion/run/runFiles.ts";
 import { createDevice, type Device, EvenkeelError } from "../../../engine/index.ts";
 import { blobFolder, type Folder, memoryFolder, readWhole, writeText, writeZip } from "../../../engine/io/index.ts";
 import { diskFolder } from "../../../engine/io/node.ts";
@@ -222,4 +223,16 @@ test("names that would leave the folder go no further than the archive", async (
   const modified = new Date(Date.UTC(2000, 0, 1));
   await file.write((sink) => writeZip(sink, [{ name: "a/b/settings.toml", modified, content: new Uint8Array(1) }]));
   await assert.rejects(importRun(await file.open(), "a.zip", to), /a\.zip: holds no run/);
+});
+
+test("the emoji that the command converted for a run are files of the run", () => {
+  const names = [
+    "settings.toml",
+    "training-state-0000001024.safetensors",
+    "network-snapshot-0000001-0.100.safetensors",
+  ];
+  assert.deepEqual(describeRunFiles("run", [...names, "emoji16.zip", "emoji32-google.zip"]), []);
+  assert.deepEqual(describeRunFiles("run", [...names, "photos.zip"]), [
+    'Files that no run writes, kept all the same: 1 ("photos.zip").',
+  ]);
 });

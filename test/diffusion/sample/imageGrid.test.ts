@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
 import fc from "fast-check";
-import { imageGrid, toPixels } from "../../../diffusion/sample/index.ts";
+import { firstChannels, imageGrid, labelVectors, toPixels } from "../../../diffusion/sample/index.ts";
 import { writeImage, writeImageGrid, writePng } from "../../../diffusion/sample/node.ts";
 import { readReference } from "../ema/referenceFiles.ts";
 
@@ -23,6 +23,22 @@ describe("toPixels", () => {
   it("cuts fractions off and holds to 0..255", () => {
     const images = Float32Array.of(-1e9, -2, -1, 0, 0.9921, 1, 1e9, -Infinity, Infinity, NaN);
     assert.deepEqual([...toPixels(images)], [0, 0, 0, 128, 254, 255, 255, 0, 255, 0]);
+  });
+});
+
+describe("firstChannels", () => {
+  it("takes whole planes of each image", () => {
+    const images = Float32Array.from({ length: 2 * 4 * 6 }, (_, i) => i);
+    const [first, second] = [images.slice(0, 18), images.slice(24, 42)];
+    assert.deepEqual(firstChannels(images, [2, 4, 2, 3], 3), Float32Array.of(...first, ...second));
+    assert.deepEqual(firstChannels(images, [2, 4, 2, 3], 4), images);
+    assert.deepEqual(firstChannels(Uint8Array.of(1, 2, 3, 4), [2, 2, 1, 1], 1), Uint8Array.of(1, 3));
+  });
+});
+
+describe("labelVectors", () => {
+  it("are one-hot for classes, zero for none, and vectors as they are", () => {
+    assert.deepEqual(labelVectors([1, null, [0.5, 2, -1]], 3), Float32Array.of(0, 1, 0, 0, 0, 0, 0.5, 2, -1));
   });
 });
 

@@ -51,8 +51,10 @@ describe("sampleTrajectory", () => {
         const guides = [{ denoiser: dark, weight, labels: "same" as const }];
         const common: TrajectoryOptions = { denoiser: bright, imageShape, guides, interval: [0.05, 50], ...rest };
         const told: (readonly [number, number])[] = [];
+        const heard: ImageStep[] = [];
         const strip = await sampleTrajectory({
           ...common,
+          onStep: (step) => void heard.push(step),
           sigmaData: 0.4,
           onEvaluation: (done, total) => void told.push([done, total]),
         });
@@ -62,6 +64,7 @@ describe("sampleTrajectory", () => {
         for await (const part of generateImages({ ...common, batch, onStep: (step) => void steps.push(step) })) {
           images.push(...toPixels(part.images));
         }
+        assert.deepEqual(heard, steps);
         const levels = stepLevels(sigmaSteps(rest), rest);
         assert.deepEqual(
           strip.sigmas,

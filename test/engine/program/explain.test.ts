@@ -61,7 +61,10 @@ describe("explain", () => {
       }
       // The convolution: 2 images, 4 channels of 8 x 8, 2 x 9 multiply-adds each.
       const convolution = explanation.kernels.find(({ flops }) => flops >= 2 * 4 * 64 * 18 * 2);
-      assert.ok(convolution !== undefined && (intensity(convolution) ?? 0) > 1, "a convolution with much arithmetic a byte");
+      assert.ok(
+        convolution !== undefined && (intensity(convolution) ?? 0) > 1,
+        "a convolution with much arithmetic a byte",
+      );
       assert.ok(explanation.bytes > 0);
       const counts = explanation.dispatches;
       assert.ok(counts !== undefined);

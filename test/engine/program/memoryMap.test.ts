@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compile, createDevice, explain, matmul, memoryMap, softmax, tanh, type Tensor, zeros } from "../../../engine/index.ts";
+import {
+  compile,
+  createDevice,
+  explain,
+  matmul,
+  memoryMap,
+  softmax,
+  tanh,
+  type Tensor,
+  zeros,
+} from "../../../engine/index.ts";
 
 const layers = (x: Tensor, w: Tensor): Tensor => softmax(matmul(tanh(matmul(tanh(matmul(x, w)), w)), w));
 
