@@ -36,7 +36,8 @@ describe("in the page it is said", { skip }, () => {
       const choice = lab.page.getByRole("radio", { name: "webgpu" });
       await choice.waitFor();
       if (await choice.isDisabled()) {
-        return skipWithout("WebGPU", (reason) => t.skip(reason), await lab.shown());
+        skipWithout("WebGPU", (reason) => t.skip(reason), await lab.shown());
+        return;
       }
       await lab.start();
       await lab.reachImages(8);

@@ -20,23 +20,25 @@ export function withoutWebgpu(): void {
 
 /** A worker that can keep no checkpoint: there is no room. */
 export function withFullStorage(): void {
-  const handle = FileSystemFileHandle.prototype;
-  const { createWritable } = handle;
-  handle.createWritable = function (...given: Parameters<typeof createWritable>) {
+  type Create = (this: FileSystemFileHandle, ...given: unknown[]) => Promise<unknown>;
+  const handle = FileSystemFileHandle.prototype as unknown as { createWritable: Create };
+  const create = handle.createWritable;
+  handle.createWritable = function (...given) {
     if (this.name.startsWith("training-state")) throw new DOMException("no room", "QuotaExceededError");
-    return createWritable.apply(this, given);
+    return create.apply(this, given);
   };
 }
 
 /** A worker that knows its GPU, for `destroyDevice`. */
 export function withKnownDevice(): void {
+  type Request = (this: unknown, ...given: unknown[]) => Promise<unknown>;
   const { GPUAdapter: adapter } = globalThis as unknown as {
-    readonly GPUAdapter?: { readonly prototype: { requestDevice(...given: unknown[]): Promise<unknown> } };
+    readonly GPUAdapter?: { readonly prototype: { requestDevice: Request } };
   };
   if (adapter === undefined) return;
-  const { requestDevice } = adapter.prototype;
+  const request = adapter.prototype.requestDevice;
   adapter.prototype.requestDevice = async function (...given) {
-    const device = await requestDevice.apply(this, given);
+    const device = await request.apply(this, given);
     Object.assign(globalThis, { lastDevice: device });
     return device;
   };

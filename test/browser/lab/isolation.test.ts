@@ -32,7 +32,7 @@ describe("a host without the headers of isolation", { skip }, () => {
     const options: LabOptions = {
       hash,
       isIsolated: false,
-      before: async (context) => void (await context.addInitScript(withoutServiceWorkers)),
+      before: (context) => context.addInitScript(withoutServiceWorkers),
     };
     await withLab(chromiumPath, options, async (lab) => {
       await lab.message("WebAssembly computes on one thread here").waitFor();

@@ -15,7 +15,7 @@ export type LabOptions = BrowserContextOptions & {
   /** A host that is there already; who gives it closes it. */
   readonly server?: LabServer;
   /** Done before the page's own scripts run. */
-  readonly before?: (context: BrowserContext) => Promise<void>;
+  readonly before?: (context: BrowserContext) => Promise<unknown>;
 };
 
 /** Opens the lab as somebody sees it who was never there. Close it, or Node won't end. */

@@ -59,7 +59,7 @@ describe("a run", { skip }, () => {
       const own = join(folder, run);
       const options: LabOptions = {
         hash: hashOf(experiment),
-        before: async (context) => void (await context.addInitScript(withoutDialogues)),
+        before: (context) => context.addInitScript(withoutDialogues),
       };
       await withLab(chromiumPath, options, async (lab) => {
         await lab.start();
