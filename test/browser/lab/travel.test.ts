@@ -12,7 +12,15 @@ import { evenkeelCommand } from "./command.ts";
 import { withoutDialogues } from "./inPage.ts";
 import { type Lab, type LabOptions, withLab } from "./openLab.ts";
 import { storedRun } from "./storedRun.ts";
-import { hashOf, learningOf, newestState, settingsOf, type RunFiles, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
+import {
+  hashOf,
+  learningOf,
+  newestState,
+  settingsOf,
+  type RunFiles,
+  tinyExperiment,
+  trainInNode,
+} from "./tinyExperiment.ts";
 
 const run = "emoji16-G";
 const experiment = tinyExperiment(120, { samples: 0, dynamics: 0 });
