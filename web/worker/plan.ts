@@ -11,7 +11,7 @@ import type { GivenSettings, Plan } from "./messages.ts";
 function labDefaults(batch: number, images: number): GivenSettings {
   return {
     status: 10 * batch,
-    samples: 100 * batch,
+    samples: 80 * batch,
     checkpoint: 200 * batch,
     snapshot: Math.max(1000, 125 * batch),
     validation: 0,

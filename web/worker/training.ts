@@ -16,11 +16,11 @@ const pace = 200;
 /** Milliseconds without a step after which it is said what takes so long. */
 const patience = 700;
 
-/** A grid that is drawn while one looks: four of a class, by 12 steps. */
+/** A grid that is drawn while one looks: four of a class, by 8 steps. */
 function gridOf({ network: { unet } }: TrainingOptions, images: TrainingDataset): GridLayout {
   const columns = 4;
   const rows = gridRows(unet.labelDim, seenLabels(images), columns);
-  return { rows, columns, steps: 12, scale: gridScale(unet.imageResolution) };
+  return { rows, columns, steps: 8, scale: gridScale(unet.imageResolution) };
 }
 
 export class Training {
