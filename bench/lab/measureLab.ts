@@ -92,7 +92,7 @@ async function measureSpeed({ executablePath, rounds, steps, say }: LabBench): P
   return [
     { name: "emoji16 in the page", unit: "images/s", value: page, isMoreBetter: true, note },
     { name: "emoji16 in Node, in turns", unit: "images/s", value: node, isMoreBetter: true, note },
-    { name: "page / Node", unit: "x", value: page / node, isMoreBetter: true },
+    { name: "page / Node", unit: "x", value: page / node, must: 0.85, aim: 0.97, isMoreBetter: true },
   ];
 }
 
@@ -132,9 +132,23 @@ async function measureOpening(
         aim: 200,
         note: note.join(", "),
       },
-      { name: "data that come with it", unit: "MB", value: sumOf(data) / 1e6, must: 1.5 },
-      { name: "first paint, cached", unit: "s", value: medianOf(paints), note: `median of ${rounds}` },
-      { name: "ready to train, cached", unit: "s", value: medianOf(readies), note: `median of ${rounds}` },
+      { name: "data that come with it", unit: "MB", value: sumOf(data) / 1e6, must: 1.5, aim: 1 },
+      {
+        name: "first paint, cached",
+        unit: "s",
+        value: medianOf(paints),
+        must: 1,
+        aim: 0.5,
+        note: `median of ${rounds}`,
+      },
+      {
+        name: "ready to train, cached",
+        unit: "s",
+        value: medianOf(readies),
+        must: 3,
+        aim: 1.5,
+        note: `median of ${rounds}`,
+      },
     ];
   } finally {
     await close();
@@ -177,9 +191,17 @@ async function measureTraining({ executablePath, minutes }: LabBench): Promise<r
     await lab.button("Stop").click();
     await lab.reach("Stopped");
     const drawn = await measureSlider(lab);
+    const settled = memory.slice(Math.floor(memory.length / 3));
     return [
-      { name: "first grid of samples after Start", unit: "s", value: firstGrid },
-      { name: "longest time between frames", unit: "ms", value: gap, note: `in ${minutes} minutes of training` },
+      { name: "first grid of samples after Start", unit: "s", value: firstGrid, must: 60, aim: 20 },
+      {
+        name: "longest time between frames",
+        unit: "ms",
+        value: gap,
+        must: 100,
+        aim: 34,
+        note: `in ${minutes} minutes of training`,
+      },
       {
         name: "memory of the page, at the end",
         unit: "MB",
@@ -187,12 +209,20 @@ async function measureTraining({ executablePath, minutes }: LabBench): Promise<r
         note: "resident, all its threads",
       },
       {
-        name: "memory of the page, growth",
-        unit: "MB/min",
-        value: growthAMinute(memory.slice(Math.floor(memory.length / 3)), pace),
+        name: "memory of the page, growth in 15 minutes",
+        unit: "%",
+        value: (100 * 15 * growthAMinute(settled, pace)) / medianOf(settled),
+        must: 3,
         note: `over the last two thirds of ${minutes} minutes`,
       },
-      { name: "slider to new samples", unit: "ms", value: medianOf(drawn), note: `median of ${drawn.length}` },
+      {
+        name: "slider to 16 new samples",
+        unit: "ms",
+        value: medianOf(drawn),
+        must: 2000,
+        aim: 700,
+        note: `median of ${drawn.length}`,
+      },
     ];
   } finally {
     await close();
@@ -225,7 +255,7 @@ async function measureWhole({ executablePath, say }: LabBench): Promise<readonly
     const begun = performance.now();
     await lab.start();
     await lab.reach("Finished");
-    return [{ name: "emoji16, whole", unit: "s", value: (performance.now() - begun) / 1000 }];
+    return [{ name: "emoji16, whole", unit: "s", value: (performance.now() - begun) / 1000, must: 780, aim: 600 }];
   } finally {
     await close();
   }
