@@ -4,6 +4,7 @@ import { lazy, Suspense } from "preact/compat";
 import { Messages } from "./messages.tsx";
 import { Tabs, type Tab } from "./tabs.tsx";
 import { TrainView } from "./train/trainView.tsx";
+import { ViewBoundary } from "./viewBoundary.tsx";
 
 const AveragesView = lazy(async () => (await import("./averages/averagesView.tsx")).AveragesView);
 const SampleView = lazy(async () => (await import("./sample/sampleView.tsx")).SampleView);
@@ -33,9 +34,11 @@ export function App() {
       <Messages />
       <main>
         <div id="view" role="tabpanel" aria-labelledby={`tab-${chosen.value}`}>
-          <Suspense fallback={<p class="quiet">Loading this view…</p>}>
-            <View />
-          </Suspense>
+          <ViewBoundary key={chosen.value}>
+            <Suspense fallback={<p class="quiet">Loading this view…</p>}>
+              <View />
+            </Suspense>
+          </ViewBoundary>
         </div>
       </main>
       <footer class="quiet">
