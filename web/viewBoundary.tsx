@@ -7,7 +7,7 @@ export function ViewBoundary({ children }: { readonly children: ComponentChildre
   if (failure === undefined) return <>{children}</>;
   return (
     <div class="panel" role="alert">
-      <p class="problem">This view can't be shown: {failure instanceof Error ? failure.message : String(failure)}</p>
+      <p class="problem">This view can't be shown: {failure instanceof Error ? failure.message : "nobody knows why"}</p>
       <p class="quiet">
         The other views and runs that go on are not touched by this. If where the page came from can't be reached, load
         the page again when it can: runs go on by themselves.
