@@ -1,12 +1,12 @@
 /**
- * Trains a small denoiser for 2,000 steps and prints, as JSON, what memory it held in the last 1,000 of them. By then V8 has compiled
- * what runs often to faster code, which takes memory of its own.
+ * Trains a small denoiser for 2,500 steps and prints, as JSON, what memory it held in the last 1,000 of them. By then V8 has compiled
+ * what runs often to faster code, which takes memory of its own: 0.3 MB at once at about the 1,200th step.
  */
 import { Trainer } from "../../diffusion/training/index.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
 
-const [settling, steps] = [1000, 1000];
+const [settling, steps] = [1500, 1000];
 const device = await createDevice("wasm");
 const options = { ...smallOptions, batch: 4, batchDevice: 4 };
 const trainer = await Trainer.create(options, device);
