@@ -19,7 +19,8 @@ const octiles = [-1.150349, -0.67449, -0.318639, 0, 0.318639, 0.67449, 1.150349]
 
 /** Noise levels that cut training's distribution into eight equally likely parts. */
 export function sigmaEdges({ mean, standardDeviation }: NoiseDistribution): number[] {
-  return octiles.map((z) => Math.exp(mean + standardDeviation * z));
+  // Exponentials differ in their last digit from one JavaScript engine to the next, and a run may go from one to another.
+  return octiles.map((z) => Number(Math.exp(mean + standardDeviation * z).toPrecision(12)));
 }
 
 /** The loss and the weighted error by noise level, gathered from step to step. */

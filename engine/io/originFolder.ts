@@ -57,7 +57,7 @@ export function originFolder(directory: OriginDirectoryHandle, name: string): Fo
       wrap("reading the folder", async () => {
         const names: string[] = [];
         for await (const [entry, file] of (await handle()).entries()) {
-          if (file.kind === "file" && (await file.getFile()).size > 0) names.push(entry);
+          if (file.kind === "file" && (await sizeIfAny(file)) > 0) names.push(entry);
         }
         return names.sort();
       }),
@@ -128,6 +128,16 @@ function openBlob(blob: StoredBytes, path: string): OpenFile {
       }),
     close: () => Promise.resolve(),
   };
+}
+
+/** 0 for a file that was removed since it was listed. */
+async function sizeIfAny(file: OriginFileHandle): Promise<number> {
+  try {
+    return (await file.getFile()).size;
+  } catch (reason) {
+    if (isMissing(reason)) return 0;
+    throw reason;
+  }
 }
 
 const isMissing = (reason: unknown): boolean => nameOf(reason) === "NotFoundError";

@@ -1,7 +1,7 @@
 /** Runs and data sets on their way: what is kept in the browser, what is being moved, and what came of it. */
 import * as Comlink from "comlink";
 import { signal } from "@preact/signals";
-import { chosenName, datasets, freeName, runs, say } from "../state/lab.ts";
+import { chosenName, datasets, runs, say } from "../state/lab.ts";
 import { download } from "../state/download.ts";
 import { Run } from "../state/run.ts";
 import { study } from "../state/workers.ts";
@@ -45,7 +45,7 @@ export async function openRun(given: readonly Given[]): Promise<void> {
   if (first === undefined) return;
   const source = titleOfGiven(given);
   await move(`Opening ${source}`, async (worker, tell) => {
-    const name = freeName(source.replace(/\.zip$/i, ""));
+    const name = await study().takeRunName(source.replace(/\.zip$/i, ""));
     const isOne = second === undefined && !first.path.includes("/");
     const { run, told }: BroughtRun = isOne
       ? await worker.importZip(name, first.blob, source, tell)

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { DatasetFacts, DeviceState, GivenSettings, Plan } from "../worker/messages.ts";
 import { readLink } from "./link.ts";
-import { goingRuns } from "./going.ts";
+import { goingRuns, stopGoing } from "./going.ts";
 import { Run } from "./run.ts";
 import { differences } from "./differences.ts";
 import { study, studyFailure } from "./workers.ts";
@@ -60,35 +60,39 @@ export async function startRun(isPaused = false): Promise<void> {
   const made = await planning;
   if (made?.kind !== "possible") return;
   const { settings } = made;
-  const run = new Run(freeName(`${settings.data}-${settings.config}`), settings);
+  const name = await saying(study().createRun(`${settings.data}-${settings.config}`, settings));
+  if (name === undefined) return;
+  const run = new Run(name, settings);
   runs.value = [...runs.value, run];
   chosenName.value = run.name;
   await run.start(isPaused);
 }
 
-/** `emoji16-G`, `emoji16-G-2`, ... */
-export function freeName(wanted: string): string {
-  const plain = wanted.replaceAll(/[^\w.-]+/g, "-");
-  const taken = new Set(runs.value.map(({ name }) => name));
-  for (let number = 1; ; number++) {
-    const name = number === 1 ? plain : `${plain}-${number}`;
-    if (!taken.has(name)) return name;
-  }
-}
-
 export async function removeRun(run: Run): Promise<void> {
   await study().removeRun(run.name);
+  stopGoing(run.name);
   runs.value = runs.value.filter((each) => each !== run);
   if (chosenName.value === run.name) chosenName.value = runs.value.at(-1)?.name ?? null;
 }
 
+/** Chooses what the page's address holds. */
+function takeLink(): void {
+  const linked = readLink(location.hash);
+  if (linked === null) return;
+  given.value = { ...first, ...linked };
+  say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
+}
+
+/** Chooses what there was to begin with. */
+export function beginAnew(): void {
+  history.replaceState(null, "", location.pathname + location.search);
+  given.value = first;
+}
+
 /** Reads what the browser has kept, and goes on with what went on. */
 export async function openLab(): Promise<void> {
-  const linked = readLink(location.hash);
-  if (linked !== null) {
-    given.value = { ...given.value, ...linked };
-    say("note", "This link holds an experiment: its settings are chosen below. Press Start to train it.");
-  }
+  takeLink();
+  addEventListener("hashchange", takeLink);
   effect(() => {
     const reason = studyFailure.value;
     if (reason !== null) say("error", `A part of the page doesn't work: ${reason}. Load the page again.`);
@@ -100,9 +104,13 @@ export async function openLab(): Promise<void> {
         .then((made): Plan => made),
     );
     planning = asked;
+    // What was made of other settings isn't shown for long.
+    const late = setTimeout(() => void (plan.value = null), 500);
     void asked.then((made) => {
+      clearTimeout(late);
       if (planning === asked && made !== undefined) plan.value = made;
     });
+    return () => clearTimeout(late);
   });
   void saying(
     study()
@@ -118,11 +126,13 @@ export async function openLab(): Promise<void> {
 }
 
 async function readRuns(): Promise<void> {
-  const stored = await study().storedRuns();
+  const { runs: stored, problems } = await study().storedRuns();
+  for (const problem of problems) say("error", problem);
   const known = new Set(runs.value.map(({ name }) => name));
   runs.value = [...stored.filter(({ name }) => !known.has(name)).map((each) => Run.of(each)), ...runs.value];
   chosenName.value ??= runs.value.at(-1)?.name ?? null;
   const going = new Set(goingRuns());
+  for (const name of going) if (!runs.value.some((run) => run.name === name)) stopGoing(name);
   for (const run of runs.value) {
     if (!going.has(run.name) || run.isGoing || run.phase.value.kind === "finished") continue;
     say(

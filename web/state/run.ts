@@ -111,10 +111,15 @@ export class Run {
     await this.#thread.lab.stop();
   }
 
+  /** What a run that was asked to stop still does on its way isn't told. */
+  #reach(phase: RunPhase): void {
+    if (this.phase.value.kind !== "stopping") this.phase.value = phase;
+  }
+
   #hear(event: RunEvent): void {
     switch (event.kind) {
       case "preparing":
-        this.phase.value = { kind: "preparing", what: event.what };
+        this.#reach({ kind: "preparing", what: event.what });
         break;
       case "started":
         batch(() => {
@@ -127,7 +132,7 @@ export class Run {
             const { header, samples } = this.dynamics.value;
             this.dynamics.value = { header, samples: samples.filter(({ nimg }) => nimg <= event.nimg) };
           }
-          this.phase.value = { kind: "training" };
+          this.#reach({ kind: "training" });
         });
         break;
       case "progress":
@@ -160,11 +165,11 @@ export class Run {
       case "paused":
         batch(() => {
           this.nimg.value = event.nimg;
-          this.phase.value = { kind: "paused" };
+          this.#reach({ kind: "paused" });
         });
         break;
       case "resumed":
-        this.phase.value = { kind: "training" };
+        this.#reach({ kind: "training" });
         break;
       case "note":
         this.notes.value = [...this.notes.value, event.text];

@@ -5,7 +5,11 @@ import { runs, runTitles } from "../state/lab.ts";
 import type { StatusPoint } from "../worker/messages.ts";
 
 const quantities = [
-  { key: "error", title: "Error", about: "Weighted denoising error, 1 for an untrained network" },
+  {
+    key: "error",
+    title: "Error",
+    about: "Weighted denoising error: 1 for a network that puts out nothing, less is better",
+  },
   { key: "loss", title: "Loss", about: "The loss that is minimized: the error with learned uncertainty" },
   { key: "gradientNorm", title: "Gradient", about: "Norm of the gradient" },
   { key: "learningRate", title: "Rate", about: "Learning rate of the optimizer" },

@@ -49,8 +49,9 @@ function Entry({ option: { name, entry }, id }: { readonly option: Option; reado
           value={typeof chosen === "number" ? chosen : ""}
           placeholder={typeof usual === "number" ? String(usual) : ""}
           onChange={(event) => {
-            const { value, valueAsNumber } = event.currentTarget;
-            choose(name, value === "" ? undefined : valueAsNumber);
+            const { value, valueAsNumber, validity } = event.currentTarget;
+            // What isn't read as a number is empty, too: it is told, not passed over.
+            choose(name, value === "" && !validity.badInput ? undefined : valueAsNumber);
           }}
         />
       );

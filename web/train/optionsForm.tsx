@@ -1,4 +1,4 @@
-import { given, plan, say } from "../state/lab.ts";
+import { beginAnew, given, plan, say } from "../state/lab.ts";
 import { linkOf } from "../state/link.ts";
 import { bytesText, whole } from "../numbers.ts";
 import { DataChoice } from "./dataChoice.tsx";
@@ -33,9 +33,12 @@ function PlanFacts() {
   if (made === null) return <p class="quiet">Counting…</p>;
   if (made.kind === "impossible") {
     return (
-      <p class="problem" role="alert">
-        {made.reason}
-      </p>
+      <div role="alert">
+        <p class="problem">{made.reason}</p>
+        <button type="button" class="quietButton" onClick={beginAnew}>
+          Begin with the first settings again
+        </button>
+      </div>
     );
   }
   const { parameters, flopsOfImage, bytes } = made.facts;

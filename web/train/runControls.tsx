@@ -72,12 +72,16 @@ function Progress({ run }: { readonly run: Run }) {
         <span>
           <b>{whole(run.nimg.value)}</b> of {whole(all)} images
         </span>
-        <span>
-          <b>{short(run.imagesPerSecond.value)}</b> images/s
-        </span>
-        <span>
-          <b>{duration(run.secondsLeft.value)}</b> left
-        </span>
+        {run.imagesPerSecond.value !== null && (
+          <>
+            <span>
+              <b>{short(run.imagesPerSecond.value)}</b> images/s
+            </span>
+            <span>
+              <b>{duration(run.secondsLeft.value)}</b> left
+            </span>
+          </>
+        )}
         <span>
           error <b>{short(last?.error)}</b>
         </span>

@@ -3,7 +3,17 @@
  * script, and each part of it is loaded by who asks for it.
  */
 import * as Comlink from "comlink";
-import type { DatasetFacts, DeviceState, GivenSettings, Plan, RunListener, RunStart, StoredRun } from "./messages.ts";
+import type { PlannedSettings } from "../../diffusion/settings/index.ts";
+import type {
+  DatasetFacts,
+  DeviceState,
+  GivenSettings,
+  Plan,
+  RunListener,
+  RunStart,
+  StoredRun,
+  StoredRuns,
+} from "./messages.ts";
 import type {
   AttentionRequest,
   AverageFacts,
@@ -28,7 +38,8 @@ import type { Files } from "./files.ts";
 import type { Training } from "./training.ts";
 
 export class LabWorker {
-  #training: Training | undefined;
+  /** Asked for what comes while its script is still loaded, too. */
+  #training: Promise<Training> | undefined;
   /** Whether averages of runs may be in memory. */
   #hasAverages = false;
 
@@ -48,8 +59,18 @@ export class LabWorker {
   }
 
   /** Every run that is kept in the browser. */
-  async storedRuns(): Promise<readonly StoredRun[]> {
+  async storedRuns(): Promise<StoredRuns> {
     return (await import("./storedRuns.ts")).storedRuns();
+  }
+
+  /** Keeps a run that is to begin, under a name like the wanted one that no run has, which it gives. */
+  async createRun(wanted: string, settings: PlannedSettings): Promise<string> {
+    return (await import("./storedRuns.ts")).createRun(wanted, settings);
+  }
+
+  /** A name like the wanted one that no run has; it is taken from then on. */
+  async takeRunName(wanted: string): Promise<string> {
+    return (await import("./storage.ts")).takeRunName(wanted);
   }
 
   /** One of them. */
@@ -152,26 +173,25 @@ export class LabWorker {
 
   /** Trains until the run is finished or stopped; ends with an event that says which. */
   async train(start: RunStart, listener: RunListener): Promise<void> {
-    const { Training } = await import("./training.ts");
-    this.#training = new Training(start, listener);
-    await this.#training.run();
+    this.#training = import("./training.ts").then(({ Training }) => new Training(start, listener));
+    await (await this.#training).run();
   }
 
-  pause(): void {
-    this.#training?.gate.pause();
+  async pause(): Promise<void> {
+    (await this.#training)?.gate.pause();
   }
 
-  resume(): void {
-    this.#training?.gate.resume();
+  async resume(): Promise<void> {
+    (await this.#training)?.gate.resume();
   }
 
-  step(): void {
-    this.#training?.gate.step();
+  async step(): Promise<void> {
+    (await this.#training)?.gate.step();
   }
 
   /** Ends the run with a checkpoint. */
-  stop(): void {
-    this.#training?.stop();
+  async stop(): Promise<void> {
+    (await this.#training)?.stop();
   }
 }
 

@@ -62,6 +62,9 @@ export type StoredRun = {
   readonly bytes: number;
 };
 
+/** All runs that can be read, and what is wrong with the others. */
+export type StoredRuns = { readonly runs: readonly StoredRun[]; readonly problems: readonly string[] };
+
 /** What a run tells while it goes. */
 export type RunEvent =
   | { readonly kind: "preparing"; readonly what: string }

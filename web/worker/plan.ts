@@ -1,7 +1,7 @@
 /** What settings make: complete ones, and what they cost. */
 import { splitData } from "../../diffusion/data/index.ts";
 import { countNetwork } from "../../diffusion/network/index.ts";
-import { completePlan, trainingOptions } from "../../diffusion/settings/index.ts";
+import { completePlan, type PlannedSettings, trainingOptions } from "../../diffusion/settings/index.ts";
 import { checkTrainingOptions, leastTrainingMemory } from "../../diffusion/training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { openDataset } from "./datasets.ts";
@@ -21,6 +21,16 @@ function labDefaults(batch: number, images: number): GivenSettings {
   };
 }
 
+/** What `wasm` can hold. */
+const wasmBytes = 2 ** 32;
+
+/** Why a network isn't even counted: that takes longer than anybody waits. */
+function tooLargeToCount({ blocks, channels }: PlannedSettings): string | null {
+  if (blocks > 32) return `${blocks} blocks per level are more than a page can train. Choose at most 32.`;
+  if (channels > 4096) return `A width of ${channels} is more than a page can train. Choose at most 4096.`;
+  return null;
+}
+
 /** Complete settings of what was chosen, with their costs; or why they can't be. */
 export async function planRun(given: GivenSettings): Promise<Plan> {
   try {
@@ -30,6 +40,8 @@ export async function planRun(given: GivenSettings): Promise<Plan> {
       { from: "the lab's defaults", values: labDefaults(batch, dataset.count) },
       { from: "your choice", values: given },
     ]);
+    const tooLarge = tooLargeToCount(settings);
+    if (tooLarge !== null) return { kind: "impossible", reason: tooLarge };
     const { training: images } = splitData(dataset, settings.holdout, settings.seed);
     const training = trainingOptions(settings, images);
     checkTrainingOptions(training);
@@ -39,6 +51,10 @@ export async function planRun(given: GivenSettings): Promise<Plan> {
       training.emaSigmaRels.length,
       training.batch > training.batchDevice,
     );
+    if ((settings.device ?? "wasm") === "wasm" && bytes > wasmBytes) {
+      const reason = `This network takes at least ${(bytes / 1e9).toPrecision(3)} GB to train, and wasm holds 4.29 GB. Choose a smaller width or fewer blocks.`;
+      return { kind: "impossible", reason };
+    }
     // A step is a forward pass and twice that backwards; a multiply-accumulate is two operations.
     return { kind: "possible", settings, facts: { parameters, flopsOfImage: 6 * macs, bytes } };
   } catch (reason) {

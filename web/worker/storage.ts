@@ -29,6 +29,26 @@ export async function runNames(): Promise<readonly string[]> {
   return names.sort();
 }
 
+/**
+ * A name like the wanted one that no run has, in letters that any system takes for a folder: `emoji16-G`, `emoji16-G-2`, ... Its folder is made, so that
+ * nobody else takes it, in no other tab either.
+ */
+export async function takeRunName(wanted: string): Promise<string> {
+  const letters = wanted
+    .normalize()
+    .replaceAll(/[^\p{L}\p{N}_.-]+/gu, "-")
+    .replaceAll(/^[-.]+|[-.]+$/g, "")
+    .slice(0, 60);
+  const plain = letters === "" ? "run" : letters;
+  return await navigator.locks.request("evenkeel-run-names", async () => {
+    const taken = new Set(await runNames());
+    let name = plain;
+    for (let number = 2; taken.has(name); number++) name = `${plain}-${number}`;
+    await (await runFolder(name)).prepare();
+    return name;
+  });
+}
+
 /** Removes a run with all its files. */
 export async function removeRunFolder(name: string): Promise<void> {
   await (await directory("runs")).removeEntry(name, { recursive: true });

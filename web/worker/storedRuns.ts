@@ -2,19 +2,39 @@
 import { newestCheckpoint } from "../../diffusion/checkpoint/index.ts";
 import { dynamicsFileName, readDynamicsFile } from "../../diffusion/dynamics/index.ts";
 import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/index.ts";
-import { completePlan, parseSettings, settingsFileName } from "../../diffusion/settings/index.ts";
-import { type Folder, readTextIfAny, readWhole } from "../../engine/io/index.ts";
-import type { StatusPoint, StoredRun } from "./messages.ts";
-import { removeRunFolder, runFolder, runNames, withRun } from "./storage.ts";
+import {
+  completePlan,
+  formatSettings,
+  parseSettings,
+  type PlannedSettings,
+  settingsFileName,
+} from "../../diffusion/settings/index.ts";
+import { messageOf } from "../../engine/index.ts";
+import { type Folder, readTextIfAny, readWhole, writeText } from "../../engine/io/index.ts";
+import type { StatusPoint, StoredRun, StoredRuns } from "./messages.ts";
+import { removeRunFolder, runFolder, runNames, takeRunName, withRun } from "./storage.ts";
 
-/** All runs that have settings; a folder without them has nothing to go on from. */
-export async function storedRuns(): Promise<readonly StoredRun[]> {
+/** All runs that have settings; a folder without them has nothing to go on from. One that can't be read doesn't hide the others. */
+export async function storedRuns(): Promise<StoredRuns> {
   const runs: StoredRun[] = [];
+  const problems: string[] = [];
   for (const name of await runNames()) {
-    const folder = await runFolder(name);
-    if (await folder.file(settingsFileName).exists()) runs.push(await describe(name, folder));
+    try {
+      const folder = await runFolder(name);
+      if (await folder.file(settingsFileName).exists()) runs.push(await describe(name, folder));
+    } catch (reason) {
+      problems.push(`The run ${name} can't be read: ${messageOf(reason)}`);
+    }
   }
-  return runs;
+  return { runs, problems };
+}
+
+/** Keeps the settings of a run that is to begin, so that it is there if the page is closed before its first checkpoint. Gives its name. */
+export async function createRun(wanted: string, settings: PlannedSettings): Promise<string> {
+  const name = await takeRunName(wanted);
+  const folder = await runFolder(name);
+  await writeText(folder.file(settingsFileName), formatSettings({ ...settings, outdir: `runs/${name}` }));
+  return name;
 }
 
 /** @throws EvenkeelError `file` if there is none. */
