@@ -17,7 +17,10 @@ test("edges cut the distribution of ln(sigma) into eight equally likely parts", 
   const all = [-12, ...edges, 12];
   for (let i = 1; i < all.length; i++) assert.ok(Math.abs(integral(all[i - 1] ?? 0, all[i] ?? 0) - 1 / 8) < 2e-6);
   const shifted = sigmaEdges({ mean: -0.8, standardDeviation: 1.6 });
-  shifted.forEach((edge, i) => assert.ok(Math.abs(Math.log(edge) - (-0.8 + 1.6 * (edges[i] ?? NaN))) < 1e-12));
+  // Twelve digits are off by 5e-12 at most, relatively: here and, 1.6 times, in the edges compared with.
+  shifted.forEach((edge, i) => assert.ok(Math.abs(Math.log(edge) - (-0.8 + 1.6 * (edges[i] ?? NaN))) < 1.3e-11));
+  // Further ones would differ between JavaScript engines.
+  for (const edge of shifted) assert.equal(edge, Number(edge.toPrecision(12)));
 });
 
 const images = fc.array(fc.tuple(fc.double({ min: 0.01, max: 100, noNaN: true }), fc.integer({ min: -8, max: 8 })));
