@@ -246,7 +246,7 @@ async function measureSlider(lab: Lab): Promise<readonly number[]> {
     let after = before;
     while (after === before) after = (await slider.getAttribute("aria-valuetext")) ?? "";
     const length = /[\d.]+/.exec(after)?.[0] ?? "none";
-    await lab.page.getByRole("img", { name: new RegExp(`sigma_rel ${length} `) }).waitFor();
+    await lab.page.getByRole("img", { name: new RegExp(`samples of the average of sigma_rel ${length} `) }).waitFor();
     milliseconds.push(performance.now() - begun);
   }
   return milliseconds;
