@@ -1,5 +1,5 @@
 import "../style/study.css";
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { bytesText, whole } from "../numbers.ts";
 import { chosenName, chosenRun, runs, runTitles, saying } from "../state/lab.ts";
 import { download } from "../state/download.ts";
@@ -37,15 +37,19 @@ export function AveragesView() {
 
 function RunAverages({ run }: { readonly run: Run }) {
   const stored = run.snapshots.value;
+  const [hasFailed, fail] = useState(false);
   useEffect(() => {
     void readFacts(run.name).then((found) => {
+      fail(found === undefined);
       if (found === undefined || found.times.length === 0) return;
       if (time.value !== null && !found.times.includes(time.value)) time.value = null;
       show({ run: run.name, sigmaRel: sigmaRel.value, nimg: time.value });
     });
   }, [run, stored]);
   const known = facts.value?.run === run.name ? facts.value.facts : null;
-  if (known === null) return <p class="quiet">Reading stored averages…</p>;
+  if (known === null) {
+    return <p class="quiet">{hasFailed ? "Its averages can't be read; the message above says why." : "Reading stored averages…"}</p>;
+  }
   if (known.times.length === 0) return <Nothing run={run} />;
   return (
     <>
@@ -94,7 +98,7 @@ function Choice({ run, known }: { readonly run: Run; readonly known: AverageFact
         <button
           type="button"
           onClick={() => void saying(study().averageFile(request()).then(download))}
-          title="A safetensors file, as evenkeel ema writes it"
+          title="A safetensors file, as evenkeel phema writes it"
         >
           Save this average
         </button>

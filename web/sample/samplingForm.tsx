@@ -12,6 +12,8 @@ export function SamplingForm() {
     <form
       class="options"
       aria-label="Sampling"
+      // A field that is wrong in a group that is closed is shown, or nobody would see why nothing happens.
+      onInvalidCapture={({ target }) => (target as HTMLElement).closest("details")?.setAttribute("open", "")}
       onSubmit={(event) => {
         event.preventDefault();
         if (isPossible) void sample();

@@ -163,12 +163,15 @@ export class Run {
         if (event.what === "snapshot") this.snapshots.value++;
         break;
       case "paused":
+        // Loaded again, the page doesn't go on with what somebody has paused.
+        stopGoing(this.name);
         batch(() => {
           this.nimg.value = event.nimg;
           this.#reach({ kind: "paused" });
         });
         break;
       case "resumed":
+        keepGoing(this.name);
         this.#reach({ kind: "training" });
         break;
       case "note":

@@ -7,7 +7,7 @@ import type { DatasetFacts } from "../worker/messages.ts";
 const BringData = lazy(async () => (await import("../data/bringData.tsx")).BringData);
 
 /** The preset whose depth and rates suit images of a size. */
-export function presetFor({ resolution, channels }: Pick<DatasetFacts, "resolution" | "channels">): string {
+function presetFor({ resolution, channels }: Pick<DatasetFacts, "resolution" | "channels">): string {
   return `${channels === 1 ? "fashion" : "emoji"}${resolution <= 16 ? 16 : 32}`;
 }
 

@@ -129,7 +129,7 @@ export function cancelMeasuring(): void {
   measuring.cancel();
 }
 
-/** The average as a file, as the command `evenkeel ema` writes it. */
+/** The average as a file, as the command `evenkeel phema` writes it. */
 export function averageFile({ run, sigmaRel, nimg }: AverageRequest): Promise<NamedBlob> {
   return withAverages(run, async (averages) => {
     const time = nimg ?? averages.info.nimg;
