@@ -48,7 +48,11 @@ function RunAverages({ run }: { readonly run: Run }) {
   }, [run, stored]);
   const known = facts.value?.run === run.name ? facts.value.facts : null;
   if (known === null) {
-    return <p class="quiet">{hasFailed ? "Its averages can't be read; the message above says why." : "Reading stored averages…"}</p>;
+    return (
+      <p class="quiet">
+        {hasFailed ? "Its averages can't be read; the message above says why." : "Reading stored averages…"}
+      </p>
+    );
   }
   if (known.times.length === 0) return <Nothing run={run} />;
   return (

@@ -8,7 +8,7 @@ import { cancelMeasuring, measure, measured } from "./averagesState.ts";
 export function ErrorCurve({
   run,
   nimg,
-  measured: { count, areHeldOut },
+  measured: on,
 }: {
   readonly run: string;
   readonly nimg: number | null;
@@ -18,6 +18,15 @@ export function ErrorCurve({
   const progress = known?.progress ?? null;
   const errors = (known?.errors ?? []).toSorted((a, b) => a.sigmaRel - b.sigmaRel);
   const [best] = errors.toSorted((a, b) => a.error - b.error);
+  if ("missing" in on) {
+    return (
+      <>
+        <h2>Error by length</h2>
+        <p class="problem">It can't be measured: {on.missing}</p>
+      </>
+    );
+  }
+  const { count, areHeldOut } = on;
   const images = areHeldOut
     ? `${count} images that were held out of training`
     : `${count} of the images it was trained on, as none were held out: the curve tells how well these were learned`;

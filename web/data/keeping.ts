@@ -1,6 +1,6 @@
 /** Keeping images that were brought or drawn, as a data set of the lab. */
 import type { Remote } from "comlink";
-import { datasets, say } from "../state/lab.ts";
+import { readDatasets, say } from "../state/lab.ts";
 import { study } from "../state/workers.ts";
 import type { Bringing } from "../worker/bringing.ts";
 import { plainDatasetName } from "../worker/datasetName.ts";
@@ -21,7 +21,7 @@ export async function keepBrought(
 ): Promise<void> {
   const worker = await bringer();
   const { name, count } = await worker.keep(plainDatasetName(wanted.trim()));
-  datasets.value = await study().datasets();
+  await readDatasets();
   for (const line of told) say("note", line);
   say("note", `${name} is kept in this browser: ${count.toLocaleString("en")} images, chosen to train on.`);
   take(name);

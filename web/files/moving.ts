@@ -1,7 +1,7 @@
 /** Runs and data sets on their way: what is kept in the browser, what is being moved, and what came of it. */
 import * as Comlink from "comlink";
 import { signal } from "@preact/signals";
-import { chosenName, datasets, runs, say } from "../state/lab.ts";
+import { chosenName, readDatasets, runs, say } from "../state/lab.ts";
 import { download } from "../state/download.ts";
 import { Run } from "../state/run.ts";
 import { study } from "../state/workers.ts";
@@ -81,7 +81,7 @@ export async function saveDataset(name: string): Promise<void> {
 export async function removeDataset(name: string): Promise<void> {
   await move(`Removing ${name}`, async (worker) => {
     await worker.removeDataset(name);
-    datasets.value = await study().datasets();
+    await readDatasets();
   });
 }
 

@@ -117,12 +117,15 @@ export async function openLab(): Promise<void> {
       .devices()
       .then((found) => void (devices.value = found)),
   );
-  void saying(
-    study()
-      .datasets()
-      .then((found) => void (datasets.value = found)),
-  );
+  void saying(readDatasets());
   await saying(readRuns());
+}
+
+/** Looks at what data sets there are. */
+export async function readDatasets(): Promise<void> {
+  const { datasets: found, problems } = await study().datasets();
+  datasets.value = found;
+  for (const problem of problems) say("error", problem);
 }
 
 async function readRuns(): Promise<void> {

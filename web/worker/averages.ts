@@ -5,6 +5,7 @@ import { formatSigmaRel } from "../../diffusion/ema/index.ts";
 import { gridRows } from "../../diffusion/run/index.ts";
 import { firstChannels, type ImageLabel, toPixels } from "../../diffusion/sample/index.ts";
 import { averageErrors, validationSigmas, Validator } from "../../diffusion/training/index.ts";
+import { messageOf } from "../../engine/index.ts";
 import { memoryFolder, readWhole } from "../../engine/io/index.ts";
 import { openDataset } from "./datasets.ts";
 import { KeptSampler } from "./keptSampler.ts";
@@ -38,16 +39,20 @@ const drawing = new Newest();
 const measuring = new Newest();
 
 export async function averageFacts(run: string): Promise<AverageFacts> {
-  // A run that was just begun has no folder.
+  // Of a run that is being brought in there are no settings yet.
   if (!(await hasSettings(run)))
     return { times: [], count: 0, bytes: 0, sigmaRels: [], measured: { count: 0, areHeldOut: false } };
-  const { images, areHeldOut } = await measuredImages(run);
+  // Averages are made without the images; only their error needs some.
+  const measured = await measuredImages(run).then(
+    ({ images, areHeldOut }) => ({ count: Math.min(mostMeasured, images.count), areHeldOut }),
+    (reason: unknown) => ({ missing: messageOf(reason) }),
+  );
   return withAverages(run, async (averages) => ({
     times: averages.times,
     count: averages.profiles.length,
     bytes: averages.bytes,
     sigmaRels: [...new Set(averages.profiles.flatMap((each) => (each.kind === "power" ? [each.sigmaRel] : [])))],
-    measured: { count: Math.min(mostMeasured, images.count), areHeldOut },
+    measured,
   }));
 }
 

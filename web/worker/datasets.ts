@@ -1,10 +1,10 @@
 /** The data sets of the lab: one that comes with it, and those that were brought. */
 import { type ImageDataset, packDataset, unpackDataset } from "../../diffusion/data/index.ts";
-import { EvenkeelError } from "../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../../engine/index.ts";
 import { readWhole } from "../../engine/io/index.ts";
 import emojiAddress from "virtual:evenkeel/emoji16";
 import { plainDatasetName } from "./datasetName.ts";
-import type { DatasetFacts } from "./messages.ts";
+import type { DatasetFacts, Datasets } from "./messages.ts";
 import { datasetFolder } from "./storage.ts";
 
 /** What comes with the page, by the name that the command knows, too. */
@@ -81,11 +81,17 @@ export async function keptBytes(name: string): Promise<number> {
   return file.size;
 }
 
-/** All there are, the bundled ones first. */
-export async function listDatasets(): Promise<readonly DatasetFacts[]> {
-  const facts: DatasetFacts[] = [];
-  for (const name of [...bundled.keys(), ...(await keptDatasets())]) facts.push(factsOf(await openDataset(name)));
-  return facts;
+/** All there are, the bundled ones first. One that can't be read doesn't hide the others. */
+export async function listDatasets(): Promise<Datasets> {
+  const datasets: DatasetFacts[] = [];
+  const problems: string[] = [];
+  for (const name of [...bundled.keys(), ...(await keptDatasets())]) {
+    await openDataset(name).then(
+      (dataset) => datasets.push(factsOf(dataset)),
+      (reason: unknown) => problems.push(`The data set ${name} can't be read: ${messageOf(reason)}`),
+    );
+  }
+  return { datasets, problems };
 }
 
 function factsOf({ name, count, resolution, channels, classNames }: ImageDataset): DatasetFacts {

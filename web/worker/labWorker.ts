@@ -5,7 +5,7 @@
 import * as Comlink from "comlink";
 import type { PlannedSettings } from "../../diffusion/settings/index.ts";
 import type {
-  DatasetFacts,
+  Datasets,
   DeviceState,
   GivenSettings,
   Plan,
@@ -49,7 +49,7 @@ export class LabWorker {
   }
 
   /** Every data set that the lab has, the bundled ones first. */
-  async datasets(): Promise<readonly DatasetFacts[]> {
+  async datasets(): Promise<Datasets> {
     return (await import("./datasets.ts")).listDatasets();
   }
 

@@ -37,6 +37,9 @@ export type DatasetFacts = {
   readonly isBundled: boolean;
 };
 
+/** All data sets that can be read, and what is wrong with the others. */
+export type Datasets = { readonly datasets: readonly DatasetFacts[]; readonly problems: readonly string[] };
+
 /** Means over a status interval. */
 export type StatusPoint = {
   readonly nimg: number;

@@ -12,8 +12,8 @@ export type AverageFacts = {
   readonly bytes: number;
   /** Lengths that are stored, rising. */
   readonly sigmaRels: readonly number[];
-  /** Images that the error of averages is measured on. */
-  readonly measured: { readonly count: number; readonly areHeldOut: boolean };
+  /** Images that the error of averages is measured on, or why there are none. */
+  readonly measured: { readonly count: number; readonly areHeldOut: boolean } | { readonly missing: string };
 };
 
 /** An average of a run: of which length, and of which time. */
