@@ -1,30 +1,18 @@
 import { fileError } from "./fileError.ts";
 import type { StoredFile } from "./folder.ts";
-import { allocateBytes } from "./safetensorsEncoding.ts";
+import { openBlob } from "./openBlob.ts";
 
 /** A file that a page was given, such as one that was dropped on it. It can only be read. */
 export function blobFile(name: string, blob: Blob): StoredFile {
   const refuse = (): Promise<never> => Promise.reject(fileError(name, "was given to be read only."));
+  const changed = (cause: unknown): never => {
+    throw fileError(name, "reading failed: it was changed, moved or removed since it was given.", { cause });
+  };
   return {
     name,
     path: name,
     exists: () => Promise.resolve(true),
-    open: () =>
-      Promise.resolve({
-        size: blob.size,
-        read: async (offset, length) => {
-          const bytes = allocateBytes(length, name);
-          const read = await blob
-            .slice(offset, offset + length)
-            .arrayBuffer()
-            .catch((cause: unknown) => {
-              throw fileError(name, "reading failed: it was changed, moved or removed since it was given.", { cause });
-            });
-          bytes.set(new Uint8Array(read));
-          return bytes;
-        },
-        close: () => Promise.resolve(),
-      }),
+    open: async () => openBlob(blob, name, (read) => read().catch(changed)),
     write: refuse,
     append: refuse,
     remove: refuse,

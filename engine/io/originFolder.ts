@@ -3,9 +3,9 @@
  * of the origin sees it. Source: WHATWG File System Standard, whose types these are, as far as they are used.
  */
 import { messageOf } from "../errors.ts";
-import { allocateBytes } from "./safetensorsEncoding.ts";
 import { fileError } from "./fileError.ts";
-import { checkFileName, type Folder, type OpenFile, type StoredFile } from "./folder.ts";
+import { checkFileName, type Folder, type StoredFile } from "./folder.ts";
+import { openBlob, type ReadableBlob } from "./openBlob.ts";
 
 /** What a page may write a file with: nothing of it is seen before `close`. */
 type WritableStream = {
@@ -15,16 +15,10 @@ type WritableStream = {
   abort(): Promise<void>;
 };
 
-/** A `Blob`. */
-type StoredBytes = {
-  readonly size: number;
-  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
-};
-
 /** A `FileSystemFileHandle`. */
 export type OriginFileHandle = {
   readonly kind: "file";
-  getFile(): Promise<StoredBytes>;
+  getFile(): Promise<ReadableBlob>;
   createWritable(options?: { readonly keepExistingData?: boolean }): Promise<WritableStream>;
 };
 
@@ -69,7 +63,7 @@ export function originFolder(directory: OriginDirectoryHandle, name: string): Fo
 
 function originFile(folder: () => Promise<OriginDirectoryHandle>, name: string, path: string): StoredFile {
   const wrap = wrapper(path);
-  const find = async (): Promise<StoredBytes> => (await (await folder()).getFileHandle(name)).getFile();
+  const find = async (): Promise<ReadableBlob> => (await (await folder()).getFileHandle(name)).getFile();
   const isThere = (): Promise<boolean> =>
     find().then(
       ({ size }) => size > 0,
@@ -87,7 +81,7 @@ function originFile(folder: () => Promise<OriginDirectoryHandle>, name: string, 
       wrap("opening", async () => {
         const blob = await find();
         if (blob.size === 0) throw fileError(path, "there is no such file.");
-        return openBlob(blob, path);
+        return openBlob(blob, path, (read) => wrap("reading", read));
       }),
     write: async (produce) => {
       const stream = await wrap("creating it", async () => (await create()).createWritable());
@@ -114,19 +108,6 @@ function originFile(folder: () => Promise<OriginDirectoryHandle>, name: string, 
           if (!isMissing(reason)) throw reason;
         });
       }),
-  };
-}
-
-function openBlob(blob: StoredBytes, path: string): OpenFile {
-  return {
-    size: blob.size,
-    read: (offset, length) =>
-      wrapper(path)("reading", async () => {
-        const bytes = allocateBytes(length, path);
-        bytes.set(new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()));
-        return bytes;
-      }),
-    close: () => Promise.resolve(),
   };
 }
 
