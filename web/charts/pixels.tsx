@@ -1,5 +1,5 @@
 /** Images pixel by pixel on a canvas. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export type PixelsProps = {
   /** 8-bit images one behind the other, each [C, H, W] with C 1 or 3. */
@@ -24,7 +24,8 @@ export function Pixels(props: PixelsProps) {
   const rows = Math.ceil(places.length / columns);
   const [wide, high] = [columns * (width + gap) - gap, rows * (height + gap) - gap];
   const key = places.join();
-  useEffect(() => {
+  // With the label, or it would be that of other pixels for a moment.
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (canvas.current === null || context === null || context === undefined || wide < 1 || high < 1) return;
     canvas.current.width = wide;
