@@ -24,7 +24,7 @@ export { type SeenLabels, seenLabels } from "./seenLabels.ts";
 export { splitData } from "./splitData.ts";
 export { type DatasetStatistics, datasetStatistics } from "./statistics.ts";
 export type { Colour, RawPicture } from "./files/background.ts";
-export { blobSource, openPicked, type PickedFile } from "./files/blobSource.ts";
+export { blobSource, openPicked } from "./files/blobSource.ts";
 export {
   convertPictures,
   type ConvertPicturesOptions,

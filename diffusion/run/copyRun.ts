@@ -1,4 +1,4 @@
-import { EvenkeelError, messageOf } from "../../engine/index.ts";
+import { EvenkeelError, messageOf, throwIfAborted } from "../../engine/index.ts";
 import type { Folder, StoredFile } from "../../engine/io/index.ts";
 import { isCheckpointName, readCheckpointInfo } from "../checkpoint/index.ts";
 import { parseToml } from "../parseToml.ts";
@@ -173,8 +173,6 @@ export class Meter {
   }
 
   #check(): void {
-    const { signal } = this.#options;
-    if (signal?.aborted !== true) return;
-    throw new EvenkeelError("aborted", "moving the run was stopped; nothing is left of it.", { cause: signal.reason });
+    throwIfAborted(this.#options.signal, "moving the run was stopped; nothing is left of it.");
   }
 }

@@ -6,7 +6,7 @@ import { settingsFileName } from "../settingsFileName.ts";
 import { statsFileName } from "./statsLog.ts";
 
 /** What keeps a second process out of a run's folder. */
-const lockFileName = "run.lock";
+export const lockFileName = "run.lock";
 
 /** Whether a file means something only to the process that trains there. */
 export function staysBehind(name: string): boolean {

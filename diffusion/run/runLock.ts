@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
 import { fileSystemError } from "../../engine/io/node.ts";
 import { lockFile, removeUnlocked } from "./fileLock.ts";
+import { lockFileName } from "./runFiles.ts";
 
 /** Locks that this process holds. One with this process's id that isn't among them is of a dead one that had the same id. */
 const held = new Map<string, RunLock>();
@@ -32,7 +33,7 @@ export class RunLock {
    * @throws EvenkeelError `file` that names the process if the folder is in use.
    */
   static async take(folder: string): Promise<RunLock> {
-    const path = join(folder, "run.lock");
+    const path = join(folder, lockFileName);
     for (let attempt = 0; attempt < 3; attempt++) {
       const created = create(path, folder);
       if (created !== null) return new RunLock(path, created);

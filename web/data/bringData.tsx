@@ -2,7 +2,7 @@ import "../files/files.css";
 import "./data.css";
 import { useState } from "preact/hooks";
 import { DropArea } from "../files/dropArea.tsx";
-import type { Given } from "../files/given.ts";
+import type { GivenFile } from "../../engine/io/index.ts";
 import { BringFiles } from "./bringFiles.tsx";
 import { DrawImages } from "./drawImages.tsx";
 
@@ -11,7 +11,7 @@ type BringDataProps = { readonly done: () => void; readonly take: (name: string)
 /** Making a data set of one's own images: of files, or drawn by hand. */
 export function BringData({ done, take }: BringDataProps) {
   const [way, go] = useState<"files" | "draw">("files");
-  const [dropped, drop] = useState<readonly Given[] | null>(null);
+  const [dropped, drop] = useState<readonly GivenFile[] | null>(null);
   const chosen = (name: string): void => {
     take(name);
     done();

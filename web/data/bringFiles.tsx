@@ -1,7 +1,8 @@
 import * as Comlink from "comlink";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { PickFiles, PickFolder } from "../files/dropArea.tsx";
-import { type Given, titleOfGiven } from "../files/given.ts";
+import type { GivenFile } from "../../engine/io/index.ts";
+import { titleOfGiven } from "../files/given.ts";
 import { whole } from "../numbers.ts";
 import { datasets } from "../state/lab.ts";
 import type { BringOptions, BroughtImages } from "../worker/bringing.ts";
@@ -23,13 +24,13 @@ const usual: BringOptions = {
 
 type BringFilesProps = {
   /** What was dropped on the form. */
-  readonly dropped: readonly Given[] | null;
+  readonly dropped: readonly GivenFile[] | null;
   readonly take: (name: string) => void;
 };
 
 /** Images of files: read with the options, looked at, and kept. */
 export function BringFiles({ dropped, take }: BringFilesProps) {
-  const [files, setFiles] = useState<readonly Given[] | null>(null);
+  const [files, setFiles] = useState<readonly GivenFile[] | null>(null);
   const [options, setOptions] = useState(usual);
   const [brought, show] = useState<BroughtImages | null>(null);
   const [progress, setProgress] = useState<Progress | null>(null);
@@ -37,7 +38,7 @@ export function BringFiles({ dropped, take }: BringFilesProps) {
   const [name, setName] = useState("");
   const asked = useRef(0);
 
-  const read = async (given: readonly Given[], wanted: BringOptions, isChosen: boolean): Promise<void> => {
+  const read = async (given: readonly GivenFile[], wanted: BringOptions, isChosen: boolean): Promise<void> => {
     const number = ++asked.current;
     const isCurrent = (): boolean => number === asked.current;
     setProblem(null);
@@ -64,7 +65,7 @@ export function BringFiles({ dropped, take }: BringFilesProps) {
       if (isCurrent()) setProgress(null);
     }
   };
-  const pick = (given: readonly Given[]): void => {
+  const pick = (given: readonly GivenFile[]): void => {
     setFiles(given);
     setOptions(usual);
     void read(given, usual, false);

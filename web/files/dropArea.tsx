@@ -1,9 +1,10 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { saying } from "../state/lab.ts";
-import { filesOfDrop, filesOfInput, type Given } from "./given.ts";
+import type { GivenFile } from "../../engine/io/index.ts";
+import { filesOfDrop, filesOfInput } from "./given.ts";
 
-type Take = (files: readonly Given[]) => void;
+type Take = (files: readonly GivenFile[]) => void;
 
 /** An area on which files can be dropped, wherever in it. */
 export function DropArea({

@@ -1,10 +1,9 @@
 /** Files that somebody gives the page: picked by an input, or dropped. */
 
-/** A file under its path from the folder on that was given, or its name. */
-export type Given = { readonly path: string; readonly blob: Blob };
+import type { GivenFile } from "../../engine/io/index.ts";
 
 /** What an input has picked; it is empty again afterwards, so that the same can be picked once more. */
-export function filesOfInput(input: HTMLInputElement): readonly Given[] {
+export function filesOfInput(input: HTMLInputElement): readonly GivenFile[] {
   const files = [...(input.files ?? [])].map((file) => ({
     path: file.webkitRelativePath === "" ? file.name : file.webkitRelativePath,
     blob: file,
@@ -14,11 +13,11 @@ export function filesOfInput(input: HTMLInputElement): readonly Given[] {
 }
 
 /** What was dropped, with all that lies in dropped folders. */
-export async function filesOfDrop(transfer: DataTransfer): Promise<readonly Given[]> {
+export async function filesOfDrop(transfer: DataTransfer): Promise<readonly GivenFile[]> {
   // All at once: the browser forgets what was dropped as soon as this is left.
   const dropped = [...transfer.items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
   const files = await Promise.all(
-    dropped.map(async ({ entry, file }): Promise<readonly Given[]> => {
+    dropped.map(async ({ entry, file }): Promise<readonly GivenFile[]> => {
       if (entry !== null) return filesOfEntry(entry, "");
       // What lies nowhere, such as a picture of another page.
       return file === null ? [] : [{ path: file.name, blob: file }];
@@ -27,7 +26,7 @@ export async function filesOfDrop(transfer: DataTransfer): Promise<readonly Give
   return files.flat();
 }
 
-async function filesOfEntry(entry: FileSystemEntry, folder: string): Promise<readonly Given[]> {
+async function filesOfEntry(entry: FileSystemEntry, folder: string): Promise<readonly GivenFile[]> {
   const path = folder + entry.name;
   if (isFile(entry)) {
     const blob = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
@@ -35,7 +34,7 @@ async function filesOfEntry(entry: FileSystemEntry, folder: string): Promise<rea
   }
   if (!isFolder(entry)) return [];
   const reader = entry.createReader();
-  const files: Given[] = [];
+  const files: GivenFile[] = [];
   for (;;) {
     // It gives some at a time, and none when there are no more.
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
@@ -48,7 +47,7 @@ const isFile = (entry: FileSystemEntry): entry is FileSystemFileEntry => entry.i
 const isFolder = (entry: FileSystemEntry): entry is FileSystemDirectoryEntry => entry.isDirectory;
 
 /** What to call files that were given together: by their folder, or the first of them. */
-export function titleOfGiven(files: readonly Given[]): string {
+export function titleOfGiven(files: readonly GivenFile[]): string {
   const first = files[0]?.path ?? "files";
   return first.includes("/") ? (first.split("/")[0] ?? first) : first;
 }

@@ -6,7 +6,8 @@ import { download } from "../state/download.ts";
 import { Run } from "../state/run.ts";
 import { study } from "../state/workers.ts";
 import type { BroughtRun, Files, StorageFacts, WrittenOut } from "../worker/files.ts";
-import { type Given, titleOfGiven } from "./given.ts";
+import type { GivenFile } from "../../engine/io/index.ts";
+import { titleOfGiven } from "./given.ts";
 import { chooseZip } from "./saveTarget.ts";
 
 /** All that is kept; null until it was looked for. */
@@ -40,7 +41,7 @@ export async function lookAtKept(): Promise<void> {
 }
 
 /** Opens the run of a zip or of a folder: it is a run of the lab afterwards. */
-export async function openRun(given: readonly Given[]): Promise<void> {
+export async function openRun(given: readonly GivenFile[]): Promise<void> {
   const [first, second] = given;
   if (first === undefined) return;
   const source = titleOfGiven(given);

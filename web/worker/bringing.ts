@@ -8,12 +8,12 @@ import {
   Notices,
   openDataset as readDataset,
   openPicked,
-  type PickedFile,
   selectImages,
   type SquareTransform,
 } from "../../diffusion/data/index.ts";
 import { encodePng, imageGrid } from "../../diffusion/sample/index.ts";
 import { EvenkeelError, messageOf } from "../../engine/index.ts";
+import type { GivenFile } from "../../engine/io/index.ts";
 import { plainDatasetName } from "./datasetName.ts";
 import { keepDataset } from "./datasets.ts";
 import { decodePicture } from "./decodePicture.ts";
@@ -70,7 +70,7 @@ export class Bringing {
    */
   async read(
     title: string,
-    files: readonly PickedFile[],
+    files: readonly GivenFile[],
     options: BringOptions,
     isChosen: boolean,
     tell: Tell,
@@ -95,7 +95,7 @@ export class Bringing {
 
   async #read(
     title: string,
-    files: readonly PickedFile[],
+    files: readonly GivenFile[],
     { resolution, transform, background, greyscale, areNamesClasses }: BringOptions,
     before: readonly string[],
     tell: Tell,

@@ -1,13 +1,10 @@
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
-import { blobFile } from "../../../engine/io/index.ts";
+import { blobFile, type GivenFile } from "../../../engine/io/index.ts";
 import { openZip } from "./zipFile.ts";
 import { endingOf } from "./fileKinds.ts";
 import { FileNames } from "./fileNames.ts";
 import { type FileSource, maximumFileBytes, TooLarge } from "./fileSource.ts";
 import { type Reading, readingOf } from "./reading.ts";
-
-/** A file that a page was given: its path from the folder on that was dropped, or its name. */
-export type PickedFile = { readonly path: string; readonly blob: Blob };
 
 /**
  * Opens files that a page was given: a single `.zip` or `.npz` as the archive that it is, others as `blobSource`.
@@ -16,7 +13,7 @@ export type PickedFile = { readonly path: string; readonly blob: Blob };
  */
 export async function openPicked(
   name: string,
-  files: readonly PickedFile[],
+  files: readonly GivenFile[],
   reading: Partial<Reading> = {},
 ): Promise<FileSource> {
   const [first, second] = files;
@@ -32,7 +29,7 @@ export async function openPicked(
  * @param reading told of litter, which is left out, and of names that were read in another form.
  * @throws EvenkeelError `file` if two files have the same path.
  */
-export function blobSource(name: string, files: readonly PickedFile[], reading: Partial<Reading> = {}): FileSource {
+export function blobSource(name: string, files: readonly GivenFile[], reading: Partial<Reading> = {}): FileSource {
   const names = new FileNames<Blob>(name, readingOf(reading));
   for (const { path, blob } of files) {
     try {

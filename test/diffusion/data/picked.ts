@@ -1,12 +1,13 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import type { DecodedPicture, PickedFile } from "../../../diffusion/data/index.ts";
+import type { DecodedPicture } from "../../../diffusion/data/index.ts";
+import type { GivenFile } from "../../../engine/io/index.ts";
 
 /** All files of a folder, as a page is given them that it is dropped on. */
-export async function picked(folder: string): Promise<PickedFile[]> {
+export async function picked(folder: string): Promise<GivenFile[]> {
   const names = await readdir(folder, { recursive: true });
-  const files: PickedFile[] = [];
+  const files: GivenFile[] = [];
   // What lies behind links, too, which isn't listed.
   const add = async (path: string): Promise<void> => {
     const kind = await stat(join(folder, path));
