@@ -77,11 +77,14 @@ export async function removeRun(run: Run): Promise<void> {
   if (chosenName.value === run.name) chosenName.value = runs.value.at(-1)?.name ?? null;
 }
 
+/** What settings make. */
+const planOf = async (settings: GivenSettings): Promise<Plan> => study().plan(settings);
+
 /** Chooses what a run was made of, so that one can begin that differs from it. */
 export async function takeSettings({ settings }: Run): Promise<void> {
   const { preset, config, data, seed, batch } = settings;
   const basis: GivenSettings = { preset, config, data, seed };
-  const usual = await saying(study().plan({ ...basis, batch }));
+  const usual = await saying(planOf({ ...basis, batch }));
   if (usual === undefined) return;
   if (usual.kind === "impossible") return say("error", usual.reason);
   const usualValues = new Map<string, unknown>(Object.entries(usual.settings));
@@ -114,11 +117,7 @@ export async function openLab(): Promise<void> {
     if (reason !== null) say("error", `A part of the page doesn't work: ${reason}. Load the page again.`);
   });
   effect(() => {
-    const asked = saying(
-      study()
-        .plan(given.value)
-        .then((made): Plan => made),
-    );
+    const asked = saying(planOf(given.value));
     planning = asked;
     // What was made of other settings isn't shown for long.
     const late = setTimeout(() => void (plan.value = null), 500);
