@@ -34,8 +34,8 @@ describe("experiments in the page", { skip }, () => {
       await lab.page.waitForFunction("document.querySelector('[name=config]').value === 'G'");
       assert.equal(await lab.page.getByLabel("Width").inputValue(), "8");
       assert.equal(await lab.page.getByLabel("Learning rate").inputValue(), "");
-      const chart = lab.page.getByRole("img", { name: /^Weighted denoising error/ });
-      assert.match((await chart.getAttribute("aria-label")) ?? "", /config G: [\d.]+; config A: [\d.]+$/);
+      const told = /^Weighted denoising error.*config G: [\d.]+; config A: [\d.]+$/;
+      await lab.page.getByRole("img", { name: told }).waitFor();
       for (const hue of ["blue", "orange"] as const) await reachPixels(lab, "Learning curves", hue, true);
       await lab.page.getByRole("checkbox", { name: "config G in the charts" }).uncheck();
       await reachPixels(lab, "Learning curves", "blue", false);
