@@ -24,7 +24,7 @@ export function power(x: TensorLike, y: TensorLike): Tensor {
   if (known !== undefined && (known >= 0 || typeof y === "number")) return numberedPower(left, known);
   const magnitude = squaredPower(left, right);
   if (left.dtype === "u32") return magnitude;
-  const inverse = where(equal(left, 1), 1, where(equal(left, -1), where(isOdd(right), -1, 1), 0));
+  const inverse = where(equal(left, 1), 1, where(equal(left, -1), where(isOdd(right), left, 1), 0));
   return where(less(right, 0), inverse, magnitude);
 }
 
