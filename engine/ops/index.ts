@@ -47,6 +47,24 @@ export {
   where,
   xor,
 } from "./elementwise.ts";
+export {
+  cumulativeProduct,
+  cumulativeSum,
+  type CumulativeOptions,
+  product,
+} from "./cumulative.ts";
+export { diag, keepLowerTriangle, keepUpperTriangle } from "./diagonal.ts";
+export {
+  type DynamicStart,
+  dynamicSlice,
+  dynamicUpdateSlice,
+  gather,
+  gatherNd,
+  scatterAdd,
+  takeAlongAxis,
+} from "./indexing.ts";
 export * from "./movement.ts";
 export { norm, rootMeanSquare, standardDeviation } from "./norms.ts";
+export { argsort, sort, type SortOptions, topK, type TopKOptions } from "./order.ts";
 export * from "./reduce.ts";
+export { scatterAlongAxis, scatterNd, type ScatterMode } from "./scatter.ts";

@@ -11,22 +11,32 @@ import {
   add,
   and,
   argmax,
+  argmin,
+  argsort,
   broadcastTo,
   cast,
   clamp,
   concat,
   conv2d,
   cos,
+  cumulativeProduct,
+  cumulativeSum,
+  diag,
   divide,
+  dynamicSlice,
+  dynamicUpdateSlice,
   equal,
   exp,
   expm1,
   flip,
   floor,
   gather,
+  gatherNd,
   iota,
   isFinite,
   isNaN,
+  keepLowerTriangle,
+  keepUpperTriangle,
   less,
   lessEqual,
   log,
@@ -47,15 +57,20 @@ import {
   pad,
   permute,
   power,
+  product,
   reduceMax,
   reduceMin,
   reduceSum,
   relu,
   reshape,
+  roll,
   rootMeanSquare,
   roundToFloat16,
   scalar,
   scatterAdd,
+  scatterAlongAxis,
+  type ScatterMode,
+  scatterNd,
   shiftLeft,
   shiftRight,
   sigmoid,
@@ -64,12 +79,17 @@ import {
   sin,
   slice,
   softmax,
+  sort,
   sqrt,
+  stack,
   standardDeviation,
   subtract,
+  takeAlongAxis,
   Tensor,
   tanh,
   threefry,
+  tile,
+  topK,
   transpose,
   vjp,
   where,
@@ -245,7 +265,21 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
   (x, _, axes) => logSumExp(x, { axes }),
   (x, _, axis) => softmax(x, axis),
   (x, _, axis) => logSoftmax(x, axis),
+  (x, _, axis) => cumulativeSum(x, axis, { reverse: true }),
+  (x, _, axis) => cumulativeProduct(x, axis),
+  (x, _, axes) => product(x, { axes }),
+  (x, _, axis) => sort(x, { axis }),
+  (x, _, axis) => takeAlongAxis(x, someIndex(x, scalar(3, "i32"), axis), axis),
+  (x, y, axis) => scatterAlongAxis(x, someIndex(x, scalar(1, "i32"), axis), broadcastTo(firstElement(y), x.shape), axis, "max"),
 ];
+
+/** An index along an axis of x, some of it often and some not at all. */
+function someIndex(x: Tensor, from: Tensor, axis: number): Tensor {
+  const places = add(multiply(iota(x.shape, 0), 5), multiply(iota(x.shape, axis), 3));
+  return minimum(and(add(places, firstElement(from)), 7), Math.max(0, at(x.shape, axis) - 1));
+}
+
+const modes: readonly ScatterMode[] = ["set", "add", "multiply", "max", "min"];
 
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
 export const operations: { readonly [name: string]: (context: Context) => Tensor | undefined } = {
@@ -298,7 +332,7 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
   },
   argmax: ({ any, choices: [c] }) => {
     const x = numeric(lifted(any(0)));
-    return x.size === 0 ? undefined : argmax(x, axisOf(x, c));
+    return x.size === 0 ? undefined : choose([argmax, argmin], c)(x, axisOf(x, c));
   },
   reshape: ({ any, choices: [c] }) => {
     const x = any(0);
@@ -364,6 +398,61 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     const count = at(x.shape, axis);
     const rows = pad(slice(given, [[0, Math.min(count, given.size)]]), [[0, Math.max(0, count - given.size)]]);
     return scatterAdd(x, minimum(maximum(rows, 0), size - 1), size, axis);
+  },
+  takeAlongAxis: ({ any, of, choices: [c] }) => {
+    const x = lifted(any(0));
+    return x.size === 0 ? undefined : takeAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), axisOf(x, c));
+  },
+  scatterAlongAxis: ({ any, of, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    if (x.size === 0) return undefined;
+    const y = toDtype(any(2), x.dtype);
+    const values = sameShape(y.shape, x.shape) ? y : broadcastTo(firstElement(y), x.shape);
+    const mode = x.dtype === "bool" ? "set" : choose(modes, d);
+    return scatterAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), values, axisOf(x, c), mode);
+  },
+  coordinates: ({ any, of, choices: [c, d] }) => {
+    const x = ofRank(any(0), 3);
+    if (x.size === 0) return undefined;
+    const counts = [(c % 3) + 1, (d % 2) + 1];
+    const places = stack([0, 1].map((axis) => someIndex(x, of(1, "i32"), axis)).map((index) => slice(flat(index), [[0, 1]])));
+    const indices = broadcastTo(reshape(slice(places, [[0, at(counts, 1)]]), [1, at(counts, 1)]), [at(counts, 0), at(counts, 1)]);
+    const taken = gatherNd(x, indices);
+    return c % 2 === 0 ? taken : scatterNd(x, indices, taken, x.dtype === "bool" ? "set" : choose(modes, d));
+  },
+  dynamicSlice: ({ any, of, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    const size = x.shape.map((extent, axis) => (c >> axis) % 2 === 0 ? extent : Math.ceil(extent / 2));
+    const start = x.shape.map((extent, axis) =>
+      (d >> axis) % 2 === 0 ? extent - at(size, axis) : minimum(and(firstElement(of(1, "i32")), 3), extent - at(size, axis)),
+    );
+    if (c % 3 === 0) return dynamicSlice(x, start, size);
+    const update = slice(flip(x, []), size.map((extent) => [0, extent] as const));
+    return dynamicUpdateSlice(x, update, start);
+  },
+  cumulative: ({ any, of, choices: [c, d] }) => {
+    const options = { exclusive: d % 2 === 1, reverse: d % 3 === 1 };
+    const x = lifted(c % 2 === 0 ? numeric(any(0)) : of(0, "f32"));
+    return choose([cumulativeSum, cumulativeProduct], c >> 1)(x, axisOf(x, c), options);
+  },
+  product: ({ any, choices: [c, d] }) => {
+    const x = numeric(lifted(any(0)));
+    return product(x, { axes: d % 5 === 0 ? undefined : axisOf(x, c), keepAxes: d % 2 === 1 });
+  },
+  order: ({ any, choices: [c, d] }) => {
+    const x = numeric(lifted(any(0)));
+    const axis = axisOf(x, c);
+    if (d % 3 === 2) return topK(x, Math.min(at(x.shape, axis), (d % 4) + 1), { axis, largest: d % 2 === 0 }).values;
+    return choose([sort, argsort], d)(x, { axis, descending: c % 2 === 1 });
+  },
+  moved: ({ any, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    return d % 2 === 0 ? roll(x, (d % 7) - 3, axisOf(x, c)) : tile(x, x.rank < 3 ? [(c % 2) + 1, 2] : [2]);
+  },
+  diagonal: ({ any, choices: [c, d] }) => {
+    const x = ofRank(any(0), 2);
+    if (x.dtype === "bool" || x.size === 0) return undefined;
+    return choose([diag, keepLowerTriangle, keepUpperTriangle], c)(x, d % 2 === 0 ? -(d % at(x.shape, 0)) : 0);
   },
   oneHot: ({ of, choices: [c] }) => oneHot(of(0, "i32"), (c % 5) + 1),
   iota: ({ any, choices: [c, d] }) => {
