@@ -19,7 +19,8 @@ export type Scatter = {
 export function scatterOf({ axes, reduction }: Pick<Kernel, "axes" | "reduction">): Scatter | null {
   if (reduction === null) return null;
   const { op, body } = reduction;
-  if (body.kind !== "select" || body.y.kind !== "literal" || body.y.value !== neutralElement(op, body.dtype)) return null;
+  if (body.kind !== "select" || body.y.kind !== "literal" || body.y.value !== neutralElement(op, body.dtype))
+    return null;
   const { condition, x: value } = body;
   if (condition.kind !== "compare" || condition.op !== "equal") return null;
   const isOfResults = ({ coefficients }: Affine): boolean =>

@@ -132,7 +132,9 @@ export function flatIndex(operation: string, indices: Tensor, shape: Shape, firs
   const strides = rowMajorStrides(sizes);
   const whole = outer.map(() => null);
   const columns = sizes.map((_, k) => reshape(slice(indices, [...whole, [k, k + 1]]), outer));
-  const flat = columns.map((column, k) => multiply(column, at(strides, k))).reduce(add, broadcastTo(scalar(0, "i32"), outer));
+  const flat = columns
+    .map((column, k) => multiply(column, at(strides, k)))
+    .reduce(add, broadcastTo(scalar(0, "i32"), outer));
   const failed = columns.map((column, k) => or(less(column, 0), lessEqual(at(sizes, k), column)));
   const [some, ...others] = failed;
   if (some === undefined) return flat;
@@ -186,12 +188,8 @@ export function dynamicUpdateSlice(x: Tensor, update: Tensor, start: readonly Dy
   if (first > last) return update;
   const [sizes, inner] = [x.shape.slice(first, last + 1), update.shape.slice(first, last + 1)];
   const shape = (length: number, axis: number): number[] => alongAxisShape(length, axis, x.rank);
-  const offsets = sizes.map((size, k) =>
-    subtract(iota(shape(size, first + k), first + k), at(starts, first + k)),
-  );
-  const isInside = offsets
-    .map((offset, k) => and(lessEqual(0, offset), less(offset, at(inner, k))))
-    .reduce(and);
+  const offsets = sizes.map((size, k) => subtract(iota(shape(size, first + k), first + k), at(starts, first + k)));
+  const isInside = offsets.map((offset, k) => and(lessEqual(0, offset), less(offset, at(inner, k)))).reduce(and);
   const strides = rowMajorStrides(inner);
   const flat = offsets
     .map((offset, k) => multiply(minimum(maximum(offset, 0), at(inner, k) - 1), at(strides, k)))
@@ -217,9 +215,7 @@ function takeMerged(x: Tensor, places: Tensor, first: number, last: number): Ten
 /** The places, in axes of the given extents as one, of a part of them that begins at `starts`. */
 function placesFrom(starts: readonly DynamicStart[], size: Shape, extents: Shape): Tensor {
   const strides = rowMajorStrides(extents);
-  return starts
-    .map((start, axis) => multiply(add(iota(size, axis), start), at(strides, axis)))
-    .reduce(add);
+  return starts.map((start, axis) => multiply(add(iota(size, axis), start), at(strides, axis))).reduce(add);
 }
 
 /** Starts that keep a part of the given size within a tensor, or an error. */

@@ -36,7 +36,7 @@ export type SortOptions = {
 
 /**
  * x sorted along an axis. NaN counts as larger than all numbers, as in NumPy and PyTorch: last, or first if descending. -0 and 0 are equal.
- * Equal elements keep their order, so that the derivative of each goes where it came from. n elements take n^2 comparisons up to 256, then
+ * Equal elements keep their order, so that the derivative of each goes where it came from. n elements take n^2 comparisons up to 128, then
  * n log(n)^2.
  */
 export function sort(x: Tensor, options: SortOptions = {}): Tensor {
@@ -105,7 +105,7 @@ function inRows(x: Tensor, axis: number, f: (rows: Tensor) => Tensor): Tensor {
 }
 
 /** Of no more elements each is compared with all. */
-const mostCounted = 256;
+const mostCounted = 128;
 /** Of no more than this part of a block the best are sought block by block. */
 const mostOfBlock = mostCounted / 4;
 
@@ -122,9 +122,7 @@ function orderFor({ dtype }: Tensor, descending: boolean): Order {
     dtype === "f32" ? and(not(lessEqual(b, a)), equal(a, a)) : less(a, b);
   const [lowest, highest] =
     dtype === "f32" ? [-Infinity, NaN] : dtype === "u32" ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
-  return descending
-    ? { isBefore: (a, b) => isLess(b, a), last: lowest }
-    : { isBefore: isLess, last: highest };
+  return descending ? { isBefore: (a, b) => isLess(b, a), last: lowest } : { isBefore: isLess, last: highest };
 }
 
 /** The indices [R, n] that sort rows [R, n]. */
@@ -172,10 +170,7 @@ function inBlocks(rows: Tensor, blocks: number, length: number, order: Order, k:
   const count = at(rows.shape, 0) * blocks;
   const keys = reshape(padded(rows, blocks * length, order.last), [count, length]);
   const within = counted(keys, order, k);
-  const starts = reshape(
-    broadcastTo(iota([1, blocks, 1], 1), [at(rows.shape, 0), blocks, k]),
-    [count, k],
-  );
+  const starts = reshape(broadcastTo(iota([1, blocks, 1], 1), [at(rows.shape, 0), blocks, k]), [count, k]);
   const indices = add(within, multiply(starts, length));
   return { keys: gatherAlong(keys, within, 1), indices };
 }

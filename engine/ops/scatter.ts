@@ -125,8 +125,9 @@ function productsOf(values: Tensor, index: Tensor, axis: number, size: number): 
   };
   let products = gatherAlong(values, order, axis);
   for (let distance = 1; distance < count; distance *= 2) {
+    // A factor of another index is left out before it is multiplied: it may be infinite, also on the way back.
     const isSame = equal(rows, before(rows, distance, -1));
-    products = where(isSame, multiply(products, before(products, distance, 1)), products);
+    products = multiply(products, where(isSame, before(products, distance, 1), 1));
   }
   return where(...lastOf(products, rows, axis, size), 1);
 }
@@ -139,7 +140,10 @@ function requireValues(operation: string, x: Tensor, values: Tensor, mode: Scatt
     );
   }
   if (x.dtype === "bool" && mode !== "set") {
-    throw new EvenkeelError("dtype", `${operation}: mode ${mode} of bool. Use "set", or cast x and values to i32 first.`);
+    throw new EvenkeelError(
+      "dtype",
+      `${operation}: mode ${mode} of bool. Use "set", or cast x and values to i32 first.`,
+    );
   }
 }
 

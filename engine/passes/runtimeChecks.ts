@@ -27,7 +27,8 @@ export function runtimeChecks(graph: Graph): RuntimeCheck[] {
         },
       ];
     }
-    if (node.kind === "check") return [{ failed: any(new Tensor(node.inputs[1])).node, message: node.attributes.message }];
+    if (node.kind === "check")
+      return [{ failed: any(new Tensor(node.inputs[1])).node, message: node.attributes.message }];
     return [];
   });
 }

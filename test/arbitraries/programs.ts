@@ -179,6 +179,8 @@ type Context = {
   readonly choices: readonly [number, number];
 };
 
+type Instructed = (context: Context) => Tensor | undefined;
+
 /** f32 of finite, moderate size, so that a cast to an integer is neither an error nor a saturation. */
 const tame = (x: Tensor): Tensor => clamp(where(isFinite(x), x, 0), -1e9, 1e9);
 
@@ -270,7 +272,8 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
   (x, _, axes) => product(x, { axes }),
   (x, _, axis) => sort(x, { axis }),
   (x, _, axis) => takeAlongAxis(x, someIndex(x, scalar(3, "i32"), axis), axis),
-  (x, y, axis) => scatterAlongAxis(x, someIndex(x, scalar(1, "i32"), axis), broadcastTo(firstElement(y), x.shape), axis, "max"),
+  (x, y, axis) =>
+    scatterAlongAxis(x, someIndex(x, scalar(1, "i32"), axis), broadcastTo(firstElement(y), x.shape), axis, "max"),
 ];
 
 /** An index along an axis of x, some of it often and some not at all. */
@@ -279,10 +282,78 @@ function someIndex(x: Tensor, from: Tensor, axis: number): Tensor {
   return minimum(and(add(places, firstElement(from)), 7), Math.max(0, at(x.shape, axis) - 1));
 }
 
-const modes: readonly ScatterMode[] = ["set", "add", "multiply", "max", "min"];
+// Products sort first: programs of many of them would take most of the time.
+const modes: readonly ScatterMode[] = ["set", "add", "max", "min", "set", "add", "max", "multiply"];
+
+/** Elements taken and put by indices. */
+const indexed: readonly Instructed[] = [
+  ({ any, of, choices: [c] }) => {
+    const x = lifted(any(0));
+    return x.size === 0 ? undefined : takeAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), axisOf(x, c));
+  },
+  ({ any, of, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    if (x.size === 0) return undefined;
+    const y = toDtype(any(2), x.dtype);
+    const values = sameShape(y.shape, x.shape) ? y : broadcastTo(firstElement(y), x.shape);
+    const mode = x.dtype === "bool" ? "set" : choose(modes, d);
+    return scatterAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), values, axisOf(x, c), mode);
+  },
+  ({ any, of, choices: [c, d] }) => {
+    const x = ofRank(any(0), 3);
+    if (x.size === 0) return undefined;
+    const counts = [(c % 3) + 1, (d % 2) + 1];
+    const places = stack(
+      [0, 1].map((axis) => someIndex(x, of(1, "i32"), axis)).map((index) => slice(flat(index), [[0, 1]])),
+    );
+    const indices = broadcastTo(reshape(slice(places, [[0, at(counts, 1)]]), [1, at(counts, 1)]), [
+      at(counts, 0),
+      at(counts, 1),
+    ]);
+    const taken = gatherNd(x, indices);
+    return c % 2 === 0 ? taken : scatterNd(x, indices, taken, x.dtype === "bool" ? "set" : choose(modes, d));
+  },
+  ({ any, of, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    const size = x.shape.map((extent, axis) => ((c >> axis) % 2 === 0 ? extent : Math.ceil(extent / 2)));
+    const start = x.shape.map((extent, axis) =>
+      (d >> axis) % 2 === 0
+        ? extent - at(size, axis)
+        : minimum(and(firstElement(of(1, "i32")), 3), extent - at(size, axis)),
+    );
+    if (c % 3 === 0) return dynamicSlice(x, start, size);
+    const update = slice(
+      flip(x, []),
+      size.map((extent) => [0, extent] as const),
+    );
+    return dynamicUpdateSlice(x, update, start);
+  },
+];
+
+/** Running sums and products, and what moves along axes and diagonals. */
+const accumulated: readonly Instructed[] = [
+  ({ any, of, choices: [c, d] }) => {
+    const options = { exclusive: d % 2 === 1, reverse: d % 3 === 1 };
+    const x = lifted(c % 2 === 0 ? numeric(any(0)) : of(0, "f32"));
+    return choose([cumulativeSum, cumulativeProduct], c >> 1)(x, axisOf(x, c), options);
+  },
+  ({ any, choices: [c, d] }) => {
+    const x = numeric(lifted(any(0)));
+    return product(x, { axes: d % 5 === 0 ? undefined : axisOf(x, c), keepAxes: d % 2 === 1 });
+  },
+  ({ any, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    return d % 2 === 0 ? roll(x, (d % 7) - 3, axisOf(x, c)) : tile(x, x.rank < 3 ? [(c % 2) + 1, 2] : [2]);
+  },
+  ({ any, choices: [c, d] }) => {
+    const x = ofRank(any(0), 2);
+    if (x.dtype === "bool" || x.size === 0) return undefined;
+    return choose([diag, keepLowerTriangle, keepUpperTriangle], c)(x, d % 2 === 0 ? -(d % at(x.shape, 0)) : 0);
+  },
+];
 
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
-export const operations: { readonly [name: string]: (context: Context) => Tensor | undefined } = {
+export const operations: { readonly [name: string]: Instructed } = {
   unary: ({ of, choices: [c] }) => choose(unaries, c)(of(0, "f32")),
   integerUnary: ({ of, choices: [c, d] }) =>
     choose([negate, absolute, sign, not], c)(of(0, choose(["i32", "u32"] as const, d))),
@@ -399,60 +470,13 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     const rows = pad(slice(given, [[0, Math.min(count, given.size)]]), [[0, Math.max(0, count - given.size)]]);
     return scatterAdd(x, minimum(maximum(rows, 0), size - 1), size, axis);
   },
-  takeAlongAxis: ({ any, of, choices: [c] }) => {
-    const x = lifted(any(0));
-    return x.size === 0 ? undefined : takeAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), axisOf(x, c));
-  },
-  scatterAlongAxis: ({ any, of, choices: [c, d] }) => {
-    const x = lifted(any(0));
-    if (x.size === 0) return undefined;
-    const y = toDtype(any(2), x.dtype);
-    const values = sameShape(y.shape, x.shape) ? y : broadcastTo(firstElement(y), x.shape);
-    const mode = x.dtype === "bool" ? "set" : choose(modes, d);
-    return scatterAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), values, axisOf(x, c), mode);
-  },
-  coordinates: ({ any, of, choices: [c, d] }) => {
-    const x = ofRank(any(0), 3);
-    if (x.size === 0) return undefined;
-    const counts = [(c % 3) + 1, (d % 2) + 1];
-    const places = stack([0, 1].map((axis) => someIndex(x, of(1, "i32"), axis)).map((index) => slice(flat(index), [[0, 1]])));
-    const indices = broadcastTo(reshape(slice(places, [[0, at(counts, 1)]]), [1, at(counts, 1)]), [at(counts, 0), at(counts, 1)]);
-    const taken = gatherNd(x, indices);
-    return c % 2 === 0 ? taken : scatterNd(x, indices, taken, x.dtype === "bool" ? "set" : choose(modes, d));
-  },
-  dynamicSlice: ({ any, of, choices: [c, d] }) => {
-    const x = lifted(any(0));
-    const size = x.shape.map((extent, axis) => (c >> axis) % 2 === 0 ? extent : Math.ceil(extent / 2));
-    const start = x.shape.map((extent, axis) =>
-      (d >> axis) % 2 === 0 ? extent - at(size, axis) : minimum(and(firstElement(of(1, "i32")), 3), extent - at(size, axis)),
-    );
-    if (c % 3 === 0) return dynamicSlice(x, start, size);
-    const update = slice(flip(x, []), size.map((extent) => [0, extent] as const));
-    return dynamicUpdateSlice(x, update, start);
-  },
-  cumulative: ({ any, of, choices: [c, d] }) => {
-    const options = { exclusive: d % 2 === 1, reverse: d % 3 === 1 };
-    const x = lifted(c % 2 === 0 ? numeric(any(0)) : of(0, "f32"));
-    return choose([cumulativeSum, cumulativeProduct], c >> 1)(x, axisOf(x, c), options);
-  },
-  product: ({ any, choices: [c, d] }) => {
-    const x = numeric(lifted(any(0)));
-    return product(x, { axes: d % 5 === 0 ? undefined : axisOf(x, c), keepAxes: d % 2 === 1 });
-  },
+  indexed: (context) => choose(indexed, context.choices[0] >> 2)(context),
+  accumulated: (context) => choose(accumulated, context.choices[1] >> 3)(context),
   order: ({ any, choices: [c, d] }) => {
     const x = numeric(lifted(any(0)));
     const axis = axisOf(x, c);
     if (d % 3 === 2) return topK(x, Math.min(at(x.shape, axis), (d % 4) + 1), { axis, largest: d % 2 === 0 }).values;
     return choose([sort, argsort], d)(x, { axis, descending: c % 2 === 1 });
-  },
-  moved: ({ any, choices: [c, d] }) => {
-    const x = lifted(any(0));
-    return d % 2 === 0 ? roll(x, (d % 7) - 3, axisOf(x, c)) : tile(x, x.rank < 3 ? [(c % 2) + 1, 2] : [2]);
-  },
-  diagonal: ({ any, choices: [c, d] }) => {
-    const x = ofRank(any(0), 2);
-    if (x.dtype === "bool" || x.size === 0) return undefined;
-    return choose([diag, keepLowerTriangle, keepUpperTriangle], c)(x, d % 2 === 0 ? -(d % at(x.shape, 0)) : 0);
   },
   oneHot: ({ of, choices: [c] }) => oneHot(of(0, "i32"), (c % 5) + 1),
   iota: ({ any, choices: [c, d] }) => {
@@ -513,6 +537,7 @@ const weights: { readonly [name: string]: number } = {
   derivative: 3,
   reduce: 2,
   matmul: 2,
+  indexed: 2,
 };
 
 const operationNames = Object.keys(operations).flatMap((name) => new Array<string>(weights[name] ?? 1).fill(name));

@@ -10,7 +10,7 @@ import { assertOnDevices } from "../../support/onDevices.ts";
 import { randomNumbers } from "../../support/derivatives.ts";
 import { along, build, places, type Plain, reduceOver, refuses, toTensor, valueOf } from "../../support/plain.ts";
 
-const numRuns = 20;
+const numRuns = 15;
 const elements: { readonly [D in DType]: fc.Arbitrary<number> } = {
   f32: fc.oneof(
     { weight: 9, arbitrary: fc.constantFrom(-2, -1, 1, 2, 0.5) },

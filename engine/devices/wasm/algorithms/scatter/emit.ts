@@ -159,7 +159,14 @@ function alongChains(kernel: Kernel, chains: Chains): ReducePoints {
         const ownLinks =
           batchAxes.length === 0
             ? heads
-            : f.let("i32", "links", moved(0, batchAxes.map((axis, i) => [axis, points * (strides[i] ?? 0)])));
+            : f.let(
+                "i32",
+                "links",
+                moved(
+                  0,
+                  batchAxes.map((axis, i) => [axis, points * (strides[i] ?? 0)]),
+                ),
+              );
         const alongChain = (whileTrue: () => void): void => {
           f.loop((again) => {
             atPoint(context, addresses, accesses, { axes: reduceAxes, point }, body);
