@@ -113,6 +113,7 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   },
   conv: ({ inputs, attributes: { role, geometry }, cotangent: v }) => convVjp(role, geometry, pair(inputs), v),
   stopGradient: noDerivative,
+  surrogate: ({ cotangent: g }) => [null, g],
 };
 
 function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {

@@ -134,6 +134,8 @@ export type Primitives = {
   conv: { inputs: readonly [Node, Node]; attributes: { readonly role: ConvRole; readonly geometry: ConvGeometry } };
   /** The identity, through which no derivative passes. */
   stopGradient: { inputs: readonly [Node]; attributes: Empty };
+  /** The value of the first input; the derivative is that of the second, of the same shape. */
+  surrogate: { inputs: readonly [Node, Node]; attributes: Empty };
 };
 
 export type Empty = { readonly [key: string]: never };

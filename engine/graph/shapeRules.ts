@@ -240,6 +240,10 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   },
   conv: ([a, b], { role, geometry }) => ({ shape: convShape(role, geometry, a, b), dtype: "f32" }),
   stopGradient: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  surrogate: (inputs) => ({
+    shape: requireSameShape("surrogate", inputs),
+    dtype: requireSameDtype("surrogate", inputs),
+  }),
 };
 
 function sameButAxis(a: Shape, b: Shape, axis: number): boolean {

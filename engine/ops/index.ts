@@ -1,5 +1,13 @@
+export { type BorderWidths, padEdge, padReflect, padWrap } from "./borders.ts";
 export * from "./contract.ts";
 export { conv2d, type Conv2dOptions } from "./conv.ts";
+export { conv1d, conv3d, type ConvOptions } from "./conv1dAnd3d.ts";
+export {
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type ConvTransposeOptions,
+} from "./convTranspose.ts";
 export * from "./creation.ts";
 export {
   absolute,
@@ -45,8 +53,16 @@ export {
   subtract,
   tanh,
   where,
+  withDerivativeOf,
   xor,
 } from "./elementwise.ts";
+export { einsum } from "./einsum.ts";
+export { type Complex, fft, inverseFft, inverseRealFft, realFft } from "./fourier.ts";
+export { gridSample, type GridSampleOptions } from "./gridSample.ts";
+export { cholesky, determinant, inverse, solve } from "./linearAlgebra.ts";
 export * from "./movement.ts";
 export { norm, rootMeanSquare, standardDeviation } from "./norms.ts";
+export { maxPool, maxPoolWithIndices, meanPool, type MeanPoolOptions, type PoolOptions } from "./pool.ts";
 export * from "./reduce.ts";
+export { resize, type ResizeCoordinates, type ResizedAxis, type ResizeOptions } from "./resize.ts";
+export type { Padding, PerAxis } from "./windows.ts";

@@ -80,6 +80,7 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   matmul: (node) => ofNothing(node, 0),
   conv: (node) => ofNothing(node, 0),
   stopGradient: (node) => node.inputs[0],
+  surrogate: (node) => node.inputs[0],
 };
 
 /** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */

@@ -85,6 +85,7 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "threefry":
       return each(anyUncertain);
     case "stopGradient":
+    case "surrogate":
       return at(inputs, 0).errors;
     case "reshape":
     case "permute":

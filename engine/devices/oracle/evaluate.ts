@@ -189,6 +189,7 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   },
   conv: convolve,
   stopGradient: (_, inputs) => first(inputs),
+  surrogate: (_, inputs) => first(inputs),
 };
 
 function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): Float64Array {
