@@ -65,8 +65,8 @@ function isInside(one: AxisWindows, window: number, tap: number, around = false)
 }
 
 /** Whether windows lie side by side, each element of x in one of them or beyond the last. */
-const isTiled = ({ size, stride, before, output, input }: AxisWindows): boolean =>
-  size === stride && before === 0 && output * size <= input;
+const isTiled = ({ size, stride, dilation, before, output, input }: AxisWindows): boolean =>
+  size === stride && (dilation === 1 || size === 1) && before === 0 && output * size <= input;
 
 /**
  * Windows that lie side by side are taken at once over all axes, others one axis after the other, the last one first: so the first of
