@@ -14,8 +14,8 @@ type Term = { readonly x: Tensor; readonly labels: readonly Label[] };
 
 /**
  * Sum of products by index letters, as NumPy's: `einsum("bqd,bkd->bqk", q, k)`. Letters missing from the result are summed. A letter
- * twice in a term is a diagonal (`"ii->i"`); `...` stands for the axes that the letters leave, aligned from the last and broadcast; axes
- * of size 1 are broadcast. Without `->` the result has what `...` stands for and then, in alphabetical order (capitals first), the letters that
+ * twice in a term is a diagonal (`"ii->i"`); `...` stands for the axes that the letters leave, aligned from the last, and is summed, too, if the
+ * result lacks it; axes of size 1 are broadcast. Without `->` the result has what `...` stands for and then, in alphabetical order (capitals first), the letters that
  * occur once.
  *
  * Three and more operands are multiplied two at a time, in the order with fewest multiplications (with more than eight, the cheapest pair

@@ -279,13 +279,17 @@ function byTable(x: Tensor, axis: number, taps: readonly Taps[]): Tensor {
   const width = Math.max(...taps.map(({ weights }) => weights.length));
   const limited = (place: number): number => Math.min(Math.max(place, 0), input - 1);
   const numbers = Array.from({ length: width }, (_, i) => i);
-  // Places without weight are read, too: of the element's own ones, so that nothing far off can make it NaN.
-  const index = Int32Array.from(
-    taps.flatMap(({ first, weights }) => {
-      const own = first + weights.findIndex((weight) => weight !== 0);
-      return numbers.map((i) => limited((weights[i] ?? 0) === 0 ? own : first + i));
-    }),
-  );
+  // Places without weight share the first one that has some: an element far off, times 0, may be NaN.
+  const entries = taps.flatMap(({ first, weights }) => {
+    const own = weights.findIndex((weight) => weight !== 0);
+    const shared = numbers.filter((i) => i === own || (weights[i] ?? 0) === 0);
+    return numbers.map((i) =>
+      shared.includes(i)
+        ? { place: limited(first + own), weight: (weights[own] ?? 0) / shared.length }
+        : { place: limited(first + i), weight: weights[i] ?? 0 },
+    );
+  });
+  const index = Int32Array.from(entries, ({ place }) => place);
   const shape = [taps.length, width];
   const read = gather(x, tensor(index, { shape }), axis);
   if (width === 1 && taps.every(({ weights }) => weights[0] === 1)) {
@@ -294,7 +298,7 @@ function byTable(x: Tensor, axis: number, taps: readonly Taps[]): Tensor {
       x.shape.map((size, a) => (a === axis ? taps.length : size)),
     );
   }
-  const weights = Float32Array.from(taps.flatMap((tap) => numbers.map((i) => tap.weights[i] ?? 0)));
+  const weights = Float32Array.from(entries, ({ weight }) => weight);
   const inFront = tensor(weights, { shape: [...shape, ...x.shape.slice(axis + 1).map(() => 1)] });
   return reduceSum(multiply(read, inFront), { axes: axis + 1 });
 }
