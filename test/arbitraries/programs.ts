@@ -13,17 +13,26 @@ import {
   argmax,
   broadcastTo,
   cast,
+  cholesky,
   clamp,
   concat,
   conv2d,
+  conv3d,
+  convTranspose3d,
   cos,
+  determinant,
   divide,
+  einsum,
   equal,
   exp,
   expm1,
+  fft,
   flip,
   floor,
   gather,
+  gridSample,
+  inverse,
+  inverseFft,
   iota,
   isFinite,
   isNaN,
@@ -35,7 +44,10 @@ import {
   logSumExp,
   matmul,
   maximum,
+  maxPool,
+  maxPoolWithIndices,
   mean,
+  meanPool,
   minimum,
   multiply,
   negate,
@@ -45,13 +57,18 @@ import {
   oneHot,
   or,
   pad,
+  padEdge,
+  padReflect,
+  padWrap,
   permute,
   power,
+  realFft,
   reduceMax,
   reduceMin,
   reduceSum,
   relu,
   reshape,
+  resize,
   rootMeanSquare,
   roundToFloat16,
   scalar,
@@ -67,8 +84,8 @@ import {
   sqrt,
   standardDeviation,
   subtract,
-  Tensor,
   tanh,
+  Tensor,
   threefry,
   transpose,
   vjp,
@@ -246,6 +263,8 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
   (x, _, axes) => logSumExp(x, { axes }),
   (x, _, axis) => softmax(x, axis),
   (x, _, axis) => logSoftmax(x, axis),
+  (x) => maxPool(x, { size: [Math.min(2, at(x.shape, x.rank - 1))], stride: [1] }),
+  (x) => maxPool(x, { size: [Math.min(2, at(x.shape, x.rank - 1))] }),
 ];
 
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
@@ -392,7 +411,76 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     return pullback(sameShape(g.shape, value.shape) ? g : broadcastTo(firstElement(g), value.shape));
   },
   stop: ({ any }) => new Tensor(makeNode("stopGradient", [any(0).node], {})),
-  surrogate: ({ any }) => withDerivativeOf(any(0), any(0)),
+  surrogate: ({ of }) => withDerivativeOf(of(0, "f32"), beside(of(0, "f32"), of(0, "f32"))),
+  pool: ({ of, choices: [c, d] }) => {
+    const x = lifted(of(0, choose(["f32", "f32", "i32"] as const, d)));
+    if (x.size === 0) return undefined;
+    const axes = x.shape.slice(-((c % 2) + 1));
+    const size = axes.map((extent) => Math.min(extent, (c % 3) + 1));
+    const padding = size.map((extent, axis): [number, number] => [(d >> axis) % extent, d % extent]);
+    const options = { size, stride: (d % 3) + 1, padding, ceilMode: d % 5 === 0 };
+    if (c % 7 === 0) return maxPoolWithIndices(x, options).indices;
+    return x.dtype === "f32" && c % 7 < 3 ? meanPool(x, options) : maxPool(x, options);
+  },
+  border: ({ any, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    if (x.size === 0) return undefined;
+    return choose([padReflect, padEdge, padWrap], c)(
+      x,
+      x.shape.map((_, axis) => [(c >> axis) % 3, (d >> axis) % 3] as const),
+    );
+  },
+  resize: ({ of, choices: [c, d] }) => {
+    const x = lifted(of(0, "f32"));
+    if (x.size === 0) return undefined;
+    const mode = choose(["nearest", "linear", "cubic"] as const, c);
+    const coordinates = choose(["halfPixel", "alignCorners", "asymmetric"] as const, d);
+    return resize(x, { mode, coordinates, size: (d % 11) + 1, antialias: d % 4 === 0, axes: [axisOf(x, c)] });
+  },
+  gridSample: ({ of, choices: [c, d] }) => {
+    const x = ofRank(of(0, "f32"), 3);
+    const places = flat(of(1, "f32"));
+    if (x.size === 0 || places.size === 0) return undefined;
+    const some = slice(places, [[0, Math.min(places.size, 5)]]);
+    const grid = broadcastTo(reshape(some, [1, some.size, 1]), [at(x.shape, 0), some.size, 1]);
+    const padding = choose(["zeros", "border", "reflection"] as const, c);
+    return gridSample(x, grid, { padding, mode: choose(["nearest", "linear"] as const, d), alignCorners: d % 3 === 0 });
+  },
+  transform: ({ of, choices: [c] }) => {
+    const x = lifted(of(0, "f32"));
+    const axis = axisOf(x, c);
+    if (x.size === 0 || at(x.shape, axis) > 70) return undefined;
+    return choose([fft, inverseFft, realFft], c)(x, axis)[c % 2 === 0 ? "real" : "imaginary"];
+  },
+  matrices: ({ of, choices: [c, d] }) => {
+    const x = ofRank(of(0, "f32"), 2);
+    const size = Math.min(at(x.shape, 0), at(x.shape, 1), (d % 4) + 1);
+    const matrix = slice(x, [
+      [0, size],
+      [0, size],
+    ]);
+    return choose([determinant, inverse, cholesky], c)(matrix);
+  },
+  einsum: ({ of, choices: [c] }) => {
+    const x = lifted(of(0, "f32"));
+    const forms = [
+      () => einsum("...a,...a", x, x),
+      () => einsum("a...,a...->a", x, x),
+      () => einsum("...a,...a,...a->a...", x, x, x),
+      () => einsum("...a,b->b...", x, reshape(firstElement(x), [1])),
+    ];
+    return choose(forms, c)();
+  },
+  otherConv: ({ of, choices: [c, d] }) => {
+    const x = ofRank(of(0, "f32"), 5);
+    if (x.size === 0) return undefined;
+    const w = slice(
+      x,
+      x.shape.map((size, axis) => [0, axis === 1 ? size : Math.min(size, 2)]),
+    );
+    if (c % 2 === 0) return conv3d(x, w, { padding: d % 2, stride: (d % 3) + 1 });
+    return convTranspose3d(x, permute(w, [1, 0, 2, 3, 4]), { stride: (d % 2) + 1, outputPadding: d % 2 });
+  },
 };
 
 function convInstruction({ of, choices: [c, d] }: Context): Tensor | undefined {
