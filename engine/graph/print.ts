@@ -43,7 +43,10 @@ function attributesText(node: Node): string {
     case "expand":
     case "matmul":
     case "stopGradient":
+    case "barrier":
       return "";
+    case "ruled":
+      return node.attributes.rule.kind;
   }
 }
 

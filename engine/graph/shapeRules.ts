@@ -240,6 +240,8 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   },
   conv: ([a, b], { role, geometry }) => ({ shape: convShape(role, geometry, a, b), dtype: "f32" }),
   stopGradient: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  barrier: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  ruled: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
 };
 
 function sameButAxis(a: Shape, b: Shape, axis: number): boolean {

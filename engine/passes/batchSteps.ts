@@ -8,7 +8,7 @@ import { factoredContractionOf, reusesLoads } from "../kernel/contraction.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { kernelForm, kernelKey } from "../kernel/kernelKey.ts";
 import { normalizeKernel } from "../kernel/normalize.ts";
-import type { PlanBuffer, PlanStep } from "../kernel/plan.ts";
+import { afterOf, type PlanBuffer, type PlanStep } from "../kernel/plan.ts";
 import { Bundles } from "./bundles.ts";
 import { Dependencies } from "./dependencies.ts";
 import type { Overwrite } from "./orderByLevel.ts";
@@ -147,7 +147,8 @@ function oneOf(members: readonly PlanStep[], names: Names): PlanStep {
   };
   const operands = [...new Set(members.flatMap((member) => member.operands))];
   const [result, ...results] = first.results;
-  return { kernel, operands, results: [result, ...results, ...others.flatMap((member) => member.results)], members };
+  const made = others.flatMap((member) => member.results);
+  return { kernel, operands, results: [result, ...results, ...made], ...afterOf(members), members };
 }
 
 /** Kernels of a plan have different names. */

@@ -93,8 +93,9 @@ function* gather(
   for (const unit of units) {
     const operands = unit.steps.flatMap((step) => step.operands);
     const results = unit.steps.flatMap((step) => step.results);
+    const waits = unit.steps.flatMap((step) => step.after ?? []);
     const needed = new Set([
-      ...operands.flatMap((buffer) => madeIn.get(buffer) ?? []),
+      ...[...operands, ...waits].flatMap((buffer) => madeIn.get(buffer) ?? []),
       ...results.flatMap((buffer) => [...(readIn.get(overwritten.get(buffer) ?? -1) ?? [])]),
     ]);
     let [index, joined]: [number, Group] = [groups.length, unit];

@@ -38,11 +38,11 @@ function waitsOf(steps: readonly PlanStep[], overwrites: readonly Overwrite[]): 
   const madeBy = new Map<number, number>();
   const readers = new Map<number, number[]>(overwrites.map(({ input }) => [input, []]));
   const overwritten = new Map(overwrites.map(({ input, output }) => [output, input]));
-  return steps.map(({ operands, results }, step) => {
+  return steps.map(({ operands, results, after = [] }, step) => {
     const readFirst = results.flatMap((result) => readers.get(overwritten.get(result) ?? -1) ?? []);
     for (const operand of operands) readers.get(operand)?.push(step);
     for (const result of results) madeBy.set(result, step);
-    return [...operands.flatMap((operand) => madeBy.get(operand) ?? []), ...readFirst];
+    return [...[...operands, ...after].flatMap((buffer) => madeBy.get(buffer) ?? []), ...readFirst];
   });
 }
 

@@ -12,9 +12,9 @@ export function overwriteLast(steps: readonly PlanStep[], wanted: readonly Overw
   const makers = new Map<number, number>();
   const readers = new Map<number, number[]>(wanted.map(({ input }) => [input, []]));
   const after = steps.map((): number[] => []);
-  steps.forEach(({ operands, results }, step) => {
-    for (const buffer of operands) {
-      readers.get(buffer)?.push(step);
+  steps.forEach(({ operands, results, after: waits = [] }, step) => {
+    for (const buffer of operands) readers.get(buffer)?.push(step);
+    for (const buffer of [...operands, ...waits]) {
       const maker = makers.get(buffer);
       if (maker !== undefined) at(after, maker).push(step);
     }

@@ -80,6 +80,8 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   matmul: (node) => ofNothing(node, 0),
   conv: (node) => ofNothing(node, 0),
   stopGradient: (node) => node.inputs[0],
+  barrier: simplifyBarrier,
+  ruled: (node) => node.inputs[0],
 };
 
 /** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */
@@ -234,6 +236,14 @@ function simplifySlice(node: NodeOf<"slice">): Node | undefined {
     size,
     step: step.map((stride, axis) => stride * at(x.attributes.step, axis)),
   });
+}
+
+/** What is known before anything is computed takes no memory that computing again could save. */
+function simplifyBarrier(node: NodeOf<"barrier">): Node | undefined {
+  const [x, after] = node.inputs;
+  if (x.kind === "constant" || x.kind === "iota" || uniformValue(x) !== undefined) return x;
+  if (x.kind !== "expand") return undefined;
+  return makeNode("expand", [makeNode("barrier", [x.inputs[0], after], {})], x.attributes);
 }
 
 function simplifyConcat(node: NodeOf<"concat">): Node | undefined {

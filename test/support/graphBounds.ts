@@ -85,6 +85,8 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "threefry":
       return each(anyUncertain);
     case "stopGradient":
+    case "barrier":
+    case "ruled":
       return at(inputs, 0).errors;
     case "reshape":
     case "permute":

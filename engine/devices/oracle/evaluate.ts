@@ -189,6 +189,8 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   },
   conv: convolve,
   stopGradient: (_, inputs) => first(inputs),
+  barrier: (_, inputs) => first(inputs),
+  ruled: (_, inputs) => first(inputs),
 };
 
 function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): Float64Array {
