@@ -101,7 +101,8 @@ function matched(arg: unknown, given: unknown, path: string): (Node | null)[] {
   if (given === null) return leaves.map(() => null);
   if (isTensor(arg)) {
     if (!isTensor(given)) return fail("value", `is ${describeValue(given)}, expected a tensor, or null for none.`);
-    if (arg.dtype !== "f32") return fail("dtype", `is a tensor, but that is ${arg.dtype} and has no derivative. Give null.`);
+    if (arg.dtype !== "f32")
+      return fail("dtype", `is a tensor, but that is ${arg.dtype} and has no derivative. Give null.`);
     if (!sameShape(given.shape, arg.shape)) {
       return fail("shape", `is ${formatShape(given.shape)}, expected ${formatShape(arg.shape)} as the argument.`);
     }
@@ -109,10 +110,13 @@ function matched(arg: unknown, given: unknown, path: string): (Node | null)[] {
     return [given.node];
   }
   if (isTensor(given) || typeof given !== "object" || Array.isArray(given) !== Array.isArray(arg)) {
-    return fail("value", `is ${isTensor(given) ? "a tensor" : describeValue(given)}, expected ${describeValue(arg)}, or null.`);
+    return fail(
+      "value",
+      `is ${isTensor(given) ? "a tensor" : describeValue(given)}, expected ${describeValue(arg)}, or null.`,
+    );
   }
   const wanted = Object.keys(arg as object);
-  const extra = Object.keys(given as object).filter((key) => !wanted.includes(key));
+  const extra = Object.keys(given).filter((key) => !wanted.includes(key));
   if (extra.length > 0) return fail("value", `has ${extra.join(", ")}, which the argument hasn't.`);
   return wanted.flatMap((key) =>
     matched(

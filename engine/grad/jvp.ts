@@ -52,7 +52,10 @@ function tangentsOf(primals: unknown, tangents: unknown): Tensor[] {
     const primal = at(wanted, i);
     const name = path === "" ? "the tangent" : `tangent ${path}`;
     if (path !== primal.path) {
-      throw new EvenkeelError("shape", `jvp: ${name} is where the primals have ${primal.path}. Give a tree as the primals.`);
+      throw new EvenkeelError(
+        "shape",
+        `jvp: ${name} is where the primals have ${primal.path}. Give a tree as the primals.`,
+      );
     }
     requireShape("jvp", name, tensor, primal.tensor.shape);
     if (tensor.dtype !== "f32") throw new EvenkeelError("dtype", `jvp: ${name} is ${tensor.dtype}, expected f32.`);

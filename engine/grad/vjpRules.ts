@@ -114,8 +114,7 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   stopGradient: noDerivative,
   barrier: ({ cotangent: g }) => [g, null],
   // The walk asks custom rules itself: they may have several results.
-  ruled: ({ inputs, attributes, cotangent: g }) =>
-    inputs.map(() => (attributes.rule.kind === "recompute" ? g : null)),
+  ruled: ({ inputs, attributes, cotangent: g }) => inputs.map(() => (attributes.rule.kind === "recompute" ? g : null)),
 };
 
 function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {

@@ -11,8 +11,7 @@ import { normalizeKernel } from "../kernel/normalize.ts";
 import { afterOf, type PlanBuffer, type PlanStep } from "../kernel/plan.ts";
 import { Bundles } from "./bundles.ts";
 import { Dependencies } from "./dependencies.ts";
-import type { Overwrite } from "./orderByLevel.ts";
-import { placesOf } from "./places.ts";
+import { type Overwrite, placesOf } from "./places.ts";
 
 /** Members of one step at most: their numbers are a table of limited size. */
 const mostMembers = 256;

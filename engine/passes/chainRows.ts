@@ -10,7 +10,7 @@ import { kindOfKernel } from "../kernel/kernelKind.ts";
 import { afterOf, type PlanStep, type Stage } from "../kernel/plan.ts";
 import { Dependencies } from "./dependencies.ts";
 import type { Memories } from "./memories.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import type { Overwrite } from "./places.ts";
 import { linked, rowsOf, stageOf } from "./rowLinks.ts";
 
 type Limits = Pick<DeviceLimits, "arrays">;

@@ -1,6 +1,6 @@
 /** Which steps of a plan wait for which. */
 import type { PlanStep } from "../kernel/plan.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import type { Overwrite } from "./places.ts";
 
 export class Dependencies {
   /** By step: the steps it waits for, all of them before it, each once. */

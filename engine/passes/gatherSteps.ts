@@ -15,8 +15,7 @@ import { rootsOf, scalarsOf } from "../kernel/scalar.ts";
 import { bordersAllow, commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
 import { mostScalars } from "./joinSteps.ts";
 import { arraysFit, memoriesFit, type Memories } from "./memories.ts";
-import type { Overwrite } from "./orderByLevel.ts";
-import { placesOf } from "./places.ts";
+import { type Overwrite, placesOf } from "./places.ts";
 import { Precedence } from "./precedence.ts";
 
 type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays" | "joins">;

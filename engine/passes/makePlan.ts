@@ -25,9 +25,10 @@ import { gatheringSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
 import { joiningSteps } from "./joinSteps.ts";
 import { memoriesOf } from "./memories.ts";
-import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
+import { orderByLevel } from "./orderByLevel.ts";
 import { overwriteLast } from "./overwriteLast.ts";
 import { packFloat16, roundedIn } from "./packFloat16.ts";
+import type { Overwrite } from "./places.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { splitProducts } from "./splitProducts.ts";
@@ -267,7 +268,16 @@ function copyKernel(node: Node): LoweredKernel {
     if (result.kind === "kernel") return result.kernel;
   }
   const operand = { dtype: node.dtype, length: sizeOf(node.shape) };
-  return { parallel: shape, reduce: [], sources: [node], gates: [], operands: [operand], reduction: null, value, at: linear };
+  return {
+    parallel: shape,
+    reduce: [],
+    sources: [node],
+    gates: [],
+    operands: [operand],
+    reduction: null,
+    value,
+    at: linear,
+  };
 }
 
 function axesOf({ parallel, reduce }: LoweredKernel): Axis[] {

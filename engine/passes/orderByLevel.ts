@@ -1,13 +1,10 @@
 /** Puts steps that don't wait for each other side by side, for devices whose kernels may overlap. */
 import { at } from "../graph/shape.ts";
 import type { PlanStep } from "../kernel/plan.ts";
-import { placesOf } from "./places.ts";
+import { type Overwrite, placesOf } from "./places.ts";
 
 /** Steps in order, and the level of each: what a step waits for is of lower levels, and steps of one level wait for nothing in it. */
 export type Levels = { readonly steps: readonly PlanStep[]; readonly levels: readonly number[] };
-
-/** The output takes over the memory of the input: whoever makes it comes behind all who read that. */
-export type Overwrite = { readonly input: number; readonly output: number };
 
 /**
  * Orders steps by levels, of which there are as few as can be: as many as steps are on the longest chain. A step that may be of

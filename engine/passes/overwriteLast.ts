@@ -1,7 +1,7 @@
 /** Puts what writes over an input behind everything else that reads it, where nothing of that waits for it. */
 import { at } from "../graph/shape.ts";
 import type { PlanStep } from "../kernel/plan.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import type { Overwrite } from "./places.ts";
 
 /**
  * The steps in an order in which as many as can be of the given outputs may take the memory of their inputs; the same order but for

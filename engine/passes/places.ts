@@ -1,6 +1,8 @@
 /** In which order steps are finished where some wait for values that they don't read (`checkpoint` in a gradient). */
 import type { PlanStep } from "../kernel/plan.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+
+/** The output takes over the memory of the input: whoever makes it comes behind all who read that. */
+export type Overwrite = { readonly input: number; readonly output: number };
 
 /**
  * By step its place: 1 + the number of the last step that it waits for without reading it, at once or by what it reads; 0 if there is none.

@@ -63,10 +63,7 @@ export function* recomputing(
  * at no time are those of two places there.
  * @param overwriters by input who writes over it, and so comes behind all who read it
  */
-function finishEarly(
-  kernels: readonly FusedKernel[],
-  overwriters: ReadonlyMap<Node, Node>,
-): readonly FusedKernel[] {
+function finishEarly(kernels: readonly FusedKernel[], overwriters: ReadonlyMap<Node, Node>): readonly FusedKernel[] {
   if (kernels.every(({ kernel }) => kernel.gates.length === 0)) return kernels;
   const overwritten = new Map([...overwriters].map(([input, output]) => [output, input]));
   /** By value the last place that it waits for: 1 + the number of the kernel behind which that is computed. */

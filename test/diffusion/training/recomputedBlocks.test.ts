@@ -27,7 +27,12 @@ async function memoryOfStep(recomputesBlocks: boolean): Promise<{ temporaries: n
   const step = (training: TrainingState, given: { noisy: typeof noisy; schedule: typeof schedule }): unknown =>
     trainingStep(options, specs, training, given.noisy, given.schedule, { recomputesBlocks });
   const oneAddressSpace = { ...limits, elements: 2 ** 28, results: 8 };
-  return memoryOf(step as (...args: readonly unknown[]) => unknown, [state, { noisy, schedule }], oneAddressSpace, true);
+  return memoryOf(
+    step as (...args: readonly unknown[]) => unknown,
+    [state, { noisy, schedule }],
+    oneAddressSpace,
+    true,
+  );
 }
 
 describe("a network whose blocks are computed again for derivatives", () => {

@@ -41,7 +41,10 @@ const throwsWith = (code: string, message: RegExp) => (error: unknown) =>
 const close = (got: readonly number[], wanted: readonly number[]): void => {
   assert.equal(got.length, wanted.length);
   got.forEach((value, i) => {
-    assert.ok(Math.abs(value - at(wanted, i)) <= 1e-6 * (1 + Math.abs(value)), `${got.join()} against ${wanted.join()}`);
+    assert.ok(
+      Math.abs(value - at(wanted, i)) <= 1e-6 * (1 + Math.abs(value)),
+      `${got.join()} against ${wanted.join()}`,
+    );
   });
 };
 
@@ -103,9 +106,18 @@ describe("customVjp", () => {
       const { taken, shifted } = rows({ table, scale: 2 }, index, shift);
       return add(reduceSum(taken), reduceSum(multiply(at(shifted, 0), tensor([1, 10, 100]))));
     };
-    const { pullback } = vjp(([table, shift]: readonly [Tensor, Tensor]) => f(table, shift), [zeros([3]), zeros([3])] as const);
+    const { pullback } = vjp(([table, shift]: readonly [Tensor, Tensor]) => f(table, shift), [
+      zeros([3]),
+      zeros([3]),
+    ] as const);
     const [table, shift] = pullback(scalar(1));
-    assert.deepEqual([await read(table), await read(shift)], [[22, 0, 206], [1, 10, 100]]);
+    assert.deepEqual(
+      [await read(table), await read(shift)],
+      [
+        [22, 0, 206],
+        [1, 10, 100],
+      ],
+    );
     // Of a result that nothing depends on the cotangent is zeros.
     const unread = grad((x: Tensor) => reduceSum(rows({ table: x, scale: 2 }, index, zeros([3])).taken))(zeros([3]));
     assert.deepEqual(await read(unread), [2, 0, 4]);
@@ -116,7 +128,11 @@ describe("customVjp", () => {
       forward: () => null,
       backward: (_, g) => [{ a: g, b: null }, null],
     });
-    const gradient = grad(({ a, b, c }: { a: Tensor; b: Tensor; c: Tensor }) => f({ a, b }, c))({ a: scalar(2), b: scalar(3), c: scalar(4) });
+    const gradient = grad(({ a, b, c }: { a: Tensor; b: Tensor; c: Tensor }) => f({ a, b }, c))({
+      a: scalar(2),
+      b: scalar(3),
+      c: scalar(4),
+    });
     assert.deepEqual([await read(gradient.a), await read(gradient.b), await read(gradient.c)], [[1], [0], [0]]);
   });
 
@@ -142,10 +158,16 @@ describe("customVjp", () => {
     close(await read(tangent), [2 / (1 + Math.exp(-0.5))]);
     assert.throws(
       () => jvp(clipped)(scalar(1), scalar(1)),
-      throwsWith("value", /^jvp: the backward rule of a customVjp isn't linear in its cotangent \((maximum|minimum|select|lessEqual)\)/),
+      throwsWith(
+        "value",
+        /^jvp: the backward rule of a customVjp isn't linear in its cotangent \((maximum|minimum|select|lessEqual)\)/,
+      ),
     );
     const shifted = customVjp((x: Tensor) => x, { forward: () => null, backward: (_, g) => [add(g, 1)] });
-    assert.throws(() => jvp(shifted)(scalar(1), scalar(1)), throwsWith("value", /isn't linear in its cotangent \(add\)/));
+    assert.throws(
+      () => jvp(shifted)(scalar(1), scalar(1)),
+      throwsWith("value", /isn't linear in its cotangent \(add\)/),
+    );
     const second = jvp(grad((x: Tensor) => multiply(straightThrough(x), sin(x))))(scalar(1.5), scalar(1));
     close(await read(second.tangent), [2 * Math.cos(1.5) - Math.sin(1.5)]);
   });
@@ -157,7 +179,10 @@ describe("customVjp", () => {
     };
     assert.throws(() => grad(f)(scalar(3)), throwsWith("trace", /^customVjp: the function uses a tensor from outside/));
     const stopped = (w: Tensor): Tensor => {
-      const scaled = customVjp((x: Tensor) => multiply(x, stopGradient(w)), { forward: () => null, backward: (_, g) => [g] });
+      const scaled = customVjp((x: Tensor) => multiply(x, stopGradient(w)), {
+        forward: () => null,
+        backward: (_, g) => [g],
+      });
       return scaled(w);
     };
     assert.deepEqual(await read(grad(stopped)(scalar(3))), [1]);
@@ -173,7 +198,11 @@ describe("customVjp", () => {
       assert.throws(() => grad(of)(zeros([2])), throwsWith(code, message));
     };
     const good = { w: zeros([2]), i: null };
-    failing(zeros([2]), "value", /backward gave an instance of Tensor, expected an array with one cotangent for each of 2 arguments/);
+    failing(
+      zeros([2]),
+      "value",
+      /backward gave an instance of Tensor, expected an array with one cotangent for each of 2 arguments/,
+    );
     failing([good], "value", /backward gave an array of 1, expected/);
     failing([zeros([2]), null], "value", /cotangent of argument 0 is a tensor, expected a plain object, or null/);
     failing([{ w: zeros([2]) }, null], "value", /cotangent of argument 0\.i is undefined, expected a tensor/);
@@ -182,7 +211,11 @@ describe("customVjp", () => {
     failing([{ ...good, w: zeros([2], "i32") }, null], "dtype", /cotangent of argument 0\.w is i32, expected f32/);
     failing([{ ...good, i: zeros([1]) }, null], "dtype", /cotangent of argument 0\.i is a tensor, but that is i32/);
     failing([good, [zeros([2])]], "value", /cotangent of argument 1\[1\] is undefined/);
-    failing([good, { 0: zeros([2]), 1: null }], "value", /cotangent of argument 1 is a plain object, expected an array of 2/);
+    failing(
+      [good, { 0: zeros([2]), 1: null }],
+      "value",
+      /cotangent of argument 1 is a plain object, expected an array of 2/,
+    );
     failing(Promise.resolve([]), "trace", /^customVjp \(backward\): the function is asynchronous/);
   });
 

@@ -48,13 +48,31 @@ describe("jvp", () => {
     const primals = { x: tensor([1, 2]), list: [tensor([3, 4])], k: 2 };
     const tangents = { x: tensor([1, 0]), list: [tensor([0, 1])], k: 2 };
     const { value, tangent } = jvp(f)(primals, tangents, scalar(5));
-    assert.deepEqual([await read(value.product), await read(at(value.shifted, 0))], [[6, 16], [6, 7]]);
-    assert.deepEqual([await read(tangent.product), await read(at(tangent.shifted, 0))], [[6, 4], [1, 0]]);
+    assert.deepEqual(
+      [await read(value.product), await read(at(value.shifted, 0))],
+      [
+        [6, 16],
+        [6, 7],
+      ],
+    );
+    assert.deepEqual(
+      [await read(tangent.product), await read(at(tangent.shifted, 0))],
+      [
+        [6, 4],
+        [1, 0],
+      ],
+    );
     assert.equal(tangent.name, "kept");
   });
 
   it("is zero where nothing depends on the primals, through integers and stopGradient", async () => {
-    const f = (x: Tensor): Tensor[] => [scalar(1), cast(x, "i32"), cast(cast(x, "i32"), "f32"), stopGradient(exp(x)), x];
+    const f = (x: Tensor): Tensor[] => [
+      scalar(1),
+      cast(x, "i32"),
+      cast(cast(x, "i32"), "f32"),
+      stopGradient(exp(x)),
+      x,
+    ];
     const { tangent } = jvp(f)(tensor([1.5]), tensor([3]));
     assert.deepEqual(
       tangent.map(({ dtype }) => dtype),
@@ -68,7 +86,13 @@ describe("jvp", () => {
     const tangents = (x: Tensor): Tensor => sin(multiply(x, 3));
     // d/dt of f along the tangents, differentiated once more.
     checkDerivative(
-      { fn: (x, y) => jvp(([a, b]: readonly [Tensor, Tensor]) => f(a, b))([x, y], [tangents(x), tangents(y)]).tangent, shapes: [[2, 3], [3, 2]] },
+      {
+        fn: (x, y) => jvp(([a, b]: readonly [Tensor, Tensor]) => f(a, b))([x, y], [tangents(x), tangents(y)]).tangent,
+        shapes: [
+          [2, 3],
+          [3, 2],
+        ],
+      },
       3,
     );
     const along = tensor([0.3, -1, 0.7]);
@@ -108,7 +132,8 @@ describe("jvp", () => {
           { inputs: nodes, outputs },
           spec.inputs.map((input) => Float64Array.from(inputData(input))),
         );
-        const of = (nodesOf: readonly Tensor[]): number[] => nodesOf.flatMap(({ node }) => [...(values.get(node) ?? [])]);
+        const of = (nodesOf: readonly Tensor[]): number[] =>
+          nodesOf.flatMap(({ node }) => [...(values.get(node) ?? [])]);
         const [left, right] = [of(terms.slice(0, tangent.length)), of(terms.slice(tangent.length))];
         // What overflows, or was cancelled from large numbers, says nothing.
         const largest = topologicalOrder(outputs).reduce(
@@ -145,7 +170,9 @@ describe("jvp", () => {
     const quadratic = sum(forward.map((value, i) => value * at([1, 2, -1], i)));
     assert.ok(Math.abs((second ?? NaN) - quadratic) < 1e-5 * Math.abs(quadratic));
     // Cotangents of one order aren't those of another.
-    const third = jvp((y: Tensor) => jvp((z: Tensor) => jvp((w: Tensor) => power(w, 3))(z, scalar(1)).tangent)(y, scalar(1)).tangent);
+    const third = jvp(
+      (y: Tensor) => jvp((z: Tensor) => jvp((w: Tensor) => power(w, 3))(z, scalar(1)).tangent)(y, scalar(1)).tangent,
+    );
     assert.deepEqual(await read(third(scalar(2), scalar(1)).tangent), [6]);
     const confused = (y: Tensor): Tensor => multiply(y, jvp((z: Tensor) => add(z, y))(scalar(1), scalar(1)).tangent);
     assert.deepEqual(await read(grad(confused)(scalar(5))), [1]);
@@ -159,16 +186,34 @@ describe("jvp", () => {
   });
 
   it("doesn't know who is the largest beside a NaN", async () => {
-    const { tangent } = jvp((x: Tensor) => reduceMax(x, { axes: 1 }))(tensor([[1, NaN], [1, 2]]), tensor([[1, 1], [5, 7]]));
+    const { tangent } = jvp((x: Tensor) => reduceMax(x, { axes: 1 }))(
+      tensor([
+        [1, NaN],
+        [1, 2],
+      ]),
+      tensor([
+        [1, 1],
+        [5, 7],
+      ]),
+    );
     assert.deepEqual(await read(tangent), [NaN, 7]);
     assert.deepEqual(await read(grad((x: Tensor) => reduceMax(x))(tensor([1, NaN]))), [NaN, NaN]);
   });
 
   it("refuses tangents that don't fit, in the user's words", () => {
     const f = (x: Tensor): Tensor => x;
-    assert.throws(() => jvp(f)(zeros([2], "i32"), zeros([2])), throwsWith("dtype", /^jvp: derivatives are with respect to f32/));
-    assert.throws(() => jvp(f)(zeros([2]), zeros([3])), throwsWith("shape", /^jvp: the tangent is \[3\], expected \[2\]/));
-    assert.throws(() => jvp(f)(zeros([2]), zeros([2], "i32")), throwsWith("dtype", /^jvp: the tangent is i32, expected f32/));
+    assert.throws(
+      () => jvp(f)(zeros([2], "i32"), zeros([2])),
+      throwsWith("dtype", /^jvp: derivatives are with respect to f32/),
+    );
+    assert.throws(
+      () => jvp(f)(zeros([2]), zeros([3])),
+      throwsWith("shape", /^jvp: the tangent is \[3\], expected \[2\]/),
+    );
+    assert.throws(
+      () => jvp(f)(zeros([2]), zeros([2], "i32")),
+      throwsWith("dtype", /^jvp: the tangent is i32, expected f32/),
+    );
     const g = (p: { a: Tensor; b?: Tensor }): Tensor => p.a;
     assert.throws(
       () => jvp(g)({ a: zeros([2]) }, { a: zeros([2]), b: zeros([2]) }),
