@@ -9,7 +9,7 @@ import type { Kernel } from "../../../engine/kernel/kernel.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { orderByLevel, type Overwrite } from "../../../engine/passes/orderByLevel.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-import { buildProgram, inputData, programSpecs } from "../../arbitraries/programs.ts";
+import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
 import { firstLeaves, type Leaves, updateLeaves, updateSpecs } from "../../arbitraries/stateUpdates.ts";
 import { limits } from "./plannedFor.ts";
 

@@ -17,7 +17,7 @@ import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { Plan, PlanStep, Stage } from "../../engine/kernel/plan.ts";
 import { printKernel } from "../../engine/kernel/print.ts";
-import { type Arithmetic, forEachPoint, placeOf, type RangeOf } from "./kernelPoints.ts";
+import { type Arithmetic, forEachPoint, placeOf, type RangeOf } from "../bounds/kernelPoints.ts";
 
 /** Mistakes a reference device is to make. */
 export type Mistakes = {
