@@ -26,7 +26,7 @@ export { accuracies } from "./bounds/accuracies.ts";
 export type { Accuracy } from "./bounds/bounds.ts";
 export { type Bounded, graphBounds } from "./bounds/graphBounds.ts";
 export { interpretKernel, interpretPlan } from "./bounds/interpretKernel.ts";
-export { type Interpreter, interpreterDevice } from "./devices/interpreterDevice.ts";
+export { byKind, type Interpreter, interpreterDevice, type NodeTable } from "./devices/interpreterDevice.ts";
 export { float32, type Mistakes, ReferenceDevice } from "./devices/referenceDevice.ts";
 export { type GraphCase, graphCase, planGraph, runGraph } from "./graphCase.ts";
 export { determinismLaw } from "./laws/determinismLaw.ts";

@@ -33,7 +33,9 @@ type Options = {
 export function addTestDeviceCommand(program: Command): void {
   program
     .command("test-device")
-    .description("Hold a device to the laws: random kernels, products, plans and programs against float64, equal bits, refusals.")
+    .description(
+      "Hold a device to the laws: random kernels, products, plans and programs against float64, equal bits, refusals.",
+    )
     .argument("[name]", "oracle, wasm, cpu, webgpu or webgl2 (default: EVENKEEL_DEVICE, else wasm)")
     .option("--law <names...>", "only these: kernels, products, plans, programs, determinism, refusals")
     .option("--seed <number>", "of the first round of cases", wholeNumberFrom(0), 20_240_612)
@@ -62,7 +64,8 @@ Examples:
           if (json !== true) console.log(describeOutcome(testing, outcome));
         });
         const broken = outcomes.filter(({ failure }) => failure !== null).length;
-        if (json === true) console.log(JSON.stringify({ device: device.name, description: device.description, outcomes }, null, 2));
+        if (json === true)
+          console.log(JSON.stringify({ device: device.name, description: device.description, outcomes }, null, 2));
         else console.log(summary(outcomes, broken));
         if (broken > 0) process.exitCode = 1;
       } finally {
@@ -124,7 +127,10 @@ async function holdLaws(
         const options = { runs: cases, seed, accuracy: accuracies[device.name] };
         progress.at(`${law.title}, seed ${seed}`, 0, cases);
         const outcome = await law
-          .hold(device, { ...options, onCase: (done) => progress.at(`${law.title}, seed ${seed}`, Math.min(done, cases), cases) })
+          .hold(device, {
+            ...options,
+            onCase: (done) => progress.at(`${law.title}, seed ${seed}`, Math.min(done, cases), cases),
+          })
           .then(
             ({ compared }): LawOutcome => ({ law: name, seed, runs: cases, compared, failure: null }),
             (reason: unknown): LawOutcome => {

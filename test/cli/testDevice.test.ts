@@ -11,7 +11,10 @@ describe("evenkeel test-device", () => {
     const lines = out.trim().split("\n");
     assert.match(lines[0] ?? "", /^oracle: /);
     // An interpreter of graphs has no kernels.
-    assert.match(lines[1] ?? "", /^right {3}programs: random programs against float64, 4 cases of seed 20240612, [\d,]+ compared$/);
+    assert.match(
+      lines[1] ?? "",
+      /^right {3}programs: random programs against float64, 4 cases of seed 20240612, [\d,]+ compared$/,
+    );
     assert.match(lines[2] ?? "", /^right {3}determinism: .*, 1 case of seed 20240612, /);
     assert.match(lines[4] ?? "", /1 case of seed 20240613, /);
     assert.match(lines[5] ?? "", /^all 2 laws hold: 10 cases, [\d,]+ compared$/);
@@ -19,7 +22,17 @@ describe("evenkeel test-device", () => {
   });
 
   it("prints JSON, and runs all laws of a device with kernels", async () => {
-    const { code, out } = await evenkeel(["test-device", "wasm", "--runs", "5", "--seed", "3", "--seconds", "0.001", "--json"]);
+    const { code, out } = await evenkeel([
+      "test-device",
+      "wasm",
+      "--runs",
+      "5",
+      "--seed",
+      "3",
+      "--seconds",
+      "0.001",
+      "--json",
+    ]);
     assert.equal(code, 0);
     const { device, outcomes } = JSON.parse(out) as {
       readonly device: string;

@@ -68,7 +68,10 @@ describe("gradientLaw", () => {
       const half = add(multiply(w, add(1, multiply(isFirst, -1))), multiply(stopGradient(w), isFirst));
       return apply({ w: half, b, ...rest });
     };
-    assert.throws(() => gradientLaw(leaky, layer, { order: 1 }), /first derivative by element \[[01], 0\] of w is 0, .*\n {2}w \[3, 4\] of/);
+    assert.throws(
+      () => gradientLaw(leaky, layer, { order: 1 }),
+      /first derivative by element \[[01], 0\] of w is 0, .*\n {2}w \[3, 4\] of/,
+    );
     // Right values and first derivatives, wrong second ones.
     const once = (x: Tensor): Tensor => multiply(x, add(x, stopGradient(x)));
     assert.throws(() => gradientLaw(once, zeros([2]), { order: 1 }), /first derivative/);
@@ -104,8 +107,14 @@ describe("unitVarianceLaw", () => {
 
   it("takes several inputs and what is expected instead", async () => {
     await unitVarianceLaw((x, y) => add(x, y), [[3], [3]], { expected: 2 });
-    await assert.rejects(unitVarianceLaw((x) => mean(x), [[2]]), { code: "shape" });
-    await assert.rejects(unitVarianceLaw((x) => x, [[2]], { samples: 10 }), { code: "range" });
+    await assert.rejects(
+      unitVarianceLaw((x) => mean(x), [[2]]),
+      { code: "shape" },
+    );
+    await assert.rejects(
+      unitVarianceLaw((x) => x, [[2]], { samples: 10 }),
+      { code: "range" },
+    );
   });
 });
 
@@ -122,10 +131,14 @@ describe("determinismLaw", () => {
     let turn = 0;
     const device = new ReferenceDevice("arena", {
       result: (values) => {
-        if (values instanceof Float32Array && turn++ % 7 === 0) values.forEach((value, i) => (values[i] = value * (1 + 2 ** -20)));
+        if (values instanceof Float32Array && turn++ % 7 === 0)
+          values.forEach((value, i) => (values[i] = value * (1 + 2 ** -20)));
       },
     });
-    await assert.rejects(determinismLaw(device, { ...options, shrinks: false }), /element \d+: got .*, in the first run on wasm/);
+    await assert.rejects(
+      determinismLaw(device, { ...options, shrinks: false }),
+      /element \d+: got .*, in the first run on wasm/,
+    );
   });
 });
 
@@ -142,17 +155,31 @@ describe("resumeLaw", () => {
     momentum: [momentum],
   });
 
-  it("holds for who stores everything", () => resumeLaw({ start, step, read, save: (run) => structuredClone(run), load: (run) => run }));
+  it("holds for who stores everything", () =>
+    resumeLaw({ start, step, read, save: (run) => structuredClone(run), load: (run) => run }));
 
   it("fails for who forgets the momentum, and for who stores what goes on changing", async () => {
-    const forgets = { start, step, read, save: ({ weights }: Run) => [...weights], load: (weights: number[]): Run => ({ weights, momentum: 0 }) };
-    await assert.rejects(resumeLaw(forgets), /after 1 steps, stored after 1: momentum, element 0: -?0, without stops -0\.1/);
-    await assert.rejects(resumeLaw({ start, step, read, save: (run) => run, load: (run) => run }), /with the writer going on/);
+    const forgets = {
+      start,
+      step,
+      read,
+      save: ({ weights }: Run) => [...weights],
+      load: (weights: number[]): Run => ({ weights, momentum: 0 }),
+    };
+    await assert.rejects(
+      resumeLaw(forgets),
+      /after 1 steps, stored after 1: momentum, element 0: -?0, without stops -0\.1/,
+    );
+    await assert.rejects(
+      resumeLaw({ start, step, read, save: (run) => run, load: (run) => run }),
+      /with the writer going on/,
+    );
   });
 });
 
 describe("odeOrderLaw", () => {
-  const along = (x: Float64Array, slope: Float64Array, h: number): Float64Array => x.map((value, i) => value + h * (slope[i] ?? NaN));
+  const along = (x: Float64Array, slope: Float64Array, h: number): Float64Array =>
+    x.map((value, i) => value + h * (slope[i] ?? NaN));
   const solver =
     (once: (slope: Slope, t: number, x: Float64Array, h: number) => Float64Array): OdeSolver =>
     (slope, start, from, to, steps) => {
@@ -172,7 +199,9 @@ describe("odeOrderLaw", () => {
     const b = slope(t + h / 2, along(x, a, h / 2));
     const c = slope(t + h / 2, along(x, b, h / 2));
     const d = slope(t + h, along(x, c, h));
-    return x.map((value, i) => value + (h / 6) * ((a[i] ?? NaN) + 2 * (b[i] ?? NaN) + 2 * (c[i] ?? NaN) + (d[i] ?? NaN)));
+    return x.map(
+      (value, i) => value + (h / 6) * ((a[i] ?? NaN) + 2 * (b[i] ?? NaN) + 2 * (c[i] ?? NaN) + (d[i] ?? NaN)),
+    );
   });
   const late = solver((slope, t, x, h) => {
     const first = slope(t, x);
@@ -195,7 +224,10 @@ describe("odeOrderLaw", () => {
   it("fails for promises that are too high, and for a time that is wrong, which only driven problems show", async () => {
     await assert.rejects(odeOrderLaw(euler, { order: 2 }), /orders .*, expected 2/);
     await assert.rejects(odeOrderLaw(late, { order: 2, runs: 60 }), /y' = -?[\d.]+ cos\(.*expected 2/);
-    await assert.rejects(odeOrderLaw((_, start) => start, { order: 1 }), /expected 1/);
+    await assert.rejects(
+      odeOrderLaw((_, start) => start, { order: 1 }),
+      /expected 1/,
+    );
   });
 });
 
@@ -204,7 +236,10 @@ describe("deviceLaw", () => {
     const device = new ReferenceDevice("slots");
     const compared = await deviceLaw(device, { runs: 30 });
     assert.deepEqual(Object.keys(compared), ["kernels", "products", "plans", "programs", "determinism"]);
-    assert.ok(Object.values(compared).every((count) => count > 5), JSON.stringify(compared));
+    assert.ok(
+      Object.values(compared).every((count) => count > 5),
+      JSON.stringify(compared),
+    );
   });
 
   it("ends with the smallest graph that fails, as a program", async () => {

@@ -8,7 +8,18 @@ import { allocateData } from "../../engine/graph/dtype.ts";
 import { topologicalOrder } from "../../engine/graph/graph.ts";
 import { operationName } from "../../engine/graph/print.ts";
 import * as engine from "../../engine/index.ts";
-import { add, createDevice, exp, matmul, maximum, multiply, reduceSum, type Tensor, tensor, tanh } from "../../engine/index.ts";
+import {
+  add,
+  createDevice,
+  exp,
+  matmul,
+  maximum,
+  multiply,
+  reduceSum,
+  type Tensor,
+  tensor,
+  tanh,
+} from "../../engine/index.ts";
 import { programSpecs } from "../../testing/arbitraries/programs.ts";
 import {
   accuracies,
@@ -63,23 +74,28 @@ describe("resized", () => {
   it("gives graphs that fit together, with the same operations", () => {
     let changed = 0;
     fc.assert(
-      fc.property(programSpecs, fc.nat(99), fc.constantFrom("first" as const, "last" as const), (spec, choice, kept) => {
-        const drawn = caseOf(spec);
-        const sizes = [...new Set(topologicalOrder(drawn.graph.outputs).flatMap(({ shape }) => shape))];
-        const from = sizes[choice % Math.max(1, sizes.length)] ?? 1;
-        if (from < 2) return;
-        const smaller = resized(drawn, from, Math.ceil(from / 2), kept);
-        if (smaller === undefined) return;
-        const wanted = smaller.graph.inputs.map(({ dtype, shape }) => [dtype, shape.reduce((a, b) => a * b, 1)]);
-        assert.deepEqual(
-          smaller.inputs.map((data) => [data.constructor, data.length]),
-          wanted.map(([dtype, length]) => [allocateData(dtype as "f32", 0).constructor, length]),
-        );
-        const names = ({ graph }: GraphCase): string[] => topologicalOrder(graph.outputs).map(operationName);
-        assert.deepEqual(names(smaller), names(drawn));
-        valuesOf(smaller);
-        changed++;
-      }),
+      fc.property(
+        programSpecs,
+        fc.nat(99),
+        fc.constantFrom("first" as const, "last" as const),
+        (spec, choice, kept) => {
+          const drawn = caseOf(spec);
+          const sizes = [...new Set(topologicalOrder(drawn.graph.outputs).flatMap(({ shape }) => shape))];
+          const from = sizes[choice % Math.max(1, sizes.length)] ?? 1;
+          if (from < 2) return;
+          const smaller = resized(drawn, from, Math.ceil(from / 2), kept);
+          if (smaller === undefined) return;
+          const wanted = smaller.graph.inputs.map(({ dtype, shape }) => [dtype, shape.reduce((a, b) => a * b, 1)]);
+          assert.deepEqual(
+            smaller.inputs.map((data) => [data.constructor, data.length]),
+            wanted.map(([dtype, length]) => [allocateData(dtype as "f32", 0).constructor, length]),
+          );
+          const names = ({ graph }: GraphCase): string[] => topologicalOrder(graph.outputs).map(operationName);
+          assert.deepEqual(names(smaller), names(drawn));
+          valuesOf(smaller);
+          changed++;
+        },
+      ),
       { numRuns: 200 },
     );
     assert.ok(changed > 60, `${changed} graphs changed`);
@@ -94,7 +110,10 @@ const beginsAtZero: Mistakes = {
 };
 
 const matrix = (rows: number, columns: number, f: (i: number) => number): Tensor =>
-  tensor(Float32Array.from({ length: rows * columns }, (_, i) => f(i)), { shape: [rows, columns] });
+  tensor(
+    Float32Array.from({ length: rows * columns }, (_, i) => f(i)),
+    { shape: [rows, columns] },
+  );
 
 /** An operation among others. */
 const layered = (): Promise<GraphCase> =>
@@ -115,7 +134,10 @@ describe("minimise", () => {
     const smallest = await minimise(await layered(), fails);
     assert.ok(await fails(smallest));
     const kinds = topologicalOrder(smallest.graph.outputs).map(operationName);
-    assert.deepEqual(kinds.filter((kind) => kind !== "input" && kind !== "literal"), ["maximum"]);
+    assert.deepEqual(
+      kinds.filter((kind) => kind !== "input" && kind !== "literal"),
+      ["maximum"],
+    );
     assert.ok(smallest.inputs.every((data) => data.length === 1));
     assert.match(programSource(smallest), /tensor\(\[-\d/);
     device.dispose();
@@ -123,17 +145,22 @@ describe("minimise", () => {
 
   it("asks only about graphs that fit together, and goes no further than it is told", async () => {
     let asked = 0;
-    const has = (name: string) => ({ graph }: GraphCase): boolean => {
-      asked++;
-      return topologicalOrder(graph.outputs).some((node) => operationName(node) === name);
-    };
+    const has =
+      (name: string) =>
+      ({ graph }: GraphCase): boolean => {
+        asked++;
+        return topologicalOrder(graph.outputs).some((node) => operationName(node) === name);
+      };
     const smallest = await minimise(await layered(), has("tanh"));
     assert.deepEqual(topologicalOrder(smallest.graph.outputs).map(operationName), ["input", "tanh"]);
     assert.deepEqual(smallest.inputs, [Float32Array.of(0)]);
     asked = 0;
     await minimise(await layered(), has("tanh"), { attempts: 5 });
     assert.equal(asked, 6);
-    await assert.rejects(minimise(await layered(), () => false), { code: "value" });
+    await assert.rejects(
+      minimise(await layered(), () => false),
+      { code: "value" },
+    );
   });
 });
 
@@ -150,7 +177,10 @@ describe("bisect", () => {
   it("finds nothing between devices that are right, and a mistake that needs what is fused with it", async () => {
     const wasm = await createDevice("wasm", { wasm: { threads: 1 } });
     const right = new ReferenceDevice("slots");
-    const finite = await graphCase((x: Tensor) => tanh(add(exp(x), 1)), matrix(3, 5, (i) => i / 7));
+    const finite = await graphCase(
+      (x: Tensor) => tanh(add(exp(x), 1)),
+      matrix(3, 5, (i) => i / 7),
+    );
     assert.equal(await bisect(finite, wasm, right), undefined);
     // Wrong only where a kernel does two things.
     const fused = new ReferenceDevice("slots", {

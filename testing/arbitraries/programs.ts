@@ -121,7 +121,9 @@ const shapes = fc
 const inputs: fc.Arbitrary<InputSpec> = fc
   .tuple(fc.constantFrom<DType>("f32", "f32", "f32", "f32", "i32", "u32", "bool"), shapes, fc.noBias(fc.nat(2)))
   .chain(([dtype, shape, wild]) => {
-    return fc.array(values(dtype, wild === 0), { minLength: 1, maxLength: 24 }).map((elements) => ({ dtype, shape, elements }));
+    return fc
+      .array(values(dtype, wild === 0), { minLength: 1, maxLength: 24 })
+      .map((elements) => ({ dtype, shape, elements }));
   });
 
 /** The elements of an input, which repeat those of its description. */

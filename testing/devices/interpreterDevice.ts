@@ -5,7 +5,7 @@ import { createOracleDevice } from "../../engine/devices/oracle/oracleDevice.ts"
 import { EvenkeelError } from "../../engine/errors.ts";
 import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
 import { type Graph, topologicalOrder } from "../../engine/graph/graph.ts";
-import type { Node } from "../../engine/graph/node.ts";
+import type { Node, NodeOf, PrimitiveKind } from "../../engine/graph/node.ts";
 import { operationName } from "../../engine/graph/print.ts";
 import { at, formatShape, type Shape, sizeOf } from "../../engine/graph/shape.ts";
 
@@ -72,6 +72,15 @@ export function interpreterDevice<T>(interpreter: Interpreter<T>): {
   return { device, supports };
 }
 
+/** What is known of nodes by their kind; kinds that are missing, and nodes that get `undefined`, aren't known. */
+export type NodeTable<R> = { readonly [K in PrimitiveKind]?: (node: NodeOf<K>) => R | undefined };
+
+/** What a table knows of a node. */
+export function byKind<R>(table: NodeTable<R>): (node: Node) => R | undefined {
+  // The entry of a node's own kind fits the node, which TypeScript can't correlate over the union.
+  return (node) => (table[node.kind] as ((node: Node) => R | undefined) | undefined)?.(node);
+}
+
 const isGiven = ({ kind }: Node): boolean => kind === "input" || kind === "constant" || kind === "literal";
 
 /** The oracle keeps float64; what is uploaded is of the dtype. */
@@ -87,16 +96,17 @@ async function compute<T>(
   inputs: readonly TensorData[],
 ): Promise<Float64Array[]> {
   const values = new Map<Node, T>();
+  const given = new Map<Node, TensorData>(graph.inputs.map((input, i) => [input, at(inputs, i)]));
   const ofNode = (node: Node): T => {
     const value = values.get(node);
     if (value === undefined) throw new Error(`node ${node.id} visited before its inputs`);
     return value;
   };
   try {
-    graph.inputs.forEach((input, i) => values.set(input, upload(at(inputs, i), input.shape, input.dtype)));
+    // What no result needs isn't uploaded: it may be of a dtype that the engine hasn't got.
     for (const node of topologicalOrder(graph.outputs)) {
-      if (values.has(node)) continue;
-      if (node.kind === "constant") values.set(node, upload(node.attributes.data, node.shape, node.dtype));
+      const data = node.kind === "constant" ? node.attributes.data : given.get(node);
+      if (data !== undefined) values.set(node, upload(data, node.shape, node.dtype));
       else if (node.kind === "literal") {
         const data = allocateData(node.dtype, 1);
         data[0] = node.attributes.value;

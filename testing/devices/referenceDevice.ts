@@ -69,7 +69,12 @@ const own = (buffer: DeviceBuffer): ReferenceBuffer => {
   return buffer;
 };
 
+/**
+ * A device that interprets kernels one scalar after the other in float32: right, and slow. Told to make a mistake, it shows whether a law or
+ * a search finds it. It is called `wasm`, whose accuracy it has.
+ */
 export class ReferenceDevice implements KernelDevice {
+  /** Kernels. */
   readonly runs = "kernels";
   readonly name = "wasm";
   readonly description = "float32 interpreter of kernels";

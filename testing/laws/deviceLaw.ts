@@ -67,7 +67,10 @@ function kernelLaw(title: string, share: number, check: typeof checkKernels): De
   };
 }
 
-async function holdRefusals({ name }: Device, { runs, seed, onCase }: LawOptions): Promise<{ readonly compared: number }> {
+async function holdRefusals(
+  { name }: Device,
+  { runs, seed, onCase }: LawOptions,
+): Promise<{ readonly compared: number }> {
   const [own, other] = [await createDevice(name), await createDevice(name)];
   try {
     const unrefused = await findUnrefused(own, other, { runs, seed });

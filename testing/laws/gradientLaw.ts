@@ -72,7 +72,15 @@ export function gradientLaw<T>(fn: (tree: T) => Tensor, tree: T, options: Gradie
       const traced = traceScalar(differentiable, drawn + 1);
       const ray = drawRay(differentiable, drawn);
       if (disagreement(traced, ray) === undefined) continue;
-      throw new Error(explain(of, smallest(traced, ray), leaves.map(({ path }) => path), differentiable.shapes, seed));
+      throw new Error(
+        explain(
+          of,
+          smallest(traced, ray),
+          leaves.map(({ path }) => path),
+          differentiable.shapes,
+          seed,
+        ),
+      );
     }
   }
 }

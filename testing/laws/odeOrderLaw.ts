@@ -54,7 +54,12 @@ export const odeProblems: fc.Arbitrary<OdeProblem> = fc
     const first = (y: Float64Array): number => y[0] ?? NaN;
     switch (kind) {
       case 0:
-        return { name: `y' = ${a} y`, slope: (_, y) => of(a * first(y)), solution: (t) => of(Math.exp(a * t)), ...range };
+        return {
+          name: `y' = ${a} y`,
+          slope: (_, y) => of(a * first(y)),
+          solution: (t) => of(Math.exp(a * t)),
+          ...range,
+        };
       case 1:
         return {
           name: `y' = ${a} cos(${a} t) y`,

@@ -45,9 +45,12 @@ export async function checkPrograms(device: Device, options: LawOptions): Promis
     // What fails now and then is told as it was drawn.
     if (failure === undefined) throw cause;
     const smallest = await minimise(drawn, async (each) => (await failureOf(device, each, accuracy)) === failure);
-    throw new Error(`${messageOf(cause)}\n\nThe smallest graph of it that is found to fail:\n${programSource(smallest)}`, {
-      cause,
-    });
+    throw new Error(
+      `${messageOf(cause)}\n\nThe smallest graph of it that is found to fail:\n${programSource(smallest)}`,
+      {
+        cause,
+      },
+    );
   }
   return report;
 }
@@ -119,7 +122,11 @@ export async function breaksBounds(device: Device, graphCase: GraphCase, accurac
 const beyondBounds = "beyond bounds";
 
 /** How a device fails a graph, if it does: beyond bounds, or with which kind of error. */
-async function failureOf(device: Device, { graph, inputs }: GraphCase, accuracy: Accuracy): Promise<string | undefined> {
+async function failureOf(
+  device: Device,
+  { graph, inputs }: GraphCase,
+  accuracy: Accuracy,
+): Promise<string | undefined> {
   const expected = graphBounds(
     graph,
     inputs.map((values) => Float64Array.from(values)),

@@ -76,7 +76,9 @@ export async function resumeLaw<Run, Saved>(
         const difference = differenceOf(straight[count] ?? {}, await read(resumed));
         if (difference !== undefined) {
           const when = stops.length === 0 ? "never stored" : `stored after ${stops.join(", ")}`;
-          throw new Error(`resumeLaw: after ${count} steps, ${when}${writerGoesOn ? " with the writer going on" : ""}: ${difference}`);
+          throw new Error(
+            `resumeLaw: after ${count} steps, ${when}${writerGoesOn ? " with the writer going on" : ""}: ${difference}`,
+          );
         }
       } finally {
         dispose(resumed);

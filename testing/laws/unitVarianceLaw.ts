@@ -54,7 +54,9 @@ export async function unitVarianceLaw(
   }
   const squares = Float64Array.from(await evaluate(result, device), (value) => value ** 2);
   const width = squares.length / samples;
-  const perSample = Float64Array.from({ length: samples }, (_, i) => mean(squares.subarray(i * width, (i + 1) * width)));
+  const perSample = Float64Array.from({ length: samples }, (_, i) =>
+    mean(squares.subarray(i * width, (i + 1) * width)),
+  );
   const meanSquare = mean(perSample);
   const spread = perSample.reduce((sum, value) => sum + (value - meanSquare) ** 2, 0) / (samples - 1);
   const bound = standardErrors * Math.sqrt(spread / samples) + tolerance;

@@ -73,7 +73,13 @@ export async function bisect(
   const given = await Promise.all(node.inputs.map(async (input) => (await ofNode(input)).results[0]));
   const alone = aloneOn(node, given);
   const differsAlone = (await look(alone)).difference !== undefined;
-  return { node, ...difference, alone, differsAlone, text: inWords(node, difference, alone, differsAlone, [deviceA, deviceB]) };
+  return {
+    node,
+    ...difference,
+    alone,
+    differsAlone,
+    text: inWords(node, difference, alone, differsAlone, [deviceA, deviceB]),
+  };
 }
 
 /** Results in the order in which they are computed. */

@@ -158,5 +158,7 @@ function differencesOf(a: Kernel, b: Kernel): string[] {
   }
   if (differences.length > 0) return differences;
   // The same operations on the same arrays: where they read, or in which order they compute.
-  return [kernelForm(a) === kernelForm(b) ? "other strides, offsets or numbers" : "the same operations, composed otherwise"];
+  return [
+    kernelForm(a) === kernelForm(b) ? "other strides, offsets or numbers" : "the same operations, composed otherwise",
+  ];
 }

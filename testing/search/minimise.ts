@@ -67,7 +67,21 @@ function pruned({ graph, inputs }: GraphCase): GraphCase {
 }
 
 /** The steps of each kind, in the order in which they are tried. */
-const kindsOfSteps = (): readonly Steps[] => [singleResults, fewerResults, cuts, bypasses, shorterAxes, simplerElements];
+const kindsOfSteps = (): readonly Steps[] => [
+  fewerInputs,
+  singleResults,
+  fewerResults,
+  cuts,
+  bypasses,
+  shorterAxes,
+  simplerElements,
+];
+
+/** Without the inputs that nothing needs. */
+function* fewerInputs(from: GraphCase): Generator<GraphCase> {
+  const candidate = pruned(from);
+  if (candidate.inputs.length < from.inputs.length) yield candidate;
+}
 
 /** One result: any node, those that are computed first before the others. */
 function* singleResults({ graph, inputs }: GraphCase): Generator<GraphCase> {
@@ -141,6 +155,9 @@ function* simplerElements({ graph, inputs }: GraphCase): Generator<GraphCase> {
       if (!isBool && !sameElements(changed, data)) yield withData(changed);
     }
     if (data.length > fewElements) continue;
+    // Equal elements stay so: which of an axis are taken doesn't matter any more.
+    if (data.length > 1 && data.every((value) => Object.is(value, data[0]))) continue;
+    for (const value of new Set(data)) yield withData(data.map(() => value));
     for (const [place, value] of data.entries()) {
       for (const simple of simplerThan) {
         const other = simple(value);

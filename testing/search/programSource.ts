@@ -72,7 +72,11 @@ function expression(
     case "cast":
       return call("cast", ...inputs, `"${node.dtype}"`);
     case "shift":
-      return call(node.attributes.direction === "left" ? "shiftLeft" : "shiftRight", ...inputs, `${node.attributes.amount}`);
+      return call(
+        node.attributes.direction === "left" ? "shiftLeft" : "shiftRight",
+        ...inputs,
+        `${node.attributes.amount}`,
+      );
     case "threefry": {
       const [key0, key1, counter0, counter1] = inputs;
       return call("threefry", `${node.attributes.word}`, `[${key0}, ${key1}]`, `[${counter0}, ${counter1}]`);
