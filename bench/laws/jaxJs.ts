@@ -1,5 +1,5 @@
 /** jax-js as a device of the laws: its operations for our nodes. Its arrays are consumed by use; `.ref` keeps them. */
-import { byKind, interpreterDevice, type NodeTable } from "../../testing/index.ts";
+import { byKind, interpreterDevice } from "../../testing/index.ts";
 import { nameTable } from "./nameTable.ts";
 
 type JaxArray = { readonly ref: JaxArray; dataSync(): ArrayLike<number> };
@@ -36,9 +36,10 @@ const callOf = byKind<Call>({
   matmul: () => ["matmul"],
 });
 
-/** @param numpy of the module, which is initialized */
-export function jaxJsDevice({ numpy, nn: { sigmoid } }: Jax, device: string): ReturnType<typeof interpreterDevice> {
-  const call = (name: string, ...args: unknown[]): JaxArray => ({ ...numpy, sigmoid })[name]?.(...args) as JaxArray;
+/** @param jax the module, which is initialized */
+export function jaxJsDevice({ numpy, nn }: Jax, device: string): ReturnType<typeof interpreterDevice> {
+  const functions: Functions = { ...nn, ...numpy };
+  const call = (name: string, ...args: unknown[]): JaxArray => functions[name]?.(...args) as JaxArray;
   return interpreterDevice<JaxArray>({
     description: `jax-js, ${device}`,
     upload: (data, shape, dtype) =>

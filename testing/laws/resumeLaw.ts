@@ -50,14 +50,12 @@ export async function resumeLaw<Run, Saved>(
     straight.push(copyOf(await read(run)));
   }
   dispose(run);
-  const cases = fc.integer({ min: 0, max: steps }).chain((count) =>
-    fc.record({
-      count: fc.constant(count),
-      // After so many steps, in order; the same number twice stores what was just loaded.
-      stops: fc.array(fc.nat(count), { maxLength: 4 }).map((stops) => [...stops].sort((a, b) => a - b)),
-      writerGoesOn: fc.boolean(),
-    }),
-  );
+  const cases = fc.record({
+    count: fc.integer({ min: 0, max: steps }),
+    // After so many steps, in order; the same number twice stores what was just loaded, later ones than the last step don't happen.
+    stops: fc.array(fc.nat(steps), { maxLength: 4 }).map((stops) => [...stops].sort((a, b) => a - b)),
+    writerGoesOn: fc.boolean(),
+  });
   await assertCases(
     cases,
     async ({ count, stops, writerGoesOn }) => {

@@ -131,8 +131,8 @@ function inWords(
   [deviceA, deviceB]: readonly [Device, Device],
 ): string {
   return [
-    `${operationName(node)} ${node.dtype} ${formatShape(node.shape)}, element ${place}: ${titleOf(deviceA)} has ${a}, ` +
-      `${titleOf(deviceB)} has ${b}; in float64 it is ${truth}, and they may be ${bound} apart.`,
+    `${operationName(node)} ${node.dtype} ${formatShape(node.shape)}, element ${place}: the first device (${titleOf(deviceA)}) has ${a}, ` +
+      `the second (${titleOf(deviceB)}) has ${b}; in float64 it is ${truth}, and they may be ${bound} apart.`,
     differsAlone
       ? "They differ in the same operation alone, on these inputs:"
       : "They agree about the same operation alone, on these inputs: it takes what is computed before it in the same kernel.",

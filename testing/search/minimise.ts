@@ -1,7 +1,7 @@
 /** The smallest graph that still fails. */
 import { evaluateNodes } from "../../engine/devices/oracle/evaluate.ts";
 import { EvenkeelError } from "../../engine/errors.ts";
-import { allocateData, type TensorData } from "../../engine/graph/dtype.ts";
+import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
 import { type Graph, makeNode, topologicalOrder, withInputs } from "../../engine/graph/graph.ts";
 import type { Node, NodeOf } from "../../engine/graph/node.ts";
 import { at, sameShape } from "../../engine/graph/shape.ts";
@@ -75,6 +75,7 @@ const kindsOfSteps = (): readonly Steps[] => [
   bypasses,
   shorterAxes,
   simplerElements,
+  simplerLiterals,
 ];
 
 /** Without the inputs that nothing needs. */
@@ -148,37 +149,63 @@ const fewElements = 64;
 /** Inputs of simpler elements: all of them, then one by one. */
 function* simplerElements({ graph, inputs }: GraphCase): Generator<GraphCase> {
   for (const [i, data] of inputs.entries()) {
+    const { dtype } = at(graph.inputs, i);
     const withData = (changed: TensorData): GraphCase => ({ graph, inputs: inputs.with(i, changed) });
-    const isBool = graph.inputs[i]?.dtype === "bool";
-    for (const simple of simplerThan) {
+    for (const simple of simplerThan(dtype)) {
       const changed = data.map((value) => simple(value) ?? value);
-      if (!isBool && !sameElements(changed, data)) yield withData(changed);
+      if (!sameElements(changed, data)) yield withData(changed);
     }
-    if (data.length > fewElements) continue;
     // Equal elements stay so: which of an axis are taken doesn't matter any more.
-    if (data.length > 1 && data.every((value) => Object.is(value, data[0]))) continue;
+    if (data.length > fewElements || data.every((value) => Object.is(value, data[0]))) continue;
     for (const value of new Set(data)) yield withData(data.map(() => value));
     for (const [place, value] of data.entries()) {
-      for (const simple of simplerThan) {
+      for (const simple of simplerThan(dtype)) {
         const other = simple(value);
-        if (other === undefined || Object.is(other, value) || (isBool && other > 1)) continue;
+        if (other === undefined) continue;
         const changed = data.slice();
         changed[place] = other;
-        yield withData(changed);
+        if (!sameElements(changed, data)) yield withData(changed);
       }
     }
   }
 }
 
+/** Simpler numbers that the graph itself holds. */
+function* simplerLiterals({ graph, inputs }: GraphCase): Generator<GraphCase> {
+  for (const node of topologicalOrder(graph.outputs)) {
+    if (node.kind !== "literal") continue;
+    const { dtype } = node;
+    for (const simple of simplerThan(dtype)) {
+      const value = simple(node.attributes.value);
+      if (value === undefined) continue;
+      yield { graph: replaced(graph, node, makeNode("literal", [], { dtype, value }), graph.inputs), inputs };
+    }
+  }
+}
+
 /** Simpler numbers in place of one, from the simplest on; undefined if it is as simple. */
-const simplerThan: readonly ((value: number) => number | undefined)[] = [
+const simplerNumbers: readonly ((value: number) => number | undefined)[] = [
   (value) => (Object.is(value, 0) ? undefined : 0),
   (value) => (value === 1 || Object.is(value, 0) ? undefined : 1),
+  (value) => (Math.abs(value) === 1 || Object.is(value, 0) ? undefined : -1),
   (value) => {
     const rounded = Math.round(value);
     return Number.isInteger(value) || !Number.isFinite(value) || Math.abs(rounded) < 2 ? undefined : rounded;
   },
 ];
+
+/** Of these, those that a dtype has. */
+function simplerThan(dtype: DType): typeof simplerNumbers {
+  switch (dtype) {
+    case "f32":
+    case "i32":
+      return simplerNumbers;
+    case "u32":
+      return simplerNumbers.slice(0, 2);
+    case "bool":
+      return simplerNumbers.slice(0, 1);
+  }
+}
 
 const sameElements = (a: TensorData, b: TensorData): boolean => a.every((value, i) => Object.is(value, b[i]));
 
