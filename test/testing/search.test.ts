@@ -1,6 +1,7 @@
 /** What finds the place of a fault: graphs that become smaller, nodes where devices part, plans that differ, programs in words. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { compileFunction } from "node:vm";
 import { transformSync } from "esbuild";
 import fc from "fast-check";
 import { evaluateGraph } from "../../engine/devices/oracle/evaluate.ts";
@@ -50,7 +51,7 @@ async function valuesOfSource(source: string): Promise<Float64Array[]> {
   const names = imported.split(", ").filter((name) => !name.startsWith("type "));
   const { code } = transformSync(source.replace(/^import .*$/m, ""), { loader: "ts" });
   const parameters = [...source.matchAll(/^const (x\d+) =/gm)].map(([, name = ""]) => name);
-  const run = new Function(...names, `${code}\nreturn { program, given: [${parameters.join(", ")}] };`) as (
+  const run = compileFunction(`${code}\nreturn { program, given: [${parameters.join(", ")}] };`, names) as (
     ...values: readonly unknown[]
   ) => { readonly program: (...given: Tensor[]) => readonly Tensor[]; readonly given: readonly Tensor[] };
   const { program, given } = run(...names.map((name) => Reflect.get(engine, name) as unknown));
