@@ -20,10 +20,10 @@ import {
 } from "../../engine/index.ts";
 import { memoryFolder, type OriginDirectoryHandle, originFolder, readWhole } from "../../engine/io/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
-import { accuracies } from "../support/accuracies.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
 import { checkFolder } from "../support/folderLaw.ts";
-import { checkPrograms } from "../support/programLaw.ts";
-import { findUnrefused, mistakeNames } from "../support/refusalLaw.ts";
+import { checkPrograms } from "../../testing/laws/programLaw.ts";
+import { findUnrefused, mistakeNames } from "../../testing/laws/refusalLaw.ts";
 
 /** What a case found on a device, and the numbers that it is to be compared by with other devices, if there are. */
 export type CaseReport = {

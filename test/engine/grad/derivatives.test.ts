@@ -9,7 +9,7 @@ import { tensor, Tensor } from "../../../engine/index.ts";
 import * as ops from "../../../engine/ops/index.ts";
 import { convOfRole } from "../../../engine/ops/conv.ts";
 import { operationCases } from "../../arbitraries/operationCases.ts";
-import { checkDerivative, type Differentiable, gradientOf } from "../../support/derivatives.ts";
+import { checkDerivative, type Differentiable, gradientOf } from "../../../testing/laws/derivatives.ts";
 
 const index = (values: readonly number[]): Tensor => tensor(Int32Array.from(values));
 const on = (fn: Differentiable["fn"], ...shapes: Differentiable["shapes"]): Differentiable => ({ fn, shapes });

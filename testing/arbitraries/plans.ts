@@ -19,6 +19,7 @@ export type StepSpec = {
   readonly isOutput: boolean;
 };
 
+/** A random plan, from which `buildPlan` makes one for a device. */
 export type PlanSpec = {
   readonly inputs: readonly FilledBuffer[];
   readonly constants: readonly FilledBuffer[];
@@ -29,6 +30,7 @@ export type PlanSpec = {
   readonly keepsFirst: boolean;
 };
 
+/** A plan, and the elements of its inputs. */
 export type PlanCase = { readonly plan: Plan; readonly inputs: readonly TensorData[] };
 
 type DraftBuffer = { readonly dtype: DType; readonly length: number; role: BufferRole | null };
@@ -184,6 +186,7 @@ const stepSpecs: fc.Arbitrary<StepSpec> = fc.record({
   isOutput: fc.nat(3).map((n) => n === 3),
 });
 
+/** Random plans of two to six kernels. */
 export const planSpecs: fc.Arbitrary<PlanSpec> = fc.noBias(
   fc.record({
     inputs: fc.array(filled(dtypes), { minLength: 1, maxLength: 3 }),

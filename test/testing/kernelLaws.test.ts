@@ -5,9 +5,9 @@ import type { UnaryOp } from "../../engine/graph/node.ts";
 import { withValues } from "../../engine/kernel/normalize.ts";
 import { mapChildren } from "../../engine/kernel/scalar.ts";
 import type { Affine, Kernel, Scalar } from "../../engine/kernel/kernel.ts";
-import { accuracies } from "./accuracies.ts";
-import { checkKernels, checkPlans, requireComparisons } from "./deviceLaw.ts";
-import { float32, type Mistakes, ReferenceDevice } from "./referenceDevice.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
+import { checkKernels, checkPlans, requireComparisons } from "../../testing/laws/kernelLaws.ts";
+import { float32, type Mistakes, ReferenceDevice } from "../../testing/devices/referenceDevice.ts";
 
 const accuracy = accuracies.wasm;
 

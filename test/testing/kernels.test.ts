@@ -7,11 +7,11 @@ import { binaryDtypes } from "../../engine/graph/shapeRules.ts";
 import type { AxisRole, Kernel, Scalar } from "../../engine/kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../engine/kernel/scalar.ts";
 import { scatterOf } from "../../engine/kernel/scatter.ts";
-import { accuracies } from "../support/accuracies.ts";
-import { interpretPlan } from "../support/interpretKernel.ts";
-import { buildCase, kernelCases } from "./kernels.ts";
-import { scalarInstructions } from "./kernelExpressions.ts";
-import { buildPlan, planSpecs } from "./plans.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
+import { interpretPlan } from "../../testing/bounds/interpretKernel.ts";
+import { buildCase, kernelCases } from "../../testing/arbitraries/kernels.ts";
+import { scalarInstructions } from "../../testing/arbitraries/kernelExpressions.ts";
+import { buildPlan, planSpecs } from "../../testing/arbitraries/plans.ts";
 
 const seed = 20240612;
 

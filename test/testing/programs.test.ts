@@ -8,7 +8,13 @@ import { operationName } from "../../engine/graph/print.ts";
 import { shapeRules } from "../../engine/graph/shapeRules.ts";
 import { tensor } from "../../engine/index.ts";
 import { trace } from "../../engine/program/trace.ts";
-import { buildProgram, inputData, printProgram, type ProgramSpec, programSpecs } from "./programs.ts";
+import {
+  buildProgram,
+  inputData,
+  printProgram,
+  type ProgramSpec,
+  programSpecs,
+} from "../../testing/arbitraries/programs.ts";
 
 const graphOf = (spec: ProgramSpec): Graph => {
   const given = spec.inputs.map((input) => tensor(inputData(input), { shape: input.shape, dtype: input.dtype }));

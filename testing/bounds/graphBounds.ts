@@ -14,6 +14,7 @@ import {
   unaryError,
 } from "./bounds.ts";
 
+/** Float64 values, and how far from each a device may be: Infinity where anything may be. */
 export type Bounded = { readonly values: Float64Array; readonly errors: Float64Array };
 
 /** Values and bounds of a graph's outputs for inputs that float32 holds exactly. */

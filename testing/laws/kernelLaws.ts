@@ -1,5 +1,5 @@
 /** The laws of devices below the compiler: random kernels and random plans give what their definition says. */
-import fc from "fast-check";
+import type fc from "fast-check";
 import type { DeviceBuffer, Executable, KernelDevice } from "../../engine/devices/device.ts";
 import type { TensorData } from "../../engine/graph/dtype.ts";
 import { at } from "../../engine/graph/shape.ts";
@@ -9,24 +9,14 @@ import { joinSteps } from "../../engine/passes/joinSteps.ts";
 import { printKernel } from "../../engine/kernel/print.ts";
 import { buildCase, contractionCases, type KernelCase, kernelCases, printOperands } from "../arbitraries/kernels.ts";
 import { buildPlan, planSpecs } from "../arbitraries/plans.ts";
-import type { Accuracy } from "./bounds.ts";
-import type { Bounded } from "./graphBounds.ts";
-import { interpretPlan } from "./interpretKernel.ts";
-import { downloaded } from "./downloaded.ts";
+import type { Accuracy } from "../bounds/bounds.ts";
+import type { Bounded } from "../bounds/graphBounds.ts";
+import { interpretPlan } from "../bounds/interpretKernel.ts";
+import { downloaded } from "../devices/downloaded.ts";
+import { assertCases, type LawOptions, type LawReport } from "./lawOptions.ts";
 
-export type DeviceLawOptions = {
-  readonly runs: number;
-  readonly seed: number;
-  readonly accuracy: Accuracy;
-  /** Whether a counterexample is made smaller. Where one is expected that is wasted. */
-  readonly shrinks?: boolean;
-};
-
-/** How much a law compared: one that skips everything proves nothing. */
-export type DeviceLawReport = {
-  /** Elements. */
-  readonly compared: number;
-  readonly uncertain: number;
+/** How much a law of kernels or plans compared. */
+export type KernelLawReport = LawReport & {
   /** Kernels or plans with elements of which none could be compared. */
   readonly blind: number;
 };
@@ -36,12 +26,12 @@ export type DeviceLawReport = {
  * @throws Error with the shrunk kernel, its data, the element, both values, the bound and the device's code; also if memory
  * is left behind or more than half of the kernels could not be compared at all
  */
-export function checkKernels(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
+export function checkKernels(device: KernelDevice, options: LawOptions): Promise<KernelLawReport> {
   return check(device, options, kernelCases, instanceOf);
 }
 
 /** The same for matrix products and convolutions that are as large as a few tiles. @throws Error as {@link checkKernels} */
-export function checkContractions(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
+export function checkContractions(device: KernelDevice, options: LawOptions): Promise<KernelLawReport> {
   return check(device, options, contractionCases, instanceOf);
 }
 
@@ -55,7 +45,7 @@ function instanceOf(kernelCase: KernelCase): Instance {
 }
 
 /** The same for plans of several kernels, each run twice. @throws Error as {@link checkKernels} */
-export function checkPlans(device: KernelDevice, options: DeviceLawOptions): Promise<DeviceLawReport> {
+export function checkPlans(device: KernelDevice, options: LawOptions): Promise<KernelLawReport> {
   return check(device, options, planSpecs, (spec) => {
     const { plan, inputs } = buildPlan(spec, device.limits);
     return { plan, inputs, text: () => `${printPlan(plan)}\n${printOperands(spec.inputs)}` };
@@ -66,14 +56,16 @@ type Instance = { readonly plan: Plan; readonly inputs: readonly TensorData[]; r
 
 async function check<S>(
   device: KernelDevice,
-  { runs, seed, accuracy, shrinks = true }: DeviceLawOptions,
+  options: LawOptions,
   arbitrary: fc.Arbitrary<S>,
   build: (spec: S) => Instance,
-): Promise<DeviceLawReport> {
+): Promise<KernelLawReport> {
+  const { runs, seed, accuracy } = options;
   const report = { compared: 0, uncertain: 0, blind: 0 };
   const before = await settledMemory(device);
-  await fc.assert(
-    fc.asyncProperty(arbitrary, async (spec) => {
+  await assertCases(
+    arbitrary,
+    async (spec) => {
       const { plan, inputs, text } = build(spec);
       const { compared, uncertain } = await comparePlan(device, plan, inputs, accuracy).catch((cause: unknown) => {
         throw new Error(`${text()}\n${cause instanceof Error ? cause.message : String(cause)}`, { cause });
@@ -81,8 +73,8 @@ async function check<S>(
       report.compared += compared;
       report.uncertain += uncertain;
       if (compared === 0 && uncertain > 0) report.blind++;
-    }),
-    { numRuns: runs, seed, endOnFailure: !shrinks, includeErrorInReport: true },
+    },
+    options,
   );
   const after = await settledMemory(device);
   if (after.bytes !== before.bytes || after.buffers !== before.buffers) {
@@ -95,7 +87,7 @@ async function check<S>(
 }
 
 /** @throws Error if a law had nothing to compare in more than half of its runs */
-export function requireComparisons({ blind }: DeviceLawReport, runs: number, seed: number): void {
+export function requireComparisons({ blind }: KernelLawReport, runs: number, seed: number): void {
   if (blind > runs / 2) throw new Error(`seed ${seed}: nothing to compare in ${blind} of ${runs} runs`);
 }
 

@@ -4,7 +4,8 @@
  */
 import fc from "fast-check";
 import { allocateData, type DType, type TensorData } from "../../engine/graph/dtype.ts";
-import { makeNode } from "../../engine/graph/graph.ts";
+import { makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
+import type { Node } from "../../engine/graph/node.ts";
 import { at, sameShape, type Shape, sizeOf } from "../../engine/graph/shape.ts";
 import {
   absolute,
@@ -139,7 +140,9 @@ import {
   withDerivativeOf,
   xor,
 } from "../../engine/index.ts";
+import { values } from "./values.ts";
 
+/** One operation of a random program. */
 export type Instruction = {
   /** A name of {@link operations}. */
   readonly operation: string;
@@ -149,8 +152,10 @@ export type Instruction = {
   readonly choices: readonly [number, number];
 };
 
+/** An input of a random program. */
 export type InputSpec = { readonly dtype: DType; readonly shape: Shape; readonly elements: readonly number[] };
 
+/** A random program, from which `buildProgram` makes tensors. */
 export type ProgramSpec = {
   readonly inputs: readonly InputSpec[];
   readonly instructions: readonly Instruction[];
@@ -159,29 +164,6 @@ export type ProgramSpec = {
 
 /** Values may not grow beyond this: the oracle is slow. */
 const mostElements = 3000;
-
-/** Where kinks, ties and poles are. */
-const cornerElements = fc.constantFrom(0, 1, -1, 2);
-const tameElements = fc.oneof(
-  { weight: 1, arbitrary: cornerElements },
-  { weight: 2, arbitrary: fc.integer({ min: -64, max: 64 }).map((n) => Math.fround(n / 16)) },
-  { weight: 1, arbitrary: fc.float({ min: -8, max: 8, noNaN: true }) },
-);
-const wildElements = fc.oneof(
-  { weight: 4, arbitrary: tameElements },
-  { weight: 2, arbitrary: fc.float({ noDefaultInfinity: true, noNaN: true }) },
-  { weight: 2, arbitrary: fc.constantFrom(NaN, Infinity, -Infinity) },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom(0, -0, 1, -1, 1e-40, -1e-40, 3.4028234663852886e38, 1e30, 2 ** -126).map(Math.fround),
-  },
-);
-const elementsOf: { readonly [D in DType]: fc.Arbitrary<number> } = {
-  f32: tameElements,
-  i32: fc.oneof(fc.integer({ min: -9, max: 9 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })),
-  u32: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })),
-  bool: fc.integer({ min: 0, max: 1 }),
-};
 
 const shapes = fc
   .array(
@@ -203,11 +185,12 @@ const shapes = fc
 const inputs: fc.Arbitrary<InputSpec> = fc
   .tuple(fc.constantFrom<DType>("f32", "f32", "f32", "f32", "i32", "u32", "bool"), shapes, fc.noBias(fc.nat(2)))
   .chain(([dtype, shape, wild]) => {
-    const element = dtype === "f32" && wild === 0 ? wildElements : elementsOf[dtype];
-    return fc.array(element, { minLength: 1, maxLength: 24 }).map((elements) => ({ dtype, shape, elements }));
+    return fc
+      .array(values(dtype, wild === 0), { minLength: 1, maxLength: 24 })
+      .map((elements) => ({ dtype, shape, elements }));
   });
 
-/** The host data of an input. */
+/** The elements of an input, which repeat those of its description. */
 export function inputData({ dtype, shape, elements }: InputSpec): TensorData {
   const data = allocateData(dtype, sizeOf(shape));
   for (let i = 0; i < data.length; i++) data[i] = at(elements, (i * 7 + (i >> 3)) % elements.length);
@@ -748,22 +731,39 @@ const instructions: fc.Arbitrary<Instruction> = fc.record({
   choices: fc.tuple(choice, choice),
 });
 
+/** Random programs of one to fourteen instructions on one to four inputs, special values in some. */
 export const programSpecs: fc.Arbitrary<ProgramSpec> = fc.record({
   inputs: fc.array(inputs, { minLength: 1, maxLength: 4 }),
   instructions: fc.array(instructions, { minLength: 1, maxLength: 14 }),
   outputs: fc.integer({ min: 1, max: 3 }),
 });
 
-/** Runs a program's instructions on its inputs; the newest values are its results. */
-export function buildProgram(spec: ProgramSpec, given: readonly Tensor[]): Tensor[] {
-  const values = [...given];
+/**
+ * Runs a program's instructions on its inputs; the newest values are its results.
+ * @param supports which primitives there may be: inputs and instructions that need others are left out
+ */
+export function buildProgram(
+  spec: ProgramSpec,
+  given: readonly Tensor[],
+  supports?: (node: Node) => boolean,
+): Tensor[] {
+  const seen = new Set<Node>();
+  const isSupported = ({ node }: Tensor): boolean => {
+    if (supports === undefined) return true;
+    const met = new Set(seen);
+    if (!topologicalOrder([node], met).every(supports)) return false;
+    for (const each of met) seen.add(each);
+    return true;
+  };
+  const known = given.filter(isSupported);
+  if (known.length === 0) return [];
   for (const instruction of spec.instructions) {
-    const any = (i: 0 | 1 | 2): Tensor => at(values, values.length - 1 - (instruction.operands[i] % values.length));
+    const any = (i: 0 | 1 | 2): Tensor => at(known, known.length - 1 - (instruction.operands[i] % known.length));
     const apply = operations[instruction.operation];
     const value = apply?.({ any, of: (i, dtype) => toDtype(any(i), dtype), choices: instruction.choices });
-    if (value !== undefined && value.size <= mostElements) values.push(value);
+    if (value !== undefined && value.size <= mostElements && isSupported(value)) known.push(value);
   }
-  return values.slice(-spec.outputs);
+  return known.slice(-spec.outputs);
 }
 
 /** A program in words: inputs, then one instruction a line. */

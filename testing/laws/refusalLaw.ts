@@ -8,7 +8,7 @@ import { at } from "../../engine/graph/shape.ts";
 import { Tensor } from "../../engine/graph/tensor.ts";
 import { add, not } from "../../engine/index.ts";
 import { Program } from "../../engine/program/program.ts";
-import { downloaded } from "./downloaded.ts";
+import { downloaded } from "../devices/downloaded.ts";
 
 /** A program's inputs (the first two are alike) and, for each further output, the input it is made of. */
 type Spec = {

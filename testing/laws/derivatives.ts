@@ -1,5 +1,4 @@
 /** Derivatives against central differences, in float64 on the oracle. */
-import assert from "node:assert/strict";
 import { evaluateGraph } from "../../engine/devices/oracle/evaluate.ts";
 import { makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
 import { type Shape, sizeOf } from "../../engine/graph/shape.ts";
@@ -24,7 +23,8 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-type Traced = {
+/** A scalar made of a function, and its derivatives, in float64. */
+export type Traced = {
   /** The elements of fn times weights: their sum is the scalar that is differentiated. */
   readonly terms: (inputs: readonly Float64Array[]) => Float64Array;
   /** For every element of the inputs, the derivative of that scalar by it, from `vjp`. */
@@ -33,7 +33,8 @@ type Traced = {
   readonly roundings: number;
 };
 
-function traceScalar({ fn, shapes }: Differentiable, weightsSeed: number): Traced {
+/** The weighted sum of what a function gives, with weights of a seed. */
+export function traceScalar({ fn, shapes }: Differentiable, weightsSeed: number): Traced {
   const nodes = shapes.map((shape, i) => makeNode("input", [], { dtype: "f32", shape, name: `x${i}` }));
   const primals = nodes.map((node) => new Tensor(node));
   const random = randomNumbers(weightsSeed);
@@ -81,33 +82,48 @@ function extrapolated(f: (t: number) => number, h: number): number {
   return row[0] ?? NaN;
 }
 
+/** A point, and a direction from there. */
+export type Ray = { readonly point: readonly Float64Array[]; readonly along: readonly Float64Array[] };
+
+/** The slope that a derivative gives along a direction and that of central differences, with how far they may be apart. */
+export type Slopes = { readonly got: number; readonly wanted: number; readonly tolerance: number };
+
 /**
- * Asserts that the derivative along a random direction is that of central differences: within 1e-6 of the sum of the
- * derivative's terms (not of their total, which may cancel), plus what rounding to float64 makes of the differences.
+ * Both slopes along a ray. They may be 1e-6 of the sum of the derivative's terms apart (not of their total, which may cancel), plus what
+ * rounding to float64 makes of the differences.
+ * @param h the largest step
  */
-export function checkDerivative(subject: Differentiable, seed: number): void {
-  const random = randomNumbers(seed);
-  const [low, high] = [subject.low ?? -1.5, subject.high ?? 1.5];
-  const inputs = subject.shapes.map((shape) =>
-    Float64Array.from({ length: sizeOf(shape) }, () => low + (high - low) * random()),
-  );
-  const along = inputs.map((x) => x.map(() => 2 * random() - 1));
-  const { terms, gradients, roundings } = traceScalar(subject, seed + 1);
+export function slopesAlong({ terms, gradients, roundings }: Traced, { point, along }: Ray, h: number = step): Slopes {
   const move = (t: number): readonly Float64Array[] =>
-    inputs.map((x, i) => x.map((element, j) => element + t * (along[i]?.[j] ?? 0)));
-  const wanted = extrapolated((t) => sum(terms(move(t))), step);
-  const slopes = gradients(inputs).flatMap((gradient, i) =>
+    point.map((x, i) => x.map((element, j) => element + t * (along[i]?.[j] ?? 0)));
+  const wanted = extrapolated((t) => sum(terms(move(t))), h);
+  const slopes = gradients(point).flatMap((gradient, i) =>
     [...gradient].map((slope, j) => slope * (along[i]?.[j] ?? 0)),
   );
-  const got = sum(slopes);
   // Differences of two roundings each, divided by the smallest step; extrapolation at most doubles them.
-  const smallestStep = step / 2 ** (levels - 1);
-  const rounding = (2 * roundings * 2 ** -53 * sum(terms(inputs).map(Math.abs))) / smallestStep;
-  const tolerance = 1e-6 * sum(slopes.map(Math.abs)) + rounding;
-  assert.ok(
-    Math.abs(got - wanted) <= tolerance,
-    `derivative ${got}, central differences ${wanted}, tolerance ${tolerance}`,
+  const smallestStep = h / 2 ** (levels - 1);
+  const rounding = (2 * roundings * 2 ** -53 * sum(terms(point).map(Math.abs))) / smallestStep;
+  return { got: sum(slopes), wanted, tolerance: 1e-6 * sum(slopes.map(Math.abs)) + rounding };
+}
+
+/** Whether a derivative has the slope of central differences. */
+export const agree = ({ got, wanted, tolerance }: Slopes): boolean => Math.abs(got - wanted) <= tolerance;
+
+/** A random point of a function's inputs and a random direction from there. */
+export function drawRay({ shapes, low = -1.5, high = 1.5 }: Omit<Differentiable, "fn">, seed: number): Ray {
+  const random = randomNumbers(seed);
+  const point = shapes.map((shape) =>
+    Float64Array.from({ length: sizeOf(shape) }, () => low + (high - low) * random()),
   );
+  return { point, along: point.map((x) => x.map(() => 2 * random() - 1)) };
+}
+
+/** Asserts that the derivative along a random direction at a random point is that of central differences. @throws Error with both */
+export function checkDerivative(subject: Differentiable, seed: number): void {
+  const slopes = slopesAlong(traceScalar(subject, seed + 1), drawRay(subject, seed));
+  if (agree(slopes)) return;
+  const { got, wanted, tolerance } = slopes;
+  throw new Error(`derivative ${got}, central differences ${wanted}, tolerance ${tolerance}`);
 }
 
 /** The gradient of <fn, 1> with respect to all inputs, joined to one vector: differentiating it checks second derivatives. */

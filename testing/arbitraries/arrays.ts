@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import type { DType } from "../../engine/graph/dtype.ts";
 
-type Plain = { readonly shape: readonly number[]; readonly values: readonly number[] };
+/** A row-major array of numbers. */
+export type Plain = { readonly shape: readonly number[]; readonly values: readonly number[] };
 
 const sizes = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 1, max: 5 }) },

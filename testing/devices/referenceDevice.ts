@@ -17,7 +17,7 @@ import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { Plan, PlanStep, Stage } from "../../engine/kernel/plan.ts";
 import { printKernel } from "../../engine/kernel/print.ts";
-import { type Arithmetic, forEachPoint, placeOf, type RangeOf } from "./kernelPoints.ts";
+import { type Arithmetic, forEachPoint, placeOf, type RangeOf } from "../bounds/kernelPoints.ts";
 
 /** Mistakes a reference device is to make. */
 export type Mistakes = {
@@ -69,7 +69,12 @@ const own = (buffer: DeviceBuffer): ReferenceBuffer => {
   return buffer;
 };
 
+/**
+ * A device that interprets kernels one scalar after the other in float32: right, and slow. Told to make a mistake, it shows whether a law or
+ * a search finds it. It is called `wasm`, whose accuracy it has.
+ */
 export class ReferenceDevice implements KernelDevice {
+  /** Kernels. */
   readonly runs = "kernels";
   readonly name = "wasm";
   readonly description = "float32 interpreter of kernels";

@@ -373,7 +373,10 @@ export const contractionCases: fc.Arbitrary<KernelCase> = fc.noBias(
   contractionCase(contractionSpec(productSize, 40_000), tameFactor),
 );
 
-// Without bias: fast-check's first values are the smallest, and of them kernels would have few operands and elements.
+/**
+ * Random kernels with data: free expressions, folded or not, sums by index, and the contractions that devices have fast paths for. Without
+ * bias: fast-check's first values are the smallest, and of them kernels would have few operands and elements.
+ */
 export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
   fc.oneof(
     {

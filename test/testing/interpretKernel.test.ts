@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { DType } from "../../engine/graph/dtype.ts";
 import type { Axis, Kernel, ReduceOp, Scalar } from "../../engine/kernel/kernel.ts";
-import { accuracies } from "./accuracies.ts";
-import { type Accuracy, conversionError } from "./bounds.ts";
-import { boundedInput } from "./boundedScalars.ts";
-import { interpretKernel } from "./interpretKernel.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
+import { type Accuracy, conversionError } from "../../testing/bounds/bounds.ts";
+import { boundedInput } from "../../testing/bounds/boundedScalars.ts";
+import { interpretKernel } from "../../testing/bounds/interpretKernel.ts";
 
 const exact = accuracies.wasm;
 const shader = accuracies.webgpu;
