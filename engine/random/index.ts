@@ -1,3 +1,4 @@
 export { randomBernoulli, randomBits, randomNormal, randomPermutation, randomUniform } from "./distributions.ts";
 export { foldIn, keyAt, randomKey, splitKey } from "./key.ts";
 export { threefry } from "./threefry.ts";
+export { randomTruncatedNormal } from "./truncatedNormal.ts";
