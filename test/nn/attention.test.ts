@@ -59,7 +59,7 @@ describe("scaledDotProductAttention", () => {
           const added = tensor(noise.map((row) => row.map((value) => (value > 1 ? -Infinity : value))));
           const isCausal = mask === "causal" || mask === "both";
           const given = mask === "bool" || mask === "both" ? bool : mask === "added" ? added : undefined;
-          const wanted = attend(parts as [number[][], number[][], number[][]], (i, j) => {
+          const wanted = attend(parts, (i, j) => {
             if (isCausal && j > i) return -Infinity;
             if (given === bool) return isOpen(i, j) ? 0 : -Infinity;
             const value = noise[i]?.[j] ?? NaN;

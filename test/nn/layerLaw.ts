@@ -25,7 +25,7 @@ export async function checkOnDevices({ fn, shapes }: Subject, seed: number): Pro
   const { graph } = trace((...inputs: Tensor[]) => {
     const { value, pullback } = vjp((xs: readonly Tensor[]) => fn(...xs), inputs as readonly Tensor[]);
     return [value, ...pullback(value)];
-  }, given as Tensor[]);
+  }, given);
   devices ??= Promise.all([createDevice("wasm"), createDevice("cpu")]);
   for (const device of await devices) {
     const expected = graphBounds(
