@@ -77,7 +77,7 @@ export function parseTree(file: Uint8Array | SafetensorsFile): ParameterTree;
 /**
  * The arrays of a safetensors file in the places of a tree's tensors, by name. Static values are the tree's. F16, BF16 and F64 files
  * are read into f32 tensors, integers of any width into i32 and u32 ones, if they fit.
- * @param like a tree of the wanted shape: what was saved, or what `initializeParameters` gives, of which nothing is computed.
+ * @param like a tree of the wanted shape: the `template` of a state, or what `initializeParameters` gives. Nothing of it is computed.
  * @throws EvenkeelError `file` if it is none, `shape` for what is missing, too much or of another shape, `dtype` for one of another kind, by
  * name, `value` for integers that don't fit
  */

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { EvenkeelError } from "../../engine/errors.ts";
 import { parseSafetensors, serializeSafetensors } from "../../engine/io/index.ts";
-import { mapTree, type Tensor, tensor, treeLeaves, zerosLike } from "../../engine/index.ts";
+import { createDevice, createState, mapTree, type Tensor, tensor, treeLeaves, zerosLike } from "../../engine/index.ts";
 import { flattenParameters, nestParameters, parseTree, serializeTree } from "../../nn/index.ts";
 import { loadTree, saveTree } from "../../nn/node.ts";
 
@@ -89,6 +89,11 @@ describe("trees as files", () => {
       assert.deepEqual(new Uint8Array(await readFile(file)), await serializeTree(tree));
       const read = await loadTree(file, { weight: tensor([0, 0, 0]), depth: 4 });
       assert.deepEqual([await read.weight.array(), read.depth], [[2, 4, 6], 4]);
+      const device = await createDevice("wasm");
+      const state = await createState({ weight: zerosLike(tree.weight), depth: 3 }, device);
+      await state.write(await loadTree(file, state.template));
+      assert.deepEqual(await (await state.read()).weight.array(), [2, 4, 6]);
+      [state, device].forEach((held) => held.dispose());
       assert.deepEqual(await written(await loadTree(file)), await written({ weight: tensor([2, 4, 6]) }));
       await assert.rejects(loadTree(path.join(folder, "none")), refuses("file", /none/));
     } finally {
