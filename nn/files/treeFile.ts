@@ -89,11 +89,11 @@ export function parseTree(
 ): unknown {
   const file = given instanceof SafetensorsFile ? given : parseSafetensors(given);
   if (like === undefined) {
-    const named = Array.from(file.tensors(), (stored) => [
-      stored.name,
-      tensorOf(stored, naturalDtype(stored), file.source),
-    ]);
-    return nestParameters(Object.fromEntries(named) as Readonly<Record<string, Tensor>>);
+    const named = Array.from(file.tensors(), (stored): [string, Tensor] => {
+      requireShallow(stored.name, file.source);
+      return [stored.name, tensorOf(stored, naturalDtype(stored), file.source)];
+    });
+    return nestParameters(Object.fromEntries(named));
   }
   const leaves = namedLeaves("parseTree", like);
   requireNames(file, new Set(leaves.map(({ name }) => name)), allowsMore);
@@ -108,6 +108,17 @@ export function parseTree(
     return tensorOf(stored, dtype, file.source);
   });
   return fillTree(like, read);
+}
+
+/** Deeper than any network: what goes through a tree calls itself for each branch. */
+const deepest = 500;
+
+function requireShallow(name: string, source: string): void {
+  if (name.split(".", deepest + 1).length <= deepest) return;
+  throw new EvenkeelError(
+    "file",
+    `${source}: ${quoteText(name)} would be within ${deepest} branches or more. Read it with parseSafetensors.`,
+  );
 }
 
 function requireNames({ entries, source }: SafetensorsFile, wanted: ReadonlySet<string>, allowsMore: boolean): void {
