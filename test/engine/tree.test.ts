@@ -65,7 +65,10 @@ describe("trees", () => {
       mapTree((x: Tensor) => x, a),
       a,
     );
-    assert.deepEqual(mapTree((x, y) => [x.rank, y.dtype], { p: a }, { p: b }), { p: [1, "i32"] });
+    assert.deepEqual(
+      mapTree((x, y) => [x.rank, y.dtype], { p: a }, { p: b }),
+      { p: [1, "i32"] },
+    );
   });
 
   it("of other structures are refused, with the place", () => {

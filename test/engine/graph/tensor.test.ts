@@ -10,7 +10,15 @@ describe("data of a dtype", () => {
     const whole: Int32Array = await ones([2], "i32").data("i32");
     const words: Uint32Array = await ones([2], "u32").data("u32");
     const truths: Uint8Array = await ones([2], "bool").data("bool");
-    assert.deepEqual([floats, whole, words, truths].map((each) => [...each]), [[1, 1], [1, 1], [1, 1], [1, 1]]);
+    assert.deepEqual(
+      [floats, whole, words, truths].map((each) => [...each]),
+      [
+        [1, 1],
+        [1, 1],
+        [1, 1],
+        [1, 1],
+      ],
+    );
     const x = zeros([3]);
     assert.equal(await x.data("f32"), await x.data());
   });
@@ -18,7 +26,10 @@ describe("data of a dtype", () => {
   it("is refused where the tensor has another, as nothing is converted", async () => {
     await assert.rejects(ones([2], "i32").data("f32"), (error) => {
       assert.ok(error instanceof EvenkeelError && error.code === "dtype");
-      assert.match(error.message, /^data: Tensor\(i32 \[2\]\) has no f32 elements. Ask for "i32", or use cast\(x, "f32"\) first/);
+      assert.match(
+        error.message,
+        /^data: Tensor\(i32 \[2\]\) has no f32 elements. Ask for "i32", or use cast\(x, "f32"\) first/,
+      );
       return true;
     });
   });
@@ -35,7 +46,10 @@ describe("64-bit integers", () => {
   });
 
   it("are another dtype if that is asked for and holds them exactly", async () => {
-    assert.deepEqual([...(await tensor(BigInt64Array.of(2n ** 40n, -3n), { dtype: "f32" }).data("f32"))], [2 ** 40, -3]);
+    assert.deepEqual(
+      [...(await tensor(BigInt64Array.of(2n ** 40n, -3n), { dtype: "f32" }).data("f32"))],
+      [2 ** 40, -3],
+    );
     assert.deepEqual([...(await tensor(BigUint64Array.of(7n), { dtype: "i32" }).data("i32"))], [7]);
     assert.deepEqual([...(await tensor(BigInt64Array.of(0n, 1n), { dtype: "bool" }).data("bool"))], [0, 1]);
   });
