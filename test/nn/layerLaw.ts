@@ -4,10 +4,10 @@ import { createDevice, type Device, tensor, Tensor, vjp } from "../../engine/ind
 import { at, type Shape, sizeOf } from "../../engine/graph/shape.ts";
 import { Program } from "../../engine/program/program.ts";
 import { trace } from "../../engine/program/trace.ts";
-import { accuracies } from "../support/accuracies.ts";
-import { checkDerivative, gradientOf, randomNumbers } from "../support/derivatives.ts";
-import { graphBounds } from "../support/graphBounds.ts";
-import { firstViolation } from "../support/programLaw.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
+import { checkDerivative, gradientOf, randomNumbers } from "../../testing/laws/derivatives.ts";
+import { graphBounds } from "../../testing/bounds/graphBounds.ts";
+import { firstViolation } from "../../testing/laws/programLaw.ts";
 
 /** A function of f32 tensors, of which everything is to be right. */
 export type Subject = { readonly fn: (...inputs: Tensor[]) => Tensor; readonly shapes: readonly Shape[] };

@@ -12,6 +12,16 @@ export type Differentiable = {
   readonly high?: number;
 };
 
+/** A function of tensors of these shapes. */
+export const on = (fn: Differentiable["fn"], ...shapes: Differentiable["shapes"]): Differentiable => ({ fn, shapes });
+
+/** `subject` with inputs from a range where it is smooth. */
+export const between = (low: number, high: number, subject: Differentiable): Differentiable => ({
+  ...subject,
+  low,
+  high,
+});
+
 /** Numbers in [0, 1) of a seed: enough for test points. */
 export function randomNumbers(seed: number): () => number {
   let state = (seed * 2654435761 + 12345) >>> 0 || 1;
