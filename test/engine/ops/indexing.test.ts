@@ -367,7 +367,10 @@ describe("dynamicUpdateSlice of a state", () => {
       const got = new Uint32Array(data.buffer, data.byteOffset, data.length);
       const isKept = (i: number): boolean => [0, 2, 3, 6].includes(Math.floor(i / 5)) === keepsFirst;
       const seven = new Uint32Array(Float32Array.of(7).buffer)[0];
-      assert.deepEqual([...got], [...words].map((word, i) => (isKept(i) ? word : seven)));
+      assert.deepEqual(
+        [...got],
+        [...words].map((word, i) => (isKept(i) ? word : seven)),
+      );
       step.dispose();
       state.dispose();
     }
