@@ -14,7 +14,7 @@ import {
   sizeOf,
 } from "../graph/shape.ts";
 import { Tensor, type TensorLike } from "../graph/tensor.ts";
-import { arange, iota, scalar } from "../ops/creation.ts";
+import { iota, scalar } from "../ops/creation.ts";
 import {
   add,
   absolute,
@@ -27,14 +27,13 @@ import {
   log,
   multiply,
   negate,
-  or,
   requireDtype,
   sqrt,
   subtract,
   where,
 } from "../ops/elementwise.ts";
-import { expandDims } from "../ops/movement.ts";
-import { argmax, reduceSum } from "../ops/reduce.ts";
+import { argsort } from "../ops/order.ts";
+import { argmax } from "../ops/reduce.ts";
 import { shiftRight } from "../ops/shifts.ts";
 import { streams } from "./key.ts";
 import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
@@ -160,16 +159,7 @@ export function randomCategorical(key: Tensor, logits: Tensor, shape?: Shape): T
   return argmax(subtract(logits, log(negate(log(unit)))), -1);
 }
 
-/**
- * The numbers 0 to length - 1 in random order, i32 [.., length]. Sorts by counting, length^2 comparisons: meant for some
- * thousands.
- */
+/** The numbers 0 to length - 1 in random order, i32 [.., length]: those that sort random bits (`argsort`). */
 export function randomPermutation(key: Tensor, length: number): Tensor {
-  const bits = bitsFor("randomPermutation", key, [length]);
-  const [mine, other] = [expandDims(bits, -1), expandDims(bits, -2)];
-  const index = arange(length);
-  const earlier = or(less(other, mine), and(equal(other, mine), less(expandDims(index, 0), expandDims(index, 1))));
-  const rank = reduceSum(cast(earlier, "i32"), { axes: -1 });
-  const isAt = equal(expandDims(rank, -2), expandDims(index, 1));
-  return reduceSum(multiply(cast(isAt, "i32"), expandDims(index, 0)), { axes: -1 });
+  return argsort(bitsFor("randomPermutation", key, [length]));
 }

@@ -117,8 +117,7 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
       order.map((axis) => at(strides, axis)),
     );
   },
-  expand: ({ shape, inputs: [x] }, inputs) =>
-    view(first(inputs), shape, repeatedStrides(x.shape)),
+  expand: ({ shape, inputs: [x] }, inputs) => view(first(inputs), shape, repeatedStrides(x.shape)),
   slice: ({ shape, attributes: { start, step }, inputs: [x] }, inputs) => {
     const strides = rowMajorStrides(x.shape);
     return view(
