@@ -10,6 +10,11 @@ export type OperationCase = {
   readonly inputs: readonly Plain[];
   readonly fn: (...inputs: Tensor[]) => Tensor;
   readonly expected: Plain;
+  /**
+   * How far from `expected` float32 may come, relative to the largest element: for what chooses by comparing computed numbers, of which the
+   * law of devices compares nothing.
+   */
+  readonly tolerance?: number;
   /** The same, where it has to be moved away from points without a derivative. */
   readonly smooth?: (...inputs: Tensor[]) => Tensor;
 };
