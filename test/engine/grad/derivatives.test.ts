@@ -286,7 +286,13 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
   ["conv2d", on((x, w) => ops.conv2d(x, w, { padding: 1 }), [1, 2, 4, 4], [3, 2, 3, 3])],
   ...convolutions,
   ["inverse", on((x) => ops.inverse(ops.add(x, ops.multiply(ops.eye(3), 4))), [2, 3, 3])],
-  ["maxPoolWithIndices", on((x) => ops.maxPoolWithIndices(ops.add(x, ops.iota([1, 1, 6], 2, "f32").multiply(5)), { size: 3 }).values, [1, 1, 6])],
+  [
+    "maxPoolWithIndices",
+    on(
+      (x) => ops.maxPoolWithIndices(ops.add(x, ops.iota([1, 1, 6], 2, "f32").multiply(5)), { size: 3 }).values,
+      [1, 1, 6],
+    ),
+  ],
   ["withDerivativeOf", on((x) => ops.withDerivativeOf(ops.exp(x), ops.exp(x)), [2, 3])],
 ];
 

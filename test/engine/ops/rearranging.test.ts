@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
-import { arrays } from "../../arbitraries/arrays.ts";
+import { arrays } from "../../../testing/arbitraries/arrays.ts";
 import { assertValue, build, pick, refuses, toTensor, valueOf } from "../../support/plain.ts";
 
 const modulo = (a: number, b: number): number => ((a % b) + b) % b;
