@@ -51,7 +51,7 @@ async function installFresh(project: string, tarball: string): Promise<void> {
     join(project, "package.json"),
     JSON.stringify({ name: "fresh", version: "1.0.0", private: true, type: "module", overrides }),
   );
-  for (const path of [...(await requiredPackages()), ...testingPeer]) {
+  for (const path of await requiredPackages()) {
     await cp(join(root, path), join(project, path), {
       recursive: true,
       filter: (source) => basename(dirname(source)) !== "dist" || basename(dirname(dirname(source))) !== "webgpu",
@@ -90,6 +90,8 @@ async function linkCommands(project: string): Promise<void> {
 describe("package", () => {
   let folder: string;
   let project: string;
+  /** What `test-device` says in a project without fast-check. */
+  let withoutPeer: string;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "evenkeel-package-"));
@@ -99,6 +101,11 @@ describe("package", () => {
     const [tarball, ...others] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
     assert.ok(tarball !== undefined && others.length === 0);
     await installFresh(project, join(folder, tarball));
+    withoutPeer = await output(project, process.execPath, "node_modules/evenkeel/cli/evenkeel.js", "test-device").catch(
+      String,
+    );
+    // What isn't asked for npm would take away again.
+    for (const path of testingPeer) await cp(join(root, path), join(project, path), { recursive: true });
   });
   after(async () => {
     await rm(folder, { recursive: true, force: true });
@@ -140,6 +147,10 @@ describe("package", () => {
     const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, path = ""]) => path);
     assert.ok(links.includes("docs/emoji16.png") && links.includes("ARCHITECTURE.md"), links.join());
     for (const path of links) await access(join(installed, path));
+  });
+
+  it("asks for fast-check where it is wanted", () => {
+    assert.match(withoutPeer, /evenkeel: test-device: the package fast-check, .* npm i -D fast-check/);
   });
 
   it("says why there is nothing to verify with", async () => {
