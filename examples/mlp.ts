@@ -1,5 +1,5 @@
 /** Fits sin(3 x) + x / 2 by Adam, with one loss curve on every device: `npx tsx examples/mlp.ts wasm cpu webgpu`. */
-import * as ek from "../engine/index.ts";
+import * as ek from "evenkeel/engine";
 
 type Tensor = ek.Tensor;
 /** A weight or bias with Adam's moments of its gradient. */

@@ -6,8 +6,8 @@ import type { WasmOptions } from "./wasm/device.ts";
 
 /**
  * A device, its name, or `auto`: `wasm`, or `webgpu` if there is a real (not software) adapter on which some layers of a network take
- * less time, which is measured. `auto` has to be asked for: to look for an adapter loads gpu.js or, in Node, Dawn, and what it finds
- * differs from machine to machine.
+ * less time, which is measured. `auto` has to be asked for: to look for an adapter loads Dawn in Node, and what it finds differs from
+ * machine to machine.
  */
 export type DeviceChoice = Device | DeviceName | "auto";
 
@@ -80,7 +80,8 @@ function automaticDevice(): Promise<AutomaticDevice> {
 }
 
 async function decide(work?: Workload): Promise<AutomaticDevice> {
-  const { probeWebgpu } = await import("./gpujs/webgpuDevice.ts");
+  // A page without a GPU asks its host for this file alone.
+  const { probeWebgpu } = await import("./gpujs/adapterSelection.ts");
   const probe = await probeWebgpu();
   if (!probe.available) return { name: "wasm", reason: "there is no GPU" };
   if (probe.software) return { name: "wasm", reason: `there is no GPU but software, ${probe.description}` };
