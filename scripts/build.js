@@ -81,7 +81,7 @@ function otherLayers() {
     setup({ onResolve }) {
       onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
         const target = relative(dist, resolve(resolveDir, path));
-        return /^(engine|nn|diffusion)\//.test(target) ? { path: `../${target}`, external: true } : undefined;
+        return target.startsWith("cli/") ? undefined : { path: `../${target}`, external: true };
       });
     },
   };

@@ -10,6 +10,7 @@ import { multiply, requireDtype } from "./elementwise.ts";
  * Matrix product over the last two axes, as NumPy's `@`: [.., M, K] @ [.., K, N] = [.., M, N], axes in front broadcast,
  * a vector is a row on the left and a column on the right. f32.
  * @throws EvenkeelError `shape` if the inner sizes differ or the batch axes don't broadcast.
+ * @example console.log(await matmul(tensor([[1, 2], [3, 4]]), tensor([1, 10])).array()); // [ 21, 43 ]
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   if (a.rank === 0 || b.rank === 0) {

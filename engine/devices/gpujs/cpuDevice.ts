@@ -1,5 +1,5 @@
 /** The device `cpu`: gpu.js in plain JavaScript. Kernels compute in f64 and round when they store. */
-import { EvenkeelError, messageOf } from "../../errors.ts";
+import { EvenkeelError } from "../../errors.ts";
 import type { KernelDevice } from "../device.ts";
 import { javascriptOf } from "./kernelSource.ts";
 import type { KernelSource } from "./kernelSource.ts";
@@ -14,8 +14,8 @@ export async function createCpuDevice(): Promise<KernelDevice> {
   } catch (cause) {
     throw new EvenkeelError(
       "device",
-      `cpu: kernels are functions made of text, which this page's content security policy forbids (${messageOf(cause)}). ` +
-        "Allow 'unsafe-eval', or use device wasm.",
+      "cpu: kernels are functions made of text, which this page's content security policy forbids. Allow 'unsafe-eval', or use " +
+        "device wasm.",
       { cause },
     );
   }
