@@ -21,7 +21,7 @@ function isLeaf(node: unknown): node is Tensor | ParameterSpec {
  * @example
  * ```ts
  * import { scalar } from "evenkeel/engine";
- * 
+ *
  * console.log(Object.keys(flattenParameters({ a: { w: scalar(1), b: scalar(2) }, c: scalar(3) }))); // [ 'a.w', 'a.b', 'c' ]
  * ```
  */

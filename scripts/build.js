@@ -11,13 +11,15 @@ const root = resolve(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const readJson = (path) => JSON.parse(readFileSync(path, "utf8"));
 const manifest = readJson(join(root, "package.json"));
-const filesOf = (folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name));
+const filesOf = (folder) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name));
 
 /** What packages within ours ask for where it is there, and do without where it isn't. */
 const absent = ["canvas", "gl", "os", "worker_threads"];
 
 /** What is written as CommonJS asks for modules of Node's own. */
-const requireInModule = 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
+const requireInModule =
+  'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);';
 
 /** Licences under which code may be given on as part of this package. */
 const permissive = /^(MIT|ISC|BSD-2-Clause|BSD-3-Clause|Apache-2\.0|0BSD|Unlicense)$/;
@@ -32,7 +34,11 @@ const inPages = { platform: "neutral", mainFields: ["module", "main"], external:
 await fill("engine/devices/gpujs/library", { ...inPages, plugins: [absentPackages()] });
 await fill("engine/io/zip/inflate", inPages);
 // The layers before it stay files of their own: who is given to `explain` imports the same ones.
-await fill("cli/main", { platform: "node", plugins: [otherLayers(), absentPackages()], banner: { js: requireInModule } });
+await fill("cli/main", {
+  platform: "node",
+  plugins: [otherLayers(), absentPackages()],
+  banner: { js: requireInModule },
+});
 removeFiles(join(dist, "cli"), (path) => path !== join(dist, "cli", "main.js"));
 writeFileSync(join(dist, "LICENSES.md"), licences());
 

@@ -53,7 +53,10 @@ const besideEachOther = {
     // Examples import the package by its name.
     onResolve({ filter: /^evenkeel(\/|$)/ }, ({ path, resolveDir }) => {
       const { default: built } = exports[path.replace(/^evenkeel/, ".")];
-      return { path: relative(resolveDir, resolve(built.replace("/dist/", "/"))).replaceAll("\\", "/"), external: true };
+      return {
+        path: relative(resolveDir, resolve(built.replace("/dist/", "/"))).replaceAll("\\", "/"),
+        external: true,
+      };
     });
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const [url, folder] = [pathToFileURL(path).href, dirname(path)].map((text) => JSON.stringify(text));

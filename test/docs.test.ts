@@ -24,7 +24,9 @@ const faces = [...new Set(entryPoints.values())];
 
 /** Functions without an example, and no more than these: the list may only become shorter. */
 const mostWithoutExample = 281;
-const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8").trim().split("\n");
+const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8")
+  .trim()
+  .split("\n");
 
 /** Where examples import from. What the function's own entry point has they needn't import; of several that is the first. */
 const rooms: Rooms = {
@@ -147,7 +149,9 @@ function programOf({ id, entry, examples }: PublicFunction, index: number): Text
   assert.ok(code !== undefined && !code.includes("```"), `${id}: an example is a line or a block of ts, not: ${text}`);
   const face = entryPoints.get(entry) ?? "";
   const used = new Set(code.match(/\b[A-Za-z]\w*\b/g));
-  const imported = new Set([...code.matchAll(/^import \{([^}]*)\}/gm)].flatMap(([, names = ""]) => names.match(/\w+/g) ?? []));
+  const imported = new Set(
+    [...code.matchAll(/^import \{([^}]*)\}/gm)].flatMap(([, names = ""]) => names.match(/\w+/g) ?? []),
+  );
   const names = exportsOf(face).filter(({ name }) => used.has(name) && !imported.has(name));
   const list = names.map((symbol) => {
     const own = (symbol.flags & ts.SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol);
@@ -167,7 +171,10 @@ function compilerErrors(programs: readonly TextProgram[]): string[] {
     const text = files.get(path);
     return text === undefined
       ? (program.getSourceFile(path) ?? getSourceFile(path, ...rest))
-      : ts.createSourceFile(path, text, { languageVersion: ts.ScriptTarget.ES2022, impliedNodeFormat: ts.ModuleKind.ESNext });
+      : ts.createSourceFile(path, text, {
+          languageVersion: ts.ScriptTarget.ES2022,
+          impliedNodeFormat: ts.ModuleKind.ESNext,
+        });
   };
   const checked = ts.createProgram([...files.keys()], { ...options, paths, noUnusedLocals: false }, host, program);
   return [...files.keys()].flatMap((path, i) => {

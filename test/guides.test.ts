@@ -64,7 +64,9 @@ describe("guides", () => {
 
   it("name files that are there", () => {
     for (const guide of guides) {
-      for (const [, file = ""] of read(guide).matchAll(/`((?:engine|nn|diffusion|cli|web|test|bench|examples)\/[\w./-]+)`/g)) {
+      for (const [, file = ""] of read(guide).matchAll(
+        /`((?:engine|nn|diffusion|cli|web|test|bench|examples)\/[\w./-]+)`/g,
+      )) {
         assert.ok(existsSync(path.join(root, file)), `${guide}: ${file}`);
       }
     }
@@ -76,7 +78,11 @@ describe("guides", () => {
     for (const [, file = "", names = ""] of rows) {
       const text = read(file);
       for (const [, name = ""] of names.matchAll(/`(\w+)`/g)) {
-        assert.match(text, new RegExp(`^export (async )?(function\\*?|const|class) ${name}\\b`, "m"), `${file}: ${name}`);
+        assert.match(
+          text,
+          new RegExp(`^export (async )?(function\\*?|const|class) ${name}\\b`, "m"),
+          `${file}: ${name}`,
+        );
       }
     }
   });

@@ -178,7 +178,10 @@ describe("package", () => {
       join(project, "main.cjs"),
       `for (const entry of ${JSON.stringify([...entryPoints.keys()])}) console.log(Object.keys(require(entry)).length);`,
     );
-    const counts = (await output(project, process.execPath, "--no-warnings", "main.cjs")).trim().split("\n").map(Number);
+    const counts = (await output(project, process.execPath, "--no-warnings", "main.cjs"))
+      .trim()
+      .split("\n")
+      .map(Number);
     assert.equal(counts.length, entryPoints.size);
     for (const count of counts) assert.ok(count > 0);
   });
@@ -243,7 +246,11 @@ describe("package", () => {
       sources.map((name) => name.replace(/ts$/, "js")).sort(),
     );
     for (const name of sources) {
-      assert.doesNotMatch(await readFile(join(root, "examples", name), "utf8"), /from "\.\./, `${name}: by the package's name`);
+      assert.doesNotMatch(
+        await readFile(join(root, "examples", name), "utf8"),
+        /from "\.\./,
+        `${name}: by the package's name`,
+      );
     }
     assert.match(await output(project, process.execPath, join(examples, "mlp.js"), "wasm"), /^wasm [\d.e -]+\n$/);
     const explained = await evenkeel("explain", join(examples, "explainConvNet.js"), "--no-profile");
@@ -258,7 +265,9 @@ describe("package", () => {
     await assert.rejects(evenkeel(...convert), { message: /needs the package sharp.*`npm install sharp`/ });
     // Where Node reads TypeScript itself what is wrong with the file is told.
     await assert.rejects(evenkeel("explain", "subject.mts"), {
-      message: Reflect.get(process.features, "typescript") ? /explain: / : /the package tsx can't be loaded.*`npm install tsx`/,
+      message: Reflect.get(process.features, "typescript")
+        ? /explain: /
+        : /the package tsx can't be loaded.*`npm install tsx`/,
     });
     const ask = `import { createDevice } from "evenkeel"; await createDevice("webgpu").catch((error) => console.log(error.message));`;
     await writeFile(join(project, "ask.mjs"), ask);

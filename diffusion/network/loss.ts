@@ -12,7 +12,7 @@ export type NoiseDistribution = { readonly mean: number; readonly standardDeviat
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await noiseLevels(tensor([0]), { mean: 0, standardDeviation: 1 }).array()); // [ 1 ]
  * ```
  */
@@ -25,7 +25,7 @@ export function noiseLevels(normals: Tensor, { mean, standardDeviation }: NoiseD
  * @example
  * ```ts
  * import { ones, tensor, zeros } from "evenkeel/engine";
- * 
+ *
  * console.log(await weightedError(zeros([1, 1, 1, 2]), ones([1, 1, 1, 2]), tensor([0.5]), 0.5).reshape([2]).array()); // [ 8, 8 ]
  * ```
  */
@@ -39,7 +39,7 @@ export function weightedError(images: Tensor, denoised: Tensor, sigma: Tensor, s
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await uncertaintyLoss(tensor([1]), tensor([0])).array()); // [ 1 ]
  * ```
  */

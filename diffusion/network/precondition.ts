@@ -14,7 +14,7 @@ export type Preconditioning = {
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * const { cSkip, cOut, cIn } = precondition(tensor([0.5]), 0.5);
  * console.log(await cSkip.array(), await cOut.array(), await cIn.array()); // [ 0.5 ] [ 0.35355 ] [ 1.4142 ]
  * ```
@@ -35,7 +35,7 @@ export function precondition(sigma: Tensor, sigmaData: number): Preconditioning 
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await lossWeight(tensor([0.5, 1]), 0.5).array()); // [ 8, 5 ]
  * ```
  */

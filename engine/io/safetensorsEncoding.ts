@@ -35,7 +35,7 @@ export type SafetensorsOptions = {
 const chunkElements = 1 << 18;
 
 /**
- * A whole safetensors file in memory. See {@link layOutSafetensors} for the order of its bytes.
+ * A whole safetensors file in memory. See `layOutSafetensors` for the order of its bytes.
  * @throws EvenkeelError `value`, `dtype`, `shape` for what can't be written; `memory` if it does not fit.
  * @example
  * ```ts

@@ -9,7 +9,7 @@ const slowest = 1 / 10000;
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await positionalFeatures(tensor([0]), 4).array()); // [ [ 1, 1, 0, 0 ] ]
  * ```
  */

@@ -13,7 +13,7 @@ export type AttentionTap = (what: "logits" | "weights", value: Tensor) => void;
  * @example
  * ```ts
  * import { randomKey, randomNormal } from "evenkeel/engine";
- * 
+ *
  * console.log(cosineAttention(randomNormal(randomKey(0), [1, 3 * 8, 4, 4]), 4).shape); // [ 1, 8, 4, 4 ]
  * ```
  */
@@ -32,7 +32,7 @@ export function cosineAttention(
  * @example
  * ```ts
  * import { randomKey, randomNormal } from "evenkeel/engine";
- * 
+ *
  * console.log(dotProductAttention(randomNormal(randomKey(0), [1, 3 * 8, 4, 4]), 4).shape); // [ 1, 8, 4, 4 ]
  * ```
  */

@@ -35,7 +35,7 @@ export function describeMpConv(
  * @example
  * ```ts
  * import { randomKey, randomNormal } from "evenkeel/engine";
- * 
+ *
  * const [x, weight] = [randomNormal(randomKey(0), [1, 4, 8, 8]), randomNormal(randomKey(1), [6, 4, 3, 3])];
  * console.log(mpConv(x, weight).shape); // [ 1, 6, 8, 8 ]
  * ```
@@ -52,7 +52,7 @@ export function mpConv(x: Tensor, weight: Tensor, gain: Tensor | number = 1): Te
  * @example
  * ```ts
  * import { rootMeanSquare, tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await rootMeanSquare(forceNormalize(tensor([[3, 4], [30, 40]])), { axes: 1 }).array()); // [ 0.99997, 1 ]
  * ```
  */

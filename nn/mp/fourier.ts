@@ -17,7 +17,7 @@ export function describeFourier(channels: number): FourierParameters<ParameterSp
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await fourierFeatures(tensor([0]), { freqs: tensor([1, 2]), phases: tensor([0, 0]) }).array()); // [ [ 1, 1 ] ]
  * ```
  */
@@ -30,7 +30,7 @@ export function fourierFeatures(x: Tensor, { freqs, phases }: FourierParameters)
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await mpFourier(tensor([0]), { freqs: tensor([1, 2]), phases: tensor([0, 0]) }).array()); // [ [ 1.4142, 1.4142 ] ]
  * ```
  */

@@ -9,7 +9,7 @@ const siluMagnitude = 0.596;
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await mpSilu(tensor([0, 1])).array()); // [ 0, 1.2266 ]
  * ```
  */
@@ -27,7 +27,7 @@ function requireBalance(operation: string, t: number): void {
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await mpSum(tensor([1, 0]), tensor([0, 1]), 0.3).array()); // [ 0.91915, 0.39392 ]
  * ```
  */
@@ -43,7 +43,7 @@ export function mpSum(a: Tensor, b: Tensor, t: number): Tensor {
  * @example
  * ```ts
  * import { zeros } from "evenkeel/engine";
- * 
+ *
  * console.log(mpCat(zeros([1, 2, 4, 4]), zeros([1, 3, 4, 4])).shape); // [ 1, 5, 4, 4 ]
  * ```
  */

@@ -10,7 +10,7 @@ export const defaultEpsilon = 1e-4;
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * console.log(await normalize(tensor([[3, 4]])).array()); // [ [ 0.8485, 1.1313 ] ]
  * ```
  */
@@ -28,7 +28,7 @@ export function normalize(x: Tensor, axes?: number | readonly number[], epsilon 
  * @example
  * ```ts
  * import { ones, rootMeanSquare } from "evenkeel/engine";
- * 
+ *
  * console.log(await rootMeanSquare(pixelNorm(ones([1, 8, 2, 2]).multiply(5))).item()); // 0.99998
  * ```
  */

@@ -21,7 +21,7 @@ export type ResampleMode = "keep" | "down" | "up";
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
- * 
+ *
  * const x = tensor([[[[1, 3], [5, 7]]]]);
  * console.log(await resample(x, "down").item(), resample(x, "up").shape); // 4 [ 1, 1, 4, 4 ]
  * ```

@@ -79,10 +79,15 @@ export function isAsTold(told: string, printed: string): boolean {
 function halfOfLastDigit(text: string): number {
   const [mantissa = "", exponent = "0"] = text.toLowerCase().split("e");
   const [, decimals = ""] = mantissa.split(".");
-  return decimals === "" && exponent === "0" ? 1e-6 * Math.abs(Number(text)) : 0.5 * 10 ** (Number(exponent) - decimals.length);
+  return decimals === "" && exponent === "0"
+    ? 1e-6 * Math.abs(Number(text))
+    : 0.5 * 10 ** (Number(exponent) - decimals.length);
 }
 
 /** The `ts` blocks of a Markdown text. */
 export function programsOf(file: string, text: string): TextProgram[] {
-  return [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code = ""], i) => ({ place: `${file}, program ${i + 1}`, code }));
+  return [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code = ""], i) => ({
+    place: `${file}, program ${i + 1}`,
+    code,
+  }));
 }
