@@ -8,7 +8,7 @@ import { type ElementType, isFloatType } from "./format/elementTypes.ts";
 import type { OnnxGraph, OnnxModel, OnnxTensor } from "./format/model.ts";
 import { readModel } from "./format/readModel.ts";
 import type { ExternalData } from "./format/readTensor.ts";
-import { findOperator, newestOpset, operatorOf, readAttributes } from "./operators/index.ts";
+import { describeUnknown, findOperator, newestOpset, operatorOf, readAttributes } from "./operators/index.ts";
 
 /** How a model is read. */
 export type ImportOptions = {
@@ -79,9 +79,14 @@ function importedModel({ graph, opsets }: OnnxModel): ImportedModel {
     .map((info) => describeInput(info, structural.has(info.name)));
   const outputs = graph.outputs.map(({ name, type, what, isSequence }): OutputDescription => {
     if (type !== null && type !== "string") return { name, type, isSequence };
-    throw new EvenkeelError("file", `output ${quoteText(name)} is ${type === null ? what : "a tensor of texts"}, which can't be computed.`);
+    throw new EvenkeelError(
+      "file",
+      `output ${quoteText(name)} is ${type === null ? what : "a tensor of texts"}, which can't be computed.`,
+    );
   });
-  const trained = [...graph.initializers.values()].filter(({ name, type }) => isFloatType(type) && !structural.has(name));
+  const trained = [...graph.initializers.values()].filter(
+    ({ name, type }) => isFloatType(type) && !structural.has(name),
+  );
   const parameters = Object.fromEntries(trained.map((tensor) => [tensor.name, TensorValue.ofFile(tensor).tensor]));
   const apply: ImportedModel["apply"] = (given, of) => {
     const scope: Scope = inputValues(inputs, of);
@@ -109,19 +114,25 @@ function importedModel({ graph, opsets }: OnnxModel): ImportedModel {
 function checkOperators(graph: OnnxGraph, opsets: ReadonlyMap<string, number>): void {
   const version = opsets.get("") ?? 0;
   if (version > newestOpset) {
-    throw new EvenkeelError("file", `uses version ${version} of ONNX's operators; versions up to ${newestOpset} are known. Export it with that opset.`);
+    throw new EvenkeelError(
+      "file",
+      `uses version ${version} of ONNX's operators; versions up to ${newestOpset} are known. Export it with that opset.`,
+    );
   }
   const unknown = new Set<string>();
   const check = ({ nodes }: OnnxGraph): void => {
     for (const node of nodes) {
-      if (findOperator(node, opsets) === undefined) unknown.add(node.operator);
+      if (findOperator(node, opsets) === undefined) unknown.add(describeUnknown(node));
       for (const inner of graphsOf(node)) check(inner);
     }
   };
   check(graph);
   if (unknown.size > 0) {
-    const names = [...unknown].map((name) => quoteText(name)).join(", ");
-    throw new EvenkeelError("value", `uses operators that are not known in version ${version}: ${names}. Export it without them.`);
+    const names = [...unknown].join(", ");
+    throw new EvenkeelError(
+      "value",
+      `uses operators that are not known in version ${version}: ${names}. Export it without them.`,
+    );
   }
   const checkAttributes = ({ nodes }: OnnxGraph): void => {
     for (const node of nodes) {
@@ -135,7 +146,10 @@ function checkOperators(graph: OnnxGraph, opsets: ReadonlyMap<string, number>): 
 function parameterValue({ name, type, shape }: OnnxTensor, given: NamedTensors): TensorValue {
   const value = Object.hasOwn(given, name) ? given[name] : undefined;
   if (!isTensor(value)) {
-    throw new EvenkeelError("value", `parameter ${quoteText(name)} is missing: give the model's own parameters, or others by the same names.`);
+    throw new EvenkeelError(
+      "value",
+      `parameter ${quoteText(name)} is missing: give the model's own parameters, or others by the same names.`,
+    );
   }
   if (value.dtype !== "f32" || value.shape.join() !== shape.join()) {
     const [got, wanted] = [`${value.dtype} [${value.shape.join(", ")}]`, `f32 [${shape.join(", ")}]`];
@@ -153,7 +167,9 @@ function noticesOf(types: ReadonlySet<ElementType>): string[] {
   const has = (...wanted: ElementType[]): boolean => wanted.some((type) => types.has(type));
   return [
     ...(has("f64") ? ["64-bit floats are computed as 32-bit ones."] : []),
-    ...(has("f16", "bf16") ? ["16-bit floats are computed as 32-bit ones, and rounded where the model casts to f16 only."] : []),
+    ...(has("f16", "bf16")
+      ? ["16-bit floats are computed as 32-bit ones, and rounded where the model casts to f16 only."]
+      : []),
     ...(has("i64", "u64") ? ["64-bit integers are computed as 32-bit ones; constants are checked to fit."] : []),
   ];
 }

@@ -106,7 +106,20 @@ describe("package", () => {
     const top = (await readdir(installed)).sort();
     assert.deepEqual(
       top.filter((name) => !["README.md", "ARCHITECTURE.md"].includes(name)),
-      ["LICENSE", "bench", "cli", "diffusion", "dist", "docs", "engine", "examples", "nn", "package.json", "test"],
+      [
+        "LICENSE",
+        "bench",
+        "cli",
+        "diffusion",
+        "dist",
+        "docs",
+        "engine",
+        "examples",
+        "nn",
+        "onnx",
+        "package.json",
+        "test",
+      ],
     );
     assert.deepEqual((await readdir(join(installed, "cli"))).sort(), ["evenkeel.js", "requireNode.js"]);
     for (const folder of ["bench", "test"]) {

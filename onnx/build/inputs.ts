@@ -36,7 +36,10 @@ export function inputValues(
   for (const name of Object.keys(given)) {
     if (!descriptions.some((description) => description.name === name)) {
       const names = descriptions.map((description) => quoteText(description.name)).join(", ");
-      throw new EvenkeelError("value", `${quoteText(name)} is no input of the model; it has ${names === "" ? "none" : names}.`);
+      throw new EvenkeelError(
+        "value",
+        `${quoteText(name)} is no input of the model; it has ${names === "" ? "none" : names}.`,
+      );
     }
   }
   const sizes = new Map<string, { readonly size: number; readonly input: string }>();
@@ -68,7 +71,10 @@ function valueOf(description: InputDescription, given: ModelInput, sizes: Sizes)
 function tensorValue({ name, type, decidesShapes }: InputDescription, given: Tensor): TensorValue {
   const dtype = dtypeFor(type);
   if (given.dtype !== dtype) {
-    throw new EvenkeelError("dtype", `input ${quoteText(name)} is ${given.dtype}, expected ${dtype ?? "texts"} for elements of type ${type}.`);
+    throw new EvenkeelError(
+      "dtype",
+      `input ${quoteText(name)} is ${given.dtype}, expected ${dtype ?? "texts"} for elements of type ${type}.`,
+    );
   }
   // Whether it really is known shows when its numbers are asked for.
   return TensorValue.computed(name, type, given, decidesShapes);
@@ -77,7 +83,10 @@ function tensorValue({ name, type, decidesShapes }: InputDescription, given: Ten
 /** Numbers as they are: 64 bits wide, too. */
 function numbersValue({ name, type }: InputDescription, given: ModelInput): TensorValue {
   if (isTensor(given) || isTensorList(given)) {
-    throw new EvenkeelError("value", `input ${quoteText(name)} is a tensor, not a sequence: give one tensor or numbers.`);
+    throw new EvenkeelError(
+      "value",
+      `input ${quoteText(name)} is a tensor, not a sequence: give one tensor or numbers.`,
+    );
   }
   const numbers: number[] = [];
   // Shape and raggedness are checked as those of any nested array.
@@ -97,7 +106,10 @@ function checkShape({ name, shape: wanted }: InputDescription, shape: Shape, siz
   if (wanted === null) return;
   const mismatch = (why: string): EvenkeelError => {
     const written = wanted.map((extent) => extent ?? "?").join(", ");
-    return new EvenkeelError("shape", `input ${quoteText(name)} is [${shape.join(", ")}], the model has [${written}]${why}.`);
+    return new EvenkeelError(
+      "shape",
+      `input ${quoteText(name)} is [${shape.join(", ")}], the model has [${written}]${why}.`,
+    );
   };
   if (wanted.length !== shape.length) throw mismatch("");
   wanted.forEach((extent, axis) => {

@@ -15,7 +15,7 @@ export function structuralValues(graph: OnnxGraph, opsets: ReadonlyMap<string, n
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     if (name === "" || found.has(name)) continue;
     found.add(name);
-    pending.push(...(sources.get(name) ?? []));
+    for (const source of sources.get(name) ?? []) if (!found.has(source)) pending.push(source);
   }
   return found;
 }
@@ -31,10 +31,9 @@ function collect(graph: OnnxGraph, opsets: ReadonlyMap<string, number>, sources:
       collect(inner, opsets, sources, deciding);
     }
     const within = graphs.flatMap(({ outputs }) => outputs.map(({ name }) => name));
-    for (const output of node.outputs) {
-      sources.set(output, operator?.readsShapes === true ? [] : [...node.inputs, ...within]);
-    }
-    deciding.push(...(operator === undefined ? [] : decidingInputs(node, operator)));
+    const own = operator?.readsShapes === true ? [] : [...node.inputs, ...within];
+    for (const output of node.outputs) sources.set(output, own);
+    if (operator !== undefined) deciding.push(...decidingInputs(node, operator));
     // The condition of a loop is what its body says, step by step.
     if (node.operator === "Loop") for (const { outputs } of graphs) deciding.push(outputs[0]?.name ?? "");
   }

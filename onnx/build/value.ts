@@ -90,7 +90,10 @@ export class TensorValue {
     const data = this.#data ?? [];
     const dtype = dtypeFor(this.type);
     if (dtype === undefined || isTexts(data)) {
-      throw new EvenkeelError("dtype", `${this.name}: texts can't be computed with. Leave that part out of the export.`);
+      throw new EvenkeelError(
+        "dtype",
+        `${this.name}: texts can't be computed with. Leave that part out of the export.`,
+      );
     }
     return tensor(fitting(data, dtype, this.type, this.name), { shape: this.shape, dtype });
   }
@@ -117,7 +120,10 @@ function fitting(data: NumberArray, dtype: DType, type: ElementType, name: strin
   if (type === "f64") {
     const wrong = data.find((value) => Number.isFinite(value) && Math.abs(value) >= largestFloat);
     if (wrong !== undefined) {
-      throw new EvenkeelError("value", `${name}: ${wrong} is beyond the 32-bit floats that stand for 64-bit ones here.`);
+      throw new EvenkeelError(
+        "value",
+        `${name}: ${wrong} is beyond the 32-bit floats that stand for 64-bit ones here.`,
+      );
     }
     return Float32Array.from(data);
   }

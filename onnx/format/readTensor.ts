@@ -155,11 +155,17 @@ export function readTensor(outer: Message, external: ExternalData): OnnxTensor {
 function externalBytes(place: string, { location, offset, length }: ExternalPlace, files: ExternalData): Uint8Array {
   const file = files.get(location);
   if (file === undefined) {
-    throw wireError(place, `its elements lie in ${quoteText(location)}. Give that file's bytes as externalData, by that name.`);
+    throw wireError(
+      place,
+      `its elements lie in ${quoteText(location)}. Give that file's bytes as externalData, by that name.`,
+    );
   }
   const end = length === undefined ? file.length : offset + length;
   if (offset > file.length || end > file.length) {
-    throw wireError(place, `bytes ${offset} to ${end} are asked for of ${quoteText(location)}, which has ${file.length}.`);
+    throw wireError(
+      place,
+      `bytes ${offset} to ${end} are asked for of ${quoteText(location)}, which has ${file.length}.`,
+    );
   }
   return file.subarray(offset, end);
 }
@@ -215,7 +221,8 @@ function within(values: readonly number[], type: ElementType, place: string): re
 function rawElements(raw: Uint8Array, type: ElementType, place: string): OnnxData {
   if (type === "string") throw wireError(place, "texts can't be given as raw bytes.");
   const width = widths[type];
-  if (raw.length % width !== 0) throw wireError(place, `has ${raw.length} bytes, no multiple of the ${width} of type ${type}.`);
+  if (raw.length % width !== 0)
+    throw wireError(place, `has ${raw.length} bytes, no multiple of the ${width} of type ${type}.`);
   const aligned = raw.byteOffset % width === 0 ? raw : new Uint8Array(raw);
   const [buffer, offset, length] = [aligned.buffer, aligned.byteOffset, raw.length / width] as const;
   switch (type) {

@@ -35,7 +35,10 @@ export function* fieldsOf(message: Message): Generator<Field> {
   let at = 0;
   const take = (length: number): Uint8Array => {
     if (length > bytes.length - at) {
-      throw wireError(place, `a field of ${length} bytes at byte ${at} reaches past the ${bytes.length} that there are.`);
+      throw wireError(
+        place,
+        `a field of ${length} bytes at byte ${at} reaches past the ${bytes.length} that there are.`,
+      );
     }
     at += length;
     return bytes.subarray(at - length, at);

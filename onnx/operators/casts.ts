@@ -15,7 +15,8 @@ function castTo(call: NodeCall, type: ElementType): Result {
   const { type: from } = call.value(0);
   if (from === type) return call.value(0);
   if (from === "string" || type === "string") throw call.error("dtype", "texts can't be computed with.");
-  if (type === "bf16") throw call.error("dtype", "rounding to bf16 can't be expressed. Export the model in f32 or f16.");
+  if (type === "bf16")
+    throw call.error("dtype", "rounding to bf16 can't be expressed. Export the model in f32 or f16.");
   const x = call.tensor(0);
   const dtype = dtypeOf(call, type);
   if (type === "bool") return call.typed(type, notEqual(x, 0));

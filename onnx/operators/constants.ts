@@ -30,7 +30,8 @@ import { entry } from "./axes.ts";
 /** The type that an attribute names by its code. */
 export function typeOfCode(call: NodeCall, code: number): ElementType {
   const type = elementTypeOf(code);
-  if (type === undefined) throw call.error("dtype", `asks for type ${foreignTypeName(code)}, which can't be computed with.`);
+  if (type === undefined)
+    throw call.error("dtype", `asks for type ${foreignTypeName(code)}, which can't be computed with.`);
   return type;
 }
 
@@ -52,7 +53,10 @@ const windowOf = (a0: number, a1: number, a2: number) =>
       const x = multiply(iota([size], 0, "f32"), (2 * Math.PI) / (periodic ? size : size - 1));
       const waves = subtract(a0, multiply(cos(x), a1));
       const type = typeOfCode(call, code);
-      return call.typed(type, cast(a2 === 0 ? waves : add(waves, multiply(cos(multiply(x, 2)), a2)), dtypeOf(call, type)));
+      return call.typed(
+        type,
+        cast(a2 === 0 ? waves : add(waves, multiply(cos(multiply(x, 2)), a2)), dtypeOf(call, type)),
+      );
     },
   });
 
@@ -177,4 +181,3 @@ export const constants: OperatorTable = {
     build: (call, { output_datatype: code }) => melWeights(call, typeOfCode(call, code)),
   }),
 };
-

@@ -44,7 +44,12 @@ function stacked(call: NodeCall, steps: readonly (Value | undefined)[], axis = 0
     items.map(({ tensor }) => tensor),
     axis,
   );
-  return TensorValue.computed("", first.type, all, items.every(({ isKnown }) => isKnown));
+  return TensorValue.computed(
+    "",
+    first.type,
+    all,
+    items.every(({ isKnown }) => isKnown),
+  );
 }
 
 /** Inputs: how many steps at most, whether to begin, and what is carried on. The body has the step, the condition, what is carried. */
@@ -118,8 +123,14 @@ function scan(call: NodeCall, attributes: ScanAttributes): readonly Result[] {
 }
 
 /** The first version: all inputs have an axis of batches in front, which are scanned one by one. */
-function scanBatches(call: NodeCall, body: OnnxGraph, count: number, directions: readonly number[] | undefined): readonly Result[] {
-  if (call.has(0)) throw call.error("value", "lengths of sequences are not known here: export the model with opset 9 or later.");
+function scanBatches(
+  call: NodeCall,
+  body: OnnxGraph,
+  count: number,
+  directions: readonly number[] | undefined,
+): readonly Result[] {
+  if (call.has(0))
+    throw call.error("value", "lengths of sequences are not known here: export the model with opset 9 or later.");
   const inputs = upTo(call.inputs.length - 1).map((i) => call.value(i + 1));
   const [first] = inputs;
   if (first === undefined) throw call.error("value", "scans nothing.");

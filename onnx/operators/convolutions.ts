@@ -1,4 +1,4 @@
-import { add, reshape, slice, type Tensor } from "../../engine/index.ts";
+import { add, pad, reshape, slice, type Tensor } from "../../engine/index.ts";
 import { integers } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
@@ -55,14 +55,18 @@ function convolveTransposed(call: NodeCall, attributes: TransposedAttributes): T
     (isSame ? window.stride.map((step, i) => entry(call, x.shape, i + 2) * step) : undefined);
   const sides: Sides =
     output === undefined
-      ? sidesOf(call, output ?? x.shape.slice(2), window, attributes)
+      ? sidesOf(call, x.shape.slice(2), window, attributes)
       : full.map((size, i) =>
           evenSides(size - entry(call, output, i), auto === "SAME_UPPER" ? "SAME_UPPER" : "SAME_LOWER"),
         );
-  const sizes = full.map((size, i) => size - (sides[i]?.[0] ?? 0) - (sides[i]?.[1] ?? 0));
+  // Zeros stand where more is wanted than the filters reach.
+  const taken: Sides = sides.map(([low, high]) => [Math.max(0, low), Math.max(0, high)]);
+  const added: Sides = sides.map(([low, high]) => [Math.max(0, -low), Math.max(0, -high)]);
+  const sizes = full.map((size, i) => size - (taken[i]?.[0] ?? 0) - (taken[i]?.[1] ?? 0));
   const shape = [entry(call, x.shape, 0), entry(call, w.shape, 1) * groups, ...sizes];
   const { stride, dilation } = window;
-  return withBias(call, transposedConvolution(x, w, shape, { stride, dilation, padding: sides, groups }));
+  const y = transposedConvolution(x, w, shape, { stride, dilation, padding: taken, groups });
+  return withBias(call, pad(y, [[0, 0], [0, 0], ...added]));
 }
 
 export const convolutions: OperatorTable = {

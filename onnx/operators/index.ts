@@ -52,6 +52,28 @@ export const operators: OperatorTable = {
   ...controls,
 };
 
+/** Why operators can't be here. */
+const reasons: { readonly [name: string]: string } = {
+  Bernoulli: "draws random numbers",
+  RandomNormal: "draws random numbers",
+  RandomNormalLike: "draws random numbers",
+  RandomUniform: "draws random numbers",
+  RandomUniformLike: "draws random numbers",
+  Multinomial: "draws random numbers",
+  NonMaxSuppression: "has a result whose shape depends on data",
+  StringNormalizer: "is about texts",
+  Optional: "is about optional values",
+  OptionalGetElement: "is about optional values",
+  OptionalHasElement: "is about optional values",
+};
+
+/** An operator's name for messages, and why it isn't known where that has a reason. */
+export function describeUnknown(node: OnnxNode): string {
+  const name = fullName(node);
+  const reason = Object.hasOwn(reasons, name) ? reasons[name] : undefined;
+  return reason === undefined ? quoteText(name) : `${quoteText(name)} (${reason})`;
+}
+
 /** The newest version of ONNX's operators (`opset`) whose changes are known here. */
 export const newestOpset = 22;
 
@@ -65,7 +87,10 @@ export function findOperator(node: OnnxNode, opsets: ReadonlyMap<string, number>
   const version = opsets.get(node.domain);
   if (version === undefined) {
     const domain = node.domain === "" ? "ONNX" : quoteText(node.domain);
-    throw new EvenkeelError("file", `${placeOf(node)}: the model doesn't say which version of ${domain}'s operators it uses.`);
+    throw new EvenkeelError(
+      "file",
+      `${placeOf(node)}: the model doesn't say which version of ${domain}'s operators it uses.`,
+    );
   }
   const versions: readonly Operator[] = Array.isArray(found) ? (found as readonly Operator[]) : [found as Operator];
   return versions.findLast(({ since }) => since <= version);

@@ -15,13 +15,7 @@ import {
 import { flag, integer, oneOf } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { type Operator, operator, type OperatorTable } from "../build/operator.ts";
-import {
-  gatherNd,
-  scatterAlongAxis,
-  scatterNd,
-  takeAlongAxis,
-  type WriteMode,
-} from "../standIns/indexing.ts";
+import { gatherNd, scatterAlongAxis, scatterNd, takeAlongAxis, type WriteMode } from "../standIns/indexing.ts";
 import { axisOf, entry, sizeOf, upTo } from "./axes.ts";
 import { uniqueElements } from "./uniqueElements.ts";
 
@@ -146,7 +140,11 @@ export const indexing: OperatorTable = {
     attributes: { axis: integer.or(0) },
     build: (call, { axis }) => scatterElements(call, axis, "none"),
   }),
-  ScatterElements: [scatterVersion(11, ["none"]), scatterVersion(16, firstReductions), scatterVersion(18, allReductions)],
+  ScatterElements: [
+    scatterVersion(11, ["none"]),
+    scatterVersion(16, firstReductions),
+    scatterVersion(18, allReductions),
+  ],
   ScatterND: [
     scatterRowsVersion(11, ["none"]),
     scatterRowsVersion(16, firstReductions),
@@ -173,4 +171,3 @@ export const indexing: OperatorTable = {
     build: (call, { axis, sorted }) => uniqueElements(call, axis, sorted),
   }),
 };
-

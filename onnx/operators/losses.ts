@@ -25,7 +25,11 @@ type LossAttributes = {
 };
 
 /** -weight[target] * logs[target] of logs [N, C, ...] and targets [N, ...]; means are weighted, too. */
-function negativeLogLikelihood(call: NodeCall, logs: Tensor, { reduction, ignore_index: ignored }: LossAttributes): Tensor {
+function negativeLogLikelihood(
+  call: NodeCall,
+  logs: Tensor,
+  { reduction, ignore_index: ignored }: LossAttributes,
+): Tensor {
   const given = cast(call.tensor(1), "i32");
   const isIgnored = ignored === undefined ? undefined : equal(given, ignored);
   // What is ignored may be no class at all.

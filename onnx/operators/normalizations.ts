@@ -69,7 +69,10 @@ function localResponse(call: NodeCall, size: number, alpha: number, beta: number
 }
 
 const normalizedBy = (x: Tensor, order: 1 | 2, axis: number): Tensor =>
-  divide(x, order === 1 ? reduceSum(absolute(x), { axes: axis, keepAxes: true }) : norm(x, { axes: axis, keepAxes: true }));
+  divide(
+    x,
+    order === 1 ? reduceSum(absolute(x), { axes: axis, keepAxes: true }) : norm(x, { axes: axis, keepAxes: true }),
+  );
 
 /** Each group of channels by itself. @param scale by group or by channel */
 function groupNormalization(call: NodeCall, groups: number, epsilon: number, isByChannel: boolean): Tensor {

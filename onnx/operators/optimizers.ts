@@ -18,7 +18,13 @@ import { operator, type OperatorTable } from "../build/operator.ts";
 import { upTo } from "./axes.ts";
 
 /** One parameter's step: what it and its states become. */
-type Step = (parameter: Tensor, gradient: Tensor, states: readonly Tensor[], rate: Tensor, count: Tensor) => readonly Tensor[];
+type Step = (
+  parameter: Tensor,
+  gradient: Tensor,
+  states: readonly Tensor[],
+  rate: Tensor,
+  count: Tensor,
+) => readonly Tensor[];
 
 /** Each parameter's step: all parameters, then all first states, and so on. */
 function stepAll(call: NodeCall, states: number, step: Step): Tensor[] {

@@ -71,7 +71,12 @@ function averagePool(call: NodeCall, attributes: PoolAttributes, isCeil: boolean
 }
 
 /** Indices count all elements of x, in row-major order or, within an image, column by column. */
-function largestOf(call: NodeCall, attributes: PoolAttributes, isCeil: boolean, isColumnMajor: boolean): readonly Result[] {
+function largestOf(
+  call: NodeCall,
+  attributes: PoolAttributes,
+  isCeil: boolean,
+  isColumnMajor: boolean,
+): readonly Result[] {
   const x = call.tensor(0);
   const { input, options } = windows(call, x, attributes, isCeil);
   if (!call.wants(1)) return [maxPool(x, options)];
@@ -192,4 +197,3 @@ export const pools: OperatorTable = {
     build: (call, attributes) => unpooled(call, { ...attributes, auto_pad: "NOTSET" }),
   }),
 };
-

@@ -37,7 +37,8 @@ const gemmAttributes = { alpha: float.or(1), beta: float.or(1), transA: flag(fal
 
 /** alpha A B + beta C. */
 function gemm(call: NodeCall, { alpha, beta, transA, transB }: GemmAttributes): Tensor {
-  const side = (i: number, isTransposed: boolean): Tensor => (isTransposed ? transpose(call.tensor(i)) : call.tensor(i));
+  const side = (i: number, isTransposed: boolean): Tensor =>
+    isTransposed ? transpose(call.tensor(i)) : call.tensor(i);
   const scaled = (x: Tensor, factor: number): Tensor => (factor === 1 ? x : multiply(x, factor));
   const y = scaled(matmul(side(0, transA), side(1, transB)), alpha);
   return call.has(2) ? add(y, scaled(call.tensor(2), beta)) : y;
@@ -47,7 +48,7 @@ function gemm(call: NodeCall, { alpha, beta, transA, transB }: GemmAttributes): 
 function explicitEquation(equation: string): string {
   const terms = equation.replaceAll(" ", "");
   if (terms.includes("->")) return terms;
-  const letters = [...terms.replaceAll(",", "").replaceAll("...", "")];
+  const letters = terms.replaceAll(",", "").replaceAll("...", "").split("");
   const once = [...new Set(letters)].filter((letter) => letters.filter((other) => other === letter).length === 1);
   return `${terms}->${terms.includes("...") ? "..." : ""}${once.sort().join("")}`;
 }
@@ -55,18 +56,20 @@ function explicitEquation(equation: string): string {
 /** `...` as letters that no term has. */
 function withoutEllipsis(equation: string, operands: readonly Tensor[]): string {
   if (!equation.includes("...")) return equation;
-  const free = [..."ZYXWVUTSRQPONMLKJIHGFEDCBA"].filter((letter) => !equation.includes(letter));
+  const free = "ZYXWVUTSRQPONMLKJIHGFEDCBA".split("").filter((letter) => !equation.includes(letter));
   const [terms = "", result = ""] = equation.split("->");
   const ranks = terms.split(",").map((term, i) => (operands[i]?.rank ?? 0) - term.replace("...", "").length);
   const most = Math.max(0, ...ranks);
-  const filled = terms.split(",").map((term, i) => term.replace("...", free.slice(most - (ranks[i] ?? 0), most).join("")));
+  const filled = terms
+    .split(",")
+    .map((term, i) => term.replace("...", free.slice(most - (ranks[i] ?? 0), most).join("")));
   return `${filled.join(",")}->${result.replace("...", free.slice(0, most).join(""))}`;
 }
 
 /** An operand with each letter once: of one that is there twice, the diagonal. */
 function diagonalOf(x: Tensor, term: string): { readonly x: Tensor; readonly term: string } {
   let y = x;
-  const letters = [...term];
+  const letters = term.split("");
   letters.forEach((letter, axis) => {
     const first = letters.indexOf(letter);
     if (first === axis) return;

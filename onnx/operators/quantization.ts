@@ -76,7 +76,9 @@ const exactProducts = Math.floor(2 ** 24 / 255 ** 2);
 
 /** Sums in parts that are exact as floats each, added up as integers. @param size how many places of an axis are summed over */
 function exactSum(size: number, part: number, sumOf: (range: readonly [number, number]) => Tensor): Tensor {
-  const parts = upTo(Math.max(1, Math.ceil(size / part))).map((i) => [i * part, Math.min(size, (i + 1) * part)] as const);
+  const parts = upTo(Math.max(1, Math.ceil(size / part))).map(
+    (i) => [i * part, Math.min(size, (i + 1) * part)] as const,
+  );
   return parts.map((range) => cast(round(sumOf(range)), "i32")).reduce(add);
 }
 
@@ -95,7 +97,10 @@ function exactConvolution(call: NodeCall, x: Tensor, w: Tensor, attributes: Conv
   if (products <= exactProducts) return cast(round(convolve(call, x, w, attributes)), "i32");
   const part = Math.floor((exactProducts * channels) / products);
   if (part === 0 || attributes.group !== 1) {
-    throw call.error("value", `sums of ${products} products of 8-bit numbers in a group are larger than what is exact here.`);
+    throw call.error(
+      "value",
+      `sums of ${products} products of 8-bit numbers in a group are larger than what is exact here.`,
+    );
   }
   return exactSum(channels, part, (range) =>
     convolve(call, slice(x, [null, range]), slice(w, [null, range]), attributes),

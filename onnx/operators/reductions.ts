@@ -34,7 +34,8 @@ const reduction = (build: Reduce, inputSince = 18): readonly Operator[] => [
   operator({
     wraps: true,
     attributes: { axes: integers, keepdims: flag(true) },
-    build: (call, { axes, keepdims }) => build(call.tensor(0), { axes: axes?.length === 0 ? undefined : axes, keepAxes: keepdims }),
+    build: (call, { axes, keepdims }) =>
+      build(call.tensor(0), { axes: axes?.length === 0 ? undefined : axes, keepAxes: keepdims }),
   }),
   operator({
     since: inputSince,

@@ -78,9 +78,7 @@ function gridSample(
   const places = [n, entry(call, grid.shape, 1), entry(call, grid.shape, 2)];
   const first = multiply(iota(places, 0), height * width);
   const inPixels = (unit: Tensor, size: number): Tensor =>
-    isAligned
-      ? multiply(add(unit, 1), (size - 1) / 2)
-      : multiply(subtract(multiply(add(unit, 1), size), 1), 0.5);
+    isAligned ? multiply(add(unit, 1), (size - 1) / 2) : multiply(subtract(multiply(add(unit, 1), size), 1), 0.5);
   const settled = (place: Tensor, size: number): Tensor => {
     if (padding === "border") return clamp(place, 0, size - 1);
     return padding === "reflection" ? reflected(place, size, isAligned) : place;
@@ -144,7 +142,10 @@ function roiAlign(call: NodeCall, attributes: RoiAttributes, isCentred: boolean)
   const [x, rois, batch] = [call.tensor(0), call.tensor(1), cast(call.tensor(2), "i32")];
   const { output_height: rowsOut, output_width: columnsOut, sampling_ratio: ratio, spatial_scale: scale } = attributes;
   if (ratio === 0) {
-    throw call.error("value", "sampling_ratio 0 takes as many samples as rectangles are large, which can't be expressed. Export it with a number.");
+    throw call.error(
+      "value",
+      "sampling_ratio 0 takes as many samples as rectangles are large, which can't be expressed. Export it with a number.",
+    );
   }
   const [n, channels, height, width] = upTo(4).map((i) => entry(call, x.shape, i)) as [number, number, number, number];
   const count = entry(call, rois.shape, 0);
@@ -231,7 +232,8 @@ export const samplings: OperatorTable = {
         ...roiAttributes,
         coordinate_transformation_mode: oneOf(["half_pixel", "output_half_pixel"]).or("half_pixel"),
       },
-      build: (call, attributes) => roiAlign(call, attributes, attributes.coordinate_transformation_mode === "half_pixel"),
+      build: (call, attributes) =>
+        roiAlign(call, attributes, attributes.coordinate_transformation_mode === "half_pixel"),
     }),
   ],
 };

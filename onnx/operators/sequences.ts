@@ -1,9 +1,10 @@
 /** Lists of tensors, whose lengths are part of the program's form. */
 import { concat, squeeze, stack } from "../../engine/index.ts";
-import { flag, integer } from "../build/attributes.ts";
+import { flag, graph, integer } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { ListValue, TensorValue } from "../build/value.ts";
+import type { OnnxGraph } from "../format/model.ts";
 import { splitAlong } from "./shapes.ts";
 import { axisOf, entry, upTo } from "./axes.ts";
 
@@ -30,6 +31,20 @@ function splitToSequence(call: NodeCall, axis: number, keepsAxis: boolean): Resu
     splitAlong(call, along, sizes).map((part) =>
       call.typed(type, given === undefined && !keepsAxis ? squeeze(part, along) : part),
     ),
+  );
+}
+
+/** A graph run for each item of a sequence; other inputs are the same each time, or sequences of as many items. */
+function mapped(call: NodeCall, body: OnnxGraph): readonly Result[] {
+  const length = call.list(0).length;
+  const runs = upTo(length).map((i) =>
+    call.run(
+      body,
+      call.inputs.map((value) => (value instanceof ListValue ? value.items[i] : value)),
+    ),
+  );
+  return body.outputs.map(
+    (_, k) => new ListValue(runs.flatMap((results) => results.slice(k, k + 1)).filter(isTensorValue)),
   );
 }
 
@@ -71,6 +86,11 @@ export const sequences: OperatorTable = {
       items.splice(place, 0, call.value(1));
       return new ListValue(items);
     },
+  }),
+  SequenceMap: operator({
+    since: 17,
+    attributes: { body: graph.required },
+    build: (call, { body }) => mapped(call, body),
   }),
   SplitToSequence: operator({
     since: 11,

@@ -90,7 +90,13 @@ const padModes = ["constant", "reflect", "edge"] as const;
 type PadMode = (typeof padModes)[number] | "wrap";
 
 /** Elements put around x; negative widths take some away. `widths` are all before, then all behind, of the axes. */
-function padded(call: NodeCall, widths: readonly number[], mode: PadMode, value: number, axes?: readonly number[]): Tensor {
+function padded(
+  call: NodeCall,
+  widths: readonly number[],
+  mode: PadMode,
+  value: number,
+  axes?: readonly number[],
+): Tensor {
   const x = call.tensor(0);
   const along = (axes ?? upTo(x.rank)).map((axis) => axisOf(call, axis, x.rank));
   const sides = upTo(x.rank).map((axis) => {
@@ -216,7 +222,10 @@ export const shapes: OperatorTable = {
       const [x, wanted] = [call.tensor(0), call.numbers(1)];
       // Sizes of 1 are x's: the shape is broadcast, too.
       const rank = Math.max(x.rank, wanted.length);
-      const [own, other] = [x.shape, wanted].map((shape) => [...new Array<number>(rank - shape.length).fill(1), ...shape]);
+      const [own, other] = [x.shape, wanted].map((shape) => [
+        ...new Array<number>(rank - shape.length).fill(1),
+        ...shape,
+      ]);
       return broadcastTo(
         x,
         upTo(rank).map((axis) => (own?.[axis] === 1 ? (other?.[axis] ?? 1) : (own?.[axis] ?? 1))),
@@ -288,8 +297,7 @@ export const shapes: OperatorTable = {
       since: 10,
       moves: [0],
       numbers: [1, 2, 3, 4],
-      build: (call) =>
-        sliced(call, call.numbers(1), call.numbers(2), call.optionalNumbers(3), call.optionalNumbers(4)),
+      build: (call) => sliced(call, call.numbers(1), call.numbers(2), call.optionalNumbers(3), call.optionalNumbers(4)),
     }),
   ],
   Pad: [

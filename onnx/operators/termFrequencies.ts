@@ -59,7 +59,9 @@ function termFrequencies(call: NodeCall, attributes: Attributes): Tensor {
   const frequencies = stack(counts, 1);
   const weights = tensor(Float32Array.from(attributes.weights ?? counts.map(() => 1)));
   const isPresent = cast(greater(frequencies, 0), "f32");
-  const y = { TF: frequencies, IDF: multiply(isPresent, weights), TFIDF: multiply(frequencies, weights) }[attributes.mode];
+  const y = { TF: frequencies, IDF: multiply(isPresent, weights), TFIDF: multiply(frequencies, weights) }[
+    attributes.mode
+  ];
   return given.rank === 1 ? squeeze(y, 0) : y;
 }
 

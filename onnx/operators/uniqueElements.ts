@@ -53,7 +53,11 @@ function joinedAlong(
   const inner = sizeOf(shape.slice(axis + 1));
   const data = new Float64Array(sizeOf(result));
   for (let i = 0; i < data.length; i++) {
-    const [outer, place, rest] = [Math.floor(i / inner / parts.length), Math.floor(i / inner) % parts.length, i % inner];
+    const [outer, place, rest] = [
+      Math.floor(i / inner / parts.length),
+      Math.floor(i / inner) % parts.length,
+      i % inner,
+    ];
     data[i] = parts[place]?.[outer * inner + rest] ?? 0;
   }
   return [result, data];

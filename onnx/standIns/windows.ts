@@ -68,7 +68,10 @@ export const meanPool = (x: Tensor, options: WindowOptions): Tensor =>
   divide(pooled(x, options, 0, add), sizeOf(options.size));
 
 /** Indices count the elements of an image in its own order. */
-export function maxPoolWithIndices(x: Tensor, options: WindowOptions): { readonly values: Tensor; readonly indices: Tensor } {
+export function maxPoolWithIndices(
+  x: Tensor,
+  options: WindowOptions,
+): { readonly values: Tensor; readonly indices: Tensor } {
   const { input, out, along } = geometry(x, options);
   const { size, stride, dilation, padding } = options;
   const padded = pad(x, [[0, 0], [0, 0], ...padding], lowestOf(x));
@@ -77,10 +80,13 @@ export function maxPoolWithIndices(x: Tensor, options: WindowOptions): { readonl
   for (let tap = 0; tap < sizeOf(size); tap++) {
     const at = size.map((k, i) => Math.floor(tap / sizeOf(size.slice(i + 1))) % k);
     const part = slice(padded, [null, null, ...at.map((k, i) => along(i, k))]);
-    const here = at.reduce<Tensor>((sum, k, i) => {
-      const place = add(multiply(iota(shape, i + 2), get(stride, i)), k * get(dilation, i) - (padding[i]?.[0] ?? 0));
-      return add(sum, multiply(place, sizeOf(input.slice(i + 1))));
-    }, zeros(shape, "i32"));
+    const here = at.reduce<Tensor>(
+      (sum, k, i) => {
+        const place = add(multiply(iota(shape, i + 2), get(stride, i)), k * get(dilation, i) - (padding[i]?.[0] ?? 0));
+        return add(sum, multiply(place, sizeOf(input.slice(i + 1))));
+      },
+      zeros(shape, "i32"),
+    );
     if (values === undefined) [values, indices] = [part, here];
     else {
       const better = greater(part, values);
@@ -111,7 +117,13 @@ export function conv1d(x: Tensor, w: Tensor, { stride, dilation, padding, groups
 
 export function conv3d(x: Tensor, w: Tensor, { stride, dilation, padding, groups }: ConvolutionOptions): Tensor {
   const [[low, high], s, d] = [padding[0] ?? [0, 0], get(stride, 0), get(dilation, 0)];
-  const padded = pad(x, [[0, 0], [0, 0], [low, high], [0, 0], [0, 0]]);
+  const padded = pad(x, [
+    [0, 0],
+    [0, 0],
+    [low, high],
+    [0, 0],
+    [0, 0],
+  ]);
   const [n, channels, depth] = [get(padded.shape, 0), get(padded.shape, 1), get(padded.shape, 2)];
   const taps = get(w.shape, 2);
   const out = Math.floor((depth - d * (taps - 1) - 1) / s) + 1;
@@ -143,7 +155,12 @@ export function convolution(x: Tensor, w: Tensor, options: ConvolutionOptions): 
 }
 
 /** The input's derivative of a convolution whose input has the shape `shape`. */
-export function transposedConvolution(x: Tensor, w: Tensor, shape: readonly number[], options: ConvolutionOptions): Tensor {
+export function transposedConvolution(
+  x: Tensor,
+  w: Tensor,
+  shape: readonly number[],
+  options: ConvolutionOptions,
+): Tensor {
   return vjp((y: Tensor) => convolution(y, w, options), zeros(shape)).pullback(x);
 }
 
