@@ -3,7 +3,7 @@
  * (`gpu`: what training steps ask of a GPU, counted),
  * `--quick` few samples, `--json` the numbers, `--write` the files RESULTS.md, docs/bench.svg and the table of README.md.
  * `-- --device webgpu` is another table: the GPU of this machine beside `wasm`, without peers. `-- --only lab` is another one: the lab in
- * a browser, with `--minutes N` of training that are watched, and `--whole` for a run to its end.
+ * a browser, with `--minutes N` of training that are watched, and `--whole` for all images of the preset.
  */
 import { createRequire } from "node:module";
 import os from "node:os";

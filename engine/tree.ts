@@ -91,11 +91,78 @@ export function treeLeaves(tree: unknown, path = ""): TreeLeaf[] {
   return leaves;
 }
 
+/** As many tensors as there are trees. */
+type TensorsOf<Trees extends readonly unknown[]> = { readonly [K in keyof Trees]: Tensor };
+
 /** The tree with every tensor replaced. Static values stay. */
 export function mapTree<T>(tree: T, replace: (tensor: Tensor, path: string) => Tensor, path?: string): T;
 export function mapTree(tree: unknown, replace: (tensor: Tensor, path: string) => unknown, path?: string): unknown;
-export function mapTree(tree: unknown, replace: (tensor: Tensor, path: string) => unknown, path = ""): unknown {
-  return visit(tree, path, replace);
+/**
+ * Several trees of one structure as one tree: each tensor is what `combine` makes of those at its place, as in
+ * `mapTree((x, g) => subtract(x, multiply(g, rate)), parameters, gradients)`. Static values are those of the first tree.
+ * @throws EvenkeelError `value` where the trees differ in their keys, in the lengths of arrays, or in what is a tensor.
+ */
+export function mapTree<T, Others extends readonly unknown[]>(
+  combine: (tensor: Tensor, ...others: TensorsOf<Others>) => Tensor,
+  tree: T,
+  ...others: Others
+): T;
+export function mapTree<Others extends readonly unknown[]>(
+  combine: (tensor: Tensor, ...others: TensorsOf<Others>) => unknown,
+  tree: unknown,
+  ...others: Others
+): unknown;
+export function mapTree(first: unknown, second: unknown, ...rest: readonly unknown[]): unknown {
+  if (typeof first === "function") {
+    return combineTrees(first as (...tensors: Tensor[]) => unknown, [second, ...rest], "");
+  }
+  const [path = ""] = rest as readonly [string?];
+  return visit(first, path, second as (tensor: Tensor, path: string) => unknown);
+}
+
+function combineTrees(
+  combine: (...tensors: Tensor[]) => unknown,
+  trees: readonly unknown[],
+  path: string,
+): unknown {
+  const [tree, ...others] = trees;
+  others.forEach((other, i) => requireSameLevel(tree, other, path, i + 2));
+  if (isTensor(tree)) return combine(...(trees as Tensor[]));
+  if (Array.isArray(tree)) {
+    const children = (i: number): unknown[] => (trees as readonly (readonly unknown[])[]).map((each) => each[i]);
+    return tree.map((_, i) => combineTrees(combine, children(i), `${path}[${i}]`));
+  }
+  // What isn't a plain object is static, or refused as in any tree.
+  if (typeof tree !== "object" || tree === null || !isPlainObject(tree)) return visit(tree, path, () => tree);
+  const children = (key: string): unknown[] =>
+    (trees as readonly Readonly<Record<string, unknown>>[]).map((each) => each[key]);
+  return Object.fromEntries(
+    Object.keys(tree).map((key) => [key, combineTrees(combine, children(key), childPath(path, key))]),
+  );
+}
+
+/** @throws EvenkeelError `value` if tree number `number` isn't at this place what the first one is. */
+function requireSameLevel(tree: unknown, other: unknown, path: string, number: number): void {
+  const kindOf = (value: unknown): string => {
+    if (isTensor(value)) return "a tensor";
+    return isStatic(value) ? "no tensor" : describeValue(value);
+  };
+  const keysOf = (value: unknown): string[] =>
+    typeof value === "object" && value !== null && isPlainObject(value) ? Object.keys(value) : [];
+  const [wanted, given] = [kindOf(tree), kindOf(other)];
+  const missing = keysOf(tree).filter((key) => !keysOf(other).includes(key));
+  const surplus = keysOf(other).filter((key) => !keysOf(tree).includes(key));
+  if (wanted === given && missing.length + surplus.length === 0) return;
+  const what =
+    wanted !== given
+      ? `${given} where the first has ${wanted}`
+      : missing.length > 0
+        ? `without ${missing.join(", ")}, which the first has`
+        : `with ${surplus.join(", ")}, which the first hasn't`;
+  throw new EvenkeelError(
+    "value",
+    `mapTree: trees of one structure are expected, but tree ${number} is ${what}${path === "" ? "" : `, at ${path}`}.`,
+  );
 }
 
 /** The tree with its tensors replaced by those of a list, in the order of `treeLeaves`. */

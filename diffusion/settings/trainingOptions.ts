@@ -13,14 +13,14 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
   if (settings.cond === true && dataset.labels === null) {
     throw new EvenkeelError(
       "value",
-      `train: cond is true, but ${settings.data} has no labels. Leave it out, or give the images labels: by folders, when ` +
-        "`npx evenkeel dataset convert` makes the data set, or by its dataset.json.",
+      `train: cond is true, but ${settings.data} has no labels. Leave it out, or give the images labels: by folders, when the data set is ` +
+        "made, or by its dataset.json.",
     );
   }
   if (isLatent(dataset) && settings.xflip) {
     throw new EvenkeelError(
       "value",
-      `train: --xflip with the latents of ${settings.data}: mirrored latents aren't those of mirrored pictures. Leave it out, or ` +
+      `train: xflip with the latents of ${settings.data}: mirrored latents aren't those of mirrored pictures. Leave it out, or ` +
         "encode mirrored pictures as well.",
     );
   }

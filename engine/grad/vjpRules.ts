@@ -17,6 +17,7 @@ import {
   cos,
   divide,
   equal,
+  exp,
   isFinite,
   isNaN,
   less,
@@ -25,14 +26,15 @@ import {
   multiply,
   negate,
   not,
-  power,
   roundToFloat16,
   sign,
   sin,
+  stopGradient,
   subtract,
   where,
 } from "../ops/elementwise.ts";
 import { broadcastTo, flip, gather, pad, permute, reshape, scatterAdd, slice, transpose } from "../ops/movement.ts";
+import { power } from "../ops/powers.ts";
 import { reduceSum } from "../ops/reduce.ts";
 
 export type VjpArguments<K extends PrimitiveKind> = {
@@ -136,10 +138,14 @@ function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<
       return multiply(g, cos(x));
     case "cos":
       return negate(multiply(g, sin(x)));
+    case "atan":
+      return divide(g, add(1, multiply(x, x)));
     case "tanh":
       return multiply(g, subtract(1, multiply(y, y)));
     case "sigmoid":
       return multiply(g, multiply(y, subtract(1, y)));
+    case "erf":
+      return multiply(g, multiply(2 / Math.sqrt(Math.PI), exp(negate(multiply(x, x)))));
     case "roundToFloat16":
       // What flows back is kept in as few bits as the value is.
       return roundToFloat16(g);
@@ -163,12 +169,16 @@ function binaryVjp({ inputs, attributes, output, cotangent: g }: VjpArguments<"b
       return [multiply(g, y), multiply(g, x)];
     case "divide":
       return [divide(g, y), negate(multiply(g, divide(output, y)))];
+    case "fmod":
+      // x less a whole multiple of y, which is constant between jumps.
+      return [g, negate(multiply(g, stopGradient(divide(subtract(x, output), y))))];
     case "power":
       return [powerByBase(x, y, g), powerByExponent(x, y, output, g)];
     case "maximum":
       return [unlessLost(less(x, y), x, y, g), unlessLost(less(y, x), x, y, g)];
     case "minimum":
       return [unlessLost(less(y, x), x, y, g), unlessLost(less(x, y), x, y, g)];
+    case "truncateDivide":
     case "and":
     case "or":
     case "xor":

@@ -20,8 +20,10 @@ export const unaryOps = [
   "sqrt",
   "sin",
   "cos",
+  "atan",
   "tanh",
   "sigmoid",
+  "erf",
   "roundToFloat16",
   "not",
   "isFinite",
@@ -39,6 +41,8 @@ export const binaryOps = [
   "subtract",
   "multiply",
   "divide",
+  "truncateDivide",
+  "fmod",
   "power",
   "maximum",
   "minimum",
@@ -47,8 +51,10 @@ export const binaryOps = [
   "xor",
 ] as const;
 /**
- * add, subtract, multiply wrap modulo 2^32 on integers. divide and power are f32 only. maximum and minimum give NaN if
- * either side is NaN. and, or, xor are bitwise on integers and logical on bool.
+ * add, subtract, multiply wrap modulo 2^32 on integers. divide and power are f32 only. truncateDivide is of integers: the quotient
+ * towards zero, 0 where the divisor is 0; -2^31 / -1 wraps to -2^31. fmod is f32 only and exact: C's, what is left of x when y is taken
+ * off as often as |x| allows. maximum and minimum give NaN if either side is NaN. and, or, xor are bitwise on integers and logical on
+ * bool.
  */
 export type BinaryOp = (typeof binaryOps)[number];
 

@@ -48,6 +48,8 @@ export const binaryDtypes: Readonly<Record<BinaryOp, readonly DType[]>> = {
   maximum: numeric,
   minimum: numeric,
   divide: ["f32"],
+  truncateDivide: ["i32", "u32"],
+  fmod: ["f32"],
   power: ["f32"],
   and: logical,
   or: logical,
@@ -76,8 +78,10 @@ function unaryDtype(op: UnaryOp, dtype: DType): DType {
     case "sqrt":
     case "sin":
     case "cos":
+    case "atan":
     case "tanh":
     case "sigmoid":
+    case "erf":
     case "roundToFloat16":
       requireDtype(op, dtype, ["f32"]);
       return dtype;

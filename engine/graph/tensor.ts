@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../errors.ts";
-import { allocateData, checkElement, type DType, type TensorData } from "./dtype.ts";
+import { allocateData, checkElement, type DType, type TensorData, type TensorDataOf } from "./dtype.ts";
 import { makeNode } from "./graph.ts";
 import type { Node } from "./node.ts";
 import { at, checkShape, formatShape, rowMajorStrides, type Shape, sizeOf } from "./shape.ts";
@@ -56,9 +56,17 @@ export class Tensor {
   /**
    * The elements, row-major, as Float32Array, Int32Array, Uint32Array, or Uint8Array (0 and 1) for bool. Computed on
    * the default device at the first call, remembered afterwards. Don't write into it.
-   * @throws EvenkeelError `trace` inside a function that is being compiled: values don't exist yet there.
+   * @param dtype if given, what this tensor's is: the array is then typed by it, as in `const values = await x.data("f32")`
+   * @throws EvenkeelError `trace` inside a function that is being compiled: values don't exist yet there; `dtype` if it isn't the given
+   * one, as nothing is converted.
    */
-  data(): Promise<TensorData> {
+  data(): Promise<TensorData>;
+  data<D extends DType>(dtype: D): Promise<TensorDataOf[D]>;
+  data(dtype?: DType): Promise<TensorData> {
+    if (dtype !== undefined && dtype !== this.dtype) {
+      const message = `data: ${this.toString()} has no ${dtype} elements. Ask for "${this.dtype}", or use cast(x, "${dtype}") first.`;
+      return Promise.reject(new EvenkeelError("dtype", message));
+    }
     if (evaluator === undefined) throw new Error("the engine's evaluator is not installed; import engine/index.ts");
     return this.dataBy(evaluator);
   }
@@ -180,6 +188,8 @@ const dtypeOfArray: { readonly [name: string]: DType } = {
   Float64Array: "f32",
   Int32Array: "i32",
   Uint32Array: "u32",
+  BigInt64Array: "i32",
+  BigUint64Array: "u32",
 };
 
 /** Typed arrays of numbers that no dtype is meant for: bytes may be truth values, pixels or indices. */
@@ -211,13 +221,24 @@ function impliedDtype(values: ArrayBufferView, given: DType | undefined): DType 
   );
 }
 
+/** Typed arrays of 64-bit integers, such as the labels that other programs write. */
+type LongArray = BigInt64Array | BigUint64Array;
+
 /** Typed arrays that `tensor` takes. */
-export type NumberArray = TensorData | Float64Array | Uint8ClampedArray | Int8Array | Uint16Array | Int16Array;
+export type NumberArray =
+  | TensorData
+  | Float64Array
+  | Uint8ClampedArray
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | LongArray;
 
 /**
  * A tensor of host values: a number, nested arrays, or a typed array with `shape` (default: one axis).
- * dtype follows from a Float32Array, Float64Array (both f32), Int32Array or Uint32Array and must be given for others, a
- * Uint8Array too, though it is what bool tensors give as their `data`; it is bool for booleans and f32 for other numbers.
+ * dtype follows from a Float32Array, Float64Array (both f32), Int32Array, BigInt64Array (both i32), Uint32Array or BigUint64Array (both
+ * u32) and must be given for others, a Uint8Array too, though it is what bool tensors give as their `data`; it is bool for booleans and
+ * f32 for other numbers. 64-bit integers, such as labels of other programs, must be ones that the dtype holds exactly.
  * Typed arrays of the right dtype are kept, not copied: don't write into them afterwards.
  * @throws EvenkeelError `shape` for ragged arrays or a shape of another size; `value` for elements the dtype can't hold;
  * `dtype` for a typed array that doesn't say which is meant.
@@ -225,7 +246,8 @@ export type NumberArray = TensorData | Float64Array | Uint8ClampedArray | Int8Ar
 export function tensor(values: NestedArray | NumberArray, options: TensorOptions = {}): Tensor {
   const shape = options.shape === undefined ? undefined : checkShape("tensor", options.shape);
   if (ArrayBuffer.isView(values)) {
-    return constant(values, shape ?? [values.length], impliedDtype(values, options.dtype));
+    const dtype = impliedDtype(values, options.dtype);
+    return constant(isLong(values) ? narrowed(values, dtype) : values, shape ?? [values.length], dtype);
   }
   const natural = shapeOfNested(values);
   const list: number[] = [];
@@ -245,6 +267,27 @@ function constant(flat: ArrayLike<number>, shape: Shape, dtype: DType): Tensor {
     );
   }
   return new Tensor(makeNode("constant", [], { dtype, shape, data: convertData(flat, dtype) }));
+}
+
+function isLong(values: NumberArray): values is LongArray {
+  return values instanceof BigInt64Array || values instanceof BigUint64Array;
+}
+
+/** 64-bit integers as elements of `dtype`. @throws EvenkeelError `value` for one that it doesn't hold exactly. */
+function narrowed(values: LongArray, dtype: DType): TensorData {
+  const data = allocateData(dtype, values.length);
+  values.forEach((value: bigint, i: number) => {
+    data[i] = Number(value);
+    const stored = data[i] ?? NaN;
+    if (!Number.isFinite(stored) || BigInt(stored) !== value || (dtype === "bool" && stored > 1)) {
+      throw new EvenkeelError(
+        "value",
+        `tensor: element ${i} of the ${values.constructor.name} is ${value}, which ${dtype} can't hold exactly. ` +
+          "There are no 64-bit tensors: subtract an offset first, or convert it to a Float64Array if rounding is meant.",
+      );
+    }
+  });
+  return data;
 }
 
 function convertData(flat: ArrayLike<number>, dtype: DType): TensorData {

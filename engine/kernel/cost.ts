@@ -29,8 +29,11 @@ export const unaryCosts: Readonly<Record<UnaryOp, OperationCost>> = {
   log1p: series,
   sin: series,
   cos: series,
+  atan: { again: 8, instructions: 25 },
   tanh: series,
   sigmoid: series,
+  // Two series, one of which is a power of e.
+  erf: { again: 16, instructions: 45 },
 };
 
 export const binaryCosts: Readonly<Record<BinaryOp, OperationCost>> = {
@@ -43,6 +46,9 @@ export const binaryCosts: Readonly<Record<BinaryOp, OperationCost>> = {
   or: simple,
   xor: simple,
   divide: { again: 3, instructions: 4 },
+  // By way of float64, two lanes at a time.
+  truncateDivide: { again: 8, instructions: 16 },
+  fmod: { again: 16, instructions: 30 },
   power: { again: 16, instructions: 60 },
 };
 

@@ -7,8 +7,8 @@ import { broadcastShapes, formatShape, sameShape, type Shape } from "../graph/sh
 import { literal, Tensor, type TensorLike } from "../graph/tensor.ts";
 import { broadcastTo } from "./movement.ts";
 
-/** Both operands as tensors of one dtype and one shape. */
-function align(operation: string, x: TensorLike, y: TensorLike): [Node, Node] {
+/** @internal Both operands as nodes of one dtype and one shape. */
+export function align(operation: string, x: TensorLike, y: TensorLike): [Node, Node] {
   if (typeof x === "number" && typeof y === "number") {
     return [literal(operation, x, "f32").node, literal(operation, y, "f32").node];
   }
@@ -46,7 +46,8 @@ function unary(op: UnaryOp, x: TensorLike): Tensor {
   return new Tensor(makeNode("unary", [operandOf(op, x, () => "f32").node], { op }));
 }
 
-function binary(op: BinaryOp, x: TensorLike, y: TensorLike): Tensor {
+/** @internal The primitive `op`, of operands that broadcast. */
+export function binary(op: BinaryOp, x: TensorLike, y: TensorLike): Tensor {
   return new Tensor(makeNode("binary", align(op, x, y), { op }));
 }
 
@@ -69,11 +70,6 @@ export const subtract = (x: TensorLike, y: TensorLike): Tensor => binary("subtra
 export const multiply = (x: TensorLike, y: TensorLike): Tensor => binary("multiply", x, y);
 /** x / y of f32. */
 export const divide = (x: TensorLike, y: TensorLike): Tensor => binary("divide", x, y);
-/**
- * x to the power y, f32, as C's `pow`: a negative x needs a whole y, or the result is NaN. The derivative by y is NaN for a negative x;
- * for x = 0 it is 0 where y is at least 0, and -infinity below. By x it is 0 where y is 0, at x = 0 too.
- */
-export const power = (x: TensorLike, y: TensorLike): Tensor => binary("power", x, y);
 /**
  * The larger of x and y; NaN if either is. The smaller one has no derivative, equal ones have half of it each, and beside a NaN both
  * have all of it.
@@ -124,10 +120,14 @@ export const sqrt = (x: TensorLike): Tensor => unary("sqrt", x);
 export const sin = (x: TensorLike): Tensor => unary("sin", x);
 /** Cosine of x in radians. */
 export const cos = (x: TensorLike): Tensor => unary("cos", x);
+/** Inverse tangent, from -pi/2 to pi/2. `atan2` knows the quadrant. */
+export const atan = (x: TensorLike): Tensor => unary("atan", x);
 /** Hyperbolic tangent. */
 export const tanh = (x: TensorLike): Tensor => unary("tanh", x);
 /** 1 / (1 + e^-x). */
 export const sigmoid = (x: TensorLike): Tensor => unary("sigmoid", x);
+/** The error function 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. Its derivative is 2 / sqrt(pi) e^(-x^2). */
+export const erf = (x: TensorLike): Tensor => unary("erf", x);
 /**
  * The nearest number that a 16-bit float holds (IEEE 754 binary16, ties to even), still as f32; what JAX calls `reduce_precision` with 5 and
  * 10 bits. What would be subnormal there, below 2^-14, is 0 of the same sign; from 65520 on magnitudes are infinite; NaN stays. What flows
@@ -140,20 +140,6 @@ export const not = (x: Tensor): Tensor => unary("not", x);
 export const isFinite = (x: TensorLike): Tensor => unary("isFinite", x);
 /** Not a number, as bool. */
 export const isNaN = (x: TensorLike): Tensor => unary("isNaN", x);
-
-function shift(operation: string, direction: "left" | "right", x: Tensor, amount: number): Tensor {
-  requireDtype(operation, x.dtype, ["i32", "u32"]);
-  if (!Number.isInteger(amount) || amount < 0 || amount > 31) {
-    throw new EvenkeelError("range", `${operation}: amount ${amount} is not a whole number from 0 to 31.`);
-  }
-  return new Tensor(makeNode("shift", [x.node], { direction, amount }));
-}
-
-/** x * 2^amount of integers modulo 2^32; `amount` is a plain number 0..31. @throws EvenkeelError `range`. */
-export const shiftLeft = (x: Tensor, amount: number): Tensor => shift("shiftLeft", "left", x, amount);
-
-/** floor(x / 2^amount) of integers; `amount` is a plain number 0..31. @throws EvenkeelError `range`. */
-export const shiftRight = (x: Tensor, amount: number): Tensor => shift("shiftRight", "right", x, amount);
 
 /**
  * x where `condition` (bool) holds, else y; all three broadcast. What isn't chosen has the derivative 0, whatever flows back; but if its

@@ -11,7 +11,6 @@ import {
   log,
   multiply,
   negate,
-  power,
   sigmoid,
   silu,
   sqrt,
@@ -20,6 +19,7 @@ import {
   tanh,
 } from "./elementwise.ts";
 import { permute, reshape, slice, transpose, type SliceRange } from "./movement.ts";
+import { power } from "./powers.ts";
 import { mean, reduceMax, reduceSum, type ReduceOptions, softmax } from "./reduce.ts";
 
 /** The methods; x is the tensor before the dot. Each is the function of its name (`sum` and `max` are `reduceSum` and `reduceMax`). */
@@ -35,7 +35,7 @@ export type FluentMethods = {
   multiply(y: TensorLike): Tensor;
   /** x / y of f32, broadcast. @throws EvenkeelError `shape` or `dtype`, as `add`, and for integers. */
   divide(y: TensorLike): Tensor;
-  /** x to the power y of f32, broadcast, as C's `pow`: a negative x needs a whole y. @throws EvenkeelError as `divide`. */
+  /** x to the power y, broadcast: of f32 as C's `pow`, where a negative x needs a whole y; of integers modulo 2^32. @throws EvenkeelError as `add`. */
   power(y: TensorLike): Tensor;
   /** -x, of the shape of x. @throws EvenkeelError `dtype` for bool. */
   negate(): Tensor;

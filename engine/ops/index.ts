@@ -1,15 +1,19 @@
+export { elu, gelu, type GeluOptions, leakyRelu, softplus } from "./activations.ts";
 export * from "./contract.ts";
 export { conv2d, type Conv2dOptions } from "./conv.ts";
 export * from "./creation.ts";
+export { floorDivide, fmod, remainder, truncateDivide } from "./division.ts";
 export {
   absolute,
   add,
   and,
+  atan,
   cast,
   clamp,
   cos,
   divide,
   equal,
+  erf,
   exp,
   expm1,
   floor,
@@ -28,13 +32,10 @@ export {
   not,
   notEqual,
   or,
-  power,
   reciprocal,
   relu,
   roundToFloat16,
   rsqrt,
-  shiftLeft,
-  shiftRight,
   sigmoid,
   sign,
   silu,
@@ -47,6 +48,12 @@ export {
   where,
   xor,
 } from "./elementwise.ts";
+export { exp2, log2 } from "./exponentials.ts";
+export { acosh, asinh, atanh, cosh, sinh } from "./hyperbolic.ts";
 export * from "./movement.ts";
 export { norm, rootMeanSquare, standardDeviation } from "./norms.ts";
+export { power } from "./powers.ts";
 export * from "./reduce.ts";
+export { ceil, round, trunc } from "./rounding.ts";
+export { shiftLeft, shiftRight } from "./shifts.ts";
+export { acos, asin, atan2, tan } from "./trigonometry.ts";

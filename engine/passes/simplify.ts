@@ -1,6 +1,6 @@
 /**
  * Simplification and removal of common subexpressions, bottom-up. Every rule keeps values bit for bit, save that
- * arithmetic of literals is done in float64 and rounded once.
+ * arithmetic of literals is done in float64 and rounded once, and that small whole powers become products.
  */
 import { type Graph, makeNode, rewriteGraph, withInputs } from "../graph/graph.ts";
 import type { BinaryOp, Node, NodeOf, PrimitiveKind } from "../graph/node.ts";
@@ -125,16 +125,43 @@ const binaryRules: { readonly [op in BinaryOp]: BinaryRule } = {
     return right === 1 ? x : undefined;
   },
   divide: (x, _y, _left, right) => (right === 1 ? x : undefined),
-  power: (x, _y, _left, right) => {
-    if (right === 1) return x;
-    return right === 2 ? makeNode("binary", [x, x], { op: "multiply" }) : undefined;
-  },
+  truncateDivide: (x, _y, _left, right) => (right === 1 ? x : undefined),
+  fmod: none,
+  power: (x, _y, _left, right) => (right === undefined ? undefined : wholePower(x, right)),
   maximum: sameOperands,
   minimum: sameOperands,
   and: sameOperands,
   or: sameOperands,
   xor: none,
 };
+
+/**
+ * x^n as products for those n where these are as accurate as a power is promised to be: four roundings at most. Nothing on the way
+ * overflows or underflows unless the result does.
+ */
+function wholePower(x: Node, exponent: number): Node | undefined {
+  const times = (a: Node, b: Node): Node => makeNode("binary", [a, b], { op: "multiply" });
+  const inverse = (): Node => makeNode("binary", [uniform(1, x), x], { op: "divide" });
+  const square = times(x, x);
+  switch (exponent) {
+    case -2:
+      return times(inverse(), inverse());
+    case -1:
+      return inverse();
+    case 1:
+      return x;
+    case 2:
+      return square;
+    case 3:
+      return times(square, x);
+    case 4:
+      return times(square, square);
+    case 5:
+      return times(times(square, square), x);
+    default:
+      return undefined;
+  }
+}
 
 function simplifyBinary(node: NodeOf<"binary">): Node | undefined {
   const [x, y] = node.inputs;

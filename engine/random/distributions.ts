@@ -19,13 +19,13 @@ import {
   multiply,
   negate,
   or,
-  shiftRight,
   sqrt,
   subtract,
   where,
 } from "../ops/elementwise.ts";
 import { expandDims } from "../ops/movement.ts";
 import { reduceSum } from "../ops/reduce.ts";
+import { shiftRight } from "../ops/shifts.ts";
 import { streams } from "./key.ts";
 import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
 

@@ -107,7 +107,7 @@ const instructionTable: { readonly [name: string]: (builder: Builder) => Scalar 
   quotient: ({ of, choices: [c] }) => ({
     kind: "binary",
     dtype: "f32",
-    op: choose(["divide", "power"] as const, c),
+    op: choose(["divide", "power", "fmod"] as const, c),
     x: of(0, "f32"),
     y: of(1, "f32"),
   }),

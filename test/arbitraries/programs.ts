@@ -8,29 +8,46 @@ import { makeNode } from "../../engine/graph/graph.ts";
 import { at, sameShape, type Shape, sizeOf } from "../../engine/graph/shape.ts";
 import {
   absolute,
+  acos,
+  acosh,
   add,
   and,
   argmax,
+  asin,
+  asinh,
+  atan,
+  atan2,
+  atanh,
   broadcastTo,
   cast,
+  ceil,
   clamp,
   concat,
   conv2d,
   cos,
+  cosh,
   divide,
+  elu,
   equal,
+  erf,
   exp,
+  exp2,
   expm1,
   flip,
   floor,
+  floorDivide,
+  fmod,
   gather,
+  gelu,
   iota,
   isFinite,
   isNaN,
+  leakyRelu,
   less,
   lessEqual,
   log,
   log1p,
+  log2,
   logSoftmax,
   logSumExp,
   matmul,
@@ -51,8 +68,10 @@ import {
   reduceMin,
   reduceSum,
   relu,
+  remainder,
   reshape,
   rootMeanSquare,
+  round,
   roundToFloat16,
   scalar,
   scatterAdd,
@@ -62,15 +81,20 @@ import {
   sign,
   silu,
   sin,
+  sinh,
   slice,
   softmax,
+  softplus,
   sqrt,
   standardDeviation,
   subtract,
   Tensor,
+  tan,
   tanh,
   threefry,
   transpose,
+  trunc,
+  truncateDivide,
   vjp,
   where,
   xor,
@@ -216,7 +240,31 @@ const unaries = [
   sigmoid,
   silu,
   roundToFloat16,
+  atan,
+  erf,
 ];
+/** Those composed of others. */
+const composedUnaries: readonly ((x: Tensor) => Tensor)[] = [
+  (x) => gelu(x),
+  (x) => gelu(x, { approximate: "tanh" }),
+  (x) => softplus(x),
+  (x) => leakyRelu(x),
+  (x) => elu(x, 0.5),
+  ceil,
+  trunc,
+  round,
+  tan,
+  asin,
+  acos,
+  sinh,
+  cosh,
+  asinh,
+  acosh,
+  atanh,
+  exp2,
+  log2,
+];
+const divisions = [truncateDivide, floorDivide, fmod, remainder];
 const arithmetic = [add, subtract, multiply, maximum, minimum];
 const comparisons = [less, lessEqual, equal, notEqual];
 const bitwise = [and, or, xor];
@@ -235,6 +283,19 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
   (x) => sqrt(relu(x)),
   (x) => log(maximum(x, 0)),
   divide,
+  (x) => gelu(x),
+  (x, y) => softplus(add(x, y), 2),
+  (x) => leakyRelu(x),
+  (x) => elu(x),
+  erf,
+  atan,
+  atan2,
+  fmod,
+  (x, y) => remainder(y, x),
+  asin,
+  acosh,
+  sinh,
+  log2,
   (x, y) => power(x, clamp(floor(y), -2, 3)),
   (x, y) => power(y, clamp(x, -2, 3)),
   (x, _, axes) => reduceMax(x, { axes }),
@@ -250,6 +311,7 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
 export const operations: { readonly [name: string]: (context: Context) => Tensor | undefined } = {
   unary: ({ of, choices: [c] }) => choose(unaries, c)(of(0, "f32")),
+  composedUnary: ({ of, choices: [c] }) => choose(composedUnaries, c)(of(0, "f32")),
   integerUnary: ({ of, choices: [c, d] }) =>
     choose([negate, absolute, sign, not], c)(of(0, choose(["i32", "u32"] as const, d))),
   arithmetic: ({ of, choices: [c] }) => {
@@ -262,6 +324,13 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     return choose([...arithmetic, ...bitwise], c)(x, beside(x, of(1, dtype)));
   },
   divide: ({ of }) => divide(of(0, "f32"), beside(of(0, "f32"), of(1, "f32"))),
+  wholeDivision: ({ of, choices: [c, d] }) => {
+    const dtype = choose(["f32", "i32", "u32"] as const, d);
+    const x = of(0, dtype);
+    return choose(divisions, c)(x, beside(x, of(1, dtype)));
+  },
+  integerPower: ({ of, choices: [c, d] }) => power(of(0, choose(["i32", "u32"] as const, d)), c % 9),
+  angle: ({ of }) => atan2(of(0, "f32"), beside(of(0, "f32"), of(1, "f32"))),
   power: ({ of }) => power(absolute(of(0, "f32")), beside(of(0, "f32"), clamp(of(1, "f32"), -4, 4))),
   wholePower: ({ of, choices: [c] }) => power(of(0, "f32"), (c % 7) - 3),
   withNumber: ({ of, choices: [c, d] }) => choose(arithmetic, c)(of(0, "f32"), choose([0, 1, -1, 2, 0.1, -0, 1e-3], d)),
@@ -279,6 +348,10 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
   cast: ({ any, choices: [c] }) => toDtype(any(0), choose(["f32", "i32", "u32", "bool"] as const, c)),
   shift: ({ of, choices: [c, d] }) =>
     choose([shiftLeft, shiftRight], c)(of(0, choose(["i32", "u32"] as const, c >> 1)), d % 32),
+  shiftByTensor: ({ of, choices: [c, d] }) => {
+    const x = of(0, choose(["i32", "u32"] as const, c >> 1));
+    return choose([shiftLeft, shiftRight], c)(x, beside(x, of(1, choose(["i32", "u32"] as const, d))));
+  },
   threefry: ({ of, choices: [c] }) => {
     const counter = of(0, "u32");
     const key = beside(counter, of(1, "u32"));

@@ -89,8 +89,10 @@ export function unaryError(op: UnaryOp, x: number, e: number, accuracy: Accuracy
       return settle(value, monotone(f, x, e), e === 0, accuracy);
     case "exp":
     case "expm1":
+    case "atan":
     case "tanh":
     case "sigmoid":
+    case "erf":
       return elementary(monotone(f, x, e));
     case "sin":
     case "cos":
@@ -139,6 +141,10 @@ export function binaryError(
       const spread = (ex + Math.abs(value) * ey) / (Math.abs(y) - ey);
       return settle(value, spread + rounding(Math.abs(value) + spread, accuracy.division), exact, accuracy);
     }
+    case "truncateDivide":
+      return 0;
+    case "fmod":
+      return settle(value, exact ? 0 : restSpread([x, ex], [y, ey]), exact, accuracy);
     case "power":
       return powerError([x, ex], [y, ey], value, accuracy);
     case "maximum":
@@ -152,6 +158,15 @@ export function binaryError(
     case "xor":
       return 0;
   }
+}
+
+/** Largest change of what is left of x when whole multiples of y are taken off: Infinity unless the multiple is certain. */
+function restSpread([x, ex]: readonly [number, number], [y, ey]: readonly [number, number]): number {
+  if (Math.abs(y) <= ey) return Infinity;
+  const count = Math.trunc(x / y);
+  const isCertain = [x - ex, x + ex].every((a) => [y - ey, y + ey].every((b) => Math.trunc(a / b) === count));
+  // At a whole quotient itself rounding decides.
+  return isCertain && (count === 0 || count * y !== x) ? ex + Math.abs(count) * ey : Infinity;
 }
 
 function powerError(

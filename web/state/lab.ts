@@ -4,6 +4,7 @@ import type { DatasetFacts, DeviceState, GivenSettings, Plan } from "../worker/m
 import { readLink } from "./link.ts";
 import { goingRuns, stopGoing } from "./going.ts";
 import { Run } from "./run.ts";
+import { keepColors } from "./runColors.ts";
 import { differences } from "./differences.ts";
 import { study, studyFailure } from "./workers.ts";
 
@@ -72,7 +73,25 @@ export async function removeRun(run: Run): Promise<void> {
   await study().removeRun(run.name);
   stopGoing(run.name);
   runs.value = runs.value.filter((each) => each !== run);
+  keepColors(runs.value.map(({ name }) => name));
   if (chosenName.value === run.name) chosenName.value = runs.value.at(-1)?.name ?? null;
+}
+
+/** What settings make. */
+const planOf = async (settings: GivenSettings): Promise<Plan> => study().plan(settings);
+
+/** Chooses what a run was made of, so that one can begin that differs from it. */
+export async function takeSettings({ settings }: Run): Promise<void> {
+  const { preset, config, data, seed, batch } = settings;
+  const basis: GivenSettings = { preset, config, data, seed };
+  const usual = await saying(planOf({ ...basis, batch }));
+  if (usual === undefined) return;
+  if (usual.kind === "impossible") return say("error", usual.reason);
+  const usualValues = new Map<string, unknown>(Object.entries(usual.settings));
+  const differing = Object.entries(settings).filter(
+    ([name, value]) => name !== "outdir" && JSON.stringify(value) !== JSON.stringify(usualValues.get(name)),
+  );
+  given.value = { ...basis, ...Object.fromEntries(differing) };
 }
 
 /** Chooses what the page's address holds. */
@@ -98,11 +117,7 @@ export async function openLab(): Promise<void> {
     if (reason !== null) say("error", `A part of the page doesn't work: ${reason}. Load the page again.`);
   });
   effect(() => {
-    const asked = saying(
-      study()
-        .plan(given.value)
-        .then((made): Plan => made),
-    );
+    const asked = saying(planOf(given.value));
     planning = asked;
     // What was made of other settings isn't shown for long.
     const late = setTimeout(() => void (plan.value = null), 500);
@@ -132,6 +147,7 @@ async function readRuns(): Promise<void> {
   const { runs: stored, problems } = await study().storedRuns();
   for (const problem of problems) say("error", problem);
   const known = new Set(runs.value.map(({ name }) => name));
+  keepColors([...known, ...stored.map(({ name }) => name)]);
   runs.value = [...stored.filter(({ name }) => !known.has(name)).map((each) => Run.of(each)), ...runs.value];
   chosenName.value ??= runs.value.at(-1)?.name ?? null;
   const going = new Set(goingRuns());

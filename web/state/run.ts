@@ -5,6 +5,7 @@ import type { DynamicsHeader, DynamicsSample } from "../../diffusion/dynamics/in
 import type { PlannedSettings } from "../../diffusion/settings/index.ts";
 import type { RunEvent, StatusPoint, StoredRun } from "../worker/messages.ts";
 import { keepGoing, stopGoing } from "./going.ts";
+import { takeColor } from "./runColors.ts";
 import { type LabThread, startWorker, study } from "./workers.ts";
 
 /** What a run does. One that is `stopped` can go on from its checkpoint. */
@@ -24,6 +25,8 @@ export type RunDynamics = { readonly header: DynamicsHeader; readonly samples: r
 export class Run {
   readonly name: string;
   readonly settings: PlannedSettings;
+  /** Which of the colours of runs it is drawn in. */
+  readonly color: number;
   readonly phase = signal<RunPhase>({ kind: "stopped" });
   readonly nimg = signal(0);
   readonly imagesPerSecond = signal<number | null>(null);
@@ -48,6 +51,7 @@ export class Run {
   constructor(name: string, settings: PlannedSettings) {
     this.name = name;
     this.settings = settings;
+    this.color = takeColor(name);
   }
 
   /** A run of the browser's storage. */

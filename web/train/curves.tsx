@@ -19,13 +19,13 @@ const quantities = [
 export function Curves() {
   const [key, choose] = useState<(typeof quantities)[number]["key"]>("error");
   const quantity = quantities.find((each) => each.key === key) ?? quantities[0];
-  const curves = runs.value.flatMap((run, i) => {
+  const curves = runs.value.flatMap((run) => {
     if (!run.isShown.value) return [];
     const points = run.points.value;
     return [
       {
         label: runTitles.value.get(run.name) ?? run.name,
-        color: runColor(i),
+        color: runColor(run.color),
         x: points.map(({ nimg }) => nimg),
         y: points.map((point) => point[key]),
       },

@@ -6,7 +6,7 @@ import { runs, runTitles } from "../state/lab.ts";
 /** Loss and error at each level of noise, since the last look inside. */
 export function NoiseLevels() {
   const [quantity, choose] = useState<"error" | "loss">("error");
-  const curves = runs.value.flatMap((run, i) => {
+  const curves = runs.value.flatMap((run) => {
     const dynamics = run.dynamics.value;
     const last = dynamics?.samples.at(-1);
     if (!run.isShown.value || dynamics === null || last === undefined) return [];
@@ -17,7 +17,7 @@ export function NoiseLevels() {
       return low === undefined ? (high ?? 1) : high === undefined ? low : Math.sqrt(low * high);
     });
     const label = runTitles.value.get(run.name) ?? run.name;
-    return [{ label, color: runColor(i), x: middles, y: last.bins[quantity] }];
+    return [{ label, color: runColor(run.color), x: middles, y: last.bins[quantity] }];
   });
   return (
     <>

@@ -1,4 +1,4 @@
-import { chosenRun, plan, say, startRun } from "../state/lab.ts";
+import { chosenRun, plan, say, startRun, takeSettings } from "../state/lab.ts";
 import { duration, short, whole } from "../numbers.ts";
 import type { Run } from "../state/run.ts";
 import { phaseText } from "./phaseText.ts";
@@ -90,6 +90,9 @@ function Progress({ run }: { readonly run: Run }) {
         </span>
       </p>
       {run.device.value !== null && <p class="quiet">{run.device.value}</p>}
+      <button type="button" class="quietButton" onClick={() => void takeSettings(run)}>
+        Choose its settings again
+      </button>
       {run.notes.value.map((note) => (
         <p key={note} class="quiet">
           {note}

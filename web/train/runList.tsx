@@ -8,14 +8,14 @@ export function RunList() {
   if (runs.value.length === 0) return null;
   return (
     <ul class="runs" aria-label="Runs">
-      {runs.value.map((run, i) => {
+      {runs.value.map((run) => {
         const title = runTitles.value.get(run.name) ?? run.name;
         const isChosen = run.name === chosenName.value;
         const { kind } = run.phase.value;
         const isGoing = kind === "training" || kind === "paused" || kind === "preparing" || kind === "stopping";
         return (
           <li key={run.name} class={isChosen ? "chosen" : ""}>
-            <label class="shown" style={{ "--run": runColor(i) }}>
+            <label class="shown" style={{ "--run": runColor(run.color) }}>
               <input
                 type="checkbox"
                 aria-label={`${title} in the charts`}

@@ -4,6 +4,7 @@ import { countNetwork } from "../../diffusion/network/index.ts";
 import { completePlan, type PlannedSettings, trainingOptions } from "../../diffusion/settings/index.ts";
 import { checkTrainingOptions, leastTrainingMemory } from "../../diffusion/training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import { optionGroups } from "../train/options.ts";
 import { openDataset } from "./datasets.ts";
 import type { GivenSettings, Plan } from "./messages.ts";
 
@@ -21,6 +22,12 @@ function labDefaults(batch: number, images: number): GivenSettings {
   };
 }
 
+/** What the form calls an option, with its name in links and files. */
+function labelOf(name: string): string {
+  const option = optionGroups.flatMap(({ options }) => options).find((each) => each.name === name);
+  return option === undefined ? name : `${option.title} (${name})`;
+}
+
 /** What `wasm` can hold. */
 const wasmBytes = 2 ** 32;
 
@@ -34,11 +41,12 @@ function tooLargeToCount({ blocks, channels }: PlannedSettings): string | null {
 /** Complete settings of what was chosen, with their costs; or why they can't be. */
 export async function planRun(given: GivenSettings): Promise<Plan> {
   try {
-    const { batch, data } = completePlan([{ from: "your choice", values: given }]);
+    const choice = { from: "your choice", values: given, label: labelOf };
+    const { batch, data } = completePlan([choice]);
     const dataset = await openDataset(data);
     const settings = completePlan([
       { from: "the lab's defaults", values: labDefaults(batch, dataset.count) },
-      { from: "your choice", values: given },
+      choice,
     ]);
     const tooLarge = tooLargeToCount(settings);
     if (tooLarge !== null) return { kind: "impossible", reason: tooLarge };

@@ -11,7 +11,7 @@ import { runFolder, withRun } from "./storage.ts";
 import { pointOf } from "./storedRuns.ts";
 
 /** Milliseconds between two lines of progress. */
-const pace = 500;
+const pace = 1000;
 
 /** Milliseconds without a step after which it is said what takes so long. */
 const patience = 700;

@@ -1,6 +1,7 @@
 /** Scalar operations in float64 and exact 32-bit integers. bool is 0 or 1. */
 import type { DType } from "../../graph/dtype.ts";
 import type { BinaryOp, CompareOp, UnaryOp } from "../../graph/node.ts";
+import { errorFunction } from "./errorFunction.ts";
 
 /** Wraps integers modulo 2^32. */
 export function wrap(value: number, dtype: DType): number {
@@ -31,10 +32,14 @@ export function unaryScalar(op: UnaryOp, x: number, dtype: DType): number {
       return Math.sin(x);
     case "cos":
       return Math.cos(x);
+    case "atan":
+      return Math.atan(x);
     case "tanh":
       return Math.tanh(x);
     case "sigmoid":
       return 1 / (1 + Math.exp(-x));
+    case "erf":
+      return errorFunction(x);
     case "roundToFloat16":
       return roundToFloat16(x);
     case "not":
@@ -56,6 +61,11 @@ export function binaryScalar(op: BinaryOp, x: number, y: number, dtype: DType): 
       return dtype === "f32" ? x * y : wrap(Math.imul(x, y), dtype);
     case "divide":
       return x / y;
+    case "truncateDivide":
+      // Quotients of 32-bit numbers are at least 2^-32 away from whole numbers that they aren't: far more than float64 rounds off.
+      return y === 0 ? 0 : wrap(Math.trunc(x / y), dtype);
+    case "fmod":
+      return x % y;
     case "power":
       return power(x, y);
     case "maximum":

@@ -29,12 +29,36 @@ describe("experiments in the page", { skip }, () => {
         .first()
         .click();
       await lab.reach(/^(Training|Finished)/);
-      const chart = lab.page.getByRole("img", { name: /^Weighted denoising error/ });
-      assert.match((await chart.getAttribute("aria-label")) ?? "", /config G: [\d.]+; config A: [\d.]+$/);
+      // What it was made of can be chosen again, and nothing else is.
+      await lab.button("Choose its settings again").click();
+      await lab.page.waitForFunction("document.querySelector('[name=config]').value === 'G'");
+      assert.equal(await lab.page.getByLabel("Width").inputValue(), "8");
+      assert.equal(await lab.page.getByLabel("Learning rate").inputValue(), "");
+      const told = /^Weighted denoising error.*config G: [\d.]+; config A: [\d.]+$/;
+      await lab.page.getByRole("img", { name: told }).waitFor();
       for (const hue of ["blue", "orange"] as const) await reachPixels(lab, "Learning curves", hue, true);
       await lab.page.getByRole("checkbox", { name: "config G in the charts" }).uncheck();
       await reachPixels(lab, "Learning curves", "blue", false);
       await reachPixels(lab, "Learning curves", "orange", true);
+      // Read again, runs are in another order, and have the colours that they had.
+      const colors = async (): Promise<ReadonlyMap<string, string | null>> => {
+        const items = await list.getByRole("listitem").all();
+        return new Map(
+          await Promise.all(
+            items.map(async (item) => {
+              const title = (await item.locator("b").textContent()) ?? "";
+              return [title, await item.locator("label").getAttribute("style")] as const;
+            }),
+          ),
+        );
+      };
+      const before = await colors();
+      assert.equal(new Set(before.values()).size, 2);
+      await lab.page.reload();
+      await list.getByText("config A").first().waitFor();
+      const after = await colors();
+      assert.deepEqual([...after.keys()], ["config A", "config G"]);
+      assert.deepEqual(new Map([...after].reverse()), before);
     });
   });
 

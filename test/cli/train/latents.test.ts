@@ -57,5 +57,5 @@ test("latents are trained on and sampled, for the VAE's decoder", async () => {
   assert.deepEqual(parseNpy(await readFile(latents), latents).shape, [3, 4, 8, 8]);
   const mirrored = await evenkeel(["train", "--data", data, "--outdir", join(folder, "x"), ...options, "--xflip"]);
   assert.equal(mirrored.code, 1);
-  assert.match(mirrored.err, /--xflip with the latents/);
+  assert.match(mirrored.err, /xflip with the latents/);
 });

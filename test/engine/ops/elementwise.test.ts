@@ -87,7 +87,9 @@ describe("dtypes", () => {
   it("must be those of the operation", () => {
     const cases: readonly (readonly [string, () => Tensor])[] = [
       ["divide", () => ops.divide(i32(1), i32(1))],
-      ["power", () => ops.power(u32(1), 2)],
+      ["power", () => ops.power(bool(1), bool(1))],
+      ["erf", () => ops.erf(i32(1))],
+      ["truncateDivide", () => ops.truncateDivide(bool(1), bool(1))],
       ["add", () => ops.add(bool(1), bool(1))],
       ["maximum", () => ops.maximum(bool(1), bool(0))],
       ["less", () => ops.less(bool(1), bool(0))],

@@ -3,7 +3,9 @@
  * tanh(-100) = NaN, log(-1) = 88.7, exp(NaN) = Infinity, pow(-2, 3) = 8, and expm1, log1p don't exist.
  * All are correct to a few units in the last place (test/engine/devices/gpujs/safeMath.test.ts measures them).
  */
+import { erfFarCoefficients, erfNearCoefficients, erfSaturation, erfSplit } from "../../polynomials.ts";
 import { type HelperDefinition, type HelperName, helperStatements as statements } from "./helperDefinition.ts";
+import { polynomialText } from "./polynomialText.ts";
 
 /** ln 2 in two parts: the first has 9 bits, so that its product with an exponent is exact. */
 const log2High = 0.693359375;
@@ -181,6 +183,25 @@ ${powerSteps.map((step) => `      if (m < ${2 ** (1 - step)}) { m = m * ${2 ** s
       const e = exponential(-Math.abs(x));
       const top = x >= 0 ? 1 : e;
       return top / (1 + e);
+    `),
+  },
+  /** erf x: an odd polynomial near 0, 1 - e^-h(|x|) with a polynomial h beyond. */
+  errorFunction: {
+    parameters: ["x"],
+    returnType: "Number",
+    uses: ["exponential"],
+    body: statements(`
+      const size = Math.abs(x) < ${erfSaturation} ? Math.abs(x) : ${erfSaturation};
+      const q = size * size;
+      const near = size + size * (${polynomialText("q", erfNearCoefficients)});
+      const h = ${polynomialText("size", erfFarCoefficients)};
+      const far = 1 - exponential(-h);
+      // In float64, too.
+      const large = size < ${erfSaturation} ? far : 1;
+      const value = size < ${erfSplit} ? near : large;
+      if (x > 0) { return value; }
+      if (x < 0) { return -value; }
+      return x;
     `),
   },
   /**

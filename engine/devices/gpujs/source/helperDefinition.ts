@@ -7,6 +7,8 @@ export type HelperName =
   | "xorHalves"
   | "multiplyLow"
   | "multiplyHigh"
+  | "divideHalves"
+  | "floatRemainder"
   | "threefry"
   | "nearestFloat16"
   | "overflow"
@@ -20,13 +22,15 @@ export type HelperName =
   | "exponentialMinusOne"
   | "hyperbolicTangent"
   | "logistic"
+  | "errorFunction"
   | "powerOfPositive"
   | "powerOf"
   | "powerOfDoubles"
   | "reducedLargeAngle"
   | "reducedAngle"
   | "sine"
-  | "cosine";
+  | "cosine"
+  | "arctangent";
 
 /** What a helper is: its parameters, what it returns, its statements, and the helpers that these call. */
 export type HelperDefinition = {

@@ -1,12 +1,14 @@
 /** The helper functions that generated kernels may call, as gpu.js takes them. */
 import type { HelperFunction } from "../kernelSource.ts";
 import type { HelperDefinition, HelperName } from "./helperDefinition.ts";
+import { divisionHelpers } from "./divisionHelpers.ts";
 import { exponentialHelpers } from "./exponentialHelpers.ts";
 import { integerHelpers } from "./integerHelpers.ts";
 import { trigonometricHelpers } from "./trigonometricHelpers.ts";
 
 const definitions: Readonly<Record<HelperName, HelperDefinition>> = {
   ...integerHelpers,
+  ...divisionHelpers,
   ...exponentialHelpers,
   ...trigonometricHelpers,
 };

@@ -31,8 +31,10 @@ export function unaryLimbs(writer: KernelWriter, op: UnaryOp, x: Limbs, signed: 
     case "sqrt":
     case "sin":
     case "cos":
+    case "atan":
     case "tanh":
     case "sigmoid":
+    case "erf":
     case "roundToFloat16":
     case "isFinite":
     case "isNaN":
@@ -59,7 +61,10 @@ export function binaryLimbs(writer: KernelWriter, op: BinaryOp, x: Limbs, y: Lim
       return limbs.bitwiseLimbs(writer, "orHalves", x, y);
     case "xor":
       return limbs.bitwiseLimbs(writer, "xorHalves", x, y);
+    case "truncateDivide":
+      return limbs.divideLimbs(writer, x, y, signed);
     case "divide":
+    case "fmod":
     case "power":
       return null;
   }

@@ -59,6 +59,21 @@ export function multiplyLimbs(writer: KernelWriter, x: Limbs, y: Limbs): Limbs {
   };
 }
 
+/** The quotient towards zero, 0 where y is 0; -2^31 / -1 wraps to -2^31. */
+export function divideLimbs(writer: KernelWriter, x: Limbs, y: Limbs, signed: boolean): Limbs {
+  const unsigned = (dividend: Limbs, divisor: Limbs): Limbs => {
+    const call = writer.call("divideHalves", dividend.high, dividend.low, divisor.high, divisor.low);
+    const halves = writer.local(call);
+    return { high: `${halves}[0]`, low: `${halves}[1]` };
+  };
+  if (!signed) return unsigned(x, y);
+  const isNegative = ({ high }: Limbs): string => `${high} >= 32768`;
+  const size = (value: Limbs): Limbs => selectLimbs(writer, isNegative(value), negateLimbs(writer, value), value);
+  const quotient = unsigned(size(x), size(y));
+  const signs = writer.local(`((${isNegative(x)} ? 1 : 0) + (${isNegative(y)} ? 1 : 0))`);
+  return selectLimbs(writer, `${signs} === 1`, negateLimbs(writer, quotient), quotient);
+}
+
 /** Helpers that combine two limbs bit by bit. */
 export type BitwiseHelper = "andHalves" | "orHalves" | "xorHalves";
 

@@ -14,6 +14,7 @@ const mathFunctions = {
   log1p: { native: "Math.log1p", helper: "logarithmOfOnePlus" },
   sin: { native: "Math.sin", helper: "sine" },
   cos: { native: "Math.cos", helper: "cosine" },
+  atan: { native: "Math.atan", helper: "arctangent" },
   tanh: { native: "Math.tanh", helper: "hyperbolicTangent" },
 } as const satisfies Partial<Record<UnaryOp, MathFunction>>;
 
@@ -43,6 +44,8 @@ export function unaryNumber(writer: KernelWriter, op: UnaryOp, x: string): strin
     }
     case "sigmoid":
       return writer.mode === "cpu" ? `(1 / (1 + Math.exp(-${x})))` : writer.call("logistic", x);
+    case "erf":
+      return writer.call("errorFunction", x);
     case "roundToFloat16":
       return writer.call("nearestFloat16", x);
     case "exp":
@@ -51,6 +54,7 @@ export function unaryNumber(writer: KernelWriter, op: UnaryOp, x: string): strin
     case "log1p":
     case "sin":
     case "cos":
+    case "atan":
     case "tanh": {
       const { native, helper } = mathFunctions[op];
       return writer.mode === "cpu" ? `${native}(${x})` : writer.call(helper, x);
@@ -78,44 +82,18 @@ export function binaryNumber(writer: KernelWriter, op: BinaryOp, x: string, y: s
       return extremum(writer, ">", writer.atom(x), writer.atom(y));
     case "xor":
       return `Math.abs(${x} - ${y})`;
+    case "truncateDivide":
+      throw new Error("truncateDivide is of integers");
+    case "fmod":
+      return writer.mode === "cpu" ? `(${x} % ${y})` : writer.call("floatRemainder", x, y);
     case "power":
-      return power(writer, x, y);
+      return writer.call(writer.mode === "cpu" ? "powerOfDoubles" : "powerOf", x, y);
   }
 }
 
 /** The larger (or smaller) of two; if a comparison fails either way, one is NaN, and so is their sum. */
 export function extremum(writer: KernelWriter, operator: ">" | "<", x: string, y: string): string {
   return writer.local(`(${x} ${operator} ${y} ? ${x} : (${y} ${operator}= ${x} ? ${y} : ${x} + ${y}))`);
-}
-
-/** Powers that need no logarithm, by the exponent as it is written. */
-function power(writer: KernelWriter, x: string, y: string): string {
-  if (writer.mode === "cpu") return writer.call("powerOfDoubles", x, y);
-  switch (y) {
-    case "1":
-      return x;
-    case "2": {
-      const base = writer.atom(x);
-      return `(${base} * ${base})`;
-    }
-    case "3": {
-      const base = writer.atom(x);
-      return `(${base} * ${base} * ${base})`;
-    }
-    case "4": {
-      const base = writer.atom(x);
-      const square = writer.local(`(${base} * ${base})`);
-      return `(${square} * ${square})`;
-    }
-    case "(-1)":
-      return `(1 / ${x})`;
-    case "(-2)": {
-      const base = writer.atom(x);
-      return `(1 / (${base} * ${base}))`;
-    }
-    default:
-      return writer.call("powerOf", x, y);
-  }
 }
 
 /** The comparison as a condition; false where either side is NaN, except `notEqual`. */

@@ -4,7 +4,9 @@
  * k are exact; beyond, x times 2/pi is computed in digits as far as its fraction needs them (Payne and Hanek 1983).
  */
 import { partsOfHalfPi } from "../halfPi.ts";
+import { atanCoefficients, halfPiHigh, halfPiLow } from "../../polynomials.ts";
 import { type HelperDefinition, type HelperName, helperStatements as statements } from "./helperDefinition.ts";
+import { polynomialText } from "./polynomialText.ts";
 
 const mediumLimit = 1e5;
 
@@ -150,6 +152,22 @@ ${indented(nearestDigits())}
       if (quadrant === 2) { return -c; }
       if (quadrant === 3) { return s; }
       return c;
+    `),
+  },
+  /** atan x: an odd polynomial up to 1, pi/2 - atan(1 / x) beyond. */
+  arctangent: {
+    parameters: ["x"],
+    returnType: "Number",
+    uses: [],
+    body: statements(`
+      const size = Math.abs(x);
+      const t = size > 1 ? 1 / size : size;
+      const q = t * t;
+      const near = t + t * q * (${polynomialText("q", atanCoefficients)});
+      const value = size > 1 ? ${halfPiHigh} - (near + ${-halfPiLow}) : near;
+      if (x > 0) { return value; }
+      if (x < 0) { return -value; }
+      return x;
     `),
   },
 } as const satisfies Readonly<Partial<Record<HelperName, HelperDefinition>>>;

@@ -178,16 +178,13 @@ export class ExpressionEmitter {
         return { text: unaryText(writer, node.op, at(texts, 0), node.x.dtype, lanes), dtype, lanes };
       }
       case "binary": {
-        const power = node.op === "power" && node.y.kind === "literal";
         const inverse = inverseOf(node);
         if (inverse !== null) {
           const { texts, lanes } = this.#together([node.x, inverse], scope);
           return { text: binaryText(writer, "multiply", at(texts, 0), at(texts, 1), dtype, lanes), dtype, lanes };
         }
-        const { texts, lanes } = power ? this.#together([node.x], scope) : this.#together([node.x, node.y], scope);
-        const y = power ? this.#literal(node.y.value, "f32") : at(texts, 1);
-        const exponent = power && needsNoName.test(y) ? splat(y, "f32", lanes) : y;
-        return { text: binaryText(writer, node.op, at(texts, 0), exponent, dtype, lanes), dtype, lanes };
+        const { texts, lanes } = this.#together([node.x, node.y], scope);
+        return { text: binaryText(writer, node.op, at(texts, 0), at(texts, 1), dtype, lanes), dtype, lanes };
       }
       case "compare": {
         const { texts, lanes } = this.#together([node.x, node.y], scope);

@@ -4,15 +4,27 @@
  * They hold where compilers take NaN and infinity for impossible, too: what isn't finite is told by its bits.
  */
 import { angle, largeAngle } from "./angles.ts";
-import { f, infinityBits, nanBits, ratio } from "./numerals.ts";
+import {
+  atanCoefficients,
+  erfFarCoefficients,
+  erfNearCoefficients,
+  erfSaturation,
+  erfSplit,
+  halfPiHigh,
+  halfPiLow,
+} from "../../polynomials.ts";
+import { f, infinityBits, nanBits, polynomial, ratio } from "./numerals.ts";
+import { remainderOfMantissas } from "./remainder.ts";
 import { threefryRounds } from "./threefryRounds.ts";
 import type { Lanes } from "./types.ts";
 
 /** The types of a function's values: f32, i32, u32, bool of its lanes. */
 type Types = { readonly f: string; readonly i: string; readonly u: string; readonly b: string; readonly lanes: Lanes };
 
+type Parameter = readonly [name: string, type: "f" | "i" | "u"];
+
 type Definition = {
-  readonly parameters: readonly (readonly [name: string, type: "f" | "i" | "u"])[];
+  readonly parameters: readonly Parameter[];
   readonly result: "f" | "i" | "u" | "b" | "twoWords";
   readonly uses: readonly FunctionName[];
   /** Statements; `$name(` is a call of another function with as many lanes. */
@@ -37,11 +49,16 @@ export type FunctionName =
   | "logarithmOfOnePlus"
   | "hyperbolicTangent"
   | "logistic"
+  | "errorFunction"
   | "powerOfPositive"
   | "power"
   | "turnOfLargeAngle"
   | "sine"
   | "cosine"
+  | "arctangent"
+  | "divideSigned"
+  | "divideUnsigned"
+  | "floatRemainder"
   | "threefry";
 
 /** ln 2 in two parts: the first has 9 bits, so that its product with an exponent is exact. */
@@ -51,9 +68,30 @@ const log2Low = Math.fround(Math.LN2 - log2High);
 const x = ["x", "f"] as const;
 const y = ["y", "f"] as const;
 
-/** A function of one value, for four: one after the other. */
-const eachLane = (name: string): string =>
-  `return vec4f(${["x", "y", "z", "w"].map((lane) => `${name}(x.${lane})`).join(", ")});`;
+/** A function of single values, for four: one after the other. */
+const eachLane = (name: string, ...parameters: readonly string[]): string => {
+  const call = (lane: string): string => `${name}(${parameters.map((each) => `${each}.${lane}`).join(", ")})`;
+  return `return vec4f(${["x", "y", "z", "w"].map(call).join(", ")});`;
+};
+
+/** Functions that are computed lane by lane. */
+const byLane: readonly FunctionName[] = ["sine", "cosine", "floatRemainder"];
+
+/** The quotient towards zero, 0 where y is 0; -2^31 / -1 is -2^31 in WGSL, which has no value for constants divided by 0. */
+const quotientOf = (type: "i" | "u"): Definition => ({
+  parameters: [
+    ["x", type],
+    ["y", type],
+  ],
+  result: type,
+  uses: [],
+  body: (types) => {
+    const [zero, one] = [0, 1].map((value) => `${types[type]}(${value}${type})`);
+    return `
+  let isZero = y == ${zero};
+  return select(x / select(y, ${one}, isZero), ${zero}, isZero);`;
+  },
+});
 
 const definitions: Readonly<Record<FunctionName, Definition>> = {
   /** A number that has no literal, such as NaN; the result of a call is never computed by the compiler. */
@@ -215,6 +253,19 @@ const definitions: Readonly<Record<FunctionName, Definition>> = {
   let e = $exponential(-abs(x));
   return select(e, ${F}(1f), x >= ${F}(0f)) / (1f + e);`,
   },
+  /** erf x: an odd polynomial near 0, 1 - e^-h(|x|) with a polynomial h beyond. */
+  errorFunction: {
+    parameters: [x],
+    result: "f",
+    uses: ["exponential"],
+    body: ({ f: F }) => `
+  let size = select(${F}(${f(erfSaturation)}), abs(x), abs(x) < ${F}(${f(erfSaturation)}));
+  let q = size * size;
+  let near = size + size * (${polynomial("q", erfNearCoefficients)});
+  let far = 1f - $exponential(-(${polynomial("size", erfFarCoefficients)}));
+  let value = select(far, near, size < ${F}(${f(erfSplit)}));
+  return select(select(x, -value, x < ${F}(0f)), value, x > ${F}(0f));`,
+  },
   /**
    * e^{y ln x} for positive x. The logarithm is kept in two f32 and so is its product with y (Dekker 1971):
    * rounding either to one f32 would cost the exponential up to 88 times that error.
@@ -276,7 +327,7 @@ const definitions: Readonly<Record<FunctionName, Definition>> = {
     uses: ["turnOfLargeAngle", "fromBits", "hasFiniteBits"],
     body: ({ lanes }) =>
       lanes === 4
-        ? eachLane("sine1")
+        ? eachLane("sine1", "x")
         : angle(
             "select(select(c, -c, quadrant == 3u), select(select(s, -s, quadrant == 2u), x, x == 0f), (quadrant & 1u) == 0u)",
           ),
@@ -287,8 +338,31 @@ const definitions: Readonly<Record<FunctionName, Definition>> = {
     uses: ["turnOfLargeAngle", "fromBits", "hasFiniteBits"],
     body: ({ lanes }) =>
       lanes === 4
-        ? eachLane("cosine1")
+        ? eachLane("cosine1", "x")
         : angle("select(select(s, -s, quadrant == 1u), select(c, -c, quadrant == 2u), (quadrant & 1u) == 0u)"),
+  },
+  /** atan x: an odd polynomial up to 1, pi/2 - atan(1 / x) beyond. */
+  arctangent: {
+    parameters: [x],
+    result: "f",
+    uses: [],
+    body: ({ f: F }) => `
+  let size = abs(x);
+  let isFar = size > ${F}(1f);
+  let t = select(size, 1f / size, isFar);
+  let q = t * t;
+  let near = t + t * q * (${polynomial("q", atanCoefficients)});
+  let value = select(near, ${f(halfPiHigh)} - (near + ${f(-halfPiLow)}), isFar);
+  return select(select(x, -value, x < ${F}(0f)), value, x > ${F}(0f));`,
+  },
+  divideSigned: quotientOf("i"),
+  divideUnsigned: quotientOf("u"),
+  /** C's fmod. */
+  floatRemainder: {
+    parameters: [x, y],
+    result: "f",
+    uses: ["fromBits"],
+    body: ({ lanes }) => (lanes === 4 ? eachLane("floatRemainder1", "x", "y") : remainderOfMantissas()),
   },
   /** Both words of Threefry-2x32-20 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, 2011). */
   threefry: {
@@ -317,7 +391,7 @@ export function functionTexts(wanted: Iterable<readonly [FunctionName, Lanes]>):
     if (texts.has(key)) return;
     const { parameters, result, uses, body } = definitions[name];
     const types = typesOf(lanes);
-    const isByLane = lanes === 4 && (name === "sine" || name === "cosine");
+    const isByLane = lanes === 4 && byLane.includes(name);
     if (isByLane) visit(name, 1);
     else for (const used of uses) visit(used, used === "turnOfLargeAngle" ? 1 : lanes);
     const list = parameters.map(([parameter, type]) => `${parameter}: ${types[type]}`).join(", ");

@@ -12,8 +12,10 @@ const ownFunctions = {
   log1p: "logarithmOfOnePlus",
   sin: "sine",
   cos: "cosine",
+  atan: "arctangent",
   tanh: "hyperbolicTangent",
   sigmoid: "logistic",
+  erf: "errorFunction",
   roundToFloat16: "nearestFloat16",
   isFinite: "hasFiniteBits",
   isNaN: "isNotANumber",
@@ -47,8 +49,10 @@ export function unaryText(writer: WgslWriter, op: UnaryOp, x: string, dtype: DTy
     case "log1p":
     case "sin":
     case "cos":
+    case "atan":
     case "tanh":
     case "sigmoid":
+    case "erf":
     case "roundToFloat16":
     case "isFinite":
     case "isNaN":
@@ -77,8 +81,12 @@ export function binaryText(writer: WgslWriter, op: BinaryOp, x: string, y: strin
       return `(${x} | ${y})`;
     case "xor":
       return dtype === "bool" ? `(${x} != ${y})` : `(${x} ^ ${y})`;
+    case "truncateDivide":
+      return writer.call(dtype === "i32" ? "divideSigned" : "divideUnsigned", lanes, x, y);
+    case "fmod":
+      return writer.call("floatRemainder", lanes, x, y);
     case "power":
-      return powerText(writer, x, y, lanes);
+      return writer.call("power", lanes, x, y);
   }
 }
 
@@ -94,29 +102,6 @@ export function extremum(
   if (dtype === "f32") return writer.call(op === "maximum" ? "larger" : "smaller", lanes, x, y);
   if (dtype === "bool") return `(${x} ${op === "maximum" ? "|" : "&"} ${y})`;
   return `${op === "maximum" ? "max" : "min"}(${x}, ${y})`;
-}
-
-/** Powers that need no logarithm, by the exponent as it is written. */
-function powerText(writer: WgslWriter, x: string, y: string, lanes: Lanes): string {
-  const exponent = /^(?:vec4<f32>\()?(\(-[12]f\)|[1234]f)\)?$/.exec(y)?.[1];
-  if (exponent === undefined) return writer.call("power", lanes, x, y);
-  const base = writer.atom(x);
-  switch (exponent) {
-    case "1f":
-      return base;
-    case "2f":
-      return `(${base} * ${base})`;
-    case "3f":
-      return `(${base} * ${base} * ${base})`;
-    case "4f": {
-      const square = writer.local(`${base} * ${base}`);
-      return `(${square} * ${square})`;
-    }
-    case "(-1f)":
-      return `(1f / ${base})`;
-    default:
-      return `(1f / (${base} * ${base}))`;
-  }
 }
 
 /** The comparison; false where either side is NaN, except `notEqual`. */

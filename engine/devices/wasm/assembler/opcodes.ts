@@ -58,6 +58,7 @@ export const plainOpcodes = {
   "f32x4.gt": simd + 0x44,
   "f32x4.le": simd + 0x45,
   "f32x4.ge": simd + 0x46,
+  "f64x2.ge": simd + 0x4c,
   "v128.not": simd + 0x4d,
   "v128.and": simd + 0x4e,
   "v128.andnot": simd + 0x4f,
@@ -68,6 +69,7 @@ export const plainOpcodes = {
   "f32x4.demote_f64x2_zero": simd + 0x5e,
   "f64x2.promote_low_f32x4": simd + 0x5f,
   "f32x4.floor": simd + 0x68,
+  "f64x2.floor": simd + 0x75,
   "f64x2.nearest": simd + 0x94,
   "i32x4.abs": simd + 0xa0,
   "i32x4.neg": simd + 0xa1,
@@ -108,6 +110,9 @@ export const plainOpcodes = {
   "f32x4.convert_i32x4_s": simd + 0xfa,
   "f32x4.convert_i32x4_u": simd + 0xfb,
   "i32x4.trunc_sat_f64x2_s_zero": simd + 0xfc,
+  "i32x4.trunc_sat_f64x2_u_zero": simd + 0xfd,
+  "f64x2.convert_low_i32x4_s": simd + 0xfe,
+  "f64x2.convert_low_i32x4_u": simd + 0xff,
   "f32x4.relaxed_madd": simd + 0x105,
 } as const;
 export type PlainOpcode = keyof typeof plainOpcodes;

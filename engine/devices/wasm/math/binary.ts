@@ -1,6 +1,8 @@
-import type { DType } from "../../../graph/dtype.ts";
+import { EvenkeelError } from "../../../errors.ts";
+import { type DType, isInteger } from "../../../graph/dtype.ts";
 import type { BinaryOp, CompareOp } from "../../../graph/node.ts";
 import { type FunctionBuilder, i32 } from "../assembler/index.ts";
+import { fmod, truncateDivide } from "./division.ts";
 import { power } from "./power.ts";
 import { threefry } from "./threefry.ts";
 import { requireFloat } from "./unary.ts";
@@ -21,6 +23,11 @@ export function emitBinary(f: FunctionBuilder, operation: BinaryOp, dtype: DType
     case "divide":
       requireFloat(operation, dtype);
       return f.op("f32x4.div");
+    case "truncateDivide":
+      return emitTruncateDivide(f, dtype);
+    case "fmod":
+      requireFloat(operation, dtype);
+      return f.call(f.module.define("fmod", ["v128", "v128"], ["v128"], (g, x, y) => g.emit(fmod(g, x, y))));
     case "power":
       requireFloat(operation, dtype);
       return f.call(f.module.define("power", ["v128", "v128"], ["v128"], (g, x, y) => g.emit(power(g, x, y))));
@@ -35,6 +42,16 @@ export function emitBinary(f: FunctionBuilder, operation: BinaryOp, dtype: DType
     case "xor":
       return f.op("v128.xor");
   }
+}
+
+function emitTruncateDivide(f: FunctionBuilder, dtype: DType): void {
+  if (!isInteger(dtype)) {
+    throw new EvenkeelError("dtype", `wasm: truncateDivide of ${dtype} vectors; it is only defined for i32 and u32.`);
+  }
+  const name = dtype === "i32" ? "truncateDivideSigned" : "truncateDivideUnsigned";
+  f.call(
+    f.module.define(name, ["v128", "v128"], ["v128"], (g, x, y) => g.emit(truncateDivide(g, x, y, dtype === "i32"))),
+  );
 }
 
 /**

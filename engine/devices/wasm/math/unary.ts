@@ -2,6 +2,8 @@ import { EvenkeelError } from "../../../errors.ts";
 import type { DType } from "../../../graph/dtype.ts";
 import type { UnaryOp } from "../../../graph/node.ts";
 import { type Code, f32x4, type FunctionBuilder, i32, i32x4, type Local, op } from "../assembler/index.ts";
+import { atan } from "./arctangent.ts";
+import { erf } from "./errorFunction.ts";
 import { exp, expm1, sigmoid, tanh } from "./exponential.ts";
 import { absolute, and, choose, or, signBit } from "./lanes.ts";
 import { log, log1p } from "./logarithm.ts";
@@ -53,7 +55,9 @@ export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType):
     case "expm1":
     case "log1p":
     case "sin":
-    case "cos": {
+    case "cos":
+    case "atan":
+    case "erf": {
       requireFloat(operation, dtype);
       const body = transcendentals[operation];
       return f.call(f.module.define(operation, ["v128"], ["v128"], (g, x) => g.emit(body(g, x))));
@@ -61,7 +65,7 @@ export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType):
   }
 }
 
-type Transcendental = "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tanh" | "sigmoid";
+type Transcendental = "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "atan" | "tanh" | "sigmoid" | "erf";
 
 const transcendentals: { readonly [K in Transcendental]: (f: FunctionBuilder, x: Local) => Code } = {
   exp,
@@ -70,8 +74,10 @@ const transcendentals: { readonly [K in Transcendental]: (f: FunctionBuilder, x:
   log1p,
   sin,
   cos,
+  atan,
   tanh,
   sigmoid,
+  erf,
 };
 
 function emitSign(f: FunctionBuilder, dtype: DType): void {

@@ -21,6 +21,7 @@ describe("integers", () => {
     add: (x: number, y: number) => x + y,
     subtract: (x: number, y: number) => x - y,
     multiply: Math.imul,
+    truncateDivide: (x: number, y: number) => (y === 0 ? 0 : Math.trunc(x / y)),
     maximum: Math.max,
     minimum: Math.min,
     and: (x: number, y: number) => x & y,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { specialValues } from "../../../../engine/devices/gpujs/source/specialValues.ts";
 import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevice.ts";
+import { errorFunction } from "../../../../engine/devices/oracle/errorFunction.ts";
 import type { DType } from "../../../../engine/graph/dtype.ts";
 import type { BinaryOp, UnaryOp } from "../../../../engine/graph/node.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
@@ -32,6 +33,8 @@ const cases: readonly Case[] = [
   ["log1p", Math.log1p, linear(-0.999, 5), exponents(-60, -1), positive(exponents(0, 127))],
   ["sin", Math.sin, linear(-10, 10), linear(-1e5, 1e5), exponents(-40, 127), linear(99_000, 300_000)],
   ["cos", Math.cos, linear(-10, 10), linear(-1e5, 1e5), exponents(-40, 127), linear(99_000, 300_000)],
+  ["atan", Math.atan, linear(-4, 4), exponents(-60, 60), linear(0.9, 1.1)],
+  ["erf", errorFunction, linear(-5, 5), linear(0.9, 1.1), exponents(-60, 60)],
   ["tanh", Math.tanh, linear(-12, 12), exponents(-60, 127)],
   ["sigmoid", sigmoid, linear(-87, 87), linear(-4, 4)],
 ];
@@ -129,6 +132,8 @@ describe("mathematics on webgpu", { skip: webgpuSkip }, async () => {
       sqrt: Math.sqrt,
       sin: Math.sin,
       cos: Math.cos,
+      atan: Math.atan,
+      erf: errorFunction,
       tanh: Math.tanh,
       sigmoid,
       isFinite: (a) => Number(Number.isFinite(a)),
@@ -139,6 +144,7 @@ describe("mathematics on webgpu", { skip: webgpuSkip }, async () => {
       subtract: (a, b) => a - b,
       multiply: (a, b) => a * b,
       divide: (a, b) => a / b,
+      fmod: (a, b) => a % b,
       maximum: Math.max,
       minimum: Math.min,
       // C's: 1 to any power and -1 to an infinite one are 1.

@@ -92,6 +92,7 @@ describe("binary operations", () => {
     add: sum,
     subtract: difference,
     multiply: (x = 0, y = 0) => Math.imul(x, y),
+    truncateDivide: (x = 0, y = 0) => (y === 0 ? 0 : Math.trunc(x / y)),
     ...logic,
     ...extremes,
   };
@@ -104,6 +105,7 @@ describe("binary operations", () => {
       subtract: difference,
       multiply: (x = 0, y = 0) => x * y,
       divide: (x = 0, y = 0) => x / y,
+      fmod: (x = 0, y = 0) => x % y,
       maximum: f32Nan(Math.max),
       minimum: f32Nan(Math.min),
     },
@@ -162,6 +164,10 @@ describe("unary operations", () => {
     assert.throws(() => vectorProgram(2, (f) => emitBinary(f, "divide", "u32")), {
       code: "dtype",
       message: /divide of u32/,
+    });
+    assert.throws(() => vectorProgram(2, (f) => emitBinary(f, "truncateDivide", "f32")), {
+      code: "dtype",
+      message: /truncateDivide of f32/,
     });
   });
 });

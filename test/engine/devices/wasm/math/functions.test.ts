@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { emitUnary } from "../../../../../engine/devices/wasm/math/unary.ts";
+import { errorFunction } from "../../../../../engine/devices/oracle/errorFunction.ts";
 import { assertWithinUlps, errorInUlps, evenly, everyMagnitude, specialFloats, ulp } from "./accuracy.ts";
 import { asFloats, vectorProgram } from "./vectorProgram.ts";
 
@@ -13,7 +14,10 @@ type Case = {
 };
 
 // The references are float64: their own error of 1 ulp is 2^-29 ulp of float32.
-const cases: Record<"exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tanh" | "sigmoid" | "sqrt", Case> = {
+const cases: Record<
+  "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "atan" | "tanh" | "sigmoid" | "erf" | "sqrt",
+  Case
+> = {
   exp: {
     reference: Math.exp,
     ulps: 1,
@@ -101,6 +105,27 @@ const cases: Record<"exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tanh" |
       [-18, -16],
       [-89, -86],
       [-104, -100],
+    ],
+  },
+  atan: {
+    reference: Math.atan,
+    ulps: 1.5,
+    ranges: [
+      [-4, 4],
+      [-1, 1],
+      [0.9, 1.1],
+      [0, 100],
+    ],
+  },
+  erf: {
+    reference: errorFunction,
+    ulps: 1.4,
+    ranges: [
+      [-5, 5],
+      [-1, 1],
+      [0.95, 1.05],
+      [1, 2],
+      [3.5, 4.5],
     ],
   },
   sqrt: { reference: Math.sqrt, ulps: 0.5, ranges: [[0, 4]] },
@@ -195,6 +220,23 @@ describe("special values as in C's math.h", () => {
       [-Infinity, 0],
       [-200, 0],
       [40, 1],
+    ],
+    atan: [
+      [0, 0],
+      [-0, -0],
+      [Infinity, Math.PI / 2],
+      [-Infinity, -Math.PI / 2],
+      [1, Math.PI / 4],
+      [2 ** -149, 2 ** -149],
+    ],
+    erf: [
+      [0, 0],
+      [-0, -0],
+      [Infinity, 1],
+      [-Infinity, -1],
+      [4, 1],
+      [1e30, 1],
+      [2 ** -149, 2 ** -149],
     ],
     sqrt: [
       [0, 0],
