@@ -3,13 +3,12 @@ import {
   type DType,
   EvenkeelError,
   evaluateNow,
-  type NumberArray,
   type Shape,
   type Tensor,
   tensor,
 } from "../../engine/index.ts";
 import { type ElementType, isFloatType, isSignedType } from "../format/elementTypes.ts";
-import type { OnnxData, OnnxTensor } from "../format/model.ts";
+import type { OnnxData, OnnxNumbers, OnnxTensor } from "../format/model.ts";
 
 /** The dtype that stands for a type of elements, undefined for texts. */
 export function dtypeFor(type: ElementType): DType | undefined {
@@ -116,7 +115,7 @@ export class TensorValue {
 const isTexts = (data: OnnxData): data is readonly string[] => Array.isArray(data);
 
 /** Numbers that a dtype holds, without loss of more than f32's rounding. @throws EvenkeelError `value`. */
-function fitting(data: NumberArray, dtype: DType, type: ElementType, name: string): NumberArray {
+function fitting(data: OnnxNumbers, dtype: DType, type: ElementType, name: string): OnnxNumbers {
   if (type === "f64") {
     const wrong = data.find((value) => Number.isFinite(value) && Math.abs(value) >= largestFloat);
     if (wrong !== undefined) {

@@ -1,8 +1,8 @@
 /** An ONNX model as it was read: what onnx.proto says, checked, without anything that only tools need. */
 import type { ElementType } from "./elementTypes.ts";
 
-/** Elements in row-major order. 64-bit integers are numbers, exact up to 2^53; 16-bit floats are widened; bools are 0 and 1. */
-export type OnnxData =
+/** Numbers in row-major order. 64-bit integers are exact up to 2^53; 16-bit floats are widened; bools are 0 and 1. */
+export type OnnxNumbers =
   | Float32Array
   | Float64Array
   | Int8Array
@@ -10,8 +10,10 @@ export type OnnxData =
   | Int32Array
   | Uint8Array
   | Uint16Array
-  | Uint32Array
-  | readonly string[];
+  | Uint32Array;
+
+/** Elements in row-major order: numbers, or texts. */
+export type OnnxData = OnnxNumbers | readonly string[];
 
 /** A tensor whose elements are in the file. */
 export type OnnxTensor = {

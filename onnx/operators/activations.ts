@@ -4,8 +4,11 @@ import {
   add,
   clamp,
   divide,
+  elu,
+  gelu,
   expm1,
   greater,
+  leakyRelu,
   less,
   maximum,
   minimum,
@@ -14,15 +17,15 @@ import {
   relu,
   reshape,
   sigmoid,
+  softplus,
   subtract,
   tanh,
   type Tensor,
   where,
 } from "../../engine/index.ts";
-import { flag, float, integer, unused } from "../build/attributes.ts";
+import { flag, float, integer, oneOf, unused } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { elu, leakyRelu, softplus } from "../standIns/elementwise.ts";
 import { besideChannels } from "./axes.ts";
 
 const consumed = { consumed_inputs: unused };
@@ -80,6 +83,11 @@ export const activations: OperatorTable = {
     }),
     operator({ since: 7, build: (call) => slopeBelow(call.tensor(0), call.tensor(1)) }),
   ],
+  Gelu: operator({
+    since: 20,
+    attributes: { approximate: oneOf(["none", "tanh"]).or("none") },
+    build: (call, { approximate }) => gelu(call.tensor(0), { approximate }),
+  }),
   ThresholdedRelu: operator({
     since: 10,
     attributes: { alpha: float.or(1) },

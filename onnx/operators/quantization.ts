@@ -11,6 +11,7 @@ import {
   reduceMax,
   reduceMin,
   reshape,
+  round,
   slice,
   subtract,
   type Tensor,
@@ -19,7 +20,6 @@ import { flag, integer } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { type ElementType, rangeOf } from "../format/elementTypes.ts";
-import { round } from "../standIns/elementwise.ts";
 import { axisOf, entry, upTo } from "./axes.ts";
 import { type ConvolutionAttributes, convolve } from "./convolutions.ts";
 import { convolutionAttributes } from "./windowGeometry.ts";

@@ -5,7 +5,9 @@ import {
   cast,
   clamp,
   divide,
+  elu,
   expandDims,
+  leakyRelu,
   less,
   matmul,
   multiply,
@@ -13,6 +15,7 @@ import {
   relu,
   sigmoid,
   slice,
+  softplus,
   split,
   squeeze,
   stack,
@@ -26,7 +29,6 @@ import {
 import { flag, float, floats, integer, oneOf, texts, unused } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { elu, leakyRelu, softplus } from "../standIns/elementwise.ts";
 import { entry, upTo } from "./axes.ts";
 
 type Activation = (x: Tensor) => Tensor;

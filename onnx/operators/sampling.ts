@@ -23,6 +23,7 @@ import {
   permute,
   reduceMax,
   reshape,
+  round,
   split,
   squeeze,
   subtract,
@@ -33,7 +34,6 @@ import {
 import { flag, float, integer, oneOf } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { round } from "../standIns/elementwise.ts";
 import { entry, upTo } from "./axes.ts";
 
 type Padding = "zeros" | "border" | "reflection";
