@@ -33,8 +33,9 @@ import {
   subtract,
   where,
 } from "../ops/elementwise.ts";
-import { broadcastTo, flip, gather, pad, permute, reshape, scatterAdd, slice, transpose } from "../ops/movement.ts";
 import { power } from "../ops/powers.ts";
+import { gatherAlong, scatterAlong } from "../ops/alongAxis.ts";
+import { broadcastTo, flip, pad, permute, reshape, slice, transpose } from "../ops/movement.ts";
 import { reduceSum } from "../ops/reduce.ts";
 
 export type VjpArguments<K extends PrimitiveKind> = {
@@ -106,15 +107,26 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   },
   gather: ({ inputs, attributes: { axis }, cotangent: g }) => {
     const [x, index] = pair(inputs);
-    return [scatterAdd(g, index, at(x.shape, axis), axis), null];
+    return [scatterAlong("sum", g, index, axis, at(x.shape, axis)), null];
   },
-  scatterAdd: ({ inputs, attributes: { axis }, cotangent: g }) => [gather(g, at(inputs, 1), axis), null],
+  scatter: ({ inputs, attributes: { op, axis, size }, output, cotangent: g }) => {
+    const [values, index] = pair(inputs);
+    const share = gatherAlong(g, index, axis);
+    if (op === "sum") return [share, null];
+    // As of reduce: those that share the maximum share the derivative, and where a NaN won nobody knows who would have.
+    const largest = gatherAlong(output, index, axis);
+    const isLargest = equal(values, largest);
+    const winners = scatterAlong("sum", cast(isLargest, "f32"), index, axis, size);
+    const nobody = where(isNaN(largest), NaN, 0);
+    return [where(isLargest, divide(share, gatherAlong(winners, index, axis)), nobody), null];
+  },
   matmul: ({ inputs, cotangent: g }) => {
     const [a, b] = pair(inputs);
     return [matmul(g, transpose(b)), matmul(transpose(a), g)];
   },
   conv: ({ inputs, attributes: { role, geometry }, cotangent: v }) => convVjp(role, geometry, pair(inputs), v),
   stopGradient: noDerivative,
+  check: ({ cotangent: g }) => [g, null],
 };
 
 function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {

@@ -61,6 +61,9 @@ export type BinaryOp = (typeof binaryOps)[number];
 export const compareOps = ["less", "lessEqual", "equal", "notEqual"] as const;
 export type CompareOp = (typeof compareOps)[number];
 
+/** How elements are folded. `max`: NaN wins. */
+export type ReduceOp = "sum" | "max";
+
 /**
  * Geometry of a 2-D convolution, shared by its forward pass and its two gradients. Order of pairs: [y, x].
  * x is [N, groups * C, inputSize], w is [groups * O, C, kernelSize], y is [N, groups * O, outputSize].
@@ -106,7 +109,7 @@ export type Primitives = {
   /** One word of Threefry-2x32-20 (Salmon et al. 2011); inputs [key0, key1, counter0, counter1], u32. */
   threefry: { inputs: readonly [Node, Node, Node, Node]; attributes: { readonly word: 0 | 1 } };
   /** Keeps the axes with size 1. `sum` of f32, i32, u32; `max` of f32, i32, u32 with NaN winning. Axes ascending. */
-  reduce: { inputs: readonly [Node]; attributes: { readonly op: "sum" | "max"; readonly axes: readonly number[] } };
+  reduce: { inputs: readonly [Node]; attributes: { readonly op: ReduceOp; readonly axes: readonly number[] } };
   reshape: { inputs: readonly [Node]; attributes: { readonly shape: Shape } };
   /** Output axis i is input axis order[i]. */
   permute: { inputs: readonly [Node]; attributes: { readonly order: readonly number[] } };
@@ -127,19 +130,28 @@ export type Primitives = {
     attributes: { readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number };
   };
   concat: { inputs: readonly Node[]; attributes: { readonly axis: number } };
-  /** Rows `index` (i32, rank 1) of x along `axis`; inputs [x, index]. */
+  /**
+   * Along `axis`, element [.., k, ..] is x[.., index[.., k, ..], ..]. Inputs [x, index]: the index, i32, has the rank of x and any
+   * size along the axis; its other sizes are those of x, or 1: the same for all. An index out of range counts as the nearest in range.
+   */
   gather: { inputs: readonly [Node, Node]; attributes: { readonly axis: number } };
   /**
-   * `size` rows along `axis`, each the sum of those rows k of the values whose `index[k]` (i32, rank 1) it is, in the order of k.
-   * Inputs [values, index]; values are f32, i32 or u32.
+   * The transpose of `gather`: `size` elements along `axis`, each the `op` of those of the values whose index it is, in their order; of
+   * none the neutral element. Inputs [values, index]: the index has the size of the values along the axis, and else as in `gather`.
+   * What has an index out of range goes nowhere. Values are f32, i32 or u32.
    */
-  scatterAdd: { inputs: readonly [Node, Node]; attributes: { readonly axis: number; readonly size: number } };
+  scatter: {
+    inputs: readonly [Node, Node];
+    attributes: { readonly op: ReduceOp; readonly axis: number; readonly size: number };
+  };
   /** [B, M, K] times [B, K, N]. */
   matmul: { inputs: readonly [Node, Node]; attributes: Empty };
   /** forward: (x, w) to y. inputGradient: (y, w) to x. filterGradient: (x, y) to w. */
   conv: { inputs: readonly [Node, Node]; attributes: { readonly role: ConvRole; readonly geometry: ConvGeometry } };
   /** The identity, through which no derivative passes. */
   stopGradient: { inputs: readonly [Node]; attributes: Empty };
+  /** x; a run in which any of `failed` (bool, any shape) is true ends with the message. Inputs [x, failed]. */
+  check: { inputs: readonly [Node, Node]; attributes: { readonly message: string } };
 };
 
 export type Empty = { readonly [key: string]: never };

@@ -14,7 +14,7 @@ function attributesText(node: Node): string {
     case "concat":
     case "gather":
       return `axis ${node.attributes.axis}`;
-    case "scatterAdd":
+    case "scatter":
       return `axis ${node.attributes.axis} size ${node.attributes.size}`;
     case "shift":
       return `${node.attributes.direction} ${node.attributes.amount}`;
@@ -44,6 +44,8 @@ function attributesText(node: Node): string {
     case "matmul":
     case "stopGradient":
       return "";
+    case "check":
+      return JSON.stringify(node.attributes.message);
   }
 }
 
@@ -55,6 +57,8 @@ export function operationName(node: Node): string {
     case "compare":
     case "reduce":
       return node.attributes.op;
+    case "scatter":
+      return node.attributes.op === "sum" ? "scatterAdd" : "scatterMax";
     case "conv":
       return node.attributes.role === "forward" ? "conv" : node.attributes.role;
     default:

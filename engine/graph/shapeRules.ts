@@ -219,20 +219,21 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   },
   gather: ([x, index], { axis }) => {
     requireDtype("gather", index.dtype, ["i32"]);
-    require(index.shape.length === 1 && axis >= 0 && axis < x.shape.length, "shape", () =>
+    require(isIndexOf(index.shape, x.shape, axis), "shape", () =>
       `gather: index ${formatShape(index.shape)} along axis ${axis} of ${formatShape(x.shape)}.`);
-    const count = at(index.shape, 0);
+    const count = at(index.shape, axis);
     require(count === 0 || at(x.shape, axis) > 0, "range", () =>
       `gather: axis ${axis} of ${formatShape(x.shape)} is empty, nothing to take.`);
     return { shape: x.shape.map((size, i) => (i === axis ? count : size)), dtype: x.dtype };
   },
-  scatterAdd: ([values, index], { axis, size }) => {
-    requireDtype("scatterAdd", values.dtype, numeric);
-    requireDtype("scatterAdd", index.dtype, ["i32"]);
-    require(index.shape.length === 1 && index.shape[0] === values.shape[axis], "shape", () =>
-      `scatterAdd: index ${formatShape(index.shape)} along axis ${axis} of ${formatShape(values.shape)}.`);
-    require(Number.isInteger(size) && size >= 0 && (size > 0 || index.shape[0] === 0), "range", () =>
-      `scatterAdd: ${formatShape(values.shape)} into axis ${axis} of size ${size}.`);
+  scatter: ([values, index], { op, axis, size }) => {
+    requireDtype(`scatter (${op})`, values.dtype, numeric);
+    requireDtype(`scatter (${op})`, index.dtype, ["i32"]);
+    const fits = isIndexOf(index.shape, values.shape, axis) && index.shape[axis] === values.shape[axis];
+    require(fits, "shape", () =>
+      `scatter (${op}): index ${formatShape(index.shape)} along axis ${axis} of ${formatShape(values.shape)}.`);
+    require(Number.isInteger(size) && size >= 0 && (size > 0 || index.shape[axis] === 0), "range", () =>
+      `scatter (${op}): ${formatShape(values.shape)} into axis ${axis} of size ${size}.`);
     return { shape: values.shape.map((extent, i) => (i === axis ? size : extent)), dtype: values.dtype };
   },
   matmul: ([a, b]) => {
@@ -244,7 +245,17 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   },
   conv: ([a, b], { role, geometry }) => ({ shape: convShape(role, geometry, a, b), dtype: "f32" }),
   stopGradient: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  check: ([x, failed]) => {
+    requireDtype("check", failed.dtype, ["bool"]);
+    return { shape: x.shape, dtype: x.dtype };
+  },
 };
+
+/** Whether an index of this shape has a place for each element of `shape` outside of `axis`. */
+function isIndexOf(index: Shape, shape: Shape, axis: number): boolean {
+  if (axis < 0 || axis >= shape.length || index.length !== shape.length) return false;
+  return index.every((size, i) => i === axis || size === 1 || size === shape[i]);
+}
 
 function sameButAxis(a: Shape, b: Shape, axis: number): boolean {
   return a.length === b.length && a.every((size, i) => i === axis || size === b[i]);

@@ -10,7 +10,7 @@
  * micro-kernel is another schedule of the same description.
  */
 import type { DType } from "../graph/dtype.ts";
-import type { BinaryOp, CompareOp, UnaryOp } from "../graph/node.ts";
+import type { BinaryOp, CompareOp, ReduceOp, UnaryOp } from "../graph/node.ts";
 
 export type AxisRole = "parallel" | "reduce";
 
@@ -107,7 +107,7 @@ export type Scalar =
   /** The folded value of the reduction. Only in what is stored. */
   | { readonly kind: "accumulator"; readonly dtype: DType };
 
-export type ReduceOp = "sum" | "max";
+export type { ReduceOp };
 
 /** `body`, which may use every axis, folded over the reduce axes. */
 export type Reduction = { readonly op: ReduceOp; readonly body: Scalar };

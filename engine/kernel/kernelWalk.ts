@@ -3,6 +3,7 @@
  * by throwing what stands in the way.
  */
 import type { DType } from "../graph/dtype.ts";
+import { neutralElement } from "../graph/neutralElement.ts";
 import type { Node, NodeOf } from "../graph/node.ts";
 import { at, sameShape, type Shape, sizeOf } from "../graph/shape.ts";
 import { concatenated, padded, type ValueOf } from "./borders.ts";
@@ -42,7 +43,7 @@ export type LoweredKernel = {
 /** Nodes on one path through a kernel at most, views included: the walk is recursive, and the call stack ends. */
 const deepest = 400;
 
-type ReductionNode = Extract<Node, { readonly kind: "reduce" | "matmul" | "conv" | "scatterAdd" }>;
+type ReductionNode = Extract<Node, { readonly kind: "reduce" | "matmul" | "conv" | "scatter" }>;
 
 /** How each axis of the root and of the reduction is cut into kernel axes, outermost first. */
 export type AxisCuts = { readonly parallel: number[][]; readonly reduce: number[][] };
@@ -221,6 +222,7 @@ export class KernelWalk {
         };
       }
       case "stopGradient":
+      case "check":
         return this.#value(node.inputs[0], place);
       case "reshape":
         return this.#valueAt(node.inputs[0], { kind: "flat", flat: flatten(place.index, node.shape) }, place.bounds);
@@ -254,7 +256,7 @@ export class KernelWalk {
       case "reduce":
       case "matmul":
       case "conv":
-      case "scatterAdd":
+      case "scatter":
         return this.#reduceNode(node, place);
     }
   }
@@ -282,7 +284,7 @@ export class KernelWalk {
   #gather(node: NodeOf<"gather">, axes: readonly IndexExpression[], bounds: Bounds): Scalar {
     const [x, index] = node.inputs;
     const { axis } = node.attributes;
-    const row = this.#valueOf(index, [at(axes, axis)], bounds);
+    const row = this.#valueOf(index, indexAxes(index, axes), bounds);
     const storage = storageOf(x);
     if (!this.#hasMemory(storage)) throw new CannotFuse(storage);
     const base = axes.map((expression, a) => (a === axis ? constantIndex(0) : expression));
@@ -327,8 +329,8 @@ export class KernelWalk {
         });
         return [node.attributes.op, this.#valueOf(x, inner, noBounds)];
       }
-      case "scatterAdd":
-        return ["sum", this.#scattered(node, axes)];
+      case "scatter":
+        return [node.attributes.op, this.#scattered(node, axes)];
       case "matmul":
       case "conv": {
         const group = node.kind === "conv" ? this.#groupOf(node, axes) : constantIndex(0);
@@ -344,13 +346,13 @@ export class KernelWalk {
     }
   }
 
-  /** The value of a taken row if its index is that of the result's row, else 0. */
+  /** The value of a taken row if its index is that of the result's row, else what changes nothing. */
   #scattered(
-    { inputs: [values, index], attributes: { axis }, dtype }: NodeOf<"scatterAdd">,
+    { inputs: [values, index], attributes: { op, axis }, dtype }: NodeOf<"scatter">,
     axes: readonly IndexExpression[],
   ): Scalar {
-    const [taken] = this.#reduceAxes(index.shape);
-    const place = taken ?? constantIndex(0);
+    const [place = constantIndex(0)] = this.#reduceAxes([at(index.shape, axis)]);
+    const taken = axes.with(axis, place);
     return {
       kind: "select",
       dtype,
@@ -358,11 +360,11 @@ export class KernelWalk {
         kind: "compare",
         dtype: "bool",
         op: "equal",
-        x: this.#operand(index, [place]),
+        x: this.#operand(index, indexAxes(index, taken)),
         y: this.#iota("i32", at(axes, axis)),
       },
-      x: this.#operand(values, axes.with(axis, place)),
-      y: { kind: "literal", dtype, value: 0 },
+      x: this.#operand(values, taken),
+      y: { kind: "literal", dtype, value: neutralElement(op, dtype) },
     };
   }
 
@@ -387,6 +389,11 @@ export class KernelWalk {
     this.reduce = cuts.map((parts) => this.#makeAxes(parts));
     return this.reduce.map(indexOfParts);
   }
+}
+
+/** Where a place is in the index of a gather or scatter, whose axes of size 1 stand for all. */
+function indexAxes({ shape }: Node, axes: readonly IndexExpression[]): readonly IndexExpression[] {
+  return axes.map((expression, axis) => (shape[axis] === 1 ? constantIndex(0) : expression));
 }
 
 /** The index of an axis that is cut into parts, outermost first. */

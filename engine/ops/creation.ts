@@ -1,7 +1,7 @@
 import type { DType } from "../graph/dtype.ts";
 import { makeNode } from "../graph/graph.ts";
 import { checkShape, normalizeAxis, type Shape } from "../graph/shape.ts";
-import { literal, Tensor } from "../graph/tensor.ts";
+import { literal, Tensor, tensor } from "../graph/tensor.ts";
 import { less, lessEqual, cast, equal } from "./elementwise.ts";
 import { broadcastTo, expandDims } from "./movement.ts";
 import { EvenkeelError } from "../errors.ts";
@@ -34,6 +34,19 @@ export function iota(shape: Shape, axis: number, dtype: DType = "i32"): Tensor {
 /** 0, 1, ..., length - 1. */
 export function arange(length: number, dtype: DType = "i32"): Tensor {
   return iota(checkShape("arange", [length]), 0, dtype);
+}
+
+/**
+ * `count` numbers with equal distances from `start` to `stop`, both included, f32: computed in float64 and rounded once.
+ * @throws EvenkeelError `shape` unless the count is a whole number of at least 0, `value` for bounds that are not finite.
+ */
+export function linspace(start: number, stop: number, count: number): Tensor {
+  checkShape("linspace", [count]);
+  if (!Number.isFinite(start) || !Number.isFinite(stop)) {
+    throw new EvenkeelError("value", `linspace: ${start} to ${stop}: both must be finite numbers.`);
+  }
+  const last = Math.max(1, count - 1);
+  return tensor(Float32Array.from({ length: count }, (_, i) => start * ((last - i) / last) + stop * (i / last)));
 }
 
 /** `classes` columns, 1 where the column is the index: [..] of i32 to [.., classes]. Indices out of range give zeros. */

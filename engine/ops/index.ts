@@ -57,3 +57,21 @@ export * from "./reduce.ts";
 export { ceil, round, trunc } from "./rounding.ts";
 export { shiftLeft, shiftRight } from "./shifts.ts";
 export { acos, asin, atan2, tan } from "./trigonometry.ts";
+export {
+  cumulativeProduct,
+  cumulativeSum,
+  type CumulativeOptions,
+  product,
+} from "./cumulative.ts";
+export { diag, keepLowerTriangle, keepUpperTriangle } from "./diagonal.ts";
+export {
+  type DynamicStart,
+  dynamicSlice,
+  dynamicUpdateSlice,
+  gather,
+  gatherNd,
+  scatterAdd,
+  takeAlongAxis,
+} from "./indexing.ts";
+export { argsort, sort, type SortOptions, topK, type TopKOptions } from "./order.ts";
+export { scatterAlongAxis, scatterNd, type ScatterMode } from "./scatter.ts";

@@ -204,6 +204,58 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   );
 }
 
+/**
+ * x repeated along each axis: NumPy's `tile`. Missing repeats in front are 1; missing axes of x are put in front.
+ * @throws EvenkeelError `range` unless repeats are whole numbers of at least 0.
+ */
+export function tile(x: Tensor, repeats: readonly number[]): Tensor {
+  if (repeats.some((count) => !Number.isInteger(count) || count < 0)) {
+    throw new EvenkeelError("range", `tile: repeats ${formatShape(repeats)} must be whole numbers of at least 0.`);
+  }
+  const rank = Math.max(x.rank, repeats.length);
+  const shape = [...new Array<number>(rank - x.rank).fill(1), ...x.shape];
+  const counts = [...new Array<number>(rank - repeats.length).fill(1), ...repeats];
+  const apart = reshape(
+    x,
+    shape.flatMap((size) => [1, size]),
+  );
+  const repeated = broadcastTo(
+    apart,
+    shape.flatMap((size, axis) => [at(counts, axis), size]),
+  );
+  return reshape(
+    repeated,
+    shape.map((size, axis) => at(counts, axis) * size),
+  );
+}
+
+/**
+ * Elements moved on by `shift` places along axes, those at the end to the front: NumPy's `roll`.
+ * @param shift a whole number, or one for each axis; negative: towards the front
+ * @param axis one or several axes
+ * @throws EvenkeelError `range` unless shifts are whole numbers, one for each axis; `axis` for axes that x hasn't got.
+ */
+export function roll(x: Tensor, shift: number | readonly number[], axis: number | readonly number[]): Tensor {
+  const axes = (typeof axis === "number" ? [axis] : axis).map((each) => normalizeAxis("roll", each, x.rank));
+  const shifts = typeof shift === "number" ? axes.map(() => shift) : shift;
+  if (shifts.length !== axes.length || shifts.some((count) => !Number.isInteger(count))) {
+    throw new EvenkeelError(
+      "range",
+      `roll: shifts ${formatShape(shifts)} must be whole numbers, one for each of the axes ${formatShape(axes)}.`,
+    );
+  }
+  return axes.reduce((rolled, along, i) => {
+    const size = at(x.shape, along);
+    const start = size === 0 ? 0 : ((-at(shifts, i) % size) + size) % size;
+    const piece = (range: SliceRange): Tensor =>
+      slice(
+        rolled,
+        rolled.shape.map((_, other) => (other === along ? range : null)),
+      );
+    return start === 0 ? rolled : concat([piece([start, size]), piece([0, start])], along);
+  }, x);
+}
+
 /** Tensors of one shape joined along a new axis. @throws EvenkeelError `shape` if shapes differ, `dtype` if dtypes differ. */
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0];
@@ -248,55 +300,4 @@ export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
     start += size;
     return piece;
   });
-}
-
-/**
- * Rows of x along an axis: NumPy's `take`. `index` is i32 of any shape, which replaces the axis.
- * An index out of range is an error when the program runs.
- */
-export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
-  const along = normalizeAxis("gather", axis, x.rank);
-  if (index.dtype !== "i32") {
-    throw new EvenkeelError("dtype", `gather: index has dtype ${index.dtype}, expected i32. Use cast(index, "i32").`);
-  }
-  const taken = new Tensor(makeNode("gather", [x.node, reshape(index, [index.size]).node], { axis: along }));
-  return reshape(taken, [...x.shape.slice(0, along), ...index.shape, ...x.shape.slice(along + 1)]);
-}
-
-/**
- * The derivative of {@link gather}: zeros with `size` rows along an axis, to which every row of the values is added where its
- * index says. Rows with the same index add up, on `wasm` and the oracle in their order; the work is linear in values and result.
- * Add the result to a tensor to add rows to that: it is computed in one go.
- * @param values f32, i32 or u32; from `axis` on it has the axes of `index`, which become one: what `gather` with this index gives
- * @param index i32 of any shape. An index out of range is an error when the program runs.
- */
-export function scatterAdd(values: Tensor, index: Tensor, size: number, axis = 0): Tensor {
-  if (index.dtype !== "i32") {
-    throw new EvenkeelError(
-      "dtype",
-      `scatterAdd: index has dtype ${index.dtype}, expected i32. Use cast(index, "i32").`,
-    );
-  }
-  if (values.dtype === "bool") {
-    throw new EvenkeelError("dtype", 'scatterAdd: values of dtype bool have no sum. Use cast(values, "i32").');
-  }
-  const mismatch = (place: number): EvenkeelError =>
-    new EvenkeelError(
-      "shape",
-      `scatterAdd: values ${formatShape(values.shape)} should have the axes of the index, ${formatShape(index.shape)}, from axis ${place} on.`,
-    );
-  // The result has the axes of the values, of which those of the index are one.
-  const rank = values.rank - index.rank + 1;
-  if (rank < 1) throw mismatch(axis);
-  const along = normalizeAxis("scatterAdd", axis, rank);
-  const [before, after] = [values.shape.slice(0, along), values.shape.slice(along + index.rank)];
-  if (!sameShape(values.shape.slice(along, along + index.rank), index.shape)) throw mismatch(along);
-  if (!Number.isInteger(size) || size < 0 || size >= 2 ** 31 || (size === 0 && index.size > 0)) {
-    throw new EvenkeelError(
-      "range",
-      `scatterAdd: axis ${along} of size ${size} has no place for ${index.size} rows. Give the number of rows of the result, below 2^31.`,
-    );
-  }
-  const rows = reshape(values, [...before, index.size, ...after]);
-  return new Tensor(makeNode("scatterAdd", [rows.node, reshape(index, [index.size]).node], { axis: along, size }));
 }

@@ -131,6 +131,15 @@ export function argmax(x: Tensor, axis = -1, keepAxes = false): Tensor {
   return reduceMin(where(isLargest, iota(x.shape, along), size), { axes: along, keepAxes });
 }
 
+/** Index (i32) of the first smallest element along one axis; the first NaN if there is one. */
+export function argmin(x: Tensor, axis = -1, keepAxes = false): Tensor {
+  const numbers = x.dtype === "bool" ? cast(x, "i32") : x;
+  normalizeAxis("argmin", axis, x.rank);
+  requireNonEmpty("argmin", x, { axes: axis });
+  // As in reduceMin: complement reverses the order of all integers.
+  return argmax(numbers.dtype === "f32" ? negate(numbers) : not(numbers), axis, keepAxes);
+}
+
 /** The largest finite f32. */
 const largestFinite = 3.4028234663852886e38;
 

@@ -134,7 +134,7 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits,
       contents.set(node, materialized(node));
       continue;
     }
-    if (node.kind === "matmul" || node.kind === "conv" || node.kind === "scatterAdd") {
+    if (node.kind === "matmul" || node.kind === "conv" || node.kind === "scatter") {
       for (const input of node.inputs) {
         materializeBase(input, makeRoot, roots);
         if (limits.factors === "made") materializeBeneath(input);
@@ -214,7 +214,7 @@ const isView = (node: Node): boolean =>
   node.kind === "reshape" || node.kind === "permute" || node.kind === "slice" || node.kind === "expand";
 
 const isReduction = (node: Node): boolean =>
-  node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv" || node.kind === "scatterAdd";
+  node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv" || node.kind === "scatter";
 
 function bordersOf(node: Node): number {
   if (node.kind === "concat") return node.inputs.length - 1;
@@ -244,7 +244,7 @@ function weightOf(node: Node): number {
     case "reduce":
     case "matmul":
     case "conv":
-    case "scatterAdd":
+    case "scatter":
       return 64;
     default:
       break;

@@ -336,7 +336,7 @@ function describe(kernel: LoweredKernel, root: Node): string {
   };
   visit(kernel.value);
   if (kernel.reduction !== null) {
-    words.push(scatter === null ? kernel.reduction.op : "scatterAdd");
+    words.push(scatter === null ? kernel.reduction.op : kernel.reduction.op === "sum" ? "scatterAdd" : "scatterMax");
     visit(scatter?.value ?? kernel.reduction.body);
   }
   if (words.length > 0) return words.join("_");

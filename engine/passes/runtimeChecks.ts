@@ -1,13 +1,13 @@
 /**
- * Mistakes that only the numbers show: a NaN or infinity on its way into an integer, an index out of range. Each such
- * place gets a bool scalar beside the program's outputs, true where the mistake happened.
+ * Mistakes that only the numbers show: a NaN or infinity on its way into an integer, and what operations ask for with `check`, such as
+ * indices in range. Each such place gets a bool scalar beside the program's outputs, true where the mistake happened.
  */
 import type { Graph } from "../graph/graph.ts";
 import { topologicalOrder } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
-import { at, formatShape } from "../graph/shape.ts";
+import { formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { isFinite, less, lessEqual, not, or } from "../ops/elementwise.ts";
+import { isFinite, not } from "../ops/elementwise.ts";
 import { any } from "../ops/reduce.ts";
 
 export type RuntimeCheck = {
@@ -27,19 +27,8 @@ export function runtimeChecks(graph: Graph): RuntimeCheck[] {
         },
       ];
     }
-    if (node.kind === "gather" || node.kind === "scatterAdd") {
-      const [x, index] = node.inputs;
-      const { axis } = node.attributes;
-      const { shape } = node.kind === "gather" ? x : node;
-      const size = at(shape, axis);
-      const rows = new Tensor(index);
-      return [
-        {
-          failed: any(or(less(rows, 0), lessEqual(size, rows))).node,
-          message: `${node.kind === "gather" ? "gather" : "scatterAdd, gather's derivative"}: an index is out of range for axis ${axis} of ${formatShape(shape)} (0 to ${size - 1}).`,
-        },
-      ];
-    }
+    if (node.kind === "check")
+      return [{ failed: any(new Tensor(node.inputs[1])).node, message: node.attributes.message }];
     return [];
   });
 }

@@ -4,10 +4,10 @@
  */
 import { type Graph, makeNode, rewriteGraph, withInputs } from "../graph/graph.ts";
 import type { BinaryOp, Node, NodeOf, PrimitiveKind } from "../graph/node.ts";
+import { neutralElement } from "../graph/neutralElement.ts";
 import { operationName } from "../graph/print.ts";
 import { at, sameShape, type Shape, sizeOf } from "../graph/shape.ts";
 import { uniformValue } from "../graph/uniform.ts";
-import { neutralElement } from "./neutralElement.ts";
 import { structuralKey } from "./structuralKey.ts";
 
 export function simplify(graph: Graph): Graph {
@@ -64,7 +64,7 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   threefry: pushExpand,
   reduce: (node) => {
     const [x] = node.inputs;
-    return sameShape(x.shape, node.shape) ? x : ofNothing(node, neutralElement(node));
+    return sameShape(x.shape, node.shape) ? x : ofNothing(node, neutralElement(node.attributes.op, node.dtype));
   },
   reshape: simplifyReshape,
   permute: simplifyPermute,
@@ -76,10 +76,12 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   },
   concat: simplifyConcat,
   gather: none,
-  scatterAdd: (node) => ofNothing(node, 0),
+  scatter: (node) => ofNothing(node, neutralElement(node.attributes.op, node.dtype)),
   matmul: (node) => ofNothing(node, 0),
   conv: (node) => ofNothing(node, 0),
   stopGradient: (node) => node.inputs[0],
+  // What it asks is asked by outputs of their own (`runtimeChecks.ts`).
+  check: (node) => node.inputs[0],
 };
 
 /** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */

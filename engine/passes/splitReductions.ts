@@ -6,7 +6,7 @@
 import { type Graph, makeNode, rewriteGraph } from "../graph/graph.ts";
 import type { Node, NodeOf } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
-import { neutralElement } from "./neutralElement.ts";
+import { neutralElement } from "../graph/neutralElement.ts";
 
 /** Reductions shorter than this stay whole. */
 const longReduction = 4096;
@@ -42,7 +42,7 @@ function splitReduction(node: NodeOf<"reduce">): Node {
       : makeNode("pad", [flat], {
           low: none,
           high: none.map((_, i) => (i === axis ? missing : 0)),
-          value: neutralElement(node),
+          value: neutralElement(op, node.dtype),
         });
   const chunked = makeNode("reshape", [filled], { shape: [...before, chunks, chunkLength, ...after] });
   const partial = makeNode("reduce", [chunked], { op, axes: [axis + 1] });

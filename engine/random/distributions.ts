@@ -3,7 +3,16 @@
  * device's rounding. A batch of keys [.., 2] gives one tensor each: [.., ...shape].
  */
 import { EvenkeelError } from "../errors.ts";
-import { checkShape, formatShape, rowMajorStrides, at, sizeOf, type Shape } from "../graph/shape.ts";
+import {
+  at,
+  broadcastShapes,
+  checkShape,
+  formatShape,
+  rowMajorStrides,
+  sameShape,
+  type Shape,
+  sizeOf,
+} from "../graph/shape.ts";
 import { Tensor, type TensorLike } from "../graph/tensor.ts";
 import { arange, iota, scalar } from "../ops/creation.ts";
 import {
@@ -19,12 +28,13 @@ import {
   multiply,
   negate,
   or,
+  requireDtype,
   sqrt,
   subtract,
   where,
 } from "../ops/elementwise.ts";
 import { expandDims } from "../ops/movement.ts";
-import { reduceSum } from "../ops/reduce.ts";
+import { argmax, reduceSum } from "../ops/reduce.ts";
 import { shiftRight } from "../ops/shifts.ts";
 import { streams } from "./key.ts";
 import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
@@ -123,6 +133,31 @@ function lowerNormalQuantile(p: Tensor): Tensor {
     polynomial(tail, [1, 0.704004704, 0.141416147, 0.0070577174]),
   );
   return where(lessEqual(absolute(q), 0.425), body, subtract(g, s));
+}
+
+/**
+ * Categories i32 with probabilities softmax(logits), each the index of the largest sum of a logit and Gumbel noise (Gumbel, 1954). A logit
+ * of -infinity is never chosen beside others; rows with NaN give the first NaN. The noise goes from -2.8 to 16.6, so that categories with a
+ * probability below about 1e-8 come up too seldom.
+ * @param logits f32 [.., categories]
+ * @param shape of the result; it ends in what broadcasts with the axes of logits in front of the categories. Default: these.
+ * @throws EvenkeelError `dtype` or `shape` if logits are no f32 or have no categories, or don't broadcast.
+ */
+export function randomCategorical(key: Tensor, logits: Tensor, shape?: Shape): Tensor {
+  requireDtype("randomCategorical", logits.dtype, ["f32"]);
+  const [categories = 0] = logits.shape.slice(-1);
+  const rows = logits.shape.slice(0, -1);
+  const result = checkShape("randomCategorical", shape ?? rows);
+  if (categories === 0 || !sameShape(broadcastShapes("randomCategorical", rows, result), result)) {
+    throw new EvenkeelError(
+      "shape",
+      `randomCategorical: logits ${formatShape(logits.shape)} give no ${formatShape(result)}: expected [.., categories] with axes in front that broadcast to it.`,
+    );
+  }
+  const bits = bitsFor("randomCategorical", key, [...result, categories]);
+  // In (0, 1), exact in f32.
+  const unit = multiply(add(cast(shiftRight(bits, 9), "f32"), 0.5), 2 ** -23);
+  return argmax(subtract(logits, log(negate(log(unit)))), -1);
 }
 
 /**

@@ -1,3 +1,10 @@
-export { randomBernoulli, randomBits, randomNormal, randomPermutation, randomUniform } from "./distributions.ts";
+export {
+  randomBernoulli,
+  randomBits,
+  randomCategorical,
+  randomNormal,
+  randomPermutation,
+  randomUniform,
+} from "./distributions.ts";
 export { foldIn, keyAt, randomKey, splitKey } from "./key.ts";
 export { threefry } from "./threefry.ts";

@@ -23,8 +23,21 @@ const share = (test: (graph: Graph) => boolean): number => graphs.filter(test).l
 describe("random programs", () => {
   it("compute with every primitive, op and role in at least 1 of 50", () => {
     const wanted = [
-      ...Object.keys(shapeRules).filter((kind) => !["unary", "binary", "compare", "reduce", "conv"].includes(kind)),
-      ...[...unaryOps, ...binaryOps, ...compareOps, "sum", "max", "conv", "inputGradient", "filterGradient"],
+      ...Object.keys(shapeRules).filter(
+        (kind) => !["unary", "binary", "compare", "reduce", "scatter", "conv"].includes(kind),
+      ),
+      ...[
+        ...unaryOps,
+        ...binaryOps,
+        ...compareOps,
+        "sum",
+        "max",
+        "scatterAdd",
+        "scatterMax",
+        "conv",
+        "inputGradient",
+        "filterGradient",
+      ],
     ].filter((name) => name !== "constant");
     const met = graphs.map((graph) => new Set(topologicalOrder(graph.outputs).map(operationName)));
     const rare = wanted.filter((name) => met.filter((names) => names.has(name)).length < count / 50);

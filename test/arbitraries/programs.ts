@@ -18,6 +18,8 @@ import {
   atan,
   atan2,
   atanh,
+  argmin,
+  argsort,
   broadcastTo,
   cast,
   ceil,
@@ -28,6 +30,11 @@ import {
   cosh,
   divide,
   elu,
+  cumulativeProduct,
+  cumulativeSum,
+  diag,
+  dynamicSlice,
+  dynamicUpdateSlice,
   equal,
   erf,
   exp,
@@ -43,6 +50,9 @@ import {
   isFinite,
   isNaN,
   leakyRelu,
+  gatherNd,
+  keepLowerTriangle,
+  keepUpperTriangle,
   less,
   lessEqual,
   log,
@@ -64,17 +74,22 @@ import {
   pad,
   permute,
   power,
+  product,
   reduceMax,
   reduceMin,
   reduceSum,
   relu,
   remainder,
   reshape,
+  roll,
   rootMeanSquare,
   round,
   roundToFloat16,
   scalar,
   scatterAdd,
+  scatterAlongAxis,
+  type ScatterMode,
+  scatterNd,
   shiftLeft,
   shiftRight,
   sigmoid,
@@ -85,13 +100,18 @@ import {
   slice,
   softmax,
   softplus,
+  sort,
   sqrt,
+  stack,
   standardDeviation,
   subtract,
+  takeAlongAxis,
   Tensor,
   tan,
   tanh,
   threefry,
+  tile,
+  topK,
   transpose,
   trunc,
   truncateDivide,
@@ -182,6 +202,8 @@ type Context = {
   readonly of: (i: 0 | 1 | 2, dtype: DType) => Tensor;
   readonly choices: readonly [number, number];
 };
+
+type Instructed = (context: Context) => Tensor | undefined;
 
 /** f32 of finite, moderate size, so that a cast to an integer is neither an error nor a saturation. */
 const tame = (x: Tensor): Tensor => clamp(where(isFinite(x), x, 0), -1e9, 1e9);
@@ -306,10 +328,93 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
   (x, _, axes) => logSumExp(x, { axes }),
   (x, _, axis) => softmax(x, axis),
   (x, _, axis) => logSoftmax(x, axis),
+  (x, _, axis) => cumulativeSum(x, axis, { reverse: true }),
+  (x, _, axis) => cumulativeProduct(x, axis),
+  (x, _, axes) => product(x, { axes }),
+  (x, _, axis) => sort(x, { axis }),
+  (x, _, axis) => takeAlongAxis(x, someIndex(x, scalar(3, "i32"), axis), axis),
+  (x, y, axis) =>
+    scatterAlongAxis(x, someIndex(x, scalar(1, "i32"), axis), broadcastTo(firstElement(y), x.shape), axis, "max"),
+];
+
+/** An index along an axis of x, some of it often and some not at all. */
+function someIndex(x: Tensor, from: Tensor, axis: number): Tensor {
+  const places = add(multiply(iota(x.shape, 0), 5), multiply(iota(x.shape, axis), 3));
+  return minimum(and(add(places, firstElement(from)), 7), Math.max(0, at(x.shape, axis) - 1));
+}
+
+// Products sort first: programs of many of them would take most of the time.
+const modes: readonly ScatterMode[] = ["set", "add", "max", "min", "set", "add", "max", "multiply"];
+
+/** Elements taken and put by indices. */
+const indexed: readonly Instructed[] = [
+  ({ any, of, choices: [c] }) => {
+    const x = lifted(any(0));
+    return x.size === 0 ? undefined : takeAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), axisOf(x, c));
+  },
+  ({ any, of, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    if (x.size === 0) return undefined;
+    const y = toDtype(any(2), x.dtype);
+    const values = sameShape(y.shape, x.shape) ? y : broadcastTo(firstElement(y), x.shape);
+    const mode = x.dtype === "bool" ? "set" : choose(modes, d);
+    return scatterAlongAxis(x, someIndex(x, of(1, "i32"), axisOf(x, c)), values, axisOf(x, c), mode);
+  },
+  ({ any, of, choices: [c, d] }) => {
+    const x = ofRank(any(0), 3);
+    if (x.size === 0) return undefined;
+    const counts = [(c % 3) + 1, (d % 2) + 1];
+    const places = stack(
+      [0, 1].map((axis) => someIndex(x, of(1, "i32"), axis)).map((index) => slice(flat(index), [[0, 1]])),
+    );
+    const indices = broadcastTo(reshape(slice(places, [[0, at(counts, 1)]]), [1, at(counts, 1)]), [
+      at(counts, 0),
+      at(counts, 1),
+    ]);
+    const taken = gatherNd(x, indices);
+    return c % 2 === 0 ? taken : scatterNd(x, indices, taken, x.dtype === "bool" ? "set" : choose(modes, d));
+  },
+  ({ any, of, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    const size = x.shape.map((extent, axis) => ((c >> axis) % 2 === 0 ? extent : Math.ceil(extent / 2)));
+    const start = x.shape.map((extent, axis) =>
+      (d >> axis) % 2 === 0
+        ? extent - at(size, axis)
+        : minimum(and(firstElement(of(1, "i32")), 3), extent - at(size, axis)),
+    );
+    if (c % 3 === 0) return dynamicSlice(x, start, size);
+    const update = slice(
+      flip(x, []),
+      size.map((extent) => [0, extent] as const),
+    );
+    return dynamicUpdateSlice(x, update, start);
+  },
+];
+
+/** Running sums and products, and what moves along axes and diagonals. */
+const accumulated: readonly Instructed[] = [
+  ({ any, of, choices: [c, d] }) => {
+    const options = { exclusive: d % 2 === 1, reverse: d % 3 === 1 };
+    const x = lifted(c % 2 === 0 ? numeric(any(0)) : of(0, "f32"));
+    return choose([cumulativeSum, cumulativeProduct], c >> 1)(x, axisOf(x, c), options);
+  },
+  ({ any, choices: [c, d] }) => {
+    const x = numeric(lifted(any(0)));
+    return product(x, { axes: d % 5 === 0 ? undefined : axisOf(x, c), keepAxes: d % 2 === 1 });
+  },
+  ({ any, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    return d % 2 === 0 ? roll(x, (d % 7) - 3, axisOf(x, c)) : tile(x, x.rank < 3 ? [(c % 2) + 1, 2] : [2]);
+  },
+  ({ any, choices: [c, d] }) => {
+    const x = ofRank(any(0), 2);
+    if (x.dtype === "bool" || x.size === 0) return undefined;
+    return choose([diag, keepLowerTriangle, keepUpperTriangle], c)(x, d % 2 === 0 ? -(d % at(x.shape, 0)) : 0);
+  },
 ];
 
 /** Every kind of instruction, by name; `undefined` if it has nothing to do on these operands. */
-export const operations: { readonly [name: string]: (context: Context) => Tensor | undefined } = {
+export const operations: { readonly [name: string]: Instructed } = {
   unary: ({ of, choices: [c] }) => choose(unaries, c)(of(0, "f32")),
   composedUnary: ({ of, choices: [c] }) => choose(composedUnaries, c)(of(0, "f32")),
   integerUnary: ({ of, choices: [c, d] }) =>
@@ -371,7 +476,7 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
   },
   argmax: ({ any, choices: [c] }) => {
     const x = numeric(lifted(any(0)));
-    return x.size === 0 ? undefined : argmax(x, axisOf(x, c));
+    return x.size === 0 ? undefined : choose([argmax, argmin], c)(x, axisOf(x, c));
   },
   reshape: ({ any, choices: [c] }) => {
     const x = any(0);
@@ -438,6 +543,14 @@ export const operations: { readonly [name: string]: (context: Context) => Tensor
     const rows = pad(slice(given, [[0, Math.min(count, given.size)]]), [[0, Math.max(0, count - given.size)]]);
     return scatterAdd(x, minimum(maximum(rows, 0), size - 1), size, axis);
   },
+  indexed: (context) => choose(indexed, context.choices[0] >> 2)(context),
+  accumulated: (context) => choose(accumulated, context.choices[1] >> 3)(context),
+  order: ({ any, choices: [c, d] }) => {
+    const x = numeric(lifted(any(0)));
+    const axis = axisOf(x, c);
+    if (d % 3 === 2) return topK(x, Math.min(at(x.shape, axis), (d % 4) + 1), { axis, largest: d % 2 === 0 }).values;
+    return choose([sort, argsort], d)(x, { axis, descending: c % 2 === 1 });
+  },
   oneHot: ({ of, choices: [c] }) => oneHot(of(0, "i32"), (c % 5) + 1),
   iota: ({ any, choices: [c, d] }) => {
     const x = lifted(any(0));
@@ -497,6 +610,7 @@ const weights: { readonly [name: string]: number } = {
   derivative: 3,
   reduce: 2,
   matmul: 2,
+  indexed: 2,
 };
 
 const operationNames = Object.keys(operations).flatMap((name) => new Array<string>(weights[name] ?? 1).fill(name));

@@ -2,7 +2,7 @@
 import { evaluateNode } from "../../engine/devices/oracle/evaluate.ts";
 import { type Graph, makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
 import type { Node, NodeOf } from "../../engine/graph/node.ts";
-import { at, sizeOf } from "../../engine/graph/shape.ts";
+import { at } from "../../engine/graph/shape.ts";
 import {
   type Accuracy,
   binaryError,
@@ -85,6 +85,7 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "threefry":
       return each(anyUncertain);
     case "stopGradient":
+    case "check":
       return at(inputs, 0).errors;
     case "reshape":
     case "permute":
@@ -101,12 +102,11 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
       ]);
     case "gather": {
       const errors = evaluateNode(node, [at(inputs, 0).errors, at(inputs, 1).values]);
-      const { axis } = node.attributes;
-      const inner = sizeOf(node.shape.slice(axis + 1));
-      const row = (i: number): number => Math.floor(i / inner) % at(node.shape, axis);
-      return errors.map((error, i) => (at(inputs, 1).errors[row(i)] === Infinity ? Infinity : error));
+      const ofIndex = makeNode("expand", [asF32(node.inputs[1])], { shape: node.shape });
+      const uncertain = evaluateNode(ofIndex, [at(inputs, 1).errors]);
+      return errors.map((error, i) => (uncertain[i] === Infinity ? Infinity : error));
     }
-    case "scatterAdd":
+    case "scatter":
       return scatterErrors(node, values, [at(inputs, 0), at(inputs, 1)], accuracy);
     case "reduce":
       return reduceErrors(node, values, at(inputs, 0), accuracy);
@@ -162,32 +162,41 @@ function reduceErrors(
       "max",
       errors.map((e) => uncertainIf(e === Infinity)),
     );
-  if (node.attributes.op === "max") {
-    const worst = over("max", errors);
-    const special = over(
-      "max",
-      x.map((value) => Number(!Number.isFinite(value))),
-    );
-    return values.map((value, i) => {
-      if (worst[i] === Infinity || (special[i] === 1 && (worst[i] !== 0 || !accuracy.specialValues))) return Infinity;
-      return Number.isFinite(value) ? Math.max(worst[i] ?? 0, 2 ** -149) : 0;
-    });
-  }
-  return sumErrors(values, { values: x, errors }, (elements) => over("sum", elements), accuracy);
+  const own = (elements: Float64Array): Float64Array => over(node.attributes.op, elements);
+  const bounded = { values: x, errors };
+  return node.attributes.op === "max"
+    ? largestErrors(values, bounded, own, accuracy)
+    : sumErrors(values, bounded, own, accuracy);
+}
+
+/** Errors of largest elements. `over`: the largest of other elements, below 0 of none. */
+function largestErrors(
+  values: Float64Array,
+  { values: x, errors }: Bounded,
+  over: (elements: Float64Array) => Float64Array,
+  accuracy: Accuracy,
+): Float64Array {
+  const worst = over(errors);
+  const special = over(x.map((value) => Number(!Number.isFinite(value))));
+  return values.map((value, i) => {
+    const most = worst[i] ?? 0;
+    if (most === Infinity || (special[i] === 1 && (most !== 0 || !accuracy.specialValues))) return Infinity;
+    return Number.isFinite(value) ? Math.max(most, 2 ** -149) : 0;
+  });
 }
 
 function scatterErrors(
-  node: NodeOf<"scatterAdd">,
+  node: NodeOf<"scatter">,
   values: Float64Array,
   [x, index]: readonly [Bounded, Bounded],
   accuracy: Accuracy,
 ): Float64Array {
   // A row that isn't known may be any.
   if (index.errors.includes(Infinity)) return values.map(() => Infinity);
-  const stand = makeNode("scatterAdd", [asF32(node.inputs[0]), node.inputs[1]], node.attributes);
+  const stand = makeNode("scatter", [asF32(node.inputs[0]), node.inputs[1]], node.attributes);
   const over = (elements: Float64Array): Float64Array => evaluateNode(stand, [elements, index.values]);
-  if (node.dtype !== "f32") return over(x.errors);
-  return sumErrors(values, x, over, accuracy);
+  if (node.dtype !== "f32") return over(x.errors).map((error) => Math.max(0, error));
+  return (node.attributes.op === "max" ? largestErrors : sumErrors)(values, x, over, accuracy);
 }
 
 /** Errors of sums of single elements. `over`: their sums of other elements. */

@@ -4,7 +4,9 @@
  */
 import { atOnce } from "../eventLoop.ts";
 import { type Graph, topologicalOrder } from "../../graph/graph.ts";
-import type { Node, NodeOf, PrimitiveKind } from "../../graph/node.ts";
+import type { DType } from "../../graph/dtype.ts";
+import { neutralElement } from "../../graph/neutralElement.ts";
+import type { Node, NodeOf, PrimitiveKind, ReduceOp } from "../../graph/node.ts";
 import { at, rowMajorStrides, type Shape, sizeOf } from "../../graph/shape.ts";
 import { binaryScalar, castScalar, compareScalar, shiftScalar, threefryScalar, unaryScalar, wrap } from "./scalars.ts";
 
@@ -116,11 +118,7 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
     );
   },
   expand: ({ shape, inputs: [x] }, inputs) =>
-    view(
-      first(inputs),
-      shape,
-      rowMajorStrides(x.shape).map((stride, axis) => (x.shape[axis] === 1 ? 0 : stride)),
-    ),
+    view(first(inputs), shape, repeatedStrides(x.shape)),
   slice: ({ shape, attributes: { start, step }, inputs: [x] }, inputs) => {
     const strides = rowMajorStrides(x.shape);
     return view(
@@ -150,26 +148,29 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
       return element(at(inputs, part), placeOf(coordinates, own) + (place - at(coordinates, axis)) * at(own, axis));
     });
   },
-  gather: ({ shape, attributes: { axis }, inputs: [x] }, inputs) => {
+  gather: ({ shape, attributes: { axis }, inputs: [x, index] }, inputs) => {
     const strides = rowMajorStrides(x.shape);
+    const inIndex = repeatedStrides(index.shape);
     return generate(shape, (coordinates) => {
       const place = at(coordinates, axis);
-      const row = Math.min(at(x.shape, axis) - 1, Math.max(0, element(at(inputs, 1), place)));
+      const given = element(at(inputs, 1), placeOf(coordinates, inIndex));
+      const row = Math.min(at(x.shape, axis) - 1, Math.max(0, given));
       return element(first(inputs), placeOf(coordinates, strides) + (row - place) * at(strides, axis));
     });
   },
-  scatterAdd: ({ shape, dtype, attributes: { axis }, inputs: [{ shape: taken }] }, inputs) => {
+  scatter: ({ shape, dtype, attributes: { op, axis }, inputs: [{ shape: taken }, { shape: indexShape }] }, inputs) => {
     const [values, index] = [first(inputs), at(inputs, 1)];
-    const result = new Float64Array(sizeOf(shape));
+    const result = new Float64Array(sizeOf(shape)).fill(neutralElement(op, dtype));
     const strides = rowMajorStrides(shape);
+    const inIndex = repeatedStrides(indexShape);
     let i = 0;
     forEachPlace(taken, (coordinates) => {
       const value = element(values, i++);
       const place = at(coordinates, axis);
-      const row = element(index, place);
+      const row = element(index, placeOf(coordinates, inIndex));
       if (!(row >= 0 && row < at(shape, axis))) return;
       const to = placeOf(coordinates, strides) + (row - place) * at(strides, axis);
-      result[to] = wrap(element(result, to) + value, dtype);
+      result[to] = fold(op, element(result, to), value, dtype);
     });
     return result;
   },
@@ -189,19 +190,25 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   },
   conv: convolve,
   stopGradient: (_, inputs) => first(inputs),
+  check: (_, inputs) => first(inputs),
 };
+
+/** Strides of a value whose axes of size 1 stand for all. */
+function repeatedStrides(shape: Shape): number[] {
+  return rowMajorStrides(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
+}
+
+const fold = (op: ReduceOp, before: number, value: number, dtype: DType): number =>
+  op === "sum" ? wrap(before + value, dtype) : Math.max(before, value);
 
 function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): Float64Array {
   const { op, axes } = node.attributes;
   const [x] = node.inputs;
-  const lowest = node.dtype === "f32" ? -Infinity : node.dtype === "i32" ? -(2 ** 31) : 0;
-  const result = new Float64Array(sizeOf(node.shape)).fill(op === "sum" ? 0 : lowest);
+  const result = new Float64Array(sizeOf(node.shape)).fill(neutralElement(op, node.dtype));
   const strides = rowMajorStrides(node.shape).map((stride, axis) => (axes.includes(axis) ? 0 : stride));
   let i = 0;
   walk(x.shape, strides, 0, (place) => {
-    const before = element(result, place);
-    const value = element(first(inputs), i++);
-    result[place] = op === "sum" ? wrap(before + value, node.dtype) : Math.max(before, value);
+    result[place] = fold(op, element(result, place), element(first(inputs), i++), node.dtype);
   });
   return result;
 }

@@ -12,6 +12,13 @@ import { checkDerivative, type Differentiable, gradientOf } from "../../support/
 
 const index = (values: readonly number[]): Tensor => tensor(Int32Array.from(values));
 const on = (fn: Differentiable["fn"], ...shapes: Differentiable["shapes"]): Differentiable => ({ fn, shapes });
+const index1 = ops.scalar(1, "i32");
+/** Of [2, 4, 2] along axis 1, some several times. */
+const perPlace = tensor(Int32Array.of(3, 1, 0, 1, 3, 1, 2, 0, 2, 3, 2, 2), { shape: [2, 3, 2] });
+/** Of [2, 3, ..], one twice. */
+const coordinates = tensor(Int32Array.of(1, 2, 0, 0, 1, 2, 0, 1), { shape: [4, 2] });
+/** What makes values differ, so that maxima keep their place. */
+const apart = tensor(Float32Array.of(10, 20, -10, -20, 30, -30), { shape: [1, 3, 2] });
 const between = (low: number, high: number, subject: Differentiable): Differentiable => ({ ...subject, low, high });
 
 function convolution(role: ConvRole, options: ops.Conv2dOptions): Differentiable {
@@ -272,6 +279,33 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
   ["split", on((x) => ops.multiply(...(ops.split(x, [2, 2], 1) as [Tensor, Tensor])), [3, 4])],
   ["gather", on((x) => ops.gather(x, index([2, 0, 2, 1]), 1), [2, 3, 2])],
   ["scatterAdd", on((x) => ops.scatterAdd(x, index([2, 0, 2, 1]), 5, 1), [2, 4, 2])],
+  ["gatherNd", on((x) => ops.gatherNd(x, coordinates), [2, 3, 2])],
+  ["takeAlongAxis", on((x) => ops.takeAlongAxis(x, perPlace, 1), [2, 4, 2])],
+  ...(["set", "add", "multiply"] as const).flatMap((mode): readonly (readonly [string, Differentiable])[] => [
+    [`scatterAlongAxis ${mode}`, on((x, y) => ops.scatterAlongAxis(x, perPlace, y, 1, mode), [2, 4, 2], [2, 3, 2])],
+    [`scatterNd ${mode}`, on((x, y) => ops.scatterNd(x, coordinates, y, mode), [2, 3, 2], [4, 2])],
+  ]),
+  ...(["max", "min"] as const).map((mode): readonly [string, Differentiable] => [
+    `scatterAlongAxis ${mode}`,
+    on((x, y) => ops.scatterAlongAxis(x, perPlace, ops.add(y, apart), 1, mode), [2, 4, 2], [2, 3, 1]),
+  ]),
+  ["dynamicSlice", on((x) => ops.dynamicSlice(x, [1, index1, 0], [1, 2, 2]), [2, 3, 2])],
+  ["dynamicSlice of two axes", on((x) => ops.dynamicSlice(x, [index1, 0, index1], [1, 3, 1]), [2, 3, 2])],
+  ["dynamicUpdateSlice", on((x, y) => ops.dynamicUpdateSlice(x, y, [1, index1, 0]), [2, 3, 2], [1, 2, 2])],
+  // Order.
+  ["sort", on((x) => ops.sort(ops.multiply(x, tensor([1, 9, -30]))), [2, 3])],
+  ["topK", on((x) => ops.topK(ops.multiply(x, tensor([1, 9, -30])), 2).values, [2, 3])],
+  // Accumulation.
+  ["cumulativeSum", on((x) => ops.cumulativeSum(x, 0, { exclusive: true }), [40, 2])],
+  ["cumulativeProduct", on((x) => ops.cumulativeProduct(x, 1, { reverse: true }), [2, 5])],
+  ["product", on((x) => ops.product(x, { axes: 1 }), [2, 5])],
+  // Movement along axes and diagonals.
+  ["tile", on((x) => ops.tile(x, [2, 1, 3]), [2, 2])],
+  ["roll", on((x) => ops.roll(x, [1, -2], [0, 1]), [2, 5])],
+  ["diag", on((x) => ops.diag(x, 1), [3])],
+  ["diag of a matrix", on((x) => ops.diag(x, -1), [3, 4])],
+  ["keepLowerTriangle", on((x) => ops.keepLowerTriangle(x, 1), [2, 3, 4])],
+  ["keepUpperTriangle", on((x) => ops.keepUpperTriangle(x), [3, 4])],
   // Reductions.
   ["reduceSum", on((x) => ops.reduceSum(x, { axes: [0, 2] }), [2, 3, 4])],
   ["reduceMax", on((x) => ops.reduceMax(ops.multiply(x, tensor([1, 9, 30])), { axes: 1 }), [2, 3])],
@@ -314,6 +348,8 @@ const without: { readonly [name: string]: string } = {
       "all",
       "allFinite",
       "argmax",
+      "argmin",
+      "argsort",
     ].map((name) => [name, "gives integers or bools"]),
   ),
   ...Object.fromEntries(
@@ -326,6 +362,7 @@ const without: { readonly [name: string]: string } = {
       "onesLike",
       "iota",
       "arange",
+      "linspace",
       "oneHot",
       "eye",
       "lowerTriangle",
@@ -338,10 +375,10 @@ const without: { readonly [name: string]: string } = {
 
 /** Kinds, or the ops and roles of those that have several. */
 const everyPrimitive: readonly string[] = [
-  ...Object.keys(vjpRules).filter((kind) => !["unary", "binary", "reduce", "conv"].includes(kind)),
+  ...Object.keys(vjpRules).filter((kind) => !["unary", "binary", "reduce", "scatter", "conv"].includes(kind)),
   ...unaryOps,
   ...binaryOps,
-  ...["sum", "max", "conv", "inputGradient", "filterGradient"],
+  ...["sum", "max", "scatterAdd", "scatterMax", "conv", "inputGradient", "filterGradient"],
 ];
 
 /** Primitives that give no derivative to any input, and why. */

@@ -143,13 +143,16 @@ describe("a primitive refuses", () => {
   refusesNode("concat", [x, y], { axis: 0 }, "shape", /differ outside of axis 0/);
   refusesNode("concat", [x, i], { axis: 0 }, "dtype", /different dtypes/);
   refusesNode("gather", [x, u], { axis: 0 }, "dtype", /gather: dtype u32/);
-  refusesNode("gather", [x, i], { axis: 0 }, "shape", /index \[2, 3\] along axis 0/);
+  refusesNode("gather", [x, input([2, 2], "i32")], { axis: 0 }, "shape", /index \[2, 2\] along axis 0/);
   refusesNode("gather", [input([0]), input([1], "i32")], { axis: 0 }, "range", /is empty, nothing to take/);
-  refusesNode("scatterAdd", [x, u], { axis: 0, size: 2 }, "dtype", /scatterAdd: dtype u32/);
-  refusesNode("scatterAdd", [x, i], { axis: 0, size: 2 }, "shape", /index \[2, 3\] along axis 0/);
-  refusesNode("scatterAdd", [x, input([2], "i32")], { axis: 1, size: 2 }, "shape", /index \[2\] along axis 1/);
-  refusesNode("scatterAdd", [x, input([2], "i32")], { axis: 0, size: 0 }, "range", /into axis 0 of size 0/);
-  refusesNode("scatterAdd", [x, input([2], "i32")], { axis: 0, size: 1.5 }, "range", /of size 1\.5/);
+  for (const op of ["sum", "max"] as const) {
+    refusesNode("scatter", [x, u], { op, axis: 0, size: 2 }, "dtype", /scatter \((sum|max)\): dtype u32/);
+    refusesNode("scatter", [x, input([2], "i32")], { op, axis: 0, size: 2 }, "shape", /index \[2\] along axis 0/);
+    refusesNode("scatter", [x, input([2, 2], "i32")], { op, axis: 1, size: 2 }, "shape", /index \[2, 2\] along axis 1/);
+    refusesNode("scatter", [x, i], { op, axis: 0, size: 0 }, "range", /into axis 0 of size 0/);
+    refusesNode("scatter", [x, i], { op, axis: 0, size: 1.5 }, "range", /of size 1\.5/);
+  }
+  refusesNode("check", [x, i], { message: "" }, "dtype", /check: dtype i32/);
   refusesNode("matmul", [x, y], {}, "shape", /matmul: \[2, 3\] @ \[3, 2\]/);
   refusesNode("matmul", [input([1, 2, 3]), input([2, 3, 2])], {}, "shape", /\[1, 2, 3\] @ \[2, 3, 2\]/);
   refusesNode("conv", [image, x], { role: "forward", geometry }, "shape", /needs rank 4/);

@@ -298,7 +298,7 @@ for (const name of ["oracle", "wasm"] as const) {
     });
 
     it("report an index that scatterAdd has no row for, in its own words and in gather's derivative", async () => {
-      const message = /^scatterAdd, gather's derivative: an index is out of range for axis 1 of \[1, 3\] \(0 to 2\)/;
+      const message = /^(scatterAdd|gather): an index is out of range for axis 1 of \[1, 3\] \(0 to 2\)/;
       for (const index of [i32(3), i32(-1), ops.add(ops.arange(2), 2)]) {
         const values = ops.ones([1, index.size]);
         const gradient = grad((x: Tensor) => ops.reduceSum(ops.gather(x, index, 1)))(counted(1, 3));

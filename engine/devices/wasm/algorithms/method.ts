@@ -82,13 +82,14 @@ function algorithmsOf(kernel: Kernel): readonly Algorithm[] {
 }
 
 function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {
-  const sum: Kernel = { ...kernel, reduction: { op: "sum", body: chains.value } };
-  const schedule = scheduleRows(sum, chains.rowAxes, chains.points / chains.rows);
+  const op = kernel.reduction?.op ?? "sum";
+  const fold: Kernel = { ...kernel, reduction: { op, body: chains.value } };
+  const schedule = scheduleRows(fold, [...chains.rowAxes, ...chains.batchAxes], chains.points / chains.rows);
   const { name, tiling } = schedule;
   return {
     name,
     tiled: { kernel, tiling },
-    phases: scatterPhases(sum, chains, schedule),
+    phases: scatterPhases(fold, chains, schedule),
     sharesFirstAxis: false,
     scratch: chainsScratch(chains),
   };

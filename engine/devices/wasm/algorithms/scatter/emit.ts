@@ -16,7 +16,7 @@ import {
   type Share,
 } from "../../loops/index.ts";
 import { advance, after, repeat } from "../tile.ts";
-import { type Chains, chainsScratch } from "./plan.ts";
+import { batchStrides, type Chains, chainsScratch } from "./plan.ts";
 
 /** Rows that a thread chains at least: a line of the cache. */
 const lineRows = 16;
@@ -27,9 +27,9 @@ export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule
   const { split } = nest;
   return [
     {
-      size: chains.rows,
-      block: lineRows,
-      cost: 4 * chains.points + chains.rows / 8,
+      size: chains.batches > 1 ? chains.batches : chains.rows,
+      block: chains.batches > 1 ? 1 : lineRows,
+      cost: chains.batches * (4 * chains.points + chains.rows / 8),
       emit: (module, name) =>
         module.define(`${name}_chains`, kernelParameters, [], (f, table, low, high, thread) => {
           emitChains(f, kernel, chains, { table, low, high, thread });
@@ -44,14 +44,54 @@ export function scatterPhases(kernel: Kernel, chains: Chains, schedule: Schedule
   ];
 }
 
-/** Chains the points of rows low to high. Each thread looks at all points, the last first, and puts its own before those it has. */
+/** Chains the points of rows low to high, or of batches low to high if there are several. */
 function emitChains(f: FunctionBuilder, kernel: Kernel, chains: Chains, { table, low, high }: Share): void {
-  const { index, first, reduceAxes, points } = chains;
+  const { index, batchAxes, batches, rows, points } = chains;
   const heads = scratchAddress(f, kernel, table);
+  const links = after(f, "links", heads, chainsScratch(chains).links);
+  const base = index.kind === "load" ? addressOf(f, table, index.operand) : heads;
+  if (batches === 1) {
+    emitBatch(f, kernel, chains, { heads, links, base, low, high });
+    return;
+  }
+  const strides = batchStrides(chains, kernel);
+  const batch = f.let("i32", "batch", low);
+  const [none, all] = [f.let("i32", "none", i32(0)), f.let("i32", "all", i32(rows))];
+  f.loop((again) => {
+    const own = f.let("i32", "own", base);
+    batchAxes.forEach((axis, i) => {
+      const place = op("i32.rem_u", op("i32.div_u", batch, i32(strides[i] ?? 1)), i32(kernel.axes[axis]?.size ?? 1));
+      const step = index.kind === "load" ? (index.at.coefficients[axis] ?? 0) : 0;
+      f.set(own, op("i32.add", own, op("i32.mul", place, i32(4 * step))));
+    });
+    const at = (start: Local, size: number): Local =>
+      f.let("i32", "start", op("i32.add", start, op("i32.mul", batch, i32(4 * size))));
+    emitBatch(f, kernel, chains, { heads: at(heads, rows), links: at(links, points), base: own, low: none, high: all });
+    advance(f, batch, 1);
+    f.branchIf(again, op("i32.lt_u", batch, high));
+  });
+}
+
+/** Where the heads, the links and the indices of a batch begin, and which rows are to be chained. */
+type Batch = {
+  readonly heads: Local;
+  readonly links: Local;
+  readonly base: Local;
+  readonly low: Local;
+  readonly high: Local;
+};
+
+/** Looks at all points of a batch, the last first, and puts each before those that its row has. */
+function emitBatch(
+  f: FunctionBuilder,
+  kernel: Kernel,
+  { index, first, reduceAxes, points }: Chains,
+  { heads, links, base, low, high }: Batch,
+): void {
   const own = f.let("i32", "heads", op("i32.add", heads, op("i32.mul", low, i32(4))));
   const count = f.let("i32", "rows", op("i32.sub", high, low));
   f.memoryFill(own, i32(-1), op("i32.mul", count, i32(4)));
-  const link = after(f, "link", heads, chainsScratch(chains).links + 4 * (points - 1));
+  const link = after(f, "link", links, 4 * (points - 1));
   const point = f.let("i32", "point", i32(points - 1));
   const start = f.let("i32", "first", op("i32.add", low, i32(first)));
   const chain = (row: Code): void => {
@@ -84,34 +124,53 @@ function emitChains(f: FunctionBuilder, kernel: Kernel, chains: Chains, { table,
       advance(f, backwards, -step);
     });
   };
-  const base = addressOf(f, table, index.operand);
   walk(0, after(f, "index", base, 4 * offset));
 }
 
 /** The reduce points of a result: those of its row's chain. */
 function alongChains(kernel: Kernel, chains: Chains): ReducePoints {
-  const { row, rowAxes, first, reduceAxes } = chains;
+  const { row, rowAxes, first, reduceAxes, batchAxes, rows, points } = chains;
   const { links } = chainsScratch(chains);
+  const strides = batchStrides(chains, kernel);
   return (f, table) => {
     const heads = scratchAddress(f, kernel, table);
     const point = f.local("i32", "point");
     const left = f.local("i32", "left");
     return (context, addresses, accesses, body, long) => {
-      let head: Operand = heads;
-      let offset = row.offset - first;
-      for (const axis of rowAxes) {
-        const coefficient = row.coefficients[axis] ?? 0;
-        const { variable, constant } = context.state(axis);
-        if (variable === null) offset += coefficient * constant;
-        else head = op("i32.add", head, op("i32.mul", variable, i32(4 * coefficient)));
-      }
-      f.set(point, memory("i32.load", 0, op("i32.add", head, i32(4 * offset))));
+      /** The heads moved on by so many numbers for each step along an axis. */
+      const moved = (start: number, steps: readonly (readonly [axis: number, numbers: number])[]): Operand => {
+        let address: Operand = heads;
+        let offset = start;
+        for (const [axis, numbers] of steps) {
+          const { variable, constant } = context.state(axis);
+          if (variable === null) offset += numbers * constant;
+          else address = op("i32.add", address, op("i32.mul", variable, i32(4 * numbers)));
+        }
+        return offset === 0 ? address : op("i32.add", address, i32(4 * offset));
+      };
+      const head = moved(row.offset - first, [
+        ...rowAxes.map((axis) => [axis, row.coefficients[axis] ?? 0] as const),
+        ...batchAxes.map((axis, i) => [axis, rows * (strides[i] ?? 0)] as const),
+      ]);
+      f.set(point, memory("i32.load", 0, head));
       f.op("i32.ge_s", point, i32(0));
       f.if(() => {
+        // Links lie behind all heads, those of each batch in one piece.
+        const ownLinks =
+          batchAxes.length === 0
+            ? heads
+            : f.let(
+                "i32",
+                "links",
+                moved(
+                  0,
+                  batchAxes.map((axis, i) => [axis, points * (strides[i] ?? 0)]),
+                ),
+              );
         const alongChain = (whileTrue: () => void): void => {
           f.loop((again) => {
             atPoint(context, addresses, accesses, { axes: reduceAxes, point }, body);
-            const link = op("i32.add", heads, op("i32.mul", point, i32(4)));
+            const link = op("i32.add", ownLinks, op("i32.mul", point, i32(4)));
             f.set(point, memory("i32.load", links, link));
             whileTrue();
             f.branchIf(again);
