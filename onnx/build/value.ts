@@ -1,12 +1,5 @@
 /** What stands for a value of a model's graph while a program is built of it. */
-import {
-  type DType,
-  EvenkeelError,
-  evaluateNow,
-  type Shape,
-  type Tensor,
-  tensor,
-} from "../../engine/index.ts";
+import { type DType, EvenkeelError, evaluateNow, type Shape, type Tensor, tensor } from "../../engine/index.ts";
 import { type ElementType, isFloatType, isSignedType } from "../format/elementTypes.ts";
 import type { OnnxData, OnnxNumbers, OnnxTensor } from "../format/model.ts";
 

@@ -1,6 +1,7 @@
 /** Operators that make values of nothing, or of sizes. */
 import {
   add,
+  and,
   cast,
   cos,
   divide,
@@ -10,8 +11,9 @@ import {
   floor,
   full,
   greaterEqual,
-  and,
   iota,
+  keepLowerTriangle,
+  keepUpperTriangle,
   less,
   lessEqual,
   multiply,
@@ -164,11 +166,8 @@ export const constants: OperatorTable = {
     numbers: [1],
     attributes: { upper: flag(true) },
     build: (call, { upper }) => {
-      const x = call.tensor(0);
-      const size = [x.shape.at(-2) ?? 1, x.shape.at(-1) ?? 1];
-      const diagonal = add(iota(size, 0), call.optionalNumbers(1)?.[0] ?? 0);
-      const column = iota(size, 1);
-      return where(upper ? greaterEqual(column, diagonal) : lessEqual(column, diagonal), x, 0);
+      const diagonal = call.optionalNumbers(1)?.[0] ?? 0;
+      return upper ? keepUpperTriangle(call.tensor(0), diagonal) : keepLowerTriangle(call.tensor(0), diagonal);
     },
   }),
   HannWindow: windowOf(0.5, 0.5, 0),

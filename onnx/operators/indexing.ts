@@ -2,20 +2,26 @@
 import {
   add,
   cast,
+  dynamicUpdateSlice,
   gather,
+  gatherNd,
   less,
   oneHot,
   permute,
   reshape,
+  scatterAlongAxis,
+  type ScatterMode,
+  scatterNd,
+  slice,
   split,
-  type Tensor,
+  takeAlongAxis,
   tensor,
+  type Tensor,
   where,
 } from "../../engine/index.ts";
 import { flag, integer, oneOf } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { type Operator, operator, type OperatorTable } from "../build/operator.ts";
-import { gatherNd, scatterAlongAxis, scatterNd, takeAlongAxis, type WriteMode } from "../standIns/indexing.ts";
 import { axisOf, entry, sizeOf, upTo } from "./axes.ts";
 import { uniqueElements } from "./uniqueElements.ts";
 
@@ -31,7 +37,7 @@ function rowsFromFront(index: Tensor, sizes: readonly number[]): Tensor {
   return where(less(whole, 0), add(whole, tensor(Int32Array.from(sizes))), whole);
 }
 
-const modes: { readonly [name: string]: WriteMode } = {
+const modes: { readonly [name: string]: ScatterMode } = {
   none: "set",
   add: "add",
   mul: "multiply",
@@ -41,11 +47,28 @@ const modes: { readonly [name: string]: WriteMode } = {
 const firstReductions = ["none", "add", "mul"] as const;
 const allReductions = [...firstReductions, "max", "min"] as const;
 
+/** The part of x that an index reaches which is smaller outside of the axis. */
+function reached(x: Tensor, index: Tensor, axis: number): Tensor {
+  return slice(
+    x,
+    x.shape.map((_, i) => (i === axis ? null : [0, index.shape[i]])),
+  );
+}
+
+function gatherElements(call: NodeCall, axis: number): Tensor {
+  const x = call.tensor(0);
+  const along = axisOf(call, axis, x.rank);
+  const index = fromFront(call.tensor(1), entry(call, x.shape, along));
+  return takeAlongAxis(reached(x, index, along), index, along);
+}
+
 function scatterElements(call: NodeCall, axis: number, reduction: string): Tensor {
   const x = call.tensor(0);
   const along = axisOf(call, axis, x.rank);
   const index = fromFront(call.tensor(1), entry(call, x.shape, along));
-  return scatterAlongAxis(x, index, call.tensor(2), along, modes[reduction] ?? "set");
+  const part = reached(x, index, along);
+  const written = scatterAlongAxis(part, index, call.tensor(2), along, modes[reduction] ?? "set");
+  return part === x ? written : dynamicUpdateSlice(x, written, new Array<number>(x.rank).fill(0));
 }
 
 function scatterRows(call: NodeCall, reduction: string): Tensor {
@@ -120,11 +143,7 @@ export const indexing: OperatorTable = {
     since: 11,
     moves: [0],
     attributes: { axis: integer.or(0) },
-    build: (call, { axis }) => {
-      const x = call.tensor(0);
-      const along = axisOf(call, axis, x.rank);
-      return takeAlongAxis(x, fromFront(call.tensor(1), entry(call, x.shape, along)), along);
-    },
+    build: (call, { axis }) => gatherElements(call, axis),
   }),
   GatherND: [
     operator({ since: 11, moves: [0], build: (call) => gatherRows(call, 0) }),

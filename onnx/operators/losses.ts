@@ -11,13 +11,13 @@ import {
   ones,
   reduceSum,
   squeeze,
+  takeAlongAxis,
   type Tensor,
   where,
 } from "../../engine/index.ts";
 import { integer, oneOf } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { takeAlongAxis } from "../standIns/indexing.ts";
 
 type LossAttributes = {
   readonly reduction: "none" | "sum" | "mean";

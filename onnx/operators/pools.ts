@@ -12,14 +12,14 @@ import {
   reduceMax,
   reduceSum,
   reshape,
-  type Tensor,
+  scatterAlongAxis,
   tensor,
+  type Tensor,
   zeros,
 } from "../../engine/index.ts";
 import { flag, float, integer, integers } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { scatterAlongAxis } from "../standIns/indexing.ts";
 import { maxPool, maxPoolWithIndices, meanPool } from "../standIns/windows.ts";
 import { entry, sizeOf, upTo } from "./axes.ts";
 import { type Sides, sidesOf, type WindowAttributes, windowAttributes, windowOf } from "./windowGeometry.ts";

@@ -2,7 +2,9 @@
 import {
   absolute,
   argmax,
+  argmin,
   cast,
+  cumulativeSum,
   equal,
   flip,
   iota,
@@ -11,6 +13,7 @@ import {
   logSumExp,
   mean,
   norm,
+  product,
   reduceMax,
   reduceMin,
   type ReduceOptions,
@@ -20,11 +23,11 @@ import {
   square,
   subtract,
   type Tensor,
+  topK,
 } from "../../engine/index.ts";
 import { flag, integer, integers } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { type Operator, operator, type OperatorTable } from "../build/operator.ts";
-import { argmin, cumulativeSum, product, topK } from "../standIns/indexing.ts";
 import { axisOf, entry, sizeOf } from "./axes.ts";
 
 type Reduce = (x: Tensor, options: ReduceOptions) => Tensor;

@@ -1,14 +1,14 @@
 /** Operators that give elements another shape or order, or take some of them, at places that are known when the program is built. */
 import {
+  add,
   broadcastTo,
+  cast,
   concat,
   expandDims,
   gather,
   iota,
   less,
   multiply,
-  add,
-  cast,
   pad,
   permute,
   reshape,
@@ -19,13 +19,13 @@ import {
   squeeze,
   subtract,
   type Tensor,
+  tile,
   where,
 } from "../../engine/index.ts";
 import { flag, float, integer, integers, oneOf, unused } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { padBy } from "../standIns/windows.ts";
-import { tile } from "../standIns/indexing.ts";
 import { axisOf, entry, sizeOf, upTo } from "./axes.ts";
 
 /** @param keepsZeros whether a size of 0 is none instead of the input's */

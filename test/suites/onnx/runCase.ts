@@ -117,7 +117,7 @@ async function runSet(model: ImportedModel, folder: string, device: Device): Pro
 function inputOf(stored: Stored, asNumbers: boolean): ModelInput {
   if (Array.isArray(stored)) return (stored as readonly OnnxTensor[]).map((item) => TensorValue.ofFile(item).tensor);
   const single = stored as OnnxTensor;
-  return asNumbers ? nested(single) : TensorValue.ofFile(single).tensor;
+  return asNumbers ? nested(single) : TensorValue.ofFile({ ...single, name: "input" }).tensor;
 }
 
 function nested({ shape, data }: OnnxTensor): NestedArray {
