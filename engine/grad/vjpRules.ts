@@ -127,6 +127,7 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   conv: ({ inputs, attributes: { role, geometry }, cotangent: v }) => convVjp(role, geometry, pair(inputs), v),
   stopGradient: noDerivative,
   check: ({ cotangent: g }) => [g, null],
+  surrogate: ({ cotangent: g }) => [null, g],
 };
 
 function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {

@@ -152,6 +152,8 @@ export type Primitives = {
   stopGradient: { inputs: readonly [Node]; attributes: Empty };
   /** x; a run in which any of `failed` (bool, any shape) is true ends with the message. Inputs [x, failed]. */
   check: { inputs: readonly [Node, Node]; attributes: { readonly message: string } };
+  /** The value of the first input; the derivative is that of the second, of the same shape. */
+  surrogate: { inputs: readonly [Node, Node]; attributes: Empty };
 };
 
 export type Empty = { readonly [key: string]: never };

@@ -43,6 +43,7 @@ function attributesText(node: Node): string {
     case "expand":
     case "matmul":
     case "stopGradient":
+    case "surrogate":
       return "";
     case "check":
       return JSON.stringify(node.attributes.message);

@@ -249,6 +249,10 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
     requireDtype("check", failed.dtype, ["bool"]);
     return { shape: x.shape, dtype: x.dtype };
   },
+  surrogate: (inputs) => ({
+    shape: requireSameShape("surrogate", inputs),
+    dtype: requireSameDtype("surrogate", inputs),
+  }),
 };
 
 /** Whether an index of this shape has a place for each element of `shape` outside of `axis`. */

@@ -223,6 +223,7 @@ export class KernelWalk {
       }
       case "stopGradient":
       case "check":
+      case "surrogate":
         return this.#value(node.inputs[0], place);
       case "reshape":
         return this.#valueAt(node.inputs[0], { kind: "flat", flat: flatten(place.index, node.shape) }, place.bounds);

@@ -167,6 +167,17 @@ export function stopGradient(x: Tensor): Tensor {
 }
 
 /**
+ * The value of `value` with the derivative of `surrogate`, which is computed only where its derivative needs it. Both have one shape and
+ * dtype. So rounding passes on what flows back (`withDerivativeOf(floor(x), x)`), what others call a straight-through estimator.
+ * @throws EvenkeelError `shape` or `dtype` if the two differ.
+ */
+export function withDerivativeOf(value: Tensor, surrogate: Tensor): Tensor {
+  requireShape("withDerivativeOf", "the surrogate", surrogate, value.shape);
+  requireDtype("withDerivativeOf (surrogate)", surrogate.dtype, [value.dtype]);
+  return new Tensor(makeNode("surrogate", [value.node, surrogate.node], {}));
+}
+
+/**
  * x limited to [low, high]; the result is `high` where low > high. NaN stays. Within the bounds and at them the derivative is x's
  * alone; outside it is that of the bound which holds, and where both hold and are equal, each has half. Beside a NaN x has none.
  */

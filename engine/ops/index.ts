@@ -1,6 +1,14 @@
 export { elu, gelu, type GeluOptions, leakyRelu, softplus } from "./activations.ts";
+export { type BorderWidths, padEdge, padReflect, padWrap } from "./borders.ts";
 export * from "./contract.ts";
 export { conv2d, type Conv2dOptions } from "./conv.ts";
+export { conv1d, conv3d, type ConvOptions } from "./conv1dAnd3d.ts";
+export {
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type ConvTransposeOptions,
+} from "./convTranspose.ts";
 export * from "./creation.ts";
 export { floorDivide, fmod, remainder, truncateDivide } from "./division.ts";
 export {
@@ -46,6 +54,7 @@ export {
   subtract,
   tanh,
   where,
+  withDerivativeOf,
   xor,
 } from "./elementwise.ts";
 export { exp2, log2 } from "./exponentials.ts";
@@ -75,3 +84,10 @@ export {
 } from "./indexing.ts";
 export { argsort, sort, type SortOptions, topK, type TopKOptions } from "./order.ts";
 export { scatterAlongAxis, scatterNd, type ScatterMode } from "./scatter.ts";
+export { einsum } from "./einsum.ts";
+export { type Complex, fft, inverseFft, inverseRealFft, realFft } from "./fourier.ts";
+export { gridSample, type GridSampleOptions } from "./gridSample.ts";
+export { cholesky, determinant, inverse, solve } from "./linearAlgebra.ts";
+export { maxPool, maxPoolWithIndices, meanPool, type MeanPoolOptions, type PoolOptions } from "./pool.ts";
+export { resize, type ResizeCoordinates, type ResizedAxis, type ResizeOptions } from "./resize.ts";
+export type { Padding, PerAxis } from "./windows.ts";

@@ -82,6 +82,7 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   stopGradient: (node) => node.inputs[0],
   // What it asks is asked by outputs of their own (`runtimeChecks.ts`).
   check: (node) => node.inputs[0],
+  surrogate: (node) => node.inputs[0],
 };
 
 /** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */

@@ -23,9 +23,12 @@ import {
   broadcastTo,
   cast,
   ceil,
+  cholesky,
   clamp,
   concat,
   conv2d,
+  conv3d,
+  convTranspose3d,
   cos,
   cosh,
   divide,
@@ -35,17 +38,23 @@ import {
   diag,
   dynamicSlice,
   dynamicUpdateSlice,
+  determinant,
+  einsum,
   equal,
   erf,
   exp,
   exp2,
   expm1,
+  fft,
   flip,
   floor,
   floorDivide,
   fmod,
   gather,
   gelu,
+  gridSample,
+  inverse,
+  inverseFft,
   iota,
   isFinite,
   isNaN,
@@ -62,7 +71,10 @@ import {
   logSumExp,
   matmul,
   maximum,
+  maxPool,
+  maxPoolWithIndices,
   mean,
+  meanPool,
   minimum,
   multiply,
   negate,
@@ -72,9 +84,13 @@ import {
   oneHot,
   or,
   pad,
+  padEdge,
+  padReflect,
+  padWrap,
   permute,
   power,
   product,
+  realFft,
   reduceMax,
   reduceMin,
   reduceSum,
@@ -82,6 +98,7 @@ import {
   remainder,
   reshape,
   roll,
+  resize,
   rootMeanSquare,
   round,
   roundToFloat16,
@@ -106,9 +123,9 @@ import {
   standardDeviation,
   subtract,
   takeAlongAxis,
-  Tensor,
   tan,
   tanh,
+  Tensor,
   threefry,
   tile,
   topK,
@@ -117,6 +134,7 @@ import {
   truncateDivide,
   vjp,
   where,
+  withDerivativeOf,
   xor,
 } from "../../engine/index.ts";
 
@@ -335,6 +353,8 @@ const differentiated: readonly ((x: Tensor, y: Tensor, axes: number) => Tensor)[
   (x, _, axis) => takeAlongAxis(x, someIndex(x, scalar(3, "i32"), axis), axis),
   (x, y, axis) =>
     scatterAlongAxis(x, someIndex(x, scalar(1, "i32"), axis), broadcastTo(firstElement(y), x.shape), axis, "max"),
+  (x) => maxPool(x, { size: [Math.min(2, at(x.shape, x.rank - 1))], stride: [1] }),
+  (x) => maxPool(x, { size: [Math.min(2, at(x.shape, x.rank - 1))] }),
 ];
 
 /** An index along an axis of x, some of it often and some not at all. */
@@ -577,6 +597,76 @@ export const operations: { readonly [name: string]: Instructed } = {
     return pullback(sameShape(g.shape, value.shape) ? g : broadcastTo(firstElement(g), value.shape));
   },
   stop: ({ any }) => new Tensor(makeNode("stopGradient", [any(0).node], {})),
+  surrogate: ({ of }) => withDerivativeOf(of(0, "f32"), beside(of(0, "f32"), of(0, "f32"))),
+  pool: ({ of, choices: [c, d] }) => {
+    const x = lifted(of(0, choose(["f32", "f32", "i32"] as const, d)));
+    if (x.size === 0) return undefined;
+    const axes = x.shape.slice(-((c % 2) + 1));
+    const size = axes.map((extent) => Math.min(extent, (c % 3) + 1));
+    const padding = size.map((extent, axis): [number, number] => [(d >> axis) % extent, d % extent]);
+    const options = { size, stride: (d % 3) + 1, padding, ceilMode: d % 5 === 0 };
+    if (c % 7 === 0) return maxPoolWithIndices(x, options).indices;
+    return x.dtype === "f32" && c % 7 < 3 ? meanPool(x, options) : maxPool(x, options);
+  },
+  border: ({ any, choices: [c, d] }) => {
+    const x = lifted(any(0));
+    if (x.size === 0) return undefined;
+    return choose([padReflect, padEdge, padWrap], c)(
+      x,
+      x.shape.map((_, axis) => [(c >> axis) % 3, (d >> axis) % 3] as const),
+    );
+  },
+  resize: ({ of, choices: [c, d] }) => {
+    const x = lifted(of(0, "f32"));
+    if (x.size === 0) return undefined;
+    const mode = choose(["nearest", "linear", "cubic"] as const, c);
+    const coordinates = choose(["halfPixel", "alignCorners", "asymmetric"] as const, d);
+    return resize(x, { mode, coordinates, size: (d % 11) + 1, antialias: d % 4 === 0, axes: [axisOf(x, c)] });
+  },
+  gridSample: ({ of, choices: [c, d] }) => {
+    const x = ofRank(of(0, "f32"), 3);
+    const places = flat(of(1, "f32"));
+    if (x.size === 0 || places.size === 0) return undefined;
+    const some = slice(places, [[0, Math.min(places.size, 5)]]);
+    const grid = broadcastTo(reshape(some, [1, some.size, 1]), [at(x.shape, 0), some.size, 1]);
+    const padding = choose(["zeros", "border", "reflection"] as const, c);
+    return gridSample(x, grid, { padding, mode: choose(["nearest", "linear"] as const, d), alignCorners: d % 3 === 0 });
+  },
+  transform: ({ of, choices: [c] }) => {
+    const x = lifted(of(0, "f32"));
+    const axis = axisOf(x, c);
+    if (x.size === 0 || at(x.shape, axis) > 70) return undefined;
+    return choose([fft, inverseFft, realFft], c)(x, axis)[c % 2 === 0 ? "real" : "imaginary"];
+  },
+  matrices: ({ of, choices: [c, d] }) => {
+    const x = ofRank(of(0, "f32"), 2);
+    const size = Math.min(at(x.shape, 0), at(x.shape, 1), (d % 4) + 1);
+    const matrix = slice(x, [
+      [0, size],
+      [0, size],
+    ]);
+    return choose([determinant, inverse, cholesky], c)(matrix);
+  },
+  einsum: ({ of, choices: [c] }) => {
+    const x = lifted(of(0, "f32"));
+    const forms = [
+      () => einsum("...a,...a", x, x),
+      () => einsum("a...,a...->a", x, x),
+      () => einsum("...a,...a,...a->a...", x, x, x),
+      () => einsum("...a,b->b...", x, reshape(firstElement(x), [1])),
+    ];
+    return choose(forms, c)();
+  },
+  otherConv: ({ of, choices: [c, d] }) => {
+    const x = ofRank(of(0, "f32"), 5);
+    if (x.size === 0) return undefined;
+    const w = slice(
+      x,
+      x.shape.map((size, axis) => [0, axis === 1 ? size : Math.min(size, 2)]),
+    );
+    if (c % 2 === 0) return conv3d(x, w, { padding: d % 2, stride: (d % 3) + 1 });
+    return convTranspose3d(x, permute(w, [1, 0, 2, 3, 4]), { stride: (d % 2) + 1, outputPadding: d % 2 });
+  },
 };
 
 function convInstruction({ of, choices: [c, d] }: Context): Tensor | undefined {

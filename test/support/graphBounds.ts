@@ -86,6 +86,7 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
       return each(anyUncertain);
     case "stopGradient":
     case "check":
+    case "surrogate":
       return at(inputs, 0).errors;
     case "reshape":
     case "permute":

@@ -48,6 +48,16 @@ export async function compareProgram(device: Device, spec: ProgramSpec, accuracy
   const data = spec.inputs.map(inputData);
   const arguments_ = spec.inputs.map((input, i) => tensor(at(data, i), { shape: input.shape, dtype: input.dtype }));
   const { graph } = trace((...given: typeof arguments_) => buildProgram(spec, given), arguments_);
+  return compareGraph(device, graph, data, accuracy);
+}
+
+/** Runs a graph on a device and compares it with the oracle. */
+export async function compareGraph(
+  device: Device,
+  graph: Graph,
+  data: readonly TensorData[],
+  accuracy: Accuracy,
+): Promise<LawReport> {
   const expected = graphBounds(
     graph,
     data.map((values) => Float64Array.from(values)),

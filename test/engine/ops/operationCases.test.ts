@@ -1,0 +1,73 @@
+/** Composed operations: values against their definitions, on every device, and derivatives. */
+import { after, describe, it } from "node:test";
+import fc from "fast-check";
+import { createDevice, type Tensor, vjp } from "../../../engine/index.ts";
+import { trace } from "../../../engine/program/trace.ts";
+import { operationCases, type OperationCase } from "../../arbitraries/operationCases.ts";
+import { accuracies } from "../../support/accuracies.ts";
+import { checkDerivative, gradientOf } from "../../support/derivatives.ts";
+import { assertClose, toTensor } from "../../support/plain.ts";
+import { compareGraph } from "../../support/programLaw.ts";
+
+const seed = 7;
+
+/** Constants, of transforms for instance, are float32 on the oracle, too: relative to the largest element. */
+const tolerance = 2e-6;
+
+const described = (cases: fc.Arbitrary<OperationCase>) =>
+  cases.map((one) => ({ one, options: JSON.stringify(one.options), inputs: one.inputs }));
+
+describe("composed operations have the values of their definitions", () => {
+  for (const [name, cases] of Object.entries(operationCases)) {
+    it(name, () => {
+      fc.assert(
+        fc.property(described(cases), ({ one: { inputs, fn, expected } }) => {
+          assertClose(fn(...inputs.map((input) => toTensor(input))), expected, tolerance);
+        }),
+        { seed, numRuns: 40 },
+      );
+    });
+  }
+});
+
+for (const device of ["wasm", "cpu"] as const) {
+  describe(`composed operations on ${device}, with gradients, are within float32's error`, () => {
+    const made = createDevice(device);
+    after(async () => (await made).dispose());
+    for (const [name, cases] of Object.entries(operationCases)) {
+      it(name, async () => {
+        await fc.assert(
+          fc.asyncProperty(described(cases), async ({ one: { inputs, fn } }) => {
+            const primals = inputs.map((input) => toTensor(input));
+            const { graph } = trace((...given: Tensor[]) => {
+              const { value, pullback } = vjp((xs: readonly Tensor[]) => fn(...xs), given as readonly Tensor[]);
+              return [value, ...pullback(value)];
+            }, primals);
+            const data = inputs.map(({ values }) => Float32Array.from(values));
+            await compareGraph(await made, graph, data, accuracies[device]);
+          }),
+          { seed, numRuns: device === "wasm" ? 5 : 2 },
+        );
+      });
+    }
+  });
+}
+
+/** Names of operations without a derivative of their own. */
+const withoutDerivative = ["maxPool, places"];
+
+describe("composed operations have the derivatives of their values", () => {
+  for (const [name, cases] of Object.entries(operationCases)) {
+    if (withoutDerivative.includes(name)) continue;
+    it(name, () => {
+      fc.assert(
+        fc.property(described(cases), fc.nat(2 ** 20), ({ one: { inputs, fn, smooth } }, point) => {
+          const subject = { fn: smooth ?? fn, shapes: inputs.map(({ shape }) => shape) };
+          checkDerivative(subject, point);
+          checkDerivative(gradientOf(subject), point);
+        }),
+        { seed, numRuns: 5 },
+      );
+    });
+  }
+});
