@@ -1,8 +1,19 @@
-import { add, pad, reshape, slice, type Tensor } from "../../engine/index.ts";
+import {
+  add,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  pad,
+  reshape,
+  slice,
+  type Tensor,
+} from "../../engine/index.ts";
 import { integers } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { convolution, transposedConvolution } from "../standIns/windows.ts";
 import { besideChannels, entry } from "./axes.ts";
 import {
   convolutionAttributes,
@@ -15,6 +26,33 @@ import {
 
 export type ConvolutionAttributes = WindowAttributes & { readonly group: number };
 
+type Geometry = {
+  readonly stride: readonly number[];
+  readonly dilation: readonly number[];
+  readonly padding: Sides;
+  readonly groups: number;
+};
+
+const pair = <T>(list: readonly T[], otherwise: T): [T, T] => [list[0] ?? otherwise, list[1] ?? otherwise];
+
+function overAxes(x: Tensor, w: Tensor, geometry: Geometry): Tensor {
+  if (x.rank === 3) return conv1d(x, w, geometry);
+  if (x.rank === 5) return conv3d(x, w, geometry);
+  const { stride, dilation, padding, groups } = geometry;
+  return conv2d(x, w, {
+    stride: pair(stride, 1),
+    dilation: pair(dilation, 1),
+    padding: pair(padding, [0, 0] as const),
+    groups,
+  });
+}
+
+const transposedByRank = new Map([
+  [3, convTranspose1d],
+  [4, convTranspose2d],
+  [5, convTranspose3d],
+]);
+
 /** x [N, C, ...] with filters w [O, C / groups, ...] over one to three axes. Negative padding takes elements away. */
 export function convolve(call: NodeCall, x: Tensor, w: Tensor, attributes: ConvolutionAttributes): Tensor {
   const window = windowOf(w.shape.slice(2), attributes);
@@ -25,12 +63,8 @@ export function convolve(call: NodeCall, x: Tensor, w: Tensor, attributes: Convo
   const cut = sides.map(([low, high], i) => {
     return [Math.max(0, -low), entry(call, x.shape, i + 2) - Math.max(0, -high)] as const;
   });
-  return convolution(slice(x, [null, null, ...cut]), w, {
-    stride: window.stride,
-    dilation: window.dilation,
-    padding: sides.map(([low, high]) => [Math.max(0, low), Math.max(0, high)]),
-    groups: attributes.group,
-  });
+  const padding: Sides = sides.map(([low, high]) => [Math.max(0, low), Math.max(0, high)]);
+  return overAxes(slice(x, [null, null, ...cut]), w, { ...window, padding, groups: attributes.group });
 }
 
 const withBias = (call: NodeCall, y: Tensor): Tensor =>
@@ -62,10 +96,16 @@ function convolveTransposed(call: NodeCall, attributes: TransposedAttributes): T
   // Zeros stand where more is wanted than the filters reach.
   const taken: Sides = sides.map(([low, high]) => [Math.max(0, low), Math.max(0, high)]);
   const added: Sides = sides.map(([low, high]) => [Math.max(0, -low), Math.max(0, -high)]);
-  const sizes = full.map((size, i) => size - (taken[i]?.[0] ?? 0) - (taken[i]?.[1] ?? 0));
-  const shape = [entry(call, x.shape, 0), entry(call, w.shape, 1) * groups, ...sizes];
-  const { stride, dilation } = window;
-  const y = transposedConvolution(x, w, shape, { stride, dilation, padding: taken, groups });
+  const convolveBack = transposedByRank.get(x.rank);
+  if (convolveBack === undefined)
+    throw call.error("shape", `convolves over ${x.rank - 2} axes, expected one to three.`);
+  const y = convolveBack(x, w, {
+    stride: window.stride,
+    dilation: window.dilation,
+    padding: taken,
+    outputPadding: extra ?? 0,
+    groups,
+  });
   return withBias(call, pad(y, [[0, 0], [0, 0], ...added]));
 }
 

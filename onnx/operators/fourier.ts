@@ -1,22 +1,24 @@
 /** Fourier transforms. Complex values are pairs along the last axis. */
 import {
+  type Complex,
   expandDims,
+  fft,
   gather,
+  inverseFft,
   multiply,
   pad,
+  realFft,
   slice,
   split,
   squeeze,
   stack,
-  type Tensor,
   tensor,
+  type Tensor,
   transpose,
-  zerosLike,
 } from "../../engine/index.ts";
 import { flag, integer } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { fft } from "../standIns/windows.ts";
 import { axisOf, entry, upTo } from "./axes.ts";
 
 /** The first `length` elements of the last axis, with zeros behind where there are fewer. */
@@ -29,11 +31,8 @@ function fitted(x: Tensor, length: number): Tensor {
 /** Of a transform of real values the second half is known by the first. */
 const halfOf = (length: number): number => Math.floor(length / 2) + 1;
 
-/** The transform of the last axis: real [..., n] and maybe imaginary parts to [..., bins, 2]. */
-function transformed(real: Tensor, imaginary: Tensor | undefined, bins: number, isInverse: boolean): Tensor {
-  const y = fft({ real, imaginary: imaginary ?? zerosLike(real) }, isInverse);
-  return transpose(fitted(transpose(stack([y.real, y.imaginary], -1)), bins));
-}
+/** Complex values as pairs along a new last axis. */
+const paired = ({ real, imaginary }: Complex): Tensor => stack([real, imaginary], -1);
 
 /** x [..., 1 or 2] along one of the axes before the last. */
 function fourier(call: NodeCall, axis: number, isInverse: boolean, isHalf: boolean): Tensor {
@@ -44,8 +43,11 @@ function fourier(call: NodeCall, axis: number, isInverse: boolean, isHalf: boole
     fitted(transpose(squeeze(part, -1), along, -1), length),
   );
   const [real = x, imaginary] = parts;
-  const y = transformed(real, imaginary, isHalf ? halfOf(length) : length, isInverse);
-  return transpose(y, along, y.rank - 2);
+  const value = imaginary === undefined ? real : { real, imaginary };
+  const y = isInverse ? inverseFft(value) : imaginary === undefined && isHalf ? realFft(real) : fft(value);
+  const pairs = transpose(paired(y), along, x.rank - 2);
+  const bins = isHalf ? halfOf(length) : length;
+  return slice(pairs, [...upTo(along).map(() => null), [0, bins]]);
 }
 
 /** Transforms of windows of a signal [N, length] or [N, length, 1]: [N, windows, bins, 2]. */
@@ -59,7 +61,7 @@ function shortTimeFourier(call: NodeCall, isHalf: boolean): Tensor {
   const places = upTo(windows).flatMap((i) => upTo(length).map((k) => i * step + k));
   const parts = gather(squeeze(signal, -1), tensor(Int32Array.from(places), { shape: [windows, length] }), 1);
   const weighted = call.has(2) ? multiply(parts, call.tensor(2)) : parts;
-  return transformed(weighted, undefined, isHalf ? halfOf(length) : length, false);
+  return paired(isHalf ? realFft(weighted) : fft(weighted));
 }
 
 export const fouriers: OperatorTable = {
@@ -67,14 +69,12 @@ export const fouriers: OperatorTable = {
     operator({
       since: 17,
       numbers: [1],
-      roundabout: "a Fourier transform",
       attributes: { axis: integer.or(1), inverse: flag(false), onesided: flag(false) },
       build: (call, { axis, inverse, onesided }) => fourier(call, axis, inverse, onesided),
     }),
     operator({
       since: 20,
       numbers: [1, 2],
-      roundabout: "a Fourier transform",
       attributes: { inverse: flag(false), onesided: flag(false) },
       build: (call, { inverse, onesided }) => fourier(call, call.optionalNumbers(2)?.[0] ?? -2, inverse, onesided),
     }),
@@ -82,7 +82,6 @@ export const fouriers: OperatorTable = {
   STFT: operator({
     since: 17,
     numbers: [1, 3],
-    roundabout: "a Fourier transform",
     attributes: { onesided: flag(true) },
     build: (call, { onesided }) => shortTimeFourier(call, onesided),
   }),

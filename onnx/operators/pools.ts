@@ -5,7 +5,10 @@ import {
   cast,
   gather,
   iota,
+  maxPool,
+  maxPoolWithIndices,
   mean,
+  meanPool,
   multiply,
   pad,
   power,
@@ -13,61 +16,31 @@ import {
   reduceSum,
   reshape,
   scatterAlongAxis,
-  tensor,
   type Tensor,
+  tensor,
   zeros,
 } from "../../engine/index.ts";
 import { flag, float, integer, integers } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { maxPool, maxPoolWithIndices, meanPool } from "../standIns/windows.ts";
 import { entry, sizeOf, upTo } from "./axes.ts";
-import { type Sides, sidesOf, type WindowAttributes, windowAttributes, windowOf } from "./windowGeometry.ts";
+import { sidesOf, type WindowAttributes, windowAttributes, windowOf } from "./windowGeometry.ts";
 
 type PoolAttributes = WindowAttributes & { readonly kernel_shape: readonly number[] };
 
 const poolAttributes = { ...windowAttributes, kernel_shape: integers.required };
 
-/** The windows of a pool, with as much behind the image as the last window reaches. */
-function windows(call: NodeCall, x: Tensor, attributes: PoolAttributes, isCeil: boolean) {
+/** Windows as the engine's pools take them. */
+function windowsOf(call: NodeCall, x: Tensor, attributes: PoolAttributes, ceilMode: boolean) {
   const window = windowOf(attributes.kernel_shape, attributes);
-  const input = x.shape.slice(2);
-  const sides = sidesOf(call, input, window, attributes);
-  const round = isCeil ? Math.ceil : Math.floor;
-  const output = sides.map(([low, high], i) => {
-    const room = entry(call, input, i) + low + high - entry(call, window.reach, i);
-    return round(room / entry(call, window.stride, i)) + 1;
-  });
-  const padding: Sides = sides.map(([low], i) => {
-    const needed = (entry(call, output, i) - 1) * entry(call, window.stride, i) + entry(call, window.reach, i);
-    return [low, Math.max(0, needed - entry(call, input, i) - low)];
-  });
-  const { size, stride, dilation } = window;
-  return { input, sides, output, options: { size, stride, dilation, padding } };
+  const padding = sidesOf(call, x.shape.slice(2), window, attributes);
+  return { size: window.size, stride: window.stride, dilation: window.dilation, padding, ceilMode };
 }
 
 /** Means of windows: over what lies in the image, or over the padding that the model asks for, too. */
-function averagePool(call: NodeCall, attributes: PoolAttributes, isCeil: boolean, countsPadding: boolean): Tensor {
+function averagePool(call: NodeCall, attributes: PoolAttributes, isCeil: boolean, countPadding: boolean): Tensor {
   const x = call.tensor(0);
-  const { input, sides, output, options } = windows(call, x, attributes, isCeil);
-  // Means over whole windows, times how much larger these are than what counts of them.
-  const shares = options.size.map((size, i) => {
-    const [low, high] = sides[i] ?? [0, 0];
-    const extent = entry(call, input, i);
-    const counts = upTo(entry(call, output, i)).map((o) => {
-      const first = o * entry(call, options.stride, i) - low;
-      const taps = upTo(size).map((tap) => first + tap * entry(call, options.dilation, i));
-      return taps.filter((place) => (countsPadding ? place < extent + high : place >= 0 && place < extent)).length;
-    });
-    return counts.map((count) => size / count);
-  });
-  return shares.reduce<Tensor>(
-    (y, share, i) =>
-      share.every((factor) => factor === 1)
-        ? y
-        : multiply(y, tensor(share, { shape: [share.length, ...new Array<number>(shares.length - 1 - i).fill(1)] })),
-    meanPool(x, options),
-  );
+  return meanPool(x, { ...windowsOf(call, x, attributes, isCeil), countPadding });
 }
 
 /** Indices count all elements of x, in row-major order or, within an image, column by column. */
@@ -78,14 +51,14 @@ function largestOf(
   isColumnMajor: boolean,
 ): readonly Result[] {
   const x = call.tensor(0);
-  const { input, options } = windows(call, x, attributes, isCeil);
-  if (!call.wants(1)) return [maxPool(x, options)];
-  const { values, indices } = maxPoolWithIndices(x, options);
-  const image = sizeOf(input);
-  const channels = entry(call, x.shape, 1);
+  const windows = windowsOf(call, x, attributes, isCeil);
+  if (!call.wants(1)) return [maxPool(x, windows)];
+  const { values, indices } = maxPoolWithIndices(x, windows);
+  const input = x.shape.slice(2);
   const { shape } = indices;
-  const before = multiply(add(multiply(iota(shape, 0), channels), iota(shape, 1)), image);
-  return [values, call.typed("i64", add(before, isColumnMajor ? columnMajor(indices, input) : indices))];
+  const image = add(multiply(iota(shape, 0), entry(call, x.shape, 1)), iota(shape, 1));
+  const within = isColumnMajor ? columnMajor(indices, input) : indices;
+  return [values, call.typed("i64", add(multiply(image, sizeOf(input)), within))];
 }
 
 /** Places of an image, counted along its last axis first, as counted along its first axis first. */
@@ -126,8 +99,9 @@ const overImage = (x: Tensor) => ({ axes: upTo(x.rank).slice(2), keepAxes: true 
 /** The p-norm of windows, of which zeros lie around the image. */
 function normPool(call: NodeCall, attributes: PoolAttributes, p: number, isCeil: boolean): Tensor {
   const x = call.tensor(0);
-  const { options } = windows(call, x, attributes, isCeil);
-  return power(multiply(meanPool(power(absolute(x), p), options), sizeOf(options.size)), 1 / p);
+  const windows = windowsOf(call, x, attributes, isCeil);
+  // Means over whole windows, whatever of them lies in the image.
+  return power(multiply(meanPool(power(absolute(x), p), windows), sizeOf(windows.size)), 1 / p);
 }
 
 export const pools: OperatorTable = {

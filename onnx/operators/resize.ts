@@ -1,5 +1,5 @@
 /** Images and other arrays made larger or smaller by interpolation, one axis after the other. */
-import { add, gather, multiply, type Tensor, tensor, where } from "../../engine/index.ts";
+import { resize as resizeTo, type ResizeCoordinates, type Tensor } from "../../engine/index.ts";
 import { flag, float, floats, integers, oneOf } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
@@ -35,6 +35,8 @@ type AxisChange = {
   readonly to: number;
   readonly scale: number;
   readonly crop: readonly [number, number];
+  /** What is given: the other follows from it, unless sizes were fitted to a common scale. */
+  readonly given: "size" | "scale" | "both";
 };
 
 /** Where an element of the result is in the input, in elements. */
@@ -64,62 +66,34 @@ function sourceOf(index: number, { from, to, scale, crop }: AxisChange, { coordi
   }
 }
 
-function nearestOf(place: number, { nearest }: Interpolation): number {
-  switch (nearest) {
-    case "floor":
-      return Math.floor(place);
-    case "ceil":
-      return Math.ceil(place);
-    case "round_prefer_ceil":
-      return Math.floor(place + 0.5);
-    case "round_prefer_floor":
-      return Math.ceil(place - 0.5);
-  }
-}
+const namedCoordinates: { readonly [K in Interpolation["coordinates"]]?: ResizeCoordinates } = {
+  half_pixel: "halfPixel",
+  half_pixel_symmetric: "halfPixelSymmetric",
+  asymmetric: "asymmetric",
+};
 
-/** Weights by distance: a triangle, or Keys' cubic kernel. */
-function kernel(distance: number, { mode, cubicSlope: a }: Interpolation): number {
-  const d = Math.abs(distance);
-  if (mode === "linear") return Math.max(0, 1 - d);
-  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
-  return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
-}
+const roundings = {
+  floor: "floor",
+  ceil: "ceil",
+  round_prefer_floor: "preferFloor",
+  round_prefer_ceil: "preferCeil",
+} as const;
 
-type Tap = { readonly place: number; readonly weight: number };
-
-/** Which elements make one element of the result. */
-function tapsOf(place: number, change: AxisChange, how: Interpolation): Tap[] {
-  if (how.mode === "nearest") return [{ place: nearestOf(place, how), weight: 1 }];
-  const stretch = how.antialias ? Math.max(1, 1 / change.scale) : 1;
-  const reach = (how.mode === "linear" ? 1 : 2) * stretch;
-  const first = Math.floor(place - reach) + 1;
-  const all = upTo(Math.ceil(place + reach) - first).map((i) => {
-    return { place: first + i, weight: kernel((first + i - place) / stretch, how) };
-  });
-  const isInside = (tap: Tap): boolean => tap.place >= 0 && tap.place < change.from;
-  const taps = how.excludesOutside ? all.filter(isInside) : all;
-  const total = taps.reduce((sum, { weight }) => sum + weight, 0);
-  return how.excludesOutside || how.antialias ? taps.map((tap) => ({ ...tap, weight: tap.weight / total })) : taps;
-}
-
-/** x with one axis resized: as many gathers as an element of the result is made of elements. */
+/** x with one axis resized. */
 function resizeAxis(x: Tensor, axis: number, change: AxisChange, how: Interpolation): Tensor {
-  const sources = upTo(change.to).map((index) => sourceOf(index, change, how));
-  const taps = sources.map((place) => tapsOf(place, change, how));
-  const most = Math.max(0, ...taps.map(({ length }) => length));
-  const alongAxis = new Array<number>(x.rank - 1 - axis).fill(1);
-  const parts = upTo(most).map((k) => {
-    const places = taps.map((own) => Math.min(change.from - 1, Math.max(0, own[k]?.place ?? 0)));
-    const weights = taps.map((own) => own[k]?.weight ?? 0);
-    const part = gather(x, tensor(Int32Array.from(places)), axis);
-    if (weights.every((weight) => weight === 1)) return part;
-    return multiply(part, tensor(weights, { shape: [weights.length, ...alongAxis] }));
+  const { given } = change;
+  const named = given === "both" ? undefined : namedCoordinates[how.coordinates];
+  return resizeTo(x, {
+    axes: [axis],
+    ...(given === "scale" ? { scale: [change.scale] } : { size: [change.to] }),
+    mode: how.mode,
+    coordinates: named ?? ((element) => sourceOf(element, change, how)),
+    rounding: roundings[how.nearest],
+    cubicCoefficient: how.cubicSlope,
+    excludeOutside: how.excludesOutside,
+    outside: how.coordinates === "tf_crop_and_resize" ? how.outside : undefined,
+    antialias: how.antialias,
   });
-  const y = parts.reduce(add);
-  if (how.coordinates !== "tf_crop_and_resize") return y;
-  const isOutside = sources.map((place) => Number(place < 0 || place > change.from - 1));
-  const mask = tensor(Uint8Array.from(isOutside), { dtype: "bool", shape: [isOutside.length, ...alongAxis] });
-  return where(mask, how.outside, y);
 }
 
 type Request = {
@@ -143,7 +117,8 @@ function changesOf(call: NodeCall, x: Tensor, { scales, sizes, region, axes, pol
     const scale = isFitted ? common : entry(call, given, i);
     const to = isFitted ? Math.floor(scale * from + 0.5) : (sizes?.[i] ?? Math.floor(from * scale));
     const crop = [region?.[i] ?? 0, region?.[i + along.length] ?? 1] as const;
-    return { axis, change: { from, to, scale, crop } };
+    const what = isFitted ? "both" : scales === undefined ? "size" : "scale";
+    return { axis, change: { from, to, scale, crop, given: what } as const };
   });
 }
 

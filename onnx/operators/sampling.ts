@@ -1,20 +1,16 @@
 /** Images read between their pixels, at places that are themselves values. */
 import {
-  absolute,
   add,
-  and,
   cast,
   clamp,
   divide,
-  equal,
   expandDims,
   floor,
   gather,
   greater,
-  greaterEqual,
+  gridSample,
   iota,
   less,
-  lessEqual,
   maximum,
   mean,
   minimum,
@@ -23,111 +19,15 @@ import {
   permute,
   reduceMax,
   reshape,
-  round,
   split,
-  squeeze,
   subtract,
   type Tensor,
   where,
-  zerosLike,
 } from "../../engine/index.ts";
 import { flag, float, integer, oneOf } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { entry, upTo } from "./axes.ts";
-
-type Padding = "zeros" | "border" | "reflection";
-
-/** Places folded back at both ends of an axis: at the outermost pixels' centres, or at their edges. */
-function reflected(place: Tensor, size: number, isAligned: boolean): Tensor {
-  const [low, high] = isAligned ? [0, size - 1] : [-0.5, size - 0.5];
-  const span = high - low;
-  if (span === 0) return zerosLike(place);
-  const away = absolute(subtract(place, low));
-  const turns = floor(divide(away, span));
-  const rest = subtract(away, multiply(turns, span));
-  const isEven = equal(subtract(turns, multiply(floor(multiply(turns, 0.5)), 2)), 0);
-  return clamp(where(isEven, add(rest, low), subtract(high, rest)), 0, size - 1);
-}
-
-/** Keys' cubic kernel with slope -3/4 at distance 1. */
-function cubic(distance: Tensor): Tensor {
-  const a = -0.75;
-  const d = absolute(distance);
-  const near = add(multiply(multiply(subtract(multiply(d, a + 2), a + 3), d), d), 1);
-  const far = multiply(a, subtract(multiply(add(multiply(subtract(d, 5), d), 8), d), 4));
-  return where(lessEqual(d, 1), near, where(less(d, 2), far, 0));
-}
-
-/** x [N, C, H, W] at the places of grid [N, H', W', 2], each (x, y) from -1 to 1. */
-function gridSample(
-  call: NodeCall,
-  mode: "nearest" | "linear" | "cubic",
-  padding: Padding,
-  isAligned: boolean,
-): Tensor {
-  const [image, grid] = [call.tensor(0), call.tensor(1)];
-  if (image.rank !== 4) throw call.error("shape", `samples ${image.rank - 2} spatial axes, expected 2.`);
-  const [n, channels, height, width] = upTo(4).map((i) => entry(call, image.shape, i)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const rows = reshape(permute(image, [0, 2, 3, 1]), [n * height * width, channels]);
-  const places = [n, entry(call, grid.shape, 1), entry(call, grid.shape, 2)];
-  const first = multiply(iota(places, 0), height * width);
-  const inPixels = (unit: Tensor, size: number): Tensor =>
-    isAligned ? multiply(add(unit, 1), (size - 1) / 2) : multiply(subtract(multiply(add(unit, 1), size), 1), 0.5);
-  const settled = (place: Tensor, size: number): Tensor => {
-    if (padding === "border") return clamp(place, 0, size - 1);
-    return padding === "reflection" ? reflected(place, size, isAligned) : place;
-  };
-  const [unitX = grid, unitY = grid] = split(grid, [1, 1], -1).map((part) => squeeze(part, -1));
-  const [x, y] = [inPixels(unitX, width), inPixels(unitY, height)];
-  /** Pixels at whole places; zero outside. */
-  const pixel = (px: Tensor, py: Tensor): Tensor => {
-    const isInside = [
-      greaterEqual(px, 0),
-      lessEqual(px, width - 1),
-      greaterEqual(py, 0),
-      lessEqual(py, height - 1),
-    ].reduce(and);
-    const row = multiply(cast(clamp(py, 0, height - 1), "i32"), width);
-    const index = add(add(row, cast(clamp(px, 0, width - 1), "i32")), first);
-    return where(expandDims(isInside, -1), gather(rows, index, 0), 0);
-  };
-  const weighted = (value: Tensor, weight: Tensor): Tensor => multiply(value, expandDims(weight, -1));
-  const sampled = (): Tensor => {
-    if (mode === "nearest") return pixel(round(settled(x, width)), round(settled(y, height)));
-    if (mode === "linear") {
-      const [sx, sy] = [settled(x, width), settled(y, height)];
-      const [x0, y0] = [floor(sx), floor(sy)];
-      const [fx, fy] = [subtract(sx, x0), subtract(sy, y0)];
-      const corners = [0, 1].flatMap((dy) =>
-        [0, 1].map((dx) =>
-          weighted(
-            pixel(add(x0, dx), add(y0, dy)),
-            multiply(dx === 0 ? subtract(1, fx) : fx, dy === 0 ? subtract(1, fy) : fy),
-          ),
-        ),
-      );
-      return corners.reduce(add);
-    }
-    const [x0, y0] = [floor(x), floor(y)];
-    const taps = [-1, 0, 1, 2];
-    const all = taps.flatMap((dy) =>
-      taps.map((dx) =>
-        weighted(
-          pixel(settled(add(x0, dx), width), settled(add(y0, dy), height)),
-          multiply(cubic(subtract(subtract(x, x0), dx)), cubic(subtract(subtract(y, y0), dy))),
-        ),
-      ),
-    );
-    return all.reduce(add);
-  };
-  return permute(sampled(), [0, 3, 1, 2]);
-}
 
 type RoiAttributes = {
   readonly output_height: number;
@@ -204,9 +104,9 @@ export const samplings: OperatorTable = {
         mode: oneOf(["bilinear", "nearest", "bicubic"]).or("bilinear"),
         padding_mode: paddingAttribute,
       },
-      build: (call, { align_corners: isAligned, mode, padding_mode: padding }) => {
+      build: (call, { align_corners: alignCorners, mode, padding_mode: padding }) => {
         const names = { bilinear: "linear", nearest: "nearest", bicubic: "cubic" } as const;
-        return gridSample(call, names[mode], padding, isAligned);
+        return gridSample(call.tensor(0), call.tensor(1), { mode: names[mode], padding, alignCorners });
       },
     }),
     operator({
@@ -216,8 +116,8 @@ export const samplings: OperatorTable = {
         mode: oneOf(["linear", "nearest", "cubic"]).or("linear"),
         padding_mode: paddingAttribute,
       },
-      build: (call, { align_corners: isAligned, mode, padding_mode: padding }) =>
-        gridSample(call, mode, padding, isAligned),
+      build: (call, { align_corners: alignCorners, mode, padding_mode: padding }) =>
+        gridSample(call.tensor(0), call.tensor(1), { mode, padding, alignCorners }),
     }),
   ],
   RoiAlign: [

@@ -10,6 +10,9 @@ import {
   less,
   multiply,
   pad,
+  padEdge,
+  padReflect,
+  padWrap,
   permute,
   reshape,
   type Shape,
@@ -25,7 +28,6 @@ import {
 import { flag, float, integer, integers, oneOf, unused } from "../build/attributes.ts";
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
-import { padBy } from "../standIns/windows.ts";
 import { axisOf, entry, sizeOf, upTo } from "./axes.ts";
 
 /** @param keepsZeros whether a size of 0 is none instead of the input's */
@@ -86,6 +88,7 @@ function sliced(
   return slice(x, ranges);
 }
 
+const borders = { reflect: padReflect, edge: padEdge, wrap: padWrap };
 const padModes = ["constant", "reflect", "edge"] as const;
 type PadMode = (typeof padModes)[number] | "wrap";
 
@@ -108,7 +111,7 @@ function padded(
     sides.map(([low, high], axis) => [Math.max(0, -low), entry(call, x.shape, axis) - Math.max(0, -high)]),
   );
   const added = sides.map(([low, high]) => [Math.max(0, low), Math.max(0, high)] as const);
-  return mode === "constant" ? pad(kept, added, value) : padBy(kept, added, mode);
+  return mode === "constant" ? pad(kept, added, value) : borders[mode](kept, added);
 }
 
 const padInputs = [1, 2, 3];
