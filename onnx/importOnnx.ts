@@ -18,7 +18,7 @@ export type ImportOptions = {
   readonly externalData?: ExternalData;
 };
 
-/** Tensors of a model by name, as it calls them: what is trained, or what it gives. A sequence is an array. */
+/** Tensors of a model by name, as it calls them. */
 export type NamedTensors = { readonly [name: string]: Tensor };
 
 /** What a model gives by the names of its outputs. A sequence is an array. */
@@ -33,7 +33,8 @@ export type ImportedModel = {
   readonly outputs: readonly OutputDescription[];
   /**
    * Its weights and other arrays of floats, by the names that the model has for them. They can be trained, stored and replaced by
-   * others of the same shapes. Running statistics of batch normalizations are among them, see `statistics`.
+   * others of the same shapes. Running statistics of batch normalizations are among them, see `statistics`, and so are constants that an
+   * exporter wrote as if they were weights, mostly scalars: leave these out of what you train.
    */
   readonly parameters: NamedTensors;
   /** The names of those parameters that are running statistics: they are not for optimizers. */

@@ -18,7 +18,7 @@ export type Operator = {
   readonly readsShapes: boolean;
   /** Results of 8 and 16 bits wrap. */
   readonly wraps: boolean;
-  /** The operation of the engine that is missing where results are put together in a costly way. */
+  /** The operation that the engine lacks, where results are put together in a way that costs more than it would. */
   readonly roundabout: string | undefined;
   readonly build: (call: NodeCall, attributes: { readonly [name: string]: unknown }) => Result | readonly Result[];
 };

@@ -123,11 +123,13 @@ export const samplings: OperatorTable = {
   RoiAlign: [
     operator({
       since: 10,
+      roundabout: "regions of images, which gathers are made for here",
       attributes: roiAttributes,
       build: (call, attributes) => roiAlign(call, attributes, false),
     }),
     operator({
       since: 16,
+      roundabout: "regions of images, which gathers are made for here",
       attributes: {
         ...roiAttributes,
         coordinate_transformation_mode: oneOf(["half_pixel", "output_half_pixel"]).or("half_pixel"),

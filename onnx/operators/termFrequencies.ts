@@ -68,6 +68,7 @@ function termFrequencies(call: NodeCall, attributes: Attributes): Tensor {
 export const termFrequencyOperators: OperatorTable = {
   TfIdfVectorizer: operator({
     since: 9,
+    roundabout: "counts of words, each of which is compared with all places here",
     attributes: {
       ngram_counts: integers.required,
       ngram_indexes: integers.required,

@@ -44,7 +44,7 @@ async function run(
   );
   const model = importOnnx(file);
   const data = type === "f32" ? Float32Array.from(x.values) : Float64Array.from(x.values);
-  const given: OnnxTensor = { name: "x", type: type as OnnxTensor["type"], shape: x.shape, data };
+  const given: OnnxTensor = { name: "x", type, shape: x.shape, data };
   const results = await compile(model.apply, { device })(model.parameters, { x: TensorValue.ofFile(given).tensor });
   return Promise.all(names.map(async (name) => Array.from(await (results[name] as Tensor).data())));
 }

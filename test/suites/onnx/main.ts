@@ -24,6 +24,7 @@ const devices = values.devices.split(",").map((name) => {
   return known;
 });
 
+if (devices.includes("webgpu")) await import("../../support/softwareVulkan.ts");
 const cases = findCases(findTestData(), new RegExp(values.only)).map(prepareCase);
 const outcomes = new Map<string, Map<PreparedCase, Outcome>>();
 for (const name of devices) {
