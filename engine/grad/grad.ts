@@ -1,70 +1,10 @@
 import { EvenkeelError } from "../errors.ts";
-import { makeNode, topologicalOrder } from "../graph/graph.ts";
-import type { Node, NodeOf, PrimitiveKind } from "../graph/node.ts";
 import { at, formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { full, zerosLike } from "../ops/creation.ts";
-import { add, requireShape } from "../ops/elementwise.ts";
-import { fillTree, mapTree, refuseAsynchronous, treeLeaves } from "../tree.ts";
-import { type VjpArguments, vjpRules } from "./vjpRules.ts";
-
-/** A fresh node for the same value, so that only uses of this very argument count. Simplification removes it. */
-function marked(x: Tensor): Tensor {
-  return new Tensor(makeNode("reshape", [x.node], { shape: x.shape }));
-}
-
-function markTree<T>(operation: string, tree: T): { tree: T; leaves: Tensor[] } {
-  const leaves: Tensor[] = [];
-  const copy = mapTree(tree, (x, path) => {
-    if (x.dtype !== "f32") {
-      throw new EvenkeelError(
-        "dtype",
-        `${operation}: derivatives are with respect to f32, ${path === "" ? "the argument" : path} is ${x.dtype}. Pass it as another argument.`,
-      );
-    }
-    const leaf = marked(x);
-    leaves.push(leaf);
-    return leaf;
-  });
-  return { tree: copy, leaves };
-}
-
-function applyRule<K extends PrimitiveKind>(node: NodeOf<K>, args: VjpArguments<K>): readonly (Tensor | null)[] {
-  return vjpRules[node.kind](args);
-}
-
-/** Derivatives of sum(<outputs[i], cotangents[i]>) with respect to nodes; zeros where there is no dependence. */
-function backward(outputs: readonly Tensor[], cotangents: readonly Tensor[], wrt: readonly Tensor[]): Tensor[] {
-  const sources = new Set(wrt.map((x) => x.node));
-  const dependent = new Set<Node>(sources);
-  const order = topologicalOrder(outputs.map((output) => output.node));
-  for (const node of order) {
-    if (node.kind !== "stopGradient" && node.inputs.some((input) => dependent.has(input))) dependent.add(node);
-  }
-  const collected = new Map<Node, Tensor>();
-  const collect = (node: Node, cotangent: Tensor): void => {
-    if (!dependent.has(node) || node.dtype !== "f32") return;
-    const before = collected.get(node);
-    collected.set(node, before === undefined ? cotangent : add(before, cotangent));
-  };
-  outputs.forEach((output, i) => collect(output.node, at(cotangents, i)));
-  for (const node of order.reverse()) {
-    const cotangent = collected.get(node);
-    if (cotangent === undefined || sources.has(node)) continue;
-    const args = {
-      inputs: node.inputs.map((input) => new Tensor(input)),
-      attributes: node.attributes,
-      output: new Tensor(node),
-      cotangent,
-    };
-    // Kind and attributes come from one node, which TypeScript can't correlate over the union.
-    const derivatives = applyRule(node as NodeOf<PrimitiveKind>, args as VjpArguments<PrimitiveKind>);
-    derivatives.forEach((derivative, i) => {
-      if (derivative !== null) collect(at(node.inputs, i), derivative);
-    });
-  }
-  return wrt.map((x) => collected.get(x.node) ?? zerosLike(x));
-}
+import { full } from "../ops/creation.ts";
+import { requireShape } from "../ops/elementwise.ts";
+import { fillTree, refuseAsynchronous, treeLeaves } from "../tree.ts";
+import { backward, markTree } from "./backward.ts";
 
 /**
  * The value of f at `primals` and its pullback: for a cotangent of the shape of the value, the derivative of

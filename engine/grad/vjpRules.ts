@@ -69,10 +69,9 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
     const x = at(inputs, 0);
     if (attributes.op === "sum") return [broadcastTo(g, x.shape)];
     // Elements that share the maximum share the derivative. Where a NaN won, nobody knows who would have.
-    const largest = broadcastTo(output, x.shape);
-    const isLargest = equal(x, largest);
-    const winners = reduceSum(cast(isLargest, "f32"), { axes: attributes.axes, keepAxes: true });
-    return [where(isLargest, divide(g, winners), where(isNaN(largest), NaN, 0))];
+    const loses = less(x, broadcastTo(output, x.shape));
+    const winners = reduceSum(cast(not(loses), "f32"), { axes: attributes.axes, keepAxes: true });
+    return [where(loses, 0, divide(g, where(isNaN(output), NaN, winners)))];
   },
   reshape: ({ inputs, cotangent: g }) => [reshape(g, at(inputs, 0).shape)],
   permute: ({ attributes, cotangent: g }) => [
@@ -128,6 +127,9 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   stopGradient: noDerivative,
   check: ({ cotangent: g }) => [g, null],
   surrogate: ({ cotangent: g }) => [null, g],
+  barrier: ({ cotangent: g }) => [g, null],
+  // The walk asks custom rules itself: they may have several results.
+  ruled: ({ inputs, attributes, cotangent: g }) => inputs.map(() => (attributes.rule.kind === "recompute" ? g : null)),
 };
 
 function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {

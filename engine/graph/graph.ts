@@ -17,6 +17,11 @@ export function makeNode<K extends PrimitiveKind>(
   return { id: nextId++, kind, inputs, attributes, shape, dtype };
 }
 
+/** The number that the next node is going to have: those made between two calls have numbers from the first to before the second. */
+export function nextNodeId(): number {
+  return nextId;
+}
+
 /** The same primitive on other inputs. */
 export function withInputs(node: Node, inputs: readonly Node[]): Node {
   if (inputs.every((input, i) => input === node.inputs[i])) return node;

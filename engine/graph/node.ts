@@ -154,6 +154,33 @@ export type Primitives = {
   check: { inputs: readonly [Node, Node]; attributes: { readonly message: string } };
   /** The value of the first input; the derivative is that of the second, of the same shape. */
   surrogate: { inputs: readonly [Node, Node]; attributes: Empty };
+  /**
+   * The identity on x; inputs [x, after]. What is computed of it is computed behind `after`, and is never the same computation as that of
+   * x itself.
+   */
+  barrier: { inputs: readonly [Node, Node]; attributes: Empty };
+  /** The identity on the first input, whose derivative is taken as the rule says. What the rule needs besides is behind it. */
+  ruled: { inputs: readonly [Node, ...Node[]]; attributes: { readonly rule: DerivativeRule } };
+};
+
+/** How the derivative of a value is taken, where it isn't that of the nodes it is made of. */
+export type DerivativeRule =
+  /** What was made within the region is computed again for the derivative. */
+  | { readonly kind: "recompute"; readonly region: Region }
+  /** Result number `result` of a call that brings its derivative along. Behind the value are the tensors of its arguments. */
+  | { readonly kind: "custom"; readonly call: CustomCall; readonly result: number };
+
+/** The nodes with numbers from `first` to before `end`. */
+export type Region = { readonly first: number; readonly end: number };
+
+export type CustomCall = {
+  readonly id: number;
+  /**
+   * For each tensor of the arguments the derivative of the sum of <result i, cotangents[i]> with respect to it; null: none.
+   * @param args the tensors of the arguments
+   * @param cotangents of each result; null of those that nothing depends on
+   */
+  readonly pull: (args: readonly Node[], cotangents: readonly (Node | null)[]) => readonly (Node | null)[];
 };
 
 export type Empty = { readonly [key: string]: never };

@@ -44,9 +44,12 @@ function attributesText(node: Node): string {
     case "matmul":
     case "stopGradient":
     case "surrogate":
+    case "barrier":
       return "";
     case "check":
       return JSON.stringify(node.attributes.message);
+    case "ruled":
+      return node.attributes.rule.kind;
   }
 }
 

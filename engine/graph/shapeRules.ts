@@ -253,6 +253,8 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
     shape: requireSameShape("surrogate", inputs),
     dtype: requireSameDtype("surrogate", inputs),
   }),
+  barrier: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  ruled: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
 };
 
 /** Whether an index of this shape has a place for each element of `shape` outside of `axis`. */

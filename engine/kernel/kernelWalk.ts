@@ -33,6 +33,8 @@ export type LoweredKernel = {
   readonly parallel: readonly number[];
   readonly reduce: readonly number[];
   readonly sources: readonly Node[];
+  /** Values that must have been computed before, though the kernel doesn't read them. */
+  readonly gates: readonly Node[];
   readonly operands: readonly Operand[];
   readonly reduction: Reduction | null;
   /** What is stored, and where. */
@@ -68,6 +70,7 @@ export class KernelWalk {
   readonly #cuts: AxisCuts;
   readonly #maySplit: boolean;
   readonly #sources: Node[] = [];
+  readonly #gates = new Set<Node>();
   readonly #places = new Map<string, Place>();
   readonly #stored = new Set<Node>();
   #depth = 0;
@@ -95,6 +98,7 @@ export class KernelWalk {
       parallel: sizes(this.parallel),
       reduce: sizes(this.reduce),
       sources: this.#sources,
+      gates: [...this.#gates],
       operands: this.#sources.map((source) => ({ dtype: source.dtype, length: sizeOf(source.shape) })),
       reduction: reduction === undefined ? null : { op: reduction.op, body: complete(reduction.body) },
       value: complete(value),
@@ -113,15 +117,23 @@ export class KernelWalk {
 
   /** The scalar for element `place` of `node`: a load if the node has memory, else its expression. */
   #value(node: Node, place: Place): Scalar {
-    const storage = storageOf(node);
+    const storage = this.#storageOf(node);
     if (this.#hasMemory(storage)) return this.#load(storage, this.#address(node, place));
     return this.#expand(node, place);
   }
 
   #valueAt(node: Node, index: Index, bounds: Bounds): Scalar {
-    const storage = storageOf(node);
+    const storage = this.#storageOf(node);
     if (this.#hasMemory(storage)) return this.#load(storage, this.#affine(flatten(index, node.shape)));
     return this.#expand(node, this.#place(index, bounds));
+  }
+
+  /** Notes what barriers on the way wait for. */
+  #storageOf(node: Node): Node {
+    for (let view = node; view.kind === "reshape" || view.kind === "barrier"; view = view.inputs[0]) {
+      if (view.kind === "barrier") this.#gates.add(view.inputs[1]);
+    }
+    return storageOf(node);
   }
 
   readonly #valueOf: ValueOf = (node, axes, bounds) => this.#valueAt(node, { kind: "axes", axes }, bounds);
@@ -224,6 +236,8 @@ export class KernelWalk {
       case "stopGradient":
       case "check":
       case "surrogate":
+      case "barrier":
+      case "ruled":
         return this.#value(node.inputs[0], place);
       case "reshape":
         return this.#valueAt(node.inputs[0], { kind: "flat", flat: flatten(place.index, node.shape) }, place.bounds);
@@ -286,7 +300,7 @@ export class KernelWalk {
     const [x, index] = node.inputs;
     const { axis } = node.attributes;
     const row = this.#valueOf(index, indexAxes(index, axes), bounds);
-    const storage = storageOf(x);
+    const storage = this.#storageOf(x);
     if (!this.#hasMemory(storage)) throw new CannotFuse(storage);
     const base = axes.map((expression, a) => (a === axis ? constantIndex(0) : expression));
     return {

@@ -36,6 +36,8 @@ export type PlanStep = {
   readonly kernel: Kernel;
   readonly operands: readonly number[];
   readonly results: readonly [number, ...number[]];
+  /** Buffers that must have been written before, though the step doesn't read them: what it computes is wanted behind them only. */
+  readonly after?: readonly number[];
   /**
    * Steps that are run as one (`passes/batchSteps.ts`): none needs what another makes, their kernels differ in numbers alone, and what is
    * at one place of all of them, such as their first operands, lies in one memory. The step itself then lists what any of them touches,
@@ -82,6 +84,13 @@ export type Plan = {
 export function overwritesInput({ buffers, aliases }: Plan, buffer: number): boolean {
   const { role } = at(buffers, buffer);
   return role.kind === "output" && at(aliases, role.index) !== null;
+}
+
+/** What a step that is made of others waits for besides what they read. */
+export function afterOf(steps: readonly PlanStep[]): Pick<PlanStep, "after"> {
+  const made = new Set(steps.flatMap(({ results }) => results));
+  const after = [...new Set(steps.flatMap((step) => step.after ?? []))].filter((buffer) => !made.has(buffer));
+  return after.length === 0 ? {} : { after };
 }
 
 /** The steps that a step is made of: of each member its stages, of these those that were joined. */

@@ -8,10 +8,10 @@ import { factoredContractionOf, reusesLoads } from "../kernel/contraction.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { kernelForm, kernelKey } from "../kernel/kernelKey.ts";
 import { normalizeKernel } from "../kernel/normalize.ts";
-import type { PlanBuffer, PlanStep } from "../kernel/plan.ts";
+import { afterOf, type PlanBuffer, type PlanStep } from "../kernel/plan.ts";
 import { Bundles } from "./bundles.ts";
 import { Dependencies } from "./dependencies.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import { type Overwrite, placesOf } from "./places.ts";
 
 /** Members of one step at most: their numbers are a table of limited size. */
 const mostMembers = 256;
@@ -57,7 +57,7 @@ export function* batchingSteps(
   if (!bundles.join(together)) throw new Error("what is made by one step is read and written by another");
   const names = new Names();
   const batched: PlanStep[] = [];
-  const schedule = new Schedule(steps, buffers, dependencies, kinds);
+  const schedule = new Schedule(steps, buffers, dependencies, kinds, placesOf(steps, overwrites));
   for (let ready = schedule.next(); ready.length > 0; ready = schedule.next()) {
     // What can't lie with the others waits for the next turn.
     const [first, ...others] = ready.map((step) => ({ index: step, step: at(steps, step) }));
@@ -147,7 +147,8 @@ function oneOf(members: readonly PlanStep[], names: Names): PlanStep {
   };
   const operands = [...new Set(members.flatMap((member) => member.operands))];
   const [result, ...results] = first.results;
-  return { kernel, operands, results: [result, ...results, ...others.flatMap((member) => member.results)], members };
+  const made = others.flatMap((member) => member.results);
+  return { kernel, operands, results: [result, ...results, ...made], ...afterOf(members), members };
 }
 
 /** Kernels of a plan have different names. */
@@ -174,6 +175,8 @@ class Schedule {
   readonly #patience: number;
   readonly #dependencies: Dependencies;
   readonly #kinds: readonly (string | null)[];
+  /** Steps of one place are run before those of the next. */
+  readonly #places: readonly number[];
   readonly #waiting: number[];
   /** Steps that can be run, in ascending order. */
   #ready: number[] = [];
@@ -185,8 +188,10 @@ class Schedule {
     buffers: readonly UnplacedBuffer[],
     dependencies: Dependencies,
     kinds: readonly (string | null)[],
+    places: readonly number[],
   ) {
     this.#steps = steps;
+    this.#places = places;
     this.#bytesOf = (buffer) => (isTemporary(at(buffers, buffer)) ? 4 * at(buffers, buffer).length : 0);
     const bytesOf = (kind: "input" | "output"): number =>
       buffers.reduce((sum, { role, length }) => sum + (role?.kind === kind ? 4 * length : 0), 0);
@@ -195,9 +200,9 @@ class Schedule {
       this.#readers.set(buffer, (this.#readers.get(buffer) ?? 0) + 1);
     }
     this.#dependencies = dependencies;
-    this.#kinds = kinds;
+    this.#kinds = kinds.map((kind, step) => (kind === null ? null : `${at(places, step)}\n${kind}`));
     this.#waiting = dependencies.before.map((before) => before.size);
-    kinds.forEach((kind, step) => {
+    this.#kinds.forEach((kind, step) => {
       if (this.#waiting[step] === 0) this.#ready.push(step);
       if (kind === null) return;
       const known = this.#left.get(kind);
@@ -209,7 +214,8 @@ class Schedule {
   /** The steps to run next, all of one kind; none when all have been run. */
   next(): readonly number[] {
     const ready = new Map<string, number[]>();
-    for (const step of this.#ready) {
+    const place = this.#ready.reduce((least, step) => Math.min(least, at(this.#places, step)), Infinity);
+    for (const step of this.#ready.filter((other) => at(this.#places, other) === place)) {
       const kind = at(this.#kinds, step);
       if (kind === null || this.#left.get(kind)?.size === 1) return [step];
       const known = ready.get(kind);

@@ -7,10 +7,10 @@ import { at } from "../graph/shape.ts";
 import type { Axis, Kernel } from "../kernel/kernel.ts";
 import { factoredContractionOf } from "../kernel/contraction.ts";
 import { kindOfKernel } from "../kernel/kernelKind.ts";
-import type { PlanStep, Stage } from "../kernel/plan.ts";
+import { afterOf, type PlanStep, type Stage } from "../kernel/plan.ts";
 import { Dependencies } from "./dependencies.ts";
 import type { Memories } from "./memories.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import type { Overwrite } from "./places.ts";
 import { linked, rowsOf, stageOf } from "./rowLinks.ts";
 
 type Limits = Pick<DeviceLimits, "arrays">;
@@ -202,7 +202,7 @@ class Chains {
     const key = wiring.join("\n");
     const kernel = this.#kernels.get(key) ?? this.#kernel(steps, operands);
     this.#kernels.set(key, kernel);
-    return { kernel, operands, results: [result, ...results], stages };
+    return { kernel, operands, results: [result, ...results], ...afterOf(steps), stages };
   }
 
   /** What is told of all stages: the kernel of one that folds, with the operations and bytes of all. */

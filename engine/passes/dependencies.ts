@@ -1,6 +1,6 @@
 /** Which steps of a plan wait for which. */
 import type { PlanStep } from "../kernel/plan.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import type { Overwrite } from "./places.ts";
 
 export class Dependencies {
   /** By step: the steps it waits for, all of them before it, each once. */
@@ -16,8 +16,8 @@ export class Dependencies {
     const makers = new Map<number, number>();
     const readers = new Map<number, number[]>();
     const taken = new Map(overwrites.map(({ input, output }) => [output, input]));
-    this.before = steps.map(({ operands, results }, step) => {
-      const before = new Set(operands.flatMap((buffer) => makers.get(buffer) ?? []));
+    this.before = steps.map(({ operands, results, after: waits = [] }, step) => {
+      const before = new Set([...operands, ...waits].flatMap((buffer) => makers.get(buffer) ?? []));
       for (const result of results) {
         for (const reader of readers.get(taken.get(result) ?? -1) ?? []) before.add(reader);
         makers.set(result, step);

@@ -13,7 +13,7 @@ import { at, sizeOf } from "../graph/shape.ts";
 import { binaryCosts, threefryCost, unaryCosts } from "../kernel/cost.ts";
 import type { LoweredKernel } from "../kernel/kernelWalk.ts";
 import { lowerKernel } from "../kernel/lowerKernel.ts";
-import { storageOf, viewBase } from "../kernel/views.ts";
+import { isView, readInputs, storageOf, viewBase } from "../kernel/views.ts";
 import { addendsOf } from "./addends.ts";
 import { computingInReaders } from "./computeInReaders.ts";
 import { hasMemory, inliningSingleReaders, mostRegions } from "./inlineSingleReaders.ts";
@@ -80,7 +80,7 @@ function* lowering(order: readonly Node[], roots: Set<Node>): Generator<void, Ma
 
 function readersOf(order: readonly Node[]): ReadonlyMap<Node, readonly Node[]> {
   const readers = new Map<Node, Node[]>(order.map((node) => [node, []]));
-  for (const node of order) for (const input of new Set(node.inputs)) readers.get(input)?.push(node);
+  for (const node of order) for (const input of new Set(readInputs(node))) readers.get(input)?.push(node);
   return readers;
 }
 
@@ -141,22 +141,26 @@ function chooseRoots(graph: Graph, order: readonly Node[], limits: DeviceLimits,
       }
     }
     if (node.kind === "gather") materializeBase(storageOf(node.inputs[0]), makeRoot, roots);
+    // What is kept to compute something again is kept itself, not what it is made of.
+    if (node.kind === "barrier") materializeBase(node.inputs[0], makeRoot, roots);
     if (node.kind === "expand") {
       const [x] = node.inputs;
       if (sizeOf(node.shape) > sizeOf(x.shape) && contentsOf(x).weight > cheapWeight)
         materializeBase(x, makeRoot, roots);
     }
-    let combined = combineContents(node, node.inputs.map(contentsOf));
+    const inputs = readInputs(node);
+    const own = (input: Node): Contents => (node.kind === "barrier" ? refreshed(input, contentsOf) : contentsOf(input));
+    let combined = combineContents(node, inputs.map(own));
     while (!fits(combined, limits)) {
       // Store the input that brings most along; what is left fits in the end, since one load each always does.
-      const largest = [...node.inputs]
+      const largest = [...inputs]
         .sort((a, b) => contentsOf(b).scalars - contentsOf(a).scalars)
         .find((input) => !isStored(input, roots));
       if (largest === undefined) break;
       materializeBase(largest, makeRoot, roots, true);
       combined = combineContents(
         node,
-        node.inputs.map((input) => refreshed(input, contentsOf)),
+        inputs.map((input) => refreshed(input, contentsOf)),
       );
     }
     contents.set(node, combined);
@@ -209,9 +213,6 @@ function combineContents(node: Node, inputs: readonly Contents[]): Contents {
     regions: sum(({ regions }) => regions) + bordersOf(node),
   };
 }
-
-const isView = (node: Node): boolean =>
-  node.kind === "reshape" || node.kind === "permute" || node.kind === "slice" || node.kind === "expand";
 
 const isReduction = (node: Node): boolean =>
   node.kind === "reduce" || node.kind === "matmul" || node.kind === "conv" || node.kind === "scatter";

@@ -15,7 +15,7 @@ import { rootsOf, scalarsOf } from "../kernel/scalar.ts";
 import { bordersAllow, commonSizes, joinable, overSizes, parallelSizes } from "./joinable.ts";
 import { mostScalars } from "./joinSteps.ts";
 import { arraysFit, memoriesFit, type Memories } from "./memories.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import { type Overwrite, placesOf } from "./places.ts";
 import { Precedence } from "./precedence.ts";
 
 type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays" | "joins">;
@@ -23,6 +23,8 @@ type Limits = Pick<DeviceLimits, "operands" | "results" | "arrays" | "joins">;
 /** Steps side by side. */
 type Group = {
   readonly steps: readonly PlanStep[];
+  /** That of all of them (`placesOf`). */
+  readonly place: number;
   /** The kernels of the steps over the fewest axes; null if nothing can join. */
   readonly kernels: readonly Kernel[] | null;
   /** Axes over which all of them go. */
@@ -62,11 +64,13 @@ export function* gatheringSteps(
   for (const step of steps)
     for (const buffer of step.operands) readers.set(buffer, [...(readers.get(buffer) ?? []), step]);
   const fits = fitting(limits, isKept, readers, memories);
-  const alone = new Map<Kernel, Omit<Group, "steps">>();
+  const placed = new Map<PlanStep, number>();
+  placesOf(steps, overwrites).forEach((place, step) => placed.set(at(steps, step), place));
+  const alone = new Map<Kernel, Omit<Group, "steps" | "place">>();
   let groups = steps.map((step): Group => {
     const known = alone.get(step.kernel) ?? describe(step.kernel, limits.joins);
     alone.set(step.kernel, known);
-    return { ...known, steps: [step] };
+    return { ...known, steps: [step], place: placed.get(step) ?? 0 };
   });
   // Groups may join others as steps do.
   for (let before = Infinity; groups.length < before; ) {
@@ -93,14 +97,15 @@ function* gather(
   for (const unit of units) {
     const operands = unit.steps.flatMap((step) => step.operands);
     const results = unit.steps.flatMap((step) => step.results);
+    const waits = unit.steps.flatMap((step) => step.after ?? []);
     const needed = new Set([
-      ...operands.flatMap((buffer) => madeIn.get(buffer) ?? []),
+      ...[...operands, ...waits].flatMap((buffer) => madeIn.get(buffer) ?? []),
       ...results.flatMap((buffer) => [...(readIn.get(overwritten.get(buffer) ?? -1) ?? [])]),
     ]);
     let [index, joined]: [number, Group] = [groups.length, unit];
     for (const place of placesFor(unit, needed, madeIn, readIn, free)) {
       const group = at(groups, place);
-      if (group.points !== unit.points || !order.mayFollow(place, needed)) continue;
+      if (group.points !== unit.points || group.place !== unit.place || !order.mayFollow(place, needed)) continue;
       if (!fits([...group.steps, ...unit.steps])) continue;
       const both = together(group, unit, joins);
       if (both === null) continue;
@@ -118,7 +123,7 @@ function* gather(
   return order.all(groups.length).map((group) => at(groups, group));
 }
 
-function describe(kernel: Kernel, joins: Limits["joins"]): Omit<Group, "steps"> {
+function describe(kernel: Kernel, joins: Limits["joins"]): Omit<Group, "steps" | "place"> {
   const normal = joinable(kernel, joins);
   if (normal === null) return { kernels: null, sizes: [], points: 0, scalars: 0, folds: false, hasBorders: false };
   const sizes = parallelSizes(normal);

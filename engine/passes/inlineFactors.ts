@@ -74,7 +74,8 @@ function inline({ root, kernel: factor }: FusedKernel, product: LoweredKernel, l
   if (refused.length > 0) return null;
   const operands = kept.map((source) => ({ dtype: source.dtype, length: sizeOf(source.shape) }));
   const value = renumbered(product.value, (operand) => operandOf(at(sources, operand)));
-  const whole = { ...product, sources: kept, operands, value, reduction: { ...reduction, body } };
+  const gates = [...new Set([...product.gates, ...factor.gates])];
+  const whole = { ...product, sources: kept, gates, operands, value, reduction: { ...reduction, body } };
   const fits = operands.length <= limits.operands && operands.length + 1 <= limits.arrays;
   return fits && isWorthTiles(axes, whole) ? whole : null;
 }

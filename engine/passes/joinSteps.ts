@@ -9,7 +9,7 @@ import { at } from "../graph/shape.ts";
 import { reusesLoads } from "../kernel/contraction.ts";
 import type { Affine, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
-import type { Plan, PlanStep } from "../kernel/plan.ts";
+import { afterOf, type Plan, type PlanStep } from "../kernel/plan.ts";
 import { interfere, isRead, readsOwn, type Region, regionsOf, type Use, usesOf } from "../kernel/access.ts";
 import { affineKey, sameAffine } from "../kernel/affine.ts";
 import { mapChildren, rewriter, rootsOf, scalarsOf } from "../kernel/scalar.ts";
@@ -166,6 +166,7 @@ function join(members: readonly Member[], isNeeded: (buffer: number) => boolean,
     ),
     operands: [...operands.keys()],
     results: [first.result, ...others.map(({ result }) => result)],
+    ...afterOf(members.map(({ step }) => step)),
   };
 }
 

@@ -14,7 +14,7 @@ import { lowerKernel } from "../kernel/lowerKernel.ts";
 import { childrenOf, scalarsOf } from "../kernel/scalar.ts";
 import { scatterOf } from "../kernel/scatter.ts";
 import { storedBytes } from "../kernel/storage.ts";
-import { storageOf } from "../kernel/views.ts";
+import { madeBehind, storageOf } from "../kernel/views.ts";
 import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
@@ -25,9 +25,10 @@ import { gatheringSteps } from "./gatherSteps.ts";
 import { inlineFactors } from "./inlineFactors.ts";
 import { joiningSteps } from "./joinSteps.ts";
 import { memoriesOf } from "./memories.ts";
-import { orderByLevel, type Overwrite } from "./orderByLevel.ts";
+import { orderByLevel } from "./orderByLevel.ts";
 import { overwriteLast } from "./overwriteLast.ts";
 import { packFloat16, roundedIn } from "./packFloat16.ts";
+import type { Overwrite } from "./places.ts";
 import { planMemory } from "./planMemory.ts";
 import { recomputing } from "./recompute.ts";
 import { splitProducts } from "./splitProducts.ts";
@@ -107,7 +108,14 @@ export function* planning(
       bufferOf.set(source, added);
       return added;
     });
-    drafted.push({ kernel: kernels.kernel(kernel, root), operands, results: [result] });
+    const gates = madeBehind(kernel.gates, (node) => roots.has(node) || node.kind === "input");
+    const after = gates.flatMap((node) => (roots.has(node) ? (bufferOf.get(node) ?? []) : []));
+    drafted.push({
+      kernel: kernels.kernel(kernel, root),
+      operands,
+      results: [result],
+      ...(after.length > 0 && { after }),
+    });
   };
   for (const { root, kernel } of fused) {
     let result = bufferOf.get(root);
@@ -260,7 +268,16 @@ function copyKernel(node: Node): LoweredKernel {
     if (result.kind === "kernel") return result.kernel;
   }
   const operand = { dtype: node.dtype, length: sizeOf(node.shape) };
-  return { parallel: shape, reduce: [], sources: [node], operands: [operand], reduction: null, value, at: linear };
+  return {
+    parallel: shape,
+    reduce: [],
+    sources: [node],
+    gates: [],
+    operands: [operand],
+    reduction: null,
+    value,
+    at: linear,
+  };
 }
 
 function axesOf({ parallel, reduce }: LoweredKernel): Axis[] {

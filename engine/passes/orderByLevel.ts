@@ -1,18 +1,16 @@
 /** Puts steps that don't wait for each other side by side, for devices whose kernels may overlap. */
 import { at } from "../graph/shape.ts";
 import type { PlanStep } from "../kernel/plan.ts";
+import { type Overwrite, placesOf } from "./places.ts";
 
 /** Steps in order, and the level of each: what a step waits for is of lower levels, and steps of one level wait for nothing in it. */
 export type Levels = { readonly steps: readonly PlanStep[]; readonly levels: readonly number[] };
-
-/** The output takes over the memory of the input: whoever makes it comes behind all who read that. */
-export type Overwrite = { readonly input: number; readonly output: number };
 
 /**
  * Orders steps by levels, of which there are as few as can be: as many as steps are on the longest chain. A step that may be of
  * several levels is of the last one if it makes more than it is the last to read, so that what it makes isn't kept for long; else of
  * the first. Within a level those come first that read most of what nobody has read yet: a device that waits once for each new value
- * has waited for more of them when it gets to the others.
+ * has waited for more of them when it gets to the others. Steps of different places (`placesOf`) are of different levels.
  * @param steps in an order of computation; each buffer is made by one of them at most
  * @param bytesOf what a buffer takes of the memory of temporaries; 0 for others
  */
@@ -20,6 +18,28 @@ export function orderByLevel(
   steps: readonly PlanStep[],
   bytesOf: (buffer: number) => number,
   overwrites: readonly Overwrite[] = [],
+): Levels {
+  const places = placesOf(steps, overwrites);
+  const inOrder = [...new Set(places)].sort((a, b) => a - b);
+  let first = 0;
+  const parts = inOrder.map((place): Levels => {
+    const part = levelled(
+      steps.filter((_, step) => at(places, step) === place),
+      bytesOf,
+      overwrites,
+    );
+    const levels = part.levels.map((level) => first + level);
+    first = Math.max(first, ...levels.map((level) => level + 1));
+    return { steps: part.steps, levels };
+  });
+  return { steps: parts.flatMap((part) => part.steps), levels: parts.flatMap((part) => part.levels) };
+}
+
+/** The same for steps of one place. */
+function levelled(
+  steps: readonly PlanStep[],
+  bytesOf: (buffer: number) => number,
+  overwrites: readonly Overwrite[],
 ): Levels {
   const waits = waitsOf(steps, overwrites);
   const earliest: number[] = [];
@@ -38,11 +58,11 @@ function waitsOf(steps: readonly PlanStep[], overwrites: readonly Overwrite[]): 
   const madeBy = new Map<number, number>();
   const readers = new Map<number, number[]>(overwrites.map(({ input }) => [input, []]));
   const overwritten = new Map(overwrites.map(({ input, output }) => [output, input]));
-  return steps.map(({ operands, results }, step) => {
+  return steps.map(({ operands, results, after = [] }, step) => {
     const readFirst = results.flatMap((result) => readers.get(overwritten.get(result) ?? -1) ?? []);
     for (const operand of operands) readers.get(operand)?.push(step);
     for (const result of results) madeBy.set(result, step);
-    return [...operands.flatMap((operand) => madeBy.get(operand) ?? []), ...readFirst];
+    return [...[...operands, ...after].flatMap((buffer) => madeBy.get(buffer) ?? []), ...readFirst];
   });
 }
 

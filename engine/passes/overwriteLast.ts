@@ -1,7 +1,7 @@
 /** Puts what writes over an input behind everything else that reads it, where nothing of that waits for it. */
 import { at } from "../graph/shape.ts";
 import type { PlanStep } from "../kernel/plan.ts";
-import type { Overwrite } from "./orderByLevel.ts";
+import type { Overwrite } from "./places.ts";
 
 /**
  * The steps in an order in which as many as can be of the given outputs may take the memory of their inputs; the same order but for
@@ -12,9 +12,9 @@ export function overwriteLast(steps: readonly PlanStep[], wanted: readonly Overw
   const makers = new Map<number, number>();
   const readers = new Map<number, number[]>(wanted.map(({ input }) => [input, []]));
   const after = steps.map((): number[] => []);
-  steps.forEach(({ operands, results }, step) => {
-    for (const buffer of operands) {
-      readers.get(buffer)?.push(step);
+  steps.forEach(({ operands, results, after: waits = [] }, step) => {
+    for (const buffer of operands) readers.get(buffer)?.push(step);
+    for (const buffer of [...operands, ...waits]) {
       const maker = makers.get(buffer);
       if (maker !== undefined) at(after, maker).push(step);
     }

@@ -4,7 +4,7 @@ import { type Graph, makeNode } from "../graph/graph.ts";
 import type { Node } from "../graph/node.ts";
 import { at, sizeOf } from "../graph/shape.ts";
 import { scalarsOf } from "../kernel/scalar.ts";
-import { storageOf } from "../kernel/views.ts";
+import { madeBehind, storageOf } from "../kernel/views.ts";
 import type { Donation } from "./aliasOutputs.ts";
 import type { FusedKernel } from "./fuse.ts";
 
@@ -42,8 +42,9 @@ export function* recomputing(
   for (const { input, output } of donations) {
     overwriters.set(at(graph.inputs, input), storageOf(at(graph.outputs, output)));
   }
-  if (new Uses(kernels, outputs).peak().bytes <= target) return kernels;
-  let drafts: Draft[] = shrinkEarly(kernels, outputs).map((each) => ({ ...each }));
+  const given = finishEarly(kernels, overwriters);
+  if (new Uses(given, outputs).peak().bytes <= target) return given;
+  let drafts: Draft[] = shrinkEarly(given, outputs).map((each) => ({ ...each }));
   let allowed = kernels.reduce((sum, kernel) => sum + trafficOf(kernel), 0) * shareOfTraffic;
   for (;;) {
     const uses = new Uses(drafts, outputs);
@@ -58,13 +59,44 @@ export function* recomputing(
 }
 
 /**
+ * Where values are computed again behind others (`checkpoint`), whatever needs those of one such place alone comes before those of the next:
+ * at no time are those of two places there.
+ * @param overwriters by input who writes over it, and so comes behind all who read it
+ */
+function finishEarly(kernels: readonly FusedKernel[], overwriters: ReadonlyMap<Node, Node>): readonly FusedKernel[] {
+  if (kernels.every(({ kernel }) => kernel.gates.length === 0)) return kernels;
+  const overwritten = new Map([...overwriters].map(([input, output]) => [output, input]));
+  /** By value the last place that it waits for: 1 + the number of the kernel behind which that is computed. */
+  const places = new Map<Node, number>();
+  const readUntil = new Map<Node, number>();
+  const numbers = new Map<Node, number>();
+  const isMade = (node: Node): boolean => numbers.has(node);
+  kernels.forEach(({ root, kernel }, number) => {
+    const input = overwritten.get(root);
+    const place = Math.max(
+      0,
+      ...kernel.sources.map((source) => places.get(source) ?? 0),
+      ...madeBehind(kernel.gates, isMade).map((gate) => (numbers.get(gate) ?? -1) + 1),
+      input === undefined ? 0 : (readUntil.get(input) ?? 0),
+    );
+    places.set(root, place);
+    numbers.set(root, number);
+    for (const source of kernel.sources) readUntil.set(source, Math.max(place, readUntil.get(source) ?? 0));
+  });
+  const placeOf = ({ root }: FusedKernel): number => places.get(root) ?? 0;
+  return [...kernels].sort((a, b) => placeOf(a) - placeOf(b));
+}
+
+/**
  * Moves each reduction whose result is much smaller than what it reads right behind the last of that: who counts or sums a gradient
  * doesn't keep it.
  */
 function shrinkEarly(kernels: readonly FusedKernel[], outputs: ReadonlySet<Node>): readonly FusedKernel[] {
   const anchorOf = new Map<Node, number>();
+  const isMade = (node: Node): boolean => anchorOf.has(node);
   kernels.forEach(({ root, kernel }, index) => {
-    const behind = kernel.sources.map((source) => anchorOf.get(source) ?? -1);
+    const waited = [...kernel.sources, ...madeBehind(kernel.gates, isMade)];
+    const behind = waited.map((source) => anchorOf.get(source) ?? -1);
     const read = kernel.sources.reduce((sum, source) => sum + bytesOf(source), 0);
     const shrinks = kernel.reduction !== null && !outputs.has(root) && bytesOf(root) < read * smallShare;
     anchorOf.set(root, shrinks && behind.length > 0 ? Math.max(...behind) : index);

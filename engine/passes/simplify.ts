@@ -83,6 +83,8 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   // What it asks is asked by outputs of their own (`runtimeChecks.ts`).
   check: (node) => node.inputs[0],
   surrogate: (node) => node.inputs[0],
+  barrier: simplifyBarrier,
+  ruled: (node) => node.inputs[0],
 };
 
 /** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */
@@ -264,6 +266,14 @@ function simplifySlice(node: NodeOf<"slice">): Node | undefined {
     size,
     step: step.map((stride, axis) => stride * at(x.attributes.step, axis)),
   });
+}
+
+/** What is known before anything is computed takes no memory that computing again could save. */
+function simplifyBarrier(node: NodeOf<"barrier">): Node | undefined {
+  const [x, after] = node.inputs;
+  if (x.kind === "constant" || x.kind === "iota" || uniformValue(x) !== undefined) return x;
+  if (x.kind !== "expand") return undefined;
+  return makeNode("expand", [makeNode("barrier", [x.inputs[0], after], {})], x.attributes);
 }
 
 function simplifyConcat(node: NodeOf<"concat">): Node | undefined {

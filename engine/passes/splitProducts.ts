@@ -9,7 +9,7 @@ import { type Contraction, convolutionOf, factoredContractionOf } from "../kerne
 import type { Affine, Axis, Kernel, Operand, Scalar, Store } from "../kernel/kernel.ts";
 import { kernelKey } from "../kernel/kernelKey.ts";
 import { normalizeKernel, rewriteKernel, withValues } from "../kernel/normalize.ts";
-import type { PlanStep } from "../kernel/plan.ts";
+import { afterOf, type PlanStep } from "../kernel/plan.ts";
 import { isRead } from "../kernel/access.ts";
 import { rewriter, rootsOf, scalarsOf } from "../kernel/scalar.ts";
 
@@ -48,7 +48,7 @@ export function splitProducts(
     const partial = addTemporary(slices.kernel.stores[0].length);
     const buffersOf = ({ operands }: Half): number[] => operands.map((operand) => at(step.operands, operand));
     return [
-      { kernel: slices.kernel, operands: buffersOf(slices), results: [partial] },
+      { kernel: slices.kernel, operands: buffersOf(slices), results: [partial], ...afterOf([step]) },
       { kernel: total.kernel, operands: [partial, ...buffersOf(total)], results: step.results },
     ];
   });

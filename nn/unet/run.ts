@@ -12,6 +12,10 @@ export type NetworkRun = {
   readonly tap?: (name: string, value: Tensor) => void;
   /** How images were augmented, [N, augmentDim]; absent = not at all. Only for networks with an `augmentDim`. */
   readonly augmentLabels?: Tensor;
+  /**
+   * Whether derivatives compute what is within a block again instead of keeping it (`checkpoint`): less memory for more time, the same bits.
+   */
+  readonly recomputesBlocks?: boolean;
 };
 
 /** A run as seen from within a module: names are relative to it. */

@@ -1,4 +1,4 @@
-import { concat, EvenkeelError, ones, type Tensor, zeros } from "../../engine/index.ts";
+import { checkpoint, concat, EvenkeelError, ones, type Tensor, zeros } from "../../engine/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 import { applyBlock, type BlockParameters, describeBlock } from "./block.ts";
 import type { UNetConfig } from "./config.ts";
@@ -57,24 +57,29 @@ export function applyUNet(
   const { enc, dec } = unetLayers(config);
   const { imageResolution: size } = config;
   const { layer: applyConv } = runWithin(run, config, "enc.");
+  const apply = (layer: UNetBlock, side: "enc" | "dec", input: Tensor, skip?: Tensor): Tensor => {
+    const own = parameters[side][layer.name] as BlockParameters;
+    const joined = skip === undefined ? input : keep(config, joinSkip(config, input, skip, config.concatBalance));
+    return applyBlock(layer.block, own, joined, embedding, run, `${side}.${layer.name}`);
+  };
+  const applied = run.recomputesBlocks === true ? checkpoint(apply) : apply;
   const skips: Tensor[] = [];
   let h = config.onesChannel ? concat([x, ones([count, 1, size, size])], 1) : x;
   for (const layer of enc) {
-    const own = parameters.enc[layer.name];
     h =
       layer.kind === "conv"
-        ? keep(config, applyConv(layer.name, h, own as LayerParameters))
-        : applyBlock(layer.block, own as BlockParameters, h, embedding, run, `enc.${layer.name}`);
+        ? keep(config, applyConv(layer.name, h, parameters.enc[layer.name] as LayerParameters))
+        : applied(layer, "enc", h);
     skips.push(h);
   }
   for (const layer of dec) {
     if (layer.kind === "conv") continue;
-    const skip = layer.skip ? skips.pop() : undefined;
-    if (skip !== undefined) h = keep(config, joinSkip(config, h, skip, config.concatBalance));
-    h = applyBlock(layer.block, parameters.dec[layer.name] as BlockParameters, h, embedding, run, `dec.${layer.name}`);
+    h = applied(layer, "dec", h, layer.skip ? skips.pop() : undefined);
   }
   return applyOutput(config, parameters, h, run);
 }
+
+type UNetBlock = Extract<UNetLayer, { readonly kind: "block" }>;
 
 function checkSizes(
   config: UNetConfig,

@@ -24,6 +24,7 @@ import {
   cast,
   ceil,
   cholesky,
+  checkpoint,
   clamp,
   concat,
   conv2d,
@@ -62,6 +63,7 @@ import {
   gatherNd,
   keepLowerTriangle,
   keepUpperTriangle,
+  jvp,
   less,
   lessEqual,
   log,
@@ -589,12 +591,21 @@ export const operations: { readonly [name: string]: Instructed } = {
   },
   conv: convInstruction,
   derivative: ({ of, choices: [c, d] }) => {
-    const x = lifted(of(0, "f32"));
-    const y = beside(x, of(1, "f32"));
-    if (x.size === 0 || y.size === 0) return undefined;
-    const { value, pullback } = vjp((z: Tensor) => choose(differentiated, c)(z, y, axisOf(x, d)), x);
-    const g = of(2, "f32");
-    return pullback(sameShape(g.shape, value.shape) ? g : broadcastTo(firstElement(g), value.shape));
+    const differentiable = differentiableOf(of, c, d);
+    if (differentiable === undefined) return undefined;
+    const { f, x } = differentiable;
+    const { value, pullback } = vjp(d % 3 === 0 ? checkpoint(f) : f, x);
+    return pullback(ofShape(of(2, "f32"), value.shape));
+  },
+  tangent: ({ of, choices: [c, d] }) => {
+    const differentiable = differentiableOf(of, c, d);
+    if (differentiable === undefined) return undefined;
+    const { f, x } = differentiable;
+    return jvp(f)(x, ofShape(of(2, "f32"), x.shape)).tangent;
+  },
+  checkpoint: ({ of, choices: [c, d] }) => {
+    const differentiable = differentiableOf(of, c, d);
+    return differentiable && checkpoint(differentiable.f)(differentiable.x);
   },
   stop: ({ any }) => new Tensor(makeNode("stopGradient", [any(0).node], {})),
   surrogate: ({ of }) => withDerivativeOf(of(0, "f32"), beside(of(0, "f32"), of(0, "f32"))),
@@ -668,6 +679,22 @@ export const operations: { readonly [name: string]: Instructed } = {
     return convTranspose3d(x, permute(w, [1, 0, 2, 3, 4]), { stride: (d % 2) + 1, outputPadding: d % 2 });
   },
 };
+
+/** A function that has a derivative, and where. */
+function differentiableOf(
+  of: Context["of"],
+  c: number,
+  d: number,
+): { readonly f: (x: Tensor) => Tensor; readonly x: Tensor } | undefined {
+  const x = lifted(of(0, "f32"));
+  const y = beside(x, of(1, "f32"));
+  if (x.size === 0 || y.size === 0) return undefined;
+  return { f: (z) => choose(differentiated, c)(z, y, axisOf(x, d)), x };
+}
+
+/** g if it has the shape, else an element of it everywhere. */
+const ofShape = (g: Tensor, shape: Shape): Tensor =>
+  sameShape(g.shape, shape) ? g : broadcastTo(firstElement(g), shape);
 
 function convInstruction({ of, choices: [c, d] }: Context): Tensor | undefined {
   const x = ofRank(of(0, "f32"), 4);

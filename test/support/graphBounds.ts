@@ -87,6 +87,8 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "stopGradient":
     case "check":
     case "surrogate":
+    case "barrier":
+    case "ruled":
       return at(inputs, 0).errors;
     case "reshape":
     case "permute":

@@ -192,6 +192,8 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   stopGradient: (_, inputs) => first(inputs),
   check: (_, inputs) => first(inputs),
   surrogate: (_, inputs) => first(inputs),
+  barrier: (_, inputs) => first(inputs),
+  ruled: (_, inputs) => first(inputs),
 };
 
 /** Strides of a value whose axes of size 1 stand for all. */

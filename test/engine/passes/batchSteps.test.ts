@@ -8,7 +8,7 @@ import { reusesLoads } from "../../../engine/kernel/contraction.ts";
 import type { Kernel } from "../../../engine/kernel/kernel.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { batchSteps, type UnplacedBuffer } from "../../../engine/passes/batchSteps.ts";
-import type { Overwrite } from "../../../engine/passes/orderByLevel.ts";
+import type { Overwrite } from "../../../engine/passes/places.ts";
 import { overwriteLast } from "../../../engine/passes/overwriteLast.ts";
 import { input, planOf } from "./plannedFor.ts";
 

@@ -7,7 +7,7 @@ import { add, exp, multiply, negate, reduceSum, sqrt, square, type Tensor, tenso
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { gatherSteps } from "../../../engine/passes/gatherSteps.ts";
 import { commonSizes } from "../../../engine/passes/joinable.ts";
-import type { Overwrite } from "../../../engine/passes/orderByLevel.ts";
+import type { Overwrite } from "../../../engine/passes/places.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
 import { buildProgram, inputData, programSpecs } from "../../arbitraries/programs.ts";
 import { accuracies } from "../../support/accuracies.ts";

@@ -46,6 +46,7 @@ function programOf(specs: readonly Spec[]): Program {
         parallel: [4],
         reduce: spec.sums ? [4] : [],
         sources,
+        gates: [],
         operands: sources.map(() => ({ dtype: "f32", length: 4 })),
         reduction: spec.sums ? { op: "sum", body: scalar } : null,
         value: scalar,
