@@ -80,21 +80,11 @@ export class NodeCall {
   /** Input `i` as numbers: what shapes depend on. @throws EvenkeelError `trace` if it is only known when the program runs. */
   numbers(i: number): readonly number[] {
     const value = this.value(i);
-    if (!value.isKnown) throw this.#notKnown(i, value);
-    try {
-      return value.numbers;
-    } catch (cause) {
-      if (cause instanceof EvenkeelError && cause.code === "trace") throw this.#notKnown(i, value);
-      throw cause;
-    }
-  }
-
-  #notKnown(i: number, { name }: TensorValue): EvenkeelError {
-    return this.error(
+    if (value.isKnown) return value.numbers;
+    throw this.error(
       "trace",
-      `input ${i} (${quoteText(name)}) decides about shapes and must be known when the program is built, but it is computed from ` +
-        "values that are not. If it is an input of the model, give it as plain numbers instead of a tensor; else shapes depend on " +
-        "data here, which can't be expressed.",
+      `input ${i} (${quoteText(value.name)}) decides about shapes and must be known when the program is built, but it is computed from ` +
+        "values that are not: shapes that depend on data can't be expressed.",
     );
   }
 

@@ -1,5 +1,6 @@
 /** What stands for a value of a model's graph while a program is built of it. */
 import { type DType, EvenkeelError, evaluateNow, type Shape, type Tensor, tensor } from "../../engine/index.ts";
+import { quoteText } from "../../engine/io/index.ts";
 import { type ElementType, isFloatType, isSignedType } from "../format/elementTypes.ts";
 import type { OnnxData, OnnxNumbers, OnnxTensor } from "../format/model.ts";
 
@@ -92,16 +93,29 @@ export class TensorValue {
 
   /** The elements as numbers, row-major. @throws EvenkeelError `value` for texts, `trace` for what isn't known. */
   get numbers(): readonly number[] {
-    this.#data ??= evaluateNow(this.tensor);
-    const data = this.#data;
+    const { data } = this;
     if (isTexts(data)) throw new EvenkeelError("value", `${this.name}: texts where numbers are needed.`);
     return Array.from(data);
   }
 
   /** The elements as they are, for who only moves them. */
   get data(): OnnxData {
-    this.#data ??= evaluateNow(this.tensor);
+    this.#data ??= this.#evaluate();
     return this.#data;
+  }
+
+  #evaluate(): OnnxData {
+    try {
+      return evaluateNow(this.tensor);
+    } catch (cause) {
+      if (!(cause instanceof EvenkeelError) || cause.code !== "trace") throw cause;
+      throw new EvenkeelError(
+        "trace",
+        `${quoteText(this.name)} decides about shapes and must be known when the program is built: give it, or the inputs of the model that ` +
+          "it is made of, as plain numbers instead of tensors.",
+        { cause },
+      );
+    }
   }
 }
 
