@@ -4,7 +4,7 @@ import { quoteText } from "../../engine/io/index.ts";
 import { type ElementType, isFloatType, isSignedType, isUnsignedType } from "../format/elementTypes.ts";
 import type { OnnxData, OnnxGraph, OnnxNode } from "../format/model.ts";
 import { operatorOf, readAttributes } from "../operators/index.ts";
-import { isKnown, NodeCall, placeOf, type Result } from "./nodeCall.ts";
+import { isKnown, NodeCall, placeOf, type Rebuild, type Result, type RunGraph } from "./nodeCall.ts";
 import type { Operator } from "./operator.ts";
 import { ListValue, TensorValue, type Value } from "./value.ts";
 import { wrapped } from "./wrap.ts";
@@ -21,7 +21,16 @@ export function buildGraph(graph: OnnxGraph, scope: Scope, opsets: ReadonlyMap<s
   for (const [name, initializer] of graph.initializers) {
     if (!scope.has(name)) scope.set(name, TensorValue.ofFile(initializer));
   }
-  for (const node of graph.nodes) buildNode(node, scope, opsets);
+  graph.nodes.forEach((node, i) => {
+    buildNode(node, scope, opsets, (replaced) => {
+      const again: Scope = new Map([...scope, ...replaced]);
+      for (const before of graph.nodes.slice(0, i)) {
+        buildNode(before, again, opsets, () => again);
+        for (const [name, value] of replaced) again.set(name, value);
+      }
+      return again;
+    });
+  });
   return graph.outputs.map(({ name }) => valueOf(name, scope, "the graph's outputs"));
 }
 
@@ -33,17 +42,18 @@ function valueOf(name: string, scope: Scope, reader: string): Value {
   return value;
 }
 
-function buildNode(node: OnnxNode, scope: Scope, opsets: ReadonlyMap<string, number>): void {
+function buildNode(node: OnnxNode, scope: Scope, opsets: ReadonlyMap<string, number>, rebuild: Rebuild): void {
   const operator = operatorOf(node, opsets);
   const inputs = node.inputs.map((name) => (name === "" ? undefined : valueOf(name, scope, placeOf(node))));
-  const call = new NodeCall(node, opsets.get(node.domain) ?? 0, inputs, (graph, given) => {
+  const run: RunGraph = (graph, given) => {
     const inner: Scope = new Map(scope);
     graph.inputs.forEach(({ name }, i) => {
       const value = given[i];
       if (value !== undefined) inner.set(name, value);
     });
     return buildGraph(graph, inner, opsets);
-  });
+  };
+  const call = new NodeCall(node, opsets.get(node.domain) ?? 0, inputs, run, rebuild);
   const results = resultsOf(call, operator);
   node.outputs.forEach((name, i) => {
     if (name === "") return;

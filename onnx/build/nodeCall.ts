@@ -11,6 +11,9 @@ export type Result = Tensor | Value | undefined;
 /** Runs a graph that a node has as an attribute, with values for its inputs; what lies around the node is visible there. */
 export type RunGraph = (graph: OnnxGraph, inputs: readonly (Value | undefined)[]) => Value[];
 
+/** What the graph's values before the node are if some of them are replaced by others: all values by name. */
+export type Rebuild = (replaced: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value>;
+
 /** A node with the values of its inputs. */
 export class NodeCall {
   readonly node: OnnxNode;
@@ -18,17 +21,19 @@ export class NodeCall {
   readonly opset: number;
   readonly inputs: readonly (Value | undefined)[];
   readonly run: RunGraph;
+  readonly rebuild: Rebuild;
 
-  constructor(node: OnnxNode, opset: number, inputs: readonly (Value | undefined)[], run: RunGraph) {
+  constructor(node: OnnxNode, opset: number, inputs: readonly (Value | undefined)[], run: RunGraph, rebuild: Rebuild) {
     this.node = node;
     this.opset = opset;
     this.inputs = inputs;
     this.run = run;
+    this.rebuild = rebuild;
   }
 
   /** The same node with other inputs. */
   with(inputs: readonly (Value | undefined)[]): NodeCall {
-    return new NodeCall(this.node, this.opset, inputs, this.run);
+    return new NodeCall(this.node, this.opset, inputs, this.run, this.rebuild);
   }
 
   /** An error that says at which node. */

@@ -15,7 +15,7 @@ import { indexing } from "./indexing.ts";
 import { logic } from "./logic.ts";
 import { losses } from "./losses.ts";
 import { normalizations } from "./normalizations.ts";
-import { optimizers } from "./optimizers.ts";
+import { trainings } from "./training.ts";
 import { pools } from "./pools.ts";
 import { products } from "./products.ts";
 import { quantizations } from "./quantization.ts";
@@ -45,7 +45,7 @@ export const operators: OperatorTable = {
   ...fouriers,
   ...recurrents,
   ...losses,
-  ...optimizers,
+  ...trainings,
   ...quantizations,
   ...termFrequencyOperators,
   ...sequences,

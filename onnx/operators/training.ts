@@ -1,20 +1,27 @@
-/** Steps of optimizers, of the domain `ai.onnx.preview.training`: rate, count of steps, then all parameters, gradients and states. */
+/**
+ * Training within a graph, of the domain `ai.onnx.preview.training`: derivatives, and steps of optimizers, whose inputs are rate, count of
+ * steps, then all parameters, gradients and states.
+ */
 import {
   add,
   cast,
   divide,
+  grad,
   greater,
   multiply,
   power,
+  reduceSum,
   sqrt,
   square,
   subtract,
   type Tensor,
   where,
 } from "../../engine/index.ts";
-import { float, oneOf } from "../build/attributes.ts";
-import type { NodeCall } from "../build/nodeCall.ts";
+import { quoteText } from "../../engine/io/index.ts";
+import { float, oneOf, text, texts } from "../build/attributes.ts";
+import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
+import { TensorValue } from "../build/value.ts";
 import { upTo } from "./axes.ts";
 
 /** One parameter's step: what it and its states become. */
@@ -42,7 +49,27 @@ function stepAll(call: NodeCall, states: number, step: Step): Tensor[] {
 const regularized = (parameter: Tensor, gradient: Tensor, coefficient: number): Tensor =>
   add(multiply(parameter, coefficient), gradient);
 
-export const optimizers: OperatorTable = {
+/** The derivatives of the sum of `target` by the values named in `names`, whose values are the first inputs. */
+function gradient(call: NodeCall, names: readonly string[], target: string): readonly Result[] {
+  const sum = (tensors: Tensor[]): Tensor => {
+    const replaced = new Map(
+      names.map((name, i) => {
+        const { type, tensor } = call.value(i);
+        return [name, TensorValue.computed(name, type, tensors[i] ?? tensor, false)] as const;
+      }),
+    );
+    const value = call.rebuild(replaced).get(target);
+    if (!(value instanceof TensorValue)) throw call.error("value", `${quoteText(target)} is no tensor before it.`);
+    return reduceSum(value.tensor);
+  };
+  return grad(sum)(names.map((_, i) => call.tensor(i)));
+}
+
+export const trainings: OperatorTable = {
+  "ai.onnx.preview.training.Gradient": operator({
+    attributes: { xs: texts.required, zs: texts, y: text.required },
+    build: (call, { xs, y }) => gradient(call, xs, y),
+  }),
   "ai.onnx.preview.training.Adam": operator({
     attributes: {
       alpha: float.or(0.9),
