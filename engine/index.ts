@@ -70,6 +70,7 @@ export {
   type ExplainOptions,
 } from "./program/explain.ts";
 export { evaluate } from "./program/evaluate.ts";
+export { evaluateNow } from "./program/evaluateNow.ts";
 export { gigaflopsPerSecond, intensity, type KernelCosts, kernelCosts } from "./program/kernelCosts.ts";
 export { PendingResult, readResults } from "./program/pendingResult.ts";
 export { estimateOf } from "./program/estimate.ts";

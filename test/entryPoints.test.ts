@@ -22,6 +22,7 @@ describe("entry points", () => {
       "engine",
       "engine/io",
       "nn",
+      "onnx",
       "testing",
       "diffusion",
       ...folders.map(({ name }) => `diffusion/${name}`),

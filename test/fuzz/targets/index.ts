@@ -1,6 +1,7 @@
 import type { Target } from "../target.ts";
 import { arraysTarget, folderTarget, picturesTarget, zipTarget } from "./datasets.ts";
 import { headerTargets, pickleTarget, safetensorsTarget } from "./networks.ts";
+import { onnxTarget } from "./onnx.ts";
 import { pngTarget } from "./png.ts";
 import { textTargets } from "./texts.ts";
 
@@ -13,6 +14,7 @@ export const targets: readonly Target[] = [
   arraysTarget,
   pickleTarget,
   safetensorsTarget,
+  onnxTarget,
   ...headerTargets,
   ...textTargets,
 ];

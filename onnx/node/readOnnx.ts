@@ -1,0 +1,27 @@
+import path from "node:path";
+import { EvenkeelError } from "../../engine/index.ts";
+import { quoteText, readWhole } from "../../engine/io/index.ts";
+import { diskFile } from "../../engine/io/node.ts";
+import { externalLocations } from "../format/readModel.ts";
+import { type ImportedModel, importOnnx } from "../importOnnx.ts";
+
+/**
+ * Reads a model from a file, with the files beside it in which its elements may lie; see `importOnnx`.
+ * @throws EvenkeelError `file` if one of them can't be read, or lies elsewhere.
+ */
+export async function readOnnx(file: string): Promise<ImportedModel> {
+  const bytes = await readWhole(diskFile(file));
+  const folder = path.dirname(file);
+  const externalData = new Map<string, Uint8Array>();
+  for (const location of externalLocations(bytes, file)) {
+    const parts = location.split(/[\\/]/);
+    if (path.isAbsolute(location) || /^[A-Za-z]:/.test(location) || parts.includes("..")) {
+      throw new EvenkeelError(
+        "file",
+        `${file}: elements are said to lie in ${quoteText(location)}, which is not beside the model.`,
+      );
+    }
+    externalData.set(location, await readWhole(diskFile(path.join(folder, ...parts))));
+  }
+  return importOnnx(bytes, { path: file, externalData });
+}
