@@ -197,5 +197,7 @@ test("public functions have examples, which compile and print what they say", as
   assert.equal(withoutExample.length, mostWithoutExample, "the list has become shorter or longer: set the number");
   const programs = functions.flatMap((each) => each.examples.map((_, i) => programOf(each, i)));
   assert.deepEqual(compilerErrors(programs), []);
-  for (const each of programs) await runTextProgram(each, rooms);
+  const wrong: string[] = [];
+  for (const each of programs) await runTextProgram(each, rooms).catch((error: unknown) => wrong.push(String(error)));
+  assert.deepEqual(wrong, []);
 });

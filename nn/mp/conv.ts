@@ -53,7 +53,7 @@ export function mpConv(x: Tensor, weight: Tensor, gain: Tensor | number = 1): Te
  * ```ts
  * import { rootMeanSquare, tensor } from "evenkeel/engine";
  *
- * console.log(await rootMeanSquare(forceNormalize(tensor([[3, 4], [30, 40]])), { axes: 1 }).array()); // [ 0.99997, 1 ]
+ * console.log(await rootMeanSquare(forceNormalize(tensor([[3, 4], [30, 40]])), { axes: 1 }).array()); // [ 0.99997, 0.999997 ]
  * ```
  */
 export function forceNormalize(weight: Tensor): Tensor {
