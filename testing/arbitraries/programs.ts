@@ -18,7 +18,6 @@ import {
   atan2,
   broadcastTo,
   cast,
-  ceil,
   checkpoint,
   cholesky,
   clamp,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import type { Tensor } from "../../../engine/index.ts";
 import { build, pick, places, type Plain } from "../../support/plain.ts";
-import { arraysOf } from "../arrays.ts";
+import { arraysOf } from "../../../testing/arbitraries/arrays.ts";
 import { get, type OperationCase, range, small, sum } from "./operationCase.ts";
 
 /** Where an element beyond an axis is taken from. */

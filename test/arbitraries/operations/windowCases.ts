@@ -3,7 +3,7 @@ import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import type { Tensor } from "../../../engine/index.ts";
 import { build, pick, places } from "../../support/plain.ts";
-import { arraysOf } from "../arrays.ts";
+import { arraysOf } from "../../../testing/arbitraries/arrays.ts";
 import { get, type OperationCase, range, small, sum } from "./operationCase.ts";
 
 /** x with elements that stay 0.5 apart however x moves: the largest keep their places. */
