@@ -288,7 +288,7 @@ const refused: readonly (readonly [() => unknown, ErrorCode, RegExp])[] = [
   ],
   [() => ops.maxPool(zeros([1, 1, 2], "bool"), { size: 2 }), "dtype", /^maxPool: dtype bool/],
   [() => ops.meanPool(zeros([1, 1, 2], "i32"), { size: 2 }), "dtype", /^meanPool: dtype i32/],
-  [() => ops.conv1d(image, image), "shape", /^conv1d: expected x \[N, C, L\] and w \[O, C, kl\]/],
+  [() => ops.conv1d(image, image), "shape", /^conv1d: expected x \[N, C, L\] and w \[O, C, k\]/],
   [
     () => ops.conv1d(zeros([1, 3, 5]), zeros([1, 2, 1])),
     "shape",
