@@ -83,7 +83,7 @@ function windowsOf(
   if (x.rank !== rank + 2 || w.rank !== rank + 2) {
     throw new EvenkeelError(
       "shape",
-      `${operation}: expected x [N, I, ${axes.join(", ")}] and w [I, C, ${axes.map((axis) => `k${axis.toLowerCase()}`).join(", ")}], got ${shapes}.`,
+      `${operation}: expected x [N, I, ${axes.join(", ")}] and w [I, C, ${axes.length === 1 ? "k" : axes.map((axis) => `k${axis.toLowerCase()}`).join(", ")}], got ${shapes}.`,
     );
   }
   requireDtype(`${operation} (x)`, x.dtype, ["f32"]);

@@ -262,6 +262,43 @@ for (const name of ["oracle", "wasm"] as const) {
   });
 }
 
+describe("composed operations take empty batches", () => {
+  const [images, filters] = [zeros([0, 2, 4, 4]), zeros([3, 2, 3, 3])];
+  const empty: readonly (readonly [name: string, result: () => Tensor, shape: readonly number[]])[] = [
+    ["maxPool", () => ops.maxPool(images, { size: 3, stride: 2, padding: 1 }), [0, 2, 2, 2]],
+    ["meanPool", () => ops.meanPool(images, { size: 2 }), [0, 2, 2, 2]],
+    ["conv3d", () => ops.conv3d(zeros([0, 1, 3, 3, 3]), zeros([2, 1, 2, 2, 2])), [0, 2, 2, 2, 2]],
+    ["convTranspose2d", () => ops.convTranspose2d(zeros([0, 3, 2, 2]), filters), [0, 2, 4, 4]],
+    [
+      "padReflect",
+      () =>
+        ops.padReflect(images, [
+          [0, 0],
+          [0, 0],
+          [1, 1],
+          [0, 2],
+        ]),
+      [0, 2, 6, 6],
+    ],
+    ["resize", () => ops.resize(images, { scale: 1.5, mode: "cubic" }), [0, 2, 6, 6]],
+    ["gridSample", () => ops.gridSample(images, zeros([0, 3, 5, 2])), [0, 2, 3, 5]],
+    ["fft", () => ops.fft(zeros([0, 100])).real, [0, 100]],
+    ["solve", () => ops.solve(zeros([0, 3, 3]), zeros([0, 3, 2])), [0, 3, 2]],
+    ["determinant", () => ops.determinant(zeros([0, 3, 3])), [0]],
+    ["einsum", () => ops.einsum("bij,bjk->bik", zeros([0, 2, 3]), zeros([0, 3, 2])), [0, 2, 2]],
+  ];
+  for (const [name, result, shape] of empty) {
+    it(name, async () => {
+      assert.deepEqual(result().shape, shape);
+      const oracle = await ops.createDevice("oracle");
+      assert.equal(
+        (await ops.evaluate(result(), oracle)).length,
+        shape.reduce((a, b) => a * b, 1),
+      );
+    });
+  }
+});
+
 const image = zeros([1, 2, 4, 4]);
 const refused: readonly (readonly [() => unknown, ErrorCode, RegExp])[] = [
   [() => ops.maxPool(zeros([2]), { size: 2 }), "shape", /^maxPool: x \[2\] has no axes for windows of 2/],
@@ -288,7 +325,7 @@ const refused: readonly (readonly [() => unknown, ErrorCode, RegExp])[] = [
   ],
   [() => ops.maxPool(zeros([1, 1, 2], "bool"), { size: 2 }), "dtype", /^maxPool: dtype bool/],
   [() => ops.meanPool(zeros([1, 1, 2], "i32"), { size: 2 }), "dtype", /^meanPool: dtype i32/],
-  [() => ops.conv1d(image, image), "shape", /^conv1d: expected x \[N, C, L\] and w \[O, C, kl\]/],
+  [() => ops.conv1d(image, image), "shape", /^conv1d: expected x \[N, C, L\] and w \[O, C, k\]/],
   [
     () => ops.conv1d(zeros([1, 3, 5]), zeros([1, 2, 1])),
     "shape",
