@@ -113,7 +113,8 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   conv: ({ inputs, attributes: { role, geometry }, cotangent: v }) => convVjp(role, geometry, pair(inputs), v),
   stopGradient: noDerivative,
   barrier: ({ cotangent: g }) => [g, null],
-  // The walk asks custom rules itself: they may have several results.
+  // The walk asks loops and custom rules itself: they may have several results.
+  loop: noDerivative,
   ruled: ({ inputs, attributes, cotangent: g }) => inputs.map(() => (attributes.rule.kind === "recompute" ? g : null)),
 };
 

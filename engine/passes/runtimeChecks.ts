@@ -3,7 +3,8 @@
  * place gets a bool scalar beside the program's outputs, true where the mistake happened.
  */
 import type { Graph } from "../graph/graph.ts";
-import { topologicalOrder } from "../graph/graph.ts";
+import { makeNode, topologicalOrder } from "../graph/graph.ts";
+import { loopCallsOf } from "../graph/loops.ts";
 import type { Node } from "../graph/node.ts";
 import { at, formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
@@ -17,29 +18,37 @@ export type RuntimeCheck = {
 };
 
 export function runtimeChecks(graph: Graph): RuntimeCheck[] {
-  return topologicalOrder(graph.outputs).flatMap((node): RuntimeCheck[] => {
-    if (node.kind === "cast" && node.inputs[0].dtype === "f32" && (node.dtype === "i32" || node.dtype === "u32")) {
-      const [x] = node.inputs;
-      return [
-        {
-          failed: any(not(isFinite(new Tensor(x)))).node,
-          message: `cast: NaN or infinity in ${formatShape(x.shape)} has no ${node.dtype} value. Replace it first, e.g. where(isFinite(x), x, 0).`,
-        },
-      ];
-    }
-    if (node.kind === "gather" || node.kind === "scatterAdd") {
-      const [x, index] = node.inputs;
-      const { axis } = node.attributes;
-      const { shape } = node.kind === "gather" ? x : node;
-      const size = at(shape, axis);
-      const rows = new Tensor(index);
-      return [
-        {
-          failed: any(or(less(rows, 0), lessEqual(size, rows))).node,
-          message: `${node.kind === "gather" ? "gather" : "scatterAdd, gather's derivative"}: an index is out of range for axis ${axis} of ${formatShape(shape)} (0 to ${size - 1}).`,
-        },
-      ];
-    }
-    return [];
-  });
+  const order = topologicalOrder(graph.outputs);
+  const inLoops = loopCallsOf(order).flatMap(({ loop, inputs }) =>
+    runtimeChecks(loop.body).map(({ failed, message }): RuntimeCheck => {
+      return { failed: makeNode("loop", inputs, { loop, result: { kind: "any", node: failed } }), message };
+    }),
+  );
+  return [...order.flatMap(checksOf), ...inLoops];
+}
+
+function checksOf(node: Node): RuntimeCheck[] {
+  if (node.kind === "cast" && node.inputs[0].dtype === "f32" && (node.dtype === "i32" || node.dtype === "u32")) {
+    const [x] = node.inputs;
+    return [
+      {
+        failed: any(not(isFinite(new Tensor(x)))).node,
+        message: `cast: NaN or infinity in ${formatShape(x.shape)} has no ${node.dtype} value. Replace it first, e.g. where(isFinite(x), x, 0).`,
+      },
+    ];
+  }
+  if (node.kind === "gather" || node.kind === "scatterAdd") {
+    const [x, index] = node.inputs;
+    const { axis } = node.attributes;
+    const { shape } = node.kind === "gather" ? x : node;
+    const size = at(shape, axis);
+    const rows = new Tensor(index);
+    return [
+      {
+        failed: any(or(less(rows, 0), lessEqual(size, rows))).node,
+        message: `${node.kind === "gather" ? "gather" : "scatterAdd, gather's derivative"}: an index is out of range for axis ${axis} of ${formatShape(shape)} (0 to ${size - 1}).`,
+      },
+    ];
+  }
+  return [];
 }
