@@ -6,8 +6,10 @@ import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { zerosLike } from "../ops/creation.ts";
 import { add } from "../ops/elementwise.ts";
-import type { backward } from "./backward.ts";
 import { scan } from "./scan.ts";
+
+/** Derivatives of sum(<outputs[i], cotangents[i]>) with respect to nodes (`backward`). */
+type Walk = (outputs: readonly Tensor[], cotangents: readonly Tensor[], wrt: readonly Tensor[]) => readonly Tensor[];
 
 type Cotangents = ReadonlyMap<Node, Tensor>;
 
@@ -17,13 +19,13 @@ type Numbered = { readonly [number: string]: Tensor };
 export class LoopDerivatives {
   readonly #calls = new Map<string, LoopCall>();
   readonly #dependent: ReadonlySet<Node>;
-  readonly #backward: typeof backward;
+  readonly #backward: Walk;
 
   /**
    * @param order all nodes that are walked over, in an order of computation
    * @param dependent those of which a derivative is asked for
    */
-  constructor(order: readonly Node[], dependent: ReadonlySet<Node>, walk: typeof backward) {
+  constructor(order: readonly Node[], dependent: ReadonlySet<Node>, walk: Walk) {
     for (const call of loopCallsOf(order)) this.#calls.set(loopCallKey(at(call.results, 0)), call);
     this.#dependent = dependent;
     this.#backward = walk;
@@ -34,11 +36,7 @@ export class LoopDerivatives {
    * last. At others there is none.
    * @param seenFor the result as its rule is to see it, given the cotangent that asks for it
    */
-  pull(
-    node: NodeOf<"loop">,
-    cotangents: Cotangents,
-    seenFor: (cotangent: Tensor) => Node,
-  ): readonly (Tensor | null)[] {
+  pull(node: NodeOf<"loop">, cotangents: Cotangents, seenFor: (cotangent: Tensor) => Node): readonly (Tensor | null)[] {
     const call = this.#calls.get(loopCallKey(node));
     if (call?.results[0] !== node) return [];
     const flowing = { carry: {}, stacked: {}, history: {} } as Record<string, Record<string, Tensor>>;
@@ -64,7 +62,8 @@ export class LoopDerivatives {
     const { body, carried, rows } = loop;
     const resultOf = (result: LoopResult): Tensor => new Tensor(makeNode("loop", inputs, { loop, result }));
     const isFloat = (input: Node): boolean => input.dtype === "f32";
-    const isWanted = (index: number): boolean => this.#dependent.has(at(node.inputs, index)) && isFloat(at(inputs, index));
+    const isWanted = (index: number): boolean =>
+      this.#dependent.has(at(node.inputs, index)) && isFloat(at(inputs, index));
     const numbers = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
     const moved = numbers(0, carried).filter((i) => isFloat(at(body.inputs, i)));
     const movedRows = numbers(carried, rows).filter(isWanted);

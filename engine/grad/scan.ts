@@ -73,11 +73,7 @@ export function scan<Carry, X, Y>(
     carried: carried.length,
     rows: used.length,
   };
-  const inputs = [
-    ...first.map(({ tensor }) => tensor.node),
-    ...used.map((i) => at(rows, i).tensor.node),
-    ...outside,
-  ];
+  const inputs = [...first.map(({ tensor }) => tensor.node), ...used.map((i) => at(rows, i).tensor.node), ...outside];
   const resultOf = (result: LoopResult): Tensor => new Tensor(makeNode("loop", inputs, { loop, result }));
   return {
     carry: fillTree(
@@ -91,11 +87,17 @@ export function scan<Carry, X, Y>(
   };
 }
 
-function lengthOf(rows: readonly { readonly path: string; readonly tensor: Tensor }[], given: number | undefined): number {
+function lengthOf(
+  rows: readonly { readonly path: string; readonly tensor: Tensor }[],
+  given: number | undefined,
+): number {
   for (const { path, tensor } of rows) {
     if (tensor.rank > 0) continue;
     const name = path === "" ? "xs" : `xs ${path}`;
-    throw new EvenkeelError("shape", `scan: ${name} is a scalar; each iteration takes a row of it. Give [length, ...].`);
+    throw new EvenkeelError(
+      "shape",
+      `scan: ${name} is a scalar; each iteration takes a row of it. Give [length, ...].`,
+    );
   }
   const length = given ?? rows[0]?.tensor.shape[0];
   if (length === undefined) throw new EvenkeelError("value", "scan: there are no xs, so options.length must be given.");

@@ -1,6 +1,13 @@
 /** Programs with loops on a device: their parts one after the other, over arrays that they own. */
 import { type Signature, signatureOfPlan } from "../devices/bindings.ts";
-import type { DeviceBuffer, Executable, KernelDevice, KernelSource, KernelTime, RunOptions } from "../devices/device.ts";
+import type {
+  DeviceBuffer,
+  Executable,
+  KernelDevice,
+  KernelSource,
+  KernelTime,
+  RunOptions,
+} from "../devices/device.ts";
 import { allocateData } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
@@ -33,7 +40,11 @@ export async function compilePlanned(device: KernelDevice, planned: Planned): Pr
       else {
         const executable = await owner.compile(part.plan);
         actions.push((arrays, options) =>
-          executable.run([...arrays.inputs, ...part.given.map(bufferIn(arrays))], part.results.map(bufferIn(arrays)), options),
+          executable.run(
+            [...arrays.inputs, ...part.given.map(bufferIn(arrays))],
+            part.results.map(bufferIn(arrays)),
+            options,
+          ),
         );
       }
     }
@@ -177,7 +188,11 @@ async function compileLoop(owner: Owner, loop: PlannedLoop): Promise<Action> {
     const out = carried.flatMap(({ result }, i) => (result === null ? [] : [{ result, buffer: at(last, i) }]));
     const results = [...stacked.map(({ result }) => result), ...out.map(({ result }) => result)];
     times.push(
-      ...(await finish.run([...arraysOf(left), ...out.map(({ buffer }) => buffer)], results.map(bufferIn(arrays)), options)),
+      ...(await finish.run(
+        [...arraysOf(left), ...out.map(({ buffer }) => buffer)],
+        results.map(bufferIn(arrays)),
+        options,
+      )),
     );
     return times;
   };

@@ -94,7 +94,10 @@ export function* planningGraph(
   };
 }
 
-const ownOf = ({ dtype, shape }: { readonly dtype: DType; readonly shape: Shape }): Own => ({ dtype, length: sizeOf(shape) });
+const ownOf = ({ dtype, shape }: { readonly dtype: DType; readonly shape: Shape }): Own => ({
+  dtype,
+  length: sizeOf(shape),
+});
 
 function* plan(
   graph: Graph,
@@ -120,7 +123,9 @@ function* planningLoop(
   const input = (dtype: DType, shape: Shape, name: string): Tensor =>
     new Tensor(makeNode("input", [], { dtype, shape, name: `loop ${name}` }));
   const counter = input("i32", [1], "counter");
-  const arrays = body.inputs.slice(carried, carried + rows).map(({ dtype, shape }) => input(dtype, [length, ...shape], "rows"));
+  const arrays = body.inputs
+    .slice(carried, carried + rows)
+    .map(({ dtype, shape }) => input(dtype, [length, ...shape], "rows"));
   const replaced = new Map<Node, Node>(
     arrays.map((array, i) => {
       const row = at(body.inputs, carried + i);
@@ -169,13 +174,7 @@ function* planningLoop(
     kind: "loop",
     length,
     reverse,
-    body: yield* planningGraph(
-      { inputs: inputs as Graph["inputs"], outputs },
-      limits,
-      [],
-      [],
-      observe,
-    ),
+    body: yield* planningGraph({ inputs: inputs as Graph["inputs"], outputs }, limits, [], [], observe),
     given: given.slice(carried),
     carried: carriedOn,
     stacked,

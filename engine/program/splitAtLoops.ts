@@ -12,7 +12,12 @@ export type Part = { readonly graph: Graph; readonly given: readonly Slot[] };
 
 export type SplitPart =
   | (Part & { readonly kind: "graph"; readonly results: readonly Slot[] })
-  | { readonly kind: "loop"; readonly call: LoopCall; readonly given: readonly Slot[]; readonly results: readonly Slot[] };
+  | {
+      readonly kind: "loop";
+      readonly call: LoopCall;
+      readonly given: readonly Slot[];
+      readonly results: readonly Slot[];
+    };
 
 /** Parts in the order in which they are run. The last one gives the outputs of the program. */
 export type Split = {
@@ -53,10 +58,18 @@ export function splitAtLoops(whole: Graph): Split | null {
     const given: Slot[] = [];
     const placeholders: NodeOf<"input">[] = [];
     const replaced = new Map<Node, Node>();
-    const reached = new Set(topologicalOrder(outputs, new Set(before)).flatMap((node) => node.inputs).concat(outputs));
+    const reached = new Set(
+      topologicalOrder(outputs, new Set(before))
+        .flatMap((node) => node.inputs)
+        .concat(outputs),
+    );
     for (const node of before) {
       if (!reached.has(node)) continue;
-      const placeholder = makeNode("input", [], { dtype: node.dtype, shape: node.shape, name: `between loops ${node.id}` });
+      const placeholder = makeNode("input", [], {
+        dtype: node.dtype,
+        shape: node.shape,
+        name: `between loops ${node.id}`,
+      });
       replaced.set(node, placeholder);
       placeholders.push(placeholder);
       given.push(slotOf(node));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { DeviceName } from "../../../engine/devices/device.ts";
+import type { Device, DeviceName } from "../../../engine/devices/device.ts";
 import { EvenkeelError } from "../../../engine/errors.ts";
 import { topologicalOrder } from "../../../engine/graph/graph.ts";
 import { at } from "../../../engine/graph/shape.ts";
@@ -74,7 +74,13 @@ function unrolled<C, X, Y>(
     ys[row] = made.y;
   }
   const leaves = ys.map((y) => treeLeaves(y).map((leaf) => leaf.tensor));
-  return { carry, ys: fill(at(ys, 0), at(leaves, 0).map((_, i) => stack(leaves.map((of) => at(of, i))))) };
+  return {
+    carry,
+    ys: fill(
+      at(ys, 0),
+      at(leaves, 0).map((_, i) => stack(leaves.map((of) => at(of, i)))),
+    ),
+  };
 }
 
 function fill<T>(tree: T, tensors: readonly Tensor[]): T {
@@ -121,7 +127,10 @@ function inputsOf(length: number): Inputs {
     first: { h: wave([2, width], 4), c: wave([2, width], 5), count: scalar(3, "i32") },
     rows: {
       x: wave([length, 2, 3], 6),
-      index: tensor(Int32Array.from({ length: 2 * length }, (_, i) => (7 * i) % 5), { shape: [length, 2] }),
+      index: tensor(
+        Int32Array.from({ length: 2 * length }, (_, i) => (7 * i) % 5),
+        { shape: [length, 2] },
+      ),
     },
   };
 }
@@ -143,33 +152,56 @@ const gradients = (loop: Loop, options: { length: number; reverse: boolean }) =>
   })({ weights, h: first.h, c: first.c, x: rows.x });
 };
 
+type Named = { readonly name: string; readonly data: readonly number[] };
+
+async function numbersOf(
+  fn: (...args: never[]) => unknown,
+  args: readonly unknown[],
+  device: Device,
+): Promise<Named[]> {
+  const program = compile(fn as (...args: readonly unknown[]) => unknown, { device });
+  const values = treeLeaves(await program(...args)).map(async ({ path, tensor: x }) => {
+    return { name: `${path} ${x.toString()}`, data: [...(await x.data())] };
+  });
+  const read = await Promise.all(values);
+  program.dispose();
+  return read;
+}
+
+/** Equal names, and numbers that differ by what float32 makes of some hundred operations. */
+function closeTo(got: readonly Named[], wanted: readonly Named[], what: string): void {
+  assert.deepEqual(
+    got.map(({ name }) => name),
+    wanted.map(({ name }) => name),
+  );
+  got.forEach(({ data, name }, i) => {
+    const other = at(wanted, i).data;
+    const scale = Math.max(1e-3, ...other.map(Math.abs));
+    data.forEach((value, j) => {
+      assert.ok(Math.abs(value - at(other, j)) <= 1e-4 * scale, `${name} of ${what}: ${value}, ${other[j]}`);
+    });
+  });
+}
+
 describe("scan", () => {
   for (const name of devices) {
-    it(`is the loop written out, with its derivatives, on ${name}`, { skip: name === "webgpu" && webgpuSkip }, async () => {
+    it(`is the loop written out, with its derivatives, on ${name}`, {
+      skip: name === "webgpu" && webgpuSkip,
+    }, async () => {
       const device = await createDevice(name);
       const before = device.memory();
-      // Around powers of the number of stacks that are put together.
-      for (const [length, reverse] of [[1, false], [7, true], [8, false], [19, true]] as const) {
+      // Around powers of the number of stacks that are put together; programs of webgpu are slow to make here.
+      const cases = [
+        [1, false],
+        [8, false],
+        [19, true],
+        [65, false],
+      ] as const;
+      for (const [length, reverse] of cases.slice(...(name === "webgpu" ? [2, 3] : []))) {
         const options = { length, reverse };
-        for (const of of [outputs, gradients] as const) {
-          const results = await Promise.all(
-            [scan, plainLoop].map(async (loop) => {
-              const program = compile(of(loop as Loop, options) as (given: Inputs) => unknown, { device });
-              const leaves = treeLeaves(await program(inputsOf(length)));
-              const values = await Promise.all(leaves.map(async (leaf) => ({ ...leaf, data: await leaf.tensor.data() })));
-              program.dispose();
-              return values;
-            }),
-          );
-          const [got = [], wanted = []] = results;
-          assert.deepEqual(got.map(({ path, tensor: { shape, dtype } }) => [path, shape, dtype]), wanted.map(({ path, tensor: { shape, dtype } }) => [path, shape, dtype]));
-          got.forEach(({ data, path }, i) => {
-            const other = at(wanted, i).data;
-            const scale = Math.max(...[...other].map(Math.abs));
-            data.forEach((value, j) => {
-              assert.ok(Math.abs(value - (other[j] ?? NaN)) <= 1e-5 * scale, `${path} of ${length}: ${value}, ${other[j]}`);
-            });
-          });
+        for (const of of name === "webgpu" ? [gradients] : [outputs, gradients]) {
+          const got = await numbersOf(of(scan, options), [inputsOf(length)], device);
+          closeTo(got, await numbersOf(of(plainLoop, options), [inputsOf(length)], oracle), `length ${length}`);
         }
       }
       assert.deepEqual(device.memory(), before, "programs left memory behind");
@@ -193,7 +225,10 @@ describe("scan", () => {
   });
 
   it("goes with forward mode, within another loop, checkpoint and custom rules", async () => {
-    const doubled = customVjp((x: Tensor) => multiply(x, 2), { forward: () => null, backward: (_, g) => [multiply(g, 3)] });
+    const doubled = customVjp((x: Tensor) => multiply(x, 2), {
+      forward: () => null,
+      backward: (_, g) => [multiply(g, 3)],
+    });
     const inner = (carry: Tensor, x: Tensor) => ({ carry: sin(add(carry, x)), y: exp(multiply(carry, -1)) });
     const outer =
       (loop: Loop, wrap: <F>(f: F) => F) =>
@@ -219,14 +254,20 @@ describe("scan", () => {
       const got = await Promise.all(made.map(read));
       got.forEach((values, i) => {
         values.forEach((value, j) => {
-          assert.ok(Math.abs(value - (wanted[i]?.[j] ?? NaN)) <= 1e-5 * (1 + Math.abs(value)), `${i}: ${got.join(" ")} ${wanted.join(" ")}`);
+          assert.ok(
+            Math.abs(value - (wanted[i]?.[j] ?? NaN)) <= 1e-5 * (1 + Math.abs(value)),
+            `${i}: ${got.join(" ")} ${wanted.join(" ")}`,
+          );
         });
       });
     }
     const wasm = await createDevice("wasm");
-    const program = compile((s: Tensor, x: Tensor) => grad((moved: Tensor) => checkpoint(outer(scan, again))(moved, x))(s), {
-      device: wasm,
-    });
+    const program = compile(
+      (s: Tensor, x: Tensor) => grad((moved: Tensor) => checkpoint(outer(scan, again))(moved, x))(s),
+      {
+        device: wasm,
+      },
+    );
     const [onWasm] = await (await program(start, xs)).data();
     program.dispose();
     assert.ok(Math.abs((onWasm ?? NaN) - (wanted[1]?.[0] ?? NaN)) < 1e-4 * Math.abs(onWasm ?? 0));
@@ -266,7 +307,9 @@ describe("scan", () => {
     for (const name of ["oracle", "wasm"] as const) {
       const device = await createDevice(name);
       const program = compile(
-        (x: Tensor) => scan((sum: Tensor, row: Tensor) => ({ carry: add(sum, cast(row, "i32")), y: null }), scalar(0, "i32"), x).carry,
+        (x: Tensor) =>
+          scan((sum: Tensor, row: Tensor) => ({ carry: add(sum, cast(row, "i32")), y: null }), scalar(0, "i32"), x)
+            .carry,
         { device },
       );
       assert.deepEqual([...(await (await program(tensor([1, 2, 3]))).data())], [6]);
@@ -282,7 +325,11 @@ describe("scan", () => {
     const step = compileStep(
       ({ w, seen }: { w: Tensor; seen: Tensor }, x: Tensor) => {
         const loss = (moved: Tensor): Tensor =>
-          scan((h: Tensor, row: Tensor) => ({ carry: add(multiply(h, 0.5), multiply(row, moved)), y: null }), scalar(0), x).carry;
+          scan(
+            (h: Tensor, row: Tensor) => ({ carry: add(multiply(h, 0.5), multiply(row, moved)), y: null }),
+            scalar(0),
+            x,
+          ).carry;
         const { value, gradient } = valueAndGrad(loss)(w);
         return { state: { w: add(w, multiply(gradient, -0.1)), seen: add(seen, 1) }, result: value };
       },
@@ -298,10 +345,13 @@ describe("scan", () => {
     step.dispose();
     state.dispose();
     const stopped = new AbortController();
-    const long = compile((x: Tensor) => scan((h: Tensor, row: Tensor) => ({ carry: sin(add(h, row)), y: h }), scalar(0), x).ys, {
-      device,
-      signal: stopped.signal,
-    });
+    const long = compile(
+      (x: Tensor) => scan((h: Tensor, row: Tensor) => ({ carry: sin(add(h, row)), y: h }), scalar(0), x).ys,
+      {
+        device,
+        signal: stopped.signal,
+      },
+    );
     const pending = long(zeros([20000]));
     setTimeout(() => stopped.abort(), 60);
     await assert.rejects(pending, throwsWith("aborted", /./));
@@ -311,11 +361,18 @@ describe("scan", () => {
   it("takes no rows, no results, nothing carried, static values, and lengths of 0", async () => {
     const powers = scan((x: Tensor) => ({ carry: multiply(x, 2), y: x }), scalar(1), null, { length: 5 });
     assert.deepEqual([await read(powers.carry), await read(powers.ys)], [[32], [1, 2, 4, 8, 16]]);
-    const squares = scan((carry: { k: number }, x: Tensor) => ({ carry, y: { z: multiply(x, x), k: carry.k } }), { k: 3 }, tensor([1, 2]));
+    const squares = scan(
+      (carry: { k: number }, x: Tensor) => ({ carry, y: { z: multiply(x, x), k: carry.k } }),
+      { k: 3 },
+      tensor([1, 2]),
+    );
     assert.deepEqual([await read(squares.ys.z), squares.ys.k, squares.carry.k], [[1, 4], 3, 3]);
     const none = scan((h: Tensor, x: Tensor) => ({ carry: add(h, x), y: multiply(x, 2) }), scalar(7), zeros([0]));
     assert.deepEqual([await read(none.carry), none.ys.shape], [[7], [0]]);
-    const stopped = grad((x: Tensor) => scan((h: Tensor) => ({ carry: add(h, stopGradient(x)), y: null }), scalar(0), null, { length: 3 }).carry);
+    const stopped = grad(
+      (x: Tensor) =>
+        scan((h: Tensor) => ({ carry: add(h, stopGradient(x)), y: null }), scalar(0), null, { length: 3 }).carry,
+    );
     assert.deepEqual(await read(stopped(scalar(2))), [0]);
   });
 
@@ -329,9 +386,18 @@ describe("scan", () => {
         fc.boolean(),
         fc.array(fc.nat(5), { minLength: 1, maxLength: 4 }),
         async (all, length, reverse, choices) => {
-          const operations = [add, multiply, (x: Tensor) => tanh(x), (x: Tensor) => sin(x), (x: Tensor, y: Tensor) => add(x, reduceSum(y)), (x: Tensor) => multiply(x, 0.5)];
+          const operations = [
+            add,
+            multiply,
+            (x: Tensor) => tanh(x),
+            (x: Tensor) => sin(x),
+            (x: Tensor, y: Tensor) => add(x, reduceSum(y)),
+            (x: Tensor) => multiply(x, 0.5),
+          ];
           const body: Body<Tensor[], Tensor[], Tensor[]> = (carry, rows) => {
-            const next = carry.map((x, i) => choices.reduce((value, choice) => tanh(at(operations, choice)(value, at(rows, i))), x));
+            const next = carry.map((x, i) =>
+              choices.reduce((value, choice) => tanh(at(operations, choice)(value, at(rows, i))), x),
+            );
             return { carry: next, y: [...next, reduceSum(at(next, 0))] };
           };
           const init = all.map((shape, i) => wave(shape, i));
@@ -343,33 +409,44 @@ describe("scan", () => {
             };
             return grad(total)(given);
           };
-          const numbersOf = async (loop: Loop): Promise<number[]> => {
-            const program = compile(of(loop), { device: wasm });
-            const made = treeLeaves(await program({ init, xs }));
-            const values = await Promise.all(made.map(async (leaf) => [...(await leaf.tensor.data())]));
-            program.dispose();
-            return values.flat();
-          };
-          const [got, wanted] = [await numbersOf(scan), await numbersOf(plainLoop)];
-          const scale = Math.max(...wanted.map(Math.abs));
-          got.forEach((value, i) => {
-            assert.ok(Math.abs(value - at(wanted, i)) <= 1e-4 * scale, `${value} against ${wanted[i]}`);
-          });
+          closeTo(
+            await numbersOf(of(scan), [{ init, xs }], wasm),
+            await numbersOf(of(plainLoop), [{ init, xs }], oracle),
+            "it",
+          );
         },
       ),
-      { numRuns: 8, seed: 5 },
+      { numRuns: 6, seed: 5 },
     );
   });
 
   it("says what is wrong with its arguments and its body, in the user's words", () => {
     const body = (h: Tensor, x: Tensor) => ({ carry: add(h, x), y: h });
-    assert.throws(() => scan(body, scalar(0), scalar(1)), throwsWith("shape", /^scan: xs is a scalar; each iteration takes a row/));
-    assert.throws(() => scan(body, scalar(0), zeros([3]), { length: 4 }), throwsWith("shape", /^scan: xs is \[3\], expected 4 rows/));
+    assert.throws(
+      () => scan(body, scalar(0), scalar(1)),
+      throwsWith("shape", /^scan: xs is a scalar; each iteration takes a row/),
+    );
+    assert.throws(
+      () => scan(body, scalar(0), zeros([3]), { length: 4 }),
+      throwsWith("shape", /^scan: xs is \[3\], expected 4 rows/),
+    );
     const two = (h: Tensor, x: { a: Tensor; b: Tensor }) => ({ carry: add(h, x.a), y: x.b });
-    assert.throws(() => scan(two, scalar(0), { a: zeros([3]), b: zeros([2]) }), throwsWith("shape", /^scan: xs b is \[2\], expected 3 rows/));
-    assert.throws(() => scan((h: Tensor) => ({ carry: h, y: h }), scalar(0), null), throwsWith("value", /^scan: there are no xs, so options\.length/));
-    assert.throws(() => scan((h: Tensor) => ({ carry: h, y: h }), scalar(0), null, { length: 1.5 }), throwsWith("range", /^scan: length 1\.5 is not/));
-    assert.throws(() => scan(body, scalar(0), zeros([3, 2])), throwsWith("shape", /^scan: the body carries on f32 \[2\] at "", was given f32 \[\] at ""/));
+    assert.throws(
+      () => scan(two, scalar(0), { a: zeros([3]), b: zeros([2]) }),
+      throwsWith("shape", /^scan: xs b is \[2\], expected 3 rows/),
+    );
+    assert.throws(
+      () => scan((h: Tensor) => ({ carry: h, y: h }), scalar(0), null),
+      throwsWith("value", /^scan: there are no xs, so options\.length/),
+    );
+    assert.throws(
+      () => scan((h: Tensor) => ({ carry: h, y: h }), scalar(0), null, { length: 1.5 }),
+      throwsWith("range", /^scan: length 1\.5 is not/),
+    );
+    assert.throws(
+      () => scan(body, scalar(0), zeros([3, 2])),
+      throwsWith("shape", /^scan: the body carries on f32 \[2\] at "", was given f32 \[\] at ""/),
+    );
     assert.throws(
       () => scan((c: { k: number }) => ({ carry: { k: c.k + 1 }, y: null }), { k: 1 }, null, { length: 2 }),
       throwsWith("shape", /other keys or static values/),
