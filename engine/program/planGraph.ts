@@ -1,6 +1,6 @@
 /** The plans of a graph: one, or those of its parts and of the bodies of its loops. */
 import type { DeviceLimits } from "../devices/device.ts";
-import { type Graph, makeNode } from "../graph/graph.ts";
+import { type Graph, makeNode, topologicalOrder } from "../graph/graph.ts";
 import { onInputs } from "../graph/loops.ts";
 import type { DType } from "../graph/dtype.ts";
 import type { Loop, LoopResult, Node } from "../graph/node.ts";
@@ -72,10 +72,11 @@ export function* planningGraph(
   places: OutputPlaces = [],
   observe?: Observe,
 ): Generator<void, Planned> {
-  const split = splitAtLoops(graph);
-  if (split === null) return { kind: "whole", plan: yield* plan(graph, limits, observe, donations, places) };
   // Simplified before it is cut, so that nothing is kept between parts that nobody needs.
-  const { parts, last, own } = splitAtLoops(simplify(graph)) ?? { parts: [], last: { graph, given: [] }, own: [] };
+  const whole = topologicalOrder(graph.outputs).some(({ kind }) => kind === "loop") ? simplify(graph) : graph;
+  const split = splitAtLoops(whole);
+  if (split === null) return { kind: "whole", plan: yield* plan(whole, limits, observe, donations, places) };
+  const { parts, last, own } = split;
   const planned: PlannedPart[] = [];
   for (const part of parts) {
     const { given, results } = part;
