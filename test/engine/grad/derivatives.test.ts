@@ -360,6 +360,7 @@ const primitivesWithout: { readonly [name: string]: string } = {
   ),
   cast: "is constant between jumps, or computes with integers and bools",
   stopGradient: "stops it",
+  loop: "has a loop for it; tested with scan, which makes it",
   barrier: "passes it on; tested with checkpoint, which makes it",
   ruled: "passes it on or to a rule; tested with checkpoint and customVjp, which make it",
   roundToFloat16: "passes it on, rounded",
