@@ -121,7 +121,7 @@ async function prepare(device: Device, work: Work, data: readonly Float32Array[]
     results: async () => {
       await step.advance(state);
       const read = (await state.read()).results;
-      return Promise.all(read.map(async (result) => (await result.data()) as Float32Array));
+      return Promise.all(read.map((result) => result.data("f32")));
     },
     dispose: () => {
       step.dispose();

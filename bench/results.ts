@@ -21,6 +21,7 @@ const groupTitles: Readonly<Record<string, string>> = {
   kernels: "Kernels",
   memory: "Memory-bound work",
   network: "Networks",
+  examples: "Steps of the examples",
   turns: "Turns of the event loop, and none",
   peak: "Peak memory",
   compile: "Compiling a training step",
@@ -30,7 +31,7 @@ const groupTitles: Readonly<Record<string, string>> = {
 };
 
 /** The groups whose ratios are plotted. */
-const plotted = ["kernels", "memory", "network", "peak"];
+const plotted = ["kernels", "memory", "network", "examples", "peak"];
 
 /** The run as text: targets first, then every row. */
 export function describeResults({ rows, tallies }: Pick<Results, "rows" | "tallies">): string {

@@ -7,6 +7,7 @@ import type { TorchProcess } from "./peers/torch.ts";
 import { measureWork, ratioTo, type Row } from "./row.ts";
 import { oneThread, threadsName } from "./targets.ts";
 import { nameOf, type Work } from "./work.ts";
+import { exampleSteps, measureExampleStep } from "./works/exampleSteps.ts";
 import { describeGpuWork } from "./works/gpu.ts";
 import { grownNet, type Net, netA, netB, quantityOfStep } from "./works/networks.ts";
 import { measureCompile, measureMemory } from "./works/processes.ts";
@@ -127,6 +128,12 @@ export const jobs: readonly Job[] = [
   ),
   ...memoryBound.map((work): Job => ({ name: nameOf(work), run: (context) => runMemoryBound(work, context) })),
   ...[netA, netB].map((net): Job => ({ name: `training step (${net.name})`, run: (context) => runStep(net, context) })),
+  ...exampleSteps.map(
+    (example): Job => ({
+      name: example.name,
+      run: async (context) => [await measureExampleStep(example, context, samples(context))],
+    }),
+  ),
   {
     name: "sampling",
     run: async (context) => [await measureSampling("network", netA, context, samples(context))],

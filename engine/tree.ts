@@ -120,11 +120,7 @@ export function mapTree(first: unknown, second: unknown, ...rest: readonly unkno
   return visit(first, path, second as (tensor: Tensor, path: string) => unknown);
 }
 
-function combineTrees(
-  combine: (...tensors: Tensor[]) => unknown,
-  trees: readonly unknown[],
-  path: string,
-): unknown {
+function combineTrees(combine: (...tensors: Tensor[]) => unknown, trees: readonly unknown[], path: string): unknown {
   const [tree, ...others] = trees;
   others.forEach((other, i) => requireSameLevel(tree, other, path, i + 2));
   if (isTensor(tree)) return combine(...(trees as Tensor[]));

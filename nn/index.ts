@@ -1,5 +1,50 @@
-/** Networks: magnitude-preserving layers, the U-Net of EDM2, optimizers. Safe in a page. */
+/**
+ * Networks: layers, losses, initializers, optimizers and rates, batches and files of parameters; magnitude-preserving layers and the U-Net of
+ * EDM2. Safe in a page.
+ */
+export { orderedBatches, type RowBatch, shuffledBatches, type ShuffleOptions, takeRows } from "./batches/index.ts";
 export { groupNorm, type GroupNormParameters, normGroups, positionalFeatures } from "./classic/index.ts";
+export { type LoadTreeOptions, parseTree, type SaveTreeOptions, serializeTree } from "./files/index.ts";
+export type { Initializer } from "./initializers.ts";
+export {
+  type AttentionOptions,
+  batchNorm,
+  type BatchNormOptions,
+  type BatchNormParameters,
+  batchNormTraining,
+  type BatchStatistics,
+  causalMask,
+  convolution,
+  describeBatchNorm,
+  describeBatchStatistics,
+  describeConvolution,
+  describeEmbedding,
+  describeLayerNorm,
+  describeLinear,
+  describeMultiHeadAttention,
+  dropout,
+  embedding,
+  type EmbeddingTable,
+  layerNorm,
+  type LayerNormParameters,
+  linear,
+  type LinearParameters,
+  multiHeadAttention,
+  type MultiHeadAttentionOptions,
+  type MultiHeadAttentionParameters,
+  paddingMask,
+  rmsNorm,
+  scaledDotProductAttention,
+  type WeightOptions,
+} from "./layers/index.ts";
+export {
+  type BinaryCrossEntropyOptions,
+  binaryCrossEntropyWithLogits,
+  crossEntropy,
+  type CrossEntropyOptions,
+  type Reduction,
+  weightedMean,
+} from "./losses/index.ts";
 export {
   type AttentionTap,
   cosineAttention,
@@ -23,21 +68,36 @@ export {
 export { flattenParameters, nestParameters, type ParameterTree } from "./nesting.ts";
 export {
   adam,
+  type AdamCorrections,
   adamCorrections,
   type AdamMoments,
   adamMoments,
   type AdamOptions,
+  type AdamStep,
+  adamW,
+  type AdamWOptions,
   cleanGradients,
+  clipByNorm,
+  constantSchedule,
+  cosineSchedule,
   countNonFinite,
+  type DecayOptions,
   globalNorm,
   learningRate,
   type LearningRateOptions,
+  linearSchedule,
+  type MomentumOptions,
+  type OneCycleOptions,
+  oneCycleSchedule,
+  type Schedule,
   sgd,
+  sgdVelocity,
+  sgdWithMomentum,
 } from "./optim/index.ts";
 export {
   checkParameters,
   countParameters,
-  type Initializer,
+  type Drawn,
   initializeParameters,
   type NamedParameters,
   type ParameterRole,

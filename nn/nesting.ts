@@ -1,6 +1,6 @@
 /** A network's arrays as a tree, as its modules are nested, and by their full names; each is made of the other without loss. */
 import { EvenkeelError, isTensor, type Tensor } from "../engine/index.ts";
-import type { NamedParameters, ParameterSpec } from "./parameters.ts";
+import { isParameterSpec, type NamedParameters, type ParameterSpec } from "./parameters.ts";
 
 /** Arrays nested in objects and lists: tensors, or their specifications. */
 export type ParameterTree<Leaf = Tensor> =
@@ -8,9 +8,7 @@ export type ParameterTree<Leaf = Tensor> =
   | readonly (Leaf | ParameterTree<Leaf>)[];
 
 function isLeaf(node: unknown): node is Tensor | ParameterSpec {
-  if (isTensor(node)) return true;
-  // A module may have arrays called `role` and `init`, but no strings.
-  return typeof node === "object" && node !== null && "role" in node && typeof node.role === "string";
+  return isTensor(node) || isParameterSpec(node);
 }
 
 /**

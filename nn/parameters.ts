@@ -1,4 +1,5 @@
-import { EvenkeelError, foldIn, type Shape, type Tensor, randomNormal, randomUniform, zeros } from "../engine/index.ts";
+import { EvenkeelError, foldIn, type Shape, type Tensor } from "../engine/index.ts";
+import { drawArray, type Initializer } from "./initializers.ts";
 
 /**
  * What an array of a network is: a `weight` is trained and, in some networks, normalized for each output;
@@ -6,12 +7,6 @@ import { EvenkeelError, foldIn, type Shape, type Tensor, randomNormal, randomUni
  * once and stays.
  */
 export type ParameterRole = "weight" | "gain" | "bias" | "scale" | "buffer";
-
-/** How an array is drawn: normal with mean 0 and standard deviation `scale`, constant, or uniform from `low` to `high`. */
-export type Initializer =
-  | { readonly kind: "normal"; readonly scale: number }
-  | { readonly kind: "constant"; readonly value: number }
-  | { readonly kind: "uniform"; readonly low: number; readonly high: number };
 
 /** An array of a network before it has values. */
 export type ParameterSpec = {
@@ -25,29 +20,46 @@ export type ParameterSpec = {
 /** Arrays by their full names, e.g. `enc.16x16_block0.conv_res0.weight`. */
 export type NamedParameters<Leaf = Tensor> = Readonly<Record<string, Leaf>>;
 
-/** Draws every array of a network. Each depends on the key and its own place in the list alone. */
-export function initializeParameters(specs: NamedParameters<ParameterSpec>, key: Tensor): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(specs).map(([name, { shape, init }], i) => [name, draw(foldIn(key, i), shape, init)]),
-  );
+/** A tree of specifications with an array in the place of each. */
+export type Drawn<Specs> = Specs extends ParameterSpec
+  ? Tensor
+  : Specs extends NamedParameters<ParameterSpec>
+    ? string extends keyof Specs
+      ? Record<string, Tensor>
+      : { readonly [K in keyof Specs]: Drawn<Specs[K]> }
+    : Specs extends object
+      ? { readonly [K in keyof Specs]: Drawn<Specs[K]> }
+      : Specs;
+
+/** Whether a node of a tree of specifications is one. A module may have arrays called `role` and `init`, but no strings. */
+export function isParameterSpec(node: unknown): node is ParameterSpec {
+  return typeof node === "object" && node !== null && "role" in node && typeof node.role === "string";
 }
 
-function draw(key: Tensor, shape: Shape, init: Initializer): Tensor {
-  switch (init.kind) {
-    case "normal":
-      return init.scale === 1 ? randomNormal(key, shape) : randomNormal(key, shape).multiply(init.scale);
-    case "constant":
-      return init.value === 0 ? zeros(shape) : zeros(shape).add(init.value);
-    case "uniform":
-      return randomUniform(key, shape, init.low, init.high);
-  }
+/** A tree with something in the place of each specification, in the order of its keys. */
+function mapSpecs(tree: unknown, replace: (spec: ParameterSpec) => unknown): unknown {
+  if (isParameterSpec(tree)) return replace(tree);
+  if (Array.isArray(tree)) return tree.map((child) => mapSpecs(child, replace));
+  if (typeof tree !== "object" || tree === null) return tree;
+  return Object.fromEntries(Object.entries(tree).map(([key, child]) => [key, mapSpecs(child, replace)]));
 }
 
-/** The number of trained values: buffers don't count. */
-export function countParameters(specs: NamedParameters<ParameterSpec>): number {
-  return Object.values(specs)
-    .filter(({ role }) => role !== "buffer")
-    .reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0);
+/**
+ * Draws every array of a network, given as a tree or by name. Each depends on the key and its own place in the order of the keys alone.
+ * Nothing is computed yet: `createState` draws them where they are to be.
+ */
+export function initializeParameters<Specs extends object>(specs: Specs, key: Tensor): Drawn<Specs> {
+  let place = 0;
+  return mapSpecs(specs, ({ shape, init }) => drawArray(foldIn(key, place++), shape, init)) as Drawn<Specs>;
+}
+
+/** The number of trained values of a network, given as a tree or by name: buffers don't count. */
+export function countParameters(specs: object): number {
+  let count = 0;
+  mapSpecs(specs, ({ role, shape }) => {
+    if (role !== "buffer") count += shape.reduce((size, extent) => size * extent, 1);
+  });
+  return count;
 }
 
 /**

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
-const folders = ["engine", "nn", "onnx", "diffusion", "cli", "test", "examples", "bench"];
+const folders = ["engine", "nn", "onnx", "testing", "diffusion", "cli", "test", "examples", "bench"];
 
 /**
  * Writes `path/name.js` into `outdir` for each `path/name.ts` of the repository. To itself a file still lies where its source does

@@ -29,7 +29,7 @@ const longest = [
   "diffusion/training/trainer",
   "diffusion/verify/passes",
   "engine/program/algebra",
-  "support/deviceLaw",
+  "testing/kernelLaws",
   "diffusion/features/nsfwjs",
   "engine/devices/kernels",
   "diffusion/training/explainTraining",

@@ -18,7 +18,15 @@ const filesOf = (folder: string, ending: string): string[] =>
 describe("entry points", () => {
   it("are the faces of the layers and of all rooms of diffusion, and files, called as their folders", () => {
     const folders = readdirSync(path.join(root, "diffusion"), { withFileTypes: true }).filter((at) => at.isDirectory());
-    const rooms = ["engine", "engine/io", "nn", "onnx", "diffusion", ...folders.map(({ name }) => `diffusion/${name}`)];
+    const rooms = [
+      "engine",
+      "engine/io",
+      "nn",
+      "onnx",
+      "testing",
+      "diffusion",
+      ...folders.map(({ name }) => `diffusion/${name}`),
+    ];
     const faces = rooms.flatMap((room) => {
       const own = ["index.ts", "node.ts"]
         .map((face) => `${room}/${face}`)
@@ -58,6 +66,7 @@ describe("entry points", () => {
 const inPages = [
   "@noble/hashes/sha2.js",
   "@noble/hashes/utils.js",
+  "fast-check",
   "fast-png",
   "fflate",
   "gpu.js",

@@ -34,6 +34,9 @@ async function requiredPackages(): Promise<string[]> {
     .map(([path]) => path);
 }
 
+/** What `evenkeel/testing` wants beside the package. */
+const testingPeer = ["node_modules/fast-check", "node_modules/pure-rand"];
+
 /**
  * A new project with the packed tarball installed by npm. The packages it needs are put in place beforehand, so that npm
  * finds them there and no registry is asked; of WebGPU only the large native part is left out, since nothing here uses it.
@@ -48,7 +51,7 @@ async function installFresh(project: string, tarball: string): Promise<void> {
     join(project, "package.json"),
     JSON.stringify({ name: "fresh", version: "1.0.0", private: true, type: "module", overrides }),
   );
-  for (const path of await requiredPackages()) {
+  for (const path of [...(await requiredPackages()), ...testingPeer]) {
     await cp(join(root, path), join(project, path), {
       recursive: true,
       filter: (source) => basename(dirname(source)) !== "dist" || basename(dirname(dirname(source))) !== "webgpu",
@@ -119,6 +122,7 @@ describe("package", () => {
         "onnx",
         "package.json",
         "test",
+        "testing",
       ],
     );
     assert.deepEqual((await readdir(join(installed, "cli"))).sort(), ["evenkeel.js", "requireNode.js"]);

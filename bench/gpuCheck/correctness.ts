@@ -17,9 +17,9 @@ import {
   tensor,
 } from "../../engine/index.ts";
 import type { KernelDevice } from "../../engine/devices/device.ts";
-import { accuracies } from "../../test/support/accuracies.ts";
-import { checkContractions, checkKernels, checkPlans } from "../../test/support/deviceLaw.ts";
-import { checkPrograms } from "../../test/support/programLaw.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
+import { checkContractions, checkKernels, checkPlans } from "../../testing/laws/kernelLaws.ts";
+import { checkPrograms } from "../../testing/laws/programLaw.ts";
 import { digits, tableOf } from "../markdown.ts";
 import type { Finding } from "./report.ts";
 import type { Subject } from "./subject.ts";

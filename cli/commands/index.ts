@@ -8,6 +8,7 @@ import { addLadderCommand } from "./ladder.ts";
 import { addMetricsCommand } from "./metrics.ts";
 import { addPhemaCommand } from "./phema.ts";
 import { addSampleCommand } from "./sample.ts";
+import { addTestDeviceCommand } from "./testDevice.ts";
 import { addToyCommand } from "./toy.ts";
 import { addTrainCommand } from "./train.ts";
 import { addVerifyCommand } from "./verify.ts";
@@ -26,6 +27,7 @@ export function addCommands(program: Command): void {
   addMetricsCommand(program);
   addPhemaCommand(program);
   addSampleCommand(program);
+  addTestDeviceCommand(program);
   addToyCommand(program);
   addTrainCommand(program);
   addVerifyCommand(program);

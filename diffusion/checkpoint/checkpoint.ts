@@ -60,7 +60,7 @@ export async function writeCheckpoint(
   const file = folder.file(checkpointName(info.nimg));
   const lazy = [...arrays].map(([name, array]): [string, LazyTensor] => [
     name,
-    { dtype: "F32", shape: array.shape, data: async () => (await array.data()) as Float32Array },
+    { dtype: "F32", shape: array.shape, data: () => array.data("f32") },
   ]);
   await writeTensors(file, lazy, {
     metadata: { evenkeel: JSON.stringify({ version, kind: "checkpoint", ...info }) },

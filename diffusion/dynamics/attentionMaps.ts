@@ -82,7 +82,7 @@ export class AttentionProbe {
       // Traced together with the maps.
       const known = this.#layers[i];
       if (known === undefined) throw new Error(`map ${i} of attention has no layer`);
-      read.push({ ...known, heads: map.shape[1] ?? 0, weights: (await map.data()) as Float32Array });
+      read.push({ ...known, heads: map.shape[1] ?? 0, weights: await map.data("f32") });
     }
     return read;
   }

@@ -41,7 +41,7 @@ export class DynamicsProbe implements StepProbe {
 
   /** Looks at a step before it is made; `readings` has what it saw. */
   async observe(...[state, batch, schedule]: Parameters<StepProbe["observe"]>): Promise<void> {
-    this.#values = (await (await this.#run(state, batch, schedule)).data()) as Float32Array;
+    this.#values = await (await this.#run(state, batch, schedule)).data("f32");
   }
 
   /** What the last step seen gave; null if none was. */

@@ -228,7 +228,7 @@ export class StoredAverages {
     const weights = await this.average(sigmaRel, nimg);
     const tensors = Object.entries(weights).map(([name, array]): [string, LazyTensor] => [
       name,
-      { dtype, shape: array.shape, data: async () => (await array.data()) as Float32Array },
+      { dtype, shape: array.shape, data: () => array.data("f32") },
     ]);
     await writeTensors(file, tensors, { metadata: Object.fromEntries(metadata) });
   }

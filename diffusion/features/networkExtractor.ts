@@ -38,7 +38,7 @@ export async function networkExtractor(
     for (let begin = 0; begin < extents.count; begin += batch) {
       const count = Math.min(batch, extents.count - begin);
       const x = tensor(prepare(images, begin, count, batch), { shape: [batch, 3, size, size] });
-      const result = (await (await run(state, x)).data()) as Float32Array;
+      const result = await (await run(state, x)).data("f32");
       features.set(result.subarray(0, count * dimension), begin * dimension);
     }
     return features;

@@ -101,7 +101,7 @@ export class DenoiserProgram implements Denoiser {
       tensor(Float32Array.from(sigma)),
       labels === null || labelDim === 0 ? null : tensor(labels, { shape: [count, labelDim] }),
     );
-    return (await denoised.data()) as Float32Array;
+    return await denoised.data("f32");
   }
 
   /**

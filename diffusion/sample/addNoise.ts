@@ -37,7 +37,7 @@ export async function addNoise(
   );
   try {
     const result = await noisy(tensor(images, { shape }), tensor(Float32Array.of(sigma)), imageKeys(seeds));
-    return (await result.data()) as Float32Array;
+    return await result.data("f32");
   } finally {
     noisy.dispose();
   }

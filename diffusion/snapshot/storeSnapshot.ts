@@ -15,7 +15,7 @@ export async function storeSnapshot(
 ): Promise<void> {
   const lazy = [...weights].map(([name, tensor]): [string, LazyTensor] => [
     name,
-    { dtype, shape: tensor.shape, data: async () => (await tensor.data()) as Float32Array },
+    { dtype, shape: tensor.shape, data: () => tensor.data("f32") },
   ]);
   await writeTensors(file, lazy, { metadata: snapshotMetadata(info) });
 }

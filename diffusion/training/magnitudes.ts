@@ -36,7 +36,7 @@ export class MagnitudeProbe {
 
   /** @param weights every array of the network. */
   async measure(weights: NamedParameters, batch: TrainingBatch): Promise<LayerMagnitude[]> {
-    const values = (await (await this.#run(weights, batch)).data()) as Float32Array;
+    const values = await (await this.#run(weights, batch)).data("f32");
     return this.#layers.map((layer, i) => ({
       layer,
       activation: values[2 * i] ?? NaN,

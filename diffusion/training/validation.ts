@@ -101,7 +101,7 @@ export class Validator {
           tensor(new Float32Array(batch).fill(sigma)),
           tensor(Uint32Array.from({ length: batch }, (_, i) => level * count + from + i)),
         );
-        const values = (await errors.data()) as Float32Array;
+        const values = await errors.data("f32");
         for (const value of values.subarray(0, Math.min(batch, count - from))) sum += value;
         onImages?.(level * count + Math.min(from + batch, count), sigmas.length * count);
       }

@@ -128,7 +128,7 @@ async function checkLoss(context: NetworkContext, { noise: distribution, sigmaDa
   );
   await found.tensor("loss/loss", result.loss, "output");
   // Elements of both signs cancel in the sums, so their errors are measured by the elements.
-  const elements = (await result.loss.data()) as Float32Array;
+  const elements = await result.loss.data("f32");
   const magnitude = elements.reduce((sum, value) => sum + Math.abs(value), 0);
   const compareSum = async (name: string, sum: Tensor, scale: number): Promise<void> => {
     if (!found.has(name)) return;

@@ -126,6 +126,7 @@ export type Store = {
 
 export type Stores = readonly [Store, ...Store[]];
 
+/** A nest of loops that writes one or several arrays. */
 export type Kernel = {
   /** Readable and unique within a plan, e.g. `sum_exp_subtract_12`. */
   readonly name: string;

@@ -1,7 +1,21 @@
 /** Activations of networks. `relu`, `silu`, `sigmoid` and `tanh` are in `elementwise.ts`. */
 import { EvenkeelError } from "../errors.ts";
 import type { Tensor, TensorLike } from "../graph/tensor.ts";
-import { add, divide, erf, exp, expm1, less, log1p, multiply, negate, requireDtype, sigmoid, square, where } from "./elementwise.ts";
+import {
+  add,
+  divide,
+  erf,
+  exp,
+  expm1,
+  less,
+  log1p,
+  multiply,
+  negate,
+  requireDtype,
+  sigmoid,
+  square,
+  where,
+} from "./elementwise.ts";
 
 /** How `gelu` is computed: by the error function, or by the authors' approximation with tanh. */
 export type GeluOptions = { readonly approximate?: "none" | "tanh" };

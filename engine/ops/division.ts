@@ -87,9 +87,7 @@ export function remainder(x: TensorLike, y: TensorLike): Tensor {
   const rest = left.dtype === "i32" ? integerRest(left, right) : binary("fmod", left, right);
   const raised = where(isBelow(rest, right), add(rest, right), rest);
   // -0 + 0 is 0, so that zeros get the sign wanted; other numbers stay.
-  return left.dtype === "i32"
-    ? raised
-    : where(less(right, 0), negate(subtract(0, raised)), add(raised, 0));
+  return left.dtype === "i32" ? raised : where(less(right, 0), negate(subtract(0, raised)), add(raised, 0));
 }
 
 function integerRest(x: Tensor, y: Tensor): Tensor {

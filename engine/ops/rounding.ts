@@ -1,6 +1,18 @@
 /** Whole numbers near a number. f32; beyond 2^23 every number is whole. None has a derivative. */
 import type { Tensor } from "../graph/tensor.ts";
-import { and, equal, floor, less, multiply, negate, notEqual, or, requireDtype, subtract, where } from "./elementwise.ts";
+import {
+  and,
+  equal,
+  floor,
+  less,
+  multiply,
+  negate,
+  notEqual,
+  or,
+  requireDtype,
+  subtract,
+  where,
+} from "./elementwise.ts";
 
 /** The smallest whole number not below x; -0 from -1 to 0, both excluded. f32. It has no derivative. */
 export function ceil(x: Tensor): Tensor {

@@ -111,12 +111,12 @@ function polynomial(x: Tensor, coefficients: readonly number[]): Tensor {
 }
 
 /**
- * The z <= 0 that a standard normal stays below with probability p, 2^-25 <= p <= 1/2. The body is the single-precision
+ * @internal The z <= 0 that a standard normal stays below with probability p, 2^-25 <= p <= 1/2. The body is the single-precision
  * approximation PPND7 of Wichura (Applied Statistics 37, 1988, algorithm AS 241; relative accuracy 1e-7). In the tail
  * -z = s - g(s) with s = sqrt(-2 ln p): g stays below 0.85, so that the rounding of its quotient weighs little beside z's
  * own. g is our minimax fit over p from 2^-25 to 0.0755 (error 4.3e-9).
  */
-function lowerNormalQuantile(p: Tensor): Tensor {
+export function lowerNormalQuantile(p: Tensor): Tensor {
   const q = subtract(p, 0.5);
   const central = subtract(0.180625, multiply(q, q));
   const body = multiply(

@@ -8,3 +8,4 @@ export {
 } from "./distributions.ts";
 export { foldIn, keyAt, randomKey, splitKey } from "./key.ts";
 export { threefry } from "./threefry.ts";
+export { randomTruncatedNormal } from "./truncatedNormal.ts";

@@ -1,5 +1,5 @@
 /** Layers of the baseline networks, which know nothing of magnitudes. */
-export { addBias } from "./bias.ts";
+export { addBias, perChannel } from "./bias.ts";
 export {
   describeGroupNorm,
   groupNorm,

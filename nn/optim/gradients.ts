@@ -1,19 +1,51 @@
-import { cast, isFinite, mapTree, norm, type Tensor, where, not, scalar, stack, sumOfAll } from "../../engine/index.ts";
-import type { NamedParameters } from "../parameters.ts";
-import { namedTensors } from "./namedTensor.ts";
+import {
+  cast,
+  divide,
+  isFinite,
+  lessEqual,
+  mapTree,
+  multiply,
+  norm,
+  not,
+  scalar,
+  stack,
+  sumOfAll,
+  type Tensor,
+  type TensorLike,
+  treeLeaves,
+  where,
+} from "../../engine/index.ts";
 
-/** Gradients with NaN and infinities replaced by 0, as the reference does before Adam. */
-export function cleanGradients<T extends NamedParameters>(gradient: T): T {
+/** Gradients, any tree, with NaN and infinities replaced by 0, as the reference does before Adam. */
+export function cleanGradients<Tree>(gradient: Tree): Tree {
   return mapTree(gradient, (g) => where(isFinite(g), g, 0));
 }
 
-/** How many elements of gradients aren't finite: a scalar f32. */
-export function countNonFinite(gradient: NamedParameters): Tensor {
-  return sumOfAll(namedTensors("countNonFinite", "gradients", gradient).map((g) => cast(not(isFinite(g)), "f32")));
+/** How many elements of gradients, any tree, aren't finite: a scalar f32. */
+export function countNonFinite(gradient: unknown): Tensor {
+  return sumOfAll(treeLeaves(gradient).map(({ tensor }) => cast(not(isFinite(tensor)), "f32")));
 }
 
-/** The Euclidean norm of all gradients together, right for elements of any magnitude: a scalar. Its derivative at 0 is 0. */
-export function globalNorm(gradient: NamedParameters): Tensor {
-  const norms = namedTensors("globalNorm", "gradients", gradient).map((g) => norm(g));
+/**
+ * The Euclidean norm of all gradients of a tree together, right for elements of any magnitude: a scalar, 0 if there are none. Its derivative
+ * at 0 is 0.
+ */
+export function globalNorm(gradient: unknown): Tensor {
+  const norms = treeLeaves(gradient).map(({ tensor }) => norm(tensor));
   return norms.length === 0 ? scalar(0) : norm(stack(norms));
+}
+
+/**
+ * Gradients, any tree, scaled down so that their norm together is `maximum` at most (Pascanu et al. 2013); shorter ones stay as they are,
+ * bit for bit. If the norm isn't finite neither are the gradients behind it: look at it, or clean them first.
+ * @returns the gradients, and their norm before.
+ */
+export function clipByNorm<Tree>(
+  gradient: Tree,
+  maximum: TensorLike,
+): { readonly gradient: Tree; readonly norm: Tensor } {
+  const length = globalNorm(gradient);
+  const isShort = lessEqual(length, maximum);
+  const factor = where(isShort, 1, divide(maximum, where(isShort, 1, length)));
+  return { gradient: mapTree(gradient, (g) => multiply(g, factor)), norm: length };
 }

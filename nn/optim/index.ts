@@ -1,4 +1,23 @@
-export { adam, adamCorrections, type AdamMoments, adamMoments, type AdamOptions } from "./adam.ts";
-export { cleanGradients, countNonFinite, globalNorm } from "./gradients.ts";
+export {
+  adam,
+  type AdamCorrections,
+  adamCorrections,
+  type AdamMoments,
+  adamMoments,
+  type AdamOptions,
+  type AdamStep,
+  adamW,
+  type AdamWOptions,
+} from "./adam.ts";
+export { cleanGradients, clipByNorm, countNonFinite, globalNorm } from "./gradients.ts";
 export { learningRate, type LearningRateOptions } from "./learningRate.ts";
-export { sgd } from "./sgd.ts";
+export {
+  constantSchedule,
+  cosineSchedule,
+  type DecayOptions,
+  linearSchedule,
+  type OneCycleOptions,
+  oneCycleSchedule,
+  type Schedule,
+} from "./schedules.ts";
+export { type MomentumOptions, sgd, sgdVelocity, sgdWithMomentum } from "./sgd.ts";

@@ -2,7 +2,8 @@ import { multiply, type Tensor } from "../../engine/index.ts";
 import { addBias } from "../classic/index.ts";
 import { convolve } from "../convolve.ts";
 import { describeMpConv, mpConv, type WeightParameters } from "../mp/index.ts";
-import type { Initializer, ParameterSpec } from "../parameters.ts";
+import type { Initializer } from "../initializers.ts";
+import type { ParameterSpec } from "../parameters.ts";
 import type { UNetSwitches } from "./switches.ts";
 
 /** A linear layer's or convolution's arrays. */

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import * as ops from "../../engine/index.ts";
 import type { Tensor } from "../../engine/index.ts";
 import { build, pick, places, type Plain } from "../support/plain.ts";
-import { arraysOf } from "./arrays.ts";
+import { arraysOf } from "../../testing/arbitraries/arrays.ts";
 
 /** What is computed, of what, and what it should be. */
 export type OperationCase = {

@@ -20,10 +20,11 @@ import {
 } from "../../engine/index.ts";
 import { memoryFolder, type OriginDirectoryHandle, originFolder, readWhole } from "../../engine/io/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
-import { accuracies } from "../support/accuracies.ts";
+import { accuracies } from "../../testing/bounds/accuracies.ts";
 import { checkFolder } from "../support/folderLaw.ts";
-import { checkPrograms } from "../support/programLaw.ts";
-import { findUnrefused, mistakeNames } from "../support/refusalLaw.ts";
+import { checkPrograms } from "../../testing/laws/programLaw.ts";
+import { findUnrefused, mistakeNames } from "../../testing/laws/refusalLaw.ts";
+import { wrongFloats, wrongIntegers } from "../support/wholeDivision.ts";
 
 /** What a case found on a device, and the numbers that it is to be compared by with other devices, if there are. */
 export type CaseReport = {
@@ -112,6 +113,16 @@ const randomPrograms: BrowserCase = async (device, seed, count) => {
   } catch (reason) {
     return { ran: count, failures: [reason instanceof Error ? reason.message : String(reason)] };
   }
+};
+
+/** The law of whole division, of integers and of floats. */
+const wholeDivision: BrowserCase = async (device, seed, count) => {
+  const isShader = !accuracies[device.name].specialValues;
+  const failures = [
+    ...(await wrongIntegers(device, seed, count)),
+    ...(await wrongFloats(device, seed, count, isShader)),
+  ];
+  return { ran: count, failures };
 };
 
 /** The law of refusals, on two devices of its own, for it disposes of one. */
@@ -212,6 +223,7 @@ export const cases = {
   gradientDescent,
   randomBits,
   randomPrograms,
+  wholeDivision,
   refusals,
   explanation,
   training,

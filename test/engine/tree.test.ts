@@ -40,6 +40,53 @@ describe("trees", () => {
     );
   });
 
+  it("of one structure map together, whatever the order of their keys", () => {
+    const second = { list: [b, [undefined, true]], rate: 0.5, w: { second: [c, "other", null], first: b } };
+    const met: [Tensor, Tensor][] = [];
+    const mapped = mapTree(
+      (x, y) => {
+        met.push([x, y]);
+        return y;
+      },
+      tree,
+      second,
+    );
+    assert.deepEqual(met, [
+      [a, b],
+      [b, c],
+      [c, b],
+    ]);
+    assert.deepEqual(mapped, { w: { first: b, second: [c, "kept", null] }, rate: 0.1, list: [b, [undefined, true]] });
+    const parameters = { weight: a, layers: [b, c] };
+    // The result has the first tree's type.
+    const typed: typeof parameters = mapTree((x, y, z) => (x === a ? y : z), parameters, parameters, parameters);
+    assert.deepEqual(typed, parameters);
+    assert.equal(
+      mapTree((x: Tensor) => x, a),
+      a,
+    );
+    assert.deepEqual(
+      mapTree((x, y) => [x.rank, y.dtype], { p: a }, { p: b }),
+      { p: [1, "i32"] },
+    );
+  });
+
+  it("of other structures are refused, with the place", () => {
+    const combine = (x: Tensor): Tensor => x;
+    const cases: readonly (readonly [unknown, RegExp])[] = [
+      [{ ...tree, list: [c] }, /tree 2 is an array of 1 where the first has an array of 2, at list/],
+      [{ ...tree, w: { first: a } }, /tree 2 is without second, which the first has, at w/],
+      [{ ...tree, more: a }, /tree 2 is with more, which the first hasn't\./],
+      [{ ...tree, rate: a }, /tree 2 is a tensor where the first has no tensor, at rate/],
+      [{ ...tree, w: { ...tree.w, first: 1 } }, /tree 2 is no tensor where the first has a tensor, at w\.first/],
+      [a, /tree 2 is a tensor where the first has a plain object\./],
+      [{ ...tree, list: new Map() }, /tree 2 is an instance of Map where the first has an array of 2, at list/],
+    ];
+    for (const [other, message] of cases) refuses(() => mapTree(combine, tree, other), "value", message);
+    refuses(() => mapTree(combine, tree, tree, [a]), "value", /tree 3 is an array of 1/);
+    refuses(() => mapTree(combine, { net: new Map() }, { net: new Map() }), "value", /net is an instance of Map/);
+  });
+
   it("refuse what they can't hold, and say where", () => {
     const model = new Map([["w", a]]);
     refuses(() => treeLeaves({ net: { model } }), "value", /net\.model is an instance of Map/);

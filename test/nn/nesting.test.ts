@@ -1,20 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Tensor, tensor } from "../../engine/index.ts";
 import { EvenkeelError } from "../../engine/errors.ts";
-import {
-  adam,
-  adamMoments,
-  countNonFinite,
-  flattenParameters,
-  globalNorm,
-  nestParameters,
-  type ParameterSpec,
-  type ParameterTree,
-  sgd,
-} from "../../nn/index.ts";
-import { scalar } from "../../engine/index.ts";
+import { flattenParameters, nestParameters, type ParameterSpec } from "../../nn/index.ts";
 
 const leafOf = (n: number): ParameterSpec => ({ shape: [n], role: "weight", init: { kind: "normal", scale: 1 } });
 const leaf = leafOf(1);
@@ -129,23 +117,5 @@ describe("parameters", () => {
     for (const tree of [{ "1": leaf }, { "0": leaf, "2": leaf }, { "0": leaf, a: leaf }, { "00": leaf }]) {
       assert.deepEqual(nestParameters(flattenParameters(tree)), tree);
     }
-  });
-
-  it("are updated by name only: nested trees are refused in words", () => {
-    const tree = { layers: [{ weight: tensor([1]) }] } as unknown as Record<string, Tensor>;
-    const corrections = { first: scalar(1), second: scalar(1) };
-    const flat = flattenParameters<Tensor>(tree);
-    const advice = (what: string) => refuses(new RegExp(`${what}.*layers.*flattenParameters`));
-    const moments = adamMoments(flat);
-    assert.throws(() => adam(tree, tree, adamMoments(tree), scalar(1), corrections), advice("adam: the parameters"));
-    assert.throws(() => adam(flat, tree, moments, scalar(1), corrections), advice("adam: the gradients"));
-    assert.throws(() => adam(flat, flat, adamMoments(tree), scalar(1), corrections), advice("adam: the first moments"));
-    assert.throws(() => sgd(tree, tree, scalar(1)), advice("sgd: the"));
-    assert.throws(() => sgd(flat, tree, scalar(1)), advice("sgd: the gradients"));
-    assert.throws(() => globalNorm(tree), advice("globalNorm: the gradients"));
-    assert.throws(() => countNonFinite(tree), advice("countNonFinite: the gradients"));
-    const typed: ParameterTree = nestParameters(flat);
-    assert.deepEqual(typed, tree);
-    assert.deepEqual(Object.keys(adam(flat, flat, moments, scalar(1), corrections).parameters), ["layers.0.weight"]);
   });
 });

@@ -10,6 +10,7 @@ import time
 import torch
 
 import kernels
+from example_steps import ExampleStep
 from numbers_for import inputs_for, read_arrays, read_raw, write_raw
 from training import Training, sampler
 
@@ -52,6 +53,9 @@ class Prepared:
         if work["kind"] == "training":
             arrays = read_arrays(request["folder"], request["arrays"]) if "arrays" in request else None
             self.training = Training(work, arrays, variant)
+            self.run = self.training.step
+        elif work["kind"] == "exampleStep":
+            self.training = ExampleStep(work, read_arrays(request["folder"], request["arrays"]))
             self.run = self.training.step
         elif work["kind"] == "sampling":
             arrays = read_arrays(request["folder"], request["arrays"])
@@ -120,7 +124,7 @@ def answer(prepared: dict[int, Prepared], request: dict) -> dict:
         finish()
         return {"seconds": time.perf_counter() - start}
     if what == "results":
-        results = one.run()
+        results = one.training.gradients() if isinstance(one.training, ExampleStep) else one.run()
         for i, result in enumerate(results):
             write_raw(f"{request['folder']}/{i}", result)
         return {"count": len(results)}

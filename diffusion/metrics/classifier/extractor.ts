@@ -48,7 +48,7 @@ export async function classifierExtractor(
       const batch = new Float32Array(networkBatch * pixels);
       for (let i = 0; i < count * pixels; i++) batch[i] = Math.fround((images[begin * pixels + i] ?? 0) / 127.5) - 1;
       const result = await run(state, tensor(batch, { shape: [networkBatch, imageChannels, size, size] }));
-      features.set(((await result.data()) as Float32Array).subarray(0, count * dimension), begin * dimension);
+      features.set((await result.data("f32")).subarray(0, count * dimension), begin * dimension);
     }
     return features;
   };

@@ -43,7 +43,7 @@ export async function writeClassifier(
     path,
     Object.entries(weights).map(([name, value]) => [
       name,
-      { dtype: "F32", shape: value.shape, data: async () => (await value.data()) as Float32Array },
+      { dtype: "F32", shape: value.shape, data: () => value.data("f32") },
     ]),
     { metadata: { format: "pt", evenkeel: JSON.stringify(header) } },
   );

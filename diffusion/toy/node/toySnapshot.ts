@@ -49,7 +49,7 @@ export async function writeToySnapshot(path: string, snapshot: ToySnapshot): Pro
   const { training, iteration, weights } = snapshot;
   const stored = await Promise.all(
     Object.entries(weights).map(async ([name, value]) => {
-      const data = (await value.data()) as Float32Array;
+      const data = await value.data("f32");
       return [name, { dtype: "F32", shape: value.shape, data }] as const;
     }),
   );

@@ -4,7 +4,13 @@ import fc from "fast-check";
 import { attentionMaps, AttentionProbe } from "../../../diffusion/dynamics/index.ts";
 import { describeDenoiser, networkConfig, type NetworkConfig } from "../../../diffusion/network/index.ts";
 import { createDevice, randomKey } from "../../../engine/index.ts";
-import { configA, flattenParameters, initializeParameters, type ParameterSpec } from "../../../nn/index.ts";
+import {
+  configA,
+  flattenParameters,
+  initializeParameters,
+  type NamedParameters,
+  type ParameterSpec,
+} from "../../../nn/index.ts";
 import { smallNetwork } from "../training/smallRun.ts";
 
 const [wasm, oracle] = [await createDevice("wasm", { wasm: { threads: 1 } }), await createDevice("oracle")];
@@ -31,7 +37,7 @@ const networks: Readonly<Record<string, NetworkConfig>> = {
     lossHead: false,
   }),
 };
-const weightsOf = (network: NetworkConfig): ReturnType<typeof initializeParameters> =>
+const weightsOf = (network: NetworkConfig): NamedParameters =>
   initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(4));
 
 const size = 192;

@@ -22,7 +22,7 @@ import {
 } from "../../../engine/index.ts";
 import type { KernelDevice } from "../../../engine/devices/device.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
-import { randomNumbers } from "../../support/derivatives.ts";
+import { randomNumbers } from "../../../testing/laws/derivatives.ts";
 import { assertRuns, stepPlans } from "./wasm/stepPlans.ts";
 
 /** Counts turns of the event loop until it is stopped. */

@@ -5,8 +5,8 @@ import type { DeviceName, KernelDevice } from "../../../engine/devices/device.ts
 import { createWebgpuDevice } from "../../../engine/devices/gpujs/webgpuDevice.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
 import { createDevice } from "../../../engine/index.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { checkKernels, checkPlans } from "../../support/deviceLaw.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { checkKernels, checkPlans } from "../../../testing/laws/kernelLaws.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 
 /** Another seed every time would find more over the years and fail on an unrelated day: the seed is fixed, overridable. */

@@ -4,8 +4,8 @@ import type { DeviceName } from "../../../engine/devices/device.ts";
 import { createWebgpuDevice } from "../../../engine/devices/gpujs/webgpuDevice.ts";
 import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
 import { createDevice } from "../../../engine/index.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { checkPrograms } from "../../support/programLaw.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { checkPrograms } from "../../../testing/laws/programLaw.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 
 /** Another seed every time would find more over the years and fail on an unrelated day: the seed is fixed, overridable. */

@@ -17,8 +17,8 @@ import {
   tensor,
   grad,
 } from "../../../engine/index.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
-import { findUnrefused, mistakeNames } from "../../support/refusalLaw.ts";
+import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
+import { findUnrefused, mistakeNames } from "../../../testing/laws/refusalLaw.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 
 const seed = Number(process.env["EVENKEEL_SEED"] ?? 20240612);

@@ -30,8 +30,8 @@ import {
   zeros,
 } from "../../../engine/index.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-import { buildProgram, inputData, printProgram, programSpecs } from "../../arbitraries/programs.ts";
-import { randomNumbers } from "../../support/derivatives.ts";
+import { buildProgram, inputData, printProgram, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { randomNumbers } from "../../../testing/laws/derivatives.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 import { limits } from "../passes/plannedFor.ts";
 import { gradientOf, layersOf, type Layer, loss, plain, wave, width, type Wrap } from "./checkpointed.ts";

@@ -28,8 +28,8 @@ import {
   vjp,
   zeros,
 } from "../../../engine/index.ts";
-import { buildProgram, inputData, printProgram, programSpecs } from "../../arbitraries/programs.ts";
-import { checkDerivative } from "../../support/derivatives.ts";
+import { buildProgram, inputData, printProgram, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { checkDerivative } from "../../../testing/laws/derivatives.ts";
 
 const oracle = await createDevice("oracle");
 const read = async (x: Tensor): Promise<number[]> => [...(await evaluate(x, oracle))];

@@ -7,7 +7,7 @@ import type { DeviceName } from "../../../engine/devices/device.ts";
 import { at } from "../../../engine/graph/shape.ts";
 import * as ops from "../../../engine/index.ts";
 import { compile, createDevice, grad, type Tensor, tensor, vjp } from "../../../engine/index.ts";
-import { arraysOf, shapes } from "../../arbitraries/arrays.ts";
+import { arraysOf, shapes } from "../../../testing/arbitraries/arrays.ts";
 import { along, build, pick, type Plain, places, reduceOver, toTensor } from "../../support/plain.ts";
 
 const devices = ["oracle", "wasm", "cpu"] as const satisfies readonly DeviceName[];

@@ -8,7 +8,7 @@ import { operationName } from "../../../engine/graph/print.ts";
 import { at, type Shape } from "../../../engine/graph/shape.ts";
 import * as ops from "../../../engine/index.ts";
 import { grad, Tensor, tensor, vjp } from "../../../engine/index.ts";
-import { checkDerivative, gradientOf } from "../../support/derivatives.ts";
+import { checkDerivative, gradientOf } from "../../../testing/laws/derivatives.ts";
 
 /** What is computed for the derivative by the base, in order; arrays, literals and views aren't. */
 function computed(shape: Shape, exponent: number | Tensor): string[] {

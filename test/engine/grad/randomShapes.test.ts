@@ -6,8 +6,8 @@ import { tensor, type Tensor } from "../../../engine/index.ts";
 import { convOfRole } from "../../../engine/ops/conv.ts";
 import type { SliceRange } from "../../../engine/ops/movement.ts";
 import * as ops from "../../../engine/ops/index.ts";
-import { arraysOf, broadcastingShapes, shapes } from "../../arbitraries/arrays.ts";
-import { checkDerivative, type Differentiable, gradientOf } from "../../support/derivatives.ts";
+import { arraysOf, broadcastingShapes, shapes } from "../../../testing/arbitraries/arrays.ts";
+import { checkDerivative, type Differentiable, gradientOf } from "../../../testing/laws/derivatives.ts";
 
 const seed = 20;
 const numRuns = 25;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { affineKey, sameAffine, spanOf } from "../../../engine/kernel/affine.ts";
-import { placeOf } from "../../support/kernelPoints.ts";
+import { placeOf } from "../../../testing/bounds/kernelPoints.ts";
 
 const affines = (axes: number) =>
   fc.record({

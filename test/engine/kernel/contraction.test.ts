@@ -11,7 +11,7 @@ import {
   transposed,
 } from "../../../engine/kernel/contraction.ts";
 import type { Axis, Kernel, Scalar } from "../../../engine/kernel/kernel.ts";
-import { placeOf } from "../../support/kernelPoints.ts";
+import { placeOf } from "../../../testing/bounds/kernelPoints.ts";
 
 type Side = { readonly coefficients: readonly number[]; readonly offset?: number };
 type Folded = Pick<Kernel, "axes" | "reduction">;

@@ -17,7 +17,7 @@ import {
 } from "../../../engine/index.ts";
 import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
 import type { Plan, PlanStep } from "../../../engine/kernel/plan.ts";
-import { buildPlan, planSpecs } from "../../arbitraries/plans.ts";
+import { buildPlan, planSpecs } from "../../../testing/arbitraries/plans.ts";
 import { input, planOf } from "../passes/plannedFor.ts";
 
 /** The name of the device's buffer that one of the plan's is in. */

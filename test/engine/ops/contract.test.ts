@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { topologicalOrder } from "../../../engine/graph/graph.ts";
 import * as ops from "../../../engine/index.ts";
-import { arraysOf, broadcastingShapes } from "../../arbitraries/arrays.ts";
+import { arraysOf, broadcastingShapes } from "../../../testing/arbitraries/arrays.ts";
 import { assertValue, build, pick, pickBroadcast, places, type Plain, refuses, toTensor } from "../../support/plain.ts";
 
 const sum = (list: readonly number[]): number => list.reduce((total, value) => total + value, 0);

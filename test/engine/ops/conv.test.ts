@@ -4,7 +4,7 @@ import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import type { Conv2dOptions, Tensor } from "../../../engine/index.ts";
 import { convOfRole } from "../../../engine/ops/conv.ts";
-import { arraysOf } from "../../arbitraries/arrays.ts";
+import { arraysOf } from "../../../testing/arbitraries/arrays.ts";
 import { assertValue, build, pick, places, type Plain, refuses, toTensor, valueOf } from "../../support/plain.ts";
 
 type Pair = readonly [number, number];

@@ -131,13 +131,11 @@ describe("tensor", () => {
       );
       refuses(() => tensor(kind.from([0, 7]), { dtype: "bool" }), "value", /7 is not a bool value/);
     }
-    for (const wrong of [BigInt64Array.of(1n), new DataView(new ArrayBuffer(4))]) {
-      refuses(
-        () => tensor(wrong as unknown as Float32Array, { dtype: "f32" }),
-        "dtype",
-        /^tensor: a (BigInt64Array|DataView) holds no numbers of a dtype/,
-      );
-    }
+    refuses(
+      () => tensor(new DataView(new ArrayBuffer(4)) as unknown as Float32Array, { dtype: "f32" }),
+      "dtype",
+      /^tensor: a DataView holds no numbers of a dtype/,
+    );
   });
 
   it("keeps typed arrays of the right dtype", async () => {

@@ -5,9 +5,9 @@ import fc from "fast-check";
 import type { DType } from "../../../engine/graph/dtype.ts";
 import * as ops from "../../../engine/index.ts";
 import type { Tensor } from "../../../engine/index.ts";
-import { arraysOf } from "../../arbitraries/arrays.ts";
+import { arraysOf } from "../../../testing/arbitraries/arrays.ts";
 import { assertOnDevices } from "../../support/onDevices.ts";
-import { randomNumbers } from "../../support/derivatives.ts";
+import { randomNumbers } from "../../../testing/laws/derivatives.ts";
 import { along, build, places, type Plain, reduceOver, refuses, toTensor, valueOf } from "../../support/plain.ts";
 
 const numRuns = 15;

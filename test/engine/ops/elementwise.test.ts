@@ -5,7 +5,7 @@ import type { DType } from "../../../engine/graph/dtype.ts";
 import { printGraph } from "../../../engine/graph/print.ts";
 import * as ops from "../../../engine/index.ts";
 import { type Tensor, tensor } from "../../../engine/index.ts";
-import { arraysOf, broadcastingShapes } from "../../arbitraries/arrays.ts";
+import { arraysOf, broadcastingShapes } from "../../../testing/arbitraries/arrays.ts";
 import { assertValue, build, pickBroadcast, type Plain, refuses, toTensor } from "../../support/plain.ts";
 
 const vector = (...values: number[]): Plain => ({ shape: [values.length], values });

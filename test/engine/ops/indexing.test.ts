@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { DType } from "../../../engine/graph/dtype.ts";
 import * as ops from "../../../engine/index.ts";
 import type { ScatterMode, Tensor } from "../../../engine/index.ts";
-import { arraysOf } from "../../arbitraries/arrays.ts";
+import { arraysOf } from "../../../testing/arbitraries/arrays.ts";
 import { assertOnDevices, failsOnDevices } from "../../support/onDevices.ts";
 import { build, pick, pickBroadcast, type Plain, places, refuses, toTensor } from "../../support/plain.ts";
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import { type SliceRange } from "../../../engine/ops/movement.ts";
-import { arrays, arraysOf, broadcastingShapes, shapes } from "../../arbitraries/arrays.ts";
+import { arrays, arraysOf, broadcastingShapes, shapes } from "../../../testing/arbitraries/arrays.ts";
 import { assertValue, build, pick, pickBroadcast, places, type Plain, refuses, toTensor } from "../../support/plain.ts";
 
 const shuffled = (rank: number): fc.Arbitrary<number[]> => {

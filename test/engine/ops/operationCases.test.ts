@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { createDevice, type Tensor, vjp } from "../../../engine/index.ts";
 import { trace } from "../../../engine/program/trace.ts";
 import { operationCases, type OperationCase } from "../../arbitraries/operationCases.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { checkDerivative, gradientOf } from "../../support/derivatives.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { checkDerivative, gradientOf } from "../../../testing/laws/derivatives.ts";
 import { assertClose, toTensor } from "../../support/plain.ts";
-import { compareGraph } from "../../support/programLaw.ts";
+import { checkGraph } from "../../../testing/laws/programLaw.ts";
 
 const seed = 7;
 
@@ -44,7 +44,7 @@ for (const device of ["wasm", "cpu"] as const) {
               return [value, ...pullback(value)];
             }, primals);
             const data = inputs.map(({ values }) => Float32Array.from(values));
-            await compareGraph(await made, graph, data, accuracies[device]);
+            await checkGraph(await made, { graph, inputs: data }, accuracies[device]);
           }),
           { seed, numRuns: device === "wasm" ? 5 : 2 },
         );

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import type { DType } from "../../../engine/graph/dtype.ts";
 import * as ops from "../../../engine/index.ts";
 import { assertOnDevices } from "../../support/onDevices.ts";
-import { randomNumbers } from "../../support/derivatives.ts";
+import { randomNumbers } from "../../../testing/laws/derivatives.ts";
 import { along, build, type Plain, refuses, toTensor } from "../../support/plain.ts";
 
 const elements: { readonly [name: string]: fc.Arbitrary<number> } = {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import * as ops from "../../../engine/index.ts";
 import type { Tensor } from "../../../engine/index.ts";
 import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
-import { arrays, arraysOf, shapes } from "../../arbitraries/arrays.ts";
+import { arrays, arraysOf, shapes } from "../../../testing/arbitraries/arrays.ts";
 import { assertValue, build, pick, type Plain, reduceOver, refuses, toTensor } from "../../support/plain.ts";
 import { input, planOf } from "../passes/plannedFor.ts";
 

@@ -77,7 +77,8 @@ function errorOf({ exact, beside }: Case, x: number, got: number, isGpu: boolean
   const rounded = Math.fround(wanted);
   if (Object.is(got, rounded)) return 0;
   if (Number.isNaN(rounded) || Number.isNaN(got)) return Infinity;
-  if (!Number.isFinite(rounded) || !Number.isFinite(got)) return Math.abs(wanted) > 3.402e38 && Math.abs(got) > 3.402e38 ? 0 : Infinity;
+  if (!Number.isFinite(rounded) || !Number.isFinite(got))
+    return Math.abs(wanted) > 3.402e38 && Math.abs(got) > 3.402e38 ? 0 : Infinity;
   // What is taken for 0 on the way may be multiplied afterwards.
   const flushed = isGpu ? 2 ** -124 : 0;
   const size = Math.max(Math.abs(wanted), Math.abs(beside?.(x) ?? 0));
@@ -102,9 +103,17 @@ for (const name of ["oracle", "wasm", "cpu", "webgpu"] as const satisfies readon
         }
         const allowed = isGpu ? 2 * each.ulps + 1 : each.ulps;
         const x = points[place] ?? NaN;
-        return { what, most, allowed, text: `${what}(${x}) = ${results[i]?.[place]}, exactly ${each.exact(x)}: ${most} ulp` };
+        return {
+          what,
+          most,
+          allowed,
+          text: `${what}(${x}) = ${results[i]?.[place]}, exactly ${each.exact(x)}: ${most} ulp`,
+        };
       });
-      assert.deepEqual(worst.filter(({ most, allowed }) => most > allowed).map(({ text }) => text), []);
+      assert.deepEqual(
+        worst.filter(({ most, allowed }) => most > allowed).map(({ text }) => text),
+        [],
+      );
       device.dispose();
     });
 
@@ -119,7 +128,10 @@ for (const name of ["oracle", "wasm", "cpu", "webgpu"] as const satisfies readon
         const [a, b] = [y[i] ?? NaN, x[i] ?? NaN];
         const wanted = Math.atan2(a, b);
         const error = errorOf({ apply: ops.atan, exact: () => wanted, ulps: 3 }, b, value, name === "webgpu");
-        assert.ok(error <= (name === "webgpu" ? 6 : 3), `atan2(${a}, ${b}) = ${value}, exactly ${wanted}: ${error} ulp`);
+        assert.ok(
+          error <= (name === "webgpu" ? 6 : 3),
+          `atan2(${a}, ${b}) = ${value}, exactly ${wanted}: ${error} ulp`,
+        );
       });
       device.dispose();
     });
@@ -129,11 +141,18 @@ for (const name of ["oracle", "wasm", "cpu", "webgpu"] as const satisfies readon
 describe("arguments", () => {
   it("that are refused are named", () => {
     const whole = ops.ones([2], "i32");
-    for (const [operation, f] of Object.entries(ops).filter(([key]) => key in cases) as [string, (x: Tensor) => Tensor][]) {
+    for (const [operation, f] of Object.entries(ops).filter(([key]) => key in cases) as [
+      string,
+      (x: Tensor) => Tensor,
+    ][]) {
       refuses(() => f(whole), "dtype", new RegExp(`^${operation}: dtype i32 is not supported, expected f32`));
     }
     refuses(() => ops.atan2(whole, whole), "dtype", /^atan2: dtype i32/);
     refuses(() => ops.softplus(ops.ones([1]), 0), "range", /^softplus: beta is 0/);
-    refuses(() => ops.gelu(ops.ones([1]), { approximate: "sigmoid" as "tanh" }), "value", /^gelu: approximate is sigmoid/);
+    refuses(
+      () => ops.gelu(ops.ones([1]), { approximate: "sigmoid" as "tanh" }),
+      "value",
+      /^gelu: approximate is sigmoid/,
+    );
   });
 });

@@ -6,7 +6,7 @@ import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import type { Scalar } from "../../../engine/kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { mayOverwrite } from "../../../engine/passes/aliasOutputs.ts";
-import { placeOf } from "../../support/kernelPoints.ts";
+import { placeOf } from "../../../testing/bounds/kernelPoints.ts";
 import { forEachExactPoint } from "../devices/wasm/exactKernels.ts";
 import { PlanDraft, type Read } from "../devices/wasm/planDraft.ts";
 

@@ -19,8 +19,8 @@ import {
 import { normalizeKernel } from "../../../engine/kernel/normalize.ts";
 import type { Plan } from "../../../engine/kernel/plan.ts";
 import { buildImageNet, imageNets } from "../../arbitraries/imageNets.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { interpretPlan } from "../../support/interpretKernel.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { interpretPlan } from "../../../testing/bounds/interpretKernel.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const seed = Number(process.env["EVENKEEL_SEED"] ?? 20261130);

@@ -26,9 +26,9 @@ import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
 import { type Plan } from "../../../engine/kernel/plan.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-import { buildProgram, inputData, programSpecs } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { interpretPlan } from "../../support/interpretKernel.ts";
+import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { interpretPlan } from "../../../testing/bounds/interpretKernel.ts";
 import { tensor } from "../../../engine/index.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 

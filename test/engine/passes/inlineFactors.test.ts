@@ -10,8 +10,8 @@ import { factoredContractionOf } from "../../../engine/kernel/contraction.ts";
 import { normalizeKernel } from "../../../engine/kernel/normalize.ts";
 import type { Plan } from "../../../engine/kernel/plan.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { interpretPlan } from "../../support/interpretKernel.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { interpretPlan } from "../../../testing/bounds/interpretKernel.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const made: DeviceLimits = { ...limits, factors: "made", concurrency: 256 };

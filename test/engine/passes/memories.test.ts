@@ -20,7 +20,7 @@ import {
 import { type Plan, separated } from "../../../engine/kernel/plan.ts";
 import { memoriesFit, memoriesOf } from "../../../engine/passes/memories.ts";
 import { treeLeaves } from "../../../engine/tree.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
+import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
 
 /** Arrays of a state, and how new ones are made of them and of each other. */
 type Update = {

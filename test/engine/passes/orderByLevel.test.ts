@@ -10,7 +10,7 @@ import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { orderByLevel } from "../../../engine/passes/orderByLevel.ts";
 import type { Overwrite } from "../../../engine/passes/places.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-import { buildProgram, inputData, programSpecs } from "../../arbitraries/programs.ts";
+import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
 import { firstLeaves, type Leaves, updateLeaves, updateSpecs } from "../../arbitraries/stateUpdates.ts";
 import { limits } from "./plannedFor.ts";
 

@@ -8,8 +8,8 @@ import type { Tensor } from "../../../engine/graph/tensor.ts";
 import { grad, matmul, multiply, reduceSum, softmax, square } from "../../../engine/index.ts";
 import type { Plan } from "../../../engine/kernel/plan.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { interpretPlan } from "../../support/interpretKernel.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { interpretPlan } from "../../../testing/bounds/interpretKernel.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const plenty: DeviceLimits = { ...limits, arithmetic: "plenty" };

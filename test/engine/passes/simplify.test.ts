@@ -182,7 +182,7 @@ describe("simplify: element-wise rules", () => {
     assert.deepEqual(square.inputs, [x.node, x.node]);
     const operationsOf = (exponent: number): (string | undefined)[] =>
       topologicalOrder([simplified(power(x.tensor, exponent))]).flatMap(({ kind, attributes }) =>
-        kind === "binary" ? [(attributes as NodeOf<"binary">["attributes"]).op] : [],
+        kind === "binary" ? [attributes.op] : [],
       );
     assert.deepEqual(operationsOf(3), ["multiply", "multiply"]);
     assert.deepEqual(operationsOf(4), ["multiply", "multiply"]);

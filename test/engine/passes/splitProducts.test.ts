@@ -7,9 +7,9 @@ import { conv2d, matmul, multiply, permute } from "../../../engine/index.ts";
 import type { Kernel, Scalar } from "../../../engine/kernel/kernel.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { splitProducts } from "../../../engine/passes/splitProducts.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { planOf as planOfKernel } from "../../support/deviceLaw.ts";
-import { interpretPlan } from "../../support/interpretKernel.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { planOf as planOfKernel } from "../../../testing/laws/kernelLaws.ts";
+import { interpretPlan } from "../../../testing/bounds/interpretKernel.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const wide = { concurrency: 256, elements: Infinity };

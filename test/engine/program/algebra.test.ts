@@ -22,11 +22,11 @@ import {
 import { makePlan } from "../../../engine/passes/makePlan.ts";
 import { optimize, passes } from "../../../engine/passes/optimize.ts";
 import { trace } from "../../../engine/program/trace.ts";
-import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { graphBounds } from "../../support/graphBounds.ts";
+import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { accuracies } from "../../../testing/bounds/accuracies.ts";
+import { graphBounds } from "../../../testing/bounds/graphBounds.ts";
 import { limitedDevice } from "../../support/limitedDevice.ts";
-import { compareProgram, firstViolation } from "../../support/programLaw.ts";
+import { compareProgram, firstViolation } from "../../../testing/laws/programLaw.ts";
 
 const seed = 77;
 const wasm = await createDevice("wasm");

@@ -17,7 +17,7 @@ import {
   tensor,
 } from "../../../engine/index.ts";
 import { isSequential, type Outcome, outcomeOf, settle } from "../../support/interleave.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
+import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
 import { failing, functionsOn, type Functions, lazyLeaf, leaf, type Leaves, only, table } from "./statefulFunctions.ts";
 import { type Fault, type Operation, type ScheduledDevice, scheduledDevice } from "../../support/scheduledDevice.ts";
 

@@ -14,7 +14,7 @@ import {
   tensor,
   treeLeaves,
 } from "../../../engine/index.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
+import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
 import { scheduledDevice } from "../../support/scheduledDevice.ts";
 
 type Tree = {

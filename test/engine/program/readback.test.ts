@@ -15,7 +15,7 @@ import {
   tensor,
 } from "../../../engine/index.ts";
 import { countMappings } from "../../support/countMappings.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
+import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
 import { scheduledDevice } from "../../support/scheduledDevice.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 

@@ -28,8 +28,8 @@ import {
 } from "../../../../engine/index.ts";
 import { kindOfKernel } from "../../../../engine/kernel/kernelKind.ts";
 import type { Plan, PlanStep } from "../../../../engine/kernel/plan.ts";
-import { accuracies } from "../../../support/accuracies.ts";
-import { checkPrograms } from "../../../support/programLaw.ts";
+import { accuracies } from "../../../../testing/bounds/accuracies.ts";
+import { checkPrograms } from "../../../../testing/laws/programLaw.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { apart } from "./apart.ts";
 

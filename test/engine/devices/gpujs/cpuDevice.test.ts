@@ -7,7 +7,7 @@ import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import type { BufferRole } from "../../../../engine/kernel/plan.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan } from "./samplePlans.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 function fails(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
   return (error) => {

@@ -34,10 +34,10 @@ import {
 } from "../../../../engine/index.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { trace } from "../../../../engine/program/trace.ts";
-import { accuracies } from "../../../support/accuracies.ts";
-import { graphBounds } from "../../../support/graphBounds.ts";
+import { accuracies } from "../../../../testing/bounds/accuracies.ts";
+import { graphBounds } from "../../../../testing/bounds/graphBounds.ts";
 import { float16Neighbours, nearestFloat16 } from "../../../support/nearestFloat16.ts";
-import { firstViolation } from "../../../support/programLaw.ts";
+import { firstViolation } from "../../../../testing/laws/programLaw.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 
 /** The same device, which tells of what it is given to compile. */

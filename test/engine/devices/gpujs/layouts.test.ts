@@ -12,9 +12,9 @@ import { at, sizeOf } from "../../../../engine/graph/shape.ts";
 import { compile, conv2d, exp, explain, relu, type Tensor, tensor } from "../../../../engine/index.ts";
 import { Program } from "../../../../engine/program/program.ts";
 import { buildImageNet, type ImageNet, imageNets } from "../../../arbitraries/imageNets.ts";
-import { accuracies } from "../../../support/accuracies.ts";
-import { graphBounds } from "../../../support/graphBounds.ts";
-import { firstViolation } from "../../../support/programLaw.ts";
+import { accuracies } from "../../../../testing/bounds/accuracies.ts";
+import { graphBounds } from "../../../../testing/bounds/graphBounds.ts";
+import { firstViolation } from "../../../../testing/laws/programLaw.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { input } from "../../passes/plannedFor.ts";
 

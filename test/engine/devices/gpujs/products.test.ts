@@ -34,12 +34,12 @@ import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import { checkTiling } from "../../../../engine/kernel/tiling.ts";
-import { buildCase, contractionCases } from "../../../arbitraries/kernels.ts";
-import { accuracies } from "../../../support/accuracies.ts";
-import { checkContractions } from "../../../support/deviceLaw.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { buildCase, contractionCases } from "../../../../testing/arbitraries/kernels.ts";
+import { accuracies } from "../../../../testing/bounds/accuracies.ts";
+import { checkContractions } from "../../../../testing/laws/kernelLaws.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 import { input, planOf } from "../../passes/plannedFor.ts";
-import { interpretPlan } from "../../../support/interpretKernel.ts";
+import { interpretPlan } from "../../../../testing/bounds/interpretKernel.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 
 /** Some of those that leave some of a workgroup's memory for tables. */

@@ -6,8 +6,8 @@ import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevic
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import { at } from "../../../../engine/graph/shape.ts";
 import { reduceMax, reduceSum, square, type Tensor } from "../../../../engine/index.ts";
-import { accuracies } from "../../../support/accuracies.ts";
-import { checkKernels, requireComparisons } from "../../../support/deviceLaw.ts";
+import { accuracies } from "../../../../testing/bounds/accuracies.ts";
+import { checkKernels, requireComparisons } from "../../../../testing/laws/kernelLaws.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { input, planOf } from "../../passes/plannedFor.ts";
 

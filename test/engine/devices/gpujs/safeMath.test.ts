@@ -9,7 +9,7 @@ import type { BinaryOp, UnaryOp } from "../../../../engine/graph/node.ts";
 import type { Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { elementwise, load, plan } from "./samplePlans.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 const count = 4096;
 /** Evenly spread, ends included. */

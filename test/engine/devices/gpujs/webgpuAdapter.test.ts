@@ -11,7 +11,7 @@ import { createWebgpuDevice } from "../../../../engine/devices/gpujs/webgpuDevic
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { incrementPlan } from "./samplePlans.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 const doubling: KernelSource = {
   name: "doubling",

@@ -11,7 +11,7 @@ import { countGpuCalls } from "../../../support/countGpuCalls.ts";
 import { countMappings } from "../../../support/countMappings.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { add, chainPlan, elementwise, incrementPlan, literal, load, plan } from "./samplePlans.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 function fails(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
   return (error) => {

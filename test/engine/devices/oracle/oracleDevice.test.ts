@@ -5,7 +5,7 @@ import { createOracleDevice } from "../../../../engine/devices/oracle/oracleDevi
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import { type Graph, makeNode } from "../../../../engine/graph/graph.ts";
 import { add, divide, reduceSum, Tensor } from "../../../../engine/index.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 const coded = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof EvenkeelError, String(error));

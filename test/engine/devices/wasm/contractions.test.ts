@@ -8,7 +8,7 @@ import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import { checkTiling } from "../../../../engine/kernel/tiling.ts";
-import { randomNumbers } from "../../../support/derivatives.ts";
+import { randomNumbers } from "../../../../testing/laws/derivatives.ts";
 import { interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
 

@@ -10,7 +10,7 @@ import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { assertNotInEveryRun } from "../../../support/inEveryRun.ts";
 import { planOf } from "./exactKernels.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 const hasCode = (code: ErrorCode, text: RegExp) => (error: unknown) =>
   error instanceof EvenkeelError && error.code === code && text.test(error.message);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import { planOf } from "./exactKernels.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 const [m, n, k] = [20, 36, 300];
 

@@ -12,7 +12,7 @@ import { checkTiling } from "../../../../engine/kernel/tiling.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { exactCase, interpretExact } from "./exactKernels.ts";
 import { runKernel } from "./runKernel.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 /** Every kernel is shared among the threads, however small. */
 const devices = new Map<number, KernelDevice>();

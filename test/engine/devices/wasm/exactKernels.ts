@@ -6,8 +6,8 @@
 import type { DType, TensorData } from "../../../../engine/graph/dtype.ts";
 import type { Affine, Axis, Kernel, Operand, ReduceOp, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan, PlanStep } from "../../../../engine/kernel/plan.ts";
-import { forEachPoint, placeOf } from "../../../support/kernelPoints.ts";
-import { float32 } from "../../../support/referenceDevice.ts";
+import { forEachPoint, placeOf } from "../../../../testing/bounds/kernelPoints.ts";
+import { float32 } from "../../../../testing/devices/referenceDevice.ts";
 
 export type KernelCase = { readonly kernel: Kernel; readonly data: readonly TensorData[] };
 

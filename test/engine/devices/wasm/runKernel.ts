@@ -2,7 +2,7 @@ import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import type { TensorData } from "../../../../engine/graph/dtype.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import { planOf } from "./exactKernels.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 /** Runs one kernel on a device; gives its result and how it was computed. */
 export async function runKernel(

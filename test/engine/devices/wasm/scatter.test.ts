@@ -33,7 +33,7 @@ import {
   where,
   zeros,
 } from "../../../../engine/index.ts";
-import { randomNumbers } from "../../../support/derivatives.ts";
+import { randomNumbers } from "../../../../testing/laws/derivatives.ts";
 
 const devices: Device[] = [];
 for (const threads of [1, 2, 3]) devices.push(await createWasmDevice({ threads, sharedCost: 0 }));

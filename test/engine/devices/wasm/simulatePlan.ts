@@ -10,7 +10,7 @@ import { type CompiledKernel, findingDistinct } from "../../../../engine/devices
 import { regionsOf } from "../../../../engine/kernel/access.ts";
 import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
-import { placeOf } from "../../../support/kernelPoints.ts";
+import { placeOf } from "../../../../testing/bounds/kernelPoints.ts";
 import { forEachExactPoint, type Next } from "./exactKernels.ts";
 
 /** A plan as it is run: its steps joined, how each is compiled, which go in bands. */

@@ -10,7 +10,7 @@ import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
 import { mayOverwrite } from "../../../../engine/passes/aliasOutputs.ts";
 import { planMemory } from "../../../../engine/passes/planMemory.ts";
 import { interpretExact } from "./exactKernels.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 /** How a step reads its second operand: each point its own element, but the first ones none, or one that other points have or write, too. */
 const ways = ["own", "own", "own", "own", "cut", "row", "row", "column", "first", "reversed", "next"] as const;

@@ -24,7 +24,7 @@ import {
   tensor,
   vjp,
 } from "../../../../engine/index.ts";
-import { roundoff } from "../../../support/bounds.ts";
+import { roundoff } from "../../../../testing/bounds/bounds.ts";
 
 const devices: Device[] = [];
 for (const wasm of [{ threads: 1 }, { threads: 2, relaxed: false }, { threads: 3 }]) {

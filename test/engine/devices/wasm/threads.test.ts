@@ -7,7 +7,7 @@ import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import { EvenkeelError } from "../../../../engine/errors.ts";
 import type { Kernel } from "../../../../engine/kernel/kernel.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
-import { downloaded } from "../../../support/downloaded.ts";
+import { downloaded } from "../../../../testing/devices/downloaded.ts";
 
 const length = 64;
 

@@ -20,7 +20,7 @@ import {
   treeLeaves,
   valueAndGradWithAux,
 } from "../../../../engine/index.ts";
-import { randomNumbers } from "../../../support/derivatives.ts";
+import { randomNumbers } from "../../../../testing/laws/derivatives.ts";
 
 /** Chains of 3x3 convolutions with what networks have between them: that is fused into a kernel's loads, or into its epilogue. */
 type Layer = {

@@ -1,0 +1,76 @@
+import { EvenkeelError, permute, reshape, type Tensor } from "../../engine/index.ts";
+import type { ParameterSpec } from "../parameters.ts";
+import { type AttentionOptions, scaledDotProductAttention } from "./attention.ts";
+import { describeLinear, linear, type LinearParameters } from "./linear.ts";
+
+/** Linear layers that make queries, keys and values, and one behind all heads. */
+export type MultiHeadAttentionParameters<T = Tensor> = {
+  readonly query: LinearParameters<T>;
+  readonly key: LinearParameters<T>;
+  readonly value: LinearParameters<T>;
+  readonly output: LinearParameters<T>;
+};
+
+/** What attention attends to, beside what it may see. */
+export type MultiHeadAttentionOptions = AttentionOptions & {
+  /** What keys and values are made of: [N, S, C']. Default: x itself. */
+  readonly context?: Tensor;
+};
+
+/**
+ * The arrays of multi-head attention over `channels`, drawn as in PyTorch: the first three layers by `xavierUniform`, biases 0.
+ * @param contextChannels those of what is attended to; default: `channels`.
+ */
+export function describeMultiHeadAttention(
+  channels: number,
+  {
+    hasBias = true,
+    contextChannels = channels,
+  }: { readonly hasBias?: boolean; readonly contextChannels?: number } = {},
+): MultiHeadAttentionParameters<ParameterSpec> {
+  const biasInit = { kind: "constant", value: 0 } as const;
+  const layer = (from: number): LinearParameters<ParameterSpec> =>
+    describeLinear(from, channels, { hasBias, weightInit: { kind: "xavierUniform" }, biasInit });
+  return {
+    query: layer(channels),
+    key: layer(contextChannels),
+    value: layer(contextChannels),
+    output: describeLinear(channels, channels, { hasBias, biasInit }),
+  };
+}
+
+/**
+ * Multi-head attention (Vaswani et al. 2017): x [N, L, C] attends to itself, or to a `context` [N, S, C'], in `heads` independent parts of
+ * the channels: [N, L, C]. A mask broadcasts to [N, heads, L, S].
+ * @throws EvenkeelError `shape` if the channels don't divide into heads, or sizes don't fit.
+ */
+export function multiHeadAttention(
+  x: Tensor,
+  parameters: MultiHeadAttentionParameters,
+  heads: number,
+  { context = x, ...options }: MultiHeadAttentionOptions = {},
+): Tensor {
+  const [channels = 0] = parameters.query.weight.shape;
+  if (x.rank !== 3 || context.rank !== 3) {
+    throw new EvenkeelError(
+      "shape",
+      `multiHeadAttention: x [${x.shape.join(", ")}] and context [${context.shape.join(", ")}], expected [N, L, C] and [N, S, C'].`,
+    );
+  }
+  if (!Number.isInteger(heads) || heads < 1 || channels % heads !== 0) {
+    throw new EvenkeelError("shape", `multiHeadAttention: ${channels} channels don't divide into ${heads} heads.`);
+  }
+  /** [N, L, C] to [N, heads, L, C / heads]. */
+  const inHeads = (y: Tensor): Tensor => {
+    const [count = 0, length = 0] = y.shape;
+    return permute(reshape(y, [count, length, heads, channels / heads]), [0, 2, 1, 3]);
+  };
+  const attended = scaledDotProductAttention(
+    inHeads(linear(x, parameters.query)),
+    inHeads(linear(context, parameters.key)),
+    inHeads(linear(context, parameters.value)),
+    options,
+  );
+  const [count = 0, length = 0] = x.shape;
+  return linear(reshape(permute(attended, [0, 2, 1, 3]), [count, length, channels]), parameters.output);
+}

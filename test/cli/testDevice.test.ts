@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { evenkeel } from "./train/tinyRun.ts";
+
+describe("evenkeel test-device", () => {
+  it("holds a device to the laws that are named, with a line for each and one in the end", async () => {
+    const { code, out, err } = await evenkeel([
+      ...["test-device", "oracle", "--law", "programs", "determinism", "kernels", "--runs", "8", "--seeds", "2"],
+    ]);
+    assert.deepEqual([code, err], [0, ""]);
+    const lines = out.trim().split("\n");
+    assert.match(lines[0] ?? "", /^oracle: /);
+    // An interpreter of graphs has no kernels.
+    assert.match(
+      lines[1] ?? "",
+      /^right {3}programs: random programs against float64, 4 cases of seed 20240612, [\d,]+ compared$/,
+    );
+    assert.match(lines[2] ?? "", /^right {3}determinism: .*, 1 case of seed 20240612, /);
+    assert.match(lines[4] ?? "", /1 case of seed 20240613, /);
+    assert.match(lines[5] ?? "", /^all 2 laws hold: 10 cases, [\d,]+ compared$/);
+    assert.equal(lines.length, 6);
+  });
+
+  it("prints JSON, and runs all laws of a device with kernels", async () => {
+    const { code, out } = await evenkeel([
+      "test-device",
+      "wasm",
+      "--runs",
+      "5",
+      "--seed",
+      "3",
+      "--seconds",
+      "0.001",
+      "--json",
+    ]);
+    assert.equal(code, 0);
+    const { device, outcomes } = JSON.parse(out) as {
+      readonly device: string;
+      readonly outcomes: readonly { readonly law: string; readonly seed: number; readonly failure: unknown }[];
+    };
+    assert.equal(device, "wasm");
+    assert.deepEqual(
+      outcomes.map(({ law, seed, failure }) => [law, seed, failure]),
+      ["kernels", "products", "plans", "programs", "determinism", "refusals"].map((law) => [law, 3, null]),
+    );
+  });
+
+  it("refuses laws and devices that there are not", async () => {
+    const law = await evenkeel(["test-device", "oracle", "--law", "gravity"]);
+    assert.equal(law.code, 1);
+    assert.match(law.err, /no law "gravity"\. Expected kernels, products,/);
+    assert.match((await evenkeel(["test-device", "abacus"])).err, /unknown device "abacus"/);
+    assert.equal((await evenkeel(["test-device", "--seconds", "0"])).code, 2);
+  });
+});

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { EvenkeelError } from "../../engine/errors.ts";
+import { matmul, randomKey, randomTruncatedNormal, reshape, type Shape, transpose } from "../../engine/index.ts";
+import {
+  countParameters,
+  describeConvolution,
+  describeLinear,
+  type Initializer,
+  initializeParameters,
+  type ParameterSpec,
+} from "../../nn/index.ts";
+import { assertNear } from "./layerLaw.ts";
+import { mean, meanSquare, onOracle } from "./onOracle.ts";
+
+const refuses = (code: string, pattern: RegExp) => (error: unknown) =>
+  error instanceof EvenkeelError && error.code === code && pattern.test(error.message);
+
+const drawn = async (shape: Shape, init: Initializer, seed = 1): Promise<readonly number[]> =>
+  onOracle(initializeParameters({ w: { shape, role: "weight", init } satisfies ParameterSpec }, randomKey(seed)).w);
+
+/**
+ * Asserts mean 0 and this deviation by the moments of n numbers: means are within 5 deviations / sqrt(n), and mean squares within
+ * 5 sqrt((kurtosis - 1) / n), which one run in a million is not.
+ */
+function assertSpread(values: readonly number[], deviation: number, kurtosis: number): void {
+  const n = values.length;
+  assert.ok(Math.abs(mean(values)) < (5 * deviation) / Math.sqrt(n), `mean ${mean(values)}`);
+  const ratio = meanSquare(values) / deviation ** 2;
+  assert.ok(Math.abs(ratio - 1) < 5 * Math.sqrt((kurtosis - 1) / n), `variance ${ratio} of what is wanted`);
+}
+
+describe("initializers", () => {
+  const shape = [32, 8, 3, 3];
+  const [fanIn, fanOut] = [72, 288];
+
+  it("have the papers' variances, normal and uniform", async () => {
+    const cases: readonly (readonly [Initializer, number])[] = [
+      [{ kind: "kaimingNormal" }, Math.sqrt(2 / fanIn)],
+      [{ kind: "kaimingNormal", fan: "out", gain: 1 }, Math.sqrt(1 / fanOut)],
+      [{ kind: "kaimingUniform" }, Math.sqrt(2 / fanIn)],
+      [{ kind: "xavierNormal", gain: 2 }, 2 * Math.sqrt(2 / (fanIn + fanOut))],
+      [{ kind: "xavierUniform" }, Math.sqrt(2 / (fanIn + fanOut))],
+      [{ kind: "normal", scale: 0.5 }, 0.5],
+    ];
+    for (const [init, deviation] of cases) {
+      const values = await drawn(shape, init);
+      const isUniform = init.kind.endsWith("Uniform");
+      assertSpread(values, deviation, isUniform ? 1.8 : 3);
+      if (isUniform) assert.ok(Math.max(...values.map(Math.abs)) <= Math.sqrt(3) * deviation * (1 + 1e-6));
+    }
+  });
+
+  it("draw a normal distribution without its tails", async () => {
+    const values = await drawn([4096], { kind: "truncatedNormal", scale: 0.02 });
+    assert.ok(Math.max(...values.map(Math.abs)) <= 0.04 + 1e-9);
+    // Of a standard normal within +-2: variance 1 - 4 phi(2) / (2 Phi(2) - 1), kurtosis 2.37.
+    assertSpread(values, 0.02 * Math.sqrt(0.7737413), 2.37);
+    for (const [low, high] of [
+      [0.5, 1.5],
+      [-3, 0],
+      [1, 6],
+    ] as const) {
+      const within = await onOracle(randomTruncatedNormal(randomKey(3), [4096], low, high));
+      assert.ok(within.every((value) => value >= low && value <= high));
+      // The distribution function at the middle, against the share that is below: a binomial, within 5 deviations.
+      const middle = (low + high) / 2;
+      const share = integral(low, Math.min(middle, 8)) / integral(low, Math.min(high, 8));
+      const below = within.filter((value) => value < middle).length / within.length;
+      assert.ok(Math.abs(below - share) < 5 * Math.sqrt((share * (1 - share)) / within.length), `${below} ${share}`);
+    }
+    for (const [low, high] of [
+      [1, 1],
+      [2, 1],
+      [7, 8],
+      [NaN, 1],
+    ] as const) {
+      assert.throws(
+        () => randomTruncatedNormal(randomKey(0), [1], low, high),
+        refuses("range", /randomTruncatedNormal/),
+      );
+    }
+  });
+
+  it("draw orthogonal rows or columns, of any shape", async () => {
+    for (const size of [
+      [5, 5],
+      [3, 2, 2],
+      [2, 7],
+      [24, 24],
+    ]) {
+      const [rows = 0] = size;
+      const { w } = initializeParameters(
+        { w: { shape: size, role: "weight", init: { kind: "orthogonal", gain: 2 } } satisfies ParameterSpec },
+        randomKey(5),
+      );
+      const matrix = reshape(w, [rows, -1]);
+      const isTall = rows > (matrix.shape[1] ?? 0);
+      const gram = isTall ? matmul(transpose(matrix), matrix) : matmul(matrix, transpose(matrix));
+      const [n = 0] = gram.shape;
+      assertNear(
+        await onOracle(gram),
+        Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 4 : 0)),
+        1e-5,
+      );
+    }
+  });
+
+  it("draw trees as lists by name: each by its place", async () => {
+    const tree = { layers: [describeLinear(2, 3), describeConvolution(1, 2, 3)], name: undefined };
+    const nested = initializeParameters(tree, randomKey(2));
+    const [linear, convolution] = tree.layers;
+    assert.ok(linear?.bias !== undefined && convolution !== undefined);
+    const flat = initializeParameters(
+      { "layers.0.weight": linear.weight, "layers.0.bias": linear.bias, rest: convolution.weight },
+      randomKey(2),
+    );
+    const [first, second] = nested.layers;
+    assert.ok(first?.bias !== undefined && second !== undefined);
+    assert.deepEqual(await onOracle(first.weight), await onOracle(flat["layers.0.weight"]));
+    assert.deepEqual(await onOracle(second.weight), await onOracle(flat.rest));
+    assert.equal(countParameters(tree), 6 + 3 + 18 + 2);
+  });
+
+  it("say which shapes have no inputs and outputs", async () => {
+    for (const kind of ["kaimingNormal", "xavierUniform", "orthogonal"] as const) {
+      await assert.rejects(drawn([4], { kind }), refuses("shape", new RegExp(`initializer ${kind}: \\[4\\]`)));
+      await assert.rejects(drawn([0, 4], { kind }), refuses("shape", /\[0, 4\]/));
+    }
+  });
+});
+
+/** exp(-x^2 / 2) from low to high, by Simpson's rule. */
+function integral(low: number, high: number): number {
+  const [count, width] = [1000, (high - low) / 1000];
+  const weight = (i: number): number => (i === 0 || i === count ? 1 : i % 2 === 1 ? 4 : 2);
+  return Array.from({ length: count + 1 }, (_, i) => weight(i) * Math.exp(-((low + i * width) ** 2) / 2)).reduce(
+    (sum, value) => sum + (value * width) / 3,
+    0,
+  );
+}
