@@ -42,7 +42,7 @@ import {
   zeros,
 } from "../../../engine/index.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-import { checkDerivative, gradientOf } from "../../support/derivatives.ts";
+import { checkDerivative, gradientOf } from "../../../testing/laws/derivatives.ts";
 import { webgpuSkip } from "../../support/webgpuSkip.ts";
 import { limits } from "../passes/plannedFor.ts";
 
