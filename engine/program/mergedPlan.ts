@@ -42,7 +42,7 @@ function addLoop(merged: Merged, loop: PlannedLoop, numberOf: (slot: Slot) => nu
     );
   });
   const body = mergedPlan(loop.body);
-  merged.add(body, [...at(turns, 0), ...given.map(numberOf)], [...at(turns, 1), ...(stacks[0]?.[0] ?? [])], length);
+  merged.add(body, [...at(turns, 0), ...given.map(numberOf)], [...at(turns, 1), ...at(at(stacks, 0), 0)], length);
   const arraysOf = (of: readonly (readonly number[])[]): number[] =>
     stacked.flatMap((_, array) => of.map((stack) => at(stack, array)));
   loop.joins.forEach((plan, level) => {
@@ -59,7 +59,7 @@ function addLoop(merged: Merged, loop: PlannedLoop, numberOf: (slot: Slot) => nu
   merged.add(
     loop.finish,
     [...arraysOf(left), ...out.map(({ from }) => from)],
-    [...stacked, ...out].map(({ result }) => numberOf(result ?? { kind: "own", index: 0 })),
+    [...stacked, ...out].map(({ result }) => numberOf(result)),
   );
 }
 

@@ -115,8 +115,8 @@ const cell =
   };
 
 type Loop = typeof scan;
-const plainLoop: Loop = (body, init, xs, { length = 0, reverse = false } = {}) =>
-  unrolled(body, init, xs, { length, reverse });
+const plainLoop: Loop = (body, init, xs, options) =>
+  unrolled(body, init, xs, { length: options?.length ?? 0, reverse: options?.reverse ?? false });
 
 const width = 4;
 type Inputs = { readonly weights: Weights; readonly first: Cell; readonly rows: Row };
