@@ -666,7 +666,7 @@ function convInstruction({ of, choices: [c, d] }: Context): Tensor | undefined {
 
 /** Operations that stand for many are drawn more often. */
 const weights: { readonly [name: string]: number } = {
-  unary: 6,
+  unary: 9,
   arithmetic: 3,
   conv: 3,
   compare: 2,
