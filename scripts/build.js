@@ -87,7 +87,7 @@ function otherLayers() {
     setup({ onResolve }) {
       onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
         const target = relative(dist, resolve(resolveDir, path));
-        return target.startsWith("cli/") ? undefined : { path: `../${target}`, external: true };
+        return /^(cli\/|\.\.)/.test(target) ? undefined : { path: `../${target}`, external: true };
       });
     },
   };

@@ -67,7 +67,14 @@ function latentOf(
   return drawLatents(stored, noise, [1, channels, resolution, resolution], vaeWhitening());
 }
 
-/** The batches of a run: a pure function of the seed and the images seen. */
+/**
+ * The batches of a run: a pure function of the seed and the images seen.
+ * @example
+ * ```ts
+ * const batchAt = trainingBatches(createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] }), 0, false);
+ * console.log(batchAt(0, 4).images.length); // 16
+ * ```
+ */
 export function trainingBatches(
   dataset: TrainingDataset,
   seed: number,
@@ -81,7 +88,14 @@ export function trainingBatches(
     });
 }
 
-/** The first images of a data set as one batch, by default all: for validation. Of latents the means. */
+/**
+ * The first images of a data set as one batch, by default all: for validation. Of latents the means.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log(wholeBatch(dataset).images.length); // 8
+ * ```
+ */
 export function wholeBatch(dataset: TrainingDataset, count = dataset.count): HostBatch {
   return gatherBatch(
     dataset,

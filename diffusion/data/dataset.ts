@@ -29,7 +29,14 @@ export type LatentDataset = Omit<ImageDataset, "channels" | "pixels"> & {
 /** What a network can be trained on. */
 export type TrainingDataset = ImageDataset | LatentDataset;
 
-/** Whether images are kept as the means and deviations of latents, of which each is drawn anew. */
+/**
+ * Whether images are kept as the means and deviations of latents, of which each is drawn anew.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log(isLatent(dataset)); // false
+ * ```
+ */
 export function isLatent(dataset: TrainingDataset): dataset is LatentDataset {
   return "meanAndDeviation" in dataset;
 }
@@ -42,14 +49,28 @@ export type DatasetLabels =
 /** Labels as they are read: a class or a vector for each image. */
 export type LabelList = ArrayLike<number> | readonly (readonly number[])[];
 
-/** Images of each class that has some. */
+/**
+ * Images of each class that has some.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log([...classCounts(dataset)]); // [ [ 0, 1 ], [ 1, 1 ] ]
+ * ```
+ */
 export function classCounts({ labels }: Pick<ImageDataset, "labels">): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
   if (labels?.kind === "classes") for (const label of labels.values) counts.set(label, (counts.get(label) ?? 0) + 1);
   return counts;
 }
 
-/** Length of the label vectors; 0 without labels. */
+/**
+ * Length of the label vectors; 0 without labels.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log(labelDimOf(dataset)); // 2
+ * ```
+ */
 export function labelDimOf(dataset: Pick<ImageDataset, "labels">): number {
   return dataset.labels?.labelDim ?? 0;
 }
@@ -57,6 +78,11 @@ export function labelDimOf(dataset: Pick<ImageDataset, "labels">): number {
 /**
  * A data set from arrays, checked.
  * @throws EvenkeelError `value` for sizes that don't fit together, and for labels as `checkedLabels`.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log(dataset.count, dataset.resolution); // 2 2
+ * ```
  */
 export function createDataset(parts: {
   readonly name: string;
@@ -160,7 +186,14 @@ export function checkedIndex({ name, count }: Pick<ImageDataset, "name" | "count
   throw new EvenkeelError("range", `data set ${name}: there is no image ${index} among ${count}.`);
 }
 
-/** The images with these numbers, as a data set. @throws EvenkeelError `range` for a number that the data set doesn't have. */
+/**
+ * The images with these numbers, as a data set. @throws EvenkeelError `range` for a number that the data set doesn't have.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log(selectImages(dataset, [1]).count); // 1
+ * ```
+ */
 export function selectImages<D extends TrainingDataset>(dataset: D, indices: ArrayLike<number>): D {
   const rows = Array.from(indices, (index) => checkedIndex(dataset, index));
   const { labels } = dataset;

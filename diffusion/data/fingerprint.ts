@@ -2,7 +2,14 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { isLatent, type TrainingDataset } from "./dataset.ts";
 
-/** A hash of everything that training sees of a data set: sizes, pixels, labels. */
+/**
+ * A hash of everything that training sees of a data set: sizes, pixels, labels.
+ * @example
+ * ```ts
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), labels: [0, 1], classNames: ["a", "b"] });
+ * console.log(fingerprint(dataset) === fingerprint(selectImages(dataset, [1]))); // false
+ * ```
+ */
 export function fingerprint(dataset: TrainingDataset): string {
   const { channels, resolution, labels } = dataset;
   const hash = sha256.create();

@@ -13,7 +13,10 @@ export const vaeChannels = 4;
 const vaeMean = [5.81, 3.25, 0.12, -2.15];
 const vaeDeviation = [4.17, 4.62, 3.71, 3.28];
 
-/** What makes latents of the VAE "sd-vae-ft-mse" data of standard deviation `sigmaData`. */
+/**
+ * What makes latents of the VAE "sd-vae-ft-mse" data of standard deviation `sigmaData`.
+ * @example console.log(vaeWhitening().scale.length); // 4
+ */
 export function vaeWhitening(sigmaData = 0.5): LatentWhitening {
   const scale = vaeDeviation.map((deviation) => sigmaData / deviation);
   return { scale, bias: scale.map((factor, channel) => -factor * (vaeMean[channel] ?? 0)) };

@@ -26,7 +26,16 @@ export function shown(value: unknown): string {
   return clipText(text ?? typeof value);
 }
 
-/** A complete configuration. @throws EvenkeelError `value` that names the field. */
+/**
+ * A complete configuration. @throws EvenkeelError `value` that names the field.
+ * @example
+ * ```ts
+ * import { configG } from "evenkeel/nn";
+ *
+ * const network = networkConfig({ unet: configG({ imageResolution: 16, imageChannels: 3, labelDim: 0 }) });
+ * console.log(network.sigmaData); // 0.5
+ * ```
+ */
 export function networkConfig(options: {
   readonly unet: UNetData & Partial<UNetConfig>;
   readonly sigmaData?: number;

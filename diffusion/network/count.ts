@@ -29,7 +29,16 @@ export type NetworkCount = {
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((size, extent) => size * extent, 1);
 
-/** Counts a network without making its weights: its graph is recorded for one image, and nothing is computed. */
+/**
+ * Counts a network without making its weights: its graph is recorded for one image, and nothing is computed.
+ * @example
+ * ```ts
+ * import { presetNetwork, presetOf } from "evenkeel/diffusion";
+ *
+ * const network = presetNetwork("G", presetOf("emoji16"), { imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(countNetwork(network).parameters); // 723627
+ * ```
+ */
 export function countNetwork(config: NetworkConfig): NetworkCount {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(config));
   const named = Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, zeros(shape)]));

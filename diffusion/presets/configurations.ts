@@ -81,6 +81,12 @@ const halfLifeShare = 50e6 / 2 ** 31;
 /**
  * The recipe of a configuration at the scale of a preset, which is itself a recipe of G: for `edm2-img512-s` the published one. The
  * learning rate is the preset's own for that configuration, or in the published proportion to G's.
+ * @example
+ * ```ts
+ * import { presetOf } from "evenkeel/diffusion";
+ *
+ * console.log(trainingRecipe("G", presetOf("emoji16")).adam); // { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 }
+ * ```
  */
 export function trainingRecipe(name: ConfigurationName, preset: Preset): TrainingRecipe {
   const own = differences[name];
@@ -134,7 +140,14 @@ export function configurationNetwork(
   });
 }
 
-/** A configuration's denoiser at the scale of a preset, for its data or other data. */
+/**
+ * A configuration's denoiser at the scale of a preset, for its data or other data.
+ * @example
+ * ```ts
+ * const network = presetNetwork("G", presetOf("emoji16"), { imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(network.unet.modelChannels); // 32
+ * ```
+ */
 export function presetNetwork(
   name: ConfigurationName,
   preset: Preset,

@@ -232,7 +232,10 @@ function checkLabel(label: ImageLabel, labelDim: number): ImageLabel {
   return label;
 }
 
-/** What networks are told of labels that they have: vectors [N, labelDim], one-hot for classes, zero for null. */
+/**
+ * What networks are told of labels that they have: vectors [N, labelDim], one-hot for classes, zero for null.
+ * @example console.log(labelVectors([1], 3)); // Float32Array(3) [ 0, 1, 0 ]
+ */
 export function labelVectors(chosen: readonly ImageLabel[], labelDim: number): Float32Array {
   const labels = new Float32Array(chosen.length * labelDim);
   for (const [i, label] of chosen.entries()) {

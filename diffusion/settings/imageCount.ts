@@ -13,6 +13,7 @@ const factors: Readonly<Record<string, number>> = {
 /**
  * A number of images: `88000`, `88k`, `8Mi` (Ki, Mi and Gi are powers of 1024).
  * @throws EvenkeelError `value` for anything else, or a number that isn't whole.
+ * @example console.log(parseImages("88k"), parseImages("8Mi")); // 88000 8388608
  */
 export function parseImages(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(k|M|G|Ki|Mi|Gi)?$/.exec(text.trim());

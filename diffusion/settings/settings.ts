@@ -68,7 +68,10 @@ export const plannedSettings = trainSettings.partial({ outdir: true });
 /** Settings of a run whose folder may be left out. */
 export type PlannedSettings = z.infer<typeof plannedSettings>;
 
-/** What a preset says for a configuration, as settings; intervals and the like follow from its duration. */
+/**
+ * What a preset says for a configuration, as settings; intervals and the like follow from its duration.
+ * @example console.log(presetSettings("emoji16").channels); // 32
+ */
 export function presetSettings(name: string, config: ConfigurationName = "G"): Partial<TrainSettings> {
   const preset = presetOf(name);
   const { unet = {}, data } = preset;

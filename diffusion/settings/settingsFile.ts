@@ -19,7 +19,10 @@ const imageSettings = [
   "validation",
 ];
 
-/** The settings that a config file holds, whatever they are. @throws EvenkeelError `file` for what is no TOML, `value` for no number of images. */
+/**
+ * The settings that a config file holds, whatever they are. @throws EvenkeelError `file` for what is no TOML, `value` for no number of images.
+ * @example console.log(parseSettings("lr = 0.02", "mine.toml")["lr"]); // 0.02
+ */
 export function parseSettings(text: string, source: string): Record<string, unknown> {
   const settings = parseToml(text, source);
   for (const name of imageSettings) {

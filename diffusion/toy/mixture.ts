@@ -38,6 +38,11 @@ export type Mixture = {
  * A mixture from its components' covariances [K, 2, 2].
  * @throws EvenkeelError `shape` for arrays that don't fit each other, `value` for a covariance that is not symmetric and positive
  * definite or a weight that is not above 0.
+ * @example
+ * ```ts
+ * const mixture = createMixture(Float64Array.of(1), Float64Array.of(0, 0), Float64Array.of(1, 0, 0, 1));
+ * console.log(mixtureDensity(mixture, 0, 0, 1).logDensity); // -2.531
+ * ```
  */
 export function createMixture(weights: Float64Array, means: Float64Array, covariances: Float64Array): Mixture {
   const count = weights.length;

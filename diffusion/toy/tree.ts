@@ -24,6 +24,7 @@ type Component = { readonly weight: number; readonly mean: Point; readonly covar
  * The toy data of Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of Itself": each class a binary tree whose
  * 127 branches are rows of 8 narrow Gaussians, thinner and lighter with each fork. Mean 0 and standard deviation 0.5 along each
  * axis over both classes.
+ * @example console.log(growToyMixture("A").weights.length); // 1016
  */
 export function growToyMixture(cls: ToyClass): Mixture {
   const random = new RandomState(seed);

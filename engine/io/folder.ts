@@ -51,7 +51,10 @@ export interface Folder {
   prepare(): Promise<void>;
 }
 
-/** All bytes of a file. @throws EvenkeelError `file`, `memory`. */
+/**
+ * All bytes of a file. @throws EvenkeelError `file`, `memory`.
+ * @example console.log((await readWhole(blobFile("a.txt", new Blob(["hello"])))).length); // 5
+ */
 export async function readWhole(file: StoredFile): Promise<Uint8Array<ArrayBuffer>> {
   const open = await file.open();
   try {
@@ -61,7 +64,10 @@ export async function readWhole(file: StoredFile): Promise<Uint8Array<ArrayBuffe
   }
 }
 
-/** A text file's text; null if there is none. @throws EvenkeelError `file` if it can't be read. */
+/**
+ * A text file's text; null if there is none. @throws EvenkeelError `file` if it can't be read.
+ * @example console.log(await readTextIfAny(blobFile("a.txt", new Blob(["hello"])))); // hello
+ */
 export async function readTextIfAny(file: StoredFile): Promise<string | null> {
   if (!(await file.exists())) return null;
   return new TextDecoder().decode(await readWhole(file));

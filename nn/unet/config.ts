@@ -101,6 +101,7 @@ function shown(value: unknown): string {
  * A complete configuration: EDM2's (configuration G, size S) where nothing else is given.
  * @throws EvenkeelError `value` that names the field: for one that there isn't, switches that don't go together, sizes that aren't
  * whole, balances outside of 0 to 1, a resolution that can't be halved often enough, or channels that don't divide into heads.
+ * @example console.log(unetConfig({ imageResolution: 16, imageChannels: 3, labelDim: 0, modelChannels: 32 }).channelMult); // [ 1, 2, 3, 4 ]
  */
 export function unetConfig(options: UNetData & Partial<UNetConfig>): UNetConfig {
   const defaults = { ...paperSizes, ...configurationSwitches.G };

@@ -14,19 +14,68 @@ function configuration(name: ConfigurationName): Configuration {
   return (options) => unetConfig({ ...configurationSwitches[name], ...attention, ...rest, ...options });
 }
 
-/** The paper's configuration A: the ADM network as EDM (Karras et al. 2022) trained it. */
+/**
+ * The paper's configuration A: the ADM network as EDM (Karras et al. 2022) trained it.
+ * @example
+ * ```ts
+ * const config = configA({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // learned false false
+ * ```
+ */
 export const configA = configuration("A");
-/** The paper's configuration B: minor improvements. */
+/**
+ * The paper's configuration B: minor improvements.
+ * @example
+ * ```ts
+ * const config = configB({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // learned false false
+ * ```
+ */
 export const configB = configuration("B");
-/** The paper's configuration C: architectural streamlining. */
+/**
+ * The paper's configuration C: architectural streamlining.
+ * @example
+ * ```ts
+ * const config = configC({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // simple false false
+ * ```
+ */
 export const configC = configuration("C");
-/** The paper's configuration D: magnitude-preserving learned layers. */
+/**
+ * The paper's configuration D: magnitude-preserving learned layers.
+ * @example
+ * ```ts
+ * const config = configD({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // simple false false
+ * ```
+ */
 export const configD = configuration("D");
-/** The paper's configuration E: control of effective learning rates. */
+/**
+ * The paper's configuration E: control of effective learning rates.
+ * @example
+ * ```ts
+ * const config = configE({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // simple false true
+ * ```
+ */
 export const configE = configuration("E");
-/** The paper's configuration F: no group normalizations. */
+/**
+ * The paper's configuration F: no group normalizations.
+ * @example
+ * ```ts
+ * const config = configF({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // none true true
+ * ```
+ */
 export const configF = configuration("F");
-/** The paper's configuration G, EDM2: magnitude-preserving fixed-function layers. */
+/**
+ * The paper's configuration G, EDM2: magnitude-preserving fixed-function layers.
+ * @example
+ * ```ts
+ * const config = configG({ imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * console.log(config.groupNorm, config.pixelNorm, config.forcedNorm); // none true true
+ * ```
+ */
 export const configG = configuration("G");
 
 /** Every configuration by its letter. */
