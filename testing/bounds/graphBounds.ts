@@ -2,7 +2,7 @@
 import { evaluateNode } from "../../engine/devices/oracle/evaluate.ts";
 import { type Graph, makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
 import type { Node, NodeOf } from "../../engine/graph/node.ts";
-import { at } from "../../engine/graph/shape.ts";
+import { at, sizeOf } from "../../engine/graph/shape.ts";
 import {
   type Accuracy,
   binaryError,

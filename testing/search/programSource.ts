@@ -11,21 +11,13 @@ import type { GraphCase } from "../graphCase.ts";
  * the graph's outputs, written in operations of `evenkeel/engine`.
  */
 export function programSource({ graph, inputs }: GraphCase): string {
-  const names = new Map<Node, string>();
   const used = new Set<string>(["tensor", "type Tensor"]);
-  const call = (name: string, ...args: readonly string[]): string => {
+  const call: Call = (name, ...args) => {
     used.add(name);
     return `${name}(${args.join(", ")})`;
   };
-  graph.inputs.forEach((input, i) => names.set(input, `x${i}`));
-  const nameOf = (node: Node): string => names.get(node) ?? "undefined";
-  const lines = topologicalOrder(graph.outputs).flatMap((node) => {
-    if (names.has(node)) return [];
-    const text = expression(node, node.inputs.map(nameOf), call);
-    const name = `v${names.size - graph.inputs.length}`;
-    names.set(node, name);
-    return [`  const ${name} = ${text}; // ${node.dtype} ${list(node.shape)}`];
-  });
+  const inputNames = new Map<Node, string>(graph.inputs.map((input, i) => [input, `x${i}`]));
+  const { lines, results } = statements(graph.outputs, inputNames, "v", "  ", call);
   const given = graph.inputs.map((input, i) => {
     const { dtype, shape } = input;
     return `const x${i} = ${tensorText(at(inputs, i), shape, dtype)};`;
@@ -36,9 +28,69 @@ export function programSource({ graph, inputs }: GraphCase): string {
     ...given,
     `const program = (${parameters}) => {`,
     ...lines,
-    `  return [${graph.outputs.map(nameOf).join(", ")}];`,
+    `  return [${results.join(", ")}];`,
     "};",
   ].join("\n");
+}
+
+/** Writes a call, and notes what has to be imported for it. */
+type Call = (name: string, ...args: readonly string[]) => string;
+
+/** What computes nodes from those that have names, a line each, and what they are called. New names begin with `prefix`. */
+function statements(
+  outputs: readonly Node[],
+  given: ReadonlyMap<Node, string>,
+  prefix: string,
+  indent: string,
+  call: Call,
+): { readonly lines: readonly string[]; readonly results: readonly string[] } {
+  const names = new Map(given);
+  const nameOf = (node: Node): string => names.get(node) ?? "undefined";
+  const lines = topologicalOrder(outputs, new Set(given.keys())).flatMap((node) => {
+    if (names.has(node)) return [];
+    const inputs = node.inputs.map(nameOf);
+    const text = node.kind === "loop" ? loop(node, inputs, indent, call) : expression(node, inputs, call);
+    const name = `${prefix}${names.size - given.size}`;
+    names.set(node, name);
+    return [`${indent}const ${name} = ${text}; // ${node.dtype} ${list(node.shape)}`];
+  });
+  return { lines, results: outputs.map(nameOf) };
+}
+
+/** A result of a loop, as that of a `scan` which gives it alone. */
+function loop(
+  { attributes: { loop: own, result } }: NodeOf<"loop">,
+  inputs: readonly string[],
+  indent: string,
+  call: Call,
+): string {
+  const { id, body, carried, rows, length, reverse } = own;
+  const names = body.inputs.map((_, i) =>
+    i < carried ? `carry${id}_${i}` : i < carried + rows ? `row${id}_${i - carried}` : (inputs[i] ?? "undefined"),
+  );
+  const told =
+    result.kind === "any"
+      ? result.node
+      : at(result.kind === "history" ? body.inputs : body.outputs, result.kind === "stacked" ? carried + result.index : result.index);
+  const given = new Map(body.inputs.map((input, i) => [input, at(names, i)]));
+  const inner = statements([...body.outputs.slice(0, carried), told], given, `v${id}_`, `${indent}  `, call);
+  const [carriedNames, rowNames] = [names.slice(0, carried), names.slice(carried, carried + rows)];
+  const tree = (keys: readonly string[], values: readonly string[]): string =>
+    `{ ${keys.map((key, i) => `${key}: ${at(values, i)}`).join(", ")} }`;
+  const text = call(
+    "scan",
+    [
+      `({ ${carriedNames.join(", ")} }${rows === 0 ? "" : `, { ${rowNames.join(", ")} }`}) => {`,
+      ...inner.lines,
+      `${indent}  return { carry: ${tree(carriedNames, inner.results)}, y: ${at(inner.results, carried)} };`,
+      `${indent}}`,
+    ].join("\n"),
+    tree(carriedNames, inputs),
+    rows === 0 ? "null" : tree(rowNames, inputs.slice(carried)),
+    `{ length: ${length}, reverse: ${reverse} }`,
+  );
+  if (result.kind === "any") return call("any", `${text}.ys`);
+  return result.kind === "carry" ? `${text}.carry.${at(carriedNames, result.index)}` : `${text}.ys`;
 }
 
 const numberText = (value: number): string => (Object.is(value, -0) ? "-0" : String(value));
@@ -49,11 +101,7 @@ function tensorText(data: TensorData, shape: Shape, dtype: string): string {
 }
 
 /** What gives a node's value, from the names of its inputs. */
-function expression(
-  node: Node,
-  inputs: readonly string[],
-  call: (name: string, ...args: readonly string[]) => string,
-): string {
+function expression(node: Exclude<Node, NodeOf<"loop">>, inputs: readonly string[], call: Call): string {
   switch (node.kind) {
     case "input":
       throw new Error(`${node.attributes.name} is no input of the graph`);
@@ -142,7 +190,7 @@ function rangesOf({ attributes: { start, size, step }, inputs: [x] }: NodeOf<"sl
 function convolution(
   { attributes: { role, geometry }, shape }: NodeOf<"conv">,
   [a = "", b = ""]: readonly string[],
-  call: (name: string, ...args: readonly string[]) => string,
+  call: Call,
 ): string {
   const { inputSize, kernelSize, outputSize, stride, padding, dilation, groups } = geometry;
   const sides = ([0, 1] as const).map((axis) => {

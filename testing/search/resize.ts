@@ -101,6 +101,8 @@ function rebuilt(node: Node, inputs: readonly Node[], change: Change): Node {
     case "surrogate":
     case "barrier":
     case "ruled":
+    // A body keeps its own sizes: what doesn't fit it any more isn't tried.
+    case "loop":
       return withInputs(node, inputs);
   }
 }
