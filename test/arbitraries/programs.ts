@@ -494,6 +494,11 @@ export const programSpecs: fc.Arbitrary<ProgramSpec> = fc.record({
   outputs: fc.integer({ min: 1, max: 3 }),
 });
 
+/** Programs without loops: each has one plan. */
+export const loopFreePrograms = programSpecs.map((spec): ProgramSpec => {
+  return { ...spec, instructions: spec.instructions.filter(({ operation }) => operation !== "scan") };
+});
+
 /** Runs a program's instructions on its inputs; the newest values are its results. */
 export function buildProgram(spec: ProgramSpec, given: readonly Tensor[]): Tensor[] {
   const values = [...given];
