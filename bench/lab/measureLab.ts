@@ -182,7 +182,12 @@ const pace = 5;
  * A run as the page makes it: its first grid, frames and memory while it goes on, and then its averages. It has more images than can be
  * seen meanwhile, which changes nothing of those before: a run that has ended says nothing of memory.
  */
-async function measureTraining({ executablePath, minutes, isWhole, say }: LabBench): Promise<readonly LabMeasurement[]> {
+async function measureTraining({
+  executablePath,
+  minutes,
+  isWhole,
+  say,
+}: LabBench): Promise<readonly LabMeasurement[]> {
   say(`A run, watched for ${minutes} minutes${isWhole ? ", or as long as the preset takes" : ""} ...`);
   const { lab, close } = await openLab(executablePath, { hash: hashOf({ ...emoji16, duration: endless }) });
   const { page } = lab;

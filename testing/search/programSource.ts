@@ -71,7 +71,10 @@ function loop(
   const told =
     result.kind === "any"
       ? result.node
-      : at(result.kind === "history" ? body.inputs : body.outputs, result.kind === "stacked" ? carried + result.index : result.index);
+      : at(
+          result.kind === "history" ? body.inputs : body.outputs,
+          result.kind === "stacked" ? carried + result.index : result.index,
+        );
   const given = new Map(body.inputs.map((input, i) => [input, at(names, i)]));
   const inner = statements([...body.outputs.slice(0, carried), told], given, `v${id}_`, `${indent}  `, call);
   const [carriedNames, rowNames] = [names.slice(0, carried), names.slice(carried, carried + rows)];

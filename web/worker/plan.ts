@@ -44,10 +44,7 @@ export async function planRun(given: GivenSettings): Promise<Plan> {
     const choice = { from: "your choice", values: given, label: labelOf };
     const { batch, data } = completePlan([choice]);
     const dataset = await openDataset(data);
-    const settings = completePlan([
-      { from: "the lab's defaults", values: labDefaults(batch, dataset.count) },
-      choice,
-    ]);
+    const settings = completePlan([{ from: "the lab's defaults", values: labDefaults(batch, dataset.count) }, choice]);
     const tooLarge = tooLargeToCount(settings);
     if (tooLarge !== null) return { kind: "impossible", reason: tooLarge };
     const { training: images } = splitData(dataset, settings.holdout, settings.seed);

@@ -22,9 +22,15 @@ import {
 import { makePlan } from "../../../engine/passes/makePlan.ts";
 import { optimize, passes } from "../../../engine/passes/optimize.ts";
 import { trace } from "../../../engine/program/trace.ts";
+<<<<<<< HEAD
 import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { graphBounds } from "../../../testing/bounds/graphBounds.ts";
+=======
+import { buildProgram, inputData, type ProgramSpec, loopFreePrograms } from "../../arbitraries/programs.ts";
+import { accuracies } from "../../support/accuracies.ts";
+import { graphBounds } from "../../support/graphBounds.ts";
+>>>>>>> h-transforms
 import { limitedDevice } from "../../support/limitedDevice.ts";
 import { compareProgram, firstViolation } from "../../../testing/laws/programLaw.ts";
 
@@ -78,7 +84,7 @@ const addsFloats = ({ kind, dtype }: Node): boolean =>
 describe("programs", () => {
   it("evaluated piece by piece are within the bounds that compiled ones are within", async () => {
     await fc.assert(
-      fc.asyncProperty(programSpecs, async (spec) => {
+      fc.asyncProperty(loopFreePrograms, async (spec) => {
         const { graph, inputs } = traced(spec);
         const expected = graphBounds(graph, inputs, accuracies.wasm);
         const pieces = buildProgram(spec, argumentsOf(spec));
@@ -94,7 +100,7 @@ describe("programs", () => {
 
   it("one thread and two threads give equal bits, and so does a second run", async () => {
     await fc.assert(
-      fc.asyncProperty(programSpecs, async (spec) => {
+      fc.asyncProperty(loopFreePrograms, async (spec) => {
         const [once = [], again] = await runTimes(2, spec, oneThread);
         assert.deepEqual(again, once);
         assert.deepEqual(canonical(await run(spec, twoThreads)), canonical(once));
@@ -107,7 +113,7 @@ describe("programs", () => {
     const unfused = limitedDevice(wasm, { scalars: 1 });
     let [fusedKernels, unfusedKernels] = [0, 0];
     await fc.assert(
-      fc.asyncProperty(programSpecs, async (spec) => {
+      fc.asyncProperty(loopFreePrograms, async (spec) => {
         const { graph } = traced(spec);
         // A border fused into a sum cuts its loop, which changes the order of addition: both must hold the oracle's bounds,
         // and the law of random programs is that the fused ones do.
@@ -133,7 +139,7 @@ describe("programs", () => {
       { steps: 0, bytes: 0 },
     ];
     await fc.assert(
-      fc.asyncProperty(programSpecs, async (spec) => {
+      fc.asyncProperty(loopFreePrograms, async (spec) => {
         assert.deepEqual(canonical(await run(spec, scarce)), canonical(await run(spec, wasm)));
         const { graph } = traced(spec);
         for (const [sum, limits] of [
@@ -154,7 +160,7 @@ describe("programs", () => {
     const overlapping = limitedDevice(wasm, { overlap: true });
     let moved = 0;
     await fc.assert(
-      fc.asyncProperty(programSpecs, async (spec) => {
+      fc.asyncProperty(loopFreePrograms, async (spec) => {
         assert.deepEqual(canonical(await run(spec, overlapping)), canonical(await run(spec, wasm)));
         const { graph } = traced(spec);
         const [some, others] = [wasm.limits, overlapping.limits].map((limits) =>
@@ -208,7 +214,7 @@ describe("passes", () => {
 
   it("each keeps every result", () => {
     fc.assert(
-      fc.property(programSpecs, (spec) => {
+      fc.property(loopFreePrograms, (spec) => {
         const { graph, inputs } = traced(spec);
         const before = graphBounds(graph, inputs, accuracies.oracle);
         const reached: string[] = [];
