@@ -4,7 +4,7 @@ import tseslint from "typescript-eslint";
 import { layerRule } from "./scripts/layerRule.js";
 
 export default defineConfig(
-  globalIgnores(["dist/", "reports/", "runs/", "coverage/", ".stryker-tmp/", "web/dist/"]),
+  globalIgnores(["dist/", "docs-site/", "reports/", "runs/", "coverage/", ".stryker-tmp/", "web/dist/"]),
   { linterOptions: { noInlineConfig: true } },
   eslint.configs.recommended,
   {

@@ -46,12 +46,18 @@ function shortened(message: string): string {
 /** Control characters, those that part lines, and those that turn the direction of writing. */
 const unprintable = /[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu;
 
-/** A text of others (a name in an archive, a class) as it may be printed: what isn't a letter but an order to the terminal as `\u001b`. */
+/**
+ * A text of others (a name in an archive, a class) as it may be printed: what isn't a letter but an order to the terminal as `\u001b`.
+ * @example console.log(printable("a\u001b[31mb")); // a\u001b[31mb
+ */
 export function printable(text: string): string {
   return text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** What somebody threw, in words. */
+/**
+ * What somebody threw, in words.
+ * @example console.log(messageOf(new Error("no")), messageOf("no")); // no no
+ */
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }

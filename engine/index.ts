@@ -37,6 +37,7 @@ export {
 export { checkpoint } from "./grad/checkpoint.ts";
 export { type Cotangent, type Cotangents, type CustomRule, customVjp } from "./grad/customVjp.ts";
 export { jvp } from "./grad/jvp.ts";
+export { scan, type ScanOptions } from "./grad/scan.ts";
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from "./grad/grad.ts";
 export type { DType, TensorData } from "./graph/dtype.ts";
 export type { Shape } from "./graph/shape.ts";

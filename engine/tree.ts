@@ -84,7 +84,10 @@ function adviceFor(value: unknown): string {
   return "";
 }
 
-/** The tensors of a tree with their paths, in the order of their keys. @throws EvenkeelError `value` for class instances and functions. */
+/**
+ * The tensors of a tree with their paths, in the order of their keys. @throws EvenkeelError `value` for class instances and functions.
+ * @example console.log(treeLeaves({ a: scalar(1), layers: [zeros([2]), zeros([3])] }).map(({ path }) => path)); // [ 'a', 'layers[0]', 'layers[1]' ]
+ */
 export function treeLeaves(tree: unknown, path = ""): TreeLeaf[] {
   const leaves: TreeLeaf[] = [];
   visit(tree, path, (tensor, at) => void leaves.push({ path: at, tensor }));
@@ -161,7 +164,14 @@ function requireSameLevel(tree: unknown, other: unknown, path: string, number: n
   );
 }
 
-/** The tree with its tensors replaced by those of a list, in the order of `treeLeaves`. */
+/**
+ * The tree with its tensors replaced by those of a list, in the order of `treeLeaves`.
+ * @example
+ * ```ts
+ * const { a, b } = fillTree({ a: scalar(0), b: scalar(0) }, [scalar(1), scalar(2)]);
+ * console.log(await a.item(), await b.item()); // 1 2
+ * ```
+ */
 export function fillTree<T>(tree: T, tensors: readonly Tensor[]): T {
   let next = 0;
   return mapTree(tree, (_, path) => {

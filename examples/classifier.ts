@@ -3,11 +3,11 @@
  * `npx tsx examples/classifier.ts FOLDER 3` (epochs; half a minute each on two cores).
  */
 import path from "node:path";
-import { openDataset } from "../diffusion/data/node.ts";
-import type { ImageDataset } from "../diffusion/data/index.ts";
-import * as ek from "../engine/index.ts";
-import * as nn from "../nn/index.ts";
-import { saveTree } from "../nn/node.ts";
+import { openDataset } from "evenkeel/diffusion/data/node";
+import type { ImageDataset } from "evenkeel/diffusion/data";
+import * as ek from "evenkeel/engine";
+import * as nn from "evenkeel/nn";
+import { saveTree } from "evenkeel/nn/node";
 
 type Tensor = ek.Tensor;
 

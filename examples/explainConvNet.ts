@@ -12,7 +12,7 @@ import {
   square,
   type Tensor,
   valueAndGrad,
-} from "../engine/index.ts";
+} from "evenkeel/engine";
 
 const random = (stream: number, shape: readonly number[]): Tensor => randomNormal(foldIn(randomKey(0), stream), shape);
 

@@ -3,8 +3,8 @@
  * `npx tsx examples/gpt.ts README.md 500` (two minutes on two cores).
  */
 import { readFileSync } from "node:fs";
-import * as ek from "../engine/index.ts";
-import * as nn from "../nn/index.ts";
+import * as ek from "evenkeel/engine";
+import * as nn from "evenkeel/nn";
 
 type Tensor = ek.Tensor;
 

@@ -3,8 +3,8 @@
  * the penalty that WGAN-GP made known (Gulrajani et al. 2017), used as in "Implicit geometric regularization" (Gropp et al. 2020). The
  * loss has derivatives in it, and training takes derivatives of these: `npx tsx examples/gradientPenalty.ts`.
  */
-import * as ek from "../engine/index.ts";
-import * as nn from "../nn/index.ts";
+import * as ek from "evenkeel/engine";
+import * as nn from "evenkeel/nn";
 
 type Tensor = ek.Tensor;
 

@@ -1,6 +1,6 @@
 /** Fits sin(3 x) + x / 2 by Adam, with one loss curve on every device: `npx tsx examples/mlp.ts wasm cpu webgpu`. */
-import * as ek from "../engine/index.ts";
-import * as nn from "../nn/index.ts";
+import * as ek from "evenkeel/engine";
+import * as nn from "evenkeel/nn";
 
 const widths = [1, 32, 32, 1];
 const rate = 0.01;

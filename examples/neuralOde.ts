@@ -2,8 +2,8 @@
  * A neural ordinary differential equation (Chen et al. 2018): a network that says how fast a point moves is fitted to a spiral, through the
  * steps of a Runge-Kutta method: `npx tsx examples/neuralOde.ts`.
  */
-import * as ek from "../engine/index.ts";
-import * as nn from "../nn/index.ts";
+import * as ek from "evenkeel/engine";
+import * as nn from "evenkeel/nn";
 
 type Tensor = ek.Tensor;
 

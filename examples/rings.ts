@@ -2,12 +2,12 @@
  * Trains a small network on rings of 8x8 pixels, drawn here, and prints what it draws itself, of either class:
  * `npx tsx examples/rings.ts` (half a minute on two cores).
  */
-import { createDataset, type ImageDataset, trainingBatches } from "../diffusion/data/index.ts";
-import { DenoiserProgram } from "../diffusion/network/index.ts";
-import { generateImages, imageGrid, type Picture, toPixels } from "../diffusion/sample/index.ts";
-import { presetNetwork, presetOf, trainingRecipe } from "../diffusion/presets/index.ts";
-import { Trainer, type TrainingOptions } from "../diffusion/training/index.ts";
-import { createDevice, type Device } from "../engine/index.ts";
+import { createDataset, type ImageDataset, trainingBatches } from "evenkeel/diffusion/data";
+import { DenoiserProgram } from "evenkeel/diffusion/network";
+import { generateImages, imageGrid, type Picture, toPixels } from "evenkeel/diffusion/sample";
+import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion/presets";
+import { Trainer, type TrainingOptions } from "evenkeel/diffusion/training";
+import { createDevice, type Device } from "evenkeel/engine";
 
 const resolution = 8;
 const classNames = ["small", "large"];

@@ -16,6 +16,12 @@ function isLeaf(node: unknown): node is Tensor | ParameterSpec {
  * objects that are `undefined` (absent modules) have none.
  * @throws EvenkeelError `value` for what `nestParameters` couldn't bring back: a key with a dot, an object whose keys are those of a list
  * (0, 1, 2, ...), an empty object or list within the tree, a gap in a list, anything but tensors, specifications, plain objects, lists
+ * @example
+ * ```ts
+ * import { scalar } from "evenkeel/engine";
+ *
+ * console.log(Object.keys(flattenParameters({ a: { w: scalar(1), b: scalar(2) }, c: scalar(3) }))); // [ 'a.w', 'a.b', 'c' ]
+ * ```
  */
 export function flattenParameters<Leaf>(tree: object): Record<string, Leaf> {
   const flat: [string, Leaf][] = [];
@@ -73,6 +79,7 @@ function isNumbered(keys: { readonly size: number; has(key: string): boolean }):
  * The tree of named arrays: the inverse of `flattenParameters`, whatever the order of the names. Branches whose keys are 0, 1, 2, ...
  * are lists. `Tree` is the caller's word for what these names make; `checkParameters` compares names and shapes with a description.
  * @throws EvenkeelError `value` if a name is that of an array and of a branch (`a` beside `a.b`)
+ * @example console.log(nestParameters({ "a.w": 1, "a.b": 2 })); // { a: { w: 1, b: 2 } }
  */
 export function nestParameters<Tree extends object = ParameterTree>(flat: NamedParameters<unknown>): Readonly<Tree> {
   const root: Branch = new Map();

@@ -3,10 +3,11 @@
  * more time for it than most test files take for their tests.
  */
 import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
+const { exports } = JSON.parse(readFileSync("package.json", "utf8"));
 const folders = ["engine", "nn", "onnx", "testing", "diffusion", "cli", "test", "examples", "bench"];
 
 /**
@@ -48,6 +49,14 @@ const besideEachOther = {
       // Data stay where they are.
       const external = path.endsWith(".ts") ? path.replace(/ts$/, "js") : pathToFileURL(resolve(resolveDir, path)).href;
       return { path: external, external: true };
+    });
+    // Examples import the package by its name.
+    onResolve({ filter: /^evenkeel(\/|$)/ }, ({ path, resolveDir }) => {
+      const { default: built } = exports[path.replace(/^evenkeel/, ".")];
+      return {
+        path: relative(resolveDir, resolve(built.replace("/dist/", "/"))).replaceAll("\\", "/"),
+        external: true,
+      };
     });
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const [url, folder] = [pathToFileURL(path).href, dirname(path)].map((text) => JSON.stringify(text));

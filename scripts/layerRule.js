@@ -16,8 +16,8 @@ const root = resolve(import.meta.dirname, "..");
 const layersBefore = {
   engine: [],
   nn: ["engine"],
-  onnx: ["engine"],
   testing: ["engine", "nn"],
+  onnx: ["engine"],
   diffusion: ["engine", "nn"],
   cli: ["engine", "nn", "diffusion", "testing"],
   web: ["engine", "nn", "diffusion"],

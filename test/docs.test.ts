@@ -1,18 +1,52 @@
-/** What an editor shows of the public faces: every export and every public member of a class has its documentation. */
+/**
+ * What an editor shows of the public faces: every export and every public member of a class has its documentation, and functions have an
+ * example, which is compiled and run. Functions that have none yet are listed in `withoutExample.txt`.
+ */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { before, test } from "node:test";
 import ts from "typescript";
+import * as ema from "../diffusion/ema/index.ts";
+import * as diffusion from "../diffusion/index.ts";
+import * as network from "../diffusion/network/index.ts";
+import * as presets from "../diffusion/presets/index.ts";
+import * as sample from "../diffusion/sample/index.ts";
+import * as toy from "../diffusion/toy/index.ts";
+import * as engine from "../engine/index.ts";
+import * as io from "../engine/io/index.ts";
+import * as nn from "../nn/index.ts";
 import { entryPoints } from "./support/entryPoints.ts";
+import { type Rooms, runTextProgram, type TextProgram } from "./support/textPrograms.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const faces = [...new Set(entryPoints.values())];
 
+/** Functions without an example, and no more than these: the list may only become shorter. */
+const mostWithoutExample = 281;
+const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8")
+  .trim()
+  .split("\n");
+
+/** Where examples import from. What the function's own entry point has they needn't import; of several that is the first. */
+const rooms: Rooms = {
+  "evenkeel/engine": engine,
+  "evenkeel/engine/io": io,
+  "evenkeel/nn": nn,
+  "evenkeel/diffusion": diffusion,
+  "evenkeel/diffusion/ema": ema,
+  "evenkeel/diffusion/network": network,
+  "evenkeel/diffusion/presets": presets,
+  "evenkeel/diffusion/sample": sample,
+  "evenkeel/diffusion/toy": toy,
+};
+
 let program: ts.Program;
 let checker: ts.TypeChecker;
+let options: ts.CompilerOptions;
 before(() => {
   const read = ts.readConfigFile(resolve(root, "tsconfig.json"), (path) => ts.sys.readFile(path));
-  const { options } = ts.parseJsonConfigFileContent(read.config, ts.sys, root);
+  ({ options } = ts.parseJsonConfigFileContent(read.config, ts.sys, root));
   program = ts.createProgram(
     faces.map((face) => resolve(root, face)),
     options,
@@ -45,12 +79,16 @@ function membersOf(symbol: ts.Symbol): ts.Symbol[] {
   );
 }
 
-function undocumented(face: string): { readonly missing: readonly string[]; readonly looked: readonly string[] } {
+function exportsOf(face: string): ts.Symbol[] {
   const file = program.getSourceFile(resolve(root, face));
   const exported = file === undefined ? undefined : checker.getSymbolAtLocation(file);
   assert.ok(exported !== undefined, face);
+  return checker.getExportsOfModule(exported);
+}
+
+function undocumented(face: string): { readonly missing: readonly string[]; readonly looked: readonly string[] } {
   const [missing, looked]: [string[], string[]] = [[], []];
-  for (const symbol of checker.getExportsOfModule(exported)) {
+  for (const symbol of exportsOf(face)) {
     const own = (symbol.flags & ts.SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol);
     const members = membersOf(own).filter(isPublic);
     for (const [name, each] of [
@@ -73,3 +111,93 @@ for (const face of faces) {
       for (const name of ["Tensor.add", "Tensor.softmax", "Tensor.shape"]) assert.ok(looked.includes(name));
   });
 }
+
+type PublicFunction = {
+  /** The first entry point that has it, and its name: `evenkeel/engine: add`. */
+  readonly id: string;
+  readonly entry: string;
+  readonly examples: readonly string[];
+};
+
+/** All functions that entry points export. */
+function publicFunctions(): PublicFunction[] {
+  const found = new Map<ts.Symbol, PublicFunction>();
+  for (const [entry, face] of entryPoints) {
+    if (entry === "evenkeel") continue;
+    for (const symbol of exportsOf(face)) {
+      const own = (symbol.flags & ts.SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol);
+      const declaration = own.valueDeclaration;
+      if (declaration === undefined || !isPublic(own)) continue;
+      const type = checker.getTypeOfSymbolAtLocation(own, declaration);
+      if (type.getCallSignatures().length === 0) continue;
+      const texts = own
+        .getJsDocTags(checker)
+        .filter(({ name }) => name === "example")
+        .map(({ text }) => ts.displayPartsToString(text));
+      if (!found.has(own)) found.set(own, { id: `${entry}: ${symbol.name}`, entry, examples: texts });
+    }
+  }
+  return [...found.values()];
+}
+
+/** An example as a program that imports the names of the function's entry point that it uses, and others by itself. */
+function programOf({ id, entry, examples }: PublicFunction, index: number): TextProgram {
+  const text = examples[index] ?? "";
+  // A line, or a block.
+  const [, line, block] = /^(?:(\S.*)|```ts\n([^]*?)\n```)\s*$/.exec(text) ?? [];
+  const code = block ?? line;
+  assert.ok(code !== undefined && !code.includes("```"), `${id}: an example is a line or a block of ts, not: ${text}`);
+  const face = entryPoints.get(entry) ?? "";
+  const used = new Set(code.match(/\b[A-Za-z]\w*\b/g));
+  const imported = new Set(
+    [...code.matchAll(/^import \{([^}]*)\}/gm)].flatMap(([, names = ""]) => names.match(/\w+/g) ?? []),
+  );
+  const names = exportsOf(face).filter(({ name }) => used.has(name) && !imported.has(name));
+  const list = names.map((symbol) => {
+    const own = (symbol.flags & ts.SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol);
+    return (own.flags & ts.SymbolFlags.Value) === 0 ? `type ${symbol.name}` : symbol.name;
+  });
+  return { place: `${id}, example ${index + 1}`, code: `import { ${list.join(", ")} } from "${entry}";\n${code}` };
+}
+
+/** What the compiler says of programs, each as a module of its own. */
+function compilerErrors(programs: readonly TextProgram[]): string[] {
+  const paths = Object.fromEntries([...entryPoints].map(([entry, face]) => [entry, [resolve(root, face)]]));
+  const files = new Map(programs.map(({ code }, i) => [resolve(root, `example${i}.ts`), `${code}\nexport {};\n`]));
+  const host = ts.createCompilerHost(options);
+  const [getSourceFile, fileExists] = [host.getSourceFile.bind(host), host.fileExists.bind(host)];
+  host.fileExists = (path) => files.has(path) || fileExists(path);
+  host.getSourceFile = (path, ...rest) => {
+    const text = files.get(path);
+    return text === undefined
+      ? (program.getSourceFile(path) ?? getSourceFile(path, ...rest))
+      : ts.createSourceFile(path, text, {
+          languageVersion: ts.ScriptTarget.ES2022,
+          impliedNodeFormat: ts.ModuleKind.ESNext,
+        });
+  };
+  const checked = ts.createProgram([...files.keys()], { ...options, paths, noUnusedLocals: false }, host, program);
+  return [...files.keys()].flatMap((path, i) => {
+    const file = checked.getSourceFile(path);
+    const found = [...checked.getSyntacticDiagnostics(file), ...checked.getSemanticDiagnostics(file)];
+    return found.map(
+      ({ messageText }) => `${programs[i]?.place ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`,
+    );
+  });
+}
+
+test("public functions have examples, which compile and print what they say", async () => {
+  const functions = publicFunctions();
+  assert.ok(functions.length > 300, `${functions.length} functions`);
+  const without = functions.filter(({ examples }) => examples.length === 0).map(({ id }) => id);
+  const news = without.filter((id) => !withoutExample.includes(id));
+  assert.deepEqual(news, [], "new functions come with an example");
+  const known = withoutExample.filter((id) => !without.includes(id));
+  assert.deepEqual(known, [], "these have an example now, or are gone: take them out of withoutExample.txt");
+  assert.equal(withoutExample.length, mostWithoutExample, "the list has become shorter or longer: set the number");
+  const programs = functions.flatMap((each) => each.examples.map((_, i) => programOf(each, i)));
+  assert.deepEqual(compilerErrors(programs), []);
+  const wrong: string[] = [];
+  for (const each of programs) await runTextProgram(each, rooms).catch((error: unknown) => wrong.push(String(error)));
+  assert.deepEqual(wrong, []);
+});

@@ -74,10 +74,27 @@ async function loadSubject(file: string): Promise<Subject> {
 }
 
 async function importFile(file: string): Promise<{ readonly default?: unknown }> {
-  if (/\.[cm]?tsx?$/.test(file)) {
+  if (/\.[cm]?tsx?$/.test(file)) await prepareTypeScript();
+  return (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
+}
+
+/**
+ * TypeScript is read by the package tsx where it is installed, else by Node itself where that can.
+ * @throws EvenkeelError `file` if neither is there.
+ */
+async function prepareTypeScript(): Promise<void> {
+  try {
     // Not tsx's own import function: that would load a second copy of the engine, with tensors of its own.
     const { register } = await import("tsx/esm/api");
     register();
+  } catch (cause) {
+    const { typescript = false } = process.features as { readonly typescript?: false | string };
+    if (typescript !== false) return;
+    throw new EvenkeelError(
+      "file",
+      `this Node (${process.versions.node}) reads no TypeScript, and the package tsx can't be loaded. ` +
+        "`npm install tsx`, take Node 22.18 or later, or give a .js file.",
+      { cause },
+    );
   }
-  return (await import(pathToFileURL(file).href)) as { readonly default?: unknown };
 }

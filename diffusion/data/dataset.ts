@@ -22,7 +22,7 @@ export type ImageDataset = {
 export type LatentDataset = Omit<ImageDataset, "channels" | "pixels"> & {
   /** Of a latent: half of what is stored. */
   readonly channels: number;
-  /** [count, 2 channels, resolution, resolution]: means, then deviations. */
+  /** Means, then deviations: [count, 2 channels, resolution, resolution]. */
   readonly meanAndDeviation: Float32Array;
 };
 

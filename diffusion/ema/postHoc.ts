@@ -71,6 +71,11 @@ export function* fittingProfiles(
  * Coefficients of power-function averages: `inNimg[i]`, `inSigmaRel[i]` tell the time (in images) and the width of the
  * stored average i, `outNimg[j]`, `outSigmaRel[j]` those of the wanted average j.
  * @throws EvenkeelError `shape` for lists of different lengths, `range` for invalid numbers, `value` as {@link fitProfiles}.
+ * @example
+ * ```ts
+ * const [fit] = solvePostHocCoefficients([1, 1, 2, 2, 3, 3, 4, 4], [0.05, 0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1], [4], [0.15]);
+ * console.log(fit?.coefficients.at(-1)); // 1.1154
+ * ```
  */
 export function solvePostHocCoefficients(
   inNimg: ArrayLike<number>,

@@ -13,6 +13,7 @@ export const maximumSigmaRel = Math.sqrt(1 / 12);
  * The exponent gamma of the profile whose relative standard deviation is `sigmaRel`: the largest root of
  * (gamma + 2)^2 (gamma + 3) = (gamma + 1) / sigmaRel^2.
  * @throws EvenkeelError `range` unless 0 < sigmaRel <= 12^-0.5.
+ * @example console.log(sigmaRelToGamma(0.1)); // 6.9372
  */
 export function sigmaRelToGamma(sigmaRel: number): number {
   if (!(sigmaRel > 0 && sigmaRel <= maximumSigmaRel)) {
@@ -46,6 +47,7 @@ export function sigmaRelToGamma(sigmaRel: number): number {
 /**
  * The relative standard deviation of the profile with exponent `gamma`: sqrt((gamma + 1) / ((gamma + 2)^2 (gamma + 3))).
  * @throws EvenkeelError `range` unless gamma >= 0.
+ * @example console.log(gammaToSigmaRel(6.9372)); // 0.1
  */
 export function gammaToSigmaRel(gamma: number): number {
   if (!(gamma >= 0 && gamma < Infinity)) {
@@ -59,6 +61,7 @@ export function gammaToSigmaRel(gamma: number): number {
  * the step) when the last one was `tDelta` earlier, in images or any other unit. Skipping steps makes `tDelta` grow; the
  * first update has tDelta = tNext and keeps nothing. Applying it in float32 needs {@link powerFunctionUpdateRate}.
  * @throws EvenkeelError `range` unless 0 < tDelta <= tNext and sigmaRel is valid.
+ * @example console.log(powerFunctionBeta(0.1, 1000, 100)); // 0.43332
  */
 export function powerFunctionBeta(sigmaRel: number, tNext: number, tDelta: number): number {
   return Math.exp(logarithmOfBeta(sigmaRel, tNext, tDelta));
@@ -68,6 +71,7 @@ export function powerFunctionBeta(sigmaRel: number, tNext: number, tDelta: numbe
  * 1 - beta, the share of the newest weights in the updated average, to full relative precision. In a long run beta is so
  * close to 1 that float32 holds 1 - beta, if computed from it, to three digits or fewer.
  * @throws EvenkeelError `range` as {@link powerFunctionBeta}.
+ * @example console.log(powerFunctionUpdateRate(0.1, 1000, 100)); // 0.56668
  */
 export function powerFunctionUpdateRate(sigmaRel: number, tNext: number, tDelta: number): number {
   return -Math.expm1(logarithmOfBeta(sigmaRel, tNext, tDelta));
@@ -90,6 +94,7 @@ function logarithmOfBeta(sigmaRel: number, tNext: number, tDelta: number): numbe
  * The profile at the times 0, 1, ..., length - 1 when the average is taken at time `nimg`, scaled to sum 1: the shares that
  * one set of weights per unit of time would have. Zero after `nimg`.
  * @throws EvenkeelError `range` unless nimg > 0, length is a whole number > 0 and the sum is not empty.
+ * @example console.log(powerFunctionResponse(100, 0.1, 3)); // Float64Array(3) [ 0, 0.008094, 0.99191 ]
  */
 export function powerFunctionResponse(nimg: number, sigmaRel: number, length: number): Float64Array {
   const gamma = sigmaRelToGamma(sigmaRel);

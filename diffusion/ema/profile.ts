@@ -24,6 +24,12 @@ const maximumInitialShare = 0.01;
 /**
  * The power-function profile at `nimg` images with relative width `sigmaRel`.
  * @throws EvenkeelError `range` unless nimg > 0 and 0 < sigmaRel <= 12^-0.5.
+ * @example
+ * ```ts
+ * import { describeProfile } from "evenkeel/diffusion/ema";
+ *
+ * console.log(describeProfile(powerProfile(100_000, 0.1))); // sigma_rel 0.1 at 100000 images
+ * ```
  */
 export function powerProfile(nimg: number, sigmaRel: number): PowerProfile {
   checkTime(nimg);
@@ -34,6 +40,7 @@ export function powerProfile(nimg: number, sigmaRel: number): PowerProfile {
 /**
  * The profile at `nimg` images of an exponential average with a constant half-life, in images.
  * @throws EvenkeelError `range` unless both are > 0, or if the initial weights still have more than 1% of the average.
+ * @example console.log(describeProfile(exponentialProfile(100_000, 5000))); // half-life 5000 at 100000 images
  */
 export function exponentialProfile(nimg: number, halfLife: number): ExponentialProfile {
   checkTime(nimg);
@@ -58,7 +65,10 @@ function checkTime(nimg: number): void {
   }
 }
 
-/** For messages: `sigma_rel 0.05 at 8192 images`. */
+/**
+ * For messages: `sigma_rel 0.05 at 8192 images`.
+ * @example console.log(describeProfile(powerProfile(100_000, 0.05))); // sigma_rel 0.05 at 100000 images
+ */
 export function describeProfile(profile: AveragingProfile): string {
   switch (profile.kind) {
     case "power":
@@ -68,7 +78,10 @@ export function describeProfile(profile: AveragingProfile): string {
   }
 }
 
-/** Orders by time, then by width. */
+/**
+ * Orders by time, then by width.
+ * @example console.log(compareProfiles(powerProfile(100, 0.1), powerProfile(200, 0.1)) < 0); // true
+ */
 export function compareProfiles(a: AveragingProfile, b: AveragingProfile): number {
   return a.nimg - b.nimg || widthOf(a) - widthOf(b);
 }
@@ -77,7 +90,10 @@ function widthOf(profile: AveragingProfile): number {
   return profile.kind === "power" ? profile.sigmaRel : profile.halfLife / profile.nimg;
 }
 
-/** The density at time `tau`, per image; 0 outside of [0, nimg]. */
+/**
+ * The density at time `tau`, per image; 0 outside of [0, nimg].
+ * @example console.log(profileDensity(powerProfile(100, 0.1), 100)); // 0.079372
+ */
 export function profileDensity(profile: AveragingProfile, tau: number): number {
   const { nimg } = profile;
   if (tau < 0 || tau > nimg) return 0;
@@ -101,6 +117,11 @@ function exponentialPeak({ nimg, halfLife }: ExponentialProfile): number {
  * The integral of the product of two profiles over time, per image. Powers are taken of ratios of times only, so nothing
  * overflows. For power functions with t_a <= t_b (paper, appendix C):
  * (g_a + 1) (g_b + 1) (t_a / t_b)^g_b / ((g_a + g_b + 1) t_b).
+ * @example
+ * ```ts
+ * const profile = powerProfile(100, 0.1);
+ * console.log(profileInnerProduct(profile, profile)); // 0.042354
+ * ```
  */
 export function profileInnerProduct(a: AveragingProfile, b: AveragingProfile): number {
   if (a.kind === "power") return b.kind === "power" ? powerWithPower(a, b) : powerWithExponential(a, b);

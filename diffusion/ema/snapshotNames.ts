@@ -27,7 +27,10 @@ export function formatExactSnapshotName(prefix: string, nimg: number, sigmaRel: 
   return `${prefix}-${kimg}.${String(nimg % 1000).padStart(3, "0")}-${formatSigmaRel(sigmaRel)}`;
 }
 
-/** `0.050`, `0.0125`: at least three decimals, as many as it takes up to twelve. */
+/**
+ * `0.050`, `0.0125`: at least three decimals, as many as it takes up to twelve.
+ * @example console.log(formatSigmaRel(0.1)); // 0.1
+ */
 export function formatSigmaRel(sigmaRel: number): string {
   return sigmaRel.toFixed(12).replace(/(\.\d{3}\d*?)0+$/, "$1");
 }

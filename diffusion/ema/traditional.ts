@@ -16,6 +16,7 @@ export type TraditionalEma = {
  * How much of the average the update after a batch keeps: beta = 2^(-batch / half-life), with the half-life cut to
  * `rampupRatio * nimg`. `nimg` counts the images seen, `batch` those of this step.
  * @throws EvenkeelError `range` for negative or non-finite numbers, or a batch that is not > 0.
+ * @example console.log(traditionalBeta({ halfLife: 1000, rampupRatio: null }, 100_000, 100)); // 0.93303
  */
 export function traditionalBeta(ema: TraditionalEma, nimg: number, batch: number): number {
   return 2 ** -batchesPerHalfLife(ema, nimg, batch);

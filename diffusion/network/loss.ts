@@ -7,18 +7,42 @@ import { lossWeight } from "./precondition.ts";
 /** The distribution of noise levels in training: ln(sigma) is normal. Published as P_mean and P_std. */
 export type NoiseDistribution = { readonly mean: number; readonly standardDeviation: number };
 
-/** Noise levels [N] of standard normals [N]. Karras et al. 2022, Table 1. */
+/**
+ * Noise levels [N] of standard normals [N]. Karras et al. 2022, Table 1.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await noiseLevels(tensor([0]), { mean: 0, standardDeviation: 1 }).array()); // [ 1 ]
+ * ```
+ */
 export function noiseLevels(normals: Tensor, { mean, standardDeviation }: NoiseDistribution): Tensor {
   return exp(add(multiply(normals, standardDeviation), mean));
 }
 
-/** lambda(sigma) times the squared error of `denoised`, for each element [N, C, H, W]: about 1 for an untrained network. */
+/**
+ * lambda(sigma) times the squared error of `denoised`, for each element [N, C, H, W]: about 1 for an untrained network.
+ * @example
+ * ```ts
+ * import { ones, tensor, zeros } from "evenkeel/engine";
+ *
+ * console.log(await weightedError(zeros([1, 1, 1, 2]), ones([1, 1, 1, 2]), tensor([0.5]), 0.5).reshape([2]).array()); // [ 8, 8 ]
+ * ```
+ */
 export function weightedError(images: Tensor, denoised: Tensor, sigma: Tensor, sigmaData: number): Tensor {
   const weight = reshape(lossWeight(sigma, sigmaData), [...sigma.shape, 1, 1, 1]);
   return multiply(weight, square(subtract(denoised, images)));
 }
 
-/** error / e^u + u: the weighted error, divided by what the loss head u [N, 1, 1, 1] expects of it. Karras et al. 2024, Eq. 14. */
+/**
+ * error / e^u + u: the weighted error, divided by what the loss head u [N, 1, 1, 1] expects of it. Karras et al. 2024, Eq. 14.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await uncertaintyLoss(tensor([1]), tensor([0])).array()); // [ 1 ]
+ * ```
+ */
 export function uncertaintyLoss(error: Tensor, u: Tensor): Tensor {
   return add(divide(error, exp(u)), u);
 }

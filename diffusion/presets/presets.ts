@@ -144,7 +144,10 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
 };
 
-/** @throws EvenkeelError `value` that lists the presets. */
+/**
+ * @throws EvenkeelError `value` that lists the presets.
+ * @example console.log(presetOf("emoji16").data.imageResolution); // 16
+ */
 export function presetOf(name: string): Preset {
   const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
   if (preset === undefined) {

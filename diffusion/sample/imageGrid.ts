@@ -24,6 +24,7 @@ export type GridOptions = {
 /**
  * Images in [-1, 1] as 8-bit pixels: x * 127.5 + 128 in float32, held to 0..255, the fraction cut off; the inverse of
  * u8 / 127.5 - 1. NaN becomes 0.
+ * @example console.log(toPixels(Float32Array.of(-1, 0, 1))); // Uint8Array(3) [ 0, 128, 255 ]
  */
 export function toPixels(images: Float32Array): Uint8Array {
   // Rounded after each operation, as float32 arithmetic does; the clamped array alone would round to nearest.
@@ -41,6 +42,11 @@ export function firstChannels<A extends Float32Array | Uint8Array>(images: A, sh
 /**
  * One picture of the pixels [N, C, H, W]: images in rows from the top left, with padding.
  * @throws EvenkeelError `shape` unless there are images of 1 or 3 channels, `value` for options out of range.
+ * @example
+ * ```ts
+ * const { width, height } = imageGrid(new Uint8Array(4 * 64), [4, 1, 8, 8], { columns: 2 });
+ * console.log(width, height); // 22 22
+ * ```
  */
 export function imageGrid(pixels: Uint8Array, shape: Shape, options: GridOptions = {}): Picture {
   const [count = 0, channels = 0, imageHeight = 0, imageWidth = 0] = shape;

@@ -25,6 +25,7 @@ function requirePositive(name: string, value: number): void {
  * The two ends are the given numbers to the bit, so that limits such as a guidance interval may name them.
  * @throws EvenkeelError `value` for steps that aren't a whole number of at least 1, levels or rho that aren't positive, or
  * sigmaMin not below sigmaMax.
+ * @example console.log(sigmaSteps({ steps: 3 })); // [ 80, 2.5152, 0.002, 0 ]
  */
 export function sigmaSteps({
   steps = 32,

@@ -6,6 +6,7 @@ export const maximumSeeds = 10_000_000;
 /**
  * The seeds of a list such as `1,2,5-10` (ranges include both ends), in the order of the list; repeated ones stay repeated.
  * @throws EvenkeelError `value` that quotes the part it doesn't understand.
+ * @example console.log(parseSeeds("0-2,7")); // [ 0, 1, 2, 7 ]
  */
 export function parseSeeds(list: string): readonly number[] {
   const seeds: number[] = [];
@@ -30,7 +31,10 @@ export function parseSeeds(list: string): readonly number[] {
 /** One of `count` processes that share the work; `index` counts from 1. */
 export type Shard = { readonly index: number; readonly count: number };
 
-/** A shard written as `2/4`: the second of four. @throws EvenkeelError `value`. */
+/**
+ * A shard written as `2/4`: the second of four. @throws EvenkeelError `value`.
+ * @example console.log(parseShard("2/4")); // { index: 2, count: 4 }
+ */
 export function parseShard(text: string): Shard {
   const match = /^(\d+)\/(\d+)$/.exec(text);
   const [index, count] = [Number(match?.[1] ?? NaN), Number(match?.[2] ?? NaN)];
@@ -40,7 +44,10 @@ export function parseShard(text: string): Shard {
   return { index, count };
 }
 
-/** Every `count`-th of `items`, beginning with number `index`: all shards together are all items, and differ by one at most. */
+/**
+ * Every `count`-th of `items`, beginning with number `index`: all shards together are all items, and differ by one at most.
+ * @example console.log(takeShard([0, 1, 2, 3, 4], parseShard("1/2"))); // [ 0, 2, 4 ]
+ */
 export function takeShard<T>(items: readonly T[], { index, count }: Shard): readonly T[] {
   return items.filter((_, i) => i % count === index - 1);
 }

@@ -11,6 +11,7 @@ const directions = 64;
  * The sliced Wasserstein distance W2 of two equally large sets of points [N, 2]: the root of the mean over directions of the mean
  * squared distance between points of equal rank.
  * @throws EvenkeelError `shape` for sets of different sizes.
+ * @example console.log(slicedWasserstein(Float64Array.of(0, 0, 1, 1), Float64Array.of(0, 0, 1, 1))); // 0
  */
 export function slicedWasserstein(a: Float64Array, b: Float64Array): number {
   return atOnce(measuringDistance(a, b));

@@ -20,7 +20,17 @@ export function eventLoopTurn(every = turnMilliseconds): Promise<void> | undefin
   return performance.now() - lastTurn < every / 2 ? undefined : takeTurn();
 }
 
-/** Does work that pauses at places of its own, with turns of the event loop there. @throws EvenkeelError `aborted` at such a place. */
+/**
+ * Does work that pauses at places of its own, with turns of the event loop there. @throws EvenkeelError `aborted` at such a place.
+ * @example
+ * ```ts
+ * function* count(): Generator<void, number> {
+ *   for (let i = 0; i < 3; i++) yield;
+ *   return 3;
+ * }
+ * console.log(await inTurns(count())); // 3
+ * ```
+ */
 export async function inTurns<T>(work: Generator<void, T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const { done, value } = work.next();
@@ -32,7 +42,17 @@ export async function inTurns<T>(work: Generator<void, T>, signal?: AbortSignal)
   }
 }
 
-/** Does such work without any turn. */
+/**
+ * Does such work without any turn.
+ * @example
+ * ```ts
+ * function* count(): Generator<void, number> {
+ *   for (let i = 0; i < 3; i++) yield;
+ *   return 3;
+ * }
+ * console.log(atOnce(count())); // 3
+ * ```
+ */
 export function atOnce<T>(work: Generator<void, T>): T {
   for (;;) {
     const { done, value } = work.next();
@@ -64,7 +84,17 @@ const runAborted =
   "run: the signal given to this function is aborted. What it would have changed is as it was; " +
   "compile it again, with another signal, to go on.";
 
-/** @throws EvenkeelError `aborted`, with this message, if the signal says so. */
+/**
+ * @throws EvenkeelError `aborted`, with this message, if the signal says so.
+ * @example
+ * ```ts
+ * try {
+ *   throwIfAborted(AbortSignal.abort(), "stopped");
+ * } catch (error) {
+ *   console.log(messageOf(error)); // stopped
+ * }
+ * ```
+ */
 export function throwIfAborted(signal: AbortSignal | undefined, message = runAborted): void {
   if (signal?.aborted === true) throw new EvenkeelError("aborted", message, { cause: signal.reason });
 }

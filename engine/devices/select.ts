@@ -6,8 +6,8 @@ import type { WasmOptions } from "./wasm/device.ts";
 
 /**
  * A device, its name, or `auto`: `wasm`, or `webgpu` if there is a real (not software) adapter on which some layers of a network take
- * less time, which is measured. `auto` has to be asked for: to look for an adapter loads gpu.js or, in Node, Dawn, and what it finds
- * differs from machine to machine.
+ * less time, which is measured. `auto` has to be asked for: to look for an adapter loads Dawn in Node, and what it finds differs from
+ * machine to machine.
  */
 export type DeviceChoice = Device | DeviceName | "auto";
 
@@ -22,6 +22,12 @@ export type DeviceOptions = { readonly wasm?: WasmOptions; readonly webgpu?: Web
 /**
  * Makes a new device, owned by the caller: dispose of it.
  * @throws EvenkeelError `device` for an unknown name, or if it isn't to be had here, with the reason.
+ * @example
+ * ```ts
+ * const device = await createDevice("wasm");
+ * console.log(device.name, device.traits.threads >= 1); // wasm true
+ * device.dispose();
+ * ```
  */
 export async function createDevice(name: "oracle"): Promise<GraphDevice>;
 export async function createDevice(name: Exclude<DeviceName, "oracle">, options?: DeviceOptions): Promise<KernelDevice>;
@@ -80,7 +86,8 @@ function automaticDevice(): Promise<AutomaticDevice> {
 }
 
 async function decide(work?: Workload): Promise<AutomaticDevice> {
-  const { probeWebgpu } = await import("./gpujs/webgpuDevice.ts");
+  // A page without a GPU asks its host for this file alone.
+  const { probeWebgpu } = await import("./gpujs/adapterSelection.ts");
   const probe = await probeWebgpu();
   if (!probe.available) return { name: "wasm", reason: "there is no GPU" };
   if (probe.software) return { name: "wasm", reason: `there is no GPU but software, ${probe.description}` };
@@ -110,6 +117,7 @@ function wantedDevice(choice: DeviceName | "auto" | undefined): DeviceName | "au
 /**
  * The name of the device that `getDevice` would give, without making it.
  * @throws EvenkeelError `device` for an unknown name.
+ * @example console.log(await resolveDeviceName("cpu")); // cpu
  */
 export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<DeviceName> {
   const wanted = wantedDevice(choice);
@@ -130,6 +138,11 @@ export function chooseAutomatically(work?: Workload): Promise<AutomaticDevice> {
  * EVENKEEL_DEVICE decides, else it is `wasm`. What `auto` is is decided once, and again only after `disposeDevices` or if that device
  * fails. In place of one that was lost or disposed of a new one is made.
  * @throws EvenkeelError `device` for an unknown name or a device that isn't to be had here. There is no fallback.
+ * @example
+ * ```ts
+ * const device = await getDevice("wasm");
+ * console.log(device === (await getDevice("wasm"))); // true
+ * ```
  */
 export async function getDevice(choice?: DeviceChoice): Promise<Device> {
   if (choice !== undefined && typeof choice !== "string") return checkDevice(choice);
@@ -164,7 +177,15 @@ function shareNew(name: DeviceName): Promise<Device> {
   return created;
 }
 
-/** Disposes of the shared devices; the next `getDevice` makes new ones, and decides anew what `auto` is. */
+/**
+ * Disposes of the shared devices; the next `getDevice` makes new ones, and decides anew what `auto` is.
+ * @example
+ * ```ts
+ * const device = await getDevice("oracle");
+ * await disposeDevices();
+ * console.log(device.usable); // false
+ * ```
+ */
 export async function disposeDevices(): Promise<void> {
   const devices = [...shared.values()];
   shared.clear();

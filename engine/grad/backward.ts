@@ -9,6 +9,7 @@ import { add } from "../ops/elementwise.ts";
 import { mapTree } from "../tree.ts";
 import { CustomCalls } from "./customCalls.ts";
 import { dependents } from "./dependents.ts";
+import { LoopDerivatives } from "./loopDerivatives.ts";
 import { Recomputation } from "./recomputation.ts";
 import { type VjpArguments, vjpRules } from "./vjpRules.ts";
 
@@ -60,12 +61,19 @@ export function backward(
   outputs.forEach((output, i) => collect(output.node, at(cotangents, i)));
   const recomputation = new Recomputation(recomputes ? order : []);
   const calls = new CustomCalls(order, sources);
+  const loops = new LoopDerivatives(order, dependent, backward);
   for (const node of order.reverse()) {
     if (sources.has(node)) continue;
     const seenFor = (cotangent: Tensor): Node => recomputation.seen(node, cotangent.node);
     if (node.kind === "ruled" && node.attributes.rule.kind === "custom") {
       calls.pull(node, collected, seenFor).forEach((derivative, i) => {
         if (derivative !== null) collect(at(node.inputs, i + 1), derivative);
+      });
+      continue;
+    }
+    if (node.kind === "loop") {
+      loops.pull(node, collected, seenFor).forEach((derivative, i) => {
+        if (derivative !== null) collect(at(node.inputs, i), derivative);
       });
       continue;
     }

@@ -9,6 +9,11 @@ import { backward, markTree } from "./backward.ts";
 /**
  * The value of f at `primals` and its pullback: for a cotangent of the shape of the value, the derivative of
  * <f(primals), cotangent> with respect to every tensor of `primals`. Static values of the trees stay as they are.
+ * @example
+ * ```ts
+ * const { value, pullback } = vjp((x: Tensor) => x.square(), tensor([1, 2, 3]));
+ * console.log(await value.array(), await pullback(tensor([1, 0, 10])).array()); // [ 1, 4, 9 ] [ 2, 0, 60 ]
+ * ```
  */
 export function vjp<T, R>(
   f: (primals: T) => R,
@@ -61,6 +66,11 @@ function requireScalar(operation: string, value: unknown): Tensor {
 /**
  * Of a function with a scalar f32 value, the function that gives that value and its gradient with respect to the first
  * argument (a tree of f32 tensors; the gradient is a tree of the same shape).
+ * @example
+ * ```ts
+ * const { value, gradient } = valueAndGrad((p: { a: Tensor; b: Tensor }) => p.a.multiply(p.b))({ a: scalar(2), b: scalar(5) });
+ * console.log(await value.item(), await gradient.a.item(), await gradient.b.item()); // 10 5 2
+ * ```
  */
 export function valueAndGrad<T, Rest extends readonly unknown[]>(
   f: (primals: T, ...rest: Rest) => Tensor,
@@ -72,7 +82,15 @@ export function valueAndGrad<T, Rest extends readonly unknown[]>(
   };
 }
 
-/** `valueAndGrad` of a function that gives further results beside its value. */
+/**
+ * `valueAndGrad` of a function that gives further results beside its value.
+ * @example
+ * ```ts
+ * const both = valueAndGradWithAux((x: Tensor) => ({ value: x.square().sum(), aux: { largest: reduceMax(x) } }));
+ * const { aux, gradient } = both(tensor([1, 3]));
+ * console.log(await aux.largest.item(), await gradient.array()); // 3 [ 2, 6 ]
+ * ```
+ */
 export function valueAndGradWithAux<T, Aux, Rest extends readonly unknown[]>(
   f: (primals: T, ...rest: Rest) => { readonly value: Tensor; readonly aux: Aux },
 ): (primals: T, ...rest: Rest) => { readonly value: Tensor; readonly aux: Aux; readonly gradient: T } {
@@ -86,7 +104,14 @@ export function valueAndGradWithAux<T, Aux, Rest extends readonly unknown[]>(
   };
 }
 
-/** The gradient of a function with a scalar f32 value with respect to its first argument. */
+/**
+ * The gradient of a function with a scalar f32 value with respect to its first argument.
+ * @example
+ * ```ts
+ * const slope = grad((x: Tensor) => x.square().sum());
+ * console.log(await slope(tensor([1, -2])).array()); // [ 2, -4 ]
+ * ```
+ */
 export function grad<T, Rest extends readonly unknown[]>(
   f: (primals: T, ...rest: Rest) => Tensor,
 ): (primals: T, ...rest: Rest) => T {

@@ -1,6 +1,6 @@
 import { EvenkeelError } from "../errors.ts";
 import { topologicalOrder } from "../graph/graph.ts";
-import type { Node } from "../graph/node.ts";
+import type { Node, NodeOf } from "../graph/node.ts";
 import { operationName } from "../graph/print.ts";
 import { at } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -35,7 +35,7 @@ export function jvp<T, R, Rest extends readonly unknown[]>(
     const differentiable = results.filter(({ dtype }) => dtype === "f32");
     const cotangents = differentiable.map((result) => marked(zerosLike(result)));
     const pulled = backward(differentiable, cotangents, leaves, false);
-    if (usesCustomRules(differentiable)) requireLinear(pulled, cotangents);
+    if (usesCustomRules(differentiable.map(({ node }) => node))) requireLinear(pulled, cotangents);
     const moved = backward(pulled, along, cotangents, false);
     let next = 0;
     const tangent = results.map((result) => (result.dtype === "f32" ? at(moved, next++) : zerosLike(result)));
@@ -63,23 +63,52 @@ function tangentsOf(primals: unknown, tangents: unknown): Tensor[] {
   });
 }
 
-function usesCustomRules(outputs: readonly Tensor[]): boolean {
-  return topologicalOrder(outputs.map(({ node }) => node)).some(
-    (node) => node.kind === "ruled" && node.attributes.rule.kind === "custom",
-  );
+function usesCustomRules(outputs: readonly Node[]): boolean {
+  return topologicalOrder(outputs).some((node) => {
+    if (node.kind === "loop") return usesCustomRules(node.attributes.loop.body.outputs);
+    return node.kind === "ruled" && node.attributes.rule.kind === "custom";
+  });
 }
 
 /** Written rules may be anything; those of the primitives are linear. */
 function requireLinear(pulled: readonly Tensor[], cotangents: readonly Tensor[]): void {
-  const order = topologicalOrder(pulled.map(({ node }) => node));
-  const dependent = dependents(order, new Set(cotangents.map(({ node }) => node)));
-  const culprit = order.find((node) => dependent.has(node) && !isLinear(node, dependent));
+  const culprit = nonlinearIn(
+    pulled.map(({ node }) => node),
+    new Set(cotangents.map(({ node }) => node)),
+  );
   if (culprit === undefined) return;
   throw new EvenkeelError(
     "value",
     `jvp: the backward rule of a customVjp isn't linear in its cotangent (${operationName(culprit)}), ` +
       "so the function has no tangent of its own. Use vjp or grad.",
   );
+}
+
+/** The first node that isn't linear in what moves. */
+function nonlinearIn(outputs: readonly Node[], moving: ReadonlySet<Node>): Node | undefined {
+  const order = topologicalOrder(outputs);
+  const dependent = dependents(order, moving);
+  for (const node of order) {
+    if (!dependent.has(node)) continue;
+    const culprit = node.kind === "loop" ? nonlinearInLoop(node, dependent) : node;
+    if (culprit !== undefined && (node.kind === "loop" || !isLinear(node, dependent))) return culprit;
+  }
+  return undefined;
+}
+
+function nonlinearInLoop(
+  { attributes: { loop }, inputs }: NodeOf<"loop">,
+  dependent: ReadonlySet<Node>,
+): Node | undefined {
+  const { body, carried } = loop;
+  const moving = new Set<Node>(body.inputs.filter((_, i) => dependent.has(at(inputs, i))));
+  // What comes to move in one iteration moves in the next.
+  for (let before = -1; before < moving.size; ) {
+    before = moving.size;
+    const within = dependents(topologicalOrder(body.outputs), moving);
+    for (let i = 0; i < carried; i++) if (within.has(at(body.outputs, i))) moving.add(at(body.inputs, i));
+  }
+  return nonlinearIn(body.outputs, moving);
 }
 
 /** Whether a node is linear in those of its inputs that depend on the cotangents. */

@@ -128,7 +128,8 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   check: ({ cotangent: g }) => [g, null],
   surrogate: ({ cotangent: g }) => [null, g],
   barrier: ({ cotangent: g }) => [g, null],
-  // The walk asks custom rules itself: they may have several results.
+  // The walk asks loops and custom rules itself: they may have several results.
+  loop: noDerivative,
   ruled: ({ inputs, attributes, cotangent: g }) => inputs.map(() => (attributes.rule.kind === "recompute" ? g : null)),
 };
 

@@ -161,7 +161,31 @@ export type Primitives = {
   barrier: { inputs: readonly [Node, Node]; attributes: Empty };
   /** The identity on the first input, whose derivative is taken as the rule says. What the rule needs besides is behind it. */
   ruled: { inputs: readonly [Node, ...Node[]]; attributes: { readonly rule: DerivativeRule } };
+  /** A result of a loop. Its inputs: first values of what is carried, arrays of which each iteration gets a row, and what all get. */
+  loop: { inputs: readonly Node[]; attributes: { readonly loop: Loop; readonly result: LoopResult } };
 };
+
+/** A graph that is run `length` times: what it gives for what is carried is what the next iteration gets. */
+export type Loop = {
+  readonly id: number;
+  /** Inputs: what is carried, rows, what stays the same. Outputs: what is carried on, then values that are stacked. */
+  readonly body: { readonly inputs: readonly NodeOf<"input">[]; readonly outputs: readonly Node[] };
+  readonly length: number;
+  /** Whether rows are taken, and results stacked, from the last one to the first. */
+  readonly reverse: boolean;
+  readonly carried: number;
+  readonly rows: number;
+};
+
+export type LoopResult =
+  /** What is carried out of the last iteration. */
+  | { readonly kind: "carry"; readonly index: number }
+  /** The values of all iterations, [length, ...]. */
+  | { readonly kind: "stacked"; readonly index: number }
+  /** What was carried into each iteration, [length, ...]. */
+  | { readonly kind: "history"; readonly index: number }
+  /** Whether a bool scalar of the body is true in any iteration. */
+  | { readonly kind: "any"; readonly node: Node };
 
 /** How the derivative of a value is taken, where it isn't that of the nodes it is made of. */
 export type DerivativeRule =

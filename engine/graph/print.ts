@@ -50,6 +50,10 @@ function attributesText(node: Node): string {
       return JSON.stringify(node.attributes.message);
     case "ruled":
       return node.attributes.rule.kind;
+    case "loop": {
+      const { loop, result } = node.attributes;
+      return `${result.kind}${result.kind === "any" ? "" : ` ${result.index}`} of loop ${loop.id} length ${loop.length}`;
+    }
   }
 }
 

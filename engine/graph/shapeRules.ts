@@ -4,7 +4,7 @@
  */
 import { EvenkeelError, type ErrorCode } from "../errors.ts";
 import type { DType } from "./dtype.ts";
-import type { BinaryOp, ConvGeometry, Node, PrimitiveKind, Primitives, UnaryOp } from "./node.ts";
+import type { BinaryOp, ConvGeometry, Loop, Node, PrimitiveKind, Primitives, UnaryOp } from "./node.ts";
 import { at, formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 
 export type ShapeAndDtype = { readonly shape: Shape; readonly dtype: DType };
@@ -255,12 +255,32 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
   }),
   barrier: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
   ruled: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  loop: (inputs, { loop, result }) => {
+    requireLoopInputs(inputs, loop);
+    if (result.kind === "any") return { shape: [], dtype: "bool" };
+    const { body, carried, length } = loop;
+    const { shape, dtype } = at(
+      result.kind === "history" ? body.inputs : body.outputs,
+      result.kind === "stacked" ? carried + result.index : result.index,
+    );
+    return { shape: result.kind === "carry" ? shape : [length, ...shape], dtype };
+  },
 };
 
 /** Whether an index of this shape has a place for each element of `shape` outside of `axis`. */
 function isIndexOf(index: Shape, shape: Shape, axis: number): boolean {
   if (axis < 0 || axis >= shape.length || index.length !== shape.length) return false;
   return index.every((size, i) => i === axis || size === 1 || size === shape[i]);
+}
+
+function requireLoopInputs(inputs: readonly Node[], { body, carried, rows, length }: Loop): void {
+  const fits = (input: Node, i: number): boolean => {
+    const wanted = at(body.inputs, i);
+    const isRow = i >= carried && i < carried + rows;
+    return input.dtype === wanted.dtype && sameShape(input.shape, isRow ? [length, ...wanted.shape] : wanted.shape);
+  };
+  require(inputs.length === body.inputs.length && inputs.every(fits), "shape", () =>
+    `loop: inputs ${inputs.map(({ shape }) => formatShape(shape)).join(", ")} don't fit its body.`);
 }
 
 function sameButAxis(a: Shape, b: Shape, axis: number): boolean {

@@ -242,6 +242,11 @@ export type NumberArray =
  * Typed arrays of the right dtype are kept, not copied: don't write into them afterwards.
  * @throws EvenkeelError `shape` for ragged arrays or a shape of another size; `value` for elements the dtype can't hold;
  * `dtype` for a typed array that doesn't say which is meant.
+ * @example
+ * ```ts
+ * const x = tensor([[1, 2], [3, 4]]);
+ * console.log(x.shape, x.dtype, tensor([1, 2], { dtype: "i32" }).dtype, tensor(true).dtype); // [ 2, 2 ] f32 i32 bool
+ * ```
  */
 export function tensor(values: NestedArray | NumberArray, options: TensorOptions = {}): Tensor {
   const shape = options.shape === undefined ? undefined : checkShape("tensor", options.shape);
@@ -303,7 +308,10 @@ export function literal(operation: string, value: number, dtype: DType): Tensor 
   return new Tensor(makeNode("literal", [], { dtype, value: checkElement(operation, value, dtype) }));
 }
 
-/** Whether `value` is a tensor. */
+/**
+ * Whether `value` is a tensor.
+ * @example console.log(isTensor(scalar(1)), isTensor(1)); // true false
+ */
 export function isTensor(value: unknown): value is Tensor {
   return value instanceof Tensor;
 }

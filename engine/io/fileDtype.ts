@@ -65,7 +65,10 @@ export function isForeignDType(name: string): name is ForeignDType {
   return Object.hasOwn(foreignBits, name);
 }
 
-/** Bits of one element of any dtype of the format. */
+/**
+ * Bits of one element of any dtype of the format.
+ * @example console.log(bitsPerElement("BF16"), bitsPerElement("F32")); // 16 32
+ */
 export function bitsPerElement(dtype: FileDType | ForeignDType): number {
   return isForeignDType(dtype) ? foreignBits[dtype] : 8 * elementBytes[dtype];
 }
@@ -74,7 +77,10 @@ export function isFileDType(name: string): name is FileDType {
   return Object.hasOwn(elementBytes, name);
 }
 
-/** Bytes of one element. */
+/**
+ * Bytes of one element.
+ * @example console.log(bytesPerElement("F16")); // 2
+ */
 export function bytesPerElement(dtype: FileDType): number {
   return elementBytes[dtype];
 }

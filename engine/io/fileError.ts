@@ -3,7 +3,10 @@ import { EvenkeelError } from "../errors.ts";
 /** Longest piece of a file that is repeated in a message; a hostile name may have megabytes. */
 const quotedLength = 80;
 
-/** `"name"` with control characters escaped, shortened if it is long. */
+/**
+ * `"name"` with control characters escaped, shortened if it is long.
+ * @example console.log(quoteText("a\tb")); // "a\tb"
+ */
 export function quoteText(text: string): string {
   return text.length <= quotedLength
     ? JSON.stringify(text)
@@ -44,7 +47,10 @@ export function describeIssues({ issues }: Issues): string {
 
 const clippedLength = 160;
 
-/** The beginning of a text of a file. */
+/**
+ * The beginning of a text of a file.
+ * @example console.log(clipText("x".repeat(10_000)).length < 10_000); // true
+ */
 export function clipText(text: string): string {
   return text.length <= clippedLength ? text : `${text.slice(0, clippedLength)}... (${text.length} characters)`;
 }
@@ -55,6 +61,7 @@ const deepest = 100;
 /**
  * Whether lists and objects lie in each other so deeply that walking through them, or writing them as JSON again, would overflow the
  * stack. `JSON.parse` itself takes any depth.
+ * @example console.log(isNestedDeeply([[1]])); // false
  */
 export function isNestedDeeply(value: unknown): boolean {
   const pending = [{ value, depth: 0 }];

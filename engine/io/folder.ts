@@ -67,12 +67,23 @@ export async function readTextIfAny(file: StoredFile): Promise<string | null> {
   return new TextDecoder().decode(await readWhole(file));
 }
 
-/** Writes a text file, whole or not at all. @throws EvenkeelError `file`. */
+/**
+ * Writes a text file, whole or not at all. @throws EvenkeelError `file`.
+ * @example
+ * ```ts
+ * const file = await memoryFolder().file("a.txt");
+ * await writeText(file, "hello");
+ * console.log(await readTextIfAny(file)); // hello
+ * ```
+ */
 export function writeText(file: StoredFile, text: string): Promise<void> {
   return file.write((sink) => sink.write(new TextEncoder().encode(text)));
 }
 
-/** What a file's name ends with, from its last point on, which doesn't begin it; empty if there is none. */
+/**
+ * What a file's name ends with, from its last point on, which doesn't begin it; empty if there is none.
+ * @example console.log(extensionOf("weights.safetensors")); // .safetensors
+ */
 export function extensionOf(name: string): string {
   const point = name.lastIndexOf(".");
   return point <= 0 ? "" : name.slice(point);
@@ -85,7 +96,10 @@ export function checkFileName(folder: string, name: string): void {
   }
 }
 
-/** Whether a file of this name is what a killed process left half-written on a disk. */
+/**
+ * Whether a file of this name is what a killed process left half-written on a disk.
+ * @example console.log(isUnfinished("weights.safetensors")); // false
+ */
 export function isUnfinished(name: string): boolean {
   return /^\.evenkeel-[0-9a-f]+\.partial$/.test(name);
 }

@@ -91,22 +91,34 @@ function widenToNumber(bits: number): number {
   return scratchSingle[0] ?? 0;
 }
 
-/** The bits of the f16 nearest to `value` (ties to even); magnitudes from 65520 on become infinity. */
+/**
+ * The bits of the f16 nearest to `value` (ties to even); magnitudes from 65520 on become infinity.
+ * @example console.log(toFloat16Bits(1).toString(16)); // 3c00
+ */
 export function toFloat16Bits(value: number): number {
   return narrowNumber(value, float16);
 }
 
-/** The value of an f16, exactly. Only the low 16 bits are looked at. */
+/**
+ * The value of an f16, exactly. Only the low 16 bits are looked at.
+ * @example console.log(fromFloat16Bits(0x3c00)); // 1
+ */
 export function fromFloat16Bits(bits: number): number {
   return widenToNumber(widenFloat16(bits));
 }
 
-/** The bits of the bf16 nearest to `value` (ties to even), rounded once even though `value` has 53 bits. */
+/**
+ * The bits of the bf16 nearest to `value` (ties to even), rounded once even though `value` has 53 bits.
+ * @example console.log(toBfloat16Bits(1).toString(16)); // 3f80
+ */
 export function toBfloat16Bits(value: number): number {
   return narrowNumber(value, bfloat16);
 }
 
-/** The value of a bf16, exactly. Only the low 16 bits are looked at. */
+/**
+ * The value of a bf16, exactly. Only the low 16 bits are looked at.
+ * @example console.log(fromBfloat16Bits(0x3f80)); // 1
+ */
 export function fromBfloat16Bits(bits: number): number {
   return widenToNumber(bits << 16);
 }
@@ -125,24 +137,36 @@ function encode(source: Float32Array | Float64Array, format: HalfFormat): Uint16
   return target;
 }
 
-/** The bits of each element as f16, rounded to nearest even. */
+/**
+ * The bits of each element as f16, rounded to nearest even.
+ * @example console.log(encodeFloat16(Float32Array.of(1, -2))); // Uint16Array(2) [ 15360, 49152 ]
+ */
 export function encodeFloat16(source: Float32Array | Float64Array): Uint16Array<ArrayBuffer> {
   return encode(source, float16);
 }
 
-/** The bits of each element as bf16, rounded to nearest even. */
+/**
+ * The bits of each element as bf16, rounded to nearest even.
+ * @example console.log(encodeBfloat16(Float32Array.of(1, -2))); // Uint16Array(2) [ 16256, 49152 ]
+ */
 export function encodeBfloat16(source: Float32Array | Float64Array): Uint16Array<ArrayBuffer> {
   return encode(source, bfloat16);
 }
 
-/** The f32 value of each f16, exactly; `encodeFloat16` gives the same bits back, NaNs included. */
+/**
+ * The f32 value of each f16, exactly; `encodeFloat16` gives the same bits back, NaNs included.
+ * @example console.log(decodeFloat16(Uint16Array.of(0x3c00, 0xc000))); // Float32Array(2) [ 1, -2 ]
+ */
 export function decodeFloat16(source: Uint16Array): Float32Array<ArrayBuffer> {
   const words = new Uint32Array(source.length);
   for (let i = 0; i < words.length; i++) words[i] = widenFloat16(source[i] ?? 0);
   return new Float32Array(words.buffer);
 }
 
-/** The f32 value of each bf16, exactly; `encodeBfloat16` gives the same bits back, NaNs included. */
+/**
+ * The f32 value of each bf16, exactly; `encodeBfloat16` gives the same bits back, NaNs included.
+ * @example console.log(decodeBfloat16(Uint16Array.of(0x3f80, 0xc000))); // Float32Array(2) [ 1, -2 ]
+ */
 export function decodeBfloat16(source: Uint16Array): Float32Array<ArrayBuffer> {
   const words = new Uint32Array(source.length);
   for (let i = 0; i < words.length; i++) words[i] = (source[i] ?? 0) << 16;

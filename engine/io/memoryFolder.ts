@@ -1,7 +1,15 @@
 import { fileError } from "./fileError.ts";
 import { checkFileName, type Folder, type StoredFile } from "./folder.ts";
 
-/** A folder in memory, which is gone with the process. @param path what messages call it. */
+/**
+ * A folder in memory, which is gone with the process. @param path what messages call it.
+ * @example
+ * ```ts
+ * const folder = memoryFolder();
+ * await writeText(await folder.file("a.txt"), "hello");
+ * console.log(await folder.list()); // [ 'a.txt' ]
+ * ```
+ */
 export function memoryFolder(path = "memory"): Folder {
   const files = new Map<string, Uint8Array>();
   return {

@@ -11,6 +11,7 @@ export type OneFolder<T> = {
 /**
  * Takes the files that lie outermost, or, if they all lie in one folder, those of that folder.
  * @throws Error if two have the same name.
+ * @example console.log([...oneFolder([["a/x", 1], ["a/y", 2]]).files.keys()]); // [ 'x', 'y' ]
  */
 export function oneFolder<T>(entries: Iterable<readonly [path: string, T]>): OneFolder<T> {
   const [kept, nested, litter]: [{ parts: string[]; path: string; entry: T }[], string[], string[]] = [[], [], []];

@@ -45,7 +45,12 @@ export class SafetensorsFile {
 /**
  * Reads a safetensors file from memory; `source` is what messages call it. Only the header is looked at: tensors are
  * views of `bytes`, made when asked for.
- * @throws EvenkeelError `file` for every deviation from the format; see {@link parseHeader}.
+ * @throws EvenkeelError `file` for every deviation from the format; see `parseHeader`.
+ * @example
+ * ```ts
+ * const file = parseSafetensors(serializeSafetensors({ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } }));
+ * console.log(toFloat32(file.tensor("w"))); // Float32Array(2) [ 1, 2 ]
+ * ```
  */
 export function parseSafetensors(bytes: Uint8Array, source = "safetensors data"): SafetensorsFile {
   checkLittleEndianHost("parseSafetensors");

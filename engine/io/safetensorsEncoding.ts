@@ -35,8 +35,13 @@ export type SafetensorsOptions = {
 const chunkElements = 1 << 18;
 
 /**
- * A whole safetensors file in memory. See {@link layOutSafetensors} for the order of its bytes.
+ * A whole safetensors file in memory. See `layOutSafetensors` for the order of its bytes.
  * @throws EvenkeelError `value`, `dtype`, `shape` for what can't be written; `memory` if it does not fit.
+ * @example
+ * ```ts
+ * const bytes = serializeSafetensors({ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } });
+ * console.log([...parseSafetensors(bytes).entries.keys()]); // [ 'w' ]
+ * ```
  */
 export function serializeSafetensors(
   tensors: NamedEntries<WritableTensor>,

@@ -63,6 +63,11 @@ export function buildStoredTensor(entry: TensorEntry, bytes: Uint8Array, source:
  * The elements as f32. Floats are rounded to nearest even (F64) or widened exactly (F16, BF16); integers must be exact.
  * F32 data is returned as it is, without a copy.
  * @throws EvenkeelError `value` for an integer that f32 can't hold.
+ * @example
+ * ```ts
+ * const file = parseSafetensors(serializeSafetensors({ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } }));
+ * console.log(toFloat32(file.tensor("w"))); // Float32Array(2) [ 1, 2 ]
+ * ```
  */
 export function toFloat32(tensor: StoredTensor): Float32Array {
   switch (tensor.dtype) {
@@ -90,6 +95,11 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
 /**
  * The elements as f64, all exact. F64 data is returned as it is, without a copy.
  * @throws EvenkeelError `value` for an integer that f64 can't hold.
+ * @example
+ * ```ts
+ * const file = parseSafetensors(serializeSafetensors({ w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } }));
+ * console.log(toFloat64(file.tensor("w"))); // Float64Array(2) [ 1, 2 ]
+ * ```
  */
 export function toFloat64(tensor: StoredTensor): Float64Array {
   switch (tensor.dtype) {
@@ -116,6 +126,11 @@ export function toFloat64(tensor: StoredTensor): Float64Array {
 /**
  * The elements of an integer or BOOL tensor as i32 (class labels, indices). I32 data is returned without a copy.
  * @throws EvenkeelError `value` for a number outside of i32, `dtype` for a float tensor.
+ * @example
+ * ```ts
+ * const file = parseSafetensors(serializeSafetensors({ n: { dtype: "I32", shape: [2], data: Int32Array.of(1, -2) } }));
+ * console.log(toInt32(file.tensor("n"))); // Int32Array(2) [ 1, -2 ]
+ * ```
  */
 export function toInt32(tensor: StoredTensor): Int32Array {
   switch (tensor.dtype) {

@@ -233,6 +233,8 @@ export class KernelWalk {
           counter1: this.#value(counter1, place),
         };
       }
+      case "loop":
+        throw new Error(`loop ${node.attributes.loop.id} is no part of a kernel`);
       case "stopGradient":
       case "check":
       case "surrogate":

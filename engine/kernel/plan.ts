@@ -38,6 +38,8 @@ export type PlanStep = {
   readonly results: readonly [number, ...number[]];
   /** Buffers that must have been written before, though the step doesn't read them: what it computes is wanted behind them only. */
   readonly after?: readonly number[];
+  /** How often it is run, if it is part of a loop and the plan is one to look at (`program/mergedPlan.ts`). */
+  readonly repeats?: number;
   /**
    * Steps that are run as one (`passes/batchSteps.ts`): none needs what another makes, their kernels differ in numbers alone, and what is
    * at one place of all of them, such as their first operands, lies in one memory. The step itself then lists what any of them touches,

@@ -47,7 +47,9 @@ export function padWrap(x: Tensor, widths: BorderWidths): Tensor {
   return bordered("padWrap", x, widths, (part, axis, width, side) => {
     const size = at(part.shape, axis);
     const [whole, rest] = [new Array<Tensor>(Math.floor(width / size)).fill(part), width % size];
-    return side === "before" ? [range(part, axis, size - rest, size), ...whole] : [...whole, range(part, axis, 0, rest)];
+    return side === "before"
+      ? [range(part, axis, size - rest, size), ...whole]
+      : [...whole, range(part, axis, 0, rest)];
   });
 }
 

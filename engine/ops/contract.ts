@@ -10,6 +10,7 @@ import { requireDtype } from "./elementwise.ts";
  * a vector is a row on the left and a column on the right. f32. Where the right side is one matrix, all rows of the left are multiplied by
  * it in one product, and its derivative is one product, too.
  * @throws EvenkeelError `shape` if the inner sizes differ or the batch axes don't broadcast.
+ * @example console.log(await matmul(tensor([[1, 2], [3, 4]]), tensor([1, 10])).array()); // [ 21, 43 ]
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   if (a.rank === 0 || b.rank === 0) {

@@ -36,6 +36,11 @@ export function convOfRole(role: ConvRole, geometry: ConvGeometry, a: Tensor, b:
  * 2-D cross-correlation (what networks call convolution): x [N, groups * C, H, W], w [O, C, kh, kw] to [N, O, H', W'] with
  * H' = floor((H + top + bottom - dilation * (kh - 1) - 1) / stride) + 1. f32.
  * @throws EvenkeelError `shape` if channels, groups or sizes don't fit.
+ * @example
+ * ```ts
+ * const edges = conv2d(tensor([[[[0, 0, 1, 1]]]]), tensor([[[[-1, 1]]]]));
+ * console.log(edges.shape, await edges.reshape([-1]).array()); // [ 1, 1, 1, 3 ] [ 0, 1, 0 ]
+ * ```
  */
 export function conv2d(x: Tensor, w: Tensor, options: Conv2dOptions = {}): Tensor {
   const shapes = `x ${formatShape(x.shape)}, w ${formatShape(w.shape)}`;

@@ -91,7 +91,7 @@ function windowsOf(
   if (x.rank !== axes.length + 2 || w.rank !== axes.length + 2) {
     throw new EvenkeelError(
       "shape",
-      `${operation}: expected x [N, C, ${axes.join(", ")}] and w [O, C, ${axes.map((axis) => `k${axis.toLowerCase()}`).join(", ")}], got ${shapes}.`,
+      `${operation}: expected x [N, C, ${axes.join(", ")}] and w [O, C, ${axes.length === 1 ? "k" : axes.map((axis) => `k${axis.toLowerCase()}`).join(", ")}], got ${shapes}.`,
     );
   }
   requireDtype(`${operation} (x)`, x.dtype, ["f32"]);

@@ -83,7 +83,7 @@ function windowsOf(
   if (x.rank !== rank + 2 || w.rank !== rank + 2) {
     throw new EvenkeelError(
       "shape",
-      `${operation}: expected x [N, I, ${axes.join(", ")}] and w [I, C, ${axes.map((axis) => `k${axis.toLowerCase()}`).join(", ")}], got ${shapes}.`,
+      `${operation}: expected x [N, I, ${axes.join(", ")}] and w [I, C, ${axes.length === 1 ? "k" : axes.map((axis) => `k${axis.toLowerCase()}`).join(", ")}], got ${shapes}.`,
     );
   }
   requireDtype(`${operation} (x)`, x.dtype, ["f32"]);
@@ -105,7 +105,12 @@ function windowsOf(
   const windows = axes.map((name, i): AxisWindows => {
     const axis = i + 2;
     const [before, after] = at(sides, i);
-    const one = { size: at(w.shape, axis), stride: at(stride, i), dilation: at(dilation, i), output: at(x.shape, axis) };
+    const one = {
+      size: at(w.shape, axis),
+      stride: at(stride, i),
+      dilation: at(dilation, i),
+      output: at(x.shape, axis),
+    };
     const input = (one.output - 1) * one.stride + reachOf(one) + at(more, i) - before - after;
     if (one.size < 1 || one.output < 1 || input < 1) {
       throw new EvenkeelError(

@@ -6,26 +6,47 @@ import { less, lessEqual, cast, equal } from "./elementwise.ts";
 import { broadcastTo, expandDims } from "./movement.ts";
 import { EvenkeelError } from "../errors.ts";
 
-/** A scalar. */
+/**
+ * A scalar.
+ * @example console.log(await scalar(2).item(), scalar(2, "i32").dtype); // 2 i32
+ */
 export function scalar(value: number, dtype: DType = "f32"): Tensor {
   return literal("scalar", value, dtype);
 }
 
-/** All elements equal to `value`. */
+/**
+ * All elements equal to `value`.
+ * @example console.log(await full([2, 2], 7).array()); // [ [ 7, 7 ], [ 7, 7 ] ]
+ */
 export function full(shape: Shape, value: number, dtype: DType = "f32"): Tensor {
   return broadcastTo(literal("full", value, dtype), checkShape("full", shape));
 }
 
-/** A tensor of zeros. @throws EvenkeelError `shape` for sizes that are no whole numbers from 0. */
+/**
+ * A tensor of zeros. @throws EvenkeelError `shape` for sizes that are no whole numbers from 0.
+ * @example console.log(await zeros([2, 3]).array()); // [ [ 0, 0, 0 ], [ 0, 0, 0 ] ]
+ */
 export const zeros = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 0, dtype);
-/** A tensor of ones. @throws EvenkeelError `shape`, as `zeros`. */
+/**
+ * A tensor of ones. @throws EvenkeelError `shape`, as `zeros`.
+ * @example console.log(await ones([3], "i32").array()); // [ 1, 1, 1 ]
+ */
 export const ones = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 1, dtype);
-/** Zeros in the shape and dtype of x. */
+/**
+ * Zeros in the shape and dtype of x.
+ * @example console.log(await zerosLike(tensor([1, 2])).array()); // [ 0, 0 ]
+ */
 export const zerosLike = (x: Tensor): Tensor => full(x.shape, 0, x.dtype);
-/** Ones in the shape and dtype of x. */
+/**
+ * Ones in the shape and dtype of x.
+ * @example console.log(await onesLike(tensor([1, 2])).array()); // [ 1, 1 ]
+ */
 export const onesLike = (x: Tensor): Tensor => full(x.shape, 1, x.dtype);
 
-/** Each element is its coordinate along `axis`. */
+/**
+ * Each element is its coordinate along `axis`.
+ * @example console.log(await iota([2, 3], 1).array()); // [ [ 0, 1, 2 ], [ 0, 1, 2 ] ]
+ */
 export function iota(shape: Shape, axis: number, dtype: DType = "i32"): Tensor {
   const checked = checkShape("iota", shape);
   return new Tensor(makeNode("iota", [], { shape: checked, axis: normalizeAxis("iota", axis, checked.length), dtype }));
@@ -58,13 +79,19 @@ export function oneHot(index: Tensor, classes: number, dtype: DType = "f32"): Te
   return cast(equal(expandDims(index, -1), columns), dtype);
 }
 
-/** The identity matrix [size, size]. */
+/**
+ * The identity matrix [size, size].
+ * @example console.log(await eye(2).array()); // [ [ 1, 0 ], [ 0, 1 ] ]
+ */
 export function eye(size: number, dtype: DType = "f32"): Tensor {
   const shape = checkShape("eye", [size, size]);
   return cast(equal(iota(shape, 0), iota(shape, 1)), dtype);
 }
 
-/** 1 on and below the diagonal (`strict`: below only), 0 above: [rows, columns]. */
+/**
+ * 1 on and below the diagonal (`strict`: below only), 0 above: [rows, columns].
+ * @example console.log(await lowerTriangle(2, 3).array()); // [ [ 1, 0, 0 ], [ 1, 1, 0 ] ]
+ */
 export function lowerTriangle(rows: number, columns: number, dtype: DType = "f32", strict = false): Tensor {
   const shape = checkShape("lowerTriangle", [rows, columns]);
   const [row, column] = [iota(shape, 0), iota(shape, 1)];

@@ -33,9 +33,9 @@ function operands(operation: string, x: TensorLike, y: TensorLike): [Tensor, Ten
 }
 
 /**
- * x / y rounded towards zero, broadcast; PyTorch's `div(..., rounding_mode="trunc")`. f32: the whole quotient of the numbers as they are, up to
- * 2^20, beyond it within the roundings of a division; x / 0 and infinity / y are infinite or NaN as in `divide`. i32, u32: exact; 0 where y
- * is 0; -2^31 / -1 is -2^31. It has no derivative.
+ * x / y rounded towards zero, broadcast; PyTorch's `div(..., rounding_mode="trunc")`. f32: the whole quotient of the numbers as they
+ * are, up to 2^20, beyond it within the roundings of a division; x / 0 and infinity / y are infinite or NaN as in `divide`. i32, u32:
+ * exact; 0 where y is 0; -2^31 / -1 is -2^31. It has no derivative.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
  */
 export function truncateDivide(x: TensorLike, y: TensorLike): Tensor {
@@ -76,9 +76,9 @@ export function fmod(x: TensorLike, y: TensorLike): Tensor {
 }
 
 /**
- * x - floorDivide(x, y) * y, broadcast, with the sign of y: NumPy's and PyTorch's `remainder`, Python's `%`. Integers are exact, and 0 where
- * y is 0. f32 is `fmod`, plus y where the signs differ; 0 has the sign of y, as in NumPy; NaN where y is 0 or x infinite. The derivative by
- * x is 1, that by y minus the whole quotient, at jumps, too.
+ * x - floorDivide(x, y) * y, broadcast, with the sign of y: NumPy's and PyTorch's `remainder`, Python's `%`. Integers are exact, and 0
+ * where y is 0. f32 is `fmod`, plus y where the signs differ; 0 has the sign of y, as in NumPy; NaN where y is 0 or x infinite. The
+ * derivative by x is 1, that by y minus the whole quotient, at jumps, too.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
  */
 export function remainder(x: TensorLike, y: TensorLike): Tensor {

@@ -45,7 +45,7 @@ function readEquation(
   const texts = left.split(",");
   const isTerm = (text: string): boolean => /^[a-zA-Z]*(\.\.\.)?[a-zA-Z]*$/.test(text);
   if (more.length > 0 || texts.length !== operands.length || ![...texts, right ?? ""].every(isTerm)) throw unreadable();
-  const lettersOf = (text: string): string[] => [...text.replace("...", "")];
+  const lettersOf = (text: string): string[] => Array.from(text.replace("...", ""));
   const open = texts.map((text, i) => {
     if (!text.includes("...")) return 0;
     const { shape } = at(operands, i);
@@ -56,7 +56,7 @@ function readEquation(
   const ellipsis = (count: number): Label[] => Array.from({ length: count }, (_, i) => `...${count - 1 - i}`);
   const labelsOf = (text: string, count: number): Label[] => {
     const [before = "", after] = text.split("...");
-    return after === undefined ? [...before] : [...before, ...ellipsis(count), ...after];
+    return [...Array.from(before), ...(after === undefined ? [] : [...ellipsis(count), ...Array.from(after)])];
   };
   const terms = texts.map((text, i) => labelsOf(text, at(open, i)));
   texts.forEach((text, i) => {
@@ -217,12 +217,7 @@ function summed({ x, labels }: Term, wanted: ReadonlySet<Label>): Term {
 }
 
 /** The product of two, with the labels of either that are wanted. */
-function contractPair(
-  left: Term,
-  right: Term,
-  wanted: ReadonlySet<Label>,
-  sizes: ReadonlyMap<Label, number>,
-): Term {
+function contractPair(left: Term, right: Term, wanted: ReadonlySet<Label>, sizes: ReadonlyMap<Label, number>): Term {
   // Labels of one operand that are summed need no product: sum them first.
   const a = summed(left, new Set([...wanted, ...right.labels]));
   const b = summed(right, new Set([...wanted, ...left.labels]));

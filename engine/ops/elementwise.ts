@@ -62,11 +62,20 @@ function compareExchanged(operation: string, op: "less" | "lessEqual", x: Tensor
   return new Tensor(makeNode("compare", [right, left], { op }));
 }
 
-/** x + y; wraps modulo 2^32 on integers. @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors. */
+/**
+ * x + y; wraps modulo 2^32 on integers. @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
+ * @example console.log(await add(tensor([1, 2]), tensor([10, 20])).array()); // [ 11, 22 ]
+ */
 export const add = (x: TensorLike, y: TensorLike): Tensor => binary("add", x, y);
-/** x - y; wraps modulo 2^32 on integers. */
+/**
+ * x - y; wraps modulo 2^32 on integers.
+ * @example console.log(await subtract(tensor([5, 7]), 2).array()); // [ 3, 5 ]
+ */
 export const subtract = (x: TensorLike, y: TensorLike): Tensor => binary("subtract", x, y);
-/** x * y; wraps modulo 2^32 on integers. */
+/**
+ * x * y; wraps modulo 2^32 on integers.
+ * @example console.log(await multiply(tensor([[1], [2]]), tensor([3, 4])).array()); // [ [ 3, 4 ], [ 6, 8 ] ]
+ */
 export const multiply = (x: TensorLike, y: TensorLike): Tensor => binary("multiply", x, y);
 /** x / y of f32. */
 export const divide = (x: TensorLike, y: TensorLike): Tensor => binary("divide", x, y);
@@ -75,46 +84,103 @@ export const divide = (x: TensorLike, y: TensorLike): Tensor => binary("divide",
  * have all of it.
  */
 export const maximum = (x: TensorLike, y: TensorLike): Tensor => binary("maximum", x, y);
-/** The smaller of x and y; NaN if either is. Its derivative is shared as `maximum`'s. */
+/**
+ * The smaller of x and y; NaN if either is. Its derivative is shared as `maximum`'s.
+ * @example console.log(await minimum(tensor([-1, 2]), tensor([0, 0])).array()); // [ -1, 0 ]
+ */
 export const minimum = (x: TensorLike, y: TensorLike): Tensor => binary("minimum", x, y);
-/** Bitwise and of integers, logical and of bools. */
+/**
+ * Bitwise and of integers, logical and of bools.
+ * @example console.log(await and(tensor([6, 3], { dtype: "i32" }), tensor([3, 5], { dtype: "i32" })).array()); // [ 2, 1 ]
+ */
 export const and = (x: TensorLike, y: TensorLike): Tensor => binary("and", x, y);
-/** Bitwise or of integers, logical or of bools. */
+/**
+ * Bitwise or of integers, logical or of bools.
+ * @example console.log(await or(tensor([true, false]), tensor([false, false])).array()); // [ true, false ]
+ */
 export const or = (x: TensorLike, y: TensorLike): Tensor => binary("or", x, y);
-/** Bitwise exclusive or of integers, logical of bools. */
+/**
+ * Bitwise exclusive or of integers, logical of bools.
+ * @example console.log(await xor(tensor([true, true]), tensor([false, true])).array()); // [ true, false ]
+ */
 export const xor = (x: TensorLike, y: TensorLike): Tensor => binary("xor", x, y);
 
-/** x < y, as bool; comparisons with NaN are false. */
+/**
+ * x < y, as bool; comparisons with NaN are false.
+ * @example console.log(await less(tensor([1, 2, 3]), 2).array()); // [ true, false, false ]
+ */
 export const less = (x: TensorLike, y: TensorLike): Tensor => compare("less", x, y);
-/** x <= y, as bool. */
+/**
+ * x <= y, as bool.
+ * @example console.log(await lessEqual(tensor([1, 2, 3]), 2).array()); // [ true, true, false ]
+ */
 export const lessEqual = (x: TensorLike, y: TensorLike): Tensor => compare("lessEqual", x, y);
-/** x > y, as bool. */
+/**
+ * x > y, as bool.
+ * @example console.log(await greater(tensor([1, 2, 3]), 2).array()); // [ false, false, true ]
+ */
 export const greater = (x: TensorLike, y: TensorLike): Tensor => compareExchanged("greater", "less", x, y);
-/** x >= y, as bool. */
+/**
+ * x >= y, as bool.
+ * @example console.log(await greaterEqual(tensor([1, 2, 3]), 2).array()); // [ false, true, true ]
+ */
 export const greaterEqual = (x: TensorLike, y: TensorLike): Tensor =>
   compareExchanged("greaterEqual", "lessEqual", x, y);
-/** x == y, as bool. */
+/**
+ * x == y, as bool.
+ * @example console.log(await equal(tensor([1, NaN]), tensor([1, NaN])).array()); // [ true, false ]
+ */
 export const equal = (x: TensorLike, y: TensorLike): Tensor => compare("equal", x, y);
-/** x != y, as bool; true if either is NaN. */
+/**
+ * x != y, as bool; true if either is NaN.
+ * @example console.log(await notEqual(tensor([1, NaN]), tensor([1, NaN])).array()); // [ false, true ]
+ */
 export const notEqual = (x: TensorLike, y: TensorLike): Tensor => compare("notEqual", x, y);
 
-/** -x. */
+/**
+ * -x.
+ * @example console.log(await negate(tensor([1, -2])).array()); // [ -1, 2 ]
+ */
 export const negate = (x: TensorLike): Tensor => unary("negate", x);
-/** |x|. Its derivative at 0 is 0. */
+/**
+ * |x|. Its derivative at 0 is 0.
+ * @example console.log(await absolute(tensor([1, -2])).array()); // [ 1, 2 ]
+ */
 export const absolute = (x: TensorLike): Tensor => unary("absolute", x);
-/** -1, 0 or 1; NaN stays. It has no derivative. */
+/**
+ * -1, 0 or 1; NaN stays. It has no derivative.
+ * @example console.log(await sign(tensor([3, 0, -2])).array()); // [ 1, 0, -1 ]
+ */
 export const sign = (x: TensorLike): Tensor => unary("sign", x);
-/** The largest whole number not above x. It has no derivative. */
+/**
+ * The largest whole number not above x. It has no derivative.
+ * @example console.log(await floor(tensor([1.5, -1.5])).array()); // [ 1, -2 ]
+ */
 export const floor = (x: TensorLike): Tensor => unary("floor", x);
-/** e^x. */
+/**
+ * e^x.
+ * @example console.log(await exp(tensor([0, 1])).array()); // [ 1, 2.7183 ]
+ */
 export const exp = (x: TensorLike): Tensor => unary("exp", x);
-/** e^x - 1, accurate near 0. */
+/**
+ * e^x - 1, accurate near 0.
+ * @example console.log(await expm1(tensor([0, 1e-8])).array()); // [ 0, 1e-8 ]
+ */
 export const expm1 = (x: TensorLike): Tensor => unary("expm1", x);
-/** Natural logarithm; -infinity at 0, where the derivative is infinite; NaN below. */
+/**
+ * Natural logarithm; -infinity at 0, where the derivative is infinite; NaN below.
+ * @example console.log(await log(tensor([1, 0])).array()); // [ 0, -Infinity ]
+ */
 export const log = (x: TensorLike): Tensor => unary("log", x);
-/** ln(1 + x), accurate near 0. */
+/**
+ * ln(1 + x), accurate near 0.
+ * @example console.log(await log1p(tensor([0, 1e-8])).array()); // [ 0, 1e-8 ]
+ */
 export const log1p = (x: TensorLike): Tensor => unary("log1p", x);
-/** Square root; NaN below 0. Its derivative at 0 is infinite. */
+/**
+ * Square root; NaN below 0. Its derivative at 0 is infinite.
+ * @example console.log(await sqrt(tensor([4, 2])).array()); // [ 2, 1.4142 ]
+ */
 export const sqrt = (x: TensorLike): Tensor => unary("sqrt", x);
 /** Sine of x in radians. */
 export const sin = (x: TensorLike): Tensor => unary("sin", x);
@@ -132,11 +198,15 @@ export const erf = (x: TensorLike): Tensor => unary("erf", x);
  * The nearest number that a 16-bit float holds (IEEE 754 binary16, ties to even), still as f32; what JAX calls `reduce_precision` with 5 and
  * 10 bits. What would be subnormal there, below 2^-14, is 0 of the same sign; from 65520 on magnitudes are infinite; NaN stays. What flows
  * back is rounded the same way, and otherwise passes as if nothing had been done. A device may keep such values in 16 bits.
+ * @example console.log(await roundToFloat16(tensor([0.1, 70000])).array()); // [ 0.099976, Infinity ]
  */
 export const roundToFloat16 = (x: TensorLike): Tensor => unary("roundToFloat16", x);
 /** Bitwise complement of integers, logical not of bools. */
 export const not = (x: Tensor): Tensor => unary("not", x);
-/** Neither infinite nor NaN, as bool. */
+/**
+ * Neither infinite nor NaN, as bool.
+ * @example console.log(await isFinite(tensor([1, Infinity, NaN])).array()); // [ true, false, false ]
+ */
 export const isFinite = (x: TensorLike): Tensor => unary("isFinite", x);
 /** Not a number, as bool. */
 export const isNaN = (x: TensorLike): Tensor => unary("isNaN", x);
@@ -156,12 +226,20 @@ export function where(condition: Tensor, x: TensorLike, y: TensorLike): Tensor {
 /**
  * The values as another dtype. f32 to integer truncates towards zero and saturates; a NaN or an infinity there is an
  * error when the program runs. To bool: non-zero. Between i32 and u32: the same bits.
+ * @example console.log(await cast(tensor([1.7, -1.7]), "i32").array()); // [ 1, -1 ]
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : new Tensor(makeNode("cast", [x.node], { dtype }));
 }
 
-/** The value, with no derivative through it. */
+/**
+ * The value, with no derivative through it.
+ * @example
+ * ```ts
+ * const slope = grad((x: Tensor) => x.multiply(stopGradient(x)));
+ * console.log(await slope(scalar(3)).item()); // 3
+ * ```
+ */
 export function stopGradient(x: Tensor): Tensor {
   return new Tensor(makeNode("stopGradient", [x.node], {}));
 }
@@ -180,6 +258,7 @@ export function withDerivativeOf(value: Tensor, surrogate: Tensor): Tensor {
 /**
  * x limited to [low, high]; the result is `high` where low > high. NaN stays. Within the bounds and at them the derivative is x's
  * alone; outside it is that of the bound which holds, and where both hold and are equal, each has half. Beside a NaN x has none.
+ * @example console.log(await clamp(tensor([-2, 0.5, 2]), -1, 1).array()); // [ -1, 0.5, 1 ]
  */
 export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
   requireDtype("clamp", x.dtype, ["f32", "i32", "u32"]);
@@ -189,31 +268,46 @@ export function clamp(x: Tensor, low: TensorLike, high: TensorLike): Tensor {
   return where(lessEqual(low, x), where(lessEqual(x, high), x, limited), limited);
 }
 
-/** x * x. */
+/**
+ * x * x.
+ * @example console.log(await square(tensor([2, -3])).array()); // [ 4, 9 ]
+ */
 export function square(x: Tensor): Tensor {
   requireDtype("square", x.dtype, ["f32", "i32", "u32"]);
   return multiply(x, x);
 }
 
-/** 1 / x. f32. */
+/**
+ * 1 / x. f32.
+ * @example console.log(await reciprocal(tensor([2, -4])).array()); // [ 0.5, -0.25 ]
+ */
 export function reciprocal(x: Tensor): Tensor {
   requireDtype("reciprocal", x.dtype, ["f32"]);
   return divide(1, x);
 }
 
-/** x^-1/2. f32. */
+/**
+ * x^-1/2. f32.
+ * @example console.log(await rsqrt(tensor([4, 16])).array()); // [ 0.5, 0.25 ]
+ */
 export function rsqrt(x: Tensor): Tensor {
   requireDtype("rsqrt", x.dtype, ["f32"]);
   return divide(1, sqrt(x));
 }
 
-/** x * sigmoid(x). f32. */
+/**
+ * x * sigmoid(x). f32.
+ * @example console.log(await silu(tensor([0, 2])).array()); // [ 0, 1.7616 ]
+ */
 export function silu(x: Tensor): Tensor {
   requireDtype("silu", x.dtype, ["f32"]);
   return multiply(x, sigmoid(x));
 }
 
-/** max(x, 0); NaN stays. Its derivative is 0 up to and at 0, and 1 above. */
+/**
+ * max(x, 0); NaN stays. Its derivative is 0 up to and at 0, and 1 above.
+ * @example console.log(await relu(tensor([-1, 2])).array()); // [ 0, 2 ]
+ */
 export function relu(x: Tensor): Tensor {
   requireDtype("relu", x.dtype, ["f32", "i32", "u32"]);
   return where(lessEqual(x, 0), 0, x);

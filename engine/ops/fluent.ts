@@ -35,7 +35,10 @@ export type FluentMethods = {
   multiply(y: TensorLike): Tensor;
   /** x / y of f32, broadcast. @throws EvenkeelError `shape` or `dtype`, as `add`, and for integers. */
   divide(y: TensorLike): Tensor;
-  /** x to the power y, broadcast: of f32 as C's `pow`, where a negative x needs a whole y; of integers modulo 2^32. @throws EvenkeelError as `add`. */
+  /**
+   * x to the power y, broadcast: of f32 as C's `pow`, where a negative x needs a whole y; of integers modulo 2^32.
+   * @throws EvenkeelError as `add`, and `range` for an integer x and a negative number y.
+   */
   power(y: TensorLike): Tensor;
   /** -x, of the shape of x. @throws EvenkeelError `dtype` for bool. */
   negate(): Tensor;

@@ -48,7 +48,13 @@ export function realFft(x: Tensor, axis = -1): Complex {
     const back = conjugate(mapParts(there, (part) => flip(part, -1)));
     const even = scaled(sumOf(there, back), 0.5);
     const odd = scaled(timesI(differenceOf(there, back)), -0.5);
-    return sumOf(even, product(odd, turns(half + 1, (k) => -k / length)));
+    return sumOf(
+      even,
+      product(
+        odd,
+        turns(half + 1, (k) => -k / length),
+      ),
+    );
   });
 }
 
@@ -74,14 +80,23 @@ export function inverseRealFft(x: Complex | Tensor, length?: number, axis = -1):
     const inner = range(spectrum.imaginary, 1, n % 2 === 0 ? half : half + 1);
     const there: Complex = {
       real: spectrum.real,
-      imaginary: pad(inner, [...inner.shape.slice(0, -1).map((): [number, number] => [0, 0]), [1, count - 1 - lengthOf(inner)]]),
+      imaginary: pad(inner, [
+        ...inner.shape.slice(0, -1).map((): [number, number] => [0, 0]),
+        [1, count - 1 - lengthOf(inner)],
+      ]),
     };
     const back = conjugate(mapParts(there, (part) => flip(part, -1)));
     if (n % 2 === 1) {
-      const whole = joined(there, mapParts(back, (part) => range(part, 0, half)));
+      const whole = joined(
+        there,
+        mapParts(back, (part) => range(part, 0, half)),
+      );
       return realNumbers(inverted(whole).real);
     }
-    const odd = product(scaled(differenceOf(there, back), 0.5), turns(half + 1, (k) => k / n));
+    const odd = product(
+      scaled(differenceOf(there, back), 0.5),
+      turns(half + 1, (k) => k / n),
+    );
     const z = sumOf(scaled(sumOf(there, back), 0.5), timesI(odd));
     const { real, imaginary } = inverted(mapParts(z, (part) => range(part, 0, half)));
     const both = stack([real, imaginary], -1);
@@ -168,8 +183,14 @@ function onCircle(turn: number): { readonly cos: number; readonly sin: number } 
 function turns(count: number, turnOf: (k: number) => number, shape: Shape = [count]): Complex {
   const points = Array.from({ length: count }, (_, k) => onCircle(turnOf(k) % 1));
   return {
-    real: tensor(Float32Array.from(points, ({ cos }) => cos), { shape }),
-    imaginary: tensor(Float32Array.from(points, ({ sin }) => sin), { shape }),
+    real: tensor(
+      Float32Array.from(points, ({ cos }) => cos),
+      { shape },
+    ),
+    imaginary: tensor(
+      Float32Array.from(points, ({ sin }) => sin),
+      { shape },
+    ),
   };
 }
 
@@ -188,7 +209,10 @@ function transformed(x: Complex): Complex {
   // x[j1 * m + j2] to X[k1 + factor * k2]: first over j1, then turned, then over j2.
   const others = length / factor;
   const rows = at(x.real.shape, 0);
-  const cut = concat([x.real, x.imaginary].map((part) => reshape(part, [rows, factor, others])), 1);
+  const cut = concat(
+    [x.real, x.imaginary].map((part) => reshape(part, [rows, factor, others])),
+    1,
+  );
   const first = matmul(matrix(factor), cut);
   const halvesOf = (from: number): Tensor => slice(first, [null, [from, from + factor]]);
   const turned = product(
@@ -196,9 +220,7 @@ function transformed(x: Complex): Complex {
     turns(length, (i) => -(((Math.floor(i / others) * (i % others)) % length) / length), [factor, others]),
   );
   const second = transformed(mapParts(turned, (part) => reshape(part, [rows * factor, others])));
-  return mapParts(second, (part) =>
-    reshape(permute(reshape(part, [rows, factor, others]), [0, 2, 1]), [rows, length]),
-  );
+  return mapParts(second, (part) => reshape(permute(reshape(part, [rows, factor, others]), [0, 2, 1]), [rows, length]));
 }
 
 function dense(x: Complex): Complex {
@@ -248,9 +270,17 @@ function chirped(x: Complex): Complex {
   const size = 2 ** Math.ceil(Math.log2(2 * length - 1));
   // j^2 modulo 2 n, so that turns stay exact.
   const chirp = turns(length, (j) => -((j * j) % (2 * length)) / (2 * length));
-  const padded = mapParts(product(x, chirp), (part) => pad(part, [[0, 0], [0, size - length]]));
+  const padded = mapParts(product(x, chirp), (part) =>
+    pad(part, [
+      [0, 0],
+      [0, size - length],
+    ]),
+  );
   const convolved = inverted(product(transformed(padded), chirpSpectrum(length, size)));
-  return product(mapParts(convolved, (part) => range(part, 0, length)), chirp);
+  return product(
+    mapParts(convolved, (part) => range(part, 0, length)),
+    chirp,
+  );
 }
 
 /** The transform of conj(w), w[-j] = w[j], in float64. */

@@ -195,7 +195,5 @@ function nearestWhole(x: Tensor): Tensor {
 
 /** Keys' cubic convolution with a = -0.75, at distances up to 1 and from there to 2. */
 const a = -0.75;
-const near = (d: Tensor): Tensor =>
-  add(multiply(subtract(multiply(d, a + 2), a + 3), multiply(d, d)), 1);
-const far = (d: Tensor): Tensor =>
-  multiply(subtract(multiply(add(multiply(subtract(d, 5), d), 8), d), 4), a);
+const near = (d: Tensor): Tensor => add(multiply(subtract(multiply(d, a + 2), a + 3), multiply(d, d)), 1);
+const far = (d: Tensor): Tensor => multiply(subtract(multiply(add(multiply(subtract(d, 5), d), 8), d), 4), a);

@@ -8,19 +8,7 @@ import { at, broadcastShapes, formatShape } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { matmul } from "./contract.ts";
 import { eye, iota, ones, zeros } from "./creation.ts";
-import {
-  absolute,
-  add,
-
-  divide,
-  equal,
-  multiply,
-  not,
-  requireDtype,
-  sqrt,
-  subtract,
-  where,
-} from "./elementwise.ts";
+import { absolute, add, divide, equal, multiply, not, requireDtype, sqrt, subtract, where } from "./elementwise.ts";
 import { broadcastTo, concat, expandDims, pad, reshape, slice, transpose } from "./movement.ts";
 import { any, argmax, reduceSum } from "./reduce.ts";
 
@@ -80,18 +68,24 @@ function solveColumns(operation: string, a: Tensor, b: Tensor): Tensor {
     const divisor = where(equal(pivot, 0), NaN, pivot);
     rest = subtract(behind(others), multiply(divide(firstColumn(others), divisor), behind(row)));
   }
-  return rows.reduceRight<Tensor>((known, row) => {
-    const count = at(known.shape, known.rank - 2);
-    const [pivot, value] = [firstColumn(row), part(row, null, [count + 1, count + 1 + columns])];
-    const divisor = where(equal(pivot, 0), NaN, pivot);
-    if (count === 0) return divide(value, divisor);
-    const x = divide(subtract(value, matmul(part(row, null, [1, count + 1]), known)), divisor);
-    return concat([x, known], -2);
-  }, zeros([...batch, 0, columns]));
+  return rows.reduceRight<Tensor>(
+    (known, row) => {
+      const count = at(known.shape, known.rank - 2);
+      const [pivot, value] = [firstColumn(row), part(row, null, [count + 1, count + 1 + columns])];
+      const divisor = where(equal(pivot, 0), NaN, pivot);
+      if (count === 0) return divide(value, divisor);
+      const x = divide(subtract(value, matmul(part(row, null, [1, count + 1]), known)), divisor);
+      return concat([x, known], -2);
+    },
+    zeros([...batch, 0, columns]),
+  );
 }
 
 /** The row of x whose `weight` [.., R, 1] is largest, and the others: the first one is put where that row was. */
-function pivotRow(x: Tensor, weight: Tensor): { readonly row: Tensor; readonly others: Tensor; readonly isFirst: Tensor } {
+function pivotRow(
+  x: Tensor,
+  weight: Tensor,
+): { readonly row: Tensor; readonly others: Tensor; readonly isFirst: Tensor } {
   const isPivot = equal(argmax(weight, -2, true), iota([at(weight.shape, weight.rank - 2), 1], 0));
   return exchanged(x, isPivot);
 }
@@ -142,10 +136,7 @@ export function determinant(x: Tensor): Tensor {
 function smallDeterminant(x: Tensor): Tensor {
   if (x.shape[x.rank - 1] === 1) return x;
   const [top, bottom] = [topRow(x), below(x)];
-  return subtract(
-    multiply(firstColumn(top), behind(bottom)),
-    multiply(behind(top), firstColumn(bottom)),
-  );
+  return subtract(multiply(firstColumn(top), behind(bottom)), multiply(behind(top), firstColumn(bottom)));
 }
 
 /**

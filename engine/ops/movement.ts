@@ -15,7 +15,10 @@ import {
 } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 
-/** The same elements in row-major order under another shape; one size may be -1 and is worked out. */
+/**
+ * The same elements in row-major order under another shape; one size may be -1 and is worked out.
+ * @example console.log(await reshape(tensor([[1, 2, 3], [4, 5, 6]]), [3, -1]).array()); // [ [ 1, 2 ], [ 3, 4 ], [ 5, 6 ] ]
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const unknown = shape.indexOf(-1);
   let resolved = shape;
@@ -34,7 +37,10 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return new Tensor(makeNode("reshape", [x.node], { shape: [...resolved] }));
 }
 
-/** Axes in another order: axis i of the result is axis `order[i]` of x; default: reversed. */
+/**
+ * Axes in another order: axis i of the result is axis `order[i]` of x; default: reversed.
+ * @example console.log(await permute(tensor([[1, 2, 3], [4, 5, 6]]), [1, 0]).array()); // [ [ 1, 4 ], [ 2, 5 ], [ 3, 6 ] ]
+ */
 export function permute(x: Tensor, order?: readonly number[]): Tensor {
   const full = (order ?? Array.from({ length: x.rank }, (_, i) => x.rank - 1 - i)).map((axis) =>
     normalizeAxis("permute", axis, x.rank),
@@ -49,7 +55,10 @@ export function permute(x: Tensor, order?: readonly number[]): Tensor {
   return new Tensor(makeNode("permute", [x.node], { order: full }));
 }
 
-/** Two axes exchanged; default: the last two (matrix transpose). */
+/**
+ * Two axes exchanged; default: the last two (matrix transpose).
+ * @example console.log(await transpose(tensor([[1, 2, 3], [4, 5, 6]])).array()); // [ [ 1, 4 ], [ 2, 5 ], [ 3, 6 ] ]
+ */
 export function transpose(x: Tensor, first = -2, second = -1): Tensor {
   const a = normalizeAxis("transpose", first, x.rank);
   const b = normalizeAxis("transpose", second, x.rank);
@@ -57,7 +66,10 @@ export function transpose(x: Tensor, first = -2, second = -1): Tensor {
   return permute(x, order);
 }
 
-/** x repeated to `shape` by NumPy's rule: new axes in front, axes of size 1 repeated. */
+/**
+ * x repeated to `shape` by NumPy's rule: new axes in front, axes of size 1 repeated.
+ * @example console.log(await broadcastTo(tensor([1, 2]), [2, 2]).array()); // [ [ 1, 2 ], [ 1, 2 ] ]
+ */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
   checkShape("broadcastTo", shape);
@@ -72,13 +84,19 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return new Tensor(makeNode("expand", [lifted.node], { shape: [...shape] }));
 }
 
-/** A new axis of size 1 before `axis` of the result. */
+/**
+ * A new axis of size 1 before `axis` of the result.
+ * @example console.log(expandDims(tensor([1, 2]), 0).shape); // [ 1, 2 ]
+ */
 export function expandDims(x: Tensor, axis: number): Tensor {
   const place = normalizeAxis("expandDims", axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, place), 1, ...x.shape.slice(place)]);
 }
 
-/** Without the given axes of size 1; default: all of them. @throws EvenkeelError `shape` if one isn't of size 1. */
+/**
+ * Without the given axes of size 1; default: all of them. @throws EvenkeelError `shape` if one isn't of size 1.
+ * @example console.log(squeeze(tensor([[[1], [2]]])).shape); // [ 2 ]
+ */
 export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
   const drop =
     axes === undefined
@@ -136,6 +154,7 @@ function resolveRange(range: SliceRange, extent: number, axis: number): { start:
  * Part of x: one range per axis from the first on, `null` or missing for a whole axis.
  * `slice(x, [[1, 3], null, [undefined, undefined, -1]])` is NumPy's `x[1:3, :, ::-1]`, but an index outside of
  * the axis is an error.
+ * @example console.log(await slice(tensor([[1, 2, 3], [4, 5, 6]]), [null, [0, undefined, 2]]).array()); // [ [ 1, 3 ], [ 4, 6 ] ]
  */
 export function slice(x: Tensor, ranges: readonly (SliceRange | null)[]): Tensor {
   if (ranges.length > x.rank) {
@@ -153,7 +172,10 @@ export function slice(x: Tensor, ranges: readonly (SliceRange | null)[]): Tensor
   );
 }
 
-/** Elements of the given axes in reverse order. */
+/**
+ * Elements of the given axes in reverse order.
+ * @example console.log(await flip(tensor([[1, 2, 3], [4, 5, 6]]), 1).array()); // [ [ 3, 2, 1 ], [ 6, 5, 4 ] ]
+ */
 export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   const reversed = normalizeAxes("flip", axes, x.rank);
   return slice(
@@ -165,6 +187,7 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
 /**
  * `[before, after]` elements of `value` around each axis.
  * @throws EvenkeelError `range` for negative counts, `shape` for missing ones, `value` if the dtype can't hold `value`.
+ * @example console.log(await pad(tensor([1, 2]), [[1, 2]]).array()); // [ 0, 1, 2, 0, 0 ]
  */
 export function pad(x: Tensor, widths: readonly (readonly [number, number])[], value = 0): Tensor {
   if (widths.length !== x.rank) {
@@ -278,7 +301,14 @@ export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   );
 }
 
-/** x cut into pieces of the given sizes along an axis. @throws EvenkeelError `shape` unless they add up. */
+/**
+ * x cut into pieces of the given sizes along an axis. @throws EvenkeelError `shape` unless they add up.
+ * @example
+ * ```ts
+ * const [left, right] = split(tensor([1, 2, 3]), [1, 2]);
+ * console.log(await left?.array(), await right?.array()); // [ 1 ] [ 2, 3 ]
+ * ```
+ */
 export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
   const along = normalizeAxis("split", axis, x.rank);
   const extent = at(x.shape, along);

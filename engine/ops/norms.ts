@@ -60,7 +60,10 @@ function isNonEmpty(x: Tensor, axes: readonly number[]): boolean {
   return axes.every((axis) => x.shape[axis] !== 0);
 }
 
-/** Euclidean norm over axes, right for elements of any magnitude. Its derivative at 0 is 0. f32. */
+/**
+ * Euclidean norm over axes, right for elements of any magnitude. Its derivative at 0 is 0. f32.
+ * @example console.log(await norm(tensor([3, 4])).array()); // 5
+ */
 export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
   return scaled("norm", x, options, (y, kept) => rootOfSquares(reduceSum(square(y), kept)));
 }
@@ -68,6 +71,7 @@ export function norm(x: Tensor, options: ReduceOptions = {}): Tensor {
 /**
  * Root mean square over axes: the "magnitude" of the EDM2 paper (Karras et al. 2024, Eq. 3). Right for elements of any magnitude; its
  * derivative at 0 is 0. f32.
+ * @example console.log(await rootMeanSquare(tensor([1, 7])).array()); // 5
  */
 export function rootMeanSquare(x: Tensor, options: ReduceOptions = {}): Tensor {
   return scaled("rootMeanSquare", x, options, (y, kept) => rootOfSquares(mean(square(y), kept)));
@@ -75,6 +79,7 @@ export function rootMeanSquare(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /**
  * Square root of the variance over axes, right for elements of any magnitude. Of equal elements it is 0, with the derivative 0. f32.
+ * @example console.log(await standardDeviation(tensor([1, 7])).array()); // 3
  */
 export function standardDeviation(x: Tensor, options: VarianceOptions = {}): Tensor {
   const { correction } = options;

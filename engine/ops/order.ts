@@ -106,11 +106,10 @@ function inRows(x: Tensor, axis: number, f: (rows: Tensor) => Tensor): Tensor {
 
 /** Of no more elements each is compared with all. */
 const mostCounted = 128;
-/** Of no more than this part of a block the best are sought block by block. */
-const mostOfBlock = mostCounted / 4;
 
 /** Which way elements are sorted, and what may follow behind all of them. */
 type Order = {
+  readonly descending: boolean;
   /** Whether a has to come before b, where they are not equal. */
   readonly isBefore: (a: Tensor, b: Tensor) => Tensor;
   readonly last: number;
@@ -122,7 +121,7 @@ function orderFor({ dtype }: Tensor, descending: boolean): Order {
     dtype === "f32" ? and(not(lessEqual(b, a)), equal(a, a)) : less(a, b);
   const [lowest, highest] =
     dtype === "f32" ? [-Infinity, NaN] : dtype === "u32" ? [0, 2 ** 32 - 1] : [-(2 ** 31), 2 ** 31 - 1];
-  return descending ? { isBefore: (a, b) => isLess(b, a), last: lowest } : { isBefore: isLess, last: highest };
+  return { descending, isBefore: descending ? (a, b) => isLess(b, a) : isLess, last: descending ? lowest : highest };
 }
 
 /** The indices [R, n] that sort rows [R, n]. */
@@ -144,21 +143,22 @@ function orderOf(rows: Tensor, descending: boolean): Tensor {
   return slice(reshape(sorted.indices, [count, length]), [null, [0, size]]);
 }
 
-/** The first k [R, k] of the indices that sort rows. */
+/** The first k [R, k] of the indices that sort rows: those of blocks of at least four times as many, then those of all these. */
 function firstOfOrder(rows: Tensor, k: number, descending: boolean): Tensor {
   const order = orderFor(rows, descending);
+  const length = Math.max(mostCounted, 4 * k);
   let keys = rows;
   let indices: Tensor | null = null;
-  while (k <= mostOfBlock && at(keys.shape, 1) > mostCounted) {
-    const blocks = Math.ceil(at(keys.shape, 1) / mostCounted);
-    const best = inBlocks(keys, blocks, mostCounted, order, k);
+  while (k <= mostCounted && at(keys.shape, 1) > length) {
+    const blocks = Math.ceil(at(keys.shape, 1) / length);
+    const best = inBlocks(keys, blocks, length, order, k);
     const shape = [at(rows.shape, 0), blocks * k];
     keys = reshape(best.keys, shape);
     const places = reshape(best.indices, shape);
-    indices = indices === null ? places : gatherAlong(padded(indices, blocks * mostCounted, 0), places, 1);
+    indices = indices === null ? places : gatherAlong(padded(indices, blocks * length, 0), places, 1);
   }
-  const size = at(keys.shape, 1);
-  const first = size <= mostCounted ? counted(keys, order, k) : slice(orderOf(keys, descending), [null, [0, k]]);
+  const isShort = at(keys.shape, 1) <= length;
+  const first = isShort ? counted(keys, order, k) : slice(orderOf(keys, descending), [null, [0, k]]);
   return indices === null ? first : gatherAlong(indices, first, 1);
 }
 
@@ -188,13 +188,19 @@ function padded(rows: Tensor, length: number, value: number): Tensor {
 }
 
 /** The indices of the first k of each row [R, n]: an element's place is the number of those before it. */
-function counted(rows: Tensor, { isBefore }: Order, k: number): Tensor {
+function counted(rows: Tensor, { descending }: Order, k: number): Tensor {
   const { shape } = rows;
   if (sizeOf(shape) === 0) return iota([at(shape, 0), k], 1);
-  const [mine, other] = [expandDims(rows, 2), expandDims(rows, 1)];
-  const full = [at(shape, 0), at(shape, 1), at(shape, 1)];
-  const isEarlier = less(iota(full, 2), iota(full, 1));
-  const comesBefore = where(isEarlier, not(isBefore(mine, other)), isBefore(other, mine));
+  const own = iota(shape, 1);
+  const isNumber = equal(rows, rows);
+  // NaN is beside infinity, and among equal elements behind all others, or before them.
+  const keys = rows.dtype === "f32" ? where(isNumber, rows, Infinity) : rows;
+  const size = at(shape, 1);
+  const ranks = rows.dtype === "f32" ? where(isNumber, own, add(own, descending ? -size : size)) : own;
+  const pair = (x: Tensor): readonly [Tensor, Tensor] => [expandDims(x, 2), expandDims(x, 1)];
+  const [[mine, other], [myRank, otherRank]] = [pair(keys), pair(ranks)];
+  const isFirst = descending ? less(mine, other) : less(other, mine);
+  const comesBefore = or(isFirst, and(equal(mine, other), less(otherRank, myRank)));
   const place = reduceSum(cast(comesBefore, "i32"), { axes: 2 });
   // Places behind the first k are in no row of the result.
   return scatterAlong("sum", iota(shape, 1), place, 1, k);

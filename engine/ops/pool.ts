@@ -4,10 +4,30 @@ import type { DType } from "../graph/dtype.ts";
 import { at, formatShape, sizeOf } from "../graph/shape.ts";
 import { type Tensor, tensor } from "../graph/tensor.ts";
 import { full, iota } from "./creation.ts";
-import { add, and, divide, equal, isNaN, maximum, multiply, or, requireDtype, where, withDerivativeOf } from "./elementwise.ts";
+import {
+  add,
+  and,
+  divide,
+  equal,
+  isNaN,
+  maximum,
+  multiply,
+  or,
+  requireDtype,
+  where,
+  withDerivativeOf,
+} from "./elementwise.ts";
 import { broadcastTo, expandDims, reshape, slice, squeeze } from "./movement.ts";
 import { reduceMax, reduceSum } from "./reduce.ts";
-import { type AxisWindows, type Padding, type PerAxis, placeOf, windowRows, windowsAlong, windowTaps } from "./windows.ts";
+import {
+  type AxisWindows,
+  type Padding,
+  type PerAxis,
+  placeOf,
+  windowRows,
+  windowsAlong,
+  windowTaps,
+} from "./windows.ts";
 
 /** Options of pooling. */
 export type PoolOptions = {
@@ -131,9 +151,12 @@ function largestTile(x: Tensor, windows: readonly AxisWindows[]): Winners {
   const tiles = windowRows(x, windows, lowest(x.dtype));
   const axes = windows.map(({ axis }) => axisInRows(windows, axis) + 1);
   const sizes = windows.map(({ size }) => size);
-  const numbers = tensor(Float32Array.from({ length: sizeOf(sizes) }, (_, tap) => -tap), {
-    shape: tiles.shape.map((size, axis) => (axes.includes(axis) ? size : 1)),
-  });
+  const numbers = tensor(
+    Float32Array.from({ length: sizeOf(sizes) }, (_, tap) => -tap),
+    {
+      shape: tiles.shape.map((size, axis) => (axes.includes(axis) ? size : 1)),
+    },
+  );
   const largest = reduceMax(tiles, { axes, keepAxes: true });
   const winner = reduceMax(where(isLargest(tiles, largest), numbers, -Infinity), { axes, keepAxes: true });
   const drop = (kept: Tensor): Tensor => squeeze(kept, axes);
@@ -149,12 +172,15 @@ function largestMoving(x: Tensor, windows: AxisWindows): Winners {
   const taps = windowTaps(x, [windows], lowest(x.dtype));
   const largest = taps.reduce((left, right) => maximum(left, right));
   // The last needs no test: one of them is the largest. Padding is as large where all of a window is -infinity.
-  const winner = taps.slice(0, -1).reduceRight<Tensor>((rest, value, tap) => {
-    const inside = windowNumbers(windows).map((window) => isInside(windows, window, tap));
-    const wins = isLargest(value, largest);
-    const mask = inside.every(Boolean) ? wins : and(along(windows, x.rank, inside.map(Number), "bool"), wins);
-    return where(mask, -tap, rest);
-  }, full(largest.shape, 1 - taps.length));
+  const winner = taps.slice(0, -1).reduceRight<Tensor>(
+    (rest, value, tap) => {
+      const inside = windowNumbers(windows).map((window) => isInside(windows, window, tap));
+      const wins = isLargest(value, largest);
+      const mask = inside.every(Boolean) ? wins : and(along(windows, x.rank, inside.map(Number), "bool"), wins);
+      return where(mask, -tap, rest);
+    },
+    full(largest.shape, 1 - taps.length),
+  );
   return { largest, winner, chosen: chosenOf(x, windows, winner) };
 }
 
@@ -175,9 +201,12 @@ function chosenOf(x: Tensor, windows: AxisWindows, winner: Tensor): Tensor {
       [row, row + output],
       [column, column + count],
     ]);
-    const numbers = tensor(Float32Array.from({ length: count }, (_, i) => -(first + i)), {
-      shape: rows.shape.map((_, a) => (a === axis + 1 ? count : 1)),
-    });
+    const numbers = tensor(
+      Float32Array.from({ length: count }, (_, i) => -(first + i)),
+      {
+        shape: rows.shape.map((_, a) => (a === axis + 1 ? count : 1)),
+      },
+    );
     return reduceSum(where(equal(expandDims(winner, axis + 1), numbers), elements, 0), { axes: axis + 1 });
   });
   return parts.reduce((left, right) => add(left, right));
@@ -234,7 +263,10 @@ export function meanPool(x: Tensor, options: MeanPoolOptions): Tensor {
     }),
   );
   if (counts.every((list) => list.every((count) => count === list[0]))) {
-    return divide(sum, counts.reduce((product, [count = 1]) => product * count, 1));
+    return divide(
+      sum,
+      counts.reduce((product, [count = 1]) => product * count, 1),
+    );
   }
   const count = windows
     .map((one, i) => along(one, x.rank, at(counts, i), "f32"))

@@ -58,7 +58,10 @@ function requireNonEmpty(operation: string, x: Tensor, options: ReduceOptions): 
   }
 }
 
-/** Sum over axes; 0 where they are empty. bool is counted as i32. */
+/**
+ * Sum over axes; 0 where they are empty. bool is counted as i32.
+ * @example console.log(await reduceSum(tensor([[1, 2], [3, 6]]), { axes: 0 }).array()); // [ 4, 8 ]
+ */
 export function reduceSum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce("reduceSum", "sum", x, options);
 }
@@ -66,6 +69,7 @@ export function reduceSum(x: Tensor, options: ReduceOptions = {}): Tensor {
 /**
  * Largest element over axes; NaN wins. Equal largest elements share the derivative, the others have none; where a NaN won, all have NaN.
  * @throws EvenkeelError `shape` for an empty axis.
+ * @example console.log(await reduceMax(tensor([[1, 2], [3, 6]]), { axes: 1 }).array()); // [ 2, 6 ]
  */
 export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireNonEmpty("reduceMax", x, options);
@@ -75,6 +79,7 @@ export function reduceMax(x: Tensor, options: ReduceOptions = {}): Tensor {
 /**
  * Smallest element over axes; NaN wins. Its derivative is shared as `reduceMax`'s.
  * @throws EvenkeelError `shape` for an empty axis.
+ * @example console.log(await reduceMin(tensor([[1, 2], [3, 6]])).array()); // 1
  */
 export function reduceMin(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireNonEmpty("reduceMin", x, options);
@@ -88,7 +93,10 @@ function countOver(operation: string, x: Tensor, options: ReduceOptions): number
   return sizeOf(normalizeAxes(operation, options.axes, x.rank).map((axis) => at(x.shape, axis)));
 }
 
-/** Arithmetic mean over axes; NaN where they are empty, as in NumPy. f32. */
+/**
+ * Arithmetic mean over axes; NaN where they are empty, as in NumPy. f32.
+ * @example console.log(await mean(tensor([[1, 2], [3, 6]]), { axes: 1, keepAxes: true }).array()); // [ [ 1.5 ], [ 4.5 ] ]
+ */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireDtype("mean", x.dtype, ["f32"]);
   return divide(reduceSum(x, options), countOver("mean", x, options));
@@ -100,7 +108,10 @@ export type VarianceOptions = ReduceOptions & {
   readonly correction?: number | undefined;
 };
 
-/** Mean squared distance from the mean over axes, in two passes. f32. */
+/**
+ * Mean squared distance from the mean over axes, in two passes. f32.
+ * @example console.log(await variance(tensor([[1, 2], [3, 6]]), { axes: 1 }).array()); // [ 0.25, 2.25 ]
+ */
 export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   requireDtype("variance", x.dtype, ["f32"]);
   const centred = subtract(x, mean(x, { axes: options.axes, keepAxes: true }));
@@ -108,17 +119,26 @@ export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
   return divide(reduceSum(square(centred), options), Math.max(0, count));
 }
 
-/** True where every element over axes is true (bool or non-zero). */
+/**
+ * True where every element over axes is true (bool or non-zero).
+ * @example console.log(await all(tensor([true, false])).array()); // false
+ */
 export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
   return not(any(not(cast(x, "bool")), options));
 }
 
-/** True where any element over axes is true (bool or non-zero). */
+/**
+ * True where any element over axes is true (bool or non-zero).
+ * @example console.log(await any(tensor([true, false])).array()); // true
+ */
 export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
   return equal(reduce("any", "max", cast(cast(x, "bool"), "u32"), options), 1);
 }
 
-/** Index (i32) of the first largest element along one axis; the first NaN if there is one. */
+/**
+ * Index (i32) of the first largest element along one axis; the first NaN if there is one.
+ * @example console.log(await argmax(tensor([[1, 3, 2], [9, 8, 7]])).array()); // [ 1, 0 ]
+ */
 export function argmax(x: Tensor, axis = -1, keepAxes = false): Tensor {
   if (x.dtype === "bool") return argmax(cast(x, "i32"), axis, keepAxes);
   const along = normalizeAxis("argmax", axis, x.rank);
@@ -146,6 +166,7 @@ const largestFinite = 3.4028234663852886e38;
 /**
  * ln(sum(exp(x))) over axes, without overflow. f32. Its derivative is softmax(x); where all elements are -infinity, it is 0.
  * @throws EvenkeelError `shape` for an empty axis.
+ * @example console.log(await logSumExp(tensor([1000, 1000])).array()); // 1000.7
  */
 export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
   requireDtype("logSumExp", x.dtype, ["f32"]);
@@ -163,6 +184,7 @@ export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
  * exp(x) / sum(exp(x)) along one axis, without overflow. f32. Elements of -infinity get 0; a row of nothing else, or one with NaN or
  * +infinity, is NaN.
  * @throws EvenkeelError `shape` for an empty axis.
+ * @example console.log(await softmax(tensor([1, 2, 3])).array()); // [ 0.090031, 0.24473, 0.66524 ]
  */
 export function softmax(x: Tensor, axis = -1): Tensor {
   requireDtype("softmax", x.dtype, ["f32"]);
@@ -175,6 +197,7 @@ export function softmax(x: Tensor, axis = -1): Tensor {
 /**
  * ln(softmax(x)) along one axis, as accurate for large elements as for small ones; NaN where softmax is. f32.
  * @throws EvenkeelError `shape` for an empty axis.
+ * @example console.log(await logSoftmax(tensor([0, 1000])).array()); // [ -1000, 0 ]
  */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   requireDtype("logSoftmax", x.dtype, ["f32"]);
@@ -185,7 +208,10 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return subtract(shifted, log(reduceSum(exp(shifted), { axes: along, keepAxes: true })));
 }
 
-/** Whether all elements of all tensors are finite: a bool scalar, true if there are none. */
+/**
+ * Whether all elements of all tensors are finite: a bool scalar, true if there are none.
+ * @example console.log(await allFinite([tensor([1, 2]), tensor([NaN])]).array()); // false
+ */
 export function allFinite(tensors: readonly Tensor[]): Tensor {
   const [first = scalar(1, "bool"), ...rest] = tensors.map((x) => all(isFinite(x)));
   return rest.reduce((left, right) => and(left, right), first);
@@ -195,6 +221,7 @@ export function allFinite(tensors: readonly Tensor[]): Tensor {
  * The sum of all elements of all tensors, as a scalar; 0 if there are none. They are added in few stages, however many tensors there are:
  * first the rows of each, then the sums of all rows side by side.
  * @throws EvenkeelError `dtype` if dtypes differ.
+ * @example console.log(await sumOfAll([tensor([1, 2]), tensor([[3]])]).array()); // 6
  */
 export function sumOfAll(tensors: readonly Tensor[]): Tensor {
   if (tensors.length === 0) return scalar(0);
@@ -209,7 +236,10 @@ export function sumOfAll(tensors: readonly Tensor[]): Tensor {
   return reduceSum(concat(sums));
 }
 
-/** The sum of squares of all elements of all tensors, as a scalar: the square of the global norm. 0 if there are none. */
+/**
+ * The sum of squares of all elements of all tensors, as a scalar: the square of the global norm. 0 if there are none.
+ * @example console.log(await sumOfSquares([tensor([1, 2]), tensor([[3]])]).array()); // 14
+ */
 export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
   return sumOfAll(tensors.map((x) => multiply(x, x)));
 }

@@ -155,7 +155,11 @@ function resizedAxis(x: Tensor, axis: number, output: number, scale: number, opt
   const period = typeof line === "function" || !isRegular ? undefined : periodOf(line.slope);
   const resized =
     period === undefined
-      ? byTable(x, axis, Array.from({ length: output }, (_, element) => tapsAt(coordinate(element))))
+      ? byTable(
+          x,
+          axis,
+          Array.from({ length: output }, (_, element) => tapsAt(coordinate(element))),
+        )
       : byPeriod(
           x,
           axis,
@@ -239,7 +243,13 @@ function periodOf(slope: number): Period | undefined {
 }
 
 /** Element `result` * m + r of the result reads x as element r does, `source` * m further on: slices of x with repeated edges. */
-function byPeriod(x: Tensor, axis: number, output: number, { result, source }: Period, pattern: readonly Taps[]): Tensor {
+function byPeriod(
+  x: Tensor,
+  axis: number,
+  output: number,
+  { result, source }: Period,
+  pattern: readonly Taps[],
+): Tensor {
   const input = at(x.shape, axis);
   const repeats = Math.ceil(output / result);
   const firsts = pattern.map(({ first }) => first);

@@ -26,7 +26,10 @@ export function trunc(x: Tensor): Tensor {
   return where(less(x, 0), ceil(x), floor(x));
 }
 
-/** The nearest whole number, the even one of two: NumPy's and PyTorch's `round`, IEEE 754's rounding. 0 keeps x's sign. f32. It has no derivative. */
+/**
+ * The nearest whole number, the even one of two: NumPy's and PyTorch's `round`, IEEE 754's rounding. 0 keeps x's sign. f32. It has no
+ * derivative.
+ */
 export function round(x: Tensor): Tensor {
   requireDtype("round", x.dtype, ["f32"]);
   const below = floor(x);

@@ -98,7 +98,13 @@ export function windowsAlong(operation: string, shape: Shape, rank: number, opti
   const { padding, ceilMode = false } = options;
   const given = padding === "same" ? undefined : sidesOf(operation, padding, rank);
   return extents.map((input, axis) => {
-    const one = { axis: first + axis, input, size: at(size, axis), stride: at(stride, axis), dilation: at(dilation, axis) };
+    const one = {
+      axis: first + axis,
+      input,
+      size: at(size, axis),
+      stride: at(stride, axis),
+      dilation: at(dilation, axis),
+    };
     const reach = reachOf(one);
     const missing = Math.max(0, (Math.ceil(input / one.stride) - 1) * one.stride + reach - input);
     const [before, after] = given?.[axis] ?? [Math.floor(missing / 2), Math.ceil(missing / 2)];
@@ -132,7 +138,12 @@ export const placeOf = (tap: number, { dilation, stride }: AxisWindows): Range =
 ];
 
 /** How an axis of x lies in its rows: `used` elements of it, behind `first` others, of `rows` times a stride. */
-function lie(windows: AxisWindows): { readonly rows: number; readonly first: number; readonly used: number; readonly last: number } {
+function lie(windows: AxisWindows): {
+  readonly rows: number;
+  readonly first: number;
+  readonly used: number;
+  readonly last: number;
+} {
   const rows = rowsOf(windows);
   const length = rows * windows.stride;
   const first = Math.min(windows.before, length);
@@ -167,15 +178,33 @@ function mapAxes<T>(
  */
 export function windowRows(x: Tensor, windows: readonly AxisWindows[], value: number): Tensor {
   const { rank, shape } = x;
-  const within = slice(x, mapAxes<Range | null>(rank, windows, () => null, (one) => [0, lie(one).used]));
+  const within = slice(
+    x,
+    mapAxes<Range | null>(
+      rank,
+      windows,
+      () => null,
+      (one) => [0, lie(one).used],
+    ),
+  );
   const bordered = pad(
     within,
-    mapAxes<Range>(rank, windows, () => [0, 0], (one) => [lie(one).first, lie(one).last]),
+    mapAxes<Range>(
+      rank,
+      windows,
+      () => [0, 0],
+      (one) => [lie(one).first, lie(one).last],
+    ),
     value,
   );
   return reshape(
     bordered,
-    mapAxes(rank, windows, (axis) => [at(shape, axis)], (one) => [lie(one).rows, one.stride]).flat(),
+    mapAxes(
+      rank,
+      windows,
+      (axis) => [at(shape, axis)],
+      (one) => [lie(one).rows, one.stride],
+    ).flat(),
   );
 }
 
@@ -186,15 +215,25 @@ export function windowRows(x: Tensor, windows: readonly AxisWindows[], value: nu
 export function windowTaps(x: Tensor, windows: readonly AxisWindows[], value: number): Tensor[] {
   const { rank, shape } = x;
   const inRows = windowRows(x, windows, value);
-  const result = mapAxes(rank, windows, (axis) => at(shape, axis), ({ output }) => output);
+  const result = mapAxes(
+    rank,
+    windows,
+    (axis) => at(shape, axis),
+    ({ output }) => output,
+  );
   return tapsOf(windows).map((taps) => {
-    const ranges = mapAxes<(Range | null)[]>(rank, windows, () => [null], (one, i) => {
-      const [row, column] = placeOf(at(taps, i), one);
-      return [
-        [row, row + one.output],
-        [column, column + 1],
-      ];
-    });
+    const ranges = mapAxes<(Range | null)[]>(
+      rank,
+      windows,
+      () => [null],
+      (one, i) => {
+        const [row, column] = placeOf(at(taps, i), one);
+        return [
+          [row, row + one.output],
+          [column, column + 1],
+        ];
+      },
+    );
     return reshape(slice(inRows, ranges.flat()), result);
   });
 }
@@ -206,15 +245,25 @@ export function windowTaps(x: Tensor, windows: readonly AxisWindows[], value: nu
 export function addWindows(taps: readonly Tensor[], windows: readonly AxisWindows[]): Tensor {
   const { rank, shape } = at(taps, 0);
   const size = (axis: number): number => at(shape, axis);
-  const cut = mapAxes(rank, windows, (axis) => [size(axis)], ({ output }) => [output, 1]).flat();
+  const cut = mapAxes(
+    rank,
+    windows,
+    (axis) => [size(axis)],
+    ({ output }) => [output, 1],
+  ).flat();
   const spread = tapsOf(windows).map((places, tap) => {
-    const sides = mapAxes<Range[]>(rank, windows, () => [[0, 0]], (one, i) => {
-      const [row, column] = placeOf(at(places, i), one);
-      return [
-        [row, lie(one).rows - one.output - row],
-        [column, one.stride - 1 - column],
-      ];
-    });
+    const sides = mapAxes<Range[]>(
+      rank,
+      windows,
+      () => [[0, 0]],
+      (one, i) => {
+        const [row, column] = placeOf(at(places, i), one);
+        return [
+          [row, lie(one).rows - one.output - row],
+          [column, one.stride - 1 - column],
+        ];
+      },
+    );
     return pad(reshape(at(taps, tap), cut), sides.flat());
   });
   const sum = reshape(
@@ -223,7 +272,20 @@ export function addWindows(taps: readonly Tensor[], windows: readonly AxisWindow
   );
   const within = slice(
     sum,
-    mapAxes<Range | null>(rank, windows, () => null, (one) => [lie(one).first, lie(one).first + lie(one).used]),
+    mapAxes<Range | null>(
+      rank,
+      windows,
+      () => null,
+      (one) => [lie(one).first, lie(one).first + lie(one).used],
+    ),
   );
-  return pad(within, mapAxes<Range>(rank, windows, () => [0, 0], (one) => [0, one.input - lie(one).used]));
+  return pad(
+    within,
+    mapAxes<Range>(
+      rank,
+      windows,
+      () => [0, 0],
+      (one) => [0, one.input - lie(one).used],
+    ),
+  );
 }

@@ -3,7 +3,8 @@
  * indices in range. Each such place gets a bool scalar beside the program's outputs, true where the mistake happened.
  */
 import type { Graph } from "../graph/graph.ts";
-import { topologicalOrder } from "../graph/graph.ts";
+import { makeNode, topologicalOrder } from "../graph/graph.ts";
+import { loopCallsOf } from "../graph/loops.ts";
 import type { Node } from "../graph/node.ts";
 import { formatShape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
@@ -17,18 +18,27 @@ export type RuntimeCheck = {
 };
 
 export function runtimeChecks(graph: Graph): RuntimeCheck[] {
-  return topologicalOrder(graph.outputs).flatMap((node): RuntimeCheck[] => {
-    if (node.kind === "cast" && node.inputs[0].dtype === "f32" && (node.dtype === "i32" || node.dtype === "u32")) {
-      const [x] = node.inputs;
-      return [
-        {
-          failed: any(not(isFinite(new Tensor(x)))).node,
-          message: `cast: NaN or infinity in ${formatShape(x.shape)} has no ${node.dtype} value. Replace it first, e.g. where(isFinite(x), x, 0).`,
-        },
-      ];
-    }
-    if (node.kind === "check")
-      return [{ failed: any(new Tensor(node.inputs[1])).node, message: node.attributes.message }];
-    return [];
-  });
+  const order = topologicalOrder(graph.outputs);
+  const inLoops = loopCallsOf(order).flatMap(({ loop, inputs }) =>
+    runtimeChecks(loop.body).map(({ failed, message }): RuntimeCheck => {
+      return { failed: makeNode("loop", inputs, { loop, result: { kind: "any", node: failed } }), message };
+    }),
+  );
+  return [...order.flatMap(checksOf), ...inLoops];
+}
+
+function checksOf(node: Node): RuntimeCheck[] {
+  if (node.kind === "cast" && node.inputs[0].dtype === "f32" && (node.dtype === "i32" || node.dtype === "u32")) {
+    const [x] = node.inputs;
+    return [
+      {
+        failed: any(not(isFinite(new Tensor(x)))).node,
+        message: `cast: NaN or infinity in ${formatShape(x.shape)} has no ${node.dtype} value. Replace it first, e.g. where(isFinite(x), x, 0).`,
+      },
+    ];
+  }
+  if (node.kind === "check") {
+    return [{ failed: any(new Tensor(node.inputs[1])).node, message: node.attributes.message }];
+  }
+  return [];
 }

@@ -85,6 +85,7 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   surrogate: (node) => node.inputs[0],
   barrier: simplifyBarrier,
   ruled: (node) => node.inputs[0],
+  loop: none,
 };
 
 /** `value` everywhere if an input has no elements: no kernel needs to read an empty buffer then. */

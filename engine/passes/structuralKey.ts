@@ -1,4 +1,5 @@
 import type { TensorData } from "../graph/dtype.ts";
+import { loopCallKey } from "../graph/loops.ts";
 import type { Node } from "../graph/node.ts";
 
 const dataKeys = new WeakMap<TensorData, number>();
@@ -15,6 +16,10 @@ function dataKey(data: TensorData): number {
 /** A text equal for two nodes exactly if they are the same primitive with the same attributes on the same inputs. */
 export function structuralKey(node: Node): string {
   if (node.kind === "input") return `input ${node.id}`;
+  if (node.kind === "loop") {
+    const { result } = node.attributes;
+    return `loop ${loopCallKey(node)} ${result.kind} ${result.kind === "any" ? result.node.id : result.index}`;
+  }
   let key = `${node.kind} ${node.dtype} (`;
   for (const input of node.inputs) key += `${input.id},`;
   return `${key}) ${attributesText(node.attributes)}`;

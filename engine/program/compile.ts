@@ -88,6 +88,12 @@ function resultTree(result: unknown, values: readonly TensorData[]): unknown {
  * Compiles a function of trees of tensors. It is called once per signature, with placeholders, to record what it computes;
  * after that calls run the recorded program. Numbers, strings and booleans among the arguments are static: another value is
  * another program. Tensors from outside the function become constants of the program.
+ * @example
+ * ```ts
+ * const distance = compile((a: Tensor, b: Tensor) => a.subtract(b).square().sum());
+ * console.log(await (await distance(tensor([1, 2]), tensor([3, 4]))).item(), distance.programs); // 8 1
+ * distance.dispose();
+ * ```
  */
 export function compile<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,
@@ -129,6 +135,15 @@ export function compile<Args extends readonly unknown[], Result>(
 /**
  * Compiles a step: a function of a state and further arguments that gives the new state and a result. The state stays on
  * the device; where the device allows it, it is updated in place, else in a second set of buffers.
+ * @example
+ * ```ts
+ * const count = await createState({ seen: scalar(0) });
+ * const see = compileStep((state: { seen: Tensor }, more: Tensor) => ({ state: { seen: state.seen.add(more) }, result: state.seen }));
+ * await see(count, scalar(3));
+ * console.log(await (await see(count, scalar(4))).item(), await (await count.read()).seen.item()); // 3 7
+ * see.dispose();
+ * count.dispose();
+ * ```
  */
 export function compileStep<S, Args extends readonly unknown[], Result>(
   fn: (state: S, ...args: Args) => { readonly state: S; readonly result: Result },

@@ -16,5 +16,5 @@ export async function estimateOf<Args extends readonly unknown[]>(
   isStep = false,
 ): Promise<number> {
   const { plan } = await planFor(fn, args, limits, isStep);
-  return plan.steps.reduce((sum, step) => sum + millisecondsOf(step, rates), 0);
+  return plan.steps.reduce((sum, step) => sum + (step.repeats ?? 1) * millisecondsOf(step, rates), 0);
 }

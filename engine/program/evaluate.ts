@@ -11,6 +11,7 @@ import { requireConcrete } from "./trace.ts";
  * Computes a tensor made outside of `compile`: compiles its graph, runs it once and forgets the program. For scripts and
  * tests; what is computed repeatedly should be compiled.
  * @throws EvenkeelError `value` if it isn't given a tensor, or if a check of its values fails
+ * @example console.log(await evaluate(tensor([1, 2]).add(1))); // Float32Array(2) [ 2, 3 ]
  */
 export async function evaluate(tensor: Tensor, choice?: DeviceChoice): Promise<TensorData> {
   if (!isTensor(tensor)) {

@@ -77,6 +77,13 @@ export type ExplainOptions = {
 /**
  * Compiles a function anew for the given arguments (a step: its state first), runs it once and tells what was made of it. What calls of
  * the function use is left alone, and keeps nothing for this.
+ * @example
+ * ```ts
+ * const layer = compile((x: Tensor) => x.exp().sum(), { device: "wasm" });
+ * const { kernels, device } = await explain(layer, [zeros([1000])]);
+ * console.log(kernels.map(({ kind }) => kind), device.startsWith("wasm")); // [ 'reduction' ] true
+ * layer.dispose();
+ * ```
  */
 export async function explain<Args extends readonly unknown[], Result>(
   compiled: Compiled<Args, Result>,

@@ -89,6 +89,13 @@ function groupOf(name: string): string {
  * What a function, as `compile` takes it, would take on a device with these limits. Nothing is computed or allocated: arguments that
  * are lazy, such as `zeros(shape)`, cost nothing. Of a large network's training step this takes some seconds.
  * @param isStep it is a step as `compileStep` takes it: a function of a state that gives { state, result }.
+ * @example
+ * ```ts
+ * const device = await createDevice("wasm");
+ * const memory = await memoryOf((x: Tensor) => x.matmul(x).sum(), [zeros([256, 256])], device.limits);
+ * console.log(describeBytes(memory.temporaries)); // 256.4 KiB
+ * device.dispose();
+ * ```
  */
 export async function memoryOf<Args extends readonly unknown[]>(
   fn: (...args: Args) => unknown,

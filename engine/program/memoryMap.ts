@@ -27,7 +27,16 @@ export type MemoryMap = {
   readonly buffers: readonly MappedBuffer[];
 };
 
-/** The map of a program's temporaries; those that no kernel touches aren't on it. */
+/**
+ * The map of a program's temporaries; those that no kernel touches aren't on it.
+ * @example
+ * ```ts
+ * const layer = compile((x: Tensor) => softmax(x.matmul(x)), { device: "wasm" });
+ * const { steps, buffers } = memoryMap(await explain(layer, [zeros([64, 64])]));
+ * console.log(steps, buffers.length); // 5 4
+ * layer.dispose();
+ * ```
+ */
 export function memoryMap({ kernels, buffers, slots }: Pick<Explanation, "kernels" | "buffers" | "slots">): MemoryMap {
   const spans = new Map<number, { readonly first: number; readonly last: number }>();
   for (const [step, { operands, results }] of kernels.entries()) {

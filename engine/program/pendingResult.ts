@@ -85,6 +85,16 @@ export class PendingResult<Result> {
  * @param pending of one device; in any order.
  * @throws EvenkeelError as `PendingResult.read`, the first of them in this order (the others can be read all the same); `device` if they
  * are on different devices.
+ * @example
+ * ```ts
+ * const state = await createState(scalar(1));
+ * const double = compileStep((x: Tensor) => ({ state: x.multiply(2), result: x }));
+ * const begun = [await double.begin(state), await double.begin(state)] as const;
+ * const [first, second] = await readResults(begun);
+ * console.log(await first.item(), await second.item()); // 1 2
+ * double.dispose();
+ * state.dispose();
+ * ```
  */
 export async function readResults<const Results extends readonly unknown[]>(
   pending: {

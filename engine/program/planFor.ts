@@ -3,10 +3,10 @@ import type { DeviceLimits } from "../devices/device.ts";
 import { inTurns } from "../devices/eventLoop.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Plan } from "../kernel/plan.ts";
-import { planning } from "../passes/makePlan.ts";
-import { optimizing } from "../passes/optimize.ts";
 import { runtimeChecks } from "../passes/runtimeChecks.ts";
 import { treeLeaves } from "../tree.ts";
+import { mergedPlan } from "./mergedPlan.ts";
+import { planningGraph } from "./planGraph.ts";
 import { trace } from "./trace.ts";
 
 /**
@@ -28,8 +28,8 @@ export async function planFor<Args extends readonly unknown[]>(
   };
   const { graph } = trace(traced, args);
   const outputs = [...graph.outputs, ...runtimeChecks(graph).map(({ failed }) => failed)];
-  const optimized = await inTurns(optimizing({ inputs: graph.inputs, outputs }, limits));
   const leaves = isStep ? treeLeaves(args[0]) : [];
   const donations = leaves.map((_, leaf) => ({ input: leaf, output: leaf }));
-  return { graph, plan: await inTurns(planning(optimized, limits, donations)) };
+  const planned = await inTurns(planningGraph({ inputs: graph.inputs, outputs }, limits, donations));
+  return { graph, plan: mergedPlan(planned) };
 }

@@ -1,4 +1,4 @@
-import { type Signature, signatureOfGraph, signatureOfPlan } from "../devices/bindings.ts";
+import { type Signature, signatureOfGraph } from "../devices/bindings.ts";
 import type { Device, DeviceBuffer, Executable, KernelTime, RunOptions } from "../devices/device.ts";
 import { inTurns, throwIfAborted } from "../devices/eventLoop.ts";
 import { EvenkeelError } from "../errors.ts";
@@ -7,9 +7,11 @@ import type { Graph } from "../graph/graph.ts";
 import { at } from "../graph/shape.ts";
 import { overwritesInput, type Plan } from "../kernel/plan.ts";
 import type { Donation } from "../passes/aliasOutputs.ts";
-import { type OutputPlaces, planning } from "../passes/makePlan.ts";
-import { optimizing } from "../passes/optimize.ts";
+import type { OutputPlaces } from "../passes/makePlan.ts";
 import { runtimeChecks } from "../passes/runtimeChecks.ts";
+import { mergedPlan } from "./mergedPlan.ts";
+import { compilePlanned, signatureOfPlanned } from "./partsExecutable.ts";
+import { planningGraph } from "./planGraph.ts";
 import { ResultBuffers } from "./resultBuffers.ts";
 
 /** An argument of a run: host memory to upload, or a buffer that is on the device already. */
@@ -72,11 +74,11 @@ export class Program {
       const executable = await device.interpret(checked);
       return new Program(device, executable, signatureOfGraph(checked), new Set(), messages);
     }
-    const optimized = await inTurns(optimizing(checked, device.limits, observer?.pass), signal);
-    const plan = await inTurns(planning(optimized, device.limits, donations, places), signal);
-    observer?.plan(plan);
-    const executable = await device.compile(plan);
-    return new Program(device, executable, signatureOfPlan(plan), overwritingOutputs(plan), messages);
+    const planned = await inTurns(planningGraph(checked, device.limits, donations, places, observer?.pass), signal);
+    observer?.plan(mergedPlan(planned));
+    const executable = await compilePlanned(device, planned);
+    const last = planned.kind === "whole" ? planned.plan : planned.last.plan;
+    return new Program(device, executable, signatureOfPlanned(planned), overwritingOutputs(last), messages);
   }
 
   /** The input whose buffer output `index` must be bound to, if there is one. */

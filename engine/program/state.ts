@@ -192,6 +192,12 @@ export class State<T> {
 /**
  * Puts a tree of tensors on a device. Tensors that are not computed yet are computed there, in one program, and never pass
  * through the host.
+ * @example
+ * ```ts
+ * const state = await createState({ w: tensor([1, 2]) });
+ * console.log(await (await state.read()).w.array()); // [ 1, 2 ]
+ * state.dispose();
+ * ```
  */
 export async function createState<T>(tree: T, choice?: DeviceChoice): Promise<State<T>> {
   // All of the tree is looked at before anything is awaited: the caller may change it meanwhile.

@@ -14,7 +14,7 @@ import {
   sizeOf,
 } from "../graph/shape.ts";
 import { Tensor, type TensorLike } from "../graph/tensor.ts";
-import { arange, iota, scalar } from "../ops/creation.ts";
+import { iota, scalar } from "../ops/creation.ts";
 import {
   add,
   absolute,
@@ -27,19 +27,21 @@ import {
   log,
   multiply,
   negate,
-  or,
   requireDtype,
   sqrt,
   subtract,
   where,
 } from "../ops/elementwise.ts";
-import { expandDims } from "../ops/movement.ts";
-import { argmax, reduceSum } from "../ops/reduce.ts";
+import { argsort } from "../ops/order.ts";
+import { argmax } from "../ops/reduce.ts";
 import { shiftRight } from "../ops/shifts.ts";
 import { streams } from "./key.ts";
 import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
 
-/** 32 random bits an element: u32 of `shape`. Element i depends on the key and i alone. */
+/**
+ * 32 random bits an element: u32 of `shape`. Element i depends on the key and i alone.
+ * @example console.log(await randomBits(randomKey(0), [2]).array()); // [ 1797259609, 1351547692 ]
+ */
 export function randomBits(key: Tensor, shape: Shape): Tensor {
   return bitsFor("randomBits", key, shape);
 }
@@ -77,6 +79,7 @@ function unitUniform(operation: string, key: Tensor, shape: Shape): Tensor {
 /**
  * Uniform in [low, high): multiples of 2^-24 of the range. Where `low` isn't 0, float32 may round the topmost to `high`
  * itself.
+ * @example console.log(await randomUniform(randomKey(0), [3], -1, 1).array()); // [ -0.16309, -0.37064, -0.21368 ]
  */
 export function randomUniform(key: Tensor, shape: Shape, low: TensorLike = 0, high: TensorLike = 1): Tensor {
   const unit = unitUniform("randomUniform", key, shape);
@@ -84,7 +87,10 @@ export function randomUniform(key: Tensor, shape: Shape, low: TensorLike = 0, hi
   return add(multiply(unit, subtract(high, low)), low);
 }
 
-/** True with probability p, up to 2^-24. @throws EvenkeelError `value` for a number outside of 0 to 1. */
+/**
+ * True with probability p, up to 2^-24. @throws EvenkeelError `value` for a number outside of 0 to 1.
+ * @example console.log(await randomBernoulli(randomKey(0), [4], 0.5).array()); // [ true, true, true, false ]
+ */
 export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tensor {
   if (typeof p === "number" && !(p >= 0 && p <= 1)) {
     throw new EvenkeelError("value", `randomBernoulli: p ${p} is not a probability from 0 to 1.`);
@@ -95,6 +101,7 @@ export function randomBernoulli(key: Tensor, shape: Shape, p: TensorLike): Tenso
 /**
  * Standard normals, by the inverse of the distribution function: 23 bits choose the quantile, one the sign. The largest
  * magnitude is 5.4. Within 1e-6 of the exact quantile on devices that round as IEEE 754 has it.
+ * @example console.log(await randomNormal(randomKey(0), [3]).array()); // [ -0.8091, 1.0054, 0.8539 ]
  */
 export function randomNormal(key: Tensor, shape: Shape): Tensor {
   const bits = bitsFor("randomNormal", key, shape);
@@ -161,15 +168,9 @@ export function randomCategorical(key: Tensor, logits: Tensor, shape?: Shape): T
 }
 
 /**
- * The numbers 0 to length - 1 in random order, i32 [.., length]. Sorts by counting, length^2 comparisons: meant for some
- * thousands.
+ * The numbers 0 to length - 1 in random order, i32 [.., length]: those that sort random bits (`argsort`).
+ * @example console.log(await randomPermutation(randomKey(0), 5).array()); // [ 1, 2, 0, 4, 3 ]
  */
 export function randomPermutation(key: Tensor, length: number): Tensor {
-  const bits = bitsFor("randomPermutation", key, [length]);
-  const [mine, other] = [expandDims(bits, -1), expandDims(bits, -2)];
-  const index = arange(length);
-  const earlier = or(less(other, mine), and(equal(other, mine), less(expandDims(index, 0), expandDims(index, 1))));
-  const rank = reduceSum(cast(earlier, "i32"), { axes: -1 });
-  const isAt = equal(expandDims(rank, -2), expandDims(index, 1));
-  return reduceSum(multiply(cast(isAt, "i32"), expandDims(index, 0)), { axes: -1 });
+  return argsort(bitsFor("randomPermutation", key, [length]));
 }

@@ -13,7 +13,10 @@ import { keyWords, threefry, withTrailingAxes } from "./threefry.ts";
 /** Second counter word by use. */
 export const streams = { bits: 0, split: 1, foldIn: 2 } as const;
 
-/** A key u32 [2] of a seed: a whole number from 0 to 2^53. @throws EvenkeelError `value`. */
+/**
+ * A key u32 [2] of a seed: a whole number from 0 to 2^53. @throws EvenkeelError `value`.
+ * @example console.log(await randomUniform(randomKey(7), [2]).array()); // [ 0.84411, 0.42616 ]
+ */
 export function randomKey(seed: number): Tensor {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new EvenkeelError("value", `randomKey: seed ${seed} is not a whole number from 0 to 2^53.`);
@@ -21,7 +24,10 @@ export function randomKey(seed: number): Tensor {
   return tensor(new Uint32Array([Math.floor(seed / 2 ** 32), seed % 2 ** 32]));
 }
 
-/** `count` independent keys [.., count, 2] of a key [.., 2]. */
+/**
+ * `count` independent keys [.., count, 2] of a key [.., 2].
+ * @example console.log(splitKey(randomKey(0), 3).shape); // [ 3, 2 ]
+ */
 export function splitKey(key: Tensor, count: number): Tensor {
   const [key0, key1] = keyWords("splitKey", key);
   const counts = checkShape("splitKey", [count]);
@@ -35,7 +41,14 @@ export function splitKey(key: Tensor, count: number): Tensor {
   return stack(words, -1);
 }
 
-/** Key number `index` of keys [count, 2] as [2]. @throws EvenkeelError `shape` or `range`. */
+/**
+ * Key number `index` of keys [count, 2] as [2]. @throws EvenkeelError `shape` or `range`.
+ * @example
+ * ```ts
+ * const keys = splitKey(randomKey(0), 2);
+ * console.log(keyAt(keys, 1).shape, keyAt(keys, 1).dtype); // [ 2 ] u32
+ * ```
+ */
 export function keyAt(keys: Tensor, index: number): Tensor {
   keyWords("keyAt", keys);
   const [count] = keys.shape;
@@ -52,6 +65,11 @@ export function keyAt(keys: Tensor, index: number): Tensor {
  * A key for each value of `data`: [.., 2] and u32 or i32 [..] (or a number) give [.., 2]. Shapes broadcast, so that one key and
  * N image indices give N keys. A negative i32 counts as the u32 of the same bits.
  * @throws EvenkeelError `dtype` for other data, `value` for a number that isn't a u32.
+ * @example
+ * ```ts
+ * const noise = (step: number): Tensor => randomNormal(foldIn(randomKey(0), step), [2]);
+ * console.log(await equal(noise(1), noise(1)).array(), await equal(noise(1), noise(2)).array()); // [ true, true ] [ false, false ]
+ * ```
  */
 export function foldIn(key: Tensor, data: Tensor | number): Tensor {
   const words = keyWords("foldIn", key);

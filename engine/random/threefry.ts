@@ -8,6 +8,11 @@ import { broadcastTo, expandDims, slice, squeeze } from "../ops/movement.ts";
  * One word of the counter-based generator Threefry-2x32 with 20 rounds: a keyed bijection of 64 bits, two words in, two out.
  * All operands are u32 and broadcast. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3"
  * (SC 2011).
+ * @example
+ * ```ts
+ * const zero = scalar(0, "u32");
+ * console.log(await threefry(0, [zero, zero], [zero, zero]).item()); // 1797259609
+ * ```
  */
 export function threefry(word: 0 | 1, key: readonly [Tensor, Tensor], counter: readonly [Tensor, Tensor]): Tensor {
   const operands = [...key, ...counter] as const;

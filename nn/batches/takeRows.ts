@@ -22,7 +22,7 @@ export function takeRows(data: NumberArray, shape: Shape, index: ArrayLike<numbe
     if (!(Number.isInteger(row) && row >= 0 && row < rows)) {
       throw new EvenkeelError("range", `takeRows: there is no row ${row} of ${rows}.`);
     }
-    taken.set(data.subarray(row * size, (row + 1) * size), i * size);
+    for (let j = 0; j < size; j++) taken[i * size + j] = Number(data[row * size + j] ?? NaN);
   }
   return tensor(taken, { shape: [index.length, ...shape], dtype });
 }

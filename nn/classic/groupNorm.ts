@@ -24,6 +24,7 @@ const learnedEpsilon = 1e-5;
  * Groups of a normalization: 32, or fewer so that each has 4 channels at least. (The second paper's text has groups of 32 channels;
  * the published code of the first has this, and only with it are its parameters and numbers those that were published.)
  * @throws EvenkeelError `shape` if the channels don't divide into them.
+ * @example console.log(normGroups(64), normGroups(256)); // 16 32
  */
 export function normGroups(channels: number): number {
   const groups = Math.min(32, Math.floor(channels / 4));

@@ -10,6 +10,12 @@ export type AttentionTap = (what: "logits" | "weights", value: Tensor) => void;
  * stay within +-sqrt(channels per head). Karras et al. 2024, section B.3.
  * @param kept what is done to normalized queries, keys and values; default: nothing.
  * @throws EvenkeelError `shape` if the channels don't divide into heads.
+ * @example
+ * ```ts
+ * import { randomKey, randomNormal } from "evenkeel/engine";
+ *
+ * console.log(cosineAttention(randomNormal(randomKey(0), [1, 3 * 8, 4, 4]), 4).shape); // [ 1, 8, 4, 4 ]
+ * ```
  */
 export function cosineAttention(
   qkv: Tensor,
@@ -23,6 +29,12 @@ export function cosineAttention(
 /**
  * The same with queries, keys and values as they are (Vaswani et al. 2017): logits grow with them, without a bound. Configurations A
  * and B. @throws EvenkeelError `shape` if the channels don't divide into heads.
+ * @example
+ * ```ts
+ * import { randomKey, randomNormal } from "evenkeel/engine";
+ *
+ * console.log(dotProductAttention(randomNormal(randomKey(0), [1, 3 * 8, 4, 4]), 4).shape); // [ 1, 8, 4, 4 ]
+ * ```
  */
 export function dotProductAttention(qkv: Tensor, channelsPerHead: number, tap?: AttentionTap): Tensor {
   return attend("dotProductAttention", qkv, channelsPerHead, (parts) => parts, tap);

@@ -12,12 +12,28 @@ export function describeFourier(channels: number): FourierParameters<ParameterSp
   };
 }
 
-/** cos(freqs x + phases): x [N] to [N, channels], of magnitude sqrt(1/2). Tancik et al. 2020. */
+/**
+ * cos(freqs x + phases): x [N] to [N, channels], of magnitude sqrt(1/2). Tancik et al. 2020.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await fourierFeatures(tensor([0]), { freqs: tensor([1, 2]), phases: tensor([0, 0]) }).array()); // [ [ 1, 1 ] ]
+ * ```
+ */
 export function fourierFeatures(x: Tensor, { freqs, phases }: FourierParameters): Tensor {
   return cos(add(multiply(expandDims(x, 1), freqs), phases));
 }
 
-/** sqrt(2) cos(freqs x + phases): x [N] to [N, channels] of unit magnitude. Karras et al. 2024, Eq. 75. */
+/**
+ * sqrt(2) cos(freqs x + phases): x [N] to [N, channels] of unit magnitude. Karras et al. 2024, Eq. 75.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await mpFourier(tensor([0]), { freqs: tensor([1, 2]), phases: tensor([0, 0]) }).array()); // [ [ 1.4142, 1.4142 ] ]
+ * ```
+ */
 export function mpFourier(x: Tensor, parameters: FourierParameters): Tensor {
   return multiply(fourierFeatures(x, parameters), Math.SQRT2);
 }

@@ -6,6 +6,12 @@ const siluMagnitude = 0.596;
 /**
  * silu(x) / 0.596: unit magnitude for standard normal x. Karras et al. 2024, Eq. 81.
  * @param kept what is done to silu(x); default: nothing.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await mpSilu(tensor([0, 1])).array()); // [ 0, 1.2266 ]
+ * ```
  */
 export function mpSilu(x: Tensor, kept = (y: Tensor): Tensor => y): Tensor {
   return divide(kept(silu(x)), siluMagnitude);
@@ -18,6 +24,12 @@ function requireBalance(operation: string, t: number): void {
 /**
  * Blend of the main path a and the branch b of weight t, scaled so that independent inputs of unit magnitude give unit
  * magnitude: ((1 - t) a + t b) / sqrt((1 - t)^2 + t^2). Karras et al. 2024, Eq. 88.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await mpSum(tensor([1, 0]), tensor([0, 1]), 0.3).array()); // [ 0.91915, 0.39392 ]
+ * ```
  */
 export function mpSum(a: Tensor, b: Tensor, t: number): Tensor {
   requireBalance("mpSum", t);
@@ -28,6 +40,12 @@ export function mpSum(a: Tensor, b: Tensor, t: number): Tensor {
 /**
  * Joins a [N, Na, ...] and b [N, Nb, ...] along axis 1 so that b's share of the magnitude is set by t and not by its number of
  * channels, and the whole keeps unit magnitude. Karras et al. 2024, Eq. 103.
+ * @example
+ * ```ts
+ * import { zeros } from "evenkeel/engine";
+ *
+ * console.log(mpCat(zeros([1, 2, 4, 4]), zeros([1, 3, 4, 4])).shape); // [ 1, 5, 4, 4 ]
+ * ```
  */
 export function mpCat(a: Tensor, b: Tensor, t = 0.5): Tensor {
   requireBalance("mpCat", t);

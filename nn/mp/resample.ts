@@ -18,6 +18,13 @@ export type ResampleMode = "keep" | "down" | "up";
  * Halves or doubles x [N, C, H, W] with a separable filter of even length, e.g. [1, 1]: the mean of 2 x 2 pixels down, each
  * pixel repeated 2 x 2 up. The filter is scaled to sum 1.
  * @throws EvenkeelError `value` for a filter of odd length or sum 0, `shape` if H or W is odd when halving.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const x = tensor([[[[1, 3], [5, 7]]]]);
+ * console.log(await resample(x, "down").item(), resample(x, "up").shape); // 4 [ 1, 1, 4, 4 ]
+ * ```
  */
 export function resample(x: Tensor, mode: ResampleMode, filter: readonly number[] = [1, 1]): Tensor {
   const sum = filter.reduce((a, b) => a + b, 0);

@@ -88,7 +88,10 @@ export const configurationSwitches: Readonly<Record<ConfigurationName, UNetSwitc
   G: switchesG,
 };
 
-/** @throws EvenkeelError `value` that lists the configurations. */
+/**
+ * @throws EvenkeelError `value` that lists the configurations.
+ * @example console.log(configurationNamed("G")); // G
+ */
 export function configurationNamed(name: string): ConfigurationName {
   const found = configurationNames.find((each) => each === name);
   if (found === undefined) {

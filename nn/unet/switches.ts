@@ -127,6 +127,7 @@ function checkSwitch(name: keyof UNetSwitches, value: unknown): void {
 /**
  * Switches as a command line writes them: `groupNorm=none,pixelNorm=true`; an empty text turns none.
  * @throws EvenkeelError `value` for a switch or a value that there isn't, with those there are.
+ * @example console.log(parseSwitches("groupNorm=none,pixelNorm=true")); // { groupNorm: 'none', pixelNorm: true }
  */
 export function parseSwitches(text: string): Partial<UNetSwitches> {
   const found: Record<string, unknown> = {};

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { deviceLaws } from "../../testing/index.ts";
 import { evenkeel } from "./train/tinyRun.ts";
 
 describe("evenkeel test-device", () => {
@@ -43,6 +44,30 @@ describe("evenkeel test-device", () => {
       outcomes.map(({ law, seed, failure }) => [law, seed, failure]),
       ["kernels", "products", "plans", "programs", "determinism", "refusals"].map((law) => [law, 3, null]),
     );
+  });
+
+  it("tells a broken law with how to repeat it, goes on with the others and ends with 1", async (t) => {
+    const seeds: number[] = [];
+    t.mock.method(deviceLaws.programs, "hold", async (_: unknown, { seed }: { readonly seed: number }) => {
+      seeds.push(seed);
+      if (seed === 8) throw new Error("the smallest program");
+      return { compared: 5 };
+    });
+    const before = process.exitCode;
+    try {
+      const laws = ["--law", "programs", "determinism", "--seed", "7", "--seeds", "3", "--runs", "6"];
+      const { out } = await evenkeel(["test-device", "oracle", ...laws]);
+      assert.equal(process.exitCode, 1);
+      assert.match(
+        out,
+        /BROKEN {2}programs: .*, 3 cases of seed 8\nthe smallest program\nRepeat it with: npx evenkeel test-device oracle --law programs --seed 8 --runs 6\n/,
+      );
+      assert.match(out, /1 of 2 laws broken: 9 cases/);
+      assert.equal(out.match(/^right {3}determinism/gm)?.length, 3);
+      assert.deepEqual(seeds, [7, 8]);
+    } finally {
+      process.exitCode = before;
+    }
   });
 
   it("refuses laws and devices that there are not", async () => {

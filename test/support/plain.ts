@@ -91,11 +91,10 @@ export function assertValue(x: Tensor, expected: Plain, dtype: DType = "f32", to
 }
 
 /** Asserts shape and every element within `tolerance` of the largest one, at least 1. */
-export function assertClose(x: Tensor, expected: Plain, tolerance: number): void {
-  assert.deepEqual(x.shape, expected.shape);
-  const { values } = valueOf(x);
+export function assertNear(got: Plain, expected: Plain, tolerance: number): void {
+  assert.deepEqual(got.shape, expected.shape);
   const largest = expected.values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-  values.forEach((value, i) => {
+  got.values.forEach((value, i) => {
     const wanted = expected.values[i] ?? NaN;
     assert.ok(Math.abs(value - wanted) <= tolerance * largest, `element ${i}: got ${value}, wanted ${wanted}`);
   });

@@ -18,7 +18,6 @@ import {
   atan2,
   broadcastTo,
   cast,
-  ceil,
   checkpoint,
   cholesky,
   clamp,
@@ -91,6 +90,7 @@ import {
   rootMeanSquare,
   roundToFloat16,
   scalar,
+  scan,
   scatterAdd,
   scatterAlongAxis,
   type ScatterMode,
@@ -536,6 +536,22 @@ export const operations: { readonly [name: string]: Instructed } = {
   checkpoint: ({ of, choices: [c, d] }) => {
     const differentiable = differentiableOf(of, c, d);
     return differentiable && checkpoint(differentiable.f)(differentiable.x);
+  },
+  // A program with a loop is several: in one of two cases.
+  scan: ({ of, choices: [c, d] }) => {
+    const x = lifted(of(0, "f32"));
+    if (x.size === 0 || c % 2 > 0) return undefined;
+    const k = firstElement(of(2, "f32"));
+    const bodies: readonly ((h: Tensor, row: Tensor) => Tensor)[] = [
+      add,
+      maximum,
+      (h, row) => tanh(add(multiply(h, k), row)),
+      (h, row) => where(less(h, row), multiply(row, k), h),
+    ];
+    const body = (h: Tensor, row: Tensor) => ({ carry: choose(bodies, c >> 1)(h, row), y: multiply(h, row) });
+    const init = broadcastTo(firstElement(of(1, "f32")), x.shape.slice(1));
+    const { carry, ys } = scan(body, init, x, { reverse: d % 2 === 1 });
+    return d % 3 === 0 ? carry : ys;
   },
   stop: ({ any }) => new Tensor(makeNode("stopGradient", [any(0).node], {})),
   surrogate: ({ of }) => withDerivativeOf(of(0, "f32"), beside(of(0, "f32"), of(0, "f32"))),

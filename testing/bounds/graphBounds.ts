@@ -19,8 +19,17 @@ export type Bounded = { readonly values: Float64Array; readonly errors: Float64A
 
 /** Values and bounds of a graph's outputs for inputs that float32 holds exactly. */
 export function graphBounds(graph: Graph, inputs: readonly Float64Array[], accuracy: Accuracy): Bounded[] {
+  return boundsFrom(
+    graph,
+    graph.inputs.map((input, i) => exactly(input, at(inputs, i), accuracy)),
+    accuracy,
+  );
+}
+
+/** The same for inputs that have errors. */
+function boundsFrom(graph: Graph, inputs: readonly Bounded[], accuracy: Accuracy): Bounded[] {
   const known = new Map<Node, Bounded>();
-  graph.inputs.forEach((input, i) => known.set(input, exactly(input, at(inputs, i), accuracy)));
+  graph.inputs.forEach((input, i) => known.set(input, at(inputs, i)));
   const of = (node: Node): Bounded => {
     const bounded = known.get(node);
     if (bounded === undefined) throw new Error(`node ${node.id} visited before its inputs`);
@@ -85,6 +94,8 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "shift":
     case "threefry":
       return each(anyUncertain);
+    case "loop":
+      return loopErrors(node, inputs, accuracy);
     case "stopGradient":
     case "check":
     case "surrogate":
@@ -118,6 +129,35 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "conv":
       return productErrors(node, values, [at(inputs, 0), at(inputs, 1)], accuracy);
   }
+}
+
+/** Errors that grow from iteration to iteration. */
+function loopErrors(node: NodeOf<"loop">, inputs: readonly Bounded[], accuracy: Accuracy): Float64Array {
+  const { loop, result } = node.attributes;
+  const { body, carried, rows, length, reverse } = loop;
+  const outputs = result.kind === "any" ? [...body.outputs, result.node] : body.outputs;
+  const errors = new Float64Array(sizeOf(node.shape));
+  const size = errors.length / length;
+  let state = inputs.slice(0, carried);
+  for (let iteration = 0; iteration < length; iteration++) {
+    const row = reverse ? length - 1 - iteration : iteration;
+    const part = (all: Float64Array): Float64Array =>
+      all.subarray((row * all.length) / length, ((row + 1) * all.length) / length);
+    const taken = inputs
+      .slice(carried, carried + rows)
+      .map((all) => ({ values: part(all.values), errors: part(all.errors) }));
+    const before = state;
+    const made = boundsFrom(
+      { inputs: body.inputs, outputs },
+      [...state, ...taken, ...inputs.slice(carried + rows)],
+      accuracy,
+    );
+    state = made.slice(0, carried);
+    if (result.kind === "any") errors[0] = Math.max(errors[0] ?? 0, at(made, body.outputs.length).errors[0] ?? 0);
+    if (result.kind === "stacked") errors.set(at(made, carried + result.index).errors, row * size);
+    if (result.kind === "history") errors.set(at(before, result.index).errors, row * size);
+  }
+  return result.kind === "carry" ? at(state, result.index).errors : errors;
 }
 
 /** Errors of sums of products. What a NaN, an infinity or an uncertain factor reaches is uncertain. */

@@ -3,13 +3,14 @@ import { createDataset, type ImageDataset } from "../dataset.ts";
 import { checkConversion } from "../files/convertPictures.ts";
 import { lostPictures } from "../files/fileKinds.ts";
 import type { LabelOrigin } from "../files/labels.ts";
-import { parseColour, type Transform } from "./makeSquare.ts";
+import { parseColour } from "./makeSquare.ts";
 import { labelsAt } from "../files/squares.ts";
 import { makeSquares } from "./makeSquares.ts";
 import { describeNotice, type Notices } from "../files/notices.ts";
 import { withPictures } from "./pictures.ts";
 import { type Reading, readingOf } from "../files/reading.ts";
 import { loadSharp } from "./sharp.ts";
+import type { Transform } from "./transforms.ts";
 
 /** What is made into a data set, and how. */
 export type ConvertOptions = Partial<Reading> & {

@@ -5,10 +5,12 @@ import { dirname, join } from "node:path";
 import * as z from "zod";
 import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 import { createDataset, type ImageDataset } from "../dataset.ts";
+import type { EmojiFile } from "./emojiFile.ts";
+import { emojiList } from "./emojiList.ts";
 import { readWhole } from "./imageSource.ts";
-import { makeSquares, type PictureList } from "./makeSquares.ts";
+import { makeSquares } from "./makeSquares.ts";
 import { type Reading, readingOf } from "../files/reading.ts";
-import { loadSharp, sharp } from "./sharp.ts";
+import { loadSharp } from "./sharp.ts";
 
 /** The vendors of emoji images that npm has as `emoji-datasource-NAME`. */
 export const emojiVendors = ["google", "twitter"] as const;
@@ -18,9 +20,6 @@ export type EmojiVendor = (typeof emojiVendors)[number];
 
 /** A package of emoji: by its name alone, or the folder it lies in. */
 export type EmojiPackage = { readonly vendor: EmojiVendor; readonly folder?: string | undefined };
-
-/** An emoji's picture, 64x64 with transparency. */
-export type EmojiFile = { readonly path: string; readonly category: string };
 
 const listSchema = z.array(z.looseObject({ image: z.string(), category: z.string() }));
 
@@ -65,12 +64,6 @@ export async function loadEmoji(
     labels: files.map(({ category }) => classNames.indexOf(category)),
     classNames,
   });
-}
-
-/** The pictures of emoji. */
-export function emojiList(files: readonly EmojiFile[]): PictureList {
-  const nameOf = (index: number): string => files[index]?.path ?? "";
-  return { count: files.length, nameOf, read: async (index) => ({ image: sharp(nameOf(index)) }) };
 }
 
 /** The categories of emoji, sorted: the classes of a data set of them. */

@@ -4,16 +4,7 @@ import { areaAverage, type PictureRows } from "../files/areaAverage.ts";
 import { type Colour, flattened, isTransparent, type RawPicture, rowsOn } from "../files/background.ts";
 import { PixelBudget } from "./pixelBudget.ts";
 import { sharp } from "./sharp.ts";
-
-/** How pictures of any shape become square. */
-export const transforms = ["center-crop", "center-crop-wide", "center-crop-dhariwal", "contain", "box"] as const;
-
-/**
- * `center-crop` cuts the middle out in one step (Lanczos); `center-crop-dhariwal` by halving and then bicubic, as ImageNet's reference
- * statistics were made; `center-crop-wide` cuts out a band wider than high and fills it up with black. `contain` keeps everything, on
- * the background. `box` averages areas of square pictures.
- */
-export type Transform = (typeof transforms)[number];
+import type { Transform } from "./transforms.ts";
 
 export type SquareOptions = {
   /** Width and height of the result. */

@@ -1,6 +1,7 @@
 import type { Sharp } from "sharp";
 import type { Reading } from "../files/reading.ts";
 import { gatherSquares, isUnreadable, type Square, type Squares } from "../files/squares.ts";
+import { damagedPictures } from "./damagedPictures.ts";
 import { makeSquare, type SquareOptions } from "./makeSquare.ts";
 
 /** Pictures of any size, read one after the other. */
@@ -29,10 +30,6 @@ export type SquaresOptions = SquareOptions &
     /** Whether a picture that can't be read is an error; else it is left out, which is told. */
     readonly isStrict: boolean;
   };
-
-/** What is told of pictures that are left out because they can't be read. */
-export const damagedPictures =
-  "pictures that are damaged, locked, packed in an unknown way, of real numbers or too large to decode (--strict stops at the first and says why)";
 
 /** So many pictures are read at once, by the threads that decode them. */
 const groupSize = 8;

@@ -5,8 +5,8 @@ import { EvenkeelError, messageOf } from "../../../engine/index.ts";
 let loaded: typeof sharpModule | undefined;
 
 /**
- * Loads the library that reads and resizes pictures. Only conversion needs it, and its native part may be missing, so it is not
- * imported with everything else. @throws EvenkeelError `file` if it can't be loaded.
+ * Loads the library that reads and resizes pictures. Only conversion needs it, and it is native, so it is installed by who wants
+ * it and not imported with everything else. @throws EvenkeelError `file` if it can't be loaded.
  */
 export async function loadSharp(): Promise<void> {
   try {
@@ -15,7 +15,7 @@ export async function loadSharp(): Promise<void> {
     throw new EvenkeelError(
       "file",
       `converting pictures needs the package sharp, which can't be loaded: ${messageOf(cause).split("\n")[0] ?? ""} ` +
-        "npm install --include=optional sharp brings it.",
+        "`npm install sharp` brings it. Sets of images that need no conversion (IDX, .npy and .npz files, square PNGs of one size) are read without it.",
       { cause },
     );
   }

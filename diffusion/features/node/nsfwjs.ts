@@ -69,7 +69,7 @@ export const nsfwjsNames = Object.keys(models) as readonly NsfwjsName[];
 /**
  * The features of a network of the npm package nsfwjs 4.3.0 (MIT), which classifies pictures as safe for work or not: the mean over
  * pixels of its last convolutional layer. Its weights are stored there as bytes; they are converted once, without TensorFlow.js, and kept
- * in {@link cacheFolder}. Distances in these spaces are no FID: the weights are others than those.
+ * in `cacheFolder`. Distances in these spaces are no FID: the weights are others than those.
  * @throws EvenkeelError `file` if the package isn't installed, is of another version or damaged, or the cache can't be written.
  */
 export async function nsfwjsFeatures(name: NsfwjsName, { device, print }: FeatureOptions): Promise<FeatureExtractor> {

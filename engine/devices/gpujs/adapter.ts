@@ -5,10 +5,8 @@ import type { DeviceTraits } from "../device.ts";
 import { adapterOf, describeAdapter, isNode, reasonOf, requestAdapter, type WebgpuEntry } from "./adapterSelection.ts";
 import { DeviceHealth } from "./deviceHealth.ts";
 import {
-  changed,
   engineKernelClass,
   expectInternal,
-  gpujsVersion,
   internal,
   type InternalGpu,
   type InternalKernel,
@@ -232,18 +230,6 @@ function quietShaderModules(device: GPUDevice): void {
   };
 }
 
-/** @throws EvenkeelError `device` if another gpu.js is installed. Pages can't tell; the self-test speaks for them. */
-async function checkVersion(): Promise<void> {
-  if (!isNode) return;
-  // The name in a variable keeps bundlers for pages from looking for the module.
-  const moduleName = "node:module";
-  const { createRequire } = (await import(
-    /* @vite-ignore */ /* webpackIgnore: true */ moduleName
-  )) as typeof import("node:module");
-  const { version } = createRequire(import.meta.url)("gpu.js/package.json") as { readonly version: string };
-  if (version !== gpujsVersion) throw changed(`version ${version} is installed`);
-}
-
 let current: { readonly context: Promise<GpujsContext>; users: number } | undefined;
 
 /** A share of the context; `release` gives it back (once; again does nothing). The last one back destroys gpu.js's device, so that Node can end. */
@@ -251,7 +237,7 @@ export type ContextLease = { readonly context: GpujsContext; readonly release: (
 
 /**
  * The context, made (and tested) if there is none or the last one was lost.
- * @throws EvenkeelError `device` if there is no WebGPU, no adapter or another gpu.js.
+ * @throws EvenkeelError `device` if there is no WebGPU, no adapter or another gpu.js, which the self-test tells.
  */
 export async function acquireContext(): Promise<ContextLease> {
   if (current !== undefined) {
@@ -285,7 +271,6 @@ function destroyContext({ device, health }: GpujsContext): void {
 }
 
 async function makeContext(): Promise<GpujsContext> {
-  await checkVersion();
   const adapter = await requestAdapter();
   const context = new GpujsContext(await acquireDevice(adapter), adapter);
   try {

@@ -1,4 +1,5 @@
 /** The device `cpu`: gpu.js in plain JavaScript. Kernels compute in f64 and round when they store. */
+import { EvenkeelError } from "../../errors.ts";
 import type { KernelDevice } from "../device.ts";
 import { javascriptOf } from "./kernelSource.ts";
 import type { KernelSource } from "./kernelSource.ts";
@@ -6,7 +7,18 @@ import type { PublicBackend, PublicCompiled } from "./publicBackend.ts";
 import { PublicCallDevice } from "./publicCallDevice.ts";
 import { buildKernel, createGpu, flattenInto } from "./publicCalls.ts";
 
+/** @throws EvenkeelError `device` in a page that makes no functions of text, which kernels are. */
 export async function createCpuDevice(): Promise<KernelDevice> {
+  try {
+    Reflect.construct(Function, ["return 0;"]);
+  } catch (cause) {
+    throw new EvenkeelError(
+      "device",
+      "cpu: kernels are functions made of text, which this page's content security policy forbids. Allow 'unsafe-eval', or use " +
+        "device wasm.",
+      { cause },
+    );
+  }
   return new PublicCallDevice(new CpuBackend());
 }
 

@@ -3,9 +3,9 @@
  * pipeline; the engine keeps the pipeline and dispatches it over its own buffers on gpu.js's device. gpu.js has no public
  * way to this, so its version is pinned and `selfTest` checks at start-up that what is used here is as it was.
  */
-import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
 import { type CompiledKernel, javascriptOf, type KernelSource } from "./kernelSource.ts";
+import { gpujsLibrary } from "./library.ts";
 import type { Waiting } from "./sparingWaits.ts";
 import type { WgslKernel } from "./wgsl/index.ts";
 
@@ -49,10 +49,9 @@ type Internals = {
   readonly WebGPUKernel: typeof InternalKernel;
 };
 
-// gpu.js's declarations leave these out. In Node the default import is its module object, in its page bundle the class GPU with the same properties.
-const internals = gpujs as unknown as Partial<Internals>;
+const internals = gpujsLibrary as Partial<Internals>;
 
-export function changed(what: string): EvenkeelError {
+function changed(what: string): EvenkeelError {
   return new EvenkeelError(
     "device",
     `webgpu: gpu.js has other internals than version ${gpujsVersion}, for which Evenkeel is written: ${what}. ` +

@@ -1,9 +1,9 @@
 /** gpu.js by its public calls: a kernel is a function of arrays or textures. For the modes `cpu` and `webgl2`. */
-import gpujs from "gpu.js";
 import { EvenkeelError } from "../../errors.ts";
 import { javascriptOf } from "./kernelSource.ts";
 import { reasonOf } from "./adapterSelection.ts";
 import type { KernelSource } from "./kernelSource.ts";
+import { gpujsLibrary } from "./library.ts";
 
 export type PublicMode = "cpu" | "webgl2";
 
@@ -25,8 +25,7 @@ export type PublicGpu = {
   readonly context: unknown;
 };
 
-// gpu.js's declarations give kernels no common type. In Node the default import is its module object, in its page bundle the class GPU with the same properties.
-const { GPU } = gpujs as unknown as {
+const { GPU } = gpujsLibrary as {
   readonly GPU: { new (settings: { readonly mode: PublicMode }): PublicGpu; readonly isWebGL2Supported: boolean };
 };
 

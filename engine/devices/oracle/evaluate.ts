@@ -6,7 +6,7 @@ import { atOnce } from "../eventLoop.ts";
 import { type Graph, topologicalOrder } from "../../graph/graph.ts";
 import type { DType } from "../../graph/dtype.ts";
 import { neutralElement } from "../../graph/neutralElement.ts";
-import type { Node, NodeOf, PrimitiveKind, ReduceOp } from "../../graph/node.ts";
+import type { Loop, Node, NodeOf, PrimitiveKind, ReduceOp } from "../../graph/node.ts";
 import { at, rowMajorStrides, type Shape, sizeOf } from "../../graph/shape.ts";
 import { binaryScalar, castScalar, compareScalar, shiftScalar, threefryScalar, unaryScalar, wrap } from "./scalars.ts";
 
@@ -117,8 +117,7 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
       order.map((axis) => at(strides, axis)),
     );
   },
-  expand: ({ shape, inputs: [x] }, inputs) =>
-    view(first(inputs), shape, repeatedStrides(x.shape)),
+  expand: ({ shape, inputs: [x] }, inputs) => view(first(inputs), shape, repeatedStrides(x.shape)),
   slice: ({ shape, attributes: { start, step }, inputs: [x] }, inputs) => {
     const strides = rowMajorStrides(x.shape);
     return view(
@@ -194,6 +193,7 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   surrogate: (_, inputs) => first(inputs),
   barrier: (_, inputs) => first(inputs),
   ruled: (_, inputs) => first(inputs),
+  loop: loopResult,
 };
 
 /** Strides of a value whose axes of size 1 stand for all. */
@@ -203,6 +203,63 @@ function repeatedStrides(shape: Shape): number[] {
 
 const fold = (op: ReduceOp, before: number, value: number, dtype: DType): number =>
   op === "sum" ? wrap(before + value, dtype) : Math.max(before, value);
+
+/** All that a loop gives, by kind and index. */
+type LoopValues = { readonly [K in "carry" | "stacked" | "history"]: readonly Float64Array[] };
+
+/** The last values of each loop: a graph has a node for each result. */
+const lastValues = new WeakMap<Loop, { readonly inputs: readonly Float64Array[]; readonly values: LoopValues }>();
+
+function loopResult({ attributes: { loop, result } }: NodeOf<"loop">, inputs: readonly Float64Array[]): Float64Array {
+  if (result.kind === "any") {
+    let isAny = 0;
+    runLoop(loop, [...loop.body.outputs, result.node], inputs, (outputs) => {
+      isAny = Math.max(isAny, element(at(outputs, loop.body.outputs.length), 0));
+    });
+    return Float64Array.of(isAny);
+  }
+  const last = lastValues.get(loop);
+  const isSame = last?.inputs.every((values, i) => values === inputs[i]) ?? false;
+  const values = last !== undefined && isSame ? last.values : loopValues(loop, inputs);
+  lastValues.set(loop, { inputs, values });
+  return at(values[result.kind], result.index);
+}
+
+function loopValues(loop: Loop, inputs: readonly Float64Array[]): LoopValues {
+  const { body, carried, length } = loop;
+  const all = (node: Node): Float64Array => new Float64Array(length * sizeOf(node.shape));
+  const [stacked, history] = [body.outputs.slice(carried).map(all), body.inputs.slice(0, carried).map(all)];
+  const carry = runLoop(loop, body.outputs, inputs, (outputs, row, before) => {
+    stacked.forEach((values, i) => {
+      const own = at(outputs, carried + i);
+      values.set(own, row * own.length);
+    });
+    history.forEach((values, i) => values.set(at(before, i), row * at(before, i).length));
+  });
+  return { carry, stacked, history };
+}
+
+/** Tells what each iteration gives, for which row, and of what was carried into it. @returns what is carried out of the last. */
+function runLoop(
+  { body, carried, rows, length, reverse }: Loop,
+  outputs: readonly Node[],
+  inputs: readonly Float64Array[],
+  tell: (outputs: readonly Float64Array[], row: number, before: readonly Float64Array[]) => void,
+): readonly Float64Array[] {
+  let state = inputs.slice(0, carried);
+  for (let iteration = 0; iteration < length; iteration++) {
+    const row = reverse ? length - 1 - iteration : iteration;
+    const taken = inputs.slice(carried, carried + rows).map((values) => {
+      const size = values.length / length;
+      return values.subarray(row * size, (row + 1) * size);
+    });
+    const given = [...state, ...taken, ...inputs.slice(carried + rows)];
+    const results = evaluateGraph({ inputs: body.inputs, outputs }, given);
+    tell(results, row, state);
+    state = results.slice(0, carried);
+  }
+  return state;
+}
 
 function reduceValues(node: NodeOf<"reduce">, inputs: readonly Float64Array[]): Float64Array {
   const { op, axes } = node.attributes;

@@ -20,7 +20,10 @@ function makeTables(): Uint32Array {
   return made;
 }
 
-/** The checksum of bytes, or of those before (whose checksum is `before`) and these. Unsigned. */
+/**
+ * The checksum of bytes, or of those before (whose checksum is `before`) and these. Unsigned.
+ * @example console.log(crc32(new TextEncoder().encode("123456789")).toString(16)); // cbf43926
+ */
 export function crc32(bytes: Uint8Array, before = 0): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let crc = ~before;

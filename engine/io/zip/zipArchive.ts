@@ -1,9 +1,9 @@
-import { Inflate } from "fflate";
 import { EvenkeelError, messageOf } from "../../errors.ts";
 import { fileError } from "../fileError.ts";
 import type { OpenFile } from "../folder.ts";
 import { allocateBytes } from "../safetensorsEncoding.ts";
 import { crc32 } from "./crc32.ts";
+import { Inflate } from "./inflate.ts";
 import { readDirectory, type ZipEntry } from "./zipDirectory.ts";
 import { deflated, elsewhere, localBytes, localMark, stored, viewOf } from "./zipFormat.ts";
 import { findZip, type ZipPlace } from "./zipPlace.ts";

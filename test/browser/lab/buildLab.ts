@@ -37,7 +37,8 @@ async function readLab(): Promise<LabFiles> {
   }
 }
 
-async function readFolder(folder: string): Promise<LabFiles> {
+/** All files below a folder. */
+export async function readFolder(folder: string): Promise<LabFiles> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const named = paths.map(async (path) => [relative(folder, path).split(sep).join("/"), await readFile(path)] as const);

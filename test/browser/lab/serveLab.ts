@@ -29,12 +29,14 @@ export type LabHost = {
   readonly isIsolated?: boolean;
   /** Whether browsers may keep what has a name of its own. Default false. */
   readonly isCached?: boolean;
+  /** Further headers of every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
 };
 
 /** Serves the lab on a free port of 127.0.0.1. */
 export async function serveLab(
   files: LabFiles,
-  { isIsolated = true, isCached = false }: LabHost = {},
+  { isIsolated = true, isCached = false, headers = {} }: LabHost = {},
 ): Promise<LabServer> {
   const [asked, lost]: [string[], RegExp[]] = [[], []];
   const server = createServer((request, response) => {
@@ -49,6 +51,7 @@ export async function serveLab(
     response
       .writeHead(200, {
         ...(isIsolated ? isolation : {}),
+        ...headers,
         "Content-Type": types[extname(address === "" ? "index.html" : address)] ?? "application/octet-stream",
         "Cache-Control": isCached && address.startsWith("assets/") ? "max-age=31536000, immutable" : "no-store",
       })

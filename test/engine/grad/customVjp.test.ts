@@ -23,6 +23,7 @@ import {
   negate,
   reduceSum,
   scalar,
+  scan,
   scatterAdd,
   sigmoid,
   sin,
@@ -168,6 +169,10 @@ describe("customVjp", () => {
       () => jvp(shifted)(scalar(1), scalar(1)),
       throwsWith("value", /isn't linear in its cotangent \(add\)/),
     );
+    const looped = (f: (x: Tensor) => Tensor) => (x: Tensor): Tensor =>
+      scan((h: Tensor) => ({ carry: f(h), y: null }), x, null, { length: 3 }).carry;
+    assert.throws(() => jvp(looped(clipped))(scalar(1), scalar(1)), throwsWith("value", /isn't linear in its cotangent/));
+    close(await read(jvp(looped(straightThrough))(scalar(1.5), scalar(2)).tangent), [2]);
     const second = jvp(grad((x: Tensor) => multiply(straightThrough(x), sin(x))))(scalar(1.5), scalar(1));
     close(await read(second.tangent), [2 * Math.cos(1.5) - Math.sin(1.5)]);
   });

@@ -286,7 +286,13 @@ const subjects: readonly (readonly [string, Differentiable])[] = [
   ["conv2d", on((x, w) => ops.conv2d(x, w, { padding: 1 }), [1, 2, 4, 4], [3, 2, 3, 3])],
   ...convolutions,
   ["inverse", on((x) => ops.inverse(ops.add(x, ops.multiply(ops.eye(3), 4))), [2, 3, 3])],
-  ["maxPoolWithIndices", on((x) => ops.maxPoolWithIndices(ops.add(x, ops.iota([1, 1, 6], 2, "f32").multiply(5)), { size: 3 }).values, [1, 1, 6])],
+  [
+    "maxPoolWithIndices",
+    on(
+      (x) => ops.maxPoolWithIndices(ops.add(x, ops.iota([1, 1, 6], 2, "f32").multiply(5)), { size: 3 }).values,
+      [1, 1, 6],
+    ),
+  ],
   ["withDerivativeOf", on((x) => ops.withDerivativeOf(ops.exp(x), ops.exp(x)), [2, 3])],
 ];
 
@@ -354,6 +360,7 @@ const primitivesWithout: { readonly [name: string]: string } = {
   ),
   cast: "is constant between jumps, or computes with integers and bools",
   stopGradient: "stops it",
+  loop: "has a loop for it; tested with scan, which makes it",
   barrier: "passes it on; tested with checkpoint, which makes it",
   ruled: "passes it on or to a rule; tested with checkpoint and customVjp, which make it",
   roundToFloat16: "passes it on, rounded",

@@ -204,7 +204,9 @@ describe("einsum", () => {
       [40, 3],
     ] as const;
     const chain = ops.einsum("ij,jk,kl->il", ...shapes.map((shape) => ops.ones(shape)));
-    const sizesOfProducts = topologicalOrder([chain.node]).flatMap(({ kind, shape }) => (kind === "matmul" ? [shape] : []));
+    const sizesOfProducts = topologicalOrder([chain.node]).flatMap(({ kind, shape }) =>
+      kind === "matmul" ? [shape] : [],
+    );
     assert.deepEqual(sizesOfProducts, [
       [1, 2, 3],
       [1, 40, 3],
@@ -212,7 +214,10 @@ describe("einsum", () => {
     // More operands than are tried in every order.
     const many = "ab,bc,cd,de,ef,fg,gh,hi,ij,jk->ak";
     const product = ops.einsum(many, ...Array.from({ length: 10 }, () => ops.multiply(ops.eye(3), 2)));
-    assertValue(product, build([3, 3], ([i, j]) => (i === j ? 1024 : 0)));
+    assertValue(
+      product,
+      build([3, 3], ([i, j]) => (i === j ? 1024 : 0)),
+    );
   });
 
   it("refuses equations that it can't read", () => {

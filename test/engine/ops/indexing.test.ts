@@ -1,6 +1,8 @@
 /** Elements taken and put by indices, against loops over places, on every kind of device. */
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { createWasmDevice } from "../../../engine/devices/wasm/device.ts";
 import type { DType } from "../../../engine/graph/dtype.ts";
 import * as ops from "../../../engine/index.ts";
 import type { ScatterMode, Tensor } from "../../../engine/index.ts";
@@ -307,5 +309,71 @@ describe("dynamicSlice and dynamicUpdateSlice", () => {
         /^dynamicUpdateSlice: a start is out/,
       );
     }
+  });
+});
+
+describe("dynamicUpdateSlice of a state", () => {
+  it("writes the same elements into the state's own memory and into an array of its own", async () => {
+    const shape = [2, 37, 6];
+    const bits = build(shape, ([a = 0, b = 0, c = 0]) => a * 1000 + b * 10 + c);
+    for (const threads of [1, 3]) {
+      const device = await createWasmDevice({ threads, sharedCost: 0 });
+      const cache = toTensor(bits);
+      const state = await ops.createState({ cache, at: ops.scalar(5, "i32") }, device);
+      const step = ops.compileStep(
+        (old: { readonly cache: Tensor; readonly at: Tensor }, rows: Tensor) => {
+          const next = ops.dynamicUpdateSlice(old.cache, rows, [0, old.at, 0]);
+          return { state: { cache: next, at: ops.add(old.at, 2) }, result: ops.scalar(0) };
+        },
+        { device },
+      );
+      const copy = ops.compile((x: Tensor, rows: Tensor, at: Tensor) => ops.dynamicUpdateSlice(x, rows, [0, at, 0]), {
+        device,
+      });
+      const rows = build([2, 2, 6], ([a = 0, b = 0, c = 0]) => -(a * 100 + b * 10 + c));
+      let expected = bits;
+      for (const start of [5, 7, 9]) {
+        await step(state, toTensor(rows));
+        const last = expected;
+        expected = build(shape, ([a = 0, b = 0, c = 0]) =>
+          b >= start && b < start + 2 ? pick(rows, [a, b - start, c]) : pick(last, [a, b, c]),
+        );
+        assert.deepEqual([...(await (await state.read()).cache.data())], expected.values);
+        const other = await copy(toTensor(last), toTensor(rows), ops.scalar(start, "i32"));
+        assert.deepEqual([...(await other.data())], expected.values);
+      }
+      step.dispose();
+      copy.dispose();
+      state.dispose();
+      device.dispose();
+    }
+  });
+
+  it("leaves elements alone by either branch of a choice between rows, bits of NaN included", async () => {
+    const device = await createWasmDevice({ threads: 1 });
+    const words = Uint32Array.from({ length: 8 * 5 }, (_, i) => 0x7fc0_0000 + i);
+    const given = new Float32Array(words.buffer);
+    for (const keepsFirst of [true, false]) {
+      const state = await ops.createState({ x: ops.tensor(given, { shape: [8, 5] }) }, device);
+      const step = ops.compileStep(
+        ({ x }: { readonly x: Tensor }, mask: Tensor) => {
+          const rows = ops.expandDims(mask, 1);
+          return { state: { x: keepsFirst ? ops.where(rows, x, 7) : ops.where(rows, 7, x) }, result: ops.scalar(0) };
+        },
+        { device },
+      );
+      await step(state, ops.tensor([true, false, true, true, false, false, true, false]));
+      const data = (await (await state.read()).x.data()) as Float32Array;
+      const got = new Uint32Array(data.buffer, data.byteOffset, data.length);
+      const isKept = (i: number): boolean => [0, 2, 3, 6].includes(Math.floor(i / 5)) === keepsFirst;
+      const seven = new Uint32Array(Float32Array.of(7).buffer)[0];
+      assert.deepEqual(
+        [...got],
+        [...words].map((word, i) => (isKept(i) ? word : seven)),
+      );
+      step.dispose();
+      state.dispose();
+    }
+    device.dispose();
   });
 });

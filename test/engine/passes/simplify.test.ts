@@ -37,6 +37,7 @@ import {
   slice,
   sqrt,
   stopGradient,
+  withDerivativeOf,
   subtract,
   tensor,
   where,
@@ -87,8 +88,9 @@ const u = input([2, 3], "u32");
 const b = input([2, 3], "bool");
 
 describe("simplify: element-wise rules", () => {
-  it("removes stopGradient, casts to the same dtype and shifts by 0", () => {
+  it("removes stopGradient, what only derivatives are made of, casts to the same dtype and shifts by 0", () => {
     becomes(stopGradient(x.tensor), x.node);
+    becomes(withDerivativeOf(x.tensor, exp(x.tensor)), x.node);
     assert.equal(simplified(makeNode("cast", [x.node], { dtype: "f32" })), x.node);
     becomes(shiftLeft(u.tensor, 0), u.node);
     stays(shiftLeft(u.tensor, 1));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { threefryScalar } from "../../../engine/devices/oracle/scalars.ts";
 import {
+  argmax,
   createDevice,
   type Device,
   type DeviceName,
@@ -11,6 +12,7 @@ import {
   keyAt,
   randomBernoulli,
   randomBits,
+  randomCategorical,
   randomKey,
   randomNormal,
   randomPermutation,
@@ -280,6 +282,46 @@ describe("randomBernoulli", () => {
           error instanceof EvenkeelError && error.code === "value" && /p .* is not a probability/.test(error.message),
       );
     }
+  });
+});
+
+describe("randomCategorical", () => {
+  it("gives categories as often as softmax says, in each row its own", async () => {
+    const draws = 20_000;
+    const probabilities = [
+      [0.5, 0.25, 0.125, 0.125],
+      [0.01, 0.09, 0.9, 0],
+    ];
+    const logits = tensor(probabilities.map((row) => row.map((p) => Math.log(p) + 3)));
+    const values = await evaluate(randomCategorical(randomKey(61), logits, [draws, 2]), await deviceOf("wasm"));
+    probabilities.forEach((row, r) => {
+      row.forEach((p, category) => {
+        let count = 0;
+        for (let i = 0; i < draws; i++) if (values[2 * i + r] === category) count++;
+        assertMean(`category ${category} of row ${r}`, count / draws, p, p * (1 - p) + 1e-12, draws);
+      });
+    });
+  });
+
+  it("is the same everywhere, and for each key of a batch", { skip: webgpuSkip }, async () => {
+    const logits = tensor([[0.3, -Infinity, 1, 0.1]]);
+    const keys = splitKey(randomKey(62), 2);
+    const expected = await evaluate(randomCategorical(keys, logits, [50, 1]), "oracle");
+    for (const name of everyDevice) {
+      const values = await evaluate(randomCategorical(keys, logits, [50, 1]), await deviceOf(name));
+      assert.deepEqual([...values], [...expected], name);
+    }
+    const own = await evaluate(randomCategorical(keyAt(keys, 1), logits, [50, 1]), "oracle");
+    assert.deepEqual([...own], [...expected].slice(50));
+    assert.ok(!expected.includes(1));
+  });
+
+  it("refuses logits without categories and shapes that don't fit", () => {
+    const of = (logits: ReturnType<typeof tensor>, shape?: readonly number[]) => () =>
+      randomCategorical(randomKey(1), logits, shape);
+    assert.throws(of(tensor(1)), /randomCategorical: logits \[\] give no \[\]/);
+    assert.throws(of(tensor([[1], [2]]), [3]), /don't broadcast|give no/);
+    assert.throws(of(argmax(tensor([[1, 2]]))), /randomCategorical: dtype i32/);
   });
 });
 

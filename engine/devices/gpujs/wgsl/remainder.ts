@@ -2,8 +2,8 @@
 import { infinityBits, nanBits } from "./numerals.ts";
 
 /**
- * |x| = mx 2^ex and |y| = my 2^ey with whole mx and my below 2^24: mx 2^(ex - ey) modulo my, eight bits at a time. Numbers are read by their
- * bits, which are right for those that arithmetic takes for 0, too. If ex < ey then |x| < |y|.
+ * |x| = mx 2^ex and |y| = my 2^ey with whole mx and my below 2^24: mx 2^(ex - ey) modulo my, eight bits at a time. Numbers are read
+ * by their bits, which are right for those that arithmetic takes for 0, too. If ex < ey then |x| < |y|.
  */
 export function remainderOfMantissas(): string {
   return `

@@ -1,13 +1,17 @@
 /** Code of a whole kernel: loops over parallel axes, the reduction inside them, the stores. */
 import { at } from "../../../graph/shape.ts";
+import { sameAffine } from "../../../kernel/affine.ts";
 import type { Kernel, Reduction, Scalar, Store } from "../../../kernel/kernel.ts";
 import { scalarsOf } from "../../../kernel/scalar.ts";
 import {
+  type Code,
   type FunctionBuilder,
   type FunctionReference,
   i32x4,
+  lane,
   type Local,
   type ModuleBuilder,
+  op,
 } from "../assembler/index.ts";
 import { Accumulators, type LongSum } from "./emitAccumulators.ts";
 import { type Access, Addresses } from "./emitAddresses.ts";
@@ -53,7 +57,7 @@ export function emitKernel(
     const bases = [...kernel.operands, ...kernel.stores].map((_, index) => addressOf(f, table, index));
     const context = new EmitContext(f, kernel, schedule);
     const points = reducePoints === null ? null : reducePoints(f, table);
-    const emitter = new KernelEmitter(context, new Addresses(context, bases), { low, high }, options, points);
+    const emitter = new KernelEmitter(context, bases, { low, high }, options, points);
     emitter.parallel(
       0,
       kernel.reduction?.body ?? null,
@@ -65,24 +69,29 @@ export function emitKernel(
 class KernelEmitter {
   readonly #context: EmitContext;
   readonly #addresses: Addresses;
+  /** The buffers' addresses: operands, then results. */
+  readonly #bases: readonly Local[];
   readonly #scalars: ScalarEmitter;
   readonly #share: { readonly low: Local; readonly high: Local };
   readonly #relaxed: boolean;
   readonly #reduceAxes: readonly number[];
   readonly #chunk: SumChunk | null;
   readonly #reducePoints: ReturnType<ReducePoints> | null;
+  /** Whether the code at this place runs only where something changes. */
+  #isWithinChange = false;
 
   constructor(
     context: EmitContext,
-    addresses: Addresses,
+    bases: readonly Local[],
     share: { low: Local; high: Local },
     options: EmitOptions,
     reducePoints: ReturnType<ReducePoints> | null,
   ) {
     this.#context = context;
     this.#reducePoints = reducePoints;
-    this.#addresses = addresses;
-    this.#scalars = new ScalarEmitter(context, addresses);
+    this.#bases = bases;
+    this.#addresses = new Addresses(context, bases);
+    this.#scalars = new ScalarEmitter(context, this.#addresses);
     this.#share = share;
     this.#relaxed = options.relaxed;
     this.#chunk = reducePoints === null ? sumChunkOf(context.kernel, context.schedule) : null;
@@ -112,9 +121,41 @@ class KernelEmitter {
         for (const value of cutValues) this.#scalars.hoist(value, cutBody === null ? inner : inner | accumulatorBit);
         const cutRoots = cutBody === null ? cutValues : [cutBody, ...cutValues];
         const accesses = [...accessesOf(cutRoots), ...kernel.stores.map((_, index) => this.#result(index))];
-        this.#loop(axis, segment, accesses, () => this.parallel(level + 1, cutBody, cutValues));
+        const loop = (): void =>
+          this.#loop(axis, segment, accesses, () => this.parallel(level + 1, cutBody, cutValues));
+        const changes = this.#isWithinChange ? null : this.#changes(cutValues, inner);
+        if (changes === null) {
+          loop();
+          return;
+        }
+        this.#isWithinChange = true;
+        this.#context.f.emit(changes);
+        this.#context.f.if(() => this.#context.scope(loop));
+        this.#isWithinChange = false;
       });
     }
+  }
+
+  /**
+   * Whether anything changes at all points of the `inner` axes, if what is stored there is either something new or what the result holds
+   * already: nothing does where that is so and the result has the memory of the operand. Null if it isn't known before their loops.
+   */
+  #changes(values: readonly Scalar[], inner: number): Code | null {
+    const { kernel, nest } = this.#context;
+    const [value, ...others] = values;
+    if (kernel.reduction !== null || value?.kind !== "select" || others.length > 0) return null;
+    const { condition, x, y } = value;
+    const isKept = (scalar: Scalar): scalar is Extract<Scalar, { readonly kind: "load" }> =>
+      scalar.kind === "load" && scalar.dtype === kernel.stores[0].dtype && sameAffine(scalar.at, kernel.stores[0].at);
+    const kept = isKept(y) ? y : isKept(x) ? x : null;
+    const bits = this.#context.dependencies(condition);
+    const points = this.#context.points(bits);
+    const known = this.#context.find(condition, at(points, 0));
+    const isOfLanes = nest.vector !== null && ((bits >> nest.vector) & 1) === 1;
+    if (kept === null || (bits & inner) !== 0 || isOfLanes || points.length > 1 || known === undefined) return null;
+    const chosen = lane("i32x4.extract_lane", 0, known);
+    const isElsewhere = op("i32.ne", at(this.#bases, kept.operand), at(this.#bases, kernel.operands.length));
+    return op("i32.or", kept === y ? chosen : op("i32.eqz", chosen), isElsewhere);
   }
 
   #result(index: number): Access & Store {
