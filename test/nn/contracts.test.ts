@@ -338,7 +338,7 @@ describe("adam", () => {
     const parameters = { a: tensor([1, 2]), b: tensor([[3]]) };
     const moments = adamMoments(parameters);
     assert.deepEqual(
-      [moments.first["b"]?.shape, await onOracle(moments.second["a"] as Tensor)],
+      [moments.first["b"]?.shape, await onOracle(moments.second["a"])],
       [
         [1, 1],
         [0, 0],
@@ -348,10 +348,10 @@ describe("adam", () => {
     const next = adam(parameters, gradient, moments, scalar(0.125), { first: scalar(0.1), second: scalar(0.001) });
     assert.deepEqual(Object.keys(next.parameters), ["a", "b"]);
     // (g / (|g| + 1e-8)): 1 and -0.8.
-    assertClose(await onOracle(next.parameters["a"] as Tensor), [1 - 0.125, 2 + 0.125 * 0.8]);
-    assertClose(await onOracle(next.parameters["b"] as Tensor), [3]);
-    assertClose(await onOracle(next.moments.first["a"] as Tensor), [0.05, -4e-9]);
-    assertClose(await onOracle(next.moments.second["a"] as Tensor), [0.00025, 0]);
+    assertClose(await onOracle(next.parameters["a"]), [1 - 0.125, 2 + 0.125 * 0.8]);
+    assertClose(await onOracle(next.parameters["b"]), [3]);
+    assertClose(await onOracle(next.moments.first["a"]), [0.05, -4e-9]);
+    assertClose(await onOracle(next.moments.second["a"]), [0.00025, 0]);
   });
 });
 

@@ -701,7 +701,11 @@ export const programSpecs: fc.Arbitrary<ProgramSpec> = fc.record({
   outputs: fc.integer({ min: 1, max: 3 }),
 });
 
-<<<<<<< HEAD:testing/arbitraries/programs.ts
+/** Programs without loops: each has one plan. */
+export const loopFreePrograms = programSpecs.map((spec): ProgramSpec => {
+  return { ...spec, instructions: spec.instructions.filter(({ operation }) => operation !== "scan") };
+});
+
 /**
  * Runs a program's instructions on its inputs; the newest values are its results.
  * @param supports which primitives there may be: inputs and instructions that need others are left out
@@ -721,16 +725,6 @@ export function buildProgram(
   };
   const known = given.filter(isSupported);
   if (known.length === 0) return [];
-=======
-/** Programs without loops: each has one plan. */
-export const loopFreePrograms = programSpecs.map((spec): ProgramSpec => {
-  return { ...spec, instructions: spec.instructions.filter(({ operation }) => operation !== "scan") };
-});
-
-/** Runs a program's instructions on its inputs; the newest values are its results. */
-export function buildProgram(spec: ProgramSpec, given: readonly Tensor[]): Tensor[] {
-  const values = [...given];
->>>>>>> h-transforms:test/arbitraries/programs.ts
   for (const instruction of spec.instructions) {
     const any = (i: 0 | 1 | 2): Tensor => at(known, known.length - 1 - (instruction.operands[i] % known.length));
     const apply = operations[instruction.operation];

@@ -101,8 +101,9 @@ function rebuilt(node: Node, inputs: readonly Node[], change: Change): Node {
     case "surrogate":
     case "barrier":
     case "ruled":
-    // A body keeps its own sizes: what doesn't fit it any more isn't tried.
+      return withInputs(node, inputs);
     case "loop":
+      // A body keeps its own sizes: what doesn't fit it any more isn't tried.
       return withInputs(node, inputs);
   }
 }

@@ -86,7 +86,10 @@ export async function takeSettings({ settings }: Run): Promise<void> {
   const basis: GivenSettings = { preset, config, data, seed };
   const usual = await saying(planOf({ ...basis, batch }));
   if (usual === undefined) return;
-  if (usual.kind === "impossible") return say("error", usual.reason);
+  if (usual.kind === "impossible") {
+    say("error", usual.reason);
+    return;
+  }
   const usualValues = new Map<string, unknown>(Object.entries(usual.settings));
   const differing = Object.entries(settings).filter(
     ([name, value]) => name !== "outdir" && JSON.stringify(value) !== JSON.stringify(usualValues.get(name)),

@@ -13,19 +13,11 @@ import { type ChannelsLast, type Layout, moved } from "../../../engine/kernel/la
 import { type FusedKernel, fusing } from "../../../engine/passes/fuse.ts";
 import { optimize } from "../../../engine/passes/optimize.ts";
 import { trace } from "../../../engine/program/trace.ts";
-<<<<<<< HEAD
-import { buildProgram, inputData, printProgram, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { buildProgram, inputData, printProgram, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { boundedInput } from "../../../testing/bounds/boundedScalars.ts";
 import type { Bounded } from "../../../testing/bounds/graphBounds.ts";
 import { interpretKernel } from "../../../testing/bounds/interpretKernel.ts";
-=======
-import { buildProgram, inputData, printProgram, loopFreePrograms } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { boundedInput } from "../../support/boundedScalars.ts";
-import type { Bounded } from "../../support/graphBounds.ts";
-import { interpretKernel } from "../../support/interpretKernel.ts";
->>>>>>> h-transforms
 import { limits } from "../passes/plannedFor.ts";
 
 const seed = Number(process.env["EVENKEEL_SEED"] ?? 20261130);

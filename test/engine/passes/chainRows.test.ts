@@ -23,17 +23,10 @@ import {
 import { type Plan, type PlanStep, partsOf } from "../../../engine/kernel/plan.ts";
 import { chainRows } from "../../../engine/passes/chainRows.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-<<<<<<< HEAD
-import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { buildProgram, inputData, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { checkPrograms } from "../../../testing/laws/programLaw.ts";
 import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
-=======
-import { buildProgram, inputData, loopFreePrograms } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { checkPrograms } from "../../support/programLaw.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
->>>>>>> h-transforms
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const apart: DeviceLimits = { ...limits, temporaries: "slots", overlap: true, inPlace: false, arrays: 8, operands: 7 };

@@ -26,15 +26,9 @@ import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
 import { type Plan } from "../../../engine/kernel/plan.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-<<<<<<< HEAD
-import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { buildProgram, inputData, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { interpretPlan } from "../../../testing/bounds/interpretKernel.ts";
-=======
-import { buildProgram, inputData, loopFreePrograms } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { interpretPlan } from "../../support/interpretKernel.ts";
->>>>>>> h-transforms
 import { tensor } from "../../../engine/index.ts";
 import { input, limits, planOf } from "./plannedFor.ts";
 

@@ -9,17 +9,10 @@ import { gatherSteps } from "../../../engine/passes/gatherSteps.ts";
 import { commonSizes } from "../../../engine/passes/joinable.ts";
 import type { Overwrite } from "../../../engine/passes/places.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-<<<<<<< HEAD
-import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { buildProgram, inputData, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { checkPrograms } from "../../../testing/laws/programLaw.ts";
 import { ReferenceDevice } from "../../../testing/devices/referenceDevice.ts";
-=======
-import { buildProgram, inputData, loopFreePrograms } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { checkPrograms } from "../../support/programLaw.ts";
-import { ReferenceDevice } from "../../support/referenceDevice.ts";
->>>>>>> h-transforms
 import { input, limits, planOf } from "./plannedFor.ts";
 
 const points: DeviceLimits = { ...limits, results: 4, arrays: 8, operands: 7, joins: "points" };

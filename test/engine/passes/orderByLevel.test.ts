@@ -10,11 +10,7 @@ import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import { orderByLevel } from "../../../engine/passes/orderByLevel.ts";
 import type { Overwrite } from "../../../engine/passes/places.ts";
 import { planFor } from "../../../engine/program/planFor.ts";
-<<<<<<< HEAD
-import { buildProgram, inputData, programSpecs } from "../../../testing/arbitraries/programs.ts";
-=======
-import { buildProgram, inputData, loopFreePrograms } from "../../arbitraries/programs.ts";
->>>>>>> h-transforms
+import { buildProgram, inputData, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { firstLeaves, type Leaves, updateLeaves, updateSpecs } from "../../arbitraries/stateUpdates.ts";
 import { limits } from "./plannedFor.ts";
 

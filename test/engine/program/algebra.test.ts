@@ -22,15 +22,9 @@ import {
 import { makePlan } from "../../../engine/passes/makePlan.ts";
 import { optimize, passes } from "../../../engine/passes/optimize.ts";
 import { trace } from "../../../engine/program/trace.ts";
-<<<<<<< HEAD
-import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../../testing/arbitraries/programs.ts";
+import { buildProgram, inputData, type ProgramSpec, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { graphBounds } from "../../../testing/bounds/graphBounds.ts";
-=======
-import { buildProgram, inputData, type ProgramSpec, loopFreePrograms } from "../../arbitraries/programs.ts";
-import { accuracies } from "../../support/accuracies.ts";
-import { graphBounds } from "../../support/graphBounds.ts";
->>>>>>> h-transforms
 import { limitedDevice } from "../../support/limitedDevice.ts";
 import { compareProgram, firstViolation } from "../../../testing/laws/programLaw.ts";
 
