@@ -96,12 +96,12 @@ function memoryUses(plan: Plan, steps: readonly PlanStep[]): readonly MemoryUse[
   return steps.map(({ operands, results }) => ({ reads: buffersOf(operands), writes: buffersOf(results) }));
 }
 
-/** Steps on the longest chain of values. */
+/** Steps on the longest chain of values, and of what has to come before others though they don't read it. */
 function longestChain(steps: readonly PlanStep[]): number {
   const madeAt = new Map<number, number>();
   let longest = 0;
-  for (const { operands, results } of steps) {
-    const level = 1 + Math.max(0, ...operands.map((buffer) => madeAt.get(buffer) ?? 0));
+  for (const { operands, results, after = [] } of steps) {
+    const level = 1 + Math.max(0, ...[...operands, ...after].map((buffer) => madeAt.get(buffer) ?? 0));
     for (const buffer of results) madeAt.set(buffer, level);
     longest = Math.max(longest, level);
   }

@@ -130,10 +130,7 @@ export class KernelWalk {
 
   /** Notes what barriers on the way wait for. */
   #storageOf(node: Node): Node {
-    for (let view = node; view.kind === "reshape" || view.kind === "barrier"; view = view.inputs[0]) {
-      if (view.kind === "barrier") this.#gates.add(view.inputs[1]);
-    }
-    return storageOf(node);
+    return storageOf(node, ({ inputs: [, after] }) => this.#gates.add(after));
   }
 
   readonly #valueOf: ValueOf = (node, axes, bounds) => this.#valueAt(node, { kind: "axes", axes }, bounds);

@@ -1,10 +1,18 @@
-import type { Node } from "../graph/node.ts";
+import type { Node, NodeOf } from "../graph/node.ts";
 
-/** The node whose memory holds a value in row-major order: reshapes and barriers don't move anything. */
-export function storageOf(node: Node): Node {
-  let storage = node;
-  while (storage.kind === "reshape" || storage.kind === "barrier") storage = storage.inputs[0];
-  return storage;
+/** The node whose memory holds a value in row-major order: reshapes and barriers, which are told, don't move anything. */
+export function storageOf(node: Node, tell?: (barrier: NodeOf<"barrier">) => void): Node {
+  for (let storage = node; ; storage = storage.inputs[0]) {
+    switch (storage.kind) {
+      case "barrier":
+        tell?.(storage);
+        break;
+      case "reshape":
+        break;
+      default:
+        return storage;
+    }
+  }
 }
 
 /** Whether a node's elements are elements of its first input, at other places. */

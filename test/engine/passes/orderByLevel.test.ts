@@ -132,8 +132,10 @@ describe("orderByLevel", () => {
         const program = (...args: readonly Tensor[]): unknown => buildProgram(spec, [...args]);
         const { plan } = await planFor(program, given, { ...overlapping, results });
         const { levels, levelsInMemory, fewestBarriers } = dispatchCounts(plan);
-        assert.equal(levelsInMemory, levels);
-        assert.equal(fewestBarriers, Math.max(0, levels - 1));
+        // What only has to come behind something may be on the device with it.
+        const isGated = plan.steps.some(({ after }) => after !== undefined);
+        assert.ok(isGated ? levelsInMemory <= levels : levelsInMemory === levels);
+        assert.ok(isGated ? fewestBarriers < levels : fewestBarriers === Math.max(0, levels - 1));
         const inOrder = await planFor(program, given, { ...overlapping, results, overlap: false });
         serial += Number(dispatchCounts(inOrder.plan).fewestBarriers > fewestBarriers);
       }),
