@@ -60,6 +60,16 @@ export type ImportedModel = {
  * const { logits } = await program(model.parameters, { image });
  * ```
  * @throws EvenkeelError `file` if the file is damaged or can't be read, `value` for operators or attributes that aren't known here.
+ * @example
+ * ```ts
+ * import { isTensor, tensor } from "evenkeel/engine";
+ *
+ * // A model of one Relu, from x to y.
+ * const base64 = "CAg6MwoMCgF4EgF5IgRSZWx1EgFnWg8KAXgSCgoICAESBAoCCAJiDwoBeRIKCggIARIECgIIAkICEBE=";
+ * const { apply, parameters } = importOnnx(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
+ * const { y } = apply(parameters, { x: tensor([-1, 2]) });
+ * if (isTensor(y)) console.log(await y.array()); // [ 0, 2 ]
+ * ```
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): ImportedModel {
   const path = options.path ?? "ONNX model";

@@ -17,6 +17,13 @@ export type GraphCase = { readonly graph: Graph; readonly inputs: readonly Tenso
  * What a function computes of its arguments, as `compile` would record it.
  * @param args trees of tensors, which become the graph's inputs in order
  * @throws EvenkeelError `trace` if the function is asynchronous or uses tensors of another trace
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph, inputs } = await graphCase((x: Tensor) => x.add(1), tensor([1, 2]));
+ * console.log(graph.outputs.map(({ shape }) => shape), inputs); // [ [ 2 ] ] [ Float32Array(2) [ 1, 2 ] ]
+ * ```
  */
 export async function graphCase<Args extends readonly unknown[]>(
   fn: (...args: Args) => unknown,
@@ -29,6 +36,13 @@ export async function graphCase<Args extends readonly unknown[]>(
 /**
  * The graph's outputs on a device, compiled for it, run and forgotten.
  * @throws EvenkeelError as the device does; `value` for a NaN on its way into an integer or an index out of range
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const added = await graphCase((x: Tensor) => x.add(1), tensor([1, 2]));
+ * console.log(await runGraph(new ReferenceDevice("arena"), added)); // [ Float32Array(2) [ 2, 3 ] ]
+ * ```
  */
 export async function runGraph(device: Device, { graph, inputs }: GraphCase): Promise<TensorData[]> {
   return withProgram(device, graph, async (program) => runProgram(program, inputs));
@@ -63,7 +77,17 @@ export async function withProgram<T>(
   }
 }
 
-/** The kernels and buffers that a device would be given for a graph, after all passes; nothing is compiled. */
+/**
+ * The kernels and buffers that a device would be given for a graph, after all passes; nothing is compiled.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph } = await graphCase((x: Tensor) => x.exp().sum(), tensor([1, 2]));
+ * const { steps } = await planGraph(graph, new ReferenceDevice("arena"));
+ * console.log(steps.map(({ kernel }) => kernel.name)); // [ 'sum_exp_0' ]
+ * ```
+ */
 export async function planGraph(graph: Graph, { limits }: Pick<KernelDevice, "limits">): Promise<Plan> {
   return inTurns(planning(await inTurns(optimizing(graph, limits)), limits));
 }

@@ -12,6 +12,12 @@ import { mapTree, refuseAsynchronous } from "../tree.ts";
  * Chen et al. 2016, "Training deep nets with sublinear memory cost".
  * @param fn a function of trees of tensors that gives a tree of tensors. It is called once for each call.
  * @throws EvenkeelError `trace` if `fn` is asynchronous.
+ * @example
+ * ```ts
+ * const block = checkpoint((x: Tensor) => exp(sin(x)));
+ * const slope = grad((x: Tensor) => block(block(x)).sum());
+ * console.log(await slope(tensor([0, 1])).array()); // [ 1.2534, -1.7751 ]
+ * ```
  */
 export function checkpoint<Args extends readonly unknown[], Result>(
   fn: (...args: Args) => Result,

@@ -39,6 +39,14 @@ let calls = 0;
  * @param fn of trees of tensors, gives a tree of tensors. A tensor that it closes over has no derivative, and asking for one is an error.
  * @returns a function as `fn`. Its derivative throws EvenkeelError `value`, `shape` or `dtype` if what `backward` gives doesn't fit the
  * arguments, `trace` if a derivative by a tensor is asked for that isn't an argument.
+ * @example
+ * ```ts
+ * const clipped = customVjp((x: Tensor) => x.square(), {
+ *   forward: (x: Tensor) => x,
+ *   backward: (x: Tensor, cotangent: Tensor) => [clamp(x.multiply(2), -1, 1).multiply(cotangent)],
+ * });
+ * console.log(await grad((x: Tensor) => clipped(x).sum())(tensor([0.25, 5])).array()); // [ 0.5, 1 ]
+ * ```
  */
 export function customVjp<Args extends readonly unknown[], Result, Residuals>(
   fn: (...args: Args) => Result,

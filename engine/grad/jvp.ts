@@ -22,6 +22,11 @@ import { dependents, differentiatedInputs } from "./dependents.ts";
  * @returns a function of primals, tangents (a tree of the same shape) and the further arguments. Its tangent is a tree as the value;
  * zeros where that isn't f32. It throws EvenkeelError `dtype` if a primal isn't f32, `shape` or `dtype` if tangents don't fit primals,
  * `value` if the rule of a `customVjp` isn't linear in its cotangent.
+ * @example
+ * ```ts
+ * const { value, tangent } = jvp((x: Tensor) => x.square())(tensor([1, 2]), tensor([1, 10]));
+ * console.log(await value.array(), await tangent.array()); // [ 1, 4 ] [ 2, 40 ]
+ * ```
  */
 export function jvp<T, R, Rest extends readonly unknown[]>(
   fn: (primals: T, ...rest: Rest) => R,

@@ -29,6 +29,18 @@ let loops = 0;
  * @returns what is carried out of the last iteration (`init` if there is none), and the results of all, stacked [length, ...]
  * @throws EvenkeelError `shape` if `xs` aren't of one length, or what is carried changes its structure, shapes or dtypes; `range` for a length
  * that isn't a whole number from 0; `trace` if `body` is asynchronous
+ * @example
+ * ```ts
+ * const { carry, ys } = scan(
+ *   (balance: Tensor, paid: Tensor) => {
+ *     const next = balance.multiply(1.5).add(paid);
+ *     return { carry: next, y: next };
+ *   },
+ *   scalar(0),
+ *   tensor([2, 4, 6]),
+ * );
+ * console.log(await carry.item(), await ys.array()); // 16.5 [ 2, 7, 16.5 ]
+ * ```
  */
 export function scan<Carry, X, Y>(
   body: (carry: Carry, x: X) => { readonly carry: Carry; readonly y: Y },

@@ -74,7 +74,16 @@ export function operationName(node: Node): string {
   }
 }
 
-/** A graph as text, one node a line: `%3 f32 [8, 4] = add %1 %2`. Numbers count from 0 in order of computation. */
+/**
+ * A graph as text, one node a line: `%3 f32 [8, 4] = add %1 %2`. Numbers count from 0 in order of computation.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph } = await graphCase((x: Tensor, y: Tensor) => x.add(y), tensor([1, 2]), tensor([3, 4]));
+ * console.log(printGraph(graph).split("\n")[2]); // %2 f32 [2] = add %0 %1
+ * ```
+ */
 export function printGraph(graph: Graph): string {
   const numbers = new Map<Node, number>();
   const name = (node: Node): string => `%${numbers.get(node)}`;

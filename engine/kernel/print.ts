@@ -80,6 +80,14 @@ function expressionLines(
 /**
  * A kernel as a loop nest: `x0`, `x1`, ... are its operands, `y` its result (`y0`, `y1`, ... if there are several), addresses count
  * elements.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph } = await graphCase((x: Tensor) => x.multiply(x), tensor([1, 2]));
+ * const { steps } = await planGraph(graph, new ReferenceDevice("arena"));
+ * console.log(steps.map(({ kernel }) => printKernel(kernel).split("\n")[0])); // [ 'multiply_0(x0: f32[2]) -> y: f32[2]' ]
+ * ```
  */
 export function printKernel(kernel: Kernel): string {
   const { axes, operands, reduction, stores } = kernel;

@@ -11,6 +11,7 @@ export type BorderWidths = readonly (readonly [number, number])[];
  * A border that mirrors x at its first and last elements, which aren't repeated: [1, 2, 3] with 2 on either side is [3, 2, 1, 2, 3, 2, 1].
  * Wider ones go on back and forth; an axis of size 1 is repeated. NumPy's and PyTorch's "reflect".
  * @throws EvenkeelError `shape` unless there are widths for each axis and elements to repeat, `range` for negative widths
+ * @example console.log(await padReflect(tensor([1, 2, 3]), [[2, 1]]).array()); // [ 3, 2, 1, 2, 3, 2 ]
  */
 export function padReflect(x: Tensor, widths: BorderWidths): Tensor {
   return bordered("padReflect", x, widths, (part, axis, width, side) => {
@@ -32,6 +33,7 @@ export function padReflect(x: Tensor, widths: BorderWidths): Tensor {
  * A border that repeats the first and the last element: [1, 2, 3] with 2 on either side is [1, 1, 1, 2, 3, 3, 3]. NumPy's "edge", PyTorch's
  * "replicate".
  * @throws EvenkeelError as `padReflect`
+ * @example console.log(await padEdge(tensor([1, 2, 3]), [[2, 1]]).array()); // [ 1, 1, 1, 2, 3, 3 ]
  */
 export function padEdge(x: Tensor, widths: BorderWidths): Tensor {
   return bordered("padEdge", x, widths, (part, axis, width, side) => [
@@ -42,6 +44,7 @@ export function padEdge(x: Tensor, widths: BorderWidths): Tensor {
 /**
  * A border that goes on as if x were repeated: [1, 2, 3] with 2 on either side is [2, 3, 1, 2, 3, 1, 2]. NumPy's "wrap", PyTorch's "circular".
  * @throws EvenkeelError as `padReflect`
+ * @example console.log(await padWrap(tensor([1, 2, 3]), [[2, 1]]).array()); // [ 2, 3, 1, 2, 3, 1 ]
  */
 export function padWrap(x: Tensor, widths: BorderWidths): Tensor {
   return bordered("padWrap", x, widths, (part, axis, width, side) => {

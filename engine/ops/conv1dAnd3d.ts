@@ -26,6 +26,11 @@ export type ConvOptions = {
  * 1-D cross-correlation: x [N, groups * C, L], w [O, C, k] to [N, O, L'] with
  * L' = floor((L + before + after - dilation * (k - 1) - 1) / stride) + 1. f32.
  * @throws EvenkeelError `shape` or `range` if channels, groups or sizes don't fit.
+ * @example
+ * ```ts
+ * const differences = conv1d(tensor([[[0, 1, 4, 9]]]), tensor([[[-1, 1]]]));
+ * console.log(await differences.array()); // [ [ [ 1, 3, 5 ] ] ]
+ * ```
  */
 export function conv1d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   const { windows, groups } = windowsOf("conv1d", x, w, options);
@@ -39,6 +44,11 @@ export function conv1d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor 
  * 3-D cross-correlation: x [N, groups * C, D, H, W], w [O, C, kd, kh, kw] to [N, O, D', H', W'], with sizes as `conv2d`'s. f32. Computed as
  * one 2-D convolution, in which the elements of a window along D are further channels: they are copied side by side, kd times x.
  * @throws EvenkeelError `shape` or `range` if channels, groups or sizes don't fit.
+ * @example
+ * ```ts
+ * const y = conv3d(ones([1, 1, 4, 4, 4]), ones([2, 1, 3, 3, 3]), { padding: "same" });
+ * console.log(y.shape, await reduceMax(y).item()); // [ 1, 2, 4, 4, 4 ] 27
+ * ```
  */
 export function conv3d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
   const { windows, groups } = windowsOf("conv3d", x, w, options);

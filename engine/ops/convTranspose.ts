@@ -26,6 +26,11 @@ export type ConvTransposeOptions = {
  * 1-D transposed convolution: x [N, I, L], w [I, C, k] to [N, groups * C, L'] with
  * L' = (L - 1) * stride + dilation * (k - 1) + 1 + outputPadding - before - after. f32.
  * @throws EvenkeelError `shape` or `range` if channels, groups or sizes don't fit.
+ * @example
+ * ```ts
+ * const spread = convTranspose1d(tensor([[[1, 2]]]), tensor([[[1, 10]]]), { stride: 2 });
+ * console.log(await spread.array()); // [ [ [ 1, 10, 2, 20 ] ] ]
+ * ```
  */
 export function convTranspose1d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const { windows, groups } = windowsOf("convTranspose1d", x, w, options);
@@ -39,6 +44,11 @@ export function convTranspose1d(x: Tensor, w: Tensor, options: ConvTransposeOpti
  * 2-D transposed convolution, PyTorch's `conv_transpose2d`: x [N, I, H, W], w [I, C, kh, kw] to [N, groups * C, H', W'] with
  * H' = (H - 1) * stride + dilation * (kh - 1) + 1 + outputPadding - top - bottom. It is the derivative of `conv2d` by its input. f32.
  * @throws EvenkeelError `shape` or `range` if channels, groups or sizes don't fit.
+ * @example
+ * ```ts
+ * const y = convTranspose2d(tensor([[[[1, 2]]]]), ones([1, 1, 2, 2]), { stride: 2 });
+ * console.log(await y.reshape([2, 4]).array()); // [ [ 1, 1, 2, 2 ], [ 1, 1, 2, 2 ] ]
+ * ```
  */
 export function convTranspose2d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const { windows, groups } = windowsOf("convTranspose2d", x, w, options);
@@ -48,6 +58,11 @@ export function convTranspose2d(x: Tensor, w: Tensor, options: ConvTransposeOpti
 /**
  * 3-D transposed convolution: x [N, I, D, H, W], w [I, C, kd, kh, kw] to [N, groups * C, D', H', W'], with sizes as `convTranspose2d`'s. f32.
  * @throws EvenkeelError `shape` or `range` if channels, groups or sizes don't fit.
+ * @example
+ * ```ts
+ * const y = convTranspose3d(ones([1, 3, 2, 2, 2]), ones([3, 1, 2, 2, 2]), { stride: 2 });
+ * console.log(y.shape, await reduceMax(y).item()); // [ 1, 1, 4, 4, 4 ] 3
+ * ```
  */
 export function convTranspose3d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const { windows, groups } = windowsOf("convTranspose3d", x, w, options);

@@ -52,7 +52,10 @@ export function iota(shape: Shape, axis: number, dtype: DType = "i32"): Tensor {
   return new Tensor(makeNode("iota", [], { shape: checked, axis: normalizeAxis("iota", axis, checked.length), dtype }));
 }
 
-/** 0, 1, ..., length - 1. */
+/**
+ * 0, 1, ..., length - 1.
+ * @example console.log(await arange(4).array()); // [ 0, 1, 2, 3 ]
+ */
 export function arange(length: number, dtype: DType = "i32"): Tensor {
   return iota(checkShape("arange", [length]), 0, dtype);
 }
@@ -60,6 +63,7 @@ export function arange(length: number, dtype: DType = "i32"): Tensor {
 /**
  * `count` numbers with equal distances from `start` to `stop`, both included, f32: computed in float64 and rounded once.
  * @throws EvenkeelError `shape` unless the count is a whole number of at least 0, `value` for bounds that are not finite.
+ * @example console.log(await linspace(0, 1, 5).array()); // [ 0, 0.25, 0.5, 0.75, 1 ]
  */
 export function linspace(start: number, stop: number, count: number): Tensor {
   checkShape("linspace", [count]);
@@ -70,7 +74,10 @@ export function linspace(start: number, stop: number, count: number): Tensor {
   return tensor(Float32Array.from({ length: count }, (_, i) => start * ((last - i) / last) + stop * (i / last)));
 }
 
-/** `classes` columns, 1 where the column is the index: [..] of i32 to [.., classes]. Indices out of range give zeros. */
+/**
+ * `classes` columns, 1 where the column is the index: [..] of i32 to [.., classes]. Indices out of range give zeros.
+ * @example console.log(await oneHot(tensor([2, 0], { dtype: "i32" }), 3).array()); // [ [ 0, 0, 1 ], [ 1, 0, 0 ] ]
+ */
 export function oneHot(index: Tensor, classes: number, dtype: DType = "f32"): Tensor {
   if (index.dtype !== "i32") {
     throw new EvenkeelError("dtype", `oneHot: index has dtype ${index.dtype}, expected i32. Use cast(index, "i32").`);

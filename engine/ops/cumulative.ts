@@ -21,6 +21,11 @@ const blockLength = 32;
  * Sums of the elements up to each along an axis. f32, i32 and u32, which wrap; bool is counted as i32. A NaN or an infinity reaches what
  * comes behind it alone. Blocks of 32 elements are summed up one by one, and what comes before each block is the running sum over blocks: an
  * f32 is off by at most 33 roundings of the sum of magnitudes for each factor of 32 in the length. The derivative is the reversed sum.
+ * @example
+ * ```ts
+ * console.log(await cumulativeSum(tensor([[1, 2], [3, 4]]), 0).array()); // [ [ 1, 2 ], [ 4, 6 ] ]
+ * console.log(await cumulativeSum(tensor([1, 2, 3]), -1, { exclusive: true }).array()); // [ 0, 1, 3 ]
+ * ```
  */
 export function cumulativeSum(x: Tensor, axis = -1, options: CumulativeOptions = {}): Tensor {
   const along = normalizeAxis("cumulativeSum", axis, x.rank);
@@ -53,6 +58,7 @@ function sumOfEarlier(x: Tensor, axis: number, { exclusive = false, reverse = fa
 /**
  * Products of the elements up to each along an axis, over distances of 1, 2, 4 and so on. f32, i32 and u32, which wrap; bool is counted as
  * i32. A zero, NaN or infinity reaches what comes behind it alone. Derivatives are right where elements are 0, too.
+ * @example console.log(await cumulativeProduct(tensor([1, 2, 3, 4])).array()); // [ 1, 2, 6, 24 ]
  */
 export function cumulativeProduct(x: Tensor, axis = -1, options: CumulativeOptions = {}): Tensor {
   const along = normalizeAxis("cumulativeProduct", axis, x.rank);
@@ -71,6 +77,7 @@ export function cumulativeProduct(x: Tensor, axis = -1, options: CumulativeOptio
 /**
  * Product over axes; 1 where they are empty. f32, i32 and u32, which wrap; bool is counted as i32. Halves are multiplied again and again, so
  * that derivatives are right where elements are 0, too.
+ * @example console.log(await product(tensor([[1, 2], [3, 4]]), { axes: 1 }).array()); // [ 2, 12 ]
  */
 export function product(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = normalizeAxes("product", options.axes, x.rank);

@@ -10,6 +10,11 @@ import { broadcastTo, expandDims, pad, reshape, slice } from "./movement.ts";
  * Of a vector [n], the square matrix with it on a diagonal and zeros elsewhere; of a matrix [rows, columns], its diagonal. `offset` counts
  * diagonals to the right of the main one; negative: below.
  * @throws EvenkeelError `shape` for other ranks, `range` if the offset isn't a whole number or the matrix has no such diagonal.
+ * @example
+ * ```ts
+ * console.log(await diag(tensor([1, 2])).array()); // [ [ 1, 0 ], [ 0, 2 ] ]
+ * console.log(await diag(tensor([[1, 2], [3, 4]]), 1).array()); // [ 2 ]
+ * ```
  */
 export function diag(x: Tensor, offset = 0): Tensor {
   requireOffset("diag", offset);
@@ -40,6 +45,7 @@ export function diag(x: Tensor, offset = 0): Tensor {
  * x [.., rows, columns] on and below a diagonal, 0 above: NumPy's `tril`. The triangle of ones itself is `lowerTriangle`.
  * @param diagonal how many diagonals to the right of the main one are kept; negative: below
  * @throws EvenkeelError `shape` for fewer than two axes, `range` unless `diagonal` is a whole number.
+ * @example console.log(await keepLowerTriangle(tensor([[1, 2], [3, 4]])).array()); // [ [ 1, 0 ], [ 3, 4 ] ]
  */
 export function keepLowerTriangle(x: Tensor, diagonal = 0): Tensor {
   const [row, column] = places("keepLowerTriangle", x, diagonal);
@@ -50,6 +56,7 @@ export function keepLowerTriangle(x: Tensor, diagonal = 0): Tensor {
  * x [.., rows, columns] on and above a diagonal, 0 below: NumPy's `triu`.
  * @param diagonal the first diagonal that is kept, counted to the right of the main one; negative: below
  * @throws EvenkeelError as {@link keepLowerTriangle}.
+ * @example console.log(await keepUpperTriangle(tensor([[1, 2], [3, 4]]), 1).array()); // [ [ 0, 2 ], [ 0, 0 ] ]
  */
 export function keepUpperTriangle(x: Tensor, diagonal = 0): Tensor {
   const [row, column] = places("keepUpperTriangle", x, diagonal);

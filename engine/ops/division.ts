@@ -37,6 +37,7 @@ function operands(operation: string, x: TensorLike, y: TensorLike): [Tensor, Ten
  * are, up to 2^20, beyond it within the roundings of a division; x / 0 and infinity / y are infinite or NaN as in `divide`. i32, u32:
  * exact; 0 where y is 0; -2^31 / -1 is -2^31. It has no derivative.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
+ * @example console.log(await truncateDivide(tensor([7, -7]), 2).array()); // [ 3, -3 ]
  */
 export function truncateDivide(x: TensorLike, y: TensorLike): Tensor {
   const [left, right] = operands("truncateDivide", x, y);
@@ -50,6 +51,7 @@ export function truncateDivide(x: TensorLike, y: TensorLike): Tensor {
  * beyond it within the roundings of a division; x / 0 is infinite or NaN, infinity / y is NaN. i32, u32: exact; 0 where y is 0;
  * -2^31 / -1 is -2^31. It has no derivative.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
+ * @example console.log(await floorDivide(tensor([7, -7]), 2).array()); // [ 3, -4 ]
  */
 export function floorDivide(x: TensorLike, y: TensorLike): Tensor {
   const [left, right] = operands("floorDivide", x, y);
@@ -69,6 +71,7 @@ export function floorDivide(x: TensorLike, y: TensorLike): Tensor {
  * or x infinite, x where y is infinite. i32, u32: 0 where y is 0. The derivative by x is 1, that by y minus the whole quotient, at jumps,
  * too.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
+ * @example console.log(await fmod(tensor([7, -7]), 3).array()); // [ 1, -1 ]
  */
 export function fmod(x: TensorLike, y: TensorLike): Tensor {
   const [left, right] = operands("fmod", x, y);
@@ -80,6 +83,7 @@ export function fmod(x: TensorLike, y: TensorLike): Tensor {
  * where y is 0. f32 is `fmod`, plus y where the signs differ; 0 has the sign of y, as in NumPy; NaN where y is 0 or x infinite. The
  * derivative by x is 1, that by y minus the whole quotient, at jumps, too.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
+ * @example console.log(await remainder(tensor([7, -7]), 3).array()); // [ 1, 2 ]
  */
 export function remainder(x: TensorLike, y: TensorLike): Tensor {
   const [left, right] = operands("remainder", x, y);

@@ -77,11 +77,15 @@ export const subtract = (x: TensorLike, y: TensorLike): Tensor => binary("subtra
  * @example console.log(await multiply(tensor([[1], [2]]), tensor([3, 4])).array()); // [ [ 3, 4 ], [ 6, 8 ] ]
  */
 export const multiply = (x: TensorLike, y: TensorLike): Tensor => binary("multiply", x, y);
-/** x / y of f32. */
+/**
+ * x / y of f32.
+ * @example console.log(await divide(1, tensor([2, -4])).array()); // [ 0.5, -0.25 ]
+ */
 export const divide = (x: TensorLike, y: TensorLike): Tensor => binary("divide", x, y);
 /**
  * The larger of x and y; NaN if either is. The smaller one has no derivative, equal ones have half of it each, and beside a NaN both
  * have all of it.
+ * @example console.log(await maximum(tensor([-1, 2, NaN]), 0).array()); // [ 0, 2, NaN ]
  */
 export const maximum = (x: TensorLike, y: TensorLike): Tensor => binary("maximum", x, y);
 /**
@@ -182,17 +186,35 @@ export const log1p = (x: TensorLike): Tensor => unary("log1p", x);
  * @example console.log(await sqrt(tensor([4, 2])).array()); // [ 2, 1.4142 ]
  */
 export const sqrt = (x: TensorLike): Tensor => unary("sqrt", x);
-/** Sine of x in radians. */
+/**
+ * Sine of x in radians.
+ * @example console.log(await sin(tensor([0, Math.PI / 2])).array()); // [ 0, 1 ]
+ */
 export const sin = (x: TensorLike): Tensor => unary("sin", x);
-/** Cosine of x in radians. */
+/**
+ * Cosine of x in radians.
+ * @example console.log(await cos(tensor([0, Math.PI])).array()); // [ 1, -1 ]
+ */
 export const cos = (x: TensorLike): Tensor => unary("cos", x);
-/** Inverse tangent, from -pi/2 to pi/2. `atan2` knows the quadrant. */
+/**
+ * Inverse tangent, from -pi/2 to pi/2. `atan2` knows the quadrant.
+ * @example console.log(await atan(tensor([0, 1, Infinity])).array()); // [ 0, 0.7854, 1.5708 ]
+ */
 export const atan = (x: TensorLike): Tensor => unary("atan", x);
-/** Hyperbolic tangent. */
+/**
+ * Hyperbolic tangent.
+ * @example console.log(await tanh(tensor([0, 1])).array()); // [ 0, 0.76159 ]
+ */
 export const tanh = (x: TensorLike): Tensor => unary("tanh", x);
-/** 1 / (1 + e^-x). */
+/**
+ * 1 / (1 + e^-x).
+ * @example console.log(await sigmoid(tensor([0, 2])).array()); // [ 0.5, 0.8808 ]
+ */
 export const sigmoid = (x: TensorLike): Tensor => unary("sigmoid", x);
-/** The error function 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. Its derivative is 2 / sqrt(pi) e^(-x^2). */
+/**
+ * The error function 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x. Its derivative is 2 / sqrt(pi) e^(-x^2).
+ * @example console.log(await erf(tensor([0, 1, -5])).array()); // [ 0, 0.8427, -1 ]
+ */
 export const erf = (x: TensorLike): Tensor => unary("erf", x);
 /**
  * The nearest number that a 16-bit float holds (IEEE 754 binary16, ties to even), still as f32; what JAX calls `reduce_precision` with 5 and
@@ -201,19 +223,26 @@ export const erf = (x: TensorLike): Tensor => unary("erf", x);
  * @example console.log(await roundToFloat16(tensor([0.1, 70000])).array()); // [ 0.099976, Infinity ]
  */
 export const roundToFloat16 = (x: TensorLike): Tensor => unary("roundToFloat16", x);
-/** Bitwise complement of integers, logical not of bools. */
+/**
+ * Bitwise complement of integers, logical not of bools.
+ * @example console.log(await not(tensor([true, false])).array()); // [ false, true ]
+ */
 export const not = (x: Tensor): Tensor => unary("not", x);
 /**
  * Neither infinite nor NaN, as bool.
  * @example console.log(await isFinite(tensor([1, Infinity, NaN])).array()); // [ true, false, false ]
  */
 export const isFinite = (x: TensorLike): Tensor => unary("isFinite", x);
-/** Not a number, as bool. */
+/**
+ * Not a number, as bool.
+ * @example console.log(await isNaN(tensor([1, Infinity, NaN])).array()); // [ false, false, true ]
+ */
 export const isNaN = (x: TensorLike): Tensor => unary("isNaN", x);
 
 /**
  * x where `condition` (bool) holds, else y; all three broadcast. What isn't chosen has the derivative 0, whatever flows back; but if its
  * own derivative is infinite at that point, as that of sqrt at 0, then 0 times infinity is NaN further on: replace its argument too.
+ * @example console.log(await where(tensor([true, false]), tensor([1, 2]), 0).array()); // [ 1, 0 ]
  */
 export function where(condition: Tensor, x: TensorLike, y: TensorLike): Tensor {
   requireDtype("where (condition)", condition.dtype, ["bool"]);
@@ -248,6 +277,12 @@ export function stopGradient(x: Tensor): Tensor {
  * The value of `value` with the derivative of `surrogate`, which is computed only where its derivative needs it. Both have one shape and
  * dtype. So rounding passes on what flows back (`withDerivativeOf(floor(x), x)`), what others call a straight-through estimator.
  * @throws EvenkeelError `shape` or `dtype` if the two differ.
+ * @example
+ * ```ts
+ * const rounded = (x: Tensor) => withDerivativeOf(floor(x), x);
+ * console.log(await rounded(tensor([1.5])).array()); // [ 1 ]
+ * console.log(await grad((x: Tensor) => rounded(x).sum())(tensor([1.5])).array()); // [ 1 ]
+ * ```
  */
 export function withDerivativeOf(value: Tensor, surrogate: Tensor): Tensor {
   requireShape("withDerivativeOf", "the surrogate", surrogate, value.shape);

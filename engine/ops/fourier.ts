@@ -17,6 +17,11 @@ export type Complex = { readonly real: Tensor; readonly imaginary: Tensor };
 /**
  * The Fourier transform along one axis: X[k] = sum over j of x[j] exp(-2 pi i j k / n). A tensor is real numbers. f32.
  * @throws EvenkeelError `shape` if the two parts differ or the axis is empty, `dtype`, `axis`
+ * @example
+ * ```ts
+ * const { real, imaginary } = fft(tensor([0, 1, 0, -1]));
+ * console.log(await real.array(), await imaginary.array()); // [ 0, 0, 0, 0 ] [ 0, -2, 0, 2 ]
+ * ```
  */
 export function fft(x: Complex | Tensor, axis = -1): Complex {
   const { value, along } = checked("fft", x, axis);
@@ -26,6 +31,11 @@ export function fft(x: Complex | Tensor, axis = -1): Complex {
 /**
  * The inverse of `fft`: x[j] = sum over k of X[k] exp(2 pi i j k / n) / n. f32.
  * @throws EvenkeelError as `fft`
+ * @example
+ * ```ts
+ * const { real } = inverseFft(fft(tensor([1, 2, 3])));
+ * console.log(await real.array()); // [ 1, 2, 3 ]
+ * ```
  */
 export function inverseFft(x: Complex | Tensor, axis = -1): Complex {
   const { value, along } = checked("inverseFft", x, axis);
@@ -35,6 +45,11 @@ export function inverseFft(x: Complex | Tensor, axis = -1): Complex {
 /**
  * The first half of the transform of real numbers, floor(n / 2) + 1 of n: the others are their conjugates. f32.
  * @throws EvenkeelError as `fft`
+ * @example
+ * ```ts
+ * const { real, imaginary } = realFft(tensor([0, 1, 0, -1]));
+ * console.log(await real.array(), await imaginary.array()); // [ 0, 0, 0 ] [ 0, -2, 0 ]
+ * ```
  */
 export function realFft(x: Tensor, axis = -1): Complex {
   const { value, along } = checked("realFft", x, axis);
@@ -63,6 +78,7 @@ export function realFft(x: Tensor, axis = -1): Complex {
  * and for an even n of the last, are left out.
  * @param length n; default: the even one, 2 (m - 1) for m numbers
  * @throws EvenkeelError as `fft`; `range` for a length that doesn't have so many
+ * @example console.log(await inverseRealFft(realFft(tensor([1, 2, 3])), 3).array()); // [ 1, 2, 3 ]
  */
 export function inverseRealFft(x: Complex | Tensor, length?: number, axis = -1): Tensor {
   const { value, along } = checked("inverseRealFft", x, axis);

@@ -43,6 +43,11 @@ export type GridSampleOptions = {
  * The derivative by the grid is that of the interpolation; it is 0 where padding "border" holds a place at or beyond the edge, and for
  * "nearest".
  * @throws EvenkeelError `shape` unless grid fits x
+ * @example
+ * ```ts
+ * const middle = gridSample(tensor([[[[1, 2], [3, 4]]]]), tensor([[[[0, 0]]]]));
+ * console.log(await middle.item()); // 2.5
+ * ```
  */
 export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions = {}): Tensor {
   const { mode = "linear", padding = "zeros", alignCorners = false } = options;

@@ -31,7 +31,10 @@ function twiceHalves(x: Tensor): readonly [sinh: Tensor, coshLessOne: Tensor] {
   return [subtract(up, down), add(up, down)];
 }
 
-/** Hyperbolic sine (e^x - e^-x) / 2. f32. */
+/**
+ * Hyperbolic sine (e^x - e^-x) / 2. f32.
+ * @example console.log(await sinh(tensor([0, 1, -1])).array()); // [ 0, 1.1752, -1.1752 ]
+ */
 export function sinh(x: Tensor): Tensor {
   requireDtype("sinh", x.dtype, ["f32"]);
   const smooth = (y: Tensor): Tensor => {
@@ -41,7 +44,10 @@ export function sinh(x: Tensor): Tensor {
   return finiteOr(x, smooth, (y) => multiply(y, absolute(y)));
 }
 
-/** Hyperbolic cosine (e^x + e^-x) / 2. f32. */
+/**
+ * Hyperbolic cosine (e^x + e^-x) / 2. f32.
+ * @example console.log(await cosh(tensor([0, 1, -1])).array()); // [ 1, 1.5431, 1.5431 ]
+ */
 export function cosh(x: Tensor): Tensor {
   requireDtype("cosh", x.dtype, ["f32"]);
   const smooth = (y: Tensor): Tensor => {
@@ -60,7 +66,10 @@ function farLogarithm(x: Tensor, near: (x: Tensor) => Tensor): Tensor {
   return where(isFar, add(log(where(isFar, x, 1)), Math.LN2), near(where(isFar, 1, x)));
 }
 
-/** Inverse hyperbolic sine. f32. */
+/**
+ * Inverse hyperbolic sine. f32.
+ * @example console.log(await asinh(tensor([0, 1, -1])).array()); // [ 0, 0.88137, -0.88137 ]
+ */
 export function asinh(x: Tensor): Tensor {
   requireDtype("asinh", x.dtype, ["f32"]);
   const isNegative = less(x, 0);
@@ -70,7 +79,10 @@ export function asinh(x: Tensor): Tensor {
   return where(isNegative, negate(magnitude), magnitude);
 }
 
-/** Inverse hyperbolic cosine, from 0 on; NaN below 1, where its derivative is infinite. f32. */
+/**
+ * Inverse hyperbolic cosine, from 0 on; NaN below 1, where its derivative is infinite. f32.
+ * @example console.log(await acosh(tensor([1, 2, 0])).array()); // [ 0, 1.317, NaN ]
+ */
 export function acosh(x: Tensor): Tensor {
   requireDtype("acosh", x.dtype, ["f32"]);
   return farLogarithm(x, (y) => {
@@ -79,7 +91,10 @@ export function acosh(x: Tensor): Tensor {
   });
 }
 
-/** Inverse hyperbolic tangent: infinite at -1 and 1, where its derivative is infinite as well; NaN beyond. f32. */
+/**
+ * Inverse hyperbolic tangent: infinite at -1 and 1, where its derivative is infinite as well; NaN beyond. f32.
+ * @example console.log(await atanh(tensor([0, 0.5, 1])).array()); // [ 0, 0.54931, Infinity ]
+ */
 export function atanh(x: Tensor): Tensor {
   requireDtype("atanh", x.dtype, ["f32"]);
   return multiply(subtract(log1p(x), log1p(negate(x))), 0.5);

@@ -10,6 +10,7 @@ import { broadcastTo, reshape, slice } from "./movement.ts";
 /**
  * Rows of x along an axis: NumPy's `take`. `index` is i32 of any shape, which replaces the axis.
  * An index out of range is an error when the program runs.
+ * @example console.log(await gather(tensor([10, 20, 30]), tensor([2, 0, 2], { dtype: "i32" })).array()); // [ 30, 10, 30 ]
  */
 export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
   const along = normalizeAxis("gather", axis, x.rank);
@@ -26,6 +27,7 @@ export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
  * Add the result to a tensor to add rows to that: it is computed in one go.
  * @param values f32, i32 or u32; from `axis` on it has the axes of `index`, which become one: what `gather` with this index gives
  * @param index i32 of any shape. An index out of range is an error when the program runs.
+ * @example console.log(await scatterAdd(tensor([1, 2, 3]), tensor([2, 0, 2], { dtype: "i32" }), 3).array()); // [ 2, 0, 4 ]
  */
 export function scatterAdd(values: Tensor, index: Tensor, size: number, axis = 0): Tensor {
   requireIndex("scatterAdd", index);
@@ -61,6 +63,11 @@ export function scatterAdd(values: Tensor, index: Tensor, size: number, axis = 0
  * when the program runs.
  * @returns [..] of the sizes of the index, broadcast
  * @throws EvenkeelError `shape` if ranks differ or sizes don't broadcast, `dtype` for another index, `range` if the axis is empty.
+ * @example
+ * ```ts
+ * const x = tensor([[3, 1, 2], [4, 6, 5]]);
+ * console.log(await takeAlongAxis(x, argmax(x, 1, true)).array()); // [ [ 3 ], [ 6 ] ]
+ * ```
  */
 export function takeAlongAxis(x: Tensor, index: Tensor, axis = -1): Tensor {
   const along = normalizeAxis("takeAlongAxis", axis, x.rank);
@@ -88,6 +95,11 @@ export function takeAlongAxis(x: Tensor, index: Tensor, axis = -1): Tensor {
  * @param batchAxes how many axes in front x and the indices share: each place there takes from its own part of x
  * @returns [B.., .., ...rest]: for each of the indices what of x is behind those K axes
  * @throws EvenkeelError `shape` if x has fewer than `batchAxes + K` axes or the batch axes differ, `dtype` for other indices.
+ * @example
+ * ```ts
+ * const places = tensor([[0, 1], [1, 0]], { dtype: "i32" });
+ * console.log(await gatherNd(tensor([[1, 2], [3, 4]]), places).array()); // [ 2, 3 ]
+ * ```
  */
 export function gatherNd(x: Tensor, indices: Tensor, batchAxes = 0): Tensor {
   requireIndex("gatherNd", indices);
@@ -152,6 +164,11 @@ export type DynamicStart = Tensor | number;
  * @param start one number or scalar for each axis
  * @param size the size of the part along each axis
  * @throws EvenkeelError `shape` unless there is a start and a size for each axis, `dtype` for starts that are no i32.
+ * @example
+ * ```ts
+ * const at = argmax(tensor([0, 9, 0]));
+ * console.log(await dynamicSlice(tensor([10, 20, 30]), [at], [2]).array()); // [ 20, 30 ]
+ * ```
  */
 export function dynamicSlice(x: Tensor, start: readonly DynamicStart[], size: Shape): Tensor {
   const starts = checkStarts("dynamicSlice", start, size, x.shape);
@@ -173,6 +190,7 @@ export function dynamicSlice(x: Tensor, start: readonly DynamicStart[], size: Sh
  * one that nothing else needs, it is written in place.
  * @param start one number or i32 scalar for each axis
  * @throws EvenkeelError `shape` for other ranks, `dtype` if dtypes differ or a start is no i32, `range` for numbers out of range.
+ * @example console.log(await dynamicUpdateSlice(zeros([4]), tensor([1, 2]), [scalar(1, "i32")]).array()); // [ 0, 1, 2, 0 ]
  */
 export function dynamicUpdateSlice(x: Tensor, update: Tensor, start: readonly DynamicStart[]): Tensor {
   if (update.dtype !== x.dtype) {

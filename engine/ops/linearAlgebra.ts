@@ -16,6 +16,7 @@ import { any, argmax, reduceSum } from "./reduce.ts";
  * x with a @ x = b, by elimination with partial pivoting: a [.., N, N], b [.., N, M] or one vector [N], as NumPy's `solve`; axes in front
  * broadcast. f32. Where a matrix is singular, so that a pivot is 0, all of its x is NaN.
  * @throws EvenkeelError `shape` unless a is square and fits b
+ * @example console.log(await solve(tensor([[2, 1], [1, 3]]), tensor([5, 10])).array()); // [ 1, 3 ]
  */
 export function solve(a: Tensor, b: Tensor): Tensor {
   requireSquare("solve", a);
@@ -36,6 +37,7 @@ export function solve(a: Tensor, b: Tensor): Tensor {
 /**
  * The inverse of each matrix of [.., N, N]; NaN for a singular one. f32. To solve equations `solve` is quicker and more accurate.
  * @throws EvenkeelError `shape` unless x is square
+ * @example console.log(await inverse(tensor([[2, 0], [0, 4]])).array()); // [ [ 0.5, 0 ], [ 0, 0.25 ] ]
  */
 export function inverse(x: Tensor): Tensor {
   requireSquare("inverse", x);
@@ -106,6 +108,7 @@ function exchanged(
  * The determinant of each matrix of [.., N, N], by elimination with full pivoting; 1 of no rows. f32. It is 0 where a matrix is singular, and
  * its derivative is right there, too: the cofactors.
  * @throws EvenkeelError `shape` unless x is square
+ * @example console.log(await determinant(tensor([[1, 2], [3, 4]])).item()); // -2
  */
 export function determinant(x: Tensor): Tensor {
   requireSquare("determinant", x);
@@ -144,6 +147,7 @@ function smallDeterminant(x: Tensor): Tensor {
  * symmetric the mean of it and its transpose is meant, as in JAX; so derivatives are symmetric. From the first column on that can't be
  * computed, because the matrix isn't positive definite, elements on and below the diagonal are NaN.
  * @throws EvenkeelError `shape` unless x is square
+ * @example console.log(await cholesky(tensor([[4, 2], [2, 5]])).array()); // [ [ 2, 0 ], [ 1, 2 ] ]
  */
 export function cholesky(x: Tensor): Tensor {
   requireSquare("cholesky", x);

@@ -202,7 +202,10 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
   return new Tensor(makeNode("pad", [x.node], { low, high, value }));
 }
 
-/** Tensors joined along an axis. @throws EvenkeelError `shape` if other axes differ, `dtype` if dtypes differ. */
+/**
+ * Tensors joined along an axis. @throws EvenkeelError `shape` if other axes differ, `dtype` if dtypes differ.
+ * @example console.log(await concat([tensor([1, 2]), tensor([3])]).array()); // [ 1, 2, 3 ]
+ */
 export function concat(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0];
   if (first === undefined)
@@ -230,6 +233,7 @@ export function concat(parts: readonly Tensor[], axis = 0): Tensor {
 /**
  * x repeated along each axis: NumPy's `tile`. Missing repeats in front are 1; missing axes of x are put in front.
  * @throws EvenkeelError `range` unless repeats are whole numbers of at least 0.
+ * @example console.log(await tile(tensor([[1, 2]]), [2, 2]).array()); // [ [ 1, 2, 1, 2 ], [ 1, 2, 1, 2 ] ]
  */
 export function tile(x: Tensor, repeats: readonly number[]): Tensor {
   if (repeats.some((count) => !Number.isInteger(count) || count < 0)) {
@@ -257,6 +261,7 @@ export function tile(x: Tensor, repeats: readonly number[]): Tensor {
  * @param shift a whole number, or one for each axis; negative: towards the front
  * @param axis one or several axes
  * @throws EvenkeelError `range` unless shifts are whole numbers, one for each axis; `axis` for axes that x hasn't got.
+ * @example console.log(await roll(tensor([1, 2, 3, 4]), 1, 0).array()); // [ 4, 1, 2, 3 ]
  */
 export function roll(x: Tensor, shift: number | readonly number[], axis: number | readonly number[]): Tensor {
   const axes = (typeof axis === "number" ? [axis] : axis).map((each) => normalizeAxis("roll", each, x.rank));
@@ -279,7 +284,10 @@ export function roll(x: Tensor, shift: number | readonly number[], axis: number 
   }, x);
 }
 
-/** Tensors of one shape joined along a new axis. @throws EvenkeelError `shape` if shapes differ, `dtype` if dtypes differ. */
+/**
+ * Tensors of one shape joined along a new axis. @throws EvenkeelError `shape` if shapes differ, `dtype` if dtypes differ.
+ * @example console.log(await stack([tensor([1, 2]), tensor([3, 4])]).array()); // [ [ 1, 2 ], [ 3, 4 ] ]
+ */
 export function stack(parts: readonly Tensor[], axis = 0): Tensor {
   const first = parts[0];
   if (first === undefined) throw new EvenkeelError("shape", "stack: nothing to stack; give at least one tensor.");

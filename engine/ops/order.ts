@@ -38,13 +38,21 @@ export type SortOptions = {
  * x sorted along an axis. NaN counts as larger than all numbers, as in NumPy and PyTorch: last, or first if descending. -0 and 0 are equal.
  * Equal elements keep their order, so that the derivative of each goes where it came from. n elements take n^2 comparisons up to 128, then
  * n log(n)^2.
+ * @example
+ * ```ts
+ * console.log(await sort(tensor([3, NaN, 1, 2])).array()); // [ 1, 2, 3, NaN ]
+ * console.log(await sort(tensor([1, 3, 2]), { descending: true }).array()); // [ 3, 2, 1 ]
+ * ```
  */
 export function sort(x: Tensor, options: SortOptions = {}): Tensor {
   const axis = sortAxis("sort", x, options);
   return gatherAlong(x, sortedOrder(x, axis, options.descending === true), axis);
 }
 
-/** The indices (i32) along an axis that sort x as {@link sort} does: `takeAlongAxis(x, argsort(x))` is `sort(x)`. Stable. */
+/**
+ * The indices (i32) along an axis that sort x as {@link sort} does: `takeAlongAxis(x, argsort(x))` is `sort(x)`. Stable.
+ * @example console.log(await argsort(tensor([3, 1, 2])).array()); // [ 1, 2, 0 ]
+ */
 export function argsort(x: Tensor, options: SortOptions = {}): Tensor {
   return sortedOrder(x, sortAxis("argsort", x, options), options.descending === true);
 }
@@ -61,6 +69,11 @@ export type TopKOptions = {
  * The k largest elements along an axis, largest first (or the smallest, smallest first), and their indices (i32). NaN counts as largest. Of
  * equal elements those with the smaller index come first. The derivative goes to the elements that were taken.
  * @throws EvenkeelError `range` unless k is a whole number from 0 to the size of the axis.
+ * @example
+ * ```ts
+ * const { values, indices } = topK(tensor([3, 9, 1, 7]), 2);
+ * console.log(await values.array(), await indices.array()); // [ 9, 7 ] [ 1, 3 ]
+ * ```
  */
 export function topK(
   x: Tensor,

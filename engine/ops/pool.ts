@@ -217,6 +217,11 @@ function chosenOf(x: Tensor, windows: AxisWindows, winner: Tensor): Tensor {
  * elements it is the first, of those with NaN the first NaN.
  * @param x [N, C, ...] of f32, i32 or u32
  * @throws EvenkeelError `shape` or `range` for windows that don't fit
+ * @example
+ * ```ts
+ * const { values, indices } = maxPoolWithIndices(tensor([[[1, 5, 2, 3]]]), { size: 2 });
+ * console.log(await values.array(), await indices.array()); // [ [ [ 5, 3 ] ] ] [ [ [ 1, 3 ] ] ]
+ * ```
  */
 export function maxPoolWithIndices(x: Tensor, options: PoolOptions): Largest {
   return largestWindows("maxPoolWithIndices", x, options);
@@ -240,6 +245,7 @@ function largestWindows(operation: string, x: Tensor, options: PoolOptions): Lar
  * The derivative goes to the first of equal elements of a window in row-major order, to the first NaN if there is one.
  * @param x [N, C, ...] of f32, i32 or u32
  * @throws EvenkeelError `shape` or `range` for windows that don't fit
+ * @example console.log(await maxPool(tensor([[[1, 5, 2, 3]]]), { size: 2 }).array()); // [ [ [ 5, 3 ] ] ]
  */
 export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   return largestWindows("maxPool", x, options).values;
@@ -248,6 +254,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
 /**
  * The mean of each window of the last axes: [N, C, H, W] to [N, C, H', W'], with sizes as `maxPool`'s. f32.
  * @throws EvenkeelError `shape` or `range` for windows that don't fit
+ * @example console.log(await meanPool(tensor([[[1, 5, 2, 3]]]), { size: 2 }).array()); // [ [ [ 3, 2.5 ] ] ]
  */
 export function meanPool(x: Tensor, options: MeanPoolOptions): Tensor {
   requireDtype("meanPool", x.dtype, ["f32"]);

@@ -151,7 +151,10 @@ export function argmax(x: Tensor, axis = -1, keepAxes = false): Tensor {
   return reduceMin(where(isLargest, iota(x.shape, along), size), { axes: along, keepAxes });
 }
 
-/** Index (i32) of the first smallest element along one axis; the first NaN if there is one. */
+/**
+ * Index (i32) of the first smallest element along one axis; the first NaN if there is one.
+ * @example console.log(await argmin(tensor([[3, 1, 2], [7, 8, 9]])).array()); // [ 1, 0 ]
+ */
 export function argmin(x: Tensor, axis = -1, keepAxes = false): Tensor {
   const numbers = x.dtype === "bool" ? cast(x, "i32") : x;
   normalizeAxis("argmin", axis, x.rank);

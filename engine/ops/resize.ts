@@ -69,6 +69,12 @@ type Taps = { readonly first: number; readonly weights: readonly number[] };
  * `interpolate` and of ONNX's Resize. f32; "nearest" takes any dtype. For scales that are quotients of small numbers, as 2, 1/2 or 3/2, it is
  * sums of slices; for others a table of elements is read, and what flows back is scattered.
  * @throws EvenkeelError `shape` for sizes that don't fit, `value` unless one of `size` and `scale` is given, `range`
+ * @example
+ * ```ts
+ * const x = tensor([[[0, 4]]]);
+ * console.log(await resize(x, { scale: 2 }).array()); // [ [ [ 0, 0, 4, 4 ] ] ]
+ * console.log(await resize(x, { size: 4, mode: "linear" }).array()); // [ [ [ 0, 1, 3, 4 ] ] ]
+ * ```
  */
 export function resize(x: Tensor, options: ResizeOptions): Tensor {
   const { mode = "nearest", outside } = options;

@@ -14,13 +14,19 @@ import {
   where,
 } from "./elementwise.ts";
 
-/** The smallest whole number not below x; -0 from -1 to 0, both excluded. f32. It has no derivative. */
+/**
+ * The smallest whole number not below x; -0 from -1 to 0, both excluded. f32. It has no derivative.
+ * @example console.log(await ceil(tensor([1.5, -1.5])).array()); // [ 2, -1 ]
+ */
 export function ceil(x: Tensor): Tensor {
   requireDtype("ceil", x.dtype, ["f32"]);
   return negate(floor(negate(x)));
 }
 
-/** x rounded towards zero, which keeps x's sign. f32. It has no derivative. */
+/**
+ * x rounded towards zero, which keeps x's sign. f32. It has no derivative.
+ * @example console.log(await trunc(tensor([1.7, -1.7])).array()); // [ 1, -1 ]
+ */
 export function trunc(x: Tensor): Tensor {
   requireDtype("trunc", x.dtype, ["f32"]);
   return where(less(x, 0), ceil(x), floor(x));
@@ -29,6 +35,7 @@ export function trunc(x: Tensor): Tensor {
 /**
  * The nearest whole number, the even one of two: NumPy's and PyTorch's `round`, IEEE 754's rounding. 0 keeps x's sign. f32. It has no
  * derivative.
+ * @example console.log(await round(tensor([0.5, 1.5, 2.5, -1.7])).array()); // [ 0, 2, 2, -2 ]
  */
 export function round(x: Tensor): Tensor {
   requireDtype("round", x.dtype, ["f32"]);

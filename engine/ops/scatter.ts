@@ -27,6 +27,11 @@ export type ScatterMode = "set" | "add" | "multiply" | "max" | "min";
  * an error when the program runs.
  * @param values of the dtype of x; broadcast to the shape of x with the size of the index along the axis
  * @throws EvenkeelError `shape` or `dtype` if something doesn't fit; bool can only be `set`.
+ * @example
+ * ```ts
+ * const index = tensor([0, 2, 2], { dtype: "i32" });
+ * console.log(await scatterAlongAxis(zeros([3]), index, tensor([1, 2, 3]), 0, "add").array()); // [ 1, 0, 5 ]
+ * ```
  */
 export function scatterAlongAxis(x: Tensor, index: Tensor, values: Tensor, axis: number, mode: ScatterMode): Tensor {
   const along = normalizeAxis("scatterAlongAxis", axis, x.rank);
@@ -57,6 +62,11 @@ export function scatterAlongAxis(x: Tensor, index: Tensor, values: Tensor, axis:
  * @param indices i32 [.., K]: K coordinates each, for the first K axes of x. One out of range is an error when the program runs.
  * @param values of the dtype of x: [.., ...rest], where rest is the shape of x behind its first K axes
  * @throws EvenkeelError `shape` or `dtype` if something doesn't fit; bool can only be `set`.
+ * @example
+ * ```ts
+ * const places = tensor([[0, 1], [1, 0]], { dtype: "i32" });
+ * console.log(await scatterNd(zeros([2, 2]), places, tensor([5, 6]), "set").array()); // [ [ 0, 5 ], [ 6, 0 ] ]
+ * ```
  */
 export function scatterNd(x: Tensor, indices: Tensor, values: Tensor, mode: ScatterMode): Tensor {
   requireIndex("scatterNd", indices);

@@ -21,7 +21,10 @@ import {
   where,
 } from "./elementwise.ts";
 
-/** Tangent of x in radians. f32. */
+/**
+ * Tangent of x in radians. f32.
+ * @example console.log(await tan(tensor([0, 1, Math.PI / 4])).array()); // [ 0, 1.5574, 1 ]
+ */
 export function tan(x: Tensor): Tensor {
   requireDtype("tan", x.dtype, ["f32"]);
   return divide(sin(x), cos(x));
@@ -32,7 +35,10 @@ function rootOfHalfAngle(cosine: Tensor): Tensor {
   return divide(sqrt(subtract(1, cosine)), sqrt(add(cosine, 1)));
 }
 
-/** Inverse sine, from -pi/2 to pi/2; NaN beyond -1 and 1, where its derivative is infinite. f32. */
+/**
+ * Inverse sine, from -pi/2 to pi/2; NaN beyond -1 and 1, where its derivative is infinite. f32.
+ * @example console.log(await asin(tensor([1, 0, 0.5, 2])).array()); // [ 1.5708, 0, 0.5236, NaN ]
+ */
 export function asin(x: Tensor): Tensor {
   requireDtype("asin", x.dtype, ["f32"]);
   const isNegative = less(x, 0);
@@ -46,7 +52,10 @@ export function asin(x: Tensor): Tensor {
   return where(isNegative, negate(magnitude), magnitude);
 }
 
-/** Inverse cosine, from 0 to pi; NaN beyond -1 and 1, where its derivative is -infinity. f32. */
+/**
+ * Inverse cosine, from 0 to pi; NaN beyond -1 and 1, where its derivative is -infinity. f32.
+ * @example console.log(await acos(tensor([1, 0, -1, 2])).array()); // [ 0, 1.5708, 3.1416, NaN ]
+ */
 export function acos(x: Tensor): Tensor {
   requireDtype("acos", x.dtype, ["f32"]);
   const isNegative = less(x, 0);
@@ -63,6 +72,7 @@ function hasNegativeSign(x: Tensor): Tensor {
  * The angle of the point (x, y), from -pi to pi, broadcast; signs of zeros and infinities count as in C's `atan2`. The derivative is
  * (x dy - y dx) / (x^2 + y^2), right where squares would overflow, and NaN at (0, 0), as in PyTorch; 0 where both are infinite. f32.
  * @throws EvenkeelError `shape` or `dtype`, as all operations of two tensors.
+ * @example console.log(await atan2(tensor([1, 1, -1]), tensor([1, -1, -1])).array()); // [ 0.7854, 2.3562, -2.3562 ]
  */
 export function atan2(y: TensorLike, x: TensorLike): Tensor {
   const [left, right] = align("atan2", y, x);

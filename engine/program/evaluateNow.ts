@@ -10,6 +10,7 @@ import { requireConcrete } from "./trace.ts";
  * bools as numbers. It may be called while a function is traced, and is for what the form of a program depends on, such as sizes that are
  * worked out from constants: small values, as it is slow.
  * @throws EvenkeelError `trace` if the value depends on an argument, `value` if a check of its values fails.
+ * @example console.log(evaluateNow(tensor([2, 3]).multiply(2))); // Float64Array(2) [ 4, 6 ]
  */
 export function evaluateNow(tensor: Tensor): Float64Array {
   requireConcrete(tensor);

@@ -149,6 +149,12 @@ export function lowerNormalQuantile(p: Tensor): Tensor {
  * @param logits f32 [.., categories]
  * @param shape of the result; it ends in what broadcasts with the axes of logits in front of the categories. Default: these.
  * @throws EvenkeelError `dtype` or `shape` if logits are no f32 or have no categories, or don't broadcast.
+ * @example
+ * ```ts
+ * const logits = log(tensor([0.25, 0.75]));
+ * const draws = randomCategorical(randomKey(0), logits, [10000]);
+ * console.log(Math.abs((await mean(draws.cast("f32")).item()) - 0.75) < 0.02); // true
+ * ```
  */
 export function randomCategorical(key: Tensor, logits: Tensor, shape?: Shape): Tensor {
   requireDtype("randomCategorical", logits.dtype, ["f32"]);

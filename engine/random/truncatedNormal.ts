@@ -22,6 +22,11 @@ function normalProbability(x: number): number {
  * Standard normals of which those outside of [low, high] are left out, by the inverse of the distribution function. For +-2 the standard
  * deviation is 0.880. As `randomNormal` it takes 2^24 quantiles, so that no magnitude is beyond 5.4.
  * @throws EvenkeelError `range` unless low < high, and if less than 2^-24 of all normals are between them.
+ * @example
+ * ```ts
+ * const draws = randomTruncatedNormal(randomKey(0), [1000], -1, 2);
+ * console.log((await reduceMin(draws).item()) >= -1, (await reduceMax(draws).item()) <= 2); // true true
+ * ```
  */
 export function randomTruncatedNormal(key: Tensor, shape: Shape, low = -2, high = 2): Tensor {
   // Of two equal sides the lower one has the finer quantiles.

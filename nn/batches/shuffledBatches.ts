@@ -24,6 +24,11 @@ export type ShuffleOptions = {
 /**
  * Every one of `rows` rows once, in batches of `batch`, in an order that follows from seed and epoch alone.
  * @throws EvenkeelError `value` for sizes that aren't whole numbers above 0, or a seed or epoch that isn't one from 0.
+ * @example
+ * ```ts
+ * const rows = [...shuffledBatches(5, 2, { seed: 1, epoch: 0 })].flatMap(({ index, size }) => [...index.slice(0, size)]);
+ * console.log(rows.toSorted()); // [ 0, 1, 2, 3, 4 ]
+ * ```
  */
 export function shuffledBatches(rows: number, batch: number, { seed, epoch = 0 }: ShuffleOptions): Generator<RowBatch> {
   requireSizes("shuffledBatches", rows, batch);
@@ -45,7 +50,15 @@ export function shuffledBatches(rows: number, batch: number, { seed, epoch = 0 }
   return cut(order, batch);
 }
 
-/** Every one of `rows` rows once, in batches of `batch`, as they lie. @throws EvenkeelError `value` for sizes that aren't whole numbers above 0. */
+/**
+ * Every one of `rows` rows once, in batches of `batch`, as they lie.
+ * @throws EvenkeelError `value` for sizes that aren't whole numbers above 0.
+ * @example
+ * ```ts
+ * const batches = [...orderedBatches(3, 2)];
+ * console.log(batches.map(({ size, weights }) => [size, ...weights])); // [ [ 2, 1, 1 ], [ 1, 1, 0 ] ]
+ * ```
+ */
 export function orderedBatches(rows: number, batch: number): Generator<RowBatch> {
   requireSizes("orderedBatches", rows, batch);
   return cut(inOrder(rows), batch);

@@ -5,6 +5,11 @@ import { type DType, EvenkeelError, type NumberArray, type Shape, type Tensor, t
  * unless told otherwise.
  * @param shape of one row.
  * @throws EvenkeelError `shape` if the data aren't rows of it, `range` for a row that there isn't, `value` for what the dtype can't hold.
+ * @example
+ * ```ts
+ * const pixels = Uint8Array.of(1, 2, 3, 4, 5, 6);
+ * console.log(await takeRows(pixels, [2], [2, 0]).array()); // [ [ 5, 6 ], [ 1, 2 ] ]
+ * ```
  */
 export function takeRows(data: NumberArray, shape: Shape, index: ArrayLike<number>, dtype: DType = "f32"): Tensor {
   const size = shape.reduce((product, extent) => product * extent, 1);

@@ -59,6 +59,14 @@ export function storableLeaves(
  * Any tree of tensors as a safetensors file in memory: arrays under the keys on the way to them, joined by dots (`layers.0.weight`), as
  * PyTorch calls them. Numbers, texts and other static values of the tree aren't written: `parseTree` takes them from a tree like it.
  * @throws EvenkeelError `value` if two tensors would be called the same, and whatever computing them throws
+ * @example
+ * ```ts
+ * import { tensor, zeros } from "evenkeel/engine";
+ *
+ * const bytes = await serializeTree({ layers: [{ weight: tensor([1, 2]) }] });
+ * const { layers } = parseTree(bytes, { layers: [{ weight: zeros([2]) }] });
+ * console.log(await layers[0]?.weight.array()); // [ 1, 2 ]
+ * ```
  */
 export async function serializeTree(tree: unknown, options: SaveTreeOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   const named: [string, WritableTensor][] = [];
@@ -72,6 +80,13 @@ export async function serializeTree(tree: unknown, options: SaveTreeOptions = {}
  * The tree of a safetensors file: branches by the dots of the names, those whose keys are 0, 1, 2, ... as lists. Floats of 16, 32 or 64
  * bits become f32, integers i32 (U32 and U64: u32), BOOL bool.
  * @throws EvenkeelError `file` if it is none, `value` for integers that don't fit, or if an array has the name of a branch
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const bytes = await serializeTree({ layers: [{ weight: tensor([1, 2]) }] });
+ * console.log(Object.keys(flattenParameters(parseTree(bytes)))); // [ 'layers.0.weight' ]
+ * ```
  */
 export function parseTree(file: Uint8Array | SafetensorsFile): ParameterTree;
 /**

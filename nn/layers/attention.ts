@@ -39,6 +39,13 @@ export type AttentionOptions = {
  * softmax(scale q k' + mask) v (Vaswani et al. 2017): query [.., L, E], key [.., S, E], value [.., S, V] to [.., L, V]; axes in front
  * broadcast. A query that may see nothing gives zeros, and has no derivative.
  * @throws EvenkeelError `shape` if sizes don't fit, `dtype` for a mask that is neither bool nor f32.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const [query, key] = [tensor([[100]]), tensor([[0], [1]])];
+ * console.log(await scaledDotProductAttention(query, key, tensor([[5, 6], [7, 8]])).array()); // [ [ 7, 8 ] ]
+ * ```
  */
 export function scaledDotProductAttention(
   query: Tensor,

@@ -33,7 +33,14 @@ export type BatchNormOptions = {
   readonly weights?: Tensor;
 };
 
-/** What a batch norm learns: a scale, 1 at first, and a shift, 0. */
+/**
+ * What a batch norm learns: a scale, 1 at first, and a shift, 0.
+ * @example
+ * ```ts
+ * const { weight, bias } = describeBatchNorm(8);
+ * console.log(weight.shape, bias.shape); // [ 8 ] [ 8 ]
+ * ```
+ */
 export function describeBatchNorm(channels: number): BatchNormParameters<ParameterSpec> {
   return {
     weight: { shape: [channels], role: "scale", init: { kind: "constant", value: 1 } },
@@ -41,7 +48,14 @@ export function describeBatchNorm(channels: number): BatchNormParameters<Paramet
   };
 }
 
-/** The statistics before the first batch: mean 0, variance 1. */
+/**
+ * The statistics before the first batch: mean 0, variance 1.
+ * @example
+ * ```ts
+ * const { mean, variance } = describeBatchStatistics(8);
+ * console.log(mean.shape, variance.shape); // [ 8 ] [ 8 ]
+ * ```
+ */
 export function describeBatchStatistics(channels: number): BatchStatistics<ParameterSpec> {
   return {
     mean: { shape: [channels], role: "buffer", init: { kind: "constant", value: 0 } },
@@ -63,6 +77,14 @@ function applyStatistics(
  * Batch normalization as it is used after training: (x - mean) / sqrt(variance + epsilon) weight + bias with the running statistics.
  * x is [N, C, ...].
  * @throws EvenkeelError `shape` unless x has as many channels as the parameters.
+ * @example
+ * ```ts
+ * import { ones, tensor, zeros } from "evenkeel/engine";
+ *
+ * const parameters = { weight: ones([1]), bias: zeros([1]) };
+ * const y = batchNorm(tensor([[10], [50]]), parameters, { mean: tensor([30]), variance: tensor([400]) });
+ * console.log(await y.array()); // [ [ -1 ], [ 1 ] ]
+ * ```
  */
 export function batchNorm(
   x: Tensor,
@@ -80,6 +102,15 @@ export function batchNorm(
  * in PyTorch; no derivative goes through them.
  * @returns the normalized x, and the running statistics for the next step.
  * @throws EvenkeelError `shape` unless x has as many channels as the parameters, and if there is but one number a channel.
+ * @example
+ * ```ts
+ * import { ones, tensor, zeros } from "evenkeel/engine";
+ *
+ * const parameters = { weight: ones([1]), bias: zeros([1]) };
+ * const before = { mean: zeros([1]), variance: ones([1]) };
+ * const { value, statistics } = batchNormTraining(tensor([[100], [300]]), parameters, before);
+ * console.log(await value.array(), await statistics.mean.array()); // [ [ -1 ], [ 1 ] ] [ 20 ]
+ * ```
  */
 export function batchNormTraining(
   x: Tensor,

@@ -15,7 +15,14 @@ import type { ParameterSpec } from "../parameters.ts";
 /** Scale and shift of each of the last axes' elements; both may be left out. */
 export type LayerNormParameters<T = Tensor> = { readonly weight?: T; readonly bias?: T };
 
-/** What a norm learns over axes of this shape (a number: one axis): a scale, 1 at first, and with `hasBias` a shift, 0. */
+/**
+ * What a norm learns over axes of this shape (a number: one axis): a scale, 1 at first, and with `hasBias` a shift, 0.
+ * @example
+ * ```ts
+ * const { weight, bias } = describeLayerNorm(64);
+ * console.log(weight?.shape, bias?.shape); // [ 64 ] [ 64 ]
+ * ```
+ */
 export function describeLayerNorm(shape: number | Shape, hasBias = true): LayerNormParameters<ParameterSpec> {
   const sizes = typeof shape === "number" ? [shape] : shape;
   return {
@@ -45,6 +52,12 @@ function normalizedAxes(operation: string, x: Tensor, given: readonly (Tensor | 
  * sqrt(variance + epsilon), times `weight`, plus `bias`. The variance is that of the population.
  * @param epsilon default 1e-5.
  * @throws EvenkeelError `shape` for parameters of other sizes.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await layerNorm(tensor([[10, 30], [0, 100]])).array()); // [ [ -1, 1 ], [ -1, 1 ] ]
+ * ```
  */
 export function layerNorm(x: Tensor, { weight, bias }: LayerNormParameters = {}, epsilon = 1e-5): Tensor {
   const over = { axes: normalizedAxes("layerNorm", x, [weight, bias]), keepAxes: true } as const;
@@ -59,6 +72,12 @@ export function layerNorm(x: Tensor, { weight, bias }: LayerNormParameters = {},
  * x / sqrt(mean(x^2) + epsilon), times `weight`.
  * @param epsilon default 2^-23, as in PyTorch.
  * @throws EvenkeelError `shape` for a weight of other sizes.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await rmsNorm(tensor([1, 7])).array()); // [ 0.2, 1.4 ]
+ * ```
  */
 export function rmsNorm(x: Tensor, { weight }: { readonly weight?: Tensor } = {}, epsilon = 2 ** -23): Tensor {
   const over = { axes: normalizedAxes("rmsNorm", x, [weight]), keepAxes: true } as const;

@@ -29,7 +29,14 @@ export function describeWeights(
   };
 }
 
-/** The arrays of a linear layer: `weight` [out, in] and `bias` [out]. */
+/**
+ * The arrays of a linear layer: `weight` [out, in] and `bias` [out].
+ * @example
+ * ```ts
+ * const { weight, bias } = describeLinear(4, 2);
+ * console.log(weight.shape, bias?.shape); // [ 2, 4 ] [ 2 ]
+ * ```
+ */
 export function describeLinear(
   inChannels: number,
   outChannels: number,
@@ -41,6 +48,12 @@ export function describeLinear(
 /**
  * x W' + b over the last axis: x [.., in] to [.., out].
  * @throws EvenkeelError `shape` if the last axis of x isn't what the weights take.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await linear(tensor([1, 2]), { weight: tensor([[1, 0], [1, 1]]), bias: tensor([0, 10]) }).array()); // [ 1, 13 ]
+ * ```
  */
 export function linear(x: Tensor, { weight, bias }: LinearParameters): Tensor {
   const [outChannels = 0, inChannels = 0] = weight.shape;

@@ -20,6 +20,11 @@ export type MultiHeadAttentionOptions = AttentionOptions & {
 /**
  * The arrays of multi-head attention over `channels`, drawn as in PyTorch: the first three layers by `xavierUniform`, biases 0.
  * @param contextChannels those of what is attended to; default: `channels`.
+ * @example
+ * ```ts
+ * const { query, output } = describeMultiHeadAttention(64, { contextChannels: 32 });
+ * console.log(query.weight.shape, output.weight.shape); // [ 64, 64 ] [ 64, 64 ]
+ * ```
  */
 export function describeMultiHeadAttention(
   channels: number,
@@ -43,6 +48,13 @@ export function describeMultiHeadAttention(
  * Multi-head attention (Vaswani et al. 2017): x [N, L, C] attends to itself, or to a `context` [N, S, C'], in `heads` independent parts of
  * the channels: [N, L, C]. A mask broadcasts to [N, heads, L, S].
  * @throws EvenkeelError `shape` if the channels don't divide into heads, or sizes don't fit.
+ * @example
+ * ```ts
+ * import { randomKey, zeros } from "evenkeel/engine";
+ *
+ * const parameters = initializeParameters(describeMultiHeadAttention(8), randomKey(0));
+ * console.log(multiHeadAttention(zeros([2, 5, 8]), parameters, 2, { isCausal: true }).shape); // [ 2, 5, 8 ]
+ * ```
  */
 export function multiHeadAttention(
   x: Tensor,

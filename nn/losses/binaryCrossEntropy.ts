@@ -28,6 +28,12 @@ export type BinaryCrossEntropyOptions = {
  * Binary cross entropy in nats: -t ln p - (1 - t) ln(1 - p) with p = 1 / (1 + e^-x), without overflow: (1 - t) x + softplus(-x).
  * Logits x and targets t (0 to 1) are f32 of one shape. All derivatives are right at x = 0 too.
  * @throws EvenkeelError `shape` or `dtype` if targets aren't as the logits.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await binaryCrossEntropyWithLogits(tensor([0, 1000]), tensor([1, 1])).item()); // 0.34657
+ * ```
  */
 export function binaryCrossEntropyWithLogits(
   logits: Tensor,

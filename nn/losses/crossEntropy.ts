@@ -38,6 +38,13 @@ export type CrossEntropyOptions = {
  * softmax over all classes, each with its class's weight, as in PyTorch. A label outside of 0 to C - 1 (but for `ignoreIndex`) is
  * an error when the program runs.
  * @throws EvenkeelError `dtype` for labels that aren't i32, `shape` if sizes don't fit, `range` for a smoothing outside of 0 to 1, `axis`.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const logits = tensor([[0, 0], [1000, 0]]);
+ * console.log(await crossEntropy(logits, tensor([0, 0], { dtype: "i32" })).item()); // 0.34657
+ * ```
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { labelSmoothing = 0, ignoreIndex, classWeights, weights, reduction = "mean" } = options;

@@ -26,6 +26,12 @@ export function weighted(values: Tensor, weights: Tensor): Tensor {
  * The mean of values of which some count more than others: sum(w v) / sum(w). Weights have the first axes of the values. So the mean over a
  * batch that is filled up with anything, of weight 0, is that over the smaller batch. NaN if all weights are 0.
  * @throws EvenkeelError `shape` if they don't.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await weightedMean(tensor([1, 3, 99]), tensor([1, 1, 0])).item()); // 2
+ * ```
  */
 export function weightedMean(values: Tensor, weights: Tensor): Tensor {
   const along = alongFirstAxes("weightedMean", weights, values.shape);

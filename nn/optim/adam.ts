@@ -92,6 +92,15 @@ export function adam<Tree>(
 /**
  * One step of AdamW (Loshchilov and Hutter 2019): Adam, and apart from it p (1 - rate * weightDecay) of each parameter that decays.
  * Arguments as `adam`'s. @throws EvenkeelError as `adam`
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const weights = { w: tensor([1, -2]) };
+ * const gradient = { w: tensor([0.5, 0.5]) };
+ * const { parameters } = adamW(weights, gradient, adamMoments(weights), 0.1, adamCorrections(1), { weightDecay: 0.1 });
+ * console.log(await parameters.w.array()); // [ 0.89, -2.08 ]
+ * ```
  */
 export function adamW<Tree>(
   parameters: Tree,

@@ -39,6 +39,13 @@ export function globalNorm(gradient: unknown): Tensor {
  * Gradients, any tree, scaled down so that their norm together is `maximum` at most (Pascanu et al. 2013); shorter ones stay as they are,
  * bit for bit. If the norm isn't finite neither are the gradients behind it: look at it, or clean them first.
  * @returns the gradients, and their norm before.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const { gradient, norm } = clipByNorm({ w: tensor([3, 4]) }, 1);
+ * console.log(await gradient.w.array(), await norm.item()); // [ 0.6, 0.8 ] 5
+ * ```
  */
 export function clipByNorm<Tree>(
   gradient: Tree,

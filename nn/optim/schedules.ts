@@ -96,17 +96,38 @@ function decay(
 /**
  * Half a cosine from the peak down, behind a warm-up in a line (Loshchilov and Hutter 2017, without restarts): final + (peak - final) (1 +
  * cos(pi s)) / 2, where s goes from 0 at the end of the warm-up to 1 at `steps`. @throws EvenkeelError `range`
+ * @example
+ * ```ts
+ * const rate = cosineSchedule({ peak: 1, steps: 100, warmUp: 10 });
+ * console.log(rate(5), rate(10), rate(55), rate(100)); // 0.5 1 0.5 0
+ * ```
  */
 export function cosineSchedule(options: DecayOptions): Schedule {
   return decay("cosineSchedule", "cosine", options);
 }
 
-/** A line from the peak down, behind a warm-up in a line. @throws EvenkeelError `range` */
+/**
+ * A line from the peak down, behind a warm-up in a line.
+ * @throws EvenkeelError `range`
+ * @example
+ * ```ts
+ * const rate = linearSchedule({ peak: 1, steps: 100, final: 0.5 });
+ * console.log(rate(0), rate(50), rate(100)); // 1 0.75 0.5
+ * ```
+ */
 export function linearSchedule(options: DecayOptions): Schedule {
   return decay("linearSchedule", "line", options);
 }
 
-/** Always the same rate, behind a warm-up in a line from 0. @throws EvenkeelError `range` */
+/**
+ * Always the same rate, behind a warm-up in a line from 0.
+ * @throws EvenkeelError `range`
+ * @example
+ * ```ts
+ * const rate = constantSchedule(0.1, 10);
+ * console.log(rate(0), rate(5), rate(100)); // 0 0.05 0.1
+ * ```
+ */
 export function constantSchedule(rate: number, warmUp = 0): Schedule {
   requireNumbers("constantSchedule", { rate, warmUp });
   return pieces([{ until: warmUp, from: 0, to: rate, curve: "line" }], rate);
@@ -131,6 +152,11 @@ export type OneCycleOptions = {
 /**
  * One cycle (Smith and Topin 2018): the rate rises to the peak, at step riseShare * steps - 1, and falls to next to nothing at the last.
  * Defaults and places as in PyTorch. @throws EvenkeelError `range`
+ * @example
+ * ```ts
+ * const rate = oneCycleSchedule({ peak: 1, steps: 100 });
+ * console.log(rate(0), rate(29), rate(99)); // 0.04 1 0.000004
+ * ```
  */
 export function oneCycleSchedule(options: OneCycleOptions): Schedule {
   const { peak, steps, riseShare = 0.3, start = peak / 25, final = peak / 250_000, curve = "cosine" } = options;

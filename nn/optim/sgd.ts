@@ -34,7 +34,16 @@ export type MomentumOptions = {
   readonly weightDecay?: number;
 };
 
-/** The velocity before the first step: zeros. */
+/**
+ * The velocity before the first step: zeros.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const velocity = sgdVelocity({ w: tensor([1, 2]) });
+ * console.log(await velocity.w.array()); // [ 0, 0 ]
+ * ```
+ */
 export function sgdVelocity<Tree>(parameters: Tree): Tree {
   return mapTree(parameters, zerosLike);
 }
@@ -44,6 +53,15 @@ export function sgdVelocity<Tree>(parameters: Tree): Tree {
  * or with Nesterov's p - rate * (g + momentum * v'). As in PyTorch, the rate is not part of the velocity.
  * @param velocity `sgdVelocity`'s at first, then what the step before gave.
  * @throws EvenkeelError `value` or `shape` unless gradient and velocity are trees like the parameters'
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const weights = { w: tensor([1]) };
+ * const gradient = { w: tensor([2]) };
+ * const { parameters, velocity } = sgdWithMomentum(weights, gradient, sgdVelocity(weights), 0.1);
+ * console.log(await parameters.w.array(), await velocity.w.array()); // [ 0.8 ] [ 2 ]
+ * ```
  */
 export function sgdWithMomentum<Tree>(
   parameters: Tree,

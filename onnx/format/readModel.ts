@@ -28,7 +28,17 @@ export function readModel(bytes: Uint8Array, path: string, external: ExternalDat
   return modelOf({ bytes, place: path, depth: 0 }, (message) => readTensor(message, external));
 }
 
-/** The names of the files beside a model's that hold elements. @throws EvenkeelError `file` if it is damaged. */
+/**
+ * The names of the files beside a model's that hold elements.
+ * @throws EvenkeelError `file` if it is damaged.
+ * @example
+ * ```ts
+ * // A model of one Relu, without files beside it.
+ * const base64 = "CAg6MwoMCgF4EgF5IgRSZWx1EgFnWg8KAXgSCgoICAESBAoCCAJiDwoBeRIKCggIARIECgIIAkICEBE=";
+ * const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+ * console.log(externalLocations(bytes, "relu.onnx")); // []
+ * ```
+ */
 export function externalLocations(bytes: Uint8Array, path: string): string[] {
   const found = new Set<string>();
   modelOf({ bytes, place: path, depth: 0 }, (message) => {

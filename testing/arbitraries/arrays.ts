@@ -10,7 +10,16 @@ const sizes = fc.oneof(
   { weight: 1, arbitrary: fc.constant(0) },
 );
 
-/** Ranks 0 to 4, now and then with an empty axis. */
+/**
+ * Ranks 0 to 4, now and then with an empty axis.
+ * @example
+ * ```ts
+ * import { assert, property } from "fast-check";
+ * import { ones, transpose } from "evenkeel/engine";
+ *
+ * assert(property(shapes(2, 2), ([rows = 0, columns = 0]) => transpose(ones([rows, columns])).shape[0] === columns));
+ * ```
+ */
 export const shapes = (minRank = 0, maxRank = 4): fc.Arbitrary<number[]> =>
   fc.array(sizes, { minLength: minRank, maxLength: maxRank });
 
@@ -22,13 +31,31 @@ const small: { readonly [D in DType]: fc.Arbitrary<number> } = {
   bool: fc.integer({ min: 0, max: 1 }),
 };
 
-/** An array of a given shape. */
+/**
+ * An array of a given shape.
+ * @example
+ * ```ts
+ * import { sample } from "fast-check";
+ *
+ * const [drawn] = sample(arraysOf([2, 3]), 1);
+ * console.log(drawn?.shape, drawn?.values.length); // [ 2, 3 ] 6
+ * ```
+ */
 export const arraysOf = (shape: readonly number[], elements: fc.Arbitrary<number> = small.f32): fc.Arbitrary<Plain> => {
   const length = shape.reduce((product, size) => product * size, 1);
   return fc.array(elements, { minLength: length, maxLength: length }).map((values) => ({ shape, values }));
 };
 
-/** An array of small whole numbers, of random shape. */
+/**
+ * An array of small whole numbers, of random shape.
+ * @example
+ * ```ts
+ * import { assert, property } from "fast-check";
+ * import { tensor } from "evenkeel/engine";
+ *
+ * assert(property(arrays("i32", 1, 2), ({ shape, values }) => tensor(values, { shape, dtype: "i32" }).rank <= 2));
+ * ```
+ */
 export const arrays = (dtype: DType = "f32", minRank = 0, maxRank = 4): fc.Arbitrary<Plain> =>
   shapes(minRank, maxRank).chain((shape) => arraysOf(shape, small[dtype]));
 

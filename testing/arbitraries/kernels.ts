@@ -236,7 +236,20 @@ export function fillData({ dtype, elements }: OperandData, length: number): Tens
   return data;
 }
 
-/** The kernel of a case and its data. */
+/**
+ * The kernel of a case and its data.
+ * @example
+ * ```ts
+ * const { kernel, data } = buildCase({
+ *   spec: { kind: "contraction", what: "matmul", sizes: [1, 2, 3, 4], variant: [0, 0, 0], epilogue: [] },
+ *   operands: [
+ *     { dtype: "f32", elements: [1, -2] },
+ *     { dtype: "f32", elements: [0.5] },
+ *   ],
+ * });
+ * console.log(kernel.axes.map(({ size }) => size), data.map(({ length }) => length)); // [ 1, 2, 3, 4 ] [ 8, 12 ]
+ * ```
+ */
 export function buildCase({ spec, operands }: KernelCase): { readonly kernel: Kernel; readonly data: TensorData[] } {
   const slots = operands.map(({ dtype }): OperandSlot => ({ dtype, length: 0, isFixed: false }));
   const kernel = buildKernel(spec, slots, "random");
@@ -399,7 +412,10 @@ export const kernelCases: fc.Arbitrary<KernelCase> = fc.noBias(
   ),
 );
 
-/** Data in words. */
+/**
+ * Data in words.
+ * @example console.log(printOperands([{ dtype: "i32", elements: [1, -2] }])); // x0: i32 of 1 -2
+ */
 export function printOperands(operands: readonly OperandData[]): string {
   return operands
     .map(({ dtype, elements }, i) => {

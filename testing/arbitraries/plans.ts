@@ -35,7 +35,17 @@ export type PlanCase = { readonly plan: Plan; readonly inputs: readonly TensorDa
 
 type DraftBuffer = { readonly dtype: DType; readonly length: number; role: BufferRole | null };
 
-/** The plan of a spec, laid out for a device. */
+/**
+ * The plan of a spec, laid out for a device.
+ * @example
+ * ```ts
+ * import { sample } from "fast-check";
+ *
+ * const { limits } = new ReferenceDevice("arena");
+ * const plans = sample(planSpecs, 10).map((spec) => buildPlan(spec, limits).plan);
+ * console.log(plans.every(({ steps }) => steps.length >= 2)); // true
+ * ```
+ */
 export function buildPlan(spec: PlanSpec, limits: Pick<DeviceLimits, "temporaries" | "inPlace">): PlanCase {
   const buffers: DraftBuffer[] = [];
   spec.inputs.forEach(({ dtype, length }, index) => buffers.push({ dtype, length, role: { kind: "input", index } }));

@@ -29,6 +29,12 @@ const elementsOf: { readonly [D in DType]: fc.Arbitrary<number> } = {
  * Elements of a dtype: of f32 numbers from -8 to 8, with 0, 1, -1 and 2 (where kinks, ties and poles are) more often; of integers small ones
  * and any.
  * @param special whether f32 elements are also NaN, infinities, -0, subnormal numbers and as large as they get
+ * @example
+ * ```ts
+ * import { sample } from "fast-check";
+ *
+ * console.log(sample(values("u32"), 100).every((x) => x >= 0 && Number.isInteger(x))); // true
+ * ```
  */
 export function values(dtype: DType, special = false): fc.Arbitrary<number> {
   return dtype === "f32" && special ? specialElements : elementsOf[dtype];

@@ -17,7 +17,17 @@ import {
 /** Float64 values, and how far from each a device may be: Infinity where anything may be. */
 export type Bounded = { readonly values: Float64Array; readonly errors: Float64Array };
 
-/** Values and bounds of a graph's outputs for inputs that float32 holds exactly. */
+/**
+ * Values and bounds of a graph's outputs for inputs that float32 holds exactly.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph, inputs } = await graphCase((x: Tensor) => x.divide(3), tensor([1]));
+ * const [bounded] = graphBounds(graph, inputs.map((data) => Float64Array.from(data)), accuracies.wasm);
+ * console.log(bounded?.values, bounded?.errors); // Float64Array(1) [ 0.33333 ] Float64Array(1) [ 1.9868e-8 ]
+ * ```
+ */
 export function graphBounds(graph: Graph, inputs: readonly Float64Array[], accuracy: Accuracy): Bounded[] {
   return boundsFrom(
     graph,

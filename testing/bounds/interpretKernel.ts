@@ -10,6 +10,16 @@ import { forEachPoint, placeOf } from "./kernelPoints.ts";
 /**
  * The float64 result of a kernel and how far a device of an accuracy may be from it.
  * @throws RangeError where the kernel reads out of bounds, misses an element of its result or writes one twice
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph } = await graphCase((x: Tensor) => x.divide(3), tensor([1]));
+ * const { steps } = await planGraph(graph, new ReferenceDevice("arena"));
+ * const x = { values: Float64Array.of(1), errors: Float64Array.of(0) };
+ * const results = steps.map(({ kernel }) => interpretKernel(kernel, [x], accuracies.wasm));
+ * console.log(results[0]?.values, results[0]?.errors); // Float64Array(1) [ 0.33333 ] Float64Array(1) [ 1.9868e-8 ]
+ * ```
  */
 export function interpretKernel(kernel: Kernel, operands: readonly Bounded[], accuracy: Accuracy): Bounded {
   const [{ value, length, at: to }] = kernel.stores;
@@ -43,7 +53,17 @@ export function interpretKernel(kernel: Kernel, operands: readonly Bounded[], ac
   return { values, errors };
 }
 
-/** Every buffer of a plan of kernels with one result each after a run; those that nothing writes are what they replace. */
+/**
+ * Every buffer of a plan of kernels with one result each after a run; those that nothing writes are what they replace.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph, inputs } = await graphCase((x: Tensor) => x.divide(3), tensor([1]));
+ * const plan = await planGraph(graph, new ReferenceDevice("arena"));
+ * console.log(interpretPlan(plan, inputs, accuracies.wasm).map(({ values }) => values[0])); // [ 1, 0.33333 ]
+ * ```
+ */
 export function interpretPlan(plan: Plan, inputs: readonly ArrayLike<number>[], accuracy: Accuracy): Bounded[] {
   const buffers = plan.buffers.map(({ role, dtype, length }): Bounded => {
     const replaced = role.kind === "output" ? (plan.aliases[role.index] ?? null) : null;

@@ -29,6 +29,19 @@ export type Interpreter<T> = {
  * A device that computes graphs node by node with another engine's operations, and says which nodes it can: hand `supports` to the laws, so
  * that random programs are made of those alone. It is called `oracle`, as every device that interprets graphs; its description tells it
  * apart.
+ * @example
+ * ```ts
+ * import { negate, tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const lists = interpreterDevice<number[]>({
+ *   description: "lists of numbers",
+ *   upload: (data) => [...data],
+ *   operation: byKind({ unary: ({ attributes }) => (attributes.op === "negate" ? (x) => x.map((value) => -value) : undefined) }),
+ *   download: (list) => list,
+ * });
+ * const program = await graphCase((x: Tensor) => negate(x), tensor([1, -2]));
+ * console.log(await runGraph(lists.device, program)); // [ Float32Array(2) [ -1, 2 ] ]
+ * ```
  */
 export function interpreterDevice<T>(interpreter: Interpreter<T>): {
   readonly device: GraphDevice;
@@ -75,7 +88,17 @@ export function interpreterDevice<T>(interpreter: Interpreter<T>): {
 /** What is known of nodes by their kind; kinds that are missing, and nodes that get `undefined`, aren't known. */
 export type NodeTable<R> = { readonly [K in PrimitiveKind]?: (node: NodeOf<K>) => R | undefined };
 
-/** What a table knows of a node. */
+/**
+ * What a table knows of a node.
+ * @example
+ * ```ts
+ * import { negate, tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const titleOf = byKind({ unary: ({ attributes }) => attributes.op });
+ * const { graph } = await graphCase((x: Tensor) => negate(x), tensor([1]));
+ * console.log(graph.outputs.map(titleOf), graph.inputs.map(titleOf)); // [ 'negate' ] [ undefined ]
+ * ```
+ */
 export function byKind<R>(table: NodeTable<R>): (node: Node) => R | undefined {
   // The entry of a node's own kind fits the node, which TypeScript can't correlate over the union.
   return (node) => (table[node.kind] as ((node: Node) => R | undefined) | undefined)?.(node);

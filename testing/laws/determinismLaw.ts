@@ -13,6 +13,11 @@ import { caseOf } from "./programLaw.ts";
  * program, and of another one compiled anew. NaN equals NaN, whatever its payload; zeros of both signs differ.
  * @returns the number of elements compared
  * @throws Error with the shrunk program, the element and both values
+ * @example
+ * ```ts
+ * const { compared } = await determinismLaw(new ReferenceDevice("arena"), { runs: 5, seed: 1 });
+ * console.log(compared > 0); // true
+ * ```
  */
 export async function determinismLaw(
   devices: Device | readonly Device[],

@@ -96,6 +96,11 @@ export type DeviceLawOptions = Partial<LawOptions> & {
  * name promises
  * @returns how many elements were compared by each law
  * @throws Error with the shrunk counterexample of the first law that is broken
+ * @example
+ * ```ts
+ * const compared = await deviceLaw(new ReferenceDevice("arena"), { runs: 4, laws: ["kernels", "programs"] });
+ * console.log(Object.keys(compared)); // [ 'kernels', 'programs' ]
+ * ```
  */
 export async function deviceLaw(
   device: Device,
@@ -117,5 +122,8 @@ export async function deviceLaw(
   return compared;
 }
 
-/** How many cases of a law are tried where `runs` are asked for. */
+/**
+ * How many cases of a law are tried where `runs` are asked for.
+ * @example console.log(casesOf(deviceLaws.kernels, 1000), casesOf(deviceLaws.plans, 1000)); // 1000 200
+ */
 export const casesOf = ({ share }: DeviceLaw, runs: number): number => Math.max(1, Math.round((runs * share) / 100));

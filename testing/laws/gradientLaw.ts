@@ -41,6 +41,12 @@ export type GradientLawOptions = {
  * @param tree says the shapes of f32 leaves; all other leaves and static values are handed on as they are
  * @throws Error with the one element by which the derivative is wrong, at a point of simple numbers where there is one
  * @throws EvenkeelError `value` if there is nothing to differentiate, `dtype` if the function doesn't give an f32 tensor
+ * @example
+ * ```ts
+ * import { tanh, zeros } from "evenkeel/engine";
+ *
+ * gradientLaw(({ x, scale }) => tanh(x).multiply(scale), { x: zeros([2, 3]), scale: zeros([3]) });
+ * ```
  */
 export function gradientLaw<T>(fn: (tree: T) => Tensor, tree: T, options: GradientLawOptions = {}): void {
   const { order = 2, low = -1.5, high = 1.5, points = 3, seed = 1 } = options;

@@ -25,12 +25,25 @@ export type KernelLawReport = LawReport & {
  * Runs random kernels, one at a time, and compares every element with its float64 value within the error that float32 allows.
  * @throws Error with the shrunk kernel, its data, the element, both values, the bound and the device's code; also if memory
  * is left behind or more than half of the kernels could not be compared at all
+ * @example
+ * ```ts
+ * const { compared } = await checkKernels(new ReferenceDevice("arena"), { runs: 5, seed: 1, accuracy: accuracies.wasm });
+ * console.log(compared > 0); // true
+ * ```
  */
 export function checkKernels(device: KernelDevice, options: LawOptions): Promise<KernelLawReport> {
   return check(device, options, kernelCases, instanceOf);
 }
 
-/** The same for matrix products and convolutions that are as large as a few tiles. @throws Error as {@link checkKernels} */
+/**
+ * The same for matrix products and convolutions that are as large as a few tiles.
+ * @throws Error as {@link checkKernels}
+ * @example
+ * ```ts
+ * const { compared } = await checkContractions(new ReferenceDevice("arena"), { runs: 1, seed: 1, accuracy: accuracies.wasm });
+ * console.log(compared > 0); // true
+ * ```
+ */
 export function checkContractions(device: KernelDevice, options: LawOptions): Promise<KernelLawReport> {
   return check(device, options, contractionCases, instanceOf);
 }
@@ -44,7 +57,15 @@ function instanceOf(kernelCase: KernelCase): Instance {
   };
 }
 
-/** The same for plans of several kernels, each run twice. @throws Error as {@link checkKernels} */
+/**
+ * The same for plans of several kernels, each run twice.
+ * @throws Error as {@link checkKernels}
+ * @example
+ * ```ts
+ * const { compared } = await checkPlans(new ReferenceDevice("arena"), { runs: 3, seed: 1, accuracy: accuracies.wasm });
+ * console.log(compared > 0); // true
+ * ```
+ */
 export function checkPlans(device: KernelDevice, options: LawOptions): Promise<KernelLawReport> {
   return check(device, options, planSpecs, (spec) => {
     const { plan, inputs } = buildPlan(spec, device.limits);
@@ -182,7 +203,17 @@ function isWithin(got: number, wanted: number, error: number): boolean {
   return error === Infinity || Object.is(got, wanted) || Math.abs(got - wanted) <= error;
 }
 
-/** A plan in words. */
+/**
+ * A plan in words.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const { graph } = await graphCase((x: Tensor) => x.multiply(x), tensor([1, 2]));
+ * const text = printPlan(await planGraph(graph, new ReferenceDevice("arena")));
+ * console.log(text.split("\n").slice(0, 2)); // [ 'b0: f32[2] input 0', 'b1: f32[2] output 0, alias none' ]
+ * ```
+ */
 export function printPlan({ buffers, steps, slots, aliases }: Plan): string {
   const role = (buffer: PlanBuffer): string => {
     switch (buffer.role.kind) {

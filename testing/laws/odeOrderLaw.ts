@@ -101,6 +101,19 @@ const slack = 0.2;
  * than they promise on some problems.
  * @returns the lowest order measured
  * @throws Error with the shrunk problem, the errors and the orders; if nothing could be measured (all errors are rounding), too
+ * @example
+ * ```ts
+ * const euler: OdeSolver = (slope, start, from, to, steps) => {
+ *   const h = (to - from) / steps;
+ *   let x = start;
+ *   for (let i = 0; i < steps; i++) {
+ *     const direction = slope(from + i * h, x);
+ *     x = x.map((value, axis) => value + h * (direction[axis] ?? 0));
+ *   }
+ *   return x;
+ * };
+ * console.log(Math.round((await odeOrderLaw(euler, { order: 1 })).order)); // 1
+ * ```
  */
 export async function odeOrderLaw(
   solver: OdeSolver,

@@ -17,6 +17,11 @@ import { assertCases, type LawOptions, type LawReport } from "./lawOptions.ts";
 /**
  * Runs random programs and compares every element of their results with float64 within the error that float32 allows.
  * @throws Error with the shrunk program, also as the smallest graph that fails, in TypeScript; the element, both values and the bound
+ * @example
+ * ```ts
+ * const { compared } = await checkPrograms(new ReferenceDevice("arena"), { runs: 5, seed: 1, accuracy: accuracies.wasm });
+ * console.log(compared > 0); // true
+ * ```
  */
 export async function checkPrograms(device: Device, options: LawOptions): Promise<LawReport> {
   const { accuracy, supports, shrinks = true } = options;
@@ -75,6 +80,13 @@ export function compareProgram(
 /**
  * Runs a graph on a device and compares every element with float64, within the error that float32 allows.
  * @throws Error with the element, both values, the bound, the graph and the device's code
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const added = await graphCase((x: Tensor) => x.add(1), tensor([1, 2]));
+ * console.log(await checkGraph(new ReferenceDevice("arena"), added, accuracies.wasm)); // { compared: 2, uncertain: 0 }
+ * ```
  */
 export async function checkGraph(device: Device, graphCase: GraphCase, accuracy: Accuracy): Promise<LawReport> {
   const { graph, inputs } = graphCase;
@@ -114,6 +126,14 @@ export async function checkGraph(device: Device, graphCase: GraphCase, accuracy:
 /**
  * Whether a device gives a graph an element beyond its bound: what `minimise` may be asked. What the device refuses (an index out of
  * range, for one) isn't wrong.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const wrong = new ReferenceDevice("arena", { result: (values) => values.fill(0) });
+ * const added = await graphCase((x: Tensor) => x.add(1), tensor([1, 2]));
+ * console.log(await breaksBounds(wrong, added, accuracies.wasm)); // true
+ * ```
  */
 export async function breaksBounds(device: Device, graphCase: GraphCase, accuracy: Accuracy): Promise<boolean> {
   return (await failureOf(device, graphCase, accuracy)) === beyondBounds;

@@ -349,6 +349,14 @@ export const mistakeNames: readonly string[] = [
 /**
  * Makes every mistake with `runs` random programs on a device, which is disposed of at the end.
  * @returns what isn't refused, or with another code, or leaves something behind
+ * @example
+ * ```ts
+ * import { createDevice } from "evenkeel/engine";
+ *
+ * const [device, other] = [await createDevice("cpu"), await createDevice("cpu")];
+ * console.log(await findUnrefused(device, other, { runs: 1, seed: 1 })); // []
+ * other.dispose();
+ * ```
  */
 export async function findUnrefused(
   device: Device,

@@ -36,6 +36,19 @@ export type ResumeLawOptions = {
  * number of steps all values are the same, bit for bit (NaN equals NaN), and so they are after going on from a store to which its writer
  * added further steps.
  * @throws Error with the fewest steps and stops that part, the array, the element and both values
+ * @example
+ * ```ts
+ * // The descent forgets its momentum when it is stored.
+ * type Run = { readonly weight: number; readonly momentum: number };
+ * const broken = resumeLaw({
+ *   start: (): Run => ({ weight: 1, momentum: 0 }),
+ *   step: ({ weight, momentum }) => ({ weight: weight + momentum, momentum: momentum / 2 - weight / 4 }),
+ *   save: ({ weight }) => weight,
+ *   load: (weight): Run => ({ weight, momentum: 0 }),
+ *   read: ({ weight }) => ({ weight: [weight] }),
+ * });
+ * await broken.catch(({ message }: Error) => console.log(/after .* steps, stored after \d+/.exec(message)?.[0])); // after 2 steps, stored after 1
+ * ```
  */
 export async function resumeLaw<Run, Saved>(
   { start, step, save, load, read, dispose = () => undefined }: Resumable<Run, Saved>,

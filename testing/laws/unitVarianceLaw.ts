@@ -34,6 +34,11 @@ const standardErrors = 6;
  * @param shapes of one sample of each input
  * @throws Error with the measured mean square, its bound and the channel (the second axis) that is furthest off
  * @throws EvenkeelError `shape` if the result hasn't as many samples, `range` for too few
+ * @example
+ * ```ts
+ * const { meanSquare, bound } = await unitVarianceLaw((x) => x.sum({ axes: [-1] }).divide(Math.sqrt(8)), [[8]]);
+ * console.log(Math.abs(meanSquare - 1) <= bound); // true
+ * ```
  */
 export async function unitVarianceLaw(
   layer: (...inputs: Tensor[]) => Tensor,

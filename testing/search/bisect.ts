@@ -41,6 +41,17 @@ export type BisectOptions = {
  * about which they differ the search goes to those of its inputs about which they differ.
  * @returns undefined if they agree about all results
  * @throws EvenkeelError as the devices do
+ * @example
+ * ```ts
+ * import { maximum, tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const wrong = new ReferenceDevice("arena", {
+ *   arithmetic: { binary: (op, dtype, x, y) => (op === "maximum" ? x : float32.binary(op, dtype, x, y)) },
+ * });
+ * const program = await graphCase((x: Tensor) => maximum(x.add(1), 0).multiply(2), tensor([-3]));
+ * const parting = await bisect(program, new ReferenceDevice("arena"), wrong);
+ * console.log(parting?.text.split(",")[0], parting?.values); // maximum f32 [1] [ 0, -2 ]
+ * ```
  */
 export async function bisect(
   program: GraphCase,

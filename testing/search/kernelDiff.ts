@@ -23,6 +23,15 @@ export type KernelDiff = {
 /**
  * Which kernels of two plans (of two devices, of two versions of a function or of the engine) differ and how. Kernels are compared in the
  * order in which they run, by what they compute, not by their names; steps that are run as one count one by one.
+ * @example
+ * ```ts
+ * import { exp, tanh, tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const planOf = async (fn: (x: Tensor) => Tensor) =>
+ *   planGraph((await graphCase(fn, tensor([1, 2, 3]))).graph, new ReferenceDevice("arena"));
+ * const { same, changed } = kernelDiff(await planOf((x) => exp(tanh(x))), await planOf((x) => exp(x.multiply(2))));
+ * console.log(same, changed.length); // 0 1
+ * ```
  */
 export function kernelDiff(planA: Plan, planB: Plan): KernelDiff {
   const [a, b] = [kernelsOf(planA), kernelsOf(planB)];

@@ -20,6 +20,14 @@ export type MinimiseOptions = {
  * @param fails whether a graph shows what is looked for; asked about the given one first. What it throws ends the search.
  * @returns the smallest graph found, with its inputs; `programSource` prints it as a program
  * @throws EvenkeelError `value` if the given graph doesn't fail
+ * @example
+ * ```ts
+ * import { maximum, tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const program = await graphCase((x: Tensor) => maximum(x.add(1), 0).multiply(2), tensor([-3, 5]));
+ * const { graph } = await minimise(program, ({ graph: smaller }) => printGraph(smaller).includes("maximum"));
+ * console.log(printGraph(graph).split("\n").at(-2)); // %2 f32 [1] = maximum %0 %1
+ * ```
  */
 export async function minimise(
   given: GraphCase,

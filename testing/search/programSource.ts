@@ -9,6 +9,13 @@ import type { GraphCase } from "../graphCase.ts";
 /**
  * A graph and its inputs as TypeScript: the inputs as constants `x0`, `x1`, ..., and a function `program` of them that gives the list of
  * the graph's outputs, written in operations of `evenkeel/engine`.
+ * @example
+ * ```ts
+ * import { tensor, type Tensor } from "evenkeel/engine";
+ *
+ * const sum = await graphCase((x: Tensor, y: Tensor) => x.add(y), tensor([1, 2]), tensor([3, 4]));
+ * console.log(programSource(sum).split("\n")[1]); // const x0 = tensor([1, 2], { shape: [2], dtype: "f32" });
+ * ```
  */
 export function programSource({ graph, inputs }: GraphCase): string {
   const used = new Set<string>(["tensor", "type Tensor"]);
