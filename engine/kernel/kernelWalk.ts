@@ -26,7 +26,7 @@ import {
 } from "./indexing.ts";
 import type { Affine, Operand, ReduceOp, Reduction, Scalar } from "./kernel.ts";
 import { CannotFuse, SplitAxis } from "./obstacles.ts";
-import { storageOf, viewBase } from "./views.ts";
+import { storageBehind, viewBase } from "./views.ts";
 
 /** A kernel before it is named and counted. `sources[i]` is the materialised node that operand i reads. */
 export type LoweredKernel = {
@@ -130,7 +130,7 @@ export class KernelWalk {
 
   /** Notes what barriers on the way wait for. */
   #storageOf(node: Node): Node {
-    return storageOf(node, ({ inputs: [, after] }) => this.#gates.add(after));
+    return storageBehind(node, (after) => this.#gates.add(after));
   }
 
   readonly #valueOf: ValueOf = (node, axes, bounds) => this.#valueAt(node, { kind: "axes", axes }, bounds);

@@ -1,11 +1,16 @@
-import type { Node, NodeOf } from "../graph/node.ts";
+import type { Node } from "../graph/node.ts";
 
-/** The node whose memory holds a value in row-major order: reshapes and barriers, which are told, don't move anything. */
-export function storageOf(node: Node, tell?: (barrier: NodeOf<"barrier">) => void): Node {
+/** The node whose memory holds a value in row-major order: reshapes and barriers don't move anything. */
+export function storageOf(node: Node): Node {
+  return storageBehind(node, () => undefined);
+}
+
+/** The same; what barriers on the way wait for is told. */
+export function storageBehind(node: Node, tell: (after: Node) => void): Node {
   for (let storage = node; ; storage = storage.inputs[0]) {
     switch (storage.kind) {
       case "barrier":
-        tell?.(storage);
+        tell(storage.inputs[1]);
         break;
       case "reshape":
         break;

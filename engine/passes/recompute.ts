@@ -35,7 +35,7 @@ export function* recomputing(
   limits: DeviceLimits,
   donations: readonly Donation[],
 ): Generator<void, readonly FusedKernel[]> {
-  const outputs = new Set(graph.outputs.map((node) => storageOf(node)));
+  const outputs = new Set(graph.outputs.map(storageOf));
   const bound = [...graph.inputs, ...graph.outputs.filter((_, index) => donations.every((d) => d.output !== index))];
   const target = limits.memory * shareOfMemory - bound.reduce((sum, node) => sum + bytesOf(node), 0);
   const overwriters = new Map<Node, Node>();
