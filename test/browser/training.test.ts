@@ -10,6 +10,8 @@ import { findChromium, openPage } from "./run.ts";
 
 const steps = 20;
 const seed = 3;
+/** Those taken on webgl2, whose software rendering takes some seconds for each. */
+const stepsOnWebgl2 = 6;
 
 /**
  * How far apart curves may be, relative to the loss. What rounding does to a gradient is small beside the whole of it, some hundred
@@ -87,14 +89,15 @@ describe("20 steps of training", async () => {
     const page = await openPage(chromiumPath);
     try {
       for (const name of ["webgpu", "webgl2"] as const) {
-        const report = await page.runCases("training", name, seed, steps);
+        const taken = name === "webgl2" ? stepsOnWebgl2 : steps;
+        const report = await page.runCases("training", name, seed, taken);
         if (report.kind === "unavailable") {
           // Headless Chromium has every device by software: where tests must prove something, its lack is a failure.
           if (process.env["CI"] === "true") assert.fail(report.reason);
           t.diagnostic(`${name} isn't here: ${report.reason}`);
           continue;
         }
-        const distance = apart(wasm, report.numbers ?? []);
+        const distance = apart(wasm.slice(0, taken), report.numbers ?? []);
         assert.ok(distance < bound, `${distance} apart on ${report.description}`);
       }
     } finally {
