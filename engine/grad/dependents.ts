@@ -7,6 +7,8 @@ export function differentiatedInputs(node: Node): readonly Node[] {
       return [];
     case "barrier":
       return [node.inputs[0]];
+    case "ruled":
+      return node.attributes.rule.kind === "surrogate" ? node.inputs.slice(1) : node.inputs;
     default:
       return node.inputs;
   }

@@ -4,7 +4,6 @@ import { onInputs } from "../graph/loops.ts";
 import type { Loop, LoopResult, Node, NodeOf } from "../graph/node.ts";
 import { at, formatShape, type Shape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
-import { uniformValue } from "../graph/uniform.ts";
 import { zeros } from "../ops/creation.ts";
 import { fillTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
 
@@ -139,14 +138,17 @@ function requireCarry(given: unknown, carry: unknown): void {
   );
 }
 
-/** What is read that was there before a loop's body was recorded, save what is known anyway. */
+/**
+ * What is read that was there before a loop's body was recorded, save what a body may have of its own. A value that is known is no such
+ * thing as soon as it is a view: it may be what a derivative is asked by.
+ */
 function outsideOf(outputs: readonly Node[], start: number): Node[] {
   const outside = new Set<Node>();
   // Grows while it is walked.
   const seen = new Set(outputs);
   for (const node of seen) {
     if (node.id >= start) for (const input of node.inputs) seen.add(input);
-    else if (node.kind !== "constant" && uniformValue(node) === undefined) outside.add(node);
+    else if (node.kind !== "constant" && node.kind !== "literal") outside.add(node);
   }
   return [...outside].sort((a, b) => a.id - b.id);
 }

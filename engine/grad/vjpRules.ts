@@ -126,11 +126,19 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
   conv: ({ inputs, attributes: { role, geometry }, cotangent: v }) => convVjp(role, geometry, pair(inputs), v),
   stopGradient: noDerivative,
   check: ({ cotangent: g }) => [g, null],
-  surrogate: ({ cotangent: g }) => [null, g],
   barrier: ({ cotangent: g }) => [g, null],
   // The walk asks loops and custom rules itself: they may have several results.
   loop: noDerivative,
-  ruled: ({ inputs, attributes, cotangent: g }) => inputs.map(() => (attributes.rule.kind === "recompute" ? g : null)),
+  ruled: ({ inputs, attributes: { rule }, cotangent: g }) => {
+    switch (rule.kind) {
+      case "surrogate":
+        return [null, g];
+      case "recompute":
+        return [g];
+      case "custom":
+        return inputs.map(() => null);
+    }
+  },
 };
 
 function unaryVjp({ inputs, attributes, output: y, cotangent: g }: VjpArguments<"unary">): Tensor | null {

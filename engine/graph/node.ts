@@ -152,8 +152,6 @@ export type Primitives = {
   stopGradient: { inputs: readonly [Node]; attributes: Empty };
   /** x; a run in which any of `failed` (bool, any shape) is true ends with the message. Inputs [x, failed]. */
   check: { inputs: readonly [Node, Node]; attributes: { readonly message: string } };
-  /** The value of the first input; the derivative is that of the second, of the same shape. */
-  surrogate: { inputs: readonly [Node, Node]; attributes: Empty };
   /**
    * The identity on x; inputs [x, after]. What is computed of it is computed behind `after`, and is never the same computation as that of
    * x itself.
@@ -189,6 +187,8 @@ export type LoopResult =
 
 /** How the derivative of a value is taken, where it isn't that of the nodes it is made of. */
 export type DerivativeRule =
+  /** It is that of the second input, which has the shape and dtype of the value. */
+  | { readonly kind: "surrogate" }
   /** What was made within the region is computed again for the derivative. */
   | { readonly kind: "recompute"; readonly region: Region }
   /** Result number `result` of a call that brings its derivative along. Behind the value are the tensors of its arguments. */

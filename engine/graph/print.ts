@@ -43,7 +43,6 @@ function attributesText(node: Node): string {
     case "expand":
     case "matmul":
     case "stopGradient":
-    case "surrogate":
     case "barrier":
       return "";
     case "check":

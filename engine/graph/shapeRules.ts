@@ -249,12 +249,12 @@ export const shapeRules: { readonly [K in PrimitiveKind]: ShapeRule<K> } = {
     requireDtype("check", failed.dtype, ["bool"]);
     return { shape: x.shape, dtype: x.dtype };
   },
-  surrogate: (inputs) => ({
-    shape: requireSameShape("surrogate", inputs),
-    dtype: requireSameDtype("surrogate", inputs),
-  }),
   barrier: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
-  ruled: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  ruled: (inputs, { rule }) => {
+    const [x] = inputs;
+    if (rule.kind !== "surrogate") return { shape: x.shape, dtype: x.dtype };
+    return { shape: requireSameShape("ruled", inputs), dtype: requireSameDtype("ruled", inputs) };
+  },
   loop: (inputs, { loop, result }) => {
     requireLoopInputs(inputs, loop);
     if (result.kind === "any") return { shape: [], dtype: "bool" };

@@ -15,7 +15,7 @@ export function uniformValue(node: Node): number | undefined {
       case "permute":
       case "slice":
       case "stopGradient":
-      case "surrogate":
+      case "ruled":
         base = base.inputs[0];
         break;
       default:

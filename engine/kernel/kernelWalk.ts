@@ -234,7 +234,6 @@ export class KernelWalk {
         throw new Error(`loop ${node.attributes.loop.id} is no part of a kernel`);
       case "stopGradient":
       case "check":
-      case "surrogate":
       case "barrier":
       case "ruled":
         return this.#value(node.inputs[0], place);

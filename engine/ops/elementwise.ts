@@ -287,7 +287,7 @@ export function stopGradient(x: Tensor): Tensor {
 export function withDerivativeOf(value: Tensor, surrogate: Tensor): Tensor {
   requireShape("withDerivativeOf", "the surrogate", surrogate, value.shape);
   requireDtype("withDerivativeOf (surrogate)", surrogate.dtype, [value.dtype]);
-  return new Tensor(makeNode("surrogate", [value.node, surrogate.node], {}));
+  return new Tensor(makeNode("ruled", [value.node, surrogate.node], { rule: { kind: "surrogate" } }));
 }
 
 /**

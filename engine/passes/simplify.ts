@@ -82,7 +82,6 @@ const rules: { readonly [K in PrimitiveKind]: (node: NodeOf<K>) => Node | undefi
   stopGradient: (node) => node.inputs[0],
   // What it asks is asked by outputs of their own (`runtimeChecks.ts`).
   check: (node) => node.inputs[0],
-  surrogate: (node) => node.inputs[0],
   barrier: simplifyBarrier,
   ruled: (node) => node.inputs[0],
   loop: none,

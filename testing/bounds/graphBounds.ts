@@ -108,7 +108,6 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
       return loopErrors(node, inputs, accuracy);
     case "stopGradient":
     case "check":
-    case "surrogate":
     case "barrier":
     case "ruled":
       return at(inputs, 0).errors;

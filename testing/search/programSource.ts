@@ -173,12 +173,11 @@ function expression(node: Exclude<Node, NodeOf<"loop">>, inputs: readonly string
       return convolution(node, inputs, call);
     case "stopGradient":
       return call("stopGradient", ...inputs);
-    case "surrogate":
-      return call("withDerivativeOf", ...inputs);
+    case "ruled":
+      return node.attributes.rule.kind === "surrogate" ? call("withDerivativeOf", ...inputs) : at(inputs, 0);
     // The same values; what else they say is no operation.
     case "check":
     case "barrier":
-    case "ruled":
       return at(inputs, 0);
   }
 }

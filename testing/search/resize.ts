@@ -98,7 +98,6 @@ function rebuilt(node: Node, inputs: readonly Node[], change: Change): Node {
     case "matmul":
     case "stopGradient":
     case "check":
-    case "surrogate":
     case "barrier":
     case "ruled":
       return withInputs(node, inputs);

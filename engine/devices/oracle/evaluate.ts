@@ -190,7 +190,6 @@ const evaluators: { readonly [K in PrimitiveKind]: Evaluate<K> } = {
   conv: convolve,
   stopGradient: (_, inputs) => first(inputs),
   check: (_, inputs) => first(inputs),
-  surrogate: (_, inputs) => first(inputs),
   barrier: (_, inputs) => first(inputs),
   ruled: (_, inputs) => first(inputs),
   loop: loopResult,

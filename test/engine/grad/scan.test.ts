@@ -7,6 +7,7 @@ import { topologicalOrder } from "../../../engine/graph/graph.ts";
 import { at } from "../../../engine/graph/shape.ts";
 import {
   add,
+  broadcastTo,
   cast,
   checkpoint,
   compile,
@@ -18,12 +19,14 @@ import {
   evaluate,
   exp,
   explain,
+  full,
   gather,
   grad,
   jvp,
   matmul,
   memoryOf,
   multiply,
+  ones,
   reduceSum,
   reshape,
   scalar,
@@ -374,6 +377,20 @@ describe("scan", () => {
         scan((h: Tensor) => ({ carry: add(h, stopGradient(x)), y: null }), scalar(0), null, { length: 3 }).carry,
     );
     assert.deepEqual(await read(stopped(scalar(2))), [0]);
+  });
+
+  it("has derivatives by values that it closes over, known ones too", async () => {
+    const power = (s: Tensor): Tensor =>
+      reduceSum(scan((c: Tensor) => ({ carry: multiply(c, s), y: null }), scalar(1), null, { length: 3 }).carry);
+    const powers = (s: Tensor): Tensor =>
+      reduceSum(scan((c: Tensor) => ({ carry: multiply(c, s), y: null }), ones(s.shape), null, { length: 3 }).carry);
+    assert.deepEqual(await read(grad(power)(scalar(2))), [12]);
+    assert.deepEqual(await read(grad(power)(tensor(2))), [12]);
+    assert.deepEqual(await read(grad(powers)(full([2], 2))), [12, 12]);
+    assert.deepEqual(await read(grad(powers)(tensor([2, 3]))), [12, 27]);
+    const spread = (s: Tensor): Tensor => powers(broadcastTo(s, [2]));
+    assert.deepEqual(await read(grad(spread)(scalar(2))), [24]);
+    assert.deepEqual(await read(grad((s: Tensor) => power(stopGradient(s)))(tensor(2))), [0]);
   });
 
   it("takes bodies of random arithmetic, rows and carries of any shape", async () => {

@@ -125,7 +125,7 @@ export const derivatives: Instructions = {
     return d % 3 === 0 ? carry : ys;
   },
   stop: ({ any }) => new Tensor(makeNode("stopGradient", [any(0).node], {})),
-  surrogate: ({ of }) => withDerivativeOf(of(0, "f32"), beside(of(0, "f32"), of(0, "f32"))),
+  surrogate: ({ of }) => withDerivativeOf(of(0, "f32"), ofShape(of(1, "f32"), of(0, "f32").shape)),
 };
 
 /** A function that has a derivative, and where. */
