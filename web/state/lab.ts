@@ -83,8 +83,9 @@ const planOf = async (settings: GivenSettings): Promise<Plan> => study().plan(se
 /** Chooses what a run was made of, so that one can begin that differs from it. */
 export async function takeSettings({ settings }: Run): Promise<void> {
   const { preset, config, data, seed, batch } = settings;
-  const basis: GivenSettings = { preset, config, data, seed };
-  const usual = await saying(planOf({ ...basis, batch }));
+  // What the lab says by itself follows from these.
+  const basis: GivenSettings = { preset, config, data, seed, batch };
+  const usual = await saying(planOf(basis));
   if (usual === undefined) return;
   if (usual.kind === "impossible") {
     say("error", usual.reason);

@@ -1,21 +1,23 @@
 /** Which colour each run has: the same as long as the run is there, whatever others come, go, or are read first when the page is loaded again. */
 const key = "evenkeel-colors";
 
-type Colors = Readonly<Record<string, number>>;
+const colors = new Map<string, number>(stored());
 
-function read(): Colors {
+function stored(): [string, number][] {
   try {
-    const colors: unknown = JSON.parse(localStorage.getItem(key) ?? "{}");
-    if (typeof colors !== "object" || colors === null) return {};
-    return Object.fromEntries(Object.entries(colors).filter(([, color]) => Number.isInteger(color) && color >= 0));
+    const given: unknown = JSON.parse(localStorage.getItem(key) ?? "{}");
+    if (typeof given !== "object" || given === null) return [];
+    return Object.entries(given).filter(
+      (entry): entry is [string, number] => Number.isInteger(entry[1]) && entry[1] >= 0,
+    );
   } catch {
-    return {};
+    return [];
   }
 }
 
-function write(colors: Colors): void {
+function write(): void {
   try {
-    localStorage.setItem(key, JSON.stringify(colors));
+    localStorage.setItem(key, JSON.stringify(Object.fromEntries(colors)));
   } catch {
     // Without storage colours are chosen anew when the page is loaded again.
   }
@@ -23,17 +25,18 @@ function write(colors: Colors): void {
 
 /** The colour of a run, which is the first that no run has if it has none yet. */
 export function takeColor(name: string): number {
-  const colors = read();
-  const known = Object.hasOwn(colors, name) ? colors[name] : undefined;
+  const known = colors.get(name);
   if (known !== undefined) return known;
-  const taken = new Set(Object.values(colors));
+  const taken = new Set(colors.values());
   let color = 0;
   while (taken.has(color)) color++;
-  write({ ...colors, [name]: color });
+  colors.set(name, color);
+  write();
   return color;
 }
 
 /** Gives back the colours of runs that aren't there any more. */
 export function keepColors(names: readonly string[]): void {
-  write(Object.fromEntries(Object.entries(read()).filter(([name]) => names.includes(name))));
+  for (const name of colors.keys()) if (!names.includes(name)) colors.delete(name);
+  write();
 }

@@ -33,6 +33,7 @@ describe("experiments in the page", { skip }, () => {
       await lab.button("Choose its settings again").click();
       await lab.page.waitForFunction("document.querySelector('[name=config]').value === 'G'");
       assert.equal(await lab.page.getByLabel("Width").inputValue(), "8");
+      assert.equal(await lab.page.getByLabel("Batch").inputValue(), "8");
       assert.equal(await lab.page.getByLabel("Learning rate").inputValue(), "");
       const told = /^Weighted denoising error.*config G: [\d.]+; config A: [\d.]+$/;
       await lab.page.getByRole("img", { name: told }).waitFor();
