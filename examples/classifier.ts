@@ -21,18 +21,10 @@ export function describeClassifier(resolution: number, classes: number) {
 }
 export type Classifier = nn.Drawn<ReturnType<typeof describeClassifier>>;
 
-/** The largest of each 2x2 pixels of [N, C, H, W]; an odd row or column at the end is left out. */
-function poolInHalves(x: Tensor): Tensor {
-  const [count = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const [rows, columns] = [Math.floor(height / 2), Math.floor(width / 2)];
-  const even = x.slice([null, null, [0, 2 * rows], [0, 2 * columns]]);
-  return even.reshape([count, channels, rows, 2, columns, 2]).max({ axes: [3, 5] });
-}
-
 /** Logits [N, classes] of pixels [N, 1, H, H] from 0 to 255. A key makes dropout: training has one. */
 export function classifierLogits(network: Classifier, pixels: Tensor, key: Tensor | null): Tensor {
   const layer = (x: Tensor, parameters: nn.LinearParameters): Tensor =>
-    poolInHalves(ek.relu(nn.convolution(x, parameters, { padding: 1 })));
+    ek.maxPool(ek.relu(nn.convolution(x, parameters, { padding: 1 })), { size: 2 });
   const features = layer(layer(pixels.divide(255), network.first), network.second).reshape([pixels.shape[0] ?? 0, -1]);
   return nn.linear(key === null ? features : nn.dropout(features, key, 0.25), network.output);
 }

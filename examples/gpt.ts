@@ -37,19 +37,13 @@ export function describeGpt({ vocabulary, length, channels, layers }: GptConfig)
 }
 export type Gpt = nn.Drawn<ReturnType<typeof describeGpt>>;
 
-/** x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))): Hendrycks and Gimpel 2016. */
-function gelu(x: Tensor): Tensor {
-  const inner = x.multiply(x.multiply(x).multiply(0.044715).add(1)).multiply(Math.sqrt(2 / Math.PI));
-  return x.multiply(ek.tanh(inner).add(1)).multiply(0.5);
-}
-
 /** Logits of the letter behind each: letters i32 [N, T] to [N, T, vocabulary]. */
 export function gptLogits(gpt: Gpt, heads: number, letters: Tensor): Tensor {
   const places = ek.arange(letters.shape[1] ?? 0);
   let x = nn.embedding(letters, gpt.letters).add(nn.embedding(places, gpt.places));
   for (const { attentionNorm, attention, wideNorm, widen, narrow } of gpt.blocks) {
     x = x.add(nn.multiHeadAttention(nn.layerNorm(x, attentionNorm), attention, heads, { isCausal: true }));
-    x = x.add(nn.linear(gelu(nn.linear(nn.layerNorm(x, wideNorm), widen)), narrow));
+    x = x.add(nn.linear(ek.gelu(nn.linear(nn.layerNorm(x, wideNorm), widen), { approximate: "tanh" }), narrow));
   }
   return nn.linear(nn.layerNorm(x, gpt.norm), gpt.output);
 }
@@ -100,12 +94,11 @@ export async function learn(
   const losses: number[] = [];
   for (let i = 0; i < steps; i++) losses.push(await (await step(state)).item());
 
-  /** The letter behind the `count` first of a window, drawn from softmax(logits / temperature) by Gumbel's trick. */
+  /** The letter behind the `count` first of a window, drawn from softmax(logits / temperature). */
   const next = ek.compile(
     ({ gpt: trained }: GptState, window: Tensor, count: Tensor, key: Tensor, temperature: Tensor) => {
       const logits = ek.gather(gptLogits(trained, config.heads, window), count.subtract(1), 1).reshape([-1]);
-      const noise = ek.log(ek.log(ek.randomUniform(key, [config.vocabulary], 1e-9)).negate()).negate();
-      return ek.argmax(logits.divide(temperature).add(noise));
+      return ek.randomCategorical(key, logits.divide(temperature));
     },
     { device },
   );

@@ -2,6 +2,7 @@
 import { EvenkeelError } from "../errors.ts";
 import { at, formatShape } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { alongAxisShape, gatherAlong } from "./alongAxis.ts";
 import { iota } from "./creation.ts";
 import {
   absolute,
@@ -16,14 +17,13 @@ import {
   maximum,
   minimum,
   multiply,
-  or,
   greater,
   requireDtype,
   subtract,
   where,
 } from "./elementwise.ts";
-import { gather } from "./indexing.ts";
 import { permute, reshape, slice } from "./movement.ts";
+import { round } from "./rounding.ts";
 
 /** Options of `gridSample`. */
 export type GridSampleOptions = {
@@ -96,7 +96,9 @@ export function gridSample(x: Tensor, grid: Tensor, options: GridSampleOptions =
   );
   const values = corners.map(({ index, weight, isInside }) => {
     const lift = (value: Tensor): Tensor => reshape(value, [...value.shape, 1]);
-    const read = gather(rows, index);
+    // In range as they are made: they need no check.
+    const taken = gatherAlong(rows, reshape(index, alongAxisShape(index.size, 0, rows.rank)), 0);
+    const read = reshape(taken, [...index.shape, ...rows.shape.slice(1)]);
     const kept = isInside === undefined ? read : where(lift(isInside), read, 0);
     return weight === undefined ? kept : multiply(kept, lift(weight));
   });
@@ -145,7 +147,7 @@ function tapsAlong(
   };
   switch (mode) {
     case "nearest":
-      return [read(nearestWhole(limit(safe)), undefined)];
+      return [read(round(limit(safe)), undefined)];
     case "linear": {
       const coordinate = limit(safe);
       const low = floor(coordinate);
@@ -189,14 +191,6 @@ function limited(
 /** Between 0 and size - 1; at these and beyond without a derivative. */
 const held = (coordinate: Tensor, size: number): Tensor =>
   where(lessEqual(coordinate, 0), 0, where(greaterEqual(coordinate, size - 1), size - 1, coordinate));
-
-/** The nearest whole number, of two the even one. */
-function nearestWhole(x: Tensor): Tensor {
-  const low = floor(x);
-  const share = subtract(x, low);
-  const isOdd = greater(subtract(low, multiply(floor(multiply(low, 0.5)), 2)), 0.5);
-  return add(low, cast(or(greater(share, 0.5), and(equal(share, 0.5), isOdd)), "f32"));
-}
 
 /** Keys' cubic convolution with a = -0.75, at distances up to 1 and from there to 2. */
 const a = -0.75;

@@ -1,6 +1,7 @@
 /** Pooling: the largest element or the mean of each window. */
 import { EvenkeelError } from "../errors.ts";
 import type { DType } from "../graph/dtype.ts";
+import { neutralElement } from "../graph/neutralElement.ts";
 import { at, formatShape, sizeOf } from "../graph/shape.ts";
 import { type Tensor, tensor } from "../graph/tensor.ts";
 import { full, iota } from "./creation.ts";
@@ -110,18 +111,6 @@ const along = (one: AxisWindows, rank: number, numbers: readonly number[], dtype
 
 const windowNumbers = ({ output }: AxisWindows): number[] => Array.from({ length: output }, (_, window) => window);
 
-function lowest(dtype: DType): number {
-  switch (dtype) {
-    case "f32":
-      return -Infinity;
-    case "i32":
-      return -(2 ** 31);
-    case "u32":
-    case "bool":
-      return 0;
-  }
-}
-
 type Largest = { readonly values: Tensor; readonly indices: Tensor };
 
 /** One stage. @param indices a number for each element of x, which may have size 1 where x hasn't */
@@ -148,7 +137,7 @@ function isLargest(x: Tensor, largest: Tensor): Tensor {
 
 /** Windows that lie side by side are axes of their own. */
 function largestTile(x: Tensor, windows: readonly AxisWindows[]): Winners {
-  const tiles = windowRows(x, windows, lowest(x.dtype));
+  const tiles = windowRows(x, windows, neutralElement("max", x.dtype));
   const axes = windows.map(({ axis }) => axisInRows(windows, axis) + 1);
   const sizes = windows.map(({ size }) => size);
   const numbers = tensor(
@@ -169,7 +158,7 @@ function largestTile(x: Tensor, windows: readonly AxisWindows[]): Winners {
 
 /** Windows along one axis that overlap, leave gaps or reach beyond x. */
 function largestMoving(x: Tensor, windows: AxisWindows): Winners {
-  const taps = windowTaps(x, [windows], lowest(x.dtype));
+  const taps = windowTaps(x, [windows], neutralElement("max", x.dtype));
   const largest = taps.reduce((left, right) => maximum(left, right));
   // The last needs no test: one of them is the largest. Padding is as large where all of a window is -infinity.
   const winner = taps.slice(0, -1).reduceRight<Tensor>(

@@ -4,7 +4,7 @@ import { at, formatShape, normalizeAxes } from "../graph/shape.ts";
 import { type Tensor, tensor } from "../graph/tensor.ts";
 import { padEdge } from "./borders.ts";
 import { add, multiply, requireDtype, where } from "./elementwise.ts";
-import { gather } from "./indexing.ts";
+import { alongAxisShape, gatherAlong } from "./alongAxis.ts";
 import { reshape, slice, stack } from "./movement.ts";
 import { reduceSum } from "./reduce.ts";
 import { type PerAxis } from "./windows.ts";
@@ -308,7 +308,8 @@ function byTable(x: Tensor, axis: number, taps: readonly Taps[]): Tensor {
   });
   const index = Int32Array.from(entries, ({ place }) => place);
   const shape = [taps.length, width];
-  const read = gather(x, tensor(index, { shape }), axis);
+  const taken = gatherAlong(x, tensor(index, { shape: alongAxisShape(index.length, axis, x.rank) }), axis);
+  const read = reshape(taken, [...x.shape.slice(0, axis), ...shape, ...x.shape.slice(axis + 1)]);
   if (width === 1 && taps.every(({ weights }) => weights[0] === 1)) {
     return reshape(
       read,

@@ -18,7 +18,8 @@ export type MultiHeadAttentionOptions = AttentionOptions & {
 };
 
 /**
- * The arrays of multi-head attention over `channels`, drawn as in PyTorch: the first three layers by `xavierUniform`, biases 0.
+ * The arrays of multi-head attention over `channels`: the first three layers by `xavierUniform`, biases 0. PyTorch draws them so, too, where
+ * keys and values have other channels; else it draws the three as one layer, smaller by sqrt(2).
  * @param contextChannels those of what is attended to; default: `channels`.
  * @example
  * ```ts

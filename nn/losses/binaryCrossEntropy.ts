@@ -1,16 +1,13 @@
 import {
   add,
   EvenkeelError,
-  exp,
-  greaterEqual,
-  log1p,
   multiply,
   negate,
   onesLike,
+  softplus,
   subtract,
   type Tensor,
   type TensorLike,
-  where,
 } from "../../engine/index.ts";
 import { alongFirstAxes, reduceLosses, type Reduction, weighted } from "./weightedMean.ts";
 
@@ -46,12 +43,8 @@ export function binaryCrossEntropyWithLogits(
       `binaryCrossEntropyWithLogits: targets are ${targets.dtype} [${targets.shape.join(", ")}], expected f32 [${logits.shape.join(", ")}] as the logits.`,
     );
   }
-  // softplus(-x) = max(-x, 0) + ln(1 + e^-|x|), in two smooth halves that meet in all derivatives.
-  const isPositive = greaterEqual(logits, 0);
-  const magnitude = where(isPositive, logits, negate(logits));
-  const softplus = add(where(isPositive, 0, negate(logits)), log1p(exp(negate(magnitude))));
   const factor = positiveWeight === 1 ? 1 : add(multiply(subtract(positiveWeight, 1), targets), 1);
-  const losses = add(multiply(subtract(1, targets), logits), multiply(softplus, factor));
+  const losses = add(multiply(subtract(1, targets), logits), multiply(softplus(negate(logits)), factor));
   if (weights === undefined) return reduceLosses(losses, onesLike(losses), reduction);
   const counts = multiply(onesLike(losses), alongFirstAxes("binaryCrossEntropyWithLogits", weights, losses.shape));
   return reduceLosses(weighted(losses, counts), counts, reduction);

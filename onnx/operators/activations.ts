@@ -34,13 +34,14 @@ const withAlpha = (assumed: number) => ({ alpha: float.or(assumed), ...consumed 
 const selu = (x: Tensor, alpha: number, gamma: number): Tensor => multiply(elu(x, alpha), gamma);
 const slopeBelow = (x: Tensor, slope: Tensor): Tensor => where(less(x, 0), multiply(x, slope), x);
 
-/** A training mode would draw random numbers. */
-function dropout(call: NodeCall, isTraining: boolean, ratio: number): readonly Result[] {
+/** A training mode would draw random numbers. The mask is of x's type before version 10, and bool since. */
+function dropout(call: NodeCall, isTraining: boolean, ratio: number, hasTypedMask = false): readonly Result[] {
   const x = call.tensor(0);
   if (isTraining && ratio !== 0) {
     throw call.error("value", "drops at random, in training mode. Export the model for evaluation.");
   }
-  return [call.value(0), ones(x.shape, "bool")];
+  const mask = hasTypedMask ? call.typed(call.value(0).type, ones(x.shape, x.dtype)) : ones(x.shape, "bool");
+  return [call.value(0), mask];
 }
 
 export const activations: OperatorTable = {
@@ -113,10 +114,15 @@ export const activations: OperatorTable = {
   Dropout: [
     operator({
       attributes: { is_test: flag(false), ratio: float.or(0.5), ...consumed },
-      build: (call, { is_test: isTest, ratio }) => dropout(call, !isTest, ratio),
+      build: (call, { is_test: isTest, ratio }) => dropout(call, !isTest, ratio, true),
     }),
     operator({
       since: 7,
+      attributes: { ratio: float.or(0.5) },
+      build: (call, { ratio }) => dropout(call, false, ratio, true),
+    }),
+    operator({
+      since: 10,
       attributes: { ratio: float.or(0.5) },
       build: (call, { ratio }) => dropout(call, false, ratio),
     }),

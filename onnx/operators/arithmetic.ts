@@ -42,7 +42,6 @@ import {
 import { flag, float, oneOf, unused } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { type Operator, operator, type OperatorTable } from "../build/operator.ts";
-import { isFloatType } from "../format/elementTypes.ts";
 import { ofTwo } from "./legacyBroadcast.ts";
 
 const ofOne = (build: (x: Tensor) => Tensor, since = 1): Operator =>
@@ -124,6 +123,3 @@ export const arithmetic: OperatorTable = {
     }),
   ],
 };
-
-/** Whether a node's first input is of floats. */
-export const isOfFloats = (call: NodeCall): boolean => isFloatType(call.value(0).type);

@@ -150,10 +150,9 @@ export const quantizations: OperatorTable = {
     since: 10,
     attributes: convolutionAttributes,
     build: (call, attributes) => {
-      const sum = asFloats(exactConvolution(call, centred(call, 0, 2, 1), centred(call, 3, 5, 0), attributes));
+      const sum = exactConvolution(call, centred(call, 0, 2, 1), centred(call, 3, 5, 0), attributes);
       const scaleOfFilters = alongAxis(call, call.tensor(4), sum.rank, 1);
-      const bias = call.has(8) ? alongAxis(call, asFloats(call.tensor(8)), sum.rank, 1) : undefined;
-      const total = bias === undefined ? sum : add(sum, bias);
+      const total = asFloats(call.has(8) ? add(sum, alongAxis(call, call.tensor(8), sum.rank, 1)) : sum);
       const value = multiply(total, multiply(reshape(call.tensor(1), []), scaleOfFilters));
       return quantized(call, value, call.tensor(6), call.tensor(7), call.value(7).type);
     },
