@@ -55,8 +55,8 @@ export class Tensor {
 
   /**
    * The elements, row-major, as Float32Array, Int32Array, Uint32Array, or Uint8Array (0 and 1) for bool. Computed on
-   * the default device at the first call, remembered afterwards. Don't write into it.
-   * @param dtype if given, what this tensor's is: the array is then typed by it, as in `const values = await x.data("f32")`
+   * the default device at the first call, remembered afterwards. Don't write into it. If a dtype is given, it must be what this tensor's is:
+   * the array is then typed by it, as in `const values = await x.data("f32")`.
    * @throws EvenkeelError `trace` inside a function that is being compiled: values don't exist yet there; `dtype` if it isn't the given
    * one, as nothing is converted.
    */

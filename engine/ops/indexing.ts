@@ -93,7 +93,7 @@ export function takeAlongAxis(x: Tensor, index: Tensor, axis = -1): Tensor {
  * @param indices i32 [B.., .., K]: K coordinates each, for the K axes of x behind the batch axes. A coordinate out of range is an error
  * when the program runs.
  * @param batchAxes how many axes in front x and the indices share: each place there takes from its own part of x
- * @returns [B.., .., ...rest]: for each of the indices what of x is behind those K axes
+ * @returns `[B.., .., ...rest]`: for each of the indices what of x is behind those K axes
  * @throws EvenkeelError `shape` if x has fewer than `batchAxes + K` axes or the batch axes differ, `dtype` for other indices.
  * @example
  * ```ts

@@ -14,7 +14,7 @@ import { values } from "./values.ts";
 
 /** One operation of a random program. */
 export type Instruction = {
-  /** A name of {@link operations}. */
+  /** A name of the table of operations, as `add` or `conv2d`. */
   readonly operation: string;
   /** Which earlier values to use, counted back from the newest. */
   readonly operands: readonly [number, number, number];
