@@ -1,7 +1,7 @@
 /**
  * What to say to somebody whose Node is too old; undefined if it isn't. Plain JavaScript, for it runs where nothing else of this would.
  * @param {string} version of Node, as `process.versions.node` has it
- * @param {string} range as `engines` of package.json names it: `^20.19.0 || >=22.2.0`
+ * @param {string} range as `engines` of package.json names it: `^20.19.0 || >=22.12.0`
  */
 export function nodeTooOld(version, range) {
   const [major, ...rest] = numbers(version);
@@ -14,7 +14,7 @@ export function nodeTooOld(version, range) {
   return isEnough ? undefined : `evenkeel: needs Node ${nodeInWords(range)}; this is Node ${version}.`;
 }
 
-/** `20.19 or a later 20, or 22.2 or later`. */
+/** `20.19 or a later 20, or 22.12 or later`. */
 export function nodeInWords(range) {
   const parts = range.split("||").map((part) => {
     const [major, minor] = numbers(part);

@@ -16,7 +16,7 @@ const root = resolve(import.meta.dirname, "..");
 const layersBefore = {
   engine: [],
   nn: ["engine"],
-  testing: ["engine", "nn"],
+  testing: ["engine"],
   onnx: ["engine"],
   diffusion: ["engine", "nn"],
   cli: ["engine", "nn", "diffusion", "testing"],

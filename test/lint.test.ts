@@ -89,7 +89,7 @@ describe("lint", () => {
     ["cli/commands/index.ts", `export { EvenkeelError } from "../../engine/index.ts";`],
     ["cli/program.ts", `export * from "../nn/index.ts";\nexport * from "../diffusion/index.ts";`],
     ["cli/program.ts", `await import("../testing/index.ts");`],
-    ["testing/index.ts", `export * from "../engine/graph/graph.ts";\nexport * from "../nn/index.ts";`],
+    ["testing/index.ts", `export * from "../engine/graph/graph.ts";`],
     ["cli/program.ts", `export * from "../diffusion/ema/index.ts";\nexport * from "../diffusion/ema/node.ts";`],
     ["diffusion/index.ts", `export * from "./ema/index.ts";\nexport * from "../engine/io/node.ts";`],
     ["diffusion/data/dataset.ts", `export * from "../training/index.ts";\nexport * from "./order.ts";`],

@@ -20,7 +20,8 @@ const stepsOnWebgl2 = 6;
  * changes it by. Here no step changes the loss by more than its half, so that 20 steps add up to 20 * eta / 2 = 6e-4 at most, unless
  * training itself makes more of what is small: the second test says that it doesn't.
  */
-const bound = 1e-3;
+const boundOf = (taken: number): number => (1e-3 * taken) / steps;
+const bound = boundOf(steps);
 
 const apart = (one: readonly number[], other: readonly number[]): number =>
   Math.max(...one.map((loss, i) => Math.abs(loss - (other[i] ?? NaN)) / loss));
@@ -98,7 +99,7 @@ describe("20 steps of training", async () => {
           continue;
         }
         const distance = apart(wasm.slice(0, taken), report.numbers ?? []);
-        assert.ok(distance < bound, `${distance} apart on ${report.description}`);
+        assert.ok(distance < boundOf(taken), `${distance} apart on ${report.description}`);
       }
     } finally {
       await page.close();

@@ -6,20 +6,20 @@ import { nodeInWords, nodeTooOld } from "../../cli/requireNode.js";
 const fileText = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
 test("a Node that is older than the package says is told so, and none other", () => {
-  const range = "^20.19.0 || >=22.2.0";
-  for (const version of ["18.20.8", "20.10.0", "20.18.99", "21.7.3", "22.0.0", "22.1.9", "0.12.18"]) {
-    const said = "20.19 or a later 20, or 22.2 or later";
+  const range = "^20.19.0 || >=22.12.0";
+  for (const version of ["18.20.8", "20.10.0", "20.18.99", "21.7.3", "22.0.0", "22.11.9", "0.12.18"]) {
+    const said = "20.19 or a later 20, or 22.12 or later";
     assert.equal(nodeTooOld(version, range), `evenkeel: needs Node ${said}; this is Node ${version}.`);
   }
   for (const version of [
     "20.19.0",
     "20.20.2",
-    "22.2.0",
-    "22.11.0",
+    "22.12.0",
+    "22.13.0",
     "23.0.0",
     "24.1.0",
     "101.0.0",
-    "22.2.0-nightly2024",
+    "22.12.0-nightly2024",
   ]) {
     assert.equal(nodeTooOld(version, range), undefined, version);
   }

@@ -66,7 +66,7 @@ console.log(
 for (const [name, own] of outcomes) {
   for (const category of categories) {
     const { all, passed, roundabout, known } = counts(own, category);
-    if (all === 0) continue;
+    if (all === 0 && values.only !== "") continue;
     console.log(`| ${name} | ${all} of ${category} | ${passed} | ${roundabout} | ${known} |`);
     const floor = floors[category] ?? 0;
     if (values.only !== "") continue;
@@ -84,14 +84,27 @@ for (const prepared of cases) {
   });
   const reasons = new Map<string, string[]>();
   for (const { name, kind, reason } of missed) {
-    const fault = faults[test];
+    const known = faults[test];
+    const fault = known !== undefined && known.devices.some((device) => device === name) ? known : undefined;
     const text =
-      kind === "refused" ? reason : fault === undefined ? `WRONG: ${reason}` : `the test is at fault: ${fault}`;
+      kind === "refused" ? reason : fault === undefined ? `WRONG: ${reason}` : `the test is at fault: ${fault.why}`;
     if (kind === "wrong" && fault === undefined) failures.push(`${name}: ${test} is wrong`);
     reasons.set(text, [...(reasons.get(text) ?? []), name]);
   }
   for (const [text, where] of reasons) {
     console.log(`- ${category}/${test}${where.length === devices.length ? "" : ` (${where.join(", ")})`}: ${text}`);
+  }
+}
+if (values.only === "") {
+  for (const [test, fault] of Object.entries(faults)) {
+    const prepared = cases.find(({ test: { name } }) => name === test);
+    if (prepared === undefined) failures.push(`faults.ts: there is no ${test}`);
+    else {
+      for (const [name, own] of outcomes) {
+        const isTold = fault.devices.some((device) => device === name);
+        if (isTold && own.get(prepared)?.kind === "passed") failures.push(`faults.ts: ${test} passes on ${name}`);
+      }
+    }
   }
 }
 for (const failure of failures) console.error(failure);
