@@ -103,7 +103,8 @@ export type Primitives = {
    * To an integer: truncates towards zero and saturates (NaN is reported by the runtime checks). From bool: 0 or 1.
    * To bool: is it non-zero. Between i32 and u32: same bits.
    */
-  cast: { inputs: readonly [Node]; attributes: { readonly dtype: DType } };
+  /** `isFinite`: that an f32 is a number is known, and not looked at when the program runs. */
+  cast: { inputs: readonly [Node]; attributes: { readonly dtype: DType; readonly isFinite?: true } };
   /** By a constant 0..31; right shifts of i32 keep the sign. */
   shift: { inputs: readonly [Node]; attributes: { readonly direction: "left" | "right"; readonly amount: number } };
   /** One word of Threefry-2x32-20 (Salmon et al. 2011); inputs [key0, key1, counter0, counter1], u32. */

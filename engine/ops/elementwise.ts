@@ -261,6 +261,11 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   return x.dtype === dtype ? x : new Tensor(makeNode("cast", [x.node], { dtype }));
 }
 
+/** @internal `cast` of an f32 that holds no NaN and no infinity whatever is given: it isn't looked at when the program runs. */
+export function castFinite(x: Tensor, dtype: "i32" | "u32"): Tensor {
+  return new Tensor(makeNode("cast", [x.node], { dtype, isFinite: true }));
+}
+
 /**
  * The value, with no derivative through it.
  * @example

@@ -29,6 +29,7 @@ export function runtimeChecks(graph: Graph): RuntimeCheck[] {
 
 function checksOf(node: Node): RuntimeCheck[] {
   if (node.kind === "cast" && node.inputs[0].dtype === "f32" && (node.dtype === "i32" || node.dtype === "u32")) {
+    if (node.attributes.isFinite === true) return [];
     const [x] = node.inputs;
     return [
       {
