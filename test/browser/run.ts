@@ -24,7 +24,6 @@ const knownPlaces = [
 ];
 
 const softwareRendering = [
-  "--no-sandbox",
   "--enable-unsafe-webgpu",
   "--use-webgpu-adapter=swiftshader",
   "--use-angle=swiftshader",
@@ -32,6 +31,7 @@ const softwareRendering = [
 ];
 
 const offline = [
+  "--no-sandbox",
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
@@ -43,6 +43,16 @@ const offline = [
 export const launchOptions = {
   headless: true,
   args: ["--headless=new", ...softwareRendering, ...offline],
+} satisfies LaunchOptions;
+
+/**
+ * How Chromium starts by itself, with what graphics the machine has: without any, it draws on the CPU what changed. (Playwright would have
+ * SwiftShader act for a GPU, which draws every frame anew.)
+ */
+export const ownGraphics = {
+  headless: true,
+  args: ["--headless=new", ...offline],
+  ignoreDefaultArgs: ["--enable-unsafe-swiftshader"],
 } satisfies LaunchOptions;
 
 /** Path of Chromium, or undefined. @throws Error if CHROMIUM names none, or if there is none where CI=true. */
