@@ -3,7 +3,6 @@ import type { Page } from "playwright-core";
 import { presetOf } from "../../diffusion/presets/index.ts";
 import { labFiles, type LabFiles } from "../../test/browser/lab/buildLab.ts";
 import { type Lab, openLab } from "../../test/browser/lab/openLab.ts";
-import { ownGraphics } from "../../test/browser/run.ts";
 import { serveLab } from "../../test/browser/lab/serveLab.ts";
 import { hashOf, settingsOf, trainInNode } from "../../test/browser/lab/tinyExperiment.ts";
 import { sumOf, weightOf } from "../../test/browser/lab/weight.ts";
@@ -86,7 +85,7 @@ async function measureSpeed({ executablePath, rounds, steps, say }: LabBench): P
   const speeds: Record<"page" | "node", number[]> = { page: [], node: [] };
   for (let round = 0; round < rounds; round++) {
     say(`Steps in the page and in Node, round ${round + 1} of ${rounds} ...`);
-    const { lab, close } = await openLab(executablePath, { launch: ownGraphics, hash: hashOf(bare(steps + warm)) });
+    const { lab, close } = await openLab(executablePath, { hash: hashOf(bare(steps + warm)) });
     try {
       await lab.start();
       await lab.reach("Finished");
@@ -119,7 +118,7 @@ async function measureOpening(
   files: LabFiles,
 ): Promise<readonly LabMeasurement[]> {
   const server = await serveLab(files, { isCached: true });
-  const { lab, close } = await openLab(executablePath, { launch: ownGraphics, server, hash: hashOf(bare(1)) });
+  const { lab, close } = await openLab(executablePath, { server, hash: hashOf(bare(1)) });
   try {
     await lab.start();
     await lab.reach("Finished");
@@ -190,10 +189,7 @@ async function measureTraining({
   say,
 }: LabBench): Promise<readonly LabMeasurement[]> {
   say(`A run, watched for ${minutes} minutes${isWhole ? ", or as long as the preset takes" : ""} ...`);
-  const { lab, close } = await openLab(executablePath, {
-    launch: ownGraphics,
-    hash: hashOf({ ...emoji16, duration: endless }),
-  });
+  const { lab, close } = await openLab(executablePath, { hash: hashOf({ ...emoji16, duration: endless }) });
   const { page } = lab;
   try {
     page.setDefaultTimeout(0);

@@ -18,7 +18,7 @@ describe("training in the page, on graphics", { skip }, () => {
   for (const device of ["webgpu", "webgl2"] as const) {
     it(`has the losses of wasm on ${device}`, async (t) => {
       const chosen = { ...experiment, device };
-      const files = await withLab(chromiumPath, { hash: hashOf(chosen) }, async (lab) => {
+      const files = await withLab(chromiumPath, { hasEveryDevice: true, hash: hashOf(chosen) }, async (lab) => {
         const choice = lab.page.getByRole("radio", { name: device });
         await choice.waitFor();
         if (await choice.isDisabled()) {

@@ -32,7 +32,8 @@ async function failureOf(lab: Lab): Promise<string> {
 
 describe("in the page it is said", { skip }, () => {
   it("that the adapter was lost, and the run goes on from its checkpoint", async (t) => {
-    await withWorkers(withKnownDevice, { hash: hashOf({ ...long, device: "webgpu" }) }, async (lab) => {
+    const options = { hasEveryDevice: true, hash: hashOf({ ...long, device: "webgpu" }) };
+    await withWorkers(withKnownDevice, options, async (lab) => {
       const choice = lab.page.getByRole("radio", { name: "webgpu" });
       await choice.waitFor();
       if (await choice.isDisabled()) {

@@ -1,13 +1,6 @@
 /** The lab in headless Chromium, and what a person does there. */
-import {
-  type BrowserContext,
-  type BrowserContextOptions,
-  chromium,
-  type LaunchOptions,
-  type Locator,
-  type Page,
-} from "playwright-core";
-import { launchOptions } from "../run.ts";
+import { type BrowserContext, type BrowserContextOptions, chromium, type Locator, type Page } from "playwright-core";
+import { launchOptions, ownGraphics } from "../run.ts";
 import { labFiles } from "./buildLab.ts";
 import { type LabServer, serveLab } from "./serveLab.ts";
 
@@ -21,8 +14,8 @@ export type LabOptions = BrowserContextOptions & {
   readonly isIsolated?: boolean;
   /** A host that is there already; who gives it closes it. */
   readonly server?: LabServer;
-  /** How Chromium is started. Default: with every device, by software. */
-  readonly launch?: LaunchOptions;
+  /** Whether the browser has every device, by software if need be. Default: false, it draws by what graphics the machine has. */
+  readonly hasEveryDevice?: boolean;
   /** Done before the page's own scripts run. */
   readonly before?: (context: BrowserContext) => Promise<unknown>;
 };
@@ -32,9 +25,9 @@ export async function openLab(
   executablePath: string,
   options: LabOptions = {},
 ): Promise<{ readonly lab: Lab; readonly close: () => Promise<void> }> {
-  const { hash = "", isIsolated = true, launch = launchOptions, before, server: given, ...contextOptions } = options;
+  const { hash = "", isIsolated = true, hasEveryDevice = false, before, server: given, ...contextOptions } = options;
   const server = given ?? (await serveLab(await labFiles(), { isIsolated }));
-  const browser = await chromium.launch({ executablePath, ...launch });
+  const browser = await chromium.launch({ executablePath, ...(hasEveryDevice ? launchOptions : ownGraphics) });
   const close = async (): Promise<void> => {
     await browser.close();
     if (given === undefined) await server.close();
