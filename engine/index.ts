@@ -77,6 +77,14 @@ export { PendingResult, readResults } from "./program/pendingResult.ts";
 export { estimateOf } from "./program/estimate.ts";
 export { type MappedBuffer, type MemoryMap, memoryMap } from "./program/memoryMap.ts";
 export { memoryOf, type MemoryShare, type ProgramMemory } from "./program/memory.ts";
+export {
+  type Format16,
+  pack16,
+  type Packed16,
+  type PackedTree,
+  unpack16,
+  type UnpackedTree,
+} from "./program/pack16.ts";
 export { createState, State } from "./program/state.ts";
 export * from "./random/index.ts";
 export { fillTree, mapTree, type Tree, treeLeaves, type TreeLeaf } from "./tree.ts";

@@ -61,14 +61,6 @@ export { exp2, log2 } from "./exponentials.ts";
 export { acosh, asinh, atanh, cosh, sinh } from "./hyperbolic.ts";
 export * from "./movement.ts";
 export { norm, rootMeanSquare, standardDeviation } from "./norms.ts";
-export {
-  type Format16,
-  pack16,
-  type Packed16,
-  type PackedTree,
-  unpack16,
-  type UnpackedTree,
-} from "./pack16.ts";
 export { power } from "./powers.ts";
 export * from "./reduce.ts";
 export { ceil, round, trunc } from "./rounding.ts";

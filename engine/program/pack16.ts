@@ -20,11 +20,11 @@ import {
   or,
   subtract,
   where,
-} from "./elementwise.ts";
-import { scalar } from "./creation.ts";
-import { concat, pad, reshape, slice } from "./movement.ts";
-import { round } from "./rounding.ts";
-import { shiftLeft, shiftRight } from "./shifts.ts";
+} from "../ops/elementwise.ts";
+import { scalar } from "../ops/creation.ts";
+import { concat, pad, reshape, slice } from "../ops/movement.ts";
+import { round } from "../ops/rounding.ts";
+import { shiftLeft, shiftRight } from "../ops/shifts.ts";
 
 /** IEEE 754 binary16 (11 digits, up to 65,504), or bfloat16 (8 digits, the range of float32). */
 export type Format16 = "float16" | "bfloat16";
