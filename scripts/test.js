@@ -30,6 +30,7 @@ const longest = [
   "diffusion/verify/passes",
   "engine/program/algebra",
   "testing/kernelLaws",
+  "docs",
   "diffusion/features/nsfwjs",
   "engine/devices/kernels",
   "diffusion/training/explainTraining",

@@ -91,6 +91,11 @@ const ignoredReferenceOptions = new Set(["class_name", "use_fp16"]);
 /**
  * A configuration from options under the reference's names, e.g. `{ img_resolution: 16, model_channels: 32 }`, as its snapshots
  * hold them. @throws EvenkeelError `value` that names an option it doesn't know.
+ * @example
+ * ```ts
+ * const { unet } = networkConfigFromReference({ img_resolution: 64, img_channels: 4, label_dim: 1000, model_channels: 64 });
+ * console.log(unet.imageChannels, unet.modelChannels); // 4 64
+ * ```
  */
 export function networkConfigFromReference(options: Readonly<Record<string, unknown>>): NetworkConfig {
   const ours: Record<string, unknown> = {};

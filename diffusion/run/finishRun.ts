@@ -45,6 +45,24 @@ export type FinishedRun = {
  * Makes the post-hoc average of a run from its snapshots, and grids of samples of it: plain, and guided by the run's own earlier self
  * (autoguidance; Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of Itself"). There is no guided one where it would
  * be the plain one: at weight 1, or without a snapshot of an earlier time.
+ * @example
+ * ```ts
+ * import { getDevice, randomKey } from "evenkeel/engine";
+ * import { makeFolder } from "evenkeel/engine/io/node";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { writeSnapshot } from "evenkeel/diffusion/node";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 4, imageChannels: 1, labelDim: 0, modelChannels: 8, channelMult: [1] });
+ * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * await makeFolder("run");
+ * const info = { network, nimg: 1000, sigmaRel: 0.1, classNames: null };
+ * await writeSnapshot("run/network-snapshot-0000001-0.100.safetensors", info, new Map(Object.entries(weights)), "F32");
+ * const layout = { rows: [null], columns: 2, steps: 2, scale: 8 };
+ * const { plain } = await finishRun({ outdir: "run", sigmaRel: 0.1, layout, guidance: 1, device: await getDevice("wasm") });
+ * console.log(plain?.path); // run/samples-plain.png
+ * ```
  */
 export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   const { outdir, sigmaRel, layout, device, guidance } = options;
