@@ -64,6 +64,7 @@ export class FeatureCollector {
 }
 
 /**
+ * Checks that a set can be compared with others of a space.
  * @throws EvenkeelError `value` if a set's features are others than the wanted ones.
  * @example
  * ```ts

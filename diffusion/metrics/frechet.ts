@@ -13,6 +13,7 @@ export type FrechetReference = {
 };
 
 /**
+ * Statistics as {@link frechetDistance} compares others with them.
  * @throws EvenkeelError `value` for statistics that aren't finite.
  * @example
  * ```ts

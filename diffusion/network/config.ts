@@ -109,8 +109,8 @@ export function networkConfigFromReference(options: Readonly<Record<string, unkn
       );
     }
   }
-  for (const required of ["imageResolution", "imageChannels", "labelDim"]) {
-    if (!(required in ours)) throw new EvenkeelError("value", `networkConfigFromReference: ${required} is missing.`);
+  for (const required of ["img_resolution", "img_channels", "label_dim"]) {
+    if (!(required in options)) throw new EvenkeelError("value", `networkConfigFromReference: ${required} is missing.`);
   }
   const { sigmaData, logvarChannels, ...unet } = ours;
   return networkConfig({

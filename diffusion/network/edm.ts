@@ -42,8 +42,8 @@ export function networkConfigFromEdm(options: Readonly<Record<string, unknown>>)
       throw new EvenkeelError("value", `networkConfigFromEdm: unknown option ${clipText(name)} = ${shown(value)}.`);
     }
   }
-  for (const required of ["imageResolution", "imageChannels", "labelDim"]) {
-    if (!(required in ours)) throw new EvenkeelError("value", `networkConfigFromEdm: ${required} is missing.`);
+  for (const required of ["img_resolution", "img_channels", "label_dim"]) {
+    if (!(required in options)) throw new EvenkeelError("value", `networkConfigFromEdm: ${required} is missing.`);
   }
   const { sigmaData, ...unet } = ours;
   return networkConfig({

@@ -59,6 +59,7 @@ export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
 }
 
 /**
+ * What {@link snapshotMetadata} wrote, checked.
  * @throws EvenkeelError `file` if the metadata aren't those of a snapshot, or of a later version.
  * @example
  * ```ts
@@ -86,7 +87,7 @@ export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, sou
  * try {
  *   describedNetwork("mine.pkl", () => networkConfigFromReference({ img_resolution: 16 }));
  * } catch (error) {
- *   console.log(String(error)); // EvenkeelError: mine.pkl: describes no network that can be: networkConfigFromReference: imageChannels is missing.
+ *   console.log(String(error)); // EvenkeelError: mine.pkl: describes no network that can be: networkConfigFromReference: img_channels is missing.
  * }
  * ```
  */

@@ -14,6 +14,7 @@ export type TrainingOptions = StepOptions & {
 };
 
 /**
+ * Checks that options are in range and fit each other.
  * @throws EvenkeelError `value` that names the option, what it is and what was expected.
  * @example
  * ```ts

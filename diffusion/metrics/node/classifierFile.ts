@@ -46,6 +46,7 @@ export type ClassifierInfo = Omit<z.infer<typeof headerSchema>, "version" | "kin
  * const trainer = await ClassifierTrainer.create(config, defaultClassifierTraining, dataset, await getDevice("wasm"));
  * const info = { classNames: dataset.classNames, data: { name: "two", fingerprint: "" }, training: {}, heldOut: null };
  * await writeClassifier("two.safetensors", { config, weights: await trainer.weights() }, info);
+ * trainer.dispose();
  * console.log((await readClassifier("two.safetensors")).info.classNames); // [ 'black', 'white' ]
  * ```
  */
@@ -73,6 +74,7 @@ export type StoredClassifier = ClassifierWeights & {
 };
 
 /**
+ * Reads what {@link writeClassifier} wrote.
  * @throws EvenkeelError `file` for a file that can't be read or holds no classifier, `shape` for weights that don't fit.
  * @example
  * ```ts
@@ -86,6 +88,7 @@ export type StoredClassifier = ClassifierWeights & {
  * const trainer = await ClassifierTrainer.create(config, defaultClassifierTraining, dataset, await getDevice("wasm"));
  * const info = { classNames: null, data: { name: "two", fingerprint: "" }, training: {}, heldOut: null };
  * await writeClassifier("two.safetensors", { config, weights: await trainer.weights() }, info);
+ * trainer.dispose();
  * console.log((await readClassifier("two.safetensors")).config.channels); // [ 8 ]
  * ```
  */
