@@ -2,7 +2,10 @@ import { parse, TomlError } from "smol-toml";
 import { clipText } from "../engine/io/index.ts";
 import { EvenkeelError, messageOf } from "../engine/index.ts";
 
-/** The tables of a TOML file's text. @param file what messages call it. @throws EvenkeelError `file` with the place of the mistake. */
+/**
+ * The tables of a TOML file's text. @param file what messages call it. @throws EvenkeelError `file` with the place of the mistake.
+ * @example console.log(parseToml("lr = 0.02", "mine.toml")["lr"]); // 0.02
+ */
 export function parseToml(text: string, file: string): Record<string, unknown> {
   try {
     return parse(text);

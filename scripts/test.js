@@ -46,6 +46,7 @@ const longest = [
   "diffusion/verify/passes",
   "engine/program/algebra",
   "testing/kernelLaws",
+  "docs",
   "diffusion/features/nsfwjs",
   "diffusion/verify/detects",
   "diffusion/dynamics/probe",

@@ -67,7 +67,7 @@ export async function trainClassifier(
       out,
       { config, weights: await trainer.weights() },
       {
-        classNames: classNames === null ? null : [...classNames],
+        classNames,
         data: { name: path.basename(data), fingerprint: fingerprint(dataset) },
         training,
         heldOut,

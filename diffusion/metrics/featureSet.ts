@@ -63,7 +63,24 @@ export class FeatureCollector {
   }
 }
 
-/** @throws EvenkeelError `value` if a set's features are others than the wanted ones. */
+/**
+ * Checks that a set can be compared with others of a space.
+ * @throws EvenkeelError `value` if a set's features are others than the wanted ones.
+ * @example
+ * ```ts
+ * import { EvenkeelError } from "evenkeel/engine";
+ *
+ * const collector = new FeatureCollector(pixelFeatures(1, 1), 0);
+ * await collector.add(Uint8Array.of(0, 255), [2, 1, 1, 1]);
+ * const set = await collector.finish("mine");
+ * requireSameSpace(set, pixelFeatures(1, 1)); // they are comparable: nothing happens
+ * try {
+ *   requireSameSpace(set, pixelFeatures(3, 1));
+ * } catch (error) {
+ *   console.log(error instanceof EvenkeelError && error.code); // value
+ * }
+ * ```
+ */
 export function requireSameSpace({ space, source }: FeatureSet, wanted: FeatureSpace): void {
   if (space.name === wanted.name && space.fingerprint === wanted.fingerprint && space.dimension === wanted.dimension) {
     return;

@@ -12,7 +12,15 @@ export type FrechetReference = {
   readonly factor: Float64Array;
 };
 
-/** @throws EvenkeelError `value` for statistics that aren't finite. */
+/**
+ * Statistics as {@link frechetDistance} compares others with them.
+ * @throws EvenkeelError `value` for statistics that aren't finite.
+ * @example
+ * ```ts
+ * const reference = frechetReference(featureStatistics(Float32Array.of(0, 2), 1));
+ * console.log(reference.variances); // Float64Array(1) [ 2 ]
+ * ```
+ */
 export function frechetReference(statistics: FeatureStatistics): FrechetReference {
   return atOnce(makingReference(statistics));
 }
@@ -50,6 +58,12 @@ export type FrechetDistance = {
  * Heusel et al. 2017). S1 S2 has the eigenvalues of the symmetric A S1 A' with S2 = A' A, whose roots are summed: with A = S2^1/2 that is
  * the usual form, and any other A gives the same.
  * @throws EvenkeelError `shape` for vectors of another length.
+ * @example
+ * ```ts
+ * const reference = frechetReference(featureStatistics(Float32Array.of(0, 2), 1));
+ * const { distance, means } = frechetDistance(featureStatistics(Float32Array.of(3, 5), 1), reference);
+ * console.log(distance, means); // 9 9
+ * ```
  */
 export function frechetDistance(statistics: FeatureStatistics, reference: FrechetReference): FrechetDistance {
   return atOnce(measuringFrechet(statistics, reference));

@@ -27,6 +27,12 @@ export type KidEstimate = {
  * The kernel distance of two sets of vectors [N, dimension]: the unbiased estimate of the squared maximum mean discrepancy with the kernel
  * (x y / dimension + 1)^3 (Binkowski et al. 2018), averaged over random subsets.
  * @throws EvenkeelError `value` for options out of range and for sets of fewer vectors than a subset.
+ * @example
+ * ```ts
+ * const vectors = (from: number): Float32Array => Float32Array.from({ length: 100 }, (_, i) => from + i / 100);
+ * console.log(kernelDistance(vectors(0), vectors(0), 1, { subsetSize: 50 }).mean); // -0.01
+ * console.log(kernelDistance(vectors(0), vectors(1), 1, { subsetSize: 50 }).mean); // 26.28
+ * ```
  */
 export function kernelDistance(
   features: Float32Array,

@@ -113,7 +113,17 @@ export class MetricMeter {
   }
 }
 
-/** Why a measurement should be read with care; empty if there is no reason. */
+/**
+ * Why a measurement should be read with care; empty if there is no reason.
+ * @example
+ * ```ts
+ * const collector = new FeatureCollector(pixelFeatures(1, 2), 3);
+ * await collector.add(Uint8Array.of(0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144), [3, 1, 2, 2]);
+ * const set = await collector.finish("mine");
+ * const [warning = ""] = measurementWarnings(set, set, await new MetricMeter(set).measure(set, ["frechet"]));
+ * console.log(warning.split(":").slice(0, 2)); // [ 'mine', ' 3 pictures for 4 features' ]
+ * ```
+ */
 export function measurementWarnings(
   set: FeatureSet,
   reference: FeatureSet,
@@ -151,7 +161,14 @@ export type RepeatedMeasurement = {
   readonly values: readonly number[];
 };
 
-/** Mean and spread of repeated measurements. */
+/**
+ * Mean and spread of repeated measurements.
+ * @example
+ * ```ts
+ * const { mean, standardDeviation, minimum } = summarizeRepeats([1, 2, 3]);
+ * console.log(mean, standardDeviation, minimum); // 2 1 1
+ * ```
+ */
 export function summarizeRepeats(values: readonly number[]): RepeatedMeasurement {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

@@ -8,6 +8,11 @@ const maximumPixels = 4096;
 /**
  * The pixels themselves, in -1..1. No knowledge of pictures at all: for tests and for images of a few pixels.
  * @throws EvenkeelError `value` for images of more than 4096 values.
+ * @example
+ * ```ts
+ * const extractor = pixelFeatures(1, 1);
+ * console.log(await extractor.extract(Uint8Array.of(0, 255), [2, 1, 1, 1])); // Float32Array(2) [ -1, 1 ]
+ * ```
  */
 export function pixelFeatures(channels: number, resolution: number): FeatureExtractor {
   const dimension = channels * resolution ** 2;

@@ -31,6 +31,7 @@ export type NeighbourManifold = {
 /**
  * The region of vectors [N, dimension].
  * @throws EvenkeelError `value` for as few vectors as neighbours.
+ * @example console.log(neighbourManifold(Float32Array.of(0, 1, 3), 1, 1).radii); // Float64Array(3) [ 1, 1, 4 ]
  */
 export function neighbourManifold(features: Float32Array, dimension: number, neighbours = 3): NeighbourManifold {
   return atOnce(makingManifold(features, dimension, neighbours));
@@ -65,6 +66,13 @@ export function* makingManifold(
  * Precision and recall, density and coverage of a set against a reference. All four depend on the numbers of vectors: compare sets of
  * equal sizes only.
  * @throws EvenkeelError `value` for regions of another number of neighbours, `shape` for vectors of another length.
+ * @example
+ * ```ts
+ * const set = neighbourManifold(Float32Array.of(0, 1, 2), 1, 1);
+ * const reference = neighbourManifold(Float32Array.of(0, 1, 2, 10, 11), 1, 1);
+ * const { precision, recall } = precisionRecall(set, reference);
+ * console.log(precision, recall); // 1 0.6
+ * ```
  */
 export function precisionRecall(set: NeighbourManifold, reference: NeighbourManifold): PrecisionRecall {
   return atOnce(measuringShares(set, reference));

@@ -108,7 +108,14 @@ export class StatisticsAccumulator {
   }
 }
 
-/** Mean and covariance of vectors [N, dimension]. @throws EvenkeelError `value` for fewer than two, or numbers that aren't finite. */
+/**
+ * Mean and covariance of vectors [N, dimension]. @throws EvenkeelError `value` for fewer than two, or numbers that aren't finite.
+ * @example
+ * ```ts
+ * const { mean, covariance } = featureStatistics(Float32Array.of(0, 0, 2, 4), 2);
+ * console.log(mean, covariance); // Float64Array(2) [ 1, 2 ] Float64Array(4) [ 2, 4, 4, 8 ]
+ * ```
+ */
 export function featureStatistics(features: Float32Array, dimension: number): FeatureStatistics {
   const accumulator = new StatisticsAccumulator(dimension);
   accumulator.add(features);

@@ -91,6 +91,11 @@ const ignoredReferenceOptions = new Set(["class_name", "use_fp16"]);
 /**
  * A configuration from options under the reference's names, e.g. `{ img_resolution: 16, model_channels: 32 }`, as its snapshots
  * hold them. @throws EvenkeelError `value` that names an option it doesn't know.
+ * @example
+ * ```ts
+ * const { unet } = networkConfigFromReference({ img_resolution: 64, img_channels: 4, label_dim: 1000, model_channels: 64 });
+ * console.log(unet.imageChannels, unet.modelChannels); // 4 64
+ * ```
  */
 export function networkConfigFromReference(options: Readonly<Record<string, unknown>>): NetworkConfig {
   const ours: Record<string, unknown> = {};
@@ -104,8 +109,8 @@ export function networkConfigFromReference(options: Readonly<Record<string, unkn
       );
     }
   }
-  for (const required of ["imageResolution", "imageChannels", "labelDim"]) {
-    if (!(required in ours)) throw new EvenkeelError("value", `networkConfigFromReference: ${required} is missing.`);
+  for (const required of ["img_resolution", "img_channels", "label_dim"]) {
+    if (!(required in options)) throw new EvenkeelError("value", `networkConfigFromReference: ${required} is missing.`);
   }
   const { sigmaData, logvarChannels, ...unet } = ours;
   return networkConfig({

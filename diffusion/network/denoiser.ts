@@ -22,7 +22,16 @@ export type DenoiserParameters<T = Tensor> = {
   readonly logvar_linear?: LayerParameters<T>;
 };
 
-/** The arrays of a denoiser before they have values. */
+/**
+ * The arrays of a denoiser before they have values.
+ * @example
+ * ```ts
+ * import { configG } from "evenkeel/nn";
+ *
+ * const network = networkConfig({ unet: configG({ imageResolution: 16, imageChannels: 3, labelDim: 0 }) });
+ * console.log(describeDenoiser(network).logvar_linear?.weight.shape); // [ 1, 128 ]
+ * ```
+ */
 export function describeDenoiser(config: NetworkConfig): DenoiserParameters<ParameterSpec> {
   return {
     unet: describeUNet(config.unet),
@@ -43,6 +52,17 @@ function perImage(sigma: Tensor): Tensor {
 /**
  * The denoised images D(x; sigma): x [N, C, H, W] with noise of standard deviation sigma [N]; class labels [N, labelDim], or null
  * for none. Karras et al. 2024, Eq. 4.
+ * @example
+ * ```ts
+ * import { ones, randomKey, tensor } from "evenkeel/engine";
+ * import { configG, initializeParameters } from "evenkeel/nn";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const network = networkConfig({ unet: configG({ ...data, modelChannels: 8, channelMult: [1] }) });
+ * const untrained = initializeParameters(describeDenoiser(network), randomKey(0));
+ * const denoised = denoise(network, untrained, ones([1, 1, 4, 4]), tensor([0.5]), null);
+ * console.log(await denoised.mean().item()); // 0.5
+ * ```
  */
 export function denoise(
   config: NetworkConfig,
@@ -60,6 +80,15 @@ export function denoise(
 /**
  * The loss head u(sigma), the logarithm of the expected weighted error: sigma [N] to [N, 1, 1, 1]. Section B.2.
  * @throws EvenkeelError `value` if the network has none.
+ * @example
+ * ```ts
+ * import { randomKey, tensor } from "evenkeel/engine";
+ * import { configG, initializeParameters } from "evenkeel/nn";
+ *
+ * const network = networkConfig({ unet: configG({ imageResolution: 16, imageChannels: 1, labelDim: 0, modelChannels: 8 }) });
+ * const untrained = initializeParameters(describeDenoiser(network), randomKey(0));
+ * console.log(logvar(network, untrained, tensor([0.1, 1])).shape); // [ 2, 1, 1, 1 ]
+ * ```
  */
 export function logvar(config: NetworkConfig, parameters: Omit<DenoiserParameters, "unet">, sigma: Tensor): Tensor {
   const { logvar_fourier: fourier, logvar_linear: linear } = parameters;

@@ -26,6 +26,16 @@ export type StoredWeights = ReadonlyMap<string, StoredTensor>;
 /**
  * Stored weights as float32 tensors. Loss head included if it is there.
  * @throws EvenkeelError `shape` that names the array if they are not those of the configuration.
+ * @example
+ * ```ts
+ * import { diskFile } from "evenkeel/engine/io/node";
+ * import { readStoredSnapshot } from "evenkeel/diffusion/snapshot";
+ *
+ * const file = diskFile("network-snapshot-0008388-0.100.pkl");
+ * const { network, weights } = await readStoredSnapshot(file);
+ * const tensors = tensorsOfWeights(network, weights, file.path);
+ * console.log(tensors["unet.out_gain"]?.shape); // []
+ * ```
  */
 export function tensorsOfWeights(
   config: NetworkConfig,

@@ -26,6 +26,11 @@ const ignoredOptions = new Set(["class_name", "model_type", "use_fp16", "label_d
 /**
  * A network of configuration A from options under EDM's names, with EDM's defaults.
  * @throws EvenkeelError `value` that names an option it doesn't know, or one that is missing.
+ * @example
+ * ```ts
+ * const { unet } = networkConfigFromEdm({ img_resolution: 32, img_channels: 3, label_dim: 10, model_channels: 64 });
+ * console.log(unet.imageResolution, unet.modelChannels); // 32 64
+ * ```
  */
 export function networkConfigFromEdm(options: Readonly<Record<string, unknown>>): NetworkConfig {
   // EDM's noise features are as many as the base width has channels, its embedding four times as wide.
@@ -37,8 +42,8 @@ export function networkConfigFromEdm(options: Readonly<Record<string, unknown>>)
       throw new EvenkeelError("value", `networkConfigFromEdm: unknown option ${clipText(name)} = ${shown(value)}.`);
     }
   }
-  for (const required of ["imageResolution", "imageChannels", "labelDim"]) {
-    if (!(required in ours)) throw new EvenkeelError("value", `networkConfigFromEdm: ${required} is missing.`);
+  for (const required of ["img_resolution", "img_channels", "label_dim"]) {
+    if (!(required in options)) throw new EvenkeelError("value", `networkConfigFromEdm: ${required} is missing.`);
   }
   const { sigmaData, ...unet } = ours;
   return networkConfig({
@@ -66,6 +71,7 @@ const moduleNames: Readonly<Record<string, string>> = {
 /**
  * The name that an array of configuration A or B has in EDM's state dictionary: `unet.enc.8x8_block0.conv_res0.weight` is
  * `model.enc.8x8_block0.conv0.weight` there.
+ * @example console.log(edmParameterName("unet.enc.8x8_block0.conv_res0.weight")); // model.enc.8x8_block0.conv0.weight
  */
 export function edmParameterName(name: string): string {
   return name

@@ -53,6 +53,18 @@ export function uncertaintyLoss(error: Tensor, u: Tensor): Tensor {
  * @param images clean images [N, C, H, W].
  * @param sigma noise levels [N].
  * @param noise standard normals [N, C, H, W].
+ * @example
+ * ```ts
+ * import { ones, randomKey, tensor, zeros } from "evenkeel/engine";
+ * import { configG, initializeParameters } from "evenkeel/nn";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const network = networkConfig({ unet: configG({ ...data, modelChannels: 8, channelMult: [1] }) });
+ * const untrained = initializeParameters(describeDenoiser(network), randomKey(0));
+ * const [images, noise] = [zeros([1, 1, 4, 4]), ones([1, 1, 4, 4])];
+ * const { error } = edm2Loss(network, untrained, images, tensor([0.5]), noise, null);
+ * console.log(await error.mean().item()); // 0.5
+ * ```
  */
 export function edm2Loss(
   config: NetworkConfig,

@@ -117,6 +117,7 @@ export const paperRecipes = Object.fromEntries(
 /**
  * Resolutions with attention: A has it also at twice the highest one of the others (32 beside 16 and 8 in the paper), unless that is
  * the image's own.
+ * @example console.log(attentionResolutions("A", [16, 8], 64), attentionResolutions("G", [16, 8], 64)); // [ 32, 16, 8 ] [ 16, 8 ]
  */
 export function attentionResolutions(
   name: ConfigurationName,
@@ -127,7 +128,14 @@ export function attentionResolutions(
   return name === "A" && others.length > 0 && next < imageResolution ? [next, ...others] : others;
 }
 
-/** A configuration's denoiser for some data; sizes are the paper's (S) where nothing else is said. */
+/**
+ * A configuration's denoiser for some data; sizes are the paper's (S) where nothing else is said.
+ * @example
+ * ```ts
+ * const network = configurationNetwork("A", { imageResolution: 32, imageChannels: 3, labelDim: 10 });
+ * console.log(network.lossHead, network.unet.modelChannels); // false 192
+ * ```
+ */
 export function configurationNetwork(
   name: ConfigurationName,
   unet: UNetData & Partial<UNetConfig>,

@@ -35,6 +35,16 @@ const pieceBytes = 2 ** 22;
  * written is removed; if the process ends meanwhile, `settings.toml`, which is written last, is missing. Locks and unfinished files stay.
  * @throws EvenkeelError `file` for what is no run (no settings, or neither a checkpoint nor a snapshot), for a folder that isn't empty, and
  * what can't be read or kept; `aborted`.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeText } from "evenkeel/engine/io";
+ *
+ * const [from, to] = [memoryFolder("run"), memoryFolder("copy")];
+ * await writeText(from.file("settings.toml"), 'preset = "smoke"\n');
+ * await writeText(from.file("network-snapshot-0000001-0.100.safetensors"), "");
+ * console.log((await copyRun(from, to)).told); // [ "There is no checkpoint: the run can be sampled from, but it can't go on." ]
+ * console.log(await to.list()); // [ 'network-snapshot-0000001-0.100.safetensors', 'settings.toml' ]
+ * ```
  */
 export async function copyRun(from: Folder, to: Folder, options: TravelOptions = {}): Promise<TravelReport> {
   const { names, told } = await filesToTake(from);

@@ -11,6 +11,18 @@ const earliest = new Date(Date.UTC(1980, 0, 1));
  * @param sink where the archive goes; what was written is worth nothing if this fails.
  * @param options `modified`: the time that all files have in it, by default the first that it can keep.
  * @throws EvenkeelError `file` for what is no run, and what can't be read; `aborted`; what the sink throws.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeText, ZipArchive } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder("run");
+ * await writeText(folder.file("settings.toml"), 'preset = "smoke"\n');
+ * await writeText(folder.file("network-snapshot-0000001-0.100.safetensors"), "");
+ * const zip = memoryFolder().file("run.zip");
+ * await zip.write(async (sink) => void (await exportRun(folder, sink)));
+ * const { entries } = await ZipArchive.open(await zip.open(), zip.path);
+ * console.log(entries.map(({ name }) => name)); // [ 'run/network-snapshot-0000001-0.100.safetensors', 'run/settings.toml' ]
+ * ```
  */
 export async function exportRun(
   folder: Folder,

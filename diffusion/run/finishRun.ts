@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Device, Tensor } from "../../engine/index.ts";
+import { type Device, EvenkeelError, type Tensor } from "../../engine/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import { guideAverage, powerProfile, snapshotPlace, snapshotsIn } from "../ema/index.ts";
 import { reconstructFiles } from "../ema/node.ts";
@@ -45,11 +45,35 @@ export type FinishedRun = {
  * Makes the post-hoc average of a run from its snapshots, and grids of samples of it: plain, and guided by the run's own earlier self
  * (autoguidance; Karras et al. 2024, "Guiding a Diffusion Model with a Bad Version of Itself"). There is no guided one where it would
  * be the plain one: at weight 1, or without a snapshot of an earlier time.
+ * @throws EvenkeelError `file` for a folder without snapshots, and as `snapshotsIn`, `reconstructFiles` and `readSnapshot`.
+ * @example
+ * ```ts
+ * import { getDevice, randomKey } from "evenkeel/engine";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { writeSnapshot } from "evenkeel/diffusion/node";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 4, imageChannels: 1, labelDim: 0, modelChannels: 8, channelMult: [1] });
+ * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const info = { network, nimg: 1000, sigmaRel: 0.1, classNames: null };
+ * await writeSnapshot("network-snapshot-0000001-0.100.safetensors", info, new Map(Object.entries(weights)), "F32");
+ * const layout = { rows: [null], columns: 2, steps: 2, scale: 8 };
+ * const { plain } = await finishRun({ outdir: ".", sigmaRel: 0.1, layout, guidance: 1, device: await getDevice("wasm") });
+ * console.log(plain?.path); // samples-plain.png
+ * ```
  */
 export async function finishRun(options: FinishOptions): Promise<FinishedRun> {
   const { outdir, sigmaRel, layout, device, guidance } = options;
   const folder = diskFolder(outdir);
   const snapshots = await snapshotsIn(folder, { prefix: "network-snapshot" });
+  if (snapshots.length === 0) {
+    throw new EvenkeelError(
+      "file",
+      `${outdir}: has no snapshot (network-snapshot-*.safetensors) taken after the start, and so no average can be made. ` +
+        "Train longer, or name a folder of a run.",
+    );
+  }
   const times = snapshots.map(({ profile }) => profile.nimg);
   const end = Math.max(...times);
   const { path: network } = await snapshotPlace(folder, "phema", end, sigmaRel);

@@ -7,6 +7,7 @@ export const maximumRows = 10;
 /**
  * The labels that a grid shows, a row for each: all classes that have images or some of them, evenly spread; of label vectors some that
  * images have; `columns` rows of none where there are no labels.
+ * @example console.log(gridRows(20, null, 8)); // [ 0, 2, 4, 6, 8, 10, 12, 14, 16, 18 ]
  */
 export function gridRows(labelDim: number, seen: SeenLabels | null, columns: number): readonly ImageLabel[] {
   if (labelDim === 0) return Array.from({ length: columns }, () => null);

@@ -8,6 +8,18 @@ import { staysBehind, tell } from "./runFiles.ts";
  * folders of the run's, links, locks and what systems leave behind is left out, which the report tells.
  * @param source what messages call the archive, which the caller closes.
  * @throws EvenkeelError `file` for what is no zip, no run, or damaged; for a folder that isn't empty, and what can't be kept; `aborted`.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeText } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder("run");
+ * await writeText(folder.file("settings.toml"), 'preset = "smoke"\n');
+ * await writeText(folder.file("network-snapshot-0000001-0.100.safetensors"), "");
+ * const zip = memoryFolder().file("run.zip");
+ * await zip.write(async (sink) => void (await exportRun(folder, sink)));
+ * const { files } = await importRun(await zip.open(), zip.path, memoryFolder("elsewhere"));
+ * console.log(files); // [ 'network-snapshot-0000001-0.100.safetensors', 'settings.toml' ]
+ * ```
  */
 export async function importRun(
   archive: OpenFile,

@@ -27,7 +27,10 @@ export type GridGuidance = { readonly guides: readonly Guide[]; readonly interva
 /** A picture, and the seconds that sampling it took. */
 export type DrawnGrid = { readonly picture: Picture; readonly seconds: number };
 
-/** Images of a grid, and evaluations of the network for each. */
+/**
+ * Images of a grid, and evaluations of the network for each.
+ * @example console.log(gridCost({ rows: [0, 1], columns: 8, steps: 16, scale: 4 })); // { images: 16, evaluations: 31 }
+ */
 export function gridCost({ rows, columns, steps }: GridLayout): {
   readonly images: number;
   readonly evaluations: number;
@@ -35,7 +38,10 @@ export function gridCost({ rows, columns, steps }: GridLayout): {
   return { images: rows.length * columns, evaluations: 2 * steps - 1 };
 }
 
-/** Enlarges small images, so that a person sees something. */
+/**
+ * Enlarges small images, so that a person sees something.
+ * @example console.log(gridScale(16), gridScale(512)); // 4 1
+ */
 export function gridScale(resolution: number): number {
   return Math.max(1, Math.floor(64 / resolution));
 }

@@ -82,7 +82,18 @@ export class StatsLog {
   }
 }
 
-/** The lines of a `stats.jsonl`; none if there is no file. A last line that is torn is left out. @throws EvenkeelError `file`. */
+/**
+ * The lines of a `stats.jsonl`; none if there is no file. A last line that is torn is left out. @throws EvenkeelError `file`.
+ * @example
+ * ```ts
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const file = memoryFolder().file(statsFileName);
+ * const log = await StatsLog.open(file, 0);
+ * await log.append({ nimg: 1000, "Loss/loss": { mean: 0.5 } });
+ * console.log(await readStats(file)); // [ { nimg: 1000, 'Loss/loss': { mean: 0.5 } } ]
+ * ```
+ */
 export async function readStats(file: StoredFile): Promise<StatsEntry[]> {
   const text = (await readTextIfAny(file)) ?? "";
   const lines = text.split("\n").filter((line) => line !== "");

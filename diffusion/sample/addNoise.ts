@@ -15,6 +15,14 @@ import { imageKeys, startNoise } from "./imageStreams.ts";
  * seed begins with in sampling.
  * @param images [N, C, H, W], one for each seed. @param imageShape [C, H, W].
  * @throws EvenkeelError `shape` unless there are as many images as seeds; `value` for a seed that is none.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ *
+ * const [black, white] = [-1, 1];
+ * const noisy = await addNoise(Float32Array.of(black, white), [1, 1, 1], 0.1, [7, 7], await getDevice("wasm"));
+ * console.log(noisy); // Float32Array(2) [ -0.9662, 1.0338 ]
+ * ```
  */
 export async function addNoise(
   images: Float32Array,

@@ -14,6 +14,7 @@ export type ClassSpace = { readonly count: number; readonly names: readonly stri
  * The class numbers of a list such as `cats,dogs`, `3,0-2` or `7,7,1`, in its order, repeated ones as often as they are there. A name
  * comes before a number that is written like it; names may hold commas.
  * @throws EvenkeelError `value` that quotes the part that is no class, and says which there are.
+ * @example console.log(parseClasses("dogs,0", { count: 2, names: ["cats", "dogs"] })); // [ 1, 0 ]
  */
 export function parseClasses(list: string, space: ClassSpace): readonly number[] {
   const named = (space.names ?? []).map((name, number) => [name, number] as const);
@@ -76,7 +77,10 @@ function noClass(part: string, hint: string, { count, names }: ClassSpace): Even
   return new EvenkeelError("value", `class "${part}" is none of the network's${note}. It has ${all}.`);
 }
 
-/** Class numbers as a line says them, with their names: `cats (0), dogs (1)`. */
+/**
+ * Class numbers as a line says them, with their names: `cats (0), dogs (1)`.
+ * @example console.log(describeClasses([1, 0], ["cats", "dogs"])); // dogs (1), cats (0)
+ */
 export function describeClasses(
   classes: readonly number[],
   names: readonly string[] | null,

@@ -24,6 +24,16 @@ export type GuidanceInterval = readonly [lo: number, hi: number];
  * Kynkaanniemi et al. 2024. Outside of it, and at weight 1, a guide isn't evaluated.
  * @returns the guides of a step that starts from noise level t.
  * @throws EvenkeelError `value` for a weight that isn't finite or an interval without 0 <= lo < hi.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { FormulaDenoiser } from "evenkeel/diffusion/network";
+ *
+ * const denoiser = new FormulaDenoiser((x) => x, await getDevice("wasm"));
+ * const guidesAt = activeGuides([{ denoiser, weight: 2, labels: "none" }], [0.3, 5]);
+ * console.log([10, 1, 0.1].map((sigma) => guidesAt(sigma).length)); // [ 0, 1, 0 ]
+ * denoiser.dispose();
+ * ```
  */
 export function activeGuides(
   guides: readonly Guide[],
@@ -48,6 +58,15 @@ export type GuidedNetwork = { readonly name: string; readonly config: NetworkCon
 /**
  * Which labels a guide is given: the main network's, or none if it knows none. `self` is the main network itself, without labels.
  * @throws EvenkeelError `value` if the networks don't fit each other.
+ * @example
+ * ```ts
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const config = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 9 });
+ * const small = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 9, modelChannels: 8 });
+ * const main = { name: "large.safetensors", config };
+ * console.log(guideLabels(main, { name: "small.safetensors", config: small }), guideLabels(main, "self")); // same none
+ * ```
  */
 export function guideLabels(main: GuidedNetwork, guide: GuidedNetwork | "self"): Guide["labels"] {
   const { unet } = main.config;

@@ -31,7 +31,10 @@ export function toPixels(images: Float32Array): Uint8Array {
   return Uint8Array.from(images, (x) => Math.min(Math.max(Math.fround(Math.fround(x * 127.5) + 128), 0), 255));
 }
 
-/** The first channels of images [N, C, H, W]: of latents, which have four, three stand for colours. */
+/**
+ * The first channels of images [N, C, H, W]: of latents, which have four, three stand for colours.
+ * @example console.log(firstChannels(Uint8Array.of(1, 2, 3, 4), [1, 4, 1, 1], 3)); // Uint8Array(3) [ 1, 2, 3 ]
+ */
 export function firstChannels<A extends Float32Array | Uint8Array>(images: A, shape: Shape, channels: number): A {
   const [count = 0, all = 0, height = 0, width = 0] = shape;
   if (all === channels) return images;

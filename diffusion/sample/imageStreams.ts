@@ -17,7 +17,10 @@ import {
 /** The uses of an image's seed, each with numbers of its own. */
 const uses = { noise: 0, label: 1, churn: 2 } as const;
 
-/** Keys [N, 2] of N seeds. @throws EvenkeelError `value` for a seed that isn't a whole number from 0 to 2^53. */
+/**
+ * Keys [N, 2] of N seeds. @throws EvenkeelError `value` for a seed that isn't a whole number from 0 to 2^53.
+ * @example console.log(await imageKeys([0, 7]).array()); // [ [ 0, 0 ], [ 0, 7 ] ]
+ */
 export function imageKeys(seeds: readonly number[]): Tensor {
   const words = new Uint32Array(2 * seeds.length);
   for (const [i, seed] of seeds.entries()) {
@@ -30,12 +33,24 @@ export function imageKeys(seeds: readonly number[]): Tensor {
   return tensor(words, { shape: [seeds.length, 2] });
 }
 
-/** Standard normals for the start [N, ...imageShape], of keys [N, 2]: a function in the graph. */
+/**
+ * Standard normals for the start [N, ...imageShape], of keys [N, 2]: a function in the graph.
+ * @example console.log(await startNoise(imageKeys([7]), [1, 1, 2]).reshape([2]).array()); // [ 0.3380, -0.9901 ]
+ */
 export function startNoise(keys: Tensor, imageShape: Shape): Tensor {
   return randomNormal(foldIn(foldIn(keys, uses.noise), 0), imageShape);
 }
 
-/** Standard normals for the churn of a step, a u32 scalar: a function in the graph. */
+/**
+ * Standard normals for the churn of a step, a u32 scalar: a function in the graph.
+ * @example
+ * ```ts
+ * import { scalar } from "evenkeel/engine";
+ *
+ * const [first, second] = [0, 1].map((step) => churnNoise(imageKeys([7]), scalar(step, "u32"), [1, 1, 2]));
+ * console.log(await first?.reshape([2]).array(), await second?.reshape([2]).array()); // [ -0.9652, 0.7364 ] [ -0.8333, 0.0273 ]
+ * ```
+ */
 export function churnNoise(keys: Tensor, step: Tensor, imageShape: Shape): Tensor {
   return randomNormal(foldIn(foldIn(keys, uses.churn), step), imageShape);
 }
@@ -43,6 +58,7 @@ export function churnNoise(keys: Tensor, step: Tensor, imageShape: Shape): Tenso
 /**
  * A class from 0 to count - 1 for each seed, all equally likely up to count / 2^32. Drawn by the host: labels must be known before the
  * device has anything to do.
+ * @example console.log(await drawClasses([0, 1, 2, 3], 10)); // [ 2, 9, 5, 4 ]
  */
 export async function drawClasses(seeds: readonly number[], count: number): Promise<readonly number[]> {
   if (!Number.isInteger(count) || count < 1) {

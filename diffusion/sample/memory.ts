@@ -20,6 +20,15 @@ const largeShare = 1 / 8;
  * bound: what layers put out is never there all at once, nor are normalized weights. Of large ones the programs are planned, which takes
  * a second or two.
  * @param limits the device's.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 0, modelChannels: 8 });
+ * const { weights, most } = await samplingMemory([network], 4, (await getDevice("wasm")).limits);
+ * console.log(weights, most > weights); // 1747572 true
+ * ```
  */
 export async function samplingMemory(
   networks: readonly NetworkConfig[],

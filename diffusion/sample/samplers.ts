@@ -52,6 +52,12 @@ export type SamplerOptions = ChurnOptions & {
  * @returns the state at noise level 0.
  * @throws EvenkeelError `value` for levels that don't fall to 0, churn out of range or without noise, or a denoiser that answers
  * NaN or infinity; `shape` for arrays of the wrong length.
+ * @example
+ * ```ts
+ * // The best answer where all data are 0.3.
+ * const denoise = async (x: Float64Array): Promise<Float64Array> => x.map(() => 0.3);
+ * console.log(await runSampler(denoise, Float64Array.of(1, -1), sigmaSteps({ steps: 4 }))); // Float64Array(2) [ 0.3, 0.3 ]
+ * ```
  */
 export async function runSampler(
   denoise: StateDenoiser,

@@ -27,6 +27,7 @@ export type StepLevels = {
  * The levels of all steps.
  * @param sigmas falling noise levels with a final 0, as `sigmaSteps` makes them.
  * @throws EvenkeelError `value` for levels that don't fall to 0, or churn out of range.
+ * @example console.log(stepLevels([2, 1, 0], { sChurn: 0.5 })[0]); // { index: 0, t: 2, tHat: 2.5, tNext: 1, churn: 1.5 }
  */
 export function stepLevels(sigmas: readonly number[], options: ChurnOptions): readonly StepLevels[] {
   checkSigmas(sigmas);

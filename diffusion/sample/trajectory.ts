@@ -39,6 +39,17 @@ export type Trajectory = {
  * Samples images and records each step. The same seeds, labels and steps begin with the same noise, and are churned with the same, whatever
  * the network: strips of two networks can be compared frame by frame.
  * @throws EvenkeelError as `generateImages`; `aborted` within an evaluation of the network.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { FormulaDenoiser } from "evenkeel/diffusion/network";
+ *
+ * // Of images that are all black.
+ * const denoiser = new FormulaDenoiser((x) => x.multiply(0).subtract(1), await getDevice("wasm"));
+ * const { shape, denoised, images } = await sampleTrajectory({ denoiser, imageShape: [1, 1, 1], seeds: [0], steps: 3 });
+ * console.log(shape, denoised, images); // [ 1, 1, 1, 1 ] Uint8Array(3) [ 0, 0, 0 ] Uint8Array(1) [ 0 ]
+ * denoiser.dispose();
+ * ```
  */
 export async function sampleTrajectory(options: TrajectoryOptions): Promise<Trajectory> {
   const generator = new ImageGenerator(options);
@@ -49,7 +60,21 @@ export async function sampleTrajectory(options: TrajectoryOptions): Promise<Traj
   }
 }
 
-/** The same with programs that are compiled already. */
+/**
+ * The same with programs that are compiled already.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { FormulaDenoiser } from "evenkeel/diffusion/network";
+ *
+ * const denoiser = new FormulaDenoiser((x) => x.multiply(0), await getDevice("wasm"));
+ * const generator = new ImageGenerator({ denoiser, imageShape: [1, 1, 1], steps: 3 });
+ * const first = await recordTrajectory(generator, { seeds: [0] });
+ * const second = await recordTrajectory(generator, { seeds: [1] });
+ * console.log(first.noisy, second.noisy); // Uint8Array(3) [ 118, 118, 127 ] Uint8Array(3) [ 144, 144, 128 ]
+ * generator.dispose();
+ * ```
+ */
 export async function recordTrajectory(generator: ImageGenerator, request: TrajectoryRequest): Promise<Trajectory> {
   const { sigmaData = 0.5, seeds } = request;
   const size = seeds.length * generator.imageShape.reduce((product, length) => product * length, 1);

@@ -14,12 +14,25 @@ import {
 /**
  * Complete settings: defaults, then the preset's that one of the layers names, then the layers, the weakest first.
  * @throws EvenkeelError `value` that names the setting, where it is from, what it is and what was expected, or why switches can't be.
+ * @example
+ * ```ts
+ * const flags = { from: "the flags", values: { preset: "emoji16", data: "emoji", outdir: "runs/a", lr: 0.01 } };
+ * const { lr, batch } = completeSettings([flags]);
+ * console.log(lr, batch); // 0.01 32
+ * ```
  */
 export function completeSettings(given: readonly OptionLayer[]): TrainSettings {
   return withNetwork(mergeOptions(trainSettings, withPreset(given)));
 }
 
-/** The same where nothing is to be written: they needn't have a folder. @throws EvenkeelError as `completeSettings`. */
+/**
+ * The same where nothing is to be written: they needn't have a folder. @throws EvenkeelError as `completeSettings`.
+ * @example
+ * ```ts
+ * const { channels, outdir } = completePlan([{ from: "the page", values: { preset: "emoji16", data: "emoji" } }]);
+ * console.log(channels, outdir); // 32 undefined
+ * ```
+ */
 export function completePlan(given: readonly OptionLayer[]): PlannedSettings {
   return withNetwork(mergeOptions(plannedSettings, withPreset(given)));
 }

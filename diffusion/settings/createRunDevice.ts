@@ -6,6 +6,12 @@ import type { PlannedSettings } from "./settings.ts";
  * it, unless the run is to be deterministic across machines. What ran is in the checkpoint. Dispose of it.
  * @param options of other devices.
  * @throws EvenkeelError `device` if it isn't to be had here, with the reason.
+ * @example
+ * ```ts
+ * const device = await createRunDevice("wasm", { threads: 1, deterministic: true });
+ * console.log(device.name, device.traits.threads); // wasm 1
+ * device.dispose();
+ * ```
  */
 export async function createRunDevice(
   name: DeviceName,

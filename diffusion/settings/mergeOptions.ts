@@ -16,6 +16,13 @@ export type OptionLayer = {
  * Options by their names: those of later layers win over those of earlier ones.
  * @throws EvenkeelError `value` that names where an option is from, what it is and what was expected; for a name that isn't known, the
  * nearest one; for options that no layer gives, all of them.
+ * @example
+ * ```ts
+ * const schema = trainSettings.pick({ lr: true, batch: true });
+ * const file = { from: "mine.toml", values: { lr: 0.02, batch: 32 } };
+ * const flags = { from: "the flags", values: { lr: 0.01 } };
+ * console.log(mergeOptions(schema, [file, flags])); // { lr: 0.01, batch: 32 }
+ * ```
  */
 export function mergeOptions<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape, z.core.$strict>,

@@ -13,6 +13,18 @@ type RunPlace = { readonly folder: Folder; readonly device: Device };
 /**
  * The run that settings ask for, as `runTraining` takes it. Wherever it is made so, it can go on elsewhere with the same bits.
  * @param training what `trainingOptions` makes of the settings
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ * import { createDataset, runTraining } from "evenkeel/diffusion";
+ *
+ * const dataset = createDataset({ name: "black", channels: 1, resolution: 4, pixels: new Uint8Array(16) });
+ * const settings = completePlan([{ from: "here", values: { preset: "smoke", data: "black", duration: 32, "channel-mult": [1] } }]);
+ * const place = { folder: memoryFolder("run"), device: await getDevice("wasm") };
+ * const options = runOptions(settings, { dataset, images: dataset }, trainingOptions(settings, dataset), place);
+ * console.log(await runTraining(options)); // { nimg: 32, finished: true }
+ * ```
  */
 export function runOptions(
   settings: PlannedSettings,

@@ -97,7 +97,14 @@ export function presetSettings(name: string, config: ConfigurationName = "G"): P
   };
 }
 
-/** Settings that no preset gives. Intervals of a run that says nothing: forty status lines, 16 snapshots, 8 checkpoints and grids. */
+/**
+ * Settings that no preset gives. Intervals of a run that says nothing: forty status lines, 16 snapshots, 8 checkpoints and grids.
+ * @example
+ * ```ts
+ * const { status, snapshot } = defaultSettings(100_000, 32);
+ * console.log(status, snapshot); // 2500 6250
+ * ```
+ */
 export function defaultSettings(duration: number, batch: number): Partial<TrainSettings> {
   const every = (share: number): number => Math.max(batch, Math.round(duration / share));
   return {

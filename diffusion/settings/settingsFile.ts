@@ -42,7 +42,14 @@ function parseSetting(path: string, name: string, text: string): number {
   }
 }
 
-/** Settings as a config file. */
+/**
+ * Settings as a config file.
+ * @example
+ * ```ts
+ * const settings = completePlan([{ from: "here", values: { preset: "emoji16", data: "emoji", lr: 0.01 } }]);
+ * console.log(parseSettings(formatSettings(settings), "settings.toml")["lr"]); // 0.01
+ * ```
+ */
 export function formatSettings(settings: PlannedSettings): string {
   return `${stringify(settings)}\n`;
 }

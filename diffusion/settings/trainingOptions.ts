@@ -8,6 +8,15 @@ import type { PlannedSettings } from "./settings.ts";
 /**
  * Settings of a run, with the data's sizes, as the trainer takes them.
  * @throws EvenkeelError `value` for labels that are asked for and aren't there, or a network that can't be.
+ * @example
+ * ```ts
+ * import { createDataset } from "evenkeel/diffusion";
+ *
+ * const dataset = createDataset({ name: "black", channels: 1, resolution: 4, pixels: new Uint8Array(16) });
+ * const settings = completePlan([{ from: "here", values: { preset: "smoke", data: "black" } }]);
+ * const { network, batch } = trainingOptions(settings, dataset);
+ * console.log(network.unet.imageResolution, batch); // 4 16
+ * ```
  */
 export function trainingOptions(settings: PlannedSettings, dataset: TrainingDataset): TrainingOptions {
   if (settings.cond === true && dataset.labels === null) {

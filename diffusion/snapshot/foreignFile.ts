@@ -20,6 +20,15 @@ async function foreignFile(file: StoredFile): Promise<string | null> {
 /**
  * Reads a file that must be of one kind; if that fails and it is known to be of another, the error says which.
  * @param own what `foreignFile` says of files that are as they should be.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeText } from "evenkeel/engine/io";
+ *
+ * const file = memoryFolder("nets").file("a.safetensors");
+ * await writeText(file, '{ "weights": [] }');
+ * const read = readOfKind(file, /^a safetensors/, () => readStoredSnapshot(file));
+ * await read.catch((error: unknown) => console.log(String(error))); // EvenkeelError: nets/a.safetensors: is a JSON text. Expected a network as .safetensors or the authors' .pkl.
+ * ```
  */
 export async function readOfKind<T>(file: StoredFile, own: RegExp, read: () => Promise<T>): Promise<T> {
   try {
@@ -42,7 +51,17 @@ export async function readOfKind<T>(file: StoredFile, own: RegExp, read: () => P
 /** Files of a folder that are looked into for what they are. */
 const mostFiles = 100;
 
-/** The files of other programs in a folder, by kind with their number and an example: what is there in the place of what was looked for. */
+/**
+ * The files of other programs in a folder, by kind with their number and an example: what is there in the place of what was looked for.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeText } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder();
+ * await writeText(folder.file("weights.json"), "{}");
+ * console.log(await foreignFilesOf(folder)); // [ '"weights.json" is a JSON text' ]
+ * ```
+ */
 export async function foreignFilesOf(folder: Folder): Promise<readonly string[]> {
   const names = await folder.list().catch(() => []);
   const kinds = new Map<string, string[]>();

@@ -19,6 +19,13 @@ export type FoundSnapshot = SnapshotInfo & { readonly readWeights: () => Promise
  * Looks at a network: a snapshot of ours (.safetensors), of which the header is read, or the reference's (.pkl), which is read whole
  * (parsed and never run).
  * @throws EvenkeelError `file` for a file that is neither, or damaged; a file of another program is named as what it is.
+ * @example
+ * ```ts
+ * import { diskFile } from "evenkeel/engine/io/node";
+ *
+ * const { network, readWeights } = await findStoredSnapshot(diskFile("network-snapshot-0008388-0.100.pkl"));
+ * console.log(network.unet.imageResolution, (await readWeights()).size); // 16 63
+ * ```
  */
 export async function findStoredSnapshot(file: StoredFile): Promise<FoundSnapshot> {
   switch (extensionOf(file.name).toLowerCase()) {
@@ -37,7 +44,16 @@ export async function findStoredSnapshot(file: StoredFile): Promise<FoundSnapsho
   }
 }
 
-/** Reads a network with its weights. @throws EvenkeelError as `findStoredSnapshot`. */
+/**
+ * Reads a network with its weights. @throws EvenkeelError as `findStoredSnapshot`.
+ * @example
+ * ```ts
+ * import { diskFile } from "evenkeel/engine/io/node";
+ *
+ * const { network, weights } = await readStoredSnapshot(diskFile("network-snapshot-0008388-0.100.pkl"));
+ * console.log(network.unet.imageResolution, weights.get("unet.out_gain")?.shape); // 16 []
+ * ```
+ */
 export async function readStoredSnapshot(file: StoredFile): Promise<Snapshot> {
   const { readWeights: read, ...info } = await findStoredSnapshot(file);
   return { ...info, weights: await read() };

@@ -43,12 +43,34 @@ const header: HeaderForm<Omit<SnapshotInfo, "network"> & { readonly network: unk
   }),
 };
 
-/** The `__metadata__` of a snapshot file: every value is a text. `format` is what PyTorch's loader asks for. */
+/**
+ * The `__metadata__` of a snapshot file: every value is a text. `format` is what PyTorch's loader asks for.
+ * @example
+ * ```ts
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 0 });
+ * const metadata = snapshotMetadata({ network, nimg: 88_000, sigmaRel: 0.1, classNames: null });
+ * console.log(Object.keys(metadata)); // [ 'format', 'evenkeel' ]
+ * ```
+ */
 export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
   return { format: "pt", evenkeel: JSON.stringify({ version, kind: "snapshot", ...info }) };
 }
 
-/** @throws EvenkeelError `file` if the metadata aren't those of a snapshot, or of a later version. */
+/**
+ * What {@link snapshotMetadata} wrote, checked.
+ * @throws EvenkeelError `file` if the metadata aren't those of a snapshot, or of a later version.
+ * @example
+ * ```ts
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 0 });
+ * const metadata = snapshotMetadata({ network, nimg: 88_000, sigmaRel: 0.1, classNames: null });
+ * const { nimg, sigmaRel } = parseSnapshotMetadata(new Map(Object.entries(metadata)), "mine.safetensors");
+ * console.log(nimg, sigmaRel); // 88000 0.1
+ * ```
+ */
 export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, source: string): SnapshotInfo {
   const { network, ...info } = parseHeader(metadata.get("evenkeel"), header, source);
   const { nimg, sigmaRel, classNames, seenLabels } = info;
@@ -56,7 +78,19 @@ export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, sou
   return { network: described, nimg, sigmaRel, classNames, seenLabels: seenLabels ?? null };
 }
 
-/** What a file describes. @throws EvenkeelError `file` with the file's name, for what its description makes impossible. */
+/**
+ * What a file describes. @throws EvenkeelError `file` with the file's name, for what its description makes impossible.
+ * @example
+ * ```ts
+ * import { networkConfigFromReference } from "evenkeel/diffusion/network";
+ *
+ * try {
+ *   describedNetwork("mine.pkl", () => networkConfigFromReference({ img_resolution: 16 }));
+ * } catch (error) {
+ *   console.log(String(error)); // EvenkeelError: mine.pkl: describes no network that can be: networkConfigFromReference: img_channels is missing.
+ * }
+ * ```
+ */
 export function describedNetwork<T>(source: string, make: () => T): T {
   try {
     return make();

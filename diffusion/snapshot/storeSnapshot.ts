@@ -6,6 +6,21 @@ import { type SnapshotDtype, type SnapshotInfo, snapshotMetadata } from "./snaps
  * Writes a network to a safetensors file, whole or not at all, under the names that PyTorch's state dictionary has. Fixed features
  * and weights alike are rounded to `dtype`.
  * @throws EvenkeelError `file` if it can't be kept.
+ * @example
+ * ```ts
+ * import { randomKey } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 0, modelChannels: 8, channelMult: [1] });
+ * const untrained = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const file = memoryFolder().file("network.safetensors");
+ * const info = { network, nimg: 0, sigmaRel: null, classNames: null };
+ * await storeSnapshot(file, info, new Map(Object.entries(untrained)), "F16");
+ * console.log((await readStoredSnapshot(file)).weights.get("unet.out_gain")?.dtype); // F16
+ * ```
  */
 export async function storeSnapshot(
   file: StoredFile,
@@ -20,7 +35,22 @@ export async function storeSnapshot(
   await writeTensors(file, lazy, { metadata: snapshotMetadata(info) });
 }
 
-/** The same file in memory, for whoever takes files as bytes: what a page offers for download. */
+/**
+ * The same file in memory, for whoever takes files as bytes: what a page offers for download.
+ * @example
+ * ```ts
+ * import { parseSafetensors, randomKey } from "evenkeel/engine";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 16, imageChannels: 3, labelDim: 0, modelChannels: 8, channelMult: [1] });
+ * const untrained = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const info = { network, nimg: 0, sigmaRel: null, classNames: null };
+ * const bytes = await snapshotBytes(info, new Map(Object.entries(untrained)), "F16");
+ * console.log(parseSafetensors(bytes).entries.has("unet.out_gain")); // true
+ * ```
+ */
 export async function snapshotBytes(
   info: SnapshotInfo,
   weights: ReadonlyMap<string, Tensor>,

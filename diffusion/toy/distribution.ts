@@ -68,6 +68,13 @@ const densitySigma = 0.002;
  * Compares samples [N, 2] with a mixture by two numbers. Each is repeated for `repeats` true draws of N points: the distance of the
  * samples is the mean over these, and the noise is that of true draws among themselves.
  * @throws EvenkeelError `value` for fewer than 3 repeats.
+ * @example
+ * ```ts
+ * const [mixture, random] = [growToyMixture("A"), new RandomState(0)];
+ * const same = await compareDistribution(mixture, drawPoints(mixture, 100, random), 4, random);
+ * const other = await compareDistribution(mixture, drawPoints(growToyMixture("B"), 100, random), 4, random);
+ * console.log(same.slicedWasserstein.deviations < 3, other.slicedWasserstein.deviations > 3); // true true
+ * ```
  */
 export async function compareDistribution(
   mixture: Mixture,

@@ -16,7 +16,14 @@ export type ToyNoise =
       readonly lowShare: number;
     };
 
-/** Draws `count` points of a mixture: [count, 2]. */
+/**
+ * Draws `count` points of a mixture: [count, 2].
+ * @example
+ * ```ts
+ * const mixture = createMixture(Float64Array.of(1), Float64Array.of(3, 4), Float64Array.of(0.01, 0, 0, 0.01));
+ * console.log(drawPoints(mixture, 2, new RandomState(0))); // Float64Array(4) [ 3.0742, 4.1553, 3.1868, 3.9023 ]
+ * ```
+ */
 export function drawPoints(mixture: Mixture, count: number, random: RandomState): Float64Array {
   if (!Number.isInteger(count) || count < 1) {
     throw new EvenkeelError("value", `drawPoints: ${count} points, expected a whole number of at least 1.`);
@@ -52,7 +59,14 @@ export function drawSigmas(noise: ToyNoise, count: number, random: RandomState):
   }
 }
 
-/** Points [N, 2] with noise of their own levels added. */
+/**
+ * Points [N, 2] with noise of their own levels added.
+ * @example
+ * ```ts
+ * const points = Float64Array.of(0, 0, 1, 1);
+ * console.log(addNoise(points, (i) => [0, 0.1][i] ?? 0, new RandomState(0))); // Float64Array(4) [ 0, 0, 1.0979, 1.2241 ]
+ * ```
+ */
 export function addNoise(points: Float64Array, sigma: (i: number) => number, random: RandomState): Float64Array {
   return points.map((value, i) => value + sigma(i >> 1) * random.normal());
 }

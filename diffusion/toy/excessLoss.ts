@@ -37,6 +37,14 @@ const levelsPerBin = 8;
  * The excess loss of a denoiser over the ideal one. Both errors of a noisy point are exact given the point (the posterior of a
  * mixture is known), so that only where the points lie is left to chance; `standardError` says how much that is.
  * @throws EvenkeelError `value` for options out of range.
+ * @example
+ * ```ts
+ * const [mixture, random] = [growToyMixture("A"), new RandomState(0)];
+ * const options = { sigmaMin: 0.1, sigmaMax: 1, bins: 1, points: 16 };
+ * const [ideal] = await excessLoss(mixture, exactScorer(mixture), options, random);
+ * const [other] = await excessLoss(mixture, exactScorer(growToyMixture("B")), options, random);
+ * console.log(ideal?.ratio, (other?.ratio ?? 0) > 1); // 0 true
+ * ```
  */
 export async function excessLoss(
   mixture: Mixture,

@@ -91,7 +91,15 @@ let exponents = new Float64Array();
 /** Below the largest exponent by so much, a component's share is too small to change a sum. */
 const negligible = 45;
 
-/** The mixture blurred by noise of standard deviation `sigma`, at the point (x, y). Float64. */
+/**
+ * The mixture blurred by noise of standard deviation `sigma`, at the point (x, y). Float64.
+ * @example
+ * ```ts
+ * const mixture = createMixture(Float64Array.of(1), Float64Array.of(0, 0), Float64Array.of(1, 0, 0, 1));
+ * const found = mixtureDensity(mixture, 2, 4, 1);
+ * console.log(found.logDensity, found.score, found.posteriorVariance); // -7.531 [ -1, -2 ] 1
+ * ```
+ */
 export function mixtureDensity(mixture: Mixture, x: number, y: number, sigma: number): MixtureDensity {
   const { weights, means, variances, axes } = mixture;
   const count = weights.length;
@@ -159,6 +167,14 @@ export function mixtureDensity(mixture: Mixture, x: number, y: number, sigma: nu
 /**
  * The same for N points as a graph, for training against the exact score: points [N, 2] and noise levels [N] to log densities [N]
  * and scores [N, 2]. Float32 arithmetic needs N x K elements.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const mixture = createMixture(Float64Array.of(1), Float64Array.of(0, 0), Float64Array.of(1, 0, 0, 1));
+ * const found = mixtureDensities(mixture, tensor([[2, 4]]), tensor([1]));
+ * console.log(await found.logDensity.array(), await found.score.array()); // [ -7.531 ] [ [ -1.000, -2.000 ] ]
+ * ```
  */
 export function mixtureDensities(
   mixture: Mixture,

@@ -19,7 +19,15 @@ export type PointScores = { readonly logDensity: Float64Array; readonly score: F
 /** Densities and scores of points [N, 2] at one noise level: exact, or a model's. */
 export type PointScorer = (points: Float64Array, sigma: number) => Promise<PointScores>;
 
-/** The exact ones, in float64 on the host. */
+/**
+ * The exact ones, in float64 on the host.
+ * @example
+ * ```ts
+ * const mixture = createMixture(Float64Array.of(1), Float64Array.of(0, 0), Float64Array.of(1, 0, 0, 1));
+ * const { score } = await exactScorer(mixture)(Float64Array.of(2, 4), 1);
+ * console.log(score); // Float64Array(2) [ -1, -2 ]
+ * ```
+ */
 export function exactScorer(mixture: Mixture): PointScorer {
   return async (points, sigma) => {
     const count = points.length / 2;
@@ -92,7 +100,16 @@ export function scoreDenoiser(scores: PointScorer): StateDenoiser {
   };
 }
 
-/** A scorer pushed away from a guide: main + (weight - 1) (main - guide), of log densities as of scores. */
+/**
+ * A scorer pushed away from a guide: main + (weight - 1) (main - guide), of log densities as of scores.
+ * @example
+ * ```ts
+ * const gaussian = (variance: number): Mixture =>
+ *   createMixture(Float64Array.of(1), Float64Array.of(0, 0), Float64Array.of(variance, 0, 0, variance));
+ * const scores = guidedScorer(exactScorer(gaussian(1)), exactScorer(gaussian(3)), 2);
+ * console.log((await scores(Float64Array.of(4, 8), 1)).score); // Float64Array(2) [ -3, -6 ]
+ * ```
+ */
 export function guidedScorer(main: PointScorer, guide: PointScorer, weight: number): PointScorer {
   if (weight === 1) return main;
   const push = (own: Float64Array, other: Float64Array): Float64Array =>

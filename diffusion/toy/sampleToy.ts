@@ -24,6 +24,11 @@ export type ToySampleOptions = {
 /**
  * Samples [count, 2] of what a scorer describes, by Heun's rule.
  * @throws EvenkeelError `value` unless `count` is a whole number of at least 1.
+ * @example
+ * ```ts
+ * const mixture = createMixture(Float64Array.of(1), Float64Array.of(3, 4), Float64Array.of(1e-12, 0, 0, 1e-12));
+ * console.log(await sampleToy(exactScorer(mixture), 1, new RandomState(0))); // Float64Array(2) [ 3.000, 4.000 ]
+ * ```
  */
 export async function sampleToy(
   scores: PointScorer,

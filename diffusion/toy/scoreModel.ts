@@ -41,6 +41,7 @@ const layerName = (index: number): string => `layers.${2 * index}.weight`;
  * The model's arrays by their names: `layers.0.weight` [dim, 4], then [dim, dim] each, and `gain` [], which starts at 0: the density
  * of one Gaussian of the data's size.
  * @throws EvenkeelError `value` for a size that isn't a whole number in range.
+ * @example console.log(Object.keys(describeScoreModel({ dim: 8, layers: 1, sigmaData: 0.5 }))); // [ 'gain', 'layers.0.weight', 'layers.2.weight' ]
  */
 export function describeScoreModel({ dim, layers, sigmaData }: ScoreModelConfig): Record<string, ParameterSpec> {
   for (const [name, value, lowest, highest] of [
@@ -67,6 +68,15 @@ export function describeScoreModel({ dim, layers, sigmaData }: ScoreModelConfig)
 /**
  * The unnormalised log density G(x; sigma) = gain mean(F^2) / sigma - |x*|^2 / 2 with x* = x / sqrt(sigmaData^2 + sigma^2) and the
  * features F of (x*, ln(sigma) / 4, 1): points [N, 2] and noise levels [N] to [N].
+ * @example
+ * ```ts
+ * import { randomKey, tensor } from "evenkeel/engine";
+ * import { initializeParameters } from "evenkeel/nn";
+ *
+ * const config = { dim: 8, layers: 1, sigmaData: 3 };
+ * const untrained = initializeParameters(describeScoreModel(config), randomKey(0));
+ * console.log(await logDensity(config, untrained, tensor([[5, 10]]), tensor([4])).array()); // [ -2.5 ]
+ * ```
  */
 export function logDensity(config: ScoreModelConfig, weights: NamedParameters, x: Tensor, sigma: Tensor): Tensor {
   const weight = (name: string): Tensor => {
@@ -84,7 +94,18 @@ export function logDensity(config: ScoreModelConfig, weights: NamedParameters, x
   return subtract(learned, divide(reduceSum(square(scaled), { axes: 1 }), 2));
 }
 
-/** The score: the gradient of `logDensity` in the points [N, 2]. Itself differentiable, as training needs. */
+/**
+ * The score: the gradient of `logDensity` in the points [N, 2]. Itself differentiable, as training needs.
+ * @example
+ * ```ts
+ * import { randomKey, tensor } from "evenkeel/engine";
+ * import { initializeParameters } from "evenkeel/nn";
+ *
+ * const config = { dim: 8, layers: 1, sigmaData: 3 };
+ * const untrained = initializeParameters(describeScoreModel(config), randomKey(0));
+ * console.log(await modelScore(config, untrained, tensor([[5, 10]]), tensor([4])).array()); // [ [ -0.2, -0.4 ] ]
+ * ```
+ */
 export function modelScore(config: ScoreModelConfig, weights: NamedParameters, x: Tensor, sigma: Tensor): Tensor {
   // Each density depends on its own point alone, so that the sum's gradient has each one's.
   return grad((points: Tensor) => reduceSum(logDensity(config, weights, points, sigma)))(x);
@@ -93,6 +114,12 @@ export function modelScore(config: ScoreModelConfig, weights: NamedParameters, x
 /**
  * The training loss of a model's score against the exact one, sigma^2 |difference|^2 / 2 at each point [N]: scores [N, 2] twice, noise
  * levels [N].
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await scoreLoss(tensor([[1, 0]]), tensor([[0, 0]]), tensor([2])).array()); // [ 2 ]
+ * ```
  */
 export function scoreLoss(score: Tensor, exact: Tensor, sigma: Tensor): Tensor {
   return multiply(square(sigma), mean(square(subtract(exact, score)), { axes: 1 }));

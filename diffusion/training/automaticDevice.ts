@@ -5,7 +5,21 @@ import type { TrainingOptions } from "./options.ts";
 import { stepPrograms } from "./stepPrograms.ts";
 import { Trainer } from "./trainer.ts";
 
-/** A step, to compare devices by. */
+/**
+ * A step, to compare devices by.
+ * @example
+ * ```ts
+ * import { createDevice } from "evenkeel/engine";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const [network, recipe] = [presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] }), trainingRecipe("G", presetOf("smoke"))];
+ * const { what, time } = trainingWorkload({ ...recipe, network, batchDevice: 16, labelDropout: 0, seed: 0, emaSigmaRels: [] });
+ * const device = await createDevice("wasm");
+ * console.log(what, (await time(device)) > 0); // a step true
+ * device.dispose();
+ * ```
+ */
 export function trainingWorkload(options: TrainingOptions): Workload {
   return {
     what: "a step",
@@ -33,7 +47,20 @@ export function trainingWorkload(options: TrainingOptions): Workload {
   };
 }
 
-/** The device that takes the least time for a step with these options, and why, with what it was estimated or measured to take. */
+/**
+ * The device that takes the least time for a step with these options, and why, with what it was estimated or measured to take.
+ * @example
+ * ```ts
+ * import { deviceNames } from "evenkeel/engine";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const [network, recipe] = [presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] }), trainingRecipe("G", presetOf("smoke"))];
+ * const options = { ...recipe, network, batchDevice: 16, labelDropout: 0, seed: 0, emaSigmaRels: [] };
+ * const { name } = await chooseTrainingDevice(options);
+ * console.log(deviceNames.includes(name)); // true
+ * ```
+ */
 export function chooseTrainingDevice(options: TrainingOptions): Promise<AutomaticDevice> {
   return chooseAutomatically(trainingWorkload(options));
 }

@@ -31,6 +31,27 @@ export type AverageErrorOptions = {
  * @param validator made for the network of the averages; it keeps its programs.
  * @param images on which all lengths are measured.
  * @throws EvenkeelError as `StoredAverages.average`; `aborted`.
+ * @example
+ * ```ts
+ * import { getDevice, randomKey } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { StoredAverages } from "evenkeel/diffusion/ema";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { configurationNetwork } from "evenkeel/diffusion/presets";
+ * import { storeSnapshot } from "evenkeel/diffusion/snapshot";
+ *
+ * const network = configurationNetwork("G", { imageResolution: 4, imageChannels: 1, labelDim: 0, modelChannels: 8, channelMult: [1] });
+ * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const [folder, info] = [memoryFolder(), { network, nimg: 1000, sigmaRel: 0.1, classNames: null }];
+ * await storeSnapshot(folder.file("network-snapshot-0000001-0.100.safetensors"), info, new Map(Object.entries(weights)), "F32");
+ * const [averages, validator] = [await StoredAverages.open(folder), new Validator(network, await getDevice("wasm"), 1)];
+ * const images = { images: new Float32Array(16), labels: null };
+ * const [found] = await averageErrors(averages, validator, images, [0.1], { sigmas: [0.5] });
+ * console.log(found?.sigmaRel, found?.error); // 0.1 0.274
+ * averages.dispose();
+ * validator.dispose();
+ * ```
  */
 export async function averageErrors(
   averages: StoredAverages,

@@ -27,6 +27,17 @@ export type ExplainTrainingOptions = {
  * Compiles the programs of a step as a trainer does, runs each on freshly drawn weights and grey images, and tells what was made of
  * them. Needs as much of the device's memory as training, and leaves nothing there.
  * @throws EvenkeelError `value` for options that don't fit, and what the device throws.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const [network, recipe] = [presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] }), trainingRecipe("G", presetOf("smoke"))];
+ * const options = { ...recipe, network, batchDevice: 8, labelDropout: 0, seed: 0, emaSigmaRels: [0.1] };
+ * const programs = await explainTraining(options, await getDevice("wasm"));
+ * console.log(programs.map(({ name, runs }) => `${name}: ${runs}`)); // [ 'accumulate: 2', 'apply: 1' ]
+ * ```
  */
 export async function explainTraining(
   options: TrainingOptions,

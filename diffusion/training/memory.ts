@@ -26,6 +26,16 @@ const scratch = (most: number): number => 2 ** 24 + most / 16;
  * What training with these options takes. Of a network that is small for the device this is a bound that takes no time; of a large one
  * the step's programs are planned, which takes seconds.
  * @param limits the device's.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const [network, recipe] = [presetNetwork("G", presetOf("smoke")), trainingRecipe("G", presetOf("smoke"))];
+ * const options = { ...recipe, network, batchDevice: 16, labelDropout: 0, seed: 0, emaSigmaRels: [0.1] };
+ * const { state, most } = await trainingMemory(options, (await getDevice("wasm")).limits);
+ * console.log(state, most > state); // 734584 true
+ * ```
  */
 export async function trainingMemory(options: TrainingOptions, limits: Limits): Promise<MemoryForecast> {
   const stateBytes = bytesOfTree(stepTemplate(options).state);
@@ -39,7 +49,16 @@ export async function trainingMemory(options: TrainingOptions, limits: Limits): 
   return { state: stateBytes, most: stateBytes + all + scratch(all) };
 }
 
-/** The least that training a network on a device takes, at one image at once: for saying what would fit. */
+/**
+ * The least that training a network on a device takes, at one image at once: for saying what would fit.
+ * @example
+ * ```ts
+ * import { presetNetwork, presetOf } from "evenkeel/diffusion";
+ *
+ * const network = presetNetwork("G", presetOf("edm2-img512-xxl"));
+ * console.log(`${(leastTrainingMemory(network, 2, true) / 2 ** 30).toFixed(1)} GiB`); // 34.0 GiB
+ * ```
+ */
 export function leastTrainingMemory(network: NetworkConfig, averages: number, isInParts: boolean): number {
   return 4 * countNetwork(network).parameters * (3 + averages + (isInParts ? 1 : 0));
 }

@@ -13,7 +13,23 @@ export type TrainingOptions = StepOptions & {
   readonly emaSigmaRels: readonly number[];
 };
 
-/** @throws EvenkeelError `value` that names the option, what it is and what was expected. */
+/**
+ * Checks that options are in range and fit each other.
+ * @throws EvenkeelError `value` that names the option, what it is and what was expected.
+ * @example
+ * ```ts
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const [network, recipe] = [presetNetwork("G", presetOf("smoke")), trainingRecipe("G", presetOf("smoke"))];
+ * const options = { ...recipe, network, batchDevice: 16, labelDropout: 0, seed: 0, emaSigmaRels: [0.1] };
+ * checkTrainingOptions(options); // nothing is wrong: nothing happens
+ * try {
+ *   checkTrainingOptions({ ...options, batchDevice: 5 });
+ * } catch (error) {
+ *   console.log(String(error)); // EvenkeelError: training: batchDevice is 5, expected a divisor of the batch of 16.
+ * }
+ * ```
+ */
 export function checkTrainingOptions(options: TrainingOptions): void {
   const fail = (name: string, value: unknown, expected: string): never => {
     throw new EvenkeelError("value", `training: ${name} is ${JSON.stringify(value)}, expected ${expected}.`);

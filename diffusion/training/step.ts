@@ -103,6 +103,16 @@ const purposes = { sigma: 0, noise: 1, labelDropout: 2, dropout: 3 } as const;
 /**
  * Draws a batch's noise. Each number depends on the seed, its purpose and the image's position alone, so that splitting a batch
  * changes nothing.
+ * @example
+ * ```ts
+ * import { randomKey, tensor, zeros } from "evenkeel/engine";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const options = { ...trainingRecipe("G", presetOf("smoke")), network: presetNetwork("G", presetOf("smoke")), labelDropout: 0, seed: 0 };
+ * const batch = { images: zeros([2, 3, 16, 16]), labels: null, positions: tensor(Uint32Array.of(0, 1)) };
+ * const { sigma, noise } = drawNoise(options, randomKey(0), batch);
+ * console.log(await sigma.array(), noise.shape); // [ 0.3507, 0.1758 ] [ 2, 3, 16, 16 ]
+ * ```
  */
 export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatch): NoisyBatch {
   const keys = (purpose: number): Tensor => foldIn(foldIn(key, purpose), batch.positions);
@@ -114,7 +124,16 @@ export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatc
   return { images: batch.images, labels: where(dropped, 0, labels), sigma, noise };
 }
 
-/** Inverted dropout for each image and layer, by the image's position. Layers are numbered as they come. */
+/**
+ * Inverted dropout for each image and layer, by the image's position. Layers are numbered as they come.
+ * @example
+ * ```ts
+ * import { ones, randomKey, tensor } from "evenkeel/engine";
+ *
+ * const { dropout } = drawDropout(randomKey(0), tensor(Uint32Array.of(0, 1)));
+ * console.log(await dropout?.(ones([2, 4]), 0.5, "enc.4x4_block0").array()); // [ [ 0, 2, 0, 2 ], [ 2, 2, 0, 2 ] ]
+ * ```
+ */
 export function drawDropout(key: Tensor, positions: Tensor): NetworkRun {
   let layer = 0;
   return {
@@ -126,7 +145,17 @@ export function drawDropout(key: Tensor, positions: Tensor): NetworkRun {
   };
 }
 
-/** Stored weights after forced normalization, where the configuration has it; everything else as it is. */
+/**
+ * Stored weights after forced normalization, where the configuration has it; everything else as it is.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ * import type { ParameterSpec } from "evenkeel/nn";
+ *
+ * const spec: ParameterSpec = { shape: [1, 2], role: "weight", init: { kind: "normal", scale: 1 }, isForced: true };
+ * console.log(await normalizeWeights({ w: spec }, { w: tensor([[3, 3]]) })["w"]?.array()); // [ [ 1.000, 1.000 ] ]
+ * ```
+ */
 export function normalizeWeights(
   specs: NamedParameters<ParameterSpec>,
   weights: NamedParameters,
@@ -136,7 +165,16 @@ export function normalizeWeights(
   );
 }
 
-/** Weights and buffers as the network takes them. */
+/**
+ * Weights and buffers as the network takes them.
+ * @example
+ * ```ts
+ * import { scalar, zeros } from "evenkeel/engine";
+ *
+ * const { unet } = denoiserParameters({ "unet.out_gain": scalar(0) }, { "unet.emb_fourier.freqs": zeros([8]) });
+ * console.log(Object.keys(unet)); // [ 'out_gain', 'emb_fourier' ]
+ * ```
+ */
 export function denoiserParameters(weights: NamedParameters, buffers: NamedParameters): DenoiserParameters {
   return nestParameters<DenoiserParameters>({ ...weights, ...buffers });
 }
@@ -146,6 +184,13 @@ export function denoiserParameters(weights: NamedParameters, buffers: NamedParam
  * over pixels and a mean over images: an element of the output has a derivative of about 1 times `lossScaling / batchSize`, as errors
  * are weighted to 1 at the start and by the loss head later. That is brought to 1, in the middle of the range from 2^-14 to 2^16. What is
  * beyond it becomes infinite, and is reported with the gradient's elements that aren't finite.
+ * @example
+ * ```ts
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const network = presetNetwork("G", presetOf("smoke"), undefined, { activations: "float16" });
+ * console.log(cotangentScale({ ...trainingRecipe("G", presetOf("smoke")), network, labelDropout: 0, seed: 0 }, 16)); // 16
+ * ```
  */
 export function cotangentScale({ network, lossScaling }: StepOptions, batchSize: number): number {
   return network.unet.activations === "float32" ? 1 : 2 ** Math.round(Math.log2(batchSize / lossScaling));
@@ -154,6 +199,21 @@ export function cotangentScale({ network, lossScaling }: StepOptions, batchSize:
 /**
  * The gradient of the objective (the loss summed over elements, divided by `batchSize`) with respect to normalized weights.
  * @param batchSize images of the whole batch, of which `batch` may be a part.
+ * @example
+ * ```ts
+ * import { ones, randomKey, tensor, zeros } from "evenkeel/engine";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const network = presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] });
+ * const options = { ...trainingRecipe("G", presetOf("smoke")), network, labelDropout: 0, seed: 0 };
+ * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const batch = { images: zeros([1, 1, 4, 4]), labels: null, sigma: tensor([0.5]), noise: ones([1, 1, 4, 4]) };
+ * const { gradient, error } = objectiveGradient(options, weights, {}, batch, 1);
+ * console.log(gradient["unet.out_gain"]?.shape, await error.array()); // [] [ 0.5 ]
+ * ```
  */
 export function objectiveGradient(
   options: StepOptions,
@@ -176,7 +236,23 @@ export function objectiveGradient(
   return { gradient: scale === 1 ? gradient : mapTree(gradient, (g) => multiply(g, 1 / scale)), ...aux };
 }
 
-/** Adam and all averages, from normalized weights and their gradient. */
+/**
+ * Adam and all averages, from normalized weights and their gradient.
+ * @example
+ * ```ts
+ * import { scalar, tensor } from "evenkeel/engine";
+ * import { adamCorrections, adamMoments } from "evenkeel/nn";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ *
+ * const options = { ...trainingRecipe("G", presetOf("smoke")), network: presetNetwork("G", presetOf("smoke")), labelDropout: 0, seed: 0 };
+ * const weights = { w: tensor([1]) };
+ * const state = { weights, buffers: {}, moments: adamMoments(weights), averages: [weights] };
+ * const { first, second } = adamCorrections(1, options.adam);
+ * const schedule = { rate: scalar(0.1), corrections: { first: scalar(first), second: scalar(second) }, updateRates: tensor([0.5]) };
+ * const next = updateTrainingState(options, state, weights, { w: tensor([3]) }, schedule);
+ * console.log(await next.weights["w"]?.array(), await next.averages[0]?.["w"]?.array()); // [ 0.900 ] [ 0.950 ]
+ * ```
+ */
 export function updateTrainingState(
   options: StepOptions,
   state: TrainingState,
@@ -207,6 +283,25 @@ export function allFinite(x: Tensor, unless: Tensor): Tensor {
  * not finite for each image the state stays as it was, so that the cause can be looked for.
  * @param isHalted bool scalar: whether the state is to stay as it is in any case. Default: not.
  * @returns the new state, whether it was left as it was (bool scalar), and what the step reports.
+ * @example
+ * ```ts
+ * import { ones, randomKey, scalar, tensor, zeros } from "evenkeel/engine";
+ * import { adamCorrections, adamMoments, flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const network = presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] });
+ * const options = { ...trainingRecipe("G", presetOf("smoke")), network, labelDropout: 0, seed: 0 };
+ * const specs = flattenParameters<ParameterSpec>(describeDenoiser(network));
+ * const weights = initializeParameters(specs, randomKey(0));
+ * const state = { weights, buffers: {}, moments: adamMoments(weights), averages: [weights] };
+ * const batch = { images: zeros([1, 1, 4, 4]), labels: null, sigma: tensor([0.5]), noise: ones([1, 1, 4, 4]) };
+ * const { first, second } = adamCorrections(1, options.adam);
+ * const schedule = { rate: scalar(0.01), corrections: { first: scalar(first), second: scalar(second) }, updateRates: tensor([0.5]) };
+ * const step = trainingStep(options, specs, state, batch, schedule);
+ * console.log(await step.result.error.array(), await step.state.weights["unet.out_gain"]?.array()); // [ 0.5 ] 0.0100
+ * ```
  */
 export function trainingStep(
   options: StepOptions,

@@ -28,7 +28,10 @@ import type { HostBatch } from "../data/index.ts";
 /** The mean weighted error of held-out images at one noise level: 1 is an untrained network. */
 export type ValidationError = { readonly sigma: number; readonly error: number };
 
-/** Noise levels at which to validate: `count` quantiles of the training distribution, from its lowest hundredth to its highest. */
+/**
+ * Noise levels at which to validate: `count` quantiles of the training distribution, from its lowest hundredth to its highest.
+ * @example console.log(validationSigmas({ mean: 0, standardDeviation: 1 }, 3)); // [ 0.0977, 1.0000, 10.237 ]
+ */
 export function validationSigmas({ mean, standardDeviation }: NoiseDistribution, count = 8): number[] {
   const reach = 2.326;
   return Array.from({ length: count }, (_, i) => {

@@ -52,6 +52,19 @@ export type VerifyOptions = {
  * lacks what a result of it needs, has options that no check knows, or in which nothing is checked has failed. Tensors that no check knows
  * are listed as not checked.
  * @throws EvenkeelError `file` if the folder can't be read or has no file of a known kind, `value` for a scale not above 0.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { makeFolder } from "evenkeel/engine/io/node";
+ * import { writeSafetensors } from "evenkeel/engine/node";
+ *
+ * await makeFolder("theirs");
+ * const numbers = { sigma: 0.5, c_in: Math.SQRT2, c_out: Math.SQRT1_2 / 2, c_skip: 0.5, c_noise: Math.log(0.5) / 4 };
+ * const tensors = Object.entries(numbers).map(([name, x]) => [`precond/${name}`, { dtype: "F32", shape: [1], data: Float32Array.of(x) }] as const);
+ * await writeSafetensors("theirs/edm2_scalars.safetensors", tensors);
+ * const { passed, failed } = await verifyFolder("theirs", await getDevice("wasm"));
+ * console.log(passed, failed); // 1 0
+ * ```
  */
 export async function verifyFolder(folder: string, device: Device, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { rtolScale = 1, onFile } = options;

@@ -9,6 +9,15 @@ import { withFiles } from "./imageSource.ts";
  * array of bytes in an `.npy` or `.npz` with its labels. Without `dataset.json` the sorted outermost folders are the classes, if there
  * are two or more that don't just split or number the images. Files that aren't of the set are told to `reading.notices`.
  * @throws EvenkeelError `file` that names the image that doesn't fit, and what to do.
+ * @example
+ * ```ts
+ * import { makeFolder } from "evenkeel/engine/io/node";
+ *
+ * await makeFolder("pictures");
+ * for (const name of ["a", "b"]) await writeImageGrid(`pictures/${name}.png`, new Float32Array(16), [1, 1, 4, 4], { padding: 0 });
+ * const { count, resolution } = await openDataset("pictures");
+ * console.log(count, resolution); // 2 4
+ * ```
  */
 export async function openDataset(path: string, reading: Partial<Reading> = {}): Promise<ImageDataset> {
   return withFiles(path, reading, files.openDataset);

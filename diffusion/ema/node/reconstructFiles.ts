@@ -21,6 +21,22 @@ export type ReconstructFilesOptions = ReconstructOptions & {
  * Makes post-hoc averages of snapshots and writes each to a safetensors file, whole or not at all: the metadata of the last
  * snapshot with the average's own profile and, under `postHoc`, the snapshots and coefficients it was made of.
  * @throws EvenkeelError as `reconstruct`; `value` if two files have one path or a snapshot would be overwritten.
+ * @example
+ * ```ts
+ * import { readSafetensors, writeSafetensors } from "evenkeel/engine/node";
+ * import { makeFolder } from "evenkeel/engine/io/node";
+ * import { powerProfile } from "evenkeel/diffusion";
+ * import { listSnapshots } from "evenkeel/diffusion/ema/node";
+ *
+ * await makeFolder("run");
+ * for (const [name, w] of [["0000008-0.050", 1], ["0000008-0.100", 1], ["0000016-0.050", 3], ["0000016-0.100", 2]] as const) {
+ *   const tensors = { w: { dtype: "F32", shape: [1], data: Float32Array.of(w) } } as const;
+ *   await writeSafetensors(`run/network-snapshot-${name}.safetensors`, tensors);
+ * }
+ * const wanted = [{ profile: powerProfile(16384, 0.075), path: "run/phema-0000016-0.075.safetensors" }];
+ * await reconstructFiles(await listSnapshots("run"), wanted, { dtype: "F32" });
+ * console.log((await readSafetensors("run/phema-0000016-0.075.safetensors")).tensor("w").data); // Float32Array(1) [ 2.3453 ]
+ * ```
  */
 export async function reconstructFiles(
   snapshots: readonly SnapshotFile[],

@@ -27,6 +27,7 @@ const residualBalance = 0.3;
 /**
  * The configuration for pictures: 32, 64, ... channels while the resolution can be halved, down to 4 pixels, 128 features at least.
  * @throws EvenkeelError `value` for fewer than two classes or channels other than 1 and 3.
+ * @example console.log(classifierConfig({ imageChannels: 3, imageResolution: 16, classes: 10 }).channels); // [ 32, 64, 128 ]
  */
 export function classifierConfig(
   parts: Omit<ClassifierConfig, "channels"> & { readonly channels?: readonly number[] },

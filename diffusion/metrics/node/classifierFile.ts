@@ -20,7 +20,7 @@ const headerSchema = z.object({
     channels: z.array(z.int()),
   }),
   /** Names of the classes, in label order. */
-  classNames: z.array(z.string()).nullable(),
+  classNames: z.array(z.string()).readonly().nullable(),
   /** What it was trained on. */
   data: z.object({ name: z.string(), fingerprint: z.string() }),
   /** How it was trained. */
@@ -32,7 +32,24 @@ const headerSchema = z.object({
 /** What is stored of a classifier beside its weights. */
 export type ClassifierInfo = Omit<z.infer<typeof headerSchema>, "version" | "kind" | "config">;
 
-/** Writes a classifier as safetensors F32, with its configuration in the header. @throws EvenkeelError `file` if it can't. */
+/**
+ * Writes a classifier as safetensors F32, with its configuration in the header. @throws EvenkeelError `file` if it can't.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { createDataset } from "evenkeel/diffusion";
+ * import { classifierConfig, ClassifierTrainer, defaultClassifierTraining } from "evenkeel/diffusion/metrics";
+ *
+ * const pixels = new Uint8Array(32).fill(255, 16);
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 4, pixels, labels: [0, 1], classNames: ["black", "white"] });
+ * const config = classifierConfig({ imageChannels: 1, imageResolution: 4, classes: 2, channels: [8] });
+ * const trainer = await ClassifierTrainer.create(config, defaultClassifierTraining, dataset, await getDevice("wasm"));
+ * const info = { classNames: dataset.classNames, data: { name: "two", fingerprint: "" }, training: {}, heldOut: null };
+ * await writeClassifier("two.safetensors", { config, weights: await trainer.weights() }, info);
+ * trainer.dispose();
+ * console.log((await readClassifier("two.safetensors")).info.classNames); // [ 'black', 'white' ]
+ * ```
+ */
 export async function writeClassifier(
   path: string,
   { config, weights }: ClassifierWeights,
@@ -56,7 +73,25 @@ export type StoredClassifier = ClassifierWeights & {
   readonly fingerprint: string;
 };
 
-/** @throws EvenkeelError `file` for a file that can't be read or holds no classifier, `shape` for weights that don't fit. */
+/**
+ * Reads what {@link writeClassifier} wrote.
+ * @throws EvenkeelError `file` for a file that can't be read or holds no classifier, `shape` for weights that don't fit.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ * import { createDataset } from "evenkeel/diffusion";
+ * import { classifierConfig, ClassifierTrainer, defaultClassifierTraining } from "evenkeel/diffusion/metrics";
+ *
+ * const pixels = new Uint8Array(32).fill(255, 16);
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 4, pixels, labels: [0, 1], classNames: ["black", "white"] });
+ * const config = classifierConfig({ imageChannels: 1, imageResolution: 4, classes: 2, channels: [8] });
+ * const trainer = await ClassifierTrainer.create(config, defaultClassifierTraining, dataset, await getDevice("wasm"));
+ * const info = { classNames: null, data: { name: "two", fingerprint: "" }, training: {}, heldOut: null };
+ * await writeClassifier("two.safetensors", { config, weights: await trainer.weights() }, info);
+ * trainer.dispose();
+ * console.log((await readClassifier("two.safetensors")).config.channels); // [ 8 ]
+ * ```
+ */
 export async function readClassifier(path: string): Promise<StoredClassifier> {
   await using file = await openSafetensors(path);
   const { config: given, version: _version, kind: _kind, ...info } = parseHeader(file.metadata.get("evenkeel"), path);

@@ -54,7 +54,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** What can be asked for, a line each. */
+/**
+ * What can be asked for, a line each.
+ * @example console.log(listFeatures()[0]); // pixels raw pixels of small images
+ */
 export function listFeatures(): readonly string[] {
   const width = Math.max(...Object.values(kinds).map(({ usage }) => usage.length));
   return Object.values(kinds).map(({ usage, summary }) => `${usage.padEnd(width)} ${summary}`);
@@ -63,6 +66,14 @@ export function listFeatures(): readonly string[] {
 /**
  * The extractor of a name such as `nsfwjs-mobilenet` or `classifier:FILE`, for pictures of a size.
  * @throws EvenkeelError `value` for a name that isn't known or lacks its file, `file` for a file that can't be used.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ *
+ * const size = { channels: 1, resolution: 2 };
+ * const extractor = await featureExtractor("pixels", size, { device: await getDevice("wasm") });
+ * console.log(extractor.dimension, extractor.describe()); // 4 the pixels of images of 1x2x2, from -1 to 1
+ * ```
  */
 export async function featureExtractor(
   name: string,

@@ -23,6 +23,15 @@ const headerSchema = z.object({
  * Writes a set's statistics as safetensors: `mean` F64 [D], `covariance` F64 [D, D] and, if vectors were kept, `features` F32 [K, D]; the
  * header's `evenkeel` is JSON with the features' name, fingerprint and dimension, the number of pictures and where they are from.
  * @throws EvenkeelError `file` if the file system refuses.
+ * @example
+ * ```ts
+ * import { FeatureCollector, pixelFeatures } from "evenkeel/diffusion/metrics";
+ *
+ * const collector = new FeatureCollector(pixelFeatures(1, 1), 2);
+ * await collector.add(Uint8Array.of(0, 255), [2, 1, 1, 1]);
+ * await writeStatistics("cats.safetensors", await collector.finish("cats"));
+ * console.log((await readStatistics("cats.safetensors")).statistics.count); // 2
+ * ```
  */
 export async function writeStatistics(path: string, set: FeatureSet): Promise<void> {
   const { space, source, features, statistics } = set;
@@ -44,6 +53,16 @@ export async function writeStatistics(path: string, set: FeatureSet): Promise<vo
 /**
  * Reads what `writeStatistics` wrote. The set's source becomes the file.
  * @throws EvenkeelError `file` for a file that can't be read, is something else, or is damaged.
+ * @example
+ * ```ts
+ * import { FeatureCollector, pixelFeatures } from "evenkeel/diffusion/metrics";
+ *
+ * const collector = new FeatureCollector(pixelFeatures(1, 1), 2);
+ * await collector.add(Uint8Array.of(0, 255), [2, 1, 1, 1]);
+ * await writeStatistics("cats.safetensors", await collector.finish("cats"));
+ * const { source, features } = await readStatistics("cats.safetensors");
+ * console.log(source, features); // cats.safetensors Float32Array(2) [ -1, 1 ]
+ * ```
  */
 export async function readStatistics(path: string): Promise<FeatureSet> {
   await using file = await openSafetensors(path);
@@ -55,7 +74,10 @@ export async function readStatistics(path: string): Promise<FeatureSet> {
   return { space, source: path, statistics, features: await keptFeatures(file, dimension, count) };
 }
 
-/** Whether a file's name is that of statistics rather than of pictures. */
+/**
+ * Whether a file's name is that of statistics rather than of pictures.
+ * @example console.log(isStatisticsFile("cats.safetensors"), isStatisticsFile("cats.zip")); // true false
+ */
 export function isStatisticsFile(path: string): boolean {
   return path.toLowerCase().endsWith(".safetensors");
 }

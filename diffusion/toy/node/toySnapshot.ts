@@ -44,7 +44,20 @@ const header = z.strictObject({
   }),
 });
 
-/** Writes a model to a safetensors file, in float32, whole or not at all. @throws EvenkeelError `file` */
+/**
+ * Writes a model to a safetensors file, in float32, whole or not at all. @throws EvenkeelError `file`
+ * @example
+ * ```ts
+ * import { randomKey } from "evenkeel/engine";
+ * import { initializeParameters } from "evenkeel/nn";
+ * import { describeScoreModel, toyRecipes } from "evenkeel/diffusion/toy";
+ *
+ * const training = { ...toyRecipes.published.training, cls: "A", seed: 0 } as const;
+ * const weights = initializeParameters(describeScoreModel(training.model), randomKey(0));
+ * await writeToySnapshot("toy.safetensors", { training, iteration: 0, weights });
+ * console.log((await readToySnapshot("toy.safetensors")).training.cls); // A
+ * ```
+ */
 export async function writeToySnapshot(path: string, snapshot: ToySnapshot): Promise<void> {
   const { training, iteration, weights } = snapshot;
   const stored = await Promise.all(
@@ -57,7 +70,21 @@ export async function writeToySnapshot(path: string, snapshot: ToySnapshot): Pro
   await writeSafetensors(path, Object.fromEntries(stored), { metadata: { format: "pt", evenkeel: text } });
 }
 
-/** Reads what `writeToySnapshot` wrote. @throws EvenkeelError `file` for anything else, `shape` for weights that don't fit. */
+/**
+ * Reads what `writeToySnapshot` wrote. @throws EvenkeelError `file` for anything else, `shape` for weights that don't fit.
+ * @example
+ * ```ts
+ * import { randomKey } from "evenkeel/engine";
+ * import { initializeParameters } from "evenkeel/nn";
+ * import { describeScoreModel, toyRecipes } from "evenkeel/diffusion/toy";
+ *
+ * const training = { ...toyRecipes.published.training, cls: "A", seed: 0 } as const;
+ * const untrained = initializeParameters(describeScoreModel(training.model), randomKey(0));
+ * await writeToySnapshot("toy.safetensors", { training, iteration: 0, weights: untrained });
+ * const { iteration, weights } = await readToySnapshot("toy.safetensors");
+ * console.log(iteration, await weights["gain"]?.array()); // 0 0
+ * ```
+ */
 export async function readToySnapshot(path: string): Promise<ToySnapshot> {
   await using file = await openSafetensors(path);
   const { iteration, training } = parseHeader(path, file.metadata.get("evenkeel"));

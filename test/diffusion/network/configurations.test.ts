@@ -208,7 +208,7 @@ describe("EDM's names", () => {
     // That of the ladder but for the images' channels: 3 instead of 4, in two convolutions and a bias.
     assert.equal(countNetwork(networkConfigFromEdm(options)).parameters, published.A - 2 * 192 * 9 - 1);
     assert.throws(() => networkConfigFromEdm({ ...options, warp: 9 }), /unknown option warp = 9/);
-    assert.throws(() => networkConfigFromEdm({ img_channels: 3, label_dim: 0 }), /imageResolution is missing/);
+    assert.throws(() => networkConfigFromEdm({ img_channels: 3, label_dim: 0 }), /img_resolution is missing/);
   });
 
   it("of an augmentation's vector: without one, or of zeros, nothing changes", async () => {

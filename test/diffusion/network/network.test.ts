@@ -243,6 +243,6 @@ describe("configurations", () => {
     const config = networkConfigFromReference(names);
     assert.deepEqual([config.unet.modelChannels, config.sigmaData, config.logvarChannels], [64, 0.25, 32]);
     assert.throws(() => networkConfigFromReference({ ...names, warp: 9 }), /unknown option warp = 9/);
-    assert.throws(() => networkConfigFromReference({ img_channels: 1, label_dim: 0 }), /imageResolution is missing/);
+    assert.throws(() => networkConfigFromReference({ img_channels: 1, label_dim: 0 }), /img_resolution is missing/);
   });
 });

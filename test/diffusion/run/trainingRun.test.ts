@@ -203,6 +203,15 @@ test("on another device a run goes on, and says what that does to its bits; with
   assert.match(warned.join("\n"), /^This run was on wasm before and goes on on oracle: its numbers differ by rounding/);
 });
 
+test("a folder without snapshots can't be finished, and is told to have none", async () => {
+  const outdir = join(root, "nothing");
+  await mkdir(outdir);
+  await assert.rejects(finishRun({ outdir, sigmaRel: 0.1, layout: null, guidance: 1, device }), {
+    code: "file",
+    message: /nothing: has no snapshot .* taken after the start/,
+  });
+});
+
 test("of a run without an earlier snapshot no guided picture is made, at guidance 1 neither, and none at all if none is wanted", async () => {
   await runTraining({ ...optionsOf("drawn"), seenLabels: { kind: "classes", values: [1] } });
   const outdir = join(root, "drawn");
