@@ -7,10 +7,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { after, before, test } from "node:test";
-import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { entryPoints } from "./support/entryPoints.ts";
-import { type Rooms, runTextProgram, type TextProgram } from "./support/textPrograms.ts";
+import { rooms } from "./support/rooms.ts";
+import { runTextProgram, type TextProgram } from "./support/textPrograms.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const faces = [...new Set(entryPoints.values())];
@@ -20,9 +20,6 @@ const mostWithoutExample = 189;
 const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8")
   .trim()
   .split("\n");
-
-/** What examples import besides entry points. What the function's own entry point has they needn't import; of several that is the first. */
-const packages = ["fast-check", "node:fs/promises"];
 
 let program: ts.Program;
 let checker: ts.TypeChecker;
@@ -173,17 +170,6 @@ function compilerErrors(programs: readonly TextProgram[]): string[] {
   });
 }
 
-/** All that examples import from. */
-async function importRooms(): Promise<Rooms> {
-  const places = [
-    ...[...entryPoints].map(([entry, face]) => [entry, pathToFileURL(resolve(root, face)).href] as const),
-    ...packages.map((name) => [name, name] as const),
-  ];
-  return Object.fromEntries(
-    await Promise.all(places.map(async ([name, place]) => [name, (await import(place)) as Rooms[string]] as const)),
-  );
-}
-
 test("public functions have examples, which compile and print what they say", async () => {
   const functions = publicFunctions();
   assert.ok(functions.length > 300, `${functions.length} functions`);
@@ -195,7 +181,6 @@ test("public functions have examples, which compile and print what they say", as
   assert.equal(withoutExample.length, mostWithoutExample, "the list has become shorter or longer: set the number");
   const programs = functions.flatMap((each) => each.examples.map((_, i) => programOf(each, i)));
   assert.deepEqual(compilerErrors(programs), []);
-  const rooms = await importRooms();
   const wrong: string[] = [];
   const place = process.cwd();
   process.chdir(folder);
