@@ -16,7 +16,7 @@ const root = resolve(import.meta.dirname, "..");
 const faces = [...new Set(entryPoints.values())];
 
 /** Functions without an example, and no more than these: the list may only become shorter. */
-const mostWithoutExample = 189;
+const mostWithoutExample = 152;
 const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8")
   .trim()
   .split("\n");
@@ -24,10 +24,11 @@ const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample
 let program: ts.Program;
 let checker: ts.TypeChecker;
 let options: ts.CompilerOptions;
-/** Where examples write their files: they name them without a folder. */
+/** Where examples write their files, which they name without a folder, and where what they convert is kept. */
 let folder: string;
 before(() => {
   folder = mkdtempSync(resolve(tmpdir(), "evenkeel-docs-"));
+  process.env.EVENKEEL_CACHE = folder;
   const read = ts.readConfigFile(resolve(root, "tsconfig.json"), (path) => ts.sys.readFile(path));
   ({ options } = ts.parseJsonConfigFileContent(read.config, ts.sys, root));
   program = ts.createProgram(

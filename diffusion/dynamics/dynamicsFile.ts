@@ -15,6 +15,13 @@ export const dynamicsFileName = "dynamics.jsonl";
 /**
  * What a dynamics file holds, also while its run goes on; null if there is none.
  * @throws EvenkeelError `file` if it can't be read or is damaged.
+ * @example
+ * ```ts
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * // The folder of a run that was begun without `dynamicsEvery`.
+ * console.log(await readDynamicsFile(memoryFolder().file(dynamicsFileName))); // null
+ * ```
  */
 export async function readDynamicsFile(file: StoredFile): Promise<Dynamics | null> {
   const text = await readTextIfAny(file);

@@ -64,6 +64,14 @@ export type OnnxPreset = keyof typeof onnxPresets;
  * @param runtime Default: onnxruntime-node, if it is installed.
  * @throws EvenkeelError `file` without onnxruntime-node, or for a file that it can't read or run, `value` for names of inputs
  * or outputs that the network doesn't have, `shape` for an output of another form.
+ * @example
+ * ```ts
+ * import { writeFile } from "node:fs/promises";
+ *
+ * // Without a runtime it is that of the package `onnxruntime-node`. This one's network gives each image's first two values.
+ * const run = ({ x }: Record<string, unknown>) =>
+ *   Promise.resolve({ y: { data: (x as Float32Array).slice(0, 2), dims: [1, 2] } });
+ * ```
  */
 export async function onnxFeatures(
   file: string,
