@@ -16,7 +16,7 @@ const root = resolve(import.meta.dirname, "..");
 const faces = [...new Set(entryPoints.values())];
 
 /** Functions without an example, and no more than these: the list may only become shorter. */
-const mostWithoutExample = 152;
+const mostWithoutExample = 115;
 const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8")
   .trim()
   .split("\n");

@@ -105,8 +105,9 @@ export class AttentionProbe {
  * const unet = { imageResolution: 8, imageChannels: 1, labelDim: 0, modelChannels: 4, channelMult: [1, 2], numBlocks: 1, channelsPerHead: 4 };
  * const network = networkConfig({ unet: { ...unet, attnResolutions: [4] } });
  * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
- * const maps = await attentionMaps(network, weights, new Float32Array(64), 1, await getDevice("wasm"));
- * console.log(maps.map(({ heads, weights: map }) => [heads, map.length])[0]); // x
+ * const [map] = await attentionMaps(network, weights, new Float32Array(64), 1, await getDevice("wasm"));
+ * // Of each of 16 pixels to each, by two heads.
+ * console.log(map?.heads, map?.weights.length); // 2 512
  * ```
  */
 export async function attentionMaps(

@@ -17,10 +17,13 @@ export const dynamicsFileName = "dynamics.jsonl";
  * @throws EvenkeelError `file` if it can't be read or is damaged.
  * @example
  * ```ts
- * import { memoryFolder } from "evenkeel/engine/io";
+ * import { memoryFolder, writeText } from "evenkeel/engine/io";
  *
- * // The folder of a run that was begun without `dynamicsEvery`.
- * console.log(await readDynamicsFile(memoryFolder().file(dynamicsFileName))); // null
+ * const file = memoryFolder().file(dynamicsFileName);
+ * // A run without `dynamicsEvery` writes none.
+ * console.log(await readDynamicsFile(file)); // null
+ * await writeText(file, "something else\n");
+ * console.log(await readDynamicsFile(file).catch((error: Error) => error.name)); // EvenkeelError
  * ```
  */
 export async function readDynamicsFile(file: StoredFile): Promise<Dynamics | null> {

@@ -102,11 +102,12 @@ export function formatDynamicsLine(line: DynamicsHeader | DynamicsSample): strin
  * @throws EvenkeelError `file` for a header that isn't one or is of another version, and for a damaged line, with its number.
  * @example
  * ```ts
- * // The first line says what the numbers of all others belong to; here is none yet.
+ * // The first line says what the numbers of all others belong to; no other is written yet.
  * const names = { activations: ["enc.8x8_conv"], weights: [], weightShapes: [], gains: [], attention: [] };
  * const training = { network: { unet: { imageResolution: 8, imageChannels: 1, labelDim: 0 } }, batch: 16 };
  * const header = { format: "evenkeel-dynamics", version: 1, every: 10, training, names, sigmaEdges: [1] };
- * console.log(parseDynamics(`${JSON.stringify(header)}\n`, "dynamics.jsonl")?.header.names.activations); // [ 'enc.8x8_conv' ]
+ * const dynamics = parseDynamics(`${JSON.stringify(header)}\n`, "dynamics.jsonl");
+ * console.log(dynamics?.header.names.activations, dynamics?.samples); // [ 'enc.8x8_conv' ] []
  * ```
  */
 export function parseDynamics(text: string, source: string): Dynamics | null {

@@ -29,12 +29,11 @@ export type PlaceCurve = {
  * const training = { network: { unet: { imageResolution: 8, imageChannels: 1, labelDim: 0 } }, batch: 16 };
  * const header = { format: "evenkeel-dynamics", version: 1, every: 10, training, names, sigmaEdges: [1] };
  * const none = Object.fromEntries(readingKinds.map((kind) => [kind, []]));
- * const samples = [160, 320].map((nimg) => ({
- *   nimg, learningRate: 0.01, gradientNorm: 1, nonFiniteGradients: 0, bins: { count: [1, 0], loss: [0.2, null], error: [0.2, null] },
- *   readings: { ...none, activation: [1, nimg / 160], activationMax: [2, 2] },
- * }));
- * const dynamics = parseDynamics([header, ...samples].map((line) => `${JSON.stringify(line)}\n`).join(""), "dynamics.jsonl");
- * if (dynamics !== null) console.log(curvesByPlace(dynamics, "activation", "mean")); // [ { place: 'enc 8x8', nimg: [ 160, 320 ], values: [ 1, 1.5 ] } ]
+ * const readings = { ...none, activation: [1, 2], activationMax: [2, 2] };
+ * const bins = { count: [1, 0], loss: [0.2, null], error: [0.2, null] };
+ * const sample = { nimg: 160, learningRate: 0.01, gradientNorm: 1, nonFiniteGradients: 0, readings, bins };
+ * const dynamics = parseDynamics(`${JSON.stringify(header)}\n${JSON.stringify(sample)}\n`, "dynamics.jsonl");
+ * if (dynamics !== null) console.log(curvesByPlace(dynamics, "activation", "mean")); // [ { place: 'enc 8x8', nimg: [ 160 ], values: [ 1.5 ] } ]
  * ```
  */
 export function curvesByPlace(
@@ -68,12 +67,11 @@ export function curvesByPlace(
  * const training = { network: { unet: { imageResolution: 8, imageChannels: 1, labelDim: 0 } }, batch: 16 };
  * const header = { format: "evenkeel-dynamics", version: 1, every: 10, training, names, sigmaEdges: [1] };
  * const none = Object.fromEntries(readingKinds.map((kind) => [kind, []]));
- * const samples = [160, 320].map((nimg) => ({
- *   nimg, learningRate: 0.01, gradientNorm: 1, nonFiniteGradients: 0, bins: { count: [1, 0], loss: [0.2, null], error: [0.2, null] },
- *   readings: { ...none, activation: [1, nimg / 160], activationMax: [2, 2] },
- * }));
- * const dynamics = parseDynamics([header, ...samples].map((line) => `${JSON.stringify(line)}\n`).join(""), "dynamics.jsonl");
- * if (dynamics !== null) console.log(layerCurve(dynamics, "activation", "out_conv")); // [ 1, 2 ]
+ * const readings = { ...none, activation: [1, 1.5], activationMax: [2, 2] };
+ * const bins = { count: [1, 0], loss: [0.2, null], error: [0.2, null] };
+ * const sample = { nimg: 160, learningRate: 0.01, gradientNorm: 1, nonFiniteGradients: 0, readings, bins };
+ * const dynamics = parseDynamics(`${JSON.stringify(header)}\n${JSON.stringify(sample)}\n`, "dynamics.jsonl");
+ * if (dynamics !== null) console.log(layerCurve(dynamics, "activation", "out_conv")); // [ 1.5 ]
  * ```
  */
 export function layerCurve({ header, samples }: Dynamics, kind: ReadingKind, layer: string): number[] {

@@ -41,15 +41,15 @@ export type Reconstruction = {
  * ```ts
  * import { toFloat32 } from "evenkeel/engine/io";
  *
- * // An average of one number at each of two times.
+ * // One weight, that of a time the time itself, of which two averages are stored.
  * const stored = [1000, 2000].map((nimg) => ({
  *   name: `at ${nimg}`,
  *   profile: powerProfile(nimg, 0.1),
  *   open: () => Promise.resolve(new Map([["w", { name: "w", dtype: "F32", shape: [1], data: Float32Array.of(nimg) } as const]])),
  * }));
- * const [result] = await reconstruct(stored, [powerProfile(2000, 0.15)], { dtype: "F32" });
- * const w = result?.weights.get("w");
- * if (w !== undefined) console.log(toFloat32(w)); // x
+ * const [longer] = await reconstruct(stored, [powerProfile(2000, 0.15)], { dtype: "F32" });
+ * const w = longer?.weights.get("w");
+ * if (w !== undefined) console.log(toFloat32(w)); // Float32Array(1) [ 1963.03 ]
  * ```
  */
 export async function reconstruct(

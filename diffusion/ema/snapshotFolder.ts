@@ -42,8 +42,8 @@ type Candidate = {
  * const folder = memoryFolder();
  * const w = { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } as const;
  * for (const std of ["0.050", "0.100"]) await writeTensors(folder.file(`network-snapshot-0000016-${std}.safetensors`), { w });
- * const [found] = await snapshotsIn(folder, { sigmaRels: [0.1] });
- * console.log(found?.name, found?.profile.nimg); // x
+ * const found = await snapshotsIn(folder, { sigmaRels: [0.1] });
+ * console.log(found.map(({ profile }) => describeProfile(profile))); // [ 'sigma_rel 0.1 at 16384 images' ]
  * ```
  */
 export async function snapshotsIn(folder: Folder, filter: SnapshotFilter = {}): Promise<readonly SnapshotFile[]> {

@@ -10,10 +10,10 @@ import { safetensorsMetadata } from "./snapshotFile.ts";
  * that state makes room for any other.
  * @example
  * ```ts
- * import { memoryFolder, writeText } from "evenkeel/engine/io";
+ * import { memoryFolder } from "evenkeel/engine/io";
  *
- * const folder = memoryFolder();
- * console.log((await snapshotPlace(folder, "network-snapshot", 16_384, 0.05)).name); // network-snapshot-0000016-0.050.safetensors
+ * const place = await snapshotPlace(memoryFolder(), "network-snapshot", 16_384, 0.05);
+ * console.log(place.name); // network-snapshot-0000016-0.050.safetensors
  * ```
  */
 export async function snapshotPlace(

@@ -19,7 +19,7 @@ import { powerFunctionUpdateRate } from "./powerFunction.ts";
  * The rates 1 - beta of power-function averages for the update at time `tNext`, `tDelta` after the last one: an f32 tensor
  * [averages] for {@link updateAverages}, to be passed to the training step as an argument.
  * @throws EvenkeelError `range` as `powerFunctionBeta`.
- * @example console.log(await powerFunctionUpdateRates([0.05, 0.1], 1000, 100).array()); // x
+ * @example console.log(await powerFunctionUpdateRates([0.05, 0.1], 1000, 100).array()); // [ 0.84947, 0.56668 ]
  */
 export function powerFunctionUpdateRates(sigmaRels: readonly number[], tNext: number, tDelta: number): Tensor {
   return tensor(Float32Array.from(sigmaRels, (sigmaRel) => powerFunctionUpdateRate(sigmaRel, tNext, tDelta)));

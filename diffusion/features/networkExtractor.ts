@@ -21,11 +21,12 @@ export type ExtractorIdentity = {
  * ```ts
  * import { getDevice } from "evenkeel/engine";
  *
- * const pool = { kind: "averagePool", name: "mean", input: "x", window: [2, 2], stride: [2, 2], padding: "same" } as const;
- * const network: FeatureNetwork = { size: 2, input: "x", steps: [{ ...pool, window: [2, 2], stride: [2, 2] }], output: "mean", dimension: 3 };
+ * const mean = { kind: "averagePool", name: "mean", input: "x", window: [2, 2], stride: [2, 2], padding: "same" } as const;
+ * const network = { size: 2, input: "x", steps: [{ ...mean, window: [2, 2], stride: [2, 2] }], output: "mean", dimension: 3 } satisfies FeatureNetwork;
  * const identity = { name: "colour", distanceName: "distance of colours", fingerprint: "1", description: "the mean colour" };
  * const extractor = await networkExtractor({ network, weights: new Map() }, identity, 1, await getDevice("wasm"));
- * console.log(await extractor.extract(Uint8Array.of(0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0), [1, 3, 2, 2])); // Float32Array(3) [ 0.5, 1, 0 ]
+ * const picture = Uint8Array.of(0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0);
+ * console.log(await extractor.extract(picture, [1, 3, 2, 2])); // Float32Array(3) [ 0.5, 1, 0 ]
  * extractor.dispose();
  * ```
  */

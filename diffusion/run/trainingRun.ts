@@ -114,11 +114,12 @@ export type RunResult = { readonly nimg: number; readonly finished: boolean };
  * const network = presetNetwork("G", preset, { imageResolution: 8, imageChannels: 1, labelDim: 0 });
  * const training = { ...trainingRecipe("G", preset), network, labelDropout: 0, seed: 1, batch: 8, batchDevice: 8, emaSigmaRels: [0.1] };
  * const folder = memoryFolder();
+ * const intervals = { status: 0, snapshot: 0, checkpoint: 0, samples: 0, validation: 0 };
  * const result = await runTraining({
- *   folder, training, duration: 16, intervals: { status: 0, snapshot: 0, checkpoint: 0, samples: 0, validation: 0 }, snapshotDtype: "F16",
- *   classNames: null, device: await getDevice("wasm"), fixed: {}, nextBatch: trainingBatches(dataset, 1, false),
+ *   folder, training, duration: 16, intervals, snapshotDtype: "F16", classNames: null, device: await getDevice("wasm"), fixed: {},
+ *   nextBatch: trainingBatches(dataset, 1, false),
  * });
- * console.log(result, (await folder.list()).length); // x
+ * console.log(result, (await folder.list())[1]); // { nimg: 16, finished: true } training-state-0000000016.safetensors
  * ```
  */
 export async function runTraining(options: RunOptions, observer: RunObserver = {}): Promise<RunResult> {

@@ -173,13 +173,13 @@ function requireCount(name: string, value: number): void {
  * ```ts
  * import { DenoiserProgram, networkConfig } from "evenkeel/diffusion";
  * import { describeDenoiser } from "evenkeel/diffusion/network";
- * import { randomKey } from "evenkeel/engine";
+ * import { getDevice, randomKey } from "evenkeel/engine";
  * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
  *
  * // A network that wasn't trained.
  * const network = networkConfig({ unet: { imageResolution: 8, imageChannels: 1, labelDim: 0, modelChannels: 4, channelMult: [1], numBlocks: 1 } });
  * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
- * const denoiser = await DenoiserProgram.create(network, weights, "wasm");
+ * const denoiser = await DenoiserProgram.create(network, weights, await getDevice("wasm"));
  * for await (const { seeds, shape } of generateImages({ denoiser, imageShape: [1, 8, 8], seeds: [3, 4], steps: 2 })) {
  *   console.log(seeds, shape); // [ 3, 4 ] [ 2, 1, 8, 8 ]
  * }

@@ -89,14 +89,15 @@ const fields = ["nimg", "kimg", "std"] as const;
  * contradicts its name, or they can't be of one run.
  * @example
  * ```ts
+ * import { describeProfile } from "evenkeel/diffusion/ema";
  * import { writeSafetensors } from "evenkeel/engine/node";
  * import { mkdir } from "node:fs/promises";
  *
  * await mkdir("averages");
  * const w = { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } as const;
- * for (const std of ["0.05", "0.10"]) await writeSafetensors(`averages/step16000-ema${std}.safetensors`, { w });
+ * await writeSafetensors("averages/step16000-ema0.10.safetensors", { w });
  * const found = await listByPattern("averages", "step{nimg}-ema{std}.safetensors");
- * console.log(found.map(({ profile }) => profile)); // x
+ * console.log(found.map(({ profile }) => describeProfile(profile))); // [ 'sigma_rel 0.1 at 16000 images' ]
  * ```
  */
 export async function listByPattern(

@@ -68,9 +68,18 @@ export type OnnxPreset = keyof typeof onnxPresets;
  * ```ts
  * import { writeFile } from "node:fs/promises";
  *
- * // Without a runtime it is that of the package `onnxruntime-node`. This one's network gives each image's first two values.
- * const run = ({ x }: Record<string, unknown>) =>
- *   Promise.resolve({ y: { data: (x as Float32Array).slice(0, 2), dims: [1, 2] } });
+ * // With the package `onnxruntime-node` the first two arguments are enough; this stands for it, and gives every picture two features.
+ * const session: OnnxSession = {
+ *   inputNames: ["x"],
+ *   outputNames: ["y"],
+ *   run: () => Promise.resolve({ y: { data: Float32Array.of(0.5, 0.25), dims: [1, 2] } }),
+ *   release: () => Promise.resolve(),
+ * };
+ * const runtime = { InferenceSession: { create: () => Promise.resolve(session) }, Tensor: class {} };
+ * await writeFile("network.onnx", "");
+ * const extractor = await onnxFeatures("network.onnx", { ...onnxPresets.inception, batch: 1 }, runtime);
+ * console.log(extractor.distanceName, await extractor.extract(new Uint8Array(12), [1, 3, 2, 2])); // FID Float32Array(2) [ 0.5, 0.25 ]
+ * extractor.dispose();
  * ```
  */
 export async function onnxFeatures(
