@@ -36,7 +36,7 @@ const white = [255, 255, 255] as const;
  * @throws EvenkeelError `file` if a package isn't installed, `value` if 64 is no multiple of the resolution.
  * @example
  * ```ts
- * // What needs the packages `emoji-datasource-twitter` and `sharp`.
+ * // Needs the packages `emoji-datasource-twitter` and `sharp`.
  * const { channels, resolution, classNames } = await loadEmoji(["twitter"], 16);
  * console.log(channels, resolution, classNames?.[0]); // 3 16 Activities
  * ```

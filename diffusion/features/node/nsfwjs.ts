@@ -75,7 +75,7 @@ export const nsfwjsNames = Object.keys(models) as readonly NsfwjsName[];
  * ```ts
  * import { getDevice } from "evenkeel/engine";
  *
- * // What needs the package `nsfwjs`.
+ * // Needs the package `nsfwjs`, whose weights are converted at the first call.
  * const extractor = await nsfwjsFeatures("nsfwjs-mobilenet-small", { device: await getDevice("wasm") });
  * const features = await extractor.extract(new Uint8Array(2 * 3 * 16 * 16), [2, 3, 16, 16]);
  * console.log(extractor.dimension, features.length); // 1280 2560
