@@ -97,7 +97,17 @@ export function treeLeaves(tree: unknown, path = ""): TreeLeaf[] {
 /** As many tensors as there are trees. */
 type TensorsOf<Trees extends readonly unknown[]> = { readonly [K in keyof Trees]: Tensor };
 
-/** The tree with every tensor replaced. Static values stay. */
+/**
+ * The tree with every tensor replaced. Static values stay.
+ * @example
+ * ```ts
+ * const tree = { layers: [{ weight: tensor([1, 2]) }], steps: 3 };
+ * const doubled = mapTree(tree, (each) => each.multiply(2));
+ * console.log(await doubled.layers[0]?.weight.array(), doubled.steps); // [ 2, 4 ] 3
+ * const sums = mapTree((x, y) => x.add(y), tree, doubled);
+ * console.log(await sums.layers[0]?.weight.array()); // [ 3, 6 ]
+ * ```
+ */
 export function mapTree<T>(tree: T, replace: (tensor: Tensor, path: string) => Tensor, path?: string): T;
 export function mapTree(tree: unknown, replace: (tensor: Tensor, path: string) => unknown, path?: string): unknown;
 /**

@@ -47,13 +47,23 @@ function mapSpecs(tree: unknown, replace: (spec: ParameterSpec) => unknown): unk
 /**
  * Draws every array of a network, given as a tree or by name. Each depends on the key and its own place in the order of the keys alone.
  * Nothing is computed yet: `createState` draws them where they are to be.
+ * @example
+ * ```ts
+ * import { randomKey } from "evenkeel/engine";
+ *
+ * const { weight, bias } = initializeParameters(describeLinear(2, 3), randomKey(0));
+ * console.log(weight.shape, bias?.shape); // [ 3, 2 ] [ 3 ]
+ * ```
  */
 export function initializeParameters<Specs extends object>(specs: Specs, key: Tensor): Drawn<Specs> {
   let place = 0;
   return mapSpecs(specs, ({ shape, init }) => drawArray(foldIn(key, place++), shape, init)) as Drawn<Specs>;
 }
 
-/** The number of trained values of a network, given as a tree or by name: buffers don't count. */
+/**
+ * The number of trained values of a network, given as a tree or by name: buffers don't count.
+ * @example console.log(countParameters(describeLinear(2, 3))); // 9
+ */
 export function countParameters(specs: object): number {
   let count = 0;
   mapSpecs(specs, ({ role, shape }) => {
@@ -65,6 +75,15 @@ export function countParameters(specs: object): number {
 /**
  * Checks that named arrays are those of a network. @throws EvenkeelError `shape` that names what is missing, too much or of another
  * shape.
+ * @example
+ * ```ts
+ * const specs = flattenParameters<ParameterSpec>(describeLinear(2, 3));
+ * try {
+ *   checkParameters(specs, new Map([["weight", { shape: [3, 2] }]]), "old.safetensors");
+ * } catch (error) {
+ *   console.log((error as Error).message); // old.safetensors lacks bias. Is it of another configuration?
+ * }
+ * ```
  */
 export function checkParameters(
   specs: NamedParameters<ParameterSpec>,

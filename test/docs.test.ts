@@ -1,9 +1,9 @@
 /**
  * What an editor shows of the public faces: every export and every public member of a class has its documentation, and functions have an
- * example, which is compiled and run. Functions that have none yet are listed in `withoutExample.txt`.
+ * example, which is compiled and run.
  */
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { before, test } from "node:test";
@@ -14,12 +14,6 @@ import { runTextProgram, type TextProgram } from "./support/textPrograms.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const faces = [...new Set(entryPoints.values())];
-
-/** Functions without an example, and no more than these: the list may only become shorter. */
-const mostWithoutExample = 127;
-const withoutExample = readFileSync(resolve(import.meta.dirname, "withoutExample.txt"), "utf8")
-  .trim()
-  .split("\n");
 
 let program: ts.Program;
 let checker: ts.TypeChecker;
@@ -190,11 +184,7 @@ test("public functions have examples, which compile and print what they say", as
   const functions = publicFunctions();
   assert.ok(functions.length > 300, `${functions.length} functions`);
   const without = functions.filter(({ examples }) => examples.length === 0).map(({ id }) => id);
-  const news = without.filter((id) => !withoutExample.includes(id));
-  assert.deepEqual(news, [], "new functions come with an example");
-  const known = withoutExample.filter((id) => !without.includes(id));
-  assert.deepEqual(known, [], "these have an example now, or are gone: take them out of withoutExample.txt");
-  assert.equal(withoutExample.length, mostWithoutExample, "the list has become shorter or longer: set the number");
+  assert.deepEqual(without, [], "a public function comes with an example");
   const programs = functions.flatMap((each) => each.examples.map((_, i) => programOf(each, i)));
   assert.deepEqual(compilerErrors(programs), []);
   const wrong: string[] = [];

@@ -31,7 +31,18 @@ export function checkpointName(nimg: number): string {
   return `training-state-${String(nimg).padStart(10, "0")}.safetensors`;
 }
 
-/** Images that the newest checkpoint of a run folder has seen, by its name; 0 if there is none. */
+/**
+ * Images that the newest checkpoint of a run folder has seen, by its name; 0 if there is none.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder();
+ * await writeCheckpoint(folder, { nimg: 1000, fixed: {}, progress: {} }, new Map([["w", tensor([1, 2])]]));
+ * console.log(await newestCheckpoint(folder)); // 1000
+ * ```
+ */
 export async function newestCheckpoint(folder: Folder): Promise<number> {
   const [newest] = await listCheckpoints(folder);
   return newest === undefined ? 0 : nimgOf(newest);
@@ -50,6 +61,16 @@ function nimgOf(name: string): number {
 /**
  * Writes a checkpoint, whole or not at all, and then removes all but it and the `keep - 1` before it. Gives its place.
  * @throws EvenkeelError `file` if it can't be kept; the checkpoints there were are.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder();
+ * const arrays = new Map([["w", tensor([1, 2])]]);
+ * for (const nimg of [1000, 2000, 3000]) await writeCheckpoint(folder, { nimg, fixed: {}, progress: {} }, arrays);
+ * console.log((await folder.list()).length, await newestCheckpoint(folder)); // 2 3000
+ * ```
  */
 export async function writeCheckpoint(
   folder: Folder,
@@ -91,7 +112,18 @@ export async function readCheckpoint(stored: StoredFile): Promise<Checkpoint> {
   });
 }
 
-/** What a checkpoint says beside its arrays, which aren't read. @throws EvenkeelError `file` as `readCheckpoint` does. */
+/**
+ * What a checkpoint says beside its arrays, which aren't read. @throws EvenkeelError `file` as `readCheckpoint` does.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const info = { nimg: 1000, fixed: { seed: 1 }, progress: { seconds: 3 } };
+ * const file = await writeCheckpoint(memoryFolder(), info, new Map([["w", tensor([1, 2])]]));
+ * console.log(await readCheckpointInfo(file)); // { nimg: 1000, fixed: { seed: 1 }, progress: { seconds: 3 } }
+ * ```
+ */
 export async function readCheckpointInfo(stored: StoredFile): Promise<CheckpointInfo> {
   return withTensors(stored, (file) => infoOf(file, stored));
 }
@@ -107,7 +139,10 @@ function infoOf({ metadata }: TensorReader, { name, path }: StoredFile): Checkpo
   return { nimg, fixed, progress };
 }
 
-/** Whether a file of this name is a checkpoint of a run folder. */
+/**
+ * Whether a file of this name is a checkpoint of a run folder.
+ * @example console.log(isCheckpointName("training-state-0000001000.safetensors"), isCheckpointName("weights.safetensors")); // true false
+ */
 export function isCheckpointName(name: string): boolean {
   return namePattern.test(name);
 }
@@ -115,6 +150,16 @@ export function isCheckpointName(name: string): boolean {
 /**
  * The newest checkpoint of a run folder that can be read; damaged ones are passed over with a warning. Null if there is none at all.
  * @throws EvenkeelError `file` if there are checkpoints and none can be read.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder();
+ * await writeCheckpoint(folder, { nimg: 1000, fixed: {}, progress: {} }, new Map([["w", tensor([1, 2])]]));
+ * const newest = await readNewestCheckpoint(folder, console.warn);
+ * console.log(newest?.nimg, await newest?.arrays.get("w")?.array()); // 1000 [ 1, 2 ]
+ * ```
  */
 export async function readNewestCheckpoint(
   folder: Folder,
@@ -139,6 +184,16 @@ export async function readNewestCheckpoint(
  * Refuses to go on with other settings than the run began with. What only one of both tells about at all, an older or a newer program's
  * checkpoint, isn't compared.
  * @throws EvenkeelError `value` that lists what differs.
+ * @example
+ * ```ts
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * try {
+ *   checkSameSettings({ nimg: 1000, fixed: { batch: 16, seed: 1 }, progress: {} }, { batch: 32, seed: 1 }, memoryFolder());
+ * } catch (error) {
+ *   console.log((error as Error).message.includes("batch")); // true
+ * }
+ * ```
  */
 export function checkSameSettings(
   checkpoint: CheckpointInfo,

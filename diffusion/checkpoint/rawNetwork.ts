@@ -11,6 +11,14 @@ export type RawNetwork = { readonly nimg: number; readonly weights: NamedParamet
  * The raw weights in the newest checkpoint of a run folder; of the checkpoint no more is read. Null if there is none.
  * @param network the run's.
  * @throws EvenkeelError `file` if it can't be read, `shape` if it is of another network.
+ * @example
+ * ```ts
+ * import { presetNetwork, presetOf } from "evenkeel/diffusion";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * // The folder of a run of this network; before its first checkpoint there are no weights.
+ * console.log(await readRawNetwork(memoryFolder(), presetNetwork("G", presetOf("smoke")))); // null
+ * ```
  */
 export async function readRawNetwork(folder: Folder, network: NetworkConfig): Promise<RawNetwork | null> {
   const nimg = await newestCheckpoint(folder);

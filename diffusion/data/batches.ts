@@ -25,6 +25,13 @@ export type Drawing = {
  * The images with these numbers as the network takes them, mirrored or drawn as `drawing` says; labels one-hot. Latents are whitened
  * as those of the reference's VAE.
  * @throws EvenkeelError `range` for a number that the data set doesn't have, `value` for latents of other than four channels.
+ * @example
+ * ```ts
+ * const pixels = Uint8Array.of(0, 255, 255, 255, 0, 0, 0, 0);
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels, labels: [0, 1], classNames: ["a", "b"] });
+ * const { images, labels } = gatherBatch(dataset, [0], { isFlipped: () => true });
+ * console.log(images, labels); // Float32Array(4) [ 1, -1, 1, 1 ] Float32Array(2) [ 1, 0 ]
+ * ```
  */
 export function gatherBatch(
   dataset: TrainingDataset,

@@ -117,6 +117,11 @@ export function createDataset(parts: {
 /**
  * Labels as a data set has them. The number of classes is the largest class plus one, or that of `classNames`.
  * @throws EvenkeelError `value` unless each image has one, for classes below 0 or unnamed, for label vectors that aren't finite.
+ * @example
+ * ```ts
+ * const labels = checkedLabels({ name: "three", count: 3, labels: [0, 2, 0], classNames: null });
+ * console.log(labels?.kind, labels?.labelDim); // classes 3
+ * ```
  */
 export function checkedLabels({
   name,

@@ -4,6 +4,12 @@ import { createDataset, type ImageDataset } from "./dataset.ts";
 /**
  * Several data sets as one, in their order. Classes are matched by name if all have names, else by number.
  * @throws EvenkeelError `value` if they differ in size, channels or kind of labels.
+ * @example
+ * ```ts
+ * const one = { channels: 1, resolution: 1, pixels: Uint8Array.of(0, 1), labels: [0, 1] };
+ * const [some, others] = [["cat", "dog"], ["dog", "fox"]].map((classNames) => createDataset({ ...one, name: "", classNames }));
+ * if (some !== undefined && others !== undefined) console.log(joinDatasets([some, others], "both").classNames); // [ 'cat', 'dog', 'fox' ]
+ * ```
  */
 export function joinDatasets(parts: readonly ImageDataset[], name: string): ImageDataset {
   const fail = (problem: string): never => {

@@ -8,7 +8,14 @@ const shownNames = 6;
 /** Labels of larger magnitude are told: networks are made for numbers about 1. */
 const largeLabel = 10;
 
-/** What looks wrong about the labels of a data set, a line each, with a count and names. */
+/**
+ * What looks wrong about the labels of a data set, a line each, with a count and names.
+ * @example
+ * ```ts
+ * const labels = checkedLabels({ name: "three", count: 3, labels: [0, 2, 0], classNames: null });
+ * console.log(labelNotes({ labels, classNames: null, count: 3 })); // [ '1 of 3 classes have no images: 1' ]
+ * ```
+ */
 export function labelNotes({
   labels,
   classNames,
@@ -123,7 +130,10 @@ function vectorNotes({ labelDim, values }: DatasetLabels, count: number): readon
   return notes;
 }
 
-/** What looks wrong about the pixels of a data set: that none is brighter than 1 of 255, as those of masks and of numbers from 0 to 1. */
+/**
+ * What looks wrong about the pixels of a data set: that none is brighter than 1 of 255, as those of masks and of numbers from 0 to 1.
+ * @example console.log(pixelNotes({ count: 1, pixels: Uint8Array.of(0, 1, 1, 0) }).length); // 1
+ */
 export function pixelNotes({ count, pixels }: Pick<ImageDataset, "count" | "pixels">): readonly string[] {
   if (pixels.some((value) => value > 1)) return [];
   return [
@@ -134,6 +144,12 @@ export function pixelNotes({ count, pixels }: Pick<ImageDataset, "count" | "pixe
 /**
  * Images with the same pixels as an earlier one, in a line; null if there are none. They count as from 0, in the set's order.
  * @param onImages told how many were compared.
+ * @example
+ * ```ts
+ * const pixels = Uint8Array.of(0, 1, 2, 3, 0, 1, 2, 3);
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels, labels: null, classNames: null });
+ * console.log(await duplicateNote(dataset)); // 1 of 2 images are the same as an earlier one: 1 = 0
+ * ```
  */
 export async function duplicateNote(
   dataset: ImageDataset,

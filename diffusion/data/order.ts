@@ -95,6 +95,12 @@ export class ImageOrder {
 /**
  * Image numbers of a training and a held-out set. Of each class the share is the same, up to rounding.
  * @throws EvenkeelError `value` if nothing would be left to train on.
+ * @example
+ * ```ts
+ * const classes = [0, 0, 0, 0, 1, 1, 1, 1];
+ * const { training, heldOut } = splitIndices(8, 2, 0, classes);
+ * console.log(training.length, [...heldOut].map((image) => classes[image])); // 6 [ 0, 1 ]
+ * ```
  */
 export function splitIndices(
   count: number,

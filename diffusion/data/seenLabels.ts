@@ -11,7 +11,14 @@ export type SeenLabels =
 /** Label vectors that are kept at most, and numbers in all of them. */
 const [keptVectors, keptNumbers] = [256, 65_536];
 
-/** The labels of a data set's images; null where every class has images, or nothing has a label. */
+/**
+ * The labels of a data set's images; null where every class has images, or nothing has a label.
+ * @example
+ * ```ts
+ * const labels = checkedLabels({ name: "three", count: 3, labels: [0, 2, 0], classNames: null });
+ * console.log(seenLabels({ labels, count: 3 })); // { kind: 'classes', values: [ 0, 2 ] }
+ * ```
+ */
 export function seenLabels({ labels, count }: Pick<ImageDataset, "labels" | "count">): SeenLabels | null {
   if (labels === null) return null;
   const { labelDim, values } = labels;

@@ -14,6 +14,13 @@ export type DatasetStatistics = {
 /**
  * Means and standard deviations over all pixels.
  * @param onImages told how many were counted.
+ * @example
+ * ```ts
+ * const pixels = Uint8Array.of(0, 0, 255, 255);
+ * const dataset = createDataset({ name: "one", channels: 1, resolution: 2, pixels, labels: null, classNames: null });
+ * const { mean, std } = await datasetStatistics(dataset);
+ * console.log(mean, std); // 0 1
+ * ```
  */
 export async function datasetStatistics(
   dataset: ImageDataset,

@@ -93,7 +93,23 @@ export class AttentionProbe {
   }
 }
 
-/** The attention of a network to noisy images [N, C, H, W] at one noise level; see `AttentionProbe`, which can be asked again. */
+/**
+ * The attention of a network to noisy images [N, C, H, W] at one noise level; see `AttentionProbe`, which can be asked again.
+ * @example
+ * ```ts
+ * import { networkConfig } from "evenkeel/diffusion";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { getDevice, randomKey } from "evenkeel/engine";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ *
+ * const unet = { imageResolution: 8, imageChannels: 1, labelDim: 0, modelChannels: 4, channelMult: [1, 2], numBlocks: 1, channelsPerHead: 4 };
+ * const network = networkConfig({ unet: { ...unet, attnResolutions: [4] } });
+ * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const [map] = await attentionMaps(network, weights, new Float32Array(64), 1, await getDevice("wasm"));
+ * // Of each of 16 pixels to each, by two heads.
+ * console.log(map?.heads, map?.weights.length); // 2 512
+ * ```
+ */
 export async function attentionMaps(
   network: NetworkConfig,
   weights: NamedParameters,

@@ -15,6 +15,16 @@ export const dynamicsFileName = "dynamics.jsonl";
 /**
  * What a dynamics file holds, also while its run goes on; null if there is none.
  * @throws EvenkeelError `file` if it can't be read or is damaged.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeText } from "evenkeel/engine/io";
+ *
+ * const file = memoryFolder().file(dynamicsFileName);
+ * // A run without `dynamicsEvery` writes none.
+ * console.log(await readDynamicsFile(file)); // null
+ * await writeText(file, "something else\n");
+ * console.log(await readDynamicsFile(file).catch((error: Error) => error.name)); // EvenkeelError
+ * ```
  */
 export async function readDynamicsFile(file: StoredFile): Promise<Dynamics | null> {
   const text = await readTextIfAny(file);

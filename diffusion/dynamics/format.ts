@@ -100,6 +100,15 @@ export function formatDynamicsLine(line: DynamicsHeader | DynamicsSample): strin
  * What a dynamics file holds; null if it has no whole line yet. A last line that a crash tore is left out.
  * @param source the file's name, for messages.
  * @throws EvenkeelError `file` for a header that isn't one or is of another version, and for a damaged line, with its number.
+ * @example
+ * ```ts
+ * // The first line says what the numbers of all others belong to; no other is written yet.
+ * const names = { activations: ["enc.8x8_conv"], weights: [], weightShapes: [], gains: [], attention: [] };
+ * const training = { network: { unet: { imageResolution: 8, imageChannels: 1, labelDim: 0 } }, batch: 16 };
+ * const header = { format: "evenkeel-dynamics", version: 1, every: 10, training, names, sigmaEdges: [1] };
+ * const dynamics = parseDynamics(`${JSON.stringify(header)}\n`, "dynamics.jsonl");
+ * console.log(dynamics?.header.names.activations, dynamics?.samples); // [ 'enc.8x8_conv' ] []
+ * ```
  */
 export function parseDynamics(text: string, source: string): Dynamics | null {
   const lines = text.split("\n");

@@ -59,7 +59,10 @@ export function postHocMetadata(
 /** A profile as files and tables spell it. */
 export type ProfileFields = { nimg: number } & ({ sigmaRel: number } | { halfLife: number });
 
-/** A profile as it is spelt in files. */
+/**
+ * A profile as it is spelt in files.
+ * @example console.log(profileFields(powerProfile(1000, 0.1)), profileFields(exponentialProfile(1000, 50))); // { nimg: 1000, sigmaRel: 0.1 } { nimg: 1000, halfLife: 50 }
+ */
 export function profileFields(profile: AveragingProfile): ProfileFields {
   const { nimg } = profile;
   return profile.kind === "power" ? { nimg, sigmaRel: profile.sigmaRel } : { nimg, halfLife: profile.halfLife };

@@ -10,6 +10,7 @@ const guideShare = 0.25;
  * Diffusion Model with a Bad Version of Itself". Null if nothing was stored earlier.
  * @param times at which averages were stored.
  * @param main the average that is guided.
+ * @example console.log(guideAverage([1000, 2000, 3000, 4000], { nimg: 4000, sigmaRel: 0.1 })); // { nimg: 1000, sigmaRel: 0.15 }
  */
 export function guideAverage(times: readonly number[], main: AverageChoice): AverageChoice | null {
   const wanted = main.nimg * guideShare;

@@ -5,6 +5,11 @@ import { type StoredTensor, toFloat32 } from "../../engine/io/index.ts";
 /**
  * Buffers of the networks of EDM and EDM2 (Fourier frequencies and phases, resampling filters), the running statistics of
  * batch normalization, and whatever is no float.
+ * @example
+ * ```ts
+ * const noise = { name: "emb_fourier.freqs", dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } as const;
+ * console.log(isBufferByName("emb_fourier.freqs", noise), isBufferByName("out_conv.weight", noise)); // true false
+ * ```
  */
 export function isBufferByName(name: string, tensor: StoredTensor): boolean {
   return /(^|\.)(freqs|phases|resample_filter|running_mean|running_var|num_batches_tracked)$/.test(name)

@@ -39,6 +39,12 @@ export type PostHocFit = {
 /**
  * Fits each wanted profile by the stored ones that are not later than it.
  * @throws EvenkeelError `value` if no stored profile is early enough, two are equal, or they are too alike for float64.
+ * @example
+ * ```ts
+ * const stored = [1, 2, 3, 4].flatMap((nimg) => [powerProfile(nimg, 0.05), powerProfile(nimg, 0.1)]);
+ * const [fit] = fitProfiles(stored, [powerProfile(4, 0.15)]);
+ * console.log(fit?.coefficients.length, fit?.coefficients.at(-1)); // 8 1.1154
+ * ```
  */
 export function fitProfiles(
   stored: readonly AveragingProfile[],
@@ -48,7 +54,18 @@ export function fitProfiles(
   return atOnce(fittingProfiles(stored, wanted, options));
 }
 
-/** The same with a pause after each. */
+/**
+ * The same with a pause after each.
+ * @example
+ * ```ts
+ * import { inTurns } from "evenkeel/engine";
+ *
+ * const stored = [1, 2, 3, 4].flatMap((nimg) => [powerProfile(nimg, 0.05), powerProfile(nimg, 0.1)]);
+ * // Timers and clicks are served between the fits.
+ * const fits = await inTurns(fittingProfiles(stored, [powerProfile(4, 0.15), powerProfile(4, 0.2)]));
+ * console.log(fits.length); // 2
+ * ```
+ */
 export function* fittingProfiles(
   stored: readonly AveragingProfile[],
   wanted: readonly AveragingProfile[],

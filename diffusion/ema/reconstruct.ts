@@ -37,6 +37,20 @@ export type Reconstruction = {
  * snapshots' time and width; needs memory for two snapshots and one float32 copy of the weights for each wanted profile.
  * @throws EvenkeelError as `fitProfiles`; `file` if a snapshot has other tensors than the one before or numbers
  * that aren't finite, or a result does not fit F16.
+ * @example
+ * ```ts
+ * import { toFloat32 } from "evenkeel/engine/io";
+ *
+ * // One weight, that of a time the time itself, of which two averages are stored.
+ * const stored = [1000, 2000].map((nimg) => ({
+ *   name: `at ${nimg}`,
+ *   profile: powerProfile(nimg, 0.1),
+ *   open: () => Promise.resolve(new Map([["w", { name: "w", dtype: "F32", shape: [1], data: Float32Array.of(nimg) } as const]])),
+ * }));
+ * const [longer] = await reconstruct(stored, [powerProfile(2000, 0.15)], { dtype: "F32" });
+ * const w = longer?.weights.get("w");
+ * if (w !== undefined) console.log(toFloat32(w)); // Float32Array(1) [ 1963.03 ]
+ * ```
  */
 export async function reconstruct(
   snapshots: readonly SnapshotSource[],

@@ -35,6 +35,16 @@ type Candidate = {
  * the first image, and post-hoc averages (those made by Evenkeel, and the authors' under `phema`) unless their prefix is asked for.
  * @throws EvenkeelError `file` if the folder or a file can't be read, a file contradicts its name, or there are snapshots of two runs:
  * of two prefixes, of two networks, or of both programs.
+ * @example
+ * ```ts
+ * import { memoryFolder, writeTensors } from "evenkeel/engine/io";
+ *
+ * const folder = memoryFolder();
+ * const w = { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } as const;
+ * for (const std of ["0.050", "0.100"]) await writeTensors(folder.file(`network-snapshot-0000016-${std}.safetensors`), { w });
+ * const found = await snapshotsIn(folder, { sigmaRels: [0.1] });
+ * console.log(found.map(({ profile }) => describeProfile(profile))); // [ 'sigma_rel 0.1 at 16384 images' ]
+ * ```
  */
 export async function snapshotsIn(folder: Folder, filter: SnapshotFilter = {}): Promise<readonly SnapshotFile[]> {
   const widths = filter.sigmaRels?.map(formatSigmaRel);

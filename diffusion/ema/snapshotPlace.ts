@@ -8,6 +8,13 @@ import { safetensorsMetadata } from "./snapshotFile.ts";
  * Where a stored average goes: under the authors' name, which tells thousands of images, or, if another state of the same thousand has that
  * name already, under one that tells them exactly. The same state goes to the same place again. Before the first image there is no average:
  * that state makes room for any other.
+ * @example
+ * ```ts
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const place = await snapshotPlace(memoryFolder(), "network-snapshot", 16_384, 0.05);
+ * console.log(place.name); // network-snapshot-0000016-0.050.safetensors
+ * ```
  */
 export async function snapshotPlace(
   folder: Folder,

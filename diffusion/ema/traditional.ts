@@ -22,7 +22,10 @@ export function traditionalBeta(ema: TraditionalEma, nimg: number, batch: number
   return 2 ** -batchesPerHalfLife(ema, nimg, batch);
 }
 
-/** 1 - beta to full relative precision; see {@link traditionalBeta}. */
+/**
+ * 1 - beta to full relative precision; see {@link traditionalBeta}.
+ * @example console.log(traditionalUpdateRate({ halfLife: 1000, rampupRatio: null }, 100_000, 100)); // 0.066967
+ */
 export function traditionalUpdateRate(ema: TraditionalEma, nimg: number, batch: number): number {
   return -Math.expm1(-Math.LN2 * batchesPerHalfLife(ema, nimg, batch));
 }

@@ -19,6 +19,7 @@ import { powerFunctionUpdateRate } from "./powerFunction.ts";
  * The rates 1 - beta of power-function averages for the update at time `tNext`, `tDelta` after the last one: an f32 tensor
  * [averages] for {@link updateAverages}, to be passed to the training step as an argument.
  * @throws EvenkeelError `range` as `powerFunctionBeta`.
+ * @example console.log(await powerFunctionUpdateRates([0.05, 0.1], 1000, 100).array()); // [ 0.84947, 0.56668 ]
  */
 export function powerFunctionUpdateRates(sigmaRels: readonly number[], tNext: number, tDelta: number): Tensor {
   return tensor(Float32Array.from(sigmaRels, (sigmaRel) => powerFunctionUpdateRate(sigmaRel, tNext, tDelta)));
@@ -31,6 +32,14 @@ export function powerFunctionUpdateRates(sigmaRels: readonly number[], tNext: nu
  *
  * A pure function of tensors, for use in `compileStep`. A rate of 1 gives the weights themselves, bit by bit.
  * @throws EvenkeelError `shape` if rates and averages differ in number, or an average has other tensors than the weights.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const averages = [{ w: tensor([0, 0]) }, { w: tensor([1, 1]) }];
+ * const [short, long] = updateAverages(averages, { w: tensor([10, 20]) }, tensor([0.5, 0.1]));
+ * console.log(await short?.w.array(), await long?.w.array()); // [ 5, 10 ] [ 1.9, 2.9 ]
+ * ```
  */
 export function updateAverages<T>(averages: readonly T[], weights: T, updateRates: Tensor): T[] {
   if (updateRates.shape.length !== 1 || updateRates.shape[0] !== averages.length) {

@@ -28,6 +28,12 @@ export function vaeWhitening(sigmaData = 0.5): LatentWhitening {
  * @param noise standard normals [N, C, H, W].
  * @param shape of the noise and the result.
  * @throws EvenkeelError `shape` if the arrays don't fit each other.
+ * @example
+ * ```ts
+ * // A picture of one pixel and one channel: mean 2 and deviation 0.5, drawn one deviation above the mean, whitened by (x - 2) / 4.
+ * const drawn = drawLatents(Float32Array.of(2, 0.5), Float32Array.of(1), [1, 1, 1, 1], { scale: [0.25], bias: [-0.5] });
+ * console.log(drawn); // Float32Array(1) [ 0.125 ]
+ * ```
  */
 export function drawLatents(
   meanAndDeviation: Float32Array,
@@ -61,6 +67,7 @@ export function drawLatents(
  * Latents as the VAE's decoder takes them, from whitened ones: (x - bias) / scale in float32.
  * @param shape [N, C, H, W].
  * @throws EvenkeelError `shape` if the arrays don't fit each other.
+ * @example console.log(unwhitenLatents(Float32Array.of(0.125), [1, 1, 1, 1], { scale: [0.25], bias: [-0.5] })); // Float32Array(1) [ 2.5 ]
  */
 export function unwhitenLatents(latents: Float32Array, shape: Shape, { scale, bias }: LatentWhitening): Float32Array {
   const [count = 0, channels = 0, height = 0, width = 0] = shape;

@@ -54,6 +54,15 @@ const maxima = { BiasAdd: undefined, "BiasAdd Relu": null, "BiasAdd Relu6": 6 } 
  * comes after isn't looked at.
  * @param arrays the values of the constants by name.
  * @throws EvenkeelError `file` for a node of an operation or with a setting that is not known, by its name.
+ * @example
+ * ```ts
+ * const window = (size: number) => ({ list: { i: [1, size, size, 1] } });
+ * const dim = [-1, 2, 2, 3].map((size) => ({ size }));
+ * const attr = { ksize: window(2), strides: window(2), padding: { s: btoa("VALID") } };
+ * const node = [{ name: "x", op: "Placeholder", attr: { shape: { shape: { dim } } } }, { name: "mean", op: "AvgPool", input: ["x"], attr }];
+ * const { network } = readGraphTopology({ node }, new Map(), "mean", "model.json");
+ * console.log(network.size, network.dimension); // 2 3
+ * ```
  */
 export function readGraphTopology(
   topology: unknown,

@@ -67,6 +67,16 @@ const unpadded: StepPadding = [
  * isn't looked at. Batch normalizations are folded into the convolutions before them.
  * @param arrays the weights by name, of the description's order.
  * @throws EvenkeelError `file` for a layer of a kind or with a setting that is not known, by its name.
+ * @example
+ * ```ts
+ * const pool = { pool_size: [2, 2], strides: [2, 2], padding: "valid", data_format: "channels_last" };
+ * const layers = [
+ *   { name: "x", class_name: "InputLayer", config: { batch_input_shape: [null, 2, 2, 3] }, inbound_nodes: [] },
+ *   { name: "mean", class_name: "AveragePooling2D", config: pool, inbound_nodes: [[["x", 0, 0, {}]]] },
+ * ];
+ * const { network } = readKerasTopology({ model_config: { config: { layers } } }, new Map(), "mean", "model.json");
+ * console.log(network.size, network.dimension); // 2 3
+ * ```
  */
 export function readKerasTopology(
   topology: unknown,

@@ -17,6 +17,18 @@ export type ExtractorIdentity = {
  * corners and scaled to 0..1.
  * @param batch images in the network at a time, always exactly so many: an image's features don't depend on the others.
  * @throws EvenkeelError `shape` at the first extraction if the weights don't fit the network.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ *
+ * const mean = { kind: "averagePool", name: "mean", input: "x", window: [2, 2], stride: [2, 2], padding: "same" } as const;
+ * const network = { size: 2, input: "x", steps: [{ ...mean, window: [2, 2], stride: [2, 2] }], output: "mean", dimension: 3 } satisfies FeatureNetwork;
+ * const identity = { name: "colour", distanceName: "distance of colours", fingerprint: "1", description: "the mean colour" };
+ * const extractor = await networkExtractor({ network, weights: new Map() }, identity, 1, await getDevice("wasm"));
+ * const picture = Uint8Array.of(0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0);
+ * console.log(await extractor.extract(picture, [1, 3, 2, 2])); // Float32Array(3) [ 0.5, 1, 0 ]
+ * extractor.dispose();
+ * ```
  */
 export async function networkExtractor(
   { network, weights }: LoadedNetwork,

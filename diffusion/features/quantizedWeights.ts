@@ -26,6 +26,12 @@ type ManifestEntry = Manifest[number]["weights"][number];
  * The arrays of a TensorFlow.js model: float32, or integers of one or two bytes with `value = integer * scale + min` for each array.
  * @param groups the bytes of each group of the manifest, its shards joined.
  * @throws EvenkeelError `file` for another type or bytes that are too few or too many.
+ * @example
+ * ```ts
+ * const quantization = { dtype: "uint8", min: -1, scale: 0.5 } as const;
+ * const manifest = [{ paths: ["shard1"], weights: [{ name: "w", shape: [3], dtype: "float32", quantization }] }];
+ * console.log(decodeWeights(manifest, [Uint8Array.of(0, 1, 4)], "model.json").get("w")?.data); // Float32Array(3) [ -1, -0.5, 1 ]
+ * ```
  */
 export function decodeWeights(manifest: Manifest, groups: readonly Uint8Array[], model: string): NetworkArrays {
   const arrays = new Map<string, NetworkArray>();

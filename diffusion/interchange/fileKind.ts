@@ -38,6 +38,7 @@ const magics: readonly Magic[] = [
  * What a file is, in words that go on from "is", with what can be done; null for what isn't known.
  * @param head its first bytes, {@link foreignHeadBytes} of them if it has as many.
  * @param name its name, of which the ending counts where the bytes don't tell.
+ * @example console.log(foreignKind(new TextEncoder().encode("GGUF"), "weights.bin")); // a GGUF file (llama.cpp)
  */
 export function foreignKind(head: Uint8Array, name: string): string | null {
   if (head.length === 0) return "empty. Was its download interrupted?";
@@ -101,7 +102,10 @@ const owners: readonly (readonly [names: RegExp, whose: string])[] = [
   [/^(model\.)?(enc|dec)\.\d+x\d+_/, "weights of EDM (2022)"],
 ];
 
-/** What a safetensors file without a header of Evenkeel's holds, as its tensors' names tell; null for what isn't known. */
+/**
+ * What a safetensors file without a header of Evenkeel's holds, as its tensors' names tell; null for what isn't known.
+ * @example console.log(foreignWeights(["down_blocks.0.resnets.0.conv1.weight"])); // weights of diffusers
+ */
 export function foreignWeights(names: Iterable<string>): string | null {
   for (const name of names) {
     const found = owners.find(([form]) => form.test(name));

@@ -81,6 +81,15 @@ const edmClasses = ["EDMPrecond", "VPPrecond", "VEPrecond", "iDDPMPrecond"];
 /**
  * The same of EDM2's networks alone.
  * @throws EvenkeelError `file`, of EDM's (2022) in these words.
+ * @example
+ * ```ts
+ * // An empty dictionary, pickled. Of a network's snapshot there are `weights` by name, `initKwargs`, and so on.
+ * try {
+ *   readEdm2Pickle(Uint8Array.of(0x80, 2, 0x7d, 0x2e), "empty.pkl");
+ * } catch (error) {
+ *   console.log((error as Error).message); // empty.pkl is a pickle, but no network snapshot: it has no network under "ema".
+ * }
+ * ```
  */
 export function readEdm2Pickle(bytes: Uint8Array, source: string): NetworkPickle {
   const named = (name: string, cause?: unknown): EvenkeelError =>

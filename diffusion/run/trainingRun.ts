@@ -103,6 +103,24 @@ export type RunResult = { readonly nimg: number; readonly finished: boolean };
  * or not at all; killed at any instant, a run loses no more than what came after its last checkpoint, and goes on with the bits it
  * would have had.
  * @throws EvenkeelError `value` if the folder's run has other settings or the loss isn't finite, `file` if something can't be read or kept.
+ * @example
+ * ```ts
+ * import { createDataset, presetNetwork, presetOf, trainingBatches, trainingRecipe } from "evenkeel/diffusion";
+ * import { getDevice } from "evenkeel/engine";
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * const dataset = createDataset({ name: "black", channels: 1, resolution: 8, pixels: new Uint8Array(64), labels: null, classNames: null });
+ * const preset = presetOf("smoke");
+ * const network = presetNetwork("G", preset, { imageResolution: 8, imageChannels: 1, labelDim: 0 });
+ * const training = { ...trainingRecipe("G", preset), network, labelDropout: 0, seed: 1, batch: 8, batchDevice: 8, emaSigmaRels: [0.1] };
+ * const folder = memoryFolder();
+ * const intervals = { status: 0, snapshot: 0, checkpoint: 0, samples: 0, validation: 0 };
+ * const result = await runTraining({
+ *   folder, training, duration: 16, intervals, snapshotDtype: "F16", classNames: null, device: await getDevice("wasm"), fixed: {},
+ *   nextBatch: trainingBatches(dataset, 1, false),
+ * });
+ * console.log(result, (await folder.list())[1]); // { nimg: 16, finished: true } training-state-0000000016.safetensors
+ * ```
  */
 export async function runTraining(options: RunOptions, observer: RunObserver = {}): Promise<RunResult> {
   const { folder, training, duration, intervals, device } = options;

@@ -169,6 +169,22 @@ function requireCount(name: string, value: number): void {
  * is in or on the other seeds, as long as the denoiser treats images apart. Batches are filled up to a multiple of `networkBatch`
  * by repeating their last seed, so that one compiled program serves all; what is filled in isn't returned.
  * @throws EvenkeelError `value` for options out of range and for a label that the network doesn't have; `aborted`.
+ * @example
+ * ```ts
+ * import { DenoiserProgram, networkConfig } from "evenkeel/diffusion";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ * import { getDevice, randomKey } from "evenkeel/engine";
+ * import { flattenParameters, initializeParameters, type ParameterSpec } from "evenkeel/nn";
+ *
+ * // A network that wasn't trained.
+ * const network = networkConfig({ unet: { imageResolution: 8, imageChannels: 1, labelDim: 0, modelChannels: 4, channelMult: [1], numBlocks: 1 } });
+ * const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+ * const denoiser = await DenoiserProgram.create(network, weights, await getDevice("wasm"));
+ * for await (const { seeds, shape } of generateImages({ denoiser, imageShape: [1, 8, 8], seeds: [3, 4], steps: 2 })) {
+ *   console.log(seeds, shape); // [ 3, 4 ] [ 2, 1, 8, 8 ]
+ * }
+ * denoiser.dispose();
+ * ```
  */
 export function generateImages(options: GenerateOptions): AsyncGenerator<GeneratedBatch, void, undefined> {
   const generator = new ImageGenerator(options);

@@ -15,6 +15,17 @@ let lastTurn = performance.now();
 /**
  * A turn of the event loop if the last that was taken here is half of `every` milliseconds ago: timers, signals and messages that are due
  * are served before it resolves. Undefined if it isn't time yet, so that nobody waits for nothing.
+ * @example
+ * ```ts
+ * let turns = 0;
+ * const end = performance.now() + 50;
+ * while (performance.now() < end) {
+ *   // Work of a few microseconds, and a turn now and then.
+ *   const turn = eventLoopTurn();
+ *   if (turn !== undefined) await turn.then(() => turns++);
+ * }
+ * console.log(turns > 1); // true
+ * ```
  */
 export function eventLoopTurn(every = turnMilliseconds): Promise<void> | undefined {
   return performance.now() - lastTurn < every / 2 ? undefined : takeTurn();

@@ -128,6 +128,11 @@ export async function resolveDeviceName(choice?: DeviceName | "auto"): Promise<D
  * What `auto` stands for here, and why. Decided once, at the first call of this or of a function that is given `auto`.
  * @param work to decide for it alone, anew
  * @throws never; a device that fails isn't chosen, and the reason says so
+ * @example
+ * ```ts
+ * const { name, reason } = await chooseAutomatically();
+ * console.log(deviceNames.includes(name), reason.length > 0); // true true
+ * ```
  */
 export function chooseAutomatically(work?: Workload): Promise<AutomaticDevice> {
   return work === undefined ? automaticDevice() : decide(work);

@@ -18,6 +18,12 @@ export type GivenFolder = Folder & {
  * lie in one folder, those of that folder.
  * @param name what messages call it.
  * @throws EvenkeelError `file` if two have the same path.
+ * @example
+ * ```ts
+ * const given = [{ path: "run/a.txt", blob: new Blob(["hello"]) }, { path: "run/images/b.png", blob: new Blob([]) }];
+ * const folder = blobFolder("the dropped folder", given);
+ * console.log(await folder.list(), await readTextIfAny(folder.file("a.txt"))); // [ 'a.txt' ] hello
+ * ```
  */
 export function blobFolder(name: string, given: Iterable<GivenFile>): GivenFolder {
   const { files, nested, litter } = (() => {

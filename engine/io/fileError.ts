@@ -35,7 +35,14 @@ type Issues = {
 /** So many places are named: who makes a mistake once often makes it everywhere. */
 const issuesShown = 3;
 
-/** The first few things that are wrong with a file's content, with their places, and how many more there are: one short line. */
+/**
+ * The first few things that are wrong with a file's content, with their places, and how many more there are: one short line.
+ * @example
+ * ```ts
+ * const issues = [{ path: ["sizes", 0], message: "expected a number" }, { path: [], message: "unknown key" }];
+ * console.log(describeIssues({ issues })); // expected a number at sizes.0; unknown key
+ * ```
+ */
 export function describeIssues({ issues }: Issues): string {
   const shown = issues.slice(0, issuesShown).map(({ path, message }) => {
     const place = path.length === 0 ? "" : ` at ${clipText(path.map(String).join("."))}`;

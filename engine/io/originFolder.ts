@@ -35,6 +35,15 @@ export type OriginDirectoryHandle = {
 /**
  * The folder `name` of a directory of the browser's. An empty file is as good as none: one that is written for the first time is empty
  * until it is whole, and stays so if the page is closed meanwhile.
+ * @example
+ * ```ts
+ * // In a page: `await keep(await navigator.storage.getDirectory())`.
+ * const keep = async (directory: OriginDirectoryHandle): Promise<void> => {
+ *   const folder = originFolder(directory, "my run");
+ *   await folder.prepare();
+ *   await writeText(folder.file("notes.txt"), "It outlives the page.");
+ * };
+ * ```
  */
 export function originFolder(directory: OriginDirectoryHandle, name: string): Folder {
   checkFileName(directory.name, name);

@@ -58,6 +58,12 @@ export class TensorReader {
 /**
  * Opens a safetensors file, of which the header is read and checked, for as long as `use` takes. Pages can't count on `await using`.
  * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
+ * @example
+ * ```ts
+ * const file = memoryFolder().file("weights.safetensors");
+ * await writeTensors(file, { w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } });
+ * console.log(await withTensors(file, ({ entries }) => entries.get("w")?.shape)); // [ 2 ]
+ * ```
  */
 export async function withTensors<T>(stored: StoredFile, use: (reader: TensorReader) => T | Promise<T>): Promise<T> {
   const { file, header } = await openChecked(stored);
@@ -72,6 +78,12 @@ export async function withTensors<T>(stored: StoredFile, use: (reader: TensorRea
 /**
  * Reads a whole safetensors file into memory, for files that are small or needed entirely.
  * @throws EvenkeelError `file` if it can't be read or deviates from the format; see `parseHeader`.
+ * @example
+ * ```ts
+ * const file = memoryFolder().file("weights.safetensors");
+ * await writeTensors(file, { w: { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } });
+ * console.log(toFloat32((await readTensors(file)).tensor("w"))); // Float32Array(2) [ 1, 2 ]
+ * ```
  */
 export async function readTensors(stored: StoredFile): Promise<SafetensorsFile> {
   const { file, header } = await openChecked(stored);

@@ -24,6 +24,13 @@ export type LazyTensor = { [D in FileDType]: LazyTensorOf<D> }[FileDType];
  * Writes a safetensors file, tensor by tensor, whole or not at all. The same tensors and metadata give the same bytes as
  * `serializeSafetensors`.
  * @throws EvenkeelError `file` if it can't be kept; `value`, `dtype`, `shape` for what can't be written.
+ * @example
+ * ```ts
+ * const file = memoryFolder().file("weights.safetensors");
+ * // An array that is asked for when it is its turn, so that not all need be in memory at once.
+ * await writeTensors(file, { w: { dtype: "F32", shape: [2], data: () => Promise.resolve(Float32Array.of(1, 2)) } });
+ * console.log(await withTensors(file, ({ entries }) => [...entries.keys()])); // [ 'w' ]
+ * ```
  */
 export async function writeTensors(
   file: StoredFile,

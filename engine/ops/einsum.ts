@@ -22,6 +22,12 @@ type Term = { readonly x: Tensor; readonly labels: readonly Label[] };
  * first, until eight are left). Letters shared by two operands and kept are batch axes; the rest becomes one batched matrix product.
  * Sums are of f32, products without sums of any numbers.
  * @throws EvenkeelError `shape` if ranks or sizes don't fit the letters, `value` if the equation can't be read.
+ * @example
+ * ```ts
+ * const [matrix, vector] = [tensor([[1, 2], [3, 4]]), tensor([10, 1])];
+ * console.log(await einsum("ij,j->i", matrix, vector).array()); // [ 12, 34 ]
+ * console.log(await einsum("ii", matrix).array()); // 5
+ * ```
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
   const { terms, result } = readEquation(equation, operands);

@@ -15,6 +15,7 @@ import { shiftRight } from "./shifts.ts";
  * i32 and u32: exact modulo 2^32. A tensor y may be negative where x is i32: 1 and -1 then have their powers, other integers 0,
  * PyTorch's convention.
  * @throws EvenkeelError `shape` or `dtype` as all operations of two tensors; `range` for an integer x and a negative number y.
+ * @example console.log(await power(tensor([-2, 4]), 3).array()); // [ -8, 64 ]
  */
 export function power(x: TensorLike, y: TensorLike): Tensor {
   const [base, exponent] = align("power", x, y);

@@ -11,6 +11,7 @@ type Direction = "left" | "right";
  * x * 2^amount of integers modulo 2^32. `amount` is a number 0..31, or an i32 or u32 tensor that broadcasts with x: beyond 31 and below 0
  * it leaves 0, as in NumPy and PyTorch.
  * @throws EvenkeelError `range` for another number, `dtype` for a tensor of another dtype.
+ * @example console.log(await shiftLeft(tensor([1, -3], { dtype: "i32" }), 4).array()); // [ 16, -48 ]
  */
 export const shiftLeft = (x: Tensor, amount: number | Tensor): Tensor => shift("shiftLeft", "left", x, amount);
 
@@ -18,6 +19,7 @@ export const shiftLeft = (x: Tensor, amount: number | Tensor): Tensor => shift("
  * floor(x / 2^amount) of integers. `amount` is a number 0..31, or an i32 or u32 tensor that broadcasts with x: beyond 31 and below 0 it
  * leaves 0, or -1 of a negative x, as in NumPy and PyTorch.
  * @throws EvenkeelError `range` for another number, `dtype` for a tensor of another dtype.
+ * @example console.log(await shiftRight(tensor([17, -1], { dtype: "i32" }), 4).array()); // [ 1, -1 ]
  */
 export const shiftRight = (x: Tensor, amount: number | Tensor): Tensor => shift("shiftRight", "right", x, amount);
 

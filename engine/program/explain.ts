@@ -154,7 +154,16 @@ function describeBuffer(buffer: ExplainedBuffer, number: number): string {
 /** Shares of the peak that are told; the others are summed up. */
 const toldShares = 10;
 
-/** What a program's largest need is made of, a line for each of the largest shares. */
+/**
+ * What a program's largest need is made of, a line for each of the largest shares.
+ * @example
+ * ```ts
+ * const layer = compile((x: Tensor) => x.exp().sum(), { device: "wasm" });
+ * const { memory } = await explain(layer, [zeros([1000])]);
+ * if (memory !== undefined) console.log(describeMemory(memory)[1]); // 3.9 KiB in 1: argument 0
+ * layer.dispose();
+ * ```
+ */
 export function describeMemory(memory: ProgramMemory): string[] {
   const { inputs, outputs, constants, temporaries, total, peakKernel, shares } = memory;
   const rest = shares.slice(toldShares);
@@ -178,7 +187,16 @@ export function describeMemory(memory: ProgramMemory): string[] {
   ];
 }
 
-/** What a run asks of a device that dispatches its kernels: a line on how they wait, one for each kind of them. */
+/**
+ * What a run asks of a device that dispatches its kernels: a line on how they wait, one for each kind of them.
+ * @example
+ * ```ts
+ * const layer = compile((x: Tensor) => x.exp().sum(), { device: "wasm" });
+ * const { dispatches } = await explain(layer, [zeros([1000])]);
+ * if (dispatches !== undefined) console.log(describeDispatches(dispatches)[1]); // 1 reduction: 2000 flops, 3.9 KiB
+ * layer.dispose();
+ * ```
+ */
 export function describeDispatches(counts: DispatchCounts): string[] {
   const { dispatches, kernels, levels, levelsInMemory, barriers, barriersAgain, fewestBarriers, bindings, bytes } =
     counts;

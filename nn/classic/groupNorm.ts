@@ -59,6 +59,14 @@ function inGroups(x: Tensor, groups: number): Tensor {
  * Group normalization of x [N, C, ...] (Wu and He 2018): mean 0 and variance 1 over each group's channels and pixels, then the
  * channels' learned scales and biases. Configurations A and B.
  * @param groups as `normGroups` has it if not given.
+ * @example
+ * ```ts
+ * import { ones, tensor } from "evenkeel/engine";
+ *
+ * // A pixel of four channels, in two groups.
+ * const x = tensor([1, 3, 10, 30]).reshape([1, 4, 1, 1]);
+ * console.log(await groupNorm(x, { weight: ones([4]) }, 2).reshape([4]).array()); // [ -1.0000, 1.0000, -1, 1 ]
+ * ```
  */
 export function groupNorm(
   x: Tensor,

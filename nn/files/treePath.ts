@@ -5,6 +5,14 @@ import { type LoadTreeOptions, parseTree, type SaveTreeOptions, storableLeaves }
 /**
  * Writes any tree of tensors to a safetensors file, array by array, whole or not at all; the same bytes as `serializeTree`'s.
  * @throws EvenkeelError `file` if the file system refuses, else as `serializeTree`
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ * import { flattenParameters } from "evenkeel/nn";
+ *
+ * await saveTree("weights.safetensors", { layers: [{ weight: tensor([1, 2]) }] }, { floats: "F16" });
+ * console.log(Object.keys(flattenParameters(await loadTree("weights.safetensors")))); // [ 'layers.0.weight' ]
+ * ```
  */
 export function saveTree(path: string, tree: unknown, options: SaveTreeOptions = {}): Promise<void> {
   return writeSafetensors(path, storableLeaves("saveTree", tree, options), options);
@@ -13,6 +21,14 @@ export function saveTree(path: string, tree: unknown, options: SaveTreeOptions =
 /**
  * Reads the tree of a safetensors file: see `parseTree`.
  * @throws EvenkeelError `file` if it can't be read, else as `parseTree`
+ * @example
+ * ```ts
+ * import { tensor, zeros } from "evenkeel/engine";
+ *
+ * await saveTree("weights.safetensors", { layers: [{ weight: tensor([1, 2]) }] });
+ * const { layers } = await loadTree("weights.safetensors", { layers: [{ weight: zeros([2]) }] });
+ * console.log(await layers[0]?.weight.array()); // [ 1, 2 ]
+ * ```
  */
 export function loadTree(path: string): Promise<ParameterTree>;
 /**

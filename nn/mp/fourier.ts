@@ -4,7 +4,10 @@ import type { ParameterSpec } from "../parameters.ts";
 /** Frequencies and phases of random Fourier features, both with the factor 2 pi in them. Fixed after they are drawn. */
 export type FourierParameters<T = Tensor> = { readonly freqs: T; readonly phases: T };
 
-/** `channels` features: frequencies 2 pi N(0, 1) (bandwidth 1), phases uniform in 0 to 2 pi. */
+/**
+ * `channels` features: frequencies 2 pi N(0, 1) (bandwidth 1), phases uniform in 0 to 2 pi.
+ * @example console.log(describeFourier(32).freqs.shape, describeFourier(32).phases.role); // [ 32 ] buffer
+ */
 export function describeFourier(channels: number): FourierParameters<ParameterSpec> {
   return {
     freqs: { shape: [channels], role: "buffer", init: { kind: "normal", scale: 2 * Math.PI } },

@@ -48,7 +48,16 @@ export type AdamCorrections<T = TensorLike> = { readonly first: T; readonly seco
 /** Parameters, and what the optimizer remembers of them, after a step. */
 export type AdamStep<Tree> = { readonly parameters: Tree; readonly moments: AdamMoments<Tree> };
 
-/** Moments before the first step: zeros. Parameters are any tree of tensors. */
+/**
+ * Moments before the first step: zeros. Parameters are any tree of tensors.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const { first, second } = adamMoments({ w: tensor([1, 2]) });
+ * console.log(await first.w.array(), await second.w.array()); // [ 0, 0 ] [ 0, 0 ]
+ * ```
+ */
 export function adamMoments<Tree>(parameters: Tree): AdamMoments<Tree> {
   return { first: mapTree(parameters, zerosLike), second: mapTree(parameters, zerosLike) };
 }
@@ -56,6 +65,7 @@ export function adamMoments<Tree>(parameters: Tree): AdamMoments<Tree> {
 /**
  * How much the moments of step number `step` (from 1) fall short of the means they estimate, 1 - beta^step. Of a number they are numbers in
  * float64, to be given as scalars; of a scalar tensor (a counter in the state) tensors, within 1e-6 of themselves.
+ * @example console.log(adamCorrections(1), adamCorrections(1000)); // { first: 0.1, second: 0.001 } { first: 1, second: 0.63 }
  */
 export function adamCorrections(step: number, options?: AdamOptions): { first: number; second: number };
 export function adamCorrections(step: Tensor, options?: AdamOptions): { first: Tensor; second: Tensor };
@@ -77,6 +87,15 @@ export function adamCorrections(
  * @param rate learning rate, a scalar tensor. (A number is another program for each value.)
  * @param corrections what `adamCorrections` gives for this step, as scalar tensors.
  * @throws EvenkeelError `value` or `shape` unless gradients and moments are trees like the parameters'
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const parameters = { w: tensor([1, 2]) };
+ * const gradient = { w: tensor([0.5, -3]) };
+ * const next = adam(parameters, gradient, adamMoments(parameters), 0.1, adamCorrections(1));
+ * console.log(await next.parameters.w.array()); // [ 0.9, 2.1 ]
+ * ```
  */
 export function adam<Tree>(
   parameters: Tree,

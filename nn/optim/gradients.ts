@@ -16,12 +16,28 @@ import {
   where,
 } from "../../engine/index.ts";
 
-/** Gradients, any tree, with NaN and infinities replaced by 0, as the reference does before Adam. */
+/**
+ * Gradients, any tree, with NaN and infinities replaced by 0, as the reference does before Adam.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await cleanGradients({ w: tensor([1, NaN, -Infinity]) }).w.array()); // [ 1, 0, 0 ]
+ * ```
+ */
 export function cleanGradients<Tree>(gradient: Tree): Tree {
   return mapTree(gradient, (g) => where(isFinite(g), g, 0));
 }
 
-/** How many elements of gradients, any tree, aren't finite: a scalar f32. */
+/**
+ * How many elements of gradients, any tree, aren't finite: a scalar f32.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await countNonFinite({ w: tensor([1, NaN, -Infinity]), b: tensor([0]) }).array()); // 2
+ * ```
+ */
 export function countNonFinite(gradient: unknown): Tensor {
   return sumOfAll(treeLeaves(gradient).map(({ tensor }) => cast(not(isFinite(tensor)), "f32")));
 }
@@ -29,6 +45,12 @@ export function countNonFinite(gradient: unknown): Tensor {
 /**
  * The Euclidean norm of all gradients of a tree together, right for elements of any magnitude: a scalar, 0 if there are none. Its derivative
  * at 0 is 0.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * console.log(await globalNorm({ w: tensor([3, 0]), b: tensor([4]) }).array()); // 5
+ * ```
  */
 export function globalNorm(gradient: unknown): Tensor {
   const norms = treeLeaves(gradient).map(({ tensor }) => norm(tensor));

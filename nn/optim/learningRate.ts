@@ -15,6 +15,11 @@ export type LearningRateOptions = {
  * run with a ramp has rate 0.
  * @param nimg images seen before the step.
  * @param batch images a step.
+ * @example
+ * ```ts
+ * const options = { reference: 0.01, referenceBatches: 100, rampUpMimg: 0.01 };
+ * console.log([0, 5000, 10_000, 40_000].map((nimg) => learningRate(nimg, 100, options))); // [ 0, 0.005, 0.01, 0.005 ]
+ * ```
  */
 export function learningRate(nimg: number, batch: number, options: LearningRateOptions): number {
   const { reference, referenceBatches, rampUpMimg } = options;

@@ -14,6 +14,13 @@ import { leavesAs } from "./leavesAs.ts";
 /**
  * One step of gradient descent: parameters - rate * gradient, of any tree. `rate` is a scalar tensor.
  * @throws EvenkeelError `value` or `shape` unless the gradient is a tree like the parameters'
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const next = sgd({ w: tensor([1, 2]) }, { w: tensor([0.5, -3]) }, 0.1);
+ * console.log(await next.w.array()); // [ 0.95, 2.3 ]
+ * ```
  */
 export function sgd<Tree>(parameters: Tree, gradient: NoInfer<Tree>, rate: TensorLike): Tree {
   const leaves = treeLeaves(parameters);

@@ -25,7 +25,17 @@ function widensAhead({ flavor, switches }: BlockConfig): boolean {
   return flavor === "enc" && switches.encoderWidening === "ahead";
 }
 
-/** @throws EvenkeelError `shape` if the channels don't divide into heads, or into the groups of a norm. */
+/**
+ * @throws EvenkeelError `shape` if the channels don't divide into heads, or into the groups of a norm.
+ * @example
+ * ```ts
+ * const block = describeBlock({
+ *   flavor: "enc", inChannels: 4, outChannels: 8, embChannels: 6, resampleMode: "keep", resampleFilter: [1, 1], attention: false,
+ *   channelsPerHead: 4, dropout: 0, resBalance: 0.3, attnBalance: 0.3, clipAct: 256, activations: "float32", switches: configurationSwitches.G,
+ * });
+ * console.log(Object.keys(block)); // [ 'emb_gain', 'conv_res0', 'emb_linear', 'conv_res1', 'conv_skip' ]
+ * ```
+ */
 export function describeBlock(config: BlockConfig): BlockParameters<ParameterSpec> {
   const { inChannels, outChannels, embChannels, switches } = config;
   const branchChannels = widensAhead(config) ? outChannels : inChannels;
@@ -46,6 +56,18 @@ export function describeBlock(config: BlockConfig): BlockParameters<ParameterSpe
 /**
  * A residual block: x [N, inChannels, H, W] and the embedding [N, embChannels] to [N, outChannels, H', W'].
  * Karras et al. 2024, Fig. 16 to 22 and appendix B.
+ * @example
+ * ```ts
+ * import { randomKey, randomNormal } from "evenkeel/engine";
+ *
+ * const config = {
+ *   flavor: "enc", inChannels: 4, outChannels: 8, embChannels: 6, resampleMode: "down", resampleFilter: [1, 1], attention: false,
+ *   channelsPerHead: 4, dropout: 0, resBalance: 0.3, attnBalance: 0.3, clipAct: 256, activations: "float32", switches: configurationSwitches.G,
+ * } as const;
+ * const parameters = initializeParameters(describeBlock(config), randomKey(0));
+ * const [x, noise] = [randomNormal(randomKey(1), [2, 4, 8, 8]), randomNormal(randomKey(2), [2, 6])];
+ * console.log(applyBlock(config, parameters, x, noise).shape); // [ 2, 8, 4, 4 ]
+ * ```
  */
 export function applyBlock(
   config: BlockConfig,

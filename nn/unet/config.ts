@@ -186,6 +186,11 @@ function attentionLevels(config: UNetConfig): { level: number; resolution: numbe
 /**
  * Attention that a configuration asks for and its network doesn't have, in one line: at resolutions that no level has, and at levels with
  * fewer channels than one head has, as in the published networks. Null if there is none.
+ * @example
+ * ```ts
+ * const config = unetConfig({ imageResolution: 16, imageChannels: 3, labelDim: 0, modelChannels: 16, attnResolutions: [4] });
+ * console.log(missingAttention(config)); // no attention at 4x4 (48 channels): a head has 64 channels
+ * ```
  */
 export function missingAttention(config: UNetConfig): string | null {
   const size = (resolution: number): string => `${resolution}x${resolution}`;

@@ -6,7 +6,10 @@ export type UNetLayer =
   | { readonly kind: "conv"; readonly name: string; readonly inChannels: number; readonly outChannels: number }
   | { readonly kind: "block"; readonly name: string; readonly skip: boolean; readonly block: BlockConfig };
 
-/** Fewest arrays that a network can have, by its levels and blocks alone: each block has two convolutions and a linear layer. */
+/**
+ * Fewest arrays that a network can have, by its levels and blocks alone: each block has two convolutions and a linear layer.
+ * @example console.log(leastArrays({ channelMult: [1, 2, 3, 4], numBlocks: 3 })); // 108
+ */
 export function leastArrays({ channelMult, numBlocks }: Pick<UNetConfig, "channelMult" | "numBlocks">): number {
   const levels = channelMult.length;
   return 3 * (levels * numBlocks + levels * (numBlocks + 1) + 2 * levels);

@@ -19,7 +19,14 @@ export type UNetParameters<T = Tensor> = EmbeddingParameters<T> &
     readonly dec: { readonly [name: string]: BlockParameters<T> };
   };
 
-/** The arrays of a U-Net before they have values: shapes, roles and how they are drawn. */
+/**
+ * The arrays of a U-Net before they have values: shapes, roles and how they are drawn.
+ * @example
+ * ```ts
+ * const config = configG({ imageResolution: 8, imageChannels: 3, labelDim: 0, modelChannels: 4, channelMult: [1, 2], numBlocks: 1 });
+ * console.log(Object.keys(describeUNet(config).enc)); // [ '8x8_conv', '8x8_block0', '4x4_down', '4x4_block0' ]
+ * ```
+ */
 export function describeUNet(config: UNetConfig): UNetParameters<ParameterSpec> {
   const { enc, dec } = unetLayers(config);
   const describe = (layer: UNetLayer): LayerParameters<ParameterSpec> | BlockParameters<ParameterSpec> =>
@@ -43,6 +50,14 @@ export function describeUNet(config: UNetConfig): UNetParameters<ParameterSpec> 
  * The raw network F: x [N, C, H, W], the noise labels c_noise [N], and class labels [N, labelDim] or null (which counts as zeros)
  * to [N, C, H, W]. Karras et al. 2024, Fig. 16 to 22 (configurations A to G).
  * @throws EvenkeelError `shape` if x or the labels are not of the configuration's sizes.
+ * @example
+ * ```ts
+ * import { randomKey, randomNormal, tensor } from "evenkeel/engine";
+ *
+ * const config = configG({ imageResolution: 8, imageChannels: 3, labelDim: 0, modelChannels: 4, channelMult: [1, 2], numBlocks: 1 });
+ * const parameters = initializeParameters(describeUNet(config), randomKey(0));
+ * console.log(applyUNet(config, parameters, randomNormal(randomKey(1), [2, 3, 8, 8]), tensor([-1, 0.5]), null).shape); // [ 2, 3, 8, 8 ]
+ * ```
  */
 export function applyUNet(
   config: UNetConfig,

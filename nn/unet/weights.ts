@@ -20,6 +20,11 @@ export type LayerOptions = {
 /**
  * A layer under the switches `weightNorm`, `forcedNorm`, `bias` and `zeroInit`. `kernel` is [] for a linear layer. Plain weights and
  * biases are uniform within 1 / sqrt(fan-in).
+ * @example
+ * ```ts
+ * const { weight, bias } = describeLayer(configurationSwitches.A, 4, 6, [3, 3], { isLast: true });
+ * console.log(weight.shape, weight.init, bias?.shape); // [ 6, 4, 3, 3 ] { kind: 'constant', value: 0 } [ 6 ]
+ * ```
  */
 export function describeLayer(
   switches: UNetSwitches,
@@ -41,7 +46,16 @@ export function describeLayer(
   };
 }
 
-/** A layer of `describeLayer`: normalized or plain weights, times a gain, plus a bias if it has one. */
+/**
+ * A layer of `describeLayer`: normalized or plain weights, times a gain, plus a bias if it has one.
+ * @example
+ * ```ts
+ * import { randomKey, randomNormal } from "evenkeel/engine";
+ *
+ * const layer = initializeParameters(describeLayer(configurationSwitches.G, 4, 6, [3, 3]), randomKey(0));
+ * console.log(applyLayer(configurationSwitches.G, randomNormal(randomKey(1), [1, 4, 8, 8]), layer).shape); // [ 1, 6, 8, 8 ]
+ * ```
+ */
 export function applyLayer(
   switches: UNetSwitches,
   x: Tensor,

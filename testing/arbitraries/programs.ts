@@ -60,7 +60,10 @@ const inputs: fc.Arbitrary<InputSpec> = fc
       .map((elements) => ({ dtype, shape, elements }));
   });
 
-/** The elements of an input, which repeat those of its description. */
+/**
+ * The elements of an input, which repeat those of its description.
+ * @example console.log(inputData({ dtype: "f32", shape: [2, 2], elements: [1, 2, 3] })); // Float32Array(4) [ 1, 2, 3, 1 ]
+ */
 export function inputData({ dtype, shape, elements }: InputSpec): TensorData {
   const data = allocateData(dtype, sizeOf(shape));
   for (let i = 0; i < data.length; i++) data[i] = at(elements, (i * 7 + (i >> 3)) % elements.length);
@@ -112,6 +115,18 @@ export const loopFreePrograms = programSpecs.map((spec): ProgramSpec => {
 /**
  * Runs a program's instructions on its inputs; the newest values are its results.
  * @param supports which primitives there may be: inputs and instructions that need others are left out
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const program: ProgramSpec = {
+ *   inputs: [{ dtype: "f32", shape: [3], elements: [1, 2, 3] }],
+ *   instructions: [{ operation: "arithmetic", operands: [0, 0, 0], choices: [0, 0] }],
+ *   outputs: 1,
+ * };
+ * const given = program.inputs.map((input) => tensor(inputData(input), { shape: input.shape }));
+ * console.log(await buildProgram(program, given)[0]?.array()); // [ 2, 4, 6 ]
+ * ```
  */
 export function buildProgram(
   spec: ProgramSpec,
@@ -137,7 +152,15 @@ export function buildProgram(
   return known.slice(-spec.outputs);
 }
 
-/** A program in words: inputs, then one instruction a line. */
+/**
+ * A program in words: inputs, then one instruction a line.
+ * @example
+ * ```ts
+ * const instructions = [{ operation: "arithmetic", operands: [0, 0, 0], choices: [0, 0] }] as const;
+ * const program = { inputs: [{ dtype: "f32", shape: [3], elements: [1, 2, 3] }], instructions, outputs: 1 } as const;
+ * console.log(printProgram(program).split("\n")[0]); // input f32 [3] of 1 2 3
+ * ```
+ */
 export function printProgram(spec: ProgramSpec): string {
   const elements = (list: readonly number[]): string =>
     list.map((value) => (Object.is(value, -0) ? "-0" : String(value))).join(" ");

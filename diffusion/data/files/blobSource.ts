@@ -10,6 +10,14 @@ import { type Reading, readingOf } from "./reading.ts";
  * Opens files that a page was given: a single `.zip` or `.npz` as the archive that it is, others as `blobSource`.
  * @param name what messages and the data set call it.
  * @throws EvenkeelError `file` for a damaged archive, and as `blobSource`.
+ * @example
+ * ```ts
+ * import { encodePng } from "evenkeel/diffusion/sample";
+ *
+ * const png = new Blob([new Uint8Array(encodePng({ width: 2, height: 2, channels: 1, data: Uint8Array.of(0, 1, 2, 3) }))]);
+ * const source = await openPicked("picked", [{ path: "a.png", blob: png }, { path: "b.png", blob: png }]);
+ * console.log(source.files); // [ 'a.png', 'b.png' ]
+ * ```
  */
 export async function openPicked(
   name: string,
@@ -28,6 +36,15 @@ export async function openPicked(
  * @param name what messages and the data set call it.
  * @param reading told of litter, which is left out, and of names that were read in another form.
  * @throws EvenkeelError `file` if two files have the same path.
+ * @example
+ * ```ts
+ * import { encodePng } from "evenkeel/diffusion/sample";
+ *
+ * const png = new Blob([new Uint8Array(encodePng({ width: 2, height: 2, channels: 1, data: Uint8Array.of(0, 1, 2, 3) }))]);
+ * const source = blobSource("dropped", [{ path: "cats/a.png", blob: png }, { path: "dogs/b.png", blob: png }]);
+ * const dataset = await openDataset(source);
+ * console.log(dataset.count, dataset.classNames); // 2 [ 'cats', 'dogs' ]
+ * ```
  */
 export function blobSource(name: string, files: readonly GivenFile[], reading: Partial<Reading> = {}): FileSource {
   const names = new FileNames<Blob>(name, readingOf(reading));

@@ -54,6 +54,16 @@ const atOnce = 4;
  * Makes a data set of pictures of any size: what `openDataset` reads, with pictures of any kind that is decoded. Whatever is left out, changed
  * or guessed is told to `reading.notices`. The source stays open.
  * @throws EvenkeelError `file` if no picture can be read; `value` for a resolution or a number of images that is none.
+ * @example
+ * ```ts
+ * import { encodePng } from "evenkeel/diffusion/sample";
+ *
+ * const png = new Blob([new Uint8Array(encodePng({ width: 6, height: 4, channels: 1, data: new Uint8Array(24) }))]);
+ * const source = blobSource("dropped", [{ path: "wide.png", blob: png }]);
+ * const options = { resolution: 2, transform: "center-crop", greyscale: false, background: [255, 255, 255] } as const;
+ * const dataset = await convertPictures(source, { ...options, decode: () => Promise.reject(new Error("PNGs alone")) });
+ * console.log(dataset.count, dataset.channels, dataset.resolution); // 1 3 2
+ * ```
  */
 export async function convertPictures(
   source: FileSource,

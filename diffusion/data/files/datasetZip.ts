@@ -15,6 +15,17 @@ const unpacked = { zlib: { level: 0 } } as const;
  * @param sink where the archive goes; what was written is worth nothing if this fails.
  * @param onImage told how many images there were, of how many.
  * @throws what the sink throws.
+ * @example
+ * ```ts
+ * import { memoryFolder, ZipArchive } from "evenkeel/engine/io";
+ *
+ * const pixels = Uint8Array.of(0, 1, 2, 3);
+ * const dataset = createDataset({ name: "one", channels: 1, resolution: 2, pixels, labels: [0], classNames: ["a"] });
+ * const file = memoryFolder().file("one.zip");
+ * await file.write((sink) => writeDatasetZip(sink, dataset));
+ * const { entries } = await ZipArchive.open(await file.open(), "one.zip");
+ * console.log(entries.map(({ name }) => name)); // [ '00000/img00000000.png', 'dataset.json' ]
+ * ```
  */
 export function writeDatasetZip(
   sink: FileSink,

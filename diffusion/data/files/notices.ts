@@ -38,12 +38,28 @@ export class Notices {
   }
 }
 
-/** A notice in one line: `Left out 12 (a.heic, b.heic, ...): HEIC pictures, which ...`. Holds no control characters. */
+/**
+ * A notice in one line: `Left out 12 (a.heic, b.heic, ...): HEIC pictures, which ...`. Holds no control characters.
+ * @example
+ * ```ts
+ * const notices = new Notices();
+ * for (const name of ["a.heic", "b.heic"]) notices.add("left out", "HEIC pictures, which can't be decoded here", name);
+ * console.log(notices.list.map(describeNotice)[0]); // Left out 2 (a.heic, b.heic): HEIC pictures, which can't be decoded here.
+ * ```
+ */
 export function describeNotice(notice: Notice): string {
   return lineOf(notice, 160);
 }
 
-/** As `describeNotice`, with as many names as whoever wants to mend things needs. */
+/**
+ * As `describeNotice`, with as many names as whoever wants to mend things needs.
+ * @example
+ * ```ts
+ * const notices = new Notices();
+ * for (let i = 0; i < 50; i++) notices.add("left out", "HEIC pictures", `photo ${i}.heic`);
+ * console.log(notices.list.map((notice) => listNotice(notice).length > 3 * describeNotice(notice).length)); // [ true ]
+ * ```
+ */
 export function listNotice(notice: Notice): string {
   return lineOf(notice, 4000);
 }

@@ -139,7 +139,14 @@ export function numbersOfNpy({ type, bytes }: NpyArray, name: string): number[] 
   return Array.from({ length: bytes.length / step }, (_, i) => read(view, i * step, isLittle));
 }
 
-/** The bytes of an .npy file of float32 numbers, in pieces: header, then elements. */
+/**
+ * The bytes of an .npy file of float32 numbers, in pieces: header, then elements.
+ * @example
+ * ```ts
+ * const [header, elements] = encodeNpy(Float32Array.of(1, 2, 3), [3]);
+ * console.log(header?.length, elements?.length); // 128 12
+ * ```
+ */
 export function encodeNpy(values: Float32Array, shape: readonly number[]): Uint8Array[] {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
   // The elements begin at a multiple of 64.

@@ -27,6 +27,14 @@ const advice = "npx evenkeel dataset convert makes images of one size and kind";
  * sorted outermost folders are the classes, if there are two or more that don't just split or number the images. Files that aren't of the set
  * are told to `reading.notices`. The source stays open.
  * @throws EvenkeelError `file` that names the image that doesn't fit, and what to do.
+ * @example
+ * ```ts
+ * import { encodePng } from "evenkeel/diffusion/sample";
+ *
+ * const png = new Blob([new Uint8Array(encodePng({ width: 2, height: 2, channels: 1, data: Uint8Array.of(0, 1, 2, 3) }))]);
+ * const source = blobSource("dropped", [{ path: "a.png", blob: png }]);
+ * console.log((await openDataset(source)).pixels); // Uint8Array(4) [ 0, 1, 2, 3 ]
+ * ```
  */
 export async function openDataset(source: FileSource, reading: Partial<Reading> = {}): Promise<ImageDataset> {
   const dataset = await open(source, reading, false);
@@ -34,7 +42,16 @@ export async function openDataset(source: FileSource, reading: Partial<Reading> 
   return dataset;
 }
 
-/** Reads pictures as `openDataset`, or latents: arrays [8, H, H], means and deviations. @throws as `openDataset`. */
+/**
+ * Reads pictures as `openDataset`, or latents: arrays [8, H, H], means and deviations. @throws as `openDataset`.
+ * @example
+ * ```ts
+ * const npy = new Blob(encodeNpy(new Float32Array(8 * 16).fill(1), [8, 4, 4]).map((part) => new Uint8Array(part)));
+ * const source = blobSource("encoded", [{ path: "00000/img-mean-std-00000000.npy", blob: npy }]);
+ * const data = await openTrainingData(source);
+ * console.log(isLatent(data), data.channels, data.resolution); // true 4 4
+ * ```
+ */
 export async function openTrainingData(source: FileSource, reading: Partial<Reading> = {}): Promise<TrainingDataset> {
   return open(source, reading, true);
 }

@@ -20,7 +20,16 @@ const format = "evenkeel images 1";
 /** What a packed data set unpacks to, at most. */
 const maximumBytes = 2 ** 30;
 
-/** Packs a data set without loss. The same data give the same bytes. */
+/**
+ * Packs a data set without loss. The same data give the same bytes.
+ * @example
+ * ```ts
+ * const pixels = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels, labels: [0, 1], classNames: ["a", "b"] });
+ * const again = await unpackDataset(await packDataset(dataset));
+ * console.log(fingerprint(again) === fingerprint(dataset)); // true
+ * ```
+ */
 export async function packDataset(dataset: ImageDataset): Promise<Uint8Array> {
   const { name, count, channels, resolution, pixels, labels, classNames } = dataset;
   const [height, width] = [resolution, resolution];
@@ -47,6 +56,13 @@ export async function packDataset(dataset: ImageDataset): Promise<Uint8Array> {
  * The data set that `packDataset` packed.
  * @param source what messages call the file.
  * @throws EvenkeelError `file` for a damaged file or another one.
+ * @example
+ * ```ts
+ * const pixels = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+ * const dataset = createDataset({ name: "two", channels: 1, resolution: 2, pixels, labels: [0, 1], classNames: ["a", "b"] });
+ * const { count, classNames } = await unpackDataset(await packDataset(dataset));
+ * console.log(count, classNames); // 2 [ 'a', 'b' ]
+ * ```
  */
 export async function unpackDataset(bytes: Uint8Array, source = "packed data set"): Promise<ImageDataset> {
   try {

@@ -36,6 +36,16 @@ export type ConvertOptions = Partial<Reading> & {
  * name or path. Whatever is left out, changed or guessed is told to `notices`.
  * @throws EvenkeelError `file` if no picture can be read, or with `strict` for the first that can't; `value` for sizes that the
  * transform doesn't take.
+ * @example
+ * ```ts
+ * import { encodePng } from "evenkeel/diffusion/sample";
+ * import { mkdir, writeFile } from "node:fs/promises";
+ *
+ * await mkdir("photos");
+ * await writeFile("photos/wide.png", encodePng({ width: 6, height: 4, channels: 1, data: new Uint8Array(24) }));
+ * const dataset = await convertDataset({ source: "photos", resolution: 2, transform: "center-crop", greyscale: false, background: "#ffffff" });
+ * console.log(dataset.count, dataset.channels, dataset.resolution); // 1 3 2
+ * ```
  */
 export async function convertDataset(options: ConvertOptions): Promise<ImageDataset> {
   checkConversion(options);

@@ -34,6 +34,12 @@ const white = [255, 255, 255] as const;
  * The emoji images of npm packages as a data set: on white, averaged down to `resolution`, one class for each category. The Google set is
  * under the Apache licence 2.0, the Twitter set under CC BY 4.0.
  * @throws EvenkeelError `file` if a package isn't installed, `value` if 64 is no multiple of the resolution.
+ * @example
+ * ```ts
+ * // Needs the packages `emoji-datasource-twitter` and `sharp`.
+ * const { channels, resolution, classNames } = await loadEmoji(["twitter"], 16);
+ * console.log(channels, resolution, classNames?.[0]); // 3 16 Activities
+ * ```
  */
 export async function loadEmoji(
   vendors: readonly EmojiVendor[],
@@ -71,7 +77,10 @@ export function emojiClasses(files: readonly EmojiFile[]): string[] {
   return [...new Set(files.map(({ category }) => category))].sort();
 }
 
-/** The package that a source means: its name, installed here, or a path that ends with its name. Null for other sources. */
+/**
+ * The package that a source means: its name, installed here, or a path that ends with its name. Null for other sources.
+ * @example console.log(await findEmojiPackage("emoji-datasource-google"), await findEmojiPackage("photos")); // { vendor: 'google' } null
+ */
 export async function findEmojiPackage(source: string): Promise<EmojiPackage | null> {
   const name = /(?:^|[\\/])emoji-datasource-([a-z]+)[\\/]?$/.exec(source)?.[1];
   const vendor = emojiVendors.find((each) => each === name);

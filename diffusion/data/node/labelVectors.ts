@@ -10,6 +10,13 @@ const vectors = z.union([z.array(vector), vector.transform((one) => [one])]);
 /**
  * Label vectors to sample at: an .npy array [N, labelDim] or [labelDim], or JSON such as `[[0.5, 1], [0, 2]]`.
  * @throws EvenkeelError `file` for other files, `value` for vectors of another length or numbers that aren't finite.
+ * @example
+ * ```ts
+ * import { writeFile } from "node:fs/promises";
+ *
+ * await writeFile("labels.json", "[[0.5, 1], [0, 2]]");
+ * console.log(await readLabelVectors("labels.json", 2)); // [ [ 0.5, 1 ], [ 0, 2 ] ]
+ * ```
  */
 export async function readLabelVectors(path: string, labelDim: number): Promise<readonly (readonly number[])[]> {
   const bytes = await readWhole(path);

@@ -20,7 +20,18 @@ export type LatentFacts = {
   readonly classNames: readonly string[] | null;
 };
 
-/** Whether a folder or zip holds latents rather than images. @throws EvenkeelError `file` if it holds neither. */
+/**
+ * Whether a folder or zip holds latents rather than images. @throws EvenkeelError `file` if it holds neither.
+ * @example
+ * ```ts
+ * import { encodeNpy } from "evenkeel/diffusion/data";
+ * import { mkdir, writeFile } from "node:fs/promises";
+ *
+ * await mkdir("encoded/00000", { recursive: true });
+ * await writeFile("encoded/00000/img-mean-std-00000000.npy", encodeNpy(new Float32Array(8 * 16).fill(1), [8, 4, 4]));
+ * console.log(await holdsLatents("encoded")); // true
+ * ```
+ */
 export async function holdsLatents(path: string): Promise<boolean> {
   return withFiles(path, {}, async (source, { notices }) => (await contentsOf(source, notices)).form === "latents");
 }
@@ -29,6 +40,16 @@ export async function holdsLatents(path: string): Promise<boolean> {
  * Looks through a folder or zip of latents as the reference's tool encodes them, `img-mean-std-*.npy`, real numbers [2 C, H, W]. Holds one
  * at a time.
  * @throws EvenkeelError `file` that names the file that is damaged or doesn't fit the others, or if there are no latents.
+ * @example
+ * ```ts
+ * import { encodeNpy } from "evenkeel/diffusion/data";
+ * import { mkdir, writeFile } from "node:fs/promises";
+ *
+ * await mkdir("latents/00000", { recursive: true });
+ * await writeFile("latents/00000/img-mean-std-00000000.npy", encodeNpy(new Float32Array(8 * 16).fill(1), [8, 4, 4]));
+ * const { count, channels, channelStd } = await latentFacts("latents");
+ * console.log(count, channels, channelStd); // 1 4 [ 1, 1, 1, 1 ]
+ * ```
  */
 export async function latentFacts(path: string, reading: Partial<Reading> = {}): Promise<LatentFacts> {
   return withFiles(path, reading, factsOf);

@@ -23,7 +23,18 @@ export async function openDataset(path: string, reading: Partial<Reading> = {}):
   return withFiles(path, reading, files.openDataset);
 }
 
-/** Reads pictures as `openDataset`, or latents: a folder or zip of arrays [8, H, H], means and deviations. @throws as `openDataset`. */
+/**
+ * Reads pictures as `openDataset`, or latents: a folder or zip of arrays [8, H, H], means and deviations. @throws as `openDataset`.
+ * @example
+ * ```ts
+ * import { createDataset, isLatent } from "evenkeel/diffusion/data";
+ *
+ * const pixels = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+ * await writeDataset("two-pictures.zip", createDataset({ name: "two", channels: 1, resolution: 2, pixels, labels: null, classNames: null }));
+ * const dataset = await openTrainingData("two-pictures.zip");
+ * console.log(dataset.count, isLatent(dataset)); // 2 false
+ * ```
+ */
 export async function openTrainingData(path: string, reading: Partial<Reading> = {}): Promise<TrainingDataset> {
   return withFiles(path, reading, files.openTrainingData);
 }

@@ -16,6 +16,16 @@ export type Survey = {
 /**
  * Looks at the sizes and labels of pictures that needn't be a data set yet. Those whose size can't be read are told to
  * `reading.notices`. @throws EvenkeelError `file` if there are none.
+ * @example
+ * ```ts
+ * import { encodePng } from "evenkeel/diffusion/sample";
+ * import { mkdir, writeFile } from "node:fs/promises";
+ *
+ * await mkdir("pictures");
+ * await writeFile("pictures/wide.png", encodePng({ width: 6, height: 4, channels: 1, data: new Uint8Array(24) }));
+ * const { count, sizes } = await surveyPictures("pictures");
+ * console.log(count, sizes); // 1 [ [ '6x4', 1 ] ]
+ * ```
  */
 export async function surveyPictures(path: string, reading: Partial<Reading> = {}): Promise<Survey> {
   await loadSharp();

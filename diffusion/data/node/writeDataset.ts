@@ -7,6 +7,14 @@ import { type Reading, readingOf } from "../files/reading.ts";
 /**
  * Writes a data set as `writeDatasetZip` does, to a file, whole or not at all.
  * @throws EvenkeelError `file` if it can't be written or isn't to be a .zip.
+ * @example
+ * ```ts
+ * import { createDataset } from "evenkeel/diffusion/data";
+ *
+ * const pixels = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+ * await writeDataset("two.zip", createDataset({ name: "two", channels: 1, resolution: 2, pixels, labels: [1, 0], classNames: ["a", "b"] }));
+ * console.log((await openDataset("two.zip")).classNames); // [ 'a', 'b' ]
+ * ```
  */
 export async function writeDataset(
   path: string,

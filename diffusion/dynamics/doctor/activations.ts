@@ -15,7 +15,7 @@ export function examineActivations(dynamics: Dynamics): Finding[] {
     const finding: Finding = {
       check: "activations",
       severity: "error",
-      what: `${nonFinite.length} layers gave outputs that are not finite`,
+      what: `${nonFinite.length} of ${dynamics.header.names.activations.length} layers gave outputs that are not finite`,
       where: nonFinite.map(({ layer }) => layer),
       meaning:
         causes.length > 0

@@ -1,7 +1,7 @@
 import type { Dynamics } from "../format.ts";
 import { type Finding, lastThird, meanOf, show } from "./finding.ts";
 
-/** A run's loss and weighted error over time, each a mean since the point before. */
+/** A run's loss and weighted error over time, each a mean since the point before. Null, as files have it, or NaN: not finite. */
 export type LossPoint = { readonly nimg: number; readonly loss: number | null; readonly error: number | null };
 
 /** Points of the loss from the dynamics, where there is no other record. */
@@ -23,7 +23,7 @@ const enoughImages = 512;
 
 /** Is the error finite, falling, and not rising again? */
 export function examineLoss(points: readonly LossPoint[]): Finding[] {
-  const broken = points.filter(({ loss, error }) => loss === null || error === null);
+  const broken = points.filter(({ loss, error }) => !Number.isFinite(loss) || !Number.isFinite(error));
   if (broken.length > 0) {
     return [
       {

@@ -39,6 +39,15 @@ export type SnapshotSchedule = {
  * Reads a schedule, TOML or JSON by its extension: `[[snapshot]]` tables with `file` (relative to `folder`), `nimg`, and
  * `sigma_rel` or, of an exponential average, `half_life` in the unit of `nimg`; optionally `buffers = ["*.running_mean"]`.
  * @throws EvenkeelError `file` with everything that is wrong in it.
+ * @example
+ * ```ts
+ * import { describeProfile } from "evenkeel/diffusion/ema";
+ * import { writeFile } from "node:fs/promises";
+ *
+ * await writeFile("schedule.toml", '[[snapshot]]\nfile = "a.safetensors"\nnimg = 16000\nsigma_rel = 0.05\n');
+ * const { snapshots } = await readSchedule("schedule.toml", "averages");
+ * console.log(snapshots.map(({ profile }) => describeProfile(profile))); // [ 'sigma_rel 0.05 at 16000 images' ]
+ * ```
  */
 export async function readSchedule(file: string, folder: string): Promise<SnapshotSchedule> {
   const checked = scheduleSchema.safeParse(await parseScheduleFile(file));
@@ -78,6 +87,18 @@ const fields = ["nimg", "kimg", "std"] as const;
  * @param onLine told what was left out, and what the stars stand for where that differs.
  * @throws EvenkeelError `value` if the pattern lacks {nimg} (or {kimg}) or {std}; `file` if the folder or a file can't be read, a file
  * contradicts its name, or they can't be of one run.
+ * @example
+ * ```ts
+ * import { describeProfile } from "evenkeel/diffusion/ema";
+ * import { writeSafetensors } from "evenkeel/engine/node";
+ * import { mkdir } from "node:fs/promises";
+ *
+ * await mkdir("averages");
+ * const w = { dtype: "F32", shape: [2], data: Float32Array.of(1, 2) } as const;
+ * await writeSafetensors("averages/step16000-ema0.10.safetensors", { w });
+ * const found = await listByPattern("averages", "step{nimg}-ema{std}.safetensors");
+ * console.log(found.map(({ profile }) => describeProfile(profile))); // [ 'sigma_rel 0.1 at 16000 images' ]
+ * ```
  */
 export async function listByPattern(
   folder: string,
@@ -161,7 +182,14 @@ function timeOf(
   return stated.nimg;
 }
 
-/** Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text. */
+/**
+ * Tells whether a tensor's name has the form of one of the patterns, in which `*` stands for any text.
+ * @example
+ * ```ts
+ * const isBuffer = tensorNameMatcher(["*.running_mean", "freqs"]);
+ * console.log(isBuffer("layers.0.running_mean"), isBuffer("layers.0.weight")); // true false
+ * ```
+ */
 export function tensorNameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const forms = patterns.map(starPattern);
   return (name) => forms.some((form) => hasForm(form, name));

@@ -71,6 +71,16 @@ export const nsfwjsNames = Object.keys(models) as readonly NsfwjsName[];
  * pixels of its last convolutional layer. Its weights are stored there as bytes; they are converted once, without TensorFlow.js, and kept
  * in `cacheFolder`. Distances in these spaces are no FID: the weights are others than those.
  * @throws EvenkeelError `file` if the package isn't installed, is of another version or damaged, or the cache can't be written.
+ * @example
+ * ```ts
+ * import { getDevice } from "evenkeel/engine";
+ *
+ * // Needs the package `nsfwjs`, whose weights are converted at the first call.
+ * const extractor = await nsfwjsFeatures("nsfwjs-mobilenet-small", { device: await getDevice("wasm") });
+ * const features = await extractor.extract(new Uint8Array(2 * 3 * 16 * 16), [2, 3, 16, 16]);
+ * console.log(extractor.dimension, features.length); // 1280 2560
+ * extractor.dispose();
+ * ```
  */
 export async function nsfwjsFeatures(name: NsfwjsName, { device, print }: FeatureOptions): Promise<FeatureExtractor> {
   const { architecture, distanceName, batch } = models[name];

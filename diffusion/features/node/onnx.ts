@@ -64,6 +64,23 @@ export type OnnxPreset = keyof typeof onnxPresets;
  * @param runtime Default: onnxruntime-node, if it is installed.
  * @throws EvenkeelError `file` without onnxruntime-node, or for a file that it can't read or run, `value` for names of inputs
  * or outputs that the network doesn't have, `shape` for an output of another form.
+ * @example
+ * ```ts
+ * import { writeFile } from "node:fs/promises";
+ *
+ * // With the package `onnxruntime-node` the first two arguments are enough; this stands for it, and gives every picture two features.
+ * const session: OnnxSession = {
+ *   inputNames: ["x"],
+ *   outputNames: ["y"],
+ *   run: () => Promise.resolve({ y: { data: Float32Array.of(0.5, 0.25), dims: [1, 2] } }),
+ *   release: () => Promise.resolve(),
+ * };
+ * const runtime = { InferenceSession: { create: () => Promise.resolve(session) }, Tensor: class {} };
+ * await writeFile("network.onnx", "");
+ * const extractor = await onnxFeatures("network.onnx", { ...onnxPresets.inception, batch: 1 }, runtime);
+ * console.log(extractor.distanceName, await extractor.extract(new Uint8Array(12), [1, 3, 2, 2])); // FID Float32Array(2) [ 0.5, 0.25 ]
+ * extractor.dispose();
+ * ```
  */
 export async function onnxFeatures(
   file: string,

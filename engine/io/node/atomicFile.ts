@@ -15,6 +15,16 @@ import { fileSystemError } from "./fileSystemError.ts";
  *
  * `produce` writes the content; what it throws is thrown on. A symbolic link at `target` is replaced, not followed.
  * @throws EvenkeelError `file` if the file system refuses: folder missing or read-only, disk full, ...
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ *
+ * await writeFileAtomically("a.txt", async (sink) => {
+ *   await sink.write(new TextEncoder().encode("hello "));
+ *   await sink.write(new TextEncoder().encode("there"));
+ * });
+ * console.log(await readFile("a.txt", "utf8")); // hello there
+ * ```
  */
 export async function writeFileAtomically(target: string, produce: (sink: FileSink) => Promise<void>): Promise<void> {
   await refuseFolder(target);
@@ -66,6 +76,10 @@ async function unfinished(partial: string, opening: Promise<FileHandle>): Promis
 /**
  * Removes the new files of all writes that are under way, for a process that ends in the same task: these writes fail or never end, and
  * their targets are as they were. Writes that would begin from now on never do.
+ * @example
+ * ```ts
+ * process.once("SIGTERM", () => void removeUnfinishedFiles().finally(() => process.exit(143)));
+ * ```
  */
 export async function removeUnfinishedFiles(): Promise<void> {
   isEnding = true;

@@ -10,7 +10,18 @@ import { makeFolder } from "./makeFolder.ts";
 /** Most bytes asked of the system in one read; its counters have 31 bits. */
 const mostAtOnce = 1 << 26;
 
-/** A folder of a disk. */
+/**
+ * A folder of a disk.
+ * @example
+ * ```ts
+ * import { writeText } from "evenkeel/engine/io";
+ *
+ * const folder = diskFolder("runs");
+ * await folder.prepare();
+ * await writeText(folder.file("a.txt"), "hello");
+ * console.log(await folder.list()); // [ 'a.txt' ]
+ * ```
+ */
 export function diskFolder(folder: string): Folder {
   const wrap = (doing: string) => (cause: unknown) => {
     throw fileSystemError(folder, doing, cause);
@@ -34,7 +45,16 @@ export function diskFolder(folder: string): Folder {
   };
 }
 
-/** A file of a disk. @param readBytes read at once, at most. */
+/**
+ * A file of a disk. @param readBytes read at once, at most.
+ * @example
+ * ```ts
+ * import { readTextIfAny, writeText } from "evenkeel/engine/io";
+ *
+ * await writeText(diskFile("a.txt"), "hello");
+ * console.log(await readTextIfAny(diskFile("a.txt"))); // hello
+ * ```
+ */
 export function diskFile(file: string, readBytes = mostAtOnce): StoredFile {
   const wrap = (doing: string) => (cause: unknown) => {
     throw fileSystemError(file, doing, cause);

@@ -18,7 +18,16 @@ const causes: ReadonlyMap<string, string> = new Map([
   ["EIO", "the disk reported an error"],
 ]);
 
-/** An error of the operating system while `doing` something with `path`, in words; the original is its `cause`. */
+/**
+ * An error of the operating system while `doing` something with `path`, in words; the original is its `cause`.
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ *
+ * const found = await readFile("missing.txt").catch((cause: unknown) => fileSystemError("missing.txt", "reading", cause).message);
+ * console.log(found); // missing.txt: reading failed: there is no such file or folder. Check the path (ENOENT).
+ * ```
+ */
 export function fileSystemError(path: string, doing: string, cause: unknown): EvenkeelError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
   const known = code === undefined ? undefined : causes.get(code);

@@ -6,6 +6,11 @@ import { fileSystemError } from "./fileSystemError.ts";
  * Makes a folder and those it lies in, unless they are there.
  * @throws EvenkeelError `file` that says why not: Node's way to make several at once says ENOENT on a read-only disk, and never ends in
  * `/proc`.
+ * @example
+ * ```ts
+ * await makeFolder("runs/first/images");
+ * await writeFileAtomically("runs/first/images/a.txt", (sink) => sink.write(new TextEncoder().encode("hello")));
+ * ```
  */
 export async function makeFolder(folder: string): Promise<void> {
   try {

@@ -54,6 +54,14 @@ type Written = {
  * archive is one of zip64.
  * @throws EvenkeelError `value` for names that lead out, come twice or have too many bytes, dates that can't be kept, contents of another
  * size than they were said to have; what `sink` and the contents throw.
+ * @example
+ * ```ts
+ * const file = memoryFolder().file("a.zip");
+ * const hello = { name: "texts/a.txt", modified: new Date("2024-01-01"), content: new TextEncoder().encode("hello") };
+ * await file.write((sink) => writeZip(sink, [hello]));
+ * const archive = await ZipArchive.open(await file.open(), "a.zip");
+ * console.log(archive.entries.map(({ name }) => name)); // [ 'texts/a.txt' ]
+ * ```
  */
 export async function writeZip(
   sink: FileSink,

@@ -92,7 +92,7 @@ test("steps that are far too large are named, and how bad they are", async () =>
 
 test("outputs that are not finite are named before anything else about activations", () => {
   const findings = examineDynamics(withReadings("activation", (value, i) => (i >= 4 ? null : value)));
-  const finding = found(findings, "activations", /17 layers gave outputs that are not finite/);
+  const finding = found(findings, "activations", /^17 of 21 layers gave outputs that are not finite /);
   assert.equal(finding.where[0], "dec.8x8_block2.conv_res0");
   assert.equal(findings.filter(({ check }) => check === "activations").length, 1);
 });
@@ -164,6 +164,8 @@ test("a loss that falls is sound; one that doesn't, rises or isn't finite is an 
   found(examineRun(record(curve((share) => 1 - share + 2 * share ** 4))), "loss", /the error rises again/);
   const broken = curve((share) => (share === 1 ? null : 1 - share));
   found(examineRun(record(broken)), "loss", /not finite around 40,000 images/);
+  const counted = curve((share) => (share === 1 ? NaN : 1 - share));
+  found(examineRun(record(counted)), "loss", /not finite around 40,000 images/);
 });
 
 test("gradients that are not finite, vanish or jump", () => {
