@@ -81,7 +81,7 @@ describe("initializers", () => {
         refuses("range", new RegExp(`^randomTruncatedNormal: next to no normal number is from ${low} to ${high}\\.`)),
       );
     }
-    assert.throws(() => randomTruncatedNormal(zeros([2]), [1]), refuses("value", /^randomTruncatedNormal: a key/));
+    assert.throws(() => randomTruncatedNormal(zeros([2]), [1]), refuses("shape", /^randomTruncatedNormal: a key/));
   });
 
   it("draw orthogonal rows or columns, of any shape", async () => {

@@ -96,6 +96,20 @@ const nested: Step = (carry, row) =>
     tensor([0.5, 1.5]),
   ).carry;
 
+/** Only the rule reads the row. */
+const unread: Step = (carry, row) =>
+  customVjp((x: Tensor) => sin(x), { forward: () => null, backward: (_, g) => [multiply(g, row)] })(carry);
+
+/** The rule reads what the checkpoint around it computes. */
+const inside: Step = checkpoint((carry: Tensor, row: Tensor) => {
+  const [outer, inner] = [tanh(multiply(carry, row)), sin(add(carry, row))];
+  const f = customVjp((x: Tensor) => sin(x), {
+    forward: (x) => ({ x, outer }),
+    backward: (kept, g) => [multiply(multiply(g, cos(kept.x)), add(kept.outer, inner))],
+  });
+  return f(multiply(outer, carry));
+});
+
 /** No rule at all. */
 const plain: Step = (carry, row) => add(sin(multiply(carry, row)), multiply(carry, 0.5));
 
