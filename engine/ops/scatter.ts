@@ -2,11 +2,11 @@
 import { EvenkeelError } from "../errors.ts";
 import { at, formatShape, normalizeAxis, sameShape, sizeOf } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkIndex, gatherAlong, requireIndex, scatterAlong } from "./alongAxis.ts";
+import { checkIndex, gatherAlong, padAlong, requireIndex, scatterAlong, sliceAlong } from "./alongAxis.ts";
 import { iota } from "./creation.ts";
 import { add, equal, lessEqual, maximum, minimum, multiply, negate, not, where } from "./elementwise.ts";
 import { flatIndex } from "./indexing.ts";
-import { broadcastTo, pad, reshape, slice } from "./movement.ts";
+import { broadcastTo, reshape } from "./movement.ts";
 import { sortedOrder } from "./order.ts";
 
 /**
@@ -129,15 +129,7 @@ function productsOf(values: Tensor, index: Tensor, axis: number, size: number): 
   const rows = gatherAlong(index, order, axis);
   const count = at(index.shape, axis);
   const before = (x: Tensor, distance: number, fill: number): Tensor => {
-    const kept = slice(
-      x,
-      x.shape.map((_, i) => (i === axis ? [0, count - distance] : null)),
-    );
-    return pad(
-      kept,
-      x.shape.map((_, i) => [i === axis ? distance : 0, 0] as const),
-      fill,
-    );
+    return padAlong(sliceAlong(x, axis, 0, count - distance), axis, distance, 0, fill);
   };
   let products = gatherAlong(values, order, axis);
   for (let distance = 1; distance < count; distance *= 2) {

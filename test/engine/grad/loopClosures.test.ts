@@ -119,6 +119,8 @@ const steps = {
   honest,
   recursive,
   nested,
+  unread,
+  inside,
   "in checkpoint": (c: Tensor, r: Tensor) => checkpoint(nested)(c, r),
 };
 const start = tensor([0.3, -0.8]);
