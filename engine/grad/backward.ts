@@ -61,7 +61,7 @@ export function backward(
   outputs.forEach((output, i) => collect(output.node, at(cotangents, i)));
   const recomputation = new Recomputation(recomputes ? order : []);
   const calls = new CustomCalls(order, sources);
-  const loops = new LoopDerivatives(order, dependent, backward);
+  const loops = new LoopDerivatives(order, dependent, (...walk) => backward(...walk, recomputes));
   for (const node of order.reverse()) {
     if (sources.has(node)) continue;
     const seenFor = (cotangent: Tensor): Node => recomputation.seen(node, cotangent.node);

@@ -6,7 +6,9 @@ import { mapTree, refuseAsynchronous } from "../tree.ts";
  * The same function, of which derivatives keep nothing but what it reads: what it computes in between is computed a second time when its
  * derivative is, right behind the cotangent of its result. A network whose blocks are such functions takes the memory of one block
  * besides that of what goes from block to block, for one more computation of each block. Values and derivatives are those of `fn`, bit for bit.
- * Tensors that `fn` closes over are read as its arguments are. Such functions may be within each other.
+ * Tensors that `fn` closes over are read as its arguments are. Such functions may be within each other, and within the body of a `scan`,
+ * whose derivative then keeps less within an iteration. The derivative of a derivative is right, but saves no memory: it keeps what the
+ * first derivative has computed again.
  *
  * Of what doesn't depend on anything outside of `fn` nothing is computed twice. Forward mode (`jvp`) keeps nothing and computes nothing twice.
  * Chen et al. 2016, "Training deep nets with sublinear memory cost".

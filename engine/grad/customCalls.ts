@@ -7,6 +7,19 @@ import { dependents } from "./dependents.ts";
 
 type Result = NodeOf<"ruled">;
 
+let calls = 0;
+
+/** A number for a call. */
+export function newCallId(): number {
+  return calls++;
+}
+
+/** Whether a node is the result of a call that brings its derivative along, or of a loop with such a call in its body. */
+export function isOrHoldsCustomRule(node: Node): boolean {
+  if (node.kind === "loop") return topologicalOrder(node.attributes.loop.body.outputs).some(isOrHoldsCustomRule);
+  return node.kind === "ruled" && node.attributes.rule.kind === "custom";
+}
+
 export class CustomCalls {
   readonly #sources: ReadonlySet<Node>;
   /** By call the results that are used, in the order of computation. */

@@ -6,6 +6,7 @@ import { isTensor, Tensor } from "../graph/tensor.ts";
 import { zerosLike } from "../ops/creation.ts";
 import { describeValue, fillTree, refuseAsynchronous, type Static, treeLeaves } from "../tree.ts";
 import { marked } from "./backward.ts";
+import { newCallId } from "./customCalls.ts";
 
 /** What a backward rule gives for an argument: a tree like it, with derivatives in the place of f32 tensors; null: none, at any depth. */
 export type Cotangent<T> = T extends Tensor
@@ -28,8 +29,6 @@ export type CustomRule<Args extends readonly unknown[], Result, Residuals> = {
   readonly backward: (residuals: Residuals, cotangent: Result) => Cotangents<Args>;
 };
 
-let calls = 0;
-
 /**
  * The function `fn` with a derivative of its own: a straight-through estimator, a gradient that is clipped, a form that stays finite.
  * Higher derivatives are those of what `forward` and `backward` compute; where these call the function that `customVjp` gave, by this rule
@@ -37,6 +36,7 @@ let calls = 0;
  *
  * As `custom_vjp` of JAX, save that `forward` gives no value: that of `fn` is used with and without derivatives.
  * @param fn of trees of tensors, gives a tree of tensors. A tensor that it closes over has no derivative, and asking for one is an error.
+ * `forward` and `backward` may close over tensors: within the body of a `scan` also over what is carried and its rows.
  * @returns a function as `fn`. Its derivative throws EvenkeelError `value`, `shape` or `dtype` if what `backward` gives doesn't fit the
  * arguments, `trace` if a derivative by a tensor is asked for that isn't an argument.
  * @example
@@ -62,7 +62,7 @@ export function customVjp<Args extends readonly unknown[], Result, Residuals>(
     refuseAsynchronous("customVjp", value);
     const results = treeLeaves(value).map(({ tensor }) => tensor);
     const call: CustomCall = {
-      id: calls++,
+      id: newCallId(),
       pull: (nodes, cotangents) => {
         const seen = fillTree(
           own,

@@ -9,6 +9,7 @@ import { zerosLike } from "../ops/creation.ts";
 import { requireShape } from "../ops/elementwise.ts";
 import { fillTree, refuseAsynchronous, treeLeaves } from "../tree.ts";
 import { backward, marked, markTree } from "./backward.ts";
+import { isOrHoldsCustomRule } from "./customCalls.ts";
 import { dependents, differentiatedInputs } from "./dependents.ts";
 
 /**
@@ -40,7 +41,8 @@ export function jvp<T, R, Rest extends readonly unknown[]>(
     const differentiable = results.filter(({ dtype }) => dtype === "f32");
     const cotangents = differentiable.map((result) => marked(zerosLike(result)));
     const pulled = backward(differentiable, cotangents, leaves, false);
-    if (usesCustomRules(differentiable.map(({ node }) => node))) requireLinear(pulled, cotangents);
+    if (topologicalOrder(differentiable.map(({ node }) => node)).some(isOrHoldsCustomRule))
+      requireLinear(pulled, cotangents);
     const moved = backward(pulled, along, cotangents, false);
     let next = 0;
     const tangent = results.map((result) => (result.dtype === "f32" ? at(moved, next++) : zerosLike(result)));
@@ -65,13 +67,6 @@ function tangentsOf(primals: unknown, tangents: unknown): Tensor[] {
     requireShape("jvp", name, tensor, primal.tensor.shape);
     if (tensor.dtype !== "f32") throw new EvenkeelError("dtype", `jvp: ${name} is ${tensor.dtype}, expected f32.`);
     return tensor;
-  });
-}
-
-function usesCustomRules(outputs: readonly Node[]): boolean {
-  return topologicalOrder(outputs).some((node) => {
-    if (node.kind === "loop") return usesCustomRules(node.attributes.loop.body.outputs);
-    return node.kind === "ruled" && node.attributes.rule.kind === "custom";
   });
 }
 

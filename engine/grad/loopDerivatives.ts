@@ -1,11 +1,12 @@
 /** Derivatives of loops: loops in the other direction, over what was carried into each iteration. */
 import { makeNode } from "../graph/graph.ts";
-import { loopCallKey, type LoopCall, loopCallsOf, onInputs } from "../graph/loops.ts";
+import { loopCallKey, type LoopCall, loopCallsOf } from "../graph/loops.ts";
 import type { LoopResult, Node, NodeOf } from "../graph/node.ts";
 import { at } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { zerosLike } from "../ops/creation.ts";
 import { add } from "../ops/elementwise.ts";
+import { Copies } from "./copies.ts";
 import { scan } from "./scan.ts";
 
 /** Derivatives of sum(<outputs[i], cotangents[i]>) with respect to nodes (`backward`). */
@@ -47,7 +48,10 @@ export class LoopDerivatives {
       if (cotangent === undefined || what.kind === "any") continue;
       first ??= cotangent;
       const group = flowing[what.kind];
-      if (group !== undefined) group[what.index] = cotangent;
+      if (group === undefined) continue;
+      // A derivative that was taken before may have asked for the same result with a node of its own.
+      const other = group[what.index];
+      group[what.index] = other === undefined ? cotangent : add(other, cotangent);
     }
     if (first === undefined) return [];
     return this.#derivatives(node, seenFor(first).inputs, flowing);
@@ -79,7 +83,7 @@ export class LoopDerivatives {
         (x) => new Tensor(makeNode("reshape", [x.node], { shape: x.shape })),
       );
       const replaced = new Map<Node, Node>(body.inputs.map((input, i) => [input, at(given, i).node]));
-      const outputs = onInputs(body.outputs, replaced).map((output) => new Tensor(output));
+      const outputs = new Copies(replaced).of(body.outputs).map((output) => new Tensor(output));
       const stacked = Object.entries(row.stacked);
       const derivatives = this.#backward(
         [...moved.map((i) => at(outputs, i)), ...stacked.map(([i]) => at(outputs, carried + Number(i)))],

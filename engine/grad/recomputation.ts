@@ -3,12 +3,10 @@
  * region reads, behind the first cotangent that gets there. The walk itself goes over the nodes as they were first made, so that every
  * sum is that of a walk without such regions, bit for bit.
  */
-import { makeNode, withInputs } from "../graph/graph.ts";
+import { makeNode } from "../graph/graph.ts";
 import type { Node, Region } from "../graph/node.ts";
 import { uniformValue } from "../graph/uniform.ts";
-
-/** Nodes of a region as they are computed again. */
-type Copies = ReadonlyMap<Node, Node>;
+import { Copies } from "./copies.ts";
 
 export class Recomputation {
   readonly #order: readonly Node[];
@@ -39,7 +37,7 @@ export class Recomputation {
 
   /** @param around the regions that this one lies in, which have been copied */
   #copy(region: Region, around: readonly Region[], cotangent: Node): Copies {
-    const copies = new Map<Node, Node>();
+    const copies = new Copies();
     const inputs = new Map<Node, Node>();
     /** What the region reads of outside. */
     const read = (input: Node): Node => {
@@ -50,16 +48,10 @@ export class Recomputation {
       inputs.set(value, known);
       return known;
     };
-    for (const node of this.#order) {
-      if (!isIn(node, region)) continue;
-      copies.set(
-        node,
-        withInputs(
-          node,
-          node.inputs.map((input) => copies.get(input) ?? read(input)),
-        ),
-      );
-    }
+    copies.add(
+      this.#order.filter((node) => isIn(node, region)),
+      read,
+    );
     this.#copies.set(region, copies);
     return copies;
   }

@@ -1,10 +1,12 @@
 import { EvenkeelError } from "../errors.ts";
 import { makeNode, nextNodeId, topologicalOrder } from "../graph/graph.ts";
-import { onInputs } from "../graph/loops.ts";
+import { newLoopId } from "../graph/loops.ts";
 import type { Loop, LoopResult, Node, NodeOf } from "../graph/node.ts";
 import { at, formatShape, type Shape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { zeros } from "../ops/creation.ts";
+import { Copies } from "./copies.ts";
+import { isOrHoldsCustomRule } from "./customCalls.ts";
 import { fillTree, refuseAsynchronous, treeLeaves, treeSignature } from "../tree.ts";
 
 /** How often a loop goes around, and in which direction. */
@@ -14,8 +16,6 @@ export type ScanOptions = {
   /** Whether to go from the last row of `xs` to the first; results are stacked at the places of their rows. Default: false. */
   readonly reverse?: boolean;
 };
-
-let loops = 0;
 
 /**
  * A loop in the program: `body` gets what is carried and a row of `xs`, and gives what is carried on and a result. However often it goes
@@ -73,11 +73,14 @@ export function scan<Carry, X, Y>(
 
   const outside = outsideOf(outputs, start);
   const constants = outside.map((node) => placeholder(new Tensor(node), node.shape, "constant"));
-  const own = onInputs(outputs, new Map(outside.map((node, i) => [node, at(constants, i)])));
-  const read = new Set(topologicalOrder(own));
-  const used = taken.flatMap((node, i) => (read.has(node) ? [i] : []));
+  const own = new Copies(new Map(outside.map((node, i) => [node, at(constants, i)]))).of(outputs);
+  const order = topologicalOrder(own);
+  const read = new Set<Node>(order);
+  // What a rule of a derivative closes over is seen only when a derivative is taken.
+  const mayReadAll = order.some(isOrHoldsCustomRule);
+  const used = taken.flatMap((node, i) => (mayReadAll || read.has(node) ? [i] : []));
   const loop: Loop = {
-    id: loops++,
+    id: newLoopId(),
     body: { inputs: [...carried, ...used.map((i) => at(taken, i)), ...constants], outputs: own },
     length,
     reverse: options.reverse === true,

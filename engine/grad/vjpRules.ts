@@ -34,7 +34,7 @@ import {
   where,
 } from "../ops/elementwise.ts";
 import { power } from "../ops/powers.ts";
-import { gatherAlong, scatterAlong } from "../ops/alongAxis.ts";
+import { gatherAlong, scatterAlong, sliceAlong } from "../ops/alongAxis.ts";
 import { broadcastTo, flip, pad, permute, reshape, slice, transpose } from "../ops/movement.ts";
 import { reduceSum } from "../ops/reduce.ts";
 
@@ -96,10 +96,7 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
     let start = 0;
     return inputs.map((input) => {
       const stop = start + at(input.shape, axis);
-      const part = slice(
-        g,
-        g.shape.map((_, i) => (i === axis ? [start, stop] : null)),
-      );
+      const part = sliceAlong(g, axis, start, stop);
       start = stop;
       return part;
     });

@@ -11,6 +11,13 @@ export type LoopCall = {
   readonly results: readonly NodeOf<"loop">[];
 };
 
+let loops = 0;
+
+/** A number for a loop. */
+export function newLoopId(): number {
+  return loops++;
+}
+
 /** The calls of loops among the nodes of an order of computation. */
 export function loopCallsOf(order: readonly Node[]): LoopCall[] {
   const calls = new Map<string, NodeOf<"loop">[]>();

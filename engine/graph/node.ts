@@ -133,13 +133,14 @@ export type Primitives = {
   concat: { inputs: readonly Node[]; attributes: { readonly axis: number } };
   /**
    * Along `axis`, element [.., k, ..] is x[.., index[.., k, ..], ..]. Inputs [x, index]: the index, i32, has the rank of x and any
-   * size along the axis; its other sizes are those of x, or 1: the same for all. An index out of range counts as the nearest in range.
+   * size along the axis; its other sizes are those of x, or 1: the same for all. An index out of range counts as the nearest in range. The
+   * rules of derivatives take all indices to be in range: operations `check` those that may not be, and such a run ends.
    */
   gather: { inputs: readonly [Node, Node]; attributes: { readonly axis: number } };
   /**
    * The transpose of `gather`: `size` elements along `axis`, each the `op` of those of the values whose index it is, in their order; of
    * none the neutral element. Inputs [values, index]: the index has the size of the values along the axis, and else as in `gather`.
-   * What has an index out of range goes nowhere. Values are f32, i32 or u32.
+   * What has an index out of range goes nowhere, save in derivatives, as in `gather`. Values are f32, i32 or u32.
    */
   scatter: {
     inputs: readonly [Node, Node];

@@ -1,10 +1,28 @@
-/** Elements taken and put along one axis by an index of the same rank: what all indexing is made of. */
+/** Elements taken and put along one axis, by an index of the same rank: what all indexing is made of; or as a range. */
 import { EvenkeelError } from "../errors.ts";
 import { makeNode } from "../graph/graph.ts";
 import type { ReduceOp } from "../graph/node.ts";
 import { at, formatShape, type Shape } from "../graph/shape.ts";
 import { Tensor } from "../graph/tensor.ts";
 import { less, lessEqual, or } from "./elementwise.ts";
+import { pad, slice } from "./movement.ts";
+
+/** @internal The part of x from `start` to before `stop` along one axis. */
+export function sliceAlong(x: Tensor, axis: number, start: number, stop: number, step = 1): Tensor {
+  return slice(
+    x,
+    x.shape.map((_, i) => (i === axis ? [start, stop, step] : null)),
+  );
+}
+
+/** @internal x with elements of a value before and after it along one axis. */
+export function padAlong(x: Tensor, axis: number, before: number, after: number, value = 0): Tensor {
+  return pad(
+    x,
+    x.shape.map((_, i): readonly [number, number] => (i === axis ? [before, after] : [0, 0])),
+    value,
+  );
+}
 
 /** @internal Element [.., k, ..] is x[.., index[.., k, ..], ..]; index sizes of 1 stand for all. What is out of range is clamped. */
 export function gatherAlong(x: Tensor, index: Tensor, axis: number): Tensor {

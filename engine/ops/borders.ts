@@ -2,7 +2,8 @@
 import { EvenkeelError } from "../errors.ts";
 import { at, formatShape } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { broadcastTo, concat, flip, slice } from "./movement.ts";
+import { sliceAlong } from "./alongAxis.ts";
+import { broadcastTo, concat, flip } from "./movement.ts";
 
 /** `[before, after]` elements around each axis. */
 export type BorderWidths = readonly (readonly [number, number])[];
@@ -22,7 +23,7 @@ export function padReflect(x: Tensor, widths: BorderWidths): Tensor {
     for (let left = width, turned = true; left > 0; left -= size - 1, turned = !turned) {
       const count = Math.min(left, size - 1);
       const isLow = (side === "before") === turned;
-      const piece = isLow ? range(part, axis, 1, 1 + count) : range(part, axis, size - 1 - count, size - 1);
+      const piece = isLow ? sliceAlong(part, axis, 1, 1 + count) : sliceAlong(part, axis, size - 1 - count, size - 1);
       pieces.push(turned ? flip(piece, axis) : piece);
     }
     return side === "before" ? pieces.reverse() : pieces;
@@ -51,21 +52,15 @@ export function padWrap(x: Tensor, widths: BorderWidths): Tensor {
     const size = at(part.shape, axis);
     const [whole, rest] = [new Array<Tensor>(Math.floor(width / size)).fill(part), width % size];
     return side === "before"
-      ? [range(part, axis, size - rest, size), ...whole]
-      : [...whole, range(part, axis, 0, rest)];
+      ? [sliceAlong(part, axis, size - rest, size), ...whole]
+      : [...whole, sliceAlong(part, axis, 0, rest)];
   });
 }
-
-const range = (x: Tensor, axis: number, start: number, stop: number): Tensor =>
-  slice(
-    x,
-    x.shape.map((_, a) => (a === axis ? [start, stop] : null)),
-  );
 
 /** `width` times the element of an axis. */
 const repeated = (x: Tensor, axis: number, element: number, width: number): Tensor =>
   broadcastTo(
-    range(x, axis, element, element + 1),
+    sliceAlong(x, axis, element, element + 1),
     x.shape.map((size, a) => (a === axis ? width : size)),
   );
 

@@ -1,9 +1,10 @@
 /** Running sums and products along an axis, and products over axes. */
 import { at, normalizeAxes, normalizeAxis } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { padAlong, sliceAlong } from "./alongAxis.ts";
 import { iota } from "./creation.ts";
 import { add, cast, less, lessEqual, multiply, where } from "./elementwise.ts";
-import { expandDims, flip, pad, reshape, slice } from "./movement.ts";
+import { expandDims, flip, reshape } from "./movement.ts";
 import { type ReduceOptions, reduceSum } from "./reduce.ts";
 
 /** Options of `cumulativeSum` and `cumulativeProduct`. */
@@ -38,11 +39,11 @@ function runningSum(x: Tensor, axis: number, options: CumulativeOptions): Tensor
   if (size <= blockLength) return sumOfEarlier(x, axis, options);
   const blocks = Math.ceil(size / blockLength);
   const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-  const cut = reshape(padded(x, axis, 0, blocks * blockLength - size, 0), [...before, blocks, blockLength, ...after]);
+  const cut = reshape(padAlong(x, axis, 0, blocks * blockLength - size, 0), [...before, blocks, blockLength, ...after]);
   const totals = reduceSum(cut, { axes: axis + 1 });
   const earlier = runningSum(totals, axis, { ...options, exclusive: true });
   const sums = add(sumOfEarlier(cut, axis + 1, options), expandDims(earlier, axis + 1));
-  return part(reshape(sums, [...before, blocks * blockLength, ...after]), axis, 0, size);
+  return sliceAlong(reshape(sums, [...before, blocks * blockLength, ...after]), axis, 0, size);
 }
 
 /** Running sums, each of its elements one by one. */
@@ -67,9 +68,9 @@ export function cumulativeProduct(x: Tensor, axis = -1, options: CumulativeOptio
   if (x.size === 0) return counted;
   if (reverse) return flip(cumulativeProduct(flip(counted, along), along, { exclusive }), along);
   const size = at(x.shape, along);
-  let products = exclusive ? padded(part(counted, along, 0, size - 1), along, 1, 0, 1) : counted;
+  let products = exclusive ? padAlong(sliceAlong(counted, along, 0, size - 1), along, 1, 0, 1) : counted;
   for (let distance = 1; distance < size; distance *= 2) {
-    products = multiply(products, padded(part(products, along, 0, size - distance), along, distance, 0, 1));
+    products = multiply(products, padAlong(sliceAlong(products, along, 0, size - distance), along, distance, 0, 1));
   }
   return products;
 }
@@ -91,26 +92,11 @@ export function product(x: Tensor, options: ReduceOptions = {}): Tensor {
 }
 
 function productAlong(x: Tensor, axis: number): Tensor {
-  let result = at(x.shape, axis) === 0 ? padded(x, axis, 0, 1, 1) : x;
+  let result = at(x.shape, axis) === 0 ? padAlong(x, axis, 0, 1, 1) : x;
   for (let size = at(result.shape, axis); size > 1; size = at(result.shape, axis)) {
     const half = Math.ceil(size / 2);
-    const rest = padded(part(result, axis, half, size), axis, 0, 2 * half - size, 1);
-    result = multiply(part(result, axis, 0, half), rest);
+    const rest = padAlong(sliceAlong(result, axis, half, size), axis, 0, 2 * half - size, 1);
+    result = multiply(sliceAlong(result, axis, 0, half), rest);
   }
   return result;
-}
-
-function part(x: Tensor, axis: number, start: number, stop: number): Tensor {
-  return slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? [start, stop] : null)),
-  );
-}
-
-function padded(x: Tensor, axis: number, low: number, high: number, value: number): Tensor {
-  return pad(
-    x,
-    x.shape.map((_, i) => (i === axis ? ([low, high] as const) : ([0, 0] as const))),
-    value,
-  );
 }

@@ -279,8 +279,9 @@ export function stopGradient(x: Tensor): Tensor {
 }
 
 /**
- * The value of `value` with the derivative of `surrogate`, which is computed only where its derivative needs it. Both have one shape and
- * dtype. So rounding passes on what flows back (`withDerivativeOf(floor(x), x)`), what others call a straight-through estimator.
+ * The value of `value` with the derivative of `surrogate`, which is computed only where its derivative needs it; but mistakes in it, such as
+ * an index out of range, are errors in any case. Both have one shape and dtype. So rounding passes on what flows back
+ * (`withDerivativeOf(floor(x), x)`), what others call a straight-through estimator.
  * @throws EvenkeelError `shape` or `dtype` if the two differ.
  * @example
  * ```ts

@@ -4,8 +4,8 @@ import { at, formatShape, normalizeAxes } from "../graph/shape.ts";
 import { type Tensor, tensor } from "../graph/tensor.ts";
 import { padEdge } from "./borders.ts";
 import { add, multiply, requireDtype, where } from "./elementwise.ts";
-import { alongAxisShape, gatherAlong } from "./alongAxis.ts";
-import { reshape, slice, stack } from "./movement.ts";
+import { alongAxisShape, gatherAlong, sliceAlong } from "./alongAxis.ts";
+import { reshape, stack } from "./movement.ts";
 import { reduceSum } from "./reduce.ts";
 import { type PerAxis } from "./windows.ts";
 
@@ -268,10 +268,7 @@ function byPeriod(
   );
   const read = (place: number): Tensor => {
     const start = place + before;
-    return slice(
-      whole,
-      x.shape.map((_, a) => (a === axis ? [start, start + (repeats - 1) * source + 1, source] : null)),
-    );
+    return sliceAlong(whole, axis, start, start + (repeats - 1) * source + 1, source);
   };
   const elements = pattern.map(({ first, weights }) => {
     const terms = weights.flatMap((weight, i) =>
@@ -284,10 +281,7 @@ function byPeriod(
     stack(elements, axis + 1),
     x.shape.map((size, a) => (a === axis ? repeats * elements.length : size)),
   );
-  return slice(
-    joined,
-    x.shape.map((_, a) => (a === axis ? [0, output] : null)),
-  );
+  return sliceAlong(joined, axis, 0, output);
 }
 
 /** Reads each tap of each element by its index, edges repeated. */

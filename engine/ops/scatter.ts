@@ -2,11 +2,11 @@
 import { EvenkeelError } from "../errors.ts";
 import { at, formatShape, normalizeAxis, sameShape, sizeOf } from "../graph/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { checkIndex, gatherAlong, requireIndex, scatterAlong } from "./alongAxis.ts";
+import { checkIndex, gatherAlong, padAlong, requireIndex, scatterAlong, sliceAlong } from "./alongAxis.ts";
 import { iota } from "./creation.ts";
 import { add, equal, lessEqual, maximum, minimum, multiply, negate, not, where } from "./elementwise.ts";
 import { flatIndex } from "./indexing.ts";
-import { broadcastTo, pad, reshape, slice } from "./movement.ts";
+import { broadcastTo, reshape } from "./movement.ts";
 import { sortedOrder } from "./order.ts";
 
 /**
@@ -22,7 +22,8 @@ export type ScatterMode = "set" | "add" | "multiply" | "max" | "min";
  * it is the number of values along the axis times the size of x.
  *
  * Derivatives: those of `set` go to the values that were taken, of `add` to all, of `multiply` to all, with zeros among them, too. In
- * `max` and `min` the largest values share as in `reduceMax`, and x and they as in `maximum`. What isn't chosen gets 0, whatever flows back.
+ * `max` and `min` the largest values share as in `reduceMax`, and x and they as in `maximum`; where they are no better than no value, all
+ * -Infinity in `max`, x has it alone. What isn't chosen gets 0, whatever flows back.
  * @param index i32 of the rank of x: any size along the axis; outside of it the size of x, or 1: the same for all. An index out of range is
  * an error when the program runs.
  * @param values of the dtype of x; broadcast to the shape of x with the size of the index along the axis
@@ -97,15 +98,20 @@ function combined(x: Tensor, index: Tensor, values: Tensor, axis: number, mode: 
     case "add":
       return add(x, scatterAlong("sum", values, index, axis, size));
     case "max":
-      return maximum(x, scatterAlong("max", values, index, axis, size));
+      return folded(maximum, x, scatterAlong("max", values, index, axis, size), -Infinity);
     case "min": {
       // Complement reverses the order of integers, the lowest and the highest too.
       const reversed = (y: Tensor): Tensor => (y.dtype === "f32" ? negate(y) : not(y));
-      return minimum(x, reversed(scatterAlong("max", reversed(values), index, axis, size)));
+      return folded(minimum, x, reversed(scatterAlong("max", reversed(values), index, axis, size)), Infinity);
     }
     case "multiply":
       return multiply(x, productsOf(values, index, axis, size));
   }
+}
+
+/** x and what was put: where that is the neutral element it may be that nothing was, and x alone has the derivative. */
+function folded(fold: typeof maximum, x: Tensor, put: Tensor, neutral: number): Tensor {
+  return x.dtype === "f32" ? where(equal(put, neutral), x, fold(x, put)) : fold(x, put);
 }
 
 /** Of `size` places along the axis: whether a value has its index, and the last of those that have. */
@@ -123,15 +129,7 @@ function productsOf(values: Tensor, index: Tensor, axis: number, size: number): 
   const rows = gatherAlong(index, order, axis);
   const count = at(index.shape, axis);
   const before = (x: Tensor, distance: number, fill: number): Tensor => {
-    const kept = slice(
-      x,
-      x.shape.map((_, i) => (i === axis ? [0, count - distance] : null)),
-    );
-    return pad(
-      kept,
-      x.shape.map((_, i) => [i === axis ? distance : 0, 0] as const),
-      fill,
-    );
+    return padAlong(sliceAlong(x, axis, 0, count - distance), axis, distance, 0, fill);
   };
   let products = gatherAlong(values, order, axis);
   for (let distance = 1; distance < count; distance *= 2) {

@@ -7,6 +7,7 @@ import { scalarsOf } from "../kernel/scalar.ts";
 import { madeBehind, storageOf } from "../kernel/views.ts";
 import type { Donation } from "./aliasOutputs.ts";
 import type { FusedKernel } from "./fuse.ts";
+import { placesOf } from "./places.ts";
 
 /** A kernel whose sources may be exchanged for copies. */
 type Draft = { readonly root: Node; kernel: FusedKernel["kernel"] };
@@ -65,26 +66,15 @@ export function* recomputing(
  */
 function finishEarly(kernels: readonly FusedKernel[], overwriters: ReadonlyMap<Node, Node>): readonly FusedKernel[] {
   if (kernels.every(({ kernel }) => kernel.gates.length === 0)) return kernels;
-  const overwritten = new Map([...overwriters].map(([input, output]) => [output, input]));
-  /** By value the last place that it waits for: 1 + the number of the kernel behind which that is computed. */
-  const places = new Map<Node, number>();
-  const readUntil = new Map<Node, number>();
-  const numbers = new Map<Node, number>();
-  const isMade = (node: Node): boolean => numbers.has(node);
-  kernels.forEach(({ root, kernel }, number) => {
-    const input = overwritten.get(root);
-    const place = Math.max(
-      0,
-      ...kernel.sources.map((source) => places.get(source) ?? 0),
-      ...madeBehind(kernel.gates, isMade).map((gate) => (numbers.get(gate) ?? -1) + 1),
-      input === undefined ? 0 : (readUntil.get(input) ?? 0),
-    );
-    places.set(root, place);
-    numbers.set(root, number);
-    for (const source of kernel.sources) readUntil.set(source, Math.max(place, readUntil.get(source) ?? 0));
-  });
-  const placeOf = ({ root }: FusedKernel): number => places.get(root) ?? 0;
-  return [...kernels].sort((a, b) => placeOf(a) - placeOf(b));
+  const roots = new Set(kernels.map(({ root }) => root));
+  const places = placesOf(
+    kernels.map(({ root, kernel: { sources, gates } }) => {
+      return { operands: sources, results: [root], after: madeBehind(gates, (node) => roots.has(node)) };
+    }),
+    [...overwriters].map(([input, output]) => ({ input, output })),
+  );
+  const numbered = kernels.map((kernel, number) => ({ kernel, place: at(places, number) }));
+  return numbered.sort((a, b) => a.place - b.place).map(({ kernel }) => kernel);
 }
 
 /**

@@ -2,8 +2,7 @@
  * Mistakes that only the numbers show: a NaN or infinity on its way into an integer, and what operations ask for with `check`, such as
  * indices in range. Each such place gets a bool scalar beside the program's outputs, true where the mistake happened.
  */
-import type { Graph } from "../graph/graph.ts";
-import { makeNode, topologicalOrder } from "../graph/graph.ts";
+import { type Graph, makeNode, topologicalOrder } from "../graph/graph.ts";
 import { loopCallsOf } from "../graph/loops.ts";
 import type { Node } from "../graph/node.ts";
 import { formatShape } from "../graph/shape.ts";
@@ -17,14 +16,26 @@ export type RuntimeCheck = {
   readonly message: string;
 };
 
+/** What a derivative computes again, of the same values, is looked at once: such nodes are made with the attributes of the first. */
 export function runtimeChecks(graph: Graph): RuntimeCheck[] {
-  const order = topologicalOrder(graph.outputs);
+  return checksIn(graph.outputs, new Set());
+}
+
+/** @param seen attributes of what has been looked at */
+function checksIn(outputs: readonly Node[], seen: Set<Node["attributes"]>): RuntimeCheck[] {
+  const order = topologicalOrder(outputs);
+  const own = order.flatMap((node) => {
+    if (seen.has(node.attributes)) return [];
+    const checks = checksOf(node);
+    if (checks.length > 0) seen.add(node.attributes);
+    return checks;
+  });
   const inLoops = loopCallsOf(order).flatMap(({ loop, inputs }) =>
-    runtimeChecks(loop.body).map(({ failed, message }): RuntimeCheck => {
+    checksIn(loop.body.outputs, seen).map(({ failed, message }): RuntimeCheck => {
       return { failed: makeNode("loop", inputs, { loop, result: { kind: "any", node: failed } }), message };
     }),
   );
-  return [...order.flatMap(checksOf), ...inLoops];
+  return [...own, ...inLoops];
 }
 
 function checksOf(node: Node): RuntimeCheck[] {

@@ -20,5 +20,7 @@ export function evaluateNow(tensor: Tensor): Float64Array {
   const values = atOnce(nodeByNode({ inputs: [], outputs }, []));
   const wrong = checks.find(({ failed }) => values.get(failed)?.[0] === 1);
   if (wrong !== undefined) throw new EvenkeelError("value", wrong.message);
-  return values.get(node) ?? new Float64Array();
+  const value = values.get(node);
+  if (value === undefined) throw new Error(`${node.kind} ${node.id} was not evaluated`);
+  return value;
 }

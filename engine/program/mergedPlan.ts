@@ -1,7 +1,7 @@
 /** All parts of a program as one plan, to look at: what it takes of memory and computes. Only those of one part can be run. */
 import type { Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
 import { at } from "../graph/shape.ts";
-import { type Own, type Planned, type PlannedLoop, radix } from "./planGraph.ts";
+import { type Own, type Planned, type PlannedLoop } from "./planGraph.ts";
 import type { Slot } from "./splitAtLoops.ts";
 
 /** Steps of loops are there once, with the number of their runs. What goes from part to part is a temporary with memory of its own. */
@@ -35,26 +35,22 @@ function addLoop(merged: Merged, loop: PlannedLoop, numberOf: (slot: Slot) => nu
   const { length, carried, stacked, given } = loop;
   const turns = [0, 1].map(() => carried.map((own) => merged.own(own)));
   carried.forEach((own) => typeof own.first === "number" && merged.own(own));
-  const stacks = Array.from({ length: loop.joins.length + 1 }, (_, level) => {
-    const count = level === loop.joins.length ? Math.floor(length / radix ** level) : radix;
-    return Array.from({ length: count }, () =>
-      stacked.map((own) => merged.own({ ...own, length: own.length * radix ** level })),
-    );
-  });
+  const stacks = loop.levels.map(({ height, most }) =>
+    Array.from({ length: most }, () => stacked.map((own) => merged.own({ ...own, length: own.length * height }))),
+  );
   const body = mergedPlan(loop.body);
-  merged.add(body, [...at(turns, 0), ...given.map(numberOf)], [...at(turns, 1), ...at(at(stacks, 0), 0)], length);
+  merged.add(body, [...at(turns, 0), ...given.map(numberOf)], [...at(turns, 1), ...(stacks[0]?.[0] ?? [])], length);
   const arraysOf = (of: readonly (readonly number[])[]): number[] =>
     stacked.flatMap((_, array) => of.map((stack) => at(stack, array)));
   loop.joins.forEach((plan, level) => {
-    const times = Math.floor(length / radix ** (level + 1));
+    const times = Math.floor(length / at(loop.levels, level + 1).height);
     merged.add(plan, arraysOf(at(stacks, level)), at(at(stacks, level + 1), 0), times);
   });
   const out = carried.flatMap(({ result }, i) => (result === null ? [] : [{ result, from: at(at(turns, 1), i) }]));
-  const left = stacks.flatMap((_, i) => {
-    const level = stacks.length - 1 - i;
-    const count = Math.floor(length / radix ** level);
-    return at(stacks, level).slice(0, level === loop.joins.length ? count : count % radix);
-  });
+  const left = stacks
+    .map((of, level) => of.slice(0, at(loop.levels, level).left))
+    .toReversed()
+    .flat();
   if (stacked.length + out.length === 0) return;
   merged.add(
     loop.finish,

@@ -11,7 +11,7 @@ import type {
 import { allocateData } from "../graph/dtype.ts";
 import { at } from "../graph/shape.ts";
 import type { Plan } from "../kernel/plan.ts";
-import { type Own, type Planned, type PlannedLoop, radix } from "./planGraph.ts";
+import { type Own, type Planned, type PlannedLoop } from "./planGraph.ts";
 import type { Slot } from "./splitAtLoops.ts";
 
 /** What a run binds to a program's inputs, and its own arrays. */
@@ -148,13 +148,9 @@ async function compileLoop(owner: Owner, loop: PlannedLoop): Promise<Action> {
   const turns = [0, 1].map(() => carried.map((own) => owner.allocate(own)));
   const numbers = carried.map((own) => (typeof own.first === "number" ? owner.number(own, own.first) : null));
   /** Stacks by height, place and array. */
-  const stacks = Array.from({ length: joins.length + 1 }, (_, level) => {
-    const height = radix ** level;
-    const most = level === joins.length ? Math.floor(length / height) : radix;
-    return Array.from({ length: Math.min(most, Math.ceil(length / height)) }, () =>
-      stacked.map((own) => owner.allocate({ ...own, length: own.length * height })),
-    );
-  });
+  const stacks = loop.levels.map(({ height, most }) =>
+    Array.from({ length: most }, () => stacked.map((own) => owner.allocate({ ...own, length: own.length * height }))),
+  );
   /** The arrays of some stacks, array by array, in the order in which `joining` has them. */
   const arraysOf = (of: readonly (readonly DeviceBuffer[])[]): DeviceBuffer[] =>
     stacked.flatMap((_, array) => of.map((stack) => at(stack, array)));
@@ -168,22 +164,22 @@ async function compileLoop(owner: Owner, loop: PlannedLoop): Promise<Action> {
     const counts = stacks.map(() => 0);
     for (let iteration = 0; iteration < length; iteration++) {
       const before = iteration === 0 ? first : at(turns, (iteration - 1) % 2);
-      const stack = at(at(stacks, 0), at(counts, 0));
+      const stack = stacks[0] === undefined ? [] : at(stacks[0], at(counts, 0));
       times.push(...(await body.run([...before, ...same], [...at(turns, iteration % 2), ...stack], options)));
+      if (stacks.length === 0) continue;
       counts[0] = at(counts, 0) + 1;
-      for (let level = 0; stacked.length > 0 && level < joins.length && at(counts, level) === radix; level++) {
+      for (let level = 0; level < joins.length && at(counts, level) === at(loop.levels, level).most; level++) {
         const whole = at(at(stacks, level + 1), at(counts, level + 1));
         times.push(...(await at(joins, level).run(arraysOf(at(stacks, level)), whole, options)));
         counts[level] = 0;
         counts[level + 1] = at(counts, level + 1) + 1;
       }
-      if (stacked.length === 0) counts[0] = 0;
     }
     if (finish === null) return times;
-    const left = stacks.flatMap((_, i) => {
-      const level = stacks.length - 1 - i;
-      return at(stacks, level).slice(0, at(counts, level));
-    });
+    const left = stacks
+      .map((of, level) => of.slice(0, at(counts, level)))
+      .toReversed()
+      .flat();
     const last = at(turns, (length - 1) % 2);
     const out = carried.flatMap(({ result }, i) => (result === null ? [] : [{ result, buffer: at(last, i) }]));
     const results = [...stacked.map(({ result }) => result), ...out.map(({ result }) => result)];

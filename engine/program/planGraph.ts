@@ -13,6 +13,7 @@ import { type OutputPlaces, planning } from "../passes/makePlan.ts";
 import { optimizing } from "../passes/optimize.ts";
 import { simplify } from "../passes/simplify.ts";
 import { type Slot, splitAtLoops } from "./splitAtLoops.ts";
+import { type StackLevel, stackLevels } from "./stacks.ts";
 
 /** An array of a program between its parts. */
 export type Own = { readonly dtype: DType; readonly length: number };
@@ -49,14 +50,13 @@ export type PlannedLoop = {
   readonly given: readonly Slot[];
   readonly carried: readonly Carried[];
   readonly stacked: readonly (Own & { readonly result: Slot })[];
-  /** Each puts `radix` stacks of one height together, for all of `stacked`; the next one those that this one makes. */
+  /** The stacks of each array of `stacked`; none if nothing is stacked. */
+  readonly levels: readonly StackLevel[];
+  /** Each puts the stacks of one level together, for all of `stacked`; the next one those that this one makes. */
   readonly joins: readonly Plan[];
   /** Puts what is left together, highest stacks first (in time), and copies what is carried out. */
   readonly finish: Plan;
 };
-
-/** Stacks of one height that are put together at a time. */
-export const radix = 8;
 
 /** Sees what becomes of a graph. */
 type Observe = (pass: string, after: Graph) => void;
@@ -163,12 +163,13 @@ function* planningLoop(
     { dtype: "i32", length: 1, first: reverse ? length - 1 : 0, result: null },
   ];
   const stacked = stacks.map(({ node, slot }) => ({ ...ownOf(node), result: slot }));
+  const levels = stacked.length === 0 ? [] : stackLevels(length);
   const joins: Plan[] = [];
-  for (let height = 1; height * radix < length && stacked.length > 0; height *= radix) {
-    const heights = new Array<number>(radix).fill(height);
-    joins.push(yield* plan(joining(stacked, heights, reverse), limits));
+  for (const { height, most } of levels.slice(0, -1)) {
+    joins.push(yield* plan(joining(stacked, new Array<number>(most).fill(height), reverse), limits));
   }
-  const left = heightsLeft(length, joins.length);
+  // The oldest first.
+  const left = levels.toReversed().flatMap((level) => new Array<number>(level.left).fill(level.height));
   const out = carriedOn.filter(({ result }) => result !== null);
   const finish = joining(stacked, left, reverse, out);
   return {
@@ -179,20 +180,10 @@ function* planningLoop(
     given: given.slice(carried),
     carried: carriedOn,
     stacked,
+    levels,
     joins,
     finish: yield* plan(finish, limits),
   };
-}
-
-/** The heights of the stacks that are left after all iterations, the oldest first. */
-function heightsLeft(length: number, joins: number): number[] {
-  const heights: number[] = [];
-  for (let level = joins; level >= 0; level--) {
-    const height = radix ** level;
-    const count = level === joins ? Math.floor(length / height) : Math.floor(length / height) % radix;
-    heights.push(...new Array<number>(count).fill(height));
-  }
-  return heights;
 }
 
 /** Puts stacks of all arrays together, which are given in the order of time; beside them values that are only copied. */

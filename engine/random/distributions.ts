@@ -71,8 +71,8 @@ function elementNumbers(shape: Shape): Tensor {
   );
 }
 
-/** Multiples of 2^-24 in [0, 1). */
-function unitUniform(operation: string, key: Tensor, shape: Shape): Tensor {
+/** @internal Multiples of 2^-24 in [0, 1). */
+export function unitUniform(operation: string, key: Tensor, shape: Shape): Tensor {
   return multiply(cast(shiftRight(bitsFor(operation, key, shape), 8), "f32"), 2 ** -24);
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EvenkeelError } from "../../engine/errors.ts";
-import { matmul, randomKey, randomTruncatedNormal, reshape, type Shape, transpose } from "../../engine/index.ts";
+import { matmul, randomKey, randomTruncatedNormal, reshape, type Shape, transpose, zeros } from "../../engine/index.ts";
 import {
   countParameters,
   describeConvolution,
@@ -77,9 +77,11 @@ describe("initializers", () => {
     ] as const) {
       assert.throws(
         () => randomTruncatedNormal(randomKey(0), [1], low, high),
-        refuses("range", /randomTruncatedNormal/),
+        // As they were given.
+        refuses("range", new RegExp(`^randomTruncatedNormal: next to no normal number is from ${low} to ${high}\\.`)),
       );
     }
+    assert.throws(() => randomTruncatedNormal(zeros([2]), [1]), refuses("shape", /^randomTruncatedNormal: a key/));
   });
 
   it("draw orthogonal rows or columns, of any shape", async () => {

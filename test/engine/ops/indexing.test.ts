@@ -151,6 +151,29 @@ describe("scatterAlongAxis", () => {
     await assertOnDevices(of("set"), { shape: [5], values: [0, 1, 0, 1, 1] });
   });
 
+  it("gives x the derivative where no value has come to, or none that is better than that", async () => {
+    const index = ops.tensor(Int32Array.of(1, 1));
+    for (const [mode, worst] of [
+      ["max", -Infinity],
+      ["min", Infinity],
+    ] as const) {
+      const put = (x: Tensor, v: Tensor): Tensor => ops.scatterAlongAxis(x, index, v, 0, mode);
+      const x = ops.full([3], worst);
+      for (const values of [ops.tensor([2, 3]), ops.full([2], worst)]) {
+        const isBetter = values.node.kind === "constant";
+        const total = ops.tensor([1, 10, 100]);
+        const slope = ops.vjp((p: Tensor[]) => put(p[0] ?? x, p[1] ?? x), [x, values]).pullback(total);
+        const chosen = mode === "max" ? [0, 10] : [10, 0];
+        await assertOnDevices(slope[0] ?? x, { shape: [3], values: [1, isBetter ? 0 : 10, 100] });
+        await assertOnDevices(slope[1] ?? x, { shape: [2], values: isBetter ? chosen : [0, 0] });
+      }
+      await assertOnDevices(put(ops.tensor([NaN, 1, worst]), ops.full([2], worst)), {
+        shape: [3],
+        values: [NaN, 1, worst],
+      });
+    }
+  });
+
   it("is exact over many values, on chains and without", async () => {
     for (const [batch, rows, count] of [
       [3, 50, 400],
