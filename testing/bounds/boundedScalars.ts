@@ -24,7 +24,7 @@ import {
 } from "./bounds.ts";
 import type { Arithmetic } from "./kernelPoints.ts";
 
-export type BoundedScalar = { readonly value: number; readonly error: number };
+type BoundedScalar = { readonly value: number; readonly error: number };
 
 /** A whole number or a bool that is certain if everything it was made of is. `worst`: the largest error of that. */
 function decided(value: number, worst: number): BoundedScalar {
