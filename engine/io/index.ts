@@ -11,6 +11,7 @@ export {
   type FileDType,
   fileDTypes,
   type ForeignDType,
+  viewData,
 } from "./fileDtype.ts";
 export { clipText, describeIssues, isNestedDeeply, quoteText } from "./fileError.ts";
 export {
