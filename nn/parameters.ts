@@ -1,5 +1,6 @@
 import { EvenkeelError, foldIn, type Shape, type Tensor } from "../engine/index.ts";
 import { drawArray, type Initializer } from "./initializers.ts";
+import { requireNames } from "./requireNames.ts";
 
 /**
  * What an array of a network is: a `weight` is trained and, in some networks, normalized for each output;
@@ -90,17 +91,13 @@ export function checkParameters(
   given: ReadonlyMap<string, { readonly shape: Shape }>,
   source: string,
 ): void {
-  const missing = Object.keys(specs).filter((name) => !given.has(name));
-  const unknown = [...given.keys()].filter((name) => !Object.hasOwn(specs, name));
-  const list = (names: readonly string[]): string =>
-    names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
-  if (missing.length > 0 || unknown.length > 0) {
-    const parts = [
-      ...(missing.length > 0 ? [`lacks ${list(missing)}`] : []),
-      ...(unknown.length > 0 ? [`has ${list(unknown)}, which the network doesn't`] : []),
-    ];
-    throw new EvenkeelError("shape", `${source} ${parts.join(" and ")}. Is it of another configuration?`);
-  }
+  requireNames({
+    source,
+    wanted: new Set(Object.keys(specs)),
+    given: given.keys(),
+    about: "which the network doesn't",
+    advice: " Is it of another configuration?",
+  });
   for (const [name, { shape }] of Object.entries(specs)) {
     const got = given.get(name)?.shape ?? [];
     if (got.length !== shape.length || got.some((extent, axis) => extent !== shape[axis])) {

@@ -2,6 +2,7 @@ import { EvenkeelError, isTensor, type Tensor } from "../engine/index.ts";
 import { quoteText } from "../engine/io/index.ts";
 import { buildGraph, type Scope } from "./build/graphBuilder.ts";
 import { describeInput, type InputDescription, inputValues, type ModelInput } from "./build/inputs.ts";
+import type { OnRoundabout } from "./build/nodeCall.ts";
 import { graphsOf, structuralValues } from "./build/structure.ts";
 import { ListValue, TensorValue } from "./build/value.ts";
 import { type ElementType, isFloatType } from "./format/elementTypes.ts";
@@ -16,6 +17,11 @@ export type ImportOptions = {
   readonly path?: string;
   /** The bytes of files beside it in which elements lie, by the names that the model calls them. */
   readonly externalData?: ExternalData;
+  /**
+   * Told, whenever `apply` builds the model's graph, of each node that costs more than it had to, once or more often: by an operation that the
+   * engine lacks, or a loop whose steps had to be written out.
+   */
+  readonly onRoundabout?: OnRoundabout;
 };
 
 /** Tensors of a model by name, as it calls them. */
@@ -75,14 +81,14 @@ export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): Impo
   const path = options.path ?? "ONNX model";
   const model = readModel(bytes, path, options.externalData ?? new Map());
   try {
-    return importedModel(model);
+    return importedModel(model, options.onRoundabout ?? (() => undefined));
   } catch (cause) {
     if (!(cause instanceof EvenkeelError)) throw cause;
     throw new EvenkeelError(cause.code, `${path}: ${cause.message}`, { cause });
   }
 }
 
-function importedModel({ graph, opsets }: OnnxModel): ImportedModel {
+function importedModel({ graph, opsets }: OnnxModel, onRoundabout: OnRoundabout): ImportedModel {
   checkOperators(graph, opsets);
   const structural = structuralValues(graph, opsets);
   const inputs = graph.inputs
@@ -102,7 +108,7 @@ function importedModel({ graph, opsets }: OnnxModel): ImportedModel {
   const apply: ImportedModel["apply"] = (given, of) => {
     const scope: Scope = inputValues(inputs, of);
     for (const tensor of trained) scope.set(tensor.name, parameterValue(tensor, given));
-    const results = buildGraph(graph, scope, opsets);
+    const results = buildGraph(graph, scope, { opsets, onRoundabout });
     return Object.fromEntries(
       results.map((value, i) => [
         outputs[i]?.name ?? "",

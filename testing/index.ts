@@ -24,7 +24,8 @@ export {
 export { values } from "./arbitraries/values.ts";
 export { accuracies } from "./bounds/accuracies.ts";
 export type { Accuracy } from "./bounds/bounds.ts";
-export { type Bounded, graphBounds } from "./bounds/graphBounds.ts";
+export { graphBounds } from "./bounds/graphBounds.ts";
+export type { Bounded } from "./bounds/bounded.ts";
 export { interpretKernel, interpretPlan } from "./bounds/interpretKernel.ts";
 export { byKind, type Interpreter, interpreterDevice, type NodeTable } from "./devices/interpreterDevice.ts";
 export { float32, type Mistakes, ReferenceDevice } from "./devices/referenceDevice.ts";
@@ -38,6 +39,7 @@ export {
   deviceLawNames,
   type DeviceLawOptions,
   deviceLaws,
+  holdLaw,
 } from "./laws/deviceLaw.ts";
 export { gradientLaw, type GradientLawOptions } from "./laws/gradientLaw.ts";
 export { checkContractions, checkKernels, checkPlans, type KernelLawReport, printPlan } from "./laws/kernelLaws.ts";

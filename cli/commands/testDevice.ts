@@ -17,6 +17,8 @@ export type LawOutcome = {
   readonly runs: number;
   /** Elements, or calls, that were compared. */
   readonly compared: number;
+  /** Elements about which float32 decides nothing. */
+  readonly uncertain: number;
   /** The shrunk counterexample, and the command that finds it again; null if the law holds. */
   readonly failure: { readonly message: string; readonly repeat: string } | null;
 };
@@ -47,7 +49,8 @@ export function addTestDeviceCommand(program: Command): void {
       "after",
       `
 A law that is broken is told with the smallest case that is found to break it, and with the command that finds it again; the others go on.
-Ends with exit code 1 if one was broken. Needs the package fast-check (npm i -D fast-check).
+A law that had nothing to compare isn't told as right: ask for more cases (--runs, --seeds).
+Ends with exit code 1 if one was broken, had nothing to compare, or if the device was lost. Needs the package fast-check (npm i -D fast-check).
 
 Examples:
   $ npx evenkeel test-device wasm --seconds 60
@@ -64,10 +67,11 @@ Examples:
           if (json !== true) console.log(describeOutcome(testing, outcome));
         });
         const broken = outcomes.filter(({ failure }) => failure !== null).length;
+        const blind = blindLaws(outcomes);
         if (json === true)
           console.log(JSON.stringify({ device: device.name, description: device.description, outcomes }, null, 2));
-        else console.log(summary(outcomes, broken));
-        if (broken > 0) process.exitCode = 1;
+        else console.log(summary(outcomes, broken, blind));
+        if (broken > 0 || blind.length > 0) process.exitCode = 1;
       } finally {
         await disposeDevices();
       }
@@ -102,7 +106,7 @@ function lawsOf({ deviceLawNames }: Testing, wanted: readonly string[] | undefin
 
 /** Round by round, each law once with the round's seed; a law that was broken is not tried again. */
 async function holdLaws(
-  { deviceLaws, casesOf, accuracies }: Testing,
+  { deviceLaws, holdLaw, casesOf, accuracies }: Testing,
   device: Device,
   laws: readonly DeviceLawName[],
   { seed: first, seeds, seconds, runs }: Options,
@@ -119,25 +123,24 @@ async function holdLaws(
       const open = laws.filter((name) => deviceLaws[name].appliesTo(device) && !broken.has(name));
       if (open.length === 0) break;
       for (const name of open) {
-        // At least one round is whole; what a signal or a lost device ends isn't a broken law.
-        if (stopping.exitCode !== undefined || !device.usable) return outcomes;
+        // At least one round is whole, unless a signal ends it.
+        if (stopping.exitCode !== undefined) return outcomes;
         if (round > 0 && seconds !== undefined && performance.now() >= until) break;
         const law = deviceLaws[name];
         const [seed, cases] = [first + round, casesOf(law, runs)];
         const options = { runs: cases, seed, accuracy: accuracies[device.name] };
         progress.at(`${law.title}, seed ${seed}`, 0, cases);
-        const outcome = await law
-          .hold(device, {
-            ...options,
-            onCase: (done) => progress.at(`${law.title}, seed ${seed}`, Math.min(done, cases), cases),
-          })
-          .then(
-            ({ compared }): LawOutcome => ({ law: name, seed, runs: cases, compared, failure: null }),
-            (reason: unknown): LawOutcome => {
-              const repeat = `npx evenkeel test-device ${device.name} --law ${name} --seed ${seed} --runs ${runs}`;
-              return { law: name, seed, runs: cases, compared: 0, failure: { message: messageOf(reason), repeat } };
-            },
-          );
+        const asked = { law: name, seed, runs: cases };
+        const onCase = (done: number): void => progress.at(`${law.title}, seed ${seed}`, Math.min(done, cases), cases);
+        const outcome = await holdLaw(device, name, { ...options, onCase }).then(
+          ({ compared, uncertain }): LawOutcome => ({ ...asked, compared, uncertain, failure: null }),
+          (reason: unknown): LawOutcome => {
+            // What ends the device isn't a broken law.
+            if (!device.usable) throw reason;
+            const repeat = `npx evenkeel test-device ${device.name} --law ${name} --seed ${seed} --runs ${runs}`;
+            return { ...asked, compared: 0, uncertain: 0, failure: { message: messageOf(reason), repeat } };
+          },
+        );
         if (outcome.failure !== null) broken.add(name);
         outcomes.push(outcome);
         progress.pause();
@@ -150,19 +153,33 @@ async function holdLaws(
   }
 }
 
-function describeOutcome({ deviceLaws }: Testing, { law, seed, runs, compared, failure }: LawOutcome): string {
+function describeOutcome(
+  { deviceLaws }: Testing,
+  { law, seed, runs, compared, uncertain, failure }: LawOutcome,
+): string {
   const { title } = deviceLaws[law];
-  const cases = `${runs} ${runs === 1 ? "case" : "cases"} of seed ${seed}`;
-  if (failure === null) return `right   ${law}: ${title}, ${cases}, ${compared.toLocaleString("en")} compared`;
-  return `BROKEN  ${law}: ${title}, ${cases}\n${failure.message}\nRepeat it with: ${failure.repeat}`;
+  const cases = `${title}, ${runs} ${runs === 1 ? "case" : "cases"} of seed ${seed}`;
+  if (failure !== null) return `BROKEN  ${law}: ${cases}\n${failure.message}\nRepeat it with: ${failure.repeat}`;
+  const counts = `${compared.toLocaleString("en")} compared${uncertain === 0 ? "" : `, ${uncertain.toLocaleString("en")} uncertain`}`;
+  return `${compared === 0 ? "open " : "right"}   ${law}: ${cases}, ${counts}`;
 }
 
-function summary(outcomes: readonly LawOutcome[], broken: number): string {
+/** The laws that are not broken, and of which no round compared anything. */
+function blindLaws(outcomes: readonly LawOutcome[]): DeviceLawName[] {
+  const seen = new Set(
+    outcomes.flatMap(({ law, compared, failure }) => (compared > 0 || failure !== null ? [law] : [])),
+  );
+  return [...new Set(outcomes.map(({ law }) => law))].filter((law) => !seen.has(law));
+}
+
+function summary(outcomes: readonly LawOutcome[], broken: number, blind: readonly DeviceLawName[]): string {
   const [cases, compared] = [
     outcomes.reduce((sum, { runs }) => sum + runs, 0),
     outcomes.reduce((sum, each) => sum + each.compared, 0),
   ];
   const laws = new Set(outcomes.map(({ law }) => law)).size;
-  const verdict = broken === 0 ? `all ${laws} laws hold` : `${broken} of ${laws} laws broken`;
-  return `${verdict}: ${cases.toLocaleString("en")} cases, ${compared.toLocaleString("en")} compared`;
+  const counts = `${cases.toLocaleString("en")} cases, ${compared.toLocaleString("en")} compared`;
+  if (broken > 0) return `${broken} of ${laws} laws broken: ${counts}`;
+  if (blind.length > 0) return `nothing to compare for ${blind.join(", ")}: ${counts}. Ask for more (--runs, --seeds)`;
+  return `all ${laws} laws hold: ${counts}`;
 }

@@ -103,7 +103,10 @@ const views: { readonly [D in FileDType]: ViewOf<D> } = {
   U64: BigUint64Array,
 };
 
-/** `bytes` as elements of `dtype`: a view where they are aligned in their buffer, a copy where they are not. */
+/**
+ * `bytes` as elements of `dtype`: a view where they are aligned in their buffer, a copy where they are not.
+ * @example console.log(viewData("U16", Uint8Array.of(1, 0, 0, 1))); // Uint16Array(2) [ 1, 256 ]
+ */
 export function viewData<D extends FileDType>(dtype: D, bytes: Uint8Array): FileDataOf[D] {
   const size = elementBytes[dtype];
   // Not by `slice`, which on Node's Buffer is a view.

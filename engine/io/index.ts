@@ -11,6 +11,7 @@ export {
   type FileDType,
   fileDTypes,
   type ForeignDType,
+  viewData,
 } from "./fileDtype.ts";
 export { clipText, describeIssues, isNestedDeeply, quoteText } from "./fileError.ts";
 export {
@@ -48,7 +49,7 @@ export {
 export type { TensorEntry } from "./safetensorsHeader.ts";
 export { readTensors, type TensorReader, withTensors } from "./safetensorsReader.ts";
 export type { NamedEntries } from "./safetensorsLayout.ts";
-export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32 } from "./storedTensor.ts";
+export { type StoredTensor, type StoredTensorOf, toFloat32, toFloat64, toInt32, toUint32 } from "./storedTensor.ts";
 export { type LazyTensor, writeTensors } from "./writeTensors.ts";
 export { crc32 } from "./zip/crc32.ts";
 export { ZipArchive } from "./zip/zipArchive.ts";

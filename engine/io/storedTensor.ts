@@ -150,18 +150,56 @@ export function toInt32(tensor: StoredTensor): Int32Array {
     case "BF16":
     case "F32":
     case "F64":
-      throw new EvenkeelError(
-        "dtype",
-        `toInt32: tensor ${quoteText(tensor.name)} is ${tensor.dtype}; only integer and BOOL tensors convert. ` +
-          "Read it with toFloat64 and round it as you mean it.",
-      );
+      throw isNoInteger("toInt32", tensor);
   }
 }
 
-type WideIntegers = StoredTensorOf<"I32"> | StoredTensorOf<"U32"> | StoredTensorOf<"I64"> | StoredTensorOf<"U64">;
+/**
+ * The elements of an integer or BOOL tensor as u32. U32 data is returned without a copy.
+ * @throws EvenkeelError `value` for a number outside of u32, `dtype` for a float tensor.
+ * @example
+ * ```ts
+ * const file = parseSafetensors(serializeSafetensors({ n: { dtype: "I32", shape: [2], data: Int32Array.of(1, 2) } }));
+ * console.log(toUint32(file.tensor("n"))); // Uint32Array(2) [ 1, 2 ]
+ * ```
+ */
+export function toUint32(tensor: StoredTensor): Uint32Array {
+  switch (tensor.dtype) {
+    case "U32":
+      return tensor.data;
+    case "BOOL":
+    case "U8":
+    case "U16":
+      return new Uint32Array(tensor.data);
+    case "I8":
+    case "I16":
+    case "I32":
+    case "I64":
+    case "U64":
+      return fill(tensor, new Uint32Array(tensor.data.length), "u32");
+    case "F16":
+    case "BF16":
+    case "F32":
+    case "F64":
+      throw isNoInteger("toUint32", tensor);
+  }
+}
+
+const isNoInteger = (operation: string, { name, dtype }: StoredTensor): EvenkeelError =>
+  new EvenkeelError(
+    "dtype",
+    `${operation}: tensor ${quoteText(name)} is ${dtype}; only integer and BOOL tensors convert. ` +
+      "Read it with toFloat64 and round it as you mean it.",
+  );
+
+type Integers = StoredTensorOf<"I8" | "I16" | "I32" | "U32" | "I64" | "U64">;
 
 /** Stores each integer in `target` and checks that it is still the same. */
-function fill<T extends Float32Array | Float64Array | Int32Array>(tensor: WideIntegers, target: T, name: string): T {
+function fill<T extends Float32Array | Float64Array | Int32Array | Uint32Array>(
+  tensor: Integers,
+  target: T,
+  name: string,
+): T {
   const { data } = tensor;
   for (let index = 0; index < data.length; index++) {
     const value = data[index] ?? 0;

@@ -7,12 +7,13 @@ import {
   serializeSafetensors,
   type StoredTensor,
   toFloat32,
-  toFloat64,
   toInt32,
+  toUint32,
   type WritableTensor,
 } from "../../engine/io/index.ts";
 import { type DType, EvenkeelError, fillTree, type Tensor, tensor, type TensorData } from "../../engine/index.ts";
 import { nestParameters, type ParameterTree } from "../nesting.ts";
+import { requireNames } from "../requireNames.ts";
 import { namedLeaves } from "./namedLeaves.ts";
 
 /** How a tree is written. */
@@ -111,7 +112,13 @@ export function parseTree(
     return nestParameters(Object.fromEntries(named));
   }
   const leaves = namedLeaves("parseTree", like);
-  requireNames(file, new Set(leaves.map(({ name }) => name)), allowsMore);
+  requireNames({
+    source: file.source,
+    wanted: new Set(leaves.map(({ name }) => name)),
+    given: file.entries.keys(),
+    allowsMore,
+    about: "which the tree hasn't (allowsMore lets it)",
+  });
   const read = leaves.map(({ name, tensor: { shape, dtype } }) => {
     const stored = file.tensor(name);
     if (stored.shape.join() !== shape.join()) {
@@ -134,19 +141,6 @@ function requireShallow(name: string, source: string): void {
     "file",
     `${source}: ${quoteText(name)} would be within ${deepest} branches or more. Read it with parseSafetensors.`,
   );
-}
-
-function requireNames({ entries, source }: SafetensorsFile, wanted: ReadonlySet<string>, allowsMore: boolean): void {
-  const missing = [...wanted].filter((name) => !entries.has(name));
-  const unknown = allowsMore ? [] : [...entries.keys()].filter((name) => !wanted.has(name));
-  const list = (names: readonly string[]): string =>
-    names.slice(0, 3).map(quoteText).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
-  if (missing.length === 0 && unknown.length === 0) return;
-  const parts = [
-    ...(missing.length > 0 ? [`lacks ${list(missing)}`] : []),
-    ...(unknown.length > 0 ? [`has ${list(unknown)}, which the tree hasn't (allowsMore lets it)`] : []),
-  ];
-  throw new EvenkeelError("shape", `${source} ${parts.join(" and ")}.`);
 }
 
 /** The dtype that goes without saying. */
@@ -191,20 +185,8 @@ function dataOf(stored: StoredTensor, dtype: DType): TensorData {
     case "i32":
       return toInt32(stored);
     case "u32":
-      return stored.dtype === "U32" ? stored.data : unsigned(stored);
+      return toUint32(stored);
     case "bool":
       return stored.data as Uint8Array;
   }
-}
-
-/** @throws EvenkeelError `value` for a number outside of u32 */
-function unsigned(stored: StoredTensor): Uint32Array {
-  const wide = toFloat64(stored);
-  const data = Uint32Array.from(wide);
-  const wrong = data.findIndex((value, i) => value !== wide[i]);
-  if (wrong < 0) return data;
-  throw new EvenkeelError(
-    "value",
-    `tensor ${quoteText(stored.name)}: element ${wrong} is ${wide[wrong]}, which u32 can't hold.`,
-  );
 }

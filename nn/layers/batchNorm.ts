@@ -5,16 +5,14 @@ import {
   maximum,
   multiply,
   reduceSum,
-  reshape,
   sqrt,
   square,
   stopGradient,
   subtract,
   type Tensor,
-  where,
-  equal,
 } from "../../engine/index.ts";
 import { perChannel } from "../classic/index.ts";
+import { alongFirstAxes, weighted } from "../losses/index.ts";
 import type { ParameterSpec } from "../parameters.ts";
 
 /** Scale and shift of each channel [C]. */
@@ -135,16 +133,9 @@ export function batchNormTraining(
   }
   const count = weights === undefined ? images * pixels : multiply(reduceSum(weights), pixels);
   const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
-  // What doesn't count may be anything, NaN too.
-  const share =
-    weights === undefined
-      ? null
-      : reshape(
-          weights,
-          x.shape.map((extent, axis) => (axis === 0 ? extent : 1)),
-        );
+  const share = weights === undefined ? null : alongFirstAxes("batchNormTraining", weights, x.shape);
   const meanOf = (values: Tensor): Tensor =>
-    divide(reduceSum(share === null ? values : where(equal(share, 0), 0, multiply(values, share)), { axes }), count);
+    divide(reduceSum(share === null ? values : weighted(values, share), { axes }), count);
   const mean = meanOf(x);
   const variance = meanOf(square(subtract(x, perChannel(mean, x.rank))));
   const sampleFactor = typeof count === "number" ? count / (count - 1) : divide(count, maximum(subtract(count, 1), 1));

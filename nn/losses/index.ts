@@ -1,4 +1,4 @@
 /** Losses: of classes, and means in which some examples count more than others. */
 export { type BinaryCrossEntropyOptions, binaryCrossEntropyWithLogits } from "./binaryCrossEntropy.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./crossEntropy.ts";
-export { type Reduction, weightedMean } from "./weightedMean.ts";
+export { alongFirstAxes, type Reduction, weighted, weightedMean } from "./weightedMean.ts";

@@ -24,7 +24,8 @@ export function weighted(values: Tensor, weights: Tensor): Tensor {
 
 /**
  * The mean of values of which some count more than others: sum(w v) / sum(w). Weights have the first axes of the values. So the mean over a
- * batch that is filled up with anything, of weight 0, is that over the smaller batch. NaN if all weights are 0.
+ * batch that is filled up with anything, NaN too, of weight 0, is that over the smaller batch. If all weights are 0 there is nothing to take
+ * the mean of, and it is NaN.
  * @throws EvenkeelError `shape` if they don't.
  * @example
  * ```ts

@@ -58,8 +58,9 @@ export function globalNorm(gradient: unknown): Tensor {
 }
 
 /**
- * Gradients, any tree, scaled down so that their norm together is `maximum` at most (Pascanu et al. 2013); shorter ones stay as they are,
- * bit for bit. If the norm isn't finite neither are the gradients behind it: look at it, or clean them first.
+ * Gradients, any tree, scaled down so that their norm together is `maximum` at most (Pascanu et al. 2013); those whose norm is smaller stay
+ * as they are, bit for bit. Where gradients hold NaN or an infinity, so does the norm, and what is scaled by it is of no use: skip a step
+ * whose norm isn't finite, or call `cleanGradients` first.
  * @returns the gradients, and their norm before.
  * @example
  * ```ts

@@ -4,7 +4,7 @@ import { quoteText } from "../../engine/io/index.ts";
 import { type ElementType, isFloatType, isSignedType, isUnsignedType } from "../format/elementTypes.ts";
 import type { OnnxData, OnnxGraph, OnnxNode } from "../format/model.ts";
 import { operatorOf, readAttributes } from "../operators/index.ts";
-import { isKnown, NodeCall, placeOf, type Rebuild, type Result, type RunGraph } from "./nodeCall.ts";
+import { isKnown, NodeCall, type OnRoundabout, placeOf, type Rebuild, type Result, type RunGraph } from "./nodeCall.ts";
 import type { Operator } from "./operator.ts";
 import { ListValue, TensorValue, type Value } from "./value.ts";
 import { wrapped } from "./wrap.ts";
@@ -12,20 +12,23 @@ import { wrapped } from "./wrap.ts";
 /** Values by their names, as a graph sees them: its own and those around it. */
 export type Scope = Map<string, Value>;
 
+/** What is the same for all nodes: versions of operators by their domains, and who is told of what costs more than it had to. */
+export type BuildContext = { readonly opsets: ReadonlyMap<string, number>; readonly onRoundabout: OnRoundabout };
+
 /**
  * The outputs of a graph.
  * @param scope values that are there already: the graph's inputs and what lies around it. The graph's own are added.
  * @throws EvenkeelError that names the node at which something is wrong.
  */
-export function buildGraph(graph: OnnxGraph, scope: Scope, opsets: ReadonlyMap<string, number>): Value[] {
+export function buildGraph(graph: OnnxGraph, scope: Scope, context: BuildContext): Value[] {
   for (const [name, initializer] of graph.initializers) {
     if (!scope.has(name)) scope.set(name, TensorValue.ofFile(initializer));
   }
   graph.nodes.forEach((node, i) => {
-    buildNode(node, scope, opsets, (replaced) => {
+    buildNode(node, scope, context, (replaced) => {
       const again: Scope = new Map([...scope, ...replaced]);
       for (const before of graph.nodes.slice(0, i)) {
-        buildNode(before, again, opsets, () => again);
+        buildNode(before, again, context, () => again);
         for (const [name, value] of replaced) again.set(name, value);
       }
       return again;
@@ -42,7 +45,8 @@ function valueOf(name: string, scope: Scope, reader: string): Value {
   return value;
 }
 
-function buildNode(node: OnnxNode, scope: Scope, opsets: ReadonlyMap<string, number>, rebuild: Rebuild): void {
+function buildNode(node: OnnxNode, scope: Scope, context: BuildContext, rebuild: Rebuild): void {
+  const { opsets, onRoundabout } = context;
   const operator = operatorOf(node, opsets);
   const inputs = node.inputs.map((name) => (name === "" ? undefined : valueOf(name, scope, placeOf(node))));
   const run: RunGraph = (graph, given) => {
@@ -51,9 +55,10 @@ function buildNode(node: OnnxNode, scope: Scope, opsets: ReadonlyMap<string, num
       const value = given[i];
       if (value !== undefined) inner.set(name, value);
     });
-    return buildGraph(graph, inner, opsets);
+    return buildGraph(graph, inner, context);
   };
-  const call = new NodeCall(node, opsets.get(node.domain) ?? 0, inputs, run, rebuild);
+  const call = new NodeCall(node, opsets.get(node.domain) ?? 0, inputs, { run, rebuild, onRoundabout });
+  if (operator.roundabout !== undefined) call.tellRoundabout(operator.roundabout);
   const results = resultsOf(call, operator);
   node.outputs.forEach((name, i) => {
     if (name === "") return;

@@ -14,6 +14,11 @@ export type RunGraph = (graph: OnnxGraph, inputs: readonly (Value | undefined)[]
 /** What the graph's values before the node are if some of them are replaced by others: all values by name. */
 export type Rebuild = (replaced: ReadonlyMap<string, Value>) => ReadonlyMap<string, Value>;
 
+/** Told where something costs more than it had to, with the node. */
+export type OnRoundabout = (what: string) => void;
+
+type Surroundings = { readonly run: RunGraph; readonly rebuild: Rebuild; readonly onRoundabout: OnRoundabout };
+
 /** A node with the values of its inputs. */
 export class NodeCall {
   readonly node: OnnxNode;
@@ -22,23 +27,36 @@ export class NodeCall {
   readonly inputs: readonly (Value | undefined)[];
   readonly run: RunGraph;
   readonly rebuild: Rebuild;
+  readonly #onRoundabout: OnRoundabout;
 
-  constructor(node: OnnxNode, opset: number, inputs: readonly (Value | undefined)[], run: RunGraph, rebuild: Rebuild) {
+  constructor(
+    node: OnnxNode,
+    opset: number,
+    inputs: readonly (Value | undefined)[],
+    { run, rebuild, onRoundabout }: Surroundings,
+  ) {
     this.node = node;
     this.opset = opset;
     this.inputs = inputs;
     this.run = run;
     this.rebuild = rebuild;
+    this.#onRoundabout = onRoundabout;
   }
 
   /** The same node with other inputs. */
   with(inputs: readonly (Value | undefined)[]): NodeCall {
-    return new NodeCall(this.node, this.opset, inputs, this.run, this.rebuild);
+    const { run, rebuild } = this;
+    return new NodeCall(this.node, this.opset, inputs, { run, rebuild, onRoundabout: this.#onRoundabout });
   }
 
   /** An error that says at which node. */
   error(code: ErrorCode, problem: string): EvenkeelError {
     return new EvenkeelError(code, `${placeOf(this.node)}: ${problem}`);
+  }
+
+  /** Says that the results are put together in a way that costs more than it had to. */
+  tellRoundabout(what: string): void {
+    this.#onRoundabout(`${placeOf(this.node)}: ${what}`);
   }
 
   /** Whether input `i` is there. */

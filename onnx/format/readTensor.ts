@@ -1,5 +1,12 @@
 /** Tensors of a file: `TensorProto` of onnx.proto. */
-import { decodeBfloat16, decodeFloat16, quoteText } from "../../engine/io/index.ts";
+import {
+  bytesPerElement,
+  decodeBfloat16,
+  decodeFloat16,
+  type FileDType,
+  quoteText,
+  viewData,
+} from "../../engine/io/index.ts";
 import { type ElementType, elementTypeOf, foreignTypeName, rangeOf } from "./elementTypes.ts";
 import type { OnnxData, OnnxTensor } from "./model.ts";
 import {
@@ -220,52 +227,35 @@ function within(values: readonly number[], type: ElementType, place: string): re
 /** Elements as bytes, little-endian: views of the file where they lie at a multiple of their size, else copies. */
 function rawElements(raw: Uint8Array, type: ElementType, place: string): OnnxData {
   if (type === "string") throw wireError(place, "texts can't be given as raw bytes.");
-  const width = widths[type];
+  const width = bytesPerElement(fileTypes[type]);
   if (raw.length % width !== 0)
     throw wireError(place, `has ${raw.length} bytes, no multiple of the ${width} of type ${type}.`);
-  const aligned = raw.byteOffset % width === 0 ? raw : new Uint8Array(raw);
-  const [buffer, offset, length] = [aligned.buffer, aligned.byteOffset, raw.length / width] as const;
   switch (type) {
-    case "f32":
-      return new Float32Array(buffer, offset, length);
-    case "f64":
-      return new Float64Array(buffer, offset, length);
     case "f16":
-      return decodeFloat16(new Uint16Array(buffer, offset, length));
+      return decodeFloat16(viewData("F16", raw));
     case "bf16":
-      return decodeBfloat16(new Uint16Array(buffer, offset, length));
-    case "i8":
-      return new Int8Array(buffer, offset, length);
-    case "i16":
-      return new Int16Array(buffer, offset, length);
-    case "i32":
-      return new Int32Array(buffer, offset, length);
-    case "u8":
-    case "bool":
-      return new Uint8Array(buffer, offset, length);
-    case "u16":
-      return new Uint16Array(buffer, offset, length);
-    case "u32":
-      return new Uint32Array(buffer, offset, length);
+      return decodeBfloat16(viewData("BF16", raw));
     case "i64":
-      return Float64Array.from(new BigInt64Array(buffer, offset, length), Number);
     case "u64":
-      return Float64Array.from(new BigUint64Array(buffer, offset, length), Number);
+      return Float64Array.from(viewData(fileTypes[type], raw), Number);
+    default:
+      return viewData(fileTypes[type], raw);
   }
 }
 
-const widths: { readonly [T in Exclude<ElementType, "string">]: number } = {
-  f32: 4,
-  f64: 8,
-  f16: 2,
-  bf16: 2,
-  i8: 1,
-  i16: 2,
-  i32: 4,
-  i64: 8,
-  u8: 1,
-  u16: 2,
-  u32: 4,
-  u64: 8,
-  bool: 1,
-};
+/** The dtypes of safetensors files that have the same bytes. */
+const fileTypes = {
+  f32: "F32",
+  f64: "F64",
+  f16: "F16",
+  bf16: "BF16",
+  i8: "I8",
+  i16: "I16",
+  i32: "I32",
+  i64: "I64",
+  u8: "U8",
+  u16: "U16",
+  u32: "U32",
+  u64: "U64",
+  bool: "BOOL",
+} as const satisfies { readonly [T in Exclude<ElementType, "string">]: FileDType };

@@ -1,17 +1,12 @@
 /** Functions of one value that networks put between layers. */
 import {
-  absolute,
   add,
-  clamp,
   divide,
   elu,
   gelu,
-  expm1,
   greater,
   leakyRelu,
   less,
-  maximum,
-  minimum,
   multiply,
   ones,
   relu,
@@ -27,12 +22,15 @@ import { flag, float, integer, oneOf, unused } from "../build/attributes.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { besideChannels } from "./axes.ts";
+import { hardSigmoid, softsign } from "./softSteps.ts";
 
 const consumed = { consumed_inputs: unused };
 const withAlpha = (assumed: number) => ({ alpha: float.or(assumed), ...consumed });
 
 const selu = (x: Tensor, alpha: number, gamma: number): Tensor => multiply(elu(x, alpha), gamma);
-const slopeBelow = (x: Tensor, slope: Tensor): Tensor => where(less(x, 0), multiply(x, slope), x);
+/** Of whole numbers, too. */
+const slopeBelow = (x: Tensor, slope: Tensor): Tensor =>
+  x.dtype === "f32" ? leakyRelu(x, slope) : where(less(x, 0), multiply(x, slope), x);
 
 /** A training mode would draw random numbers. The mask is of x's type before version 10, and bool since. */
 function dropout(call: NodeCall, isTraining: boolean, ratio: number, hasTypedMask = false): readonly Result[] {
@@ -48,7 +46,7 @@ export const activations: OperatorTable = {
   Relu: operator({ attributes: consumed, build: (call) => relu(call.tensor(0)) }),
   Sigmoid: operator({ attributes: consumed, build: (call) => sigmoid(call.tensor(0)) }),
   Softplus: operator({ build: (call) => softplus(call.tensor(0)) }),
-  Softsign: operator({ build: (call) => divide(call.tensor(0), add(1, absolute(call.tensor(0)))) }),
+  Softsign: operator({ build: (call) => softsign(call.tensor(0)) }),
   Elu: operator({ attributes: withAlpha(1), build: (call, { alpha }) => elu(call.tensor(0), alpha) }),
   Selu: [
     operator({
@@ -64,10 +62,8 @@ export const activations: OperatorTable = {
   Celu: operator({
     since: 12,
     attributes: { alpha: float.or(1) },
-    build: (call, { alpha }) => {
-      const x = call.tensor(0);
-      return add(maximum(x, 0), minimum(multiply(expm1(divide(minimum(x, 0), alpha)), alpha), 0));
-    },
+    // Elu's derivative at 0 is that of its left side, as PyTorch has it for both.
+    build: (call, { alpha }) => multiply(elu(divide(call.tensor(0), alpha)), alpha),
   }),
   LeakyRelu: operator({
     attributes: withAlpha(0.01),
@@ -96,11 +92,11 @@ export const activations: OperatorTable = {
   }),
   HardSigmoid: operator({
     attributes: { alpha: float.or(0.2), beta: float.or(0.5), ...consumed },
-    build: (call, { alpha, beta }) => clamp(add(multiply(call.tensor(0), alpha), beta), 0, 1),
+    build: (call, { alpha, beta }) => hardSigmoid(call.tensor(0), alpha, beta),
   }),
   HardSwish: operator({
     since: 14,
-    build: (call) => multiply(call.tensor(0), clamp(add(multiply(call.tensor(0), 1 / 6), 0.5), 0, 1)),
+    build: (call) => multiply(call.tensor(0), hardSigmoid(call.tensor(0), 1 / 6)),
   }),
   Mish: operator({ since: 18, build: (call) => multiply(call.tensor(0), tanh(softplus(call.tensor(0)))) }),
   Shrink: operator({

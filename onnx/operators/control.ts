@@ -1,14 +1,24 @@
-/** Operators that run graphs of their own: branches, of which one is chosen, and loops, which are unrolled. */
-import { flip, reshape, slice, squeeze, stack, where } from "../../engine/index.ts";
+/** Operators that run graphs of their own: branches, of which one is chosen, and loops. */
+import { flip, iota, permute, reshape, slice, squeeze, stack, type Tensor, where } from "../../engine/index.ts";
 import { graph, integer, integers } from "../build/attributes.ts";
+import { looped } from "../build/looped.ts";
 import type { NodeCall, Result } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { ListValue, TensorValue, type Value } from "../build/value.ts";
 import type { OnnxGraph } from "../format/model.ts";
 import { axisOf, entry, upTo } from "./axes.ts";
 
-/** More steps than this are taken for a mistake: every one becomes a part of the program. */
+/** More steps than this that are written out are taken for a mistake: every one becomes a part of the program. */
 const mostSteps = 10_000;
+
+/** What a loop costs whose steps can't be one body. */
+const writtenOut = "steps that are written out one after the other, as they differ by more than numbers";
+
+/** The same with one axis in another place. */
+function moveAxis(x: Tensor, from: number, to: number): Tensor {
+  const axes = upTo(x.rank).filter((axis) => axis !== from);
+  return permute(x, axes.toSpliced(to, 0, from));
+}
 
 /** A known condition chooses a branch; else both are computed, and what comes of them is chosen from. */
 function branch(call: NodeCall, whenTrue: OnnxGraph, whenFalse: OnnxGraph): readonly Result[] {
@@ -58,6 +68,22 @@ function loop(call: NodeCall, body: OnnxGraph): readonly Result[] {
   const carriedCount = call.inputs.length - 2;
   let carried: readonly (Value | undefined)[] = call.inputs.slice(2);
   let goesOn: Value | undefined = call.inputs[1] ?? call.known("bool", [], Uint8Array.of(1));
+  const first = goesOn;
+  if (most < Infinity && first instanceof TensorValue && first.isKnown && first.numbers[0] !== 0) {
+    const made = looped({
+      length: most,
+      carried,
+      rows: [TensorValue.computed("", "i64", iota([most], 0), false)],
+      firstRows: [call.known("i64", [], Float64Array.of(0))],
+      body: (own, [step]) => {
+        const [ends, ...results] = call.run(body, [step, first, ...own]);
+        if (ends instanceof TensorValue && ends.isKnown && ends.numbers[0] !== 0) return results;
+        throw call.error("trace", "may end early.");
+      },
+    });
+    if (made !== undefined) return made;
+  }
+  call.tellRoundabout(writtenOut);
   const gathered: Value[][] = [];
   for (let step = 0; step < most; step++) {
     if (step === mostSteps) throw call.error("range", `has more than ${mostSteps} steps.`);
@@ -104,13 +130,35 @@ function scan(call: NodeCall, attributes: ScanAttributes): readonly Result[] {
   const [first] = scanned;
   if (first === undefined) throw call.error("value", "scans nothing.");
   let states: readonly (Value | undefined)[] = call.inputs.slice(0, stateCount);
-  const outputs: Value[][] = [];
-  for (const step of upTo(entry(call, first.x.shape, first.axis))) {
-    const slices = scanned.map(({ x, axis, type, isKnown }) => {
+  const sliceOf = (step: number): TensorValue[] =>
+    scanned.map(({ x, axis, type, isKnown }) => {
       const part = slice(x, [...upTo(axis).map(() => null), [step, step + 1]]);
       return TensorValue.computed("", type, squeeze(part, axis), isKnown);
     });
-    const results = call.run(body, [...states, ...slices]);
+  const length = entry(call, first.x.shape, first.axis);
+  const made =
+    length === 0
+      ? undefined
+      : looped({
+          length,
+          carried: states,
+          rows: scanned.map(({ x, axis, type }) => TensorValue.computed("", type, moveAxis(x, axis, 0), false)),
+          firstRows: sliceOf(0),
+          body: (own, rows) => call.run(body, [...own, ...rows]),
+        });
+  if (made !== undefined) {
+    return made.map((value, i) => {
+      if (i < stateCount) return value;
+      const axis = axisOf(call, attributes.scan_output_axes?.[i - stateCount] ?? 0, value.shape.length);
+      const isBackwards = attributes.scan_output_directions?.[i - stateCount] === 1;
+      const inOrder = isBackwards ? flip(value.tensor, 0) : value.tensor;
+      return TensorValue.computed("", value.type, moveAxis(inOrder, 0, axis), false);
+    });
+  }
+  call.tellRoundabout(writtenOut);
+  const outputs: Value[][] = [];
+  for (const step of upTo(length)) {
+    const results = call.run(body, [...states, ...sliceOf(step)]);
     states = results.slice(0, stateCount);
     outputs.push(results.slice(stateCount));
   }
@@ -134,6 +182,7 @@ function scanBatches(
   const inputs = upTo(call.inputs.length - 1).map((i) => call.value(i + 1));
   const [first] = inputs;
   if (first === undefined) throw call.error("value", "scans nothing.");
+  call.tellRoundabout("examples of a batch that are scanned one after the other");
   const rows = upTo(entry(call, first.shape, 0)).map((row) => {
     const own = inputs.map(({ tensor, type, isKnown }) =>
       TensorValue.computed("", type, squeeze(slice(tensor, [[row, row + 1]]), 0), isKnown),

@@ -1,18 +1,17 @@
-/** Recurrent networks, unrolled in time: the number of steps is part of the shape. */
+/** Recurrent networks: loops over time, whose length is part of the shape. */
 import {
-  absolute,
   add,
   cast,
-  clamp,
-  divide,
   elu,
   expandDims,
+  iota,
   leakyRelu,
   less,
   matmul,
   multiply,
   permute,
   relu,
+  scan,
   sigmoid,
   slice,
   softplus,
@@ -30,6 +29,7 @@ import { flag, float, floats, integer, oneOf, texts, unused } from "../build/att
 import type { NodeCall } from "../build/nodeCall.ts";
 import { operator, type OperatorTable } from "../build/operator.ts";
 import { entry, upTo } from "./axes.ts";
+import { hardSigmoid, softsign } from "./softSteps.ts";
 
 type Activation = (x: Tensor) => Tensor;
 
@@ -39,21 +39,20 @@ const activations: { readonly [name: string]: Activation } = {
   tanh,
   relu,
   softplus,
-  softsign: (x) => divide(x, add(1, absolute(x))),
-  hardsigmoid: (x) => clamp(add(multiply(x, 0.2), 0.5), 0, 1),
+  softsign,
+  hardsigmoid: (x) => hardSigmoid(x),
   elu: (x) => elu(x),
   leakyrelu: (x) => leakyRelu(x),
 };
 
-/** The weights of one direction: of inputs [in, gates], of states [hidden, gates], biases [2 * gates], peepholes. */
+/** What one direction does with states: weights [hidden, gates], their biases [gates], peepholes. */
 type Weights = {
-  readonly input: Tensor;
   readonly state: Tensor;
   readonly bias: Tensor | undefined;
   readonly peephole: Tensor | undefined;
 };
 
-/** The states, of which the first is the output, one step later. */
+/** The states, of which the first is the output, one step later. `x`: what the input gives to the gates, its bias included. */
 type Step = (x: Tensor, states: readonly Tensor[], activate: readonly Activation[]) => readonly Tensor[];
 
 type RecurrentAttributes = {
@@ -89,7 +88,7 @@ function activationsOf(call: NodeCall, attributes: RecurrentAttributes, defaults
 }
 
 /** Runs a cell over time, in one direction or both. @param states how many there are */
-function unroll(
+function runOverTime(
   call: NodeCall,
   attributes: RecurrentAttributes,
   defaults: readonly string[],
@@ -108,27 +107,28 @@ function unroll(
     return value === undefined ? undefined : part(value, d);
   };
   const runs = activate.map((own, d) => {
-    const step = cell({
-      input: transpose(part(call.tensor(1), d)),
-      state: transpose(part(call.tensor(2), d)),
-      bias: optionalPart(3, d),
-      peephole: optionalPart(7, d),
-    });
-    let current: readonly Tensor[] = upTo(states).map((i) => {
+    const [ofInput, ofState] = halvesOf(optionalPart(3, d));
+    const step = cell({ state: transpose(part(call.tensor(2), d)), bias: ofState, peephole: optionalPart(7, d) });
+    const first = upTo(states).map((i) => {
       const given = call.optionalTensor(5 + i);
       return given === undefined ? zeros([batch, hidden]) : part(timeFirst(given), d);
     });
-    const isBackwards = direction === "reverse" || d === 1;
-    const outputs = new Array<Tensor>(steps);
-    for (const t of isBackwards ? upTo(steps).reverse() : upTo(steps)) {
-      const next = step(part(x, t), current, own);
-      const isThere = lengths === undefined ? undefined : less(t, lengths);
-      const before = current;
-      current = next.map((state, i) => (isThere === undefined ? state : where(isThere, state, before[i] ?? state)));
-      const output = next[0] ?? x;
-      outputs[t] = isThere === undefined ? output : where(isThere, output, 0);
-    }
-    return { outputs: stack(outputs), last: current };
+    // All times at once: one product in the place of many.
+    const gates = plus(matmul(x, transpose(part(call.tensor(1), d))), ofInput);
+    const { carry: last, ys: outputs } = scan(
+      (before: readonly Tensor[], row: { readonly gates: Tensor; readonly time: Tensor }) => {
+        const next = step(row.gates, before, own);
+        const [output = row.gates] = next;
+        if (lengths === undefined) return { carry: next, y: output };
+        const isThere = less(row.time, lengths);
+        const kept = next.map((state, i) => where(isThere, state, before[i] ?? state));
+        return { carry: kept, y: where(isThere, output, 0) };
+      },
+      first as readonly Tensor[],
+      { gates, time: iota([steps], 0) },
+      { reverse: direction === "reverse" || d === 1 },
+    );
+    return { outputs, last };
   });
   const y = stack(
     runs.map(({ outputs }) => outputs),
@@ -154,22 +154,18 @@ function halvesOf(bias: Tensor | undefined): readonly [Tensor | undefined, Tenso
 
 const sameActivation: Activation = (x) => x;
 
-const elman = ({ input, state, bias }: Weights): Step => {
-  const [ofInput, ofState] = halvesOf(bias);
-  return (x, [h = x], [f = sameActivation]) => [
-    f(add(plus(matmul(x, input), ofInput), plus(matmul(h, state), ofState))),
-  ];
-};
+const elman =
+  ({ state, bias }: Weights): Step =>
+  (x, [h = x], [f = sameActivation]) => [f(add(x, plus(matmul(h, state), bias)))];
 
 /** Gates lie in the order update, reset, hidden. @param isLinearFirst whether the reset gate comes behind the product with the state */
 const gatedUnit =
   (isLinearFirst: boolean) =>
-  ({ input, state, bias }: Weights): Step => {
-    const [ofInput, ofState] = halvesOf(bias);
+  ({ state, bias }: Weights): Step => {
     const recurrent = gatesOf(state, 3);
-    const biases = ofState === undefined ? [] : gatesOf(ofState, 3);
+    const biases = bias === undefined ? [] : gatesOf(bias, 3);
     return (x, [h = x], [f = sameActivation, g = sameActivation]) => {
-      const [update = x, reset = x, fresh = x] = gatesOf(plus(matmul(x, input), ofInput), 3);
+      const [update = x, reset = x, fresh = x] = gatesOf(x, 3);
       const fromState = (y: Tensor, gate: number): Tensor => plus(matmul(y, recurrent[gate] ?? state), biases[gate]);
       const z = f(add(update, fromState(h, 0)));
       const r = f(add(reset, fromState(h, 1)));
@@ -179,14 +175,12 @@ const gatedUnit =
   };
 
 /** Gates lie in the order input, output, forget, cell; peepholes in the order input, output, forget. */
-const longShortTerm = ({ input, state, bias, peephole }: Weights): Step => {
-  const [ofInput, ofState] = halvesOf(bias);
+const longShortTerm = ({ state, bias, peephole }: Weights): Step => {
   const [peepInput, peepOutput, peepForget] = peephole === undefined ? [] : gatesOf(peephole, 3);
   const seen = (x: Tensor, cell: Tensor, weight: Tensor | undefined): Tensor =>
     weight === undefined ? x : add(x, multiply(cell, weight));
   return (x, [h = x, cell = x], [f = sameActivation, g = sameActivation, k = sameActivation]) => {
-    const all = add(plus(matmul(x, input), ofInput), plus(matmul(h, state), ofState));
-    const [enter = x, leave = x, forget = x, fresh = x] = gatesOf(all, 4);
+    const [enter = x, leave = x, forget = x, fresh = x] = gatesOf(add(x, plus(matmul(h, state), bias)), 4);
     const kept = multiply(f(seen(forget, cell, peepForget)), cell);
     const next = add(kept, multiply(f(seen(enter, cell, peepInput)), g(fresh)));
     return [multiply(f(seen(leave, next, peepOutput)), k(next)), next];
@@ -213,14 +207,14 @@ const byLayout = <A extends { readonly layout: boolean }>(attributes: A) => ({
 });
 
 const recurrent = (call: NodeCall, attributes: RecurrentAttributes): Tensor[] =>
-  unroll(call, attributes, ["tanh"], 1, elman);
+  runOverTime(call, attributes, ["tanh"], 1, elman);
 
 const gated = (call: NodeCall, attributes: RecurrentAttributes & { readonly linear_before_reset: boolean }): Tensor[] =>
-  unroll(call, attributes, ["sigmoid", "tanh"], 1, gatedUnit(attributes.linear_before_reset));
+  runOverTime(call, attributes, ["sigmoid", "tanh"], 1, gatedUnit(attributes.linear_before_reset));
 
 function longShort(call: NodeCall, attributes: RecurrentAttributes & { readonly input_forget: boolean }): Tensor[] {
   if (attributes.input_forget) throw call.error("value", "input_forget = 1 (coupled gates) is not known.");
-  return unroll(call, attributes, ["sigmoid", "tanh", "tanh"], 2, longShortTerm);
+  return runOverTime(call, attributes, ["sigmoid", "tanh", "tanh"], 2, longShortTerm);
 }
 
 export const recurrents: OperatorTable = {

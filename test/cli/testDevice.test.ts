@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Device } from "../../engine/index.ts";
 import { deviceLaws } from "../../testing/index.ts";
 import { evenkeel } from "./train/tinyRun.ts";
 
@@ -51,7 +52,7 @@ describe("evenkeel test-device", () => {
     t.mock.method(deviceLaws.programs, "hold", async (_: unknown, { seed }: { readonly seed: number }) => {
       seeds.push(seed);
       if (seed === 8) throw new Error("the smallest program");
-      return { compared: 5 };
+      return { compared: 5, uncertain: 0 };
     });
     const before = process.exitCode;
     try {
@@ -68,6 +69,32 @@ describe("evenkeel test-device", () => {
     } finally {
       process.exitCode = before;
     }
+  });
+
+  it("doesn't tell a law as right that had nothing to compare, and ends with 1", async (t) => {
+    t.mock.method(deviceLaws.programs, "hold", () => Promise.resolve({ compared: 0, uncertain: 1234 }));
+    const before = process.exitCode;
+    try {
+      const laws = ["--law", "programs", "determinism", "--seed", "7", "--runs", "6"];
+      const { out } = await evenkeel(["test-device", "oracle", ...laws]);
+      assert.equal(process.exitCode, 1);
+      assert.match(out, /^open {4}programs: .*, 3 cases of seed 7, 0 compared, 1,234 uncertain$/m);
+      assert.match(out, /^right {3}determinism/m);
+      assert.match(out, /^nothing to compare for programs: 4 cases, .*--runs/m);
+    } finally {
+      process.exitCode = before;
+    }
+  });
+
+  it("says that the device was lost, and in which law, and tells no law as broken or right for it", async (t) => {
+    t.mock.method(deviceLaws.programs, "hold", (device: Device) => {
+      device.dispose();
+      return Promise.reject(new Error("the case", { cause: new Error("the adapter is gone") }));
+    });
+    const { code, out, err } = await evenkeel(["test-device", "oracle", "--law", "programs", "determinism"]);
+    assert.equal(code, 1);
+    assert.match(err, /oracle .*was lost.* the law programs, seed 20240612: .* new device .*the adapter is gone/);
+    assert.doesNotMatch(out, /right|BROKEN|hold/);
   });
 
   it("refuses laws and devices that there are not", async () => {

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EvenkeelError } from "../../engine/errors.ts";
-import { matmul, randomKey, randomTruncatedNormal, reshape, type Shape, transpose, zeros } from "../../engine/index.ts";
+import {
+  createDevice,
+  evaluate,
+  matmul,
+  randomKey,
+  randomTruncatedNormal,
+  reshape,
+  type Shape,
+  transpose,
+  zeros,
+} from "../../engine/index.ts";
 import {
   countParameters,
   describeConvolution,
@@ -10,6 +20,7 @@ import {
   initializeParameters,
   type ParameterSpec,
 } from "../../nn/index.ts";
+import { orthogonalSteps } from "../../nn/initializers.ts";
 import { assertNear } from "./layerLaw.ts";
 import { mean, meanSquare, onOracle } from "./onOracle.ts";
 
@@ -106,6 +117,30 @@ describe("initializers", () => {
         1e-5,
       );
     }
+  });
+
+  it("go on until the smallest singular value of one matrix in a million is 1", () => {
+    for (const n of [1, 2, 16, 512, 4096, 65_536]) {
+      let value = 1e-6 / n ** 1.5;
+      for (let i = 0; i < orthogonalSteps(n); i++) value = 1.5 * value - 0.5 * value ** 3;
+      assert.ok(Math.abs(value - 1) < 2 ** -23, `${n}: ${value}`);
+    }
+  });
+
+  it("draw large orthogonal matrices, too", async () => {
+    const device = await createDevice("wasm");
+    for (const [rows, columns, seed] of [
+      [512, 512, 1],
+      [512, 512, 2],
+      [512, 700, 3],
+    ] as const) {
+      const spec: ParameterSpec = { shape: [rows, columns], role: "weight", init: { kind: "orthogonal" } };
+      const { w } = initializeParameters({ w: spec }, randomKey(seed));
+      const gram = Float64Array.from(await evaluate(matmul(w, transpose(w)), device));
+      const worst = gram.reduce((most, value, i) => Math.max(most, Math.abs(value - Number(i % (rows + 1) === 0))), 0);
+      assert.ok(worst < 2e-5, `${rows} x ${columns}, seed ${seed}: off by ${worst}`);
+    }
+    device.dispose();
   });
 
   it("draw trees as lists by name: each by its place", async () => {

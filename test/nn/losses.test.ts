@@ -100,11 +100,82 @@ describe("crossEntropy", () => {
     assert.deepEqual(await onOracle(crossEntropy(logits, i32([5, 5, 5]), { ignoreIndex: 5 })), [NaN]);
   });
 
+  it("takes probabilities, with smoothing and weights, and labels are those that are 1", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.constantFrom(0, 0.1, 1),
+        fc.boolean(),
+        fc.boolean(),
+        fc.nat(1e6),
+        async (rows, classes, labelSmoothing, hasClassWeights, hasWeights, seed) => {
+          const [logits, targets] = [drawNumbers(seed, rows * classes), drawNumbers(seed + 1, rows * classes)];
+          const ofClass = drawNumbers(seed + 2, classes).map((value) => (hasClassWeights ? value + 2.5 : 1));
+          const share = Array.from({ length: rows }, (_, i) => (hasWeights ? (i % 3) / 2 + (i === 0 ? 1 : 0) : 1));
+          const losses = share.map((counts, i) => {
+            const row = logits.slice(i * classes, (i + 1) * classes);
+            const total = Math.log(sum(row.map(Math.exp)));
+            const own = targets.slice(i * classes, (i + 1) * classes);
+            const smooth = own.map((value) => (1 - labelSmoothing) * value + labelSmoothing / classes);
+            return counts * sum(row.map((value, c) => (smooth[c] ?? NaN) * (ofClass[c] ?? NaN) * (total - value)));
+          });
+          const options = {
+            labelSmoothing,
+            ...(hasClassWeights ? { classWeights: tensor(ofClass) } : {}),
+            ...(hasWeights ? { weights: tensor(share) } : {}),
+          };
+          const [x, t] = [logits, targets].map((values) => tensor(values, { shape: [rows, classes] }));
+          assert.ok(x !== undefined && t !== undefined);
+          assertNear(await onOracle(crossEntropy(x, t, { ...options, reduction: "none" })), losses, 2 ** -21);
+          assertNear(await onOracle(crossEntropy(x, t, options)), [sum(losses) / sum(share)], 2 ** -21);
+          const { classWeights: _, ...plain } = options;
+          const labels = share.map((_each, i) => i % classes);
+          const certain = labels.flatMap((label) => Array.from({ length: classes }, (__, c) => Number(c === label)));
+          assertNear(
+            await onOracle(crossEntropy(x, tensor(certain, { shape: [rows, classes] }), plain)),
+            await onOracle(crossEntropy(x, i32(labels), plain)),
+          );
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it("has right derivatives by probabilities and logits, along any axis", async () => {
+    const classWeights = tensor([1, 0.5, 2]);
+    const fn = (x: Tensor, t: Tensor): Tensor => crossEntropy(x, t, { axis: 1, labelSmoothing: 0.1, classWeights });
+    const shapes = [
+      [2, 3, 2],
+      [2, 3, 2],
+    ];
+    await checkLayer({ fn, shapes }, 5);
+  });
+
+  it("asks nothing of a class that can't be and isn't wanted", async () => {
+    const [logits, targets] = [tensor([[-Infinity, 3]]), tensor([[0, 1]])];
+    assert.deepEqual(await onOracle(crossEntropy(logits, targets)), [0]);
+    const slopes = grad((t: Tensor) => crossEntropy(logits, t))(targets);
+    assertNear(await onOracle(slopes), [0, 0]);
+    assert.deepEqual(await onOracle(crossEntropy(logits, tensor([[0.5, 0.5]]))), [Infinity]);
+  });
+
   it("says what it can't take", async () => {
     const logits = tensor([[1, 2, 3]]);
     await assert.rejects(onOracle(crossEntropy(logits, i32([3]))), /index is out of range/);
     await assert.rejects(onOracle(crossEntropy(logits, i32([-1]))), /index is out of range/);
-    assert.throws(() => crossEntropy(logits, tensor([1])), refuses("dtype", /labels are f32, expected i32/));
+    assert.throws(
+      () => crossEntropy(logits, tensor([1], { dtype: "u32" })),
+      refuses("dtype", /targets are u32, expected i32/),
+    );
+    assert.throws(
+      () => crossEntropy(logits, tensor([1])),
+      refuses("shape", /targets are f32 \[1\], expected probabilities .*\[1, 3\].*cast/),
+    );
+    assert.throws(
+      () => crossEntropy(logits, logits, { ignoreIndex: -100 }),
+      refuses("value", /ignoreIndex is for labels/),
+    );
     assert.throws(() => crossEntropy(logits, i32([1, 2])), refuses("shape", /labels are \[2\], expected \[1\]/));
     assert.throws(
       () => crossEntropy(logits, i32([1]), { labelSmoothing: 1.5 }),

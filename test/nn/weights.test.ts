@@ -201,10 +201,10 @@ describe("parameters", () => {
       checkParameters(specs, new Map(Object.entries(shapes).map(([name, shape]) => [name, { shape }])), "net");
     assert.equal(countParameters(specs), 7);
     check({ a: [2, 3], b: [], c: [1] })();
-    assert.throws(check({ b: [], c: [1] }), /net lacks a\. /);
-    assert.throws(check({ a: [2, 3], b: [], c: [1], d: [] }), /net has d, which the network doesn't/);
+    assert.throws(check({ b: [], c: [1] }), /net lacks "a"\. /);
+    assert.throws(check({ a: [2, 3], b: [], c: [1], d: [] }), /net has "d", which the network doesn't/);
     assert.throws(check({ a: [3, 2], b: [], c: [1] }), /net: a is \[3, 2\], expected \[2, 3\]/);
-    assert.throws(check({ x: [], y: [], z: [], w: [] }), /lacks a, b, c and has x, y, z and 1 more/);
+    assert.throws(check({ x: [], y: [], z: [], w: [] }), /lacks "a", "b", "c" and has "x", "y", "z" and 1 more/);
   });
 });
 

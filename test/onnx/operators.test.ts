@@ -1,7 +1,7 @@
 /** Operators and versions that the ONNX project's tests of version 1.12 don't have, against their definitions. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compile, createDevice, type Device, type Tensor } from "../../engine/index.ts";
+import { compile, createDevice, type Device, grad, reduceSum, type Tensor, tensor } from "../../engine/index.ts";
 import { importOnnx } from "../../onnx/index.ts";
 import { TensorValue } from "../../onnx/build/value.ts";
 import type { OnnxTensor } from "../../onnx/format/model.ts";
@@ -299,4 +299,27 @@ describe("operators", () => {
       }
     });
   }
+});
+
+describe("activations of models at their kinks", () => {
+  it("have the derivatives of PyTorch", async () => {
+    const cases = [
+      { operator: "Celu", more: [], wanted: [Math.exp(-1 / 2), 1, 1] },
+      { operator: "PRelu", more: [floatTensor("slope", [], [0.25])], wanted: [0.25, 0.25, 1] },
+    ];
+    for (const { operator, more, wanted } of cases) {
+      const attributes: Readonly<Record<string, AttributeSpec>> = operator === "Celu" ? { alpha: { float: 2 } } : {};
+      const { apply, parameters } = importOnnx(
+        modelFile({
+          nodes: [{ operator, inputs: ["x", ...more.map(({ name }) => name)], outputs: ["y"], attributes }],
+          initializers: more,
+          inputs: [{ name: "x", type: "f32", shape: [3] }],
+          outputs: [{ name: "y", type: "f32", shape: [3] }],
+        }),
+      );
+      const slope = grad((x: Tensor) => reduceSum(apply(parameters, { x })["y"] as Tensor))(tensor([-1, 0, 2]));
+      const got = await slope.data();
+      wanted.forEach((value, i) => assert.ok(Math.abs((got[i] ?? NaN) - value) < 1e-6, `${operator}: ${got.join()}`));
+    }
+  });
 });

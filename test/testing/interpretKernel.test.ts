@@ -5,7 +5,7 @@ import type { DType } from "../../engine/graph/dtype.ts";
 import type { Axis, Kernel, ReduceOp, Scalar } from "../../engine/kernel/kernel.ts";
 import { accuracies } from "../../testing/bounds/accuracies.ts";
 import { type Accuracy, conversionError } from "../../testing/bounds/bounds.ts";
-import { boundedInput } from "../../testing/bounds/boundedScalars.ts";
+import { boundedInput } from "../../testing/bounds/bounded.ts";
 import { interpretKernel } from "../../testing/bounds/interpretKernel.ts";
 
 const exact = accuracies.wasm;

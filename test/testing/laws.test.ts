@@ -26,8 +26,10 @@ import {
   checkPrograms,
   determinismLaw,
   deviceLaw,
+  deviceLaws,
   float32,
   gradientLaw,
+  holdLaw,
   interpreterDevice,
   odeOrderLaw,
   type OdeSolver,
@@ -234,12 +236,45 @@ describe("odeOrderLaw", () => {
 describe("deviceLaw", () => {
   it("holds for a device that is right, and tells how much each law compared", async () => {
     const device = new ReferenceDevice("slots");
-    const compared = await deviceLaw(device, { runs: 30 });
-    assert.deepEqual(Object.keys(compared), ["kernels", "products", "plans", "programs", "determinism"]);
+    const reports = await deviceLaw(device, { runs: 30 });
+    assert.deepEqual(Object.keys(reports), ["kernels", "products", "plans", "programs", "determinism"]);
     assert.ok(
-      Object.values(compared).every((count) => count > 5),
-      JSON.stringify(compared),
+      Object.values(reports).every(({ compared }) => compared > 5),
+      JSON.stringify(reports),
     );
+    assert.ok((reports.programs?.uncertain ?? 0) > 0);
+  });
+
+  it("fails, by every law, for a device that leaves memory behind", async () => {
+    for (const name of ["kernels", "products", "plans", "programs", "determinism"] as const) {
+      const device = new ReferenceDevice("arena", { forgetsToFree: true });
+      await assert.rejects(deviceLaw(device, { runs: 10, laws: [name] }), /holds \d+ bytes in [1-9]\d* buffers/, name);
+    }
+  });
+
+  it("fails where a law had nothing to compare", async (t) => {
+    t.mock.method(deviceLaws.programs, "hold", () => Promise.resolve({ compared: 0, uncertain: 12 }));
+    await assert.rejects(
+      deviceLaw(new ReferenceDevice("arena"), { runs: 10, laws: ["programs"] }),
+      /nothing was compared in 5 cases of the law programs \(12 elements were uncertain\)/,
+    );
+  });
+
+  it("says that the device was lost, whatever the law makes of it", async () => {
+    for (const name of ["programs", "determinism"] as const) {
+      const device = await createDevice("oracle");
+      const onCase = (done: number): void => {
+        if (done === 2) device.dispose();
+      };
+      await assert.rejects(
+        holdLaw(device, name, { runs: 20, seed: 1, accuracy: accuracies.oracle, onCase }),
+        (reason: Error & { readonly code?: string }) => {
+          assert.equal(reason.code, "device");
+          assert.match(reason.message, new RegExp(`oracle .*was lost.*the law ${name}, seed 1: .*disposed`));
+          return true;
+        },
+      );
+    }
   });
 
   it("ends with the smallest graph that fails, as a program", async () => {

@@ -20,7 +20,7 @@ import {
 /** The elements of an operand are drawn from a few values, spread without a pattern. */
 export type OperandData = { readonly dtype: DType; readonly elements: readonly number[] };
 
-export type ExpressionSpec = {
+type ExpressionSpec = {
   readonly kind: "expression";
   readonly parallel: readonly number[];
   /** Empty: no reduction. */
@@ -33,7 +33,7 @@ export type ExpressionSpec = {
 };
 
 /** Sums of products of operands 0 and 1, which must be f32 and as long as it takes. */
-export type ContractionSpec = {
+type ContractionSpec = {
   readonly kind: "contraction";
   readonly what: "matmul" | "convolution" | "filterGradient";
   /** Batch, rows or filters, columns or output width, inner or channels. */
@@ -46,7 +46,7 @@ export type ContractionSpec = {
 };
 
 /** Sums for each row of the values of those reduce points whose index says that row. */
-export type ScatterSpec = {
+type ScatterSpec = {
   readonly kind: "scatter";
   readonly parallel: readonly number[];
   readonly reduce: readonly number[];
@@ -324,7 +324,7 @@ const none = fc.constant<number[]>([]);
 // Large kernels take as long as a hundred small ones.
 const points = fc.constantFrom(60, 60, 60, 60, 60, 400, 400, 400, 4096);
 
-export const expressionSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
+const expressionSpecs: fc.Arbitrary<KernelSpec> = fc.oneof(
   { weight: 20, arbitrary: expressionSpec(few, none, points) },
   { weight: 20, arbitrary: expressionSpec(few, some, points) },
   { weight: 1, arbitrary: expressionSpec(large, none, fc.constant(Infinity)) },

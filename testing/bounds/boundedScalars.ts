@@ -17,21 +17,14 @@ import {
   binaryError,
   compareError,
   conversionError,
-  inputError,
+  literalError,
   sumError,
   truncationError,
   unaryError,
 } from "./bounds.ts";
-import type { Bounded } from "./graphBounds.ts";
 import type { Arithmetic } from "./kernelPoints.ts";
 
-export type BoundedScalar = { readonly value: number; readonly error: number };
-
-/** What a device holds after an upload. */
-export function boundedInput(data: ArrayLike<number>, dtype: DType, accuracy: Accuracy): Bounded {
-  const values = Float64Array.from(data);
-  return { values, errors: values.map((value) => (dtype === "f32" ? inputError(value, accuracy) : 0)) };
-}
+type BoundedScalar = { readonly value: number; readonly error: number };
 
 /** A whole number or a bool that is certain if everything it was made of is. `worst`: the largest error of that. */
 function decided(value: number, worst: number): BoundedScalar {
@@ -42,10 +35,6 @@ function worstOf(terms: readonly BoundedScalar[]): number {
   let worst = 0;
   for (const { error } of terms) worst = Math.max(worst, error);
   return worst;
-}
-
-function literalError(value: number, accuracy: Accuracy): number {
-  return conversionError(value) + inputError(value, accuracy);
 }
 
 const pair = ({ value, error }: BoundedScalar): readonly [number, number] => [value, error];

@@ -47,6 +47,11 @@ export function inputError(value: number, accuracy: Accuracy): number {
   return value !== 0 && Math.abs(value) < smallestNormal && accuracy.flushesSubnormals ? Math.abs(value) : 0;
 }
 
+/** Error of an f32 literal: it is rounded, and held as an operand is. */
+export function literalError(value: number, accuracy: Accuracy): number {
+  return conversionError(value) + inputError(value, accuracy);
+}
+
 /** Largest change of a function over [x - e, x + e], if it is monotone there. */
 function monotone(f: (x: number) => number, x: number, e: number): number {
   if (e === 0) return 0;

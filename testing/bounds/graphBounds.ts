@@ -3,19 +3,17 @@ import { evaluateNode } from "../../engine/devices/oracle/evaluate.ts";
 import { type Graph, makeNode, topologicalOrder } from "../../engine/graph/graph.ts";
 import type { Node, NodeOf } from "../../engine/graph/node.ts";
 import { at, sizeOf } from "../../engine/graph/shape.ts";
+import { type Bounded, boundedInput } from "./bounded.ts";
 import {
   type Accuracy,
   binaryError,
   compareError,
   conversionError,
-  inputError,
+  literalError,
   sumError,
   truncationError,
   unaryError,
 } from "./bounds.ts";
-
-/** Float64 values, and how far from each a device may be: Infinity where anything may be. */
-export type Bounded = { readonly values: Float64Array; readonly errors: Float64Array };
 
 /**
  * Values and bounds of a graph's outputs for inputs that float32 holds exactly.
@@ -31,7 +29,7 @@ export type Bounded = { readonly values: Float64Array; readonly errors: Float64A
 export function graphBounds(graph: Graph, inputs: readonly Float64Array[], accuracy: Accuracy): Bounded[] {
   return boundsFrom(
     graph,
-    graph.inputs.map((input, i) => exactly(input, at(inputs, i), accuracy)),
+    graph.inputs.map((input, i) => boundedInput(at(inputs, i), input.dtype, accuracy)),
     accuracy,
   );
 }
@@ -57,10 +55,6 @@ function boundsFrom(graph: Graph, inputs: readonly Bounded[], accuracy: Accuracy
   return graph.outputs.map(of);
 }
 
-function exactly(node: Node, values: Float64Array, accuracy: Accuracy): Bounded {
-  return { values, errors: values.map((value) => (node.dtype === "f32" ? inputError(value, accuracy) : 0)) };
-}
-
 const uncertainIf = (condition: boolean): number => (condition ? Infinity : 0);
 
 function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], accuracy: Accuracy): Float64Array {
@@ -74,9 +68,9 @@ function errorsOf(node: Node, values: Float64Array, inputs: readonly Bounded[], 
     case "input":
       throw new Error("an input has no error of its own");
     case "constant":
-      return exactly(node, values, accuracy).errors;
+      return boundedInput(values, node.dtype, accuracy).errors;
     case "literal":
-      return values.map((value) => (node.dtype === "f32" ? conversionError(value) + inputError(value, accuracy) : 0));
+      return values.map((value) => (node.dtype === "f32" ? literalError(value, accuracy) : 0));
     case "iota":
       return values.map((value) => (node.dtype === "f32" ? conversionError(value) : 0));
     case "unary": {

@@ -3,8 +3,8 @@ import { at } from "../../engine/graph/shape.ts";
 import type { Kernel } from "../../engine/kernel/kernel.ts";
 import type { Plan } from "../../engine/kernel/plan.ts";
 import type { Accuracy } from "./bounds.ts";
-import { boundedArithmetic, boundedInput } from "./boundedScalars.ts";
-import type { Bounded } from "./graphBounds.ts";
+import { boundedArithmetic } from "./boundedScalars.ts";
+import { type Bounded, boundedInput } from "./bounded.ts";
 import { forEachPoint, placeOf } from "./kernelPoints.ts";
 
 /**

@@ -10,10 +10,11 @@ import { printKernel } from "../../engine/kernel/print.ts";
 import { buildCase, contractionCases, type KernelCase, kernelCases, printOperands } from "../arbitraries/kernels.ts";
 import { buildPlan, planSpecs } from "../arbitraries/plans.ts";
 import type { Accuracy } from "../bounds/bounds.ts";
-import type { Bounded } from "../bounds/graphBounds.ts";
+import { type Bounded, firstViolation } from "../bounds/bounded.ts";
 import { interpretPlan } from "../bounds/interpretKernel.ts";
 import { downloaded } from "../devices/downloaded.ts";
 import { assertCases, type LawOptions, type LawReport } from "./lawOptions.ts";
+import { withoutLeftovers } from "./withoutLeftovers.ts";
 
 /** How much a law of kernels or plans compared. */
 export type KernelLawReport = LawReport & {
@@ -83,26 +84,16 @@ async function check<S>(
 ): Promise<KernelLawReport> {
   const { runs, seed, accuracy } = options;
   const report = { compared: 0, uncertain: 0, blind: 0 };
-  const before = await settledMemory(device);
-  await assertCases(
-    arbitrary,
-    async (spec) => {
-      const { plan, inputs, text } = build(spec);
-      const { compared, uncertain } = await comparePlan(device, plan, inputs, accuracy).catch((cause: unknown) => {
-        throw new Error(`${text()}\n${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-      });
-      report.compared += compared;
-      report.uncertain += uncertain;
-      if (compared === 0 && uncertain > 0) report.blind++;
-    },
-    options,
-  );
-  const after = await settledMemory(device);
-  if (after.bytes !== before.bytes || after.buffers !== before.buffers) {
-    throw new Error(
-      `seed ${seed}: ${device.name} holds ${after.bytes} bytes in ${after.buffers} buffers, before it were ${before.bytes} in ${before.buffers}`,
-    );
-  }
+  const holds = async (spec: S): Promise<void> => {
+    const { plan, inputs, text } = build(spec);
+    const { compared, uncertain } = await comparePlan(device, plan, inputs, accuracy).catch((cause: unknown) => {
+      throw new Error(`${text()}\n${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    });
+    report.compared += compared;
+    report.uncertain += uncertain;
+    if (compared === 0 && uncertain > 0) report.blind++;
+  };
+  await withoutLeftovers(device, seed, () => assertCases(arbitrary, holds, options));
   requireComparisons(report, runs, seed);
   return report;
 }
@@ -110,12 +101,6 @@ async function check<S>(
 /** @throws Error if a law had nothing to compare in more than half of its runs */
 export function requireComparisons({ blind }: KernelLawReport, runs: number, seed: number): void {
   if (blind > runs / 2) throw new Error(`seed ${seed}: nothing to compare in ${blind} of ${runs} runs`);
-}
-
-/** What is disposed of is freed when the work before it is done, which may be in a later turn. */
-async function settledMemory(device: KernelDevice): Promise<{ readonly bytes: number; readonly buffers: number }> {
-  await new Promise((done) => setTimeout(done, 0));
-  return device.memory();
 }
 
 /** The plan that runs one kernel from inputs to output 0. */
@@ -182,8 +167,8 @@ async function compareOutputs(
     const got = await downloaded(device, at(outputs, role.index));
     if (got.length !== values.length)
       throw new Error(`output ${role.index} has ${got.length} of ${values.length} elements`);
-    const place = got.findIndex((value, i) => !isWithin(value, values[i] ?? NaN, errors[i] ?? 0));
-    if (place >= 0) {
+    const place = firstViolation(got, at(wanted, number));
+    if (place !== undefined) {
       const sources = executable.sources().map(({ kernel, language, text }) => `-- ${kernel} [${language}]\n${text}`);
       throw new Error(
         [
@@ -197,10 +182,6 @@ async function compareOutputs(
     uncertain += open;
   }
   return { compared, uncertain };
-}
-
-function isWithin(got: number, wanted: number, error: number): boolean {
-  return error === Infinity || Object.is(got, wanted) || Math.abs(got - wanted) <= error;
 }
 
 /**

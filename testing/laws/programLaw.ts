@@ -1,6 +1,5 @@
 /** The law of devices: every program gives the oracle's results within the error that float32 allows. */
 import type { Device } from "../../engine/devices/device.ts";
-import type { TensorData } from "../../engine/graph/dtype.ts";
 import type { Node } from "../../engine/graph/node.ts";
 import { printGraph } from "../../engine/graph/print.ts";
 import { at } from "../../engine/graph/shape.ts";
@@ -8,15 +7,18 @@ import { EvenkeelError, messageOf, tensor } from "../../engine/index.ts";
 import { trace } from "../../engine/program/trace.ts";
 import { buildProgram, inputData, printProgram, type ProgramSpec, programSpecs } from "../arbitraries/programs.ts";
 import type { Accuracy } from "../bounds/bounds.ts";
-import { type Bounded, graphBounds } from "../bounds/graphBounds.ts";
+import { graphBounds } from "../bounds/graphBounds.ts";
+import { type Bounded, firstViolation } from "../bounds/bounded.ts";
 import { type GraphCase, runGraph, runProgram, titleOf, withProgram } from "../graphCase.ts";
 import { minimise } from "../search/minimise.ts";
 import { programSource } from "../search/programSource.ts";
 import { assertCases, type LawOptions, type LawReport } from "./lawOptions.ts";
+import { withoutLeftovers } from "./withoutLeftovers.ts";
 
 /**
  * Runs random programs and compares every element of their results with float64 within the error that float32 allows.
- * @throws Error with the shrunk program, also as the smallest graph that fails, in TypeScript; the element, both values and the bound
+ * @throws Error with the shrunk program, also as the smallest graph that fails, in TypeScript; the element, both values and the bound; also
+ * if memory is left behind
  * @example
  * ```ts
  * const { compared } = await checkPrograms(new ReferenceDevice("arena"), { runs: 5, seed: 1, accuracy: accuracies.wasm });
@@ -24,25 +26,20 @@ import { assertCases, type LawOptions, type LawReport } from "./lawOptions.ts";
  * ```
  */
 export async function checkPrograms(device: Device, options: LawOptions): Promise<LawReport> {
-  const { accuracy, supports, shrinks = true } = options;
+  const { accuracy, supports, shrinks = true, seed } = options;
   const report = { compared: 0, uncertain: 0 };
   /** Shrinking goes on from what fails: the last one is the smallest. */
   let failing: ProgramSpec | undefined;
+  const holds = async (spec: ProgramSpec): Promise<void> => {
+    const { compared, uncertain } = await compareProgram(device, spec, accuracy, supports).catch((cause: unknown) => {
+      failing = spec;
+      throw new Error(`${printProgram(spec)}\n${JSON.stringify(spec)}\n${messageOf(cause)}`, { cause });
+    });
+    report.compared += compared;
+    report.uncertain += uncertain;
+  };
   try {
-    await assertCases(
-      programSpecs,
-      async (spec) => {
-        const { compared, uncertain } = await compareProgram(device, spec, accuracy, supports).catch(
-          (cause: unknown) => {
-            failing = spec;
-            throw new Error(`${printProgram(spec)}\n${JSON.stringify(spec)}\n${messageOf(cause)}`, { cause });
-          },
-        );
-        report.compared += compared;
-        report.uncertain += uncertain;
-      },
-      options,
-    );
+    await withoutLeftovers(device, seed, () => assertCases(programSpecs, holds, options));
   } catch (cause) {
     if (failing === undefined || !shrinks) throw cause;
     const drawn = caseOf(failing, supports);
@@ -88,14 +85,25 @@ export function compareProgram(
  * console.log(await checkGraph(new ReferenceDevice("arena"), added, accuracies.wasm)); // { compared: 2, uncertain: 0 }
  * ```
  */
-export async function checkGraph(device: Device, graphCase: GraphCase, accuracy: Accuracy): Promise<LawReport> {
-  const { graph, inputs } = graphCase;
-  if (graph.outputs.length === 0) return { compared: 0, uncertain: 0 };
-  const expected = graphBounds(
+export function checkGraph(device: Device, graphCase: GraphCase, accuracy: Accuracy): Promise<LawReport> {
+  return checkAgainst(device, graphCase, boundsOf(graphCase, accuracy));
+}
+
+function boundsOf({ graph, inputs }: GraphCase, accuracy: Accuracy): Bounded[] {
+  return graphBounds(
     graph,
     inputs.map((values) => Float64Array.from(values)),
     accuracy,
   );
+}
+
+/** The same against given bounds of all outputs. */
+export async function checkAgainst(
+  device: Device,
+  { graph, inputs }: GraphCase,
+  expected: readonly Bounded[],
+): Promise<LawReport> {
+  if (graph.outputs.length === 0) return { compared: 0, uncertain: 0 };
   return withProgram(device, graph, async (program) => {
     const results = await runProgram(program, inputs);
     let [compared, uncertain] = [0, 0];
@@ -142,33 +150,14 @@ export async function breaksBounds(device: Device, graphCase: GraphCase, accurac
 const beyondBounds = "beyond bounds";
 
 /** How a device fails a graph, if it does: beyond bounds, or with which kind of error. */
-async function failureOf(
-  device: Device,
-  { graph, inputs }: GraphCase,
-  accuracy: Accuracy,
-): Promise<string | undefined> {
-  const expected = graphBounds(
-    graph,
-    inputs.map((values) => Float64Array.from(values)),
-    accuracy,
-  );
+async function failureOf(device: Device, graphCase: GraphCase, accuracy: Accuracy): Promise<string | undefined> {
+  const expected = boundsOf(graphCase, accuracy);
   try {
-    const results = await runGraph(device, { graph, inputs });
+    const results = await runGraph(device, graphCase);
     return expected.some((bounded, i) => firstViolation(at(results, i), bounded) !== undefined)
       ? beyondBounds
       : undefined;
   } catch (reason) {
     return reason instanceof EvenkeelError ? reason.code : reason instanceof Error ? reason.name : "unknown";
   }
-}
-
-/** The first element that is not within its bound; 0 if there are more or fewer. */
-export function firstViolation(got: TensorData, { values, errors }: Bounded): number | undefined {
-  if (got.length !== values.length) return 0;
-  const place = got.findIndex((value, i) => {
-    const [wanted, error] = [values[i] ?? NaN, errors[i] ?? 0];
-    if (error === Infinity || Object.is(value, wanted)) return false;
-    return !(Math.abs(value - wanted) <= error);
-  });
-  return place < 0 ? undefined : place;
 }

@@ -8,7 +8,8 @@ import { at, formatShape } from "../../engine/graph/shape.ts";
 import { withInputs } from "../../engine/graph/graph.ts";
 import { accuracies } from "../bounds/accuracies.ts";
 import type { Accuracy } from "../bounds/bounds.ts";
-import { type Bounded, graphBounds } from "../bounds/graphBounds.ts";
+import { graphBounds } from "../bounds/graphBounds.ts";
+import type { Bounded } from "../bounds/bounded.ts";
 import { type GraphCase, runGraph, titleOf } from "../graphCase.ts";
 import { programSource } from "./programSource.ts";
 

@@ -136,7 +136,7 @@ describe("featureExtractor", () => {
     const header = { version: 1, kind: "classifier", config, classNames: null, training: {}, heldOut: null };
     const metadata = { evenkeel: JSON.stringify({ ...header, data: { name: "x", fingerprint: "y" } }) };
     await writeSafetensors(other, { w: { dtype: "F32", shape: [1], data: Float32Array.of(1) } }, { metadata });
-    await assert.rejects(make(`classifier:${other}`), /lacks input\.weight/);
+    await assert.rejects(make(`classifier:${other}`), /lacks "input\.weight"/);
     writeFileSync(other, "no tensors");
     await assert.rejects(
       make(`classifier:${other}`),

@@ -130,7 +130,7 @@ describe("stored models", () => {
       ["3", /is a something else/],
       [JSON.stringify({ ...header, iteration: "1" }), /in its header iteration is wrong/],
       [JSON.stringify({ ...header, training: { ...options, cls: "C" } }), /in its header training\.cls is wrong/],
-      [JSON.stringify(header), /lacks gain, layers\.0\.weight/],
+      [JSON.stringify(header), /lacks "gain", "layers\.0\.weight"/],
     ];
     for (const [evenkeel, message] of cases) {
       const file = path.join(root, "wrong.safetensors");

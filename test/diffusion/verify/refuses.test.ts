@@ -135,7 +135,7 @@ describe("what a file has and no check knows", () => {
       for (const each of [...tensors.keys()]) if (!/^(weights|unet)\//.test(each)) tensors.delete(each);
       tensors.set("weights/unet.mystery", mystery);
     });
-    assert.match(failures, /unet\.mystery, which the network doesn't/);
+    assert.match(failures, /unet\.mystery", which the network doesn't/);
   });
 
   it("averages of other widths than its options name", async () => {
@@ -180,7 +180,7 @@ describe("what a file lacks", () => {
   it("a weight of a network", async () => {
     assert.match(
       await failuresOf(uncond, ({ tensors }) => tensors.delete("weights/unet.out_conv.weight")),
-      /lacks unet\.out_conv\.weight/,
+      /lacks "unet\.out_conv\.weight/,
     );
   });
 

@@ -337,8 +337,6 @@ const without: { readonly [name: string]: string } = {
   ),
   cast: "f32 to f32 is nothing, everything else is not differentiable",
   stopGradient: "stops it; tested by itself",
-  pack16: "gives integers",
-  unpack16: "takes integers",
   roundToFloat16: "passes it on, rounded; tested by itself",
 };
 

@@ -19,6 +19,7 @@ import {
   evaluate,
   exp,
   explain,
+  fillTree,
   full,
   gather,
   grad,
@@ -66,7 +67,7 @@ function unrolled<C, X, Y>(
 ): { readonly carry: C; readonly ys: Y } {
   const rowOf = (row: number): X => {
     const rows = treeLeaves(xs).map(({ tensor: x }) => reshape(slice(x, [[row, row + 1]]), x.shape.slice(1)));
-    return fill(xs, rows);
+    return fillTree(xs, rows);
   };
   let carry = init;
   const ys: Y[] = [];
@@ -79,22 +80,11 @@ function unrolled<C, X, Y>(
   const leaves = ys.map((y) => treeLeaves(y).map((leaf) => leaf.tensor));
   return {
     carry,
-    ys: fill(
+    ys: fillTree(
       at(ys, 0),
       at(leaves, 0).map((_, i) => stack(leaves.map((of) => at(of, i)))),
     ),
   };
-}
-
-function fill<T>(tree: T, tensors: readonly Tensor[]): T {
-  let next = 0;
-  const visit = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(visit);
-    if (typeof value !== "object" || value === null) return value;
-    if ("node" in value) return at(tensors, next++);
-    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, visit(child)]));
-  };
-  return visit(tree) as T;
 }
 
 const wave = (shape: readonly number[], phase: number): Tensor =>

@@ -12,6 +12,7 @@ import {
   toFloat32,
   toFloat64,
   toInt32,
+  toUint32,
   type WritableTensor,
 } from "../../../engine/io/index.ts";
 import { bytesOf, metadatas, namedTensors, tensorOfBytes, tensors } from "./safetensorsSamples.ts";
@@ -260,6 +261,10 @@ describe("number conversion", () => {
       Int32Array.of(-3, 7),
     );
     assert.deepEqual(
+      toUint32(only({ dtype: "I64", shape: [2], data: BigInt64Array.of(0n, 2n ** 32n - 1n) })),
+      Uint32Array.of(0, 2 ** 32 - 1),
+    );
+    assert.deepEqual(
       toFloat32(only({ dtype: "BF16", shape: [1], data: Uint16Array.of(0x3fc0) })),
       Float32Array.of(1.5),
     );
@@ -285,6 +290,18 @@ describe("number conversion", () => {
       () => toInt32(only({ dtype: "U32", shape: [1], data: Uint32Array.of(2 ** 31) })),
       refuses("value", /i32/),
     );
-    assert.throws(() => toInt32(only({ dtype: "F32", shape: [1], data: Float32Array.of(1) })), refuses("dtype", /F32/));
+    const float = only({ dtype: "F32", shape: [1], data: Float32Array.of(1) });
+    assert.throws(() => toInt32(float), refuses("dtype", /toInt32: .*F32/));
+    assert.throws(() => toUint32(float), refuses("dtype", /toUint32: .*F32/));
+    for (const negative of [
+      only({ dtype: "I8", shape: [2], data: Int8Array.of(1, -1) }),
+      only({ dtype: "I64", shape: [2], data: BigInt64Array.of(1n, -1n) }),
+    ]) {
+      assert.throws(() => toUint32(negative), refuses("value", /element 1 is -1, which u32/));
+    }
+    assert.throws(
+      () => toUint32(only({ dtype: "U64", shape: [1], data: BigUint64Array.of(2n ** 32n) })),
+      refuses("value", /4294967296, which u32/),
+    );
   });
 });

@@ -15,8 +15,7 @@ import { optimize } from "../../../engine/passes/optimize.ts";
 import { trace } from "../../../engine/program/trace.ts";
 import { buildProgram, inputData, printProgram, loopFreePrograms } from "../../../testing/arbitraries/programs.ts";
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
-import { boundedInput } from "../../../testing/bounds/boundedScalars.ts";
-import type { Bounded } from "../../../testing/bounds/graphBounds.ts";
+import { type Bounded, boundedInput } from "../../../testing/bounds/bounded.ts";
 import { interpretKernel } from "../../../testing/bounds/interpretKernel.ts";
 import { limits } from "../passes/plannedFor.ts";
 

@@ -26,7 +26,8 @@ import { buildProgram, inputData, type ProgramSpec, loopFreePrograms } from "../
 import { accuracies } from "../../../testing/bounds/accuracies.ts";
 import { graphBounds } from "../../../testing/bounds/graphBounds.ts";
 import { limitedDevice } from "../../support/limitedDevice.ts";
-import { compareProgram, firstViolation } from "../../../testing/laws/programLaw.ts";
+import { compareProgram } from "../../../testing/laws/programLaw.ts";
+import { firstViolation } from "../../../testing/bounds/bounded.ts";
 
 const seed = 77;
 const wasm = await createDevice("wasm");

@@ -12,13 +12,10 @@ import {
 import { fromBfloat16Bits } from "../../../engine/io/index.ts";
 import { TensorValue } from "../../../onnx/build/value.ts";
 import { isFloatType } from "../../../onnx/format/elementTypes.ts";
-import type { OnnxModel, OnnxNode, OnnxTensor } from "../../../onnx/format/model.ts";
-import { readModel } from "../../../onnx/format/readModel.ts";
+import type { OnnxTensor } from "../../../onnx/format/model.ts";
 import { readTensor } from "../../../onnx/format/readTensor.ts";
 import { fieldsOf, type Message, messageWithin } from "../../../onnx/format/wire.ts";
 import { type ImportedModel, importOnnx, type ModelInput } from "../../../onnx/index.ts";
-import { graphsOf } from "../../../onnx/build/structure.ts";
-import { findOperator } from "../../../onnx/operators/index.ts";
 import { difference } from "./compare.ts";
 import type { TestCase } from "./testData.ts";
 
@@ -28,8 +25,8 @@ export type Outcome = { readonly kind: "passed" } | { readonly kind: "refused" |
 /** A test, and what is the same on every device. */
 export type PreparedCase = {
   readonly test: TestCase;
-  /** Operations that the engine hasn't got and that were put together in a costly way. */
-  readonly roundabouts: readonly string[];
+  /** What was put together in a costly way, after a run. */
+  readonly roundabouts: ReadonlySet<string>;
   /** Whether an input was given as numbers, as shapes depend on it. */
   readonly hasKnownInputs: boolean;
   readonly run: (device: Device) => Promise<Outcome>;
@@ -43,10 +40,9 @@ export function prepareCase(test: TestCase): PreparedCase {
   const path = join(folder, "model.onnx");
   const bytes = new Uint8Array(readFileSync(path));
   let model: ImportedModel;
-  let roundabouts: readonly string[] = [];
+  const roundabouts = new Set<string>();
   try {
-    roundabouts = roundaboutsOf(readModel(bytes, "model", new Map()));
-    model = importOnnx(bytes, { path: "model" });
+    model = importOnnx(bytes, { path: "model", onRoundabout: (what) => roundabouts.add(what) });
   } catch (cause) {
     const outcome = outcomeOf(cause);
     return { test, roundabouts, hasKnownInputs: false, run: () => Promise.resolve(outcome) };
@@ -143,11 +139,4 @@ function readStored(folder: string, name: string, type: string, isSequence: bool
   const tensor = readTensor(message, new Map());
   if (tensor.type !== "u16" || type !== "bf16") return tensor;
   return { ...tensor, type: "bf16", data: Float32Array.from(tensor.data as Uint16Array, fromBfloat16Bits) };
-}
-
-function roundaboutsOf({ graph, opsets }: OnnxModel): string[] {
-  const nodesOf = (nodes: readonly OnnxNode[]): OnnxNode[] =>
-    nodes.flatMap((node) => [node, ...graphsOf(node).flatMap((inner) => nodesOf(inner.nodes))]);
-  const all = nodesOf(graph.nodes).flatMap((node) => findOperator(node, opsets)?.roundabout ?? []);
-  return [...new Set(all)];
 }

@@ -37,7 +37,7 @@ import { trace } from "../../../../engine/program/trace.ts";
 import { accuracies } from "../../../../testing/bounds/accuracies.ts";
 import { graphBounds } from "../../../../testing/bounds/graphBounds.ts";
 import { float16Neighbours, nearestFloat16 } from "../../../support/nearestFloat16.ts";
-import { firstViolation } from "../../../../testing/laws/programLaw.ts";
+import { firstViolation } from "../../../../testing/bounds/bounded.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 
 /** The same device, which tells of what it is given to compile. */

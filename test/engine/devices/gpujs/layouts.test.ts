@@ -14,7 +14,7 @@ import { Program } from "../../../../engine/program/program.ts";
 import { buildImageNet, type ImageNet, imageNets } from "../../../arbitraries/imageNets.ts";
 import { accuracies } from "../../../../testing/bounds/accuracies.ts";
 import { graphBounds } from "../../../../testing/bounds/graphBounds.ts";
-import { firstViolation } from "../../../../testing/laws/programLaw.ts";
+import { firstViolation } from "../../../../testing/bounds/bounded.ts";
 import { webgpuSkip } from "../../../support/webgpuSkip.ts";
 import { input } from "../../passes/plannedFor.ts";
 
