@@ -67,7 +67,7 @@ const infinityOf = ({ digits, bias }: Form): number => (2 * bias + 1) << digits;
  */
 export function pack16<T>(tree: T, format: Format16, key?: Tensor): PackedTree<T> {
   if (!Object.hasOwn(forms, format)) {
-    throw new EvenkeelError("value", `pack16: format ${String(format)} is neither "float16" nor "bfloat16".`);
+    throw new EvenkeelError("value", `pack16: format ${format} is neither "float16" nor "bfloat16".`);
   }
   let leaf = 0;
   const packed = mapTree(tree as unknown, (x, path): unknown => {
