@@ -82,7 +82,7 @@ export function countParameters(specs: object): number {
  * try {
  *   checkParameters(specs, new Map([["weight", { shape: [3, 2] }]]), "old.safetensors");
  * } catch (error) {
- *   console.log((error as Error).message); // old.safetensors lacks bias. Is it of another configuration?
+ *   console.log((error as Error).message); // old.safetensors lacks "bias". Is it of another configuration?
  * }
  * ```
  */

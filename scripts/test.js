@@ -46,7 +46,6 @@ const longest = [
   "diffusion/verify/passes",
   "engine/program/algebra",
   "testing/kernelLaws",
-  "docs",
   "diffusion/features/nsfwjs",
   "diffusion/verify/detects",
   "diffusion/dynamics/probe",

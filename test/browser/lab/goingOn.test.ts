@@ -10,7 +10,7 @@ const run = "emoji16-G";
 
 describe("a run of the page", { skip }, () => {
   it("goes on by itself when the page is loaded again in the middle, and ends with the bits that it would have had", async () => {
-    const experiment = tinyExperiment(80, { samples: 0, dynamics: 10, checkpoint: 16 });
+    const experiment = tinyExperiment(40, { samples: 0, dynamics: 10, checkpoint: 16 });
     const files = await withLab(chromiumPath, { hash: hashOf(experiment) }, async (lab) => {
       await lab.start();
       await lab.reachImages(24);

@@ -44,6 +44,9 @@ export function tinyExperiment(steps: number, changed: Chosen = {}): Chosen {
   };
 }
 
+/** Of one level: by software, devices take longest to make their kernels. */
+export const fewKernels: Chosen = { "channel-mult": [1], "attn-resolutions": [16] };
+
 /** The page's address of an experiment. */
 export function hashOf(chosen: Chosen): string {
   const parameters = new URLSearchParams();

@@ -23,7 +23,7 @@ import {
 } from "./tinyExperiment.ts";
 
 const run = "emoji16-G";
-const experiment = tinyExperiment(120, { samples: 0, dynamics: 0 });
+const experiment = tinyExperiment(64, { samples: 0, dynamics: 0 });
 
 /** Calls `use` with a folder that is there for so long. */
 async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
