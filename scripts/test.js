@@ -14,21 +14,16 @@ import { compileSources } from "./compileSources.js";
 
 const testTimeoutMilliseconds = 30 * 60 * 1000;
 
-/** Files that take more than 8 seconds: they start first, the longest before the others, so that all cores end together. */
+/**
+ * Files and folders that take more than 8 seconds: they start first, the longest before the others, so that all cores end together. Files of
+ * such a folder share a process, too.
+ */
 const longest = [
+  "browser/lab",
   "browser/devices",
   "package",
   "browser/training",
-  "browser/lab/devices",
   "engine/devices/kernels",
-  "browser/lab/control",
-  "browser/lab/training",
-  "browser/lab/experiments",
-  "browser/lab/views",
-  "browser/lab/travel",
-  "browser/lab/failures",
-  "browser/lab/goingOn",
-  "browser/lab/firefox",
   "browser/storage",
   "lint",
   "engine/devices/programs",
@@ -57,7 +52,7 @@ const longest = [
   "engine/devices/wasm/winogradPrograms",
   "verifyingDocs",
   "diffusion/dynamics/doctor",
-].map((name) => join("test", `${name}.test.ts`));
+].map((name) => join("test", name));
 
 /** What reaches beyond a file: hooks at its top level, methods that are replaced, the environment, the process itself, its memory. */
 const reachesOut =
@@ -114,9 +109,11 @@ function grouped(paths) {
 
 // The processes of test files get these too. The second fixes the seeds of properties.
 process.execArgv.push("--enable-source-maps", "--import", join(compiled, "test/support/repeatableProperties.js"));
-const first = longest.filter((path) => files.includes(path));
+const isOf = (name) => (path) => path === `${name}.test.ts` || dirname(path) === name;
+const first = longest.map((name) => files.filter(isOf(name)));
+const others = files.filter((path) => !longest.some((name) => isOf(name)(path)));
 const stream = run({
-  files: [...first.map(programOf), ...grouped(files.filter((path) => !first.includes(path)))],
+  files: [...first, others].flatMap(grouped),
   concurrency: availableParallelism(),
   timeout: testTimeoutMilliseconds,
 });
