@@ -11,7 +11,7 @@ import { findChromium, openPage } from "./run.ts";
 const steps = 20;
 const seed = 3;
 /** Those taken on webgl2, whose software rendering takes some seconds for each. */
-const stepsOnWebgl2 = 6;
+const stepsOnWebgl2 = 2;
 
 /**
  * How far apart curves may be, relative to the loss. What rounding does to a gradient is small beside the whole of it, some hundred

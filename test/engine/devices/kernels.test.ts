@@ -30,7 +30,7 @@ const subjects: readonly Subject[] = [
     make: () => createWasmDevice({ threads: 3, sharedCost: 0 }),
   },
   { what: "cpu", name: "cpu", kernels: 600, plans: 100 },
-  { what: "webgpu", name: "webgpu", kernels: 1500, plans: 200 },
+  { what: "webgpu", name: "webgpu", kernels: 800, plans: 120 },
   {
     what: "webgpu with generated kernels",
     name: "webgpu",
