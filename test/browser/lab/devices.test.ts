@@ -4,14 +4,14 @@ import { describe, it } from "node:test";
 import { chromiumPath, skip, skipWithout } from "./chromium.ts";
 import { withLab } from "./openLab.ts";
 import { storedRun } from "./storedRun.ts";
-import { fewKernels, hashOf, meansOf, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
+import { hashOf, meansOf, settingsOf, tinyExperiment, trainInNode } from "./tinyExperiment.ts";
 
 const steps = 4;
 
 /** As `test/browser/training.test.ts` derives it: a step adds half of 6e-5 at most. */
 const bound = (steps * 6e-5) / 2;
 
-const experiment = tinyExperiment(steps, { ...fewKernels, samples: 0, dynamics: 0 });
+const experiment = tinyExperiment(steps, { samples: 0, dynamics: 0, holdout: 0 });
 
 describe("training in the page, on graphics", { skip }, () => {
   for (const device of ["webgpu", "webgl2"] as const) {

@@ -6,7 +6,7 @@ import { chromiumPath, skip, skipWithout } from "./chromium.ts";
 import { destroyDevice, withFullStorage, withKnownDevice, withoutWebgpu } from "./inPage.ts";
 import { type Lab, type LabOptions, withLab } from "./openLab.ts";
 import { serveLab } from "./serveLab.ts";
-import { fewKernels, hashOf, tinyExperiment } from "./tinyExperiment.ts";
+import { hashOf, tinyExperiment } from "./tinyExperiment.ts";
 
 const isWorker = /labWorker-[^/]*\.js$/;
 const long = tinyExperiment(10_000, { samples: 0, dynamics: 0, checkpoint: 80 });
@@ -32,7 +32,7 @@ async function failureOf(lab: Lab): Promise<string> {
 
 describe("in the page it is said", { skip }, () => {
   it("that the adapter was lost, and the run goes on from its checkpoint", async (t) => {
-    const options = { hasEveryDevice: true, hash: hashOf({ ...long, ...fewKernels, device: "webgpu" }) };
+    const options = { hasEveryDevice: true, hash: hashOf({ ...long, device: "webgpu" }) };
     await withWorkers(withKnownDevice, options, async (lab) => {
       const choice = lab.page.getByRole("radio", { name: "webgpu" });
       await choice.waitFor();
