@@ -101,9 +101,9 @@ export type Primitives = {
   select: { inputs: readonly [Node, Node, Node]; attributes: Empty };
   /**
    * To an integer: truncates towards zero and saturates (NaN is reported by the runtime checks). From bool: 0 or 1.
-   * To bool: is it non-zero. Between i32 and u32: same bits.
+   * To bool: is it non-zero. Between i32 and u32: same bits. `isFinite`: an f32 is known to be a number, and isn't looked at when the
+   * program runs.
    */
-  /** `isFinite`: that an f32 is a number is known, and not looked at when the program runs. */
   cast: { inputs: readonly [Node]; attributes: { readonly dtype: DType; readonly isFinite?: true } };
   /** By a constant 0..31; right shifts of i32 keep the sign. */
   shift: { inputs: readonly [Node]; attributes: { readonly direction: "left" | "right"; readonly amount: number } };

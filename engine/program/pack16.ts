@@ -153,8 +153,8 @@ function valueOf(bits: Tensor, form: Form): Tensor {
   const { digits, bias, powers } = form;
   const exponent = and(shiftRight(bits, digits), 2 * bias + 1);
   const fraction = cast(and(bits, (1 << digits) - 1), "f32");
-  // float32 has no numbers below bfloat16's least power on every device.
-  const smallest = form === forms.bfloat16 ? multiply(fraction, 0) : multiply(fraction, 2 ** (1 - bias - digits));
+  // Below bfloat16's least power float32 has no numbers on every device.
+  const smallest = form === forms.bfloat16 ? 0 : multiply(fraction, 2 ** (1 - bias - digits));
   const isUp = greaterEqual(exponent, bias);
   const distance = where(isUp, subtract(exponent, bias), subtract(u32(bias), exponent));
   const scaled = powers.reduce(
