@@ -41,14 +41,15 @@ async function attemptOnce(target: Target, file: Uint8Array): Promise<Outcome> {
     }
     const { user, system } = process.cpuUsage(start);
     if (typeof outcome !== "string") return outcome;
+    // Memory first: to fill much of it takes long, too, on a slow machine.
+    const taken = knowsPeakMemory ? peak() - memory : 0;
+    if (taken > limits.bytes + limits.timesFile * (file.length + rightBytes)) {
+      return { kind: "memory", what: `${Math.round(taken / 2 ** 20)} MiB for ${file.length} bytes` };
+    }
     const seconds = (user + system) / 1e6;
     const mebibytes = (file.length + rightBytes) / 2 ** 20;
     if (seconds > limits.seconds + limits.secondsPerMebibyte * mebibytes) {
       return { kind: "time", what: `${seconds.toFixed(1)} s of CPU` };
-    }
-    const taken = knowsPeakMemory ? peak() - memory : 0;
-    if (taken > limits.bytes + limits.timesFile * (file.length + rightBytes)) {
-      return { kind: "memory", what: `${Math.round(taken / 2 ** 20)} MiB for ${file.length} bytes` };
     }
     if (openDescriptors() > descriptors) {
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { EvenkeelError } from "../../engine/index.ts";
 import { knowsPeakMemory } from "../support/peakMemory.ts";
-import { attempt } from "./attempt.ts";
+import { attempt, limits } from "./attempt.ts";
 import { caseOf } from "./cases.ts";
 import { shrink } from "./shrink.ts";
 import type { Target } from "./target.ts";
@@ -58,7 +58,7 @@ describe("the harness", { skip: !knowsPeakMemory }, () => {
     loud.message = "a\u001b[31m";
     assert.equal(await kindOf(() => Promise.reject(loud)), "message");
     const greedy = (): number => {
-      kept.push(new Uint8Array(2 ** 29).fill(1));
+      kept.push(new Uint8Array(2 * limits.bytes).fill(1));
       return 1;
     };
     assert.equal(await kindOf(greedy), "memory");
