@@ -3,7 +3,7 @@ import { bytesText, whole } from "../numbers.ts";
 import { removeRun, runs, runTitles, saying } from "../state/lab.ts";
 import type { Run } from "../state/run.ts";
 import { phaseText } from "../train/phaseText.ts";
-import type { FileFacts } from "../worker/files.ts";
+import type { FileFacts } from "../worker/whileWritten.ts";
 import { kept, lookAtKept, moving, removeRemains, saveFile, saveRun } from "./moving.ts";
 
 /** Every run that the browser keeps. */

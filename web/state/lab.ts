@@ -149,13 +149,14 @@ export async function readDatasets(): Promise<void> {
 
 async function readRuns(): Promise<void> {
   const { runs: stored, problems } = await study().storedRuns();
-  for (const problem of problems) say("error", problem);
+  for (const { what } of problems) say("error", what);
   const known = new Set(runs.value.map(({ name }) => name));
   keepColors([...known, ...stored.map(({ name }) => name)]);
   runs.value = [...stored.filter(({ name }) => !known.has(name)).map((each) => Run.of(each)), ...runs.value];
   chosenName.value ??= runs.value.at(-1)?.name ?? null;
   const going = new Set(goingRuns());
-  for (const name of going) if (!runs.value.some((run) => run.name === name)) stopGoing(name);
+  const there = new Set([...runs.value.map(({ name }) => name), ...problems.map(({ run }) => run)]);
+  for (const name of going) if (!there.has(name)) stopGoing(name);
   for (const run of runs.value) {
     if (!going.has(run.name) || run.isGoing || run.phase.value.kind === "finished") continue;
     say(

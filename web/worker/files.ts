@@ -9,9 +9,7 @@ import { writeOut } from "./sinks.ts";
 import type { StoredRun } from "./messages.ts";
 import { removeRunFolder, runFolder, runNames, withRun } from "./storage.ts";
 import { storedRun } from "./storedRuns.ts";
-
-/** A file and what it takes. */
-export type FileFacts = { readonly name: string; readonly bytes: number };
+import { type FileFacts, filesOf } from "./whileWritten.ts";
 
 /** All that the lab keeps in the browser. */
 export type StorageFacts = {
@@ -149,14 +147,4 @@ function paced(tell: Tell): Tell {
     told = now;
     tell(done, total);
   };
-}
-
-async function filesOf(folder: Folder): Promise<FileFacts[]> {
-  const files: FileFacts[] = [];
-  for (const name of await folder.list()) {
-    const file = await folder.file(name).open();
-    await file.close();
-    files.push({ name, bytes: file.size });
-  }
-  return files;
 }

@@ -66,7 +66,10 @@ export type StoredRun = {
 };
 
 /** All runs that can be read, and what is wrong with the others. */
-export type StoredRuns = { readonly runs: readonly StoredRun[]; readonly problems: readonly string[] };
+export type StoredRuns = {
+  readonly runs: readonly StoredRun[];
+  readonly problems: readonly { readonly run: string; readonly what: string }[];
+};
 
 /** What a run tells while it goes. */
 export type RunEvent =

@@ -13,17 +13,18 @@ import { messageOf } from "../../engine/index.ts";
 import { type Folder, readTextIfAny, readWhole, writeText } from "../../engine/io/index.ts";
 import type { StatusPoint, StoredRun, StoredRuns } from "./messages.ts";
 import { removeRunFolder, runFolder, runNames, takeRunName, withRun } from "./storage.ts";
+import { filesOf, whileWritten } from "./whileWritten.ts";
 
 /** All runs that have settings; a folder without them has nothing to go on from. One that can't be read doesn't hide the others. */
 export async function storedRuns(): Promise<StoredRuns> {
   const runs: StoredRun[] = [];
-  const problems: string[] = [];
+  const problems: StoredRuns["problems"][number][] = [];
   for (const name of await runNames()) {
     try {
       const folder = await runFolder(name);
-      if (await folder.file(settingsFileName).exists()) runs.push(await describe(name, folder));
+      if (await folder.file(settingsFileName).exists()) runs.push(await whileWritten(() => describe(name, folder)));
     } catch (reason) {
-      problems.push(`The run ${name} can't be read: ${messageOf(reason)}`);
+      problems.push({ run: name, what: `The run ${name} can't be read: ${messageOf(reason)}` });
     }
   }
   return { runs, problems };
@@ -39,7 +40,8 @@ export async function createRun(wanted: string, settings: PlannedSettings): Prom
 
 /** @throws EvenkeelError `file` if there is none. */
 export async function storedRun(name: string): Promise<StoredRun> {
-  return describe(name, await runFolder(name));
+  const folder = await runFolder(name);
+  return whileWritten(() => describe(name, folder));
 }
 
 async function describe(name: string, folder: Folder): Promise<StoredRun> {
@@ -47,13 +49,7 @@ async function describe(name: string, folder: Folder): Promise<StoredRun> {
   const settings = completePlan([
     { from: settingsFileName, values: parseSettings(text, `${name}/${settingsFileName}`) },
   ]);
-  const files = await folder.list();
-  let bytes = 0;
-  for (const file of files) {
-    const open = await folder.file(file).open();
-    bytes += open.size;
-    await open.close();
-  }
+  const files = await filesOf(folder);
   return {
     name,
     settings,
@@ -61,10 +57,10 @@ async function describe(name: string, folder: Folder): Promise<StoredRun> {
     points: (await readStats(folder.file(statsFileName))).map(pointOf),
     dynamics: await readDynamicsFile(folder.file(dynamicsFileName)),
     grids: files.flatMap((file) => {
-      const match = /^samples-(\d{10})\.png$/.exec(file);
+      const match = /^samples-(\d{10})\.png$/.exec(file.name);
       return match === null ? [] : [Number(match[1])];
     }),
-    bytes,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 
@@ -89,7 +85,8 @@ function numberOf(entry: StatsEntry, name: string): number | null {
 
 /** A file of a run, for the page to show or to save. */
 export async function runFile(run: string, file: string): Promise<Blob> {
-  return new Blob([await readWhole((await runFolder(run)).file(file))]);
+  const stored = (await runFolder(run)).file(file);
+  return new Blob([await whileWritten(() => readWhole(stored))]);
 }
 
 /** Removes a run with all its files. @throws EvenkeelError `file` if something has it. */
