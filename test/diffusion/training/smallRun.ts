@@ -30,6 +30,15 @@ export const smallOptions: TrainingOptions = {
   emaSigmaRels: [0.05, 0.1],
 };
 
+/** The same with one level and no attention, for who counts each kernel. */
+export const flatOptions: TrainingOptions = {
+  ...smallOptions,
+  network: networkConfig({
+    unet: { ...smallNetwork.unet, channelMult: [1], attnResolutions: [] },
+    logvarChannels: smallNetwork.logvarChannels,
+  }),
+};
+
 /** Images number `nimg` and on of an endless set: smooth waves whose direction is their class. */
 export function smallBatch(nimg: number, count: number): HostBatch {
   const images = new Float32Array(count * 3 * 64);

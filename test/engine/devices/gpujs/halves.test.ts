@@ -161,7 +161,7 @@ describe("temporaries of 16-bit floats on webgpu", { skip: webgpuSkip }, () => {
         assert.deepEqual(await bitsOf(counted, spec), await bitsOf(unpacked, spec));
         programs++;
       }),
-      { numRuns: 30, seed: 11, endOnFailure: true },
+      { numRuns: 15, seed: 11, endOnFailure: true },
     );
     assert.ok(packed > 2 * programs, `only ${packed} arrays of ${programs} programs`);
     for (const { packed: one, plain } of devices) for (const device of [one, plain]) device.dispose();
@@ -197,7 +197,7 @@ describe("temporaries of 16-bit floats on webgpu", { skip: webgpuSkip }, () => {
         }
         program.dispose();
       }),
-      { numRuns: 15, seed: 5, endOnFailure: true },
+      { numRuns: 8, seed: 5, endOnFailure: true },
     );
     assert.ok(compared > 1000 && packed > 20, `${compared} elements, ${packed} arrays`);
     device.dispose();
