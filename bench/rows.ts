@@ -11,6 +11,7 @@ import { exampleSteps, measureExampleStep } from "./works/exampleSteps.ts";
 import { describeGpuWork } from "./works/gpu.ts";
 import { grownNet, type Net, netA, netB, quantityOfStep } from "./works/networks.ts";
 import { measureCompile, measureMemory } from "./works/processes.ts";
+import { measureRecomputing } from "./works/recomputing.ts";
 import { measureSampling } from "./works/sampling.ts";
 import { measureStep, ownTraining, requireSameSteps } from "./works/training.ts";
 import { measureTurns } from "./works/turns.ts";
@@ -139,6 +140,12 @@ export const jobs: readonly Job[] = [
     run: async (context) => [await measureSampling("network", netA, context, samples(context))],
   },
   { name: threadsName, run: runThreads },
+  {
+    name: "training step (b), recomputing",
+    run: async (context) => [
+      await measureRecomputing("training step (b), recomputing", netB, context.device, samples(context)),
+    ],
+  },
   ...[1, 2].map(
     (threads): Job => ({
       name: `event loop, ${threads === 1 ? "1 thread" : `${threads} threads`}`,

@@ -8,31 +8,36 @@ import * as nn from "evenkeel/nn";
 
 type Tensor = ek.Tensor;
 
-const description = {
+/** The network: two hidden layers. */
+export const distanceNetwork = {
   first: nn.describeLinear(2, 64),
   second: nn.describeLinear(64, 64),
   output: nn.describeLinear(64, 1),
 };
-type Network = nn.Drawn<typeof description>;
-type State = { readonly network: Network; readonly moments: nn.AdamMoments<Network>; readonly step: Tensor };
+export type DistanceNetwork = nn.Drawn<typeof distanceNetwork>;
+type State = {
+  readonly network: DistanceNetwork;
+  readonly moments: nn.AdamMoments<DistanceNetwork>;
+  readonly step: Tensor;
+};
 
 /** The distance of points [N, 2], less than 0 within the curve: [N]. tanh, for it has derivatives of all orders. */
-function distance({ first, second, output }: Network, points: Tensor): Tensor {
+function distance({ first, second, output }: DistanceNetwork, points: Tensor): Tensor {
   return nn.linear(ek.tanh(nn.linear(ek.tanh(nn.linear(points, first)), second)), output).reshape([-1]);
 }
 
 /** Its gradient at each point, [N, 2]: points don't see each other, so that of the sum has them all. */
-function slopes(network: Network, points: Tensor): Tensor {
+function slopes(network: DistanceNetwork, points: Tensor): Tensor {
   return ek.grad((x: Tensor) => ek.reduceSum(distance(network, x)))(points);
 }
 
 /** The mean of (|gradient| - 1)^2 at points [N, 2]. */
-export function gradientPenalty(network: Network, points: Tensor): Tensor {
+export function gradientPenalty(network: DistanceNetwork, points: Tensor): Tensor {
   return ek.mean(ek.square(ek.norm(slopes(network, points), { axes: 1 }).subtract(1)));
 }
 
 /** 0 on the curve, rising straight outwards there, and with the same slope everywhere. `curve` is a circle, where outwards is x itself. */
-function loss(network: Network, curve: Tensor, anywhere: Tensor): Tensor {
+export function distanceLoss(network: DistanceNetwork, curve: Tensor, anywhere: Tensor): Tensor {
   const onCurve = ek.mean(ek.absolute(distance(network, curve)));
   const outwards = ek.mean(ek.square(slopes(network, curve).subtract(curve)));
   return onCurve.add(outwards).add(gradientPenalty(network, anywhere));
@@ -44,7 +49,7 @@ function trainingStep({ network, moments, step }: State, rate: nn.Schedule): { s
   const key = ek.foldIn(ek.randomKey(1), step);
   const angles = ek.randomUniform(ek.foldIn(key, 0), [64, 1], 0, 2 * Math.PI);
   const circle = ek.concat([ek.cos(angles), ek.sin(angles)], 1);
-  const { value, gradient } = ek.valueAndGrad(loss)(network, circle, square(ek.foldIn(key, 1), 64));
+  const { value, gradient } = ek.valueAndGrad(distanceLoss)(network, circle, square(ek.foldIn(key, 1), 64));
   const moved = nn.adam(network, gradient, moments, rate(step), nn.adamCorrections(step.add(1)));
   return { state: { network: moved.parameters, moments: moved.moments, step: step.add(1) }, result: value };
 }
@@ -54,7 +59,7 @@ export async function train(
   device: ek.Device,
   steps: number,
 ): Promise<{ readonly losses: number[]; readonly error: number }> {
-  const network = nn.initializeParameters(description, ek.randomKey(0));
+  const network = nn.initializeParameters(distanceNetwork, ek.randomKey(0));
   const start = { network, moments: nn.adamMoments(network), step: ek.scalar(0, "i32") };
   const state = await ek.createState<State>(start, device);
   const rate = nn.cosineSchedule({ peak: 0.01, steps });

@@ -40,13 +40,18 @@ export const spiral: Motion = (x) =>
     ]),
   );
 
-const description = { hidden: nn.describeLinear(2, 32), output: nn.describeLinear(32, 2) };
-type Network = nn.Drawn<typeof description>;
-type State = { readonly network: Network; readonly moments: nn.AdamMoments<Network>; readonly step: Tensor };
+/** The network: a hidden layer. */
+export const motionNetwork = { hidden: nn.describeLinear(2, 32), output: nn.describeLinear(32, 2) };
+export type MotionNetwork = nn.Drawn<typeof motionNetwork>;
+type State = {
+  readonly network: MotionNetwork;
+  readonly moments: nn.AdamMoments<MotionNetwork>;
+  readonly step: Tensor;
+};
 
 /** The network gets the cubes, as the truth has them. */
-const learned =
-  (network: Network): Motion =>
+export const learned =
+  (network: MotionNetwork): Motion =>
   (x) =>
     nn.linear(ek.tanh(nn.linear(x.power(3), network.hidden)), network.output);
 
@@ -56,7 +61,7 @@ export async function fit(
   steps: number,
 ): Promise<{ readonly losses: number[]; readonly distance: number }> {
   const [h, unrolled] = [0.05, 6];
-  const network = nn.initializeParameters(description, ek.randomKey(0));
+  const network = nn.initializeParameters(motionNetwork, ek.randomKey(0));
   const state = await ek.createState<State>(
     { network, moments: nn.adamMoments(network), step: ek.scalar(0, "i32") },
     device,
@@ -68,7 +73,7 @@ export async function fit(
       const radii = ek.randomUniform(ek.foldIn(ek.randomKey(2), done), [64, 1], 0.5, 2);
       const start = ek.concat([ek.cos(angles), ek.sin(angles)], 1).multiply(radii);
       const wanted = follow(spiral, start, unrolled, h);
-      const { value, gradient } = ek.valueAndGrad((trained: Network) =>
+      const { value, gradient } = ek.valueAndGrad((trained: MotionNetwork) =>
         ek.mean(ek.absolute(follow(learned(trained), start, unrolled, h).subtract(wanted))),
       )(before);
       const moved = nn.adam(before, gradient, moments, rate(done), nn.adamCorrections(done.add(1)));

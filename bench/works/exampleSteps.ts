@@ -1,16 +1,21 @@
 /** Training steps of the networks in `examples/`, and of a small one, beside the same in PyTorch. */
 import { classifierLogits, describeClassifier, type Classifier } from "../../examples/classifier.ts";
 import { describeGpt, type Gpt, gptLogits } from "../../examples/gpt.ts";
+import { distanceLoss, type DistanceNetwork, distanceNetwork } from "../../examples/gradientPenalty.ts";
+import { follow, learned, type MotionNetwork, motionNetwork } from "../../examples/neuralOde.ts";
 import {
+  absolute,
   type CompiledStep,
   compile,
   compileStep,
   createState,
   type Device,
   foldIn,
+  mean,
   randomKey,
   type State,
   scalar,
+  subtract,
   tanh,
   type Tensor,
   tensor,
@@ -41,10 +46,10 @@ import { giveArrays, type StepPeers } from "./training.ts";
 /** What is stepped: the loss of a batch, and what is done with its gradient. Arrays have the names of `flattenParameters` in PyTorch, too. */
 export type ExampleStep = {
   /** Who PyTorch's process is asked for. */
-  readonly kind: "gpt" | "classifier" | "mlp";
+  readonly kind: "gpt" | "classifier" | "mlp" | "neuralOde" | "gradientPenalty";
   readonly name: string;
   readonly specs: object;
-  /** Whole numbers, as float32 has them. */
+  /** As float32, numbers of classes and letters, too. */
   readonly batch: Readonly<Record<"inputs" | "labels", Tensor>>;
   /** @param key for dropout; null for none */
   readonly loss: (parameters: never, batch: ExampleStep["batch"], key: Tensor | null) => Tensor;
@@ -63,6 +68,16 @@ const scattered = (shape: readonly number[], end: number, factor: number): Tenso
     { shape },
   );
 };
+
+/** Points [count, 2] on a circle, one after the other. */
+const circle = (count: number, radius: number): Tensor =>
+  tensor(
+    Float32Array.from({ length: 2 * count }, (_, i) => {
+      const angle = (2 * Math.PI * (i >> 1)) / count;
+      return radius * (i % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
+    }),
+    { shape: [count, 2] },
+  );
 
 export const exampleSteps: readonly ExampleStep[] = [
   {
@@ -97,6 +112,23 @@ export const exampleSteps: readonly ExampleStep[] = [
     },
     optimizer: "adam",
   },
+  {
+    kind: "neuralOde",
+    name: "neural ODE step, 2-32-2 through 6 steps of Runge and Kutta, 64 points, Adam",
+    specs: motionNetwork,
+    batch: { inputs: circle(64, 1.5), labels: scattered([6, 64, 2], 3, 2) },
+    loss: (network: MotionNetwork, { inputs, labels }) =>
+      mean(absolute(subtract(follow(learned(network), inputs, 6, 0.05), labels))),
+    optimizer: "adam",
+  },
+  {
+    kind: "gradientPenalty",
+    name: "gradient penalty step, 2-64-64-1, 64 points on a curve and 64 beside it, Adam",
+    specs: distanceNetwork,
+    batch: { inputs: circle(64, 1), labels: circle(64, 1.7) },
+    loss: (network: DistanceNetwork, { inputs, labels }) => distanceLoss(network, inputs, labels),
+    optimizer: "adam",
+  },
 ];
 
 type Training = { readonly parameters: never; readonly moments: AdamMoments<never>; readonly step: Tensor };
@@ -107,7 +139,8 @@ function stepOf({ loss, optimizer }: ExampleStep, before: Training, batch: Examp
   const { parameters, moments, step } = before;
   const key = foldIn(randomKey(1), step);
   const { value, gradient } = valueAndGrad((trained: never) => loss(trained, batch, key))(parameters);
-  const corrections = adamCorrections(step.add(1));
+  const next = step.add(1);
+  const corrections = adamCorrections(next);
   const moved =
     optimizer === "adam"
       ? adam(parameters, gradient, moments, rate, corrections)
@@ -115,7 +148,7 @@ function stepOf({ loss, optimizer }: ExampleStep, before: Training, batch: Examp
           weightDecay: 0.1,
           decays: ({ rank }) => rank > 1,
         });
-  return { state: { parameters: moved.parameters, moments: moved.moments, step: step.add(1) }, result: value };
+  return { state: { parameters: moved.parameters, moments: moved.moments, step: next }, result: value };
 }
 
 /** A row for the step of an example's network, the loss read back each time. Loss and gradients without dropout are compared first. */

@@ -14,6 +14,7 @@ export type NetworkRun = {
   readonly augmentLabels?: Tensor;
   /**
    * Whether derivatives compute what is within a block again instead of keeping it (`checkpoint`): less memory for more time, the same bits.
+   * All but the last block, with which they begin, and those of the coarsest level, which hold little.
    */
   readonly recomputesBlocks?: boolean;
 };

@@ -77,19 +77,26 @@ export function applyUNet(
     const joined = skip === undefined ? input : keep(config, joinSkip(config, input, skip, config.concatBalance));
     return applyBlock(layer.block, own, joined, embedding, run, `${side}.${layer.name}`);
   };
-  const applied = run.recomputesBlocks === true ? checkpoint(apply) : apply;
+  const recomputed = checkpoint(apply);
+  const lastBlock = dec.findLast(({ kind }) => kind === "block");
+  const coarsest = config.channelMult.length === 1 ? 0 : size >> (config.channelMult.length - 1);
+  const appliedTo = (layer: UNetBlock, { shape: [, , height = 0] }: Tensor): typeof apply => {
+    // Derivatives begin with the last block, so that what it holds is needed at once; and blocks of the coarsest level hold little.
+    const isKept = run.recomputesBlocks !== true || layer === lastBlock || height <= coarsest;
+    return isKept ? apply : recomputed;
+  };
   const skips: Tensor[] = [];
   let h = config.onesChannel ? concat([x, ones([count, 1, size, size])], 1) : x;
   for (const layer of enc) {
     h =
       layer.kind === "conv"
         ? keep(config, applyConv(layer.name, h, parameters.enc[layer.name] as LayerParameters))
-        : applied(layer, "enc", h);
+        : appliedTo(layer, h)(layer, "enc", h);
     skips.push(h);
   }
   for (const layer of dec) {
     if (layer.kind === "conv") continue;
-    h = applied(layer, "dec", h, layer.skip ? skips.pop() : undefined);
+    h = appliedTo(layer, h)(layer, "dec", h, layer.skip ? skips.pop() : undefined);
   }
   return applyOutput(config, parameters, h, run);
 }

@@ -51,7 +51,43 @@ def mlp(p: Arrays, inputs: torch.Tensor, labels: torch.Tensor, heads: int, drops
     return F.cross_entropy(linear(p, "2", torch.tanh(x)), labels.long())
 
 
-networks: dict[str, Callable[..., torch.Tensor]] = {"gpt": gpt, "classifier": classifier, "mlp": mlp}
+def neural_ode(p: Arrays, inputs: torch.Tensor, labels: torch.Tensor, heads: int, drops: bool) -> torch.Tensor:
+    h = 0.05
+
+    def motion(x: torch.Tensor) -> torch.Tensor:
+        return linear(p, "output", torch.tanh(linear(p, "hidden", x**3)))
+
+    x, places = inputs, []
+    for _ in range(len(labels)):
+        k1 = motion(x)
+        k2 = motion(x + k1 * (h / 2))
+        k3 = motion(x + k2 * (h / 2))
+        k4 = motion(x + k3 * h)
+        x = x + (k1 + (k2 + k3) * 2 + k4) * (h / 6)
+        places.append(x)
+    return (torch.stack(places) - labels).abs().mean()
+
+
+def gradient_penalty(p: Arrays, inputs: torch.Tensor, labels: torch.Tensor, heads: int, drops: bool) -> torch.Tensor:
+    def distance(x: torch.Tensor) -> torch.Tensor:
+        h = torch.tanh(linear(p, "second", torch.tanh(linear(p, "first", x))))
+        return linear(p, "output", h).flatten()
+
+    def slopes(points: torch.Tensor) -> torch.Tensor:
+        x = points.detach().requires_grad_(True)
+        return torch.autograd.grad(distance(x).sum(), x, create_graph=True)[0]
+
+    penalty = (slopes(labels).norm(dim=1) - 1).square().mean()
+    return distance(inputs).abs().mean() + (slopes(inputs) - inputs).square().mean() + penalty
+
+
+networks: dict[str, Callable[..., torch.Tensor]] = {
+    "gpt": gpt,
+    "classifier": classifier,
+    "mlp": mlp,
+    "neuralOde": neural_ode,
+    "gradientPenalty": gradient_penalty,
+}
 
 
 class ExampleStep:
