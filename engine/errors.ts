@@ -13,6 +13,7 @@ export type ErrorCode =
   | "kernel"
   | "graph"
   | "aborted"
+  | "diverged"
   | "file";
 
 /** Errors whose messages may hold sources of kernels: of programs, not of files. */

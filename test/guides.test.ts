@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
+import * as comparison from "../diffusion/comparison/index.ts";
 import * as diffusion from "../diffusion/index.ts";
 import * as engine from "../engine/index.ts";
 import * as io from "../engine/io/index.ts";
@@ -17,6 +18,7 @@ const rooms = {
   "evenkeel/engine/io": io,
   "evenkeel/nn": nn,
   "evenkeel/diffusion": diffusion,
+  "evenkeel/diffusion/comparison": comparison,
 };
 
 const guides = readdirSync(path.join(root, "docs"), { recursive: true, encoding: "utf8" })

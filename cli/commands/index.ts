@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import { addCompareCommand } from "./compare.ts";
 import { addCountCommand } from "./count.ts";
 import { addDatasetCommand } from "./dataset.ts";
 import { addDevicesCommand } from "./devices.ts";
@@ -18,6 +19,7 @@ import { addVerifyCommand } from "./verify.ts";
  * `addNameCommand(program)` and makes it with `program.command(...)`, so that it inherits the program's error handling.
  */
 export function addCommands(program: Command): void {
+  addCompareCommand(program);
   addCountCommand(program);
   addDatasetCommand(program);
   addDevicesCommand(program);

@@ -62,6 +62,7 @@ export function addTrainCommand(program: Command): void {
     .option("--label-dropout <p>", "probability of hiding a label, for guidance by the network itself", real)
     .option("--xflip", "mirror half of the images")
     .option("--holdout <images>", "images to keep for validation (default: 0)", orInvalid(parseImages))
+    .option("--holdout-seed <seed>", "chooses those images (default: the seed)", wholeNumberFrom(0))
     .option("--status <images>", "images between status lines", orInvalid(parseImages))
     .option("--snapshot <images>", "images between snapshots; 0 = only at the ends", orInvalid(parseImages))
     .option("--checkpoint <images>", "images between checkpoints", orInvalid(parseImages))

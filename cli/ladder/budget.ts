@@ -1,8 +1,6 @@
 import { join } from "node:path";
-import { EvenkeelError } from "../../engine/index.ts";
 import type { ConfigurationName } from "../../nn/index.ts";
-import { writeText } from "../train/writeText.ts";
-import { readStored } from "./storedJson.ts";
+import { keepPlan } from "../keepPlan.ts";
 
 /** What all runs of a ladder have in common: numbers of different budgets can't be compared. */
 export type LadderBudget = {
@@ -32,23 +30,7 @@ export type LadderBudget = {
   readonly features: string;
 };
 
-const fileName = "ladder.json";
-
-/**
- * Keeps the budget in the ladder's folder, or checks that it is the one kept there.
- * @throws EvenkeelError `value` that names what differs, `file` for a file that can't be read.
- */
-export async function keepBudget(outdir: string, budget: LadderBudget): Promise<void> {
-  const path = join(outdir, fileName);
-  const kept = await readStored<Readonly<Record<string, unknown>>>(path, []);
-  if (kept === null) return writeText(path, `${JSON.stringify(budget, null, 2)}\n`);
-  for (const [name, value] of Object.entries(budget)) {
-    const [before, now] = [name in kept ? JSON.stringify(kept[name]) : "absent", JSON.stringify(value)];
-    if (before === now) continue;
-    throw new EvenkeelError(
-      "value",
-      `ladder: ${outdir} was begun with ${name} ${before}, and now it is ${now}: its runs could not be compared. Take the ` +
-        "same value, or another folder.",
-    );
-  }
+/** Keeps the budget in the ladder's folder, or checks that it is the one kept there. @throws EvenkeelError as `keepPlan` */
+export function keepBudget(outdir: string, budget: LadderBudget): Promise<void> {
+  return keepPlan("ladder", join(outdir, "ladder.json"), budget);
 }

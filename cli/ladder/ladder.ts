@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import { defaultClassifierTraining } from "../../diffusion/metrics/index.ts";
-import { type ImageDataset, isLatent, splitData } from "../../diffusion/data/index.ts";
+import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
 import { presetOf } from "../../diffusion/presets/index.ts";
 import { type TrainingOptions, validationSigmas } from "../../diffusion/training/index.ts";
 import { featureExtractor } from "../../diffusion/metrics/node.ts";
@@ -11,7 +11,7 @@ import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { dataPath, loadTrainingData } from "../train/data.ts";
-import { trainingOptions } from "../../diffusion/settings/index.ts";
+import { splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import type { TrainSettings } from "../../diffusion/settings/index.ts";
 import { deviceOf, train } from "../train/train.ts";
 import { writeText } from "../train/writeText.ts";
@@ -21,7 +21,7 @@ import { meterOf, type Yardstick } from "./networkMeter.ts";
 import { ladderPage } from "./page.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
 import { type Rung, runName, runSettings } from "./rungs.ts";
-import { readStored } from "./storedJson.ts";
+import { readStored } from "../storedJson.ts";
 
 export type LadderOptions = {
   readonly outdir: string;
@@ -56,7 +56,7 @@ export async function climb(options: LadderOptions, print: (line: string) => voi
       const folder = join(outdir, "runs", runName(rung, seed));
       const settings = await runSettings(rung, seed, budget, { ...options, data, outdir: folder });
       // What can't be is told before hours of training.
-      trainingOptions(settings, splitData(dataset, budget.holdout, seed).training);
+      trainingOptions(settings, splitForRun(dataset, settings).training);
       runs.push({ rung, seed, settings });
     }
   }
@@ -114,7 +114,7 @@ class Measuring {
 
   async measure({ rung, seed, settings }: Run): Promise<LadderEntry> {
     const { budget, outdir } = this.#options;
-    const { training, validation } = splitData(this.#dataset, settings.holdout, settings.seed);
+    const { training, validation } = splitForRun(this.#dataset, settings);
     const options = trainingOptions(settings, training);
     const { device, ...tools } = (this.#tools ??= await this.#prepare(settings, options));
     if (validation === null) throw new RangeError("a ladder holds images out");

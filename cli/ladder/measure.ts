@@ -89,7 +89,7 @@ export async function measureRun(
       learningRate: settings.lr,
       trainingSeconds: numberOf(stats.at(-1), "Timing/total_sec") ?? 0,
       loss: curve(stats, (entry) => meanOf(entry, "Loss/loss")),
-      validation: curve(stats, validationMean),
+      validation: validationCurve(stats),
       activations: magnitudes(dynamics, "activation"),
       weights: magnitudes(dynamics, "weight"),
       updates: placeCurves(dynamics, "update", "mean"),
@@ -206,6 +206,11 @@ function numberOf(entry: StatsEntry | undefined, name: string): number | null {
 function meanOf(entry: StatsEntry, name: string): number | null {
   const value = entry[name];
   return typeof value === "object" && value !== null ? (value["mean"] ?? null) : null;
+}
+
+/** The error of held-out images while a run trained, mean over its noise levels. */
+export function validationCurve(stats: readonly StatsEntry[]): LadderCurve {
+  return curve(stats, validationMean);
 }
 
 function validationMean(entry: StatsEntry): number | null {

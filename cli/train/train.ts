@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
-import { duplicateNote, isLatent, splitData, type TrainingDataset } from "../../diffusion/data/index.ts";
+import { duplicateNote, isLatent, type TrainingDataset } from "../../diffusion/data/index.ts";
 import { gridBatch, gridLayout, gridSteps, runTraining } from "../../diffusion/run/index.ts";
 import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import { type AutomaticDevice, type Device, type DeviceName, resolveDeviceName } from "../../engine/index.ts";
@@ -10,6 +10,7 @@ import { choiceOf, describeDevice } from "../deviceOption.ts";
 import { diskFolder, makeFolder } from "../../engine/io/node.ts";
 import { tellTrainingMemory } from "../memoryReport.ts";
 import { stopping } from "../stopping.ts";
+import type { ProgressStream } from "../workProgress.ts";
 import { commandLine } from "./commandLine.ts";
 import { describeCost } from "./grids.ts";
 import { describeRun, noteLine } from "./describeRun.ts";
@@ -21,6 +22,7 @@ import {
   type RunData,
   runOptions,
   settingsFileName,
+  splitForRun,
   trainingOptions,
   type TrainSettings,
 } from "../../diffusion/settings/index.ts";
@@ -30,13 +32,18 @@ import { Progress } from "./progress.ts";
 /** All data, those to train on, and those held out. */
 type SplitData = RunData & { readonly validation: TrainingDataset | null };
 
-const print = (line: string): void => console.log(line);
+const printTo =
+  (output: ProgressStream) =>
+  (line: string): void =>
+    void output.write(`${line}\n`);
 
 export type TrainOptions = {
   /** Whether the post-hoc average, pictures and the report are made at the end. Default true. */
   readonly withReport?: boolean;
   /** Settings that were given for this run, rather than by a preset or a file. */
   readonly given?: ReadonlySet<string>;
+  /** Where it tells what it does. Default: standard output. */
+  readonly output?: ProgressStream;
 };
 
 /**
@@ -45,6 +52,8 @@ export type TrainOptions = {
  */
 export async function train(settings: TrainSettings, options: TrainOptions = {}): Promise<boolean> {
   const { outdir } = settings;
+  const { withReport = true, output = process.stdout } = options;
+  const print = printTo(output);
   const dataset = await loadTrainingData(settings.data, outdir, { isKept: true }, print);
   const { data, training, lines } = prepare(settings, dataset, options.given);
   for (const line of lines) print(line);
@@ -53,7 +62,7 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
   // A run that goes on later does so on the device that was chosen for it, whatever is faster then.
   const chosen = automatic === undefined ? settings : { ...settings, device: device.name };
   try {
-    return await trainOn(device, chosen, training, data, options.withReport !== false);
+    return await trainOn(device, chosen, training, data, { withReport, output });
   } finally {
     if (settings.autotune !== undefined) await keepTuning(settings.autotune, device, print);
     device.dispose();
@@ -94,7 +103,7 @@ function prepare(
   dataset: TrainingDataset,
   given: ReadonlySet<string> = new Set(),
 ): { readonly data: SplitData; readonly training: TrainingOptions; readonly lines: readonly string[] } {
-  const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
+  const { training: images, validation } = splitForRun(dataset, settings);
   const training = trainingOptions(settings, images);
   checkTrainingOptions(training);
   const lines = describeRun(settings, images, validation, training, given);
@@ -106,9 +115,10 @@ async function trainOn(
   settings: TrainSettings,
   training: TrainingOptions,
   data: SplitData,
-  withReport: boolean,
+  { withReport, output }: Required<Pick<TrainOptions, "withReport" | "output">>,
 ): Promise<boolean> {
   const { outdir } = settings;
+  const print = printTo(output);
   const { images, validation } = data;
   print(
     `Training           ${settings.duration.toLocaleString("en")} images in batches of ${settings.batch}, into ${outdir}`,
@@ -116,7 +126,7 @@ async function trainOn(
   await tellTrainingMemory(training, device, print);
   // Not before: settings or data that don't fit leave nothing behind.
   await makeFolder(outdir);
-  const progress = new Progress(settings.duration);
+  const progress = new Progress(settings.duration, output);
   const again = commandLine("train", "--config", join(outdir, settingsFileName), "--outdir", outdir);
   const stop = new AbortController();
   const lock = await RunLock.take(outdir);
@@ -140,7 +150,7 @@ async function trainOn(
     progress.end();
     stopping.left = `The run is finished and its files are whole. Go on with what is made of it: ${again}`;
     if (stopping.exitCode !== undefined) return false;
-    if (withReport) await finish(settings, training, images, device, watch, progress);
+    if (withReport) await finish(settings, training, images, device, watch, progress, print);
     return true;
   } finally {
     watch.dispose();
@@ -155,6 +165,7 @@ async function finish(
   device: Device,
   watch: CommandWatch,
   progress: Progress,
+  print: (line: string) => void,
 ): Promise<void> {
   const { outdir } = settings;
   const sigmaRel = settings["sample-ema"];

@@ -102,7 +102,7 @@ export type RunResult = { readonly nimg: number; readonly finished: boolean };
  * Trains from the newest checkpoint in the run folder, or from the start, until `duration` images are seen. Every file is written whole
  * or not at all; killed at any instant, a run loses no more than what came after its last checkpoint, and goes on with the bits it
  * would have had.
- * @throws EvenkeelError `value` if the folder's run has other settings or the loss isn't finite, `file` if something can't be read or kept.
+ * @throws EvenkeelError `value` if the folder's run has other settings, `diverged` if the loss isn't finite, `file` if something can't be read or kept.
  * @example
  * ```ts
  * import { createDataset, presetNetwork, presetOf, trainingBatches, trainingRecipe } from "evenkeel/diffusion";

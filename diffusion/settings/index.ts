@@ -12,4 +12,5 @@ export {
   trainSettings,
 } from "./settings.ts";
 export { formatSettings, parseSettings, settingsFileName } from "./settingsFile.ts";
+export { splitForRun } from "./splitForRun.ts";
 export { trainingOptions } from "./trainingOptions.ts";

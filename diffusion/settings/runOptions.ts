@@ -49,6 +49,7 @@ export function runOptions(
       images: dataset.count,
       data: fingerprint(dataset),
       holdout: settings.holdout,
+      ...(settings["holdout-seed"] === undefined ? {} : { holdoutSeed: settings["holdout-seed"] }),
       xflip: settings.xflip,
     },
     nextBatch: trainingBatches(images, settings.seed, settings.xflip),

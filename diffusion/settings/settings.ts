@@ -37,6 +37,8 @@ export const trainSettings = z.strictObject({
   "label-dropout": z.number().min(0).max(1),
   xflip: z.boolean(),
   holdout: z.number().int().min(0),
+  /** Chooses the images that are held out. Default: the seed. */
+  "holdout-seed": z.number().int().min(0).optional(),
   status: z.number().int().min(0),
   snapshot: z
     .number()

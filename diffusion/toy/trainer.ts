@@ -201,7 +201,7 @@ export class ToyTrainer {
     return this.#iteration;
   }
 
-  /** One step; gives its loss. @throws EvenkeelError `value` if that isn't finite. */
+  /** One step; gives its loss. @throws EvenkeelError `diverged` if that isn't finite. */
   async step(): Promise<{ readonly iteration: number; readonly loss: number; readonly learningRate: number }> {
     const { batch, learningRate: reference, referenceBatches, emaSigmaRel } = this.options;
     const before = this.#iteration;
@@ -215,7 +215,7 @@ export class ToyTrainer {
     const [value = NaN] = await loss.data();
     if (!Number.isFinite(value)) {
       throw new EvenkeelError(
-        "value",
+        "diverged",
         `toy training: in iteration ${before + 1} the loss is ${value}. Use a lower learning rate.`,
       );
     }

@@ -42,7 +42,7 @@ export interface BegunStep {
   readonly before: number;
   /**
    * What the step did. Waits for the device, once for all steps of the trainer that were begun and not reported yet, and remembers it.
-   * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began, or if this step
+   * @throws EvenkeelError `diverged` if the loss isn't finite, with the image, its noise level and the layer where it began, or if this step
    * came after such a one and so did nothing: the state is the one before that step, and its images are next again; `disposed`.
    */
   report(): Promise<StepStatistics>;

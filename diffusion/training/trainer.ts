@@ -131,7 +131,7 @@ export class Trainer {
    * One step on the batch of images number `nimg` to `nimg + batch - 1`, and what it did. One that is asked for before the last is over
    * follows it.
    * @param onPart told after each part of a batch that is cut: images of the batch that are through the network.
-   * @throws EvenkeelError `value` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
+   * @throws EvenkeelError `diverged` if the loss isn't finite, with the image, its noise level and the layer where it began; the weights
    * stay as they were before the step; `aborted` if the trainer's signal ended it.
    */
   async step(batch: HostBatch, probe?: StepProbe, onPart?: (images: number) => void): Promise<StepStatistics> {
@@ -302,7 +302,7 @@ export class Trainer {
         ? "no layer shows it when run again"
         : `it began at ${found.layer}, where ${found.count} of ${found.size} values are not finite`;
     return new EvenkeelError(
-      "value",
+      "diverged",
       `training: the loss is ${report.loss[bad] ?? NaN} in step ${before / batch} (images ${before} to ` +
         `${before + batch - 1}), image ${before + bad} at sigma ${report.sigma[bad] ?? NaN}: ${where}. ` +
         "The weights are those before this step. Lower the learning rate, or look at the data.",

@@ -7,6 +7,7 @@ import * as fastCheck from "fast-check";
 import * as checkpoint from "../../diffusion/checkpoint/index.ts";
 import * as data from "../../diffusion/data/index.ts";
 import * as dataNode from "../../diffusion/data/node.ts";
+import * as comparison from "../../diffusion/comparison/index.ts";
 import * as dynamics from "../../diffusion/dynamics/index.ts";
 import * as dynamicsNode from "../../diffusion/dynamics/node.ts";
 import * as ema from "../../diffusion/ema/index.ts";
@@ -58,6 +59,7 @@ export const rooms: Rooms = {
   "evenkeel/diffusion/checkpoint": checkpoint,
   "evenkeel/diffusion/data": data,
   "evenkeel/diffusion/data/node": dataNode,
+  "evenkeel/diffusion/comparison": comparison,
   "evenkeel/diffusion/dynamics": dynamics,
   "evenkeel/diffusion/dynamics/node": dynamicsNode,
   "evenkeel/diffusion/ema": ema,

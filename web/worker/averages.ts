@@ -1,6 +1,7 @@
 /** A run's averages: any length, at once. */
 import * as Comlink from "comlink";
-import { splitData, type TrainingDataset, wholeBatch } from "../../diffusion/data/index.ts";
+import { splitForRun } from "../../diffusion/settings/index.ts";
+import { type TrainingDataset, wholeBatch } from "../../diffusion/data/index.ts";
 import { formatSigmaRel } from "../../diffusion/ema/index.ts";
 import { gridRows } from "../../diffusion/run/index.ts";
 import { firstChannels, type ImageLabel, toPixels } from "../../diffusion/sample/index.ts";
@@ -150,6 +151,6 @@ async function measuredImages(
   run: string,
 ): Promise<{ readonly images: TrainingDataset; readonly areHeldOut: boolean }> {
   const settings = await runSettings(run);
-  const { training, validation } = splitData(await openDataset(settings.data), settings.holdout, settings.seed);
+  const { training, validation } = splitForRun(await openDataset(settings.data), settings);
   return { images: validation ?? training, areHeldOut: validation !== null };
 }

@@ -2,8 +2,7 @@
  * The compiled step of a training, explained. Texts are long, tens of megabytes in all: they stay in the worker, and the page asks for
  * the lines that it shows.
  */
-import { splitData } from "../../diffusion/data/index.ts";
-import { createRunDevice, type PlannedSettings, trainingOptions } from "../../diffusion/settings/index.ts";
+import { createRunDevice, type PlannedSettings, splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import { type ExplainedProgram, explainTraining } from "../../diffusion/training/index.ts";
 import {
   describeDispatches,
@@ -84,7 +83,7 @@ export class Explaining {
   async explain(request: ExplainRequest, tell: (what: string) => void): Promise<readonly ProgramFacts[]> {
     const { settings, device: name, profile } = request;
     tell("reading the images");
-    const { training: images } = splitData(await openDataset(settings.data), settings.holdout, settings.seed);
+    const { training: images } = splitForRun(await openDataset(settings.data), settings);
     const options = trainingOptions(settings, images);
     tell(`starting ${name}`);
     const device = await createRunDevice(name, settings);

@@ -1,9 +1,9 @@
 /** Networks that are sampled: of runs, and of files that somebody gave. */
 import { newestCheckpoint, readRawNetwork } from "../../diffusion/checkpoint/index.ts";
-import { type SeenLabels, seenLabels, splitData } from "../../diffusion/data/index.ts";
+import { type SeenLabels, seenLabels } from "../../diffusion/data/index.ts";
 import { type AverageChoice, formatSigmaRel, guideAverage } from "../../diffusion/ema/index.ts";
 import { countNetwork, type NetworkConfig, tensorsOfWeights } from "../../diffusion/network/index.ts";
-import { trainingOptions } from "../../diffusion/settings/index.ts";
+import { splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import { findStoredSnapshot, type FoundSnapshot } from "../../diffusion/snapshot/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { blobFile } from "../../engine/io/index.ts";
@@ -119,7 +119,7 @@ async function knownNetwork(choice: NetworkChoice): Promise<KnownNetwork> {
       const nimg = await newestCheckpoint(await runFolder(choice.run));
       if (nimg === 0) throw noCheckpoint(choice.run);
       const settings = await runSettings(choice.run);
-      const { training: images } = splitData(await openDataset(settings.data), settings.holdout, settings.seed);
+      const { training: images } = splitForRun(await openDataset(settings.data), settings);
       const { network } = trainingOptions(settings, images);
       const isLabelled = network.unet.labelDim > 0;
       return {

@@ -1,7 +1,6 @@
 /** What settings make: complete ones, and what they cost. */
-import { splitData } from "../../diffusion/data/index.ts";
 import { countNetwork } from "../../diffusion/network/index.ts";
-import { completePlan, type PlannedSettings, trainingOptions } from "../../diffusion/settings/index.ts";
+import { completePlan, type PlannedSettings, splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import { checkTrainingOptions, leastTrainingMemory } from "../../diffusion/training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { optionGroups } from "../train/options.ts";
@@ -47,7 +46,7 @@ export async function planRun(given: GivenSettings): Promise<Plan> {
     const settings = completePlan([{ from: "the lab's defaults", values: labDefaults(batch, dataset.count) }, choice]);
     const tooLarge = tooLargeToCount(settings);
     if (tooLarge !== null) return { kind: "impossible", reason: tooLarge };
-    const { training: images } = splitData(dataset, settings.holdout, settings.seed);
+    const { training: images } = splitForRun(dataset, settings);
     const training = trainingOptions(settings, images);
     checkTrainingOptions(training);
     const { parameters, macs } = countNetwork(training.network);

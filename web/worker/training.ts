@@ -1,8 +1,7 @@
 /** A run in a worker: from settings to what `runTraining` does, and what it tells the page. */
-import { splitData } from "../../diffusion/data/index.ts";
 import { type GridLayout, gridRows, gridScale, runTraining, RunWatch, StepGate } from "../../diffusion/run/index.ts";
 import { seenLabels, type TrainingDataset } from "../../diffusion/data/index.ts";
-import { createRunDevice, runOptions, trainingOptions } from "../../diffusion/settings/index.ts";
+import { createRunDevice, runOptions, splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import { checkTrainingOptions, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { messageOf, resolveDeviceName } from "../../engine/index.ts";
 import { openDataset } from "./datasets.ts";
@@ -52,7 +51,7 @@ export class Training {
     const tell = this.#tell;
     tell({ kind: "preparing", what: "reading the images" });
     const dataset = await openDataset(settings.data);
-    const { training: images, validation } = splitData(dataset, settings.holdout, settings.seed);
+    const { training: images, validation } = splitForRun(dataset, settings);
     const training = trainingOptions(settings, images);
     checkTrainingOptions(training);
     tell({ kind: "preparing", what: "compiling the network" });

@@ -134,7 +134,7 @@ export class ClassifierTrainer {
     return this.#iteration;
   }
 
-  /** One step; gives the batch's mean cross-entropy in nats. @throws EvenkeelError `value` if that isn't finite. */
+  /** One step; gives the batch's mean cross-entropy in nats. @throws EvenkeelError `diverged` if that isn't finite. */
   async step(): Promise<number> {
     const { batch, steps, learningRate, xflip } = this.options;
     const position = this.#iteration * batch;
@@ -154,7 +154,7 @@ export class ClassifierTrainer {
     const [value = NaN] = await loss.data();
     if (Number.isFinite(value)) return value;
     throw new EvenkeelError(
-      "value",
+      "diverged",
       `classifier: the loss of step ${this.#iteration} is ${value}. Use a lower learning rate.`,
     );
   }

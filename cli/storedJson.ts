@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { EvenkeelError, messageOf } from "../../engine/index.ts";
+import { EvenkeelError, messageOf } from "../engine/index.ts";
 
 /**
- * The object that a file of the ladder holds; null if there is no file.
+ * The object that a file of a folder of runs holds; null if there is no file.
  * @throws EvenkeelError `file` for a file that can't be read or lacks one of the `fields`.
  */
 export async function readStored<T extends object>(
@@ -20,7 +20,7 @@ export async function readStored<T extends object>(
   }
   const value = parse(text);
   if (typeof value === "object" && value !== null && fields.every((field) => field in value)) return value as T;
-  throw new EvenkeelError("file", `${path} is damaged. Remove it, and the ladder makes it anew.`);
+  throw new EvenkeelError("file", `${path} is damaged. Remove it, and it is made anew.`);
 }
 
 function parse(text: string): unknown {

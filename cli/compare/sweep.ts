@@ -1,0 +1,101 @@
+import { findBest } from "../../diffusion/comparison/index.ts";
+import { EvenkeelError } from "../../engine/index.ts";
+import type { Sweep } from "./results.ts";
+import type { Runs } from "./runs.ts";
+import type { Run, Side } from "./sides.ts";
+
+/** How far the seed of a sweep's runs is from the pairs': what is chosen by runs mustn't be judged by them. */
+const seedsApart = 1_000_000;
+
+/**
+ * Checks that a setting can be swept on these sides.
+ * @throws EvenkeelError `value` for what is no positive number on one of them, is the same for all, or is set by a change
+ */
+export function checkSweep(setting: string, sides: readonly Side[], settingsOf: (side: Side) => Run["settings"]): void {
+  if (fixed.has(setting)) {
+    throw new EvenkeelError("value", `compare: --sweep ${setting}: that is the same for all runs of a comparison.`);
+  }
+  for (const side of sides) {
+    if (side.change !== null && setting in side.change.values) {
+      throw new EvenkeelError("value", `compare: --change "${side.name}" sets ${setting}, which --sweep looks for.`);
+    }
+    const values = Object.entries(settingsOf(side)).filter(([, value]) => typeof value === "number" && value > 0);
+    if (values.some(([name]) => name === setting)) continue;
+    const names = values.flatMap(([name]) => (fixed.has(name) ? [] : [name]));
+    throw new EvenkeelError(
+      "value",
+      `compare: --sweep ${setting}: ${side.name} has no positive number of this name. What can be swept: ${names.join(", ")}.`,
+    );
+  }
+}
+
+/** Numbers that tell what is trained for, on or how long rather than how. */
+const fixed: ReadonlySet<string> = new Set([
+  ...[
+    "seed",
+    "holdout",
+    "holdout-seed",
+    "samples",
+    "snapshot",
+    "status",
+    "checkpoint",
+    "dynamics",
+    "validation",
+    "duration",
+  ],
+  ...["sample-ema", "guidance"],
+]);
+
+/** Looks for the best value of a setting on one side. @returns null if it was asked to stop. */
+export async function sweepSide(
+  side: Side,
+  setting: string,
+  firstSeed: number,
+  runOf: (side: Side, seed: number) => Run,
+  runs: Runs,
+  print: (line: string) => void,
+): Promise<Sweep | null> {
+  const seed = firstSeed + seedsApart;
+  const start = new Map<string, unknown>(Object.entries(runOf(side, seed).settings)).get(setting);
+  if (typeof start !== "number") throw new RangeError(`${setting} was checked`);
+  const stop = new Error("asked to stop");
+  try {
+    const found = await findBest(
+      async (value) => {
+        const tried = runOf({ ...side, tuned: { [setting]: value } }, seed);
+        const measured = await runs.measured(tried, `[best ${setting}]`);
+        if (measured === null) throw stop;
+        return measured.error ?? Infinity;
+      },
+      start,
+      {
+        onWiden: (value) =>
+          print(
+            `[best ${setting}] ${side.name}: the best is the last one tried: ${value.toPrecision(3)} is tried, too`,
+          ),
+      },
+    );
+    print(sweepText({ ...found, side: side.name, setting }));
+    if (found.error === Infinity) {
+      throw new EvenkeelError(
+        "value",
+        `compare: ${side.name} has no finite error at any ${setting} from ${rangeText(found.tried)}. Begin elsewhere: --base "${setting}=..."`,
+      );
+    }
+    return { ...found, side: side.name, setting };
+  } catch (reason) {
+    if (reason === stop) return null;
+    throw reason;
+  }
+}
+
+/** What a sweep found, in a line. */
+export function sweepText({ side, setting, best, tried, isBracketed }: Sweep): string {
+  const end = isBracketed ? "" : "; it is at the end of what was tried, and a better one may lie beyond";
+  return `Best ${setting} of ${side}: ${best}, of ${tried.length} from ${rangeText(tried)}${end}`;
+}
+
+function rangeText(tried: Sweep["tried"]): string {
+  const values = tried.map(({ value }) => value);
+  return `${Math.min(...values)} to ${Math.max(...values)}`;
+}

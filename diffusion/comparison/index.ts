@@ -1,0 +1,4 @@
+/** Deciding between two ways to train by pairs of runs that share their random numbers. Safe in a page. */
+export { findBest, type FindBestOptions, type FoundBest } from "./findBest.ts";
+export { judge, type Judgement, type JudgeOptions, type Pair, type Verdict } from "./judge.ts";
+export { type Interval, sequentialInterval } from "./sequentialInterval.ts";
