@@ -58,6 +58,9 @@ export function scan<Carry, X, Y>(
   const given = fillTree(init, tensorsOf(carried));
   const made = body(given, fillTree(xs, tensorsOf(taken)));
   refuseAsynchronous("scan", made);
+  if (typeof made !== "object" || made === null || !("carry" in made)) {
+    throw new EvenkeelError("value", `scan: the body gives ${String(made)}; expected { carry, y }.`);
+  }
   requireCarry(given, made.carry);
   const results = treeLeaves(made.y).map(({ tensor }) => tensor);
   const outputs = [...treeLeaves(made.carry).map(({ tensor }) => tensor.node), ...results.map(({ node }) => node)];

@@ -111,10 +111,9 @@ export const vjpRules: { readonly [K in PrimitiveKind]: VjpRule<K> } = {
     if (op === "sum") return [share, null];
     // As of reduce: those that share the maximum share the derivative, and where a NaN won nobody knows who would have.
     const largest = gatherAlong(output, index, axis);
-    const isLargest = equal(values, largest);
-    const winners = scatterAlong("sum", cast(isLargest, "f32"), index, axis, size);
-    const nobody = where(isNaN(largest), NaN, 0);
-    return [where(isLargest, divide(share, gatherAlong(winners, index, axis)), nobody), null];
+    const winners = scatterAlong("sum", cast(equal(values, largest), "f32"), index, axis, size);
+    const count = where(isNaN(largest), NaN, gatherAlong(winners, index, axis));
+    return [where(less(values, largest), 0, divide(share, count)), null];
   },
   matmul: ({ inputs, cotangent: g }) => {
     const [a, b] = pair(inputs);

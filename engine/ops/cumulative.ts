@@ -77,7 +77,8 @@ export function cumulativeProduct(x: Tensor, axis = -1, options: CumulativeOptio
 
 /**
  * Product over axes; 1 where they are empty. f32, i32 and u32, which wrap; bool is counted as i32. Halves are multiplied again and again, so
- * that derivatives are right where elements are 0, too.
+ * that derivatives are right where elements are 0, too. Where the product of some of the elements is beyond float32 the result is infinite or
+ * NaN, even if the whole isn't: take the sum of logarithms of absolute values there.
  * @example console.log(await product(tensor([[1, 2], [3, 4]]), { axes: 1 }).array()); // [ 2, 12 ]
  */
 export function product(x: Tensor, options: ReduceOptions = {}): Tensor {

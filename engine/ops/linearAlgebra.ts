@@ -108,6 +108,7 @@ function exchanged(
  * The determinant of each matrix of [.., N, N], by elimination with full pivoting; 1 of no rows. f32. It is 0 where a matrix is singular, and
  * its derivative is right there, too: the cofactors.
  * @throws EvenkeelError `shape` unless x is square
+ * It is a `product` of pivots, infinite or NaN where that of some of them is beyond float32.
  * @example console.log(await determinant(tensor([[1, 2], [3, 4]])).item()); // -2
  */
 export function determinant(x: Tensor): Tensor {

@@ -52,6 +52,20 @@ const layer: Layer = {
 const apply = ({ w, b, rows, scale }: Layer): Tensor => relu(add(multiply(gather(w, rows), scale), tanh(b)));
 
 describe("gradientLaw", () => {
+  it("refuses options by which it would compare nothing", () => {
+    const wrong = (x: Tensor): Tensor => stopGradient(square(x));
+    for (const options of [
+      { points: 0 },
+      { points: NaN },
+      { points: -1 },
+      { points: 0.5 },
+      { low: 2, high: 1 },
+      { order: 3 },
+    ]) {
+      assert.throws(() => gradientLaw(wrong, zeros([2]), options as object), { code: "range" });
+    }
+  });
+
   it("holds for a layer with kinks, by its f32 leaves", () => gradientLaw(apply, layer, { points: 5 }));
 
   it("holds for single tensors of any shape", () => {
@@ -236,6 +250,10 @@ describe("odeOrderLaw", () => {
 describe("deviceLaw", () => {
   it("holds for a device that is right, and tells how much each law compared", async () => {
     const device = new ReferenceDevice("slots");
+    await assert.rejects(
+      deviceLaw(device, { laws: ["program" as "programs"] }),
+      /"program" is no law. There are: kernels/,
+    );
     const reports = await deviceLaw(device, { runs: 30 });
     assert.deepEqual(Object.keys(reports), ["kernels", "products", "plans", "programs", "determinism"]);
     assert.ok(

@@ -126,7 +126,7 @@ function firstLines(reason: unknown): string {
  * name promises
  * @returns how many elements were compared by each law, and about how many float32 decides nothing
  * @throws Error with the shrunk counterexample of the first law that is broken, or if a law had nothing to compare; EvenkeelError `device`
- * if the device is lost
+ * if the device is lost, `value` for a law that there isn't
  * @example
  * ```ts
  * const reports = await deviceLaw(new ReferenceDevice("arena"), { runs: 4, laws: ["kernels", "programs"] });
@@ -139,6 +139,13 @@ export async function deviceLaw(
 ): Promise<Partial<Record<DeviceLawName, LawReport>>> {
   const { laws = deviceLawNames.filter((name) => name !== "refusals"), runs = 100 } = options;
   const reports: Partial<Record<DeviceLawName, LawReport>> = {};
+  const unknown = laws.find((name) => !Object.hasOwn(deviceLaws, name));
+  if (unknown !== undefined) {
+    throw new EvenkeelError(
+      "value",
+      `deviceLaw: "${String(unknown)}" is no law. There are: ${deviceLawNames.join(", ")}.`,
+    );
+  }
   for (const name of laws) {
     const law = deviceLaws[name];
     if (!law.appliesTo(device)) continue;

@@ -31,7 +31,8 @@ export type GradientLawOptions = {
 /**
  * Compares the derivatives of a function by all f32 leaves of a tree with finite differences in float64, along random directions at random
  * points: the first ones of the function, the second ones through the squared gradient of its sum of squares. A direction has a part along
- * every element, so that a wrong derivative by any of them shows.
+ * every element, so that a wrong derivative by any of them shows, if it is no smaller than the tolerance, which is one for the sum over all
+ * elements: with a few dozen elements one that is off by 1e-4 is found, with thousands it has to be off by 1e-3 or more. Keep shapes small.
  *
  * Differences are central and extrapolated (Romberg) from steps of 2^-5; where that disagrees, as it does near a kink, steps of 2^-9, 2^-13,
  * 2^-17 and 2^-21 are tried, and one that agrees is enough: a derivative that is wrong by more than the tolerance (1e-6 of the sum of its
@@ -40,7 +41,7 @@ export type GradientLawOptions = {
  * @param fn of a tree, gives one f32 tensor of any shape; deterministic, and differentiable almost everywhere from `low` to `high`
  * @param tree says the shapes of f32 leaves; all other leaves and static values are handed on as they are
  * @throws Error with the one element by which the derivative is wrong, at a point of simple numbers where there is one
- * @throws EvenkeelError `value` if there is nothing to differentiate, `dtype` if the function doesn't give an f32 tensor
+ * @throws EvenkeelError `range` for options that compare nothing, `value` if there is nothing to differentiate, `dtype` if the function doesn't give an f32 tensor
  * @example
  * ```ts
  * import { tanh, zeros } from "evenkeel/engine";
@@ -50,6 +51,12 @@ export type GradientLawOptions = {
  */
 export function gradientLaw<T>(fn: (tree: T) => Tensor, tree: T, options: GradientLawOptions = {}): void {
   const { order = 2, low = -1.5, high = 1.5, points = 3, seed = 1 } = options;
+  if (!(Number.isInteger(points) && points > 0) || !(low < high) || (order !== 1 && order !== 2)) {
+    throw new EvenkeelError(
+      "range",
+      `gradientLaw: order ${String(order)}, low ${low}, high ${high}, points ${points}; expected order 1 or 2, low below high, and a whole number of points above 0.`,
+    );
+  }
   const leaves = treeLeaves(tree).filter(({ tensor }) => tensor.dtype === "f32");
   if (leaves.every(({ tensor }) => tensor.size === 0)) {
     throw new EvenkeelError("value", "gradientLaw: the tree has no elements of dtype f32 to differentiate by.");

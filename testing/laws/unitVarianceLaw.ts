@@ -86,6 +86,8 @@ function furthestChannel(squares: Float64Array, shape: Shape, expected: number):
   }
   const means = sums.map((sum) => (sum * channels) / squares.length);
   const distances = means.map((value) => Math.abs(value - expected));
-  const furthest = distances.indexOf(Math.max(...distances));
+  // A channel that has a NaN is further off than any other.
+  const lost = distances.findIndex(Number.isNaN);
+  const furthest = lost < 0 ? distances.indexOf(Math.max(...distances)) : lost;
   return `; furthest off is channel ${furthest} of ${channels} with ${means[furthest]}`;
 }

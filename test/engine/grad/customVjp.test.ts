@@ -24,7 +24,11 @@ import {
   reduceSum,
   scalar,
   scan,
+  product,
+  reduceMax,
   scatterAdd,
+  scatterAlongAxis,
+  sort,
   sigmoid,
   sin,
   square,
@@ -151,6 +155,30 @@ describe("customVjp", () => {
         close([...(await (await program(tensor([0.3, -1]))).data())], wanted);
         program.dispose();
       }
+    }
+  });
+
+  it("has a tangent if its rule is the engine's own of any operation", async () => {
+    const index = tensor(Int32Array.of(0, 2, 2));
+    const functions: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+      ...Object.fromEntries(
+        (["set", "add", "multiply", "max", "min"] as const).map((mode) => [
+          `scatter ${mode}`,
+          (x: Tensor) => scatterAlongAxis(zeros([4]), index, x, 0, mode),
+        ]),
+      ),
+      reduceMax: (x) => reduceMax(x),
+      product: (x) => product(x),
+      sort: (x) => sort(x),
+    };
+    for (const [name, f] of Object.entries(functions)) {
+      const wrapped: (x: Tensor) => Tensor = customVjp(f, {
+        forward: (x) => x,
+        backward: (x, g) => [vjp(f, x).pullback(g)],
+      });
+      const [point, along] = [tensor([1, -2, 3]), tensor([0.5, 2, -1])];
+      const [own, through] = [jvp(f)(point, along).tangent, jvp(wrapped)(point, along).tangent];
+      assert.deepEqual(await read(through), await read(own), name);
     }
   });
 
