@@ -12,7 +12,7 @@ import { ladderTable } from "../ladder/table.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { commandLine } from "../train/commandLine.ts";
-import { wholeNumber } from "../wholeNumber.ts";
+import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
 import { stopping } from "../stopping.ts";
 
 /** `evenkeel ladder`: configurations side by side. */
@@ -34,6 +34,7 @@ export function addLadderCommand(program: Command): void {
     .option("--channels-per-head <count>", "channels of an attention head (default: the preset's)", wholeNumber)
     .option("--lr <list>", "learning rates, e.g. A=0.0003,G=0.02 (default: the preset's)", orInvalid(parseRates))
     .option("--holdout <images>", "images kept from training, to measure the error on", wholeNumber, 256)
+    .option("--holdout-seed <seed>", "chooses those images, for all runs", wholeNumberFrom(0), 0)
     .option("--dynamics <steps>", "steps between looks into the network", wholeNumber, 20)
     .option("--lengths <list>", "sigma_rel of the averages that are compared", parseSigmaRelList, defaultLengths)
     .option("--times <list>", "shares of the run after which they are; its end is always one", shares, [0.5, 1])
@@ -62,6 +63,7 @@ export function addLadderCommand(program: Command): void {
         channelsPerHead: rest.channelsPerHead ?? null,
         rates: lr ?? {},
         holdout: rest.holdout,
+        holdoutSeed: rest.holdoutSeed,
         dynamics: rest.dynamics,
         // The same lengths are the same budget however they are listed.
         lengths: rest.lengths.toSorted((a, b) => a - b),

@@ -13,8 +13,9 @@ export type LadderBudget = {
   readonly channelsPerHead: number | null;
   /** Learning rates that are not the preset's. */
   readonly rates: Partial<Record<ConfigurationName, number>>;
-  /** Images held out. */
+  /** Images held out, and what chooses them: the same in every run. */
   readonly holdout: number;
+  readonly holdoutSeed: number;
   /** Steps between samples of the dynamics. */
   readonly dynamics: number;
   /** sigma_rel of the sweep, rising. */

@@ -97,6 +97,7 @@ export async function runSettings(
       decay: (own.decay ?? 0) * share,
       rampup: (own.rampup ?? 0) * share,
       holdout: budget.holdout,
+      holdoutSeed: budget.holdoutSeed,
       seed,
       samples: 0,
       snapshot: Math.max(1000, Math.round(duration / snapshots)),

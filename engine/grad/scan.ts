@@ -58,8 +58,9 @@ export function scan<Carry, X, Y>(
   const given = fillTree(init, tensorsOf(carried));
   const made = body(given, fillTree(xs, tensorsOf(taken)));
   refuseAsynchronous("scan", made);
-  if (typeof made !== "object" || made === null || !("carry" in made)) {
-    throw new EvenkeelError("value", `scan: the body gives ${String(made)}; expected { carry, y }.`);
+  const result: unknown = made;
+  if (typeof result !== "object" || result === null || !("carry" in result)) {
+    throw new EvenkeelError("value", `scan: the body gives ${String(result)}; expected { carry, y }.`);
   }
   requireCarry(given, made.carry);
   const results = treeLeaves(made.y).map(({ tensor }) => tensor);

@@ -141,10 +141,7 @@ export async function deviceLaw(
   const reports: Partial<Record<DeviceLawName, LawReport>> = {};
   const unknown = laws.find((name) => !Object.hasOwn(deviceLaws, name));
   if (unknown !== undefined) {
-    throw new EvenkeelError(
-      "value",
-      `deviceLaw: "${String(unknown)}" is no law. There are: ${deviceLawNames.join(", ")}.`,
-    );
+    throw new EvenkeelError("value", `deviceLaw: "${unknown}" is no law. There are: ${deviceLawNames.join(", ")}.`);
   }
   for (const name of laws) {
     const law = deviceLaws[name];

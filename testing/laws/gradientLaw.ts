@@ -15,6 +15,8 @@ import {
   traceScalar,
 } from "./derivatives.ts";
 
+const orders: readonly number[] = [1, 2];
+
 /** Where derivatives are compared. */
 export type GradientLawOptions = {
   /** 1: first derivatives only. 2: second ones, too (default). */
@@ -51,10 +53,10 @@ export type GradientLawOptions = {
  */
 export function gradientLaw<T>(fn: (tree: T) => Tensor, tree: T, options: GradientLawOptions = {}): void {
   const { order = 2, low = -1.5, high = 1.5, points = 3, seed = 1 } = options;
-  if (!(Number.isInteger(points) && points > 0) || !(low < high) || (order !== 1 && order !== 2)) {
+  if (!(Number.isInteger(points) && points > 0) || !(low < high) || !orders.includes(order)) {
     throw new EvenkeelError(
       "range",
-      `gradientLaw: order ${String(order)}, low ${low}, high ${high}, points ${points}; expected order 1 or 2, low below high, and a whole number of points above 0.`,
+      `gradientLaw: order ${order}, low ${low}, high ${high}, points ${points}; expected order 1 or 2, low below high, and a whole number of points above 0.`,
     );
   }
   const leaves = treeLeaves(tree).filter(({ tensor }) => tensor.dtype === "f32");
