@@ -32,10 +32,9 @@ import { Progress } from "./progress.ts";
 /** All data, those to train on, and those held out. */
 type SplitData = RunData & { readonly validation: TrainingDataset | null };
 
-const printTo =
-  (output: ProgressStream) =>
-  (line: string): void =>
-    void output.write(`${line}\n`);
+function printTo(output: ProgressStream): (line: string) => void {
+  return output === process.stdout ? console.log : (line) => void output.write(`${line}\n`);
+}
 
 export type TrainOptions = {
   /** Whether the post-hoc average, pictures and the report are made at the end. Default true. */

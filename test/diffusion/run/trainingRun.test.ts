@@ -98,7 +98,7 @@ test("a loss that isn't finite ends a run with the last good checkpoint, from wh
     },
   };
   await assert.rejects(runTraining(poisoned), (reason) => {
-    assert.ok(reason instanceof EvenkeelError && reason.code === "value");
+    assert.ok(reason instanceof EvenkeelError && reason.code === "diverged");
     assert.match(
       reason.message,
       /the loss is NaN in step 13 \(images 104 to 111\), image 109 at sigma \d\S*: it began at images, where 1 of 1536 values/,

@@ -31,7 +31,7 @@ type Told = StepStatistics | string;
 
 const toldBy = (report: Promise<StepStatistics>): Promise<Told> =>
   report.catch((reason: unknown) => {
-    assert.ok(reason instanceof EvenkeelError && reason.code === "value", String(reason));
+    assert.ok(reason instanceof EvenkeelError && reason.code === "diverged", String(reason));
     return reason.message;
   });
 

@@ -131,7 +131,7 @@ describe("chains on WebGPU", { skip: webgpuSkip }, () => {
           assert.deepEqual(await bitsOf(counting, spec), await bitsOf(apart(device), spec));
           assert.deepEqual(device.memory(), { bytes: 0, buffers: 0 });
         }),
-        { numRuns: 15, seed: Number(process.env["EVENKEEL_SEED"] ?? 20240612) },
+        { numRuns: 30, seed: Number(process.env["EVENKEEL_SEED"] ?? 20240612) },
       );
       assert.ok(chains >= 30, `${chains} chains`);
     } finally {
