@@ -29,6 +29,7 @@ const longest = [
   "engine/devices/programs",
   "diffusion/run/crash",
   "bench/gpu",
+  "cli/compare/compare",
   "cli/ladder/ladder",
   "diffusion/training/explainTraining",
   "cli/train/train",

@@ -1,6 +1,6 @@
 /** What a page can be asked to run: cases by name. No Node imports here, nor in anything this imports. */
 import { type RunOptions, runTraining } from "../../diffusion/run/index.ts";
-import { explainTraining, Trainer, type TrainingOptions } from "../../diffusion/training/index.ts";
+import { explainTraining, Trainer } from "../../diffusion/training/index.ts";
 import type { Device } from "../../engine/devices/device.ts";
 import {
   broadcastTo,
@@ -138,9 +138,8 @@ const refusals: BrowserCase = async ({ name }, seed, count) => {
 
 /** What is told of the programs of a step in parts: the source and the time of every kernel. */
 const explanation: BrowserCase = async (device) => {
-  // In parts, and so by two programs, where that doesn't take a minute by software; and of one level, as each kernel is compiled.
-  const batch = device.name === "webgl2" ? 2 : 4;
-  const programs = await explainTraining({ ...flatOptions, batch, batchDevice: 2 }, device, { profile: true });
+  // In parts, and so by two programs; and of one level, as each kernel is compiled by software.
+  const programs = await explainTraining({ ...flatOptions, batch: 4, batchDevice: 2 }, device, { profile: true });
   const kernels = programs.flatMap(({ name, explanation: { kernels } }) =>
     kernels.map((kernel) => ({ ...kernel, name: `${name}: ${kernel.name}` })),
   );
@@ -151,20 +150,18 @@ const explanation: BrowserCase = async (device) => {
   return { ran: kernels.length, failures };
 };
 
-/** Training: the loss of each step. */
-const trainingOf =
-  (options: TrainingOptions): BrowserCase =>
-  async (device, seed, count) => {
-    const batch = 2;
-    const trainer = await Trainer.create({ ...options, batch, batchDevice: batch, seed }, device);
-    const numbers: number[] = [];
-    try {
-      for (let step = 0; step < count; step++) numbers.push((await trainer.step(smallBatch(trainer.nimg, batch))).loss);
-    } finally {
-      trainer.dispose();
-    }
-    return { ran: count, failures: [], numbers };
-  };
+/** Training of a network with every kind of layer: the loss of each step. */
+const training: BrowserCase = async (device, seed, count) => {
+  const batch = 2;
+  const trainer = await Trainer.create({ ...smallOptions, batch, batchDevice: batch, seed }, device);
+  const numbers: number[] = [];
+  try {
+    for (let step = 0; step < count; step++) numbers.push((await trainer.step(smallBatch(trainer.nimg, batch))).loss);
+  } finally {
+    trainer.dispose();
+  }
+  return { ran: count, failures: [], numbers };
+};
 
 /** The law of folders, in what the browser keeps for the page. */
 const folders: BrowserCase = async (_, seed, count) => {
@@ -230,8 +227,7 @@ export const cases = {
   wholeDivision,
   refusals,
   explanation,
-  training: trainingOf(smallOptions),
-  flatTraining: trainingOf(flatOptions),
+  training,
   folders,
   storedRun,
 } as const satisfies Readonly<Record<string, BrowserCase>>;

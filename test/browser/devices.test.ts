@@ -33,7 +33,10 @@ describe("devices in Chromium", { skip }, async () => {
     test(`${device}: gradient descent with resident weights`, (t) => expectPass(t, "gradientDescent", device, 20));
     test(`${device}: random bits`, (t) => expectPass(t, "randomBits", device, 1));
     test(`${device}: what is refused`, (t) => expectPass(t, "refusals", device, 1));
-    test(`${device}: what a training step is made of`, (t) => expectPass(t, "explanation", device, 1));
+    // By software this takes webgl2 a minute, whose steps the lab's tests take.
+    if (device !== "webgl2") {
+      test(`${device}: what a training step is made of`, (t) => expectPass(t, "explanation", device, 1));
+    }
     // Elsewhere Node has the same code.
     if (device === "webgl2") {
       test(`${device}: whole quotients, rests, powers and shifts`, (t) => expectPass(t, "wholeDivision", device, 500));

@@ -11,8 +11,7 @@ const steps = 4;
 /** As `test/browser/training.test.ts` derives it: a step adds half of 6e-5 at most. */
 const bound = (steps * 6e-5) / 2;
 
-/** Without attention: each kernel that is compiled counts, by software. */
-const experiment = tinyExperiment(steps, { samples: 0, dynamics: 0, holdout: 0, "attn-resolutions": [] });
+const experiment = tinyExperiment(steps, { samples: 0, dynamics: 0, holdout: 0 });
 
 describe("training in the page, on graphics", { skip }, () => {
   for (const device of ["webgpu", "webgl2"] as const) {

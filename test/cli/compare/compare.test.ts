@@ -69,7 +69,7 @@ describe("evenkeel compare", () => {
 
   it("compares each side at its best rate", async () => {
     const outdir = join(root, "swept");
-    const args = comparing(outdir, "--change", "config=F", "--sweep", "lr", "--pairs", "3");
+    const args = comparing(outdir, "--change", "config=F", "--sweep", "lr", "--pairs", "3", "--dynamics", "0");
     const { code, out, err } = await evenkeel(args);
     assert.equal(code, 0, err);
     const results = await resultsOf(outdir);
