@@ -1,4 +1,3 @@
-import os from "node:os";
 import { join } from "node:path";
 import { judge, type Pair } from "../../diffusion/comparison/index.ts";
 import { isLatent } from "../../diffusion/data/index.ts";
@@ -6,6 +5,7 @@ import { splitForRun, trainingOptions, type TrainSettings } from "../../diffusio
 import { EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { keepPlan } from "../keepPlan.ts";
+import { machineText } from "../machineText.ts";
 import { dataPath, loadTrainingData } from "../train/data.ts";
 import { writeText } from "../train/writeText.ts";
 import type { Change } from "./changes.ts";
@@ -175,13 +175,12 @@ class Comparison {
 
   results(): ComparisonResults {
     const { plan, margin, level, command } = this.#options;
-    const memory = (os.totalmem() / 2 ** 30).toFixed(0);
     return {
       format: "evenkeel-comparison",
       version: 1,
       command,
       date: new Date().toISOString(),
-      machine: `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, ${memory} GiB, Node ${process.version}`,
+      machine: machineText(),
       data: {
         name: plan.data,
         trainingImages: this.#images - plan.holdout,

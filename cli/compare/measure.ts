@@ -14,6 +14,8 @@ import { validationCurve } from "../ladder/measure.ts";
 export type MeasuredRun = {
   readonly side: string;
   readonly seed: number;
+  /** What it was trained with, but for places. */
+  readonly settings: MeasuredSettings;
   /** Weighted error of the held-out images, mean over noise levels; null if it isn't finite. */
   readonly error: number | null;
   readonly levels: readonly { readonly sigma: number; readonly error: number | null }[];
@@ -24,6 +26,13 @@ export type MeasuredRun = {
   readonly updates: PlaceCurves;
   readonly trainingSeconds: number;
 };
+
+export type MeasuredSettings = Omit<TrainSettings, "data" | "outdir">;
+
+/** Settings as they are kept with what was measured. */
+export function settingsKept({ data: _, outdir: __, ...settings }: TrainSettings): MeasuredSettings {
+  return settings;
+}
 
 export type Measuring = {
   readonly side: string;
@@ -40,7 +49,7 @@ export type Measuring = {
 export async function divergedRun({ side, settings }: Pick<Measuring, "side" | "settings">): Promise<MeasuredRun> {
   const stats = await readStats(diskFolder(settings.outdir).file(statsFileName));
   const none = { error: null, levels: [], activations: [], updates: [], trainingSeconds: 0 };
-  return { side, seed: settings.seed, validation: validationCurve(stats), ...none };
+  return { side, seed: settings.seed, settings: settingsKept(settings), validation: validationCurve(stats), ...none };
 }
 
 /** Images that go through the network at once. */
@@ -71,6 +80,7 @@ export async function measureRun(of: Measuring, device: Device): Promise<Measure
     return {
       side,
       seed: settings.seed,
+      settings: settingsKept(settings),
       error: finite(error),
       levels: levels.map((level) => ({ sigma: level.sigma, error: finite(level.error) })),
       validation: validationCurve(stats),

@@ -7,7 +7,7 @@ import { readStored } from "../storedJson.ts";
 import { deviceOf, train } from "../train/train.ts";
 import { writeText } from "../train/writeText.ts";
 import type { ProgressStream } from "../workProgress.ts";
-import { divergedRun, measureRun, type MeasuredRun } from "./measure.ts";
+import { divergedRun, measureRun, type MeasuredRun, type MeasuredSettings, settingsKept } from "./measure.ts";
 import { type Run, runName } from "./sides.ts";
 
 export type RunsOptions = {
@@ -35,7 +35,9 @@ export class Runs {
     const { outdir, dataset, baseSettings, length, output, print } = this.#options;
     const name = runName(side, seed);
     const path = join(outdir, "measures", `${name}.json`);
-    let measured = await readStored<MeasuredRun>(path, ["error", "levels"]);
+    let measured = await readStored<MeasuredRun>(path, ["error", "levels", "settings"]);
+    // A file of settings may have been changed, and the run still has its name.
+    if (measured !== null) requireSame(path, measured.settings, settingsKept(settings));
     if (measured === null) {
       print(`${where} ${name}: training`);
       const { P_mean: mean, P_std: standardDeviation } = baseSettings;
@@ -59,5 +61,20 @@ export class Runs {
 
   dispose(): void {
     this.#device?.dispose();
+  }
+}
+
+function requireSame(path: string, kept: MeasuredSettings, wanted: MeasuredSettings): void {
+  const [before, now] = [
+    new Map<string, unknown>(Object.entries(kept)),
+    new Map<string, unknown>(Object.entries(wanted)),
+  ];
+  for (const name of new Set([...before.keys(), ...now.keys()])) {
+    const [was, is] = [JSON.stringify(before.get(name)), JSON.stringify(now.get(name))];
+    if (was === is) continue;
+    throw new EvenkeelError(
+      "value",
+      `compare: ${path} is of a run with ${name} ${was ?? "absent"}, and now it is ${is ?? "absent"}. Give the change another name, or take another folder.`,
+    );
   }
 }

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import os from "node:os";
 import { join } from "node:path";
 import { defaultClassifierTraining } from "../../diffusion/metrics/index.ts";
 import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
@@ -9,6 +8,7 @@ import { featureExtractor } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";
+import { machineText } from "../machineText.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { dataPath, loadTrainingData } from "../train/data.ts";
 import { splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
@@ -170,13 +170,12 @@ async function finish(
   entries: readonly LadderEntry[],
   print: (line: string) => void,
 ): Promise<LadderResults> {
-  const memory = (os.totalmem() / 2 ** 30).toFixed(0);
   const results: LadderResults = {
     format: "evenkeel-ladder",
     version: 1,
     command,
     date: new Date().toISOString(),
-    machine: `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, ${memory} GiB, Node ${process.version}`,
+    machine: machineText(),
     data: {
       name: budget.data,
       trainingImages: dataset.count - budget.holdout,
