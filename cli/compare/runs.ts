@@ -70,11 +70,13 @@ function requireSame(path: string, kept: MeasuredSettings, wanted: MeasuredSetti
     new Map<string, unknown>(Object.entries(wanted)),
   ];
   for (const name of new Set([...before.keys(), ...now.keys()])) {
-    const [was, is] = [JSON.stringify(before.get(name)), JSON.stringify(now.get(name))];
+    const [was, is] = [before, now].map((settings) =>
+      settings.has(name) ? JSON.stringify(settings.get(name)) : "absent",
+    );
     if (was === is) continue;
     throw new EvenkeelError(
       "value",
-      `compare: ${path} is of a run with ${name} ${was ?? "absent"}, and now it is ${is ?? "absent"}. Give the change another name, or take another folder.`,
+      `compare: ${path} is of a run with ${name} ${was}, and now it is ${is}. Give the change another name, or take another folder.`,
     );
   }
 }

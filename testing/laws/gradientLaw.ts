@@ -43,7 +43,8 @@ export type GradientLawOptions = {
  * @param fn of a tree, gives one f32 tensor of any shape; deterministic, and differentiable almost everywhere from `low` to `high`
  * @param tree says the shapes of f32 leaves; all other leaves and static values are handed on as they are
  * @throws Error with the one element by which the derivative is wrong, at a point of simple numbers where there is one
- * @throws EvenkeelError `range` for options that compare nothing, `value` if there is nothing to differentiate, `dtype` if the function doesn't give an f32 tensor
+ * @throws EvenkeelError `range` for options that compare nothing, `value` if there is nothing to differentiate, `dtype` if the function doesn't give
+ * an f32 tensor
  * @example
  * ```ts
  * import { tanh, zeros } from "evenkeel/engine";

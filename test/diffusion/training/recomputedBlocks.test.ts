@@ -1,10 +1,26 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { netB, trainingOptions } from "../../../bench/works/networks.ts";
-import { describeDenoiser } from "../../../diffusion/network/index.ts";
-import { trainingStep, type TrainingState } from "../../../diffusion/training/step.ts";
-import { memoryOf, scalar, zeros } from "../../../engine/index.ts";
-import { adamMoments, flattenParameters, type NamedParameters, type ParameterSpec } from "../../../nn/index.ts";
+import { describeDenoiser, networkConfig } from "../../../diffusion/network/index.ts";
+import { objectiveGradient, trainingStep, type TrainingState } from "../../../diffusion/training/step.ts";
+import {
+  compile,
+  createDevice,
+  memoryOf,
+  randomKey,
+  randomNormal,
+  scalar,
+  tensor,
+  zeros,
+} from "../../../engine/index.ts";
+import {
+  adamMoments,
+  flattenParameters,
+  initializeParameters,
+  type NamedParameters,
+  type ParameterSpec,
+} from "../../../nn/index.ts";
+import { smallOptions } from "./smallRun.ts";
 import { limits } from "../../engine/passes/plannedFor.ts";
 
 /** What a step of the benchmark's larger network takes, whose blocks are kept or computed again. */
@@ -40,5 +56,34 @@ describe("a network whose blocks are computed again for derivatives", () => {
     const [all, few] = [await memoryOfStep(false), await memoryOfStep(true)];
     assert.ok(few.total < 0.5 * all.total, `${few.total} of ${all.total} bytes`);
     assert.ok(few.temporaries < 0.4 * all.temporaries, `${few.temporaries} of ${all.temporaries} bytes`);
+  });
+
+  it("has the bits of the gradient of one whose blocks are kept", async () => {
+    const device = await createDevice("wasm");
+    const network = networkConfig({ unet: { ...smallOptions.network.unet, channelMult: [1, 2, 2], numBlocks: 2 } });
+    const options = { ...smallOptions, network };
+    const drawn = Object.entries(
+      initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(1)),
+    );
+    const arrays = Object.fromEntries(drawn.map(([name, array]) => [name, array.rank === 0 ? scalar(0.5) : array]));
+    const images = randomNormal(randomKey(2), [2, 3, 8, 8]);
+    const batch = {
+      images,
+      labels: zeros([2, 4]),
+      sigma: tensor([0.3, 2]),
+      noise: randomNormal(randomKey(3), [2, 3, 8, 8]),
+    };
+    const bitsOf = async (recomputesBlocks: boolean): Promise<unknown> => {
+      const program = compile(
+        (weights: NamedParameters) => objectiveGradient(options, weights, {}, batch, 2, { recomputesBlocks }).gradient,
+        { device },
+      );
+      const gradient = Object.entries(await program(arrays));
+      const bits = await Promise.all(gradient.map(async ([name, g]) => [name, [...(await g.data("f32"))]]));
+      program.dispose();
+      return bits;
+    };
+    assert.deepEqual(await bitsOf(true), await bitsOf(false));
+    device.dispose();
   });
 });
