@@ -1,7 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
-import { activationFormats, configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import {
+  activationFormats,
+  configurationNamed,
+  type ConfigurationName,
+  configurationNames,
+  hyperballGranularities,
+  optimizerNames,
+} from "../../nn/index.ts";
 import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../../diffusion/settings/index.ts";
@@ -57,6 +64,18 @@ export function addTrainCommand(program: Command): void {
     .option("--lr <rate>", "largest learning rate, alpha_ref", real)
     .option("--decay <batches>", "batches after which the rate falls, t_ref; 0 = never", real)
     .option("--rampup <Mimg>", "millions of images over which the rate rises", real)
+    .addOption(new Option("--optimizer <name>", "what moves the weights (default: adam)").choices(optimizerNames))
+    .option("--momentum <share>", "share of the velocity that sgd (default: 0.9) and muon (0.95) keep", real)
+    .addOption(
+      new Option("--hyperball <what>", "fix the norm of each matrix, or of its rows, and of their steps").choices(
+        hyperballGranularities,
+      ),
+    )
+    .option(
+      "--magnitude-rate <share>",
+      "move magnitudes of rows apart from directions, at this share of the rate",
+      real,
+    )
     .option("--ls <factor>", "loss scaling (default: the configuration's: 100 in A to C, 1 from D on)", real)
     .option("--ema <list>", "sigma_rel of the averages to store (default: 0.05,0.1)", parseSigmaRelList)
     .option("--label-dropout <p>", "probability of hiding a label, for guidance by the network itself", real)

@@ -1,6 +1,12 @@
 import * as z from "zod";
 import { attentionResolutions, presetOf, presets, trainingRecipe } from "../presets/index.ts";
-import { activationFormats, type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import {
+  activationFormats,
+  type ConfigurationName,
+  configurationNames,
+  hyperballGranularities,
+  optimizerNames,
+} from "../../nn/index.ts";
 
 /**
  * Every setting of `evenkeel train`, under its published name where it has one. A preset gives defaults, a config file overrides
@@ -33,6 +39,14 @@ export const trainSettings = z.strictObject({
   decay: z.number().min(0),
   rampup: z.number().min(0),
   ls: z.number().positive(),
+  /** Default: adam. */
+  optimizer: z.enum(optimizerNames).optional(),
+  /** Share of the velocity that is kept. Default: the optimizer's. */
+  momentum: z.number().min(0).lt(1).optional(),
+  /** What has a fixed norm. Default: nothing but what the configuration normalizes. */
+  hyperball: z.enum(hyperballGranularities).optional(),
+  /** Rate of magnitudes, as a share of that of directions. Default: they are moved together. */
+  "magnitude-rate": z.number().min(0).optional(),
   ema: z.array(z.number().gt(0).lt(0.2886)).min(1),
   "label-dropout": z.number().min(0).max(1),
   xflip: z.boolean(),

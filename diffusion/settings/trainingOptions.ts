@@ -53,6 +53,7 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
     ),
     noise: { mean: settings.P_mean, standardDeviation: settings.P_std },
     adam: trainingRecipe(settings.config, presetOf(settings.preset)).adam,
+    ...optimizerOf(settings),
     lossScaling: settings.ls,
     labelDropout: settings["label-dropout"],
     seed: settings.seed,
@@ -60,5 +61,20 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
     batchDevice: settings["batch-device"],
     learningRate: { reference: settings.lr, referenceBatches: settings.decay, rampUpMimg: settings.rampup },
     emaSigmaRels: settings.ema,
+  };
+}
+
+/** The optimizer, if it isn't Adam alone. */
+function optimizerOf(settings: PlannedSettings): Pick<TrainingOptions, "optimizer"> {
+  const { optimizer: name, momentum, hyperball, "magnitude-rate": magnitudeRate } = settings;
+  const isPlain = (name ?? "adam") === "adam" && momentum === undefined;
+  if (isPlain && hyperball === undefined && magnitudeRate === undefined) return {};
+  return {
+    optimizer: {
+      name: name ?? "adam",
+      ...(momentum === undefined ? {} : { momentum }),
+      ...(hyperball === undefined ? {} : { hyperball }),
+      ...(magnitudeRate === undefined ? {} : { magnitudeRate }),
+    },
   };
 }

@@ -21,14 +21,15 @@ import {
   divide,
 } from "../../engine/index.ts";
 import {
-  adam,
-  type AdamMoments,
   type AdamOptions,
   cleanGradients,
   countNonFinite,
   forceNormalize,
   type NamedParameters,
   nestParameters,
+  type OptimizerOptions,
+  type OptimizerState,
+  optimizerStep,
   type ParameterSpec,
   type NetworkRun,
 } from "../../nn/index.ts";
@@ -46,6 +47,8 @@ export type StepOptions = {
   readonly network: NetworkConfig;
   readonly noise: NoiseDistribution;
   readonly adam: AdamOptions;
+  /** What moves the weights. Default: Adam alone. */
+  readonly optimizer?: Omit<OptimizerOptions, "adam">;
   /** Factor on the objective; Adam cancels it but for its epsilon. */
   readonly lossScaling: number;
   /** Probability of training an image without its label. */
@@ -59,7 +62,8 @@ export type TrainingState = {
   readonly weights: NamedParameters;
   /** Fixed features. */
   readonly buffers: NamedParameters;
-  readonly moments: AdamMoments;
+  /** What the optimizer remembers: of Adam the means of gradients and of their squares. */
+  readonly moments: OptimizerState;
   /** Power-function averages of the weights, one for each profile. */
   readonly averages: readonly NamedParameters[];
 };
@@ -237,7 +241,7 @@ export function objectiveGradient(
 }
 
 /**
- * Adam and all averages, from normalized weights and their gradient.
+ * The optimizer and all averages, from normalized weights and their gradient.
  * @example
  * ```ts
  * import { scalar, tensor } from "evenkeel/engine";
@@ -261,11 +265,12 @@ export function updateTrainingState(
   schedule: StepSchedule,
 ): TrainingState {
   const { rate, corrections, updateRates } = schedule;
-  const updated = adam(normalized, cleanGradients(gradient), state.moments, rate, corrections, options.adam);
+  const optimizer = { ...options.optimizer, adam: options.adam };
+  const updated = optimizerStep(optimizer, normalized, cleanGradients(gradient), state.moments, rate, corrections);
   return {
     weights: updated.parameters,
     buffers: state.buffers,
-    moments: updated.moments,
+    moments: updated.state,
     averages: updateAverages(state.averages, updated.parameters, updateRates),
   };
 }
@@ -279,7 +284,7 @@ export function allFinite(x: Tensor, unless: Tensor): Tensor {
 }
 
 /**
- * One whole step: forced normalization, loss, gradient, Adam, averages, in the reference's order (section D.2). If the loss is
+ * One whole step: forced normalization, loss, gradient, optimizer, averages, in the reference's order (section D.2). If the loss is
  * not finite for each image the state stays as it was, so that the cause can be looked for.
  * @param isHalted bool scalar: whether the state is to stay as it is in any case. Default: not.
  * @returns the new state, whether it was left as it was (bool scalar), and what the step reports.

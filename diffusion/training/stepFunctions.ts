@@ -1,9 +1,9 @@
 /** The functions that a trainer compiles, and the state that they work on. */
 import { mapTree, randomKey, scalar, type Tensor, zerosLike } from "../../engine/index.ts";
 import {
-  adamMoments,
   initializeParameters,
   type NamedParameters,
+  optimizerState,
   type ParameterSpec,
   type NetworkRun,
 } from "../../nn/index.ts";
@@ -79,7 +79,7 @@ export function startingState(
   const training = {
     weights,
     buffers,
-    moments: adamMoments(weights),
+    moments: optimizerState(options.optimizer ?? {}, weights),
     averages: options.emaSigmaRels.map(() => weights),
   };
   const gradient = options.batchDevice === options.batch ? {} : mapTree(weights, zerosLike);

@@ -9,6 +9,22 @@ export {
   adamW,
   type AdamWOptions,
 } from "./adam.ts";
+export {
+  type HyperballGranularity,
+  hyperballGranularities,
+  hyperballRadius,
+  onHyperball,
+} from "./hyperball.ts";
+export {
+  checkOptimizer,
+  type OptimizerName,
+  optimizerNames,
+  type OptimizerOptions,
+  type OptimizerState,
+  optimizerState,
+  optimizerStep,
+} from "./optimizer.ts";
+export { orthogonalBand, orthogonalize } from "./orthogonalize.ts";
 export { cleanGradients, clipByNorm, countNonFinite, globalNorm } from "./gradients.ts";
 export { learningRate, type LearningRateOptions } from "./learningRate.ts";
 export {
