@@ -39,6 +39,9 @@ export type DynamicsSample = {
 /** A whole `dynamics.jsonl`. */
 export type Dynamics = { readonly header: DynamicsHeader; readonly samples: readonly DynamicsSample[] };
 
+/** Readings that files of this version needn't have. */
+const lateKinds: ReadonlySet<ReadingKind> = new Set(["angle", "alignment", "spectralNorm", "stableRank"]);
+
 const value = z.number().nullable();
 const names = z.array(z.string());
 const header = z.object({
@@ -60,7 +63,7 @@ const sample = z.object({
   learningRate: z.number(),
   gradientNorm: value,
   nonFiniteGradients: z.number(),
-  readings: z.record(z.enum(readingKinds), z.array(value)),
+  readings: z.partialRecord(z.enum(readingKinds), z.array(value)),
   bins: z.object({ count: z.array(z.number()), loss: z.array(value), error: z.array(value) }),
 });
 
@@ -131,11 +134,17 @@ export function parseDynamics(text: string, source: string): Dynamics | null {
   const samples = rest.map((line, i): DynamicsSample => {
     const result = sample.safeParse(parseJson(line));
     if (!result.success) return fail(source, i + 2, "is no sample");
+    const readings = {} as Record<ReadingKind, readonly (number | null)[]>;
     for (const kind of readingKinds) {
-      const [got, wanted] = [result.data.readings[kind].length, namesOf(parsed.names, kind).length];
-      if (got !== wanted) return fail(source, i + 2, `has ${got} numbers of ${kind}, and the header ${wanted} names`);
+      const wanted = namesOf(parsed.names, kind).length;
+      // Older programs didn't read all that this one does.
+      const read = result.data.readings[kind] ?? (lateKinds.has(kind) ? Array<null>(wanted).fill(null) : []);
+      if (read.length !== wanted) {
+        return fail(source, i + 2, `has ${read.length} numbers of ${kind}, and the header ${wanted} names`);
+      }
+      readings[kind] = read;
     }
-    return result.data;
+    return { ...result.data, readings };
   });
   return { header: parsed, samples };
 }

@@ -6,6 +6,7 @@ import {
   mean,
   multiply,
   negate,
+  norm,
   reduceMax,
   reduceMin,
   reduceSum,
@@ -17,6 +18,7 @@ import {
   type Tensor,
   reshape,
 } from "../../engine/index.ts";
+import { angleBetween, cosine, spectralNorm, tiny } from "./geometry.ts";
 import { type NamedParameters, normalize, type ParameterSpec } from "../../nn/index.ts";
 
 /** What is read of a network in a step, and of what: each is one number. */
@@ -33,6 +35,14 @@ export const readingKinds = [
   "gradient",
   /** How far the step moves a weight, relative to its magnitude: the effective learning rate. */
   "update",
+  /** Angle by which the step turns a weight, seen as one vector: radians. */
+  "angle",
+  /** Cosine of the angle between a weight and the step against it: what of the step changes the weight's length. */
+  "alignment",
+  /** Largest singular value of a weight's gradient, a matrix with a row an output: a lower bound, by a few power steps. */
+  "spectralNorm",
+  /** ||G||^2 over the square of that: of how many directions a gradient is made, at most. */
+  "stableRank",
   /** A gain's value. */
   "gain",
   /** Entropy of attention, mean over queries, divided by the logarithm of the number of keys: 1 is even attention. */
@@ -66,6 +76,10 @@ export function namesOf(names: ReadingNames, kind: ReadingKind): readonly string
     case "weightMax":
     case "gradient":
     case "update":
+    case "angle":
+    case "alignment":
+    case "spectralNorm":
+    case "stableRank":
       return names.weights;
     case "gain":
       return names.gains;
@@ -142,6 +156,11 @@ export function readStep(
       read("weightMax", sqrt(reduceMax(squares)));
       read("gradient", rootMeanSquare(gradient));
       read("update", relativeUpdate(weight, next, view.byDirection));
+      read("angle", angleBetween(weight, next));
+      read("alignment", cosine(subtract(weight, next), weight));
+      const largest = spectralNorm(gradient);
+      read("spectralNorm", largest);
+      read("stableRank", square(divide(norm(gradient), maximum(largest, tiny))));
     }
   }
   return { names: { ...names, weightShapes }, values: stack(readingKinds.flatMap((kind) => byKind.get(kind) ?? [])) };
@@ -170,7 +189,7 @@ function axesBut(x: Tensor, kept: number): number[] {
  */
 function relativeUpdate(weight: Tensor, next: Tensor, byDirection: boolean): Tensor {
   if (byDirection) return rootMeanSquare(subtract(normalize(next), normalize(weight)));
-  return divide(rootMeanSquare(subtract(next, weight)), maximum(rootMeanSquare(weight), 1e-12));
+  return divide(rootMeanSquare(subtract(next, weight)), maximum(rootMeanSquare(weight), tiny));
 }
 
 /** Entropy of each head [heads] of attention's weights [N, heads, queries, keys], as a share of the largest possible. */

@@ -40,6 +40,20 @@ const shown: readonly Shown[] = [
     isLog: true,
     about: "Root mean square of each layer's gradient",
   },
+  {
+    kind: "angle",
+    names: "weights",
+    title: "Angle turned",
+    isLog: true,
+    about: "Angle in radians by which a step turns each layer's weights",
+  },
+  {
+    kind: "stableRank",
+    names: "weights",
+    title: "Rank of gradients",
+    isLog: true,
+    about: "Of how many directions each layer's gradient is made, at most (stable rank)",
+  },
   { kind: "gain", names: "gains", title: "Gains", isLog: false, about: "Learned gains" },
   {
     kind: "entropy",

@@ -81,6 +81,11 @@ for (const batchDevice of [8, 4]) {
 const rms = (values: ArrayLike<number>): number =>
   Math.sqrt(Array.from(values).reduce((sum, x) => sum + x * x, 0) / values.length);
 
+const unit = (values: ArrayLike<number>): number[] => {
+  const length = Math.hypot(...Array.from(values));
+  return Array.from(values, (x) => x / length);
+};
+
 /** A weight normalized for each output, in float64. */
 function directions(values: ArrayLike<number>, outputs: number): Float64Array {
   const each = values.length / outputs;
@@ -113,6 +118,17 @@ test("updates are what the step did to the direction of each weight; gains and w
     near(values.update[i], moved, 1e-4, `update of ${layer}`);
     assert.ok(moved > 1e-4);
     near(values.weight[i], 1, 2e-4, `magnitude of ${layer}`);
+    // The step begins with the weight as forced normalization has it.
+    const [start, end] = [unit(from), unit(Array.from(await is.data()))];
+    const apart = Math.hypot(...start.map((x, k) => x - (end[k] ?? NaN)));
+    near(values.angle[i], 2 * Math.asin(apart / 2), 2e-3, `angle of ${layer}`);
+    const away = start.map((x, k) => x - (end[k] ?? NaN));
+    assert.ok(Math.abs(values.alignment[i] ?? NaN) <= 1 + 1e-5, `alignment of ${layer}`);
+    assert.ok(away.some((x) => x !== 0));
+    const rank = values.stableRank[i] ?? NaN;
+    const most = Math.min(outputs, was.size / outputs);
+    // A lower bound of the norm makes the rank no smaller than it is, and power steps leave some hundredths at most here.
+    assert.ok(rank > 1 - 1e-4 && rank < 1.2 * most + 1e-4, `stable rank of ${layer}: ${rank} of ${most}`);
     near(values.weightMax[i], 1, 2e-4, `largest magnitude of ${layer}`);
   }
   for (const [i, layer] of names.gains.entries()) {
