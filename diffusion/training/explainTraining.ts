@@ -3,12 +3,12 @@ import { compileStep, createState, type Device, explain, type Explanation } from
 import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
-import { drawnState } from "./stepFunctions.ts";
+import { drawnState, refreshFunction } from "./stepFunctions.ts";
 import { type StepProgramName, stepPrograms } from "./stepPrograms.ts";
 
 /** A program of a step. */
 export type ExplainedProgram = {
-  /** `step`, or `accumulate` and `apply` where batches go through the network in parts. */
+  /** `step`, or `accumulate` and `apply` where batches go through the network in parts; `refresh`, if the optimizer does something between steps. */
   readonly name: StepProgramName;
   /** How often a step runs it. */
   readonly runs: number;
@@ -49,7 +49,7 @@ export async function explainTraining(
   const state = await createState(drawnState(options, specs), device);
   try {
     let done = 0;
-    const total = options.batchDevice === options.batch ? 1 : 2;
+    const total = (options.batchDevice === options.batch ? 1 : 2) + (refreshFunction(options) === null ? 0 : 1);
     const programs = await stepPrograms(options, async (fn, [, ...rest], name) => {
       onProgress?.(name, done++, total);
       const step = compileStep(fn, { device });

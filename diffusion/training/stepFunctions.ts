@@ -3,9 +3,11 @@ import { mapTree, randomKey, scalar, type Tensor, zerosLike } from "../../engine
 import {
   initializeParameters,
   type NamedParameters,
+  isRefreshDue,
   optimizerState,
   type ParameterSpec,
   type NetworkRun,
+  refreshOptimizer,
 } from "../../nn/index.ts";
 import {
   accumulateGradient,
@@ -29,6 +31,9 @@ export type StepOf<Rest extends readonly unknown[], Result> = (
   state: AccumulatingState,
   ...rest: Rest
 ) => { readonly state: AccumulatingState; readonly result: Result };
+
+/** What is done to the state between some steps. */
+export type RefreshFunction = StepOf<[], Record<string, never>>;
 
 /** Whole batches in one function, or parts whose gradients are added. The tensors: `isFirst` of a part; `isFresh` of a step. */
 export type StepFunctions =
@@ -59,6 +64,15 @@ export function stepFunctions(options: TrainingOptions, specs: NamedParameters<P
     accumulate: (state, part, isFirst) =>
       accumulateGradient(options, specs, options.batch, state, drawNoise(options, key, part), isFirst, runOf(part)),
     apply: (state, schedule, isFresh) => applyGradient(options, specs, state, schedule, isFresh),
+  };
+}
+
+/** What the optimizer does after some steps (`isRefreshDue`), as a program of its own; null if it has no such thing. */
+export function refreshFunction({ optimizer = {} }: TrainingOptions): RefreshFunction | null {
+  if (!isRefreshDue(optimizer, 1)) return null;
+  return (state) => {
+    const moments = refreshOptimizer(optimizer, state.training.moments);
+    return { state: { ...state, training: { ...state.training, moments } }, result: {} };
   };
 }
 

@@ -16,6 +16,7 @@ import {
 import {
   adamCorrections,
   flattenParameters,
+  isRefreshDue,
   learningRate,
   type NamedParameters,
   type ParameterSpec,
@@ -37,7 +38,7 @@ import {
 import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
-import { drawnState, stepFunctions } from "./stepFunctions.ts";
+import { drawnState, refreshFunction, stepFunctions } from "./stepFunctions.ts";
 
 /**
  * Sees a step from inside, when the gradient can be known and nothing has been updated yet: the state as it is on the device, the
@@ -74,6 +75,8 @@ export class Trainer {
   readonly specs: NamedParameters<ParameterSpec>;
   readonly #state: State<AccumulatingState>;
   readonly #programs: Programs;
+  /** What the optimizer does after some steps. */
+  readonly #refresh: Program<[], Record<string, never>> | null;
   readonly #key: Tensor;
   readonly #signal: AbortSignal | undefined;
   #nimg = 0;
@@ -97,6 +100,8 @@ export class Trainer {
     this.#state = state;
     this.#key = randomKey(options.seed);
     this.#programs = this.#compile();
+    const refresh = refreshFunction(options);
+    this.#refresh = refresh === null ? null : compileStep(refresh, this.#compileOptions());
   }
 
   /**
@@ -116,8 +121,12 @@ export class Trainer {
     return this.#nimg;
   }
 
+  #compileOptions(): { readonly device: Device; readonly signal?: AbortSignal } {
+    return { device: this.device, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
+  }
+
   #compile(): Programs {
-    const on = { device: this.device, ...(this.#signal === undefined ? {} : { signal: this.#signal }) };
+    const on = this.#compileOptions();
     const functions = stepFunctions(this.options, this.specs);
     if (functions.kind === "whole") return { kind: "whole", step: compileStep(functions.step, on) };
     return {
@@ -181,6 +190,10 @@ export class Trainer {
       this.#programs.kind === "whole"
         ? await this.#beginWhole(this.#programs, parts, schedule, isFresh, probe)
         : await this.#beginParts(this.#programs, parts, schedule, isFresh, probe, onPart);
+    if (isRefreshDue(options.optimizer ?? {}, nimg / options.batch)) {
+      const refreshed = await this.#refresh?.begin(this.#state);
+      refreshed?.dispose();
+    }
     const step = new UnreadStep(
       { before, learningRate: rate, parts, pending },
       () => this.#inTurn(() => this.#readReports()),
@@ -373,6 +386,7 @@ export class Trainer {
       this.#programs.accumulate.dispose();
       this.#programs.apply.dispose();
     }
+    this.#refresh?.dispose();
     this.#state.dispose();
   }
 }

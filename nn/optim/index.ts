@@ -23,6 +23,9 @@ export {
   type OptimizerState,
   optimizerState,
   optimizerStep,
+  isRefreshDue,
+  refreshOptimizer,
+  soapInterval,
 } from "./optimizer.ts";
 export { orthogonalBand, orthogonalize } from "./orthogonalize.ts";
 export { cleanGradients, clipByNorm, countNonFinite, globalNorm } from "./gradients.ts";

@@ -14,16 +14,17 @@ import { type HyperballGranularity, hyperballRadius, onHyperball } from "./hyper
 import { leavesAs } from "./leavesAs.ts";
 import { muonMove } from "./muon.ts";
 import { sgdVelocity, sgdWithMomentum } from "./sgd.ts";
+import { soapBases, type SoapMatrixState, soapMove, soapStart } from "./soap.ts";
 
 /** The optimizers that `optimizerStep` knows. */
-export const optimizerNames = ["adam", "sgd", "muon"] as const;
+export const optimizerNames = ["adam", "sgd", "muon", "soap"] as const;
 
 /** An optimizer of `optimizerStep`. */
 export type OptimizerName = (typeof optimizerNames)[number];
 
 /** An optimizer as plain data: its rule, and what is done to matrices around it. */
 export type OptimizerOptions = {
-  /** Default "adam". "muon" moves matrices alone, arrays [rows, ...] of more than one row and column; the others are moved by Adam. */
+  /** Default "adam". "muon" and "soap" move matrices alone, arrays [rows, ...] of more than one row and column; the others are moved by Adam. */
   readonly name?: OptimizerName;
   /** Options of Adam, wherever it moves something. */
   readonly adam?: AdamOptions;
@@ -71,8 +72,9 @@ export function checkOptimizer({ name = "adam", momentum, hyperball, magnitudeRa
   if (momentum !== undefined && !(momentum >= 0 && momentum < 1)) {
     fail(`momentum is ${momentum}, expected a number from 0 to below 1`);
   }
-  if (momentum !== undefined && name === "adam")
-    fail("adam has no momentum but beta1; give that, or choose sgd or muon");
+  if (momentum !== undefined && (name === "adam" || name === "soap")) {
+    fail(`${name} has no momentum but beta1; give that, or choose sgd or muon`);
+  }
   if (magnitudeRate !== undefined && !(magnitudeRate >= 0 && magnitudeRate < Infinity)) {
     fail(`magnitudeRate is ${magnitudeRate}, expected a number of at least 0`);
   }
@@ -200,21 +202,99 @@ function decoupledStep(step: Step, before: Named, gradient: Named, state: Optimi
   };
 }
 
+/** Steps after which the bases of soap are made anew. */
+export const soapInterval = 10;
+
+/**
+ * Whether `refreshOptimizer` is due after step number `step` (from 1): of soap after the first and after every tenth, of others never.
+ * @example console.log(isRefreshDue({ name: "soap" }, 20), isRefreshDue({ name: "muon" }, 20)); // true false
+ */
+export function isRefreshDue({ name }: OptimizerOptions, step: number): boolean {
+  return name === "soap" && (step === 1 || step % soapInterval === 0);
+}
+
+/**
+ * What an optimizer's state is between some of its steps: the bases of soap, a power step nearer to eigenvectors. It is much work beside a
+ * step, and so a program of its own that runs rarely. Of other optimizers the state as it is.
+ * @example
+ * ```ts
+ * import { tensor } from "evenkeel/engine";
+ *
+ * const weights = { w: tensor([[1, 0], [0, 1]]) };
+ * const before = optimizerState({ name: "soap" }, weights);
+ * const { state } = optimizerStep({ name: "soap" }, weights, { w: tensor([[3, 3], [-1, 1]]) }, before, 0.1, adamCorrections(1));
+ * console.log(await refreshOptimizer({ name: "soap" }, state)["rightBasis"]?.["w"]?.array()); // [ [ 0.7809, 0.6247 ], [ -0.6247, 0.7809 ] ]
+ * ```
+ */
+export function refreshOptimizer({ name }: OptimizerOptions, state: OptimizerState): OptimizerState {
+  if (name !== "soap") return state;
+  const sides = (["left", "right"] as const).flatMap((side) =>
+    Object.entries(state[`${side}Covariance`] ?? {}).map(([path, covariance]) => ({
+      side,
+      path,
+      covariance,
+      basis: get(state[`${side}Basis`], path),
+    })),
+  );
+  const bases = soapBases(sides);
+  const of = (wanted: "left" | "right"): Record<string, Tensor> =>
+    Object.fromEntries(sides.flatMap(({ side, path }, i) => (side === wanted ? [[path, bases[i] as Tensor]] : [])));
+  return { ...state, leftBasis: of("left"), rightBasis: of("right") };
+}
+
+/** The state of matrices, by what it is of. */
+function soapArrays(states: Readonly<Record<string, SoapMatrixState>>): OptimizerState {
+  const all = (arrayOf: (state: SoapMatrixState) => Tensor | undefined): Record<string, Tensor> =>
+    Object.fromEntries(
+      Object.entries(states).flatMap(([path, state]) => {
+        const array = arrayOf(state);
+        return array === undefined ? [] : [[path, array]];
+      }),
+    );
+  return {
+    first: all(({ first }) => first),
+    second: all(({ second }) => second),
+    leftCovariance: all(({ left }) => left?.covariance),
+    leftBasis: all(({ left }) => left?.basis),
+    rightCovariance: all(({ right }) => right?.covariance),
+    rightBasis: all(({ right }) => right?.basis),
+  };
+}
+
+function soapStateOf(state: OptimizerState, path: string): SoapMatrixState {
+  const side = (name: "left" | "right"): { covariance: Tensor; basis: Tensor } | undefined => {
+    const covariance = state[`${name}Covariance`]?.[path];
+    return covariance === undefined ? undefined : { covariance, basis: get(state[`${name}Basis`], path) };
+  };
+  const [left, right] = [side("left"), side("right")];
+  return {
+    first: get(state["first"], path),
+    second: get(state["second"], path),
+    ...(left === undefined ? {} : { left }),
+    ...(right === undefined ? {} : { right }),
+  };
+}
+
 function ruleState({ name = "adam" }: OptimizerOptions, parameters: Named): OptimizerState {
+  const rest = only(parameters, (tensor) => !isMatrix(tensor));
   switch (name) {
     case "adam":
       return adamMoments(parameters);
     case "sgd":
       return { velocity: sgdVelocity(parameters) };
     case "muon":
-      return {
-        velocity: sgdVelocity(only(parameters, isMatrix)),
-        ...adamMoments(only(parameters, (tensor) => !isMatrix(tensor))),
-      };
+      return { velocity: sgdVelocity(only(parameters, isMatrix)), ...adamMoments(rest) };
+    case "soap": {
+      const matrices = Object.entries(only(parameters, isMatrix));
+      const own = soapArrays(Object.fromEntries(matrices.map(([path, matrix]) => [path, soapStart(matrix)])));
+      const { first, second } = adamMoments(rest);
+      return { ...own, first: { ...own["first"], ...first }, second: { ...own["second"], ...second } };
+    }
   }
 }
 
-function rule({ options, rate, corrections }: Step, before: Named, gradient: Named, state: OptimizerState): Moved {
+function rule(step: Step, before: Named, gradient: Named, state: OptimizerState): Moved {
+  const { options, rate, corrections } = step;
   const { name = "adam", adam: adamOptions, momentum, isNesterov } = options;
   const { first = {}, second = {}, velocity = {} } = state;
   const moving = {
@@ -231,33 +311,52 @@ function rule({ options, rate, corrections }: Step, before: Named, gradient: Nam
       return { parameters: moved.parameters, state: { velocity: moved.velocity } };
     }
     case "muon": {
-      const rest = only(before, (tensor) => !isMatrix(tensor));
-      const others = adam(
-        rest,
-        only(gradient, (_, path) => path in rest),
-        { first, second },
-        rate,
-        corrections,
-        adamOptions,
-      );
-      const moves = Object.fromEntries(
-        Object.keys(only(before, isMatrix)).map((path) => [
-          path,
-          muonMove(get(gradient, path), get(velocity, path), moving),
-        ]),
-      );
+      const others = moveOthers(step, before, gradient, state);
+      const moves = matrixMoves(before, (path) => muonMove(get(gradient, path), get(velocity, path), moving));
       return {
-        parameters: mapped(before, (tensor, path) => {
-          const move = moves[path];
-          return move === undefined ? get(others.parameters, path) : subtract(tensor, multiply(move.update, rate));
-        }),
+        parameters: mapped(before, (tensor, path) => moved(tensor, moves[path], rate) ?? get(others.parameters, path)),
         state: {
           velocity: Object.fromEntries(Object.entries(moves).map(([path, move]) => [path, move.velocity])),
-          ...others.moments,
+          ...others.state,
+        },
+      };
+    }
+    case "soap": {
+      const others = moveOthers(step, before, gradient, state);
+      const moves = matrixMoves(before, (path) =>
+        soapMove(get(gradient, path), soapStateOf(state, path), corrections, adamOptions),
+      );
+      const own = soapArrays(Object.fromEntries(Object.entries(moves).map(([path, move]) => [path, move.state])));
+      return {
+        parameters: mapped(before, (tensor, path) => moved(tensor, moves[path], rate) ?? get(others.parameters, path)),
+        state: {
+          ...own,
+          first: { ...own["first"], ...others.state["first"] },
+          second: { ...own["second"], ...others.state["second"] },
         },
       };
     }
   }
+}
+
+const matrixMoves = <Move>(before: Named, move: (path: string) => Move): Readonly<Record<string, Move>> =>
+  Object.fromEntries(Object.keys(only(before, isMatrix)).map((path) => [path, move(path)]));
+
+const moved = (tensor: Tensor, move: { readonly update: Tensor } | undefined, rate: TensorLike): Tensor | undefined =>
+  move === undefined ? undefined : subtract(tensor, multiply(move.update, rate));
+
+/** What isn't a matrix, by Adam. */
+function moveOthers(
+  { options, rate, corrections }: Step,
+  before: Named,
+  gradient: Named,
+  state: OptimizerState,
+): Moved {
+  const rest = only(before, (tensor) => !isMatrix(tensor));
+  const of = (tensors: Named | undefined): Record<string, Tensor> => only(tensors ?? {}, (_, path) => path in rest);
+  const remembered = { first: of(state["first"]), second: of(state["second"]) };
+  const { parameters, moments } = adam(rest, of(gradient), remembered, rate, corrections, options.adam);
+  return { parameters, state: moments };
 }
 
 function byPath(tree: unknown): Record<string, Tensor> {
