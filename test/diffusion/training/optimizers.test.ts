@@ -12,7 +12,7 @@ before(async () => {
 after(() => device.dispose());
 
 const optimizers: Readonly<Record<string, { readonly optimizer: OptimizerOptions; readonly rate: number }>> = {
-  sgd: { optimizer: { name: "sgd", momentum: 0.9 }, rate: 5e-4 },
+  sgd: { optimizer: { name: "sgd", momentum: 0.9 }, rate: 1e-3 },
   muon: { optimizer: { name: "muon" }, rate: 0.02 },
   soap: { optimizer: { name: "soap" }, rate: 0.02 },
   "muon on rows of fixed norm": { optimizer: { name: "muon", hyperball: "row" }, rate: 0.02 },
