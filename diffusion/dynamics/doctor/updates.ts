@@ -69,12 +69,20 @@ function examineSize(moving: readonly LayerValue[]): Finding[] {
   ];
 }
 
+/** Rules for matrices leave those of one output or input to Adam, whose steps are of another size. */
+function isMovedAlike({ names, training: { optimizer = {} } }: Dynamics["header"], layer: string): boolean {
+  const { name = "adam", hyperball, magnitudeRate } = optimizer;
+  const isPlain = (name === "adam" || name === "sgd") && hyperball === undefined && magnitudeRate === undefined;
+  const [rows = 1, ...others] = names.weightShapes[names.weights.indexOf(layer)] ?? [];
+  return isPlain || (rows > 1 && others.some((extent) => extent > 1));
+}
+
 /** Largest over smallest effective rate; forced normalization leaves about 2 between layers, more while gains are near zero. */
 const spreadLimit = 8;
 
 function examineSpread({ header }: Dynamics, moving: readonly LayerValue[]): Finding[] {
   const { weightNorm, forcedNorm } = header.training.network.unet;
-  const sorted = moving.toSorted((a, b) => b.value - a.value);
+  const sorted = moving.filter(({ layer }) => isMovedAlike(header, layer)).toSorted((a, b) => b.value - a.value);
   const [most, least] = [sorted[0], sorted.at(-1)];
   if (most === undefined || least === undefined || most.value / least.value < spreadLimit) return [];
   const isControlled = weightNorm && forcedNorm;

@@ -124,6 +124,24 @@ test("effective learning rates that differ between layers, or drift from the sch
   found(examineDynamics({ ...healthy, samples }), "updates", /drift away from the schedule, falling to/);
 });
 
+test("rules for matrices may leave vectors at another rate, and no matrix", () => {
+  // As if the third layer had one output.
+  const ofVector = (i: number): boolean => i === 2;
+  const { names } = healthy.header;
+  const weightShapes = names.weightShapes.map((shape, i) => (ofVector(i) ? [1, 64] : shape));
+  const training = { ...healthy.header.training, optimizer: { name: "muon" } as const };
+  const underMuon = (isSlow: (i: number) => boolean): readonly Finding[] => {
+    const { samples } = withReadings("update", (value, i) => (isSlow(i) ? value / 40 : value));
+    return examineDynamics({ header: { ...healthy.header, names: { ...names, weightShapes }, training }, samples });
+  };
+  assert.deepEqual(underMuon(ofVector), []);
+  found(
+    underMuon((i) => i === 0),
+    "updates",
+    /effective learning rates differ between layers/,
+  );
+});
+
 /** The sound run with attention in one layer. */
 function withAttention(entropyMin: number, logit: number): Dynamics {
   const samples = healthy.samples.map((sample) => ({
