@@ -1,7 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
-import { activationFormats, configurationNamed, type ConfigurationName, configurationNames } from "../../nn/index.ts";
+import { noiseKinds, predictionTargets } from "../../diffusion/network/index.ts";
+import {
+  activationFormats,
+  configurationNamed,
+  type ConfigurationName,
+  configurationNames,
+  rateSchedules,
+} from "../../nn/index.ts";
 import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../../diffusion/settings/index.ts";
@@ -53,9 +60,23 @@ export function addTrainCommand(program: Command): void {
     )
     .option("--P_mean <mean>", "mean of ln(sigma) in training", real)
     .option("--P_std <deviation>", "standard deviation of ln(sigma) in training", real)
+    .addOption(
+      new Option(
+        "--noise <kind>",
+        "where noise levels come from: a log-normal distribution, or the losses (default: lognormal)",
+      ).choices(noiseKinds),
+    )
+    .option("--noise-df <nu>", "degrees of freedom of Student-t noise, above 2 (default: inf, Gaussian noise)", freedom)
+    .addOption(new Option("--target <name>", "what the raw network predicts (default: v)").choices(predictionTargets))
     .option("--sigma-data <deviation>", "standard deviation of the data (default: 0.5)", real)
     .option("--lr <rate>", "largest learning rate, alpha_ref", real)
     .option("--decay <batches>", "batches after which the rate falls, t_ref; 0 = never", real)
+    .addOption(
+      new Option(
+        "--schedule <name>",
+        "how the rate goes over the run (default: inverse-sqrt); those that end, the last three, end with --duration",
+      ).choices(rateSchedules),
+    )
     .option("--rampup <Mimg>", "millions of images over which the rate rises", real)
     .option("--ls <factor>", "loss scaling (default: the configuration's: 100 in A to C, 1 from D on)", real)
     .option("--ema <list>", "sigma_rel of the averages to store (default: 0.05,0.1)", parseSigmaRelList)
@@ -148,6 +169,11 @@ function real(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("wanted a number.");
   return value;
+}
+
+/** Infinitely many degrees of freedom are kept as 0, as files of JSON have no infinity. */
+function freedom(text: string): number {
+  return /^inf(inity)?$/i.test(text.trim()) ? 0 : real(text);
 }
 
 function numbers(text: string): number[] {

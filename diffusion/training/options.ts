@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import type { LearningRateOptions } from "../../nn/index.ts";
+import { learningRate as rateAt, type LearningRateOptions } from "../../nn/index.ts";
 import type { StepOptions } from "./step.ts";
 
 /** What a training run computes: plain data, the same for all of the run. */
@@ -46,6 +46,8 @@ export function checkTrainingOptions(options: TrainingOptions): void {
   if (!(lossScaling > 0)) fail("lossScaling", lossScaling, "a number above 0");
   if (!Number.isSafeInteger(seed) || seed < 0) fail("seed", seed, "a whole number from 0");
   if (!(learningRate.reference > 0)) fail("learning rate", learningRate.reference, "a number above 0");
+  // Says what is wrong with a schedule before the first step.
+  rateAt(0, batch, learningRate);
   for (const [name, beta] of [
     ["beta1", adam.beta1],
     ["beta2", adam.beta2],

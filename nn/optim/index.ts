@@ -10,7 +10,13 @@ export {
   type AdamWOptions,
 } from "./adam.ts";
 export { cleanGradients, clipByNorm, countNonFinite, globalNorm } from "./gradients.ts";
-export { learningRate, type LearningRateOptions } from "./learningRate.ts";
+export {
+  learningRate,
+  type LearningRateOptions,
+  needsEnd,
+  type RateSchedule,
+  rateSchedules,
+} from "./learningRate.ts";
 export {
   constantSchedule,
   cosineSchedule,
@@ -19,5 +25,7 @@ export {
   type OneCycleOptions,
   oneCycleSchedule,
   type Schedule,
+  type StableOptions,
+  stableSchedule,
 } from "./schedules.ts";
 export { type MomentumOptions, sgd, sgdVelocity, sgdWithMomentum } from "./sgd.ts";
