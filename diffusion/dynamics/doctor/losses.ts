@@ -21,8 +21,11 @@ export function lossPoints({ samples }: Dynamics): LossPoint[] {
 /** Images that a mean of errors must have for a comparison to mean anything. */
 const enoughImages = 512;
 
-/** Is the error finite, falling, and not rising again? */
-export function examineLoss(points: readonly LossPoint[]): Finding[] {
+/**
+ * Is the error finite, falling, and not rising again?
+ * @param isNoiseLearned the noise levels that it is a mean over change: it may rise by that alone, and each level is looked at by itself.
+ */
+export function examineLoss(points: readonly LossPoint[], isNoiseLearned = false): Finding[] {
   const broken = points.filter(({ loss, error }) => !Number.isFinite(loss) || !Number.isFinite(error));
   if (broken.length > 0) {
     return [
@@ -39,6 +42,7 @@ export function examineLoss(points: readonly LossPoint[]): Finding[] {
       },
     ];
   }
+  if (isNoiseLearned) return [];
   const last = points.at(-1)?.nimg ?? 0;
   const window = Math.ceil(points.length / 5);
   if (points.length < 5 || last / 5 < enoughImages) return [];
