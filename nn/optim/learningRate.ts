@@ -6,6 +6,7 @@ import {
   linearSchedule,
   type Schedule,
   stableSchedule,
+  usualFall,
 } from "./schedules.ts";
 
 /**
@@ -71,6 +72,14 @@ export function learningRate(nimg: number, batch: number, options: LearningRateO
       throw new EvenkeelError(
         "value",
         `learningRate: the schedule ${schedule} ends with the run; give its duration in images, or take inverse-sqrt or constant.`,
+      );
+    }
+    const level = schedule === "warmup-stable-decay" ? duration * (1 - usualFall) : duration;
+    if (warmUp > level) {
+      throw new EvenkeelError(
+        "range",
+        `learningRate: the rate rises over ${warmUp} images, and with the schedule ${schedule} of a run of ${duration} it has to be up ` +
+          `after ${level}. Shorten the ramp (rampup), or take inverse-sqrt or constant.`,
       );
     }
     return endingSchedule(schedule, { peak: reference, steps: duration, warmUp })(nimg);

@@ -119,6 +119,9 @@ export function linearSchedule(options: DecayOptions): Schedule {
   return decay("linearSchedule", "line", options);
 }
 
+/** Share of the steps over which a rate that was level falls at the end. */
+export const usualFall = 0.2;
+
 /** Options of `stableSchedule`. */
 export type StableOptions = DecayOptions & {
   /** Share of the steps over which the rate falls at the end. Default 0.2. */
@@ -135,7 +138,7 @@ export type StableOptions = DecayOptions & {
  * ```
  */
 export function stableSchedule(options: StableOptions): Schedule {
-  const { peak, steps, warmUp = 0, start = 0, final = 0, fallShare = 0.2 } = options;
+  const { peak, steps, warmUp = 0, start = 0, final = 0, fallShare = usualFall } = options;
   requireNumbers("stableSchedule", { peak, steps, warmUp, start, final, fallShare });
   const fall = steps * (1 - fallShare);
   if (fallShare > 1 || warmUp > fall) {

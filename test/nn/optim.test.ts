@@ -181,7 +181,10 @@ describe("schedules of the learning rate", () => {
     const options = { reference: 0.1, referenceBatches: 0, rampUpMimg: 0.001 };
     for (const schedule of rateSchedules.filter(needsEnd)) {
       assert.throws(() => learningRate(0, 1, { ...options, schedule }), /ends with the run; give its duration/);
-      assert.throws(() => learningRate(0, 1, { ...options, schedule, duration: 900 }), /a warm-up of 1000 steps/);
+      assert.throws(
+        () => learningRate(0, 1, { ...options, schedule, duration: 900 }),
+        /rises over 1000 images, and with the schedule/,
+      );
     }
   });
 });
