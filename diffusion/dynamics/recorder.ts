@@ -24,7 +24,12 @@ export type RecorderOptions = {
 };
 
 const progressSchema = z.object({
-  bins: z.object({ count: z.array(z.number()), loss: z.array(z.number()), error: z.array(z.number()), rate: z.array(z.number()).optional() }),
+  bins: z.object({
+    count: z.array(z.number()),
+    loss: z.array(z.number()),
+    error: z.array(z.number()),
+    rate: z.array(z.number()).optional(),
+  }),
   nonFiniteGradients: z.number(),
 });
 

@@ -59,12 +59,7 @@ export class SigmaBins {
   }
 
   /** Adds images of a step: the noise level, loss, weighted error and rate of information of each. */
-  add(
-    sigmas: ArrayLike<number>,
-    losses: ArrayLike<number>,
-    errors: ArrayLike<number>,
-    rates: ArrayLike<number>,
-  ): void {
+  add(sigmas: ArrayLike<number>, losses: ArrayLike<number>, errors: ArrayLike<number>, rates: ArrayLike<number>): void {
     for (let i = 0; i < sigmas.length; i++) {
       const sigma = sigmas[i] ?? NaN;
       let bin = 0;
