@@ -17,7 +17,7 @@ export function noiseVariance(noiseDf: number): number {
  * import { ones, randomKey, splitKey } from "evenkeel/engine";
  *
  * const noise = studentNoise(ones([2, 1, 1, 2]), splitKey(randomKey(0), 2), 4);
- * console.log(await noise.reshape([2, 2]).array()); // [ [ 0.9183, 0.9183 ], [ 1.0604, 1.0604 ] ]
+ * console.log(await noise.reshape([2, 2]).array()); // [ [ 1.1142, 1.1142 ], [ 0.7220, 0.7220 ] ]
  * ```
  */
 export function studentNoise(normals: Tensor, keys: Tensor, noiseDf: number): Tensor {

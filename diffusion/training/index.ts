@@ -23,7 +23,6 @@ export {
 } from "./step.ts";
 export {
   infoNoiseEdges,
-  informationRates,
   type NoiseEstimate,
   noiseShares,
   sharedNoiseLevels,

@@ -7,7 +7,6 @@ import { networkConfig, noiseLevels, predictionTargets } from "../../../diffusio
 import {
   drawNoise,
   infoNoiseEdges,
-  informationRates,
   type NoiseEstimate,
   noiseShares,
   sharedNoiseLevels,
@@ -15,7 +14,7 @@ import {
   Trainer,
   type TrainingOptions,
 } from "../../../diffusion/training/index.ts";
-import { noiseSums, updateEstimate } from "../../../diffusion/training/infoNoise.ts";
+import { informationRates, noiseSums, updateEstimate } from "../../../diffusion/training/infoNoise.ts";
 import {
   createDevice,
   type Device,
