@@ -34,10 +34,7 @@ export function randomGamma(key: Tensor, shape: Shape, concentration: number): T
     // The proposal is d (1 + t)^3. What the paper compares ln(u) with, after what cancels was left out: float32 keeps little of it for large d.
     const base = maximum(add(1, t), 1e-6);
     const cubic = multiply(t, add(1, multiply(t, add(-1 / 2, multiply(t, 1 / 3)))));
-    const isKept = and(
-      greater(t, -1),
-      less(log(unit), multiply(3 * d, subtract(log1p(maximum(t, 1e-6 - 1)), cubic))),
-    );
+    const isKept = and(greater(t, -1), less(log(unit), multiply(3 * d, subtract(log1p(maximum(t, 1e-6 - 1)), cubic))));
     return { value: multiply(multiply(base, square(base)), d), isKept };
   });
   return drawn

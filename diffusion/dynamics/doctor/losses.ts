@@ -20,15 +20,18 @@ export function lossPoints({ samples }: Dynamics): LossPoint[] {
 }
 
 /** Student-t noise: its squared size has a heavy tail, and so have errors. */
-function hasHeavyTails(training: TrainingOptions | undefined): boolean {
+function hasHeavyTails(training: NoiseOfRun | undefined): boolean {
   return (training?.network.noiseDf ?? 0) !== 0;
 }
 
 /** Images that a mean of errors must have for a comparison to mean anything. */
 const enoughImages = 512;
 
+/** What decides how errors are looked at; files needn't say all of it. */
+type NoiseOfRun = Pick<TrainingOptions, "network"> & Partial<Pick<TrainingOptions, "noise">>;
+
 /** Is the error finite, falling, and not rising again? */
-export function examineLoss(points: readonly LossPoint[], training?: TrainingOptions): Finding[] {
+export function examineLoss(points: readonly LossPoint[], training?: NoiseOfRun): Finding[] {
   const broken = points.filter(({ loss, error }) => !Number.isFinite(loss) || !Number.isFinite(error));
   if (broken.length > 0) {
     return [

@@ -123,7 +123,10 @@ describe("Student-t noise", () => {
   it("goes with neither churn nor a guide that removes other noise", async () => {
     const refuses = (words: RegExp) => (error: unknown) =>
       error instanceof EvenkeelError && error.code === "value" && words.test(error.message);
-    await assert.rejects(sample(3, { sChurn: 1 }), refuses(/churn adds Gaussian noise, and this network removes Student-t/));
+    await assert.rejects(
+      sample(3, { sChurn: 1 }),
+      refuses(/churn adds Gaussian noise, and this network removes Student-t/),
+    );
     const guide = { denoiser: { device, evaluate: async () => undefined }, weight: 2, labels: "same" } as const;
     await assert.rejects(sample(3, { guides: [guide] }), refuses(/of 3 degrees of freedom, a guide Gaussian noise/));
   });

@@ -88,7 +88,9 @@ describe("InfoNoise", () => {
           );
           const [own, even] = [repeated, levels(counts.map(() => 3))].map((sigmas) => sumsOf(sigmas, errorOf));
           assert.ok(own !== undefined && even !== undefined);
-          const [shares, wanted] = await Promise.all([own, even].map((sums) => onOracle(noiseShares(estimateOf(sums)))));
+          const [shares, wanted] = await Promise.all(
+            [own, even].map((sums) => onOracle(noiseShares(estimateOf(sums)))),
+          );
           assertNear(shares ?? [], wanted ?? [], 1e-5);
         },
       ),
@@ -118,7 +120,10 @@ describe("InfoNoise", () => {
             const bound = (width * (40 * 2 ** -24 + Math.abs(all - 1))) / (floor / bins) + 1e-5;
             assert.ok(Math.abs(Math.log((drawn[i] ?? NaN) / sigma)) < bound, `${z}: ${drawn[i]}, expected ${sigma}`);
           });
-          assert.deepEqual([...drawn].sort((a, b) => a - b), [...drawn]);
+          assert.deepEqual(
+            [...drawn].sort((a, b) => a - b),
+            [...drawn],
+          );
         },
       ),
       { numRuns: 30 },
@@ -202,7 +207,11 @@ describe("training by InfoNoise", () => {
   });
   after(() => device.dispose());
 
-  async function train(given: TrainingOptions, steps: number, from?: { nimg: number; state: ReadonlyMap<string, Tensor> }) {
+  async function train(
+    given: TrainingOptions,
+    steps: number,
+    from?: { nimg: number; state: ReadonlyMap<string, Tensor> },
+  ) {
     const trainer = await Trainer.create(given, device);
     try {
       if (from !== undefined) await trainer.writeState(from.nimg, from.state);
@@ -233,7 +242,7 @@ describe("training by InfoNoise", () => {
     // Eight of each bin to begin with, and then eight images a step, each step forgetting as e^(-8 / 4096).
     let wanted = 8 * bins;
     for (let step = 0; step < 4; step++) wanted = wanted * Math.exp(-8 / 4096) + 8;
-    assert.ok(Math.abs((count ?? []).reduce((sum, each) => sum + each, 0) - wanted) < 1e-3);
+    assert.ok(Math.abs([...(count ?? [])].reduce((sum, each) => sum + each, 0) - wanted) < 1e-3);
     const half = await train(options, 2);
     const resumed = await train(options, 2, half);
     assert.deepEqual(await hexOf(resumed.state), await hexOf(straight.state));

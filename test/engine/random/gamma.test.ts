@@ -2,7 +2,15 @@ import "../../support/softwareVulkan.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createDevice, EvenkeelError, evaluate, keyAt, randomGamma, randomKey, splitKey } from "../../../engine/index.ts";
+import {
+  createDevice,
+  EvenkeelError,
+  evaluate,
+  keyAt,
+  randomGamma,
+  randomKey,
+  splitKey,
+} from "../../../engine/index.ts";
 
 /** The distance of an empirical distribution that a perfect generator exceeds with one seed in 1e9 (Massart 1990). */
 const massart = (n: number): number => Math.sqrt(Math.log(2 / 1e-9) / (2 * n));
@@ -10,7 +18,9 @@ const massart = (n: number): number => Math.sqrt(Math.log(2 / 1e-9) / (2 * n));
 /** ln Gamma(a) by Stirling's series from 30 on, in float64. */
 function logGamma(a: number): number {
   if (a < 30) return logGamma(a + 1) - Math.log(a);
-  return (a - 0.5) * Math.log(a) - a + Math.log(2 * Math.PI) / 2 + 1 / (12 * a) - 1 / (360 * a ** 3) + 1 / (1260 * a ** 5);
+  return (
+    (a - 0.5) * Math.log(a) - a + Math.log(2 * Math.PI) / 2 + 1 / (12 * a) - 1 / (360 * a ** 3) + 1 / (1260 * a ** 5)
+  );
 }
 
 /** The probability of a gamma variate below x: the series of the incomplete gamma function, whose terms are all positive. */
