@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { presets } from "../../diffusion/presets/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
+import { noiseKinds, predictionTargets } from "../../diffusion/network/index.ts";
 import {
   activationFormats,
   configurationNamed,
@@ -8,6 +9,7 @@ import {
   configurationNames,
   hyperballGranularities,
   optimizerNames,
+  rateSchedules,
 } from "../../nn/index.ts";
 import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp } from "../deviceOption.ts";
@@ -60,16 +62,31 @@ export function addTrainCommand(program: Command): void {
     )
     .option("--P_mean <mean>", "mean of ln(sigma) in training", real)
     .option("--P_std <deviation>", "standard deviation of ln(sigma) in training", real)
+    .addOption(
+      new Option(
+        "--noise <kind>",
+        "where noise levels come from: a log-normal distribution, or the losses (default: lognormal)",
+      ).choices(noiseKinds),
+    )
+    .option("--noise-df <nu>", "degrees of freedom of Student-t noise, above 2 (default: inf, Gaussian noise)", freedom)
+    .addOption(new Option("--target <name>", "what the raw network predicts (default: v)").choices(predictionTargets))
     .option("--sigma-data <deviation>", "standard deviation of the data (default: 0.5)", real)
     .option("--lr <rate>", "largest learning rate, alpha_ref", real)
     .option("--decay <batches>", "batches after which the rate falls, t_ref; 0 = never", real)
+    .addOption(
+      new Option(
+        "--schedule <name>",
+        "how the rate goes over the run (default: inverse-sqrt); those that end, the last three, end with --duration",
+      ).choices(rateSchedules),
+    )
     .option("--rampup <Mimg>", "millions of images over which the rate rises", real)
     .addOption(new Option("--optimizer <name>", "what moves the weights (default: adam)").choices(optimizerNames))
     .option("--momentum <share>", "share of the velocity that sgd (default: 0.9) and muon (0.95) keep", real)
     .addOption(
-      new Option("--hyperball <what>", "fix the norm of each matrix, or of its rows, and of their steps").choices(
-        hyperballGranularities,
-      ),
+      new Option("--hyperball <what>", "fix the norm of each matrix, or of its rows, and of their steps").choices([
+        "off",
+        ...hyperballGranularities,
+      ]),
     )
     .option(
       "--magnitude-rate <share>",
@@ -167,6 +184,11 @@ function real(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("wanted a number.");
   return value;
+}
+
+/** Infinitely many degrees of freedom are kept as 0, as files of JSON have no infinity. */
+function freedom(text: string): number {
+  return /^inf(inity)?$/i.test(text.trim()) ? 0 : real(text);
 }
 
 function numbers(text: string): number[] {

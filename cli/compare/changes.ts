@@ -14,6 +14,7 @@ const shared: Readonly<Record<string, string>> = {
   data: "errors on other data can't be compared",
   holdout: "errors of other held-out images can't be compared",
   "holdout-seed": "errors of other held-out images can't be compared",
+  "noise-df": "held-out errors are those of the noise that a run is trained on, and other noise is another task",
   seed: "runs of a pair share their seed",
   outdir: "each run has its folder in the comparison's",
 };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { ImageDataset } from "../../diffusion/data/index.ts";
-import { splitForRun, trainingOptions, type TrainSettings } from "../../diffusion/settings/index.ts";
+import { defaultSettings, splitForRun, trainingOptions, type TrainSettings } from "../../diffusion/settings/index.ts";
 import { validationSigmas } from "../../diffusion/training/index.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { readStored } from "../storedJson.ts";
@@ -66,7 +66,8 @@ export class Runs {
 
 function requireSame(path: string, kept: MeasuredSettings, wanted: MeasuredSettings): void {
   const [before, now] = [
-    new Map<string, unknown>(Object.entries(kept)),
+    // What an older program didn't know was as it is by default.
+    new Map<string, unknown>(Object.entries({ ...defaultSettings(wanted.duration, wanted.batch), ...kept })),
     new Map<string, unknown>(Object.entries(wanted)),
   ];
   for (const name of new Set([...before.keys(), ...now.keys()])) {

@@ -3,7 +3,7 @@ import { isLatent, labelNotes, pixelNotes, type TrainingDataset } from "../../di
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import { presetOf, presets } from "../../diffusion/presets/index.ts";
 import { vaeChannels, vaeName } from "../../diffusion/encoding/index.ts";
-import { missingAttention } from "../../nn/index.ts";
+import { missingAttention, needsEnd } from "../../nn/index.ts";
 import { describeLabels } from "../describeLabels.ts";
 import { gridLayout, gridSteps } from "../../diffusion/run/index.ts";
 import { describeCost } from "./grids.ts";
@@ -43,9 +43,21 @@ export function describeRun(
     `Labels             ${labels}`,
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
     ...(unet.activations === "float16" ? ["                   activations, and what flows back, of 16 bits"] : []),
+    ...questions(settings),
     ...(missing === null ? [] : [`                   ${missing}`]),
     `Sample grids       ${settings.samples === 0 ? "none (--samples 0)" : `every ${every} images: ${describeCost(layout)}${isLatent(images) ? ", their first three channels as colours" : ""}`}`,
     ...notes.map(noteLine),
+  ];
+}
+
+/** What is asked of the run that the paper doesn't ask. */
+function questions({ noise, "noise-df": noiseDf, target, schedule, duration }: PlannedSettings): readonly string[] {
+  const ends = `falls to 0 at the run's end, ${duration.toLocaleString("en")} images: a longer one is another run`;
+  return [
+    ...(target === "v" ? [] : [`Target             ${target === "x" ? "the image" : "the noise"} (${target})`]),
+    ...(noise === "lognormal" ? [] : ["Noise              levels from the losses (infonoise)"]),
+    ...(noiseDf === 0 ? [] : [`Noise              Student-t, ${noiseDf} degrees of freedom`]),
+    ...(schedule === "inverse-sqrt" ? [] : [`Learning rate      ${schedule}${needsEnd(schedule) ? `, ${ends}` : ""}`]),
   ];
 }
 

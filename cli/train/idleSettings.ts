@@ -32,8 +32,12 @@ export function idleTrainSettings(
   );
   const steps = Math.ceil(settings.duration / settings.batch);
   say(
-    isGiven("decay") && settings.decay >= steps,
+    isGiven("decay") && settings.schedule === "inverse-sqrt" && settings.decay >= steps,
     `--decay changes nothing: the run ends after ${steps} batches, before the rate falls`,
+  );
+  say(
+    isGiven("decay") && settings.schedule !== "inverse-sqrt",
+    `--decay changes nothing: it is for the schedule inverse-sqrt, and this is ${settings.schedule}`,
   );
   for (const name of ["status", "snapshot", "checkpoint", "samples", "validation"] as const) {
     const isLate = settings[name] > settings.duration;

@@ -64,7 +64,12 @@ const sample = z.object({
   gradientNorm: value,
   nonFiniteGradients: z.number(),
   readings: z.partialRecord(z.enum(readingKinds), z.array(value)),
-  bins: z.object({ count: z.array(z.number()), loss: z.array(value), error: z.array(value) }),
+  bins: z.object({
+    count: z.array(z.number()),
+    loss: z.array(value),
+    error: z.array(value),
+    rate: z.array(value).optional(),
+  }),
 });
 
 /** A number as it is stored: five digits, which is more than any plot shows. */
@@ -90,7 +95,12 @@ export function storedSample({
       ReadingKind,
       (number | null)[]
     >,
-    bins: { count: bins.count, loss: all(bins.loss), error: all(bins.error) },
+    bins: {
+      count: bins.count,
+      loss: all(bins.loss),
+      error: all(bins.error),
+      ...(bins.rate === undefined ? {} : { rate: all(bins.rate) }),
+    },
   };
 }
 

@@ -71,7 +71,7 @@ function viewStep(
     ...(options.network.unet.dropout > 0 ? drawDropout(key, batch.positions) : {}),
     tap: (name, value) => void taps.push({ name, value }),
   };
-  const noisy = drawNoise(options, key, batch);
+  const noisy = drawNoise(options, key, batch, training.noise);
   const isWhole = options.batchDevice === options.batch;
   const weights = normalizeWeights(specs, training.weights);
   // Parts of a batch have gathered the gradient already.

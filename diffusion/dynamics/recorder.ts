@@ -3,6 +3,7 @@ import type { Device } from "../../engine/index.ts";
 import type { StoredFile } from "../../engine/io/index.ts";
 import type { StepProbe, StepStatistics, TrainingOptions } from "../training/index.ts";
 import { type DynamicsHeader, type DynamicsSample, dynamicsVersion, storedSample } from "./format.ts";
+import { informationRate } from "./informationRate.ts";
 import { DynamicsProbe } from "./probe.ts";
 import { SigmaBins, sigmaEdges } from "./sigmaBins.ts";
 import { DynamicsLog } from "./dynamicsFile.ts";
@@ -23,7 +24,12 @@ export type RecorderOptions = {
 };
 
 const progressSchema = z.object({
-  bins: z.object({ count: z.array(z.number()), loss: z.array(z.number()), error: z.array(z.number()) }),
+  bins: z.object({
+    count: z.array(z.number()),
+    loss: z.array(z.number()),
+    error: z.array(z.number()),
+    rate: z.array(z.number()).optional(),
+  }),
   nonFiniteGradients: z.number(),
 });
 
@@ -60,7 +66,9 @@ export class DynamicsRecorder {
 
   /** Tells of a step that was made with what `probe` gave. */
   async stepped(step: StepStatistics): Promise<void> {
-    this.#bins.add(step.sigmas, step.losses, step.errors);
+    const { network } = this.#options.training;
+    const rates = step.errors.map((error, i) => informationRate(network, step.sigmas[i] ?? NaN, error));
+    this.#bins.add(step.sigmas, step.losses, step.errors, rates);
     this.#nonFiniteGradients += step.nonFiniteGradients;
     const { readings } = this.#probe;
     if (!this.#isDue(step.nimg) || readings === null) return;

@@ -1,6 +1,7 @@
 import { clipText } from "../../engine/io/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { type UNetConfig, unetConfig, type UNetData } from "../../nn/index.ts";
+import { type PredictionTarget, predictionTargets } from "./precondition.ts";
 
 /** A denoiser: a U-Net, its preconditioning and its loss head, as plain data. */
 export type NetworkConfig = {
@@ -15,6 +16,10 @@ export type NetworkConfig = {
   readonly lossHead: boolean;
   /** Fourier features of the loss head. The second paper tells their number for G only; it is the same in all. Default 128. */
   readonly logvarChannels: number;
+  /** What the raw network predicts. Default `v`, EDM's mixture of image and noise; files that don't say have it. */
+  readonly target: PredictionTarget;
+  /** Degrees of freedom of the Student-t noise that it removes, above 2; 0, the default, is Gaussian noise. */
+  readonly noiseDf: number;
 };
 
 /** Most Fourier features of the loss head. */
@@ -41,13 +46,15 @@ export function networkConfig(options: {
   readonly sigmaData?: number;
   readonly lossHead?: boolean;
   readonly logvarChannels?: number;
+  readonly target?: PredictionTarget;
+  readonly noiseDf?: number;
 }): NetworkConfig {
   // Whatever the types say: configurations come from files, too.
   const given: unknown = options;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw new EvenkeelError("value", "networkConfig: the options are no object.");
   }
-  const { sigmaData = 0.5, lossHead = true, logvarChannels = 128 } = options;
+  const { sigmaData = 0.5, lossHead = true, logvarChannels = 128, target = "v", noiseDf = 0 } = options;
   const fail = (field: string, expected: string): never => {
     throw new EvenkeelError(
       "value",
@@ -59,7 +66,11 @@ export function networkConfig(options: {
   if (!Number.isInteger(logvarChannels) || logvarChannels < 1 || logvarChannels > mostFeatures) {
     fail("logvarChannels", `a whole number from 1 to ${mostFeatures}`);
   }
-  return { unet: unetConfig(options.unet), sigmaData, lossHead, logvarChannels };
+  if (!predictionTargets.includes(target)) fail("target", `one of ${predictionTargets.join(", ")}`);
+  if (typeof noiseDf !== "number" || !(noiseDf === 0 || (noiseDf > 2 && noiseDf < Infinity))) {
+    fail("noiseDf", "a finite number above 2, or 0 for Gaussian noise");
+  }
+  return { unet: unetConfig(options.unet), sigmaData, lossHead, logvarChannels, target, noiseDf };
 }
 
 /** The reference's names of our options. */

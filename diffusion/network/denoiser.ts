@@ -50,7 +50,7 @@ function perImage(sigma: Tensor): Tensor {
 }
 
 /**
- * The denoised images D(x; sigma): x [N, C, H, W] with noise of standard deviation sigma [N]; class labels [N, labelDim], or null
+ * The denoised images D(x; sigma): x [N, C, H, W] with noise of level sigma [N], its standard deviation if it is Gaussian; class labels [N, labelDim], or null
  * for none. Karras et al. 2024, Eq. 4.
  * @example
  * ```ts
@@ -72,7 +72,7 @@ export function denoise(
   classLabels: Tensor | null,
   run: NetworkRun = {},
 ): Tensor {
-  const { cIn, cNoise, cSkip, cOut } = precondition(sigma, config.sigmaData);
+  const { cIn, cNoise, cSkip, cOut } = precondition(sigma, config.sigmaData, config);
   const raw = applyUNet(config.unet, parameters.unet, multiply(perImage(cIn), x), cNoise, classLabels, run);
   return add(multiply(perImage(cSkip), x), multiply(perImage(cOut), raw));
 }
@@ -98,7 +98,7 @@ export function logvar(config: NetworkConfig, parameters: Omit<DenoiserParameter
       "logvar: this network has no loss head (lossHead is false, as in configuration A).",
     );
   }
-  const { cNoise } = precondition(sigma, config.sigmaData);
+  const { cNoise } = precondition(sigma, config.sigmaData, config);
   const features = fourierFeatures(cNoise, fourier);
   const scaled = config.unet.mpFeatures ? multiply(features, Math.SQRT2) : features;
   return reshape(applyLayer(config.unet, scaled, linear), [...sigma.shape, 1, 1, 1]);

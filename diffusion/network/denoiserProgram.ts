@@ -84,6 +84,11 @@ export class DenoiserProgram implements Denoiser {
     return new DenoiserProgram(config, device, await createState<NamedParameters>(weights, device));
   }
 
+  /** Degrees of freedom of the noise that it removes; 0: Gaussian noise. */
+  get noiseDf(): number {
+    return this.config.noiseDf;
+  }
+
   /** Puts other weights in the place of the present ones; nothing is compiled again. */
   async replaceWeights(weights: NamedParameters): Promise<void> {
     await this.#weights.write(weights);

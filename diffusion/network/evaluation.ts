@@ -41,6 +41,8 @@ export function compileEvaluation(
 export interface Denoiser {
   /** Where it answers. */
   readonly device: Device;
+  /** Degrees of freedom of the noise that it removes; absent or 0: Gaussian noise. */
+  readonly noiseDf?: number;
   /**
    * Writes the denoised images of the state's evaluation into it, and waits for nothing.
    * @param isLabelled false: it is asked without labels, also if the state has some. Default true.

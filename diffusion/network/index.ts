@@ -2,8 +2,24 @@
 export { type NetworkConfig, networkConfig, networkConfigFromReference } from "./config.ts";
 export { edmParameterName, networkConfigFromEdm } from "./edm.ts";
 export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
-export { edm2Loss, type NoiseDistribution, noiseLevels, uncertaintyLoss, weightedError } from "./loss.ts";
-export { lossWeight, type Preconditioning, precondition } from "./precondition.ts";
+export {
+  edm2Loss,
+  type NoiseDistribution,
+  type NoiseKind,
+  noiseKinds,
+  noiseLevels,
+  uncertaintyLoss,
+  weightedError,
+} from "./loss.ts";
+export {
+  lossWeight,
+  type Preconditioning,
+  type PreconditionOptions,
+  precondition,
+  type PredictionTarget,
+  predictionTargets,
+} from "./precondition.ts";
+export { noiseVariance, studentNoise } from "./studentNoise.ts";
 export {
   type Denoiser,
   type DenoisingFormula,

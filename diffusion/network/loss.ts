@@ -2,13 +2,24 @@ import { add, divide, exp, multiply, reshape, square, subtract, type Tensor } fr
 import type { NetworkRun } from "../../nn/index.ts";
 import type { NetworkConfig } from "./config.ts";
 import { denoise, type DenoiserParameters, logvar } from "./denoiser.ts";
-import { lossWeight } from "./precondition.ts";
+import { lossWeight, type PreconditionOptions } from "./precondition.ts";
+
+/** Where noise levels come from: a log-normal distribution, or the losses (`infonoise`). */
+export const noiseKinds = ["lognormal", "infonoise"] as const;
+
+/** See `noiseKinds`. */
+export type NoiseKind = (typeof noiseKinds)[number];
 
 /** The distribution of noise levels in training: ln(sigma) is normal. Published as P_mean and P_std. */
-export type NoiseDistribution = { readonly mean: number; readonly standardDeviation: number };
+export type NoiseDistribution = {
+  readonly mean: number;
+  readonly standardDeviation: number;
+  /** Default `lognormal`. With `infonoise` training learns its own distribution; this one says at which levels it is validated. */
+  readonly kind?: NoiseKind;
+};
 
 /**
- * Noise levels [N] of standard normals [N]. Karras et al. 2022, Table 1.
+ * Noise levels [N] of standard normals [N], log-normally distributed. Karras et al. 2022, Table 1.
  * @example
  * ```ts
  * import { tensor } from "evenkeel/engine";
@@ -29,8 +40,14 @@ export function noiseLevels(normals: Tensor, { mean, standardDeviation }: NoiseD
  * console.log(await weightedError(zeros([1, 1, 1, 2]), ones([1, 1, 1, 2]), tensor([0.5]), 0.5).reshape([2]).array()); // [ 8, 8 ]
  * ```
  */
-export function weightedError(images: Tensor, denoised: Tensor, sigma: Tensor, sigmaData: number): Tensor {
-  const weight = reshape(lossWeight(sigma, sigmaData), [...sigma.shape, 1, 1, 1]);
+export function weightedError(
+  images: Tensor,
+  denoised: Tensor,
+  sigma: Tensor,
+  sigmaData: number,
+  options: PreconditionOptions = {},
+): Tensor {
+  const weight = reshape(lossWeight(sigma, sigmaData, options), [...sigma.shape, 1, 1, 1]);
   return multiply(weight, square(subtract(denoised, images)));
 }
 
@@ -52,7 +69,7 @@ export function uncertaintyLoss(error: Tensor, u: Tensor): Tensor {
  * the network has no loss head.
  * @param images clean images [N, C, H, W].
  * @param sigma noise levels [N].
- * @param noise standard normals [N, C, H, W].
+ * @param noise standard normals [N, C, H, W], or the Student-t noise that the network is for (`studentNoise`).
  * @example
  * ```ts
  * import { ones, randomKey, tensor, zeros } from "evenkeel/engine";
@@ -77,6 +94,6 @@ export function edm2Loss(
 ): { readonly loss: Tensor; readonly error: Tensor } {
   const noisy = add(images, multiply(reshape(sigma, [...sigma.shape, 1, 1, 1]), noise));
   const denoised = denoise(config, parameters, noisy, sigma, classLabels, run);
-  const error = weightedError(images, denoised, sigma, config.sigmaData);
+  const error = weightedError(images, denoised, sigma, config.sigmaData, config);
   return { loss: config.lossHead ? uncertaintyLoss(error, logvar(config, parameters, sigma)) : error, error };
 }

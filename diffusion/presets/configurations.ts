@@ -139,7 +139,7 @@ export function attentionResolutions(
 export function configurationNetwork(
   name: ConfigurationName,
   unet: UNetData & Partial<UNetConfig>,
-  options: { readonly sigmaData?: number; readonly logvarChannels?: number } = {},
+  options: Partial<Pick<NetworkConfig, "sigmaData" | "logvarChannels" | "target" | "noiseDf">> = {},
 ): NetworkConfig {
   return networkConfig({
     ...options,

@@ -11,9 +11,10 @@ import {
 import { imageKeys, startNoise } from "./imageStreams.ts";
 
 /**
- * Images with noise of standard deviation sigma: what a network is asked about at this noise level. The noise of an image is that which its
+ * Images with noise of level sigma, its standard deviation if it is Gaussian: what a network is asked about at this noise level. The noise of an image is that which its
  * seed begins with in sampling.
  * @param images [N, C, H, W], one for each seed. @param imageShape [C, H, W].
+ * @param noiseDf degrees of freedom of the noise that the network removes; 0: Gaussian noise.
  * @throws EvenkeelError `shape` unless there are as many images as seeds; `value` for a seed that is none.
  * @example
  * ```ts
@@ -30,6 +31,7 @@ export async function addNoise(
   sigma: number,
   seeds: readonly number[],
   device: Device,
+  noiseDf = 0,
 ): Promise<Float32Array> {
   const shape = [seeds.length, ...imageShape];
   const size = shape.reduce((product, length) => product * length, 1);
@@ -40,7 +42,7 @@ export async function addNoise(
     );
   }
   const noisy = compile(
-    (x: Tensor, level: Tensor, keys: Tensor) => add(x, multiply(level, startNoise(keys, imageShape))),
+    (x: Tensor, level: Tensor, keys: Tensor) => add(x, multiply(level, startNoise(keys, imageShape, noiseDf))),
     { device },
   );
   try {

@@ -59,7 +59,7 @@ export type GeneratedBatch = {
   readonly images: Float32Array;
   /** [N, C, H, W]. */
   readonly shape: Shape;
-  /** The standard normals that the images come from, [N, C, H, W]. */
+  /** The noise that the images come from, [N, C, H, W]: standard normals, but of networks for Student-t noise. */
   readonly noise: Float32Array;
   /** Label vectors [N, labelDim], one-hot for classes; null if the network takes none. */
   readonly labels: Float32Array | null;

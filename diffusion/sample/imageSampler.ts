@@ -99,7 +99,7 @@ export class ImageSampler {
 
   /**
    * @throws EvenkeelError `value` for levels that don't fall to 0, churn, weights or an interval out of range; `device` for guides on
-   * another device than the main network
+   * another device than the main network; `value` for networks of Student-t noise with churn, or with guides that remove other noise
    */
   constructor(options: ImageSamplerOptions) {
     const { denoiser, guides = [], interval, sigmas, shape } = options;
@@ -113,7 +113,9 @@ export class ImageSampler {
         "sampling: a guide is on another device than the main network. Put all networks on one device.",
       );
     }
-    this.#programs = compileSampler(this.#levels, (step) => this.#hasSecond(step), shape, this.#device);
+    const { noiseDf = 0 } = denoiser;
+    checkNoise(noiseDf, guides, this.#levels);
+    this.#programs = compileSampler(this.#levels, (step) => this.#hasSecond(step), shape, this.#device, noiseDf);
   }
 
   /**
@@ -321,6 +323,25 @@ export class ImageSampler {
     for (const pending of this.#pending) pending.dispose();
     this.#programs.dispose();
     for (const state of [...this.#states, ...this.#inputs]) state.dispose();
+  }
+}
+
+/** Churn adds Gaussian noise, and the sum of that and Student-t noise is neither. */
+function checkNoise(noiseDf: number, guides: readonly Guide[], levels: readonly StepLevels[]): void {
+  const other = guides.find((guide) => (guide.denoiser.noiseDf ?? 0) !== noiseDf);
+  if (other !== undefined) {
+    const words = (df: number): string => (df === 0 ? "Gaussian noise" : `Student-t noise of ${df} degrees of freedom`);
+    throw new EvenkeelError(
+      "value",
+      `sampling: the network removes ${words(noiseDf)}, a guide ${words(other.denoiser.noiseDf ?? 0)}. Guide by a network that was ` +
+        "trained with the same noise-df.",
+    );
+  }
+  if (noiseDf !== 0 && levels.some(({ churn }) => churn !== null)) {
+    throw new EvenkeelError(
+      "value",
+      `sampling: churn adds Gaussian noise, and this network removes Student-t noise of ${noiseDf} degrees of freedom. Leave sChurn at 0.`,
+    );
   }
 }
 

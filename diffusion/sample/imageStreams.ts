@@ -13,9 +13,10 @@ import {
   type Tensor,
   tensor,
 } from "../../engine/index.ts";
+import { studentNoise } from "../network/index.ts";
 
 /** The uses of an image's seed, each with numbers of its own. */
-const uses = { noise: 0, label: 1, churn: 2 } as const;
+const uses = { noise: 0, label: 1, churn: 2, tails: 3 } as const;
 
 /**
  * Keys [N, 2] of N seeds. @throws EvenkeelError `value` for a seed that isn't a whole number from 0 to 2^53.
@@ -34,11 +35,14 @@ export function imageKeys(seeds: readonly number[]): Tensor {
 }
 
 /**
- * Standard normals for the start [N, ...imageShape], of keys [N, 2]: a function in the graph.
+ * Noise for the start [N, ...imageShape], of keys [N, 2]: a function in the graph. Standard normals, or Student-t noise of them for a network
+ * that was trained on it.
+ * @param noiseDf its degrees of freedom; 0: Gaussian noise.
  * @example console.log(await startNoise(imageKeys([7]), [1, 1, 2]).reshape([2]).array()); // [ 0.3380, -0.9901 ]
  */
-export function startNoise(keys: Tensor, imageShape: Shape): Tensor {
-  return randomNormal(foldIn(foldIn(keys, uses.noise), 0), imageShape);
+export function startNoise(keys: Tensor, imageShape: Shape, noiseDf = 0): Tensor {
+  const normals = randomNormal(foldIn(foldIn(keys, uses.noise), 0), imageShape);
+  return studentNoise(normals, foldIn(foldIn(keys, uses.tails), 0), noiseDf);
 }
 
 /**

@@ -45,7 +45,7 @@ export type SamplerState = {
   readonly bad: Tensor;
 };
 
-/** Where the noise of images comes from: the keys [N, 2] of their seeds, or standard normals [N, C, H, W]. */
+/** Where the noise of images comes from: the keys [N, 2] of their seeds, or the noise itself [N, C, H, W], standard normals mostly. */
 export type NoiseSource = { readonly keys: Tensor } | { readonly normals: Tensor };
 
 /** What some images begin with. */
@@ -132,12 +132,14 @@ function rowOf(table: Tensor, index: Tensor): Tensor[] {
  * Of a step from t (tHat after churn) to tNext Euler's rule is x = tNext/tHat hat + (1 - tNext/tHat) D, a mean of the images and the
  * answer; Heun's is hat + h/2 ((hat - D) / tHat + (x - D') / tNext), h = tNext - tHat. Karras et al. 2022, Algorithms 1 and 2.
  * @param hasSecond whether a step has a second evaluation.
+ * @param noiseDf degrees of freedom of the noise that the networks remove; 0: Gaussian noise.
  */
 export function compileSampler(
   levels: readonly StepLevels[],
   hasSecond: (step: StepLevels) => boolean,
   shape: Shape,
   device: Device,
+  noiseDf = 0,
 ): SamplerPrograms {
   const [count = 0, ...imageShape] = shape;
   const [start = 0] = levels.map(({ t }) => t);
@@ -159,7 +161,7 @@ export function compileSampler(
 
   const programs = {
     start: compileStep((state: SamplerState, { source, labels }: SamplerInputs): Stepped<StartReport> => {
-      const noise = "keys" in source ? startNoise(source.keys, imageShape) : source.normals;
+      const noise = "keys" in source ? startNoise(source.keys, imageShape, noiseDf) : source.normals;
       const x = multiply(noise, start);
       const fresh = emptyState(shape, 0, false);
       const evaluation = { ...state.evaluation, x, labels, sigma: perImage(scalar(start)) };

@@ -1,11 +1,13 @@
 import * as z from "zod";
 import { attentionResolutions, presetOf, presets, trainingRecipe } from "../presets/index.ts";
+import { noiseKinds, predictionTargets } from "../network/index.ts";
 import {
   activationFormats,
   type ConfigurationName,
   configurationNames,
   hyperballGranularities,
   optimizerNames,
+  rateSchedules,
 } from "../../nn/index.ts";
 
 /**
@@ -34,9 +36,17 @@ export const trainSettings = z.strictObject({
   activations: z.enum(activationFormats),
   P_mean: z.number(),
   P_std: z.number().positive(),
+  /** Where noise levels come from; with the losses' own P_mean and P_std say where the run is validated. */
+  noise: z.enum(noiseKinds),
+  /** Degrees of freedom of Student-t noise; 0 = infinitely many: Gaussian noise. */
+  "noise-df": z.number().refine((df) => df === 0 || df > 2, "expected a number above 2, or 0 for Gaussian noise"),
+  /** What the raw network predicts. */
+  target: z.enum(predictionTargets),
   "sigma-data": z.number().positive(),
   lr: z.number().positive(),
   decay: z.number().min(0),
+  /** How the rate goes over the run; `decay` is for the first. */
+  schedule: z.enum(rateSchedules),
   rampup: z.number().min(0),
   ls: z.number().positive(),
   /** Default: adam. */
@@ -44,7 +54,7 @@ export const trainSettings = z.strictObject({
   /** Share of the velocity that is kept. Default: the optimizer's. */
   momentum: z.number().min(0).lt(1).optional(),
   /** What has a fixed norm. Default: nothing but what the configuration normalizes. */
-  hyperball: z.enum(hyperballGranularities).optional(),
+  hyperball: z.enum(["off", ...hyperballGranularities]).optional(),
   /** Rate of magnitudes, as a share of that of directions. Default: they are moved together. */
   "magnitude-rate": z.number().min(0).optional(),
   ema: z.array(z.number().gt(0).lt(0.2886)).min(1),
@@ -132,6 +142,10 @@ export function defaultSettings(duration: number, batch: number): Partial<TrainS
     "channels-per-head": 64,
     activations: "float32",
     "sigma-data": 0.5,
+    noise: "lognormal",
+    "noise-df": 0,
+    target: "v",
+    schedule: "inverse-sqrt",
     "label-dropout": 0,
     xflip: false,
     holdout: 0,

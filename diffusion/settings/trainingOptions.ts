@@ -2,7 +2,7 @@ import { configurationNetwork, presetOf, trainingRecipe } from "../presets/index
 import { isLatent, labelDimOf, type TrainingDataset } from "../data/index.ts";
 import type { TrainingOptions } from "../training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
-import { parseSwitches } from "../../nn/index.ts";
+import { needsEnd, parseSwitches } from "../../nn/index.ts";
 import type { PlannedSettings } from "./settings.ts";
 
 /**
@@ -49,9 +49,13 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
         activations: settings.activations,
         ...parseSwitches(settings.switches),
       },
-      { sigmaData: settings["sigma-data"] },
+      { sigmaData: settings["sigma-data"], target: settings.target, noiseDf: settings["noise-df"] },
     ),
-    noise: { mean: settings.P_mean, standardDeviation: settings.P_std },
+    noise: {
+      mean: settings.P_mean,
+      standardDeviation: settings.P_std,
+      ...(settings.noise === "lognormal" ? {} : { kind: settings.noise }),
+    },
     adam: trainingRecipe(settings.config, presetOf(settings.preset)).adam,
     ...optimizerOf(settings),
     lossScaling: settings.ls,
@@ -59,14 +63,22 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
     seed: settings.seed,
     batch: settings.batch,
     batchDevice: settings["batch-device"],
-    learningRate: { reference: settings.lr, referenceBatches: settings.decay, rampUpMimg: settings.rampup },
+    learningRate: {
+      reference: settings.lr,
+      referenceBatches: settings.decay,
+      rampUpMimg: settings.rampup,
+      // Nothing more by default, so that checkpoints of before are gone on from.
+      ...(settings.schedule === "inverse-sqrt" ? {} : { schedule: settings.schedule }),
+      ...(needsEnd(settings.schedule) ? { duration: settings.duration } : {}),
+    },
     emaSigmaRels: settings.ema,
   };
 }
 
 /** The optimizer, if it isn't Adam alone. */
 function optimizerOf(settings: PlannedSettings): Pick<TrainingOptions, "optimizer"> {
-  const { optimizer: name, momentum, hyperball, "magnitude-rate": magnitudeRate } = settings;
+  const { optimizer: name, momentum, "magnitude-rate": magnitudeRate } = settings;
+  const hyperball = settings.hyperball === "off" ? undefined : settings.hyperball;
   const isPlain = (name ?? "adam") === "adam" && momentum === undefined;
   if (isPlain && hyperball === undefined && magnitudeRate === undefined) return {};
   return {

@@ -1,8 +1,10 @@
 import { add, and, mapTree, not, type Tensor, where } from "../../engine/index.ts";
 import { countNonFinite, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
+import { type NoiseEstimate, noiseSums } from "./infoNoise.ts";
 import {
   allFinite,
   keepUnless,
+  learnNoise,
   objectiveGradient,
   type NoisyBatch,
   normalizeWeights,
@@ -19,6 +21,8 @@ export type AccumulatingState = {
   readonly training: TrainingState;
   /** The gradient of the parts of a batch that have been seen; nothing where batches go through the network whole. */
   readonly gradient: NamedParameters;
+  /** What they told of the noise levels, where these are drawn by it and batches go through the network in parts. */
+  readonly noiseSums?: NoiseEstimate;
   /** Whether their losses are finite, so that the step may update the state: bool scalar. */
   readonly mayUpdate: Tensor;
   /**
@@ -54,8 +58,17 @@ export function accumulateGradient(
   const { gradient, loss, error } = objectiveGradient(options, normalized, training.buffers, part, batchSize, run);
   const sum = mapTree(gradient, (g, name) => add(g, where(isFirst, 0, state.gradient[name] as Tensor)));
   const wasBad = and(not(isFirst), not(state.mayUpdate));
+  const before = state.noiseSums;
+  const told =
+    before === undefined
+      ? {}
+      : {
+          noiseSums: mapTree(noiseSums(options.network, part.sigma, error), (added, name) =>
+            add(added, where(isFirst, 0, before[name as keyof NoiseEstimate])),
+          ),
+        };
   return {
-    state: { ...state, gradient: sum, mayUpdate: allFinite(loss, wasBad) },
+    state: { ...state, ...told, gradient: sum, mayUpdate: allFinite(loss, wasBad) },
     result: { loss, error, sigma: part.sigma },
   };
 }
@@ -63,18 +76,22 @@ export function accumulateGradient(
 /**
  * Forced normalization, Adam and all averages from the gradient of a whole batch; the state stays as it was if a loss of it isn't
  * finite, or if it is halted.
+ * @param batchSize images of the whole batch.
  * @param isFresh as `haltedBefore` takes it.
  */
 export function applyGradient(
   options: StepOptions,
   specs: NamedParameters<ParameterSpec>,
   state: AccumulatingState,
+  batchSize: number,
   schedule: StepSchedule,
   isFresh: Tensor,
 ): { readonly state: AccumulatingState; readonly result: Pick<StepReport, "gradientNorm" | "nonFiniteGradients"> } {
   const { training, gradient } = state;
   const normalized = normalizeWeights(specs, training.weights);
-  const next = updateTrainingState(options, training, normalized, gradient, schedule);
+  const updated = updateTrainingState(options, training, normalized, gradient, schedule);
+  const { noiseSums: told } = state;
+  const next = told === undefined ? updated : learnNoise(updated, training.noise, () => told, batchSize);
   const isGood = and(state.mayUpdate, not(haltedBefore(state, isFresh)));
   return {
     state: { ...state, training: keepUnless(isGood, next, training), isHalted: not(isGood) },

@@ -1,6 +1,7 @@
 import { cast, compile, type Device, isFinite, not, reduceSum, stack, type Tensor } from "../../engine/index.ts";
 import { type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
 import { edm2Loss } from "../network/index.ts";
+import type { NoiseEstimate } from "./infoNoise.ts";
 import { denoiserParameters, drawNoise, normalizeWeights, type StepOptions, type TrainingBatch } from "./step.ts";
 
 /** Where numbers stopped being finite: the first layer in order of computation, and how many of its elements. */
@@ -19,10 +20,11 @@ export async function findNonFinite(
   key: Tensor,
   batch: TrainingBatch,
   run: NetworkRun = {},
+  estimate?: NoiseEstimate,
 ): Promise<NonFiniteLayer | null> {
   const layers: { layer: string; size: number }[] = [];
   const count = compile(
-    (trained: NamedParameters, fixed: NamedParameters, images: TrainingBatch) => {
+    (trained: NamedParameters, fixed: NamedParameters, images: TrainingBatch, told: NoiseEstimate | undefined) => {
       const counts: Tensor[] = [];
       layers.length = 0;
       const tap = (layer: string, value: Tensor): void => {
@@ -31,7 +33,7 @@ export async function findNonFinite(
       };
       for (const [name, weight] of Object.entries(trained)) tap(`weight ${name}`, weight);
       const normalized = normalizeWeights(specs, trained);
-      const { sigma, noise, labels } = drawNoise(options, key, images);
+      const { sigma, noise, labels } = drawNoise(options, key, images, told);
       tap("images", images.images);
       const network = denoiserParameters(normalized, fixed);
       const { loss } = edm2Loss(options.network, network, images.images, sigma, noise, labels, { ...run, tap });
@@ -41,7 +43,7 @@ export async function findNonFinite(
     { device },
   );
   try {
-    const counts = await (await count(weights, buffers, batch)).data();
+    const counts = await (await count(weights, buffers, batch, estimate)).data();
     const first = counts.findIndex((value) => value > 0);
     const found = layers[first];
     return found === undefined ? null : { ...found, count: counts[first] ?? 0 };

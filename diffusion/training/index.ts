@@ -21,6 +21,13 @@ export {
   type TrainingState,
   updateTrainingState,
 } from "./step.ts";
+export {
+  infoNoiseEdges,
+  type NoiseEstimate,
+  noiseShares,
+  sharedNoiseLevels,
+  startingEstimate,
+} from "./infoNoise.ts";
 export type { BegunStep, StepStatistics } from "./begunStep.ts";
 export { type StepProbe, Trainer } from "./trainer.ts";
 export { type ValidationError, validationSigmas, Validator } from "./validation.ts";

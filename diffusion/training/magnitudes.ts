@@ -7,7 +7,7 @@ import { denoiserParameters, drawNoise, type StepOptions, type TrainingBatch } f
 export type LayerMagnitude = { readonly layer: string; readonly activation: number; readonly weight: number };
 
 /**
- * Measures the magnitudes of every layer's immediate output and weights, on a batch with its noise drawn as in training. Section
+ * Measures the magnitudes of every layer's immediate output and weights, on a batch with its noise drawn as in training, log-normally. Section
  * 2.1 and Fig. 3.
  */
 export class MagnitudeProbe {
@@ -15,6 +15,8 @@ export class MagnitudeProbe {
   readonly #run: Compiled<[NamedParameters, TrainingBatch], Tensor>;
 
   constructor(options: StepOptions, device: Device, key: Tensor) {
+    // What training draws may change over a run; magnitudes are to be told at the same levels.
+    const logNormal = { ...options.noise, kind: "lognormal" } as const;
     this.#run = compile(
       (named: NamedParameters, batch: TrainingBatch) => {
         const magnitudes: Tensor[] = [];
@@ -26,7 +28,7 @@ export class MagnitudeProbe {
           this.#layers.push(name);
           magnitudes.push(rootMeanSquare(output), rootMeanSquare(weight));
         };
-        const { images, sigma, noise, labels } = drawNoise(options, key, batch);
+        const { images, sigma, noise, labels } = drawNoise({ ...options, noise: logNormal }, key, batch);
         edm2Loss(options.network, denoiserParameters(named, {}), images, sigma, noise, labels, { tap });
         return stack(magnitudes);
       },

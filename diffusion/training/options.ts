@@ -1,5 +1,5 @@
 import { EvenkeelError } from "../../engine/index.ts";
-import { checkOptimizer, type LearningRateOptions } from "../../nn/index.ts";
+import { checkOptimizer, learningRate as rateAt, type LearningRateOptions } from "../../nn/index.ts";
 import type { StepOptions } from "./step.ts";
 
 /** What a training run computes: plain data, the same for all of the run. */
@@ -47,6 +47,8 @@ export function checkTrainingOptions(options: TrainingOptions): void {
   if (!Number.isSafeInteger(seed) || seed < 0) fail("seed", seed, "a whole number from 0");
   if (!(learningRate.reference > 0)) fail("learning rate", learningRate.reference, "a number above 0");
   checkOptimizer(options.optimizer ?? {});
+  // Says what is wrong with a schedule before the first step.
+  rateAt(0, batch, learningRate);
   for (const [name, beta] of [
     ["beta1", adam.beta1],
     ["beta2", adam.beta2],

@@ -2,6 +2,7 @@ import {
   and,
   cast,
   equal,
+  EvenkeelError,
   foldIn,
   isFinite,
   mapTree,
@@ -40,7 +41,9 @@ import {
   type NetworkConfig,
   type NoiseDistribution,
   noiseLevels,
+  studentNoise,
 } from "../network/index.ts";
+import { type NoiseEstimate, noiseShares, noiseSums, sharedNoiseLevels, updateEstimate } from "./infoNoise.ts";
 
 /** What a step of training needs to know; plain data, fixed for a run. */
 export type StepOptions = {
@@ -66,6 +69,8 @@ export type TrainingState = {
   readonly moments: OptimizerState;
   /** Power-function averages of the weights, one for each profile. */
   readonly averages: readonly NamedParameters[];
+  /** What the losses have told of the noise levels, where these are drawn by it. */
+  readonly noise?: NoiseEstimate;
 };
 
 /** A batch as the host gives it. Images [N, C, H, W] in -1..1; positions u32 [N]: each image's number in the run. */
@@ -77,7 +82,7 @@ export type NoisyBatch = {
   readonly labels: Tensor | null;
   /** Noise levels [N]. */
   readonly sigma: Tensor;
-  /** Standard normals of the images' shape. */
+  /** Noise of variance 1 and the images' shape: standard normals, or Student-t noise, whose variance is larger. */
   readonly noise: Tensor;
 };
 
@@ -102,11 +107,13 @@ export type StepReport = {
 };
 
 /** What a random number is for: the second word of its key. */
-const purposes = { sigma: 0, noise: 1, labelDropout: 2, dropout: 3 } as const;
+const purposes = { sigma: 0, noise: 1, labelDropout: 2, dropout: 3, tails: 4 } as const;
 
 /**
  * Draws a batch's noise. Each number depends on the seed, its purpose and the image's position alone, so that splitting a batch
  * changes nothing.
+ * @param estimate of the state, for `infonoise`.
+ * @throws EvenkeelError `value` if that needs it and there is none.
  * @example
  * ```ts
  * import { randomKey, tensor, zeros } from "evenkeel/engine";
@@ -118,14 +125,46 @@ const purposes = { sigma: 0, noise: 1, labelDropout: 2, dropout: 3 } as const;
  * console.log(await sigma.array(), noise.shape); // [ 0.3507, 0.1758 ] [ 2, 3, 16, 16 ]
  * ```
  */
-export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatch): NoisyBatch {
+export function drawNoise(
+  options: StepOptions,
+  key: Tensor,
+  batch: TrainingBatch,
+  estimate?: NoiseEstimate,
+): NoisyBatch {
   const keys = (purpose: number): Tensor => foldIn(foldIn(key, purpose), batch.positions);
-  const sigma = noiseLevels(randomNormal(keys(purposes.sigma), []), options.noise);
-  const noise = randomNormal(keys(purposes.noise), batch.images.shape.slice(1));
+  const sigma = drawLevels(options.noise, randomNormal(keys(purposes.sigma), []), estimate);
+  const normals = randomNormal(keys(purposes.noise), batch.images.shape.slice(1));
+  const noise = studentNoise(normals, keys(purposes.tails), options.network.noiseDf);
   const { labels } = batch;
   if (labels === null || options.labelDropout === 0) return { images: batch.images, labels, sigma, noise };
   const dropped = randomBernoulli(keys(purposes.labelDropout), [1], options.labelDropout);
   return { images: batch.images, labels: where(dropped, 0, labels), sigma, noise };
+}
+
+function drawLevels(distribution: NoiseDistribution, normals: Tensor, estimate: NoiseEstimate | undefined): Tensor {
+  const { kind = "lognormal" } = distribution;
+  switch (kind) {
+    case "lognormal":
+      return noiseLevels(normals, distribution);
+    case "infonoise":
+      if (estimate === undefined) {
+        throw new EvenkeelError(
+          "value",
+          "drawNoise: infonoise draws by the training state's estimate; give it (state.noise).",
+        );
+      }
+      return sharedNoiseLevels(normals, noiseShares(estimate));
+  }
+}
+
+/** A state with what a step's images, all of its parts, have told of the noise levels. */
+export function learnNoise(
+  next: TrainingState,
+  before: NoiseEstimate | undefined,
+  sums: () => NoiseEstimate,
+  batch: number,
+): TrainingState {
+  return before === undefined ? next : { ...next, noise: updateEstimate(before, sums(), batch) };
 }
 
 /**
@@ -320,7 +359,9 @@ export function trainingStep(
   const normalized = normalizeWeights(specs, state.weights);
   const batchSize = batch.images.shape[0] ?? 0;
   const { gradient, loss, error } = objectiveGradient(options, normalized, state.buffers, batch, batchSize, run);
-  const next = updateTrainingState(options, state, normalized, gradient, schedule);
+  const updated = updateTrainingState(options, state, normalized, gradient, schedule);
+  const sums = (): NoiseEstimate => noiseSums(options.network, batch.sigma, error);
+  const next = learnNoise(updated, state.noise, sums, batchSize);
   const isGood = allFinite(loss, isHalted);
   return {
     state: keepUnless(isGood, next, state),

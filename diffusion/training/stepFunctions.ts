@@ -16,6 +16,7 @@ import {
   haltedBefore,
   type PartReport,
 } from "./accumulate.ts";
+import { startingEstimate } from "./infoNoise.ts";
 import type { TrainingOptions } from "./options.ts";
 import {
   drawDropout,
@@ -52,7 +53,7 @@ export function stepFunctions(options: TrainingOptions, specs: NamedParameters<P
     return {
       kind: "whole",
       step: (state, batch, schedule, isFresh) => {
-        const noisy = drawNoise(options, key, batch);
+        const noisy = drawNoise(options, key, batch, state.training.noise);
         const halted = haltedBefore(state, isFresh);
         const made = trainingStep(options, specs, state.training, noisy, schedule, runOf(batch), halted);
         return { state: { ...state, training: made.state, isHalted: made.isHalted }, result: made.result };
@@ -61,9 +62,11 @@ export function stepFunctions(options: TrainingOptions, specs: NamedParameters<P
   }
   return {
     kind: "parts",
-    accumulate: (state, part, isFirst) =>
-      accumulateGradient(options, specs, options.batch, state, drawNoise(options, key, part), isFirst, runOf(part)),
-    apply: (state, schedule, isFresh) => applyGradient(options, specs, state, schedule, isFresh),
+    accumulate: (state, part, isFirst) => {
+      const noisy = drawNoise(options, key, part, state.training.noise);
+      return accumulateGradient(options, specs, options.batch, state, noisy, isFirst, runOf(part));
+    },
+    apply: (state, schedule, isFresh) => applyGradient(options, specs, state, options.batch, schedule, isFresh),
   };
 }
 
@@ -95,7 +98,10 @@ export function startingState(
     buffers,
     moments: optimizerState(options.optimizer ?? {}, weights),
     averages: options.emaSigmaRels.map(() => weights),
+    ...(options.noise.kind === "infonoise" ? { noise: startingEstimate(options.network) } : {}),
   };
-  const gradient = options.batchDevice === options.batch ? {} : mapTree(weights, zerosLike);
-  return { training, gradient, mayUpdate: scalar(0, "bool"), isHalted: scalar(0, "bool") };
+  const isWhole = options.batchDevice === options.batch;
+  const gradient = isWhole ? {} : mapTree(weights, zerosLike);
+  const told = isWhole || training.noise === undefined ? {} : { noiseSums: mapTree(training.noise, zerosLike) };
+  return { training, gradient, ...told, mayUpdate: scalar(0, "bool"), isHalted: scalar(0, "bool") };
 }

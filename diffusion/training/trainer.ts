@@ -304,12 +304,14 @@ export class Trainer {
     const { batch, batchDevice, network } = this.options;
     const part = parts[Math.floor(bad / batchDevice)];
     if (part === undefined) throw new RangeError(`image ${bad} is in none of ${parts.length} parts`);
-    const { weights, buffers } = await this.#state.read(({ training }) => {
-      return { weights: training.weights, buffers: training.buffers };
+    const { weights, buffers, noise } = await this.#state.read(({ training }) => {
+      const { noise: estimate } = training;
+      const told = estimate === undefined ? {} : { noise: estimate };
+      return { weights: training.weights, buffers: training.buffers, ...told };
     });
     const key = this.#key;
     const run = network.unet.dropout > 0 ? drawDropout(key, part.positions) : {};
-    const found = await findNonFinite(this.options, this.specs, this.device, weights, buffers, key, part, run);
+    const found = await findNonFinite(this.options, this.specs, this.device, weights, buffers, key, part, run, noise);
     const where =
       found === null
         ? "no layer shows it when run again"
@@ -351,10 +353,10 @@ export class Trainer {
       }
       return given;
     });
-    const { gradient, mayUpdate, isHalted } = mapTree({ ...this.#state.template, training: null }, zerosLike);
+    const passing = mapTree({ ...this.#state.template, training: null }, zerosLike);
     return this.#inTurn(async () => {
       await this.#readReports();
-      await this.#state.write({ training, gradient, mayUpdate, isHalted });
+      await this.#state.write({ ...passing, training });
       this.#nimg = nimg;
     });
   }

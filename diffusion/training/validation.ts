@@ -21,6 +21,7 @@ import {
   type DenoiserParameters,
   type NetworkConfig,
   type NoiseDistribution,
+  studentNoise,
   weightedError,
 } from "../network/index.ts";
 import type { HostBatch } from "../data/index.ts";
@@ -41,7 +42,8 @@ export function validationSigmas({ mean, standardDeviation }: NoiseDistribution,
 }
 
 /**
- * Measures the weighted denoising error on held-out images, always with the same noise, so that values can be compared over a run.
+ * Measures the weighted denoising error on held-out images, always with the same noise, so that values can be compared over a run. The
+ * weight is that of target v for networks of every target, so that these can be compared, too.
  */
 export class Validator {
   readonly #config: NetworkConfig;
@@ -60,10 +62,14 @@ export class Validator {
     const key = foldIn(randomKey(0), 0x7a11da7e);
     this.#run = compile(
       (named: NamedParameters, images: Tensor, labels: Tensor | null, sigma: Tensor, positions: Tensor) => {
-        const noise = randomNormal(foldIn(key, positions), images.shape.slice(1));
+        const keys = foldIn(key, positions);
+        const noise = studentNoise(randomNormal(keys, images.shape.slice(1)), foldIn(keys, 0), config.noiseDf);
         const noisy = add(images, multiply(reshape(sigma, [batch, 1, 1, 1]), noise));
         const network = nestParameters<DenoiserParameters>(named);
-        const error = weightedError(images, denoise(config, network, noisy, sigma, labels), sigma, config.sigmaData);
+        const denoised = denoise(config, network, noisy, sigma, labels);
+        // By EDM's weight whatever the target, so that networks of all targets can be compared.
+        const { sigmaData, noiseDf } = config;
+        const error = weightedError(images, denoised, sigma, sigmaData, { noiseDf });
         return mean(reshape(error, [batch, -1]), { axes: 1 });
       },
       { device },

@@ -29,7 +29,13 @@ export {
 } from "./optimizer.ts";
 export { orthogonalBand, orthogonalize } from "./orthogonalize.ts";
 export { cleanGradients, clipByNorm, countNonFinite, globalNorm } from "./gradients.ts";
-export { learningRate, type LearningRateOptions } from "./learningRate.ts";
+export {
+  learningRate,
+  type LearningRateOptions,
+  needsEnd,
+  type RateSchedule,
+  rateSchedules,
+} from "./learningRate.ts";
 export {
   constantSchedule,
   cosineSchedule,
@@ -38,5 +44,7 @@ export {
   type OneCycleOptions,
   oneCycleSchedule,
   type Schedule,
+  type StableOptions,
+  stableSchedule,
 } from "./schedules.ts";
 export { type MomentumOptions, sgd, sgdVelocity, sgdWithMomentum } from "./sgd.ts";

@@ -119,6 +119,39 @@ export function linearSchedule(options: DecayOptions): Schedule {
   return decay("linearSchedule", "line", options);
 }
 
+/** Share of the steps over which a rate that was level falls at the end. */
+export const usualFall = 0.2;
+
+/** Options of `stableSchedule`. */
+export type StableOptions = DecayOptions & {
+  /** Share of the steps over which the rate falls at the end. Default 0.2. */
+  readonly fallShare?: number;
+};
+
+/**
+ * The peak until the last fifth of the steps, then a line down: warm-up, stable, decay (Hu et al. 2024, MiniCPM; with these shares and a
+ * line Haegele et al. 2024). Up to the fall it is the same for every number of steps. @throws EvenkeelError `range`
+ * @example
+ * ```ts
+ * const rate = stableSchedule({ peak: 1, steps: 100, warmUp: 10 });
+ * console.log([5, 10, 80, 90, 100].map((step) => rate(step))); // [ 0.5, 1, 1, 0.5, 0 ]
+ * ```
+ */
+export function stableSchedule(options: StableOptions): Schedule {
+  const { peak, steps, warmUp = 0, start = 0, final = 0, fallShare = usualFall } = options;
+  requireNumbers("stableSchedule", { peak, steps, warmUp, start, final, fallShare });
+  const fall = steps * (1 - fallShare);
+  if (fallShare > 1 || warmUp > fall) {
+    throw new EvenkeelError(
+      "range",
+      `stableSchedule: a warm-up of ${warmUp} steps and a fall over ${fallShare} of all don't fit in ${steps} steps.`,
+    );
+  }
+  const level: Piece = { until: fall, from: peak, to: peak, curve: "line" };
+  const rise: Piece = { until: warmUp, from: start, to: peak, curve: "line" };
+  return pieces([rise, level, { until: steps, from: peak, to: final, curve: "line" }], final);
+}
+
 /**
  * Always the same rate, behind a warm-up in a line from 0.
  * @throws EvenkeelError `range`

@@ -233,6 +233,7 @@ describe("train --dry-run", () => {
       [["--device", "cpu", "--threads", "2"], /^--threads changes nothing: .* this is cpu$/],
       [["--device", "cpu", "--deterministic"], /^--deterministic changes nothing/],
       [["--decay", "5000"], /^--decay changes nothing: the run ends after 128 batches/],
+      [["--decay", "50", "--schedule", "linear"], /^--decay changes nothing: it is for the schedule inverse-sqrt/],
       [["--checkpoint", "5000"], /^--checkpoint 5000 comes at the end only: the run has 2048 images$/],
     ] as const) {
       const found = await notes(...calm, ...flags);

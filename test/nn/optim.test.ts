@@ -10,6 +10,9 @@ import {
   countNonFinite,
   globalNorm,
   learningRate,
+  needsEnd,
+  type RateSchedule,
+  rateSchedules,
   sgd,
 } from "../../nn/index.ts";
 import { onOracle } from "./onOracle.ts";
@@ -96,6 +99,93 @@ describe("learningRate", () => {
     assert.throws(() => learningRate(0, 1, { ...options, reference: -1 }), /none may be negative/);
     assert.throws(() => learningRate(0, 1, { ...options, referenceBatches: NaN }), /none may be negative/);
     assert.throws(() => learningRate(0, 1, { ...options, rampUpMimg: -1 }), /none may be negative/);
+  });
+});
+
+describe("schedules of the learning rate", () => {
+  const runs = fc.record({
+    reference: fc.double({ min: 1e-4, max: 1, noNaN: true }),
+    batch: fc.integer({ min: 1, max: 64 }),
+    duration: fc.integer({ min: 1000, max: 1e6 }),
+    ramp: fc.integer({ min: 0, max: 70 }).map((percent) => percent / 100),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+  });
+  type Run = typeof runs extends fc.Arbitrary<infer T> ? T : never;
+  const rateOf = (schedule: RateSchedule, { reference, batch, duration, ramp }: Run, nimg: number, end = duration) =>
+    learningRate(nimg, batch, {
+      reference,
+      referenceBatches: 100,
+      rampUpMimg: (ramp * duration) / 1e6,
+      schedule,
+      ...(needsEnd(schedule) ? { duration: end } : {}),
+    });
+
+  it("are the published one by default", () =>
+    fc.assert(
+      fc.property(runs, (run) => {
+        const { reference, batch, duration, ramp, share } = run;
+        const options = { reference, referenceBatches: 100, rampUpMimg: (ramp * duration) / 1e6 };
+        assert.equal(rateOf("inverse-sqrt", run, share * duration), learningRate(share * duration, batch, options));
+      }),
+    ));
+
+  it("rise in one line to the reference, and then never again", () =>
+    fc.assert(
+      fc.property(runs, fc.constantFrom(...rateSchedules), (run, schedule) => {
+        const { reference, batch, duration, ramp, share } = run;
+        const end = ramp * duration;
+        const nimg = share * duration;
+        const rate = rateOf(schedule, run, nimg);
+        const near = (wanted: number): void =>
+          assert.ok(Math.abs(rate - wanted) <= 1e-12 * reference, `${schedule}: ${rate}, expected ${wanted}`);
+        // The published rate may begin to fall within its ramp.
+        if (nimg < end && (schedule !== "inverse-sqrt" || nimg <= 100 * batch)) near((reference * nimg) / end);
+        else if (nimg >= end) {
+          assert.ok(rate <= reference * (1 + 1e-12));
+          assert.ok(rateOf(schedule, run, Math.min(duration, nimg * 1.1)) <= rate * (1 + 1e-12) + 1e-15);
+        }
+      }),
+    ));
+
+  it("end at 0 if they end, and never if they don't", () =>
+    fc.assert(
+      fc.property(runs, fc.constantFrom(...rateSchedules), (run, schedule) => {
+        const last = rateOf(schedule, run, run.duration);
+        if (needsEnd(schedule)) assert.equal(last, 0);
+        else assert.ok(last > 0);
+        if (schedule === "constant") assert.equal(last, run.reference);
+      }),
+    ));
+
+  it("are level until the last fifth with warmup-stable-decay, so that longer runs begin alike", () =>
+    fc.assert(
+      fc.property(runs, fc.double({ min: 1, max: 10, noNaN: true }), (run, longer) => {
+        const nimg = run.share * 0.8 * run.duration;
+        const own = rateOf("warmup-stable-decay", run, nimg);
+        assert.equal(rateOf("warmup-stable-decay", run, nimg, run.duration * longer), own);
+        assert.equal(own, rateOf("constant", run, nimg));
+        const middle = rateOf("warmup-stable-decay", run, 0.9 * run.duration);
+        assert.ok(Math.abs(middle - run.reference / 2) < 1e-9 * run.reference);
+      }),
+    ));
+
+  it("go halfway down in the middle: cosine and line", () =>
+    fc.assert(
+      fc.property(runs, fc.constantFrom("cosine", "linear"), (run, schedule) => {
+        const middle = rateOf(schedule, run, ((1 + run.ramp) * run.duration) / 2);
+        assert.ok(Math.abs(middle - run.reference / 2) < 1e-9 * run.reference);
+      }),
+    ));
+
+  it("refuse to end nowhere, or before they have risen", () => {
+    const options = { reference: 0.1, referenceBatches: 0, rampUpMimg: 0.001 };
+    for (const schedule of rateSchedules.filter(needsEnd)) {
+      assert.throws(() => learningRate(0, 1, { ...options, schedule }), /ends with the run; give its duration/);
+      assert.throws(
+        () => learningRate(0, 1, { ...options, schedule, duration: 900 }),
+        /rises over 1000 images, and with the schedule/,
+      );
+    }
   });
 });
 

@@ -3,9 +3,18 @@ import { LineChart } from "../charts/lineChart.tsx";
 import { runColor } from "../charts/theme.ts";
 import { runs, runTitles } from "../state/lab.ts";
 
-/** Loss and error at each level of noise, since the last look inside. */
+/** What is shown of a level of noise, and what it is called. */
+const quantities = {
+  error: "Error",
+  loss: "Loss",
+  rate: "Information",
+  count: "Images",
+} as const;
+type Quantity = keyof typeof quantities;
+
+/** Loss, error, rate of information and images at each level of noise, since the last look inside. */
 export function NoiseLevels() {
-  const [quantity, choose] = useState<"error" | "loss">("error");
+  const [quantity, choose] = useState<Quantity>("error");
   const curves = runs.value.flatMap((run) => {
     const dynamics = run.dynamics.value;
     const last = dynamics?.samples.at(-1);
@@ -17,16 +26,18 @@ export function NoiseLevels() {
       return low === undefined ? (high ?? 1) : high === undefined ? low : Math.sqrt(low * high);
     });
     const label = runTitles.value.get(run.name) ?? run.name;
-    return [{ label, color: runColor(run.color), x: middles, y: last.bins[quantity] }];
+    const values = last.bins[quantity];
+    // Runs of older programs tell nothing of information.
+    return values === undefined ? [] : [{ label, color: runColor(run.color), x: middles, y: values }];
   });
   return (
     <>
       <div class="panelHead">
         <h2>By noise level</h2>
         <div class="segments" role="group" aria-label="What is shown by noise level">
-          {(["error", "loss"] as const).map((each) => (
+          {(Object.keys(quantities) as Quantity[]).map((each) => (
             <button key={each} type="button" aria-pressed={each === quantity} onClick={() => choose(each)}>
-              {each === "error" ? "Error" : "Loss"}
+              {quantities[each]}
             </button>
           ))}
         </div>
@@ -37,10 +48,10 @@ export function NoiseLevels() {
         <LineChart
           curves={curves}
           xLabel="sigma"
-          yLabel={quantity}
+          yLabel={quantities[quantity].toLowerCase()}
           isXLog
           isYLog={quantity === "error"}
-          description={`${quantity} by noise level`}
+          description={`${quantities[quantity].toLowerCase()} by noise level`}
         />
       )}
     </>

@@ -93,7 +93,7 @@ export const optionGroups: readonly OptionGroup[] = [
       {
         name: "decay",
         title: "Constant for",
-        about: "Batches until the rate falls as 1 / sqrt(t): t_ref.",
+        about: "Batches until the rate falls as 1 / sqrt(t), t_ref; for that schedule alone.",
         source: `${edm2}, Eq. 67`,
         entry: { kind: "number", min: 0 },
       },
@@ -144,6 +144,98 @@ export const optionGroups: readonly OptionGroup[] = [
         about: "Standard deviation of pixels, from which the preconditioning follows.",
         source: `${edm}, Eq. 7`,
         entry: { kind: "number", min: 0.01 },
+      },
+    ],
+  },
+  {
+    title: "Questions of 2026",
+    isOpen: false,
+    options: [
+      {
+        name: "noise",
+        title: "Noise levels from",
+        about: "A log-normal distribution, or the losses: as fast as they say that an image becomes uncertain.",
+        source: "Raya et al. 2026 (InfoNoise)",
+        entry: {
+          kind: "choice",
+          values: [
+            ["lognormal", "a log-normal distribution"],
+            ["infonoise", "the losses"],
+          ],
+        },
+      },
+      {
+        name: "noise-df",
+        title: "Tails of the noise",
+        about: "Degrees of freedom of Student-t noise, above 2: few make heavy tails; 0: Gaussian noise.",
+        source: "Pandey et al. 2025 (Heavy-Tailed Diffusion Models)",
+        entry: { kind: "number", min: 0 },
+      },
+      {
+        name: "target",
+        title: "Target",
+        about: "What the raw network predicts: image and noise mixed, the image, or the noise.",
+        source: `${edm}, Table 1; Salimans and Ho 2022; Ho et al. 2020`,
+        entry: {
+          kind: "choice",
+          values: [
+            ["v", "v: EDM's mixture"],
+            ["x", "x: the image"],
+            ["eps", "eps: the noise"],
+          ],
+        },
+      },
+      {
+        name: "optimizer",
+        title: "Optimizer",
+        about: "What moves the weights. Muon and SOAP move matrices, and Adam the rest.",
+        source: "Kingma and Ba 2015; Jordan 2024 and arXiv 2502.16982 (Muon); arXiv 2409.11321 (SOAP)",
+        entry: {
+          kind: "choice",
+          values: [
+            ["adam", "Adam"],
+            ["sgd", "gradient descent with momentum"],
+            ["muon", "Muon: orthogonal steps"],
+            ["soap", "SOAP: Adam in eigenbases"],
+          ],
+        },
+      },
+      {
+        name: "hyperball",
+        title: "Fixed norms",
+        about: "Fixes the norms of weights and of their steps.",
+        source: "arXiv 2606.16899 (Hyperball)",
+        entry: {
+          kind: "choice",
+          values: [
+            ["off", "no"],
+            ["matrix", "of each matrix"],
+            ["row", "of each output's weights"],
+          ],
+        },
+      },
+      {
+        name: "magnitude-rate",
+        title: "Rate of magnitudes",
+        about: "Moves magnitudes apart from directions, at this share of the rate; 0: not at all. Empty: together.",
+        source: "arXiv 2606.25971",
+        entry: { kind: "number", min: 0 },
+      },
+      {
+        name: "schedule",
+        title: "Schedule",
+        about: "How the learning rate goes over the run, behind its ramp; the last three end with it.",
+        source: `${edm2}, Eq. 67; Loshchilov and Hutter 2017; Hu et al. 2024 (MiniCPM)`,
+        entry: {
+          kind: "choice",
+          values: [
+            ["inverse-sqrt", "1 / sqrt(t), EDM2's"],
+            ["constant", "constant"],
+            ["cosine", "cosine"],
+            ["linear", "linear"],
+            ["warmup-stable-decay", "level, then a line down"],
+          ],
+        },
       },
     ],
   },

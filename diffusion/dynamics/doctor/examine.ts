@@ -41,7 +41,7 @@ export function examineRun(run: RunRecord): Finding[] {
   const { training, dynamics } = run;
   const points = run.losses ?? (dynamics === null ? [] : lossPoints(dynamics));
   const findings = [
-    ...examineLoss(points),
+    ...examineLoss(points, training ?? dynamics?.header.training),
     ...(dynamics === null ? [] : examineDynamics(dynamics)),
     ...(training === null ? [] : examineRate(training, run.duration)),
     ...(training === null ? [] : examineAverages(training, run.stored, run.sampleEma)),

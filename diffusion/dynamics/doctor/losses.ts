@@ -1,5 +1,6 @@
+import type { TrainingOptions } from "../../training/index.ts";
 import type { Dynamics } from "../format.ts";
-import { type Finding, lastThird, meanOf, show } from "./finding.ts";
+import { type Finding, lastThird, meanOf, median, show } from "./finding.ts";
 
 /** A run's loss and weighted error over time, each a mean since the point before. Null, as files have it, or NaN: not finite. */
 export type LossPoint = { readonly nimg: number; readonly loss: number | null; readonly error: number | null };
@@ -18,11 +19,19 @@ export function lossPoints({ samples }: Dynamics): LossPoint[] {
   });
 }
 
+/** Student-t noise: its squared size has a heavy tail, and so have errors. */
+function hasHeavyTails(training: NoiseOfRun | undefined): boolean {
+  return (training?.network.noiseDf ?? 0) !== 0;
+}
+
 /** Images that a mean of errors must have for a comparison to mean anything. */
 const enoughImages = 512;
 
+/** What decides how errors are looked at; files needn't say all of it. */
+type NoiseOfRun = Pick<TrainingOptions, "network"> & Partial<Pick<TrainingOptions, "noise">>;
+
 /** Is the error finite, falling, and not rising again? */
-export function examineLoss(points: readonly LossPoint[]): Finding[] {
+export function examineLoss(points: readonly LossPoint[], training?: NoiseOfRun): Finding[] {
   const broken = points.filter(({ loss, error }) => !Number.isFinite(loss) || !Number.isFinite(error));
   if (broken.length > 0) {
     return [
@@ -39,11 +48,15 @@ export function examineLoss(points: readonly LossPoint[]): Finding[] {
       },
     ];
   }
+  // What it is a mean over changes as noise levels are learned; it may rise by that alone, and each level is looked at by itself.
+  if (training?.noise?.kind === "infonoise") return [];
+  // Single images weigh much in a mean over heavy tails.
+  const middle = hasHeavyTails(training) ? median : meanOf;
   const last = points.at(-1)?.nimg ?? 0;
   const window = Math.ceil(points.length / 5);
   if (points.length < 5 || last / 5 < enoughImages) return [];
   const means = Array.from({ length: points.length - window + 1 }, (_, i) =>
-    meanOf(points.slice(i, i + window).map(({ error }) => error ?? NaN)),
+    middle(points.slice(i, i + window).map(({ error }) => error ?? NaN)),
   );
   const [first, end] = [means[0] ?? NaN, means.at(-1) ?? NaN];
   const best = Math.min(...means);
@@ -83,6 +96,7 @@ export function examineBins(dynamics: Dynamics): Finding[] {
   const late = lastThird(samples);
   const steps = (samples.at(-1)?.nimg ?? 0) / header.training.batch;
   const bins = header.sigmaEdges.length + 1;
+  const growthLimit = hasHeavyTails(header.training) ? 2 : 1.3;
   const over = (of: typeof late, what: "loss" | "error", bin: number): { mean: number; count: number } => {
     const count = of.reduce((sum, sample) => sum + (sample.bins.count[bin] ?? 0), 0);
     const sum = of.reduce((all, sample) => all + (sample.bins[what][bin] ?? 0) * (sample.bins.count[bin] ?? 0), 0);
@@ -100,7 +114,7 @@ export function examineBins(dynamics: Dynamics): Finding[] {
   for (let bin = 0; bin < bins; bin++) {
     const [before, now, loss] = [over(half, "error", bin), over(late, "error", bin), over(late, "loss", bin)];
     if (now.count < 256 || before.count < 256) continue;
-    if (now.mean > 1.3 * before.mean) worse.push(`${name(bin)} (${show(before.mean)} to ${show(now.mean)})`);
+    if (now.mean > growthLimit * before.mean) worse.push(`${name(bin)} (${show(before.mean)} to ${show(now.mean)})`);
     const gap = loss.mean - (1 + Math.log(now.mean));
     // Without a loss head the loss is the error itself.
     if (gap > 1 && loss.mean !== now.mean) uncalibrated.push(`${name(bin)} (${show(gap)})`);

@@ -28,8 +28,18 @@ export function examineRate(training: TrainingOptions, duration: number): Findin
     );
   }
   const steps = duration / batch;
-  const { referenceBatches, rampUpMimg } = learningRate;
-  if (forcedNorm && (referenceBatches === 0 || referenceBatches >= steps)) {
+  const { referenceBatches, rampUpMimg, schedule = "inverse-sqrt" } = learningRate;
+  if (forcedNorm && schedule === "constant") {
+    findings.push({
+      check: "rate",
+      severity: "note",
+      what: "the learning rate never falls, as --schedule constant has it",
+      where: ["schedule"],
+      meaning: "Under forced normalization nothing else lowers the effective learning rate: raw weights stay noisy.",
+      advice: "Sample from averages; --schedule inverse-sqrt falls and needs no end either.",
+    });
+  }
+  if (forcedNorm && schedule === "inverse-sqrt" && (referenceBatches === 0 || referenceBatches >= steps)) {
     warn(
       referenceBatches === 0
         ? "the learning rate never falls"

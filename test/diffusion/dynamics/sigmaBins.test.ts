@@ -34,8 +34,9 @@ test("every image is in one bin, the one whose edges enclose it, and means are t
         given.map(([sigma]) => sigma),
         given.map(([, loss]) => loss),
         given.map(([, loss]) => 2 * loss),
+        given.map(([, loss]) => 4 * loss),
       );
-      const { count, loss, error } = bins.take();
+      const { count, loss, error, rate } = bins.take();
       const from = [-Infinity, ...edges];
       from.forEach((low, bin) => {
         const inside = given.filter(([sigma]) => sigma >= low && sigma < (edges[bin] ?? Infinity));
@@ -43,10 +44,27 @@ test("every image is in one bin, the one whose edges enclose it, and means are t
         const mean = inside.reduce((sum, [, value]) => sum + value, 0) / inside.length;
         assert.equal(loss[bin], inside.length === 0 ? null : mean);
         assert.equal(error[bin], inside.length === 0 ? null : 2 * mean);
+        assert.equal(rate?.[bin], inside.length === 0 ? null : 4 * mean);
       });
       assert.deepEqual(bins.take().count, [0, 0, 0, 0]);
     }),
   );
+});
+
+test("what an older program's checkpoint gathered has no rates, and what comes after it has", () => {
+  const bins = new SigmaBins([1], { count: [3, 0], loss: [3, 0], error: [3, 0] });
+  bins.add([0.5], [1], [1], [1]);
+  assert.deepEqual(bins.take(), { count: [4, 0], loss: [1, null], error: [1, null] });
+  bins.add([2], [1], [1], [3]);
+  assert.deepEqual(bins.take().rate, [null, 3]);
+});
+
+test("where noise levels are learned bins are those that they are drawn by", () => {
+  const edges = sigmaEdges({ mean: 0, standardDeviation: 1, kind: "infonoise" });
+  assert.equal(edges.length, 31);
+  // Even in ln(sigma), from 0.002 to 80.
+  const width = Math.log(80 / 0.002) / 32;
+  edges.forEach((edge, i) => assert.ok(Math.abs(Math.log(edge / 0.002) - (i + 1) * width) < 1e-10));
 });
 
 test("gone on with from its sums, it gives what it would have given", () => {
@@ -56,7 +74,7 @@ test("gone on with from its sums, it gives what it would have given", () => {
       const cut = seed % (given.length + 1);
       const straight = new SigmaBins(edges);
       const add = (bins: SigmaBins, part: typeof given): void => {
-        for (const [sigma, loss] of part) bins.add([sigma], [loss], [loss]);
+        for (const [sigma, loss] of part) bins.add([sigma], [loss], [loss], [loss]);
       };
       add(straight, given);
       const first = new SigmaBins(edges);
