@@ -27,7 +27,7 @@ function Entry({ option: { name, entry }, id }: { readonly option: Option; reado
       return (
         <select
           {...common}
-          value={String(chosen ?? usual ?? "")}
+          value={String(chosen ?? usual ?? entry.values[0]?.[0] ?? "")}
           onChange={(event) => choose(name, event.currentTarget.value)}
         >
           {entry.values.map(([value, text]) => (
