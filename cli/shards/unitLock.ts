@@ -1,5 +1,5 @@
 import { basename, dirname } from "node:path";
-import { RunLock } from "../../diffusion/run/node.ts";
+import { type LockOwner, RunLock } from "../../diffusion/run/node.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 
 /**
@@ -12,10 +12,36 @@ export async function unlessTaken<T>(
   print: (line: string) => void,
   work: () => Promise<T>,
 ): Promise<T | null> {
+  return locked(file, work, ({ owner }) => print(`${file}: left to ${owner}, which is at it`));
+}
+
+/** Does what every process needs once: others wait until it is there. */
+export async function onceForAll(
+  file: string,
+  isThere: () => Promise<boolean>,
+  print: (line: string) => void,
+  work: () => Promise<void>,
+): Promise<void> {
+  let isSaid = false;
+  const tell = ({ owner }: LockOwner): void => {
+    if (!isSaid) print(`${file}: waiting for ${owner}, which makes it`);
+    isSaid = true;
+  };
+  while (!(await isThere())) {
+    await locked(file, async () => ((await isThere()) ? undefined : work()), tell);
+    // Nothing to wait for if it was made here.
+    if (!(await isThere())) await new Promise((resolve) => setTimeout(resolve, betweenLooks));
+  }
+}
+
+/** Milliseconds. */
+const betweenLooks = 500;
+
+async function locked<T>(file: string, work: () => Promise<T>, tell: (owner: LockOwner) => void): Promise<T | null> {
   await makeFolder(dirname(file));
   const lock = await RunLock.tryTake(dirname(file), `${basename(file)}.lock`);
   if (!(lock instanceof RunLock)) {
-    print(`${file}: left to ${lock.owner}, which is at it`);
+    tell(lock);
     return null;
   }
   try {
@@ -24,28 +50,3 @@ export async function unlessTaken<T>(
     lock.release();
   }
 }
-
-/** The same for what everybody needs: it is waited for until it is there or nobody is at it. */
-export async function onceForAll(
-  file: string,
-  isThere: () => Promise<boolean>,
-  print: (line: string) => void,
-  work: () => Promise<void>,
-): Promise<void> {
-  let isSaid = false;
-  while (!(await isThere())) {
-    const say = (line: string): void => {
-      if (!isSaid) print(line);
-      isSaid = true;
-    };
-    const done = await unlessTaken(file, say, async () => {
-      // Whoever was at it may have finished just now.
-      if (!(await isThere())) await work();
-      return true;
-    });
-    if (done === null) await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-}
-
-/** Milliseconds from one look to the next. */
-const pause = 500;

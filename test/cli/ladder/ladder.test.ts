@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { LadderResults } from "../../../cli/ladder/results.ts";
-import { parseRates, parseRungs, runName } from "../../../cli/ladder/rungs.ts";
+import { parseRates, parseRungs } from "../../../cli/ladder/rungs.ts";
+import { fileNameOf } from "../../../cli/runs/runs.ts";
 import { presetOf } from "../../../diffusion/presets/index.ts";
 import { evenkeel, everything, writePictures } from "../train/tinyRun.ts";
 
@@ -115,7 +116,9 @@ test("rungs and rates are letters, with switches and numbers", () => {
     config: "G",
     switches: "pixelNorm=false,gains=false",
   });
-  const folders = parseRungs("G,G:pixelNorm=false,G:pixelNorm=false+gains=false").map((rung) => runName(rung, 0));
+  const folders = parseRungs("G,G:pixelNorm=false,G:pixelNorm=false+gains=false").map(({ name }) =>
+    fileNameOf([name], 0),
+  );
   assert.deepEqual(folders, ["G-seed0", "G-pixelNorm=false-seed0", "G-pixelNorm=false+gains=false-seed0"]);
   assert.throws(() => parseRungs("H"), /A, B, C, D, E, F, G/);
   assert.throws(() => parseRungs("G:sauce=true"), /sauce/);
