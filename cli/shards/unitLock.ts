@@ -12,7 +12,33 @@ export async function unlessTaken<T>(
   print: (line: string) => void,
   work: () => Promise<T>,
 ): Promise<T | null> {
-  return locked(file, work, ({ owner }) => print(`${file}: left to ${owner}, which is at it`));
+  return locked(file, work, (owner) => print(leftTo(file, owner)));
+}
+
+/** Units that this process has to itself until they are released. */
+export type TakenUnits = {
+  /** Which of those that were asked for. */
+  readonly indices: readonly number[];
+  release(): void;
+};
+
+/** Takes several units at once, those that another process isn't at; the others are said. @param files as in `unlessTaken` */
+export async function takeUnits(files: readonly string[], print: (line: string) => void): Promise<TakenUnits> {
+  const locks: RunLock[] = [];
+  const indices: number[] = [];
+  for (const [index, file] of files.entries()) {
+    const lock = await lockOf(file);
+    if (lock instanceof RunLock) {
+      locks.push(lock);
+      indices.push(index);
+    } else print(leftTo(file, lock));
+  }
+  return {
+    indices,
+    release: () => {
+      for (const lock of locks) lock.release();
+    },
+  };
 }
 
 /** Does what every process needs once: others wait until it is there. */
@@ -38,8 +64,7 @@ export async function onceForAll(
 const betweenLooks = 500;
 
 async function locked<T>(file: string, work: () => Promise<T>, tell: (owner: LockOwner) => void): Promise<T | null> {
-  await makeFolder(dirname(file));
-  const lock = await RunLock.tryTake(dirname(file), `${basename(file)}.lock`);
+  const lock = await lockOf(file);
   if (!(lock instanceof RunLock)) {
     tell(lock);
     return null;
@@ -49,4 +74,13 @@ async function locked<T>(file: string, work: () => Promise<T>, tell: (owner: Loc
   } finally {
     lock.release();
   }
+}
+
+async function lockOf(file: string): Promise<RunLock | LockOwner> {
+  await makeFolder(dirname(file));
+  return RunLock.tryTake(dirname(file), `${basename(file)}.lock`);
+}
+
+function leftTo(file: string, { owner }: LockOwner): string {
+  return `${file}: left to ${owner}, which is at it`;
 }
