@@ -5,7 +5,8 @@ import { gridRows, GridSampler } from "../../diffusion/run/index.ts";
 import { writePng } from "../../diffusion/sample/node.ts";
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import { type CollectOptions, featuresOfImages, featuresOfNetwork } from "../metrics/featureSets.ts";
+import { type CollectOptions, featuresOf } from "../metrics/featureSets.ts";
+import { imageSource, networkSource } from "../metrics/pictureSource.ts";
 import { HeldOutMeter } from "../runs/heldOutMeter.ts";
 
 /** What all networks of a ladder are measured against. */
@@ -52,7 +53,7 @@ export class NetworkMeter {
     const denoiser = await this.#sampler.denoiser(weights);
     const network = { config: this.#config, denoiser, seenLabels: this.#seenLabels };
     const settings = { net: "samples", steps, networkBatch: batch };
-    const set = await featuresOfNetwork(extractor, network, settings, 0, samples, collecting);
+    const set = await featuresOf(extractor, networkSource(network, settings, 0, samples), collecting);
     return distanceTo(meter, set);
   }
 
@@ -74,7 +75,7 @@ export async function meterOf(
   samples: number,
 ): Promise<{ readonly meter: MetricMeter; readonly floor: number | null }> {
   const setOf = (indices: Uint32Array): Promise<FeatureSet> =>
-    featuresOfImages(extractor, dataset, indices, collecting);
+    featuresOf(extractor, imageSource(dataset, indices), collecting);
   const order = chooseIndices(dataset.count, dataset.count, 0);
   const meter = new MetricMeter(await setOf(order));
   if (dataset.count < 2 * samples) return { meter, floor: null };
