@@ -74,6 +74,7 @@ export async function climb(
     print,
   });
   try {
+    if (shard === undefined) await runs.tellMissing(all);
     const entries: LadderEntry[] = [];
     const elsewhere: string[] = [];
     for (const [i, run] of (shard === undefined ? all : takeShard(all, shard)).entries()) {

@@ -58,6 +58,7 @@ test("trains and measures rungs, adds one later, and does nothing twice", async 
   const files = await everything(join(outdir, "runs", "B-seed0"));
   const second = await evenkeel(ladder(outdir, "--rungs", "B,G:pixelNorm=false", "--seeds", "0"));
   assert.equal(second.code, 0, second.err);
+  assert.match(second.out, /^1 of 2 runs are missing and made now: G-pixelNorm=false-seed0$/m);
   const results = await resultsOf(outdir);
   assert.deepEqual(results.entries.slice(0, 1), begun.entries);
   assert.deepEqual(await everything(join(outdir, "runs", "B-seed0")), files);
