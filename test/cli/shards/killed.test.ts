@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { killRepeatedly, runUntil } from "../../support/killRepeatedly.ts";
-import { trained, writePictures } from "../train/tinyRun.ts";
+import { network, trained, writePictures } from "../train/tinyRun.ts";
 
 let root = "";
 let data = "";
@@ -107,9 +107,15 @@ for (const { name, args } of studies) {
 }
 
 describe("evenkeel sample, phema and metrics", () => {
-  /** What each makes into a folder, from a run of the comparison; `shared` also by shards. */
+  const run = (): string => join(root, "run");
+  before(async () => {
+    const settings = ["--preset", "smoke", ...network, "--batch", "8", "--duration", "320", "--samples", "0"];
+    await runUntil(["train", "--data", data, "--outdir", run(), ...settings, "--device", "wasm"]);
+  });
+
+  /** What each makes into a folder, of one run; `shared`: options of a shard. */
   const makers = (run: string): Readonly<Record<string, (outdir: string, shared: string[]) => string[]>> => {
-    const net = join(run, "network-snapshot-0000001-0.050.safetensors");
+    const net = join(run, "network-snapshot-0000000-0.050.safetensors");
     return {
       sample: (outdir, shared) => [
         ...["sample", "--net", net, "--outdir", outdir, "--seeds", "0-39", "--steps", "4", "--device", "wasm"],
@@ -127,8 +133,7 @@ describe("evenkeel sample, phema and metrics", () => {
 
   for (const name of ["sample", "phema", "metrics"]) {
     it(`${name}: shards killed ${kills} times make the bytes of one process`, async () => {
-      const run = join(root, "compare-alone", "runs", "base-seed0");
-      const args = makers(run)[name] ?? (() => []);
+      const args = makers(run())[name] ?? (() => []);
       const [alone, shared] = [join(root, `${name}-alone`), join(root, `${name}-shared`)];
       for (const folder of [alone, shared]) await mkdir(folder);
       const { milliseconds } = await runUntil(args(alone, []));
