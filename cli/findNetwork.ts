@@ -1,5 +1,6 @@
 import { DenoiserProgram, tensorsOfWeights } from "../diffusion/network/index.ts";
 import { findSnapshot, type FoundSnapshot } from "../diffusion/snapshot/node.ts";
+import { fileDigest } from "./fileDigest.ts";
 import { tellPickleMemory } from "./memoryReport.ts";
 import type { FindNetwork } from "./sampleSettings.ts";
 
@@ -16,6 +17,7 @@ export const findNetwork: FindNetwork = async (file) => {
     config: network,
     classNames,
     seenLabels,
+    digest: () => fileDigest(file),
     load: async (device) => {
       const weights = tensorsOfWeights(network, await readWeights(), file);
       const program = await DenoiserProgram.create(network, weights, device);

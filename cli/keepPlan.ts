@@ -11,7 +11,7 @@ export async function keepPlan(command: string, path: string, plan: Readonly<Rec
   const kept = await readStored<Readonly<Record<string, unknown>>>(path, []);
   if (kept === null) return writeText(path, `${JSON.stringify(plan, null, 2)}\n`);
   for (const [name, value] of Object.entries(plan)) {
-    const [before, now] = [name in kept ? JSON.stringify(kept[name]) : "absent", JSON.stringify(value)];
+    const [before, now] = [kept[name], value].map((each) => (each === undefined ? "absent" : JSON.stringify(each)));
     if (before === now) continue;
     throw new EvenkeelError(
       "value",

@@ -60,6 +60,11 @@ export class LatentOutput {
     this.#config = config;
   }
 
+  /** Images so far. */
+  get count(): number {
+    return this.#seeds.length;
+  }
+
   /** @param images as the network makes them, whitened. */
   add(images: Float32Array, seeds: readonly number[]): void {
     this.#images.push(images);

@@ -1,5 +1,12 @@
 import path from "node:path";
-import { generateImages, type Guide, guideLabels, imageGrid, takeShard, toPixels } from "../diffusion/sample/index.ts";
+import {
+  type Guide,
+  guideLabels,
+  ImageGenerator,
+  imageGrid,
+  type ImageLabel,
+  toPixels,
+} from "../diffusion/sample/index.ts";
 import { idleSettings } from "./idleSampleSettings.ts";
 import { LatentOutput, makesLatents } from "./latentOutput.ts";
 import { tellSamplingMemory } from "./memoryReport.ts";
@@ -10,6 +17,7 @@ import {
   type SampleSettings,
   selfGuide,
 } from "./sampleSettings.ts";
+import { picturePath, SharedImages } from "./sharedImages.ts";
 import { stopping } from "./stopping.ts";
 import { wantedLabels } from "./wantedLabels.ts";
 import { WorkProgress } from "./workProgress.ts";
@@ -29,10 +37,7 @@ export async function sampleImages(
   print: (line: string) => void,
 ): Promise<void> {
   checkSettings(settings);
-  // Places among the seeds of all shards: labels are taken by them.
-  const everyPlace = settings.seeds.map((_, place) => place);
-  const places = settings.shard === undefined ? everyPlace : takeShard(everyPlace, settings.shard);
-  const seeds = places.map((place) => settings.seeds[place] ?? 0);
+  const { seeds } = settings;
   const found = await find(settings.net);
   const { imageChannels, imageResolution, labelDim } = found.config.unet;
   const isLatent = makesLatents(settings, found.config, print);
@@ -42,9 +47,12 @@ export async function sampleImages(
   // All of it is said, and what doesn't fit refused, before weights are read.
   const configs = [found.config, ...(foundGuide === null || foundGuide === found ? [] : [foundGuide.config])];
   await tellSamplingMemory(configs, settings.networkBatch, device, print);
+  const networks = [found, ...(foundGuide === null ? [] : [foundGuide])];
+  const shared = await SharedImages.open(settings, () => Promise.all(networks.map((network) => network.digest())));
   const progress = new WorkProgress();
   progress.at(`reading ${settings.net}`, 0, null);
   const loaded: LoadedNetwork[] = [];
+  let generator: ImageGenerator | undefined;
   try {
     const main = await found.load(device);
     loaded.push(main);
@@ -59,23 +67,18 @@ export async function sampleImages(
       });
     }
     progress.end();
-    const labelOf =
-      labels === null ? undefined : (_: number, place: number) => labels[(places[place] ?? 0) % labels.length] ?? null;
-
-    const report = reportBatches(seeds.length, print);
+    const labelOfPlace =
+      labels === null ? undefined : (place: number): ImageLabel => labels[place % labels.length] ?? null;
+    const report = reportBatches(shared === null ? seeds.length : await shared.tellMissing(print), print);
     const latents =
       isLatent && settings.latents !== undefined ? new LatentOutput(settings.latents, found.config) : null;
     progress.at("evaluations of the network", 0, null);
     const pixels: Uint8Array[] = [];
     const { interval, ...rest } = settings;
-    const batches = generateImages({
+    generator = new ImageGenerator({
       ...rest,
-      seeds,
       ...(interval === undefined ? {} : { interval }),
-      ...(labelOf === undefined ? {} : { labelOf }),
-      drawFrom: found.seenLabels,
       denoiser: main.denoiser,
-      onEvaluation: (done, total) => progress.at("evaluations of the network", done, total),
       imageShape: [imageChannels, imageResolution, imageResolution],
       labelDim,
       guides,
@@ -88,19 +91,46 @@ export async function sampleImages(
           : settings.outdir === undefined
             ? "the grid was not written"
             : `in ${settings.outdir}`;
-      stopping.left = `${whole} of ${seeds.length} images are whole: ${where}. The same command makes the same images.`;
+      const again = shared === null ? "makes the same images" : "goes on";
+      stopping.left = `${whole} of ${seeds.length} images are whole: ${where}. The same command ${again}.`;
     };
     tellWhole();
-    for await (const { images, shape, seeds: own } of batches) {
-      progress.pause();
-      report(own.length);
-      latents?.add(images, own);
-      if (settings.outdir !== undefined) await writeImages(settings.outdir, settings.subdirs, images, shape, own);
-      whole += own.length;
-      tellWhole();
-      if (settings.grid !== undefined) pixels.push(toPixels(images));
+    // Places among the seeds of all shards: labels are taken by them.
+    for await (const places of shared === null ? [[...seeds.keys()]] : shared.taken(print)) {
+      const batches = generator.generate({
+        seeds: places.map((place) => seeds[place] ?? 0),
+        batch: settings.batch,
+        drawFrom: found.seenLabels,
+        ...(labelOfPlace === undefined
+          ? {}
+          : { labelOf: (_: number, index: number) => labelOfPlace(places[index] ?? 0) }),
+        onEvaluation: (done, total) => progress.at("evaluations of the network", done, total),
+      });
+      for await (const { images, shape, seeds: own, indices } of batches) {
+        progress.pause();
+        report(own.length);
+        const ownPlaces = indices.map((index) => places[index] ?? 0);
+        if (shared !== null) await shared.write(images, shape, ownPlaces);
+        else {
+          latents?.add(images, own);
+          if (settings.outdir !== undefined) await writeImages(settings.outdir, settings.subdirs, images, shape, own);
+          if (settings.grid !== undefined) pixels.push(toPixels(images));
+        }
+        whole += own.length;
+        tellWhole();
+      }
     }
     progress.end();
+    if (settings.shard !== undefined) {
+      print(`${whole} images made; the same command without --shard makes what is missing and the whole`);
+      return;
+    }
+    if (shared !== null) {
+      await shared.requireAll();
+      if (latents !== null)
+        for await (const images of shared.latents()) latents.add(images, [seeds[latents.count] ?? 0]);
+      if (settings.grid !== undefined) for await (const picture of shared.pixels()) pixels.push(picture);
+    }
     if (latents !== null) for (const line of await latents.write()) print(line);
     if (settings.outdir !== undefined) print(`${settings.outdir}: ${seeds.length} images`);
     if (settings.grid !== undefined && seeds.length > 0) {
@@ -117,6 +147,7 @@ export async function sampleImages(
     }
   } finally {
     progress.end();
+    generator?.dispose();
     for (const network of loaded) network.dispose();
   }
 }
@@ -138,7 +169,7 @@ function labelsOfGuide({ net, gnet = "" }: SampleSettings, found: FoundNetwork, 
 }
 
 function checkSettings(settings: SampleSettings): void {
-  const { outdir, grid, latents, guidance, gnet, seeds, classes, labels } = settings;
+  const { outdir, grid, latents, guidance, gnet, seeds, classes, labels, shard } = settings;
   if (outdir === undefined && grid === undefined && latents === undefined) {
     throw new EvenkeelError(
       "value",
@@ -161,11 +192,11 @@ function checkSettings(settings: SampleSettings): void {
   if (classes !== undefined && labels !== undefined) {
     throw new EvenkeelError("value", "sample: --class and --labels both say what to show; give one of them.");
   }
-  if (outdir !== undefined && new Set(seeds).size !== seeds.length) {
+  if ((outdir !== undefined || shard !== undefined) && new Set(seeds).size !== seeds.length) {
     const repeated = seeds.find((seed, place) => seeds.indexOf(seed) !== place) ?? 0;
     throw new EvenkeelError(
       "value",
-      `sample: seed ${repeated} is there twice, and its images would have one name in ${outdir}. List each seed once, or ` +
+      `sample: seed ${repeated} is there twice, and its images would have one name${outdir === undefined ? "" : ` in ${outdir}`}. List each seed once, or ` +
         "draw a --grid alone.",
     );
   }
@@ -194,11 +225,10 @@ async function writeImages(
   shape: Shape,
   seeds: readonly number[],
 ): Promise<void> {
-  const sixDigits = (seed: number): string => String(seed).padStart(6, "0");
   for (const [index, seed] of seeds.entries()) {
-    const folder = subdirs ? path.join(outdir, sixDigits(seed - (seed % 1000))) : outdir;
-    await makeFolder(folder);
-    await writeImage(path.join(folder, `${sixDigits(seed)}.png`), images, shape, index);
+    const file = picturePath(outdir, subdirs, seed);
+    await makeFolder(path.dirname(file));
+    await writeImage(file, images, shape, index);
   }
 }
 

@@ -14,6 +14,8 @@ export type FoundNetwork = {
   readonly classNames: readonly string[] | null;
   /** What it knows, where that isn't simply all classes. */
   readonly seenLabels: SeenLabels | null;
+  /** What tells it from another network, wherever its file lies. @throws EvenkeelError `file` if it can't be read. */
+  digest(): Promise<string>;
   /** Reads its weights. @throws EvenkeelError `file` if it can't. */
   load(device: Device): Promise<LoadedNetwork>;
 };

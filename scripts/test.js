@@ -20,6 +20,7 @@ const testTimeoutMilliseconds = 30 * 60 * 1000;
  */
 const longest = [
   "browser/lab",
+  "cli/shards/killed",
   "browser/devices",
   "package",
   "browser/training",

@@ -8,6 +8,7 @@ import { sweepText } from "../compare/sweep.ts";
 import { verdictText } from "../compare/words.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { describeShard, shardOption } from "../shards/shardOption.ts";
 import { stopping } from "../stopping.ts";
 import { commandLine } from "../train/commandLine.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
@@ -40,6 +41,7 @@ export function addCompareCommand(program: Command): void {
     .option("--length <sigmaRel>", "length of the average that is measured", length, 0.1)
     .option("--dynamics <steps>", "steps between looks into the network; 0: none", wholeNumberFrom(0), 50)
     .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
+    .addOption(shardOption("the runs"))
     .option("--json", "print the results as JSON at the end")
     .addHelpText("after", examples)
     .action(async (given) => {
@@ -63,9 +65,14 @@ export function addCompareCommand(program: Command): void {
         sweep: given.sweep ?? null,
       };
       const shared = { outdir, plan, changes, pairs, firstSeed: seed, margin: within, level, device, command };
-      const options = { ...shared, toStderr: isJson };
+      if (given.shard !== undefined) print(describeShard(given.shard));
+      const options = { ...shared, shard: given.shard?.shard, toStderr: isJson };
       const results = await compare(options, print);
-      if (results === null) {
+      if (results === "shared") {
+        print("This share is done. When all are: the same command without --shard decides.");
+        return;
+      }
+      if (results === "stopped") {
         print(`Go on with: ${command}`);
         return;
       }
@@ -104,6 +111,10 @@ Examples:
 
   F and G, each at its own best rate
   $ npx evenkeel compare --outdir runs/steps --duration 30k --change config=F --sweep lr
+
+  The runs of a comparison on eight machines that share a folder, then the decision
+  $ npx evenkeel compare --outdir runs/rate --duration 30k --change lr=0.005 --shard 3/8   # and so on
+  $ npx evenkeel compare --outdir runs/rate --duration 30k --change lr=0.005
 
   F and G without pixel normalization, beside G
   $ npx evenkeel compare --outdir runs/parts --duration 30k --change config=F --change switches=pixelNorm=false`;

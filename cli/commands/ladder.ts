@@ -10,6 +10,7 @@ import { climb } from "../ladder/ladder.ts";
 import { parseRates, parseRungs } from "../ladder/rungs.ts";
 import { ladderTable } from "../ladder/table.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { describeShard, shardOption } from "../shards/shardOption.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { commandLine } from "../train/commandLine.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
@@ -53,8 +54,9 @@ export function addLadderCommand(program: Command): void {
     )
     .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .option("--threads <count>", "threads of the wasm device (default: all cores)", wholeNumber)
+    .addOption(shardOption("the runs"))
     .addHelpText("after", examples)
-    .action(async ({ outdir, rungs = parseRungs("all"), seeds, lr, device, threads, ...rest }) => {
+    .action(async ({ outdir, rungs = parseRungs("all"), seeds, lr, device, threads, shard, ...rest }) => {
       const budget: LadderBudget = {
         preset: rest.preset,
         data: rest.data,
@@ -84,8 +86,13 @@ export function addLadderCommand(program: Command): void {
       const command = commandLine(...process.argv.slice(2));
       const print = (line: string): void => console.log(line);
       stopping.left = `What was trained and measured before is kept. Go on with: ${command}`;
-      const results = await climb({ outdir, rungs, seeds, budget, device, threads, command }, print);
-      print(results === null ? `Go on with: ${command}` : ladderTable(results));
+      if (shard !== undefined) print(describeShard(shard));
+      const options = { outdir, rungs, seeds, budget, device, threads, shard: shard?.shard, command };
+      const results = await climb(options, print);
+      if (results === "stopped") print(`Go on with: ${command}`);
+      else if (results === "shared") {
+        print("This share is done. When all are: the same command without --shard writes the results.");
+      } else print(ladderTable(results));
     });
 }
 

@@ -3,9 +3,6 @@ import {
   chooseIndices,
   defaultClassifierTraining,
   type FeatureExtractor,
-  type FeatureSet,
-  type Measurement,
-  MetricMeter,
   type MetricName,
   metricNames,
 } from "../../diffusion/metrics/index.ts";
@@ -16,26 +13,27 @@ import {
   type PictureSize,
   writeStatistics,
 } from "../../diffusion/metrics/node.ts";
+import { fingerprint } from "../../diffusion/data/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { deviceHelp } from "../deviceOption.ts";
 import { parseImages } from "../../diffusion/settings/index.ts";
 import { findNetwork } from "../findNetwork.ts";
 import { tellSamplingMemory } from "../memoryReport.ts";
+import { featuresOf, imageParts } from "../metrics/featureSets.ts";
 import {
-  type CollectOptions,
-  featuresOfImages,
-  featuresOfNetwork,
-  imageParts,
-  type OnImages,
-  referenceSet,
-} from "../metrics/featureSets.ts";
-import { describeReport, metricsReport } from "../metrics/report.ts";
+  defaultKidSubsets,
+  defaultPrecisionCount,
+  imageProgress,
+  measureSets,
+  partsOf,
+} from "../metrics/measureSets.ts";
+import { imageSource, networkSource } from "../metrics/pictureSource.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { orInvalid } from "../orInvalid.ts";
 import { readData } from "../readData.ts";
+import { shardOption } from "../shards/shardOption.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
 import { withDevice } from "../withDevice.ts";
-import { WorkProgress } from "../workProgress.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
 export function addMetricsCommand(program: Command): void {
@@ -51,7 +49,7 @@ export function addMetricsCommand(program: Command): void {
 
 const refHelp = "what to compare with: statistics of npx evenkeel metrics ref (.safetensors), or a data set";
 const featuresHelp = "space of features (see npx evenkeel metrics --help)";
-const [defaultKidSubsets, defaultPrecisionCount] = [20, 5000] as const;
+const partsHelp = "keep features in a folder, in which several processes (--shard) make them";
 const metricsHelp = `any of ${metricNames.join(",")}`;
 
 function featureLines(): string {
@@ -59,18 +57,6 @@ function featureLines(): string {
     .map((line) => `  ${line}`)
     .join("\n");
 }
-
-type MeasureFlags = {
-  readonly ref: string;
-  readonly features: string;
-  readonly metrics: readonly MetricName[];
-  readonly repeats: number;
-  readonly batch: number;
-  readonly kidSubsets: number;
-  readonly kidSize?: number | undefined;
-  readonly precisionCount: number;
-  readonly json?: true | undefined;
-};
 
 function addCalc(parent: Command): void {
   parent
@@ -92,6 +78,8 @@ function addCalc(parent: Command): void {
       wholeNumber,
       defaultPrecisionCount,
     )
+    .option("--parts <folder>", partsHelp)
+    .addOption(shardOption("the features"))
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
     .addHelpText("after", calcExamples)
@@ -99,9 +87,10 @@ function addCalc(parent: Command): void {
       const dataset = await readData(path);
       const parts = imageParts(dataset, num, flags.repeats, seed);
       await withFeatures(flags.features, dataset, name, async (extractor) =>
-        measure(extractor, flags, (repeat, options) =>
-          featuresOfImages(extractor, dataset, parts[repeat] ?? new Uint32Array(0), options),
-        ),
+        measureSets(extractor, flags, {
+          sourceOf: (repeat) => imageSource(dataset, parts[repeat] ?? new Uint32Array(0)),
+          plan: async () => ({ images: fingerprint(dataset), num: num ?? null, seed }),
+        }),
       );
     });
 }
@@ -116,7 +105,9 @@ Examples:
   $ npx evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet
   $ npx evenkeel metrics calc --images out --ref emoji16.stats.safetensors --features nsfwjs-mobilenet
   $ npx evenkeel metrics calc --images out.zip --ref emoji16.zip --features classifier:emoji.safetensors --num 1000 --repeats 3 --json
-  $ npx evenkeel metrics calc --images out --ref fashion.zip --features nsfwjs-mobilenet --metrics frechet,kid,precision,recall`;
+  $ npx evenkeel metrics calc --images out --ref fashion.zip --features nsfwjs-mobilenet --metrics frechet,kid,precision,recall
+  Features by four processes, of which this is the second; then, without --shard, the number
+  $ npx evenkeel metrics calc --images out --ref fashion.zip --features nsfwjs-mobilenet --parts features --shard 2/4`;
 
 function addGen(parent: Command): void {
   parent
@@ -144,6 +135,8 @@ function addGen(parent: Command): void {
       wholeNumber,
       defaultPrecisionCount,
     )
+    .option("--parts <folder>", partsHelp)
+    .addOption(shardOption("the features"))
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
     .addHelpText(
@@ -168,9 +161,12 @@ Examples:
         try {
           const settings = { net, steps, networkBatch: batchDevice };
           await withFeatures(flags.features, { channels, resolution }, name, async (extractor) =>
-            measure(extractor, flags, (repeat, options, reference) => {
-              const count = num ?? reference.statistics.count;
-              return featuresOfNetwork(extractor, network, settings, seed + repeat * count, count, options);
+            measureSets(extractor, flags, {
+              sourceOf: (repeat, references) => {
+                const count = num ?? references;
+                return networkSource(network, settings, seed + repeat * count, count);
+              },
+              plan: async () => ({ net: await found.digest(), steps, batchDevice, num: num ?? null, seed }),
             }),
           );
         } finally {
@@ -191,24 +187,28 @@ function addRef(parent: Command): void {
     .option("--seed <seed>", "which are drawn", seedNumber, 0)
     .option("--keep <count>", "vectors kept in the file, which all metrics but frechet need", wholeNumberFrom(0), 10000)
     .option("--batch <count>", "pictures at a time", wholeNumber, 64)
+    .option("--parts <folder>", partsHelp)
+    .addOption(shardOption("the features"))
     .option("--device <name>", deviceHelp)
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
       "\nExample:\n  $ npx evenkeel metrics ref --data emoji16.zip --dest emoji16.stats.safetensors --features nsfwjs-mobilenet",
     )
-    .action(async ({ data, dest, features, num, seed, keep, batch, device, json }) => {
+    .action(async ({ data, dest, features, num, seed, keep, device, json, ...flags }) => {
       if (!isStatisticsFile(dest)) {
         throw new EvenkeelError("file", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
       }
       const dataset = await readData(data);
       const [indices = chooseIndices(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
       await withFeatures(features, dataset, device, async (extractor) => {
-        const set = await featuresOfImages(extractor, dataset, indices, {
-          kept: keep,
-          batch,
-          onImages: imageProgress(),
-        });
+        const onImages = imageProgress();
+        const plan = async () => ({ images: fingerprint(dataset), num: num ?? null, seed });
+        const parts = await partsOf(extractor, flags, plan, onImages);
+        const source = imageSource(dataset, indices);
+        if (parts !== undefined && flags.shard !== undefined) return parts.makeShare([source], flags.shard.shard);
+        const options = { kept: keep, batch: flags.batch, onImages };
+        const set = await featuresOf(extractor, source, options, parts && { of: parts, set: 0 });
         await writeStatistics(dest, set);
         const kept = set.features.length / set.space.dimension;
         const pictures = set.statistics.count;
@@ -278,56 +278,6 @@ async function withFeatures(
       extractor.dispose();
     }
   });
-}
-
-/** Measures `repeats` sets against the reference and prints the report. */
-async function measure(
-  extractor: FeatureExtractor,
-  flags: MeasureFlags,
-  setOf: (repeat: number, options: CollectOptions, reference: FeatureSet) => Promise<FeatureSet>,
-): Promise<void> {
-  const { metrics, batch, repeats, kidSubsets, kidSize, precisionCount } = flags;
-  for (const line of idleMetricSettings(flags)) console.error(line);
-  const kept = metrics.every((name) => name === "frechet") ? 0 : Infinity;
-  const options = { kept, batch, onImages: imageProgress() };
-  const reference = await referenceSet(flags.ref, extractor, { ...options, kept: kept === 0 ? 0 : 10000 });
-  const meter = new MetricMeter(reference);
-  const sets: FeatureSet[] = [];
-  const measurements: Measurement[] = [];
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    const set = await setOf(repeat, options, reference);
-    const kid = { subsets: kidSubsets, seed: repeat, ...(kidSize === undefined ? {} : { subsetSize: kidSize }) };
-    measurements.push(await meter.measure(set, metrics, { kid, precisionCount }));
-    // The vectors have been used and may be large.
-    sets.push({ ...set, features: new Float32Array(0) });
-  }
-  const report = metricsReport(extractor, reference, sets, measurements, metrics);
-  for (const warning of report.warnings) console.error(`warning: ${warning}`);
-  console.log(flags.json === true ? JSON.stringify(report, null, 2) : describeReport(report));
-}
-
-/** Options that change nothing beside the metrics that were asked for, a line each. */
-function idleMetricSettings({ metrics, kidSubsets, kidSize, precisionCount }: MeasureFlags): readonly string[] {
-  const measures = (...names: readonly MetricName[]): boolean => names.some((name) => metrics.includes(name));
-  const isKidSet = kidSubsets !== defaultKidSubsets || kidSize !== undefined;
-  const isCountSet = precisionCount !== defaultPrecisionCount;
-  return [
-    ...(isKidSet && !measures("kid")
-      ? ["--kid-subsets or --kid-size changes nothing: kid isn't measured (--metrics)"]
-      : []),
-    ...(isCountSet && !measures("precision", "recall", "density", "coverage")
-      ? ["--precision-count changes nothing: none of precision, recall, density, coverage is measured (--metrics)"]
-      : []),
-  ];
-}
-
-/** Shows how many pictures of a source are done, if that takes a while. */
-function imageProgress(): OnImages {
-  const progress = new WorkProgress();
-  return (source, done, total) => {
-    progress.at(`features of ${source}`, done, total);
-    if (done === total) progress.end();
-  };
 }
 
 function metricList(text: string): readonly MetricName[] {

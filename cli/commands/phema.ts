@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import {
@@ -26,6 +25,11 @@ import {
 import { foreignFilesOf } from "../../diffusion/snapshot/index.ts";
 import { EvenkeelError, inTurns } from "../../engine/index.ts";
 import { diskFolder, writeFileAtomically } from "../../engine/io/node.ts";
+import { takeShard } from "../../diffusion/sample/index.ts";
+import { exists } from "../exists.ts";
+import type { ReadShard } from "../shards/readShard.ts";
+import { describeShard, shardOption } from "../shards/shardOption.ts";
+import { takeUnits } from "../shards/unitLock.ts";
 import { parseSigmaRelList } from "../sigmaRelList.ts";
 import { profileChart } from "../profileChart.ts";
 import { stopping } from "../stopping.ts";
@@ -61,7 +65,8 @@ export function addPhemaCommand(program: Command): void {
     .option("--outprefix <text>", "prefix of their names", "phema")
     .requiredOption("--outstd <list>", "their sigma_rel: 0.1 or 0.05,0.1 or 0.010,0.015,...,0.250", parseSigmaRelList)
     .option("--outkimg <kimg>", "their time in thousands of images, one of the snapshots' (default: latest)", parseKimg)
-    .option("--skip", "leave out averages whose files exist already")
+    .option("--skip", "leave out averages whose files exist already; with --shard always so")
+    .addOption(shardOption("the averages"))
     .option("--batch <count>", "averages made in one pass; each takes the memory of one network", wholeNumber, 8)
     .addOption(new Option("--dtype <type>", "how averages are stored").choices(["f16", "f32"]).default("f16" as const))
     .option("--no-normalize", "don't divide coefficients by their sum (as the paper, unlike its program)")
@@ -79,6 +84,9 @@ Examples:
 
   A sweep at 5 million images; what exists already is not made again
   $ npx evenkeel phema --indir runs/emoji16 --outdir sweep --outstd 0.010,0.015,...,0.250 --outkimg 5000 --skip
+
+  The same sweep by 8 processes; this is the third. What a last call with --skip and without --shard doesn't make, there is
+  $ npx evenkeel phema --indir runs/emoji16 --outdir sweep --outstd 0.010,0.015,...,0.250 --shard 3/8
 
   How well would it work? Coefficients, errors and a picture, but no averages
   $ npx evenkeel phema --indir runs/emoji16 --outstd 0.05,0.1,0.2 --dry-run --plot profiles.svg
@@ -108,6 +116,7 @@ type Options = {
   readonly outstd: number[];
   readonly outkimg?: number | undefined;
   readonly skip?: true | undefined;
+  readonly shard?: ReadShard | undefined;
   readonly batch: number;
   readonly dtype: "f16" | "f32";
   readonly normalize: boolean;
@@ -135,39 +144,74 @@ async function run(options: Options): Promise<void> {
   const print = (text: string): void => {
     if (json !== true) console.log(text);
   };
+  if (options.shard !== undefined) print(describeShard(options.shard));
   print(describeStored(options.indir, stored, fits));
   print(options.dryRun === true ? coefficientTables(snapshots, fits) : errorTable(fits));
   if (plot !== undefined) {
     await writeText(plot, profileChart(stored, fits));
     print(`${plot}: profiles drawn`);
   }
-  const written = options.dryRun === true ? [] : await missingFiles(files, options.skip === true);
-  if (options.dryRun !== true) {
-    const skipped = files.length - written.length;
-    let whole = skipped;
-    const tellWhole = (): void => {
-      stopping.left = `${whole} of ${files.length} averages are whole; --skip leaves these as they are.`;
-    };
-    tellWhole();
-    if (skipped > 0) print(`${skipped} of ${files.length} averages exist already and are left as they are`);
-    const isBuffer = tensorNameMatcher(buffers);
-    const progress = new WorkProgress();
-    progress.at("reading snapshots", 0, null);
-    await reconstructFiles(snapshots, written, {
-      normalize,
-      batch: options.batch,
-      dtype: options.dtype === "f32" ? "F32" : "F16",
-      isBuffer: (name, tensor) => isBuffer(name) || isBufferByName(name, tensor),
-      onSnapshot: (done, total) => progress.at("snapshots added up", done, total),
-      onFile: ({ path: file }) => {
-        progress.pause();
-        print(file);
-        whole += 1;
-        tellWhole();
-      },
-    }).finally(() => progress.end());
-  }
+  const written = options.dryRun === true ? [] : await makeAverages(options, snapshots, buffers, files, print);
   if (json === true) console.log(JSON.stringify(asJson(snapshots, fits, files, written), null, 2));
+}
+
+/** Makes the averages that were asked for, or a share of them. @returns those that were made here */
+async function makeAverages(
+  options: Options,
+  snapshots: readonly SnapshotFile[],
+  buffers: readonly string[],
+  all: readonly AverageFile[],
+  print: (text: string) => void,
+): Promise<readonly AverageFile[]> {
+  const { shard, batch, normalize, dtype } = options;
+  const paths = all.map(({ path: file }) => file);
+  const twice = paths.find((file, i) => paths.indexOf(file) !== i);
+  if (twice !== undefined) throw new EvenkeelError("value", `phema: two of the averages would be ${twice}.`);
+  const isSkipping = options.skip === true || shard !== undefined;
+  const files = shard === undefined ? all : takeShard(all, shard.shard);
+  const missing = isSkipping ? await missingFiles(files) : files;
+  const skipped = files.length - missing.length;
+  if (skipped > 0) print(`${skipped} of ${files.length} averages exist already and are left as they are`);
+  const written: AverageFile[] = [];
+  const tellWhole = (): void => {
+    const advice = shard === undefined ? "--skip leaves these as they are" : "the same command goes on";
+    stopping.left = `${skipped + written.length} of ${files.length} averages are whole; ${advice}.`;
+  };
+  tellWhole();
+  const isBuffer = tensorNameMatcher(buffers);
+  const progress = new WorkProgress();
+  progress.at("reading snapshots", 0, null);
+  try {
+    for (let begin = 0; begin < missing.length; begin += batch) {
+      const group = missing.slice(begin, begin + batch);
+      const taken = await takeUnits(
+        group.map(({ path: file }) => file),
+        print,
+      );
+      try {
+        const own = taken.indices.flatMap((index) => group[index] ?? []);
+        // Another process may have made them just now.
+        await reconstructFiles(snapshots, isSkipping ? await missingFiles(own) : own, {
+          normalize,
+          batch,
+          dtype: dtype === "f32" ? "F32" : "F16",
+          isBuffer: (name, tensor) => isBuffer(name) || isBufferByName(name, tensor),
+          onSnapshot: (done, total) => progress.at("snapshots added up", done, total),
+          onFile: (file) => {
+            progress.pause();
+            print(file.path);
+            written.push(file);
+            tellWhole();
+          },
+        });
+      } finally {
+        taken.release();
+      }
+    }
+  } finally {
+    progress.end();
+  }
+  return written;
 }
 
 async function findSnapshots(
@@ -206,16 +250,9 @@ function chooseTime(stored: readonly AveragingProfile[], kimg: number | undefine
   );
 }
 
-async function missingFiles(files: readonly AverageFile[], skip: boolean): Promise<readonly AverageFile[]> {
-  if (!skip) return files;
+async function missingFiles(files: readonly AverageFile[]): Promise<readonly AverageFile[]> {
   const missing: AverageFile[] = [];
-  for (const file of files) {
-    const exists = await access(file.path).then(
-      () => true,
-      () => false,
-    );
-    if (!exists) missing.push(file);
-  }
+  for (const file of files) if (!(await exists(file.path))) missing.push(file);
   return missing;
 }
 

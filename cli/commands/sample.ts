@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { type GuidanceInterval, parseSeeds, parseShard } from "../../diffusion/sample/index.ts";
+import { type GuidanceInterval, parseSeeds } from "../../diffusion/sample/index.ts";
 import { autotuneHelp } from "../autotune.ts";
 import { deviceHelp, describeDevice } from "../deviceOption.ts";
 import { findNetwork } from "../findNetwork.ts";
 import { sampleImages } from "../sampleImages.ts";
 import { orInvalid } from "../orInvalid.ts";
+import { describeShard, shardOption } from "../shards/shardOption.ts";
 import { wholeNumber } from "../wholeNumber.ts";
 import { withTunedDevice } from "../withDevice.ts";
 
@@ -29,7 +30,7 @@ export function addSampleCommand(program: Command): void {
         .argParser(orInvalid(parseSeeds))
         .default(parseSeeds("16-19"), "16-19"),
     )
-    .option("--shard <i/N>", "sample the i-th of N shares of the seeds", orInvalid(parseShard))
+    .addOption(shardOption("the seeds"))
     .option(
       "--class <list>",
       "names or numbers of classes that the seeds take in turn, e.g. cats,dogs or 0,0,3-5 (default: drawn by the seed)",
@@ -59,11 +60,13 @@ export function addSampleCommand(program: Command): void {
     .option("--autotune <file>", autotuneHelp)
     .addHelpText("after", examples)
     .action(async (options) => {
-      const { device: wanted, autotune, class: classes, ...rest } = options;
+      const { device: wanted, autotune, class: classes, shard, ...rest } = options;
+      if (shard !== undefined) console.log(describeShard(shard));
       const settings = {
         ...rest,
         subdirs: options.subdirs === true,
         classes,
+        shard: shard?.shard,
         networkBatch: options.batchDevice,
         sigmaMin: options.sigma_min,
         sigmaMax: options.sigma_max,
@@ -96,8 +99,9 @@ Examples:
   Latents of an ImageNet-512 network, for the decoder of stabilityai/sd-vae-ft-mse
   $ npx evenkeel sample --net edm2-img512-xs-2147483-0.135.pkl --seeds 0-7 --batch-device 1 --latents latents.npy
 
-  A thousand images by four processes; this is the second. Each seed gives the image that it gives in a single process
-  $ npx evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out`;
+  A thousand images by four processes; this is the second. Each seed gives the image that it gives in a single process. When all are
+  done, the same without --shard makes what is missing, and the grid
+  $ npx evenkeel sample --net net.safetensors --seeds 0-999 --shard 2/4 --outdir out --grid grid.png`;
 
 function number(text: string): number {
   const value = /^\+?inf(inity)?$/i.test(text) ? Infinity : text.trim() === "" ? NaN : Number(text);

@@ -1,19 +1,22 @@
 import { join } from "node:path";
-import { judge, type Pair } from "../../diffusion/comparison/index.ts";
-import { isLatent } from "../../diffusion/data/index.ts";
+import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
+import { type Shard, takeShard } from "../../diffusion/sample/index.ts";
 import { splitForRun, trainingOptions, type TrainSettings } from "../../diffusion/settings/index.ts";
-import { EvenkeelError } from "../../engine/index.ts";
+import { validationSigmas } from "../../diffusion/training/index.ts";
+import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { keepPlan } from "../keepPlan.ts";
 import { machineText } from "../machineText.ts";
+import { atWorkElsewhere, type Outcome, Runs } from "../runs/runs.ts";
 import { dataPath, loadTrainingData } from "../train/data.ts";
+import { deviceOf } from "../train/train.ts";
 import { writeText } from "../train/writeText.ts";
 import type { Change } from "./changes.ts";
-import type { MeasuredRun } from "./measure.ts";
+import { Comparison } from "./comparison.ts";
+import { divergedRun, type MeasuredRun, measureRun, requireSame, type Yardstick } from "./measure.ts";
 import { comparisonPage } from "./page.ts";
-import type { ComparedChange, ComparisonResults, Sweep } from "./results.ts";
-import { Runs } from "./runs.ts";
-import { baseName, type ComparisonPlan, type Run, runName, type Side, sideSettings } from "./sides.ts";
+import type { ComparisonResults, Sweep } from "./results.ts";
+import { baseName, type ComparedRun, type ComparisonPlan, runOfSide, type Side } from "./sides.ts";
 import { checkSweep, sweepSide } from "./sweep.ts";
 import { verdictText } from "./words.ts";
 
@@ -27,86 +30,88 @@ export type CompareOptions = {
   readonly margin: number;
   readonly level: number;
   readonly device: string | undefined;
+  /** The share of the runs that this process makes; without it, it makes what is missing and decides. */
+  readonly shard?: Shard | undefined;
   /** The command line, for the report. */
   readonly command: string;
   /** Whether standard output is left to somebody else. */
   readonly toStderr: boolean;
 };
 
+/** What a comparison works with. */
+type Work = {
+  readonly options: CompareOptions;
+  readonly dataset: ImageDataset;
+  readonly baseSettings: TrainSettings;
+  readonly runOf: (side: Side, seed: number) => ComparedRun;
+  readonly runs: Runs<ComparedRun, MeasuredRun>;
+  readonly print: (line: string) => void;
+};
+
 /**
  * Trains the base and its changes in pairs that share every random number, until each change is decided or there are no more pairs to make.
  * What is there already, in this folder and by this plan, isn't done again. Writes `results.json` and `comparison.html`, after each pair.
- * @returns null if a run was asked to stop.
+ * With a shard it makes that share of the runs, as long as what is there doesn't decide them, and decides nothing itself.
+ * @returns "stopped" if a run was asked to stop, "shared" if its share is done.
  * @throws EvenkeelError `value` for changes that can't be or that are the base, for a folder of another plan, for a base that diverges;
- * `file` for what can't be read or written.
+ * `file` for what can't be read or written, and if another process is at a run that the decision needs.
  */
 export async function compare(
   options: CompareOptions,
   print: (line: string) => void,
-): Promise<ComparisonResults | null> {
+): Promise<ComparisonResults | "stopped" | "shared"> {
   const { outdir, plan, changes, firstSeed } = options;
   const dataset = await loadTrainingData(plan.data, outdir, { isKept: true }, print);
   if (isLatent(dataset))
     throw new EvenkeelError("value", `compare: ${plan.data} holds latents; compare needs pictures.`);
-  const data = dataPath(plan.data, outdir);
-  const base: Side = { name: baseName, change: null };
-  const sides = [base, ...changes.map((change): Side => ({ name: change.name, change }))];
-  const runOf = (side: Side, seed: number): Run => {
-    const place = { data, outdir: join(outdir, "runs", runName(side, seed)), device: options.device };
-    return { side, seed, settings: sideSettings(side, seed, plan, place) };
-  };
+  const place = { data: dataPath(plan.data, outdir), outdir, device: options.device };
+  const sides: Side[] = [{ name: baseName, change: null }, ...changes.map((change) => ({ name: change.name, change }))];
+  const runOf = (side: Side, seed: number): ComparedRun => runOfSide(side, seed, plan, place);
   // What can't be is told before hours of training.
   const first = sides.map((side) => runOf(side, firstSeed));
   for (const { settings } of first) trainingOptions(settings, splitForRun(dataset, settings).training);
   requireDifferent(first);
-  const [{ settings: baseSettings } = runOf(base, firstSeed)] = first;
-  const { sweep } = plan;
-  if (sweep !== null) checkSweep(sweep, sides, (side) => runOf(side, firstSeed).settings);
+  const [base] = first;
+  if (base === undefined) throw new RangeError("there is always a base");
+  if (plan.sweep !== null) checkSweep(plan.sweep, sides, (side) => runOf(side, firstSeed).settings);
   await makeFolder(outdir);
   await keepPlan("compare", join(outdir, "comparison.json"), plan);
-  for (const folder of ["runs", "measures"]) await makeFolder(join(outdir, folder));
 
-  const output = options.toStderr ? process.stderr : process.stdout;
-  const runs = new Runs({ outdir, dataset, baseSettings, length: plan.length, output, print });
+  const { P_mean: mean, P_std: standardDeviation } = base.settings;
+  const yardstick: Yardstick = { dataset, sigmas: validationSigmas({ mean, standardDeviation }), length: plan.length };
+  let device: Device | undefined;
+  const runs = await Runs.in<ComparedRun, MeasuredRun>({
+    outdir,
+    fields: ["error", "levels", "settings"],
+    requireSame,
+    measure: async (run) => {
+      const { settings } = run;
+      device ??= (await deviceOf(settings, trainingOptions(settings, splitForRun(dataset, settings).training))).device;
+      return measureRun(run, yardstick, device);
+    },
+    diverged: divergedRun,
+    describe: ({ error }) => `error ${error === null ? "not finite" : error.toPrecision(5)}`,
+    output: options.toStderr ? process.stderr : process.stdout,
+    print,
+  });
   try {
-    const sweeps: Sweep[] = [];
-    for (const side of sweep === null ? [] : sides) {
-      const found = await sweepSide(side, sweep ?? "", firstSeed, runOf, runs, print);
-      if (found === null) return null;
-      sweeps.push(found);
-    }
+    const work: Work = { options, dataset, baseSettings: base.settings, runOf, runs, print };
+    const sweeps = await sweepSides(work, sides);
+    if (sweeps === "stopped" || sweeps === "shared") return sweeps;
     const tuned = sides.map((side): Side => {
       const found = sweeps.find((each) => each.side === side.name);
       return found === undefined ? side : { ...side, tuned: { [found.setting]: found.best } };
     });
-    const comparison = new Comparison(options, dataset.count, baseSettings, sweeps);
-    for (let pair = 0; pair < options.pairs; pair++) {
-      const seed = firstSeed + pair;
-      for (const side of comparison.open(tuned)) {
-        const measured = await runs.measured(runOf(side, seed), `[pair ${pair + 1} of at most ${options.pairs}]`);
-        if (measured === null) return null;
-        if (side.change === null && measured.error === null) {
-          throw new EvenkeelError(
-            "value",
-            `compare: the base diverges with seed ${seed}. Take a lower rate: --base "lr=..."`,
-          );
-        }
-        comparison.add(measured);
-      }
-      const results = comparison.results();
-      await writeText(join(outdir, "results.json"), `${JSON.stringify(results)}\n`);
-      await writeText(join(outdir, "comparison.html"), comparisonPage(results));
-      for (const each of results.changes) print(verdictText(each, results));
-      if (comparison.open(tuned).length === 1) break;
-    }
-    return comparison.results();
+    return options.shard === undefined
+      ? await decide(work, tuned, sweeps)
+      : await makeShare(work, tuned, options.shard);
   } finally {
-    runs.dispose();
+    device?.dispose();
   }
 }
 
 /** @throws EvenkeelError `value` if a change gives the settings of the base, or two changes the same. */
-function requireDifferent(runs: readonly Run[]): void {
+function requireDifferent(runs: readonly ComparedRun[]): void {
   const seen = new Map<string, string>();
   const folders = new Set<string>();
   for (const { side, settings } of runs) {
@@ -125,77 +130,149 @@ function requireDifferent(runs: readonly Run[]): void {
   }
 }
 
-/** The runs that are measured, and what they say so far. */
-class Comparison {
-  readonly #options: CompareOptions;
-  readonly #images: number;
-  readonly #baseSettings: TrainSettings;
-  readonly #sweeps: readonly Sweep[];
-  readonly #runs: MeasuredRun[] = [];
-
-  constructor(options: CompareOptions, images: number, baseSettings: TrainSettings, sweeps: readonly Sweep[]) {
-    this.#options = options;
-    this.#images = images;
-    this.#baseSettings = baseSettings;
-    this.#sweeps = sweeps;
-  }
-
-  add(run: MeasuredRun): void {
-    this.#runs.push(run);
-  }
-
-  /** The base, and the changes that aren't decided. */
-  open(sides: readonly Side[]): readonly Side[] {
-    const compared = this.#runs.length === 0 ? [] : this.#compared();
-    const decided = new Set(compared.flatMap(({ change, verdict }) => (verdict === "undecided" ? [] : [change])));
-    return sides.filter(({ name }) => !decided.has(name));
-  }
-
-  #compared(): ComparedChange[] {
-    const { changes, margin, level } = this.#options;
-    const bases = new Map(this.#runs.filter(({ side }) => side === baseName).map((run) => [run.seed, run]));
-    return changes.map(({ name }) => {
-      const own = this.#runs.filter(({ side }) => side === name);
-      const pairsOf = (errorOf: (run: MeasuredRun) => number | null): Pair[] =>
-        own.flatMap((run) => {
-          const base = bases.get(run.seed);
-          return base === undefined ? [] : [{ changed: errorOf(run) ?? NaN, base: errorOf(base) ?? NaN }];
-        });
-      const levels = (own[0]?.levels ?? []).flatMap(({ sigma }, i) => {
-        const pairs = pairsOf((run) => run.levels[i]?.error ?? null);
-        return pairs.some(({ base }) => !Number.isFinite(base)) ? [] : [{ sigma, ...judge(pairs, { level, margin }) }];
-      });
-      const judged = judge(
-        pairsOf(({ error }) => error),
-        { level, margin, changes: changes.length },
-      );
-      return { change: name, ...judged, seeds: own.map(({ seed }) => seed), levels };
-    });
-  }
-
-  results(): ComparisonResults {
-    const { plan, margin, level, command } = this.#options;
-    return {
-      format: "evenkeel-comparison",
-      version: 1,
-      command,
-      date: new Date().toISOString(),
-      machine: machineText(),
-      data: {
-        name: plan.data,
-        trainingImages: this.#images - plan.holdout,
-        heldOutImages: plan.holdout,
-      },
-      base: Object.entries(plan.base)
-        .map(([name, value]) => `${name}=${String(value)}`)
-        .join(","),
-      duration: this.#baseSettings.duration,
-      length: plan.length,
-      margin,
-      level,
-      changes: this.#compared(),
-      sweeps: this.#sweeps,
-      runs: [...this.#runs],
+/**
+ * The best value of what is swept, on each side; none if nothing is. A sweep goes step by step, so a shard takes whole sides; the pairs
+ * begin when all are found.
+ */
+async function sweepSides(
+  { options, runOf, runs, print }: Work,
+  sides: readonly Side[],
+): Promise<readonly Sweep[] | "stopped" | "shared"> {
+  const { shard, firstSeed } = options;
+  const { sweep } = options.plan;
+  if (sweep === null) return [];
+  const own = shard === undefined ? sides : takeShard(sides, shard);
+  const sweeps: Sweep[] = [];
+  const missing: string[] = [];
+  for (const side of sides) {
+    const isOwn = own.includes(side);
+    const look = async (run: ComparedRun): Promise<Outcome<MeasuredRun>> => {
+      if (isOwn) return runs.measured(run, `[best ${sweep}]`);
+      const measured = await runs.stored(run);
+      return measured === null ? "elsewhere" : { measured };
     };
+    const found = await sweepSide(side, sweep, firstSeed, runOf, look, isOwn ? print : () => undefined);
+    if (found === "stopped") return found;
+    if (found === "elsewhere") missing.push(side.name);
+    else sweeps.push(found);
   }
+  if (missing.length === 0) return sweeps;
+  const what = missing.map((name) => `the best ${sweep} of ${name}`);
+  if (shard === undefined) throw atWorkElsewhere("compare", what);
+  print(`Pairs begin when ${what.join(" and ")} is found: start the shards again then.`);
+  return "shared";
+}
+
+/** Goes through the pairs in their order until all is decided, or a run isn't there. */
+async function goThrough(
+  { options, runOf }: Work,
+  sides: readonly Side[],
+  comparison: Comparison,
+  look: (run: ComparedRun, pair: number) => Promise<Outcome<MeasuredRun>>,
+  onPair: () => Promise<void>,
+): Promise<"decided" | { readonly run: ComparedRun; readonly outcome: "stopped" | "elsewhere" }> {
+  for (let pair = 0; pair < options.pairs; pair++) {
+    const seed = options.firstSeed + pair;
+    for (const side of comparison.open(sides)) {
+      const run = runOf(side, seed);
+      const outcome = await look(run, pair);
+      if (typeof outcome === "string") return { run, outcome };
+      if (side.change === null && outcome.measured.error === null) {
+        throw new EvenkeelError(
+          "value",
+          `compare: the base diverges with seed ${seed}. Take a lower rate: --base "lr=..."`,
+        );
+      }
+      comparison.add(outcome.measured);
+    }
+    await onPair();
+    if (comparison.open(sides).length === 1) break;
+  }
+  return "decided";
+}
+
+const judgingOf = ({ changes, margin, level }: CompareOptions) => ({
+  changes: changes.map(({ name }) => name),
+  margin,
+  level,
+});
+
+/** Makes what is missing, pair by pair, and says what it tells. */
+async function decide(
+  work: Work,
+  sides: readonly Side[],
+  sweeps: readonly Sweep[],
+): Promise<ComparisonResults | "stopped"> {
+  const { options, runs, print } = work;
+  const { outdir, pairs } = options;
+  const comparison = new Comparison(judgingOf(options));
+  const results = (): ComparisonResults => resultsOf(work, comparison, sweeps);
+  const end = await goThrough(
+    work,
+    sides,
+    comparison,
+    (run, pair) => runs.measured(run, `[pair ${pair + 1} of at most ${pairs}]`),
+    async () => {
+      const now = results();
+      await writeText(join(outdir, "results.json"), `${JSON.stringify(now)}\n`);
+      await writeText(join(outdir, "comparison.html"), comparisonPage(now));
+      for (const each of now.changes) print(verdictText(each, now));
+    },
+  );
+  if (end === "decided") return results();
+  if (end.outcome === "stopped") return "stopped";
+  throw atWorkElsewhere("compare", [end.run.name]);
+}
+
+/** Makes a share of the runs of all pairs; a side that is decided by what is there needs no more. */
+async function makeShare(work: Work, sides: readonly Side[], shard: Shard): Promise<"stopped" | "shared"> {
+  const { options, runOf, runs, print } = work;
+  const all = Array.from({ length: options.pairs }, (_, pair) =>
+    sides.map((side) => runOf(side, options.firstSeed + pair)),
+  ).flat();
+  for (const run of takeShard(all, shard)) {
+    const known = new Comparison(judgingOf(options));
+    const look = async (each: ComparedRun): Promise<Outcome<MeasuredRun>> => {
+      const measured = await runs.stored(each);
+      return measured === null ? "elsewhere" : { measured };
+    };
+    await goThrough(work, sides, known, look, () => Promise.resolve());
+    const open = known.open(sides);
+    if (open.length === 1 || !open.includes(run.side)) {
+      print(`${run.name}: not needed, as what there is decides`);
+      continue;
+    }
+    if ((await runs.measured(run, `[shard ${shard.index} of ${shard.count}]`)) === "stopped") return "stopped";
+  }
+  return "shared";
+}
+
+function resultsOf(
+  { options, dataset, baseSettings }: Work,
+  comparison: Comparison,
+  sweeps: readonly Sweep[],
+): ComparisonResults {
+  const { plan, margin, level, command } = options;
+  return {
+    format: "evenkeel-comparison",
+    version: 1,
+    command,
+    date: new Date().toISOString(),
+    machine: machineText(),
+    data: {
+      name: plan.data,
+      trainingImages: dataset.count - plan.holdout,
+      heldOutImages: plan.holdout,
+    },
+    base: Object.entries(plan.base)
+      .map(([name, value]) => `${name}=${String(value)}`)
+      .join(","),
+    duration: baseSettings.duration,
+    length: plan.length,
+    margin,
+    level,
+    changes: comparison.compared(),
+    sweeps,
+    runs: comparison.runs,
+  };
 }

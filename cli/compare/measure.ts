@@ -1,14 +1,20 @@
-import { splitForRun, type TrainSettings } from "../../diffusion/settings/index.ts";
-import { type ImageDataset, wholeBatch } from "../../diffusion/data/index.ts";
-import { curvesByPlace, dynamicsFileName, readDynamicsFile, type ReadingKind } from "../../diffusion/dynamics/index.ts";
-import { powerProfile, reconstruct, snapshotsIn } from "../../diffusion/ema/index.ts";
-import { type NetworkConfig, tensorsOfWeights } from "../../diffusion/network/index.ts";
+import { defaultSettings, splitForRun, trainingOptions, type TrainSettings } from "../../diffusion/settings/index.ts";
+import type { ImageDataset } from "../../diffusion/data/index.ts";
+import { dynamicsFileName, readDynamicsFile } from "../../diffusion/dynamics/index.ts";
 import { readStats, statsFileName } from "../../diffusion/run/index.ts";
-import { Validator } from "../../diffusion/training/index.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
-import type { LadderCurve, PlaceCurves } from "../ladder/results.ts";
-import { validationCurve } from "../ladder/measure.ts";
+import { StoredAverages } from "../runs/averages.ts";
+import {
+  finite,
+  placeCurves,
+  type PlaceCurves,
+  type RunCurve,
+  trainingSeconds,
+  validationCurve,
+} from "../runs/curves.ts";
+import { HeldOutMeter } from "../runs/heldOutMeter.ts";
+import type { ComparedRun } from "./sides.ts";
 
 /** Everything that a comparison keeps of a run that has finished. */
 export type MeasuredRun = {
@@ -20,7 +26,7 @@ export type MeasuredRun = {
   readonly error: number | null;
   readonly levels: readonly { readonly sigma: number; readonly error: number | null }[];
   /** The same error while it trained, with the shortest stored average, at the run's own noise levels. */
-  readonly validation: LadderCurve;
+  readonly validation: RunCurve;
   /** Root mean squares of activations and effective rates at each place, mean over layers. */
   readonly activations: PlaceCurves;
   readonly updates: PlaceCurves;
@@ -34,10 +40,8 @@ export function settingsKept({ data: _, outdir: __, ...settings }: TrainSettings
   return settings;
 }
 
-export type Measuring = {
-  readonly side: string;
-  readonly settings: TrainSettings;
-  readonly network: NetworkConfig;
+/** What all sides are measured by. */
+export type Yardstick = {
   readonly dataset: ImageDataset;
   /** Noise levels, the same for all sides. */
   readonly sigmas: readonly number[];
@@ -46,51 +50,62 @@ export type Measuring = {
 };
 
 /** What is known of a run whose loss became infinite or NaN. */
-export async function divergedRun({ side, settings }: Pick<Measuring, "side" | "settings">): Promise<MeasuredRun> {
+export async function divergedRun({ side, settings }: ComparedRun): Promise<MeasuredRun> {
   const stats = await readStats(diskFolder(settings.outdir).file(statsFileName));
   const none = { error: null, levels: [], activations: [], updates: [], trainingSeconds: 0 };
-  return { side, seed: settings.seed, settings: settingsKept(settings), validation: validationCurve(stats), ...none };
+  return {
+    side: side.name,
+    seed: settings.seed,
+    settings: settingsKept(settings),
+    validation: validationCurve(stats),
+    ...none,
+  };
 }
 
-/** Images that go through the network at once. */
-const batch = 32;
-
 /** Measures a run that has finished. */
-export async function measureRun(of: Measuring, device: Device): Promise<MeasuredRun> {
-  const { side, settings, network, dataset, sigmas, length } = of;
-  const folder = diskFolder(settings.outdir);
-  const { validation } = splitForRun(dataset, settings);
+export async function measureRun(run: ComparedRun, yardstick: Yardstick, device: Device): Promise<MeasuredRun> {
+  const { side, settings } = run;
+  const { dataset, sigmas, length } = yardstick;
+  const { training, validation } = splitForRun(dataset, settings);
   if (validation === null) throw new RangeError("a comparison holds images out");
+  const { network } = trainingOptions(settings, training);
+  const folder = diskFolder(settings.outdir);
   const stats = await readStats(folder.file(statsFileName));
   const dynamics = await readDynamicsFile(folder.file(dynamicsFileName));
-  const stored = await snapshotsIn(folder, { prefix: "network-snapshot" });
-  const last = Math.max(...stored.map(({ profile }) => profile.nimg));
-  const [average] = await reconstruct(stored, [powerProfile(last, length)], { dtype: "F32" });
-  if (average === undefined) throw new EvenkeelError("file", `compare: ${settings.outdir} has no averages. Remove it.`);
-  const validator = new Validator(network, device, Math.min(batch, validation.count));
+  const stored = await StoredAverages.of(settings.outdir, network, "compare");
+  const [weights] = await stored.at(stored.times.at(-1) ?? 0, [length]);
+  if (weights === undefined) throw new RangeError("one length gives one average");
+  const meter = new HeldOutMeter(network, device, validation, sigmas);
   try {
-    const weights = tensorsOfWeights(network, average.weights, settings.outdir);
-    const levels = await validator.measure(weights, wholeBatch(validation), sigmas);
-    const error = levels.reduce((sum, level) => sum + level.error, 0) / levels.length;
-    const curves = (kind: ReadingKind): PlaceCurves =>
-      dynamics === null
-        ? []
-        : curvesByPlace(dynamics, kind, "mean").map((curve) => ({ ...curve, values: curve.values.map(finite) }));
-    const seconds = stats.at(-1)?.["Timing/total_sec"];
+    const { error, levels } = await meter.measure(weights);
     return {
-      side,
+      side: side.name,
       seed: settings.seed,
       settings: settingsKept(settings),
       error: finite(error),
       levels: levels.map((level) => ({ sigma: level.sigma, error: finite(level.error) })),
       validation: validationCurve(stats),
-      activations: curves("activation"),
-      updates: curves("update"),
-      trainingSeconds: typeof seconds === "number" ? seconds : 0,
+      activations: placeCurves(dynamics, "activation", "mean"),
+      updates: placeCurves(dynamics, "update", "mean"),
+      trainingSeconds: trainingSeconds(stats),
     };
   } finally {
-    validator.dispose();
+    meter.dispose();
   }
 }
 
-const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+/** @throws EvenkeelError `value` if what was measured is of a run with other settings: a file of settings may have been changed. */
+export function requireSame(path: string, measured: MeasuredRun, { settings }: ComparedRun): void {
+  // What an older program didn't know was as it is by default.
+  const kept = { ...defaultSettings(settings.duration, settings.batch), ...measured.settings };
+  const before = new Map<string, unknown>(Object.entries(kept));
+  const now = new Map<string, unknown>(Object.entries(settingsKept(settings)));
+  for (const name of new Set([...before.keys(), ...now.keys()])) {
+    const [was, is] = [before, now].map((each) => (each.has(name) ? JSON.stringify(each.get(name)) : "absent"));
+    if (was === is) continue;
+    throw new EvenkeelError(
+      "value",
+      `compare: ${path} is of a run with ${name} ${was}, and now it is ${is}. Give the change another name, or take another folder.`,
+    );
+  }
+}

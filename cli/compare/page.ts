@@ -1,6 +1,6 @@
 import { escapeHtml, figure, pageStyle } from "../page.ts";
 import { coloursOf, curvesChart, type NamedCurve } from "../ladder/pageCharts.ts";
-import type { PlaceCurves } from "../ladder/results.ts";
+import type { PlaceCurves } from "../runs/curves.ts";
 import type { MeasuredRun } from "./measure.ts";
 import type { ComparedChange, ComparisonResults } from "./results.ts";
 import { baseName } from "./sides.ts";

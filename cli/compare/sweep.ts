@@ -1,8 +1,9 @@
 import { findBest } from "../../diffusion/comparison/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
+import type { Outcome } from "../runs/runs.ts";
+import type { MeasuredRun } from "./measure.ts";
 import type { Sweep } from "./results.ts";
-import type { Runs } from "./runs.ts";
-import type { Run, Side } from "./sides.ts";
+import type { ComparedRun, Side } from "./sides.ts";
 
 /** How far the seed of a sweep's runs is from the pairs': what is chosen by runs mustn't be judged by them. */
 const seedsApart = 1_000_000;
@@ -11,7 +12,11 @@ const seedsApart = 1_000_000;
  * Checks that a setting can be swept on these sides.
  * @throws EvenkeelError `value` for what is no positive number on one of them, is the same for all, or is set by a change
  */
-export function checkSweep(setting: string, sides: readonly Side[], settingsOf: (side: Side) => Run["settings"]): void {
+export function checkSweep(
+  setting: string,
+  sides: readonly Side[],
+  settingsOf: (side: Side) => ComparedRun["settings"],
+): void {
   if (fixed.has(setting)) {
     throw new EvenkeelError("value", `compare: --sweep ${setting}: that is the same for all runs of a comparison.`);
   }
@@ -46,26 +51,31 @@ const fixed: ReadonlySet<string> = new Set([
   ...["sample-ema", "guidance"],
 ]);
 
-/** Looks for the best value of a setting on one side. @returns null if it was asked to stop. */
+/**
+ * Looks for the best value of a setting on one side.
+ * @param look trains and measures a run, or only looks it up
+ * @returns why it isn't found if a run isn't there
+ */
 export async function sweepSide(
   side: Side,
   setting: string,
   firstSeed: number,
-  runOf: (side: Side, seed: number) => Run,
-  runs: Runs,
+  runOf: (side: Side, seed: number) => ComparedRun,
+  look: (run: ComparedRun) => Promise<Outcome<MeasuredRun>>,
   print: (line: string) => void,
-): Promise<Sweep | null> {
+): Promise<Sweep | "stopped" | "elsewhere"> {
   const seed = firstSeed + seedsApart;
   const start = new Map<string, unknown>(Object.entries(runOf(side, seed).settings)).get(setting);
   if (typeof start !== "number") throw new RangeError(`${setting} was checked`);
-  const stop = new Error("asked to stop");
+  let missing: "stopped" | "elsewhere" | undefined;
+  const isMissing = new Error("a run isn't there");
   try {
     const found = await findBest(
       async (value) => {
-        const tried = runOf({ ...side, tuned: { [setting]: value } }, seed);
-        const measured = await runs.measured(tried, `[best ${setting}]`);
-        if (measured === null) throw stop;
-        return measured.error ?? Infinity;
+        const outcome = await look(runOf({ ...side, tuned: { [setting]: value } }, seed));
+        if (typeof outcome !== "string") return outcome.measured.error ?? Infinity;
+        missing = outcome;
+        throw isMissing;
       },
       start,
       {
@@ -84,7 +94,7 @@ export async function sweepSide(
     }
     return { ...found, side: side.name, setting };
   } catch (reason) {
-    if (reason === stop) return null;
+    if (reason === isMissing && missing !== undefined) return missing;
     throw reason;
   }
 }

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import type { ConfigurationName } from "../../nn/index.ts";
 import { keepPlan } from "../keepPlan.ts";
+import type { SharedSettings } from "../runs/runSettings.ts";
 
 /** What all runs of a ladder have in common: numbers of different budgets can't be compared. */
-export type LadderBudget = {
+export type LadderBudget = SharedSettings & {
   readonly preset: string;
   readonly data: string;
   /** Images that each run sees. */
@@ -13,11 +14,6 @@ export type LadderBudget = {
   readonly channelsPerHead: number | null;
   /** Learning rates that are not the preset's. */
   readonly rates: Partial<Record<ConfigurationName, number>>;
-  /** Images held out, and what chooses them: the same in every run. */
-  readonly holdout: number;
-  readonly holdoutSeed: number;
-  /** Steps between samples of the dynamics. */
-  readonly dynamics: number;
   /** sigma_rel of the sweep, rising. */
   readonly lengths: readonly number[];
   /** Shares of the duration at which to sweep, rising; the last is 1. */

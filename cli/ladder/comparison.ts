@@ -1,3 +1,4 @@
+import { judge, type Pair } from "../../diffusion/comparison/index.ts";
 import { summarizeRepeats } from "../../diffusion/metrics/index.ts";
 
 /** Whether what the paper found shows in this ladder; `missing` if it lacks what that takes. */
@@ -29,14 +30,13 @@ export function compareRatios(left: readonly number[], right: readonly number[])
 }
 
 /**
- * Compares by ratio what belongs together pair by pair, so that what a pair has in common drops out. Sets differ if the mean of the
- * logarithms of the pairs' ratios is further from 0 than twice their standard deviation.
- * @param pairs two at least; of fewer nothing can be told
+ * Compares by ratio what belongs together pair by pair, so that what a pair has in common drops out: as `evenkeel compare` does, by an
+ * interval that holds with 95 % however many seeds are added.
+ * @param pairs positive; of fewer than three nothing can be told
  */
-export function comparePairs(pairs: readonly (readonly [left: number, right: number])[]): Comparison {
-  const { mean, standardDeviation } = summarizeRepeats(pairs.map(([left, right]) => Math.log(left / right)));
-  const spread = Number.isNaN(standardDeviation) ? Number.POSITIVE_INFINITY : 2 * standardDeviation;
-  return { ratio: Math.exp(mean), low: Math.exp(mean - spread), high: Math.exp(mean + spread) };
+export function comparePairs(pairs: readonly Pair[]): Comparison {
+  const { ratio, low, high } = judge(pairs);
+  return { ratio, low, high };
 }
 
 /** Whether the first set is larger, and at least `factor` times as large. */

@@ -1,7 +1,8 @@
 import type { ConfigurationName } from "../../nn/index.ts";
 import { compareRatios, geometricMean, isLarger, logarithmicSpread } from "./comparison.ts";
 import { doubt, type Finding, missing, plainRuns, rangeOf } from "./findings.ts";
-import type { LadderEntry, LadderResults, PlaceCurves } from "./results.ts";
+import type { PlaceCurves } from "../runs/curves.ts";
+import type { LadderEntry, LadderResults } from "./results.ts";
 
 /** How a magnitude changes from a fifth of a run to its end, at the place where it ends largest. */
 export type Growth = { readonly place: string; readonly first: number; readonly last: number; readonly ratio: number };

@@ -1,3 +1,4 @@
+import type { Pair } from "../../diffusion/comparison/index.ts";
 import { type ConfigurationName, configurationNames } from "../../nn/index.ts";
 import { type Comparison, comparePairs, compareRatios, geometricMean, isLarger, type Verdict } from "./comparison.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
@@ -40,8 +41,8 @@ export function rangeOf(values: readonly number[], digits = 3): string {
 export function doubt({ high }: Comparison, verdict: Verdict): string {
   if (verdict !== "unclear") return "";
   return Number.isFinite(high)
-    ? " The difference is within the spread of the runs."
-    : " One run each says nothing about chance: more seeds would tell.";
+    ? " That is within what chance does to so few runs."
+    : " So few runs say nothing about chance: more seeds would tell.";
 }
 
 export type Quantity = "error" | "distance";
@@ -77,13 +78,13 @@ function measuredIn(entries: readonly LadderEntry[], quantity: Quantity): Readon
   );
 }
 
-/** Seed by seed, as the runs of a seed hold the same images out and begin their samples with the same noise; as sets if they can't be. */
+/** Seed by seed, as the runs of a seed share their random numbers and all hold the same images out; as sets if no seed is in both. */
 function compareRungs(left: Rung, right: Rung): Comparison {
-  const pairs = [...left.measured].flatMap(([seed, value]): [number, number][] => {
-    const other = right.measured.get(seed);
-    return other === undefined ? [] : [[value, other]];
+  const pairs = [...left.measured].flatMap(([seed, changed]): Pair[] => {
+    const base = right.measured.get(seed);
+    return base === undefined ? [] : [{ changed, base }];
   });
-  return pairs.length < 2 ? compareRatios(left.values, right.values) : comparePairs(pairs);
+  return pairs.length === 0 ? compareRatios(left.values, right.values) : comparePairs(pairs);
 }
 
 function totalFinding(rungs: readonly Rung[], quantity: Quantity): Finding {

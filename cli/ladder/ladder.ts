@@ -3,24 +3,27 @@ import { join } from "node:path";
 import { defaultClassifierTraining } from "../../diffusion/metrics/index.ts";
 import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
 import { presetOf } from "../../diffusion/presets/index.ts";
+import { type Shard, takeShard } from "../../diffusion/sample/index.ts";
 import { type TrainingOptions, validationSigmas } from "../../diffusion/training/index.ts";
 import { featureExtractor } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
 import { exists } from "../exists.ts";
 import { machineText } from "../machineText.ts";
+import { atWorkElsewhere, Runs } from "../runs/runs.ts";
+import { onceForAll } from "../shards/unitLock.ts";
 import { trainClassifier } from "../metrics/trainClassifier.ts";
 import { dataPath, loadTrainingData } from "../train/data.ts";
 import { splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import type { TrainSettings } from "../../diffusion/settings/index.ts";
-import { deviceOf, train } from "../train/train.ts";
+import { deviceOf } from "../train/train.ts";
 import { writeText } from "../train/writeText.ts";
 import { keepBudget, type LadderBudget } from "./budget.ts";
 import { measureRun } from "./measure.ts";
 import { meterOf, type Yardstick } from "./networkMeter.ts";
 import { ladderPage } from "./page.ts";
 import type { LadderEntry, LadderResults } from "./results.ts";
-import { type Rung, runName, runSettings } from "./rungs.ts";
+import { type LadderRun, type Rung, runOfRung } from "./rungs.ts";
 import { readStored } from "../storedJson.ts";
 
 export type LadderOptions = {
@@ -30,59 +33,59 @@ export type LadderOptions = {
   readonly budget: LadderBudget;
   readonly device?: string | undefined;
   readonly threads?: number | undefined;
+  /** The share of the runs that this process makes; without it, it makes what is missing and writes the results. */
+  readonly shard?: Shard | undefined;
   /** The command line, for the report. */
   readonly command: string;
 };
 
-type Run = { readonly rung: Rung; readonly seed: number; readonly settings: TrainSettings };
-
 /**
  * Trains every rung with every seed, measures each and writes `results.json` and `ladder.html`. What is done already, in this folder and
- * with this budget, is not done again.
- * @returns null if a run was asked to stop.
- * @throws EvenkeelError `value` for a folder of another budget, `file` for what can't be read or written.
+ * with this budget, is not done again. With a shard it does that share of the runs and writes neither.
+ * @returns "stopped" if a run was asked to stop, "shared" if its share is done.
+ * @throws EvenkeelError `value` for a folder of another budget; `file` for what can't be read or written, and if another process is at a
+ * run that the results need.
  */
-export async function climb(options: LadderOptions, print: (line: string) => void): Promise<LadderResults | null> {
-  const { outdir, budget, rungs, seeds } = options;
+export async function climb(
+  options: LadderOptions,
+  print: (line: string) => void,
+): Promise<LadderResults | "stopped" | "shared"> {
+  const { outdir, budget, rungs, seeds, device, threads, shard } = options;
   const dataset = await loadTrainingData(budget.data, outdir, { isKept: true }, print);
   if (isLatent(dataset)) {
     throw new EvenkeelError("value", `ladder: ${budget.data} holds latents; the ladder measures and shows pictures.`);
   }
   requireClasses(dataset, budget);
-  const data = dataPath(budget.data, outdir);
-  const runs: Run[] = [];
-  for (const rung of rungs) {
-    for (const seed of seeds) {
-      const folder = join(outdir, "runs", runName(rung, seed));
-      const settings = await runSettings(rung, seed, budget, { ...options, data, outdir: folder });
-      // What can't be is told before hours of training.
-      trainingOptions(settings, splitForRun(dataset, settings).training);
-      runs.push({ rung, seed, settings });
-    }
-  }
+  const place = { data: dataPath(budget.data, outdir), outdir, device, threads };
+  const all = rungs.flatMap((rung) => seeds.map((seed) => runOfRung(rung, seed, budget, place)));
+  // What can't be is told before hours of training.
+  for (const { settings } of all) trainingOptions(settings, splitForRun(dataset, settings).training);
   await makeFolder(outdir);
   await keepBudget(outdir, budget);
-  for (const folder of ["runs", "measures", "samples"]) await makeFolder(join(outdir, folder));
+  await makeFolder(join(outdir, "samples"));
 
-  const entries: LadderEntry[] = [];
-  const measuring = new Measuring(options, dataset, data, print);
+  const measuring = new Measuring(options, dataset, place.data, print);
+  const runs = await Runs.in<LadderRun, LadderEntry>({
+    outdir,
+    fields: ["sweeps", "best"],
+    measure: (run) => measuring.measure(run),
+    describe: ({ best }) => `error ${best.error.toPrecision(5)} with sigma_rel ${best.sigmaRel}`,
+    output: process.stdout,
+    print,
+  });
   try {
-    for (const [i, run] of runs.entries()) {
-      const name = runName(run.rung, run.seed);
-      const path = join(outdir, "measures", `${name}.json`);
-      const kept = await readStored<LadderEntry>(path, ["sweeps", "best"]);
-      if (kept !== null) {
-        print(`[${i + 1} of ${runs.length}] ${name}: measured before`);
-        entries.push(kept);
-        continue;
-      }
-      print(`[${i + 1} of ${runs.length}] ${name}: training`);
-      if (!(await train(run.settings, { withReport: false }))) return null;
-      print(`[${i + 1} of ${runs.length}] ${name}: measuring`);
-      const entry = await measuring.measure(run);
-      await writeText(path, `${JSON.stringify(entry)}\n`);
-      entries.push(entry);
+    if (shard === undefined) await runs.tellMissing(all);
+    const entries: LadderEntry[] = [];
+    const elsewhere: string[] = [];
+    for (const [i, run] of (shard === undefined ? all : takeShard(all, shard)).entries()) {
+      const where = shard === undefined ? `${i + 1} of ${all.length}` : `shard ${shard.index} of ${shard.count}`;
+      const outcome = await runs.measured(run, `[${where}]`);
+      if (outcome === "stopped") return outcome;
+      if (outcome === "elsewhere") elsewhere.push(run.name);
+      else entries.push(outcome.measured);
     }
+    if (shard !== undefined) return "shared";
+    if (elsewhere.length > 0) throw atWorkElsewhere("ladder", elsewhere);
     const metric = await readStored<LadderResults["metric"]>(join(outdir, metricName), ["features", "floor"]);
     if (metric === null)
       throw new EvenkeelError("file", `ladder: ${outdir} has lost ${metricName}. Remove its measures.`);
@@ -112,8 +115,9 @@ class Measuring {
     this.#print = print;
   }
 
-  async measure({ rung, seed, settings }: Run): Promise<LadderEntry> {
+  async measure(run: LadderRun): Promise<LadderEntry> {
     const { budget, outdir } = this.#options;
+    const { settings } = run;
     const { training, validation } = splitForRun(this.#dataset, settings);
     const options = trainingOptions(settings, training);
     const { device, ...tools } = (this.#tools ??= await this.#prepare(settings, options));
@@ -121,12 +125,7 @@ class Measuring {
     const { P_mean: mean, P_std: standardDeviation } = presetOf(budget.preset);
     const sigmas = validationSigmas({ mean, standardDeviation });
     const yardstick: Yardstick = { ...tools, validation, sigmas, samples: budget.samples, steps: budget.steps };
-    return measureRun(
-      { rung, seed, settings, network: options.network, budget, outdir },
-      device,
-      yardstick,
-      this.#print,
-    );
+    return measureRun({ ...run, network: options.network, budget, outdir }, device, yardstick, this.#print);
   }
 
   async #prepare(settings: TrainSettings, training: TrainingOptions): Promise<Tools> {
@@ -150,10 +149,11 @@ class Measuring {
     const { budget, outdir } = this.#options;
     if (budget.features !== "classifier") return budget.features;
     const out = join(outdir, "classifier.safetensors");
-    if (!(await exists(out))) {
+    const isThere = (): Promise<boolean> => exists(out);
+    await onceForAll(out, isThere, this.#print, async () => {
       this.#print("training the classifier whose features the Fréchet distance is measured in");
       await trainClassifier({ ...defaultClassifierTraining, data: this.#data, out }, device, this.#print);
-    }
+    });
     return `classifier:${out}`;
   }
 

@@ -1,29 +1,24 @@
 import { join } from "node:path";
-import { countNetwork, type NetworkConfig, tensorsOfWeights } from "../../diffusion/network/index.ts";
+import { countNetwork, type NetworkConfig } from "../../diffusion/network/index.ts";
 import {
-  curvesByPlace,
   type Dynamics,
   dynamicsFileName,
   layerCurve,
   placeOfLayer,
   readDynamicsFile,
-  type ReadingKind,
 } from "../../diffusion/dynamics/index.ts";
-import { powerProfile, reconstruct, snapshotsIn } from "../../diffusion/ema/index.ts";
-import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/index.ts";
+import { readStats, statsFileName } from "../../diffusion/run/index.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import type { TrainSettings } from "../../diffusion/settings/index.ts";
+import { StoredAverages } from "../runs/averages.ts";
+import { finite, lossCurve, placeCurves, trainingSeconds, validationCurve } from "../runs/curves.ts";
 import type { LadderBudget } from "./budget.ts";
 import { NetworkMeter, type Yardstick } from "./networkMeter.ts";
-import type { LadderCurve, LadderEntry, PlaceCurves, SweepPoint } from "./results.ts";
-import { type Rung, runName } from "./rungs.ts";
+import type { LadderEntry, SweepPoint } from "./results.ts";
+import type { LadderRun } from "./rungs.ts";
 
-export type MeasuredRun = {
-  readonly rung: Rung;
-  readonly seed: number;
-  readonly settings: TrainSettings;
+export type TrainedRun = LadderRun & {
   readonly network: NetworkConfig;
   readonly budget: LadderBudget;
   /** The ladder's folder. */
@@ -32,12 +27,12 @@ export type MeasuredRun = {
 
 /** Everything that a ladder keeps of a run that has finished. */
 export async function measureRun(
-  run: MeasuredRun,
+  run: TrainedRun,
   device: Device,
   yardstick: Yardstick,
   print: (line: string) => void,
 ): Promise<LadderEntry> {
-  const { rung, seed, settings, network, budget } = run;
+  const { rung, seed, name, settings, network, budget } = run;
   const folder = settings.outdir;
   const files = diskFolder(folder);
   const dynamics = await readDynamicsFile(files.file(dynamicsFileName));
@@ -60,7 +55,7 @@ export async function measureRun(
     }
     const [end, last] = [averages.at(-1), sweeps.at(-1)];
     if (end === undefined || last === undefined) throw new RangeError("there is always a last time");
-    const samples = join("samples", `${runName(rung, seed)}.png`);
+    const samples = join("samples", `${name}.png`);
     const nearest = nearestToBest(last.points, budget.distanceLengths);
     for (const [i, index] of nearest.entries()) {
       const point = last.points[index];
@@ -87,8 +82,8 @@ export async function measureRun(
       macs: count.macs,
       batch: settings.batch,
       learningRate: settings.lr,
-      trainingSeconds: numberOf(stats.at(-1), "Timing/total_sec") ?? 0,
-      loss: curve(stats, (entry) => meanOf(entry, "Loss/loss")),
+      trainingSeconds: trainingSeconds(stats),
+      loss: lossCurve(stats),
       validation: validationCurve(stats),
       activations: magnitudes(dynamics, "activation"),
       weights: magnitudes(dynamics, "weight"),
@@ -107,19 +102,15 @@ export async function measureRun(
 type Averages = { readonly nimg: number; readonly weights: ReadonlyMap<number, NamedParameters> };
 
 /** Post-hoc averages of all lengths at all times. */
-async function averagesOf({ settings, network, budget }: MeasuredRun): Promise<readonly Averages[]> {
-  const snapshots = await snapshotsIn(diskFolder(settings.outdir), { prefix: "network-snapshot" });
-  const stored = [...new Set(snapshots.map(({ profile }) => profile.nimg))].filter((nimg) => nimg > 0);
+async function averagesOf({ settings, network, budget }: TrainedRun): Promise<readonly Averages[]> {
+  const stored = await StoredAverages.of(settings.outdir, network, "ladder");
   const nearest = (wanted: number): number =>
-    stored.reduce((best, nimg) => (Math.abs(nimg - wanted) < Math.abs(best - wanted) ? nimg : best));
-  const times = [...new Set(budget.times.map((share) => nearest(share * Math.max(...stored))))];
+    stored.times.reduce((best, nimg) => (Math.abs(nimg - wanted) < Math.abs(best - wanted) ? nimg : best));
+  const last = stored.times.at(-1) ?? 0;
   const averages: Averages[] = [];
-  for (const nimg of times) {
-    const until = snapshots.filter(({ profile }) => profile.nimg <= nimg);
-    const wanted = budget.lengths.map((sigmaRel) => powerProfile(nimg, sigmaRel));
-    const made = await reconstruct(until, wanted, { dtype: "F32" });
-    const named = made.map(({ weights }) => tensorsOfWeights(network, weights, settings.outdir));
-    averages.push({ nimg, weights: new Map(budget.lengths.map((sigmaRel, i) => [sigmaRel, named[i] ?? {}])) });
+  for (const nimg of new Set(budget.times.map((share) => nearest(share * last)))) {
+    const made = await stored.at(nimg, budget.lengths);
+    averages.push({ nimg, weights: new Map(budget.lengths.map((sigmaRel, i) => [sigmaRel, made[i] ?? {}])) });
   }
   return averages;
 }
@@ -165,16 +156,6 @@ async function sensitivity(
   return results;
 }
 
-const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
-
-function placeCurves(dynamics: Dynamics, kind: ReadingKind, how: "mean" | "max"): PlaceCurves {
-  return curvesByPlace(dynamics, kind, how).map(({ place, nimg, values }) => ({
-    place,
-    nimg,
-    values: values.map(finite),
-  }));
-}
-
 function magnitudes(dynamics: Dynamics, kind: "activation" | "weight"): LadderEntry["activations"] {
   return { mean: placeCurves(dynamics, kind, "mean"), max: placeCurves(dynamics, `${kind}Max`, "max") };
 }
@@ -188,34 +169,4 @@ function finalUpdates(dynamics: Dynamics): LadderEntry["finalUpdates"] {
       const end = values.slice(-Math.ceil(values.length / 4));
       return { layer, value: finite(end.reduce((sum, value) => sum + value, 0) / end.length) };
     });
-}
-
-function curve(stats: readonly StatsEntry[], of: (entry: StatsEntry) => number | null): LadderCurve {
-  const known = stats.flatMap((entry) => {
-    const value = of(entry);
-    return value === null ? [] : [{ nimg: entry.nimg, value }];
-  });
-  return { nimg: known.map(({ nimg }) => nimg), values: known.map(({ value }) => value) };
-}
-
-function numberOf(entry: StatsEntry | undefined, name: string): number | null {
-  const value = entry?.[name];
-  return typeof value === "number" ? value : null;
-}
-
-function meanOf(entry: StatsEntry, name: string): number | null {
-  const value = entry[name];
-  return typeof value === "object" && value !== null ? (value["mean"] ?? null) : null;
-}
-
-/** The error of held-out images while a run trained, mean over its noise levels. */
-export function validationCurve(stats: readonly StatsEntry[]): LadderCurve {
-  return curve(stats, validationMean);
-}
-
-function validationMean(entry: StatsEntry): number | null {
-  const levels = entry["Validation/error"];
-  if (typeof levels !== "object" || levels === null) return null;
-  const values = Object.values(levels).map((value) => value ?? NaN);
-  return finite(values.reduce((sum, value) => sum + value, 0) / values.length);
 }

@@ -1,12 +1,13 @@
 import { chooseIndices, type FeatureExtractor, type FeatureSet, MetricMeter } from "../../diffusion/metrics/index.ts";
-import { type ImageDataset, seenLabels, type SeenLabels, wholeBatch } from "../../diffusion/data/index.ts";
+import { type ImageDataset, seenLabels, type SeenLabels } from "../../diffusion/data/index.ts";
 import type { NetworkConfig } from "../../diffusion/network/index.ts";
-import { Validator } from "../../diffusion/training/index.ts";
 import { gridRows, GridSampler } from "../../diffusion/run/index.ts";
 import { writePng } from "../../diffusion/sample/node.ts";
 import type { Device } from "../../engine/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
-import { type CollectOptions, featuresOfImages, featuresOfNetwork } from "../metrics/featureSets.ts";
+import { type CollectOptions, featuresOf } from "../metrics/featureSets.ts";
+import { imageSource, networkSource } from "../metrics/pictureSource.ts";
+import { HeldOutMeter } from "../runs/heldOutMeter.ts";
 
 /** What all networks of a ladder are measured against. */
 export type Yardstick = {
@@ -27,14 +28,14 @@ const collecting: CollectOptions = { kept: 0, batch, onImages: () => undefined }
 export class NetworkMeter {
   readonly #config: NetworkConfig;
   readonly #yardstick: Yardstick;
-  readonly #validator: Validator;
+  readonly #heldOut: HeldOutMeter;
   readonly #sampler: GridSampler;
   readonly #seenLabels: SeenLabels | null;
 
   constructor(config: NetworkConfig, device: Device, yardstick: Yardstick) {
     this.#config = config;
     this.#yardstick = yardstick;
-    this.#validator = new Validator(config, device, Math.min(32, yardstick.validation.count));
+    this.#heldOut = new HeldOutMeter(config, device, yardstick.validation, yardstick.sigmas);
     const scale = Math.max(1, Math.floor(32 / config.unet.imageResolution));
     this.#seenLabels = seenLabels(yardstick.validation);
     const rows = gridRows(config.unet.labelDim, this.#seenLabels, 8);
@@ -43,9 +44,7 @@ export class NetworkMeter {
 
   /** The weighted denoising error of the held-out images, mean over noise levels. */
   async error(weights: NamedParameters): Promise<number> {
-    const { validation, sigmas } = this.#yardstick;
-    const errors = await this.#validator.measure(weights, wholeBatch(validation), sigmas);
-    return errors.reduce((sum, { error }) => sum + error, 0) / errors.length;
+    return (await this.#heldOut.measure(weights)).error;
   }
 
   /** The Fréchet distance of samples. */
@@ -54,7 +53,7 @@ export class NetworkMeter {
     const denoiser = await this.#sampler.denoiser(weights);
     const network = { config: this.#config, denoiser, seenLabels: this.#seenLabels };
     const settings = { net: "samples", steps, networkBatch: batch };
-    const set = await featuresOfNetwork(extractor, network, settings, 0, samples, collecting);
+    const set = await featuresOf(extractor, networkSource(network, settings, 0, samples), collecting);
     return distanceTo(meter, set);
   }
 
@@ -64,7 +63,7 @@ export class NetworkMeter {
   }
 
   dispose(): void {
-    this.#validator.dispose();
+    this.#heldOut.dispose();
     this.#sampler.dispose();
   }
 }
@@ -76,7 +75,7 @@ export async function meterOf(
   samples: number,
 ): Promise<{ readonly meter: MetricMeter; readonly floor: number | null }> {
   const setOf = (indices: Uint32Array): Promise<FeatureSet> =>
-    featuresOfImages(extractor, dataset, indices, collecting);
+    featuresOf(extractor, imageSource(dataset, indices), collecting);
   const order = chooseIndices(dataset.count, dataset.count, 0);
   const meter = new MetricMeter(await setOf(order));
   if (dataset.count < 2 * samples) return { meter, floor: null };

@@ -46,9 +46,9 @@ export async function ladderPage(results: LadderResults, { samplesOf }: LadderPa
 <p class="note">Set beside what Karras et al. found on ImageNet-512 in <a href="https://arxiv.org/abs/2312.02696">Analyzing and
 Improving the Training Dynamics of Diffusion Models</a> (2024). Two sets of runs count as different where their means are further
 apart than both their standard deviations together, by ratio; the standard deviations are over seeds, and over rungs where several
-are taken together. Errors and distances of two rungs are compared seed by seed, as the runs of a seed hold the same images out: they
-count as different where the mean of the ratios is further from 1 than twice their standard deviation. One run alone has no spread:
-what rests on it can't be told.</p></header>
+are taken together. Errors and distances of two rungs are compared seed by seed, as the runs of a seed share their random numbers: they
+count as different where the interval of the ratio's geometric mean, which holds with 95 % however many seeds are added, leaves 1 out. Fewer
+than three seeds tell nothing of that; one run alone has no spread.</p></header>
 ${sections.map(sectionMarkup).join("\n")}
 ${makingMarkup(results)}
 </body></html>

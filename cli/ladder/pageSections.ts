@@ -11,7 +11,8 @@ import {
   rungsChart,
   type RungValue,
 } from "./pageCharts.ts";
-import type { LadderCurve, LadderEntry, LadderResults, PlaceCurves } from "./results.ts";
+import type { PlaceCurves, RunCurve } from "../runs/curves.ts";
+import type { LadderEntry, LadderResults } from "./results.ts";
 import { summarizeRungs, withSpread } from "./table.ts";
 
 /** A part of the page under a heading. `parts` is markup. */
@@ -272,7 +273,7 @@ export function groupSection(results: LadderResults): PageSection {
 export function trainingSection(results: LadderResults): PageSection {
   const colourOf = rungColours(results);
   const firsts = new Set(firstSeeds(results));
-  const curvesOf = (of: (entry: LadderEntry) => LadderCurve): NamedCurve[] =>
+  const curvesOf = (of: (entry: LadderEntry) => RunCurve): NamedCurve[] =>
     results.entries.map((entry) => ({
       ...overImages(entry.name, colourOf(entry.name), of(entry)),
       isUnlabelled: !firsts.has(entry),
@@ -303,7 +304,7 @@ export function trainingSection(results: LadderResults): PageSection {
 const overTime: Pick<CurvesOptions, "x"> = { x: "thousand images seen" };
 const overLength: Pick<CurvesOptions, "x" | "y"> = { x: "length of the average, sigma_rel", y: "held-out error" };
 
-function overImages(name: string, colour: string, { nimg, values }: LadderCurve): NamedCurve {
+function overImages(name: string, colour: string, { nimg, values }: RunCurve): NamedCurve {
   return { name, colour, points: nimg.map((each, i) => ({ x: each / 1000, value: values[i] ?? NaN })) };
 }
 

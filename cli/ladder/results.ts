@@ -1,10 +1,5 @@
 import type { ConfigurationName } from "../../nn/index.ts";
-
-/** A quantity over a run: images seen, and its value; null where it wasn't finite. */
-export type LadderCurve = { readonly nimg: readonly number[]; readonly values: readonly (number | null)[] };
-
-/** A quantity at each resolution of encoder and decoder, as in `enc 16x16`, in order of computation. */
-export type PlaceCurves = readonly ({ readonly place: string } & LadderCurve)[];
+import type { PlaceCurves, RunCurve } from "../runs/curves.ts";
 
 /** What an average of one length is worth. */
 export type SweepPoint = {
@@ -30,9 +25,9 @@ export type LadderEntry = {
   readonly learningRate: number;
   readonly trainingSeconds: number;
   /** The training loss as the configuration weights it, status by status. */
-  readonly loss: LadderCurve;
+  readonly loss: RunCurve;
   /** Mean weighted denoising error of the held-out images with the shortest stored average, at the configuration's own noise levels. */
-  readonly validation: LadderCurve;
+  readonly validation: RunCurve;
   /** Magnitudes at each place: the mean and the largest over its layers. */
   readonly activations: { readonly mean: PlaceCurves; readonly max: PlaceCurves };
   readonly weights: { readonly mean: PlaceCurves; readonly max: PlaceCurves };

@@ -1,8 +1,8 @@
-import { presetOf } from "../../diffusion/presets/index.ts";
+import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
 import { type ConfigurationName, configurationNamed, configurationNames, parseSwitches } from "../../nn/index.ts";
-import { mergeSettings } from "../train/merge.ts";
-import { presetSettings, type TrainSettings } from "../../diffusion/settings/index.ts";
+import { fileNameOf, type NamedRun } from "../runs/runs.ts";
+import { type RunPlace, runSettings } from "../runs/runSettings.ts";
 import type { LadderBudget } from "./budget.ts";
 
 /** What is compared: a configuration, and what is turned in it. */
@@ -54,55 +54,27 @@ export function parseRates(text: string): Partial<Record<ConfigurationName, numb
   );
 }
 
-/** The folder of a run within the ladder's. */
-export function runName({ name }: Rung, seed: number): string {
-  return `${name.replaceAll(/[^A-Za-z0-9.=+-]/g, "-")}-seed${seed}`;
-}
-
-/** Stored averages over a run, whatever its length, as far as files can be named by thousands of images. */
+/** Stored averages over a run: several lengths are made of them, at several times. */
 const snapshots = 20;
 
-/**
- * The settings of one run, as `evenkeel train` takes them. What a preset states in steps of its own duration (decay, ramp) keeps its
- * share of a shorter one.
- */
-export async function runSettings(
-  rung: Rung,
-  seed: number,
-  budget: LadderBudget,
-  place: {
-    readonly data: string;
-    readonly outdir: string;
-    readonly device?: string | undefined;
-    readonly threads?: number | undefined;
-  },
-): Promise<TrainSettings> {
-  const { preset, duration } = budget;
-  const own = presetSettings(preset, rung.config);
-  const share = duration / presetOf(preset).duration;
-  const rate = budget.rates[rung.config];
-  return mergeSettings(
-    {
-      preset,
-      config: rung.config,
-      switches: rung.switches,
-      data: place.data,
-      outdir: place.outdir,
-      device: place.device,
-      threads: place.threads,
-      duration,
-      channels: budget.channels ?? undefined,
-      channelsPerHead: budget.channelsPerHead ?? undefined,
-      lr: rate,
-      decay: (own.decay ?? 0) * share,
-      rampup: (own.rampup ?? 0) * share,
-      holdout: budget.holdout,
-      holdoutSeed: budget.holdoutSeed,
-      seed,
-      samples: 0,
-      snapshot: Math.max(1000, Math.round(duration / snapshots)),
-      dynamics: budget.dynamics,
-    },
-    undefined,
-  );
+/** A run of one rung. */
+export type LadderRun = NamedRun & { readonly rung: Rung; readonly seed: number };
+
+/** A rung's run with one seed, in the ladder's folder. @throws EvenkeelError `value` for settings that can't be together. */
+export function runOfRung(rung: Rung, seed: number, budget: LadderBudget, { outdir, ...place }: RunPlace): LadderRun {
+  const name = fileNameOf([rung.name], seed);
+  const { preset, duration, channels, channelsPerHead } = budget;
+  const values = {
+    ...{ preset, config: rung.config, switches: rung.switches, duration },
+    ...(channels === null ? {} : { channels }),
+    ...(channelsPerHead === null ? {} : { "channels-per-head": channelsPerHead }),
+    ...(budget.rates[rung.config] === undefined ? {} : { lr: budget.rates[rung.config] }),
+  };
+  const at = { ...place, outdir: join(outdir, "runs", name) };
+  return {
+    rung,
+    seed,
+    name,
+    settings: runSettings({ from: `rung ${rung.name}`, values }, seed, budget, at, snapshots),
+  };
 }

@@ -5,15 +5,12 @@ import {
   type FeatureSet,
   requireSameSpace,
 } from "../../diffusion/metrics/index.ts";
-import { generateImages, toPixels } from "../../diffusion/sample/index.ts";
-import { type ImageDataset, selectImages } from "../../diffusion/data/index.ts";
+import type { ImageDataset } from "../../diffusion/data/index.ts";
 import { isStatisticsFile, readStatistics } from "../../diffusion/metrics/node.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { readData } from "../readData.ts";
-import type { FoundNetwork, LoadedNetwork } from "../sampleSettings.ts";
-
-/** Told how many pictures of a source are done. */
-export type OnImages = (source: string, done: number, total: number) => void;
+import type { FeatureParts } from "./featureParts.ts";
+import { imageSource, type OnImages, type PictureSource } from "./pictureSource.ts";
 
 export type CollectOptions = {
   /** Vectors kept for the metrics that need them; the Fréchet distance needs none. */
@@ -23,21 +20,31 @@ export type CollectOptions = {
   readonly onImages: OnImages;
 };
 
-/** The features of the images with these numbers. */
-export async function featuresOfImages(
+/** The features of a source's pictures; disposes of it. With parts those that are kept are taken, and the others kept. */
+export async function featuresOf(
   extractor: FeatureExtractor,
-  dataset: ImageDataset,
-  indices: Uint32Array,
+  source: PictureSource,
   { kept, batch, onImages }: CollectOptions,
+  parts?: { readonly of: FeatureParts; readonly set: number },
 ): Promise<FeatureSet> {
-  const collector = new FeatureCollector(extractor, Math.min(kept, indices.length));
-  const { channels, resolution, name } = dataset;
-  for (let begin = 0; begin < indices.length; begin += batch) {
-    const part = selectImages(dataset, indices.subarray(begin, begin + batch));
-    await collector.add(part.pixels, [part.count, channels, resolution, resolution]);
-    onImages(name, collector.count, indices.length);
+  const collector = new FeatureCollector(extractor, Math.min(kept, source.count));
+  const tell = (): void => onImages(source.name, collector.count, source.count);
+  try {
+    if (parts === undefined) {
+      for await (const { pixels, shape } of source.pictures(0, source.count, batch)) {
+        await collector.add(pixels, shape);
+        tell();
+      }
+    } else {
+      for await (const vectors of parts.of.vectors(source, parts.set)) {
+        await collector.addVectors(vectors);
+        tell();
+      }
+    }
+    return await collector.finish(source.name);
+  } finally {
+    source.dispose();
   }
-  return collector.finish(name);
 }
 
 /** What to compare with: a file of statistics, or a data set, whose pictures are all taken. */
@@ -53,7 +60,12 @@ export async function referenceSet(
     return stored;
   }
   const dataset = await readData(path);
-  return featuresOfImages(extractor, dataset, chooseIndices(dataset.count, dataset.count, 0), options);
+  return featuresOf(extractor, imageSource(dataset, chooseIndices(dataset.count, dataset.count, 0)), options);
+}
+
+/** How many pictures `referenceSet` would have. */
+export async function referenceCount(path: string): Promise<number> {
+  return isStatisticsFile(path) ? (await readStatistics(path)).statistics.count : (await readData(path)).count;
 }
 
 /**
@@ -76,38 +88,4 @@ export function imageParts(
   }
   const order = chooseIndices(count, each * repeats, seed);
   return Array.from({ length: repeats }, (_, i) => order.subarray(i * each, (i + 1) * each));
-}
-
-export type GenerationSettings = {
-  readonly net: string;
-  readonly steps: number;
-  readonly networkBatch: number;
-};
-
-/** The features of images that a network makes of `count` seeds from `firstSeed` on, by the usual sampler without guidance. */
-export async function featuresOfNetwork(
-  extractor: FeatureExtractor,
-  network: Pick<FoundNetwork & LoadedNetwork, "config" | "denoiser" | "seenLabels">,
-  { net, steps, networkBatch }: GenerationSettings,
-  firstSeed: number,
-  count: number,
-  { kept, batch, onImages }: CollectOptions,
-): Promise<FeatureSet> {
-  const { imageChannels, imageResolution, labelDim } = network.config.unet;
-  const collector = new FeatureCollector(extractor, Math.min(kept, count));
-  const batches = generateImages({
-    denoiser: network.denoiser,
-    imageShape: [imageChannels, imageResolution, imageResolution],
-    labelDim,
-    seeds: Array.from({ length: count }, (_, i) => firstSeed + i),
-    drawFrom: network.seenLabels,
-    steps,
-    batch,
-    networkBatch,
-  });
-  for await (const { images, shape } of batches) {
-    await collector.add(toPixels(images), shape);
-    onImages(net, collector.count, count);
-  }
-  return collector.finish(net);
 }

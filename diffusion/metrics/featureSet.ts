@@ -45,6 +45,12 @@ export class FeatureCollector {
         `features ${this.#extractor.name}: ${shape[0]} images gave ${features.length} numbers, not ${dimension} each.`,
       );
     }
+    await this.addVectors(features);
+  }
+
+  /** Takes the features of pictures that have been extracted before, [N, dimension]. */
+  async addVectors(features: Float32Array): Promise<void> {
+    const { dimension } = this.#extractor;
     const room = Math.max(this.#kept - this.count, 0) * dimension;
     if (room > 0) this.#features.set(features.subarray(0, room), this.count * dimension);
     await inTurns(this.#accumulator.adding(features));

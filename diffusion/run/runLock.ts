@@ -1,5 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { EvenkeelError } from "../../engine/index.ts";
@@ -10,20 +22,26 @@ import { lockFileName } from "./runFiles.ts";
 /** Locks that this process holds. One with this process's id that isn't among them is of a dead one that had the same id. */
 const held = new Map<string, RunLock>();
 
+/** Milliseconds from one sign of life to the next, and without one after which an owner that can't be seen from here counts as dead. */
+const [betweenSigns, patience] = [60_000, 600_000];
+
 /**
  * Keeps a second run out of a run folder: a file `run.lock` that names its owner. Where the system can (`fileLock.ts`), the file is locked
  * as well, which ends with the process whatever its id and its machine's name are by then; elsewhere the process id tells whether the
- * owner lives.
+ * owner lives. From another machine neither may be seen: the owner writes its file again every minute, and one whose file is ten minutes
+ * old, by the clock of the disk that both share, has died.
  */
 export class RunLock {
   readonly #path: string;
   readonly #owner: string;
   readonly #descriptor: number;
+  readonly #signs: ReturnType<typeof setInterval>;
 
   private constructor(path: string, { owner, descriptor }: Created) {
     this.#path = path;
     this.#owner = owner;
     this.#descriptor = descriptor;
+    this.#signs = setInterval(() => this.#giveSign(), betweenSigns).unref();
     held.set(owner, this);
   }
 
@@ -33,13 +51,25 @@ export class RunLock {
    * @throws EvenkeelError `file` that names the process if the folder is in use.
    */
   static async take(folder: string): Promise<RunLock> {
-    const path = join(folder, lockFileName);
+    const taken = await RunLock.tryTake(folder);
+    if (taken instanceof RunLock) return taken;
+    throw new EvenkeelError("file", `${folder} is in use by ${taken.owner}. ${taken.advice}`);
+  }
+
+  /**
+   * The same, but gives whose it is if it is in use.
+   * @param name the lock's file: several things of a folder may have locks of their own
+   * @throws EvenkeelError `file` if the file system refuses.
+   */
+  static async tryTake(folder: string, name: string = lockFileName): Promise<RunLock | LockOwner> {
+    const path = join(folder, name);
     for (let attempt = 0; attempt < 3; attempt++) {
       const created = create(path, folder);
       if (created !== null) return new RunLock(path, created);
-      removeStale(path, folder);
+      const owner = removeStale(path);
+      if (owner !== null) return owner;
     }
-    throw new EvenkeelError("file", `${folder} was taken by another process just now.`);
+    return { owner: "another process that took it just now", advice: "Wait for it." };
   }
 
   /** Gives free what this process holds, when it is about to end. */
@@ -50,6 +80,7 @@ export class RunLock {
   /** Gives the folder free, unless somebody else has taken it over. */
   release(): void {
     if (!held.delete(this.#owner)) return;
+    clearInterval(this.#signs);
     try {
       if (readFileSync(this.#path, "utf8") === this.#owner) rmSync(this.#path);
     } catch {
@@ -57,7 +88,20 @@ export class RunLock {
     }
     closeSync(this.#descriptor);
   }
+
+  /** The disk's own clock says when. */
+  #giveSign(): void {
+    try {
+      writeSync(this.#descriptor, this.#owner, 0);
+      fsyncSync(this.#descriptor);
+    } catch {
+      // A disk that is full or gone for a moment: the next sign may come through.
+    }
+  }
 }
+
+/** Who has a lock, and what can be done about it. */
+export type LockOwner = { readonly owner: string; readonly advice: string };
 
 type Created = { readonly owner: string; readonly descriptor: number };
 
@@ -112,13 +156,16 @@ function systemStart(): string {
   }
 }
 
-/** @throws EvenkeelError `file` if the lock's owner lives, or may live on another machine. */
-function removeStale(path: string, folder: string): void {
+/**
+ * Removes the lock of an owner that no longer lives. @returns the owner if it lives, or may live on another machine
+ * @throws EvenkeelError `file` if it can't be read.
+ */
+function removeStale(path: string): LockOwner | null {
   let owner: string;
   try {
     owner = readFileSync(path, "utf8");
   } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return;
+    if (codeOf(cause) === "ENOENT") return null;
     throw new EvenkeelError("file", `can't read ${path}: ${String(cause)}`, { cause });
   }
   const [pid = "", host = "", , start] = owner.split(" ");
@@ -127,12 +174,14 @@ function removeStale(path: string, folder: string): void {
     // Another machine's lock on a shared disk may not be seen here, unless it is this one, started again.
     const isSeen = start !== undefined && (isOurs || start === systemStart());
     const wasRemoved = isSeen ? removeUnlocked(path) : undefined;
-    if (wasRemoved === true) return;
-    if (wasRemoved === false || !isOurs || isAlive(Number(pid), owner)) {
+    if (wasRemoved === true) return null;
+    const isDead = wasRemoved === undefined && (isOurs ? !isAlive(Number(pid), owner) : isSilent(path));
+    if (!isDead) {
       // Names in files are for the terminal only without control characters.
       const who = `process ${pid}${isOurs ? "" : ` of ${host}`}`.replaceAll(/\p{Cc}/gu, "?");
-      const advice = wasRemoved === false ? "" : `; if it no longer lives, remove ${path}`;
-      throw new EvenkeelError("file", `${folder} is in use by ${who}. Stop it first${advice}.`);
+      const otherwise = isOurs ? "" : `, or wait: after ten minutes without a sign of life it counts as dead`;
+      const advice = wasRemoved === false ? "" : `; if it no longer lives, remove ${path}${otherwise}`;
+      return { owner: who, advice: `Stop it first${advice}.` };
     }
   }
   // Two processes may find the same stale lock. Renaming it, only one of them can have taken it away; should it be a fresh one
@@ -145,6 +194,21 @@ function removeStale(path: string, folder: string): void {
     if (codeOf(cause) !== "ENOENT" && codeOf(cause) !== "EEXIST") throw cause;
   } finally {
     rmSync(removed, { force: true });
+  }
+  return null;
+}
+
+/** Whether a lock's owner has given no sign of life for long, by the clock that gives files their times. */
+function isSilent(path: string): boolean {
+  const now = sibling(path);
+  try {
+    writeFileSync(now, "");
+    return statSync(now).mtimeMs - statSync(path).mtimeMs > patience;
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return true;
+    throw fileSystemError(path, "looking at its time", cause);
+  } finally {
+    rmSync(now, { force: true });
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
@@ -9,6 +9,7 @@ import { createDataset, type ImageDataset, selectImages } from "../../diffusion/
 import { describeDenoiser, networkConfig } from "../../diffusion/network/index.ts";
 import { readStatistics } from "../../diffusion/metrics/node.ts";
 import { writeDataset } from "../../diffusion/data/node.ts";
+import { RunLock } from "../../diffusion/run/node.ts";
 import { writeSnapshot } from "../../diffusion/snapshot/node.ts";
 import { EvenkeelError, randomKey } from "../../engine/index.ts";
 import { flattenParameters, initializeParameters, type ParameterSpec } from "../../nn/index.ts";
@@ -254,6 +255,69 @@ describe("evenkeel metrics gen", () => {
     const second = await report(t, ...args, "--num", "20", "--seed", "20", "--batch", "7");
     assert.deepEqual(second.metrics["frechet"]?.values, values.slice(1));
     await refused(t, /none\.safetensors/, "gen", "--net", file("none.safetensors"), ...args.slice(3));
+  });
+});
+
+describe("shares of features", () => {
+  const net = ["gen", "--net", file("net.safetensors"), "--steps", "2", "--num", "20", "--batch-device", "2"];
+  const commands: readonly (readonly [name: string, args: readonly string[]])[] = [
+    ["calc", ["calc", "--images", file("like.zip"), "--metrics", "frechet,kid,precision"]],
+    ["gen", net],
+  ];
+  for (const [name, own] of commands) {
+    it(`${name}: what processes make of them together is what one says`, async (t) => {
+      const folder = file(`parts-${name}`);
+      const args = [...own, "--ref", file("data.zip"), ...pixels, "--repeats", "2", "--batch", "2", "--json"];
+      const alone = await metrics(t, ...args);
+      assert.equal(alone.failure, undefined, alone.errors);
+      const share = (shard: string): Promise<Outcome> => metrics(t, ...args, "--parts", folder, "--shard", shard);
+      const third = await share("3/3");
+      assert.equal(third.output, "");
+      assert.match(third.errors, /^Shard 3 of 3$/m);
+      await share("1/3");
+      // A part that was lost, those of the second shard: the last call makes them.
+      const lost = readdirSync(folder).findLast((each) => each.endsWith("00000000.safetensors")) ?? "";
+      rmSync(path.join(folder, lost));
+      const last = await metrics(t, ...args, "--parts", folder);
+      assert.equal(last.failure, undefined, last.errors);
+      assert.match(last.errors, /parts of the features are missing and made now/);
+      assert.equal(last.output, alone.output);
+      const again = await metrics(t, ...args, "--parts", folder);
+      assert.deepEqual([again.output, /missing/.test(again.errors)], [alone.output, false]);
+      await refused(
+        t,
+        /features\.json was begun with repeats 2, and now it is 1/,
+        ...args,
+        "--parts",
+        folder,
+        "--repeats",
+        "1",
+      );
+    });
+  }
+
+  it("ref: statistics have the bytes of one process's", async (t) => {
+    const [alone, shared] = [file("alone.safetensors"), file("shared.safetensors")];
+    const args = ["ref", "--data", file("data.zip"), ...pixels, "--batch", "4", "--dest"];
+    await metrics(t, ...args, alone);
+    for (const shard of ["2/2", "1/2"])
+      await metrics(t, ...args, shared, "--parts", file("parts-ref"), "--shard", shard);
+    assert.ok(!existsSync(shared));
+    await metrics(t, ...args, shared, "--parts", file("parts-ref"));
+    assert.deepEqual(readFileSync(shared), readFileSync(alone));
+  });
+
+  it("leaves a part to a process that is at it, and is refused without a folder", async (t) => {
+    const folder = file("parts-busy");
+    const args = ["calc", "--images", file("like.zip"), "--ref", file("data.zip"), ...pixels, "--batch", "4"];
+    mkdirSync(folder);
+    const lock = await RunLock.tryTake(folder, "set0-00000032.safetensors.lock");
+    assert.ok(lock instanceof RunLock);
+    const { errors } = await metrics(t, ...args, "--parts", folder, "--shard", "1/1");
+    assert.match(errors, /set0-00000032\.safetensors: left to process \d+, which is at it/);
+    await refused(t, /another process is at .*set0-00000032/, ...args, "--parts", folder);
+    lock.release();
+    await refused(t, /say by --parts FOLDER/, ...args, "--shard", "1/2");
   });
 });
 

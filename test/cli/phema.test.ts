@@ -18,6 +18,7 @@ import { addPhemaCommand } from "../../cli/commands/phema.ts";
 import { parseSigmaRelList } from "../../cli/sigmaRelList.ts";
 import { formatSnapshotName } from "../../diffusion/ema/snapshotNames.ts";
 import { solvePostHocCoefficients } from "../../diffusion/ema/index.ts";
+import { RunLock } from "../../diffusion/run/node.ts";
 import { fromFloat16Bits } from "../../engine/io/index.ts";
 import { readSafetensors, writeSafetensors } from "../../engine/io/node.ts";
 
@@ -135,6 +136,28 @@ describe("evenkeel phema", () => {
     assert.ok(existsSync(path.join(outdir, "phema-0000005-0.140.safetensors")));
     await run();
     assert.ok(statSync(file).size > 100);
+  });
+
+  it("shares averages out to the bytes of one process, and leaves one to who is at it", async (t) => {
+    const [whole, shared] = [newFolder(), newFolder()];
+    const args = ["--indir", indir, "--outstd", "0.08,0.1,0.12,0.14,0.16", "--batch", "2"];
+    assert.equal((await phema(t, ...args, "--outdir", whole)).failure, undefined);
+    const second = await phema(t, ...args, "--outdir", shared, "--shard", "2/2");
+    assert.match(second.output, /^Shard 2 of 2\n/);
+    assert.deepEqual(readdirSync(shared), ["phema-0000005-0.100.safetensors", "phema-0000005-0.140.safetensors"]);
+    const busy = await RunLock.tryTake(shared, "phema-0000005-0.120.safetensors.lock");
+    assert.ok(busy instanceof RunLock);
+    const first = await phema(t, ...args, "--outdir", shared, "--shard", "1/2");
+    assert.match(first.output, /0\.120\.safetensors: left to process \d+, which is at it/);
+    assert.equal(readdirSync(shared).filter((name) => name.endsWith(".safetensors")).length, 4);
+    busy.release();
+    const last = await phema(t, ...args, "--outdir", shared, "--skip");
+    assert.match(last.output, /4 of 5 averages exist already/);
+    assert.deepEqual(readdirSync(shared), readdirSync(whole));
+    for (const name of readdirSync(whole)) {
+      assert.deepEqual(readFileSync(path.join(shared, name)), readFileSync(path.join(whole, name)), name);
+    }
+    assert.match((await phema(t, ...args, "--outdir", shared, "--shard", "3/2")).errors, /"3\/2" is not i\/N/);
   });
 
   it("prints coefficients and writes nothing by --dry-run", async (t) => {

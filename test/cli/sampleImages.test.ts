@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
@@ -8,6 +8,7 @@ import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sample
 import { sampleImages } from "../../cli/sampleImages.ts";
 import { generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
 import { type Denoiser, type DenoisingFormula, FormulaDenoiser, networkConfig } from "../../diffusion/network/index.ts";
+import { RunLock } from "../../diffusion/run/node.ts";
 import { numbersOfNpy, parseNpy } from "../../diffusion/data/files/npyFile.ts";
 import {
   add,
@@ -101,6 +102,7 @@ function fakeNetworks(): Loading {
       config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
       classNames: null,
       seenLabels: null,
+      digest: async () => `digest of ${file}`,
       ...known[file],
       load: async () => {
         loading.loaded.push(file);
@@ -180,16 +182,65 @@ describe("sampleImages", () => {
 
   it("gives a seed the same file in any shard, batch and order", async () => {
     const seeds = parseSeeds("0-12");
-    const churned = { sChurn: 2, classes: "2,0,3" };
-    const whole = newFolder();
-    await sample({ ...churned, outdir: whole, seeds });
+    const churned = { sChurn: 2, classes: "2,0,3", seeds };
+    const [whole, sharded] = [newFolder(), newFolder()];
+    const [grid, joined] = [path.join(newFolder(), "grid.png"), path.join(newFolder(), "grid.png")];
+    await sample({ ...churned, outdir: whole, grid });
     const expected = await files(whole);
     assert.equal(new Set([...expected.values()].map((file) => file.toString("hex"))).size, 13);
-    const sharded = newFolder();
     for (const index of [3, 1, 2]) {
-      await sample({ ...churned, outdir: sharded, seeds, shard: { index, count: 3 }, batch: 2 });
+      await sample({ ...churned, outdir: sharded, grid: joined, shard: { index, count: 3 }, batch: 2 });
     }
-    assert.deepEqual(await files(sharded), expected);
+    await assert.rejects(readFile(joined), { code: "ENOENT" });
+    const made = await files(sharded);
+    // What decides the images stays with them.
+    assert.ok(made.delete("sampling.json"));
+    assert.deepEqual(made, expected);
+    // One was lost: it alone is made, and the grid of all.
+    await rm(path.join(sharded, "000005.png"));
+    const { lines } = await sample({ ...churned, outdir: sharded, grid: joined });
+    assert.equal(lines[1], "12 of 13 images are there already");
+    assert.match(lines[2] ?? "", /^1 of 1 images/);
+    assert.deepEqual(await readFile(joined), await readFile(grid));
+    assert.deepEqual((await files(sharded)).get("000005.png"), expected.get("000005.png"));
+    const other = sample({ ...churned, outdir: sharded, steps: 5 });
+    await assert.rejects(other, { code: "value", message: /sampling\.json was begun with steps 4, and now it is 5/ });
+  });
+
+  it("shares latents out, and joins them to the bytes of one process", async () => {
+    const [whole, joined] = [path.join(newFolder(), "a.safetensors"), path.join(newFolder(), "b.safetensors")];
+    const wanted = { net: "latent", seeds: [5, 1, 9, 2, 30], networkBatch: 2 };
+    await sample({ ...wanted, latents: whole });
+    for (const index of [2, 1]) await sample({ ...wanted, latents: joined, shard: { index, count: 2 } });
+    await assert.rejects(readFile(joined), { code: "ENOENT" });
+    await sample({ ...wanted, latents: joined });
+    assert.deepEqual(await readFile(joined), await readFile(whole));
+  });
+
+  it("leaves images to a process that is at them, and says so", async () => {
+    const outdir = newFolder();
+    const seeds = parseSeeds("0-7");
+    const shard = { index: 1, count: 1 };
+    await mkdir(outdir);
+    const lock = await RunLock.tryTake(outdir, "000004.png.lock");
+    assert.ok(lock instanceof RunLock);
+    const { lines } = await sample({ outdir, seeds, shard });
+    assert.ok(lines.some((line) => line.endsWith(`000004.png: left to process ${process.pid}, which is at it`)));
+    assert.deepEqual(
+      [...(await files(outdir)).keys()].filter((name) => name.endsWith(".png")),
+      ["000000.png", "000001.png", "000002.png", "000003.png"],
+    );
+    const merged = sample({ outdir, seeds });
+    await assert.rejects(merged, { code: "file", message: /other processes are at 4 of the images \(.*000004\.png/ });
+    lock.release();
+    await sample({ outdir, seeds });
+    assert.equal([...(await files(outdir)).keys()].filter((name) => name.endsWith(".png")).length, 8);
+    const gridAlone = sample({ grid: path.join(newFolder(), "grid.png"), shard });
+    await assert.rejects(gridAlone, { code: "value", message: /say by --outdir where they go/ });
+  });
+
+  it("gives a seed the same file in any batch and order", async () => {
+    const seeds = parseSeeds("0-12");
     const random = newFolder();
     await sample({ outdir: random, seeds });
     const reversed = newFolder();

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readChange } from "../../../cli/compare/changes.ts";
 import type { ComparisonResults } from "../../../cli/compare/results.ts";
+import { RunLock } from "../../../diffusion/run/node.ts";
 import { EvenkeelError } from "../../../engine/index.ts";
-import { evenkeel, writePictures } from "../train/tinyRun.ts";
+import { type Ending, evenkeel, writePictures } from "../train/tinyRun.ts";
 
 let root = "";
 let data = "";
@@ -49,6 +50,19 @@ describe("evenkeel compare", () => {
     assert.doesNotMatch(again.out, /: training/);
     assert.deepEqual({ ...(await resultsOf(outdir)), date: "" }, { ...results, date: "" });
 
+    const decided = await evenkeel([...args, "--shard", "1/1"]);
+    assert.doesNotMatch(decided.out, /: training/);
+    assert.match(decided.out, /lr=1e-7-seed5: not needed, as what there is decides/);
+
+    const lock = await RunLock.tryTake(join(outdir, "measures"), "base-seed0.json.lock");
+    assert.ok(lock instanceof RunLock);
+    await rm(join(outdir, "measures", "base-seed0.json"));
+    const busy = await evenkeel(args);
+    assert.equal(busy.code, 1);
+    assert.match(busy.out, /base-seed0\.json: left to process \d+, which is at it/);
+    assert.match(busy.err, /other processes are at base-seed0, which the result needs/);
+    lock.release();
+
     const other = await evenkeel(comparing(outdir, "--change", "lr=1e-7", "--length", "0.05"));
     assert.equal(other.code, 1);
     assert.match(other.err, /was begun with length 0\.1, and now it is 0\.05/);
@@ -77,11 +91,24 @@ describe("evenkeel compare", () => {
     assert.match(second.err, /mine-seed0\.json is of a run with lr 1e\+38, and now it is 2e\+38/);
   });
 
-  it("compares each side at its best rate", async () => {
+  it("compares each side at its best rate, which shards look for side by side", async () => {
     const outdir = join(root, "swept");
     const args = comparing(outdir, "--change", "config=F", "--sweep", "lr", "--pairs", "3", "--dynamics", "0");
+    const share = (shard: string): Promise<Ending> => evenkeel([...args, "--shard", shard]);
+    const early = await share("1/2");
+    assert.equal(early.code, 0, early.err);
+    assert.match(early.out, /^Shard 1 of 2\n/);
+    assert.match(
+      early.out,
+      /Pairs begin when the best lr of config=F is found: start the shards again then\.\nThis share is done/,
+    );
+    assert.doesNotMatch(early.out, /config=F-lr/);
+    // The second shard finds what was missing and goes on with its pairs; the first then has its own to make.
+    for (const shard of ["2/2", "1/2"]) assert.match((await share(shard)).out, /\[shard \d of 2\] .*-seed\d: error/);
+    await assert.rejects(resultsOf(outdir), { code: "ENOENT" });
     const { code, out, err } = await evenkeel(args);
     assert.equal(code, 0, err);
+    assert.doesNotMatch(out, /: training/);
     const results = await resultsOf(outdir);
     assert.deepEqual(
       results.sweeps.map(({ side }) => side),

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { LadderResults } from "../../../cli/ladder/results.ts";
-import { parseRates, parseRungs, runName } from "../../../cli/ladder/rungs.ts";
+import { parseRates, parseRungs } from "../../../cli/ladder/rungs.ts";
+import { fileNameOf } from "../../../cli/runs/runs.ts";
 import { presetOf } from "../../../diffusion/presets/index.ts";
 import { evenkeel, everything, writePictures } from "../train/tinyRun.ts";
 
@@ -57,6 +58,7 @@ test("trains and measures rungs, adds one later, and does nothing twice", async 
   const files = await everything(join(outdir, "runs", "B-seed0"));
   const second = await evenkeel(ladder(outdir, "--rungs", "B,G:pixelNorm=false", "--seeds", "0"));
   assert.equal(second.code, 0, second.err);
+  assert.match(second.out, /^1 of 2 runs are missing and made now: G-pixelNorm=false-seed0$/m);
   const results = await resultsOf(outdir);
   assert.deepEqual(results.entries.slice(0, 1), begun.entries);
   assert.deepEqual(await everything(join(outdir, "runs", "B-seed0")), files);
@@ -115,7 +117,9 @@ test("rungs and rates are letters, with switches and numbers", () => {
     config: "G",
     switches: "pixelNorm=false,gains=false",
   });
-  const folders = parseRungs("G,G:pixelNorm=false,G:pixelNorm=false+gains=false").map((rung) => runName(rung, 0));
+  const folders = parseRungs("G,G:pixelNorm=false,G:pixelNorm=false+gains=false").map(({ name }) =>
+    fileNameOf([name], 0),
+  );
   assert.deepEqual(folders, ["G-seed0", "G-pixelNorm=false-seed0", "G-pixelNorm=false+gains=false-seed0"]);
   assert.throws(() => parseRungs("H"), /A, B, C, D, E, F, G/);
   assert.throws(() => parseRungs("G:sauce=true"), /sauce/);

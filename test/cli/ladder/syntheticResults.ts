@@ -1,4 +1,5 @@
-import type { LadderCurve, LadderEntry, LadderResults, PlaceCurves } from "../../../cli/ladder/results.ts";
+import type { LadderEntry, LadderResults } from "../../../cli/ladder/results.ts";
+import type { PlaceCurves, RunCurve } from "../../../cli/runs/curves.ts";
 import { type ConfigurationName, configurationNames } from "../../../nn/index.ts";
 
 const duration = 100_000;
@@ -122,7 +123,7 @@ function groupsOf(
 }
 
 /** A quantity at `count` times, by the share of the run that has passed. */
-function curve(count: number, of: (share: number) => number): LadderCurve {
+function curve(count: number, of: (share: number) => number): RunCurve {
   const shares = Array.from({ length: count }, (_, i) => (i + 1) / count);
   return { nimg: shares.map((share) => share * duration), values: shares.map(of) };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -56,6 +56,50 @@ test("a lock of another machine is refused, whatever its process id", async () =
   const run = await folder();
   await writeFile(join(run, "run.lock"), `${process.pid} elsewhere.example 0123`);
   await assert.rejects(RunLock.take(run), inUseBy(`${process.pid} of elsewhere.example`));
+});
+
+test("another machine's lock counts as dead after ten minutes without a sign of life, and not before", async () => {
+  const run = await folder();
+  const path = join(run, "run.lock");
+  const age = async (minutes: number): Promise<void> => {
+    const time = new Date(Date.now() - 60_000 * minutes);
+    await utimes(path, time, time);
+  };
+  await writeFile(path, `${process.pid} elsewhere.example 0123 another-start`);
+  await age(9);
+  await assert.rejects(RunLock.take(run), inUseBy(`${process.pid} of elsewhere.example`));
+  await age(11);
+  const lock = await RunLock.take(run);
+  lock.release();
+  assert.deepEqual(await readdir(run), []);
+});
+
+test("who has a lock gives a sign of life every minute", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const run = await folder();
+  const path = join(run, "run.lock");
+  const lock = await RunLock.take(run);
+  const text = await readFile(path, "utf8");
+  await utimes(path, new Date(0), new Date(0));
+  t.mock.timers.tick(59_000);
+  assert.equal((await stat(path)).mtimeMs, 0);
+  t.mock.timers.tick(2_000);
+  assert.ok((await stat(path)).mtimeMs > 0);
+  assert.equal(await readFile(path, "utf8"), text);
+  lock.release();
+  t.mock.timers.tick(120_000);
+  assert.deepEqual(await readdir(run), []);
+});
+
+test("locks of several names in one folder keep out of each other's way, and tell whose they are", async () => {
+  const run = await folder();
+  const [one, other] = [await RunLock.tryTake(run, "a.lock"), await RunLock.tryTake(run, "b.lock")];
+  assert.ok(one instanceof RunLock && other instanceof RunLock);
+  const taken = await RunLock.tryTake(run, "a.lock");
+  assert.deepEqual(!(taken instanceof RunLock) && taken.owner, `process ${process.pid}`);
+  one.release();
+  other.release();
+  assert.deepEqual(await readdir(run), []);
 });
 
 /** A process that takes a folder and lives until it is killed. */
