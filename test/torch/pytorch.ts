@@ -1,0 +1,26 @@
+/** Debian's PyTorch, for tests of what is exported for it. Where it has to be, `CI` is set, and a test without it fails. */
+import { execFileSync } from "node:child_process";
+
+const candidates = [process.env["EVENKEEL_PYTHON"], "/usr/bin/python3", "python3"].filter((each) => each !== undefined);
+
+/** A Python that has PyTorch and numpy; undefined if there is none. */
+export const python = candidates.find((each) => {
+  try {
+    execFileSync(each, ["-c", "import numpy, torch"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+});
+
+/** For `it`: why a test is passed over, if it is. */
+export const skip =
+  python === undefined && process.env["CI"] === undefined
+    ? "no Python with PyTorch: apt-get install python3-torch, or name one by EVENKEEL_PYTHON"
+    : false;
+
+/** @throws Error if there is none. */
+export function requirePython(): string {
+  if (python === undefined) throw new Error("no Python with PyTorch: apt-get install python3-torch");
+  return python;
+}
