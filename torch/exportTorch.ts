@@ -3,7 +3,7 @@ import type { Graph } from "../engine/graph/graph.ts";
 import { at } from "../engine/graph/shape.ts";
 import { trace } from "../engine/program/trace.ts";
 import { treeLeaves } from "../engine/tree.ts";
-import { functionLines } from "./functionSource.ts";
+import { functionLines, pathOf } from "./functionSource.ts";
 import { quoted } from "./names.ts";
 import { sourceOfAnySize } from "./anySize.ts";
 
@@ -73,7 +73,7 @@ export function graphModule(
   }
   const lines = functionLines(graph, {
     head: `${name}(inputs, device)`,
-    argument: ({ attributes }) => `inputs[${quoted(argumentName(attributes.name))}]`,
+    argument: (input) => `inputs[${quoted(pathOf(input))}]`,
     parameters: [],
     result: (outputs) => [
       "return {",
@@ -83,9 +83,4 @@ export function graphModule(
   });
   const [head = "", ...body] = lines;
   return [heading, "", head, ...first.map((line) => `    ${line}`), ...body, ""].join("\n");
-}
-
-/** The place of an input in the tree of the only argument. */
-function argumentName(path: string): string {
-  return path.replace(/^argument0\.?/, "");
 }

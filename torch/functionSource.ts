@@ -46,6 +46,11 @@ const isView = ({ kind }: Node): boolean =>
 const isElementwise = ({ kind }: Node): boolean =>
   kind === "unary" || kind === "binary" || kind === "compare" || kind === "select" || kind === "cast" || kind === "shift";
 
+/** The place of an input in the tree of a function's only argument. */
+export function pathOf({ attributes }: NodeOf<"input">): string {
+  return attributes.name.replace(/^argument0\.?/, "");
+}
+
 /** The comment behind the statement that makes a value. */
 const described = ({ dtype, shape }: Node): string => `  # ${dtype} ${formatShape(shape)}`;
 
@@ -56,6 +61,8 @@ class FunctionWriter {
   /** The variables that a value's text names. */
   readonly #variables = new Map<Node, readonly string[]>();
   readonly #lines: { readonly text: string; readonly variables: readonly string[]; readonly made: readonly string[] }[] = [];
+  /** The texts of arguments that nobody has read yet. */
+  readonly #arguments = new Map<Node, string>();
   readonly #readers = new Map<Node, Node[]>();
   readonly #places = new Map<Node, number>();
   readonly #outputs: ReadonlySet<Node>;
@@ -80,6 +87,11 @@ class FunctionWriter {
   give(node: Node, name: string): void {
     this.#texts.set(node, { text: name, isAtom: true });
     this.#variables.set(node, [name]);
+  }
+
+  /** An argument, which gets a variable where it is read first. */
+  giveWhenRead(input: NodeOf<"input">, text: string): void {
+    this.#arguments.set(input, text);
   }
 
   /** A statement that makes variables of others. */
@@ -161,7 +173,15 @@ class FunctionWriter {
   }
 
   #expression(node: Node): Expression {
-    const expression = this.#texts.get(valueOf(node));
+    const value = valueOf(node);
+    const argument = this.#arguments.get(value);
+    if (value.kind === "input" && argument !== undefined) {
+      const name = this.#names.ofArgument(pathOf(value));
+      this.#arguments.delete(value);
+      this.give(value, name);
+      this.state(`${name} = ${argument}${described(value)}`, [], [name]);
+    }
+    const expression = this.#texts.get(value);
     if (expression === undefined) throw new RangeError(`node ${node.id} is read before it is written`);
     return expression;
   }
@@ -186,7 +206,6 @@ export function functionLines(graph: Graph, signature: Signature, indent = ""): 
   const names = new Names();
   const order = orderOf(graph.outputs);
   const calls = new Map(loopCallsOf(order).map((each) => [loopCallKey(at(each.results, 0)), each]));
-  const used = new Set(order);
   const inner = `${indent}    `;
   const writer = new FunctionWriter(names, inner, order, graph.outputs);
   const nested: string[] = [];
@@ -194,11 +213,7 @@ export function functionLines(graph: Graph, signature: Signature, indent = ""): 
   for (const [place, input] of graph.inputs.entries()) {
     const given = argument(input, place);
     if (given === undefined) writer.give(input, at(parameters, place));
-    else if (used.has(input)) {
-      const name = names.ofArgument(input.attributes.name);
-      writer.give(input, name);
-      writer.state(`${name} = ${given}${described(input)}`, [], [name]);
-    }
+    else writer.giveWhenRead(input, given);
   }
   for (const node of order) {
     if (node.kind === "input") continue;
