@@ -147,7 +147,9 @@ async function bring(
       );
     }
     checkSameRun(checkpoint, fixed, from);
-    for (const line of (await copyRun(from, to)).told) console.error(line);
+    const { told } = await copyRun(from, to);
+    // What is left out is the lock.
+    for (const line of told) if (!line.startsWith("Left out")) console.error(line);
   } finally {
     lock.release();
   }

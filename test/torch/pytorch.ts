@@ -1,5 +1,6 @@
 /** Debian's PyTorch, for tests of what is exported for it. Where it has to be, `CI` is set, and a test without it fails. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
+import { promisify } from "node:util";
 
 const candidates = [process.env["EVENKEEL_PYTHON"], "/usr/bin/python3", "python3"].filter((each) => each !== undefined);
 
@@ -19,8 +20,21 @@ export const skip =
     ? "no Python with PyTorch: apt-get install python3-torch, or name one by EVENKEEL_PYTHON"
     : false;
 
+/** Small arrays are computed faster by one thread. */
+const env = { ...process.env, OMP_NUM_THREADS: "1" };
+
 /** @throws Error if there is none. */
 export function requirePython(): string {
   if (python === undefined) throw new Error("no Python with PyTorch: apt-get install python3-torch");
   return python;
+}
+
+/** Runs Python in a folder. @throws Error with what it printed, if it fails. */
+export async function runPython(folder: string, args: readonly string[]): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(requirePython(), args, { cwd: folder, env });
+    return stdout;
+  } catch (reason) {
+    throw reason instanceof Error && "stderr" in reason ? new Error(String(reason.stderr), { cause: reason }) : reason;
+  }
 }
