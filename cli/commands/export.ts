@@ -25,7 +25,7 @@ const examples = `
 Examples:
   A run goes on in PyTorch, and comes back
   $ npx evenkeel export --to pytorch runs/emoji16 --outdir runs/emoji16-pytorch
-  $ cd runs/emoji16-pytorch && torchrun --nproc-per-node 2 train.py
+  $ cd runs/emoji16-pytorch && torchrun --nproc_per_node 2 train.py
   $ npx evenkeel train --config runs/emoji16-pytorch/settings.toml --outdir runs/emoji16-pytorch
 
   A run that begins there, from settings that were looked over here

@@ -75,7 +75,7 @@ export async function exportToPytorch({ source, duration, outdir }: PytorchExpor
     const bytes = [...run.arrays.values()].reduce((sum, shape) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
     console.log(`Wrote ${folder}: ${run.nimg.toLocaleString("en")} of ${run.duration.toLocaleString("en")} images are done.`);
     console.log(`Each process keeps ${describeBytes(bytes)} of weights, averages and what the optimizer remembers, twice while it updates them.`);
-    console.log(`Go on there with: cd ${folder} && torchrun --nproc-per-node 2 train.py`);
+    console.log(`Go on there with: cd ${folder} && torchrun --nproc_per_node 2 train.py`);
   });
 }
 
@@ -168,7 +168,7 @@ async function writeFiles(to: Folder, run: ExportedRun, { gradient, update }: So
     "README.md": readmeText({ ...run, batch: run.training.batch }),
     "run.json": describeForLoop(run),
   };
-  await writeData(to, run);
+  await writeData(to, run.images, run.training.network.unet.labelDim);
   await writeSchedule(to, run);
   for (const [name, text] of Object.entries(texts)) await writeText(to.file(name), text);
 }

@@ -60,8 +60,8 @@ export function describeForLoop(run: ExportedRun): string {
   );
 }
 
-/** Writes `data.safetensors`: the images that are trained on. */
-export async function writeData(folder: Folder, { images, training }: ExportedRun): Promise<void> {
+/** Writes `data.safetensors`: the images that are trained on, and their labels where the network takes some. */
+export async function writeData(folder: Folder, images: TrainingDataset, labelDim: number): Promise<void> {
   const { count, channels, resolution, labels } = images;
   const lazy: [string, LazyTensor][] = isLatent(images)
     ? [
@@ -71,7 +71,7 @@ export async function writeData(folder: Folder, { images, training }: ExportedRu
         ],
       ]
     : [["pixels", { dtype: "U8", shape: [count, channels, resolution, resolution], data: () => images.pixels }]];
-  if (labels !== null && training.network.unet.labelDim > 0) {
+  if (labels !== null && labelDim > 0) {
     lazy.push(
       labels.kind === "classes"
         ? ["classes", { dtype: "I32", shape: [count], data: () => labels.values }]

@@ -10,7 +10,7 @@ export function readmeText({ nimg, duration, batch }: ToldRun): string {
 ${nimg.toLocaleString("en")} of ${duration.toLocaleString("en")} images are done. It goes on with
 
     python train.py
-    torchrun --nproc-per-node 2 train.py
+    torchrun --nproc_per_node 2 train.py
 
 and needs PyTorch (1.13 or later) and numpy, nothing else. Processes share each batch of ${batch} images, so their number divides ${batch};
 \`--images\` cuts what each has of it into parts that fit its memory. None of that changes the run but for rounding: every image gets the same

@@ -1,5 +1,5 @@
 /** `train.py` of an exported run: the loop over its steps, in one process or several. */
-export const trainScript = String.raw`"""Goes on with the run in this folder: python train.py, or torchrun --nproc-per-node 2 train.py.
+export const trainScript = String.raw`"""Goes on with the run in this folder: python train.py, or torchrun --nproc_per_node 2 train.py.
 
 A step is two generated functions: gradient.py for the part of the batch that a process has, then, once the processes have added
 their gradients up, update.py for the whole. README.md says more."""
