@@ -23,7 +23,7 @@ const heading = "import torch\n\nfrom primitives import *\n";
  * console.log(source.split("\n")[5]); // def double(inputs, device):
  * ```
  */
-export function exportTorch<Inputs, Result>(name: string, fn: (inputs: Inputs) => Result, inputs: Inputs): string {
+export function exportTorch<Inputs>(name: string, fn: (inputs: Inputs) => unknown, inputs: Inputs): string {
   return moduleText(name, fn, inputs, []);
 }
 
@@ -40,9 +40,9 @@ export function exportTorch<Inputs, Result>(name: string, fn: (inputs: Inputs) =
  * console.log(source.includes("x.sum((1,), keepdim=True).reshape((n,))")); // true
  * ```
  */
-export function exportTorchOfAnySize<Inputs, Result>(
+export function exportTorchOfAnySize<Inputs>(
   name: string,
-  fn: (inputs: Inputs) => Result,
+  fn: (inputs: Inputs) => unknown,
   inputsOf: (size: number) => Inputs,
   sized: string,
 ): string {
@@ -50,9 +50,9 @@ export function exportTorchOfAnySize<Inputs, Result>(
   return sourceOfAnySize(name, (size) => moduleText(name, fn, inputsOf(size), first));
 }
 
-function moduleText<Inputs, Result>(
+function moduleText<Inputs>(
   name: string,
-  fn: (inputs: Inputs) => Result,
+  fn: (inputs: Inputs) => unknown,
   inputs: Inputs,
   first: readonly string[],
 ): string {
@@ -75,11 +75,7 @@ export function graphModule(
     head: `${name}(inputs, device)`,
     argument: (input) => `inputs[${quoted(pathOf(input))}]`,
     parameters: [],
-    result: (outputs) => [
-      "return {",
-      ...outputs.map((text, i) => `    ${quoted(at(outputNames, i))}: ${text},`),
-      "}",
-    ],
+    result: (outputs) => ["return {", ...outputs.map((text, i) => `    ${quoted(at(outputNames, i))}: ${text},`), "}"],
   });
   const [head = "", ...body] = lines;
   return [heading, "", head, ...first.map((line) => `    ${line}`), ...body, ""].join("\n");

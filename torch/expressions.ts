@@ -9,10 +9,7 @@ import { constantText, numeral, torchDtypes, tuple } from "./numerals.ts";
 export type Expression = { readonly text: string; readonly isAtom: boolean };
 
 /** Primitives that are expressions of their inputs. The others are the identity, statements or arguments. */
-export type ExpressionKind = Exclude<
-  PrimitiveKind,
-  "input" | "stopGradient" | "check" | "barrier" | "ruled" | "loop"
->;
+export type ExpressionKind = Exclude<PrimitiveKind, "input" | "stopGradient" | "check" | "barrier" | "ruled" | "loop">;
 
 /** Gives the text of an input: as an operand of an operator, or as an argument between commas. */
 export type Operands = {
@@ -124,7 +121,9 @@ const castText = (node: NodeOf<"cast">, x: string, argument: string): Expression
 };
 
 const full = (node: Node, value: number): Expression =>
-  call(`torch.full(${tuple(node.shape)}, ${numeral(value, node.dtype)}, dtype=${torchDtypes[node.dtype]}, device=device)`);
+  call(
+    `torch.full(${tuple(node.shape)}, ${numeral(value, node.dtype)}, dtype=${torchDtypes[node.dtype]}, device=device)`,
+  );
 
 /** `[:, 2:5]`: empty for the whole. Axes that are walked backwards are turned round behind it. */
 function sliceText({ attributes: { start, size, step }, inputs: [x] }: NodeOf<"slice">): string {
@@ -224,8 +223,7 @@ export const expressions: { readonly [K in ExpressionKind]: Translate<K> } = {
     call(`pad(${argument(x)}, ${tuple(low)}, ${tuple(high)}, ${numeral(value, dtype)})`),
   concat: ({ inputs, attributes: { axis } }, { argument }) =>
     call(`torch.cat((${inputs.map(argument).join(", ")},), ${axis})`),
-  gather: ({ inputs, attributes: { axis } }, { argument }) =>
-    call(`take(${inputs.map(argument).join(", ")}, ${axis})`),
+  gather: ({ inputs, attributes: { axis } }, { argument }) => call(`take(${inputs.map(argument).join(", ")}, ${axis})`),
   scatter: scatterText,
   matmul: ({ inputs }, { argument }) => call(`matmul(${inputs.map(argument).join(", ")})`),
   conv: convolution,

@@ -29,7 +29,12 @@ const farthestReader = 6;
 /** The value that a node is: nodes that are the identity have that of their input. */
 function valueOf(node: Node): Node {
   let value = node;
-  while (value.kind === "stopGradient" || value.kind === "barrier" || value.kind === "ruled" || value.kind === "check") {
+  while (
+    value.kind === "stopGradient" ||
+    value.kind === "barrier" ||
+    value.kind === "ruled" ||
+    value.kind === "check"
+  ) {
     value = value.inputs[0];
   }
   return value;
@@ -44,7 +49,12 @@ const isView = ({ kind }: Node): boolean =>
   kind === "expand" || kind === "reshape" || kind === "permute" || kind === "slice";
 
 const isElementwise = ({ kind }: Node): boolean =>
-  kind === "unary" || kind === "binary" || kind === "compare" || kind === "select" || kind === "cast" || kind === "shift";
+  kind === "unary" ||
+  kind === "binary" ||
+  kind === "compare" ||
+  kind === "select" ||
+  kind === "cast" ||
+  kind === "shift";
 
 /** The place of an input in the tree of a function's only argument. */
 export function pathOf({ attributes }: NodeOf<"input">): string {
@@ -60,7 +70,11 @@ class FunctionWriter {
   readonly #texts = new Map<Node, Expression>();
   /** The variables that a value's text names. */
   readonly #variables = new Map<Node, readonly string[]>();
-  readonly #lines: { readonly text: string; readonly variables: readonly string[]; readonly made: readonly string[] }[] = [];
+  readonly #lines: {
+    readonly text: string;
+    readonly variables: readonly string[];
+    readonly made: readonly string[];
+  }[] = [];
   /** The texts of arguments that nobody has read yet. */
   readonly #arguments = new Map<Node, string>();
   readonly #readers = new Map<Node, Node[]>();
@@ -229,7 +243,10 @@ export function functionLines(graph: Graph, signature: Signature, indent = ""): 
     nested.push(...bodyLines(found, `${name}_body`, inner));
     writeLoop(writer, found, name);
   }
-  writer.state(result(graph.outputs.map((node) => writer.text(node))).join(`\n${inner}`), writer.variablesOf(graph.outputs));
+  writer.state(
+    result(graph.outputs.map((node) => writer.text(node))).join(`\n${inner}`),
+    writer.variablesOf(graph.outputs),
+  );
   return [`${indent}def ${head}:`, ...nested, ...writer.lines(new Set(parameters))];
 }
 
@@ -271,7 +288,8 @@ function writeLoop(writer: FunctionWriter, call: LoopCall, name: string): void {
   for (const node of results) {
     const text = loopResultText(loop, node, last, steps, watched);
     const own = writer.name(node);
-    writer.state(`${own} = ${text}${described(node)}`, [last, steps], [own]);
+    const read = [last, steps].filter((variable) => text.includes(variable));
+    writer.state(`${own} = ${text}${described(node)}`, read, [own]);
   }
 }
 

@@ -13,7 +13,8 @@ export const torchDtypes: { readonly [D in DType]: string } = {
 export function numeral(value: number, dtype: DType): string {
   if (dtype === "bool") return value === 0 ? "False" : "True";
   if (dtype !== "f32") return String(value);
-  if (!Number.isFinite(Math.fround(value))) return `float("${Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf"}")`;
+  if (!Number.isFinite(Math.fround(value)))
+    return `float("${Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf"}")`;
   if (Object.is(value, -0)) return "-0.0";
   return Number.isInteger(value) && Math.abs(value) < 1e21 ? `${value}.0` : String(value);
 }

@@ -3,22 +3,24 @@ import { parseImages } from "../../diffusion/settings/index.ts";
 import { exportToPytorch } from "../export/pytorch.ts";
 import { orInvalid } from "../orInvalid.ts";
 
+const targetNames = ["pytorch"] as const;
+
+/** What writes a run for each program. */
+const targets: { readonly [Name in (typeof targetNames)[number]]: typeof exportToPytorch } = {
+  pytorch: exportToPytorch,
+};
+
 /** `evenkeel export`: a run for other programs. */
 export function addExportCommand(program: Command): void {
   program
     .command("export")
     .description("Write a run for other programs: a folder in which PyTorch trains on, on one machine or many.")
     .argument("<source>", "folder of a run, or a file of settings for one that begins")
-    .addOption(new Option("--to <program>", "what it is for").choices(["pytorch"]).makeOptionMandatory())
+    .addOption(new Option("--to <program>", "what it is for").choices(targetNames).makeOptionMandatory())
     .option("--outdir <folder>", "where it goes; made if missing, else empty (default: beside it, NAME-pytorch)")
     .option("--duration <images>", "images until the run's end (default: its settings')", orInvalid(parseImages))
     .addHelpText("after", examples)
-    .action(async (source, { to, ...options }) => {
-      switch (to) {
-        case "pytorch":
-          return exportToPytorch({ source, ...options });
-      }
-    });
+    .action((source, { to, ...options }) => targets[to]({ source, ...options }));
 }
 
 const examples = `

@@ -69,20 +69,18 @@ export async function exportToPytorch({ source, duration, outdir }: PytorchExpor
       snapshotDtype: options.snapshotDtype,
       classNames: options.classNames,
       seenLabels: options.seenLabels,
-      arrays: new Map(treeLeaves(stateOf(training)).map(({ path, tensor }) => [path, tensor.shape])),
+      arrays: new Map(treeLeaves(sharedStep(training).state()).map(({ path, tensor }) => [path, tensor.shape])),
     };
     await writeFiles(to, run, sources);
     const bytes = [...run.arrays.values()].reduce((sum, shape) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
-    console.log(`Wrote ${folder}: ${run.nimg.toLocaleString("en")} of ${run.duration.toLocaleString("en")} images are done.`);
-    console.log(`Each process keeps ${describeBytes(bytes)} of weights, averages and what the optimizer remembers, twice while it updates them.`);
+    console.log(
+      `Wrote ${folder}: ${run.nimg.toLocaleString("en")} of ${run.duration.toLocaleString("en")} images are done.`,
+    );
+    console.log(
+      `Each process keeps ${describeBytes(bytes)} of weights, averages and what the optimizer remembers, twice while it updates them.`,
+    );
     console.log(`Go on there with: cd ${folder} && torchrun --nproc_per_node 2 train.py`);
   });
-}
-
-/** The arrays of a training state, as the checkpoint names them. */
-function stateOf(training: TrainingOptions): object {
-  const { gradient, schedule, ...state } = sharedStep(training).whole();
-  return state;
 }
 
 type Sources = { readonly gradient: string; readonly update: string };

@@ -30,11 +30,10 @@ export type SharedStep = {
   /** The gradient of a part of the batch, of any number of images: the sum of those of all parts is that of the batch. */
   readonly gradient: (inputs: PartInputs) => PartReport & { readonly gradient: NamedParameters };
   /** The state after the step, and what is reported of its gradient. The caller has seen to it that all losses are finite. */
-  readonly update: (
-    inputs: UpdateInputs,
-  ) => TrainingState & Pick<StepReport, "gradientNorm" | "nonFiniteGradients">;
+  readonly update: (inputs: UpdateInputs) => TrainingState & Pick<StepReport, "gradientNorm" | "nonFiniteGradients">;
   readonly partOf: (images: number) => PartInputs;
   readonly whole: () => UpdateInputs;
+  readonly state: () => TrainingState;
 };
 
 /**
@@ -53,6 +52,7 @@ export function sharedStep(options: TrainingOptions): SharedStep {
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
   const key = randomKey(options.seed);
   const template = (images: number) => stepTemplate({ ...options, batchDevice: images });
+  const state = (): TrainingState => template(1).state.training;
   return {
     gradient: ({ weights, buffers, images, labels, positions }) => {
       const batch = { images, labels, positions };
@@ -70,12 +70,13 @@ export function sharedStep(options: TrainingOptions): SharedStep {
       nonFiniteGradients: countNonFinite(gradient),
     }),
     partOf: (images) => {
-      const { state, batch } = template(images);
-      return { weights: state.training.weights, buffers: state.training.buffers, ...batch };
+      const {
+        state: { training },
+        batch,
+      } = template(images);
+      return { weights: training.weights, buffers: training.buffers, ...batch };
     },
-    whole: () => {
-      const { training } = template(1).state;
-      return { ...training, gradient: training.weights, schedule: stepSchedule(options, 0) };
-    },
+    whole: () => ({ ...state(), gradient: state().weights, schedule: stepSchedule(options, 0) }),
+    state,
   };
 }

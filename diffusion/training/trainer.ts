@@ -13,12 +13,7 @@ import {
   treeLeaves,
   zerosLike,
 } from "../../engine/index.ts";
-import {
-  flattenParameters,
-  learningRate,
-  type NamedParameters,
-  type ParameterSpec,
-} from "../../nn/index.ts";
+import { flattenParameters, learningRate, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import type { HostBatch } from "../data/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState, PartReport } from "./accumulate.ts";

@@ -1,5 +1,5 @@
 /** Debian's PyTorch, for tests of what is exported for it. Where it has to be, `CI` is set, and a test without it fails. */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { promisify } from "node:util";
 
 const candidates = [process.env["EVENKEEL_PYTHON"], "/usr/bin/python3", "python3"].filter((each) => each !== undefined);
@@ -37,4 +37,24 @@ export async function runPython(folder: string, args: readonly string[]): Promis
   } catch (reason) {
     throw reason instanceof Error && "stderr" in reason ? new Error(String(reason.stderr), { cause: reason }) : reason;
   }
+}
+
+/** The same with a request to end (SIGTERM) once it has printed something. @throws Error with what it printed, if it fails. */
+export function stopPython(folder: string, args: readonly string[], when: RegExp): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(requirePython(), args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    let [printed, isAsked] = ["", false];
+    child.stderr.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+    child.stdout.on("data", (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (isAsked || !when.test(printed)) return;
+      isAsked = true;
+      child.kill("SIGTERM");
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`ended with ${code}: ${printed}`));
+    });
+  });
 }

@@ -40,7 +40,8 @@ const elements = (length: number, seed: number): number[] =>
 
 function labelsOf(kind: "none" | "classes" | "vectors", count: number): DatasetLabels | null {
   if (kind === "none") return null;
-  if (kind === "classes") return { kind, labelDim: 3, values: Int32Array.from({ length: count }, (_, i) => (i * 7) % 3) };
+  if (kind === "classes")
+    return { kind, labelDim: 3, values: Int32Array.from({ length: count }, (_, i) => (i * 7) % 3) };
   return { kind, labelDim: 2, values: Float32Array.from(elements(2 * count, 3)) };
 }
 
@@ -56,7 +57,13 @@ const cases: fc.Arbitrary<Case> = fc
     count: fc.integer({ min: 1, max: 30 }),
   })
   .map(({ size, resolution, kind, labels, ...rest }) => {
-    const shared = { name: "drawn", count: size, resolution, labels: labelsOf(labels, size), classNames: null } as const;
+    const shared = {
+      name: "drawn",
+      count: size,
+      resolution,
+      labels: labelsOf(labels, size),
+      classNames: null,
+    } as const;
     const area = resolution ** 2;
     const images: TrainingDataset =
       kind === "pixels"
@@ -86,7 +93,10 @@ describe("an exported run's images", () => {
         await writeFile(join(root, `case${i}`, "case.json"), JSON.stringify({ ...rest, labelDim, whitening }));
       }
       const printed = await runPython(root, ["print.py", ...drawn.map((_, i) => `case${i}`)]);
-      const told = printed.trimEnd().split("\n").map((line) => JSON.parse(line) as [number[], number[] | null]);
+      const told = printed
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line) as [number[], number[] | null]);
       assert.equal(told.length, drawn.length);
       for (const [i, { images, seed, xflip, from, count }] of drawn.entries()) {
         const wanted = trainingBatches(images, seed, xflip)(from, count);

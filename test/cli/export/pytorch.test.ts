@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readStats } from "../../../diffusion/run/index.ts";
 import { diskFile } from "../../../engine/io/node.ts";
-import { runPython, skip } from "../../torch/pytorch.ts";
+import { runPython, skip, stopPython } from "../../torch/pytorch.ts";
 import { evenkeel, writePictures } from "../train/tinyRun.ts";
 
 let root = "";
@@ -76,7 +76,8 @@ describe("a run that is exported to PyTorch", { skip }, () => {
       assertSame(await lossesOf(folder), wanted.slice(0, steps));
       await succeed("train", "--config", join(folder, "settings.toml"), "--outdir", folder);
       assertSame(await lossesOf(folder), wanted);
-      const ofRun = (names: readonly string[]): string[] => names.filter((name) => /^(network|phema)/.test(name)).sort();
+      const ofRun = (names: readonly string[]): string[] =>
+        names.filter((name) => /^(network|phema)/.test(name)).sort();
       assert.deepEqual(ofRun(await readdir(folder)), ofRun(await readdir(here)));
 
       if (config !== "G") return;
@@ -93,6 +94,10 @@ describe("a run that is exported to PyTorch", { skip }, () => {
     await succeed("train", ...tiny, "--data", data, "--duration", String(3 * batch), "--outdir", here);
     const duration = ["--duration", String(6 * batch)];
     await succeed("export", "--to", "pytorch", here, ...duration, "--outdir", place("moved"));
+    // Asked to stop, as the end of a job's time asks, it finishes the step and writes a checkpoint.
+    await stopPython(place("moved"), ["train.py", "--losses"], /^loss after 32:/m);
+    const stopped = (await lossesOf(place("moved"))).length;
+    assert.ok(stopped >= 4 && stopped <= 6, `${stopped} steps`);
     await runPython(place("moved"), ["train.py"]);
     await succeed("train", "--config", join(here, "settings.toml"), "--outdir", here, ...duration);
     const wanted = await lossesOf(here);
@@ -117,8 +122,16 @@ describe("a run that is exported to PyTorch", { skip }, () => {
     const text = await readFile(file, "utf8");
     for (const [change, told] of [
       [text.replace('"version": 1,', '"version": 9,'), /run\.json: has version 9; this program knows 1/],
-      [text.replace('"xflip": true,\n "labelDim"', '"xflip": false,\n "labelDim"').replace(/"holdout": 8/, '"holdout": 4'), /holdout was 8, here it is 4/],
-      [text.replace(/"weights\.unet\.out_gain": \[\]/, '"weights.unet.out_gain": [3]'), /weights\.unet\.out_gain has the shape \[\], expected \[3\]/],
+      [
+        text
+          .replace('"xflip": true,\n "labelDim"', '"xflip": false,\n "labelDim"')
+          .replace(/"holdout": 8/, '"holdout": 4'),
+        /holdout was 8, here it is 4/,
+      ],
+      [
+        text.replace(/"weights\.unet\.out_gain": \[\]/, '"weights.unet.out_gain": [3]'),
+        /weights\.unet\.out_gain has the shape \[\], expected \[3\]/,
+      ],
     ] as const) {
       assert.notEqual(change, text);
       await writeFile(file, change);
