@@ -34,10 +34,11 @@ export function exportTorch<Inputs>(name: string, fn: (inputs: Inputs) => unknow
  * @throws EvenkeelError as `exportTorch`; `trace` where something follows the size in another way, with the lines of the source.
  * @example
  * ```ts
- * import { zeros } from "evenkeel/engine";
+ * import { type Tensor, zeros } from "evenkeel/engine";
  *
- * const source = exportTorchOfAnySize("sums", ({ x }) => ({ y: x.sum({ axes: 1 }) }), (n) => ({ x: zeros([n, 3]) }), "x");
- * console.log(source.includes("x.sum((1,), keepdim=True).reshape((n,))")); // true
+ * const sums = ({ x }: { readonly x: Tensor }) => ({ y: x.sum({ axes: 1 }) });
+ * const source = exportTorchOfAnySize("sums", sums, (n) => ({ x: zeros([n, 3]) }), "x");
+ * console.log(source.includes("sum1.reshape((n,))")); // true
  * ```
  */
 export function exportTorchOfAnySize<Inputs>(
