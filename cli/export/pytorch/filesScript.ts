@@ -42,9 +42,18 @@ def require_same(run, shapes, fixed, path):
     for name, shape in run["arrays"].items():
         if shapes.get(name) != shape:
             sys.exit(f"{path}: {name} has the shape {shapes.get(name)}, expected {shape}. Was it written by another run?")
-    for name, value in fixed.items():
-        if name in run["fixed"] and value != run["fixed"][name]:
-            sys.exit(f"{path}: is of a run with other settings: {name} was {value}, here it is {run['fixed'][name]}.")
+    difference = first_difference(fixed, run["fixed"])
+    if difference is not None:
+        sys.exit(f"{path}: is of a run with other settings: {difference}.")
+
+
+def first_difference(was, now, name=""):
+    """Where nested settings differ; what only one of both tells about, an older program's or a newer one's, isn't compared."""
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return None if was == now else f"{name} was {was}, here it is {now}"
+    both = [key for key in was if key in now]
+    found = (first_difference(was[key], now[key], f"{name}.{key}" if name else key) for key in both)
+    return next((each for each in found if each is not None), None)
 
 
 def write_checkpoint(folder, nimg, state, run, progress, keep=2):
