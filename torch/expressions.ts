@@ -213,7 +213,7 @@ export const expressions: { readonly [K in ExpressionKind]: Translate<K> } = {
     return dtype === "u32" && direction === "left" ? call(`u32(${shifted})`) : operation(shifted);
   },
   threefry: ({ attributes, inputs }, { argument }) =>
-    call(`threefry(${attributes.word}, ${inputs.map(argument).join(", ")})`),
+    call(`threefry(${attributes.word}, ${elementwise(inputs, argument).join(", ")})`),
   reduce: reduction,
   reshape: ({ shape, inputs: [x] }, { operand }) => call(`${operand(x)}.reshape(${tuple(shape)})`),
   permute: ({ attributes, inputs: [x] }, { operand }) => call(`${operand(x)}.permute(${tuple(attributes.order)})`),
@@ -222,7 +222,7 @@ export const expressions: { readonly [K in ExpressionKind]: Translate<K> } = {
   pad: ({ attributes: { low, high, value }, dtype, inputs: [x] }, { argument }) =>
     call(`pad(${argument(x)}, ${tuple(low)}, ${tuple(high)}, ${numeral(value, dtype)})`),
   concat: ({ inputs, attributes: { axis } }, { argument }) =>
-    call(`torch.cat((${inputs.map(argument).join(", ")},), ${axis})`),
+    call(`torch.cat(${tuple(inputs.map(argument))}, ${axis})`),
   gather: ({ inputs, attributes: { axis } }, { argument }) => call(`take(${inputs.map(argument).join(", ")}, ${axis})`),
   scatter: scatterText,
   matmul: ({ inputs }, { argument }) => call(`matmul(${inputs.map(argument).join(", ")})`),
