@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 const { exports } = JSON.parse(readFileSync("package.json", "utf8"));
-const folders = ["engine", "nn", "onnx", "testing", "diffusion", "cli", "test", "examples", "bench"];
+const folders = ["engine", "nn", "onnx", "torch", "testing", "diffusion", "cli", "test", "examples", "bench"];
 
 /**
  * Writes `path/name.js` into `outdir` for each `path/name.ts` of the repository. To itself a file still lies where its source does

@@ -1,11 +1,11 @@
 /**
- * The layer rule: engine <- nn <- diffusion <- cli, web, engine <- onnx, and engine <- testing <- cli. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
+ * The layer rule: engine <- nn <- diffusion <- cli, web, engine <- onnx, engine <- testing <- cli, and engine <- torch <- cli. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
  * (which needs a disk) are its faces, for the other rooms of its layer, later layers and users alike. A file imports freely within its
  * own room; of other rooms of its layer, and of the layers before it, their faces only. What lies beside the rooms of a layer is for
  * all of them; `index.ts` and `node.ts` beside the rooms are the layer's own faces, for those outside it. `bench`, `examples` and
  * `test` are outside the layers and may import anything; nothing in a layer may import them. `web` runs in a page: but for what builds it, it
- * may import what is safe there. `testing` is about graphs, kernels and plans, which are the engine's inside: of the engine it may import any
- * file. Rooms of some folders have an order of their own.
+ * may import what is safe there. `testing` is about graphs, kernels and plans, and `torch` translates graphs, which are the engine's inside: of the engine they
+ * may import any file. Rooms of some folders have an order of their own.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { posix, resolve, sep } from "node:path";
@@ -18,14 +18,15 @@ const layersBefore = {
   nn: ["engine"],
   testing: ["engine"],
   onnx: ["engine"],
+  torch: ["engine"],
   diffusion: ["engine", "nn"],
-  cli: ["engine", "nn", "diffusion", "testing"],
+  cli: ["engine", "nn", "diffusion", "testing", "torch"],
   web: ["engine", "nn", "diffusion"],
 };
 const layers = Object.keys(layersBefore);
 
 /** Layers that see the inside of others, and of which. */
-const seesInside = { testing: ["engine"] };
+const seesInside = { testing: ["engine"], torch: ["engine"] };
 
 /** What users may import, from the root: the same is what later layers may. */
 const entryPoints = (() => {

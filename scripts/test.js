@@ -32,6 +32,8 @@ const longest = [
   "bench/gpu",
   "cli/compare/compare",
   "cli/ladder/ladder",
+  "cli/export/pytorch",
+  "torch/programs",
   "diffusion/training/explainTraining",
   "cli/train/train",
   "diffusion/network/configurations",

@@ -42,7 +42,7 @@ test("what imports what is as ARCHITECTURE.md draws it", () => {
   const layers = importsWithin(".");
   const wanted = drawn();
   const found = new Map<string, Set<string>>();
-  for (const layer of ["cli", "web", "testing", "onnx", "diffusion", "nn"])
+  for (const layer of ["cli", "web", "testing", "onnx", "torch", "diffusion", "nn"])
     found.set(layer, layers.get(layer) ?? new Set());
   for (const [room, others] of importsWithin("engine")) found.set(room, others);
   for (const [room, others] of importsWithin("engine/devices/wasm")) found.set(`wasm/${room}`, others);

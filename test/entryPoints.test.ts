@@ -23,6 +23,7 @@ describe("entry points", () => {
       "engine/io",
       "nn",
       "onnx",
+      "torch",
       "testing",
       "diffusion",
       ...folders.map(({ name }) => `diffusion/${name}`),

@@ -8,6 +8,7 @@ import * as diffusion from "../diffusion/index.ts";
 import * as engine from "../engine/index.ts";
 import * as io from "../engine/io/index.ts";
 import * as nn from "../nn/index.ts";
+import * as torch from "../torch/index.ts";
 import { isAsTold, programsOf, runTextProgram } from "./support/textPrograms.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -17,6 +18,7 @@ const rooms = {
   "evenkeel/engine": engine,
   "evenkeel/engine/io": io,
   "evenkeel/nn": nn,
+  "evenkeel/torch": torch,
   "evenkeel/diffusion": diffusion,
   "evenkeel/diffusion/comparison": comparison,
 };
@@ -68,7 +70,7 @@ describe("guides", () => {
   it("name files that are there", () => {
     for (const guide of guides) {
       for (const [, file = ""] of read(guide).matchAll(
-        /`((?:engine|nn|onnx|testing|diffusion|cli|web|test|bench|examples)\/[\w./-]+)`/g,
+        /`((?:engine|nn|onnx|torch|testing|diffusion|cli|web|test|bench|examples)\/[\w./-]+)`/g,
       )) {
         assert.ok(existsSync(path.join(root, file)), `${guide}: ${file}`);
       }

@@ -8,4 +8,11 @@ export { importRun } from "./importRun.ts";
 export { type DrawnGrid, gridCost, type GridGuidance, type GridLayout, GridSampler, gridScale } from "./sampleGrid.ts";
 export { type MeanState, readStats, RunningMean, type StatsEntry, StatsLog, statsFileName } from "./statsLog.ts";
 export { type RunGate, StepGate } from "./stepGate.ts";
-export { type RunIntervals, type RunObserver, type RunOptions, type RunResult, runTraining } from "./trainingRun.ts";
+export {
+  checkSameRun,
+  type RunIntervals,
+  type RunObserver,
+  type RunOptions,
+  type RunResult,
+  runTraining,
+} from "./trainingRun.ts";

@@ -132,7 +132,7 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
   try {
     const checkpoint = await readNewestCheckpoint(folder, (message) => observer.warned?.(message));
     if (checkpoint !== null) {
-      checkSameSettings({ ...checkpoint, fixed: completed(checkpoint.fixed) }, fixed, folder);
+      checkSameRun(checkpoint, fixed, folder);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);
       const change = changeOfArithmetic(checkpoint.progress["arithmetic"], device);
       if (change !== null) observer.warned?.(change);
@@ -219,6 +219,25 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
     recorder?.dispose();
     trainer.dispose();
   }
+}
+
+/**
+ * Refuses to go on from a checkpoint with other settings than its run began with, as `checkSameSettings` does; what an older version's left
+ * to defaults is completed first.
+ * @throws EvenkeelError `value` that lists what differs.
+ * @example
+ * ```ts
+ * import { memoryFolder } from "evenkeel/engine/io";
+ *
+ * try {
+ *   checkSameRun({ nimg: 1000, fixed: { xflip: true }, progress: {} }, { xflip: false }, memoryFolder("run"));
+ * } catch (error) {
+ *   console.log((error as Error).message.includes("xflip was true, now false")); // true
+ * }
+ * ```
+ */
+export function checkSameRun(checkpoint: CheckpointInfo, fixed: CheckpointInfo["fixed"], folder: Folder): void {
+  checkSameSettings({ ...checkpoint, fixed: completed(checkpoint.fixed) }, fixed, folder);
 }
 
 /** What a checkpoint says must not change, with what the network of an older version's left to defaults. */

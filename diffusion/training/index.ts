@@ -1,9 +1,11 @@
 /** Training: the trainer, one step and its parts, what it takes, how it is validated. Safe in a page. */
-export type { AccumulatingState } from "./accumulate.ts";
+export type { AccumulatingState, PartReport } from "./accumulate.ts";
 export { type AverageError, type AverageErrorOptions, averageErrors } from "./averageErrors.ts";
 export { chooseTrainingDevice, trainingWorkload } from "./automaticDevice.ts";
 export { type ExplainedProgram, explainTraining, type ExplainTrainingOptions } from "./explainTraining.ts";
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
+export { stepSchedule } from "./schedule.ts";
+export { type PartInputs, type SharedStep, sharedStep, type UpdateInputs } from "./sharedStep.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
   denoiserParameters,

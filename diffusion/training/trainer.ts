@@ -13,16 +13,8 @@ import {
   treeLeaves,
   zerosLike,
 } from "../../engine/index.ts";
-import {
-  adamCorrections,
-  flattenParameters,
-  isRefreshDue,
-  learningRate,
-  type NamedParameters,
-  type ParameterSpec,
-} from "../../nn/index.ts";
+import { flattenParameters, isRefreshDue, learningRate, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import type { HostBatch } from "../data/index.ts";
-import { powerFunctionUpdateRates } from "../ema/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState, PartReport } from "./accumulate.ts";
 import {
@@ -37,6 +29,7 @@ import {
 } from "./begunStep.ts";
 import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
+import { stepSchedule } from "./schedule.ts";
 import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
 import { drawnState, refreshFunction, stepFunctions } from "./stepFunctions.ts";
 
@@ -184,7 +177,7 @@ export class Trainer {
     const before = this.#nimg;
     const nimg = before + options.batch;
     const rate = learningRate(before, options.batch, options.learningRate);
-    const schedule = this.#schedule(rate, nimg);
+    const schedule = stepSchedule(options, before);
     const isFresh = scalar(this.#unread.length === 0 ? 1 : 0, "bool");
     const pending =
       this.#programs.kind === "whole"
@@ -259,16 +252,6 @@ export class Trainer {
         step.settle({ failure });
       }
     }
-  }
-
-  #schedule(rate: number, nimg: number): StepSchedule {
-    const { batch, adam, emaSigmaRels } = this.options;
-    const corrections = adamCorrections(nimg / batch, adam);
-    return {
-      rate: scalar(rate),
-      corrections: { first: scalar(corrections.first), second: scalar(corrections.second) },
-      updateRates: powerFunctionUpdateRates(emaSigmaRels, nimg, batch),
-    };
   }
 
   /** The batch cut into what goes through the network at once. */

@@ -42,6 +42,7 @@ import * as nnNode from "../../nn/node.ts";
 import * as onnx from "../../onnx/index.ts";
 import * as onnxNode from "../../onnx/node.ts";
 import * as testing from "../../testing/index.ts";
+import * as torch from "../../torch/index.ts";
 import type { Rooms } from "./textPrograms.ts";
 
 export const rooms: Rooms = {
@@ -54,6 +55,7 @@ export const rooms: Rooms = {
   "evenkeel/nn/node": nnNode,
   "evenkeel/onnx": onnx,
   "evenkeel/onnx/node": onnxNode,
+  "evenkeel/torch": torch,
   "evenkeel/diffusion": diffusion,
   "evenkeel/diffusion/node": diffusionNode,
   "evenkeel/diffusion/checkpoint": checkpoint,

@@ -181,7 +181,10 @@ function powerError(
   accuracy: Accuracy,
 ): number {
   const exact = ex === 0 && ey === 0;
-  if (!Number.isFinite(value) || !Number.isFinite(x) || !Number.isFinite(y)) return settle(value, 0, exact, accuracy);
+  // What an infinity gives jumps: at an exponent of 0, at bases of 1 and -1.
+  if (!Number.isFinite(value) || !Number.isFinite(x) || !Number.isFinite(y)) {
+    return settle(value, exact ? 0 : Infinity, exact, accuracy);
+  }
   if (!exact && x - ex <= 0) return Infinity;
   const corners = [x - ex, x + ex].flatMap((base) => [y - ey, y + ey].map((exponent) => base ** exponent));
   const spread = exact ? 0 : Math.max(...corners.map((corner) => Math.abs(corner - value)));
