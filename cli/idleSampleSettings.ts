@@ -1,22 +1,29 @@
 import { resolve } from "node:path";
-import type { SampleSettings } from "./sampleSettings.ts";
+import { isNoGuidance } from "../diffusion/sample/index.ts";
+import { chosenGuides } from "./sampleGuides.ts";
+import { dropoutGuide, type SampleSettings } from "./sampleSettings.ts";
 
 /** Settings of `evenkeel sample` that change nothing beside the others, a line each. */
 export function idleSettings(settings: SampleSettings): readonly string[] {
-  const { net, gnet, guidance, interval, grid, outdir, subdirs, steps = 32 } = settings;
+  const { net, gnet, guidance, guides = [], dropout, interval, grid, outdir, subdirs, steps = 32 } = settings;
   const { sigmaMin = 0.002, sigmaMax = 80, rho = 7, sChurn = 0, sMin = 0, sMax = Infinity, sNoise = 1 } = settings;
   const idle: string[] = [];
   const say = (isIdle: boolean, options: string, why: string): void => {
     if (isIdle) idle.push(`${options} changes nothing: ${why}`);
   };
-  const isGuided = gnet !== undefined && guidance !== 1;
-  say(gnet !== undefined && guidance === 1, "--gnet", "--guidance is 1, which is none");
+  const chosen = chosenGuides(settings);
+  const isGuided = chosen.length > 0;
+  say(gnet !== undefined && isNoGuidance(guidance), "--gnet", "--guidance is 1, which is none");
+  for (const { name, weight } of guides) say(isNoGuidance(weight), `--guide ${name}`, "its push is 0, which is none");
   say(
-    isGuided && resolve(gnet) === resolve(net),
-    "--guidance",
-    "the guide is the network itself; --gnet self guides by it without labels",
+    chosen.some(({ name }) => resolve(name) === resolve(net)),
+    gnet === undefined ? "--guide" : "--guidance",
+    "the guide is the network itself; self guides by it without labels, dropout with dropout on",
   );
-  say(interval !== undefined && !isGuided, "--interval", "there is no guidance (--gnet and --guidance)");
+  const isDropping = chosen.some(({ name }) => name === dropoutGuide);
+  say(dropout !== undefined && !isDropping, "--dropout", `there is no guide ${dropoutGuide}`);
+  say(dropout === 0 && isDropping, `the guide ${dropoutGuide}`, "--dropout is 0, which is the network itself");
+  say(interval !== undefined && !isGuided, "--interval", "there is no guidance (--gnet and --guidance, or --guide)");
   const lowest = steps === 1 ? sigmaMax : sigmaMin;
   if (interval !== undefined && isGuided) {
     const [lo, hi] = interval;

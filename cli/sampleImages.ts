@@ -1,9 +1,11 @@
 import path from "node:path";
-import { generateImages, type Guide, guideLabels, imageGrid, takeShard, toPixels } from "../diffusion/sample/index.ts";
+import { generateImages, imageGrid, isNoGuidance, takeShard, toPixels } from "../diffusion/sample/index.ts";
 import { idleSettings } from "./idleSampleSettings.ts";
 import { LatentOutput, makesLatents } from "./latentOutput.ts";
 import { tellSamplingMemory } from "./memoryReport.ts";
+import { findGuides, loadGuides } from "./sampleGuides.ts";
 import {
+  dropoutGuide,
   type FindNetwork,
   type FoundNetwork,
   type LoadedNetwork,
@@ -36,28 +38,20 @@ export async function sampleImages(
   const found = await find(settings.net);
   const { imageChannels, imageResolution, labelDim } = found.config.unet;
   const isLatent = makesLatents(settings, found.config, print);
-  const foundGuide = await findGuide(settings, found, find);
+  const foundGuides = await findGuides(settings, found, find);
   for (const line of idleSettings(settings)) print(line);
   const labels = await wantedLabels(settings, found, print);
   // All of it is said, and what doesn't fit refused, before weights are read.
-  const configs = [found.config, ...(foundGuide === null || foundGuide === found ? [] : [foundGuide.config])];
+  const networks = new Set([found, ...foundGuides.map((guide) => guide.found)]);
+  const configs = [...networks].map(({ config }) => config);
   await tellSamplingMemory(configs, settings.networkBatch, device, print);
   const progress = new WorkProgress();
   progress.at(`reading ${settings.net}`, 0, null);
-  const loaded: LoadedNetwork[] = [];
+  const loaded = new Map<FoundNetwork, LoadedNetwork>();
   try {
     const main = await found.load(device);
-    loaded.push(main);
-    const guides: Guide[] = [];
-    if (foundGuide !== null) {
-      const guide = foundGuide === found ? main : await foundGuide.load(device);
-      if (guide !== main) loaded.push(guide);
-      guides.push({
-        denoiser: guide.denoiser,
-        weight: settings.guidance,
-        labels: labelsOfGuide(settings, found, foundGuide),
-      });
-    }
+    loaded.set(found, main);
+    const guides = await loadGuides(foundGuides, loaded, settings.dropout, device);
     progress.end();
     const labelOf =
       labels === null ? undefined : (_: number, place: number) => labels[(places[place] ?? 0) % labels.length] ?? null;
@@ -117,24 +111,8 @@ export async function sampleImages(
     }
   } finally {
     progress.end();
-    for (const network of loaded) network.dispose();
+    for (const network of loaded.values()) network.dispose();
   }
-}
-
-/** The network that guides: null if none does, `found` if it guides itself. @throws EvenkeelError `value` if they don't fit each other. */
-async function findGuide(
-  settings: SampleSettings,
-  found: FoundNetwork,
-  find: FindNetwork,
-): Promise<FoundNetwork | null> {
-  if (settings.guidance === 1 || settings.gnet === undefined) return null;
-  const guide = settings.gnet === selfGuide ? found : await find(settings.gnet);
-  labelsOfGuide(settings, found, guide);
-  return guide;
-}
-
-function labelsOfGuide({ net, gnet = "" }: SampleSettings, found: FoundNetwork, guide: FoundNetwork): Guide["labels"] {
-  return guideLabels({ ...found, name: net }, gnet === selfGuide ? selfGuide : { ...guide, name: gnet });
 }
 
 function checkSettings(settings: SampleSettings): void {
@@ -151,11 +129,11 @@ function checkSettings(settings: SampleSettings): void {
       `sample: --grid ${grid} would be a PNG file by another ending; end its name in .png.`,
     );
   }
-  if (guidance !== 1 && gnet === undefined) {
+  if (!isNoGuidance(guidance) && gnet === undefined) {
     throw new EvenkeelError(
       "value",
-      `sample: --guidance ${guidance} needs a guiding network: --gnet FILE, or --gnet ${selfGuide} if the network was trained ` +
-        "with label dropout.",
+      `sample: --guidance ${typeof guidance === "number" ? guidance : "by noise level"} needs a guiding network: --gnet FILE, ` +
+        `--gnet ${selfGuide} if the network was trained with label dropout, or --gnet ${dropoutGuide}.`,
     );
   }
   if (classes !== undefined && labels !== undefined) {

@@ -11,5 +11,6 @@ export {
   type Evaluation,
   FormulaDenoiser,
 } from "./evaluation.ts";
+export { imageDropout } from "./imageDropout.ts";
 export { DenoiserProgram, type StoredWeights, tensorsOfWeights } from "./denoiserProgram.ts";
 export { countNetwork, type LayerCount, type NetworkCount } from "./count.ts";

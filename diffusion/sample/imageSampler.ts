@@ -12,7 +12,7 @@ import {
   throwIfAborted,
 } from "../../engine/index.ts";
 import type { Denoiser } from "../network/index.ts";
-import { activeGuides, type Guide, type GuidanceInterval } from "./guidance.ts";
+import { type ActiveGuide, activeGuides, type Guide, type GuidanceInterval } from "./guidance.ts";
 import {
   compileSampler,
   emptyState,
@@ -87,7 +87,7 @@ export class ImageSampler {
   readonly #options: ImageSamplerOptions;
   readonly #device: Device;
   readonly #levels: readonly StepLevels[];
-  readonly #guidesAt: (t: number) => readonly Guide[];
+  readonly #guidesAt: (t: number) => readonly ActiveGuide[];
   readonly #programs: SamplerPrograms;
   readonly #states: State<SamplerState>[] = [];
   readonly #inputs: State<SamplerInputs>[] = [];
@@ -113,7 +113,12 @@ export class ImageSampler {
         "sampling: a guide is on another device than the main network. Put all networks on one device.",
       );
     }
-    this.#programs = compileSampler(this.#levels, (step) => this.#hasSecond(step), shape, this.#device);
+    // As many in each step: those that don't act there have no strength left.
+    const strengths = ({ t }: StepLevels): number[] => {
+      const active = this.#guidesAt(t);
+      return guides.map((_, i) => (active[i]?.weight ?? 1) - 1);
+    };
+    this.#programs = compileSampler(this.#levels, (step) => this.#hasSecond(step), strengths, shape, this.#device);
   }
 
   /**
@@ -209,21 +214,23 @@ export class ImageSampler {
     tells: boolean,
   ): Promise<readonly PendingResult<EvaluationReport>[]> {
     const { denoiser } = this.#options;
-    const { churn, hold, push, move } = this.#programs;
+    const { churn, dropout, hold, push, move } = this.#programs;
     if (level.churn !== null) {
       const given = part.churnNoise?.(level.index);
       await churn.advance(state, given === undefined ? inputs : { source: { normals: given }, labels: null });
     }
     const guides = this.#guidesAt(level.t);
+    // Both evaluations of Heun's rule drop the same.
+    if (guides.some(({ denoiser: { hasDropout } }) => hasDropout === true)) await dropout.advance(state, inputs);
     const reports: PendingResult<EvaluationReport>[] = [];
     const hasSecond = this.#hasSecond(level);
     for (const isSecond of hasSecond ? [false, true] : [false]) {
       throwIfAborted(this.#watch.signal, "sampling: the signal given to it is aborted. There are no images.");
       await denoiser.evaluate(state);
       if (guides.length > 0) await hold.advance(state);
-      for (const guide of guides) {
+      for (const [place, guide] of guides.entries()) {
         await guide.denoiser.evaluate(state, guide.labels === "same");
-        await push.advance(state, guide.weight - 1);
+        await push.advance(state, place);
       }
       const stage = { isSecond, isLast: isSecond === hasSecond, isGuided: guides.length > 0 };
       if (tells) reports.push(this.#wait(await move.begin(state, stage)));
@@ -258,12 +265,14 @@ export class ImageSampler {
   }
 
   async #track(place: number, index: number, part: SamplerPart): Promise<Track> {
-    const { shape, labelDim, guides = [] } = this.#options;
+    const { shape, labelDim } = this.#options;
     const inputs = this.#inputs[index];
     if (inputs === undefined) throw new Error(`part ${index} of the images isn't on the device`);
-    const isGuided = guides.some(({ weight }) => weight !== 1);
+    const active = this.#levels.flatMap(({ t }) => this.#guidesAt(t));
+    const isGuided = active.length > 0;
+    const hasDropout = active.some(({ denoiser }) => denoiser.hasDropout === true);
     const state = (this.#states[place] ??= await createState<SamplerState>(
-      emptyState(shape, labelDim, isGuided),
+      emptyState(shape, labelDim, { isGuided, hasDropout }),
       this.#device,
     ));
     return { state, inputs, part };

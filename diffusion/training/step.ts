@@ -36,6 +36,7 @@ import { updateAverages } from "../ema/index.ts";
 import {
   type DenoiserParameters,
   edm2Loss,
+  imageDropout,
   type NetworkConfig,
   type NoiseDistribution,
   noiseLevels,
@@ -125,7 +126,7 @@ export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatc
 }
 
 /**
- * Inverted dropout for each image and layer, by the image's position. Layers are numbered as they come.
+ * Dropout for each image and layer, by the image's position in the run.
  * @example
  * ```ts
  * import { ones, randomKey, tensor } from "evenkeel/engine";
@@ -135,14 +136,7 @@ export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatc
  * ```
  */
 export function drawDropout(key: Tensor, positions: Tensor): NetworkRun {
-  let layer = 0;
-  return {
-    dropout: (x, probability) => {
-      const keys = foldIn(foldIn(foldIn(key, purposes.dropout), layer++), positions);
-      const dropped = randomBernoulli(keys, x.shape.slice(1), probability);
-      return where(dropped, 0, divide(x, 1 - probability));
-    },
-  };
+  return imageDropout((layer) => foldIn(foldIn(foldIn(key, purposes.dropout), layer), positions));
 }
 
 /**

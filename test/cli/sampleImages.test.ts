@@ -5,6 +5,7 @@ import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
 import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sampleSettings.ts";
+import { parseGuide } from "../../cli/sampleGuides.ts";
 import { sampleImages } from "../../cli/sampleImages.ts";
 import { generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
 import { type Denoiser, type DenoisingFormula, FormulaDenoiser, networkConfig } from "../../diffusion/network/index.ts";
@@ -65,6 +66,8 @@ type Loading = {
   readonly find: FindNetwork;
   readonly loaded: string[];
   readonly disposed: string[];
+  /** Probabilities that networks with dropout on were asked for. */
+  readonly dropped: (number | undefined)[];
   labels: (number[] | null)[];
 };
 
@@ -73,6 +76,7 @@ function fakeNetworks(): Loading {
   const loading: Loading = {
     loaded: [],
     disposed: [],
+    dropped: [],
     labels: [],
     find: async () => Promise.reject(new Error("unset")),
   };
@@ -108,7 +112,11 @@ function fakeNetworks(): Loading {
           loading.disposed.push(file);
           inner.dispose();
         };
-        return { denoiser, dispose };
+        const withDropout = (probability?: number): Denoiser => {
+          loading.dropped.push(probability);
+          return denoiser;
+        };
+        return { denoiser, withDropout, dispose };
       },
     };
   };
@@ -311,6 +319,47 @@ describe("sampleImages", () => {
     ]);
     assert.deepEqual(await guided("self"), [["colour"], [own, null]]);
     assert.deepEqual(await guided("weak", 1), [["colour"], [own]]);
+  });
+
+  it("guides by several networks at once, each loaded once, and by itself with dropout on", async () => {
+    const settings = { steps: 1, seeds: [1], networkBatch: 1, classes: "2" };
+    const own = [0, 0, 1, 0];
+    const all = ["weak=0.5", "self=1", "unlabelled=0.2", "weak=0.1:0,1:0.25", "dropout=0.4", "colour=0"].map(
+      parseGuide,
+    );
+    const { loaded, labels, dropped, disposed } = await sample({
+      ...settings,
+      outdir: newFolder(),
+      guides: all,
+      dropout: 0.2,
+    });
+    assert.deepEqual(loaded, ["colour", "weak", "unlabelled"]);
+    assert.deepEqual(disposed.toSorted(), loaded.toSorted());
+    assert.deepEqual([labels, dropped], [[own, own, null, null, own, own], [0.2]]);
+    const grid = async (guide: Partial<SampleSettings>): Promise<Uint8Array> => {
+      const file = path.join(newFolder(), "g.png");
+      await sample({ ...settings, ...guide, grid: file });
+      return readFile(file);
+    };
+    const pushed = await grid({ guides: [parseGuide("weak=0.5")] });
+    assert.deepEqual(pushed, await grid({ gnet: "weak", guidance: 1.5 }));
+    assert.notDeepEqual(pushed, await grid({}));
+    assert.deepEqual(await grid({ guides: [parseGuide("weak=0")] }), await grid({}));
+  });
+
+  it("says which guides are none, and refuses what is no guide", async () => {
+    const told = async (settings: Partial<SampleSettings>): Promise<string> =>
+      (await sample({ outdir: newFolder(), seeds: [1], steps: 1, ...settings })).lines.join("\n");
+    assert.match(await told({ guides: [parseGuide("weak=0")] }), /--guide weak changes nothing: its push is 0/);
+    assert.match(await told({ dropout: 0.1 }), /--dropout changes nothing: there is no guide dropout/);
+    const dropout = [parseGuide("dropout=1")];
+    assert.match(await told({ guides: dropout, dropout: 0 }), /the guide dropout changes nothing: --dropout is 0/);
+    await assert.rejects(told({ guides: dropout }), { code: "value", message: /without dropout.*--dropout 0\.1/ });
+    await assert.rejects(told({ gnet: "dropout", guidance: 2 }), { code: "value", message: /--dropout 0\.1/ });
+    assert.deepEqual(parseGuide("a=b.safetensors=1.5"), { name: "a=b.safetensors", weight: 2.5 });
+    for (const text of ["weak", "=1", "weak=", "weak=strong"]) {
+      assert.throws(() => parseGuide(text), { code: "value", message: /guidance: / });
+    }
   });
 
   it("asks the guide within the interval only, and moves away from it", async () => {
