@@ -1,11 +1,12 @@
 /** What is asked of sampling, and the stored networks that it looks for. */
 import type {
   ChurnOptions,
+  ConsistencyOptions,
   GuidanceInterval,
   GuideWeight,
+  ImageSolver,
   ScheduleOptions,
   Shard,
-  Solver,
 } from "../diffusion/sample/index.ts";
 import type { Denoiser, NetworkConfig } from "../diffusion/network/index.ts";
 import type { SeenLabels } from "../diffusion/data/index.ts";
@@ -45,6 +46,7 @@ export type GuideChoice = {
 };
 
 export type SampleSettings = ScheduleOptions &
+  ConsistencyOptions &
   ChurnOptions & {
     readonly net: string;
     /** A file, `self` or `dropout`. */
@@ -71,5 +73,5 @@ export type SampleSettings = ScheduleOptions &
     readonly labels?: string | undefined;
     readonly batch: number;
     readonly networkBatch: number;
-    readonly solver: Solver;
+    readonly solver: ImageSolver;
   };

@@ -47,7 +47,16 @@ export function addSampleCommand(program: Command): void {
       wholeNumber,
       4,
     )
-    .addOption(new Option("--solver <name>", "rule of the steps").choices(["heun", "euler"]).default("heun" as const))
+    .addOption(
+      new Option("--solver <name>", "rule of the steps; consistency for networks tuned to it, in two steps")
+        .choices(["heun", "euler", "consistency"])
+        .default("heun" as const),
+    )
+    .option(
+      "--renoise <sigmas>",
+      "of the solver consistency: noise levels to which images are noised again, each for a step more; none for a single step (default: 0.8)",
+      levels,
+    )
     .option("--steps <count>", "steps; heun asks the network twice in each but the last", wholeNumber, 32)
     .option("--sigma_min <sigma>", "lowest noise level above the final 0", number, 0.002)
     .option("--sigma_max <sigma>", "highest noise level", number, 80)
@@ -82,12 +91,13 @@ export function addSampleCommand(program: Command): void {
     .option("--autotune <file>", autotuneHelp)
     .addHelpText("after", examples)
     .action(async (options) => {
-      const { device: wanted, autotune, class: classes, ...rest } = options;
+      const { device: wanted, autotune, class: classes, renoise, ...rest } = options;
       const settings = {
         ...rest,
         subdirs: options.subdirs === true,
         classes,
         guides: options.guide,
+        ...(renoise === undefined ? {} : { renoise }),
         networkBatch: options.batchDevice,
         sigmaMin: options.sigma_min,
         sigmaMax: options.sigma_max,
@@ -123,6 +133,9 @@ Examples:
   Two guides at once: away from an earlier network and from the same without labels, the second at middle noise levels only
   $ npx evenkeel sample --net net.safetensors --guide early.safetensors=0.8 --guide self=0.3:0,0.3:1,3:1,3:0 --outdir out
 
+  Two steps of a network that was tuned for it (train --tune consistency)
+  $ npx evenkeel sample --net student.safetensors --solver consistency --outdir out
+
   Latents of an ImageNet-512 network, for the decoder of stabilityai/sd-vae-ft-mse
   $ npx evenkeel sample --net edm2-img512-xs-2147483-0.135.pkl --seeds 0-7 --batch-device 1 --latents latents.npy
 
@@ -139,6 +152,10 @@ function probability(text: string): number {
   const value = number(text);
   if (!(value >= 0 && value < 1)) throw new InvalidArgumentError("wanted a probability from 0 to below 1.");
   return value;
+}
+
+function levels(text: string): readonly number[] {
+  return text === "none" ? [] : text.split(",").map(number);
 }
 
 function interval(text: string): GuidanceInterval {

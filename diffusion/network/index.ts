@@ -3,6 +3,7 @@ export { type NetworkConfig, networkConfig, networkConfigFromReference } from ".
 export { edmParameterName, networkConfigFromEdm } from "./edm.ts";
 export { denoise, type DenoiserParameters, describeDenoiser, logvar } from "./denoiser.ts";
 export { edm2Loss, type NoiseDistribution, noiseLevels, uncertaintyLoss, weightedError } from "./loss.ts";
+export { type ConsistencyBatch, consistencyLoss, type ConsistencyTuning, lowerLevels } from "./consistencyLoss.ts";
 export { lossWeight, type Preconditioning, precondition } from "./precondition.ts";
 export {
   type Denoiser,

@@ -12,6 +12,7 @@ import {
   throwIfAborted,
 } from "../../engine/index.ts";
 import type { Denoiser } from "../network/index.ts";
+import { consistencyLevels } from "./consistencySteps.ts";
 import { type ActiveGuide, activeGuides, type Guide, type GuidanceInterval } from "./guidance.ts";
 import {
   compileSampler,
@@ -23,7 +24,7 @@ import {
   type SamplerState,
   type StartReport,
 } from "./samplerState.ts";
-import type { SamplerStep, Solver } from "./samplers.ts";
+import type { ImageSolver, SamplerStep } from "./samplers.ts";
 import { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 
 /** What a sampler is made for. */
@@ -33,9 +34,9 @@ export type ImageSamplerOptions = ChurnOptions & {
   readonly guides?: readonly Guide[];
   /** Noise levels (lo, hi] of guidance. Default: all. */
   readonly interval?: GuidanceInterval;
-  /** Default heun. */
-  readonly solver?: Solver;
-  /** Falling noise levels with a final 0, as `sigmaSteps` makes them. */
+  /** Default heun. `consistency` has no churn of its own. */
+  readonly solver?: ImageSolver;
+  /** Falling noise levels with a final 0, as `sigmaSteps` makes them, or `consistencySigmas` for `consistency`. */
   readonly sigmas: readonly number[];
   /** Images that go through the networks at once: [N, C, H, W]. */
   readonly shape: Shape;
@@ -105,7 +106,8 @@ export class ImageSampler {
     const { denoiser, guides = [], interval, sigmas, shape } = options;
     this.#options = options;
     this.#device = denoiser.device;
-    this.#levels = stepLevels(sigmas, options);
+    const levels = stepLevels(sigmas, options);
+    this.#levels = options.solver === "consistency" ? consistencyLevels(sigmas) : levels;
     this.#guidesAt = activeGuides(guides, interval);
     if (guides.some((guide) => guide.denoiser.device !== denoiser.device)) {
       throw new EvenkeelError(
@@ -145,7 +147,7 @@ export class ImageSampler {
         // One after the other in the same memory: what lies on the device has its place there once.
         const track = await this.#track(0, begin + i, part);
         starts.push(this.#wait(await this.#programs.start.begin(track.state, track.inputs)));
-        for (const level of this.#levels) ends.push(...(await this.#step(track, level, level.tNext === 0)));
+        for (const level of this.#levels) ends.push(...(await this.#step(track, level, level === this.#levels.at(-1))));
       }
       await this.#fetch([...starts, ...ends]);
       for (const [i, end] of ends.entries()) {

@@ -34,12 +34,14 @@ export { churnNoise, drawClasses, dropoutKeys, imageKeys, startNoise } from "./i
 export type { NoiseSource } from "./samplerState.ts";
 export {
   type HostArray,
+  type ImageSolver,
   runSampler,
   type SamplerOptions,
   type SamplerStep,
   type Solver,
   type StateDenoiser,
 } from "./samplers.ts";
+export { consistencyLevels, type ConsistencyOptions, consistencySigmas } from "./consistencySteps.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";

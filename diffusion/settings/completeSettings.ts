@@ -9,6 +9,7 @@ import {
   presetSettings,
   type TrainSettings,
   trainSettings,
+  tuningSettings,
 } from "./settings.ts";
 
 /**
@@ -49,10 +50,13 @@ function withPreset(given: readonly OptionLayer[]): readonly OptionLayer[] {
   requireOne("config", "configuration", given);
   requireOne("preset", "preset", given);
   const preset = presetSettings(chosen.preset, chosen.config);
-  const { duration = 0, batch = 0 } = { ...preset, ...chosen };
+  const tuning =
+    chosen.tune === undefined ? {} : tuningSettings(chosen.preset, chosen.config, chosen.duration);
+  const { duration = 0, batch = 0 } = { ...preset, ...tuning, ...chosen };
   return [
     { from: "the defaults", values: defaultSettings(duration, batch) },
     { from: `the preset ${chosen.preset}`, values: preset },
+    { from: "the tuning", values: tuning },
     ...given,
   ];
 }

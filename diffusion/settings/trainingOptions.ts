@@ -1,5 +1,6 @@
 import { configurationNetwork, presetOf, trainingRecipe } from "../presets/index.ts";
 import { isLatent, labelDimOf, type TrainingDataset } from "../data/index.ts";
+import type { ConsistencyTuning } from "../network/index.ts";
 import type { TrainingOptions } from "../training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { parseSwitches } from "../../nn/index.ts";
@@ -60,5 +61,14 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
     batchDevice: settings["batch-device"],
     learningRate: { reference: settings.lr, referenceBatches: settings.decay, rampUpMimg: settings.rampup },
     emaSigmaRels: settings.ema,
+    ...(settings.tune === undefined ? {} : { consistency: consistencyOf(settings) }),
   };
+}
+
+/** @throws EvenkeelError `value` for settings that weren't completed. */
+function consistencyOf({ "tune-stage": stage, "tune-factor": factor }: PlannedSettings): ConsistencyTuning {
+  if (stage === undefined || factor === undefined) {
+    throw new EvenkeelError("value", "train: a tuning needs tune-stage and tune-factor; complete the settings first.");
+  }
+  return { stage, factor };
 }

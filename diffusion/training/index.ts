@@ -6,6 +6,7 @@ export { type ExplainedProgram, explainTraining, type ExplainTrainingOptions } f
 export { leastTrainingMemory, type MemoryForecast, trainingMemory } from "./memory.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
+  batchLoss,
   denoiserParameters,
   drawDropout,
   drawNoise,

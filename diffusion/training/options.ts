@@ -46,6 +46,12 @@ export function checkTrainingOptions(options: TrainingOptions): void {
   if (!(lossScaling > 0)) fail("lossScaling", lossScaling, "a number above 0");
   if (!Number.isSafeInteger(seed) || seed < 0) fail("seed", seed, "a whole number from 0");
   if (!(learningRate.reference > 0)) fail("learning rate", learningRate.reference, "a number above 0");
+  const { consistency } = options;
+  if (consistency !== undefined) {
+    const { stage, factor } = consistency;
+    if (!Number.isInteger(stage) || stage < 1) fail("stage of the tuning", stage, "a whole number of at least 1");
+    if (!(factor > 1 && factor < Infinity)) fail("factor of the tuning", factor, "a number above 1");
+  }
   for (const [name, beta] of [
     ["beta1", adam.beta1],
     ["beta2", adam.beta2],

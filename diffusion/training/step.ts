@@ -34,12 +34,17 @@ import {
 } from "../../nn/index.ts";
 import { updateAverages } from "../ema/index.ts";
 import {
+  consistencyLoss,
+  type ConsistencyTuning,
+  denoise,
   type DenoiserParameters,
   edm2Loss,
   imageDropout,
+  lowerLevels,
   type NetworkConfig,
   type NoiseDistribution,
   noiseLevels,
+  weightedError,
 } from "../network/index.ts";
 
 /** What a step of training needs to know; plain data, fixed for a run. */
@@ -52,6 +57,8 @@ export type StepOptions = {
   /** Probability of training an image without its label. */
   readonly labelDropout: number;
   readonly seed: number;
+  /** Tunes the network to be consistent with itself, in the place of denoising. Absent: it is trained to denoise. */
+  readonly consistency?: ConsistencyTuning;
 };
 
 /** Everything that training changes, by the arrays' names. Lives on the device. */
@@ -76,6 +83,8 @@ export type NoisyBatch = {
   readonly sigma: Tensor;
   /** Standard normals of the images' shape. */
   readonly noise: Tensor;
+  /** Lower noise levels [N] at which a network that is tuned to be consistent is asked, too. */
+  readonly lower?: Tensor;
 };
 
 /** Scalars that change from step to step, as tensors so that nothing is traced again. */
@@ -119,10 +128,12 @@ export function drawNoise(options: StepOptions, key: Tensor, batch: TrainingBatc
   const keys = (purpose: number): Tensor => foldIn(foldIn(key, purpose), batch.positions);
   const sigma = noiseLevels(randomNormal(keys(purposes.sigma), []), options.noise);
   const noise = randomNormal(keys(purposes.noise), batch.images.shape.slice(1));
-  const { labels } = batch;
-  if (labels === null || options.labelDropout === 0) return { images: batch.images, labels, sigma, noise };
-  const dropped = randomBernoulli(keys(purposes.labelDropout), [1], options.labelDropout);
-  return { images: batch.images, labels: where(dropped, 0, labels), sigma, noise };
+  const { images, labels, positions } = batch;
+  const { consistency, labelDropout } = options;
+  const lower = consistency === undefined ? {} : { lower: lowerLevels(sigma, positions, consistency) };
+  if (labels === null || labelDropout === 0) return { images, labels, sigma, noise, ...lower };
+  const dropped = randomBernoulli(keys(purposes.labelDropout), [1], labelDropout);
+  return { images, labels: where(dropped, 0, labels), sigma, noise, ...lower };
 }
 
 /**
@@ -174,6 +185,41 @@ export function denoiserParameters(weights: NamedParameters, buffers: NamedParam
 }
 
 /**
+ * The loss of a batch and the weighted error of its denoised images: EDM2's, or, with lower noise levels, that of consistency tuning.
+ * @param run sees and does the same in both calls of a network that is tuned, but for what it taps: the target isn't shown.
+ * @returns the loss for each element, or for each image [N, 1, 1, 1]; the error for each element [N, C, H, W].
+ * @example
+ * ```ts
+ * import { ones, randomKey, tensor, zeros } from "evenkeel/engine";
+ * import { initializeParameters } from "evenkeel/nn";
+ * import { presetNetwork, presetOf } from "evenkeel/diffusion";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const network = presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] });
+ * const untrained = initializeParameters(describeDenoiser(network), randomKey(0));
+ * const batch = { images: zeros([1, 1, 4, 4]), labels: null, sigma: tensor([0.5]), noise: ones([1, 1, 4, 4]) };
+ * console.log(batchLoss(network, untrained, batch).loss.shape); // [ 1, 1, 4, 4 ]
+ * console.log(batchLoss(network, untrained, { ...batch, lower: tensor([0.2]) }).loss.shape); // [ 1, 1, 1, 1 ]
+ * ```
+ */
+export function batchLoss(
+  network: NetworkConfig,
+  parameters: DenoiserParameters,
+  { images, labels, sigma, noise, lower }: NoisyBatch,
+  run: NetworkRun = {},
+): { readonly loss: Tensor; readonly error: Tensor } {
+  if (lower === undefined) return edm2Loss(network, parameters, images, sigma, noise, labels, run);
+  const { tap: _, ...untapped } = run;
+  const { loss, denoised } = consistencyLoss(
+    (x, level, isTarget) => denoise(network, parameters, x, level, labels, isTarget ? untapped : run),
+    { images, sigma, lower, noise },
+    network.sigmaData,
+  );
+  return { loss, error: weightedError(images, denoised, sigma, network.sigmaData) };
+}
+
+/**
  * A power of two by which what flows back through the network is larger than it would be, so that 16 bits hold it. The objective is a sum
  * over pixels and a mean over images: an element of the output has a derivative of about 1 times `lossScaling / batchSize`, as errors
  * are weighted to 1 at the start and by the loss head later. That is brought to 1, in the middle of the range from 2^-14 to 2^16. What is
@@ -221,8 +267,7 @@ export function objectiveGradient(
   const perImage = (x: Tensor): Tensor => mean(reshape(x, [x.shape[0] ?? 0, -1]), { axes: 1 });
   const objective = (trained: NamedParameters): { value: Tensor; aux: { loss: Tensor; error: Tensor } } => {
     const network = denoiserParameters(trained, buffers);
-    const { images, sigma, noise, labels } = batch;
-    const { loss, error } = edm2Loss(options.network, network, images, sigma, noise, labels, run);
+    const { loss, error } = batchLoss(options.network, network, batch, run);
     const value = multiply(reduceSum(loss), (options.lossScaling * scale) / batchSize);
     return { value, aux: { loss: perImage(loss), error: perImage(error) } };
   };
