@@ -96,7 +96,8 @@ export function consistencyLoss(
   const size = images.shape.slice(1).reduce((product, length) => product * length, 1);
   const c = cOfCifar * Math.sqrt(size / (3 * 32 * 32));
   const squares = reduceSum(square(subtract(denoised, target)), { axes: [1, 2, 3], keepAxes: true });
-  const distance = subtract(sqrt(add(squares, c ** 2)), c);
+  // sqrt(s + c^2) - c without the digits that the difference would lose.
+  const distance = divide(squares, add(sqrt(add(squares, c ** 2)), c));
   const weight = add(divide(1, perImage(sigma)), 1 / sigmaData);
   return { loss: multiply(weight, distance), denoised };
 }
