@@ -32,14 +32,18 @@ export function idleSettings(settings: SampleSettings): readonly string[] {
     "--steps, --sigma_min, --rho or --S_churn",
     "--solver consistency has the steps of --renoise",
   );
-  const lowest = isConsistency ? (settings.renoise ?? [0.8]).at(-1) ?? sigmaMax : steps === 1 ? sigmaMax : sigmaMin;
+  const lowest = isConsistency ? ((settings.renoise ?? [0.8]).at(-1) ?? sigmaMax) : steps === 1 ? sigmaMax : sigmaMin;
   if (interval !== undefined && isGuided) {
     const [lo, hi] = interval;
     say(lo >= sigmaMax || hi < lowest, "--guidance", `no step starts at a noise level above ${lo} and up to ${hi}`);
   }
   const isBounded = sMin !== 0 || sMax !== Infinity || sNoise !== 1;
   say(sChurn === 0 && isBounded, "--S_min, --S_max or --S_noise", "--S_churn is 0");
-  say(!isConsistency && sChurn > 0 && (sMin > sigmaMax || sMax < lowest), "--S_churn", `no step starts within ${sMin} to ${sMax}`);
+  say(
+    !isConsistency && sChurn > 0 && (sMin > sigmaMax || sMax < lowest),
+    "--S_churn",
+    `no step starts within ${sMin} to ${sMax}`,
+  );
   const isShaped = sigmaMin !== 0.002 || rho !== 7;
   say(!isConsistency && steps === 1 && isShaped, "--sigma_min or --rho", "a single step goes from --sigma_max to 0");
   const isDrawn = settings.gridColumns !== undefined || settings.gridScale !== 1;

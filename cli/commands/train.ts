@@ -34,11 +34,16 @@ export function addTrainCommand(program: Command): void {
     .addOption(new Option("--preset <name>", "settings that work").choices(Object.keys(presets)))
     .option("--from <network>", "begin with the weights of a network's file, or of a finished run in this folder")
     .addOption(
-      new Option("--tune <what>", "tune a trained network (--from) to be consistent: one that samples in two steps").choices([
-        "consistency",
-      ]),
+      new Option(
+        "--tune <what>",
+        "tune a trained network (--from) to be consistent: one that samples in two steps",
+      ).choices(["consistency"]),
     )
-    .option("--tune-stage <images>", "images of a stage of the tuning (default: an eighth of them)", orInvalid(parseImages))
+    .option(
+      "--tune-stage <images>",
+      "images of a stage of the tuning (default: an eighth of them)",
+      orInvalid(parseImages),
+    )
     .option("--tune-factor <q>", "by which the noise levels of the tuning come nearer in each stage (default: 2)", real)
     .option("--cond <bool>", "train on labels (default: if the data have any)", boolean)
     .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", orInvalid(parseImages))

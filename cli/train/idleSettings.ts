@@ -15,7 +15,10 @@ export function idleTrainSettings(
     if (isIdle) idle.push(what);
   };
   const isTuned = settings.tune !== undefined;
-  say(isTuned && settings.from === undefined, "the tuning begins with drawn weights: --from gives it those of a trained network");
+  say(
+    isTuned && settings.from === undefined,
+    "the tuning begins with drawn weights: --from gives it those of a trained network",
+  );
   for (const name of ["tune-stage", "tune-factor"] as const) {
     say(!isTuned && settings[name] !== undefined, `${name} changes nothing: there is no --tune`);
   }

@@ -44,7 +44,7 @@ const cOfCifar = 0.06;
  * import { tensor } from "evenkeel/engine";
  *
  * const positions = tensor(Uint32Array.of(0, 1000, 9000));
- * console.log(await lowerLevels(tensor([80, 80, 80]), positions, { stage: 1000, factor: 2 }).array()); // [ 40, 60, 79.9218 ]
+ * console.log(await lowerLevels(tensor([80, 80, 80]), positions, { stage: 1000, factor: 2 }).array()); // [ 40, 60, 79.9219 ]
  * ```
  */
 export function lowerLevels(sigma: Tensor, positions: Tensor, { stage, factor }: ConsistencyTuning): Tensor {

@@ -11,7 +11,7 @@ import type { NetworkRun } from "../../nn/index.ts";
  *
  * const images = tensor(Uint32Array.of(0, 1, 0, 2), { shape: [2, 2] });
  * const { dropout } = imageDropout((layer) => foldIn(images, layer));
- * console.log(await dropout?.(ones([2, 4]), 0.5, "enc.4x4_block0").array()); // [ [ 2, 0, 2, 0 ], [ 0, 2, 2, 0 ] ]
+ * console.log(await dropout?.(ones([2, 4]), 0.5, "enc.4x4_block0").array()); // [ [ 2, 2, 0, 2 ], [ 2, 2, 2, 0 ] ]
  * ```
  */
 export function imageDropout(keysOf: (layer: number) => Tensor): Required<Pick<NetworkRun, "dropout">> {

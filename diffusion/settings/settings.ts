@@ -113,7 +113,11 @@ export function presetSettings(name: string, config: ConfigurationName = "G"): P
  * @param duration images of the run, where they are given.
  * @example console.log(tuningSettings("emoji16").lr, tuningSettings("emoji16")["tune-stage"]); // 0.002 4375
  */
-export function tuningSettings(name: string, config: ConfigurationName = "G", duration?: number): Partial<TrainSettings> {
+export function tuningSettings(
+  name: string,
+  config: ConfigurationName = "G",
+  duration?: number,
+): Partial<TrainSettings> {
   const { duration: ofPreset, lr } = { duration: 0, lr: 0, ...presetSettings(name, config) };
   const images = duration ?? Math.ceil(ofPreset / 4);
   return {

@@ -1,6 +1,13 @@
 import { cast, compile, type Device, isFinite, not, reduceSum, stack, type Tensor } from "../../engine/index.ts";
 import { type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
-import { batchLoss, denoiserParameters, drawNoise, normalizeWeights, type StepOptions, type TrainingBatch } from "./step.ts";
+import {
+  batchLoss,
+  denoiserParameters,
+  drawNoise,
+  normalizeWeights,
+  type StepOptions,
+  type TrainingBatch,
+} from "./step.ts";
 
 /** Where numbers stopped being finite: the first layer in order of computation, and how many of its elements. */
 export type NonFiniteLayer = { readonly layer: string; readonly count: number; readonly size: number };

@@ -186,7 +186,10 @@ describe("a run that begins with another network's weights", () => {
     const newest = await readStartWeights(root, network);
     assert.deepEqual(await bits(new Map(Object.entries(newest))), await bits(arrays));
     await writeSnapshot(join(root, "phema-0000002-0.050.safetensors"), { ...info, sigmaRel: 0.05 }, arrays, "F32");
-    await assert.rejects(readStartWeights(root, network), { code: "file", message: /several post-hoc averages of 2000/ });
+    await assert.rejects(readStartWeights(root, network), {
+      code: "file",
+      message: /several post-hoc averages of 2000/,
+    });
     await assert.rejects(readStartWeights(join(root, "nowhere.safetensors"), network), { code: "file" });
   });
 });
@@ -200,7 +203,10 @@ describe("settings of a tuning", () => {
     const { tune, from } = plain;
     assert.deepEqual([tune, from, plain["tune-stage"]], [undefined, undefined, undefined]);
     const student = plan({ tune: "consistency", from: "runs/teacher" });
-    assert.deepEqual([student.duration, student.lr, student["tune-stage"], student["tune-factor"]], [512, 0.002, 64, 2]);
+    assert.deepEqual(
+      [student.duration, student.lr, student["tune-stage"], student["tune-factor"]],
+      [512, 0.002, 64, 2],
+    );
     const longer = plan({ tune: "consistency", duration: 8000, lr: 0.01, "tune-stage": 100, "tune-factor": 4 });
     assert.deepEqual([longer.duration, longer.lr, longer["tune-stage"], longer["tune-factor"]], [8000, 0.01, 100, 4]);
     // A finished run that is made longer keeps its stages: they are in its file.
