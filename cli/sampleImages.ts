@@ -43,7 +43,9 @@ export async function sampleImages(
   const labels = await wantedLabels(settings, found, print);
   // All of it is said, and what doesn't fit refused, before weights are read.
   const networks = new Set([found, ...foundGuides.map((guide) => guide.found)]);
-  const configs = [...networks].map(({ config }) => config);
+  // With dropout on the main network has a program of its own: counted as another network, of which its weights are too much.
+  const dropping = foundGuides.some(({ name }) => name === dropoutGuide) ? [found.config] : [];
+  const configs = [...[...networks].map(({ config }) => config), ...dropping];
   await tellSamplingMemory(configs, settings.networkBatch, device, print);
   const progress = new WorkProgress();
   progress.at(`reading ${settings.net}`, 0, null);
