@@ -38,8 +38,10 @@ for (let set = Number(first); set < Number(first) + Number(sets); set++) {
     },
     () => undefined,
   );
-  for (const { change, verdict, ratio, low, high, pairedDeviation, unpairedDeviation, seeds } of results?.changes ??
-    []) {
+  for (const { change, verdict, ratio, low, high, pairedDeviation, unpairedDeviation, seeds } of typeof results ===
+  "string"
+    ? []
+    : results.changes) {
     console.log(
       JSON.stringify({
         set,

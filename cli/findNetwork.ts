@@ -21,7 +21,11 @@ export const findNetwork: FindNetwork = async (file) => {
     load: async (device) => {
       const weights = tensorsOfWeights(network, await readWeights(), file);
       const program = await DenoiserProgram.create(network, weights, device);
-      return { denoiser: program, dispose: () => program.dispose() };
+      return {
+        denoiser: program,
+        withDropout: (probability) => program.withDropout(probability),
+        dispose: () => program.dispose(),
+      };
     },
   };
 };

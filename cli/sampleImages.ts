@@ -1,16 +1,11 @@
 import path from "node:path";
-import {
-  type Guide,
-  guideLabels,
-  ImageGenerator,
-  imageGrid,
-  type ImageLabel,
-  toPixels,
-} from "../diffusion/sample/index.ts";
+import { ImageGenerator, imageGrid, type ImageLabel, isNoGuidance, toPixels } from "../diffusion/sample/index.ts";
 import { idleSettings } from "./idleSampleSettings.ts";
 import { LatentOutput, makesLatents } from "./latentOutput.ts";
 import { tellSamplingMemory } from "./memoryReport.ts";
+import { findGuides, loadGuides } from "./sampleGuides.ts";
 import {
+  dropoutGuide,
   type FindNetwork,
   type FoundNetwork,
   type LoadedNetwork,
@@ -41,31 +36,24 @@ export async function sampleImages(
   const found = await find(settings.net);
   const { imageChannels, imageResolution, labelDim } = found.config.unet;
   const isLatent = makesLatents(settings, found.config, print);
-  const foundGuide = await findGuide(settings, found, find);
+  const foundGuides = await findGuides(settings, found, find);
   for (const line of idleSettings(settings)) print(line);
   const labels = await wantedLabels(settings, found, print);
   // All of it is said, and what doesn't fit refused, before weights are read.
-  const configs = [found.config, ...(foundGuide === null || foundGuide === found ? [] : [foundGuide.config])];
+  const networks = new Set([found, ...foundGuides.map((guide) => guide.found)]);
+  // With dropout on the main network has a program of its own: counted as another network, of which its weights are too much.
+  const dropping = foundGuides.some(({ name }) => name === dropoutGuide) ? [found.config] : [];
+  const configs = [...[...networks].map(({ config }) => config), ...dropping];
   await tellSamplingMemory(configs, settings.networkBatch, device, print);
-  const networks = [found, ...(foundGuide === null ? [] : [foundGuide])];
-  const shared = await SharedImages.open(settings, () => Promise.all(networks.map((network) => network.digest())));
+  const shared = await SharedImages.open(settings, () => Promise.all([...networks].map((each) => each.digest())));
   const progress = new WorkProgress();
   progress.at(`reading ${settings.net}`, 0, null);
-  const loaded: LoadedNetwork[] = [];
+  const loaded = new Map<FoundNetwork, LoadedNetwork>();
   let generator: ImageGenerator | undefined;
   try {
     const main = await found.load(device);
-    loaded.push(main);
-    const guides: Guide[] = [];
-    if (foundGuide !== null) {
-      const guide = foundGuide === found ? main : await foundGuide.load(device);
-      if (guide !== main) loaded.push(guide);
-      guides.push({
-        denoiser: guide.denoiser,
-        weight: settings.guidance,
-        labels: labelsOfGuide(settings, found, foundGuide),
-      });
-    }
+    loaded.set(found, main);
+    const guides = await loadGuides(foundGuides, loaded, settings.dropout, device);
     progress.end();
     const labelOfPlace =
       labels === null ? undefined : (place: number): ImageLabel => labels[place % labels.length] ?? null;
@@ -148,24 +136,8 @@ export async function sampleImages(
   } finally {
     progress.end();
     generator?.dispose();
-    for (const network of loaded) network.dispose();
+    for (const network of loaded.values()) network.dispose();
   }
-}
-
-/** The network that guides: null if none does, `found` if it guides itself. @throws EvenkeelError `value` if they don't fit each other. */
-async function findGuide(
-  settings: SampleSettings,
-  found: FoundNetwork,
-  find: FindNetwork,
-): Promise<FoundNetwork | null> {
-  if (settings.guidance === 1 || settings.gnet === undefined) return null;
-  const guide = settings.gnet === selfGuide ? found : await find(settings.gnet);
-  labelsOfGuide(settings, found, guide);
-  return guide;
-}
-
-function labelsOfGuide({ net, gnet = "" }: SampleSettings, found: FoundNetwork, guide: FoundNetwork): Guide["labels"] {
-  return guideLabels({ ...found, name: net }, gnet === selfGuide ? selfGuide : { ...guide, name: gnet });
 }
 
 function checkSettings(settings: SampleSettings): void {
@@ -182,11 +154,11 @@ function checkSettings(settings: SampleSettings): void {
       `sample: --grid ${grid} would be a PNG file by another ending; end its name in .png.`,
     );
   }
-  if (guidance !== 1 && gnet === undefined) {
+  if (!isNoGuidance(guidance) && gnet === undefined) {
     throw new EvenkeelError(
       "value",
-      `sample: --guidance ${guidance} needs a guiding network: --gnet FILE, or --gnet ${selfGuide} if the network was trained ` +
-        "with label dropout.",
+      `sample: --guidance ${typeof guidance === "number" ? guidance : "by noise level"} needs a guiding network: --gnet FILE, ` +
+        `--gnet ${selfGuide} if the network was trained with label dropout, or --gnet ${dropoutGuide}.`,
     );
   }
   if (classes !== undefined && labels !== undefined) {

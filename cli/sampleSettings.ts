@@ -1,11 +1,24 @@
 /** What is asked of sampling, and the stored networks that it looks for. */
-import type { ChurnOptions, GuidanceInterval, ScheduleOptions, Shard, Solver } from "../diffusion/sample/index.ts";
+import type {
+  ChurnOptions,
+  ConsistencyOptions,
+  GuidanceInterval,
+  GuideWeight,
+  ImageSolver,
+  ScheduleOptions,
+  Shard,
+} from "../diffusion/sample/index.ts";
 import type { Denoiser, NetworkConfig } from "../diffusion/network/index.ts";
 import type { SeenLabels } from "../diffusion/data/index.ts";
 import type { Device } from "../engine/index.ts";
 
 /** A network on a device. */
-export type LoadedNetwork = { readonly denoiser: Denoiser; dispose(): void };
+export type LoadedNetwork = {
+  readonly denoiser: Denoiser;
+  /** The same with dropout on, as `DenoiserProgram.withDropout` gives it. */
+  withDropout(probability?: number): Denoiser;
+  dispose(): void;
+};
 
 /** A stored network, of which only what it is has been read. */
 export type FoundNetwork = {
@@ -23,15 +36,29 @@ export type FoundNetwork = {
 /** Looks at a network in a file. @throws EvenkeelError `file` if it can't. */
 export type FindNetwork = (file: string) => Promise<FoundNetwork>;
 
-/** The word in place of a guide's file that stands for the main network without labels. */
-export const selfGuide = "self";
+/** Words in place of a guide's file that stand for the main network: without labels, and with dropout on. */
+export const [selfGuide, dropoutGuide] = ["self", "dropout"] as const;
+
+/** A guide as it is asked for. */
+export type GuideChoice = {
+  /** A file, `self` or `dropout`. */
+  readonly name: string;
+  /** 1 is no guidance. */
+  readonly weight: GuideWeight;
+};
 
 export type SampleSettings = ScheduleOptions &
+  ConsistencyOptions &
   ChurnOptions & {
     readonly net: string;
-    /** A file, or `self`. */
+    /** A file, `self` or `dropout`. */
     readonly gnet?: string | undefined;
-    readonly guidance: number;
+    /** Weight of that guide. */
+    readonly guidance: GuideWeight;
+    /** Guides beside it. */
+    readonly guides?: readonly GuideChoice[] | undefined;
+    /** Probability of the guide `dropout`; none: the one that the network was trained with. */
+    readonly dropout?: number | undefined;
     readonly interval?: GuidanceInterval | undefined;
     readonly outdir?: string | undefined;
     readonly subdirs: boolean;
@@ -48,5 +75,5 @@ export type SampleSettings = ScheduleOptions &
     readonly labels?: string | undefined;
     readonly batch: number;
     readonly networkBatch: number;
-    readonly solver: Solver;
+    readonly solver: ImageSolver;
   };

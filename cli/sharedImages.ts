@@ -9,7 +9,7 @@ import { makeFolder, readSafetensors, writeSafetensors } from "../engine/io/node
 import { exists } from "./exists.ts";
 import { fileDigest } from "./fileDigest.ts";
 import { keepPlan } from "./keepPlan.ts";
-import type { SampleSettings } from "./sampleSettings.ts";
+import { dropoutGuide, type SampleSettings, selfGuide } from "./sampleSettings.ts";
 import { takeUnits } from "./shards/unitLock.ts";
 
 /** What decides the images of a folder; says who began it. */
@@ -178,7 +178,9 @@ function unitsOf(count: number, size: number): readonly (readonly number[])[] {
 /** Everything that decides an image but the weights, which stand in it by their digests. */
 async function planOf(settings: SampleSettings, networks: readonly string[]): Promise<Record<string, unknown>> {
   const { seeds, guidance, interval, classes, labels, networkBatch, solver, steps, subdirs } = settings;
-  const { sigmaMin, sigmaMax, rho, sChurn, sMin, sMax, sNoise } = settings;
+  const { sigmaMin, sigmaMax, rho, sChurn, sMin, sMax, sNoise, renoise, dropout, gnet, guides = [] } = settings;
+  // Files are told apart by their contents, among the networks.
+  const kindOf = (name: string): string => (name === selfGuide || name === dropoutGuide ? name : "file");
   return {
     networks,
     seeds: seedRanges(seeds),
@@ -189,7 +191,9 @@ async function planOf(settings: SampleSettings, networks: readonly string[]): Pr
       labels: labels === undefined ? null : await fileDigest(labels),
     },
     ...{ batchDevice: networkBatch, solver, steps, subdirs },
-    ...{ sigmaMin, sigmaMax, rho, sChurn, sMin, sMax, sNoise },
+    ...{ sigmaMin, sigmaMax, rho, sChurn, sMin, sMax, sNoise, renoise, dropout },
+    gnet: gnet === undefined ? null : kindOf(gnet),
+    guides: guides.map(({ name, weight }) => ({ guide: kindOf(name), weight })),
   };
 }
 

@@ -41,6 +41,19 @@ export function addTrainCommand(program: Command): void {
     )
     .option("--switches <list>", "switches of the network to turn, e.g. groupNorm=none,pixelNorm=true")
     .addOption(new Option("--preset <name>", "settings that work").choices(Object.keys(presets)))
+    .option("--from <network>", "begin with the weights of a network's file, or of a finished run in this folder")
+    .addOption(
+      new Option(
+        "--tune <what>",
+        "tune a trained network (--from) to be consistent: one that samples in two steps",
+      ).choices(["consistency"]),
+    )
+    .option(
+      "--tune-stage <images>",
+      "images of a stage of the tuning (default: an eighth of them)",
+      orInvalid(parseImages),
+    )
+    .option("--tune-factor <q>", "by which the noise levels of the tuning come nearer in each stage (default: 2)", real)
     .option("--cond <bool>", "train on labels (default: if the data have any)", boolean)
     .option("--duration <images>", "images to train on, e.g. 88k or 8Mi", orInvalid(parseImages))
     .option("--batch <images>", "images a step", orInvalid(parseImages))
@@ -152,6 +165,9 @@ Examples:
 
   Settings from a file, one of them changed
   $ npx evenkeel train --config runs/photos/settings.toml --outdir runs/wider --channels 64
+
+  A student of a finished run, which samples in two steps (sample --solver consistency)
+  $ npx evenkeel train --preset emoji16 --data emoji16 --tune consistency --from runs/emoji16 --outdir runs/student
 
   What happens inside the network, and what it means
   $ npx evenkeel train --preset emoji16 --data emoji16 --outdir runs/emoji16 --dynamics

@@ -22,7 +22,10 @@ export class HeldOutMeter {
   /** Level by level, and their mean. */
   async measure(
     weights: NamedParameters,
-  ): Promise<{ readonly error: number; readonly levels: readonly { readonly sigma: number; readonly error: number }[] }> {
+  ): Promise<{
+    readonly error: number;
+    readonly levels: readonly { readonly sigma: number; readonly error: number }[];
+  }> {
     const levels = await this.#validator.measure(weights, wholeBatch(this.#images), this.#sigmas);
     return { error: levels.reduce((sum, { error }) => sum + error, 0) / levels.length, levels };
   }

@@ -1,5 +1,10 @@
 import { presetOf } from "../../diffusion/presets/index.ts";
-import { completeSettings, type OptionLayer, presetSettings, type TrainSettings } from "../../diffusion/settings/index.ts";
+import {
+  completeSettings,
+  type OptionLayer,
+  presetSettings,
+  type TrainSettings,
+} from "../../diffusion/settings/index.ts";
 
 /** What all runs that are compared have in common. */
 export type SharedSettings = {

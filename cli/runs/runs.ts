@@ -70,9 +70,7 @@ export class Runs<R extends NamedRun, M extends object> {
     const say = (text: string): void => print(`${where} ${run.name}: ${text}`);
     const before = await this.stored(run);
     const outcome =
-      before === null
-        ? await unlessTaken(this.#pathOf(run), print, () => this.#make(run, say))
-        : { measured: before };
+      before === null ? await unlessTaken(this.#pathOf(run), print, () => this.#make(run, say)) : { measured: before };
     if (outcome === null) return "elsewhere";
     if (outcome !== "stopped") say(`${before === null ? "" : "measured before, "}${describe(outcome.measured)}`);
     return outcome;

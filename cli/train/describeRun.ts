@@ -1,4 +1,4 @@
-import { countNetwork } from "../../diffusion/network/index.ts";
+import { type ConsistencyTuning, countNetwork } from "../../diffusion/network/index.ts";
 import { isLatent, labelNotes, pixelNotes, type TrainingDataset } from "../../diffusion/data/index.ts";
 import type { TrainingOptions } from "../../diffusion/training/index.ts";
 import { presetOf, presets } from "../../diffusion/presets/index.ts";
@@ -25,7 +25,7 @@ export function describeRun(
   const labels =
     unet.labelDim === 0 && images.labels !== null ? "labels not used (--cond false)" : describeLabels(images, true);
   const heldOut = validation === null ? "" : `, ${validation.count} more held out`;
-  const layout = gridLayout(training.network, images, gridSteps.training);
+  const layout = gridLayout(training, images, gridSteps.training);
   const every = settings.samples.toLocaleString("en");
   const missing = missingAttention(unet);
   const notes = [
@@ -44,6 +44,8 @@ export function describeRun(
     `Network            ${count.parameters.toLocaleString("en")} parameters, ${(count.macs / 1e6).toFixed(1)} million multiply-adds an image`,
     ...(unet.activations === "float16" ? ["                   activations, and what flows back, of 16 bits"] : []),
     ...questions(settings),
+    ...(settings.from === undefined ? [] : [`                   begins with the weights of ${settings.from}`]),
+    ...(training.consistency === undefined ? [] : [`                   ${describeTuning(training.consistency)}`]),
     ...(missing === null ? [] : [`                   ${missing}`]),
     `Sample grids       ${settings.samples === 0 ? "none (--samples 0)" : `every ${every} images: ${describeCost(layout)}${isLatent(images) ? ", their first three channels as colours" : ""}`}`,
     ...notes.map(noteLine),
@@ -59,6 +61,10 @@ function questions({ noise, "noise-df": noiseDf, target, schedule, duration }: P
     ...(noiseDf === 0 ? [] : [`Noise              Student-t, ${noiseDf} degrees of freedom`]),
     ...(schedule === "inverse-sqrt" ? [] : [`Learning rate      ${schedule}${needsEnd(schedule) ? `, ${ends}` : ""}`]),
   ];
+}
+
+function describeTuning({ stage, factor }: ConsistencyTuning): string {
+  return `tuned to be consistent, in stages of ${stage.toLocaleString("en")} images with levels nearer by a factor of ${factor}`;
 }
 
 /** What looks wrong, as such a line. */

@@ -14,6 +14,14 @@ export function idleTrainSettings(
   const say = (isIdle: boolean, what: string): void => {
     if (isIdle) idle.push(what);
   };
+  const isTuned = settings.tune !== undefined;
+  say(
+    isTuned && settings.from === undefined,
+    "the tuning begins with drawn weights: --from gives it those of a trained network",
+  );
+  for (const name of ["tune-stage", "tune-factor"] as const) {
+    say(!isTuned && settings[name] !== undefined, `${name} changes nothing: there is no --tune`);
+  }
   const isUnlabelled = unet.labelDim === 0;
   say(settings["label-dropout"] > 0 && isUnlabelled, "label-dropout changes nothing: the network takes no labels");
   say(settings["label-dropout"] === 1 && !isUnlabelled, "label-dropout is 1: no image shows its label to the network");

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { duplicateNote, isLatent, type TrainingDataset } from "../../diffusion/data/index.ts";
 import { gridBatch, gridLayout, gridSteps, runTraining } from "../../diffusion/run/index.ts";
-import { finishRun, RunLock, type StopReason } from "../../diffusion/run/node.ts";
+import { finishRun, readStartWeights, RunLock, type StopReason } from "../../diffusion/run/node.ts";
 import { type AutomaticDevice, type Device, type DeviceName, resolveDeviceName } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { keepTuning, tuningOptions } from "../autotune.ts";
@@ -131,7 +131,11 @@ async function trainOn(
   const lock = await RunLock.take(outdir);
   const watch = new CommandWatch({ settings, training, dataset: images, validation, device, progress });
   try {
-    const run = runOptions(settings, data, training, { folder: diskFolder(outdir), device });
+    const { from } = settings;
+    const run = {
+      ...runOptions(settings, data, training, { folder: diskFolder(outdir), device }),
+      ...(from === undefined ? {} : { start: () => readStartWeights(from, training.network) }),
+    };
     let say = print;
     const tell = (reason: StopReason): void => {
       // Nobody reads standard output any more.
@@ -168,7 +172,7 @@ async function finish(
 ): Promise<void> {
   const { outdir } = settings;
   const sigmaRel = settings["sample-ema"];
-  const layout = settings.samples === 0 ? null : gridLayout(training.network, images, gridSteps.final);
+  const layout = settings.samples === 0 ? null : gridLayout(training, images, gridSteps.final);
   const sampling = layout === null ? "" : ` and sampling from it (${describeCost(layout)}; guided, twice that)`;
   print(`Making the post-hoc average of length ${sigmaRel}${sampling} ...`);
   const finished = await finishRun({

@@ -88,7 +88,7 @@ export class CommandWatch {
     const path = join(settings.outdir, "report.html");
     const stats = await readStats(diskFile(join(settings.outdir, statsFileName)));
     const count = countNetwork(training.network);
-    const layout = gridLayout(training.network, dataset, gridSteps.final);
+    const layout = gridLayout(training, dataset, gridSteps.final);
     await writeText(path, reportPage(await reportOf({ settings, dataset, device, stats, run, layout, count })));
     return path;
   }

@@ -1,8 +1,9 @@
 import { compile, type Compiled, type Device, divide, mapTree, randomKey, type Tensor } from "../../engine/index.ts";
 import { flattenParameters, type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
-import { describeDenoiser, edm2Loss } from "../network/index.ts";
+import { describeDenoiser } from "../network/index.ts";
 import {
   type AccumulatingState,
+  batchLoss,
   denoiserParameters,
   drawDropout,
   drawNoise,
@@ -77,10 +78,7 @@ function viewStep(
   // Parts of a batch have gathered the gradient already.
   let gradient = state.gradient;
   if (isWhole) ({ gradient } = objectiveGradient(options, weights, training.buffers, noisy, options.batch, run));
-  else {
-    const { images, sigma, noise, labels } = noisy;
-    edm2Loss(options.network, denoiserParameters(weights, training.buffers), images, sigma, noise, labels, run);
-  }
+  else batchLoss(options.network, denoiserParameters(weights, training.buffers), noisy, run);
   const next = updateTrainingState(options, training, weights, gradient, schedule).weights;
   return {
     taps,

@@ -4,6 +4,7 @@ import {
   createState,
   type Device,
   EvenkeelError,
+  foldIn,
   type State,
   tensor,
   type Tensor,
@@ -18,6 +19,7 @@ import {
 } from "../../nn/index.ts";
 import type { NetworkConfig } from "./config.ts";
 import { denoise, type DenoiserParameters, describeDenoiser } from "./denoiser.ts";
+import { imageDropout } from "./imageDropout.ts";
 import { compileEvaluation, type Denoiser, type Evaluated, type EvaluationStep } from "./evaluation.ts";
 
 /** A network's arrays on the host, by the reference's names. */
@@ -63,6 +65,7 @@ export class DenoiserProgram implements Denoiser {
   readonly #weights: State<NamedParameters>;
   readonly #run: Compiled<[NamedParameters, Tensor, Tensor, Tensor | null], Tensor>;
   readonly #evaluate: EvaluationStep;
+  readonly #dropping: EvaluationStep[] = [];
 
   private constructor(config: NetworkConfig, device: Device, weights: State<NamedParameters>) {
     this.config = config;
@@ -124,6 +127,57 @@ export class DenoiserProgram implements Denoiser {
    * @throws EvenkeelError `shape` if its images aren't of the network's size; `device` if it is elsewhere
    */
   async evaluate(state: State<Evaluated>, isLabelled = true): Promise<void> {
+    await this.#evaluateBy(this.#evaluate, state, isLabelled);
+  }
+
+  /**
+   * The same network with dropout on: a worse version of itself, to guide it (In-situ autoguidance, arXiv 2510.17136). What is dropped
+   * follows from the evaluation's keys and the layer. It has the weights of this one, and ends with it.
+   * @param probability of dropping an activation where the network has dropout. Default: the one it was trained with. 0 drops nothing.
+   * @throws EvenkeelError `value` if it isn't from 0 to below 1, or if none is given and the network was trained without dropout.
+   */
+  withDropout(probability?: number): Denoiser {
+    const { unet } = this.config;
+    if (probability === undefined && unet.dropout === 0) {
+      throw new EvenkeelError(
+        "value",
+        "dropout: the network was trained without dropout, so that there is no probability to take from it. Give one, such as 0.1.",
+      );
+    }
+    const dropout = probability ?? unet.dropout;
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new EvenkeelError("value", `dropout: the probability ${dropout} is not a number from 0 to below 1.`);
+    }
+    const config = { ...this.config, unet: { ...unet, dropout } };
+    const step = compileEvaluation(
+      (named: NamedParameters) => (x, sigma, labels, keys) => {
+        if (keys === null) {
+          throw new EvenkeelError(
+            "value",
+            "dropout: the state has no keys to draw from. Sample images by their seeds, not from given noise.",
+          );
+        }
+        const parameters = nestParameters<DenoiserParameters>(named);
+        return denoise(
+          config,
+          parameters,
+          x,
+          sigma,
+          labels,
+          imageDropout((layer) => foldIn(keys, layer)),
+        );
+      },
+      this.device,
+    );
+    this.#dropping.push(step);
+    return {
+      device: this.device,
+      hasDropout: true,
+      evaluate: (state, isLabelled = true) => this.#evaluateBy(step, state, isLabelled),
+    };
+  }
+
+  async #evaluateBy(step: EvaluationStep, state: State<Evaluated>, isLabelled: boolean): Promise<void> {
     const { imageChannels, imageResolution } = this.config.unet;
     const { shape } = state.template.evaluation.x;
     if (shape.slice(1).join() !== [imageChannels, imageResolution, imageResolution].join()) {
@@ -133,13 +187,13 @@ export class DenoiserProgram implements Denoiser {
           `${imageResolution}]. Networks that are sampled together must make images of the same size and channels.`,
       );
     }
-    await this.#evaluate.advance(state, this.#weights, isLabelled);
+    await step.advance(state, this.#weights, isLabelled);
   }
 
   /** Frees the device's memory. Idempotent. */
   dispose(): void {
     this.#run.dispose();
-    this.#evaluate.dispose();
+    for (const step of [this.#evaluate, ...this.#dropping]) step.dispose();
     this.#weights.dispose();
   }
 }

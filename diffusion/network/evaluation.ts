@@ -9,6 +9,8 @@ export type Evaluation = {
   readonly sigma: Tensor;
   /** Label vectors [N, labelDim]; null if there are none. */
   readonly labels: Tensor | null;
+  /** Keys [N, 2] of what networks with dropout on drop now; null if there are none. */
+  readonly dropoutKeys: Tensor | null;
   /** The denoised images [N, C, H, W]. */
   readonly answer: Tensor;
 };
@@ -16,8 +18,11 @@ export type Evaluation = {
 /** A state with an evaluation in it, and with anything else. */
 export type Evaluated = { readonly evaluation: Evaluation };
 
-/** D(x; sigma) as a function in the graph: noisy images, noise levels [N], label vectors or null. Treats images apart. */
-export type DenoisingFormula = (x: Tensor, sigma: Tensor, labels: Tensor | null) => Tensor;
+/**
+ * D(x; sigma) as a function in the graph: noisy images, noise levels [N], label vectors or null, keys of dropout [N, 2] or null. Treats
+ * images apart.
+ */
+export type DenoisingFormula = (x: Tensor, sigma: Tensor, labels: Tensor | null, dropoutKeys: Tensor | null) => Tensor;
 
 /** Writes the answers of a formula with arrays of its own into states; false leaves labels out of what it is asked. */
 export type EvaluationStep = CompiledStep<Evaluated, [arrays: NamedParameters, isLabelled: boolean], null>;
@@ -29,8 +34,8 @@ export function compileEvaluation(
 ): EvaluationStep {
   return compileStep(
     (state: Evaluated, arrays: NamedParameters, isLabelled: boolean) => {
-      const { x, sigma, labels } = state.evaluation;
-      const answer = formulaOf(arrays)(x, sigma, isLabelled ? labels : null);
+      const { x, sigma, labels, dropoutKeys } = state.evaluation;
+      const answer = formulaOf(arrays)(x, sigma, isLabelled ? labels : null, dropoutKeys);
       return { state: { ...state, evaluation: { ...state.evaluation, answer } }, result: null };
     },
     { device },
@@ -43,6 +48,8 @@ export interface Denoiser {
   readonly device: Device;
   /** Degrees of freedom of the noise that it removes; absent or 0: Gaussian noise. */
   readonly noiseDf?: number;
+  /** Whether it drops activations, by the keys of the evaluation. Absent: not. */
+  readonly hasDropout?: boolean;
   /**
    * Writes the denoised images of the state's evaluation into it, and waits for nothing.
    * @param isLabelled false: it is asked without labels, also if the state has some. Default true.

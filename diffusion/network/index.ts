@@ -19,6 +19,7 @@ export {
   type PredictionTarget,
   predictionTargets,
 } from "./precondition.ts";
+export { type ConsistencyBatch, consistencyLoss, type ConsistencyTuning, lowerLevels } from "./consistencyLoss.ts";
 export { noiseVariance, studentNoise } from "./studentNoise.ts";
 export {
   type Denoiser,
@@ -27,5 +28,6 @@ export {
   type Evaluation,
   FormulaDenoiser,
 } from "./evaluation.ts";
+export { imageDropout } from "./imageDropout.ts";
 export { DenoiserProgram, type StoredWeights, tensorsOfWeights } from "./denoiserProgram.ts";
 export { countNetwork, type LayerCount, type NetworkCount } from "./count.ts";

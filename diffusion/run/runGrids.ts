@@ -1,5 +1,5 @@
 import { seenLabels, type TrainingDataset } from "../data/index.ts";
-import type { NetworkConfig } from "../network/index.ts";
+import type { TrainingOptions } from "../training/index.ts";
 import { gridRows } from "./gridRows.ts";
 import { gridCost, type GridLayout, gridScale } from "./sampleGrid.ts";
 
@@ -10,7 +10,7 @@ const columns = 8;
 export const gridSteps = { training: 16, final: 32 } as const;
 
 /**
- * What the grids of a run on these images show, in so many steps.
+ * What the grids of a run on these images show, in so many steps, or two of a network that is tuned to be consistent.
  * @example
  * ```ts
  * import { createDataset } from "evenkeel/diffusion";
@@ -18,12 +18,17 @@ export const gridSteps = { training: 16, final: 32 } as const;
  *
  * const dataset = createDataset({ name: "two", channels: 1, resolution: 16, pixels: new Uint8Array(512), labels: [0, 1], classNames: ["a", "b"] });
  * const network = configurationNetwork("G", { imageResolution: 16, imageChannels: 1, labelDim: 2 });
- * console.log(gridLayout(network, dataset, gridSteps.training)); // { rows: [ 0, 1 ], columns: 8, steps: 16, scale: 4 }
+ * console.log(gridLayout({ network }, dataset, gridSteps.training)); // { rows: [ 0, 1 ], columns: 8, steps: 16, scale: 4 }
  * ```
  */
-export function gridLayout({ unet }: NetworkConfig, images: TrainingDataset, steps: number): GridLayout {
+export function gridLayout(
+  { network: { unet }, consistency }: Pick<TrainingOptions, "network" | "consistency">,
+  images: TrainingDataset,
+  steps: number,
+): GridLayout {
   const rows = gridRows(unet.labelDim, seenLabels(images), columns);
-  return { rows, columns, steps, scale: gridScale(unet.imageResolution) };
+  const layout = { rows, columns, steps, scale: gridScale(unet.imageResolution) };
+  return consistency === undefined ? layout : { ...layout, steps: 2, solver: "consistency" };
 }
 
 /**

@@ -109,7 +109,7 @@ export class RunWatch {
   constructor(options: RunWatchOptions) {
     this.#options = options;
     const { training, images, device, validation, listener } = options;
-    this.#layout = options.layout ?? gridLayout(training.network, images, gridSteps.training);
+    this.#layout = options.layout ?? gridLayout(training, images, gridSteps.training);
     this.#sampler = new GridSampler(training.network, device, this.#layout, gridBatch(training));
     this.#isLarge = 4 * countNetwork(training.network).parameters > largeWeights;
     this.#validator = validation === null ? null : new Validator(training.network, device, training.batchDevice);

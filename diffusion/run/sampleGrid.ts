@@ -8,6 +8,7 @@ import {
   type GuidanceInterval,
   imageGrid,
   type ImageLabel,
+  type ImageSolver,
   type Picture,
   toPixels,
 } from "../sample/index.ts";
@@ -17,6 +18,8 @@ export type GridLayout = {
   readonly rows: readonly ImageLabel[];
   readonly columns: number;
   readonly steps: number;
+  /** Default heun. */
+  readonly solver?: ImageSolver;
   /** Each pixel becomes a square of so many. */
   readonly scale: number;
 };
@@ -31,11 +34,11 @@ export type DrawnGrid = { readonly picture: Picture; readonly seconds: number };
  * Images of a grid, and evaluations of the network for each.
  * @example console.log(gridCost({ rows: [0, 1], columns: 8, steps: 16, scale: 4 })); // { images: 16, evaluations: 31 }
  */
-export function gridCost({ rows, columns, steps }: GridLayout): {
+export function gridCost({ rows, columns, steps, solver }: GridLayout): {
   readonly images: number;
   readonly evaluations: number;
 } {
-  return { images: rows.length * columns, evaluations: 2 * steps - 1 };
+  return { images: rows.length * columns, evaluations: solver === "consistency" ? steps : 2 * steps - 1 };
 }
 
 /**
@@ -79,7 +82,7 @@ export class GridSampler {
     guidance: GridGuidance = { guides: [] },
     onEvaluation?: (done: number, total: number) => void,
   ): Promise<DrawnGrid> {
-    const { rows, columns, steps, scale } = this.#layout;
+    const { rows, columns, steps, scale, solver = "heun" } = this.#layout;
     const { imageChannels, imageResolution, labelDim } = this.#network.unet;
     const count = rows.length * columns;
     const denoiser = await this.denoiser(weights);
@@ -96,6 +99,7 @@ export class GridSampler {
       batch: networkBatch,
       networkBatch,
       steps,
+      solver,
       guides: guidance.guides,
       ...(guidance.interval === undefined ? {} : { interval: guidance.interval }),
       ...(onEvaluation === undefined ? {} : { onEvaluation }),

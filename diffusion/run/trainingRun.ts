@@ -5,6 +5,7 @@ import { type CheckpointInfo, checkSameSettings, readNewestCheckpoint, writeChec
 import type { HostBatch, SeenLabels } from "../data/index.ts";
 import { dynamicsFileName, type DynamicsHeader, DynamicsRecorder, type DynamicsSample } from "../dynamics/index.ts";
 import { snapshotPlace } from "../ema/index.ts";
+import type { NamedParameters } from "../../nn/index.ts";
 import { networkConfig } from "../network/index.ts";
 import { type SnapshotDtype, storeSnapshot } from "../snapshot/index.ts";
 import { type BegunStep, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
@@ -45,6 +46,8 @@ export type RunOptions = {
   readonly device: Device;
   /** What must not change between stop and resume beside `training`, e.g. the data's fingerprint. */
   readonly fixed: Readonly<Record<string, unknown>>;
+  /** Gives the arrays of the network that a new run begins with, as `tensorsOfWeights` does. Default: they are drawn. */
+  readonly start?: () => Promise<NamedParameters>;
   /** The images number `nimg` to `nimg + count - 1` of the run: a pure function. */
   readonly nextBatch: (nimg: number, count: number) => HostBatch;
   /**
@@ -126,11 +129,12 @@ export async function runTraining(options: RunOptions, observer: RunObserver = {
   const { folder, training, duration, intervals, device } = options;
   await folder.prepare();
   const fixed = { ...options.fixed, training };
+  const checkpoint = await readNewestCheckpoint(folder, (message) => observer.warned?.(message));
+  const start = checkpoint === null ? await options.start?.() : undefined;
   const stop = new Stop(options.signal);
-  const trainer = await Trainer.create(training, device, stop.abandoned);
+  const trainer = await Trainer.create(training, device, stop.abandoned, start);
   let recorder: DynamicsRecorder | undefined;
   try {
-    const checkpoint = await readNewestCheckpoint(folder, (message) => observer.warned?.(message));
     if (checkpoint !== null) {
       checkSameRun(checkpoint, fixed, folder);
       await trainer.writeState(checkpoint.nimg, checkpoint.arrays);

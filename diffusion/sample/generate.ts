@@ -1,10 +1,11 @@
 import { EvenkeelError, type Shape } from "../../engine/index.ts";
 import type { SeenLabels } from "../data/index.ts";
 import type { Denoiser } from "../network/index.ts";
+import { type ConsistencyOptions, consistencySigmas } from "./consistencySteps.ts";
 import type { GuidanceInterval, Guide } from "./guidance.ts";
 import { ImageSampler, type ImageStep, type SamplingWatch } from "./imageSampler.ts";
 import { drawClasses, imageKeys } from "./imageStreams.ts";
-import type { Solver } from "./samplers.ts";
+import type { ImageSolver } from "./samplers.ts";
 import { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 import type { ChurnOptions } from "./stepLevels.ts";
 
@@ -13,6 +14,7 @@ export type ImageLabel = number | readonly number[] | null;
 
 /** A network and how it is sampled: all that programs are compiled for. */
 export type GeneratorOptions = ScheduleOptions &
+  ConsistencyOptions &
   ChurnOptions & {
     /** The network; sampling is done on its device. */
     readonly denoiser: Denoiser;
@@ -29,8 +31,8 @@ export type GeneratorOptions = ScheduleOptions &
     readonly guides?: readonly Guide[];
     /** Noise levels (lo, hi] of guidance. Default: all. */
     readonly interval?: GuidanceInterval;
-    /** Default heun. */
-    readonly solver?: Solver;
+    /** Default heun. `consistency` is for networks tuned to it: it has the steps of `renoise`, and neither churn nor a schedule. */
+    readonly solver?: ImageSolver;
   };
 
 /** Which images are sampled. */
@@ -87,7 +89,8 @@ export class ImageGenerator {
     requireCount("networkBatch", networkBatch);
     this.#options = options;
     const shape = [networkBatch, ...options.imageShape];
-    this.#sampler = new ImageSampler({ ...options, sigmas: sigmaSteps(options), shape, labelDim });
+    const sigmas = options.solver === "consistency" ? consistencySigmas(options) : sigmaSteps(options);
+    this.#sampler = new ImageSampler({ ...options, sigmas, shape, labelDim });
   }
 
   /** Shape of one image: [C, H, W]. */

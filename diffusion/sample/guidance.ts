@@ -1,17 +1,25 @@
 import { EvenkeelError } from "../../engine/index.ts";
 import type { Denoiser, NetworkConfig } from "../network/index.ts";
+import { checkWeight, type GuideWeight, weightAt } from "./guideWeight.ts";
 
 /** A network from whose answers the main one's are pushed away. */
 export type Guide = {
+  /** Another network, or the main one with dropout on (`DenoiserProgram.withDropout`). */
   readonly denoiser: Denoiser;
-  /** w: 1 is no guidance, larger values push further, 0 is the guide alone (if it is the only one). */
-  readonly weight: number;
+  /**
+   * w: 1 is no guidance, larger values push further, 0 is the guide alone (if it is the only one). A table has a weight for each noise
+   * level.
+   */
+  readonly weight: GuideWeight;
   /**
    * `same` gives the guide the labels of the main network: autoguidance, by a smaller or less trained network. `none` gives it
    * none: classifier-free guidance, by an unconditional network or by the main one if it was trained with label dropout.
    */
   readonly labels: "same" | "none";
 };
+
+/** A guide with the weight that it has in a step. */
+export type ActiveGuide = Guide & { readonly weight: number };
 
 /** Noise levels (lo, hi] within which guidance acts: above lo, up to and including hi. */
 export type GuidanceInterval = readonly [lo: number, hi: number];
@@ -20,10 +28,10 @@ export type GuidanceInterval = readonly [lo: number, hi: number];
  * Guidance pushes the main network's answer away from those of its guides: D = D_main + sum_i (w_i - 1) (D_main - D_i), which for one
  * guide is w D_main + (1 - w) D_guide. Ho & Salimans 2022; Karras et al. 2024 (autoguidance).
  *
- * The interval is asked once a step, by the noise level it starts from, so that both evaluations of Heun's rule agree;
- * Kynkaanniemi et al. 2024. Outside of it, and at weight 1, a guide isn't evaluated.
- * @returns the guides of a step that starts from noise level t.
- * @throws EvenkeelError `value` for a weight that isn't finite or an interval without 0 <= lo < hi.
+ * Interval and tables of weights are asked once a step, by the noise level it starts from, so that both evaluations of Heun's rule agree;
+ * Kynkaanniemi et al. 2024. Outside of the interval, and at weight 1, a guide isn't evaluated.
+ * @returns the guides of a step that starts from noise level t, with the weights that they have there.
+ * @throws EvenkeelError `value` for an interval without 0 <= lo < hi, a weight that isn't finite, or a table whose levels don't rise.
  * @example
  * ```ts
  * import { getDevice } from "evenkeel/engine";
@@ -38,18 +46,18 @@ export type GuidanceInterval = readonly [lo: number, hi: number];
 export function activeGuides(
   guides: readonly Guide[],
   interval: GuidanceInterval = [0, Infinity],
-): (t: number) => readonly Guide[] {
-  for (const { weight } of guides) {
-    if (!Number.isFinite(weight)) {
-      throw new EvenkeelError("value", `guidance: the weight ${weight} is not a finite number.`);
-    }
-  }
+): (t: number) => readonly ActiveGuide[] {
+  for (const { weight } of guides) checkWeight(weight);
   const [lo, hi] = interval;
   if (!(lo >= 0 && lo < hi)) {
     throw new EvenkeelError("value", `guidance: the interval (${lo}, ${hi}] is none; expected 0 <= lo < hi.`);
   }
-  const active = guides.filter(({ weight }) => weight !== 1);
-  return (t) => (t <= lo || t > hi ? [] : active);
+  return (t) => {
+    if (t <= lo || t > hi) return [];
+    return guides
+      .map((guide) => ({ ...guide, weight: weightAt(guide.weight, t) }))
+      .filter(({ weight }) => weight !== 1);
+  };
 }
 
 /** A network that guides or is guided, as messages call it. */

@@ -12,7 +12,8 @@ import {
   throwIfAborted,
 } from "../../engine/index.ts";
 import type { Denoiser } from "../network/index.ts";
-import { activeGuides, type Guide, type GuidanceInterval } from "./guidance.ts";
+import { consistencyLevels } from "./consistencySteps.ts";
+import { type ActiveGuide, activeGuides, type Guide, type GuidanceInterval } from "./guidance.ts";
 import {
   compileSampler,
   emptyState,
@@ -23,7 +24,7 @@ import {
   type SamplerState,
   type StartReport,
 } from "./samplerState.ts";
-import type { SamplerStep, Solver } from "./samplers.ts";
+import type { ImageSolver, SamplerStep } from "./samplers.ts";
 import { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 
 /** What a sampler is made for. */
@@ -33,9 +34,9 @@ export type ImageSamplerOptions = ChurnOptions & {
   readonly guides?: readonly Guide[];
   /** Noise levels (lo, hi] of guidance. Default: all. */
   readonly interval?: GuidanceInterval;
-  /** Default heun. */
-  readonly solver?: Solver;
-  /** Falling noise levels with a final 0, as `sigmaSteps` makes them. */
+  /** Default heun. `consistency` has no churn of its own. */
+  readonly solver?: ImageSolver;
+  /** Falling noise levels with a final 0, as `sigmaSteps` makes them, or `consistencySigmas` for `consistency`. */
   readonly sigmas: readonly number[];
   /** Images that go through the networks at once: [N, C, H, W]. */
   readonly shape: Shape;
@@ -87,7 +88,7 @@ export class ImageSampler {
   readonly #options: ImageSamplerOptions;
   readonly #device: Device;
   readonly #levels: readonly StepLevels[];
-  readonly #guidesAt: (t: number) => readonly Guide[];
+  readonly #guidesAt: (t: number) => readonly ActiveGuide[];
   readonly #programs: SamplerPrograms;
   readonly #states: State<SamplerState>[] = [];
   readonly #inputs: State<SamplerInputs>[] = [];
@@ -105,7 +106,8 @@ export class ImageSampler {
     const { denoiser, guides = [], interval, sigmas, shape } = options;
     this.#options = options;
     this.#device = denoiser.device;
-    this.#levels = stepLevels(sigmas, options);
+    const levels = stepLevels(sigmas, options);
+    this.#levels = options.solver === "consistency" ? consistencyLevels(sigmas) : levels;
     this.#guidesAt = activeGuides(guides, interval);
     if (guides.some((guide) => guide.denoiser.device !== denoiser.device)) {
       throw new EvenkeelError(
@@ -115,7 +117,13 @@ export class ImageSampler {
     }
     const { noiseDf = 0 } = denoiser;
     checkNoise(noiseDf, guides, this.#levels);
-    this.#programs = compileSampler(this.#levels, (step) => this.#hasSecond(step), shape, this.#device, noiseDf);
+    // As many in each step: those that don't act there have no strength left.
+    const strengths = ({ t }: StepLevels): number[] => {
+      const active = this.#guidesAt(t);
+      return guides.map((_, i) => (active[i]?.weight ?? 1) - 1);
+    };
+    const hasSecond = (step: StepLevels): boolean => this.#hasSecond(step);
+    this.#programs = compileSampler(this.#levels, hasSecond, strengths, shape, this.#device, noiseDf);
   }
 
   /**
@@ -142,7 +150,7 @@ export class ImageSampler {
         // One after the other in the same memory: what lies on the device has its place there once.
         const track = await this.#track(0, begin + i, part);
         starts.push(this.#wait(await this.#programs.start.begin(track.state, track.inputs)));
-        for (const level of this.#levels) ends.push(...(await this.#step(track, level, level.tNext === 0)));
+        for (const level of this.#levels) ends.push(...(await this.#step(track, level, level === this.#levels.at(-1))));
       }
       await this.#fetch([...starts, ...ends]);
       for (const [i, end] of ends.entries()) {
@@ -211,21 +219,23 @@ export class ImageSampler {
     tells: boolean,
   ): Promise<readonly PendingResult<EvaluationReport>[]> {
     const { denoiser } = this.#options;
-    const { churn, hold, push, move } = this.#programs;
+    const { churn, dropout, hold, push, move } = this.#programs;
     if (level.churn !== null) {
       const given = part.churnNoise?.(level.index);
       await churn.advance(state, given === undefined ? inputs : { source: { normals: given }, labels: null });
     }
     const guides = this.#guidesAt(level.t);
+    // Both evaluations of Heun's rule drop the same.
+    if (guides.some(({ denoiser: { hasDropout } }) => hasDropout === true)) await dropout.advance(state, inputs);
     const reports: PendingResult<EvaluationReport>[] = [];
     const hasSecond = this.#hasSecond(level);
     for (const isSecond of hasSecond ? [false, true] : [false]) {
       throwIfAborted(this.#watch.signal, "sampling: the signal given to it is aborted. There are no images.");
       await denoiser.evaluate(state);
       if (guides.length > 0) await hold.advance(state);
-      for (const guide of guides) {
+      for (const [place, guide] of guides.entries()) {
         await guide.denoiser.evaluate(state, guide.labels === "same");
-        await push.advance(state, guide.weight - 1);
+        await push.advance(state, place);
       }
       const stage = { isSecond, isLast: isSecond === hasSecond, isGuided: guides.length > 0 };
       if (tells) reports.push(this.#wait(await move.begin(state, stage)));
@@ -260,12 +270,14 @@ export class ImageSampler {
   }
 
   async #track(place: number, index: number, part: SamplerPart): Promise<Track> {
-    const { shape, labelDim, guides = [] } = this.#options;
+    const { shape, labelDim } = this.#options;
     const inputs = this.#inputs[index];
     if (inputs === undefined) throw new Error(`part ${index} of the images isn't on the device`);
-    const isGuided = guides.some(({ weight }) => weight !== 1);
+    const active = this.#levels.flatMap(({ t }) => this.#guidesAt(t));
+    const isGuided = active.length > 0;
+    const hasDropout = active.some(({ denoiser }) => denoiser.hasDropout === true);
     const state = (this.#states[place] ??= await createState<SamplerState>(
-      emptyState(shape, labelDim, isGuided),
+      emptyState(shape, labelDim, { isGuided, hasDropout }),
       this.#device,
     ));
     return { state, inputs, part };

@@ -16,7 +16,7 @@ import {
 import { studentNoise } from "../network/index.ts";
 
 /** The uses of an image's seed, each with numbers of its own. */
-const uses = { noise: 0, label: 1, churn: 2, tails: 3 } as const;
+const uses = { noise: 0, label: 1, churn: 2, tails: 3, dropout: 4 } as const;
 
 /**
  * Keys [N, 2] of N seeds. @throws EvenkeelError `value` for a seed that isn't a whole number from 0 to 2^53.
@@ -57,6 +57,19 @@ export function startNoise(keys: Tensor, imageShape: Shape, noiseDf = 0): Tensor
  */
 export function churnNoise(keys: Tensor, step: Tensor, imageShape: Shape): Tensor {
   return randomNormal(foldIn(foldIn(keys, uses.churn), step), imageShape);
+}
+
+/**
+ * Keys [N, 2] of what is dropped in a step, a u32 scalar, by networks with dropout on: a function in the graph.
+ * @example
+ * ```ts
+ * import { scalar } from "evenkeel/engine";
+ *
+ * console.log(dropoutKeys(imageKeys([7, 8]), scalar(0, "u32")).shape); // [ 2, 2 ]
+ * ```
+ */
+export function dropoutKeys(keys: Tensor, step: Tensor): Tensor {
+  return foldIn(foldIn(keys, uses.dropout), step);
 }
 
 /**

@@ -11,7 +11,15 @@ export {
   labelVectors,
 } from "./generate.ts";
 export { type ClassSpace, describeClasses, parseClasses } from "./classList.ts";
-export { activeGuides, type GuidanceInterval, type Guide, guideLabels, type GuidedNetwork } from "./guidance.ts";
+export {
+  type ActiveGuide,
+  activeGuides,
+  type GuidanceInterval,
+  type Guide,
+  guideLabels,
+  type GuidedNetwork,
+} from "./guidance.ts";
+export { type GuideWeight, isNoGuidance, parseGuideWeight, weightAt, type WeightTable } from "./guideWeight.ts";
 export { firstChannels, type GridOptions, imageGrid, type Picture, toPixels } from "./imageGrid.ts";
 export {
   ImageSampler,
@@ -22,16 +30,18 @@ export {
   type SamplingWatch,
 } from "./imageSampler.ts";
 export { addNoise } from "./addNoise.ts";
-export { churnNoise, drawClasses, imageKeys, startNoise } from "./imageStreams.ts";
+export { churnNoise, drawClasses, dropoutKeys, imageKeys, startNoise } from "./imageStreams.ts";
 export type { NoiseSource } from "./samplerState.ts";
 export {
   type HostArray,
+  type ImageSolver,
   runSampler,
   type SamplerOptions,
   type SamplerStep,
   type Solver,
   type StateDenoiser,
 } from "./samplers.ts";
+export { consistencyLevels, type ConsistencyOptions, consistencySigmas } from "./consistencySteps.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";

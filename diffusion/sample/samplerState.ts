@@ -7,6 +7,7 @@ import {
   compileStep,
   type Device,
   equal,
+  EvenkeelError,
   iota,
   isFinite,
   less,
@@ -25,7 +26,7 @@ import {
   zeros,
 } from "../../engine/index.ts";
 import type { Evaluation } from "../network/index.ts";
-import { churnNoise, startNoise } from "./imageStreams.ts";
+import { churnNoise, dropoutKeys, startNoise } from "./imageStreams.ts";
 import type { StepLevels } from "./stepLevels.ts";
 
 /** Images on their way from noise to data. */
@@ -85,15 +86,21 @@ export type SamplerPrograms = {
   readonly churn: Step<[SamplerInputs], null>;
   /** Keeps the main network's answer, before the first guide is asked. */
   readonly hold: Step<[], null>;
-  /** Pushes the answer away from that of a guide, by w - 1. */
-  readonly push: Step<[strength: number], null>;
+  /** Draws keys of what networks with dropout drop in this step. Its labels aren't looked at. */
+  readonly dropout: Step<[SamplerInputs], null>;
+  /** Pushes the answer away from that of a guide: its place among those of the step. */
+  readonly push: Step<[guide: number], null>;
   /** Moves the images by the answer. */
   readonly move: Step<[EvaluationStage], EvaluationReport>;
   dispose(): void;
 };
 
 /** A state of images of this shape [N, C, H, W], before anything. */
-export function emptyState(shape: Shape, labelDim: number, isGuided: boolean): SamplerState {
+export function emptyState(
+  shape: Shape,
+  labelDim: number,
+  { isGuided, hasDropout }: { readonly isGuided: boolean; readonly hasDropout: boolean },
+): SamplerState {
   const [count = 0] = shape;
   const images = zeros(shape);
   return {
@@ -101,6 +108,7 @@ export function emptyState(shape: Shape, labelDim: number, isGuided: boolean): S
       x: images,
       sigma: zeros([count]),
       labels: labelDim === 0 ? null : zeros([count, labelDim]),
+      dropoutKeys: hasDropout ? zeros([count, 2], "u32") : null,
       answer: images,
     },
     hat: images,
@@ -132,11 +140,13 @@ function rowOf(table: Tensor, index: Tensor): Tensor[] {
  * Of a step from t (tHat after churn) to tNext Euler's rule is x = tNext/tHat hat + (1 - tNext/tHat) D, a mean of the images and the
  * answer; Heun's is hat + h/2 ((hat - D) / tHat + (x - D') / tNext), h = tNext - tHat. Karras et al. 2022, Algorithms 1 and 2.
  * @param hasSecond whether a step has a second evaluation.
+ * @param strengths w - 1 of each guide in a step; as many in all steps.
  * @param noiseDf degrees of freedom of the noise that the networks remove; 0: Gaussian noise.
  */
 export function compileSampler(
   levels: readonly StepLevels[],
   hasSecond: (step: StepLevels) => boolean,
+  strengths: (step: StepLevels) => readonly number[],
   shape: Shape,
   device: Device,
   noiseDf = 0,
@@ -163,7 +173,7 @@ export function compileSampler(
     start: compileStep((state: SamplerState, { source, labels }: SamplerInputs): Stepped<StartReport> => {
       const noise = "keys" in source ? startNoise(source.keys, imageShape, noiseDf) : source.normals;
       const x = multiply(noise, start);
-      const fresh = emptyState(shape, 0, false);
+      const fresh = emptyState(shape, 0, { isGuided: false, hasDropout: false });
       const evaluation = { ...state.evaluation, x, labels, sigma: perImage(scalar(start)) };
       const counters = { evaluations: fresh.evaluations, steps: fresh.steps, bad: fresh.bad };
       return { state: { ...state, ...counters, evaluation, hat: x }, result: { noise, x } };
@@ -179,8 +189,19 @@ export function compileSampler(
       const { answer } = state.evaluation;
       return { state: { ...state, guidance: { main: answer, guided: answer } }, result: null };
     }, on),
-    push: compileStep((state: SamplerState, strength: number): Stepped<null> => {
+    dropout: compileStep((state: SamplerState, { source }: SamplerInputs): Stepped<null> => {
+      if (!("keys" in source)) {
+        throw new EvenkeelError(
+          "value",
+          "sampling: a guide with dropout draws by the images' seeds, and these images are given as noise. Give their keys.",
+        );
+      }
+      const evaluation = { ...state.evaluation, dropoutKeys: dropoutKeys(source.keys, state.steps) };
+      return { state: { ...state, evaluation }, result: null };
+    }, on),
+    push: compileStep((state: SamplerState, guide: number): Stepped<null> => {
       const { main, guided } = guidanceOf(state);
+      const strength = rowOf(tableOf(levels.map(strengths)), state.steps)[guide] ?? scalar(0);
       const pushed = add(guided, multiply(strength, subtract(main, state.evaluation.answer)));
       return { state: { ...state, guidance: { main, guided: pushed } }, result: null };
     }, on),

@@ -15,6 +15,9 @@ export type StateDenoiser = (x: Float64Array, sigma: number, stepSigma: number) 
 /** How a step follows the flow: Heun's rule evaluates its slope twice (save in the last step), Euler's once. */
 export type Solver = "heun" | "euler";
 
+/** A rule of networks on a device: of the flow, or of consistency-tuned networks, which go to an image in each step. */
+export type ImageSolver = Solver | "consistency";
+
 /** What one step did. The arrays are its own and stay as they are. */
 export type SamplerStep<State extends HostArray = Float64Array> = {
   readonly index: number;

@@ -9,6 +9,7 @@ import {
   presetSettings,
   type TrainSettings,
   trainSettings,
+  tuningSettings,
 } from "./settings.ts";
 
 /**
@@ -49,10 +50,13 @@ function withPreset(given: readonly OptionLayer[]): readonly OptionLayer[] {
   requireOne("config", "configuration", given);
   requireOne("preset", "preset", given);
   const preset = presetSettings(chosen.preset, chosen.config);
-  const { duration = 0, batch = 0 } = { ...preset, ...chosen };
+  const { tune } = chosen;
+  const tuning = tune === undefined ? {} : tuningSettings(chosen.preset, chosen.config, chosen.duration);
+  const { duration = 0, batch = 0 } = { ...preset, ...tuning, ...chosen };
   return [
     { from: "the defaults", values: defaultSettings(duration, batch) },
     { from: `the preset ${chosen.preset}`, values: preset },
+    ...(tune === undefined ? [] : [{ from: `the tuning ${tune}`, values: tuning }]),
     ...given,
   ];
 }

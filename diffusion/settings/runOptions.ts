@@ -1,4 +1,4 @@
-import type { Device } from "../../engine/index.ts";
+import { type Device, EvenkeelError } from "../../engine/index.ts";
 import type { Folder } from "../../engine/io/index.ts";
 import { fingerprint, seenLabels, trainingBatches, type TrainingDataset } from "../data/index.ts";
 import type { TrainingOptions } from "../training/index.ts";
@@ -11,7 +11,8 @@ export type RunData = { readonly dataset: TrainingDataset; readonly images: Trai
 type RunPlace = { readonly folder: Folder; readonly device: Device };
 
 /**
- * The run that settings ask for, as `runTraining` takes it. Wherever it is made so, it can go on elsewhere with the same bits.
+ * The run that settings ask for, as `runTraining` takes it. Wherever it is made so, it can go on elsewhere with the same bits. Of one that
+ * begins with another network's weights the caller gives these as `start`; without them it can only go on.
  * @param training what `trainingOptions` makes of the settings
  * @example
  * ```ts
@@ -44,6 +45,7 @@ export function runOptions(
     snapshotDtype: settings["snapshot-dtype"],
     classNames: isLabelled ? images.classNames : null,
     seenLabels: isLabelled ? seenLabels(images) : null,
+    ...(settings.from === undefined ? {} : { start: () => refuseStart(settings.from) }),
     // By its content: the same data may lie elsewhere, and what is held out of them is another thing.
     fixed: {
       images: dataset.count,
@@ -51,7 +53,16 @@ export function runOptions(
       holdout: settings.holdout,
       ...(settings["holdout-seed"] === undefined ? {} : { holdoutSeed: settings["holdout-seed"] }),
       xflip: settings.xflip,
+      ...(settings.from === undefined ? {} : { from: settings.from }),
     },
     nextBatch: trainingBatches(images, settings.seed, settings.xflip),
   };
+}
+
+/** Nobody who takes options from here alone can read other networks: a run that goes on has its weights already. */
+async function refuseStart(from: string | undefined): Promise<never> {
+  throw new EvenkeelError(
+    "value",
+    `train: the run begins with the weights of ${from}, which can't be read here. Begin it with npx evenkeel train; then it goes on anywhere.`,
+  );
 }

@@ -1,5 +1,6 @@
 import { configurationNetwork, presetOf, trainingRecipe } from "../presets/index.ts";
 import { isLatent, labelDimOf, type TrainingDataset } from "../data/index.ts";
+import type { ConsistencyTuning } from "../network/index.ts";
 import type { TrainingOptions } from "../training/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import { needsEnd, parseSwitches } from "../../nn/index.ts";
@@ -72,6 +73,7 @@ export function trainingOptions(settings: PlannedSettings, dataset: TrainingData
       ...(needsEnd(settings.schedule) ? { duration: settings.duration } : {}),
     },
     emaSigmaRels: settings.ema,
+    ...(settings.tune === undefined ? {} : { consistency: consistencyOf(settings) }),
   };
 }
 
@@ -89,4 +91,12 @@ function optimizerOf(settings: PlannedSettings): Pick<TrainingOptions, "optimize
       ...(magnitudeRate === undefined ? {} : { magnitudeRate }),
     },
   };
+}
+
+/** @throws EvenkeelError `value` for settings that weren't completed. */
+function consistencyOf({ "tune-stage": stage, "tune-factor": factor }: PlannedSettings): ConsistencyTuning {
+  if (stage === undefined || factor === undefined) {
+    throw new EvenkeelError("value", "train: a tuning needs tune-stage and tune-factor; complete the settings first.");
+  }
+  return { stage, factor };
 }

@@ -1,8 +1,14 @@
 import { cast, compile, type Device, isFinite, not, reduceSum, stack, type Tensor } from "../../engine/index.ts";
 import { type NamedParameters, type ParameterSpec, type NetworkRun } from "../../nn/index.ts";
-import { edm2Loss } from "../network/index.ts";
 import type { NoiseEstimate } from "./infoNoise.ts";
-import { denoiserParameters, drawNoise, normalizeWeights, type StepOptions, type TrainingBatch } from "./step.ts";
+import {
+  batchLoss,
+  denoiserParameters,
+  drawNoise,
+  normalizeWeights,
+  type StepOptions,
+  type TrainingBatch,
+} from "./step.ts";
 
 /** Where numbers stopped being finite: the first layer in order of computation, and how many of its elements. */
 export type NonFiniteLayer = { readonly layer: string; readonly count: number; readonly size: number };
@@ -33,10 +39,10 @@ export async function findNonFinite(
       };
       for (const [name, weight] of Object.entries(trained)) tap(`weight ${name}`, weight);
       const normalized = normalizeWeights(specs, trained);
-      const { sigma, noise, labels } = drawNoise(options, key, images, told);
+      const noisy = drawNoise(options, key, images, told);
       tap("images", images.images);
       const network = denoiserParameters(normalized, fixed);
-      const { loss } = edm2Loss(options.network, network, images.images, sigma, noise, labels, { ...run, tap });
+      const { loss } = batchLoss(options.network, network, noisy, { ...run, tap });
       tap("loss", loss);
       return stack(counts);
     },

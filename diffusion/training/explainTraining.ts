@@ -3,7 +3,7 @@ import { compileStep, createState, type Device, explain, type Explanation } from
 import { flattenParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
-import { drawnState, refreshFunction } from "./stepFunctions.ts";
+import { firstState, refreshFunction } from "./stepFunctions.ts";
 import { type StepProgramName, stepPrograms } from "./stepPrograms.ts";
 
 /** A program of a step. */
@@ -46,7 +46,7 @@ export async function explainTraining(
 ): Promise<readonly ExplainedProgram[]> {
   checkTrainingOptions(options);
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
-  const state = await createState(drawnState(options, specs), device);
+  const state = await createState(firstState(options, specs), device);
   try {
     let done = 0;
     const total = (options.batchDevice === options.batch ? 1 : 2) + (refreshFunction(options) === null ? 0 : 1);

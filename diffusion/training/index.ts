@@ -8,6 +8,7 @@ export { stepSchedule } from "./schedule.ts";
 export { type PartInputs, type SharedStep, sharedStep, type UpdateInputs } from "./sharedStep.ts";
 export { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 export {
+  batchLoss,
   denoiserParameters,
   drawDropout,
   drawNoise,

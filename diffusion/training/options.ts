@@ -49,6 +49,12 @@ export function checkTrainingOptions(options: TrainingOptions): void {
   checkOptimizer(options.optimizer ?? {});
   // Says what is wrong with a schedule before the first step.
   rateAt(0, batch, learningRate);
+  const { consistency } = options;
+  if (consistency !== undefined) {
+    const { stage, factor } = consistency;
+    if (!Number.isInteger(stage) || stage < 1) fail("stage of the tuning", stage, "a whole number of at least 1");
+    if (!(factor > 1 && factor < Infinity)) fail("factor of the tuning", factor, "a number above 1");
+  }
   for (const [name, beta] of [
     ["beta1", adam.beta1],
     ["beta2", adam.beta2],

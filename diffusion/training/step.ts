@@ -36,12 +36,18 @@ import {
 } from "../../nn/index.ts";
 import { updateAverages } from "../ema/index.ts";
 import {
+  consistencyLoss,
+  type ConsistencyTuning,
+  denoise,
   type DenoiserParameters,
   edm2Loss,
+  imageDropout,
+  lowerLevels,
   type NetworkConfig,
   type NoiseDistribution,
   noiseLevels,
   studentNoise,
+  weightedError,
 } from "../network/index.ts";
 import { type NoiseEstimate, noiseShares, noiseSums, sharedNoiseLevels, updateEstimate } from "./infoNoise.ts";
 
@@ -57,6 +63,8 @@ export type StepOptions = {
   /** Probability of training an image without its label. */
   readonly labelDropout: number;
   readonly seed: number;
+  /** Tunes the network to be consistent with itself, in the place of denoising. Absent: it is trained to denoise. */
+  readonly consistency?: ConsistencyTuning;
 };
 
 /** Everything that training changes, by the arrays' names. Lives on the device. */
@@ -84,6 +92,8 @@ export type NoisyBatch = {
   readonly sigma: Tensor;
   /** Noise of variance 1 and the images' shape: standard normals, or Student-t noise, whose variance is larger. */
   readonly noise: Tensor;
+  /** Lower noise levels [N] at which a network that is tuned to be consistent is asked, too. */
+  readonly lower?: Tensor;
 };
 
 /** Scalars that change from step to step, as tensors so that nothing is traced again. */
@@ -135,10 +145,12 @@ export function drawNoise(
   const sigma = drawLevels(options.noise, randomNormal(keys(purposes.sigma), []), estimate);
   const normals = randomNormal(keys(purposes.noise), batch.images.shape.slice(1));
   const noise = studentNoise(normals, keys(purposes.tails), options.network.noiseDf);
-  const { labels } = batch;
-  if (labels === null || options.labelDropout === 0) return { images: batch.images, labels, sigma, noise };
-  const dropped = randomBernoulli(keys(purposes.labelDropout), [1], options.labelDropout);
-  return { images: batch.images, labels: where(dropped, 0, labels), sigma, noise };
+  const { images, labels, positions } = batch;
+  const { consistency, labelDropout } = options;
+  const lower = consistency === undefined ? {} : { lower: lowerLevels(sigma, positions, consistency) };
+  if (labels === null || labelDropout === 0) return { images, labels, sigma, noise, ...lower };
+  const dropped = randomBernoulli(keys(purposes.labelDropout), [1], labelDropout);
+  return { images, labels: where(dropped, 0, labels), sigma, noise, ...lower };
 }
 
 function drawLevels(distribution: NoiseDistribution, normals: Tensor, estimate: NoiseEstimate | undefined): Tensor {
@@ -168,7 +180,7 @@ export function learnNoise(
 }
 
 /**
- * Inverted dropout for each image and layer, by the image's position. Layers are numbered as they come.
+ * Dropout for each image and layer, by the image's position in the run.
  * @example
  * ```ts
  * import { ones, randomKey, tensor } from "evenkeel/engine";
@@ -178,14 +190,7 @@ export function learnNoise(
  * ```
  */
 export function drawDropout(key: Tensor, positions: Tensor): NetworkRun {
-  let layer = 0;
-  return {
-    dropout: (x, probability) => {
-      const keys = foldIn(foldIn(foldIn(key, purposes.dropout), layer++), positions);
-      const dropped = randomBernoulli(keys, x.shape.slice(1), probability);
-      return where(dropped, 0, divide(x, 1 - probability));
-    },
-  };
+  return imageDropout((layer) => foldIn(foldIn(foldIn(key, purposes.dropout), layer), positions));
 }
 
 /**
@@ -220,6 +225,41 @@ export function normalizeWeights(
  */
 export function denoiserParameters(weights: NamedParameters, buffers: NamedParameters): DenoiserParameters {
   return nestParameters<DenoiserParameters>({ ...weights, ...buffers });
+}
+
+/**
+ * The loss of a batch and the weighted error of its denoised images: EDM2's, or, with lower noise levels, that of consistency tuning.
+ * @param run sees and does the same in both calls of a network that is tuned, but for what it taps: the target isn't shown.
+ * @returns the loss for each element, or for each image [N, 1, 1, 1]; the error for each element [N, C, H, W].
+ * @example
+ * ```ts
+ * import { ones, randomKey, tensor, zeros } from "evenkeel/engine";
+ * import { initializeParameters } from "evenkeel/nn";
+ * import { presetNetwork, presetOf } from "evenkeel/diffusion";
+ * import { describeDenoiser } from "evenkeel/diffusion/network";
+ *
+ * const data = { imageResolution: 4, imageChannels: 1, labelDim: 0 };
+ * const network = presetNetwork("G", presetOf("smoke"), data, { channelMult: [1] });
+ * const untrained = initializeParameters(describeDenoiser(network), randomKey(0));
+ * const batch = { images: zeros([1, 1, 4, 4]), labels: null, sigma: tensor([0.5]), noise: ones([1, 1, 4, 4]) };
+ * console.log(batchLoss(network, untrained, batch).loss.shape); // [ 1, 1, 4, 4 ]
+ * console.log(batchLoss(network, untrained, { ...batch, lower: tensor([0.2]) }).loss.shape); // [ 1, 1, 1, 1 ]
+ * ```
+ */
+export function batchLoss(
+  network: NetworkConfig,
+  parameters: DenoiserParameters,
+  { images, labels, sigma, noise, lower }: NoisyBatch,
+  run: NetworkRun = {},
+): { readonly loss: Tensor; readonly error: Tensor } {
+  if (lower === undefined) return edm2Loss(network, parameters, images, sigma, noise, labels, run);
+  const { tap: _, ...untapped } = run;
+  const { loss, denoised } = consistencyLoss(
+    (x, level, isTarget) => denoise(network, parameters, x, level, labels, isTarget ? untapped : run),
+    { images, sigma, lower, noise },
+    network.sigmaData,
+  );
+  return { loss, error: weightedError(images, denoised, sigma, network.sigmaData) };
 }
 
 /**
@@ -270,8 +310,7 @@ export function objectiveGradient(
   const perImage = (x: Tensor): Tensor => mean(reshape(x, [x.shape[0] ?? 0, -1]), { axes: 1 });
   const objective = (trained: NamedParameters): { value: Tensor; aux: { loss: Tensor; error: Tensor } } => {
     const network = denoiserParameters(trained, buffers);
-    const { images, sigma, noise, labels } = batch;
-    const { loss, error } = edm2Loss(options.network, network, images, sigma, noise, labels, run);
+    const { loss, error } = batchLoss(options.network, network, batch, run);
     const value = multiply(reduceSum(loss), (options.lossScaling * scale) / batchSize);
     return { value, aux: { loss: perImage(loss), error: perImage(error) } };
   };

@@ -79,9 +79,13 @@ export function refreshFunction({ optimizer = {} }: TrainingOptions): RefreshFun
   };
 }
 
-/** The state before the first step, with freshly drawn weights. */
-export function drawnState(options: TrainingOptions, specs: NamedParameters<ParameterSpec>): AccumulatingState {
-  const drawn = Object.entries(initializeParameters(specs, randomKey(options.seed)));
+/** The state before the first step, with these arrays of a network, or freshly drawn ones. */
+export function firstState(
+  options: TrainingOptions,
+  specs: NamedParameters<ParameterSpec>,
+  arrays: NamedParameters = initializeParameters(specs, randomKey(options.seed)),
+): AccumulatingState {
+  const drawn = Object.entries(arrays);
   const of = (isBuffer: boolean): NamedParameters =>
     Object.fromEntries(drawn.filter(([name]) => (specs[name]?.role === "buffer") === isBuffer));
   return startingState(options, of(false), of(true));

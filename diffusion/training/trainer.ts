@@ -13,7 +13,13 @@ import {
   treeLeaves,
   zerosLike,
 } from "../../engine/index.ts";
-import { flattenParameters, isRefreshDue, learningRate, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
+import {
+  flattenParameters,
+  isRefreshDue,
+  learningRate,
+  type NamedParameters,
+  type ParameterSpec,
+} from "../../nn/index.ts";
 import type { HostBatch } from "../data/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { AccumulatingState, PartReport } from "./accumulate.ts";
@@ -31,7 +37,7 @@ import { findNonFinite } from "./diagnose.ts";
 import { checkTrainingOptions, type TrainingOptions } from "./options.ts";
 import { stepSchedule } from "./schedule.ts";
 import { drawDropout, type StepReport, type StepSchedule, type TrainingBatch } from "./step.ts";
-import { drawnState, refreshFunction, stepFunctions } from "./stepFunctions.ts";
+import { firstState, refreshFunction, stepFunctions } from "./stepFunctions.ts";
 
 /**
  * Sees a step from inside, when the gradient can be known and nothing has been updated yet: the state as it is on the device, the
@@ -98,15 +104,21 @@ export class Trainer {
   }
 
   /**
-   * A trainer with freshly drawn weights.
+   * A trainer with freshly drawn weights, or these.
    * @param signal abandons steps when it aborts: one that is under way ends with an error `aborted`, and the state is that before it,
    * or it is finished if it has begun to update the state.
+   * @param start every array of the network, with which it begins and so do its averages, as `tensorsOfWeights` gives them. Default: drawn.
    * @throws EvenkeelError `value` for options that don't fit.
    */
-  static async create(options: TrainingOptions, device: Device, signal?: AbortSignal): Promise<Trainer> {
+  static async create(
+    options: TrainingOptions,
+    device: Device,
+    signal?: AbortSignal,
+    start?: NamedParameters,
+  ): Promise<Trainer> {
     checkTrainingOptions(options);
     const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
-    return new Trainer(options, device, await createState(drawnState(options, specs), device), signal);
+    return new Trainer(options, device, await createState(firstState(options, specs, start), device), signal);
   }
 
   /** Images seen in all steps that were begun, as far as is known: those after a loss that isn't finite turn out to be none. */

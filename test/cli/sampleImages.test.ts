@@ -4,153 +4,21 @@ import os from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
 import { decode } from "fast-png";
-import type { FindNetwork, FoundNetwork, SampleSettings } from "../../cli/sampleSettings.ts";
+import type { SampleSettings } from "../../cli/sampleSettings.ts";
 import { sampleImages } from "../../cli/sampleImages.ts";
 import { generateImages, imageGrid, parseSeeds, samplingMemory } from "../../diffusion/sample/index.ts";
-import { type Denoiser, type DenoisingFormula, FormulaDenoiser, networkConfig } from "../../diffusion/network/index.ts";
 import { RunLock } from "../../diffusion/run/node.ts";
 import { numbersOfNpy, parseNpy } from "../../diffusion/data/files/npyFile.ts";
-import {
-  add,
-  cast,
-  divide,
-  equal,
-  EvenkeelError,
-  getDevice,
-  multiply,
-  reduceSum,
-  reshape,
-  square,
-  type Tensor,
-  tensor,
-} from "../../engine/index.ts";
+import { EvenkeelError, getDevice } from "../../engine/index.ts";
 import { openSafetensors } from "../../engine/io/node.ts";
 import { limitedDevice } from "../support/limitedDevice.ts";
+import { defaults, fakeNetworks, sample } from "./fakeNetworks.ts";
 
 const root = await mkdtemp(path.join(os.tmpdir(), "evenkeel-sample-"));
 after(() => rm(root, { recursive: true }));
 let folders = 0;
 const newFolder = (): string => path.join(root, `out${folders++}`);
 const device = await getDevice("wasm");
-
-/** Networks by name: [channels, resolution, classes, level of its images]. */
-const networks: Readonly<Record<string, readonly [number, number, number, number]>> = {
-  colour: [3, 4, 4, 0],
-  grey: [1, 4, 0, 0],
-  latent: [4, 4, 0, 0],
-  weak: [3, 4, 4, -0.2],
-  unlabelled: [3, 4, 0, -0.2],
-  larger: [3, 8, 4, 0],
-  otherClasses: [3, 4, 5, 0],
-  named: [3, 4, 4, 0],
-  measured: [3, 4, 2, 0],
-  partlySeen: [3, 4, 4, 0],
-};
-
-/** What networks know of labels. */
-const known: Readonly<Record<string, Partial<Pick<FoundNetwork, "classNames" | "seenLabels">>>> = {
-  named: { classNames: ["10", "2", "cats", "dogs, small"] },
-  measured: {
-    seenLabels: {
-      kind: "vectors",
-      values: [
-        [0.5, 180],
-        [0.25, 90],
-      ],
-    },
-  },
-  partlySeen: { seenLabels: { kind: "classes", values: [1, 3] } },
-};
-
-type Loading = {
-  readonly find: FindNetwork;
-  readonly loaded: string[];
-  readonly disposed: string[];
-  labels: (number[] | null)[];
-};
-
-/** Denoisers whose images have one level: the network's, and 0.1 for each number of the class. */
-function fakeNetworks(): Loading {
-  const loading: Loading = {
-    loaded: [],
-    disposed: [],
-    labels: [],
-    find: async () => Promise.reject(new Error("unset")),
-  };
-  const find: FindNetwork = async (file) => {
-    const network = networks[file];
-    if (network === undefined) throw new EvenkeelError("file", `${file} is missing`);
-    const [imageChannels, imageResolution, labelDim, level] = network;
-    const formula: DenoisingFormula = (x, sigma, labels) => {
-      const each = (values: Tensor): Tensor => reshape(values, [values.size, 1, 1, 1]);
-      const noise = each(square(sigma));
-      const isOne = labels === null ? null : cast(equal(labels, 1), "f32");
-      const classes = tensor(Float32Array.from({ length: labelDim }, (_, i) => i));
-      const chosen = isOne === null ? 0 : each(reduceSum(multiply(isOne, classes), { axes: 1 })).multiply(0.1);
-      return divide(add(multiply(x, 0.01), multiply(noise, add(chosen, level))), add(noise, 0.01));
-    };
-    const inner = new FormulaDenoiser(formula, device);
-    const denoiser: Denoiser = {
-      device,
-      async evaluate(state, isLabelled = true) {
-        const labels = await state.read(({ evaluation }) => [evaluation.labels].filter((each) => each !== null));
-        loading.labels.push(isLabelled && labels[0] !== undefined ? [...(await labels[0].data())] : null);
-        await inner.evaluate(state, isLabelled);
-      },
-    };
-    return {
-      config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
-      classNames: null,
-      seenLabels: null,
-      digest: async () => `digest of ${file}`,
-      ...known[file],
-      load: async () => {
-        loading.loaded.push(file);
-        const dispose = (): void => {
-          loading.disposed.push(file);
-          inner.dispose();
-        };
-        return { denoiser, dispose };
-      },
-    };
-  };
-  return Object.assign(loading, { find });
-}
-
-const defaults: SampleSettings = {
-  net: "colour",
-  guidance: 1,
-  subdirs: false,
-  gridScale: 1,
-  seeds: [16, 17, 18, 19],
-  batch: 32,
-  networkBatch: 4,
-  solver: "heun",
-  steps: 4,
-};
-
-async function sample(
-  settings: Partial<SampleSettings>,
-): Promise<Loading & { readonly lines: readonly string[]; readonly memory: string }> {
-  const loading = fakeNetworks();
-  const all: string[] = [];
-  try {
-    await sampleImages({ ...defaults, ...settings }, device, loading.find, (line) => {
-      // Said before any weights are read.
-      if (line.startsWith("memory: ")) assert.deepEqual(loading.loaded, []);
-      all.push(line);
-    });
-  } finally {
-    // Whatever happens, what was loaded is freed.
-    assert.deepEqual(
-      loading.disposed,
-      loading.loaded.filter((file) => file in networks),
-    );
-  }
-  const [memory = "", ...more] = all.filter((line) => line.startsWith("memory: "));
-  assert.deepEqual(more, []);
-  return { ...loading, lines: all.filter((line) => line !== memory), memory };
-}
 
 async function files(folder: string): Promise<Map<string, Buffer>> {
   const names = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
@@ -343,25 +211,6 @@ describe("sampleImages", () => {
       assert.equal(lines.length, 1, lines.join("\n"));
       assert.match(lines[0] ?? "", pattern);
     }
-  });
-
-  it("guides by another network with the same classes or none, or by itself without labels", async () => {
-    const guided = async (gnet: string, guidance = 2): Promise<readonly [readonly string[], (number[] | null)[]]> => {
-      const settings = { outdir: newFolder(), steps: 1, seeds: [1], networkBatch: 1, classes: "2", guidance, gnet };
-      const { loaded, labels } = await sample(settings);
-      return [loaded, labels];
-    };
-    const own = [0, 0, 1, 0];
-    assert.deepEqual(await guided("weak"), [
-      ["colour", "weak"],
-      [own, own],
-    ]);
-    assert.deepEqual(await guided("unlabelled"), [
-      ["colour", "unlabelled"],
-      [own, null],
-    ]);
-    assert.deepEqual(await guided("self"), [["colour"], [own, null]]);
-    assert.deepEqual(await guided("weak", 1), [["colour"], [own]]);
   });
 
   it("asks the guide within the interval only, and moves away from it", async () => {

@@ -98,7 +98,7 @@ export async function trainInNode(
     validation,
     device,
     folder,
-    layout: gridLayout(training.network, images, 2),
+    layout: gridLayout(training, images, 2),
     listener: {
       stepped: ({ nimg }) => {
         if (nimg >= until) stop.abort();

@@ -170,7 +170,7 @@ test("a watch writes settings, log and grids into any folder, and tells a listen
 test("grids of another layout, memory that is told and pauses change nothing that is trained", async () => {
   const [plain, other] = [memoryFolder("plain"), memoryFolder("other")];
   await watched(plain, {});
-  const layout = { ...gridLayout(training.network, images, 2), columns: 2, scale: 1 };
+  const layout = { ...gridLayout(training, images, 2), columns: 2, scale: 1 };
   const sizes: number[] = [];
   await watched(other, { samples: (_, { width }) => void sizes.push(width) }, { layout, memory: () => 0.5 });
   // Two images of 8 pixels, and 2 between and around them.

@@ -77,6 +77,18 @@ describe("guidance", async () => {
     );
   });
 
+  it("is for two guides that are equal what it is for one with the sum of their pushes", async () => {
+    await fc.assert(
+      fc.asyncProperty(answers, answers, weights, weights, async (main, guide, one, other) => {
+        const guided = (...all: readonly number[]): Promise<readonly number[]> => {
+          const guides = all.map((weight): Guide => ({ denoiser: constant(guide), weight, labels: "same" }));
+          return sample({ denoiser: constant(main), guides });
+        };
+        assert.deepEqual(await guided(one, other), await guided(one - 1 + (other - 1) + 1));
+      }),
+    );
+  });
+
   it("doesn't ask a guide of weight 1, nor change the main answer", async () => {
     const [main, silent, asked] = [
       constant([1, 2, 3, 4, 5, 6]),
