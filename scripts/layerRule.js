@@ -1,5 +1,5 @@
 /**
- * The layer rule: engine <- nn <- diffusion <- cli, web, engine <- onnx, and engine <- testing <- cli. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
+ * The layer rule: engine <- nn <- diffusion <- cli, web, engine <- onnx <- cli, and engine <- testing <- cli. Layers are divided into rooms, and a room's `index.ts` (safe in a page) and `node.ts`
  * (which needs a disk) are its faces, for the other rooms of its layer, later layers and users alike. A file imports freely within its
  * own room; of other rooms of its layer, and of the layers before it, their faces only. What lies beside the rooms of a layer is for
  * all of them; `index.ts` and `node.ts` beside the rooms are the layer's own faces, for those outside it. `bench`, `examples` and
@@ -19,7 +19,7 @@ const layersBefore = {
   testing: ["engine"],
   onnx: ["engine"],
   diffusion: ["engine", "nn"],
-  cli: ["engine", "nn", "diffusion", "testing"],
+  cli: ["engine", "nn", "diffusion", "testing", "onnx"],
   web: ["engine", "nn", "diffusion"],
 };
 const layers = Object.keys(layersBefore);

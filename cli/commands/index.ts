@@ -5,6 +5,7 @@ import { addDatasetCommand } from "./dataset.ts";
 import { addDevicesCommand } from "./devices.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addExplainCommand } from "./explain.ts";
+import { addExportCommand } from "./export.ts";
 import { addLadderCommand } from "./ladder.ts";
 import { addMetricsCommand } from "./metrics.ts";
 import { addPhemaCommand } from "./phema.ts";
@@ -25,6 +26,7 @@ export function addCommands(program: Command): void {
   addDevicesCommand(program);
   addDoctorCommand(program);
   addExplainCommand(program);
+  addExportCommand(program);
   addLadderCommand(program);
   addMetricsCommand(program);
   addPhemaCommand(program);

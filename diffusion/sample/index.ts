@@ -32,6 +32,7 @@ export {
   type Solver,
   type StateDenoiser,
 } from "./samplers.ts";
+export { pushedAway, samplerStep } from "./samplerStep.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";

@@ -78,7 +78,8 @@ export function exportOnnx<Args extends readonly unknown[]>(
       `exportOnnx: opset is ${opset}, expected a whole number from ${oldestOpset} to ${newestOpset}.`,
     );
   }
-  const inputNames = options.inputs ?? args.flatMap((arg, i) => treeLeaves(arg, `argument${i}`).map(({ path }) => path));
+  const inputNames =
+    options.inputs ?? args.flatMap((arg, i) => treeLeaves(arg, `argument${i}`).map(({ path }) => path));
   const traced = tracesOf(fn, args, inputNames, free);
   const { graph } = traced;
   requireNames("inputs", inputNames, graph.inputs.length);
@@ -109,7 +110,11 @@ export function exportOnnx<Args extends readonly unknown[]>(
     const value = w.value(output);
     w.copy(output.dtype === "u32" ? w.cast(value, "u32") : value, at(names, i));
   });
-  const described = (node: Node, name: string): ValueSpec => ({ name, type: node.dtype, shape: shapeIn(w, node, free) });
+  const described = (node: Node, name: string): ValueSpec => ({
+    name,
+    type: node.dtype,
+    shape: shapeIn(w, node, free),
+  });
   const spec = w.finish({
     inputs: graph.inputs.map((input, i) => described(input, at(inputNames, i))),
     outputs: all.map((output, i) => described(output, at(names, i))),

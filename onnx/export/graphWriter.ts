@@ -5,7 +5,13 @@ import type { Node } from "../../engine/graph/node.ts";
 import type { Shape } from "../../engine/graph/shape.ts";
 import { uniformValue } from "../../engine/graph/uniform.ts";
 import { type ElementType, typeCodeOf } from "../format/elementTypes.ts";
-import { type AttributeSpec, type GraphSpec, type NodeSpec, rawElements, type TensorSpec } from "../format/writeModel.ts";
+import {
+  type AttributeSpec,
+  type GraphSpec,
+  type NodeSpec,
+  rawElements,
+  type TensorSpec,
+} from "../format/writeModel.ts";
 import { isFixed, nameOf, type Size, type SizesOf } from "./sizes.ts";
 
 /** Types of values within a model. Unsigned integers go as signed ones of the same bits, for which runtimes have all operators. */
@@ -93,7 +99,7 @@ export class GraphWriter {
   }
 
   #known(key: string): readonly string[] | undefined {
-    return this.#made.get(key) ?? this.#outer?.#known(key);
+    return this.#made.get(key) ?? (this.#outer === null ? undefined : this.#outer.#known(key));
   }
 
   /** Elements that are known: of floats, integers (of u32: the bits) or truth values. */

@@ -31,7 +31,10 @@ export function scatter(w: GraphWriter, node: NodeOf<"scatter">): string {
   const rows = w.op("Expand", [w.op("Where", [isWithin, given, end]), w.vector(w.shape(values))]);
   const wide = sizes.map((each, i) => (i === axis ? sumOf(each, fixedSize(1)) : each));
   const put = (elements: string, into: string, reduction: "add" | "max"): string => {
-    const all = w.op("ScatterElements", [into, rows, elements], { axis: { int: axis }, reduction: { text: reduction } });
+    const all = w.op("ScatterElements", [into, rows, elements], {
+      axis: { int: axis },
+      reduction: { text: reduction },
+    });
     const [from, to, along] = [fixedSize(0), size, fixedSize(axis)].map((each) => w.vector([each]));
     return w.op("Slice", [all, from ?? "", to ?? "", along ?? ""]);
   };

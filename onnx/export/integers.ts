@@ -51,8 +51,7 @@ function divideUnsigned(w: GraphWriter, x: string, y: string): string {
   const [zero, one] = [w.number("i32", 0), w.number("i32", 1)];
   const isLarge = w.op("Less", [y, zero]);
   const isZero = w.op("Equal", [y, zero]);
-  const atLeast = (a: string, b: string): string =>
-    w.cast(w.op("LessOrEqual", [flipped(w, b), flipped(w, a)]), "i32");
+  const atLeast = (a: string, b: string): string => w.cast(w.op("LessOrEqual", [flipped(w, b), flipped(w, a)]), "i32");
   const divisor = w.op("Where", [w.op("Or", [isLarge, isZero]), one, y]);
   const even = shifted(w, w.op("Div", [shifted(w, x, "RIGHT", 1), divisor]), "LEFT", 1);
   const rest = w.op("Sub", [x, w.op("Mul", [even, divisor])]);

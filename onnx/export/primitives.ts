@@ -69,7 +69,11 @@ export function writeNodes(w: GraphWriter, outputs: readonly Node[]): void {
   }
 }
 
-function writeNode(w: GraphWriter, node: Node, calls: ReadonlyMap<string, ReturnType<typeof loopCallsOf>[number]>): void {
+function writeNode(
+  w: GraphWriter,
+  node: Node,
+  calls: ReadonlyMap<string, ReturnType<typeof loopCallsOf>[number]>,
+): void {
   const known = valueOfNothing(w, node);
   if (known !== undefined) {
     w.setValue(node, known);

@@ -12,13 +12,13 @@ export const matmul = (w: GraphWriter, node: NodeOf<"matmul">): string =>
   );
 
 export function conv(w: GraphWriter, node: NodeOf<"conv">): string {
-  const { role, geometry } = node.attributes;
-  const [a, b] = node.inputs.map((input) => w.value(input));
-  switch (role) {
-    case "forward":
-      return convolved(w, a ?? "", b ?? "", geometry);
+  switch (node.attributes.role) {
+    case "forward": {
+      const [x, filters] = node.inputs;
+      return convolved(w, w.value(x), w.value(filters), node.attributes.geometry, w.shape(node));
+    }
     case "inputGradient":
-      return inputGradient(w, a ?? "", b ?? "", geometry);
+      return inputGradient(w, node);
     case "filterGradient":
       return filterGradient(w, node);
   }
@@ -47,22 +47,30 @@ function windowAttributes(
   };
 }
 
+/** Rows and columns of x up to the last one that a place of the filter reaches. */
+const reached = ({ inputSize }: ConvGeometry, behind: readonly number[]): number[] =>
+  axes.map((i) => inputSize[i] + Math.min(0, behind[i] ?? 0));
+
 /** x [N, C, H, W], filters w. Rows that no place of the filter reaches are cut off, since paddings can't be negative. */
-function convolved(w: GraphWriter, x: string, filters: string, geometry: ConvGeometry): string {
+function convolved(w: GraphWriter, x: string, filters: string, geometry: ConvGeometry, shape: readonly Size[]): string {
   const behind = sidesBehind(geometry);
-  const padding = behind.map((side) => Math.max(0, side));
-  const isWhole = behind.every((side) => side >= 0);
+  const ends = reached(geometry, behind);
+  if (ends.some((end) => end <= 0)) return w.filled("f32", shape, 0);
   const vector = (numbers: readonly number[]): string => w.vector(numbers.map(fixedSize));
-  const ends = axes.map((i) => geometry.inputSize[i] + Math.min(0, behind[i] ?? 0));
+  const isWhole = behind.every((side) => side >= 0);
   const kept = isWhole ? x : w.op("Slice", [x, vector([0, 0]), vector(ends), vector([2, 3])]);
+  const padding = behind.map((side) => Math.max(0, side));
   return w.op("Conv", [kept, filters], windowAttributes(geometry, padding));
 }
 
 /** y and filters to what x would be given. Rows of x that no place reaches are zeros. */
-function inputGradient(w: GraphWriter, y: string, filters: string, geometry: ConvGeometry): string {
+function inputGradient(w: GraphWriter, node: NodeOf<"conv">): string {
+  const { geometry } = node.attributes;
   const behind = sidesBehind(geometry);
+  if (reached(geometry, behind).some((end) => end <= 0)) return w.filled("f32", w.shape(node), 0);
   const padding = behind.map((side) => Math.max(0, side));
-  const x = w.op("ConvTranspose", [y, filters], windowAttributes(geometry, padding));
+  const [y, filters] = node.inputs;
+  const x = w.op("ConvTranspose", [w.value(y), w.value(filters)], windowAttributes(geometry, padding));
   if (behind.every((side) => side >= 0)) return x;
   const missing = [0, 0, 0, 0, 0, 0, ...behind.map((side) => Math.max(0, -side))];
   return w.op("Pad", [x, w.vector(missing.map(fixedSize)), w.number("f32", 0)]);
@@ -87,5 +95,7 @@ function filterGradient(w: GraphWriter, node: NodeOf<"conv">): string {
   // [groups O, N, h, w]
   const filters = w.op("Transpose", [w.value(y)], { perm: { ints: [1, 0, 2, 3] } });
   const swapped = { ...geometry, kernelSize: outputSize, outputSize: kernelSize, stride: dilation, dilation: stride };
-  return w.op("Transpose", [convolved(w, data, filters, swapped)], { perm: { ints: [1, 0, 2, 3] } });
+  const sizes = w.shape(node);
+  const made = convolved(w, data, filters, swapped, [at(sizes, 1), at(sizes, 0), ...sizes.slice(2)]);
+  return w.op("Transpose", [made], { perm: { ints: [1, 0, 2, 3] } });
 }

@@ -19,7 +19,8 @@ export const timesSize = (a: Size, factor: number): Size => ({
 });
 
 /** What messages call a node. */
-export const nameOf = ({ id, kind, dtype, shape }: Node): string => `node ${id} (${kind}, ${dtype} ${formatShape(shape)})`;
+export const nameOf = ({ id, kind, dtype, shape }: Node): string =>
+  `node ${id} (${kind}, ${dtype} ${formatShape(shape)})`;
 
 /** Of a graph whose sizes are all as they are. */
 export const sizesAsTheyAre: SizesOf = (node, read) => read(node).map(fixedSize);
@@ -89,7 +90,9 @@ function isAlike(a: Node, b: Node): boolean {
   if (a === b) return true;
   if (a.kind !== b.kind || a.dtype !== b.dtype || a.shape.length !== b.shape.length) return false;
   if (a.kind === "constant" && b.kind === "constant") {
-    return isSameShape(a.shape, b.shape) && a.attributes.data.every((value, i) => Object.is(value, b.attributes.data[i]));
+    return (
+      isSameShape(a.shape, b.shape) && a.attributes.data.every((value, i) => Object.is(value, b.attributes.data[i]))
+    );
   }
   return besideSizes(a) === besideSizes(b);
 }
