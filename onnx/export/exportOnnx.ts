@@ -165,7 +165,19 @@ function tracesOf<Args extends readonly unknown[]>(
     outputs: [...graph.outputs, ...checks.map(({ failed }) => failed), ...graph.inputs],
   });
   const sizesOf = sizesAcross([outputsOf(first), outputsOf(second), ...others.map(outputsOf)]);
-  return { graph: first.graph, checks: first.checks, sizesOf };
+  const checks = first.checks.map(({ failed, message }, i) => {
+    return { failed, message: inCommon(message, second.checks[i]?.message ?? message, free.name) };
+  });
+  return { graph: first.graph, checks, sizesOf };
+}
+
+/** A message about sizes, with f(N) for those that follow from the open one. */
+function inCommon(message: string, atAnother: string, name: string): string {
+  const others = atAnother.split(/\b/);
+  return message
+    .split(/\b/)
+    .map((word, i) => (word === others[i] ? word : `f(${name})`))
+    .join("");
 }
 
 function requireNames(what: string, names: readonly string[], count: number): void {

@@ -1,9 +1,8 @@
 /** A graph of ONNX on the way: its nodes, each value by its name. What is asked for twice is made once. */
 import { EvenkeelError } from "../../engine/index.ts";
 import type { DType, TensorData } from "../../engine/graph/dtype.ts";
-import type { Node } from "../../engine/graph/node.ts";
+import type { Node, NodeOf } from "../../engine/graph/node.ts";
 import type { Shape } from "../../engine/graph/shape.ts";
-import { uniformValue } from "../../engine/graph/uniform.ts";
 import { type ElementType, typeCodeOf } from "../format/elementTypes.ts";
 import {
   type AttributeSpec,
@@ -12,7 +11,7 @@ import {
   rawElements,
   type TensorSpec,
 } from "../format/writeModel.ts";
-import { isFixed, nameOf, type Size, type SizesOf } from "./sizes.ts";
+import { fixedSize, isFixed, nameOf, type Size, type SizesOf } from "./sizes.ts";
 
 /** Types of values within a model. Unsigned integers go as signed ones of the same bits, for which runtimes have all operators. */
 export const typeOf = (dtype: DType): ElementType => (dtype === "u32" ? "i32" : dtype);
@@ -151,6 +150,13 @@ export class GraphWriter {
     return this.cast(this.op("Squeeze", [this.vector([size])]), "i32");
   }
 
+  /** A number of the program's own, which may be a size, too. */
+  literal(node: NodeOf<"literal">): string {
+    const [size = fixedSize(0)] = this.sizes(node, (of) => (of.kind === "literal" ? [of.attributes.value] : []));
+    if (isFixed(size)) return this.number(node.dtype, size.fixed);
+    return node.dtype === "f32" ? this.cast(this.count(size), "f32") : this.count(size);
+  }
+
   /** An array full of one number. */
   filled(dtype: DType, sizes: readonly Size[], value: number): string {
     return this.op("Expand", [this.number(dtype, value), this.vector(sizes)]);
@@ -163,15 +169,15 @@ export class GraphWriter {
   /** Operands of an element-wise operator, which repeats them itself: views that do nothing else are left out where possible. */
   operands(node: Node): readonly string[] {
     const thin = node.inputs.map((input) => (input.kind === "expand" ? input.inputs[0] : input));
-    const isNumber = (input: Node): boolean => uniformValue(input) !== undefined;
+    const isNumber = (input: Node): boolean => literalBehind(input) !== undefined;
     const isWhole = node.shape.every(
       (size, axis) => size === 1 || thin.some((input) => !isNumber(input) && input.shape[axis] === size),
     );
     const hasRank = node.shape.length === 0 || thin.some((input) => !isNumber(input));
     return node.inputs.map((input, i) => {
       if (i === 0 && !(isWhole && hasRank)) return this.value(input);
-      const value = uniformValue(input);
-      return value === undefined ? this.value(thin[i] ?? input) : this.number(input.dtype, value);
+      const literal = literalBehind(input);
+      return literal === undefined ? this.value(thin[i] ?? input) : this.literal(literal);
     });
   }
 
@@ -188,6 +194,13 @@ export class GraphWriter {
     const initializers = [...this.context.initializers.values()].filter(({ name }) => needed.has(name));
     return { nodes: kept.reverse(), initializers, ...ends };
   }
+}
+
+/** The number that a value is full of, seen through views. */
+function literalBehind(node: Node): NodeOf<"literal"> | undefined {
+  let base = node;
+  while (base.kind === "expand" || base.kind === "reshape" || base.kind === "permute") base = base.inputs[0];
+  return base.kind === "literal" ? base : undefined;
 }
 
 /** The values that a node and the graphs within it read. */

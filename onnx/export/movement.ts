@@ -7,8 +7,7 @@ import { fixedSize, isFixed, type Size, sumOf, timesSize } from "./sizes.ts";
 export const constant = (w: GraphWriter, { attributes: { dtype, shape, data } }: NodeOf<"constant">): string =>
   w.array(typeOf(dtype), shape, bytesOfData(data));
 
-export const literal = (w: GraphWriter, { attributes: { dtype, value } }: NodeOf<"literal">): string =>
-  w.number(dtype, value);
+export const literal = (w: GraphWriter, node: NodeOf<"literal">): string => w.literal(node);
 
 export function iota(w: GraphWriter, node: NodeOf<"iota">): string {
   const { axis, dtype } = node.attributes;

@@ -43,6 +43,7 @@ export function sizesAcross(traces: readonly [TraceAt, TraceAt, ...TraceAt[]]): 
     const numbers = (alike.get(node) ?? [node]).map(read);
     const [own = []] = numbers;
     return own.map((value, i) => {
+      if (numbers.every((list) => Object.is(list[i], value))) return fixedSize(value);
       const perFree = ((numbers[1]?.[i] ?? value) - value) / (second - first);
       const size = { perFree, fixed: value - perFree * first };
       const isLinear = numbers.every((list, k) => list[i] === perFree * (traces[k]?.count ?? NaN) + size.fixed);
@@ -50,7 +51,7 @@ export function sizesAcross(traces: readonly [TraceAt, TraceAt, ...TraceAt[]]): 
       const seen = numbers.map((list, k) => `${list[i]} at ${traces[k]?.count}`).join(", ");
       throw new EvenkeelError(
         "trace",
-        `exportOnnx: ${nameOf(node)} has a size that doesn't grow evenly with the free one: ${seen}. Export it without a free size.`,
+        `exportOnnx: ${nameOf(node)} depends on the free size, but doesn't grow evenly with it: ${seen}. Export it without a free size.`,
       );
     });
   };
@@ -103,6 +104,7 @@ const isSameShape = (a: Shape, b: Shape): boolean => a.every((size, i) => size =
 function besideSizes(node: Node): string {
   switch (node.kind) {
     case "constant":
+    case "literal":
     case "input":
     case "reshape":
     case "expand":
@@ -113,8 +115,6 @@ function besideSizes(node: Node): string {
     case "ruled":
     case "select":
       return "";
-    case "literal":
-      return Object.is(node.attributes.value, -0) ? "-0" : String(node.attributes.value);
     case "slice":
       return node.attributes.step.join();
     case "pad":
