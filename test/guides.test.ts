@@ -8,6 +8,7 @@ import * as diffusion from "../diffusion/index.ts";
 import * as engine from "../engine/index.ts";
 import * as io from "../engine/io/index.ts";
 import * as nn from "../nn/index.ts";
+import * as onnx from "../onnx/index.ts";
 import { isAsTold, programsOf, runTextProgram } from "./support/textPrograms.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -17,6 +18,7 @@ const rooms = {
   "evenkeel/engine": engine,
   "evenkeel/engine/io": io,
   "evenkeel/nn": nn,
+  "evenkeel/onnx": onnx,
   "evenkeel/diffusion": diffusion,
   "evenkeel/diffusion/comparison": comparison,
 };
