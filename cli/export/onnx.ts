@@ -69,8 +69,8 @@ export async function exportToOnnx(
     print(`${target}: ${what}, ${describeBytes(bytes.length)}`);
   };
   const denoiser = exportOnnx(
-    (x: Tensor, sigma: Tensor, ...[given = null]: readonly Tensor[]) => main.formula(x, sigma, given),
-    [images, zeros([1]), ...labels],
+    (x: Tensor, sigma: Tensor, given: readonly Tensor[]) => main.formula(x, sigma, given[0] ?? null),
+    [images, zeros([1]), labels],
     {
       inputs: ["x", "sigma", ...labelNames],
       outputs: ["denoised"],

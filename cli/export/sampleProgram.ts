@@ -42,25 +42,32 @@ if (options.help) {
   console.log("node sample.mjs --seeds 0,1,2 --class 0 --steps 32 --guidance 1 --interval 0,Infinity --outdir . [--raw]");
   process.exit();
 }
-if (Number(options.guidance) !== 1 && !isGuided) throw new Error("step.onnx has no guide: export it with --gnet.");
+const numberOf = (text) => {
+  if (text.trim() !== "" && !Number.isNaN(Number(text))) return Number(text);
+  throw new Error(JSON.stringify(text) + " is no number.");
+};
+const guidance = numberOf(options.guidance);
+if (guidance !== 1 && !isGuided) throw new Error("step.onnx has no guide: export it with --gnet.");
+if (!(numberOf(options.steps) >= 1)) throw new Error("at least one step is needed.");
 if (!options.raw && channels !== 1 && channels !== 3) throw new Error(channels + " channels are no picture: use --raw.");
 
 const open = (name) => ort.InferenceSession.create(readFileSync(new URL(name, import.meta.url)));
 const [noiseModel, stepModel] = [await open("noise.onnx"), await open("step.onnx")];
 
 // Noise levels from 80 to 0.002, and 0: Karras et al. 2022, Eq. 5.
-const [steps, highest, lowest, rho] = [Number(options.steps), 80, 0.002, 7];
+const [steps, highest, lowest, rho] = [numberOf(options.steps), 80, 0.002, 7];
 const [first, last] = [highest ** (1 / rho), lowest ** (1 / rho)];
 const levels = Array.from({ length: steps }, (_, i) => (first + (i / Math.max(1, steps - 1)) * (last - first)) ** rho);
 levels.push(0);
 
-const seeds = options.seeds.split(",").map(Number);
+const seeds = options.seeds.split(",").map(numberOf);
+const [lo, hi] = options.interval.split(",").map(numberOf);
 const number = (value) => new ort.Tensor("float32", [value], []);
 const labels = new Float32Array(seeds.length * labelDim);
 if (labelDim > 0) {
   const named = classNames?.indexOf(options.class) ?? -1;
-  const place = named < 0 ? Number(options.class) : named;
-  if (!(place >= 0 && place < labelDim)) throw new Error("there is no class " + options.class);
+  const place = named < 0 ? numberOf(options.class) : named;
+  if (!(Number.isInteger(place) && place >= 0 && place < labelDim)) throw new Error("there is no class " + options.class);
   seeds.forEach((_, i) => (labels[i * labelDim + place] = 1));
 }
 
@@ -69,8 +76,7 @@ const { noise } = await noiseModel.run({ keys: new ort.Tensor("uint32", keys, [s
 let x = new ort.Tensor("float32", noise.data.map((value) => value * levels[0]), noise.dims);
 for (let step = 0; step < steps; step++) {
   const [t, tNext] = [levels[step], levels[step + 1]];
-  const [lo, hi] = options.interval.split(",").map(Number);
-  const weight = t > lo && t <= hi ? Number(options.guidance) : 1;
+  const weight = t > lo && t <= hi ? guidance : 1;
   const { xNext } = await stepModel.run({
     x,
     t: number(t),

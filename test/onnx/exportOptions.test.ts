@@ -90,7 +90,7 @@ describe("a model", () => {
       return scan((sum: Tensor, place: Tensor) => ({ carry: add(sum, gather(x, place)), y: null }), zeros([]), at)
         .carry;
     };
-    const args = [ones([3]), zeros([2], "i32")] as const;
+    const args: [Tensor, Tensor] = [ones([3]), zeros([2], "i32")];
     const options = { inputs: ["x", "at"], outputs: ["sum"] };
     const results = await runOnnx(exportOnnx(fn, args, options), { x: floats([3], [1, 2, 4]), at: index });
     const [check = "", ...others] = Object.keys(results).filter((name) => name !== "sum");

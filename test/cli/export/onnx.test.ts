@@ -105,7 +105,7 @@ describe("the denoiser of every configuration", async () => {
                   }),
                 );
                 const { y } = await run(Object.fromEntries(arrays));
-                const wanted = await (await reference(...args)).data();
+                const wanted = await (await reference(...args)).data("f32");
                 const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
                 assert.ok(distance(y?.data ?? [], wanted) <= bound * largest, `${distance(y?.data ?? [], wanted)}`);
               }
