@@ -18,7 +18,7 @@ import {
   startNoise,
 } from "../../diffusion/sample/index.ts";
 import type { FoundSnapshot } from "../../diffusion/snapshot/node.ts";
-import { describeBytes, EvenkeelError, scalar, type Tensor, zeros } from "../../engine/index.ts";
+import { describeBytes, EvenkeelError, scalar, type Shape, type Tensor, zeros } from "../../engine/index.ts";
 import { diskFolder, makeFolder, writeFileAtomically } from "../../engine/io/node.ts";
 import { nestParameters } from "../../nn/index.ts";
 import { exportOnnx, type NamedTensors } from "../../onnx/index.ts";
@@ -39,6 +39,9 @@ export type OnnxExport = {
 /** A network with its weights, by the names that they have in the file. */
 type Weighted = { readonly formula: DenoisingFormula; readonly weights: NamedTensors };
 
+/** A network that guides, with the labels that it is given. */
+type Guiding = Weighted & Pick<Guide, "labels">;
+
 /**
  * Writes `denoiser.onnx`, `step.onnx`, `noise.onnx` and `sample.mjs`, which uses them.
  * @throws EvenkeelError `file` for what can't be read or written, `value` for a folder of which it isn't clear which snapshot is meant, or
@@ -54,37 +57,42 @@ export async function exportToOnnx(
   const { unet } = found.network;
   const main = await weighted(found, file, "");
   const guide = gnet === undefined ? null : await guideOf(gnet, file, found, main);
-  const images = zeros([1, unet.imageChannels, unet.imageResolution, unet.imageResolution]);
-  const labels = unet.labelDim === 0 ? [] : [zeros([1, unet.labelDim])];
-  const labelNames = labels.map(() => "labels");
-  const free = (...inputs: string[]): { name: string; inputs: string[] } => ({
-    name: "N",
-    inputs: [...inputs, ...labelNames],
-  });
-
+  const imageShape = [unet.imageChannels, unet.imageResolution, unet.imageResolution];
+  const given: Given = {
+    images: zeros([1, ...imageShape]),
+    labels: unet.labelDim === 0 ? [] : [zeros([1, unet.labelDim])],
+  };
   await makeFolder(outdir);
   const write = async (name: string, bytes: Uint8Array, what: string): Promise<void> => {
     const target = path.join(outdir, name);
     await writeFileAtomically(target, (sink) => sink.write(bytes));
     print(`${target}: ${what}, ${describeBytes(bytes.length)}`);
   };
-  const denoiser = exportOnnx(
-    (x: Tensor, sigma: Tensor, given: readonly Tensor[]) => main.formula(x, sigma, given[0] ?? null),
-    [images, zeros([1]), labels],
-    {
-      inputs: ["x", "sigma", ...labelNames],
-      outputs: ["denoised"],
-      weights: main.weights,
-      free: free("x", "sigma"),
-    },
-  );
-  await write("denoiser.onnx", denoiser, "D(x; sigma)");
+  await write("denoiser.onnx", denoiserModel(main, given), "D(x; sigma)");
+  const rule = `a step from noise level t to tNext by ${nameOfSolver[solver]}`;
+  await write("step.onnx", stepModel(main, guide, solver, given), rule);
+  await write("noise.onnx", noiseModel(imageShape), "the normals that seeds stand for");
+  const program = sampleProgram({ unet, isGuided: guide !== null, classNames: found.classNames });
+  await write("sample.mjs", new TextEncoder().encode(program), "makes images: node sample.mjs --help");
+}
 
+/** What models are given: an image, and its label if they take some. */
+type Given = { readonly images: Tensor; readonly labels: readonly Tensor[] };
+
+function denoiserModel(main: Weighted, { images, labels }: Given): Uint8Array {
+  const inputs = ["x", "sigma", ...labels.map(() => "labels")];
+  return exportOnnx(
+    (x: Tensor, sigma: Tensor, own: readonly Tensor[]) => main.formula(x, sigma, own[0] ?? null),
+    [images, zeros([1]), labels],
+    { inputs, outputs: ["denoised"], weights: main.weights, free: { name: "N", inputs } },
+  );
+}
+
+function stepModel(main: Weighted, guide: Guiding | null, solver: Solver, { images, labels }: Given): Uint8Array {
+  const labelNames = labels.map(() => "labels");
   const weightNames = guide === null ? [] : ["guidance"];
-  const step = exportOnnx(
-    (x: Tensor, t: Tensor, tNext: Tensor, strength: readonly Tensor[], given: readonly Tensor[]) => {
-      const [own = null] = given;
-      const [weight] = strength;
+  return exportOnnx(
+    (x: Tensor, t: Tensor, tNext: Tensor, [weight]: readonly Tensor[], [own = null]: readonly (Tensor | null)[]) => {
       const answer = (at: Tensor, sigma: Tensor): Tensor => {
         const denoised = main.formula(at, sigma, own);
         if (guide === null || weight === undefined) return denoised;
@@ -98,20 +106,17 @@ export async function exportToOnnx(
       inputs: ["x", "t", "tNext", ...weightNames, ...labelNames],
       outputs: ["xNext"],
       weights: { ...main.weights, ...guide?.weights },
-      free: free("x"),
+      free: { name: "N", inputs: ["x", ...labelNames] },
     },
   );
-  await write("step.onnx", step, `a step from noise level t to tNext by ${nameOfSolver[solver]}`);
+}
 
-  const noise = exportOnnx((keys: Tensor) => startNoise(keys, images.shape.slice(1)), [zeros([1, 2], "u32")], {
+const noiseModel = (imageShape: Shape): Uint8Array =>
+  exportOnnx((keys: Tensor) => startNoise(keys, imageShape), [zeros([1, 2], "u32")], {
     inputs: ["keys"],
     outputs: ["noise"],
     free: { name: "N", inputs: ["keys"] },
   });
-  await write("noise.onnx", noise, "the normals that seeds stand for");
-  const program = sampleProgram({ unet, isGuided: guide !== null, classNames: found.classNames });
-  await write("sample.mjs", new TextEncoder().encode(program), "makes images: node sample.mjs --help");
-}
 
 const nameOfSolver: { readonly [K in Solver]: string } = { heun: "Heun's rule", euler: "Euler's rule" };
 
@@ -144,12 +149,7 @@ function formulaOf(config: NetworkConfig, weights: NamedTensors): DenoisingFormu
 }
 
 /** The network that guides, which may be the main one. */
-async function guideOf(
-  gnet: string,
-  file: string,
-  found: FoundSnapshot,
-  main: Weighted,
-): Promise<Weighted & Pick<Guide, "labels">> {
+async function guideOf(gnet: string, file: string, found: FoundSnapshot, main: Weighted): Promise<Guiding> {
   const named = { name: file, config: found.network };
   if (gnet === selfGuide) return { ...main, weights: {}, labels: guideLabels(named, selfGuide) };
   const other = await findStored(gnet);
