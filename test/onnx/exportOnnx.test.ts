@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { evaluateGraph } from "../../engine/devices/oracle/evaluate.ts";
+import { evaluateGraph, evaluateNodes } from "../../engine/devices/oracle/evaluate.ts";
 import type { TensorData } from "../../engine/graph/dtype.ts";
+import type { Node } from "../../engine/graph/node.ts";
 import { at } from "../../engine/graph/shape.ts";
 import {
   add,
@@ -49,7 +50,13 @@ import { buildProgram, inputData, type ProgramSpec, programSpecs } from "../../t
 import { firstViolation } from "../../testing/bounds/bounded.ts";
 import { graphBounds } from "../../testing/bounds/graphBounds.ts";
 import { buildImageNet, type ImageNet, imageNets } from "../arbitraries/imageNets.ts";
-import { runOnnx, type RuntimeArray, runtimeAccuracy, withOnnxModel } from "../support/onnxRuntime.ts";
+import {
+  type Optimization,
+  runOnnx,
+  type RuntimeArray,
+  runtimeAccuracy,
+  withOnnxModel,
+} from "../support/onnxRuntime.ts";
 
 type Traceable = (...args: Tensor[]) => readonly Tensor[];
 
@@ -106,28 +113,62 @@ const argumentsOf = (given: readonly RuntimeArray[]): Tensor[] => given.map(({ s
 const resultsInOrder = (results: Readonly<Record<string, RuntimeArray>>): RuntimeArray[] =>
   Object.keys(results).map((_, i) => results[`output${i}`] ?? assert.fail(`there is no output${i}`));
 
+/** Values of all nodes, but for those within loops. */
+function valuesOf(fn: Traceable, given: readonly RuntimeArray[]): (readonly [Node, Float64Array])[] {
+  const { graph } = trace(fn, argumentsOf(given));
+  const inputs = given.map(({ data }) => Float64Array.from(data));
+  return [...evaluateNodes(graph, inputs)];
+}
+
+/**
+ * Whether the runtime may change the order of arithmetic: its fusions multiply before they divide, which overflows or vanishes where numbers
+ * are far from 1.
+ */
+function leavesRoom(values: readonly (readonly [Node, Float64Array])[]): boolean {
+  const isMiddling = (value: number): boolean =>
+    value === 0 || !Number.isFinite(value) || (Math.abs(value) < 1e9 && Math.abs(value) > 1e-9);
+  return values.every(([node, all]) => node.kind !== "loop" && (node.dtype !== "f32" || all.every(isMiddling)));
+}
+
+/** Whether -0 is chosen somewhere, of which the runtime's `Where` makes 0. What loops choose isn't seen: there any -0 counts. */
+function choosesNegativeZero(values: readonly (readonly [Node, Float64Array])[]): boolean {
+  const hasLoop = values.some(([{ kind }]) => kind === "loop");
+  const chooses = (node: Node): boolean =>
+    node.kind === "select" ||
+    (node.kind === "unary" && ["expm1", "log1p", "roundToFloat16"].includes(node.attributes.op)) ||
+    ((node.kind === "reduce" || node.kind === "scatter") && node.attributes.op === "max");
+  return values.some(([node, all]) => (hasLoop || chooses(node)) && all.some((value) => Object.is(value, -0)));
+}
+
 describe("exportOnnx", () => {
   it("of random programs: onnxruntime, optimizing or not, and importOnnx compute what they do", async () => {
-    let [compared, programs] = [0, 0];
+    const counts = { compared: 0, left: 0, disabled: 0, basic: 0, all: 0 };
     await fc.assert(
       fc.asyncProperty(
         programSpecs,
-        fc.boolean(),
+        fc.constantFrom<Optimization>("disabled", "all", "all"),
         fc.constantFrom(18, 18, 20, 22),
-        async (spec, isOptimized, opset) => {
+        async (spec, drawn, opset) => {
           const given = giving(spec);
           const fn: Traceable = (...all) => buildProgram(spec, all);
           const file = exportOnnx(fn, argumentsOf(given), { inputs: namesOf(given.length), checks: "none", opset });
-          const results = resultsInOrder(await runOnnx(file, named(given, "x"), { isOptimized }));
-          compared += compareWith(fn, given, results);
           compareWith(fn, given, readBack(file, given));
-          programs += 1;
+          const values = valuesOf(fn, given);
+          if (choosesNegativeZero(values)) {
+            counts.left += 1;
+            return;
+          }
+          const optimization = drawn === "all" && !leavesRoom(values) ? "basic" : drawn;
+          const results = resultsInOrder(await runOnnx(file, named(given, "x"), { optimization }));
+          counts.compared += compareWith(fn, given, results);
+          counts[optimization] += 1;
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 620 },
     );
-    // Most elements are certain: a law that compares nothing proves nothing.
-    assert.ok(programs === 500 && compared > 25_000, `${compared} elements of ${programs} programs`);
+    // A law that compares nothing proves nothing.
+    const least = Math.min(counts.disabled, counts.basic, counts.all);
+    assert.ok(counts.compared > 20_000 && least > 50 && counts.left < 110, JSON.stringify(counts));
   });
 
   /** A net's arrays, and the function of them. */

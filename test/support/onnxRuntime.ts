@@ -24,9 +24,11 @@ export type RuntimeArray = { readonly dtype: DType; readonly shape: Shape; reado
 const typeNames = { f32: "float32", i32: "int32", u32: "uint32", bool: "bool" } as const;
 const dtypes: { readonly [type: string]: DType } = { float32: "f32", int32: "i32", uint32: "u32", bool: "bool" };
 
+export type Optimization = "disabled" | "basic" | "all";
+
 export type RuntimeOptions = {
-  /** Whether the runtime rewrites the graph before it runs it. Default true. */
-  readonly isOptimized?: boolean;
+  /** How the runtime rewrites the graph before it runs it: `basic` keeps the order of arithmetic, `all` (default) doesn't. */
+  readonly optimization?: Optimization;
 };
 
 /** Loads a model once, and runs it as often as is wanted. */
@@ -35,10 +37,10 @@ export async function withOnnxModel<T>(
   use: (
     run: (inputs: Readonly<Record<string, RuntimeArray>>) => Promise<Readonly<Record<string, RuntimeArray>>>,
   ) => Promise<T>,
-  { isOptimized = true }: RuntimeOptions = {},
+  { optimization = "all" }: RuntimeOptions = {},
 ): Promise<T> {
   const session = await ort.InferenceSession.create(file, {
-    graphOptimizationLevel: isOptimized ? "all" : "disabled",
+    graphOptimizationLevel: optimization,
     logSeverityLevel: 4,
   });
   try {

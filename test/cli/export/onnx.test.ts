@@ -92,7 +92,7 @@ describe("the denoiser of every configuration", async () => {
         const inputs = ["x", "sigma", ...(labelDim === 0 ? [] : ["labels"])];
         const file = exportOnnx(formula, argsOf(2), { inputs, outputs: ["y"], weights, free: { name: "N", inputs } });
         const reference = compile(formula, { device: oracle });
-        for (const isOptimized of [true, false]) {
+        for (const optimization of ["all", "disabled"] as const) {
           await withOnnxModel(
             file,
             async (run) => {
@@ -110,7 +110,7 @@ describe("the denoiser of every configuration", async () => {
                 assert.ok(distance(y?.data ?? [], wanted) <= bound * largest, `${distance(y?.data ?? [], wanted)}`);
               }
             },
-            { isOptimized },
+            { optimization },
           );
         }
         reference.dispose();
