@@ -38,22 +38,9 @@ for (let set = Number(first); set < Number(first) + Number(sets); set++) {
     },
     () => undefined,
   );
-  for (const { change, verdict, ratio, low, high, pairedDeviation, unpairedDeviation, seeds } of typeof results ===
-  "string"
-    ? []
-    : results.changes) {
-    console.log(
-      JSON.stringify({
-        set,
-        change,
-        verdict,
-        ratio,
-        low,
-        high,
-        pairedDeviation,
-        unpairedDeviation,
-        pairs: seeds.length,
-      }),
-    );
+  if (typeof results === "string") break;
+  for (const { change, verdict, ratio, low, high, pairedDeviation, unpairedDeviation, seeds } of results.changes) {
+    const interval = { ratio, low, high, pairedDeviation, unpairedDeviation };
+    console.log(JSON.stringify({ set, change, verdict, ...interval, pairs: seeds.length }));
   }
 }

@@ -1,9 +1,10 @@
 /**
- * Models in the ONNX format, of PyTorch, TensorFlow and others, as functions that can be compiled, run, and trained further. Safe in a page;
- * files of a disk are in `node.ts`.
+ * Models in the ONNX format: those of PyTorch, TensorFlow and others as functions that can be compiled, run, and trained further, and
+ * functions of ours as models for other programs. Safe in a page; files of a disk are in `node.ts`.
  */
 export type { InputDescription, ModelInput } from "./build/inputs.ts";
 export type { ElementType } from "./format/elementTypes.ts";
+export { exportOnnx, type ExportOptions } from "./export/exportOnnx.ts";
 export { externalLocations } from "./format/readModel.ts";
 export {
   type ImportedModel,

@@ -56,6 +56,8 @@ const longest = [
   "engine/devices/wasm/winogradPrograms",
   "verifyingDocs",
   "diffusion/dynamics/doctor",
+  "onnx/exportOnnx",
+  "cli/export/onnx",
 ].map((name) => join("test", name));
 
 /** What reaches beyond a file: hooks at its top level, methods that are replaced, the environment, the process itself, its memory. */

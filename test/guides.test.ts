@@ -8,6 +8,7 @@ import * as diffusion from "../diffusion/index.ts";
 import * as engine from "../engine/index.ts";
 import * as io from "../engine/io/index.ts";
 import * as nn from "../nn/index.ts";
+import * as onnx from "../onnx/index.ts";
 import * as torch from "../torch/index.ts";
 import { isAsTold, programsOf, runTextProgram } from "./support/textPrograms.ts";
 
@@ -18,6 +19,7 @@ const rooms = {
   "evenkeel/engine": engine,
   "evenkeel/engine/io": io,
   "evenkeel/nn": nn,
+  "evenkeel/onnx": onnx,
   "evenkeel/torch": torch,
   "evenkeel/diffusion": diffusion,
   "evenkeel/diffusion/comparison": comparison,

@@ -20,9 +20,7 @@ export class HeldOutMeter {
   }
 
   /** Level by level, and their mean. */
-  async measure(
-    weights: NamedParameters,
-  ): Promise<{
+  async measure(weights: NamedParameters): Promise<{
     readonly error: number;
     readonly levels: readonly { readonly sigma: number; readonly error: number }[];
   }> {

@@ -42,6 +42,7 @@ export {
   type StateDenoiser,
 } from "./samplers.ts";
 export { consistencyLevels, type ConsistencyOptions, consistencySigmas } from "./consistencySteps.ts";
+export { pushedAway, samplerStep } from "./samplerStep.ts";
 export { type ScheduleOptions, sigmaSteps } from "./schedule.ts";
 export { type ChurnOptions, type StepLevels, stepLevels } from "./stepLevels.ts";
 export { parseSeeds, parseShard, type Shard, takeShard } from "./seeds.ts";

@@ -19,7 +19,6 @@ import {
   scalar,
   type Shape,
   slice,
-  subtract,
   type Tensor,
   tensor,
   where,
@@ -27,6 +26,7 @@ import {
 } from "../../engine/index.ts";
 import type { Evaluation } from "../network/index.ts";
 import { churnNoise, dropoutKeys, startNoise } from "./imageStreams.ts";
+import { eulerMove, heunMove, pushedAway } from "./samplerStep.ts";
 import type { StepLevels } from "./stepLevels.ts";
 
 /** Images on their way from noise to data. */
@@ -137,8 +137,7 @@ function rowOf(table: Tensor, index: Tensor): Tensor[] {
  * Compiles the programs for these steps. Everything that differs from step to step lies in tables on the device, so that nothing is
  * uploaded on the way.
  *
- * Of a step from t (tHat after churn) to tNext Euler's rule is x = tNext/tHat hat + (1 - tNext/tHat) D, a mean of the images and the
- * answer; Heun's is hat + h/2 ((hat - D) / tHat + (x - D') / tNext), h = tNext - tHat. Karras et al. 2022, Algorithms 1 and 2.
+ * The rules of a step are in `samplerStep.ts`, from the level after churn, tHat. Karras et al. 2022, Algorithms 1 and 2.
  * @param hasSecond whether a step has a second evaluation.
  * @param strengths w - 1 of each guide in a step; as many in all steps.
  * @param noiseDf degrees of freedom of the noise that the networks remove; 0: Gaussian noise.
@@ -202,7 +201,7 @@ export function compileSampler(
     push: compileStep((state: SamplerState, guide: number): Stepped<null> => {
       const { main, guided } = guidanceOf(state);
       const strength = rowOf(tableOf(levels.map(strengths)), state.steps)[guide] ?? scalar(0);
-      const pushed = add(guided, multiply(strength, subtract(main, state.evaluation.answer)));
+      const pushed = pushedAway(guided, main, state.evaluation.answer, strength);
       return { state: { ...state, guidance: { main, guided: pushed } }, result: null };
     }, on),
     move: compileStep((state: SamplerState, stage: EvaluationStage): Stepped<EvaluationReport> => {
@@ -211,8 +210,8 @@ export function compileSampler(
       const [tNext = scalar(0), p = scalar(0), q = scalar(0)] = rowOf(moves, state.evaluations);
       const denoised = isGuided ? guidanceOf(state).guided : evaluation.answer;
       const x = isSecond
-        ? add(hat, add(multiply(p, subtract(hat, first)), multiply(q, subtract(evaluation.x, denoised))))
-        : add(multiply(p, hat), multiply(q, denoised));
+        ? heunMove({ x: hat, denoised: first }, { x: evaluation.x, denoised }, p, q)
+        : eulerMove(hat, denoised, p, q);
       const failures = reduceSum(cast(not(isFinite(denoised)), "i32"));
       const bad = where(and(less(state.bad, 0), less(0, failures)), state.evaluations, state.bad);
       const next = {

@@ -1,5 +1,5 @@
 /** A step in two functions, between which processes that share a batch add their gradients up. */
-import { randomKey } from "../../engine/index.ts";
+import { EvenkeelError, randomKey } from "../../engine/index.ts";
 import { countNonFinite, flattenParameters, type NamedParameters, type ParameterSpec } from "../../nn/index.ts";
 import { describeDenoiser } from "../network/index.ts";
 import type { PartReport } from "./accumulate.ts";
@@ -17,6 +17,7 @@ import {
   updateTrainingState,
 } from "./step.ts";
 import { stepSchedule } from "./schedule.ts";
+import { refreshFunction } from "./stepFunctions.ts";
 import { stepTemplate } from "./stepTemplate.ts";
 
 /** What a process computes of its part of a batch. */
@@ -38,6 +39,7 @@ export type SharedStep = {
 
 /**
  * The step of a run for processes that share its batches, as they are elsewhere: PyTorch's.
+ * @throws EvenkeelError `value` for a run whose state follows from more than the gradient.
  * @example
  * ```ts
  * import { presetNetwork, presetOf, trainingRecipe } from "evenkeel/diffusion";
@@ -49,6 +51,7 @@ export type SharedStep = {
  * ```
  */
 export function sharedStep(options: TrainingOptions): SharedStep {
+  requireShareable(options);
   const specs = flattenParameters<ParameterSpec>(describeDenoiser(options.network));
   const key = randomKey(options.seed);
   const template = (images: number) => stepTemplate({ ...options, batchDevice: images });
@@ -79,4 +82,16 @@ export function sharedStep(options: TrainingOptions): SharedStep {
     whole: () => ({ ...state(), gradient: state().weights, schedule: stepSchedule(options, 0) }),
     state,
   };
+}
+
+/** Two functions are all that such processes have: nothing between steps, and nothing learned from losses. */
+function requireShareable(options: TrainingOptions): void {
+  const fail = (what: string): never => {
+    throw new EvenkeelError(
+      "value",
+      `sharedStep: ${what}, which processes that share a batch don't do. Train such a run here.`,
+    );
+  };
+  if (refreshFunction(options) !== null) fail(`${options.optimizer?.name ?? ""} makes its bases anew between steps`);
+  if (options.noise.kind === "infonoise") fail("infonoise learns its noise levels from the losses of each step");
 }

@@ -52,6 +52,15 @@ const others: { readonly [code: number]: string } = {
 export const elementTypeOf = (code: number): ElementType | undefined =>
   Object.hasOwn(readable, code) ? readable[code] : undefined;
 
+const codes = new Map(Object.entries(readable).map(([code, type]) => [type, Number(code)]));
+
+/** The code of a type. */
+export function typeCodeOf(type: ElementType): number {
+  const code = codes.get(type);
+  if (code === undefined) throw new RangeError(`${type} has no code`);
+  return code;
+}
+
 /** What a code that can't be read is called. */
 export const foreignTypeName = (code: number): string =>
   (Object.hasOwn(others, code) ? others[code] : undefined) ?? `number ${code}`;

@@ -21,14 +21,8 @@ import {
 } from "../../engine/index.ts";
 import { type ImportedModel, importOnnx, type ModelInput } from "../../onnx/index.ts";
 import { readOnnx } from "../../onnx/node.ts";
-import {
-  type AttributeSpec,
-  floatTensor,
-  type GraphSpec,
-  integerTensor,
-  modelFile,
-  type NodeSpec,
-} from "./writeModel.ts";
+import type { AttributeSpec, GraphSpec, NodeSpec } from "../../onnx/format/writeModel.ts";
+import { floatTensor, integerTensor, modelFile, stored } from "./writeModel.ts";
 
 const wave = (length: number, phase: number): number[] =>
   Array.from({ length }, (_, i) => Math.fround(Math.sin(i + phase)));
@@ -240,7 +234,7 @@ describe("an imported model", () => {
         modelFile({
           ...perceptron,
           initializers: (perceptron.initializers ?? []).map((spec) =>
-            spec.name === "fc2.weight" ? { ...spec, content: { external: { location, offset: "8" } } } : spec,
+            spec.name === "fc2.weight" ? { ...spec, elements: stored({ external: { location, offset: "8" } }) } : spec,
           ),
         });
       writeFileSync(join(folder, "weights"), Buffer.from(Float32Array.from([9, 9, ...wave(10, 3)]).buffer));

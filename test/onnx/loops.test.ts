@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import { topologicalOrder } from "../../engine/graph/graph.ts";
 import { evaluate, grad, reduceSum, square, type Tensor, tensor } from "../../engine/index.ts";
 import { importOnnx } from "../../onnx/index.ts";
-import { floatTensor, type GraphSpec, integerTensor, modelFile, type NodeSpec, type TensorSpec } from "./writeModel.ts";
+import type { GraphSpec, NodeSpec, TensorSpec } from "../../onnx/format/writeModel.ts";
+import { floatTensor, integerTensor, modelFile } from "./writeModel.ts";
 
 const wave = (length: number, phase: number): number[] =>
   Array.from({ length }, (_, i) => Math.fround(Math.sin(1.7 * i + phase)));

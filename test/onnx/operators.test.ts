@@ -5,14 +5,9 @@ import { compile, createDevice, type Device, grad, reduceSum, type Tensor, tenso
 import { importOnnx } from "../../onnx/index.ts";
 import { TensorValue } from "../../onnx/build/value.ts";
 import type { OnnxTensor } from "../../onnx/format/model.ts";
-import {
-  type AttributeSpec,
-  floatTensor,
-  integerTensor,
-  modelFile,
-  type TensorSpec,
-  type TypeName,
-} from "./writeModel.ts";
+import type { ElementType } from "../../onnx/format/elementTypes.ts";
+import type { AttributeSpec, TensorSpec } from "../../onnx/format/writeModel.ts";
+import { floatTensor, integerTensor, modelFile, stored } from "./writeModel.ts";
 
 type Case = {
   readonly what: string;
@@ -20,7 +15,7 @@ type Case = {
   readonly opset: number;
   readonly attributes?: Readonly<Record<string, AttributeSpec>>;
   /** The first input, of f32 unless said. */
-  readonly x: { readonly shape: readonly number[]; readonly values: readonly number[]; readonly type?: TypeName };
+  readonly x: { readonly shape: readonly number[]; readonly values: readonly number[]; readonly type?: ElementType };
   /** The others, which are initializers. */
   readonly more?: readonly TensorSpec[];
   readonly outputs?: number;
@@ -55,7 +50,7 @@ const byteTensor = (name: string, shape: readonly number[], values: readonly num
   name,
   type: "u8",
   shape,
-  content: { raw: Uint8Array.from(values) },
+  elements: stored({ raw: Uint8Array.from(values) }),
 });
 
 const grid = { shape: [1, 1, 2, 4], values: [1, 2, 3, 4, 5, 6, 7, 8] };
@@ -99,7 +94,7 @@ const cases: readonly Case[] = [
     x: { shape: [1, 3], values: [1, 2, 3] },
     more: [
       integerTensor("pads", [2], [1, 2]),
-      { name: "", type: "f32", shape: [], content: { floats: [0] } },
+      { name: "", type: "f32", shape: [], elements: stored({ floats: [0] }) },
       integerTensor("axes", [1], [1]),
     ],
     expected: [[3, 1, 2, 3, 1, 2]],

@@ -7,22 +7,12 @@ import { encodeBfloat16, encodeFloat16 } from "../../engine/io/index.ts";
 import { readModel } from "../../onnx/format/readModel.ts";
 import { readTensor } from "../../onnx/format/readTensor.ts";
 import { fieldsOf, type Message, readVarint } from "../../onnx/format/wire.ts";
-import {
-  type Bytes,
-  bytesField,
-  floatField,
-  type GraphSpec,
-  integerField,
-  joined,
-  modelFile,
-  tensorMessage,
-  type TensorSpec,
-  textField,
-  type TypeName,
-  varint,
-} from "./writeModel.ts";
+import type { ElementType } from "../../onnx/format/elementTypes.ts";
+import { type GraphSpec, tensorMessage, type TensorSpec } from "../../onnx/format/writeModel.ts";
+import { bytesField, floatField, integerField, joined, textField, varint } from "../../onnx/format/writeWire.ts";
+import { modelFile, stored, type TensorContent, tensorSpec } from "./writeModel.ts";
 
-const message = (bytes: Bytes): Message => ({ bytes, place: "test", depth: 0 });
+const message = (bytes: Uint8Array): Message => ({ bytes, place: "test", depth: 0 });
 const isFileError = (error: unknown): boolean => error instanceof EvenkeelError && error.code === "file";
 
 describe("the wire format", () => {
@@ -75,10 +65,10 @@ describe("the wire format", () => {
 
 /** Values of a type, and the ways in which a file may hold them. */
 function contentsOf(
-  type: TypeName,
-): fc.Arbitrary<{ readonly values: number[]; readonly contents: TensorSpec["content"][] }> {
+  type: ElementType,
+): fc.Arbitrary<{ readonly values: number[]; readonly contents: TensorContent[] }> {
   const list = (one: fc.Arbitrary<number>): fc.Arbitrary<number[]> => fc.array(one, { maxLength: 6 });
-  const raw = (array: ArrayBufferView<ArrayBuffer>): Bytes =>
+  const raw = (array: ArrayBufferView<ArrayBuffer>): Uint8Array =>
     new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   const inField =
     (
@@ -92,7 +82,7 @@ function contentsOf(
         { raw: raw(toRaw(values)) },
         { field, integers: toField(values), isPacked: true },
         { field, integers: toField(values), isPacked: false },
-      ] as TensorSpec["content"][],
+      ] as TensorContent[],
     });
   const whole = (min: number, max: number): fc.Arbitrary<number[]> => list(fc.integer({ min, max }));
   switch (type) {
@@ -145,7 +135,7 @@ function contentsOf(
   }
 }
 
-const numericTypes: readonly TypeName[] = [
+const numericTypes: readonly ElementType[] = [
   "f32",
   "f64",
   "f16",
@@ -167,7 +157,7 @@ describe("tensors of files", () => {
       fc.assert(
         fc.property(contentsOf(type), fc.nat({ max: 7 }), ({ values, contents }, offset) => {
           for (const content of contents) {
-            const bytes = tensorMessage({ name: "x", type, shape: [values.length, 1], content });
+            const bytes = joined(tensorMessage(tensorSpec("x", type, [values.length, 1], content)));
             // Raw elements need not lie at a multiple of their size.
             const moved = joined([new Uint8Array(offset), bytes]).subarray(offset);
             const tensor = readTensor(message(moved), new Map());
@@ -182,7 +172,7 @@ describe("tensors of files", () => {
 
   it("may lie in other files", () => {
     const external = { location: "weights.bin", offset: "4", length: "8" };
-    const bytes = tensorMessage({ name: "x", type: "f32", shape: [2], content: { external } });
+    const bytes = joined(tensorMessage(tensorSpec("x", "f32", [2], { external })));
     const file = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
     assert.deepEqual(readTensor(message(bytes), new Map([["weights.bin", file]])).data, Float32Array.of(2, 3));
     assert.throws(() => readTensor(message(bytes), new Map()), /weights\.bin.*externalData/);
@@ -190,16 +180,16 @@ describe("tensors of files", () => {
   });
 
   it("are refused if their elements don't fill their shape or aren't of their type", () => {
-    const wrong = (spec: Partial<TensorSpec>): Bytes =>
-      tensorMessage({ name: "x", type: "f32", shape: [2], content: { floats: [1, 2] }, ...spec });
+    const wrong = (spec: Partial<TensorSpec>): Uint8Array =>
+      joined(tensorMessage({ ...tensorSpec("x", "f32", [2], { floats: [1, 2] }), ...spec }));
     readTensor(message(wrong({})), new Map());
     for (const bytes of [
       wrong({ shape: [3] }),
       wrong({ shape: [2 ** 40, 2 ** 40] }),
-      wrong({ content: { raw: new Uint8Array(7) } }),
-      wrong({ type: "u8", content: { field: 5, integers: [1, 256], isPacked: true } }),
-      wrong({ type: "bool", content: { raw: Uint8Array.of(1, 2) } }),
-      wrong({ type: "string", content: { raw: Uint8Array.of(1, 2) } }),
+      wrong({ elements: stored({ raw: new Uint8Array(7) }) }),
+      wrong({ type: "u8", elements: stored({ field: 5, integers: [1, 256], isPacked: true }) }),
+      wrong({ type: "bool", elements: stored({ raw: Uint8Array.of(1, 2) }) }),
+      wrong({ type: "string", elements: stored({ raw: Uint8Array.of(1, 2) }) }),
     ]) {
       assert.throws(() => readTensor(message(bytes), new Map()), isFileError);
     }
@@ -230,7 +220,7 @@ describe("models of files", () => {
             fs: { floats: [0.25] },
             ss: { texts: ["p", "q"] },
             none: { ints: [] },
-            t: { tensor: { name: "", type: "i64", shape: [1], content: { field: 7, integers: [9], isPacked: true } } },
+            t: { tensor: tensorSpec("", "i64", [1], { field: 7, integers: [9], isPacked: true }) },
             g: { graph: inner },
           },
         },

@@ -1,5 +1,7 @@
 import { importOnnx } from "../../../onnx/index.ts";
-import { floatTensor, type GraphSpec, integerTensor, modelFile, type NodeSpec, varint } from "../../onnx/writeModel.ts";
+import type { GraphSpec, NodeSpec } from "../../../onnx/format/writeModel.ts";
+import { varint } from "../../../onnx/format/writeWire.ts";
+import { floatTensor, integerTensor, modelFile, tensorSpec } from "../../onnx/writeModel.ts";
 import type { Mutation, Target } from "../target.ts";
 import { mutateBytes } from "../mutate.ts";
 
@@ -25,7 +27,7 @@ const network: GraphSpec = {
       Array.from({ length: 18 }, (_, i) => i),
     ),
     integerTensor("first", [1], [0]),
-    { name: "rest", type: "i64", shape: [1], content: { field: 7, integers: [-1], isPacked: true } },
+    tensorSpec("rest", "i64", [1], { field: 7, integers: [-1], isPacked: true }),
   ],
   inputs: [{ name: "x", type: "f32", shape: ["n", 1, 4, 4] }],
   outputs: [{ name: "y", type: "f32", shape: ["n", 32] }],
