@@ -82,7 +82,7 @@ type Given = { readonly images: Tensor; readonly labels: readonly Tensor[] };
 function denoiserModel(main: Weighted, { images, labels }: Given): Uint8Array {
   const inputs = ["x", "sigma", ...labels.map(() => "labels")];
   return exportOnnx(
-    (x: Tensor, sigma: Tensor, own: readonly Tensor[]) => main.formula(x, sigma, own[0] ?? null),
+    (x: Tensor, sigma: Tensor, own: readonly Tensor[]) => main.formula(x, sigma, own[0] ?? null, null),
     [images, zeros([1]), labels],
     { inputs, outputs: ["denoised"], weights: main.weights, free: { name: "N", inputs } },
   );
@@ -94,9 +94,9 @@ function stepModel(main: Weighted, guide: Guiding | null, solver: Solver, { imag
   return exportOnnx(
     (x: Tensor, t: Tensor, tNext: Tensor, [weight]: readonly Tensor[], [own = null]: readonly (Tensor | null)[]) => {
       const answer = (at: Tensor, sigma: Tensor): Tensor => {
-        const denoised = main.formula(at, sigma, own);
+        const denoised = main.formula(at, sigma, own, null);
         if (guide === null || weight === undefined) return denoised;
-        const guiding = guide.formula(at, sigma, guide.labels === "same" ? own : null);
+        const guiding = guide.formula(at, sigma, guide.labels === "same" ? own : null, null);
         return pushedAway(denoised, denoised, guiding, weight.subtract(1));
       };
       return samplerStep(answer, x, t, tNext, solver);
