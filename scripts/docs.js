@@ -26,6 +26,7 @@ const application = await Application.bootstrapWithPlugins({
   readme: join(root, "README.md"),
   projectDocuments: guides.map((name) => join(root, "docs", `${name}.md`)),
   out: site,
+  highlightLanguages: ["bash", "console", "css", "html", "javascript", "json", "python", "tsx", "typescript", "yaml"],
   // No address of the source is known that would stay.
   disableSources: true,
   disableGit: true,

@@ -41,7 +41,8 @@ export const pushedAway = (answer: Tensor, main: Tensor, guide: Tensor, strength
  * Images [N, C, H, W] of noise level t after a step to tNext, which may be 0. Karras et al. 2022, Algorithm 1. `generateImages` takes the
  * same steps. Where Heun's rule has no second evaluation, at a tNext of 0, one is made and not looked at: a graph has no other way.
  * @param denoise D(x; sigma) of images and their noise levels [N]
- * @param t, tNext noise levels, as scalars; churn, if wanted, has been added before
+ * @param t noise level of the images, a scalar; churn, if wanted, has been added before
+ * @param tNext noise level after the step, a scalar
  * @example
  * ```ts
  * import { scalar, tensor } from "evenkeel/engine";

@@ -63,7 +63,17 @@ const get = (tensors: Named | undefined, path: string): Tensor => {
 };
 
 /**
- * @throws EvenkeelError `value` for options that contradict each other or are out of range.
+ * Checks that options of an optimizer are in range and fit each other.
+ * @throws EvenkeelError `value` that names what doesn't.
+ * @example
+ * ```ts
+ * checkOptimizer({ name: "muon", momentum: 0.9 }); // nothing is wrong: nothing happens
+ * try {
+ *   checkOptimizer({ momentum: 0.9 });
+ * } catch (error) {
+ *   console.log(String(error)); // EvenkeelError: optimizer: adam has no momentum but beta1; give that, or choose sgd or muon.
+ * }
+ * ```
  */
 export function checkOptimizer({ name = "adam", momentum, hyperball, magnitudeRate }: OptimizerOptions): void {
   const fail = (problem: string): never => {

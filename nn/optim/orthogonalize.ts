@@ -16,7 +16,7 @@ export const orthogonalBand = { least: 0.65, most: 1.21 } as const;
  * ```ts
  * import { tensor } from "evenkeel/engine";
  *
- * console.log(await orthogonalize(tensor([[3, 0], [0, -2]])).array()); // [ [ 0.7, 0 ], [ 0, -1.1 ] ]
+ * console.log(await orthogonalize(tensor([[3, 0], [0, -2]])).array()); // [ [ 1.117, 0 ], [ 0, -0.682 ] ]
  * ```
  */
 export function orthogonalize(x: Tensor): Tensor {
