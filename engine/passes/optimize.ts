@@ -3,6 +3,7 @@ import type { Graph } from "../graph/graph.ts";
 import { atOnce } from "../devices/eventLoop.ts";
 import type { Node } from "../graph/node.ts";
 import { verifyGraph } from "../graph/verify.ts";
+import { divideLast } from "./divideLast.ts";
 import { lowerConvolutions } from "./lowerConvolutions.ts";
 import { readSoftmax } from "./readSoftmax.ts";
 import { simplify } from "./simplify.ts";
@@ -18,6 +19,7 @@ const concatParts = 6;
 export const passes: readonly Pass[] = [
   { name: "simplify", run: (graph) => simplify(graph) },
   { name: "readSoftmax", run: (graph, limits) => readSoftmax(graph, limits) },
+  { name: "divideLast", run: (graph, limits) => divideLast(graph, limits) },
   { name: "lowerConvolutions", run: (graph) => lowerConvolutions(graph) },
   { name: "splitReductions", run: (graph) => splitReductions(graph) },
   { name: "splitConcats", run: (graph, limits) => splitConcats(graph, Math.min(concatParts, limits.operands)) },

@@ -119,13 +119,24 @@ type Places = {
   readonly places: Map<number, { readonly slot: number; readonly offset: number }>;
 };
 
+/**
+ * A buffer is small if this many would fit into the largest, and lives so many steps longer on both sides: steps over the same rows can't be
+ * interleaved row by row where one's few numbers for each row lie in the middle of what another has just read.
+ */
+const smallShare = 16;
+const smallMargin = 6;
+
 /** Largest first, each at the lowest offset that is free for its whole life. */
 function placeInArena(lifetimes: readonly Lifetime[]): Places {
   const places = new Map<number, { slot: number; offset: number }>();
-  const arena = new Arena(lifetimes.reduce((most, { last }) => Math.max(most, last + 1), 0));
+  const steps = lifetimes.reduce((most, { last }) => Math.max(most, last + 1), 0);
+  const arena = new Arena(steps);
+  const largest = lifetimes.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   let size = 0;
   for (const life of [...lifetimes].sort((a, b) => b.bytes - a.bytes || a.buffer - b.buffer)) {
-    const offset = arena.take(life, life.bytes);
+    const margin = smallShare * life.bytes <= largest ? smallMargin : 0;
+    const [first, last] = [Math.max(0, life.first - margin), Math.min(steps - 1, life.last + margin)];
+    const offset = arena.take({ first, last }, life.bytes);
     places.set(life.buffer, { slot: 0, offset });
     size = Math.max(size, offset + life.bytes);
   }

@@ -4,11 +4,9 @@
  */
 import type { DeviceLimits } from "../devices/device.ts";
 import { type Graph, makeNode, topologicalOrder, withInputs } from "../graph/graph.ts";
-import type { Node, NodeOf } from "../graph/node.ts";
+import type { Node } from "../graph/node.ts";
 import { viewBase } from "../kernel/views.ts";
-
-/** exp(x - max) with what it is divided by and the quotient. */
-type Softmax = { readonly exponentials: Node; readonly sum: Node; readonly quotient: Node };
+import { type Softmax, softmaxOf } from "./softmax.ts";
 
 /** How far is looked. In a gradient it is three nodes. */
 const mostSeen = 16;
@@ -50,21 +48,4 @@ function dependsOn(value: Node, wanted: Node): boolean {
     if (seen.size < mostSeen) for (const input of node.inputs) seen.add(input);
   }
   return false;
-}
-
-function softmaxOf(quotient: NodeOf<"binary">): Softmax | null {
-  const [exponentials, sum] = quotient.inputs;
-  if (quotient.attributes.op !== "divide" || !isExponential(exponentials)) return null;
-  const total = viewBase(sum);
-  const isSum = total.kind === "reduce" && total.attributes.op === "sum" && total.inputs[0] === exponentials;
-  return isSum ? { exponentials, sum, quotient } : null;
-}
-
-/** exp(x - the largest of some x): at most 1, and 1 in each sum. */
-function isExponential(node: Node): boolean {
-  if (node.kind !== "unary" || node.attributes.op !== "exp") return false;
-  const [shifted] = node.inputs;
-  if (shifted.kind !== "binary" || shifted.attributes.op !== "subtract") return false;
-  const largest = viewBase(shifted.inputs[1]);
-  return largest.kind === "reduce" && largest.attributes.op === "max" && largest.inputs[0] === shifted.inputs[0];
 }

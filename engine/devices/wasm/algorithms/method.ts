@@ -1,6 +1,6 @@
 /** How a kernel is computed: by loops that its schedule describes, or by an algorithm of its own. */
 import type { Kernel } from "../../../kernel/kernel.ts";
-import type { Tiled } from "../../../kernel/tiling.ts";
+import type { Tiled, Tiling } from "../../../kernel/tiling.ts";
 import {
   blockOf,
   emitKernel,
@@ -74,11 +74,16 @@ function algorithmsOf(kernel: Kernel): readonly Algorithm[] {
       name: "packed product",
       tiled,
       phases,
-      sharesFirstAxis: false,
+      sharesFirstAxis: phases.length === 1 && sharesFirstAlone(product.tiling),
       scratch: productScratch(kernel, product),
     });
   }
   return methods;
+}
+
+/** Whether threads share nothing but positions on the first axis. */
+function sharesFirstAlone({ splits: [first, ...others] }: Tiling): boolean {
+  return first?.axis === 0 && first.by === 1 && first.as === "grid" && others.every(({ as }) => as !== "grid");
 }
 
 function scatterMethod(kernel: Kernel, chains: Chains): KernelMethod {

@@ -1,7 +1,8 @@
 /**
  * Neighbouring steps that go over the same rows, each of which computes a row from the same row of the others, run together on some
  * rows after the other: a band of rows that fits into the cache goes through all of them before the next band comes, and threads
- * don't meet in between. Softmax, normalization of weights and of pixels are such chains.
+ * don't meet in between. Softmax, normalization of weights and of pixels are such chains; of many products of matrices each is a row, so
+ * that attention goes head by head through all of its steps, forward and back.
  */
 import { at } from "../../../graph/shape.ts";
 import type { Affine, Kernel } from "../../../kernel/kernel.ts";
@@ -22,6 +23,8 @@ export type Band = {
 
 /** Bytes that a band of rows touches in all of its steps, about: a part of a core's second cache. */
 const bandBytes = 2 ** 18;
+/** Bytes that a step touches at most of a band that can't be smaller, as a product's can't be: what the next step reads is in that cache. */
+const stepBytes = Number(process.env["SB"] ?? 2 ** 20);
 /** Bands at least, so that threads have something to share. */
 const fewestBands = 8;
 /** Rows at least that steps with different numbers of rows must have in common. */
@@ -89,15 +92,15 @@ function rowStep(step: PlanStep, { kernel, method }: CompiledKernel): RowStep | 
 /** Rows in a band: whole blocks of every step; null if there would be too few bands or too much in one. */
 function blockOfRows(members: readonly RowStep[], rows: number): number | null {
   let multiple = 1;
-  let bytes = 0;
-  for (const { step, size, block } of members) {
+  for (const { size, block } of members) {
     const alone = block / greatestCommonDivisor(block, size / rows);
     multiple = (multiple / greatestCommonDivisor(multiple, alone)) * alone;
-    bytes += step.kernel.bytes / rows;
   }
-  const wanted = Math.min(bandBytes / bytes, rows / fewestBands);
-  const block = Math.floor(wanted / multiple) * multiple;
-  return block === 0 ? null : block;
+  const bytes = members.map(({ step }) => step.kernel.bytes / rows);
+  const most = Math.floor(rows / fewestBands / multiple) * multiple;
+  const wanted = Math.floor(bandBytes / bytes.reduce((sum, one) => sum + one, 0) / multiple) * multiple;
+  if (wanted > 0 || most === 0) return Math.min(wanted, most) || null;
+  return multiple * Math.max(...bytes) <= stepBytes ? multiple : null;
 }
 
 /** What a step does with memory, row by row: a row of its work has a row of each array. */

@@ -58,11 +58,11 @@ export type Layout = {
  */
 export function layOut(owned: OwnedMemory, plan: Plan, kernels: DistinctKernels, layout: Layout): Records {
   const addresses = allocateBuffers(owned, plan, layout.memory);
-  const scratch = allocateScratch(owned, kernels.distinct, layout.crew.threads);
   const regions = regionsOf(plan);
-  const writer = new RecordWriter(owned, plan, kernels, { addresses, scratch, regions }, layout);
   const kernelOf = (step: number): CompiledKernel => compiledOf(kernels, step);
   const bands = new Map(bandsOf(plan.steps, kernelOf, regions).map((band) => [band.first, band]));
+  const scratch = allocateScratch(owned, kernels, [...bands.values()], layout.crew.threads);
+  const writer = new RecordWriter(owned, plan, kernels, { addresses, scratch, regions }, layout);
   for (let step = 0; step < plan.steps.length; ) {
     const band = bands.get(step);
     if (band === undefined) writer.step(step);
@@ -123,7 +123,7 @@ class RecordWriter {
     const shared = phases.map(({ size, block, cost }, phase) => {
       const isShared = this.#isShared(size, block, cost);
       const from = this.#at;
-      this.#writeStep(step, phase, { flags: this.#flags(isShared, touch), size, block });
+      this.#writeStep(step, phase, this.#places.scratch, { flags: this.#flags(isShared, touch), size, block });
       this.#part([planned], { start: from, size, block, cost, isShared });
       return isShared;
     });
@@ -138,13 +138,19 @@ class RecordWriter {
     const cost = members.reduce((sum, step) => sum + at(compiledOf(this.#kernels, step).method.phases, 0).cost, 0);
     const isShared = this.#isShared(rows, block, cost);
     const start = this.#at;
-    const touches = steps.map((step) => touchOf(step, this.#places.regions, false));
+    const usesScratch = (step: number): boolean => compiledOf(this.#kernels, step).method.scratch !== null;
+    const touches = members.map((step, index) => touchOf(at(steps, index), this.#places.regions, usesScratch(step)));
     const touch = { reads: touches.flatMap(({ reads }) => reads), writes: touches.flatMap(({ writes }) => writes) };
     const end = members.reduce((sum, step) => sum + this.#bytesOf(step), start + recordLayout.addresses);
     const flags = this.#flags(isShared, touch) | recordFlags.band;
     this.#write({ kernel: end, flags, size: rows, block, bytes: recordLayout.addresses, begin: 0 });
     this.#at += recordLayout.addresses;
-    units.forEach((unit, index) => this.#writeStep(first + index, 0, { flags: 0, size: unit, block: 1 }));
+    // One thread may be at a step while another is at the next, so each has scratch memory of its own.
+    let scratch = this.#places.scratch;
+    units.forEach((unit, index) => {
+      this.#writeStep(first + index, 0, scratch, { flags: 0, size: unit, block: 1 });
+      scratch += scratchBytes(compiledOf(this.#kernels, first + index), this.#layout.crew.threads);
+    });
     this.#part(steps, { start, size: rows, block, cost, isShared });
     this.#runs.push({ steps, band, start, end: this.#at, isShared });
   }
@@ -174,7 +180,12 @@ class RecordWriter {
     return tableOf<number | null>(operands, results, usesScratch ? [null] : []);
   }
 
-  #writeStep(step: number, phase: number, header: { flags: number; size: number; block: number }): void {
+  #writeStep(
+    step: number,
+    phase: number,
+    scratch: number,
+    header: { flags: number; size: number; block: number },
+  ): void {
     const bytes = this.#bytesOf(step);
     const kernel = at(this.#functions, at(this.#kernels.numbers, step)) + phase;
     this.#write({ kernel, bytes, begin: 0, ...header });
@@ -183,14 +194,13 @@ class RecordWriter {
       const role = buffer === null ? undefined : at(this.#plan.buffers, buffer).role;
       const isBound = role?.kind === "input" || role?.kind === "output";
       if (isBound) this.#bindings.push({ address, kind: role.kind, index: role.index });
-      this.#words[address / 4] = isBound ? 0 : this.#addressOf(buffer);
+      this.#words[address / 4] = isBound ? 0 : buffer === null ? scratch : this.#addressOf(buffer);
     });
     this.#at += bytes;
   }
 
-  /** Of memory that stays where it is; null: scratch. */
-  #addressOf(buffer: number | null): number {
-    if (buffer === null) return this.#places.scratch;
+  /** Of memory that stays where it is. */
+  #addressOf(buffer: number): number {
     const address = at(this.#places.addresses, buffer);
     if (address === null) throw new RangeError(`buffer ${buffer} has no address`);
     return address;
@@ -231,11 +241,21 @@ function firstFunctions(kernels: readonly CompiledKernel[]): readonly number[] {
   return kernels.map(({ method }) => (count += method.phases.length) - method.phases.length);
 }
 
-/** Memory that the kernels of a program use one after the other. */
-function allocateScratch(owned: OwnedMemory, kernels: readonly CompiledKernel[], threads: number): number {
-  const bytes = kernels.map(({ method: { scratch } }) =>
-    scratch === null ? 0 : scratch.shared + threads * scratch.perThread,
+/** Memory that the kernels of a program use one after the other, those of a band at once. */
+function allocateScratch(
+  owned: OwnedMemory,
+  kernels: DistinctKernels,
+  bands: readonly Band[],
+  threads: number,
+): number {
+  const alone = kernels.distinct.map((kernel) => scratchBytes(kernel, threads));
+  const together = bands.map(({ first, units }) =>
+    units.reduce((sum, _, index) => sum + scratchBytes(compiledOf(kernels, first + index), threads), 0),
   );
-  const most = bytes.reduce((a, b) => Math.max(a, b), 0);
+  const most = [...alone, ...together].reduce((a, b) => Math.max(a, b), 0);
   return most === 0 ? 0 : owned.allocate(most, "the scratch memory of a program");
+}
+
+function scratchBytes({ method: { scratch } }: CompiledKernel, threads: number): number {
+  return scratch === null ? 0 : scratch.shared + threads * scratch.perThread;
 }

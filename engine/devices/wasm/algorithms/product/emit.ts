@@ -3,7 +3,7 @@ import { at, sizeOf } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { extentOf, stepsOf } from "../../../../kernel/tiling.ts";
-import { f32x4, type FunctionBuilder, i32, type Local, op } from "../../assembler/index.ts";
+import { type Code, f32x4, type FunctionBuilder, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
 import {
   addressOf,
@@ -37,6 +37,8 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
   const depth = sizeOf(reduce.map(size));
   const panelColumns = extentOf(kernel, tiling, column, panel.inside);
   const partDepth = cut.by * sizeOf(inner.map(size));
+  /** Axes with rows of their own, of which copies are made at once. */
+  const packedOuter = leftOuter.filter((axis) => packedRows?.inside !== 1 || axis !== 0);
   return {
     size,
     reduce,
@@ -54,38 +56,50 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
     /** Each position on `outer` has parts of its own, of `length` on the axis that is cut and of all of `inner`. */
     parts: { outer: parts.slice(0, -1).map(({ axis }) => axis), axis: cut.axis, length: cut.by, inner },
     partDepth,
-    packsRows: packedRows !== undefined,
+    /** When rows are copied: never, all before the first is used, or those of a position on the first axis by the thread that has it. */
+    packing: packedRows === undefined ? "none" : packedRows.inside === 1 ? "each" : "all",
+    packedOuter,
+    packedRows: sizeOf(packedOuter.map(size)) * size(row),
     // Copies have a place for each number to sum, also where several are the same.
-    leftBytes: packedRows === undefined ? 0 : 4 * sizeOf(leftOuter.map(size)) * size(row) * depth,
+    leftBytes: packedRows === undefined ? 0 : 4 * sizeOf(packedOuter.map(size)) * size(row) * depth,
     panelBytes: 4 * panelColumns * partDepth,
     /** Whether threads share the first axis alone, and each goes through all panels of what is its. */
     sharesFirst: at(around, panels).as !== "grid",
-  };
+  } as const;
 }
 
 const bytesOf = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => 4 * at(coefficients, axis);
 
 export function productScratch(kernel: Kernel, product: Product): Scratch {
-  const { panelBytes, leftBytes } = geometryOf(kernel, product);
-  return { shared: 16 * Math.ceil(leftBytes / 16), perThread: panelBytes };
+  const { panelBytes, leftBytes, packing } = geometryOf(kernel, product);
+  const copies = 16 * Math.ceil(leftBytes / 16);
+  return packing === "each"
+    ? { shared: 0, perThread: copies + panelBytes }
+    : { shared: copies, perThread: panelBytes };
+}
+
+/** Where a thread has memory of its own. */
+function ownScratch(f: FunctionBuilder, kernel: Kernel, product: Product, table: Local, thread: Local): Local {
+  const { shared, perThread } = productScratch(kernel, product);
+  const scratch = scratchAddress(f, kernel, table);
+  return f.let("i32", "own", op("i32.add", op("i32.add", scratch, i32(shared)), op("i32.mul", thread, i32(perThread))));
 }
 
 /** First rows are packed if need be; then threads pack panels of columns and multiply them by all rows; then results are finished. */
 export function productPhases(kernel: Kernel, product: Product, finish: Finish): readonly Phase[] {
-  const { size, rows, tileRows, depth, panels, outerPoints, leftOuter, leftBytes, packsRows, sharesFirst } = geometryOf(
-    kernel,
-    product,
-  );
+  const geometry = geometryOf(kernel, product);
+  const { size, rows, tileRows, depth, panels, outerPoints, leftBytes, packedRows, sharesFirst } = geometry;
   const columns = size(product.column);
   const packing: Phase = {
-    size: leftOuter.reduce((points, axis) => points * size(axis), rows),
+    size: packedRows,
     block: 1,
     cost: leftBytes / 3,
     emit: (module, name) =>
       module.define(`${name}_rows`, kernelParameters, [], (f, table, low, high) => {
-        emitRows(f, kernel, product, table, low, high);
+        emitRows(f, kernel, product, { table, to: scratchAddress(f, kernel, table) }, null, low, high);
       }),
   };
+  const packsEach = geometry.packing === "each";
   const vectors = (outerPoints * columns) / 4;
   const isTurned = bytesOf(product.right, product.column) !== 4;
   const multiplying: Phase = {
@@ -94,7 +108,8 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
     // Of each number to sum: packing, then for the rows of a tile their factors and a loop, and for each vector a load and two products.
     cost:
       depth * (vectors * (isTurned ? 5 : 2) + (rows / tileRows) * (outerPoints * panels * 5 + vectors * 3)) +
-      vectors * rows,
+      vectors * rows +
+      (packsEach ? (size(0) * leftBytes) / 3 : 0),
     emit: (module, name, { relaxed }) => {
       const finishing = sharesFirst ? finish(module, `${name}_finish`) : null;
       return module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
@@ -106,6 +121,10 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
           return;
         }
         countFrom(f, low, high, (first) => {
+          if (packsEach) {
+            const to = ownScratch(f, kernel, product, table, thread);
+            emitRows(f, kernel, product, { table, to }, first, f.let("i32", "row", i32(0)), i32(packedRows));
+          }
           const start = f.let("i32", "index", i32(0));
           const inner = (outerPoints / size(0)) * panels;
           countFrom(f, start, f.let("i32", "end", i32(inner)), (index) => panel(first, index));
@@ -123,11 +142,11 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
       finish(module, `${name}_finish`) ?? module.define(`${name}_finish`, kernelParameters, [], () => undefined),
   };
   const isPlain = kernel.stores[0].value.kind === "accumulator";
-  return [...(packsRows ? [packing] : []), multiplying, ...(sharesFirst || isPlain ? [] : [finishing])];
+  return [...(geometry.packing === "all" ? [packing] : []), multiplying, ...(sharesFirst || isPlain ? [] : [finishing])];
 }
 
 /** Runs `body` for every number from `low` to `high`, at least once. */
-function countFrom(f: FunctionBuilder, low: Local, high: Local, body: (index: Local) => void): void {
+function countFrom(f: FunctionBuilder, low: Local, high: Local | Code, body: (index: Local) => void): void {
   const index = f.let("i32", "index", low);
   f.loop((again) => {
     body(index);
@@ -169,17 +188,25 @@ function addressAt(
   return address;
 }
 
-/** Packs the rows from `low` to `high`, counted over all outer points. */
-function emitRows(f: FunctionBuilder, kernel: Kernel, product: Product, table: Local, low: Local, high: Local): void {
+/** Packs the rows from `low` to `high`, counted over all points that have some, or those of the position `first`. */
+function emitRows(
+  f: FunctionBuilder,
+  kernel: Kernel,
+  product: Product,
+  memories: { readonly table: Local; readonly to: Local },
+  first: Local | null,
+  low: Local,
+  high: Local | Code,
+): void {
   const { left, row } = product;
-  const { size, reduce, depth, leftOuter } = geometryOf(kernel, product);
-  const base = addressOf(f, table, left.operand);
-  const scratch = scratchAddress(f, kernel, table);
+  const { size, reduce, depth, packedOuter } = geometryOf(kernel, product);
+  const base = addressOf(f, memories.table, left.operand);
   const nest: Nest = reduce.map((axis) => ({ size: size(axis), step: bytesOf(left, axis) }));
-  const to = f.let("i32", "to", op("i32.add", scratch, op("i32.mul", low, i32(4 * depth))));
+  const to = f.let("i32", "to", op("i32.add", memories.to, op("i32.mul", low, i32(4 * depth))));
   countFrom(f, low, high, (index) => {
-    const from = addressAt(f, base, left, positionsOf(f, [...leftOuter, row], size, index));
-    packRow(f, nest, from, to);
+    const positions = new Map(positionsOf(f, [...packedOuter, row], size, index));
+    if (first !== null) positions.set(0, first);
+    packRow(f, nest, addressAt(f, base, left, positions), to);
   });
 }
 
@@ -194,15 +221,11 @@ function emitPanel(
   index: Local,
 ): void {
   const { left, right, row, column } = product;
-  const { size, rows, tileRows, panelColumns, panels, outer, leftOuter, depth, parts, partDepth, packsRows } =
-    geometryOf(kernel, product);
-  const { shared, perThread } = productScratch(kernel, product);
-  const scratch = scratchAddress(f, kernel, table);
-  const panelMemory = f.let(
-    "i32",
-    "panel",
-    op("i32.add", op("i32.add", scratch, i32(shared)), op("i32.mul", thread, i32(perThread))),
-  );
+  const geometry = geometryOf(kernel, product);
+  const { size, rows, tileRows, panelColumns, panels, outer, depth, parts, partDepth, packing } = geometry;
+  const own = ownScratch(f, kernel, product, table, thread);
+  const { perThread } = productScratch(kernel, product);
+  const panelMemory = after(f, "panel", own, perThread - geometry.panelBytes);
   // Which panel of which outer point.
   const number = f.let("i32", "number", op("i32.rem_u", index, i32(panels)));
   const point = f.let("i32", "point", op("i32.div_u", index, i32(panels)));
@@ -212,10 +235,12 @@ function emitPanel(
   const atColumns = new Map([...positions, [column, columns]]);
   const from = addressAt(f, addressOf(f, table, right.operand), right, atColumns);
   const results = addressAt(f, resultAddress(f, kernel, table), kernel.stores[0], atColumns);
-  const rowBytes = packsRows ? 4 * depth : bytesOf(left, row);
-  const rowsFrom = packsRows
-    ? packedRowsAt(f, scratch, leftOuter, size, positions, rows * rowBytes)
-    : addressAt(f, addressOf(f, table, left.operand), left, positions);
+  const rowBytes = packing === "none" ? bytesOf(left, row) : 4 * depth;
+  const copies = packing === "each" ? own : scratchAddress(f, kernel, table);
+  const rowsFrom =
+    packing === "none"
+      ? addressAt(f, addressOf(f, table, left.operand), left, positions)
+      : packedRowsAt(f, copies, geometry.packedOuter, size, positions, rows * rowBytes);
   const resultRow = bytesOf(kernel.stores[0], row);
 
   const nestOf = (axes: readonly number[]): Nest =>

@@ -14,7 +14,8 @@ export type Product = Pick<Contraction, "left" | "right"> & {
   /**
    * Threads share positions on the other parallel axes, and panels of columns of these. A panel is copied part by part: sums are made
    * in parts whose packed columns fit into the first cache. That also keeps them accurate: one of n products is off by the roundings
-   * of a part and of the sum of the parts, not by n. Rows are copied first if their numbers are apart from each other.
+   * of a part and of the sum of the parts, not by n. Rows are copied first if their numbers are apart from each other, all of them or
+   * those of a position on the first axis.
    */
   readonly tiling: Tiling;
 };
@@ -68,7 +69,9 @@ function productOfSides(kernel: Kernel, { left, right, rows, columns, depth }: C
     { axis: column, by: 4, as: "unroll" },
     { axis: column, by: 1, as: "lane" },
   ];
-  const stages = [...(packsRows ? [{ load: left, inside: 0 }] : []), { load: right, inside: panels.length }];
+  // Who goes through a position on the first axis copies its rows, unless all positions have the same.
+  const inside = sharesFirst && step(left, 0) !== 0 ? 1 : 0;
+  const stages = [...(packsRows ? [{ load: left, inside }] : []), { load: right, inside: panels.length }];
   return { left, right, row, column, tiling: { splits: [...panels, ...tile], stages } };
 }
 
