@@ -40,7 +40,9 @@ function usesOf(order: readonly Node[], outputs: ReadonlySet<Node>): ReadonlyMap
     const found = productsOf(softmax, readers, outputs);
     if (found === null || found.some(({ product }) => uses.has(product))) continue;
     // A product's result is divided on its way to memory.
-    const made = found.map(({ product, side, along }) => (along === rowsOf(side) ? sizeOf(otherOf(product, side).shape) : 0));
+    const made = found.map(({ product, side, along }) =>
+      along === rowsOf(side) ? sizeOf(otherOf(product, side).shape) : 0,
+    );
     if (made.reduce((sum, size) => sum + size, 0) > sizeOf(node.shape)) continue;
     for (const use of found) uses.set(use.product, use);
   }
@@ -77,7 +79,8 @@ function productsOf(
     return (readers.get(node) ?? []).every((reader) => {
       if (reader.kind === "matmul") {
         const side = reader.inputs[0] === node ? 0 : 1;
-        if (otherOf(reader, side) === node || along === 0 || uses.some(({ product }) => product === reader)) return false;
+        if (otherOf(reader, side) === node || along === 0 || uses.some(({ product }) => product === reader))
+          return false;
         uses.push({ product: reader, side, along, softmax });
         return true;
       }
@@ -100,7 +103,9 @@ function axisThrough(view: Node, axis: number): number | null {
       return view.attributes.order.indexOf(axis);
     case "reshape": {
       const inside = sizeOf(at(view.inputs, 0).shape.slice(axis + 1));
-      const found = view.shape.findIndex((other, index) => other === size && sizeOf(view.shape.slice(index + 1)) === inside);
+      const found = view.shape.findIndex(
+        (other, index) => other === size && sizeOf(view.shape.slice(index + 1)) === inside,
+      );
       return found < 0 ? null : found;
     }
     default:
@@ -109,7 +114,11 @@ function axisThrough(view: Node, axis: number): number | null {
 }
 
 /** The product of exponentials, divided where rows of the softmax are rows of it; else with its other factor divided. */
-function divided({ product, side, along, softmax }: Use, inputs: readonly Node[], replaced: (node: Node) => Node): Node {
+function divided(
+  { product, side, along, softmax }: Use,
+  inputs: readonly Node[],
+  replaced: (node: Node) => Node,
+): Node {
   const through = (base: Node): Node => viewedAs(at(product.inputs, side), softmax.quotient, base);
   const exponentials = through(replaced(softmax.exponentials));
   // [B, M, K] or [B, K, N], with one element along the axis along which all are the same.

@@ -69,7 +69,7 @@ test("settings and data that don't fit are refused before anything is made", asy
 test("a command line that isn't understood ends with 2", async () => {
   const outdir = join(root, "unknown");
   const cases: [string[], RegExp][] = [
-    [["--momentum", "0.9"], /^error: unknown option '--momentum'/],
+    [["--nesterov", "0.9"], /^error: unknown option '--nesterov'/],
     [
       ["--preset", "smoky"],
       /^error: option '--preset <name>' argument 'smoky' is invalid\. Allowed choices are .*emoji16/,

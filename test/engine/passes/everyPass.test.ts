@@ -18,6 +18,7 @@ import {
   reduceMax,
   reduceSum,
   relu,
+  softmax,
   sqrt,
   square,
   subtract,
@@ -72,6 +73,17 @@ describe("what passes are for", () => {
     assert.deepEqual(
       regions.map(({ length }) => length),
       [2, 0],
+    );
+  });
+
+  it("divideLast: a product that reads a softmax is divided itself, so there is no softmax", () => {
+    const x = input(2, 8, 8);
+    const plan = planOf([matmul(softmax(x, 2), x)]);
+    // Maxima, exponentials, their sums, the product.
+    assert.equal(plan.steps.length, 4);
+    assert.deepEqual(
+      plan.steps.map(({ kernel }) => kernel.name.includes("divide")),
+      [false, false, false, true],
     );
   });
 

@@ -145,10 +145,15 @@ describe("planMemory", () => {
       fc.assert(
         fc.property(programs, ({ buffers, steps }) => {
           const { roles, slots } = planMemory(buffers, steps, layout);
-          const lives = buffers.flatMap(({ length, temporary }, buffer): Life[] => {
+          const exact = buffers.flatMap(({ length, temporary }, buffer): Life[] => {
             if (!temporary) return [];
             const [first, last] = lifetime(steps, buffer);
             return [{ buffer, bytes: Math.ceil((length * 4 + 16) / 64) * 64, first, last }];
+          });
+          const largest = Math.max(...exact.map(({ bytes }) => bytes));
+          const lives = exact.map((life): Life => {
+            const margin = layout === "arena" && 16 * life.bytes <= largest ? 6 : 0;
+            return { ...life, first: life.first - margin, last: life.last + margin };
           });
           const slowly = layout === "arena" ? placedInArena(lives) : placedInSlots(lives);
           assert.deepEqual(slots, slowly.slots);

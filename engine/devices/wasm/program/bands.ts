@@ -23,8 +23,8 @@ export type Band = {
 
 /** Bytes that a band of rows touches in all of its steps, about: a part of a core's second cache. */
 const bandBytes = 2 ** 18;
-/** Bytes that a step touches at most of a band that can't be smaller, as a product's can't be: what the next step reads is in that cache. */
-const stepBytes = Number(process.env["SB"] ?? 2 ** 20);
+/** Bytes that a step touches at most in a band that can't be smaller, as a product's can't: much of what it makes is still in that cache then. */
+const stepBytes = 2 ** 20;
 /** Bands at least, so that threads have something to share. */
 const fewestBands = 8;
 /** Rows at least that steps with different numbers of rows must have in common. */

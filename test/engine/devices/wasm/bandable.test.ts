@@ -308,11 +308,12 @@ describe("how many rows a band has", () => {
     assert.deepEqual(bandsInBlocks(plan, [4, 12]), [[0, 96, 12, [8, 1]]]);
   });
 
-  it("at most as many as touch a quarter of a mebibyte in all steps together", () => {
+  it("at most as many as touch a quarter of a mebibyte in all steps together, or one of which no step touches more than a mebibyte", () => {
     // A row: 4 * (1024 + 1) bytes in the first step, 4 * (2 * 1024 + 1) in the second.
     const plan = maximaOfRows(1024, 1024).plan();
     assert.deepEqual(bandsInBlocks(plan, [1, 1]), [[0, 1024, Math.floor(2 ** 18 / (4 * (3 * 1024 + 2))), [1, 1]]]);
-    assert.deepEqual(bandsInBlocks(maximaOfRows(1024, 65536).plan(), [1, 1]), []);
+    assert.deepEqual(bandsInBlocks(maximaOfRows(1024, 65536).plan(), [1, 1]), [[0, 1024, 1, [1, 1]]]);
+    assert.deepEqual(bandsInBlocks(maximaOfRows(64, 2 ** 17).plan(), [1, 1]), []);
   });
 });
 

@@ -14,7 +14,7 @@ import {
   scratchAddress,
 } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
-import { type Nest, packPanel, packRow, walk } from "./pack.ts";
+import { type Nest, packPanel, packRow, packTurnedRows, turnedRows, walk } from "./pack.ts";
 import type { Product } from "./plan.ts";
 
 /** Sizes, and which axes are gone through where, as the tiling of a product has them. */
@@ -39,6 +39,7 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
   const partDepth = cut.by * sizeOf(inner.map(size));
   /** Axes with rows of their own, of which copies are made at once. */
   const packedOuter = leftOuter.filter((axis) => packedRows?.inside !== 1 || axis !== 0);
+  const rowsAtOnce = bytesOf(left, row) === 4 && size(row) % turnedRows === 0 ? turnedRows : 1;
   return {
     size,
     reduce,
@@ -59,7 +60,9 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
     /** When rows are copied: never, all before the first is used, or those of a position on the first axis by the thread that has it. */
     packing: packedRows === undefined ? "none" : packedRows.inside === 1 ? "each" : "all",
     packedOuter,
-    packedRows: sizeOf(packedOuter.map(size)) * size(row),
+    /** How many rows are copied at a time, and how often. */
+    rowsAtOnce,
+    rowBlocks: (sizeOf(packedOuter.map(size)) * size(row)) / rowsAtOnce,
     // Copies have a place for each number to sum, also where several are the same.
     leftBytes: packedRows === undefined ? 0 : 4 * sizeOf(packedOuter.map(size)) * size(row) * depth,
     panelBytes: 4 * panelColumns * partDepth,
@@ -73,9 +76,7 @@ const bytesOf = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): numb
 export function productScratch(kernel: Kernel, product: Product): Scratch {
   const { panelBytes, leftBytes, packing } = geometryOf(kernel, product);
   const copies = 16 * Math.ceil(leftBytes / 16);
-  return packing === "each"
-    ? { shared: 0, perThread: copies + panelBytes }
-    : { shared: copies, perThread: panelBytes };
+  return packing === "each" ? { shared: 0, perThread: copies + panelBytes } : { shared: copies, perThread: panelBytes };
 }
 
 /** Where a thread has memory of its own. */
@@ -88,10 +89,10 @@ function ownScratch(f: FunctionBuilder, kernel: Kernel, product: Product, table:
 /** First rows are packed if need be; then threads pack panels of columns and multiply them by all rows; then results are finished. */
 export function productPhases(kernel: Kernel, product: Product, finish: Finish): readonly Phase[] {
   const geometry = geometryOf(kernel, product);
-  const { size, rows, tileRows, depth, panels, outerPoints, leftBytes, packedRows, sharesFirst } = geometry;
+  const { size, rows, tileRows, depth, panels, outerPoints, leftBytes, rowBlocks, sharesFirst } = geometry;
   const columns = size(product.column);
   const packing: Phase = {
-    size: packedRows,
+    size: rowBlocks,
     block: 1,
     cost: leftBytes / 3,
     emit: (module, name) =>
@@ -123,7 +124,7 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
         countFrom(f, low, high, (first) => {
           if (packsEach) {
             const to = ownScratch(f, kernel, product, table, thread);
-            emitRows(f, kernel, product, { table, to }, first, f.let("i32", "row", i32(0)), i32(packedRows));
+            emitRows(f, kernel, product, { table, to }, first, f.let("i32", "block", i32(0)), i32(rowBlocks));
           }
           const start = f.let("i32", "index", i32(0));
           const inner = (outerPoints / size(0)) * panels;
@@ -142,7 +143,11 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
       finish(module, `${name}_finish`) ?? module.define(`${name}_finish`, kernelParameters, [], () => undefined),
   };
   const isPlain = kernel.stores[0].value.kind === "accumulator";
-  return [...(geometry.packing === "all" ? [packing] : []), multiplying, ...(sharesFirst || isPlain ? [] : [finishing])];
+  return [
+    ...(geometry.packing === "all" ? [packing] : []),
+    multiplying,
+    ...(sharesFirst || isPlain ? [] : [finishing]),
+  ];
 }
 
 /** Runs `body` for every number from `low` to `high`, at least once. */
@@ -188,7 +193,7 @@ function addressAt(
   return address;
 }
 
-/** Packs the rows from `low` to `high`, counted over all points that have some, or those of the position `first`. */
+/** Packs the blocks of rows from `low` to `high`, counted over all points that have some, or those of the position `first`. */
 function emitRows(
   f: FunctionBuilder,
   kernel: Kernel,
@@ -199,14 +204,24 @@ function emitRows(
   high: Local | Code,
 ): void {
   const { left, row } = product;
-  const { size, reduce, depth, packedOuter } = geometryOf(kernel, product);
+  const { size, reduce, depth, packedOuter, rowsAtOnce } = geometryOf(kernel, product);
   const base = addressOf(f, memories.table, left.operand);
   const nest: Nest = reduce.map((axis) => ({ size: size(axis), step: bytesOf(left, axis) }));
-  const to = f.let("i32", "to", op("i32.add", memories.to, op("i32.mul", low, i32(4 * depth))));
+  const blockBytes = 4 * depth * rowsAtOnce;
+  const blocks = (axis: number): number => (axis === row ? size(row) / rowsAtOnce : size(axis));
+  const to = f.let("i32", "to", op("i32.add", memories.to, op("i32.mul", low, i32(blockBytes))));
   countFrom(f, low, high, (index) => {
-    const positions = new Map(positionsOf(f, [...packedOuter, row], size, index));
+    const positions = new Map(positionsOf(f, [...packedOuter, row], blocks, index));
     if (first !== null) positions.set(0, first);
-    packRow(f, nest, addressAt(f, base, left, positions), to);
+    const block = positions.get(row);
+    if (block !== undefined && rowsAtOnce > 1) f.set(block, op("i32.mul", block, i32(rowsAtOnce)));
+    const from = addressAt(f, base, left, positions);
+    if (rowsAtOnce === 1) {
+      packRow(f, nest, from, to);
+      return;
+    }
+    packTurnedRows(f, nest, from, to, 4 * depth);
+    advance(f, to, blockBytes);
   });
 }
 

@@ -36,6 +36,36 @@ export function packRow(f: FunctionBuilder, nest: Nest, from: Local, to: Local):
   });
 }
 
+/** Rows that are copied together where their numbers are neighbours in memory: a line of the cache has as many. */
+export const turnedRows = 16;
+
+/** Copies `turnedRows` rows, 4 bytes apart, as `packRow` does each: `length` bytes apart at `to`, which stays. */
+export function packTurnedRows(f: FunctionBuilder, nest: Nest, from: Local, to: Local, length: number): void {
+  const { size, step } = nest.at(-1) ?? { size: 0, step: 0 };
+  const place = after(f, "place", to, 0);
+  walk(f, nest.slice(0, -1), from, (start) => {
+    const source = after(f, "source", start, 0);
+    repeat(f, Math.floor(size / 4), () => {
+      for (let block = 0; block < turnedRows; block += 4) {
+        const numbers = [0, 1, 2, 3].map((index) =>
+          f.let("v128", "numbers", memory("v128.load", index * step + 4 * block, source)),
+        );
+        transpose(f, numbers as [Local, Local, Local, Local]).forEach((row, lane) => {
+          f.memory("v128.store", (block + lane) * length, place, row);
+        });
+      }
+      advance(f, source, 4 * step);
+      advance(f, place, 16);
+    });
+    for (let index = 0; index < size % 4; index++) {
+      for (let row = 0; row < turnedRows; row++) {
+        f.memory("f32.store", row * length + 4 * index, place, memory("f32.load", index * step + 4 * row, source));
+      }
+    }
+    advance(f, place, 4 * (size % 4));
+  });
+}
+
 /** For every point of the nest copies `vectors` vectors of columns `column` bytes apart. `to` moves along. */
 export function packPanel(
   f: FunctionBuilder,
