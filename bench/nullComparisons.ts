@@ -1,6 +1,7 @@
 /**
  * How often `compare` says "better" or "worse" of changes that change nothing but roundings: other numbers of threads, other orders of
- * summation, no fused multiply-add. `node --import tsx bench/nullComparisons.ts FOLDER [sets] [first]`, three comparisons a set.
+ * summation, no fused multiply-add. `node --import tsx bench/nullComparisons.ts FOLDER [sets] [first]`, three comparisons a set;
+ * runs of `smoke` are half as long as it says.
  */
 import { readChange } from "../cli/compare/changes.ts";
 import { compare } from "../cli/compare/compare.ts";
@@ -20,7 +21,7 @@ for (let set = Number(first); set < Number(first) + Number(sets); set++) {
       outdir: `${outdir}/set${set}`,
       plan: {
         data: "emoji16",
-        base: { preset: "smoke", threads: 1 },
+        base: { preset: "smoke", duration: 1024, threads: 1 },
         holdout: 256,
         holdoutSeed: 0,
         dynamics: 0,
