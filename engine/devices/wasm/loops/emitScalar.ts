@@ -193,6 +193,13 @@ export class ScalarEmitter {
       f.memory("v128.load", addresses.push({ ...address, bytes: address.bytes - 12 }));
       const forward = f.let("v128", "forward");
       f.emit(shuffle32([3, 2, 1, 0], forward, forward));
+    } else if (stride === 2) {
+      // Every other element of what lies there; the slack is long enough for what isn't used.
+      f.memory("v128.load", addresses.push(address));
+      const near = f.let("v128", "near");
+      if (lanes > 2) f.memory("v128.load", addresses.push({ ...address, bytes: address.bytes + 16 }));
+      const far = lanes > 2 ? f.let("v128", "far") : near;
+      f.emit(shuffle32([0, 2, 4, 6], near, far));
     } else {
       const vector = f.local("v128", "lanes");
       f.memory("v128.load32_zero", addresses.push(address));

@@ -265,6 +265,7 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
       const stride = vector === null ? 0 : at(scalar.at.coefficients, vector);
       if (vector === null || stride === 0) return 0.8;
       if (Math.abs(stride) === 1) return stride === 1 ? 1 : 2;
+      if (stride === 2) return 3;
       const neighbours = Math.max(
         1,
         ...[...unroll].map(([axis, count]) => (isTransposed(scalar, vector, axis) ? count : 1)),
