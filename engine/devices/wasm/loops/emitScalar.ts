@@ -18,10 +18,10 @@ import {
   emitUnary,
 } from "../math/index.ts";
 
-type Threefry = Extract<Scalar, { readonly kind: "threefry" }>;
-
 /** Operations that `emitUnary` writes out in place although they are long. */
-const longOperations: ReadonlySet<UnaryOp> = new Set(["exp", "log", "tanh", "sigmoid"]);
+export const longOperations: ReadonlySet<UnaryOp> = new Set(["exp", "log", "tanh", "sigmoid"]);
+
+type Threefry = Extract<Scalar, { readonly kind: "threefry" }>;
 
 export class ScalarEmitter {
   readonly #context: EmitContext;

@@ -10,6 +10,7 @@ import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { Tiling } from "../../../kernel/tiling.ts";
 import { segmentsOf } from "./emitRegions.ts";
+import { longOperations } from "./emitScalar.ts";
 import { blockOf, type Tile, tilingOf } from "./nest.ts";
 
 export type Schedule = {
@@ -24,6 +25,7 @@ export type Schedule = {
 
 /** Accumulators (and vectors of operands) that fit into the 16 vector registers together. */
 const registerTile = 8;
+const callCost = 8;
 const maximumCodeSize = 24_000;
 const maximumVariants = 128;
 
@@ -281,7 +283,8 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
     case "threefry":
       return threefryCost.instructions;
     case "unary":
-      return unaryCosts[scalar.op].instructions;
+      // A function that is called sets up its constants each time.
+      return unaryCosts[scalar.op].instructions + (unroll.size > 0 && longOperations.has(scalar.op) ? callCost : 0);
     case "binary":
       return binaryCosts[scalar.op].instructions;
     default:
