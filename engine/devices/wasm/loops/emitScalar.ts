@@ -16,10 +16,8 @@ import {
   emitThreefry,
   emitThreefryBlock,
   emitUnary,
+  longInPlace,
 } from "../math/index.ts";
-
-/** Operations that `emitUnary` writes out in place although they are long. */
-export const longOperations: ReadonlySet<UnaryOp> = new Set(["exp", "log", "tanh", "sigmoid"]);
 
 type Threefry = Extract<Scalar, { readonly kind: "threefry" }>;
 
@@ -162,7 +160,7 @@ export class ScalarEmitter {
   #unary(operation: UnaryOp, dtype: DType): void {
     const { f, lanes, states } = this.#context;
     const repeated = lanes < 4 || states.some((state) => state !== undefined && state.unroll > 1);
-    if (!repeated || !longOperations.has(operation)) {
+    if (!repeated || !longInPlace.has(operation)) {
       emitUnary(f, operation, dtype);
       return;
     }

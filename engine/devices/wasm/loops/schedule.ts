@@ -9,8 +9,8 @@ import { binaryCosts, threefryCost, unaryCosts } from "../../../kernel/cost.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { Tiling } from "../../../kernel/tiling.ts";
+import { longInPlace } from "../math/index.ts";
 import { segmentsOf } from "./emitRegions.ts";
-import { longOperations } from "./emitScalar.ts";
 import { blockOf, type Tile, tilingOf } from "./nest.ts";
 
 export type Schedule = {
@@ -25,6 +25,7 @@ export type Schedule = {
 
 /** Accumulators (and vectors of operands) that fit into the 16 vector registers together. */
 const registerTile = 8;
+/** Instructions of a call of a long function. */
 const callCost = 8;
 const maximumCodeSize = 24_000;
 const maximumVariants = 128;
@@ -284,7 +285,7 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
       return threefryCost.instructions;
     case "unary":
       // A function that is called sets up its constants each time.
-      return unaryCosts[scalar.op].instructions + (unroll.size > 0 && longOperations.has(scalar.op) ? callCost : 0);
+      return unaryCosts[scalar.op].instructions + (unroll.size > 0 && longInPlace.has(scalar.op) ? callCost : 0);
     case "binary":
       return binaryCosts[scalar.op].instructions;
     default:

@@ -16,7 +16,6 @@ import {
   divide,
   multiply,
   or,
-  polynomial,
   powerOfTwo,
   signBit,
   subtract,

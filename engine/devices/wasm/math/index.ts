@@ -24,4 +24,4 @@ export {
   emitThreefryBlock,
 } from "./binary.ts";
 export { emitCast, emitLiteral, literal } from "./cast.ts";
-export { emitUnary } from "./unary.ts";
+export { emitUnary, longInPlace } from "./unary.ts";
