@@ -216,6 +216,16 @@ describe("algorithms of the wasm device", () => {
     assert.ok(packed >= 25, `${packed} of 50 products were packed`);
   });
 
+  it("rows whose numbers are neighbours are packed four at a time, whatever their depth", async () => {
+    for (const depth of [16, 17, 390, 1543]) {
+      for (const rows of [20, 21]) {
+        const [left, right] = [load(0, [1, 0, rows]), load(1, [0, 1, 20])];
+        const kernel = product([rows, 20], [depth], left, right, [rows * depth, 20 * depth], true);
+        assert.equal(await checkedMethod(kernel, 3, false), "packed product");
+      }
+    }
+  });
+
   it("long sums are made in parts that add up", async () => {
     for (const depth of [384, 768, 1000, 1543]) {
       const kernel = product(

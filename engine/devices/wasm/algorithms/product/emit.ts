@@ -14,7 +14,7 @@ import {
   scratchAddress,
 } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
-import { type Nest, packPanel, packRow, walk } from "./pack.ts";
+import { type Nest, packFourRows, packPanel, packRow, walk } from "./pack.ts";
 import type { Product } from "./plan.ts";
 
 /** Sizes, and which axes are gone through where, as the tiling of a product has them. */
@@ -57,6 +57,9 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
     packsRows: packedRows !== undefined,
     // Copies have a place for each number to sum, also where several are the same.
     leftBytes: packedRows === undefined ? 0 : 4 * sizeOf(leftOuter.map(size)) * size(row) * depth,
+    /** Rows that are copied together: four where these lie side by side. */
+    rowsTogether:
+      size(row) % 4 === 0 && bytesOf(left, row) === 4 && bytesOf(left, at(reduce, reduce.length - 1)) !== 4 ? 4 : 1,
     panelBytes: 4 * panelColumns * partDepth,
     /** Whether threads share the first axis alone, and each goes through all panels of what is its. */
     sharesFirst: at(around, panels).as !== "grid",
@@ -72,15 +75,24 @@ export function productScratch(kernel: Kernel, product: Product): Scratch {
 
 /** First rows are packed if need be; then threads pack panels of columns and multiply them by all rows; then results are finished. */
 export function productPhases(kernel: Kernel, product: Product, finish: Finish): readonly Phase[] {
-  const { size, rows, tileRows, depth, panels, outerPoints, leftOuter, leftBytes, packsRows, sharesFirst } = geometryOf(
-    kernel,
-    product,
-  );
+  const {
+    size,
+    rows,
+    tileRows,
+    depth,
+    panels,
+    outerPoints,
+    leftOuter,
+    leftBytes,
+    rowsTogether,
+    packsRows,
+    sharesFirst,
+  } = geometryOf(kernel, product);
   const columns = size(product.column);
   const packing: Phase = {
     size: leftOuter.reduce((points, axis) => points * size(axis), rows),
-    block: 1,
-    cost: leftBytes / 3,
+    block: rowsTogether,
+    cost: rowsTogether > 1 ? leftBytes / 8 : leftBytes / 3,
     emit: (module, name) =>
       module.define(`${name}_rows`, kernelParameters, [], (f, table, low, high) => {
         emitRows(f, kernel, product, table, low, high);
@@ -126,12 +138,12 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
   return [...(packsRows ? [packing] : []), multiplying, ...(sharesFirst || isPlain ? [] : [finishing])];
 }
 
-/** Runs `body` for every number from `low` to `high`, at least once. */
-function countFrom(f: FunctionBuilder, low: Local, high: Local, body: (index: Local) => void): void {
+/** Runs `body` for every number from `low` to `high`, or some of them, at least once. */
+function countFrom(f: FunctionBuilder, low: Local, high: Local, body: (index: Local) => void, by = 1): void {
   const index = f.let("i32", "index", low);
   f.loop((again) => {
     body(index);
-    f.tee(index, op("i32.add", index, i32(1)));
+    f.tee(index, op("i32.add", index, i32(by)));
     f.branchIf(again, op("i32.lt_s", high));
   });
 }
@@ -172,15 +184,21 @@ function addressAt(
 /** Packs the rows from `low` to `high`, counted over all outer points. */
 function emitRows(f: FunctionBuilder, kernel: Kernel, product: Product, table: Local, low: Local, high: Local): void {
   const { left, row } = product;
-  const { size, reduce, depth, leftOuter } = geometryOf(kernel, product);
+  const { size, reduce, depth, leftOuter, rowsTogether } = geometryOf(kernel, product);
   const base = addressOf(f, table, left.operand);
   const scratch = scratchAddress(f, kernel, table);
   const nest: Nest = reduce.map((axis) => ({ size: size(axis), step: bytesOf(left, axis) }));
   const to = f.let("i32", "to", op("i32.add", scratch, op("i32.mul", low, i32(4 * depth))));
-  countFrom(f, low, high, (index) => {
+  const copy = (index: Local): void => {
     const from = addressAt(f, base, left, positionsOf(f, [...leftOuter, row], size, index));
-    packRow(f, nest, from, to);
-  });
+    if (rowsTogether === 1) {
+      packRow(f, nest, from, to);
+      return;
+    }
+    packFourRows(f, nest, 4 * depth, from, to);
+    advance(f, to, (rowsTogether - 1) * 4 * depth);
+  };
+  countFrom(f, low, high, copy, rowsTogether);
 }
 
 /** Packs a panel of columns, part by part, and multiplies it by all rows. `first`: the position on the first axis if it is shared. */

@@ -36,6 +36,30 @@ export function packRow(f: FunctionBuilder, nest: Nest, from: Local, to: Local):
   });
 }
 
+/**
+ * The same of four rows whose numbers are neighbours, each to a place of its own, `row` bytes from one to the next: what lies side by side
+ * is read at once.
+ */
+export function packFourRows(f: FunctionBuilder, nest: Nest, row: number, from: Local, to: Local): void {
+  const { size, step } = nest.at(-1) ?? { size: 0, step: 0 };
+  walk(f, nest.slice(0, -1), from, (start) => {
+    const source = after(f, "source", start, 0);
+    repeat(f, Math.floor(size / 4), () => {
+      const places = [0, 1, 2, 3].map((index) => f.let("v128", "place", memory("v128.load", index * step, source)));
+      transpose(f, places as [Local, Local, Local, Local]).forEach((values, index) => {
+        f.memory("v128.store", index * row, to, values);
+      });
+      advance(f, source, 4 * step);
+      advance(f, to, 16);
+    });
+    for (let index = 0; index < size % 4; index++) {
+      const place = f.let("v128", "place", memory("v128.load", index * step, source));
+      for (let lane = 0; lane < 4; lane++) f.memoryLane("v128.store32_lane", lane * row + 4 * index, lane, to, place);
+    }
+    advance(f, to, 4 * (size % 4));
+  });
+}
+
 /** For every point of the nest copies `vectors` vectors of columns `column` bytes apart. `to` moves along. */
 export function packPanel(
   f: FunctionBuilder,
