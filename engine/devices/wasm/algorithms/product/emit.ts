@@ -2,7 +2,7 @@
 import { at, sizeOf } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { extentOf, stepsOf } from "../../../../kernel/tiling.ts";
+import { extentOf } from "../../../../kernel/tiling.ts";
 import { f32x4, type FunctionBuilder, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
 import {
@@ -15,7 +15,7 @@ import {
 } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
 import { type Nest, packFourRows, packPanel, packRow, walk } from "./pack.ts";
-import type { Product } from "./plan.ts";
+import { panelsOf, type Product, tileRowsOf } from "./plan.ts";
 
 /** Sizes, and which axes are gone through where, as the tiling of a product has them. */
 function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Product) {
@@ -36,6 +36,7 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
   const leftOuter = outer.filter((axis) => at(left.at.coefficients, axis) !== 0);
   const depth = sizeOf(reduce.map(size));
   const panelColumns = extentOf(kernel, tiling, column, panel.inside);
+  const { whole, last } = panelsOf(size(column) / 4);
   const partDepth = cut.by * sizeOf(inner.map(size));
   return {
     size,
@@ -46,7 +47,10 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
       within.findIndex(({ axis }) => axis === row),
     ).by,
     panelColumns,
-    panels: stepsOf(kernel, tiling, panels),
+    /** Panels of `panelColumns`, and what is left as one more, in vectors; 0: nothing. */
+    wholePanels: whole,
+    lastVectors: last,
+    panels: whole + Math.min(1, last),
     outer,
     outerPoints: sizeOf(outer.map(size)),
     leftOuter,
@@ -60,7 +64,7 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
     /** Rows that are copied together: four where these lie side by side. */
     rowsTogether:
       size(row) % 4 === 0 && bytesOf(left, row) === 4 && bytesOf(left, at(reduce, reduce.length - 1)) !== 4 ? 4 : 1,
-    panelBytes: 4 * panelColumns * partDepth,
+    panelBytes: 4 * Math.max(panelColumns, 4 * last) * partDepth,
     /** Whether threads share the first axis alone, and each goes through all panels of what is its. */
     sharesFirst: at(around, panels).as !== "grid",
   };
@@ -103,9 +107,11 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
   const multiplying: Phase = {
     size: sharesFirst ? size(0) : outerPoints * panels,
     block: 1,
-    // Of each number to sum: packing, then for the rows of a tile their factors and a loop, and for each vector a load and two products.
+    // Of each number to sum: packing, then for the rows of a tile their factors and a loop, and for each vector a load and its products.
     cost:
-      depth * (vectors * (isTurned ? 5 : 2) + (rows / tileRows) * (outerPoints * panels * 5 + vectors * 3)) +
+      depth *
+        (vectors * (isTurned ? 5 : 2) +
+          (rows / tileRows) * (outerPoints * panels * (tileRows + 3) + vectors * (tileRows + 1))) +
       vectors * rows,
     emit: (module, name, { relaxed }) => {
       const finishing = sharesFirst ? finish(module, `${name}_finish`) : null;
@@ -212,8 +218,20 @@ function emitPanel(
   index: Local,
 ): void {
   const { left, right, row, column } = product;
-  const { size, rows, tileRows, panelColumns, panels, outer, leftOuter, depth, parts, partDepth, packsRows } =
-    geometryOf(kernel, product);
+  const {
+    size,
+    rows,
+    panelColumns,
+    panels,
+    wholePanels,
+    lastVectors,
+    outer,
+    leftOuter,
+    depth,
+    parts,
+    partDepth,
+    packsRows,
+  } = geometryOf(kernel, product);
   const { shared, perThread } = productScratch(kernel, product);
   const scratch = scratchAddress(f, kernel, table);
   const panelMemory = f.let(
@@ -246,6 +264,7 @@ function emitPanel(
       const tile = { relaxed, depth: (partDepth / parts.length) * length, vectors, isFirst };
       packPanel(f, nest, vectors, bytesOf(right, column), start, after(f, "to", panelMemory, 0));
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
+      const tileRows = tileRowsOf(vectors);
       const multiplyRows = (count: number): void =>
         rowTile(f, { ...tile, rows: count }, { pointer: a, row: rowBytes }, panelMemory, {
           pointer: y,
@@ -273,15 +292,13 @@ function emitPanel(
       if (size(parts.axis) % parts.length > 0) part(start, size(parts.axis) % parts.length, false);
     });
   };
-  const tail = (size(column) % panelColumns) / 4;
-  const whole = Math.floor(size(column) / panelColumns);
-  if (tail === 0) multiply(panelColumns / 4);
-  else if (whole === 0) multiply(tail);
+  if (lastVectors === 0) multiply(panelColumns / 4);
+  else if (wholePanels === 0) multiply(lastVectors);
   else {
-    f.op("i32.lt_u", number, i32(whole));
+    f.op("i32.lt_u", number, i32(wholePanels));
     f.if(
       () => multiply(panelColumns / 4),
-      () => multiply(tail),
+      () => multiply(lastVectors),
     );
   }
 }
