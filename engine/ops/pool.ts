@@ -135,6 +135,9 @@ function isLargest(x: Tensor, largest: Tensor): Tensor {
   return x.dtype === "f32" ? or(equal(x, largest), isNaN(x)) : equal(x, largest);
 }
 
+/** Elements of a window up to which they are compared one by one, all windows at a time. */
+const fewTaps = 16;
+
 /** Windows that lie side by side are axes of their own. */
 function largestTile(x: Tensor, windows: readonly AxisWindows[]): Winners {
   const tiles = windowRows(x, windows, neutralElement("max", x.dtype));
@@ -146,38 +149,54 @@ function largestTile(x: Tensor, windows: readonly AxisWindows[]): Winners {
       shape: tiles.shape.map((size, axis) => (axes.includes(axis) ? size : 1)),
     },
   );
+  const chosenOf = (winner: Tensor): Tensor => reduceSum(where(equal(winner, numbers), tiles, 0), { axes });
+  if (sizeOf(sizes) <= fewTaps) {
+    const taps = windowTaps(x, windows, neutralElement("max", x.dtype));
+    const largest = taps.reduce((left, right) => maximum(left, right));
+    const winner = firstLargest(taps, largest);
+    const kept = axes.reduce((value, axis) => expandDims(value, axis), winner);
+    return { largest, winner, chosen: chosenOf(kept) };
+  }
   const largest = reduceMax(tiles, { axes, keepAxes: true });
   const winner = reduceMax(where(isLargest(tiles, largest), numbers, -Infinity), { axes, keepAxes: true });
   const drop = (kept: Tensor): Tensor => squeeze(kept, axes);
-  return {
-    largest: drop(largest),
-    winner: drop(winner),
-    chosen: reduceSum(where(equal(winner, numbers), tiles, 0), { axes }),
-  };
+  return { largest: drop(largest), winner: drop(winner), chosen: chosenOf(winner) };
+}
+
+/**
+ * Minus the number of the first of `taps` that is the largest. The last needs no test: one of them is.
+ * @param among whether a tap that is as large counts
+ */
+function firstLargest(
+  taps: readonly Tensor[],
+  largest: Tensor,
+  among = (isLargestTap: Tensor, _tap: number): Tensor => isLargestTap,
+): Tensor {
+  return taps
+    .slice(0, -1)
+    .reduceRight<Tensor>(
+      (rest, value, tap) => where(among(isLargest(value, largest), tap), -tap, rest),
+      full(largest.shape, 1 - taps.length),
+    );
 }
 
 /** Windows along one axis that overlap, leave gaps or reach beyond x. */
 function largestMoving(x: Tensor, windows: AxisWindows): Winners {
   const taps = windowTaps(x, [windows], neutralElement("max", x.dtype));
   const largest = taps.reduce((left, right) => maximum(left, right));
-  // The last needs no test: one of them is the largest. Padding is as large where all of a window is -infinity.
-  const winner = taps.slice(0, -1).reduceRight<Tensor>(
-    (rest, value, tap) => {
-      const inside = windowNumbers(windows).map((window) => isInside(windows, window, tap));
-      const wins = isLargest(value, largest);
-      const mask = inside.every(Boolean) ? wins : and(along(windows, x.rank, inside.map(Number), "bool"), wins);
-      return where(mask, -tap, rest);
-    },
-    full(largest.shape, 1 - taps.length),
-  );
-  return { largest, winner, chosen: chosenOf(x, windows, winner) };
+  // Padding is as large where all of a window is -infinity.
+  const winner = firstLargest(taps, largest, (wins, tap) => {
+    const inside = windowNumbers(windows).map((window) => isInside(windows, window, tap));
+    return inside.every(Boolean) ? wins : and(along(windows, x.rank, inside.map(Number), "bool"), wins);
+  });
+  return { largest, winner, chosen: chosenAlong(x, windows, winner) };
 }
 
 /**
  * The sum over a window's elements of those that `winner` names. Elements of a row are taken together, so that a derivative comes back in as
  * many parts as a window has rows.
  */
-function chosenOf(x: Tensor, windows: AxisWindows, winner: Tensor): Tensor {
+function chosenAlong(x: Tensor, windows: AxisWindows, winner: Tensor): Tensor {
   const { axis, size, stride, dilation, output } = windows;
   const rows = windowRows(x, [windows], 0);
   const together = dilation === 1 ? stride : 1;

@@ -194,8 +194,8 @@ export function compileStep<S, Args extends readonly unknown[], Result>(
         bindings.map((bind) => bind()),
         state.targets((leaf) => program.aliasOf(leaf) !== undefined),
       );
-      const [next, value] = result as readonly [S, Result];
-      const first = treeLeaves(next).length;
+      const [, value] = result as readonly [S, Result];
+      const first = state.buffers.length;
       const resultOf = (values: readonly TensorData[]): Result => resultTree(value, values) as Result;
       const kept = then === "keep" ? program.reserve(first) : [];
       try {

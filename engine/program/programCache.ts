@@ -126,7 +126,7 @@ export class ProgramCache {
   async use<T>(args: readonly unknown[], task: (made: CompiledProgram) => Promise<T>): Promise<T> {
     const disposals = this.#disposals;
     const { device, templates } = await this.#place(args);
-    const key = `${deviceNumber(device)} ${templates.map(treeSignature).join(" | ")}`;
+    const key = `${deviceNumber(device)} ${args.map(signatureOf).join(" | ")}`;
     const known = this.#entries.get(key);
     if (known !== undefined) return known.use(task);
     const made = this.#compile(templates, device);
@@ -182,6 +182,9 @@ export class ProgramCache {
     return { program, result: outlineOf(result, "result") };
   }
 }
+
+/** A state knows its own: a call walks no tree of it. */
+const signatureOf = (arg: unknown): string => (arg instanceof State ? arg.signature : treeSignature(arg));
 
 function templateOf(state: State<unknown>, argument: number, device: Device): unknown {
   state.requireUsable();

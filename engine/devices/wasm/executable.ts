@@ -20,8 +20,10 @@ import {
   type Position,
   recordLayout,
   type Records,
+  shortCost,
   type Slice,
   Slicer,
+  ThreadChoice,
 } from "./program/index.ts";
 
 /** What executables need of their device. */
@@ -50,8 +52,10 @@ export class WasmExecutable implements Executable {
   readonly #run: RunFunction;
   readonly #records: Records;
   readonly #slicer: Slicer;
-  /** Whether any record is computed by all threads; then slices are run by all. */
+  /** Whether any record is computed by all threads; then slices are run by all, unless it is short and one is faster. */
   readonly #isShared: boolean;
+  /** Of what is shared and short. */
+  readonly #threadChoice: ThreadChoice | null;
   /** The first part that writes over an input; Infinity if none does. */
   readonly #firstOverwriting: number;
   readonly #memory: OwnedMemory;
@@ -107,6 +111,8 @@ export class WasmExecutable implements Executable {
     const { crew, turnMilliseconds } = parts.engine;
     // Threads that a page's main thread waits for by messages leave it free; slices only let a run be abandoned there.
     this.#isShared = parts.records.parts.some(({ isShared }) => isShared);
+    const isShort = parts.records.parts.reduce((sum, { cost }) => sum + cost, 0) <= shortCost;
+    this.#threadChoice = this.#isShared && isShort && crew.participate ? new ThreadChoice() : null;
     const overwriting = parts.records.parts.findIndex(({ overwritesInput }) => overwritesInput);
     this.#firstOverwriting = overwriting < 0 ? Infinity : overwriting;
     const slice = this.#isShared && !crew.participate ? 5 : 1.5;
@@ -209,11 +215,14 @@ export class WasmExecutable implements Executable {
     const isCut = slice.begin > 0 || slice.end < last.size;
     if (isCut) this.#cut(first, slice.begin, slice.end);
     const finish = (): void => {
+      const milliseconds = performance.now() - before;
       if (isCut) this.#cut(first, 0, first.size);
-      this.#slicer.measured(slice, performance.now() - before);
+      else if (isLast && slice.first === 0) this.#threadChoice?.measured(milliseconds);
+      this.#slicer.measured(slice, milliseconds);
     };
     const isLast = this.#slicer.next(this.#slicer.after(slice)) === null;
-    const pending = this.#execute(first.start, last.end, this.#isShared, isLast);
+    const isShared = this.#isShared && this.#threadChoice?.isShared !== false;
+    const pending = this.#execute(first.start, last.end, isShared, isLast);
     if (pending === undefined) finish();
     return pending?.then(finish);
   }

@@ -16,12 +16,11 @@ import {
   emitThreefry,
   emitThreefryBlock,
   emitUnary,
+  longInPlace,
+  threefry,
 } from "../math/index.ts";
 
 type Threefry = Extract<Scalar, { readonly kind: "threefry" }>;
-
-/** Operations that `emitUnary` writes out in place although they are long. */
-const longOperations: ReadonlySet<UnaryOp> = new Set(["exp", "log", "tanh", "sigmoid"]);
 
 export class ScalarEmitter {
   readonly #context: EmitContext;
@@ -124,7 +123,6 @@ export class ScalarEmitter {
         emitShift(f, scalar.direction, scalar.amount, scalar.dtype === "i32" ? "i32" : "u32");
         return;
       case "threefry":
-        push(scalar.key0, scalar.key1, scalar.counter0, scalar.counter1);
         this.#threefry(scalar, point);
         return;
       case "region":
@@ -139,30 +137,66 @@ export class ScalarEmitter {
     }
   }
 
-  /** Both words of a block cost as much as one: if the other is wanted too, it is kept. */
+  /** Both words of a block cost as much as one: if the other is wanted too, it is kept. Of two vectors both are made, side by side. */
   #threefry(scalar: Threefry, point: Point): void {
     const { f } = this.#context;
+    const inputs = ["key0", "key1", "counter0", "counter1"] as const;
     const isTwin = (other: Scalar): boolean =>
       other.kind === "threefry" &&
       other.word !== scalar.word &&
-      (["key0", "key1", "counter0", "counter1"] as const).every((input) => other[input] === scalar[input]);
+      inputs.every((input) => other[input] === scalar[input]);
     const twin = [...this.uses.keys()].find(isTwin);
-    if (twin === undefined) {
-      emitThreefry(f, scalar.word);
-      return;
+    const neighbour = this.#neighbourOf(scalar, point);
+    if (neighbour === null) {
+      for (const input of inputs) this.value(scalar[input], point);
+      if (twin === undefined) {
+        emitThreefry(f, scalar.word);
+        return;
+      }
+      emitThreefryBlock(f);
+    } else {
+      // Written out in place, as a call of so many operands takes as long as a third of it.
+      const blocks = [point, neighbour].map((place) => {
+        const localOf = (input: (typeof inputs)[number]): Local => {
+          const local = f.local("v128", input);
+          this.value(scalar[input], place);
+          f.set(local);
+          return local;
+        };
+        return {
+          key0: localOf("key0"),
+          key1: localOf("key1"),
+          counter0: localOf("counter0"),
+          counter1: localOf("counter1"),
+        };
+      });
+      threefry(f, ...blocks);
     }
-    emitThreefryBlock(f);
-    const word1 = f.let("v128", "word1");
-    const word0 = f.let("v128", "word0");
-    this.#context.remember(twin, point, scalar.word === 0 ? word1 : word0);
-    f.get(scalar.word === 0 ? word0 : word1);
+    const keep = (place: Point): Local => {
+      const word1 = f.let("v128", "word1");
+      const word0 = f.let("v128", "word0");
+      const [wanted, other] = scalar.word === 0 ? [word0, word1] : [word1, word0];
+      if (twin !== undefined) this.#context.remember(twin, place, other);
+      return wanted;
+    };
+    if (neighbour !== null) this.#context.remember(scalar, neighbour, keep(neighbour));
+    f.get(keep(point));
+  }
+
+  /** The other one of two vectors along the axis of lanes, where `scalar` isn't the same in both. */
+  #neighbourOf(scalar: Scalar, point: Point): Point | null {
+    const { nest, states } = this.#context;
+    const state = nest.vector === null ? undefined : states[nest.vector];
+    if (nest.vector === null || state?.unroll !== 2) return null;
+    if (((this.#context.dependencies(scalar) >> nest.vector) & 1) === 0) return null;
+    return point.with(nest.vector, point[nest.vector] === 0 ? state.step : 0);
   }
 
   /** Long functions are written out where they are the work of the inner loop, and called where code is repeated. */
   #unary(operation: UnaryOp, dtype: DType): void {
     const { f, lanes, states } = this.#context;
     const repeated = lanes < 4 || states.some((state) => state !== undefined && state.unroll > 1);
-    if (!repeated || !longOperations.has(operation)) {
+    if (!repeated || !longInPlace.has(operation)) {
       emitUnary(f, operation, dtype);
       return;
     }
@@ -193,6 +227,13 @@ export class ScalarEmitter {
       f.memory("v128.load", addresses.push({ ...address, bytes: address.bytes - 12 }));
       const forward = f.let("v128", "forward");
       f.emit(shuffle32([3, 2, 1, 0], forward, forward));
+    } else if (stride === 2) {
+      // Every other element of what lies there; the slack is long enough for what isn't used.
+      f.memory("v128.load", addresses.push(address));
+      const near = f.let("v128", "near");
+      if (lanes > 2) f.memory("v128.load", addresses.push({ ...address, bytes: address.bytes + 16 }));
+      const far = lanes > 2 ? f.let("v128", "far") : near;
+      f.emit(shuffle32([0, 2, 4, 6], near, far));
     } else {
       const vector = f.local("v128", "lanes");
       f.memory("v128.load32_zero", addresses.push(address));

@@ -9,6 +9,7 @@ import { binaryCosts, threefryCost, unaryCosts } from "../../../kernel/cost.ts";
 import type { Kernel, Scalar } from "../../../kernel/kernel.ts";
 import { childrenOf, rootsOf, scalarsOf } from "../../../kernel/scalar.ts";
 import type { Tiling } from "../../../kernel/tiling.ts";
+import { longInPlace } from "../math/index.ts";
 import { segmentsOf } from "./emitRegions.ts";
 import { blockOf, type Tile, tilingOf } from "./nest.ts";
 
@@ -24,6 +25,10 @@ export type Schedule = {
 
 /** Accumulators (and vectors of operands) that fit into the 16 vector registers together. */
 const registerTile = 8;
+/** Instructions of a call of a long function. */
+const callCost = 8;
+/** What a block of random bits takes beside another, as a part of what it takes alone. */
+const pairCost = 0.6;
 const maximumCodeSize = 24_000;
 const maximumVariants = 128;
 
@@ -160,6 +165,10 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
     vector,
     unroll: new Map(unrolled.filter(([, count]) => count > 1)),
   });
+  // Written out in place, so of few; and where regions part code, each would make both.
+  const blocks = nodes.filter(({ scalar }) => scalar.kind === "threefry").length;
+  const isOfPairs =
+    kernel.reduction === null && blocks >= 1 && blocks <= 2 && nodes.every(({ scalar }) => scalar.kind !== "region");
   yield make(null, []);
   for (const vector of parallel.toReversed()) {
     if (size(vector) < 2) continue;
@@ -167,6 +176,7 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
     for (const vectors of counts) {
       if (vectors > 1 && 4 * vectors > size(vector)) continue;
       yield make(vector, [[vector, vectors]]);
+      if (isOfPairs && size(vector) >= 8) yield make(vector, [[vector, 2]]);
       for (const axis of uncut) {
         if (axis === vector) continue;
         if (kernel.reduction === null) {
@@ -265,6 +275,7 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
       const stride = vector === null ? 0 : at(scalar.at.coefficients, vector);
       if (vector === null || stride === 0) return 0.8;
       if (Math.abs(stride) === 1) return stride === 1 ? 1 : 2;
+      if (stride === 2) return 3;
       const neighbours = Math.max(
         1,
         ...[...unroll].map(([axis, count]) => (isTransposed(scalar, vector, axis) ? count : 1)),
@@ -278,9 +289,10 @@ function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<numbe
     case "region":
       return 0;
     case "threefry":
-      return threefryCost.instructions;
+      return threefryCost.instructions * (vector !== null && unroll.get(vector) === 2 ? pairCost : 1);
     case "unary":
-      return unaryCosts[scalar.op].instructions;
+      // A function that is called sets up its constants each time.
+      return unaryCosts[scalar.op].instructions + (unroll.size > 0 && longInPlace.has(scalar.op) ? callCost : 0);
     case "binary":
       return binaryCosts[scalar.op].instructions;
     default:

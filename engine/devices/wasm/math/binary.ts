@@ -86,7 +86,14 @@ export function emitShift(f: FunctionBuilder, direction: "left" | "right", amoun
 
 /** Takes (key0, key1, counter0, counter1) from the stack and leaves both words of the block, word 1 on top. */
 export function emitThreefryBlock(f: FunctionBuilder): void {
-  f.call(f.module.define("threefry", ["v128", "v128", "v128", "v128"], ["v128", "v128"], threefry));
+  f.call(
+    f.module.define(
+      "threefry",
+      ["v128", "v128", "v128", "v128"],
+      ["v128", "v128"],
+      (g, key0, key1, counter0, counter1) => threefry(g, { key0, key1, counter0, counter1 }),
+    ),
+  );
 }
 
 /** Takes (key0, key1, counter0, counter1) from the stack and leaves word `word` of the Threefry-2x32-20 block. */

@@ -16,7 +16,6 @@ import {
   divide,
   multiply,
   or,
-  polynomial,
   powerOfTwo,
   signBit,
   subtract,
@@ -25,7 +24,7 @@ import {
 /** (e^r - 1 - r) / r^2: relative error of e^r below 2^-28. */
 const expCoefficients = [
   0.4999999403953552, 0.16666515171527863, 0.041668083518743515, 0.00836934894323349, 0.0013840390602126718,
-];
+] as const;
 
 /** ln 2 in two parts; n times the first is exact for |n| < 2^9, as it has 15 bits. */
 const ln2High = 0.693145751953125;
@@ -45,9 +44,13 @@ function reduceByLn2(f: FunctionBuilder, x: Local): { readonly n: Local; readonl
   return { n, whole, r };
 }
 
-/** r^2 P(r). */
-function beyondLinear(r: Local): Code {
-  return multiply(multiply(r, r), polynomial(r, expCoefficients));
+/** r^2 P(r), by Estrin's scheme: its parts don't wait for each other. */
+function beyondLinear(f: FunctionBuilder, r: Local): Code {
+  const [c0, c1, c2, c3, c4] = expCoefficients;
+  const square = bind(f, "square", multiply(r, r));
+  const low = add(f32x4(c0), multiply(f32x4(c1), r));
+  const high = add(add(f32x4(c2), multiply(f32x4(c3), r)), multiply(f32x4(c4), square));
+  return multiply(square, add(low, multiply(square, high)));
 }
 
 /** e^x. 0 below -103.98, infinite above 88.73. */
@@ -55,7 +58,7 @@ export function exp(f: FunctionBuilder, x: Local): Code {
   // Beyond the limits the result is 0 or infinite, and n stays within what two factors can express.
   const limited = bind(f, "limited", atLeast(atMost(x, 89), -104));
   const { n, r } = reduceByLn2(f, limited);
-  const mantissa = add(f32x4(1), add(r, beyondLinear(r)));
+  const mantissa = add(f32x4(1), add(r, beyondLinear(f, r)));
   // 2^n in two factors of normal range: the first product is exact, the second rounds a subnormal result once.
   const half = bind(f, "half", op("i32x4.shr_s", n, i32(1)));
   return multiply(multiply(mantissa, powerOfTwo(half)), powerOfTwo(op("i32x4.sub", n, half)));
@@ -69,7 +72,7 @@ export function expm1(f: FunctionBuilder, x: Local): Code {
   // The part of r that rounding lost matters here, because 2^n (1 + r) - 1 cancels.
   const high = subtract(limited, multiply(whole, f32x4(ln2High)));
   const lost = subtract(subtract(high, r), multiply(whole, f32x4(ln2Low)));
-  const rest = bind(f, "rest", add(beyondLinear(r), lost));
+  const rest = bind(f, "rest", add(beyondLinear(f, r), lost));
   // All at half size, as 2^128 is no float32: result / 2 = (scale - 1/2) + scale r + scale rest.
   const scale = bind(f, "scale", powerOfTwo(op("i32x4.sub", n, i32x4(1))));
   const base = bind(f, "base", subtract(scale, f32x4(0.5)));
@@ -86,7 +89,7 @@ export function expm1(f: FunctionBuilder, x: Local): Code {
 export function sigmoid(f: FunctionBuilder, x: Local): Code {
   const magnitude = bind(f, "magnitude", atMost(absolute(x), 104));
   const { n, r } = reduceByLn2(f, magnitude);
-  const q = add(r, beyondLinear(r));
+  const q = add(r, beyondLinear(f, r));
   // small = 1 / (1 + e^|x|). From n = 64 on the 1 is lost anyway and the rest of 2^n may be multiplied afterwards.
   const low = bind(f, "low", op("i32x4.min_s", n, i32x4(64)));
   const scale = bind(f, "scale", powerOfTwo(low));
@@ -100,23 +103,14 @@ export function sigmoid(f: FunctionBuilder, x: Local): Code {
   return choose(op("f32x4.lt", x, f32x4(0)), small, subtract(f32x4(1), small));
 }
 
-/** (tanh(x) / x - 1) / x^2 as a polynomial in x^2 for |x| < 0.75: relative error of tanh below 2^-29. */
-const tanhCoefficients = [
-  -0.33333316445350647, 0.1333272010087967, -0.0538945347070694, 0.021457793191075325, -0.007665812503546476,
-  0.0017417564522475004,
-];
-const tanhSplit = 0.75;
-
-/** tanh x: odd polynomial near 0, 1 - 2 / (e^2|x| + 1) beyond. */
+/** tanh |x| = E / (E + 2) with E = e^2|x| - 1, which keeps its relative size near 0. */
 export function tanh(f: FunctionBuilder, x: Local): Code {
   const magnitude = bind(f, "magnitude", absolute(x));
-  const square = bind(f, "square", multiply(x, x));
-  const near = add(magnitude, multiply(multiply(magnitude, square), polynomial(square, tanhCoefficients)));
   // From 10 on the result is 1.
-  const twice = bind(f, "twice", atMost(add(magnitude, magnitude), 20));
-  const { n, r } = reduceByLn2(f, twice);
+  const limited = bind(f, "limited", atMost(add(magnitude, magnitude), 20));
+  const { n, r } = reduceByLn2(f, limited);
   const scale = bind(f, "scale", powerOfTwo(n));
-  const denominator = add(add(scale, f32x4(1)), multiply(scale, add(r, beyondLinear(r))));
-  const far = subtract(f32x4(1), divide(f32x4(2), denominator));
-  return or(choose(op("f32x4.lt", magnitude, f32x4(tanhSplit)), near, far), and(x, signBit));
+  const rest = multiply(scale, add(r, beyondLinear(f, r)));
+  const growth = bind(f, "growth", add(subtract(scale, f32x4(1)), rest));
+  return or(divide(growth, add(growth, f32x4(2))), and(x, signBit));
 }

@@ -12,7 +12,7 @@
  * - `emitCast(f, from, to)`: x.
  * - `emitShift(f, direction, amount, dtype)`: x.
  * - `emitThreefry(f, word)`: key0, key1, counter0, counter1.
- *   `emitThreefryBlock(f)` leaves both words.
+ *   `emitThreefryBlock(f)` leaves both words; `threefry(f, ...blocks)` those of several blocks, written out in place.
  * - `emitLiteral(f, value, dtype)`: nothing. `literal(value, dtype)` is its code.
  */
 export {
@@ -24,4 +24,5 @@ export {
   emitThreefryBlock,
 } from "./binary.ts";
 export { emitCast, emitLiteral, literal } from "./cast.ts";
-export { emitUnary } from "./unary.ts";
+export { threefry } from "./threefry.ts";
+export { emitUnary, longInPlace } from "./unary.ts";

@@ -9,22 +9,35 @@ const rotations = [
 /** The key schedule's parity constant (Skein's C240, low 32 bits). */
 const parity = 0x1bd1_1bda;
 
-/** Threefry-2x32 with 20 rounds of four counters under four keys. Leaves words 0 and 1 of the blocks. */
-export function threefry(f: FunctionBuilder, key0: Local, key1: Local, counter0: Local, counter1: Local): void {
-  const key2 = bind(f, "key2", xor(xor(key0, key1), i32x4(parity)));
-  const keys = [key0, key1, key2];
-  const keyAt = (index: number): Local => keys[index % 3] ?? key0;
-  f.set(counter0, op("i32x4.add", counter0, key0));
-  f.set(counter1, op("i32x4.add", counter1, key1));
+/** Keys and counters of four blocks; the counters become the blocks. */
+export type Block = Readonly<Record<"key0" | "key1" | "counter0" | "counter1", Local>>;
+
+/**
+ * Threefry-2x32 with 20 rounds of four counters under four keys, or of several such fours side by side: each round waits for the one
+ * before, and meanwhile the others have theirs. Leaves words 0 and 1 of the blocks of each.
+ */
+export function threefry(f: FunctionBuilder, ...blocks: readonly Block[]): void {
+  const all = blocks.map((block) => {
+    const key2 = bind(f, "key2", xor(xor(block.key0, block.key1), i32x4(parity)));
+    return { ...block, keys: [block.key0, block.key1, key2] };
+  });
+  const keyAt = ({ key0, keys }: (typeof all)[number], index: number): Local => keys[index % 3] ?? key0;
+  for (const { key0, key1, counter0, counter1 } of all) {
+    f.set(counter0, op("i32x4.add", counter0, key0));
+    f.set(counter1, op("i32x4.add", counter1, key1));
+  }
   for (let group = 0; group < 5; group++) {
     for (const amount of rotations[group % 2 === 0 ? 0 : 1]) {
-      f.set(counter0, op("i32x4.add", counter0, counter1));
-      f.set(counter1, xor(rotate(counter1, amount), counter0));
+      for (const { counter0, counter1 } of all) f.set(counter0, op("i32x4.add", counter0, counter1));
+      for (const { counter0, counter1 } of all) f.set(counter1, xor(rotate(counter1, amount), counter0));
     }
-    f.set(counter0, op("i32x4.add", counter0, keyAt(group + 1)));
-    f.set(counter1, op("i32x4.add", op("i32x4.add", counter1, keyAt(group + 2)), i32x4(group + 1)));
+    for (const block of all) {
+      const { counter0, counter1 } = block;
+      f.set(counter0, op("i32x4.add", counter0, keyAt(block, group + 1)));
+      f.set(counter1, op("i32x4.add", op("i32x4.add", counter1, keyAt(block, group + 2)), i32x4(group + 1)));
+    }
   }
-  f.emit(counter0, counter1);
+  for (const { counter0, counter1 } of all) f.emit(counter0, counter1);
 }
 
 function rotate(x: Local, amount: number): Code {

@@ -9,6 +9,9 @@ import { absolute, and, choose, or, signBit } from "./lanes.ts";
 import { log, log1p } from "./logarithm.ts";
 import { cos, sin } from "./trigonometric.ts";
 
+/** Long functions that are written out in place: they are everywhere in networks, and a call takes as long as half of one. */
+export const longInPlace: ReadonlySet<UnaryOp> = new Set(["exp", "log", "tanh", "sigmoid"]);
+
 /**
  * Applies `operation` to the vector of `dtype` on top of the stack.
  * @throws EvenkeelError `dtype` if it has no meaning there.
@@ -47,7 +50,6 @@ export function emitUnary(f: FunctionBuilder, operation: UnaryOp, dtype: DType):
     case "log":
     case "tanh":
     case "sigmoid": {
-      // In place: these are everywhere in networks, and a call takes as long as half of one.
       requireFloat(operation, dtype);
       const x = f.let("v128", "x");
       return f.emit(transcendentals[operation](f, x));

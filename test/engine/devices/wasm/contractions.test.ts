@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
+import { panelsOf, tileRowsOf } from "../../../../engine/devices/wasm/algorithms/product/plan.ts";
 import { methodsOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
@@ -214,6 +215,25 @@ describe("algorithms of the wasm device", () => {
     );
     // Few rows are not worth it.
     assert.ok(packed >= 25, `${packed} of 50 products were packed`);
+  });
+
+  it("panels hold all columns, and none is one vector wide if it isn't alone", () => {
+    for (let vectors = 1; vectors < 50; vectors++) {
+      const { whole, last } = panelsOf(vectors);
+      assert.equal(3 * whole + last, vectors);
+      assert.ok(last !== 1 || vectors === 1);
+      assert.ok(last <= 4 && tileRowsOf(last) * last <= 9);
+    }
+  });
+
+  it("rows whose numbers are neighbours are packed four at a time, whatever their depth", async () => {
+    for (const depth of [16, 17, 390, 1543]) {
+      for (const rows of [20, 21]) {
+        const [left, right] = [load(0, [1, 0, rows]), load(1, [0, 1, 20])];
+        const kernel = product([rows, 20], [depth], left, right, [rows * depth, 20 * depth], true);
+        assert.equal(await checkedMethod(kernel, 3, false), "packed product");
+      }
+    }
   });
 
   it("long sums are made in parts that add up", async () => {

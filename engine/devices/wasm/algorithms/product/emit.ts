@@ -2,7 +2,7 @@
 import { at, sizeOf } from "../../../../graph/shape.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { extentOf, stepsOf } from "../../../../kernel/tiling.ts";
+import { extentOf } from "../../../../kernel/tiling.ts";
 import { type Code, f32x4, type FunctionBuilder, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
 import {
@@ -14,8 +14,8 @@ import {
   scratchAddress,
 } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile } from "../tile.ts";
-import { type Nest, packPanel, packRow, packTurnedRows, turnedRows, walk } from "./pack.ts";
-import type { Product } from "./plan.ts";
+import { type Nest, packPanel, packRow, packTurnedRows, walk } from "./pack.ts";
+import { panelsOf, type Product, tileRowsOf } from "./plan.ts";
 
 /** Sizes, and which axes are gone through where, as the tiling of a product has them. */
 function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Product) {
@@ -36,10 +36,13 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
   const leftOuter = outer.filter((axis) => at(left.at.coefficients, axis) !== 0);
   const depth = sizeOf(reduce.map(size));
   const panelColumns = extentOf(kernel, tiling, column, panel.inside);
+  const { whole, last } = panelsOf(size(column) / 4);
   const partDepth = cut.by * sizeOf(inner.map(size));
   /** Axes with rows of their own, of which copies are made at once. */
   const packedOuter = leftOuter.filter((axis) => packedRows?.inside !== 1 || axis !== 0);
-  const rowsAtOnce = bytesOf(left, row) === 4 && size(row) % turnedRows === 0 ? turnedRows : 1;
+  const isTurned = bytesOf(left, row) === 4 && bytesOf(left, at(reduce, reduce.length - 1)) !== 4;
+  // A line of the cache has sixteen numbers.
+  const rowsAtOnce = !isTurned ? 1 : size(row) % 16 === 0 ? 16 : size(row) % 4 === 0 ? 4 : 1;
   return {
     size,
     reduce,
@@ -49,7 +52,10 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
       within.findIndex(({ axis }) => axis === row),
     ).by,
     panelColumns,
-    panels: stepsOf(kernel, tiling, panels),
+    /** Panels of `panelColumns`, and what is left as one more, in vectors; 0: nothing. */
+    wholePanels: whole,
+    lastVectors: last,
+    panels: whole + Math.min(1, last),
     outer,
     outerPoints: sizeOf(outer.map(size)),
     leftOuter,
@@ -65,7 +71,7 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
     rowBlocks: (sizeOf(packedOuter.map(size)) * size(row)) / rowsAtOnce,
     // Copies have a place for each number to sum, also where several are the same.
     leftBytes: packedRows === undefined ? 0 : 4 * sizeOf(packedOuter.map(size)) * size(row) * depth,
-    panelBytes: 4 * panelColumns * partDepth,
+    panelBytes: 4 * Math.max(panelColumns, 4 * last) * partDepth,
     /** Whether threads share the first axis alone, and each goes through all panels of what is its. */
     sharesFirst: at(around, panels).as !== "grid",
   } as const;
@@ -89,12 +95,13 @@ function ownScratch(f: FunctionBuilder, kernel: Kernel, product: Product, table:
 /** First rows are packed if need be; then threads pack panels of columns and multiply them by all rows; then results are finished. */
 export function productPhases(kernel: Kernel, product: Product, finish: Finish): readonly Phase[] {
   const geometry = geometryOf(kernel, product);
-  const { size, rows, tileRows, depth, panels, outerPoints, leftBytes, rowBlocks, sharesFirst } = geometry;
+  const { size, rows, tileRows, depth, panels, outerPoints, leftBytes, rowsAtOnce, rowBlocks, sharesFirst } = geometry;
   const columns = size(product.column);
+  const packingCost = rowsAtOnce > 1 ? leftBytes / 8 : leftBytes / 3;
   const packing: Phase = {
     size: rowBlocks,
     block: 1,
-    cost: leftBytes / 3,
+    cost: packingCost,
     emit: (module, name) =>
       module.define(`${name}_rows`, kernelParameters, [], (f, table, low, high) => {
         emitRows(f, kernel, product, { table, to: scratchAddress(f, kernel, table) }, null, low, high);
@@ -106,11 +113,13 @@ export function productPhases(kernel: Kernel, product: Product, finish: Finish):
   const multiplying: Phase = {
     size: sharesFirst ? size(0) : outerPoints * panels,
     block: 1,
-    // Of each number to sum: packing, then for the rows of a tile their factors and a loop, and for each vector a load and two products.
+    // Of each number to sum: packing, then for the rows of a tile their factors and a loop, and for each vector a load and its products.
     cost:
-      depth * (vectors * (isTurned ? 5 : 2) + (rows / tileRows) * (outerPoints * panels * 5 + vectors * 3)) +
+      depth *
+        (vectors * (isTurned ? 5 : 2) +
+          (rows / tileRows) * (outerPoints * panels * (tileRows + 3) + vectors * (tileRows + 1))) +
       vectors * rows +
-      (packsEach ? (size(0) * leftBytes) / 3 : 0),
+      (packsEach ? size(0) * packingCost : 0),
     emit: (module, name, { relaxed }) => {
       const finishing = sharesFirst ? finish(module, `${name}_finish`) : null;
       return module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
@@ -220,7 +229,7 @@ function emitRows(
       packRow(f, nest, from, to);
       return;
     }
-    packTurnedRows(f, nest, from, to, 4 * depth);
+    packTurnedRows(f, nest, rowsAtOnce, from, to, 4 * depth);
     advance(f, to, blockBytes);
   });
 }
@@ -237,7 +246,8 @@ function emitPanel(
 ): void {
   const { left, right, row, column } = product;
   const geometry = geometryOf(kernel, product);
-  const { size, rows, tileRows, panelColumns, panels, outer, depth, parts, partDepth, packing } = geometry;
+  const { size, rows, panelColumns, panels, wholePanels, lastVectors, outer, depth, parts, partDepth, packing } =
+    geometry;
   const own = ownScratch(f, kernel, product, table, thread);
   const { perThread } = productScratch(kernel, product);
   const panelMemory = after(f, "panel", own, perThread - geometry.panelBytes);
@@ -268,6 +278,7 @@ function emitPanel(
       const tile = { relaxed, depth: (partDepth / parts.length) * length, vectors, isFirst };
       packPanel(f, nest, vectors, bytesOf(right, column), start, after(f, "to", panelMemory, 0));
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
+      const tileRows = tileRowsOf(vectors);
       const multiplyRows = (count: number): void =>
         rowTile(f, { ...tile, rows: count }, { pointer: a, row: rowBytes }, panelMemory, {
           pointer: y,
@@ -295,15 +306,13 @@ function emitPanel(
       if (size(parts.axis) % parts.length > 0) part(start, size(parts.axis) % parts.length, false);
     });
   };
-  const tail = (size(column) % panelColumns) / 4;
-  const whole = Math.floor(size(column) / panelColumns);
-  if (tail === 0) multiply(panelColumns / 4);
-  else if (whole === 0) multiply(tail);
+  if (lastVectors === 0) multiply(panelColumns / 4);
+  else if (wholePanels === 0) multiply(lastVectors);
   else {
-    f.op("i32.lt_u", number, i32(whole));
+    f.op("i32.lt_u", number, i32(wholePanels));
     f.if(
       () => multiply(panelColumns / 4),
-      () => multiply(tail),
+      () => multiply(lastVectors),
     );
   }
 }

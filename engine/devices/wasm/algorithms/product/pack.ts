@@ -36,17 +36,21 @@ export function packRow(f: FunctionBuilder, nest: Nest, from: Local, to: Local):
   });
 }
 
-/** Rows that are copied together where their numbers are neighbours in memory: a line of the cache has as many. */
-export const turnedRows = 16;
-
-/** Copies `turnedRows` rows, 4 bytes apart, as `packRow` does each: `length` bytes apart at `to`, which stays. */
-export function packTurnedRows(f: FunctionBuilder, nest: Nest, from: Local, to: Local, length: number): void {
+/** Copies `rows` rows, a multiple of 4, whose numbers are neighbours, as `packRow` does each: `length` bytes apart at `to`, which stays. */
+export function packTurnedRows(
+  f: FunctionBuilder,
+  nest: Nest,
+  rows: number,
+  from: Local,
+  to: Local,
+  length: number,
+): void {
   const { size, step } = nest.at(-1) ?? { size: 0, step: 0 };
   const place = after(f, "place", to, 0);
   walk(f, nest.slice(0, -1), from, (start) => {
     const source = after(f, "source", start, 0);
     repeat(f, Math.floor(size / 4), () => {
-      for (let block = 0; block < turnedRows; block += 4) {
+      for (let block = 0; block < rows; block += 4) {
         const numbers = [0, 1, 2, 3].map((index) =>
           f.let("v128", "numbers", memory("v128.load", index * step + 4 * block, source)),
         );
@@ -58,7 +62,7 @@ export function packTurnedRows(f: FunctionBuilder, nest: Nest, from: Local, to: 
       advance(f, place, 16);
     });
     for (let index = 0; index < size % 4; index++) {
-      for (let row = 0; row < turnedRows; row++) {
+      for (let row = 0; row < rows; row++) {
         f.memory("f32.store", row * length + 4 * index, place, memory("f32.load", index * step + 4 * row, source));
       }
     }

@@ -20,9 +20,22 @@ export type Product = Pick<Contraction, "left" | "right"> & {
   readonly tiling: Tiling;
 };
 
-/** Vectors of a packed panel of columns, and rows of a tile: as many sums as registers hold. */
-const panelVectors = 4;
-const tileRows = 2;
+/**
+ * Rows of a tile, by the vectors of its columns: as many sums as registers hold. A multiply-add takes four or five cycles and two begin in
+ * each, so eight sums may wait for each other where nine don't.
+ */
+export const tileRowsOf = (vectors: number): number => [8, 8, 4, 3, 2][vectors] ?? 1;
+
+/** Vectors of a packed panel of columns. If one is left in the end, the last panel has four. */
+const panelVectors = 3;
+
+/** How many vectors each panel of columns has: all `whole` ones as many, and one more panel, if any, the `last`. */
+export function panelsOf(vectors: number): { readonly whole: number; readonly last: number } {
+  const left = vectors % panelVectors;
+  const whole = Math.floor(vectors / panelVectors);
+  return left === 1 && whole > 0 ? { whole: whole - 1, last: panelVectors + 1 } : { whole, last: left };
+}
+
 /** Numbers of a packed column that stay in the first cache. */
 const cachedDepth = 384;
 /** Products with fewer numbers to sum than this don't pay for packing. */
@@ -63,7 +76,7 @@ function productOfSides(kernel: Kernel, { left, right, rows, columns, depth }: C
   const part = at(panels, panels.length - 1).axis;
   const packsRows = depth.length > 1 || step(left, at(depth, 0)) !== 1;
   const tile: readonly Split[] = [
-    { axis: row, by: tileRows, as: "loop" },
+    { axis: row, by: Math.min(tileRowsOf(Math.min(panelVectors, size(column) / 4)), size(row)), as: "loop" },
     ...depth.slice(depth.indexOf(part)).map((axis): Split => ({ axis, by: 1, as: "loop" })),
     { axis: row, by: 1, as: "unroll" },
     { axis: column, by: 4, as: "unroll" },
