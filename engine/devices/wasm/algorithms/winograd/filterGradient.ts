@@ -11,28 +11,36 @@ import {
   resultAddress,
   scratchAddress,
 } from "../../loops/index.ts";
-import { advance, after, dotColumns, dotRows, dotTile, repeat } from "../tile.ts";
-import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
+import { advance, after, repeat, rowTile, smaller } from "../tile.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
+import { middleRows } from "./middle.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
+import {
+  cursorAt,
+  forChannels,
+  forTiles,
+  gridOf,
+  moveTo,
+  panelChannels,
+  panelRow,
+  placeBytes,
+  tilesOf,
+} from "./tiles.ts";
 import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
 
-/** Sizes in bytes: of rows and places of the transformed image [36, c, tiles] and cotangent [36, o, tiles], and of the sums [36, o, c]. */
+/**
+ * Sizes in bytes: of panels and places of the transformed image [36, c / 8, tiles, 8] and cotangent [36, o / 8, tiles, 8], and of the
+ * sums [36, o, c].
+ */
 function layoutOf({ size, block }: WinogradFilterGradient) {
-  const vectors = vectorsOf(block);
-  const tileRow = 16 * vectors;
-  const inputs = dotColumns * Math.ceil(size.c / dotColumns);
-  const outputs = dotRows * Math.ceil(size.o / dotRows);
-  const sumRow = 4 * inputs;
+  const panel = block.tiles * panelRow;
+  const sumRow = 16 * Math.ceil(size.c / 4);
   return {
-    vectors,
-    tileRow,
-    inputs,
-    outputs,
-    imagePlace: placeBytes(inputs * tileRow),
-    cotangentPlace: placeBytes(outputs * tileRow),
+    panel,
+    imagePlace: placeBytes(Math.ceil(size.c / panelChannels) * panel),
+    cotangentPlace: placeBytes(Math.ceil(size.o / panelChannels) * panel),
     sumRow,
-    sumPlace: placeBytes(outputs * sumRow),
+    sumPlace: placeBytes(middleRows * Math.ceil(size.o / middleRows) * sumRow),
   };
 }
 
@@ -41,15 +49,15 @@ export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
   return { shared: plan.parts * places * sumPlace, perThread: places * (imagePlace + cotangentPlace) };
 }
 
-/** First each part of the images gives sums of its own, then these are added and transformed back. */
+/** First each part of the tiles gives sums of its own, then these are added and transformed back. */
 export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradient, finish: Finish): readonly Phase[] {
   const { size, parts } = plan;
-  const vectors = (size.n * size.y * size.x) / 64;
+  const tiles = size.n * tilesOf(gridOf(size));
   return [
     {
       size: parts,
       block: 1,
-      cost: vectors * (300 * size.c + 180 * size.o + 66 * size.c * size.o),
+      cost: (tiles * (300 * size.c + 180 * size.o + 66 * size.c * size.o)) / 4,
       emit: (module, name, options) =>
         module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
           emitParts(f, kernel, plan, options, { table, low, high, thread });
@@ -77,67 +85,99 @@ function emitParts(
   { relaxed }: EmitOptions,
   { table, low, high, thread }: Share,
 ): void {
-  const { image, cotangent, axes, size, parts, block } = plan;
+  const { image, cotangent, axes, size, block, tilesOfPart } = plan;
   const layout = layoutOf(plan);
   const { shared, perThread } = filterGradientScratch(plan);
+  const grid = gridOf(size);
+  const tiles = size.n * tilesOf(grid);
   const scratch = scratchAddress(f, kernel, table);
   const ownScratch = op("i32.add", scratch, op("i32.mul", thread, i32(perThread)));
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
   const transformedCotangent = after(f, "transformed", transformed, places * layout.imagePlace);
   const part = f.let("i32", "part", low);
-  const start = ({ operand, at: address }: Load, channel: number) =>
-    pixelsAt(f, addressOf(f, table, operand), address, { ...axes, channel }, (bytes) =>
-      op("i32.mul", part, i32((size.n / parts) * bytes)),
-    );
-  const [x, y] = [start(image, axes.c), start(cotangent, axes.o)];
-  const isOnlyBlock = 64 * vectorsOf(block) * parts === size.n * size.y * size.x;
+  const bases = [addressOf(f, table, image.operand), addressOf(f, table, cotangent.operand)] as const;
+  const isOnlyBlock = tilesOfPart <= block.tiles;
 
-  f.loop((again) => {
+  f.loop((nextPart) => {
     const sums = f.let("i32", "sums", op("i32.add", scratch, op("i32.mul", part, i32(places * layout.sumPlace))));
     if (!isOnlyBlock) f.memoryFill(sums, i32(0), i32(places * layout.sumPlace));
-    forBlocks(f, block, { ...size, n: size.n / parts }, [x, y], () => {
-      forVectors(f, block, size.c, x, transformed, (from, pointer) => {
-        transformImage(f, relaxed, from, { pointer, stride: layout.imagePlace });
+    const first = f.let("i32", "first", op("i32.mul", part, i32(tilesOfPart)));
+    const left = smaller(f, "left", f.let("i32", "rest", op("i32.sub", i32(tiles), first)), tilesOfPart);
+    const start = (base: Local, { at: address }: Load, channel: number) => {
+      const cursor = cursorAt(f, base, address, { ...axes, channel }, () => i32(0));
+      moveTo(f, grid, cursor, after(f, "tile", first, 0));
+      return cursor;
+    };
+    const [x, y] = [start(bases[0], image, axes.c), start(bases[1], cotangent, axes.o)];
+    f.loop((nextBlock) => {
+      const count = smaller(f, "count", left, block.tiles);
+      const imageRow = after(f, "row", transformed, 0);
+      forTiles(f, grid, x, count, ({ rows, columns }) => {
+        forChannels(f, size.c, x, imageRow, layout.panel, (lanes, pointer) => {
+          const tile = { lanes, rowBytes: x.strides.row, rows: rows + 2, columns: columns + 2 };
+          transformImage(f, relaxed, tile, { pointer, stride: layout.imagePlace });
+        });
+        advance(f, imageRow, panelRow);
       });
-      forVectors(f, block, size.o, y, transformedCotangent, (from, pointer) => {
-        transformCotangent(f, relaxed, from, { pointer, stride: layout.cotangentPlace });
+      const cotangentRow = after(f, "row", transformedCotangent, 0);
+      forTiles(f, grid, y, count, ({ rows, columns }) => {
+        forChannels(f, size.o, y, cotangentRow, layout.panel, (lanes, pointer) => {
+          const tile = { lanes, rowBytes: y.strides.row, rows, columns };
+          transformCotangent(f, relaxed, tile, { pointer, stride: layout.cotangentPlace });
+        });
+        advance(f, cotangentRow, panelRow);
       });
-      multiply(f, plan, { relaxed, adds: !isOnlyBlock }, transformed, transformedCotangent, sums);
+      multiply(f, plan, { relaxed, isFirst: isOnlyBlock }, { transformed, transformedCotangent, sums, count });
+      f.tee(left, op("i32.sub", left, count));
+      f.branchIf(nextBlock);
     });
     f.tee(part, op("i32.add", part, i32(1)));
-    f.branchIf(again, op("i32.lt_s", high));
+    f.branchIf(nextPart, op("i32.lt_s", high));
   });
 }
 
-/** The 36 products cotangent times transposed image; `adds` them to the sums or takes them for these. */
+/** The 36 products transposed cotangent times image; `isFirst`: they are the sums, else they are added to these. */
 function multiply(
   f: FunctionBuilder,
   plan: WinogradFilterGradient,
-  { relaxed, adds }: { readonly relaxed: boolean; readonly adds: boolean },
-  transformed: Local,
-  transformedCotangent: Local,
-  sums: Local,
+  { relaxed, isFirst }: { readonly relaxed: boolean; readonly isFirst: boolean },
+  from: Readonly<Record<"transformed" | "transformedCotangent" | "sums" | "count", Local>>,
 ): void {
-  const { vectors, tileRow, inputs, outputs, imagePlace, cotangentPlace, sumRow, sumPlace } = layoutOf(plan);
-  const [left, panel, to] = [
-    after(f, "y", transformedCotangent, 0),
-    after(f, "v", transformed, 0),
-    after(f, "sum", sums, 0),
+  const { size } = plan;
+  const { panel, imagePlace, cotangentPlace, sumRow, sumPlace } = layoutOf(plan);
+  const rows = middleRows;
+  const [cotangent, image, sums] = [
+    after(f, "y", from.transformedCotangent, 0),
+    after(f, "v", from.transformed, 0),
+    after(f, "sum", from.sums, 0),
   ];
+  const vectors = Math.ceil(size.c / 4);
   repeat(f, places, () => {
-    repeat(f, outputs / dotRows, () => {
-      const right = after(f, "right", panel, 0);
-      repeat(f, inputs / dotColumns, () => {
-        dotTile(f, { relaxed, vectors, adds }, left, right, { pointer: to, row: sumRow });
-        advance(f, right, dotColumns * tileRow);
-        advance(f, to, 4 * dotColumns);
-      });
-      advance(f, left, dotRows * tileRow);
-      advance(f, to, sumRow);
+    const [left, row] = [after(f, "left", cotangent, 0), after(f, "row", sums, 0)];
+    // Halves of panels take turns.
+    const step = f.let("i32", "step", i32(4 * rows));
+    repeat(f, Math.ceil(size.o / rows), () => {
+      const [right, to] = [after(f, "right", image, 0), after(f, "to", row, 0)];
+      const multiplyPanel = (width: number): void => {
+        rowTile(
+          f,
+          { relaxed, rows, depth: from.count, vectors: width, isFirst },
+          { pointer: left, row: 4, step: panelRow },
+          { pointer: right, row: panelRow },
+          { pointer: to, row: sumRow },
+        );
+        advance(f, right, panel);
+        advance(f, to, panelRow);
+      };
+      repeat(f, Math.floor(vectors / 2), () => multiplyPanel(2));
+      if (vectors % 2 > 0) multiplyPanel(1);
+      f.set(left, op("i32.add", left, step));
+      f.set(step, op("i32.sub", i32(panel), step));
+      advance(f, row, rows * sumRow);
     });
-    advance(f, left, cotangentPlace - outputs * tileRow);
-    advance(f, to, sumPlace - outputs * sumRow);
-    advance(f, panel, imagePlace);
+    advance(f, cotangent, cotangentPlace);
+    advance(f, image, imagePlace);
+    advance(f, sums, sumPlace);
   });
 }
 

@@ -11,29 +11,23 @@ import {
   resultAddress,
   scratchAddress,
 } from "../../loops/index.ts";
-import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
-import { tileRows } from "./middle.ts";
+import { advance, after, repeat, rowTile, smaller } from "../tile.ts";
+import { emitFilter, filterRow, panelsOf } from "./filter.ts";
+import { middleRows } from "./middle.ts";
 import type { WinogradForward } from "./plan.ts";
-import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
-import { places, transformFilter, transformImage, transformOutput } from "./transforms.ts";
+import { cursorAt, forChannels, forTiles, gridOf, panelRow, placeBytes, tilesOf } from "./tiles.ts";
+import { places, transformImage, transformOutput } from "./transforms.ts";
 
-/** Sizes in bytes: of rows and places of the transformed filter [36, o, c], image [36, c, tiles] and product [36, o, tiles]. */
-function layoutOf(plan: WinogradForward) {
-  const { size, block } = plan;
-  const vectors = vectorsOf(block);
-  const rows = tileRows(plan);
-  const tileBytes = 16 * vectors;
-  const filterRow = 16 * Math.ceil(size.c / 4);
-  const outputs = rows * Math.ceil(size.o / rows);
+/** Sizes in bytes: of rows and places of the transformed filter [36, o / 8, c, 8], image [36, tiles, c] and product [36, tiles, o]. */
+function layoutOf({ size, block }: WinogradForward) {
+  const imageRow = 16 * Math.ceil(size.c / 4);
+  const productRow = 16 * Math.ceil(size.o / 4);
   return {
-    vectors,
-    rows,
-    tileBytes,
-    filterRow,
-    outputs,
-    filterPlace: placeBytes(outputs * filterRow),
-    imagePlace: placeBytes(size.c * tileBytes),
-    productPlace: placeBytes(outputs * tileBytes),
+    filterPlace: placeBytes(panelsOf(size) * filterRow(size)),
+    imageRow,
+    imagePlace: placeBytes(block.tiles * imageRow),
+    productRow,
+    productPlace: placeBytes(block.tiles * productRow),
   } as const;
 }
 
@@ -45,21 +39,21 @@ export function forwardScratch(plan: WinogradForward): Scratch {
 /** First the filter is transformed, then the images: blocks of tiles, 36 products of matrices, back again. */
 export function forwardPhases(kernel: Kernel, plan: WinogradForward, finish: Finish): readonly Phase[] {
   const { size, block } = plan;
-  const vectors = (size.n * size.y * size.x) / 64;
+  const tiles = size.n * tilesOf(gridOf(size));
   return [
     {
-      size: size.o,
+      size: panelsOf(size),
       block: 1,
       cost: size.o * Math.ceil(size.c / 4) * 250,
       emit: (module, name, options) =>
         module.define(`${name}_filter`, kernelParameters, [], (f, table, low, high, thread) => {
-          emitFilter(f, kernel, plan, options, { table, low, high, thread });
+          emitFilter(f, kernel, plan, options, layoutOf(plan).filterPlace, { table, low, high, thread });
         }),
     },
     {
       size: size.n,
       block: block.images,
-      cost: vectors * (300 * size.c + 200 * size.o + 63 * size.c * size.o),
+      cost: (tiles * (300 * size.c + 200 * size.o + 63 * size.c * size.o)) / 4,
       emit: (module, name, options) => {
         const finishing = finish(module, `${name}_finish`);
         return module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
@@ -68,42 +62,6 @@ export function forwardPhases(kernel: Kernel, plan: WinogradForward, finish: Fin
       },
     },
   ];
-}
-
-/** U[place, o, c] for the o from `low` to `high`. */
-function emitFilter(
-  f: FunctionBuilder,
-  kernel: Kernel,
-  plan: WinogradForward,
-  { relaxed }: EmitOptions,
-  { table, low, high }: Share,
-): void {
-  const { filter, axes, size } = plan;
-  const { filterRow, filterPlace } = layoutOf(plan);
-  const { offset, coefficients } = filter.at;
-  const stride = (axis: number): number => coefficients[axis] ?? 0;
-  const taps = [0, 1, 2].flatMap((y) => [0, 1, 2].map((x) => y * stride(axes.ky) + x * stride(axes.kx)));
-  const lowest = Math.min(...taps);
-  const base = addressOf(f, table, filter.operand, "filter");
-  const scratch = scratchAddress(f, kernel, table);
-  const o = f.let("i32", "o", low);
-  f.loop((again) => {
-    const row = op("i32.mul", o, i32(4 * stride(axes.o)));
-    const from = f.let("i32", "from", op("i32.add", op("i32.add", base, row), i32(4 * (offset + lowest))));
-    const to = f.let("i32", "to", op("i32.add", scratch, op("i32.mul", o, i32(filterRow))));
-    const vector = (lanes: number): void => {
-      const values = taps.map((tap) => loadLanes(f, from, 4 * (tap - lowest), 4 * stride(axes.c), lanes));
-      transformFilter(f, relaxed, values, { pointer: to, stride: filterPlace });
-    };
-    repeat(f, Math.floor(size.c / 4), () => {
-      vector(4);
-      advance(f, from, 16 * stride(axes.c));
-      advance(f, to, 16);
-    });
-    if (size.c % 4 > 0) vector(size.c % 4);
-    f.tee(o, op("i32.add", o, i32(1)));
-    f.branchIf(again, op("i32.lt_s", high));
-  });
 }
 
 function emitImages(
@@ -115,46 +73,86 @@ function emitImages(
   finish: FunctionReference | null,
 ): void {
   const { image, axes, size, block } = plan;
-  const { vectors, rows, tileBytes, filterRow, outputs, filterPlace, imagePlace, productPlace } = layoutOf(plan);
+  const { imageRow, imagePlace, productRow, productPlace } = layoutOf(plan);
   const { shared, perThread } = forwardScratch(plan);
   const filter = scratchAddress(f, kernel, table);
   const ownScratch = op("i32.add", filter, op("i32.mul", thread, i32(perThread)));
   const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
   const products = after(f, "products", transformed, places * imagePlace);
+  const grid = gridOf(size);
   const n = f.let("i32", "n", low);
   const start = (base: Local, address: Affine, channel: number) =>
-    pixelsAt(f, base, address, { ...axes, channel }, (bytes) => op("i32.mul", n, i32(bytes)));
+    cursorAt(f, base, address, { ...axes, channel }, (bytes) => op("i32.mul", n, i32(bytes)));
   const pixels = start(addressOf(f, table, image.operand), image.at, axes.c);
   const results = start(resultAddress(f, kernel, table), kernel.stores[0].at, axes.o);
 
-  f.loop((again) => {
-    forBlocks(f, block, { ...size, n: block.images }, [pixels, results], () => {
-      forVectors(f, block, size.c, pixels, transformed, (from, pointer) => {
-        transformImage(f, relaxed, from, { pointer, stride: imagePlace });
-      });
-      const [left, right, product] = [
-        after(f, "u", filter, 0),
-        after(f, "v", transformed, 0),
-        after(f, "m", products, 0),
-      ];
-      repeat(f, places, () => {
-        repeat(f, outputs / rows, () => {
-          const tile = { relaxed, rows, depth: size.c, vectors, isFirst: true } as const;
-          rowTile(f, tile, { pointer: left, row: filterRow }, right, { pointer: product, row: tileBytes });
-          advance(f, left, rows * filterRow);
-          advance(f, product, rows * tileBytes);
+  f.loop((nextImages) => {
+    const next = smaller(f, "next", f.let("i32", "next", op("i32.add", n, i32(block.images))), high);
+    const images = op("i32.sub", next, n);
+    const left = f.let("i32", "left", op("i32.mul", images, i32(tilesOf(grid))));
+    f.loop((nextBlock) => {
+      const count = smaller(f, "count", left, block.tiles);
+      const to = after(f, "to", transformed, 0);
+      forTiles(f, grid, pixels, count, ({ rows, columns }) => {
+        forChannels(f, size.c, pixels, to, panelRow, (lanes, pointer) => {
+          const tile = { lanes, rowBytes: pixels.strides.row, rows: rows + 2, columns: columns + 2 };
+          transformImage(f, relaxed, tile, { pointer, stride: imagePlace });
         });
-        advance(f, left, filterPlace - outputs * filterRow);
-        advance(f, product, productPlace - outputs * tileBytes);
-        advance(f, right, imagePlace);
+        advance(f, to, imageRow);
       });
-      forVectors(f, block, size.o, results, products, (to, pointer) => {
-        transformOutput(f, relaxed, { pointer, stride: productPlace }, to);
+      multiply(f, plan, relaxed, { filter, transformed, products, count });
+      const from = after(f, "from", products, 0);
+      forTiles(f, grid, results, count, ({ rows, columns }) => {
+        forChannels(f, size.o, results, from, panelRow, (lanes, pointer) => {
+          const tile = { lanes, rowBytes: results.strides.row, rows, columns };
+          transformOutput(f, relaxed, { pointer, stride: productPlace }, tile);
+        });
+        advance(f, from, productRow);
       });
+      f.tee(left, op("i32.sub", left, count));
+      f.branchIf(nextBlock);
     });
-    const next = f.let("i32", "next", op("i32.add", n, i32(block.images)));
     if (finish !== null) f.call(finish, table, n, next, thread);
     f.set(n, next);
-    f.branchIf(again, op("i32.lt_s", n, high));
+    f.branchIf(nextImages, op("i32.lt_s", n, high));
+  });
+}
+
+/** The 36 products of a block of tiles with the filter. */
+function multiply(
+  f: FunctionBuilder,
+  plan: WinogradForward,
+  relaxed: boolean,
+  from: Readonly<Record<"filter" | "transformed" | "products" | "count", Local>>,
+): void {
+  const { size } = plan;
+  const { filterPlace, imageRow, imagePlace, productRow, productPlace } = layoutOf(plan);
+  const rows = middleRows;
+  const rowTiles = f.let("i32", "rowTiles", op("i32.div_u", op("i32.add", from.count, i32(rows - 1)), i32(rows)));
+  const [panel, image, product] = [
+    after(f, "u", from.filter, 0),
+    after(f, "v", from.transformed, 0),
+    after(f, "m", from.products, 0),
+  ];
+  const vectors = Math.ceil(size.o / 4);
+  repeat(f, places, () => {
+    const columns = after(f, "columns", product, 0);
+    const multiplyPanel = (width: number): void => {
+      const [left, to] = [after(f, "left", image, 0), after(f, "to", columns, 0)];
+      repeat(f, rowTiles, () => {
+        const tile = { relaxed, rows, depth: size.c, vectors: width, isFirst: true } as const;
+        const right = { pointer: panel, row: panelRow };
+        rowTile(f, tile, { pointer: left, row: imageRow, step: 4 }, right, { pointer: to, row: productRow });
+        advance(f, left, rows * imageRow);
+        advance(f, to, rows * productRow);
+      });
+      advance(f, panel, filterRow(size));
+      advance(f, columns, panelRow);
+    };
+    repeat(f, Math.floor(vectors / 2), () => multiplyPanel(2));
+    if (vectors % 2 > 0) multiplyPanel(1);
+    advance(f, panel, filterPlace - panelsOf(size) * filterRow(size));
+    advance(f, image, imagePlace);
+    advance(f, product, productPlace);
   });
 }

@@ -6,13 +6,16 @@
 import { type Convolution, contractionOf, convolutionOf, type Load } from "../../../../kernel/contraction.ts";
 import { at } from "../../../../graph/shape.ts";
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { type Block, blockOf, largestDivisor } from "./blocks.ts";
+import { middleRows } from "./middle.ts";
+import { gridOf, tilesOf } from "./tiles.ts";
+
+/** What is transformed before it is multiplied: so many tiles, at most. Forward, these are tiles of so many images. */
+export type Block = { readonly tiles: number; readonly images: number };
 
 /** What both kinds know: the numbers of the kernel's axes, and sizes. */
 type Geometry = {
   readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
   readonly size: Readonly<Record<"n" | "o" | "c" | "y" | "x", number>>;
-  /** What is transformed before it is multiplied. */
   readonly block: Block;
 };
 
@@ -28,15 +31,17 @@ export type WinogradFilterGradient = Geometry & {
   readonly kind: "filterGradient";
   readonly image: Load;
   readonly cotangent: Load;
-  /** Parts of the images with sums of their own. Fixed by the shape, so that results don't depend on the threads. */
+  /** Parts of the tiles with sums of their own. Fixed by the shape, so that results don't depend on the threads. */
   readonly parts: number;
+  /** Tiles of a part; the last one may have fewer. */
+  readonly tilesOfPart: number;
 };
 
 export type Winograd = WinogradForward | WinogradFilterGradient;
 
-/** Vectors of a block: for a forward convolution as many as a row of a register tile, for a filter gradient enough for long sums. */
-const forwardVectors = 4;
-const gradientVectors = 8;
+/** Tiles of a block, about: enough for the transformed filter, or the sums, to be worth its way through memory. */
+const forwardTiles = 32;
+const gradientTiles = 32;
 /** Sums of more weights than this are made in two parts instead of four: they go through memory, not through the cache. */
 const mostSums = 128 * 128;
 /** Fewer channels than this on both sides don't pay for the transforms. */
@@ -56,26 +61,43 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   const step = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => at(coefficients, axis);
   const { image, other } = convolution;
   const [result] = kernel.stores;
+  const tiles = tilesOf(gridOf(size));
   // Pixels of a row are neighbours. Places within rows and columns are immediate offsets of loads and stores, which can't be negative.
   if (step(image, axes.x) !== 1 || step(image, axes.kx) !== 1) return null;
-  if (step(image, axes.y) <= 0 || step(image, axes.y) !== step(image, axes.ky)) return null;
+  if (step(image, axes.y) <= 0 || step(image, axes.y) !== step(image, axes.ky) || step(image, axes.c) <= 0) return null;
   if (convolution.kind === "forward") {
     // Images are finished one after the other, as ranges of the first axis.
     if (axes.n !== 0 || step(result, axes.x) !== 1) return null;
-    if (Math.min(step(result, axes.y), step(other, axes.c)) <= 0) return null;
+    if (Math.min(step(result, axes.y), step(result, axes.o)) <= 0) return null;
     // At least two blocks, if there are two images: one for each of two threads.
-    const block = blockOf(size, n > 1 ? largestDivisor(n, Math.floor(n / 2)) : 1, forwardVectors);
-    return block && { kind: "forward", image, filter: other, axes, size, block };
+    const images = Math.max(1, Math.min(Math.floor(forwardTiles / tiles), Math.ceil(n / 2)));
+    return {
+      kind: "forward",
+      image,
+      filter: other,
+      axes,
+      size,
+      block: { images, tiles: evenBlock(images * tiles, forwardTiles) },
+    };
   }
   if (axes.o !== 0 || step(other, axes.x) !== 1) return null;
   if (
-    [step(other, axes.y), ...[axes.c, axes.ky, axes.kx].map((axis) => step(result, axis))].some((bytes) => bytes <= 0)
+    [
+      ...[axes.y, axes.o].map((axis) => step(other, axis)),
+      ...[axes.c, axes.ky, axes.kx].map((axis) => step(result, axis)),
+    ].some((bytes) => bytes <= 0)
   ) {
     return null;
   }
-  const parts = largestDivisor(n, o * c > mostSums ? 2 : 4);
-  const block = blockOf(size, n / parts, gradientVectors);
-  return block && { kind: "filterGradient", image, cotangent: other, axes, size, block, parts };
+  const tilesOfPart = Math.ceil((n * tiles) / Math.min(n * tiles, o * c > mostSums ? 2 : 4));
+  const parts = Math.ceil((n * tiles) / tilesOfPart);
+  const block = { images: 1, tiles: evenBlock(tilesOfPart, gradientTiles) };
+  return { kind: "filterGradient", image, cotangent: other, axes, size, block, parts, tilesOfPart };
+}
+
+/** The tiles of each of as many equal blocks as are needed for no more than `most`; whole rows of a register tile. */
+function evenBlock(tiles: number, most: number): number {
+  return middleRows * Math.ceil(tiles / Math.ceil(tiles / most) / middleRows);
 }
 
 /** The axes of a convolution over images by their names, or null if it has others or fewer. */

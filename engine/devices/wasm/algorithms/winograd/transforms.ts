@@ -1,22 +1,19 @@
 /**
- * The transforms of F(4x4, 3x3) for the points 0, ±a, ±b and infinity, four tiles at a time: vectors hold the same place of four
- * tiles. An output is Y = A' [(G g G') * (B' d B)] A, where a row of A' is the powers of the points, one of G are those of a point
+ * The transforms of F(4x4, 3x3) for the points 0, ±a, ±b and infinity, four channels at a time: vectors hold the same place of a tile
+ * in four channels. An output is Y = A' [(G g G') * (B' d B)] A, where a row of A' is the powers of the points, one of G are those of a point
  * over the product of its distances to the others, and one of B' is the polynomial that is zero at all points but its own.
  *
  * With a = 5/8 and b = 3/2, whose powers are short binary fractions, results are as near to the exact ones as direct sums are, up
  * to a factor of two; with 1 and 2, the usual choice, a factor of four.
  */
-import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand, shuffle32 } from "../../assembler/index.ts";
-import { transpose } from "../tile.ts";
+import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand } from "../../assembler/index.ts";
+import { loadRow, type Pixels, storeRow } from "./pixels.ts";
 
 /** The transformed places of a tile are 6x6. */
 export const places = 36;
 
 /** Bytes from one transformed place to the next, and the first. */
 type Places = { readonly pointer: Local; readonly stride: number };
-
-/** The pixels of four tiles: `across` are beside each other, the others below. */
-export type Pixels = { readonly pointer: Local; readonly rowBytes: number; readonly across: 2 | 4 };
 
 const a = 5 / 8;
 const b = 3 / 2;
@@ -73,9 +70,9 @@ function transform2d(columns: number, values: readonly Local[], transform: Trans
   return (done[0] ?? []).flatMap((_, row) => transform(done.flatMap((column) => column.slice(row, row + 1))));
 }
 
-/** B' d B of four tiles. */
+/** B' d B of a tile. */
 export function transformImage(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const values = six.flatMap((row) => loadSix(f, pixels, row));
+  const values = six.flatMap((row) => loadRow(f, pixels, row, 6));
   store(f, to, transform2d(6, values, imageTransform(new Arithmetic(f, relaxed))));
 }
 
@@ -90,40 +87,10 @@ const imageTransform =
     return [ends([d0, d2, d4]), ...m.both(evenA, oddA), ...m.both(evenB, oddB), ends([d1, d3, d5])];
   };
 
-/** Four pixels of a row of each of four tiles: a vector for each place in the row. */
-function loadFour(f: FunctionBuilder, pixels: Pixels, row: number): readonly Local[] {
-  const tiles = four.map((tile) =>
-    f.let("v128", "pixels", memory("v128.load", rowOfTile(pixels, row, tile), pixels.pointer)),
-  );
-  return transpose(f, tiles as [Local, Local, Local, Local]);
-}
-
-/** Six pixels: of the last two, only those after the tiles that are beside each other have to be loaded. */
-function loadSix(f: FunctionBuilder, pixels: Pixels, row: number): readonly Local[] {
-  const { pointer, rowBytes, across } = pixels;
-  const columns = loadFour(f, pixels, row);
-  const [first, second] = columns as readonly [Local, Local];
-  const end = (y: number): Local =>
-    f.let("v128", "end", memory("v128.load64_zero", y * rowBytes + 16 * across, pointer));
-  const shift = (lanes: readonly [number, number, number, number], x: Local, y: Local): Local =>
-    f.let("v128", "shifted", shuffle32(lanes, x, y));
-  if (across === 4) {
-    const last = end(row);
-    return [...columns, shift([1, 2, 3, 4], first, last), shift([1, 2, 3, 5], second, last)];
-  }
-  const pairs = shift([0, 4, 1, 5], end(row), end(row + 4));
-  return [...columns, shift([1, 4, 3, 5], first, pairs), shift([1, 6, 3, 7], second, pairs)];
-}
-
-/** A dY A' of four tiles of a cotangent. */
+/** A dY A' of a tile of a cotangent. */
 export function transformCotangent(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const values = four.flatMap((row) => loadFour(f, pixels, row));
+  const values = four.flatMap((row) => loadRow(f, pixels, row, 4));
   store(f, to, transform2d(4, values, cotangentTransform(new Arithmetic(f, relaxed))));
-}
-
-/** Where a row of one of the four tiles begins, from the pointer. */
-function rowOfTile({ rowBytes, across }: Pixels, row: number, tile: number): number {
-  return (row + 4 * Math.floor(tile / across)) * rowBytes + 16 * (tile % across);
 }
 
 const cotangentTransform =
@@ -135,15 +102,10 @@ const cotangentTransform =
     return [y0, ...at(a), ...at(b), y3];
   };
 
-/** A' M A of four tiles. */
+/** A' M A of a tile. */
 export function transformOutput(f: FunctionBuilder, relaxed: boolean, from: Places, pixels: Pixels): void {
   const outputs = transform2d(6, load(f, from), outputTransform(new Arithmetic(f, relaxed)));
-  for (const row of four) {
-    const tiles = transpose(f, outputs.slice(4 * row, 4 * row + 4) as [Local, Local, Local, Local]);
-    tiles.forEach((pixelsOfTile, tile) => {
-      f.memory("v128.store", rowOfTile(pixels, row, tile), pixels.pointer, pixelsOfTile);
-    });
-  }
+  for (const row of four) storeRow(f, pixels, row, outputs.slice(4 * row, 4 * row + 4));
 }
 
 const outputTransform =
