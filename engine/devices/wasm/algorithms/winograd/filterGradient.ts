@@ -15,17 +15,7 @@ import { advance, after, repeat, rowTile, smaller } from "../tile.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import { middleRows } from "./middle.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
-import {
-  cursorAt,
-  forChannels,
-  forTiles,
-  gridOf,
-  moveTo,
-  panelChannels,
-  panelRow,
-  placeBytes,
-  tilesOf,
-} from "./tiles.ts";
+import { cursorAt, forChannels, gridOf, moveTo, panelChannels, panelRow, placeBytes, tilesOf } from "./tiles.ts";
 import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
 
 /**
@@ -111,21 +101,15 @@ function emitParts(
     const [x, y] = [start(bases[0], image, axes.c), start(bases[1], cotangent, axes.o)];
     f.loop((nextBlock) => {
       const count = smaller(f, "count", left, block.tiles);
-      const imageRow = after(f, "row", transformed, 0);
-      forTiles(f, grid, x, count, ({ rows, columns }) => {
-        forChannels(f, size.c, x, imageRow, layout.panel, (lanes, pointer) => {
-          const tile = { lanes, rowBytes: x.strides.row, rows: rows + 2, columns: columns + 2 };
-          transformImage(f, relaxed, tile, { pointer, stride: layout.imagePlace });
-        });
-        advance(f, imageRow, panelRow);
+      const images = { pointer: transformed, tile: panelRow, panel: layout.panel };
+      forChannels(f, grid, size.c, x, count, images, (lanes, { rows, columns }, pointer) => {
+        const tile = { lanes, rowBytes: x.strides.row, rows: rows + 2, columns: columns + 2 };
+        transformImage(f, relaxed, tile, { pointer, stride: layout.imagePlace });
       });
-      const cotangentRow = after(f, "row", transformedCotangent, 0);
-      forTiles(f, grid, y, count, ({ rows, columns }) => {
-        forChannels(f, size.o, y, cotangentRow, layout.panel, (lanes, pointer) => {
-          const tile = { lanes, rowBytes: y.strides.row, rows, columns };
-          transformCotangent(f, relaxed, tile, { pointer, stride: layout.cotangentPlace });
-        });
-        advance(f, cotangentRow, panelRow);
+      const cotangents = { pointer: transformedCotangent, tile: panelRow, panel: layout.panel };
+      forChannels(f, grid, size.o, y, count, cotangents, (lanes, extent, pointer) => {
+        const tile = { lanes, rowBytes: y.strides.row, ...extent };
+        transformCotangent(f, relaxed, tile, { pointer, stride: layout.cotangentPlace });
       });
       multiply(f, plan, { relaxed, isFirst: isOnlyBlock }, { transformed, transformedCotangent, sums, count });
       f.tee(left, op("i32.sub", left, count));
@@ -201,18 +185,14 @@ function emitSums(
     const to = f.let("i32", "to", op("i32.add", op("i32.add", result, row), i32(4 * offset)));
     const from = f.let("i32", "from", op("i32.add", scratch, op("i32.mul", o, i32(sumRow))));
     const vector = (lanes: number): void => {
-      const values = Array.from({ length: places }, (_, place) => {
-        const sum = f.let("v128", "sum", memory("v128.load", place * sumPlace, from));
-        for (let part = 1; part < parts; part++) {
-          f.set(sum, op("f32x4.add", sum, memory("v128.load", (places * part + place) * sumPlace, from)));
-        }
-        return sum;
-      });
-      transformFilterBack(f, relaxed, values).forEach((tap, index) => {
-        for (let lane = 0; lane < lanes; lane++) {
-          const at = Math.floor(index / 3) * bytes(axes.ky) + (index % 3) * bytes(axes.kx) + lane * bytes(axes.c);
-          f.memoryLane("v128.store32_lane", at, lane, to, tap);
-        }
+      const others = Array.from({ length: parts - 1 }, (_, part) => places * (part + 1) * sumPlace);
+      transformFilterBack(f, relaxed, { pointer: from, stride: sumPlace }, others, (row, taps) => {
+        taps.forEach((tap, column) => {
+          for (let lane = 0; lane < lanes; lane++) {
+            const at = row * bytes(axes.ky) + column * bytes(axes.kx) + lane * bytes(axes.c);
+            f.memoryLane("v128.store32_lane", at, lane, to, tap);
+          }
+        });
       });
     };
     repeat(f, Math.floor(size.c / 4), () => {

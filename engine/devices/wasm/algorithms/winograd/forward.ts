@@ -15,7 +15,7 @@ import { advance, after, repeat, rowTile, smaller } from "../tile.ts";
 import { emitFilter, filterRow, panelsOf } from "./filter.ts";
 import { middleRows } from "./middle.ts";
 import type { WinogradForward } from "./plan.ts";
-import { cursorAt, forChannels, forTiles, gridOf, panelRow, placeBytes, tilesOf } from "./tiles.ts";
+import { cursorAt, forChannels, gridOf, panelRow, placeBytes, tilesOf } from "./tiles.ts";
 import { places, transformImage, transformOutput } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of the transformed filter [36, o / 8, c, 8], image [36, tiles, c] and product [36, tiles, o]. */
@@ -88,26 +88,20 @@ function emitImages(
 
   f.loop((nextImages) => {
     const next = smaller(f, "next", f.let("i32", "next", op("i32.add", n, i32(block.images))), high);
-    const images = op("i32.sub", next, n);
-    const left = f.let("i32", "left", op("i32.mul", images, i32(tilesOf(grid))));
+    const imageCount = op("i32.sub", next, n);
+    const left = f.let("i32", "left", op("i32.mul", imageCount, i32(tilesOf(grid))));
     f.loop((nextBlock) => {
       const count = smaller(f, "count", left, block.tiles);
-      const to = after(f, "to", transformed, 0);
-      forTiles(f, grid, pixels, count, ({ rows, columns }) => {
-        forChannels(f, size.c, pixels, to, panelRow, (lanes, pointer) => {
-          const tile = { lanes, rowBytes: pixels.strides.row, rows: rows + 2, columns: columns + 2 };
-          transformImage(f, relaxed, tile, { pointer, stride: imagePlace });
-        });
-        advance(f, to, imageRow);
+      const images = { pointer: transformed, tile: imageRow, panel: panelRow };
+      forChannels(f, grid, size.c, pixels, count, images, (lanes, { rows, columns }, pointer) => {
+        const tile = { lanes, rowBytes: pixels.strides.row, rows: rows + 2, columns: columns + 2 };
+        transformImage(f, relaxed, tile, { pointer, stride: imagePlace });
       });
       multiply(f, plan, relaxed, { filter, transformed, products, count });
-      const from = after(f, "from", products, 0);
-      forTiles(f, grid, results, count, ({ rows, columns }) => {
-        forChannels(f, size.o, results, from, panelRow, (lanes, pointer) => {
-          const tile = { lanes, rowBytes: results.strides.row, rows, columns };
-          transformOutput(f, relaxed, { pointer, stride: productPlace }, tile);
-        });
-        advance(f, from, productRow);
+      const outputs = { pointer: products, tile: productRow, panel: panelRow };
+      forChannels(f, grid, size.o, results, count, outputs, (lanes, extent, pointer) => {
+        const tile = { lanes, rowBytes: results.strides.row, ...extent };
+        transformOutput(f, relaxed, { pointer, stride: productPlace }, tile);
       });
       f.tee(left, op("i32.sub", left, count));
       f.branchIf(nextBlock);

@@ -42,6 +42,7 @@ export type Winograd = WinogradForward | WinogradFilterGradient;
 /** Tiles of a block, about: enough for the transformed filter, or the sums, to be worth its way through memory. */
 const forwardTiles = 32;
 const gradientTiles = 32;
+
 /** Sums of more weights than this are made in two parts instead of four: they go through memory, not through the cache. */
 const mostSums = 128 * 128;
 /** Fewer channels than this on both sides don't pay for the transforms. */

@@ -2,7 +2,7 @@
 import { at } from "../../../../graph/shape.ts";
 import type { Affine } from "../../../../kernel/kernel.ts";
 import { type FunctionBuilder, i32, type Local, op, type Operand } from "../../assembler/index.ts";
-import { advance, after, repeat } from "../tile.ts";
+import { advance, after, repeat, smaller } from "../tile.ts";
 import type { Lanes } from "./pixels.ts";
 
 /** Rows and columns of pixels in a tile. */
@@ -22,13 +22,18 @@ export const tilesOf = ({ rows, columns }: Grid): number => rows * columns;
  * Bytes from one transformed place to the next, at least `bytes`: a line more than a multiple of four, so that the 36 places of a
  * tile are not all in the same few lines of the cache.
  */
-export const placeBytes = (bytes: number): number => 256 * Math.ceil(bytes / 256) + 64;
+export const placeBytes = (bytes: number): number => 256 * Math.ceil(bytes / 256) + 192;
 
 /** Bytes from a channel, an image and a row of what is transformed to the next. */
 export type Strides = { readonly channel: number; readonly image: number; readonly row: number };
 
 /** A tile of an array: where its pixels of the first channel begin, and its row and column among those of its image. */
-export type Cursor = { readonly pointer: Local; readonly strides: Strides; readonly row: Local; readonly column: Local };
+export type Cursor = {
+  readonly pointer: Local;
+  readonly strides: Strides;
+  readonly row: Local;
+  readonly column: Local;
+};
 
 /** The first tile of an image of an array that lies at `base`; `image`: how many bytes behind the first image that one is. */
 export function cursorAt(
@@ -65,7 +70,7 @@ export function moveTo(f: FunctionBuilder, grid: Grid, { pointer, strides, row, 
 export type Extent = { readonly rows: number; readonly columns: number };
 
 /** Runs `body` for `count` tiles, at least one; the cursor is behind them in the end. Tiles that reach beyond an image have code of their own. */
-export function forTiles(
+function forTiles(
   f: FunctionBuilder,
   grid: Grid,
   { pointer, strides, row, column }: Cursor,
@@ -104,40 +109,74 @@ export function forTiles(
   });
 }
 
-/** Channels that transformed values have side by side; `panelBytes`, if those of one tile are followed by others of the same channels. */
+/** Channels that transformed values have side by side. */
 export const panelChannels = 8;
 export const panelRow = 4 * panelChannels;
 
+/** Tiles of which four channels are taken together before the next four: neighbours share lines of the cache. */
+const neighbours = 4;
+
+/** Where transformed values are: those of the first channel of the first tile, and bytes to the next tile and to channel number 8. */
+type Transformed = { readonly pointer: Local; readonly tile: number; readonly panel: number };
+
 /**
- * Runs `body` for each four channels of a tile. Behind the last channel come copies of it. `place` is where the first value goes, and
- * `panel` how many bytes behind it that of channel number 8.
+ * Runs `body` for each four channels of `count` tiles, at least one; the cursor is behind them in the end. Behind the last channel come
+ * copies of it.
  */
 export function forChannels(
   f: FunctionBuilder,
+  grid: Grid,
   channels: number,
-  { pointer, strides: { channel } }: Cursor,
-  place: Local,
-  panel: number,
-  body: (lanes: Lanes, place: Local) => void,
+  cursor: Cursor,
+  count: Local,
+  { pointer, tile, panel }: Transformed,
+  body: (lanes: Lanes, extent: Extent, place: Local) => void,
 ): void {
-  const [plane, to] = [after(f, "plane", pointer, 0), after(f, "place", place, 0)];
+  const { channel } = cursor.strides;
+  const vectors = Math.ceil(channels / 4);
   const isWhole = channels % 4 === 0;
-  const last = isWhole ? null : after(f, "last", pointer, (channels - 1) * channel);
-  // Steps to the second four channels of a panel and to the next panel take turns: together they are a panel.
-  const step = panel === panelRow ? null : f.let("i32", "step", i32(16));
-  const lane = (index: number): Lanes[number] => {
-    if (last === null || index === 0) return { pointer: plane, offset: index * channel };
-    const next = after(f, "plane", plane, index * channel);
-    return { pointer: f.let("i32", "lane", op("select", next, last, op("i32.lt_u", next, last))), offset: 0 };
+  const [left, places] = [after(f, "left", count, 0), after(f, "places", pointer, 0)];
+  const inner: Cursor = {
+    pointer: f.local("i32", "tile"),
+    strides: cursor.strides,
+    row: f.local("i32", "row"),
+    column: f.local("i32", "column"),
   };
-  repeat(f, Math.ceil(channels / 4), () => {
-    body([lane(0), lane(1), lane(2), lane(3)], to);
-    advance(f, plane, 4 * channel);
-    if (step === null) {
-      advance(f, to, 16);
-      return;
-    }
-    f.set(to, op("i32.add", to, step));
-    f.set(step, op("i32.sub", i32(panel), step));
+  f.loop((again) => {
+    const chunk = smaller(f, "chunk", left, neighbours);
+    const [plane, to] = [after(f, "plane", cursor.pointer, 0), after(f, "to", places, 0)];
+    // Steps to the second four channels of a panel and to the next panel take turns: together they are a panel.
+    const step = panel === panelRow ? null : f.let("i32", "step", i32(16));
+    const behind = isWhole ? null : f.let("i32", "behind", i32((channels - 1) * channel));
+    repeat(f, vectors, () => {
+      f.set(inner.pointer, plane);
+      f.set(inner.row, cursor.row);
+      f.set(inner.column, cursor.column);
+      const offsets = behind === null ? null : [1, 2, 3].map((lane) => smaller(f, "lane", behind, lane * channel));
+      const place = after(f, "place", to, 0);
+      forTiles(f, grid, inner, chunk, (extent) => {
+        const lane = (index: number): Lanes[number] => {
+          const offset = offsets?.[index - 1];
+          if (offset === undefined) return { pointer: inner.pointer, offset: index * channel };
+          return { pointer: f.let("i32", "lane", op("i32.add", inner.pointer, offset)), offset: 0 };
+        };
+        body([lane(0), lane(1), lane(2), lane(3)], extent, place);
+        advance(f, place, tile);
+      });
+      advance(f, plane, 4 * channel);
+      if (behind !== null) advance(f, behind, -4 * channel);
+      if (step === null) advance(f, to, 16);
+      else {
+        f.set(to, op("i32.add", to, step));
+        f.set(step, op("i32.sub", i32(panel), step));
+      }
+    });
+    f.set(cursor.pointer, inner.pointer);
+    advance(f, cursor.pointer, -4 * channel * (vectors - 1));
+    f.set(cursor.row, inner.row);
+    f.set(cursor.column, inner.column);
+    advance(f, places, neighbours * tile);
+    f.tee(left, op("i32.sub", left, chunk));
+    f.branchIf(again);
   });
 }
