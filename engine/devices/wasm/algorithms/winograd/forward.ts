@@ -13,7 +13,7 @@ import {
 } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile, smaller } from "../tile.ts";
 import { emitFilter, filterRow, panelsOf } from "./filter.ts";
-import { middleRows } from "./middle.ts";
+import { longestSum, middleRows } from "./middle.ts";
 import type { WinogradForward } from "./plan.ts";
 import { cursorAt, forChannels, gridOf, panelRow, placeBytes, tilesOf } from "./tiles.ts";
 import { places, transformImage, transformOutput } from "./transforms.ts";
@@ -123,18 +123,19 @@ function multiply(
   const { filterPlace, imageRow, imagePlace, productRow, productPlace } = layoutOf(plan);
   const rows = middleRows;
   const rowTiles = f.let("i32", "rowTiles", op("i32.div_u", op("i32.add", from.count, i32(rows - 1)), i32(rows)));
-  const [panel, image, product] = [
+  const [filter, image, product] = [
     after(f, "u", from.filter, 0),
     after(f, "v", from.transformed, 0),
     after(f, "m", from.products, 0),
   ];
   const vectors = Math.ceil(size.o / 4);
-  repeat(f, places, () => {
-    const columns = after(f, "columns", product, 0);
+  /** Adds the products of so many channels from number `first` on. */
+  const part = (first: number, depth: number): void => {
+    const [panel, columns] = [after(f, "panel", filter, first * panelRow), after(f, "columns", product, 0)];
     const multiplyPanel = (width: number): void => {
-      const [left, to] = [after(f, "left", image, 0), after(f, "to", columns, 0)];
+      const [left, to] = [after(f, "left", image, 4 * first), after(f, "to", columns, 0)];
       repeat(f, rowTiles, () => {
-        const tile = { relaxed, rows, depth: size.c, vectors: width, isFirst: true } as const;
+        const tile = { relaxed, rows, depth, vectors: width, isFirst: first === 0 };
         const right = { pointer: panel, row: panelRow };
         rowTile(f, tile, { pointer: left, row: imageRow, step: 4 }, right, { pointer: to, row: productRow });
         advance(f, left, rows * imageRow);
@@ -145,7 +146,11 @@ function multiply(
     };
     repeat(f, Math.floor(vectors / 2), () => multiplyPanel(2));
     if (vectors % 2 > 0) multiplyPanel(1);
-    advance(f, panel, filterPlace - panelsOf(size) * filterRow(size));
+  };
+  const length = Math.ceil(size.c / Math.ceil(size.c / longestSum));
+  repeat(f, places, () => {
+    for (let first = 0; first < size.c; first += length) part(first, Math.min(length, size.c - first));
+    advance(f, filter, filterPlace);
     advance(f, image, imagePlace);
     advance(f, product, productPlace);
   });

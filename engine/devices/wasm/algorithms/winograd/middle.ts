@@ -2,18 +2,25 @@
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { Axis } from "../../../../kernel/kernel.ts";
 import type { Tiled } from "../../../../kernel/tiling.ts";
-import type { Winograd } from "./plan.ts";
 import { panelChannels } from "./tiles.ts";
 import { places } from "./transforms.ts";
 
 /** Rows of a register tile, of two vectors each: eight sums hide how long an addition takes. */
 export const middleRows = 4;
+/** Sums go on in parts of at most so many products (docs/sums.md). */
+export const longestSum = 384;
+
+type Middle = {
+  readonly kind: "forward" | "filterGradient";
+  readonly size: Readonly<Record<"o" | "c", number>>;
+  readonly block: { readonly tiles: number };
+};
 
 /**
  * Of a block of tiles. Forward, the product [place, tile, o] is the sum over c of image [place, tile, c] and filter [place, c, o]; of a
  * filter gradient it is [place, o, c], the sum over tiles of cotangent [place, tile, o] and image [place, tile, c]. Lanes are channels.
  */
-export function middleOf({ kind, size, block }: Winograd): Tiled {
+export function middleOf({ kind, size, block }: Middle): Tiled {
   const isForward = kind === "forward";
   const [rows, columns, depth] = isForward ? [block.tiles, size.o, size.c] : [size.o, size.c, block.tiles];
   const axes: readonly Axis[] = [

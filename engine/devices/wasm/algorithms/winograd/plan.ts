@@ -31,20 +31,25 @@ export type WinogradFilterGradient = Geometry & {
   readonly kind: "filterGradient";
   readonly image: Load;
   readonly cotangent: Load;
-  /** Parts of the tiles with sums of their own. Fixed by the shape, so that results don't depend on the threads. */
-  readonly parts: number;
-  /** Tiles of a part; the last one may have fewer. */
-  readonly tilesOfPart: number;
+  /** Outputs for which sums are made before those for others. */
+  readonly outputs: number;
 };
 
 export type Winograd = WinogradForward | WinogradFilterGradient;
 
-/** Tiles of a block, about: enough for the transformed filter, or the sums, to be worth its way through memory. */
+/** Tiles of a block of a forward convolution, about: enough for the transformed filter to be worth its way through memory. */
 const forwardTiles = 32;
-const gradientTiles = 32;
-
-/** Sums of more weights than this are made in two parts instead of four: they go through memory, not through the cache. */
-const mostSums = 128 * 128;
+/** As many of small images, so that there are several such blocks for threads. */
+const smallImagesTiles = 16;
+/**
+ * Tiles of a filter gradient's chunk, at least, and channels of both arrays in all of them: the sums are worth their way through memory,
+ * and the chunk stays in the cache. There are no more than so many chunks, as each has phases of its own.
+ */
+const gradientTiles = 96;
+const gradientChannels = 2 ** 13;
+const mostChunks = 128;
+/** Outputs from which on sums are made for eight at a time, not for four: then that is enough for several threads. */
+const manyOutputs = 32;
 /** Fewer channels than this on both sides don't pay for the transforms. */
 const fewestChannels = 8;
 
@@ -71,7 +76,7 @@ export function winogradOf(kernel: Kernel): Winograd | null {
     if (axes.n !== 0 || step(result, axes.x) !== 1) return null;
     if (Math.min(step(result, axes.y), step(result, axes.o)) <= 0) return null;
     // At least two blocks, if there are two images: one for each of two threads.
-    const images = Math.max(1, Math.min(Math.floor(forwardTiles / tiles), Math.ceil(n / 2)));
+    const images = Math.max(1, Math.min(Math.floor(smallImagesTiles / tiles), Math.ceil(n / 2)));
     return {
       kind: "forward",
       image,
@@ -90,10 +95,10 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   ) {
     return null;
   }
-  const tilesOfPart = Math.ceil((n * tiles) / Math.min(n * tiles, o * c > mostSums ? 2 : 4));
-  const parts = Math.ceil((n * tiles) / tilesOfPart);
-  const block = { images: 1, tiles: evenBlock(tilesOfPart, gradientTiles) };
-  return { kind: "filterGradient", image, cotangent: other, axes, size, block, parts, tilesOfPart };
+  const most = Math.max(gradientTiles, gradientChannels / (c + o), (n * tiles) / mostChunks);
+  const block = { images: 1, tiles: evenBlock(n * tiles, most) };
+  const outputs = o < manyOutputs ? middleRows : 2 * middleRows;
+  return { kind: "filterGradient", image, cotangent: other, axes, size, block, outputs };
 }
 
 /** The tiles of each of as many equal blocks as are needed for no more than `most`; whole rows of a register tile. */

@@ -153,25 +153,17 @@ const filterTransform =
     return [m.scale(g0, atZero), ...atPoint(a, atA), ...atPoint(b, atB), g2];
   };
 
-/** G' U G: each row of three taps as it is made, from the sum of several. What is transformed is overwritten. */
+/** G' U G: each row of three taps as it is made. What is transformed is overwritten. */
 export function transformFilterBack(
   f: FunctionBuilder,
   relaxed: boolean,
   from: Places,
-  others: readonly number[],
   body: (row: number, taps: readonly Local[]) => void,
 ): void {
   const transform = filterTransformBack(new Arithmetic(f, relaxed));
   for (const column of six) {
     const inColumn = columnPlaces(column);
-    const sums = loadAt(f, from, inColumn);
-    for (const other of others) {
-      sums.forEach((sum, row) => {
-        const place = at(inColumn, row) * from.stride + other;
-        f.set(sum, op("f32x4.add", sum, memory("v128.load", place, from.pointer)));
-      });
-    }
-    storeAt(f, from, inColumn, transform(sums));
+    storeAt(f, from, inColumn, transform(loadAt(f, from, inColumn)));
   }
   for (const row of three) body(row, transform(loadAt(f, from, rowPlaces(row))));
 }
