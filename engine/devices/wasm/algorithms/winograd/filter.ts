@@ -1,8 +1,7 @@
 /** The transformed filter of a forward convolution: for each place panels of eight outputs, [36, o / 8, c, 8]. */
-import type { Kernel } from "../../../../kernel/kernel.ts";
 import { f32x4, type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
-import { addressOf, type EmitOptions, scratchAddress, type Share } from "../../loops/index.ts";
-import { advance, after, repeat, transpose } from "../tile.ts";
+import { addressOf } from "../../loops/index.ts";
+import { advance, after, repeat, smaller, transpose } from "../tile.ts";
 import type { WinogradForward } from "./plan.ts";
 import { panelChannels, panelRow } from "./tiles.ts";
 import { transformFilter } from "./transforms.ts";
@@ -13,14 +12,14 @@ export const panelsOf = ({ o }: Pick<Size, "o">): number => Math.ceil(o / panelC
 /** Bytes of a panel of a place. */
 export const filterRow = ({ c }: Pick<Size, "c">): number => c * panelRow;
 
-/** The panels from `low` to `high`. Outputs behind the last one are copies of it. */
-export function emitFilter(
+/** Transforms the filters of the eight outputs from `output` on, a panel. Outputs behind the last one are copies of it. */
+export function transformPanel(
   f: FunctionBuilder,
-  kernel: Kernel,
   { filter, axes, size }: Pick<WinogradForward, "filter" | "axes" | "size">,
-  { relaxed }: EmitOptions,
+  relaxed: boolean,
+  { table, output }: Readonly<Record<"table" | "output", Local>>,
+  to: Local,
   filterPlace: number,
-  { table, low, high }: Share,
 ): void {
   const { offset, coefficients } = filter.at;
   const stride = (axis: number): number => coefficients[axis] ?? 0;
@@ -29,29 +28,20 @@ export function emitFilter(
   const places = taps.map((tap) => tap - lowest);
   const base = addressOf(f, table, filter.operand, "filter");
   const first = f.let("i32", "first", op("i32.add", base, i32(4 * (offset + lowest))));
-  const scratch = scratchAddress(f, kernel, table);
-  const output = f.let("i32", "o", op("i32.mul", low, i32(panelChannels)));
-  const end = f.let("i32", "end", op("i32.mul", high, i32(panelChannels)));
-  const panel = f.let("i32", "panel", op("i32.add", scratch, op("i32.mul", low, i32(filterRow(size)))));
-  f.loop((again) => {
-    const half = after(f, "half", panel, 0);
-    repeat(f, panelChannels / 4, () => {
-      const lanes = [0, 1, 2, 3].map((lane) => {
-        const o = f.let("i32", "lane", op("i32.add", output, i32(lane)));
-        const known = op("select", o, i32(size.o - 1), op("i32.lt_s", o, i32(size.o - 1)));
-        return f.let("i32", "from", op("i32.add", first, op("i32.mul", known, i32(4 * stride(axes.o)))));
-      });
-      const to = after(f, "to", half, 0);
-      repeat(f, size.c, () => {
-        transformFilter(f, relaxed, loadTaps(f, lanes, places), { pointer: to, stride: filterPlace });
-        for (const lane of lanes) advance(f, lane, 4 * stride(axes.c));
-        advance(f, to, panelRow);
-      });
-      advance(f, half, 16);
-      advance(f, output, 4);
+  const [half, o] = [after(f, "half", to, 0), after(f, "o", output, 0)];
+  repeat(f, panelChannels / 4, () => {
+    const lanes = [0, 1, 2, 3].map(() => {
+      const known = smaller(f, "known", o, size.o - 1);
+      advance(f, o, 1);
+      return f.let("i32", "from", op("i32.add", first, op("i32.mul", known, i32(4 * stride(axes.o)))));
     });
-    advance(f, panel, filterRow(size));
-    f.branchIf(again, op("i32.lt_s", output, end));
+    const pointer = after(f, "pointer", half, 0);
+    repeat(f, size.c, () => {
+      transformFilter(f, relaxed, loadTaps(f, lanes, places), { pointer, stride: filterPlace });
+      for (const lane of lanes) advance(f, lane, 4 * stride(axes.c));
+      advance(f, pointer, panelRow);
+    });
+    advance(f, half, 16);
   });
 }
 

@@ -5,9 +5,10 @@
 import type { Kernel } from "../../../../kernel/kernel.ts";
 import { type FunctionBuilder, type FunctionReference, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import { type EmitOptions, kernelParameters, type Phase, type Scratch, scratchAddress } from "../../loops/index.ts";
+import { type EmitOptions, type Phase, type Scratch, scratchAddress } from "../../loops/index.ts";
 import { after, smaller } from "../tile.ts";
-import { cursorsAt, layoutOf, multiplyTiles, tileCountOf, transformSums, transformTiles } from "./filterSums.ts";
+import { chunkParameters, chunksOf, ofChunk, sharedTiles } from "./chunks.ts";
+import { cursorsAt, layoutOf, multiplyTiles, transformSums, transformTiles } from "./filterSums.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
 import { panelRow } from "./tiles.ts";
 import { places } from "./transforms.ts";
@@ -20,20 +21,6 @@ export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
     ? { shared: transformed, perThread: sums }
     : { shared: transformed + Math.ceil(plan.size.o / plan.outputs) * sums, perThread: 0 };
 }
-
-type Chunk = { readonly first: number; readonly count: number };
-
-function chunksOf(plan: WinogradFilterGradient): readonly Chunk[] {
-  const tiles = tileCountOf(plan);
-  const most = plan.block.tiles;
-  return Array.from({ length: Math.ceil(tiles / most) }, (_, index) => ({
-    first: index * most,
-    count: Math.min(most, tiles - index * most),
-  }));
-}
-
-/** Tiles that a thread transforms together. */
-const sharedTiles = 8;
 
 export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradient, finish: Finish): readonly Phase[] {
   const { size, outputs } = plan;
@@ -49,9 +36,7 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
           const transform = module.define(`${name}_tiles`, chunkParameters, [], (f, table, low, high, _, ...chunk) => {
             emitTiles(f, kernel, plan, options, { table, low, high }, chunk);
           });
-          return module.define(`${name}_tiles_${index}`, kernelParameters, [], (f, table, low, high, thread) => {
-            f.call(transform, table, low, high, thread, i32(first), i32(count));
-          });
+          return ofChunk(module, `${name}_tiles_${index}`, transform, { first, count });
         },
       },
       {
@@ -77,17 +62,12 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
               );
             },
           );
-          return module.define(`${name}_sums_${index}`, kernelParameters, [], (f, table, low, high, thread) => {
-            f.call(sum, table, low, high, thread, i32(first), i32(count));
-          });
+          return ofChunk(module, `${name}_sums_${index}`, sum, { first, count });
         },
       },
     ];
   });
 }
-
-/** The parameters of a phase, and a chunk: its first tile, and how many it has. */
-const chunkParameters = [...kernelParameters, "i32", "i32"] as const;
 
 type Range = Readonly<Record<"table" | "low" | "high", Local>>;
 

@@ -5,17 +5,7 @@ import { addressOf, resultAddress } from "../../loops/index.ts";
 import { advance, after, repeat, rowTile, smaller } from "../tile.ts";
 import { longestSum, middleRows } from "./middle.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
-import {
-  type Cursor,
-  cursorAt,
-  forChannels,
-  gridOf,
-  moveTo,
-  panelChannels,
-  panelRow,
-  placeBytes,
-  tilesOf,
-} from "./tiles.ts";
+import { type Cursor, cursorAt, forChannels, gridOf, moveTo, panelChannels, panelRow, placeBytes } from "./tiles.ts";
 import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
 
 /**
@@ -50,8 +40,6 @@ export function cursorsAt(
   };
   return { image: cursor(image, axes.c), cotangent: cursor(cotangent, axes.o) };
 }
-
-export const tileCountOf = ({ size }: Pick<WinogradFilterGradient, "size">): number => size.n * tilesOf(gridOf(size));
 
 /** Transforms `count` tiles; the cursors are behind them in the end. */
 export function transformTiles(

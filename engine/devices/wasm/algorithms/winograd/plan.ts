@@ -14,7 +14,8 @@ export type Block = { readonly tiles: number; readonly images: number };
 
 /** What both kinds know: the numbers of the kernel's axes, and sizes. */
 type Geometry = {
-  readonly axes: Readonly<Record<"n" | "o" | "y" | "x" | "c" | "ky" | "kx", number>>;
+  /** Of a single image there is no n. */
+  readonly axes: Readonly<Record<"o" | "y" | "x" | "c" | "ky" | "kx", number>> & { readonly n: number | null };
   readonly size: Readonly<Record<"n" | "o" | "c" | "y" | "x", number>>;
   readonly block: Block;
 };
@@ -22,6 +23,8 @@ type Geometry = {
 /** y[n, o, y, x] = sum over c, ky, kx of image[n, c, y + ky, x + kx] * filter[o, c, ky, kx]. */
 export type WinogradForward = Geometry & {
   readonly kind: "forward";
+  /** What threads share: images of which they make all outputs, or outputs that they make of all tiles. */
+  readonly shares: "images" | "outputs";
   readonly image: Load;
   readonly filter: Load;
 };
@@ -61,7 +64,13 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   const axes = namedAxes(convolution);
   if (axes === null) return null;
   const sizeOf = (axis: number): number => at(kernel.axes, axis).size;
-  const size = { n: sizeOf(axes.n), o: sizeOf(axes.o), c: sizeOf(axes.c), y: sizeOf(axes.y), x: sizeOf(axes.x) };
+  const size = {
+    n: axes.n === null ? 1 : sizeOf(axes.n),
+    o: sizeOf(axes.o),
+    c: sizeOf(axes.c),
+    y: sizeOf(axes.y),
+    x: sizeOf(axes.x),
+  };
   const { n, o, c } = size;
   if (sizeOf(axes.ky) !== 3 || sizeOf(axes.kx) !== 3 || Math.min(o, c) < fewestChannels) return null;
   const step = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => at(coefficients, axis);
@@ -72,19 +81,16 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   if (step(image, axes.x) !== 1 || step(image, axes.kx) !== 1) return null;
   if (step(image, axes.y) <= 0 || step(image, axes.y) !== step(image, axes.ky) || step(image, axes.c) <= 0) return null;
   if (convolution.kind === "forward") {
+    if (step(result, axes.x) !== 1 || Math.min(step(result, axes.y), step(result, axes.o)) <= 0) return null;
+    const known = { kind: "forward", image, filter: other, axes, size } as const;
     // Images are finished one after the other, as ranges of the first axis.
-    if (axes.n !== 0 || step(result, axes.x) !== 1) return null;
-    if (Math.min(step(result, axes.y), step(result, axes.o)) <= 0) return null;
+    if (axes.n !== 0 || n * tiles <= ((globalThis as any).tune?.of ?? 0)) {
+      const most = Math.max(gradientTiles, (4 * gradientChannels) / c, (n * tiles) / mostChunks);
+      return { ...known, shares: "outputs", block: { images: n, tiles: evenBlock(n * tiles, most) } };
+    }
     // At least two blocks, if there are two images: one for each of two threads.
     const images = Math.max(1, Math.min(Math.floor(smallImagesTiles / tiles), Math.ceil(n / 2)));
-    return {
-      kind: "forward",
-      image,
-      filter: other,
-      axes,
-      size,
-      block: { images, tiles: evenBlock(images * tiles, forwardTiles) },
-    };
+    return { ...known, shares: "images", block: { images, tiles: evenBlock(images * tiles, forwardTiles) } };
   }
   if (axes.o !== 0 || step(other, axes.x) !== 1) return null;
   if (
@@ -110,9 +116,8 @@ function evenBlock(tiles: number, most: number): number {
 function namedAxes({ groups, n, o, c, windows }: Convolution): Geometry["axes"] | null {
   const [vertical, horizontal] = windows;
   if (vertical === undefined || horizontal === undefined || windows.length > 2 || groups.length > 0) return null;
-  const [[images], [outputs], [inputs]] = [n, o, c];
-  if (images === undefined || outputs === undefined || inputs === undefined || n.length + o.length + c.length > 3)
-    return null;
+  const [[images = null], [outputs], [inputs]] = [n, o, c];
+  if (outputs === undefined || inputs === undefined || Math.max(n.length, o.length, c.length) > 1) return null;
   const [y, ky, x, kx] = [vertical.position, vertical.tap, horizontal.position, horizontal.tap];
   return { n: images, o: outputs, c: inputs, y, x, ky, kx };
 }

@@ -40,11 +40,11 @@ export function cursorAt(
   f: FunctionBuilder,
   base: Local,
   { offset, coefficients }: Affine,
-  axes: Readonly<Record<"n" | "y" | "channel", number>>,
+  axes: Readonly<Record<"y" | "channel", number>> & { readonly n: number | null },
   image: (bytes: number) => Operand,
 ): Cursor {
   const bytes = (axis: number): number => 4 * at(coefficients, axis);
-  const strides = { channel: bytes(axes.channel), image: bytes(axes.n), row: bytes(axes.y) };
+  const strides = { channel: bytes(axes.channel), image: axes.n === null ? 0 : bytes(axes.n), row: bytes(axes.y) };
   const first = op("i32.add", base, image(strides.image));
   return {
     pointer: f.let("i32", "tile", op("i32.add", first, i32(4 * offset))),
