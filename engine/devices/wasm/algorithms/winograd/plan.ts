@@ -42,8 +42,11 @@ export type Winograd = WinogradForward | WinogradFilterGradient;
 
 /** Tiles of a block of a forward convolution, about: enough for the transformed filter to be worth its way through memory. */
 const forwardTiles = 32;
-/** As many of small images, so that there are several such blocks for threads. */
+/** So many tiles of small images, so that there are several such blocks for threads. */
 const smallImagesTiles = 16;
+/** Of as many tiles and no more threads share outputs if there are so many weights: transformed, all of them are more than a cache holds. */
+const fewTiles = 384;
+const manyWeights = 2 ** 16;
 /**
  * Tiles of a filter gradient's chunk, at least, and channels of both arrays in all of them: the sums are worth their way through memory,
  * and the chunk stays in the cache. There are no more than so many chunks, as each has phases of its own.
@@ -84,12 +87,11 @@ export function winogradOf(kernel: Kernel): Winograd | null {
     if (step(result, axes.x) !== 1 || Math.min(step(result, axes.y), step(result, axes.o)) <= 0) return null;
     const known = { kind: "forward", image, filter: other, axes, size } as const;
     // Images are finished one after the other, as ranges of the first axis.
-    if (axes.n !== 0 || n * tiles <= ((globalThis as any).tune?.of ?? 0)) {
+    if (axes.n !== 0 || (n * tiles <= fewTiles && o * c >= manyWeights)) {
       const most = Math.max(gradientTiles, (4 * gradientChannels) / c, (n * tiles) / mostChunks);
       return { ...known, shares: "outputs", block: { images: n, tiles: evenBlock(n * tiles, most) } };
     }
-    // At least two blocks, if there are two images: one for each of two threads.
-    const images = Math.max(1, Math.min(Math.floor(smallImagesTiles / tiles), Math.ceil(n / 2)));
+    const images = imagesOfBlock(n, tiles);
     return { ...known, shares: "images", block: { images, tiles: evenBlock(images * tiles, forwardTiles) } };
   }
   if (axes.o !== 0 || step(other, axes.x) !== 1) return null;
@@ -105,6 +107,21 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   const block = { images: 1, tiles: evenBlock(n * tiles, most) };
   const outputs = o < manyOutputs ? middleRows : 2 * middleRows;
   return { kind: "filterGradient", image, cotangent: other, axes, size, block, outputs };
+}
+
+/**
+ * Images whose tiles make a block: about so many tiles, with few rows of register tiles left empty. At least two blocks, if there are two
+ * images: one for each of two threads.
+ */
+function imagesOfBlock(n: number, tiles: number): number {
+  const most = Math.max(1, Math.min(Math.floor(forwardTiles / tiles), Math.ceil(n / 2)));
+  const cost = (images: number): number => {
+    const [count, rows] = [images * tiles, middleRows * Math.ceil((images * tiles) / middleRows)];
+    const away = count < smallImagesTiles ? (smallImagesTiles - count) / 64 : (count - smallImagesTiles) / 256;
+    return (rows / count) * (1 + away);
+  };
+  const counts = Array.from({ length: most }, (_, index) => index + 1);
+  return counts.reduce((best, images) => (cost(images) < cost(best) ? images : best));
 }
 
 /** The tiles of each of as many equal blocks as are needed for no more than `most`; whole rows of a register tile. */
