@@ -9,6 +9,7 @@ import { type EmitOptions, type Phase, type Scratch, scratchAddress } from "../.
 import { after, smaller } from "../tile.ts";
 import { chunkParameters, chunksOf, ofChunk, sharedTiles } from "./chunks.ts";
 import { cursorsAt, layoutOf, multiplyTiles, transformSums, transformTiles } from "./filterSums.ts";
+import { middleRows } from "./middle.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
 import { panelRow } from "./tiles.ts";
 import { places } from "./transforms.ts";
@@ -19,11 +20,11 @@ export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
   // Sums of a single chunk are done with as soon as they are made.
   return chunksOf(plan).length === 1
     ? { shared: transformed, perThread: sums }
-    : { shared: transformed + Math.ceil(plan.size.o / plan.outputs) * sums, perThread: 0 };
+    : { shared: transformed + Math.ceil(plan.size.o / middleRows) * sums, perThread: 0 };
 }
 
 export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradient, finish: Finish): readonly Phase[] {
-  const { size, outputs } = plan;
+  const { size } = plan;
   const chunks = chunksOf(plan);
   return chunks.flatMap(({ first, count }, index): readonly Phase[] => {
     const [isFirst, isLast] = [index === 0, index === chunks.length - 1];
@@ -41,7 +42,7 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
       },
       {
         size: size.o,
-        block: outputs,
+        block: middleRows,
         cost: (count * 66 * size.c * size.o) / 4 + (isLast ? size.o * Math.ceil(size.c / 4) * 270 : 0),
         emit: (module, name, options) => {
           const finishing = isLast ? finish(module, `${name}_finish`) : null;
@@ -101,7 +102,6 @@ function emitSums(
   count: Local,
   finish: FunctionReference | null,
 ): void {
-  const { outputs } = plan;
   const layout = layoutOf(plan);
   const scratch = scratchAddress(f, kernel, table);
   const sumsOf = (index: Local): Local => {
@@ -110,10 +110,10 @@ function emitSums(
     return f.let("i32", "sums", op("i32.add", start, behind));
   };
   const isOnly = isFirst && isLast;
-  const sums = sumsOf(isOnly ? thread : f.let("i32", "group", op("i32.div_u", low, i32(outputs))));
+  const sums = sumsOf(isOnly ? thread : f.let("i32", "group", op("i32.div_u", low, i32(middleRows))));
   const o = f.let("i32", "o", low);
   f.loop((again) => {
-    const next = smaller(f, "next", f.let("i32", "next", op("i32.add", o, i32(outputs))), high);
+    const next = smaller(f, "next", f.let("i32", "next", op("i32.add", o, i32(middleRows))), high);
     multiplyTiles(f, plan, layout, { relaxed, isFirst }, { scratch, o, count }, sums);
     if (isLast) {
       transformSums(f, kernel, plan, layout, relaxed, { table, low: o, high: next, sums });

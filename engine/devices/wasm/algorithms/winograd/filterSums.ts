@@ -10,9 +10,9 @@ import { places, transformCotangent, transformFilterBack, transformImage } from 
 
 /**
  * Sizes in bytes: of panels and places of a chunk's transformed image [36, c / 8, tiles, 8] and cotangent [36, o / 8, tiles, 8], and of
- * rows and places of the sums for some outputs [36, outputs, c].
+ * rows and places of the sums for a few outputs, [36, 4, c].
  */
-export function layoutOf({ size: { c, o }, block, outputs }: WinogradFilterGradient) {
+export function layoutOf({ size: { c, o }, block }: WinogradFilterGradient) {
   const panel = block.tiles * panelRow;
   const sumRow = 16 * Math.ceil(c / 4);
   return {
@@ -20,7 +20,7 @@ export function layoutOf({ size: { c, o }, block, outputs }: WinogradFilterGradi
     imagePlace: placeBytes(Math.ceil(c / panelChannels) * panel),
     cotangentPlace: placeBytes(Math.ceil(o / panelChannels) * panel),
     sumRow,
-    sumPlace: placeBytes(outputs * sumRow),
+    sumPlace: placeBytes(middleRows * sumRow),
   };
 }
 
@@ -75,7 +75,7 @@ export function multiplyTiles(
   { scratch, o, count }: Readonly<Record<"scratch" | "o" | "count", Local>>,
   sums: Local,
 ): void {
-  const { size, block, outputs } = plan;
+  const { size, block } = plan;
   const rows = middleRows;
   const vectors = Math.ceil(size.c / 4);
   const image = after(f, "image", scratch, 0);
@@ -86,18 +86,16 @@ export function multiplyTiles(
   const multiply = (depth: Local, first: boolean): void => {
     const [y, v, to] = [after(f, "y", cotangent, 0), after(f, "v", image, 0), after(f, "to", sums, 0)];
     repeat(f, places, () => {
-      for (let row = 0; row < outputs; row += rows) {
-        const left = { pointer: after(f, "left", y, 4 * row), row: 4, step: panelRow };
-        const [right, sum] = [after(f, "right", v, 0), after(f, "sum", to, row * sumRow)];
-        const multiplyPanel = (width: number): void => {
-          const tile = { relaxed, rows, depth, vectors: width, isFirst: first };
-          rowTile(f, tile, left, { pointer: right, row: panelRow }, { pointer: sum, row: sumRow });
-          advance(f, right, panel);
-          advance(f, sum, panelRow);
-        };
-        repeat(f, Math.floor(vectors / 2), () => multiplyPanel(2));
-        if (vectors % 2 > 0) multiplyPanel(1);
-      }
+      const left = { pointer: y, row: 4, step: panelRow };
+      const [right, sum] = [after(f, "right", v, 0), after(f, "sum", to, 0)];
+      const multiplyPanel = (width: number): void => {
+        const tile = { relaxed, rows, depth, vectors: width, isFirst: first };
+        rowTile(f, tile, left, { pointer: right, row: panelRow }, { pointer: sum, row: sumRow });
+        advance(f, right, panel);
+        advance(f, sum, panelRow);
+      };
+      repeat(f, Math.floor(vectors / 2), () => multiplyPanel(2));
+      if (vectors % 2 > 0) multiplyPanel(1);
       advance(f, y, cotangentPlace);
       advance(f, v, imagePlace);
       advance(f, to, sumPlace);

@@ -34,8 +34,6 @@ export type WinogradFilterGradient = Geometry & {
   readonly kind: "filterGradient";
   readonly image: Load;
   readonly cotangent: Load;
-  /** Outputs for which sums are made before those for others. */
-  readonly outputs: number;
 };
 
 export type Winograd = WinogradForward | WinogradFilterGradient;
@@ -54,8 +52,6 @@ const manyWeights = 2 ** 16;
 const gradientTiles = 96;
 const gradientChannels = 2 ** 13;
 const mostChunks = 128;
-/** Outputs from which on sums are made for eight at a time, not for four: then that is enough for several threads. */
-const manyOutputs = 32;
 /** Fewer channels than this on both sides don't pay for the transforms. */
 const fewestChannels = 8;
 
@@ -105,8 +101,7 @@ export function winogradOf(kernel: Kernel): Winograd | null {
   }
   const most = Math.max(gradientTiles, gradientChannels / (c + o), (n * tiles) / mostChunks);
   const block = { images: 1, tiles: evenBlock(n * tiles, most) };
-  const outputs = o < manyOutputs ? middleRows : 2 * middleRows;
-  return { kind: "filterGradient", image, cotangent: other, axes, size, block, outputs };
+  return { kind: "filterGradient", image, cotangent: other, axes, size, block };
 }
 
 /**
