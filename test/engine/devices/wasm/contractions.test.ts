@@ -126,12 +126,14 @@ describe("algorithms of the wasm device", () => {
     );
   });
 
-  it("Winograd's gives forward convolutions of many channels, of few tiles and of images in several blocks", async () => {
+  it("Winograd's gives forward convolutions of many channels and few, of few tiles and of images in several blocks", async () => {
     for (const [sizes, threads] of [
       [[2, 400, 9, 4, 5], 2],
       [[2, 1024, 64, 4, 3], 3],
       [[1, 9, 10, 47, 50], 2],
       [[3, 8, 12, 30, 33], 2],
+      [[3, 4, 11, 14, 13], 2],
+      [[3, 11, 5, 14, 13], 2],
     ] as const) {
       for (const isFinished of [false, true]) {
         const kernel = forward(sizes, false, isFinished);
@@ -169,10 +171,12 @@ describe("algorithms of the wasm device", () => {
     );
   });
 
-  it("Winograd's gives filter gradients of many tiles, chunk by chunk", async () => {
+  it("Winograd's gives filter gradients of many tiles, chunk by chunk, and of few channels", async () => {
     for (const [sizes, threads] of [
       [[2, 8, 9, 61, 64], 2],
       [[4, 8, 35, 18, 20], 3],
+      [[2, 4, 9, 14, 13], 2],
+      [[2, 9, 5, 14, 13], 2],
     ] as const) {
       for (const isFinished of [false, true]) {
         const kernel = filterGradient(sizes, isFinished);

@@ -11,7 +11,7 @@ import { chunkParameters, chunksOf, ofChunk, sharedTiles } from "./chunks.ts";
 import { cursorsAt, layoutOf, multiplyTiles, transformSums, transformTiles } from "./filterSums.ts";
 import { middleRows } from "./middle.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
-import { panelRow } from "./tiles.ts";
+import { filled, panelRow } from "./tiles.ts";
 import { places } from "./transforms.ts";
 
 export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
@@ -25,6 +25,7 @@ export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
 
 export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradient, finish: Finish): readonly Phase[] {
   const { size } = plan;
+  const [c, o] = [filled(size.c), filled(size.o)];
   const chunks = chunksOf(plan);
   return chunks.flatMap(({ first, count }, index): readonly Phase[] => {
     const [isFirst, isLast] = [index === 0, index === chunks.length - 1];
@@ -32,7 +33,7 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
       {
         size: Math.ceil(count / sharedTiles),
         block: 1,
-        cost: (count * (300 * size.c + 180 * size.o)) / 4,
+        cost: count * (75 * c + 45 * o),
         emit: (module, name, options) => {
           const transform = module.define(`${name}_tiles`, chunkParameters, [], (f, table, low, high, _, ...chunk) => {
             emitTiles(f, kernel, plan, options, { table, low, high }, chunk);
@@ -43,7 +44,7 @@ export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradien
       {
         size: size.o,
         block: middleRows,
-        cost: (count * 66 * size.c * size.o) / 4 + (isLast ? size.o * Math.ceil(size.c / 4) * 270 : 0),
+        cost: 16 * count * c * o + (isLast ? 68 * size.o * c : 0),
         emit: (module, name, options) => {
           const finishing = isLast ? finish(module, `${name}_finish`) : null;
           const suffix = `${isFirst ? "_first" : ""}${isLast ? "_last" : ""}`;

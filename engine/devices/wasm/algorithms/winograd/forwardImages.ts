@@ -16,7 +16,7 @@ import { after, smaller } from "../tile.ts";
 import { filterRow, panelsOf, transformPanel } from "./filter.ts";
 import type { WinogradForward } from "./plan.ts";
 import { multiply } from "./products.ts";
-import { cursorAt, forChannels, gridOf, panelChannels, panelRow, placeBytes, tilesOf } from "./tiles.ts";
+import { cursorAt, filled, forChannels, gridOf, panelChannels, panelRow, placeBytes, tilesOf } from "./tiles.ts";
 import { places, transformImage, transformOutput } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of the transformed filter [36, o / 8, c, 8], image [36, tiles, c] and product [36, tiles, o]. */
@@ -39,12 +39,15 @@ export function imagesScratch(plan: WinogradForward): Scratch {
 
 export function imagesPhases(kernel: Kernel, plan: WinogradForward, finish: Finish): readonly Phase[] {
   const { size, block } = plan;
-  const tiles = size.n * tilesOf(gridOf(size));
+  const [c, o] = [filled(size.c), filled(size.o)];
+  const together = block.images * tilesOf(gridOf(size));
+  const last = together % block.tiles;
+  const rows = together - last + filled(last);
   return [
     {
       size: panelsOf(size),
       block: 1,
-      cost: size.o * Math.ceil(size.c / 4) * 250,
+      cost: 45 * size.c * o,
       emit: (module, name, options) =>
         module.define(`${name}_filter`, kernelParameters, [], (f, table, low, high) => {
           emitFilter(f, kernel, plan, options, { table, low, high });
@@ -53,7 +56,7 @@ export function imagesPhases(kernel: Kernel, plan: WinogradForward, finish: Fini
     {
       size: size.n,
       block: block.images,
-      cost: (tiles * (300 * size.c + 200 * size.o + 63 * size.c * size.o)) / 4,
+      cost: (size.n / block.images) * (together * (75 * c + 50 * o) + 16 * rows * size.c * o),
       emit: (module, name, options) => {
         const finishing = finish(module, `${name}_finish`);
         return module.define(name, kernelParameters, [], (f, table, low, high, thread) => {

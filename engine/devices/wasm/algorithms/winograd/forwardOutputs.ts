@@ -21,7 +21,7 @@ import { chunkParameters, chunksOf, ofChunk, sharedTiles } from "./chunks.ts";
 import { filterRow, transformPanel } from "./filter.ts";
 import type { WinogradForward } from "./plan.ts";
 import { multiply } from "./products.ts";
-import { cursorAt, forChannels, gridOf, moveTo, panelChannels, panelRow, placeBytes } from "./tiles.ts";
+import { cursorAt, filled, forChannels, gridOf, moveTo, panelChannels, panelRow, placeBytes } from "./tiles.ts";
 import { places, transformImage, transformOutput } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of a chunk's image [36, tiles, c], and for eight outputs of filter [36, c, 8] and product [36, tiles, 8]. */
@@ -50,7 +50,7 @@ export function outputsPhases(kernel: Kernel, plan: WinogradForward, finish: Fin
     {
       size: Math.ceil(chunk.count / sharedTiles),
       block: 1,
-      cost: (chunk.count * 300 * size.c) / 4,
+      cost: 75 * chunk.count * filled(size.c),
       emit: (module, name, options) => {
         const transform = module.define(
           `${name}_tiles`,
@@ -66,7 +66,7 @@ export function outputsPhases(kernel: Kernel, plan: WinogradForward, finish: Fin
     {
       size: size.o,
       block: panelChannels,
-      cost: (chunk.count * (200 * size.o + 63 * size.c * size.o)) / 4 + size.o * Math.ceil(size.c / 4) * 250,
+      cost: filled(size.o) * (chunk.count * 50 + (16 * filled(chunk.count) + 45) * size.c),
       emit: (module, name, options) => {
         const outputs = module.define(
           `${name}_outputs`,

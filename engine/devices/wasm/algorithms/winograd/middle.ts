@@ -46,12 +46,12 @@ export function middleOf({ kind, size, block }: Middle): Tiled {
         { axis: place, by: 1, as: "loop" },
         ...(isForward
           ? ([
-              { axis: column, by: panelChannels, as: "loop" },
+              { axis: column, by: Math.min(columns, panelChannels), as: "loop" },
               { axis: row, by: Math.min(rows, middleRows), as: "loop" },
             ] as const)
           : ([
               { axis: row, by: Math.min(rows, middleRows), as: "loop" },
-              { axis: column, by: panelChannels, as: "loop" },
+              { axis: column, by: Math.min(columns, panelChannels), as: "loop" },
             ] as const)),
         { axis: summed, by: 1, as: "loop" },
         { axis: row, by: 1, as: "unroll" },

@@ -52,8 +52,8 @@ const manyWeights = 2 ** 16;
 const gradientTiles = 96;
 const gradientChannels = 2 ** 13;
 const mostChunks = 128;
-/** Fewer channels than this on both sides don't pay for the transforms. */
-const fewestChannels = 8;
+/** Fewer channels than these, on the side that has fewer and on the other, don't pay for the transforms. */
+const fewestChannels = [4, 8] as const;
 
 /** How to compute a normalised kernel by Winograd's algorithm, or null if it is no such convolution or it would not pay. */
 export function winogradOf(kernel: Kernel): Winograd | null {
@@ -71,7 +71,8 @@ export function winogradOf(kernel: Kernel): Winograd | null {
     x: sizeOf(axes.x),
   };
   const { n, o, c } = size;
-  if (sizeOf(axes.ky) !== 3 || sizeOf(axes.kx) !== 3 || Math.min(o, c) < fewestChannels) return null;
+  if (sizeOf(axes.ky) !== 3 || sizeOf(axes.kx) !== 3) return null;
+  if (Math.min(o, c) < fewestChannels[0] || Math.max(o, c) < fewestChannels[1]) return null;
   const step = ({ at: { coefficients } }: Pick<Load, "at">, axis: number): number => at(coefficients, axis);
   const { image, other } = convolution;
   const [result] = kernel.stores;

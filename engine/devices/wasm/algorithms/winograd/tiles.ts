@@ -18,6 +18,9 @@ export function gridOf({ y, x }: Readonly<Record<"y" | "x", number>>): Grid {
 
 export const tilesOf = ({ rows, columns }: Grid): number => rows * columns;
 
+/** Channels, or tiles, with those that fill the last vector, or the last rows of a register tile. */
+export const filled = (count: number): number => 4 * Math.ceil(count / 4);
+
 /**
  * Bytes from one transformed place to the next, at least `bytes`: a line more than a multiple of four, so that the 36 places of a
  * tile are not all in the same few lines of the cache.
