@@ -16,7 +16,7 @@ export function chunksOf({ size, block }: Pick<Winograd, "size" | "block">): rea
 }
 
 /** Tiles that a thread transforms together. */
-export const sharedTiles = 8;
+export const sharedTiles = 4;
 
 /** The parameters of a phase, and a chunk: its first tile, and how many it has. */
 export const chunkParameters = [...kernelParameters, "i32", "i32"] as const;

@@ -117,7 +117,7 @@ export const panelChannels = 8;
 export const panelRow = 4 * panelChannels;
 
 /** Tiles of which four channels are taken together before the next four: neighbours share lines of the cache. */
-const neighbours = 4;
+const neighbours = 8;
 
 /** Where transformed values are: those of the first channel of the first tile, and bytes to the next tile and to channel number 8. */
 type Transformed = { readonly pointer: Local; readonly tile: number; readonly panel: number };
