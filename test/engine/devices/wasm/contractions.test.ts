@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { methodsOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
+import { at } from "../../../../engine/graph/shape.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import { checkTiling } from "../../../../engine/kernel/tiling.ts";
@@ -143,20 +144,24 @@ describe("algorithms of the wasm device", () => {
   });
 
   it("Winograd's gives convolutions whose axes stand in another order", async () => {
-    const sizes = [range(1, 6), range(8, 10), range(8, 10), images, range(0, 1), ...crew] as const;
+    const sizes = [range(1, 6), range(8, 10), range(8, 10), images, fc.boolean(), range(0, 2), ...crew] as const;
     await fc.assert(
-      fc.asyncProperty(...sizes, async (n, c, o, [h, w], place, threads, relaxed, isFinished) => {
+      fc.asyncProperty(...sizes, async (n, c, o, [h, w], turned, order, threads, relaxed, isFinished) => {
         const [row, plane] = [w + 2, (w + 2) * (h + 2)];
-        // Of images, rows, outputs and columns, the last; of kx, c, ky or ky, kx, c.
-        const inner = place === 0 ? [1, plane, row] : [row, 1, plane];
-        const taps = place === 0 ? [1, 9, 3] : [3, 1, 9];
-        const image = load(0, [c * plane, row, 0, 1, ...inner]);
-        const filter = load(1, [0, 0, 9 * c, 0, ...taps]);
-        const reduce = place === 0 ? [3, c, 3] : [3, 3, c];
-        const kernel = product([n, h, o, w], reduce, image, filter, [n * c * plane, 9 * o * c], isFinished);
+        // Of rows of all outputs, of outputs of all images, of rows of all images; taps are kx, c, ky or ky, kx, c.
+        const orders = [
+          { parallel: [n, h, o, w], steps: [c * plane, row, 0, 1], filters: [0, 0, 9 * c, 0] },
+          { parallel: [o, n, h, w], steps: [0, c * plane, row, 1], filters: [9 * c, 0, 0, 0] },
+          { parallel: [h, n, o, w], steps: [row, c * plane, 0, 1], filters: [0, 0, 9 * c, 0] },
+        ];
+        const { parallel, steps, filters } = at(orders, order);
+        const image = load(0, [...steps, ...(turned ? [1, plane, row] : [row, 1, plane])]);
+        const filter = load(1, [...filters, ...(turned ? [1, 9, 3] : [3, 1, 9])]);
+        const reduce = turned ? [3, c, 3] : [3, 3, c];
+        const kernel = product(parallel, reduce, image, filter, [n * c * plane, 9 * o * c], isFinished);
         assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd forward");
       }),
-      { numRuns: 8 },
+      { numRuns: 16 },
     );
   });
 
