@@ -51,6 +51,17 @@ const kernels: readonly Work[] = [
   ).flatMap(([resolution, channels]) =>
     gradients.map((gradients): Work => ({ kind: "conv", batch: 16, channels, resolution, kernel: 3, gradients })),
   ),
+  // Sizes of images that tiles of 4x4 don't divide, and one tile an image.
+  ...(
+    [
+      [28, 64],
+      [14, 128],
+      [7, 256],
+      [4, 256],
+    ] as const
+  ).map(
+    ([resolution, channels]): Work => ({ kind: "conv", batch: 16, channels, resolution, kernel: 3, gradients: true }),
+  ),
   ...gradients.map(
     (gradients): Work => ({ kind: "conv", batch: 16, channels: 128, resolution: 16, kernel: 1, gradients }),
   ),

@@ -1,11 +1,11 @@
 /** Loops over pointers, and the tiles of matrix products that fit into registers. */
 import { f32x4, type FunctionBuilder, i32, type Local, memory, op, shuffle32 } from "../assembler/index.ts";
 
-/** Runs `body` so many times. */
-export function repeat(f: FunctionBuilder, count: number, body: () => void): void {
+/** Runs `body` so many times; at least once if a local says how many. */
+export function repeat(f: FunctionBuilder, count: number | Local, body: () => void): void {
   if (count === 1) body();
-  if (count <= 1) return;
-  const left = f.let("i32", "left", i32(count));
+  if (typeof count === "number" && count <= 1) return;
+  const left = f.let("i32", "left", typeof count === "number" ? i32(count) : count);
   f.loop((again) => {
     body();
     f.tee(left, op("i32.sub", left, i32(1)));
@@ -28,25 +28,34 @@ function multiplyAdd(f: FunctionBuilder, relaxed: boolean, sum: Local, x: Local,
   f.set(sum);
 }
 
-/** Some rows of a matrix, each in one piece; `row` bytes from one to the next. */
+/** The smaller one of two numbers. */
+export function smaller(f: FunctionBuilder, name: string, one: Local, other: Local | number): Local {
+  const value = typeof other === "number" ? i32(other) : other;
+  return f.let("i32", name, op("select", one, value, op("i32.lt_s", one, value)));
+}
+
+/** Some rows of a matrix of results, each in one piece; `row` bytes from one to the next. */
 export type Rows = { readonly pointer: Local; readonly row: number };
 
+/** Rows of factors: `row` bytes from one to the next, `step` bytes from a number to the next that is summed. */
+export type Factors = Rows & { readonly step: number };
+
 /**
- * `rows` rows of `depth` numbers times the row-major matrix at `right` with `vectors` vectors a row. With `isFirst` false their
- * sums are added to what is there.
+ * `rows` rows of `depth` numbers times the matrix at `right`, of which `vectors` vectors of each row are taken. With `isFirst` false
+ * their sums are added to what is there.
  */
 export function rowTile(
   f: FunctionBuilder,
   { relaxed, rows, depth, vectors, isFirst }: RowTile,
-  left: Rows,
-  right: Local,
+  left: Factors,
+  right: Rows,
   to: Rows,
 ): void {
   const places = Array.from({ length: rows }, (_, i) =>
     Array.from({ length: vectors }, (__, j) => i * to.row + 16 * j),
   );
   const sums = places.map((row) => row.map(() => f.let("v128", "sum", f32x4(0))));
-  const [a, b] = [after(f, "a", left.pointer, 0), after(f, "b", right, 0)];
+  const [a, b] = [after(f, "a", left.pointer, 0), after(f, "b", right.pointer, 0)];
   // One step a pass: engines keep the sums in registers then, and lose them when several are written out.
   repeat(f, depth, () => {
     const columns = sums[0]?.map((_, j) => f.let("v128", "b", memory("v128.load", 16 * j, b)));
@@ -57,8 +66,8 @@ export function rowTile(
         if (y !== undefined) multiplyAdd(f, relaxed, sum, x, y);
       });
     });
-    advance(f, a, 4);
-    advance(f, b, 16 * vectors);
+    advance(f, a, left.step);
+    advance(f, b, right.row);
   });
   sums.forEach((row, i) => {
     row.forEach((sum, j) => {
@@ -72,58 +81,11 @@ export function rowTile(
 export type RowTile = {
   readonly relaxed: boolean;
   readonly rows: number;
-  readonly depth: number;
+  /** A number, or a local that holds one. */
+  readonly depth: number | Local;
   readonly vectors: number;
   readonly isFirst: boolean;
 };
-
-/** Rows of a tile of scalar products, and columns. */
-export const dotRows = 2;
-export const dotColumns = 4;
-
-/**
- * The products of two rows at `left` with four at `right`, `vectors` vectors each, as two rows of four numbers at `to`. `adds` them to
- * what is there.
- */
-export function dotTile(
-  f: FunctionBuilder,
-  { relaxed, vectors, adds }: { readonly relaxed: boolean; readonly vectors: number; readonly adds: boolean },
-  left: Local,
-  right: Local,
-  to: { readonly pointer: Local; readonly row: number },
-): void {
-  const [lefts, rights] = [range(dotRows), range(dotColumns)];
-  const sums = lefts.map(() => rights.map(() => f.let("v128", "sum", f32x4(0))));
-  const [a, b] = [after(f, "a", left, 0), after(f, "b", right, 0)];
-  const row = 16 * vectors;
-  repeat(f, vectors, () => {
-    const xs = lefts.map((i) => f.let("v128", "a", memory("v128.load", i * row, a)));
-    for (const j of rights) {
-      const y = f.let("v128", "b", memory("v128.load", j * row, b));
-      xs.forEach((x, i) => {
-        const sum = sums[i]?.[j];
-        if (sum !== undefined) multiplyAdd(f, relaxed, sum, x, y);
-      });
-    }
-    advance(f, a, 16);
-    advance(f, b, 16);
-  });
-  sums.forEach((four, i) => {
-    const total = addLanes(f, four as [Local, Local, Local, Local]);
-    const sum = adds ? op("f32x4.add", memory("v128.load", i * to.row, to.pointer), total) : total;
-    f.memory("v128.store", i * to.row, to.pointer, sum);
-  });
-}
-
-const range = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
-
-/** The sums of the lanes of four vectors, as one vector. */
-function addLanes(f: FunctionBuilder, [a, b, c, d]: readonly [Local, Local, Local, Local]): Local {
-  const pair = (x: Local, y: Local): Local =>
-    f.let("v128", "pair", op("f32x4.add", shuffle32([0, 4, 1, 5], x, y), shuffle32([2, 6, 3, 7], x, y)));
-  const [x, y] = [pair(a, b), pair(c, d)];
-  return f.let("v128", "total", op("f32x4.add", shuffle32([0, 1, 4, 5], x, y), shuffle32([2, 3, 6, 7], x, y)));
-}
 
 /** Up to four numbers `stride` bytes apart as one vector; other lanes are 0. */
 export function loadLanes(f: FunctionBuilder, pointer: Local, offset: number, stride: number, lanes: number): Local {

@@ -139,7 +139,9 @@ export type MemoryOpcode = keyof typeof memoryOpcodes;
 /** Accesses of memory by one lane of a vector. */
 export const memoryLaneOpcodes = {
   "v128.load32_lane": [simd + 0x56, 2],
+  "v128.load64_lane": [simd + 0x57, 2],
   "v128.store32_lane": [simd + 0x5a, 2],
+  "v128.store64_lane": [simd + 0x5b, 2],
 } as const;
 export type MemoryLaneOpcode = keyof typeof memoryLaneOpcodes;
 

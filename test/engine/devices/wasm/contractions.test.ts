@@ -6,6 +6,7 @@ import type { KernelDevice } from "../../../../engine/devices/device.ts";
 import { panelsOf, tileRowsOf } from "../../../../engine/devices/wasm/algorithms/product/plan.ts";
 import { methodsOf } from "../../../../engine/devices/wasm/algorithms/index.ts";
 import { createWasmDevice } from "../../../../engine/devices/wasm/device.ts";
+import { at } from "../../../../engine/graph/shape.ts";
 import type { Axis, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import { normalizeKernel } from "../../../../engine/kernel/normalize.ts";
 import { checkTiling } from "../../../../engine/kernel/tiling.ts";
@@ -77,7 +78,7 @@ async function checkedMethod(kernel: Kernel, threads: number, relaxed: boolean):
       exact,
     );
     const furthest = Math.max(...Array.from(result, (value) => Math.abs(value - Math.round(value))));
-    assert.ok(furthest < 0.01, `${furthest} from a whole number`);
+    assert.ok(furthest < 0.05, `${furthest} from a whole number`);
   } else assert.deepEqual([...result], exact);
   return schedule;
 }
@@ -85,77 +86,136 @@ async function checkedMethod(kernel: Kernel, threads: number, relaxed: boolean):
 const range = (min: number, max: number): fc.Arbitrary<number> => fc.integer({ min, max });
 const crew = [range(1, 3), fc.boolean(), fc.boolean()] as const;
 
-/** Heights and widths that vectors of four tiles cover, beside each other or two by two. */
-const images = fc.constantFrom<readonly [number, number]>(
-  [4, 16],
-  [4, 48],
-  [8, 8],
-  [8, 16],
-  [8, 24],
-  [12, 16],
-  [16, 8],
-  [16, 40],
-);
+/** Heights and widths: of whole tiles of 4x4, or with some that reach beyond the image. */
+const images = fc.tuple(range(4, 18), range(4, 18));
+
+/** A convolution of images that carry their border, with filters as they are or turned. */
+function forward(
+  [n, c, o, h, w]: readonly [number, number, number, number, number],
+  turned: boolean,
+  isFinished: boolean,
+): Kernel {
+  const [row, plane] = [w + 2, (w + 2) * (h + 2)];
+  const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
+  const filter = turned ? load(1, [0, 9, 0, 0, 9 * o, -3, -1], 8) : load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
+  return product([n, o, h, w], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], isFinished);
+}
+
+function filterGradient(
+  [n, c, o, h, w]: readonly [number, number, number, number, number],
+  isFinished: boolean,
+): Kernel {
+  const [row, plane] = [w + 2, (w + 2) * (h + 2)];
+  const image = load(0, [0, plane, row, 1, c * plane, row, 1]);
+  const cotangent = load(1, [h * w, 0, 0, 0, o * h * w, w, 1]);
+  return product([o, c, 3, 3], [n, h, w], cotangent, image, [n * c * plane, n * o * h * w], isFinished);
+}
 
 describe("algorithms of the wasm device", () => {
   it("Winograd's gives forward convolutions, with filters as they are and turned", async () => {
-    const sizes = [range(4, 8), range(8, 12), range(8, 12), images] as const;
+    const sizes = [range(1, 8), range(8, 17), range(8, 17), images] as const;
     await fc.assert(
       fc.asyncProperty(
         ...sizes,
         fc.boolean(),
         ...crew,
         async (n, c, o, [h, w], turned, threads, relaxed, isFinished) => {
-          const [row, plane] = [w + 2, (w + 2) * (h + 2)];
-          const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
-          const filter = turned ? load(1, [0, 9, 0, 0, 9 * o, -3, -1], 8) : load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
-          const kernel = product([n, o, h, w], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], isFinished);
+          const kernel = forward([n, c, o, h, w], turned, isFinished);
           assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd forward");
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 20 },
     );
   });
 
+  it("Winograd's gives forward convolutions of many channels and few, of few tiles and of images in several blocks", async () => {
+    for (const [sizes, threads] of [
+      [[2, 400, 9, 4, 5], 2],
+      [[2, 1024, 64, 4, 3], 3],
+      [[1, 9, 10, 47, 50], 2],
+      [[3, 8, 12, 30, 33], 2],
+      [[3, 4, 11, 14, 13], 2],
+      [[3, 11, 5, 14, 13], 2],
+    ] as const) {
+      for (const isFinished of [false, true]) {
+        const kernel = forward(sizes, false, isFinished);
+        assert.equal(await checkedMethod(kernel, threads, true), "winograd forward");
+      }
+    }
+  });
+
   it("Winograd's gives convolutions whose axes stand in another order", async () => {
-    const sizes = [range(4, 6), range(8, 10), range(8, 10), images, range(0, 1), ...crew] as const;
+    const sizes = [range(1, 6), range(8, 10), range(8, 10), images, fc.boolean(), range(0, 2), ...crew] as const;
     await fc.assert(
-      fc.asyncProperty(...sizes, async (n, c, o, [h, w], place, threads, relaxed, isFinished) => {
+      fc.asyncProperty(...sizes, async (n, c, o, [h, w], turned, order, threads, relaxed, isFinished) => {
         const [row, plane] = [w + 2, (w + 2) * (h + 2)];
-        // Of images, rows, outputs and columns, the last; of kx, c, ky or ky, kx, c.
-        const inner = place === 0 ? [1, plane, row] : [row, 1, plane];
-        const taps = place === 0 ? [1, 9, 3] : [3, 1, 9];
-        const image = load(0, [c * plane, row, 0, 1, ...inner]);
-        const filter = load(1, [0, 0, 9 * c, 0, ...taps]);
-        const reduce = place === 0 ? [3, c, 3] : [3, 3, c];
-        const kernel = product([n, h, o, w], reduce, image, filter, [n * c * plane, 9 * o * c], isFinished);
+        // Of rows of all outputs, of outputs of all images, of rows of all images; taps are kx, c, ky or ky, kx, c.
+        const orders = [
+          { parallel: [n, h, o, w], steps: [c * plane, row, 0, 1], filters: [0, 0, 9 * c, 0] },
+          { parallel: [o, n, h, w], steps: [0, c * plane, row, 1], filters: [9 * c, 0, 0, 0] },
+          { parallel: [h, n, o, w], steps: [row, c * plane, 0, 1], filters: [0, 0, 9 * c, 0] },
+        ];
+        const { parallel, steps, filters } = at(orders, order);
+        const image = load(0, [...steps, ...(turned ? [1, plane, row] : [row, 1, plane])]);
+        const filter = load(1, [...filters, ...(turned ? [1, 9, 3] : [3, 1, 9])]);
+        const reduce = turned ? [3, c, 3] : [3, 3, c];
+        const kernel = product(parallel, reduce, image, filter, [n * c * plane, 9 * o * c], isFinished);
         assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd forward");
       }),
-      { numRuns: 8 },
+      { numRuns: 16 },
     );
   });
 
   it("Winograd's gives filter gradients", async () => {
-    const sizes = [range(2, 9), range(8, 12), range(8, 12), images] as const;
+    const sizes = [range(1, 9), range(8, 17), range(8, 17), images] as const;
     await fc.assert(
       fc.asyncProperty(...sizes, ...crew, async (n, c, o, [h, w], threads, relaxed, isFinished) => {
-        const [row, plane] = [w + 2, (w + 2) * (h + 2)];
-        const image = load(0, [0, plane, row, 1, c * plane, row, 1]);
-        const cotangent = load(1, [h * w, 0, 0, 0, o * h * w, w, 1]);
-        const lengths = [n * c * plane, n * o * h * w];
-        const kernel = product([o, c, 3, 3], [n, h, w], cotangent, image, lengths, isFinished);
+        const kernel = filterGradient([n, c, o, h, w], isFinished);
         assert.equal(await checkedMethod(kernel, threads, relaxed), "winograd filterGradient");
       }),
-      { numRuns: 12 },
+      { numRuns: 20 },
     );
+  });
+
+  it("Winograd's gives filter gradients of many tiles, chunk by chunk, and of few channels", async () => {
+    for (const [sizes, threads] of [
+      [[2, 8, 9, 61, 64], 2],
+      [[4, 8, 35, 18, 20], 3],
+      [[2, 4, 9, 14, 13], 2],
+      [[2, 9, 5, 14, 13], 2],
+    ] as const) {
+      for (const isFinished of [false, true]) {
+        const kernel = filterGradient(sizes, isFinished);
+        assert.equal(await checkedMethod(kernel, threads, true), "winograd filterGradient");
+      }
+    }
+  });
+
+  it("Winograd's gives the same bits with any number of threads", async () => {
+    const uniform = randomNumbers(11);
+    const kernels = [
+      forward([5, 9, 10, 7, 9], false, true),
+      forward([1, 12, 20, 30, 30], false, true),
+      filterGradient([5, 9, 10, 7, 9], true),
+      filterGradient([4, 8, 35, 18, 20], true),
+    ];
+    for (const kernel of kernels) {
+      const data = kernel.operands.map(({ length }) => Float32Array.from({ length }, () => uniform() - 0.5));
+      const results = [];
+      for (const threads of [1, 2, 3]) {
+        const device = devices.get(`${threads} true`);
+        assert.ok(device !== undefined);
+        results.push((await runKernel(device, kernel, data)).result);
+      }
+      const [first, ...others] = results;
+      for (const other of others) assert.deepEqual(other, first);
+    }
   });
 
   it("Winograd's rounds little more than direct sums do", async () => {
     const [n, c, o, size] = [4, 64, 8, 16];
     const [row, plane] = [size + 2, (size + 2) ** 2];
-    const image = load(0, [c * plane, 0, row, 1, plane, row, 1]);
-    const filter = load(1, [0, 9 * c, 0, 0, 9, 3, 1]);
-    const kernel = product([n, o, size, size], [c, 3, 3], image, filter, [n * c * plane, 9 * o * c], false);
+    const kernel = forward([n, c, o, size, size], false, false);
     const uniform = randomNumbers(7);
     const [pixels, weights] = [n * c * plane, 9 * o * c].map((length) =>
       Float32Array.from({ length }, () => uniform() - 0.5),

@@ -37,9 +37,9 @@ const layers: fc.Arbitrary<Layer> = fc.record({
 });
 
 const programs = fc.record({
-  images: fc.integer({ min: 2, max: 5 }),
+  images: fc.integer({ min: 1, max: 5 }),
   inputs: channels,
-  size: fc.constantFrom<readonly [number, number]>([8, 8], [4, 16], [12, 16]),
+  size: fc.constantFrom<readonly [number, number]>([8, 8], [4, 4], [7, 7], [5, 9], [12, 14]),
   layers: fc.array(layers, { minLength: 1, maxLength: 3 }),
   seed: fc.nat(1000),
 });

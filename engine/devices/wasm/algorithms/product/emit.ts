@@ -280,10 +280,13 @@ function emitPanel(
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
       const tileRows = tileRowsOf(vectors);
       const multiplyRows = (count: number): void =>
-        rowTile(f, { ...tile, rows: count }, { pointer: a, row: rowBytes }, panelMemory, {
-          pointer: y,
-          row: resultRow,
-        });
+        rowTile(
+          f,
+          { ...tile, rows: count },
+          { pointer: a, row: rowBytes, step: 4 },
+          { pointer: panelMemory, row: 16 * vectors },
+          { pointer: y, row: resultRow },
+        );
       repeat(f, Math.floor(rows / tileRows), () => {
         multiplyRows(tileRows);
         advance(f, a, tileRows * rowBytes);

@@ -1,187 +1,127 @@
+/**
+ * A filter gradient: chunks of tiles, of which each is transformed, then multiplied and added to the sums. What a chunk makes stays in
+ * the cache that cores share; threads share tiles first, then outputs.
+ */
 import type { Kernel } from "../../../../kernel/kernel.ts";
-import { type FunctionBuilder, i32, type Local, memory, op } from "../../assembler/index.ts";
+import { type FunctionBuilder, type FunctionReference, i32, type Local, op } from "../../assembler/index.ts";
 import type { Finish } from "../finish.ts";
-import {
-  type EmitOptions,
-  kernelParameters,
-  type Phase,
-  type Scratch,
-  type Share,
-  addressOf,
-  resultAddress,
-  scratchAddress,
-} from "../../loops/index.ts";
-import { advance, after, dotColumns, dotRows, dotTile, repeat } from "../tile.ts";
-import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
-import type { Load } from "../../../../kernel/contraction.ts";
+import { type EmitOptions, type Phase, type Scratch, scratchAddress } from "../../loops/index.ts";
+import { after, smaller } from "../tile.ts";
+import { chunkParameters, chunksOf, ofChunk, sharedTiles } from "./chunks.ts";
+import { cursorsAt, layoutOf, multiplyTiles, transformSums, transformTiles } from "./filterSums.ts";
+import { middleRows } from "./middle.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
-import { places, transformCotangent, transformFilterBack, transformImage } from "./transforms.ts";
-
-/** Sizes in bytes: of rows and places of the transformed image [36, c, tiles] and cotangent [36, o, tiles], and of the sums [36, o, c]. */
-function layoutOf({ size, block }: WinogradFilterGradient) {
-  const vectors = vectorsOf(block);
-  const tileRow = 16 * vectors;
-  const inputs = dotColumns * Math.ceil(size.c / dotColumns);
-  const outputs = dotRows * Math.ceil(size.o / dotRows);
-  const sumRow = 4 * inputs;
-  return {
-    vectors,
-    tileRow,
-    inputs,
-    outputs,
-    imagePlace: placeBytes(inputs * tileRow),
-    cotangentPlace: placeBytes(outputs * tileRow),
-    sumRow,
-    sumPlace: placeBytes(outputs * sumRow),
-  };
-}
+import { filled, panelRow } from "./tiles.ts";
+import { places } from "./transforms.ts";
 
 export function filterGradientScratch(plan: WinogradFilterGradient): Scratch {
   const { imagePlace, cotangentPlace, sumPlace } = layoutOf(plan);
-  return { shared: plan.parts * places * sumPlace, perThread: places * (imagePlace + cotangentPlace) };
+  const [transformed, sums] = [places * (imagePlace + cotangentPlace), places * sumPlace];
+  // Sums of a single chunk are done with as soon as they are made.
+  return chunksOf(plan).length === 1
+    ? { shared: transformed, perThread: sums }
+    : { shared: transformed + Math.ceil(plan.size.o / middleRows) * sums, perThread: 0 };
 }
 
-/** First each part of the images gives sums of its own, then these are added and transformed back. */
 export function filterGradientPhases(kernel: Kernel, plan: WinogradFilterGradient, finish: Finish): readonly Phase[] {
-  const { size, parts } = plan;
-  const vectors = (size.n * size.y * size.x) / 64;
-  return [
-    {
-      size: parts,
-      block: 1,
-      cost: vectors * (300 * size.c + 180 * size.o + 66 * size.c * size.o),
-      emit: (module, name, options) =>
-        module.define(name, kernelParameters, [], (f, table, low, high, thread) => {
-          emitParts(f, kernel, plan, options, { table, low, high, thread });
-        }),
-    },
-    {
-      size: size.o,
-      block: 1,
-      cost: size.o * Math.ceil(size.c / 4) * (72 * parts + 200),
-      emit: (module, name, options) => {
-        const finishing = finish(module, `${name}_finish`);
-        return module.define(`${name}_sum`, kernelParameters, [], (f, table, low, high, thread) => {
-          emitSums(f, kernel, plan, options, { table, low, high, thread });
-          if (finishing !== null) f.call(finishing, table, low, high, thread);
-        });
+  const { size } = plan;
+  const [c, o] = [filled(size.c), filled(size.o)];
+  const chunks = chunksOf(plan);
+  return chunks.flatMap(({ first, count }, index): readonly Phase[] => {
+    const [isFirst, isLast] = [index === 0, index === chunks.length - 1];
+    return [
+      {
+        size: Math.ceil(count / sharedTiles),
+        block: 1,
+        cost: count * (75 * c + 45 * o),
+        emit: (module, name, options) => {
+          const transform = module.define(`${name}_tiles`, chunkParameters, [], (f, table, low, high, _, ...chunk) => {
+            emitTiles(f, kernel, plan, options, { table, low, high }, chunk);
+          });
+          return ofChunk(module, `${name}_tiles_${index}`, transform, { first, count });
+        },
       },
-    },
-  ];
+      {
+        size: size.o,
+        block: middleRows,
+        cost: 16 * count * c * o + (isLast ? 68 * size.o * c : 0),
+        emit: (module, name, options) => {
+          const finishing = isLast ? finish(module, `${name}_finish`) : null;
+          const suffix = `${isFirst ? "_first" : ""}${isLast ? "_last" : ""}`;
+          const sum = module.define(
+            `${name}_sums${suffix}`,
+            chunkParameters,
+            [],
+            (f, table, low, high, thread, ...chunk) => {
+              emitSums(
+                f,
+                kernel,
+                plan,
+                { ...options, isFirst, isLast },
+                { table, low, high, thread },
+                chunk[1],
+                finishing,
+              );
+            },
+          );
+          return ofChunk(module, `${name}_sums_${index}`, sum, { first, count });
+        },
+      },
+    ];
+  });
 }
 
-function emitParts(
+type Range = Readonly<Record<"table" | "low" | "high", Local>>;
+
+/** Transforms tiles of a chunk: so many times `sharedTiles`, from `low` to `high`. */
+function emitTiles(
   f: FunctionBuilder,
   kernel: Kernel,
   plan: WinogradFilterGradient,
   { relaxed }: EmitOptions,
-  { table, low, high, thread }: Share,
+  { table, low, high }: Range,
+  [first, tiles]: readonly [Local, Local],
 ): void {
-  const { image, cotangent, axes, size, parts, block } = plan;
   const layout = layoutOf(plan);
-  const { shared, perThread } = filterGradientScratch(plan);
-  const scratch = scratchAddress(f, kernel, table);
-  const ownScratch = op("i32.add", scratch, op("i32.mul", thread, i32(perThread)));
-  const transformed = f.let("i32", "transformed", op("i32.add", ownScratch, i32(shared)));
-  const transformedCotangent = after(f, "transformed", transformed, places * layout.imagePlace);
-  const part = f.let("i32", "part", low);
-  const start = ({ operand, at: address }: Load, channel: number) =>
-    pixelsAt(f, addressOf(f, table, operand), address, { ...axes, channel }, (bytes) =>
-      op("i32.mul", part, i32((size.n / parts) * bytes)),
-    );
-  const [x, y] = [start(image, axes.c), start(cotangent, axes.o)];
-  const isOnlyBlock = 64 * vectorsOf(block) * parts === size.n * size.y * size.x;
-
-  f.loop((again) => {
-    const sums = f.let("i32", "sums", op("i32.add", scratch, op("i32.mul", part, i32(places * layout.sumPlace))));
-    if (!isOnlyBlock) f.memoryFill(sums, i32(0), i32(places * layout.sumPlace));
-    forBlocks(f, block, { ...size, n: size.n / parts }, [x, y], () => {
-      forVectors(f, block, size.c, x, transformed, (from, pointer) => {
-        transformImage(f, relaxed, from, { pointer, stride: layout.imagePlace });
-      });
-      forVectors(f, block, size.o, y, transformedCotangent, (from, pointer) => {
-        transformCotangent(f, relaxed, from, { pointer, stride: layout.cotangentPlace });
-      });
-      multiply(f, plan, { relaxed, adds: !isOnlyBlock }, transformed, transformedCotangent, sums);
-    });
-    f.tee(part, op("i32.add", part, i32(1)));
-    f.branchIf(again, op("i32.lt_s", high));
-  });
+  const start = f.let("i32", "start", op("i32.mul", low, i32(sharedTiles)));
+  const end = smaller(f, "end", f.let("i32", "end", op("i32.mul", high, i32(sharedTiles))), tiles);
+  const row = op("i32.add", scratchAddress(f, kernel, table), op("i32.mul", start, i32(panelRow)));
+  const image = f.let("i32", "image", row);
+  const to = { image, cotangent: after(f, "cotangent", image, places * layout.imagePlace) };
+  const count = f.let("i32", "count", op("i32.sub", end, start));
+  const tile = f.let("i32", "tile", op("i32.add", first, start));
+  transformTiles(f, plan, layout, relaxed, cursorsAt(f, plan, table, tile), count, to);
 }
 
-/** The 36 products cotangent times transposed image; `adds` them to the sums or takes them for these. */
-function multiply(
-  f: FunctionBuilder,
-  plan: WinogradFilterGradient,
-  { relaxed, adds }: { readonly relaxed: boolean; readonly adds: boolean },
-  transformed: Local,
-  transformedCotangent: Local,
-  sums: Local,
-): void {
-  const { vectors, tileRow, inputs, outputs, imagePlace, cotangentPlace, sumRow, sumPlace } = layoutOf(plan);
-  const [left, panel, to] = [
-    after(f, "y", transformedCotangent, 0),
-    after(f, "v", transformed, 0),
-    after(f, "sum", sums, 0),
-  ];
-  repeat(f, places, () => {
-    repeat(f, outputs / dotRows, () => {
-      const right = after(f, "right", panel, 0);
-      repeat(f, inputs / dotColumns, () => {
-        dotTile(f, { relaxed, vectors, adds }, left, right, { pointer: to, row: sumRow });
-        advance(f, right, dotColumns * tileRow);
-        advance(f, to, 4 * dotColumns);
-      });
-      advance(f, left, dotRows * tileRow);
-      advance(f, to, sumRow);
-    });
-    advance(f, left, cotangentPlace - outputs * tileRow);
-    advance(f, to, sumPlace - outputs * sumRow);
-    advance(f, panel, imagePlace);
-  });
-}
-
-/** The result for the o from `low` to `high`. */
+/** Adds a chunk to the sums for the o from `low` to `high`, some after the others; behind the last chunk these are results. */
 function emitSums(
   f: FunctionBuilder,
   kernel: Kernel,
   plan: WinogradFilterGradient,
-  { relaxed }: EmitOptions,
-  { table, low, high }: Share,
+  { relaxed, isFirst, isLast }: EmitOptions & { readonly isFirst: boolean; readonly isLast: boolean },
+  { table, low, high, thread }: Range & { readonly thread: Local },
+  count: Local,
+  finish: FunctionReference | null,
 ): void {
-  const { axes, size, parts } = plan;
-  const { sumRow, sumPlace } = layoutOf(plan);
-  const { offset, coefficients } = kernel.stores[0].at;
-  const bytes = (axis: number): number => 4 * (coefficients[axis] ?? 0);
-  const result = resultAddress(f, kernel, table);
+  const layout = layoutOf(plan);
   const scratch = scratchAddress(f, kernel, table);
+  const sumsOf = (index: Local): Local => {
+    const behind = op("i32.mul", index, i32(places * layout.sumPlace));
+    const start = op("i32.add", scratch, i32(places * (layout.imagePlace + layout.cotangentPlace)));
+    return f.let("i32", "sums", op("i32.add", start, behind));
+  };
+  const isOnly = isFirst && isLast;
+  const sums = sumsOf(isOnly ? thread : f.let("i32", "group", op("i32.div_u", low, i32(middleRows))));
   const o = f.let("i32", "o", low);
   f.loop((again) => {
-    const row = op("i32.mul", o, i32(bytes(axes.o)));
-    const to = f.let("i32", "to", op("i32.add", op("i32.add", result, row), i32(4 * offset)));
-    const from = f.let("i32", "from", op("i32.add", scratch, op("i32.mul", o, i32(sumRow))));
-    const vector = (lanes: number): void => {
-      const values = Array.from({ length: places }, (_, place) => {
-        const sum = f.let("v128", "sum", memory("v128.load", place * sumPlace, from));
-        for (let part = 1; part < parts; part++) {
-          f.set(sum, op("f32x4.add", sum, memory("v128.load", (places * part + place) * sumPlace, from)));
-        }
-        return sum;
-      });
-      transformFilterBack(f, relaxed, values).forEach((tap, index) => {
-        for (let lane = 0; lane < lanes; lane++) {
-          const at = Math.floor(index / 3) * bytes(axes.ky) + (index % 3) * bytes(axes.kx) + lane * bytes(axes.c);
-          f.memoryLane("v128.store32_lane", at, lane, to, tap);
-        }
-      });
-    };
-    repeat(f, Math.floor(size.c / 4), () => {
-      vector(4);
-      advance(f, from, 16);
-      advance(f, to, 4 * bytes(axes.c));
-    });
-    if (size.c % 4 > 0) vector(size.c % 4);
-    f.tee(o, op("i32.add", o, i32(1)));
-    f.branchIf(again, op("i32.lt_s", high));
+    const next = smaller(f, "next", f.let("i32", "next", op("i32.add", o, i32(middleRows))), high);
+    multiplyTiles(f, plan, layout, { relaxed, isFirst }, { scratch, o, count }, sums);
+    if (isLast) {
+      transformSums(f, kernel, plan, layout, relaxed, { table, low: o, high: next, sums });
+      if (finish !== null) f.call(finish, table, o, next, thread);
+    }
+    if (!isOnly) f.set(sums, op("i32.add", sums, i32(places * layout.sumPlace)));
+    f.set(o, next);
+    f.branchIf(again, op("i32.lt_s", o, high));
   });
 }

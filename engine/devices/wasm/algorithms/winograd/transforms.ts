@@ -1,13 +1,14 @@
 /**
- * The transforms of F(4x4, 3x3) for the points 0, ±a, ±b and infinity, four tiles at a time: vectors hold the same place of four
- * tiles. An output is Y = A' [(G g G') * (B' d B)] A, where a row of A' is the powers of the points, one of G are those of a point
+ * The transforms of F(4x4, 3x3) for the points 0, ±a, ±b and infinity, four channels at a time: vectors hold the same place of a tile
+ * in four channels. An output is Y = A' [(G g G') * (B' d B)] A, where a row of A' is the powers of the points, one of G are those of a point
  * over the product of its distances to the others, and one of B' is the polynomial that is zero at all points but its own.
  *
  * With a = 5/8 and b = 3/2, whose powers are short binary fractions, results are as near to the exact ones as direct sums are, up
  * to a factor of two; with 1 and 2, the usual choice, a factor of four.
  */
-import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand, shuffle32 } from "../../assembler/index.ts";
-import { transpose } from "../tile.ts";
+import { at } from "../../../../graph/shape.ts";
+import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand } from "../../assembler/index.ts";
+import { loadRow, type Pixels, storeRow } from "./pixels.ts";
 
 /** The transformed places of a tile are 6x6. */
 export const places = 36;
@@ -15,15 +16,13 @@ export const places = 36;
 /** Bytes from one transformed place to the next, and the first. */
 type Places = { readonly pointer: Local; readonly stride: number };
 
-/** The pixels of four tiles: `across` are beside each other, the others below. */
-export type Pixels = { readonly pointer: Local; readonly rowBytes: number; readonly across: 2 | 4 };
-
 const a = 5 / 8;
 const b = 3 / 2;
 const [aa, bb] = [a * a, b * b];
 /** What G divides by. */
 const [atZero, atA, atB] = [1 / (aa * bb), 1 / (2 * aa * (aa - bb)), 1 / (2 * bb * (bb - aa))];
 
+const three = [0, 1, 2] as const;
 const four = [0, 1, 2, 3] as const;
 const six = [0, 1, 2, 3, 4, 5] as const;
 
@@ -65,18 +64,19 @@ class Arithmetic {
 
 type Transform1d = (values: readonly Local[]) => readonly Local[];
 
-/** Transforms the columns, then the rows of a matrix that is given and returned row by row. */
-function transform2d(columns: number, values: readonly Local[], transform: Transform1d): readonly Local[] {
-  const done = Array.from({ length: columns }, (_, column) =>
-    transform(values.filter((__, index) => index % columns === column)),
-  );
-  return (done[0] ?? []).flatMap((_, row) => transform(done.flatMap((column) => column.slice(row, row + 1))));
-}
+/**
+ * Both directions of a transform. What the first one makes goes through the places in memory, where it has room: all at once it would
+ * be more than there are registers, and engines would move it to and fro.
+ */
 
-/** B' d B of four tiles. */
+/** B' d B of a tile. */
 export function transformImage(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const values = six.flatMap((row) => loadSix(f, pixels, row));
-  store(f, to, transform2d(6, values, imageTransform(new Arithmetic(f, relaxed))));
+  const transform = imageTransform(new Arithmetic(f, relaxed));
+  for (const row of six) storeAt(f, to, rowPlaces(row), transform(loadRow(f, pixels, row, 6)));
+  for (const column of six) {
+    const inColumn = columnPlaces(column);
+    storeAt(f, to, inColumn, transform(loadAt(f, to, inColumn)));
+  }
 }
 
 const imageTransform =
@@ -90,59 +90,34 @@ const imageTransform =
     return [ends([d0, d2, d4]), ...m.both(evenA, oddA), ...m.both(evenB, oddB), ends([d1, d3, d5])];
   };
 
-/** Four pixels of a row of each of four tiles: a vector for each place in the row. */
-function loadFour(f: FunctionBuilder, pixels: Pixels, row: number): readonly Local[] {
-  const tiles = four.map((tile) =>
-    f.let("v128", "pixels", memory("v128.load", rowOfTile(pixels, row, tile), pixels.pointer)),
-  );
-  return transpose(f, tiles as [Local, Local, Local, Local]);
-}
-
-/** Six pixels: of the last two, only those after the tiles that are beside each other have to be loaded. */
-function loadSix(f: FunctionBuilder, pixels: Pixels, row: number): readonly Local[] {
-  const { pointer, rowBytes, across } = pixels;
-  const columns = loadFour(f, pixels, row);
-  const [first, second] = columns as readonly [Local, Local];
-  const end = (y: number): Local =>
-    f.let("v128", "end", memory("v128.load64_zero", y * rowBytes + 16 * across, pointer));
-  const shift = (lanes: readonly [number, number, number, number], x: Local, y: Local): Local =>
-    f.let("v128", "shifted", shuffle32(lanes, x, y));
-  if (across === 4) {
-    const last = end(row);
-    return [...columns, shift([1, 2, 3, 4], first, last), shift([1, 2, 3, 5], second, last)];
-  }
-  const pairs = shift([0, 4, 1, 5], end(row), end(row + 4));
-  return [...columns, shift([1, 4, 3, 5], first, pairs), shift([1, 6, 3, 7], second, pairs)];
-}
-
-/** A dY A' of four tiles of a cotangent. */
+/** A dY A' of a tile of a cotangent. */
 export function transformCotangent(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const values = four.flatMap((row) => loadFour(f, pixels, row));
-  store(f, to, transform2d(4, values, cotangentTransform(new Arithmetic(f, relaxed))));
-}
-
-/** Where a row of one of the four tiles begins, from the pointer. */
-function rowOfTile({ rowBytes, across }: Pixels, row: number, tile: number): number {
-  return (row + 4 * Math.floor(tile / across)) * rowBytes + 16 * (tile % across);
+  const transform = cotangentTransform(new Arithmetic(f, relaxed));
+  for (const row of four) storeAt(f, to, rowPlaces(row), transform(loadRow(f, pixels, row, 4)));
+  for (const column of six) {
+    const inColumn = columnPlaces(column);
+    storeAt(f, to, inColumn, transform(loadAt(f, to, inColumn.slice(0, 4))));
+  }
 }
 
 const cotangentTransform =
   (m: Arithmetic): Transform1d =>
   (values) => {
     const [y0, y1, y2, y3] = values as readonly [Local, Local, Local, Local];
-    const at = (x: number): readonly [Local, Local] =>
+    const atPoint = (x: number): readonly [Local, Local] =>
       m.both(m.addScaled(y0, y2, x * x), m.scale(m.addScaled(y1, y3, x * x), x));
-    return [y0, ...at(a), ...at(b), y3];
+    return [y0, ...atPoint(a), ...atPoint(b), y3];
   };
 
-/** A' M A of four tiles. */
+/** A' M A of a tile. What is transformed is overwritten. */
 export function transformOutput(f: FunctionBuilder, relaxed: boolean, from: Places, pixels: Pixels): void {
-  const outputs = transform2d(6, load(f, from), outputTransform(new Arithmetic(f, relaxed)));
-  for (const row of four) {
-    const tiles = transpose(f, outputs.slice(4 * row, 4 * row + 4) as [Local, Local, Local, Local]);
-    tiles.forEach((pixelsOfTile, tile) => {
-      f.memory("v128.store", rowOfTile(pixels, row, tile), pixels.pointer, pixelsOfTile);
-    });
+  const transform = outputTransform(new Arithmetic(f, relaxed));
+  for (const column of six) {
+    const inColumn = columnPlaces(column);
+    storeAt(f, from, inColumn, transform(loadAt(f, from, inColumn)));
+  }
+  for (const row of four.slice(0, pixels.rows)) {
+    storeRow(f, pixels, row, transform(loadAt(f, from, rowPlaces(row))));
   }
 }
 
@@ -161,21 +136,36 @@ const outputTransform =
 
 /** G g G' of nine values. */
 export function transformFilter(f: FunctionBuilder, relaxed: boolean, taps: readonly Local[], to: Places): void {
-  store(f, to, transform2d(3, taps, filterTransform(new Arithmetic(f, relaxed))));
+  const transform = filterTransform(new Arithmetic(f, relaxed));
+  for (const row of three) storeAt(f, to, rowPlaces(row), transform(taps.slice(3 * row, 3 * row + 3)));
+  for (const column of six) {
+    const inColumn = columnPlaces(column);
+    storeAt(f, to, inColumn, transform(loadAt(f, to, inColumn.slice(0, 3))));
+  }
 }
 
 const filterTransform =
   (m: Arithmetic): Transform1d =>
   (values) => {
     const [g0, g1, g2] = values as readonly [Local, Local, Local];
-    const at = (x: number, divisor: number): readonly [Local, Local] =>
+    const atPoint = (x: number, divisor: number): readonly [Local, Local] =>
       m.both(m.scale(m.addScaled(g0, g2, x * x), divisor), m.scale(g1, x * divisor));
-    return [m.scale(g0, atZero), ...at(a, atA), ...at(b, atB), g2];
+    return [m.scale(g0, atZero), ...atPoint(a, atA), ...atPoint(b, atB), g2];
   };
 
-/** G' U G of 36 values: nine taps. */
-export function transformFilterBack(f: FunctionBuilder, relaxed: boolean, sums: readonly Local[]): readonly Local[] {
-  return transform2d(6, sums, filterTransformBack(new Arithmetic(f, relaxed)));
+/** G' U G: each row of three taps as it is made. What is transformed is overwritten. */
+export function transformFilterBack(
+  f: FunctionBuilder,
+  relaxed: boolean,
+  from: Places,
+  body: (row: number, taps: readonly Local[]) => void,
+): void {
+  const transform = filterTransformBack(new Arithmetic(f, relaxed));
+  for (const column of six) {
+    const inColumn = columnPlaces(column);
+    storeAt(f, from, inColumn, transform(loadAt(f, from, inColumn)));
+  }
+  for (const row of three) body(row, transform(loadAt(f, from, rowPlaces(row))));
 }
 
 const filterTransformBack =
@@ -190,10 +180,19 @@ const filterTransformBack =
     ];
   };
 
-function store(f: FunctionBuilder, { pointer, stride }: Places, values: readonly Local[]): void {
-  values.forEach((value, place) => f.memory("v128.store", place * stride, pointer, value));
+const rowPlaces = (row: number): readonly number[] => six.map((column) => 6 * row + column);
+const columnPlaces = (column: number): readonly number[] => six.map((row) => 6 * row + column);
+
+/** Stores values at the first of these places. */
+function storeAt(
+  f: FunctionBuilder,
+  { pointer, stride }: Places,
+  where: readonly number[],
+  values: readonly Local[],
+): void {
+  values.forEach((value, index) => f.memory("v128.store", at(where, index) * stride, pointer, value));
 }
 
-function load(f: FunctionBuilder, { pointer, stride }: Places): readonly Local[] {
-  return Array.from({ length: places }, (_, place) => f.let("v128", "m", memory("v128.load", place * stride, pointer)));
+function loadAt(f: FunctionBuilder, { pointer, stride }: Places, where: readonly number[]): readonly Local[] {
+  return where.map((place) => f.let("v128", "m", memory("v128.load", place * stride, pointer)));
 }
