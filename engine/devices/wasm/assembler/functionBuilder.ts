@@ -1,16 +1,12 @@
 import { EvenkeelError } from "../../../errors.ts";
 import {
-  call,
   type Code,
   type FunctionReference,
   type Instruction,
-  lane,
   type Local,
-  memory,
-  memoryLane,
-  op,
   type Operand,
-  push,
+  plain,
+  pushOnto,
 } from "./instructions.ts";
 import type { LaneOpcode, MemoryLaneOpcode, MemoryOpcode, PlainOpcode, ValueType } from "./opcodes.ts";
 
@@ -84,27 +80,27 @@ export class FunctionBuilder {
   }
 
   emit(...operands: readonly Operand[]): void {
-    for (const instruction of push(...operands)) this.written.push(instruction);
+    pushOnto(this.written, operands);
   }
 
   op(name: PlainOpcode, ...operands: readonly Operand[]): void {
-    this.emit(op(name, ...operands));
+    this.behind(operands, plain(name));
   }
 
   memory(name: MemoryOpcode, offset: number, ...operands: readonly Operand[]): void {
-    this.emit(memory(name, offset, ...operands));
+    this.behind(operands, { kind: "memory", op: name, offset });
   }
 
   memoryLane(name: MemoryLaneOpcode, offset: number, laneIndex: number, ...operands: readonly Operand[]): void {
-    this.emit(memoryLane(name, offset, laneIndex, ...operands));
+    this.behind(operands, { kind: "memoryLane", op: name, offset, lane: laneIndex });
   }
 
   lane(name: LaneOpcode, laneIndex: number, ...operands: readonly Operand[]): void {
-    this.emit(lane(name, laneIndex, ...operands));
+    this.behind(operands, { kind: "lane", op: name, lane: laneIndex });
   }
 
   call(target: FunctionReference, ...operands: readonly Operand[]): void {
-    this.emit(call(target, ...operands));
+    this.behind(operands, { kind: "call", target });
   }
 
   get(local: Local): void {
@@ -167,6 +163,11 @@ export class FunctionBuilder {
   memoryFill(...operands: readonly Operand[]): void {
     this.emit(...operands);
     this.written.push({ kind: "memoryFill" });
+  }
+
+  private behind(operands: readonly Operand[], instruction: Instruction): void {
+    pushOnto(this.written, operands);
+    this.written.push(instruction);
   }
 
   private enclose(body: (label: Label) => void): void {
