@@ -64,6 +64,12 @@ export class FunctionBuilder {
     return this.written;
   }
 
+  /** Gives up what was written. */
+  forget(): void {
+    this.declared.length = 0;
+    this.written.length = 0;
+  }
+
   /** Declares a local, zero at entry of the function. `name` is for the reader and need not be unique. */
   local(type: ValueType, name = "t"): Local {
     const index = this.parameters.length + this.declared.length;

@@ -178,12 +178,8 @@ function writeOpcode(into: ByteWriter, opcode: number): void {
   into.unsigned(opcode & 0xffff);
 }
 
-/** Writes the bytes of one instruction; `functionIndex` numbers the functions of the module. */
-export function writeInstruction(
-  into: ByteWriter,
-  instruction: Instruction,
-  functionIndex: (target: FunctionReference) => number,
-): void {
+/** Writes the bytes of one instruction; of a call without the number of the function. */
+export function writeInstruction(into: ByteWriter, instruction: Instruction): void {
   switch (instruction.kind) {
     case "plain":
       writeOpcode(into, plainOpcodes[instruction.op]);
@@ -238,7 +234,6 @@ export function writeInstruction(
       return;
     case "call":
       into.byte(specialOpcodes.call);
-      into.unsigned(functionIndex(instruction.target));
       return;
     case "memoryFill":
       writeOpcode(into, specialOpcodes["memory.fill"]);

@@ -1,8 +1,9 @@
 import { EvenkeelError } from "../../../errors.ts";
 import { ByteWriter } from "./bytes.ts";
 import { FunctionBuilder, type FunctionHome, type Locals } from "./functionBuilder.ts";
-import { type FunctionReference, writeInstruction } from "./instructions.ts";
-import { specialOpcodes, type ValueType, valueTypeCodes } from "./opcodes.ts";
+import { type FunctionBody, encodeBody, writeBody } from "./functionBody.ts";
+import type { FunctionReference } from "./instructions.ts";
+import { type ValueType, valueTypeCodes } from "./opcodes.ts";
 
 /** The memory a module imports, in pages of 64 KiB. `shared` needs a maximum. */
 export type MemoryImport = {
@@ -31,6 +32,14 @@ export class ModuleBuilder implements FunctionHome {
   private readonly functionImports: FunctionImport[] = [];
   private readonly builders = new Map<string, FunctionBuilder>();
   private readonly exported = new Map<string, FunctionReference>();
+  private readonly bodies = new Map<FunctionBuilder, FunctionBody>();
+  private readonly scratch = new ByteWriter();
+  private readonly keepsCode: boolean;
+
+  /** @param options.keepsCode false: what was written can't be read again as instructions. Those of a large module take much memory. */
+  constructor({ keepsCode = true } = {}) {
+    this.keepsCode = keepsCode;
+  }
 
   importMemory(memory: MemoryImport): void {
     this.memoryImport = memory;
@@ -63,6 +72,8 @@ export class ModuleBuilder implements FunctionHome {
     this.builders.set(name, builder);
     // The builder made one local for each parameter type; TypeScript can't follow `map` over a tuple.
     build(builder, ...(builder.parameters as unknown as Locals<P>));
+    this.bodies.set(builder, encodeBody(this.scratch, builder.locals, builder.code));
+    if (!this.keepsCode) builder.forget();
     return builder.reference;
   }
 
@@ -140,7 +151,9 @@ export class ModuleBuilder implements FunctionHome {
     const bodies = functions.map((f): Item => {
       return (into) => {
         body.clear();
-        writeBody(body, f, functionIndex);
+        const encoded = this.bodies.get(f);
+        if (encoded === undefined) throw new Error(`wasm module: function ${f.reference.name} is still being written`);
+        writeBody(body, encoded, functionIndex);
         into.counted(body);
       };
     });
@@ -180,26 +193,6 @@ function memoryItem({ module, name, initial, maximum, shared }: MemoryImport): I
 function writeTypes(into: ByteWriter, types: readonly ValueType[]): void {
   into.unsigned(types.length);
   for (const type of types) into.byte(valueTypeCodes[type]);
-}
-
-function writeBody(
-  into: ByteWriter,
-  f: FunctionBuilder,
-  functionIndex: (target: FunctionReference) => number,
-): void {
-  const runs: { readonly type: ValueType; count: number }[] = [];
-  for (const { type } of f.locals) {
-    const last = runs.at(-1);
-    if (last?.type === type) last.count++;
-    else runs.push({ type, count: 1 });
-  }
-  into.unsigned(runs.length);
-  for (const { type, count } of runs) {
-    into.unsigned(count);
-    into.byte(valueTypeCodes[type]);
-  }
-  for (const instruction of f.code) writeInstruction(into, instruction, functionIndex);
-  into.byte(specialOpcodes.end);
 }
 
 /** A section with its items, or nothing if there are none. */
