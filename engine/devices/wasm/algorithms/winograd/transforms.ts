@@ -5,8 +5,20 @@
  *
  * With a = 5/8 and b = 3/2, whose powers are short binary fractions, results are as near to the exact ones as direct sums are, up
  * to a factor of two; with 1 and 2, the usual choice, a factor of four.
+ *
+ * Each is a thousand instructions long, so it is a function of the module that all kernels call.
  */
-import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand, shuffle32 } from "../../assembler/index.ts";
+import {
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  memory,
+  op,
+  type Operand,
+  shuffle32,
+  type ValueType,
+} from "../../assembler/index.ts";
 import { transpose } from "../tile.ts";
 
 /** The transformed places of a tile are 6x6. */
@@ -14,6 +26,9 @@ export const places = 36;
 
 /** Bytes from one transformed place to the next, and the first. */
 type Places = { readonly pointer: Local; readonly stride: number };
+
+/** The same within a function that is called with any such. */
+type CalledPlaces = { readonly pointer: Local; readonly stride: Local };
 
 /** The pixels of four tiles: `across` are beside each other, the others below. */
 export type Pixels = { readonly pointer: Local; readonly rowBytes: number; readonly across: 2 | 4 };
@@ -73,10 +88,28 @@ function transform2d(columns: number, values: readonly Local[], transform: Trans
   return (done[0] ?? []).flatMap((_, row) => transform(done.flatMap((column) => column.slice(row, row + 1))));
 }
 
+/** Calls the function that does it between these pixels and places; only their rows and how they lie are a matter of its own. */
+function callOnPixels(
+  f: FunctionBuilder,
+  name: string,
+  relaxed: boolean,
+  { pointer, rowBytes, across }: Pixels,
+  places: Places,
+  build: (f: FunctionBuilder, pixels: Pixels, places: CalledPlaces) => void,
+): void {
+  const own = `winograd_${name}_${across}_${rowBytes}${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(own, ["i32", "i32", "i32"], [], (g, from, to, stride) => {
+    build(g, { pointer: from, rowBytes, across }, { pointer: to, stride });
+  });
+  f.call(target, pointer, places.pointer, i32(places.stride));
+}
+
 /** B' d B of four tiles. */
 export function transformImage(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const values = six.flatMap((row) => loadSix(f, pixels, row));
-  store(f, to, transform2d(6, values, imageTransform(new Arithmetic(f, relaxed))));
+  callOnPixels(f, "image", relaxed, pixels, to, (g, from, called) => {
+    const values = six.flatMap((row) => loadSix(g, from, row));
+    store(g, called, transform2d(6, values, imageTransform(new Arithmetic(g, relaxed))));
+  });
 }
 
 const imageTransform =
@@ -117,8 +150,10 @@ function loadSix(f: FunctionBuilder, pixels: Pixels, row: number): readonly Loca
 
 /** A dY A' of four tiles of a cotangent. */
 export function transformCotangent(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const values = four.flatMap((row) => loadFour(f, pixels, row));
-  store(f, to, transform2d(4, values, cotangentTransform(new Arithmetic(f, relaxed))));
+  callOnPixels(f, "cotangent", relaxed, pixels, to, (g, from, called) => {
+    const values = four.flatMap((row) => loadFour(g, from, row));
+    store(g, called, transform2d(4, values, cotangentTransform(new Arithmetic(g, relaxed))));
+  });
 }
 
 /** Where a row of one of the four tiles begins, from the pointer. */
@@ -137,13 +172,15 @@ const cotangentTransform =
 
 /** A' M A of four tiles. */
 export function transformOutput(f: FunctionBuilder, relaxed: boolean, from: Places, pixels: Pixels): void {
-  const outputs = transform2d(6, load(f, from), outputTransform(new Arithmetic(f, relaxed)));
-  for (const row of four) {
-    const tiles = transpose(f, outputs.slice(4 * row, 4 * row + 4) as [Local, Local, Local, Local]);
-    tiles.forEach((pixelsOfTile, tile) => {
-      f.memory("v128.store", rowOfTile(pixels, row, tile), pixels.pointer, pixelsOfTile);
-    });
-  }
+  callOnPixels(f, "output", relaxed, pixels, from, (g, to, called) => {
+    const outputs = transform2d(6, load(g, called), outputTransform(new Arithmetic(g, relaxed)));
+    for (const row of four) {
+      const tiles = transpose(g, outputs.slice(4 * row, 4 * row + 4) as [Local, Local, Local, Local]);
+      tiles.forEach((pixelsOfTile, tile) => {
+        g.memory("v128.store", rowOfTile(to, row, tile), to.pointer, pixelsOfTile);
+      });
+    }
+  });
 }
 
 const outputTransform =
@@ -161,7 +198,14 @@ const outputTransform =
 
 /** G g G' of nine values. */
 export function transformFilter(f: FunctionBuilder, relaxed: boolean, taps: readonly Local[], to: Places): void {
-  store(f, to, transform2d(3, taps, filterTransform(new Arithmetic(f, relaxed))));
+  const parameters: readonly ValueType[] = [...taps.map(() => "v128" as const), "i32", "i32"];
+  const name = `winograd_filter${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(name, parameters, [], (g, ...given) => {
+    const [pointer, stride] = given.slice(taps.length) as [Local, Local];
+    const values = transform2d(3, given.slice(0, taps.length), filterTransform(new Arithmetic(g, relaxed)));
+    store(g, { pointer, stride }, values);
+  });
+  f.call(target, ...taps, to.pointer, i32(to.stride));
 }
 
 const filterTransform =
@@ -190,10 +234,21 @@ const filterTransformBack =
     ];
   };
 
-function store(f: FunctionBuilder, { pointer, stride }: Places, values: readonly Local[]): void {
-  values.forEach((value, place) => f.memory("v128.store", place * stride, pointer, value));
+function store(f: FunctionBuilder, places: CalledPlaces, values: readonly Local[]): void {
+  for (const value of values) {
+    f.memory("v128.store", 0, places.pointer, value);
+    next(f, places);
+  }
 }
 
-function load(f: FunctionBuilder, { pointer, stride }: Places): readonly Local[] {
-  return Array.from({ length: places }, (_, place) => f.let("v128", "m", memory("v128.load", place * stride, pointer)));
+function load(f: FunctionBuilder, from: CalledPlaces): readonly Local[] {
+  return Array.from({ length: places }, () => {
+    const value = f.let("v128", "m", memory("v128.load", 0, from.pointer));
+    next(f, from);
+    return value;
+  });
+}
+
+function next(f: FunctionBuilder, { pointer, stride }: CalledPlaces): void {
+  f.set(pointer, op("i32.add", pointer, stride));
 }
