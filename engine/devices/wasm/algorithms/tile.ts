@@ -35,7 +35,7 @@ export type Rows = { readonly pointer: Local; readonly row: number };
  * `rows` rows of `depth` numbers times the row-major matrix at `right` with `vectors` vectors a row. With `isFirst` false their
  * sums are added to what is there.
  */
-export function rowTile(
+function rowTile(
   f: FunctionBuilder,
   { relaxed, rows, depth, vectors, isFirst }: RowTile,
   left: Rows,
@@ -69,6 +69,26 @@ export function rowTile(
   });
 }
 
+/**
+ * So many such tiles, one below the other. A function of the module that all kernels with such tiles call: a host that optimizes
+ * functions as they are used has it fast after the first of them.
+ */
+export function rowTiles(f: FunctionBuilder, tile: RowTile, count: number, left: Rows, right: Local, to: Rows): void {
+  const { relaxed, rows, depth, vectors, isFirst } = tile;
+  const sizes = [rows, depth, vectors, left.row, to.row].join("_");
+  const name = `tiles_${sizes}${isFirst ? "" : "_more"}${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(name, ["i32", "i32", "i32", "i32"], [], (g, from, panel, result, rest) => {
+    g.loop((again) => {
+      rowTile(g, tile, { pointer: from, row: left.row }, panel, { pointer: result, row: to.row });
+      advance(g, from, rows * left.row);
+      advance(g, result, rows * to.row);
+      g.tee(rest, op("i32.sub", rest, i32(1)));
+      g.branchIf(again);
+    });
+  });
+  f.call(target, left.pointer, right, to.pointer, i32(count));
+}
+
 export type RowTile = {
   readonly relaxed: boolean;
   readonly rows: number;
@@ -85,7 +105,7 @@ export const dotColumns = 4;
  * The products of two rows at `left` with four at `right`, `vectors` vectors each, as two rows of four numbers at `to`. `adds` them to
  * what is there.
  */
-export function dotTile(
+function dotTile(
   f: FunctionBuilder,
   { relaxed, vectors, adds }: { readonly relaxed: boolean; readonly vectors: number; readonly adds: boolean },
   left: Local,
@@ -113,6 +133,36 @@ export function dotTile(
     const sum = adds ? op("f32x4.add", memory("v128.load", i * to.row, to.pointer), total) : total;
     f.memory("v128.store", i * to.row, to.pointer, sum);
   });
+}
+
+/** Of a matrix of such tiles: so many below each other, each with so many beside it, which all of a function of the module have. */
+export function dotTiles(
+  f: FunctionBuilder,
+  tile: { readonly relaxed: boolean; readonly vectors: number; readonly adds: boolean },
+  count: { readonly below: number; readonly beside: number },
+  left: Local,
+  right: Local,
+  to: { readonly pointer: Local; readonly row: number },
+): void {
+  const { relaxed, vectors, adds } = tile;
+  const rowBytes = 16 * vectors;
+  const name = `dots_${vectors}_${count.beside}_${to.row}${adds ? "_more" : ""}${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(name, ["i32", "i32", "i32", "i32"], [], (g, from, panel, result, rest) => {
+    g.loop((again) => {
+      const columns = after(g, "columns", panel, 0);
+      repeat(g, count.beside, () => {
+        dotTile(g, tile, from, columns, { pointer: result, row: to.row });
+        advance(g, columns, dotColumns * rowBytes);
+        advance(g, result, 4 * dotColumns);
+      });
+      advance(g, from, dotRows * rowBytes);
+      // Past the second row.
+      advance(g, result, dotRows * to.row - 4 * dotColumns * count.beside);
+      g.tee(rest, op("i32.sub", rest, i32(1)));
+      g.branchIf(again);
+    });
+  });
+  f.call(target, left, right, to.pointer, i32(count.below));
 }
 
 const range = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);

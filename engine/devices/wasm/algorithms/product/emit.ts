@@ -13,7 +13,7 @@ import {
   type Scratch,
   scratchAddress,
 } from "../../loops/index.ts";
-import { advance, after, repeat, rowTile } from "../tile.ts";
+import { advance, after, repeat, rowTiles } from "../tile.ts";
 import { type Nest, packPanel, packRow, walk } from "./pack.ts";
 import type { Product } from "./plan.ts";
 
@@ -228,17 +228,17 @@ function emitPanel(
       const tile = { relaxed, depth: (partDepth / parts.length) * length, vectors, isFirst };
       packPanel(f, nest, vectors, bytesOf(right, column), start, after(f, "to", panelMemory, 0));
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
-      const multiplyRows = (count: number): void =>
-        rowTile(f, { ...tile, rows: count }, { pointer: a, row: rowBytes }, panelMemory, {
-          pointer: y,
-          row: resultRow,
-        });
-      repeat(f, Math.floor(rows / tileRows), () => {
-        multiplyRows(tileRows);
-        advance(f, a, tileRows * rowBytes);
-        advance(f, y, tileRows * resultRow);
-      });
-      if (rows % tileRows > 0) multiplyRows(rows % tileRows);
+      const multiplyRows = (height: number, count: number): void => {
+        const result = { pointer: y, row: resultRow };
+        rowTiles(f, { ...tile, rows: height }, count, { pointer: a, row: rowBytes }, panelMemory, result);
+      };
+      const whole = Math.floor(rows / tileRows);
+      if (whole > 0) {
+        multiplyRows(tileRows, whole);
+        advance(f, a, whole * tileRows * rowBytes);
+        advance(f, y, whole * tileRows * resultRow);
+      }
+      if (rows % tileRows > 0) multiplyRows(rows % tileRows, 1);
       advance(f, rowsFrom, 4 * tile.depth);
     };
     if (partDepth === depth) {

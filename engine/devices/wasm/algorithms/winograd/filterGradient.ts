@@ -11,7 +11,7 @@ import {
   resultAddress,
   scratchAddress,
 } from "../../loops/index.ts";
-import { advance, after, dotColumns, dotRows, dotTile, repeat } from "../tile.ts";
+import { advance, after, dotColumns, dotRows, dotTiles, repeat } from "../tile.ts";
 import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
 import type { Load } from "../../../../kernel/contraction.ts";
 import type { WinogradFilterGradient } from "./plan.ts";
@@ -118,25 +118,17 @@ function multiply(
   transformedCotangent: Local,
   sums: Local,
 ): void {
-  const { vectors, tileRow, inputs, outputs, imagePlace, cotangentPlace, sumRow, sumPlace } = layoutOf(plan);
+  const { vectors, inputs, outputs, imagePlace, cotangentPlace, sumRow, sumPlace } = layoutOf(plan);
   const [left, panel, to] = [
     after(f, "y", transformedCotangent, 0),
     after(f, "v", transformed, 0),
     after(f, "sum", sums, 0),
   ];
   repeat(f, places, () => {
-    repeat(f, outputs / dotRows, () => {
-      const right = after(f, "right", panel, 0);
-      repeat(f, inputs / dotColumns, () => {
-        dotTile(f, { relaxed, vectors, adds }, left, right, { pointer: to, row: sumRow });
-        advance(f, right, dotColumns * tileRow);
-        advance(f, to, 4 * dotColumns);
-      });
-      advance(f, left, dotRows * tileRow);
-      advance(f, to, sumRow);
-    });
-    advance(f, left, cotangentPlace - outputs * tileRow);
-    advance(f, to, sumPlace - outputs * sumRow);
+    const count = { below: outputs / dotRows, beside: inputs / dotColumns };
+    dotTiles(f, { relaxed, vectors, adds }, count, left, panel, { pointer: to, row: sumRow });
+    advance(f, left, cotangentPlace);
+    advance(f, to, sumPlace);
     advance(f, panel, imagePlace);
   });
 }

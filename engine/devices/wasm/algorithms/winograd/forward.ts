@@ -14,7 +14,7 @@ import {
 import { forBlocks, forVectors, pixelsAt, placeBytes, vectorsOf } from "./blocks.ts";
 import { tileRows } from "./middle.ts";
 import type { WinogradForward } from "./plan.ts";
-import { advance, after, loadLanes, repeat, rowTile } from "../tile.ts";
+import { advance, after, loadLanes, repeat, rowTiles } from "../tile.ts";
 import { places, transformFilter, transformImage, transformOutput } from "./transforms.ts";
 
 /** Sizes in bytes: of rows and places of the transformed filter [36, o, c], image [36, c, tiles] and product [36, o, tiles]. */
@@ -138,14 +138,11 @@ function emitImages(
         after(f, "m", products, 0),
       ];
       repeat(f, places, () => {
-        repeat(f, outputs / rows, () => {
-          const tile = { relaxed, rows, depth: size.c, vectors, isFirst: true } as const;
-          rowTile(f, tile, { pointer: left, row: filterRow }, right, { pointer: product, row: tileBytes });
-          advance(f, left, rows * filterRow);
-          advance(f, product, rows * tileBytes);
-        });
-        advance(f, left, filterPlace - outputs * filterRow);
-        advance(f, product, productPlace - outputs * tileBytes);
+        const tile = { relaxed, rows, depth: size.c, vectors, isFirst: true } as const;
+        const result = { pointer: product, row: tileBytes };
+        rowTiles(f, tile, outputs / rows, { pointer: left, row: filterRow }, right, result);
+        advance(f, left, filterPlace);
+        advance(f, product, productPlace);
         advance(f, right, imagePlace);
       });
       forVectors(f, block, size.o, results, products, (to, pointer) => {
