@@ -41,7 +41,7 @@ export function scheduleKernel(kernel: Kernel, options: { readonly split?: numbe
     if (best === null || cost < best.cost) best = { candidate, cost };
   }
   const { vector, unroll } = best?.candidate ?? { vector: null, unroll: new Map<number, number>() };
-  const order = loopOrder(kernel, vector, unroll);
+  const order = loopOrder(kernel, analysis.parallel, { vector, unroll });
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
   return {
     name: scheduleName(kernel, vector, unroll),
@@ -232,29 +232,36 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes, segments 
   }
 }
 
-/** Estimated time of a run in rough instructions. */
+/** Estimated time of a run in rough instructions. Asked of dozens of tiles for each kernel, so it makes few objects. */
 function estimate({ kernel, parallel, reduce, sizes, nodes, groups }: Analysis, tile: Tile): number {
   const { vector, unroll } = tile;
-  const order = [...loopOrder(kernel, vector, unroll), ...reduce];
-  const depths = sizes.map((_, axis) => order.indexOf(axis));
-  const depth = (axis: number): number => depths[axis] ?? 0;
-  const passes = sizes.map((size, axis) => {
+  const order = [...loopOrder(kernel, parallel, tile), ...reduce];
+  const depths = new Array<number>(sizes.length).fill(0);
+  for (let level = 0; level < order.length; level++) depths[at(order, level)] = level;
+  const counts: number[] = [];
+  const passes: number[] = [];
+  for (let axis = 0; axis < sizes.length; axis++) {
+    const size = at(sizes, axis);
     const block = blockOf(tile, axis);
     const rest = size % block;
     // Passes that are not full cost nearly as much as full ones for each vector in them.
     const step = axis === vector ? 4 : 1;
-    return Math.floor(size / block) + (Math.ceil(rest / step) * step) / block + (rest === 0 ? 0 : 0.2);
-  });
-  const runs = groups.map(({ axes, inner }) => {
+    counts.push(unroll.get(axis) ?? 1);
+    passes.push(Math.floor(size / block) + (Math.ceil(rest / step) * step) / block + (rest === 0 ? 0 : 0.2));
+  }
+  const runs: number[] = [];
+  for (const { axes, inner } of groups) {
     let innermost = -1;
-    for (const axis of sizes.keys()) if ((axes >> axis) & 1) innermost = Math.max(innermost, depth(axis));
+    for (let axis = 0; axis < sizes.length; axis++) {
+      if ((axes >> axis) & 1) innermost = Math.max(innermost, at(depths, axis));
+    }
     let product = 1;
     for (const axis of inner ? order : parallel) {
-      if (depth(axis) <= innermost) product *= passes[axis] ?? 1;
-      if ((axes >> axis) & 1) product *= unroll.get(axis) ?? 1;
+      if (at(depths, axis) <= innermost) product *= at(passes, axis);
+      if ((axes >> axis) & 1) product *= at(counts, axis);
     }
-    return product;
-  });
+    runs.push(product);
+  }
   let inner = 0;
   let outer = 0;
   for (const { scalar, cost: fixed, group, inner: isInner } of nodes) {
@@ -265,7 +272,7 @@ function estimate({ kernel, parallel, reduce, sizes, nodes, groups }: Analysis, 
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
   const product = (axes: readonly number[]): number => axes.reduce((total, axis) => total * (passes[axis] ?? 1), 1);
   const steps = product(order);
-  const results = product(parallel) * parallel.reduce((total, axis) => total * (unroll.get(axis) ?? 1), 1);
+  const results = product(parallel) * parallel.reduce((total, axis) => total * at(counts, axis), 1);
   const resultStride = vector === null ? 0 : at(kernel.stores[0].at.coefficients, vector);
   const store = vector === null || reduce.includes(vector) ? 1 : resultStride === 1 ? 1 : 6;
   const folding = vector !== null && reduce.includes(vector) ? 8 * points : 0;
@@ -318,12 +325,13 @@ const isArithmetic = ({ kind }: Scalar): boolean => kind !== "load" && kind !== 
  * Unrolled parallel axes go innermost, the one with the larger blocks outside: what its block reads then stays in the
  * cache while the other axis passes by.
  */
-function loopOrder(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<number, number>): readonly number[] {
-  const parallel = kernel.axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
-  const tiled = parallel.filter((axis) => unroll.has(axis) || axis === vector);
-  if (kernel.reduction === null || tiled.length < 2) return parallel;
-  const block = (axis: number): number => blockOf({ vector, unroll }, axis);
-  return [...parallel.filter((axis) => !tiled.includes(axis)), ...tiled.sort((a, b) => block(b) - block(a))];
+function loopOrder(kernel: Kernel, parallel: readonly number[], tile: Tile): readonly number[] {
+  if (kernel.reduction === null) return parallel;
+  const tiled: number[] = [];
+  const others: number[] = [];
+  for (const axis of parallel) (axis === tile.vector || tile.unroll.has(axis) ? tiled : others).push(axis);
+  if (tiled.length < 2) return parallel;
+  return [...others, ...tiled.sort((a, b) => blockOf(tile, b) - blockOf(tile, a))];
 }
 
 /** The innermost reduce axes, as long as few copies are made: a compiler's registers run out in long straight code. */
