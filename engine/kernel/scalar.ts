@@ -5,6 +5,8 @@
 import { at } from "../graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "./kernel.ts";
 
+const nothing: readonly Scalar[] = [];
+
 /** The expressions an expression is made of. */
 export function childrenOf(scalar: Scalar): readonly Scalar[] {
   switch (scalar.kind) {
@@ -12,7 +14,7 @@ export function childrenOf(scalar: Scalar): readonly Scalar[] {
     case "literal":
     case "index":
     case "accumulator":
-      return [];
+      return nothing;
     case "gather":
       return [scalar.index];
     case "unary":
@@ -35,8 +37,15 @@ export function childrenOf(scalar: Scalar): readonly Scalar[] {
 /** `scalar` with `map` applied to what it is made of, once each; the same object if nothing changes. */
 export function mapChildren(scalar: Scalar, map: (scalar: Scalar) => Scalar): Scalar {
   const children = childrenOf(scalar);
-  const mapped = children.map((child) => map(child));
-  return mapped.every((child, i) => child === children[i]) ? scalar : withChildren(scalar, mapped);
+  if (children.length === 0) return scalar;
+  const mapped: Scalar[] = [];
+  let isSame = true;
+  for (const child of children) {
+    const part = map(child);
+    isSame &&= part === child;
+    mapped.push(part);
+  }
+  return isSame ? scalar : withChildren(scalar, mapped);
 }
 
 /** `scalar` made of others, in the order of `childrenOf`. */
@@ -116,9 +125,9 @@ export function scalarsOf(...roots: readonly Scalar[]): Scalar[] {
   const visit = (scalar: Scalar): void => {
     if (seen.has(scalar)) return;
     seen.add(scalar);
-    childrenOf(scalar).forEach(visit);
+    for (const child of childrenOf(scalar)) visit(child);
     order.push(scalar);
   };
-  roots.forEach(visit);
+  for (const root of roots) visit(root);
   return order;
 }

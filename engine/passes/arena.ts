@@ -13,7 +13,7 @@ export class Arena {
   /** By node: the root is 1, below node n are 2n and 2n + 1. */
   readonly #taken: (Ranges | undefined)[] = [];
   readonly #toHandDown: (Ranges | undefined)[] = [];
-  #comparisons = 0;
+  readonly #work: Work = { comparisons: 0 };
 
   constructor(steps: number) {
     this.#steps = 2 ** Math.ceil(Math.log2(Math.max(1, steps)));
@@ -21,7 +21,7 @@ export class Arena {
 
   /** How often bytes were compared with taken ones. */
   get comparisons(): number {
-    return this.#comparisons;
+    return this.#work.comparisons;
   }
 
   /** The lowest offset at which so many bytes are free for a whole life; they are taken from then on. */
@@ -29,7 +29,11 @@ export class Arena {
     const within: number[] = [];
     const above: number[] = [];
     this.#visit(1, 0, this.#steps, life, within, above);
-    const taken = within.flatMap((node) => this.#taken[node] ?? []);
+    const taken: Ranges[] = [];
+    for (const node of within) {
+      const ranges = this.#taken[node];
+      if (ranges !== undefined) taken.push(ranges);
+    }
     let offset = 0;
     // All that is in the way has to be passed, in whichever order: the end is the same.
     for (let free = 0, next = 0; free < taken.length; next = (next + 1) % taken.length) {
@@ -38,7 +42,8 @@ export class Arena {
       else [offset, free] = [end, 0];
     }
     for (const node of within) this.#at(this.#toHandDown, node).add(offset, offset + bytes);
-    for (const node of [...within, ...above]) this.#at(this.#taken, node).add(offset, offset + bytes);
+    for (const node of within) this.#at(this.#taken, node).add(offset, offset + bytes);
+    for (const node of above) this.#at(this.#taken, node).add(offset, offset + bytes);
     return offset;
   }
 
@@ -53,7 +58,7 @@ export class Arena {
     above.push(node);
     const handedDown = this.#toHandDown[node];
     if (handedDown !== undefined) {
-      for (const below of [2 * node, 2 * node + 1]) {
+      for (let below = 2 * node; below <= 2 * node + 1; below++) {
         this.#at(this.#toHandDown, below).addAll(handedDown);
         this.#at(this.#taken, below).addAll(handedDown);
       }
@@ -64,22 +69,24 @@ export class Arena {
   }
 
   #at(ranges: (Ranges | undefined)[], node: number): Ranges {
-    return (ranges[node] ??= new Ranges(() => this.#comparisons++));
+    return (ranges[node] ??= new Ranges(this.#work));
   }
 }
+
+type Work = { comparisons: number };
 
 /** Ranges in ascending order; those that touch are one. */
 class Ranges {
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
-  readonly #onComparison: () => unknown;
+  readonly #work: Work;
 
-  constructor(onComparison: () => unknown) {
-    this.#onComparison = onComparison;
+  constructor(work: Work) {
+    this.#work = work;
   }
 
   add(start: number, end: number): void {
-    const from = this.#firstEnding((last) => last >= start);
+    const from = this.#firstEnding(start);
     if (from === this.#starts.length) {
       this.#starts.push(start);
       this.#ends.push(end);
@@ -87,7 +94,7 @@ class Ranges {
     }
     let [to, low, high] = [from, start, end];
     for (; to < this.#starts.length && at(this.#starts, to) <= end; to++) {
-      this.#onComparison();
+      this.#work.comparisons++;
       low = Math.min(low, at(this.#starts, to));
       high = Math.max(high, at(this.#ends, to));
     }
@@ -103,19 +110,24 @@ class Ranges {
 
   /** The end of the first range that has something in common with start to end. */
   endOfFirst(start: number, end: number): number | undefined {
-    const index = this.#firstEnding((last) => last > start);
+    const index = this.#firstEnding(start + 1);
     return index < this.#starts.length && at(this.#starts, index) < end ? at(this.#ends, index) : undefined;
   }
 
-  /** The first range whose end is one of which `holds` is true, as it is of all larger ones. */
-  #firstEnding(holds: (end: number) => boolean): number {
-    const compare = (index: number): boolean => {
-      this.#onComparison();
-      return holds(at(this.#ends, index));
-    };
+  /** The first range that ends at `least` or behind it. */
+  #firstEnding(least: number): number {
+    const ends = this.#ends;
+    this.#work.comparisons++;
     // Most often what is asked for lies behind all ranges.
-    const count = this.#ends.length;
-    return count === 0 || !compare(count - 1) ? count : firstIndex(count, compare);
+    let [low, high] = [0, ends.length];
+    if (high === 0 || at(ends, high - 1) < least) return high;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      this.#work.comparisons++;
+      if (at(ends, middle) >= least) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }
 

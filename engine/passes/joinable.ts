@@ -38,7 +38,7 @@ export function commonSizes(
   b: readonly number[],
   joins: DeviceLimits["joins"],
 ): readonly number[] | null {
-  if (joins === "rows" && a.length === b.length) return a.every((size, axis) => size === at(b, axis)) ? a : null;
+  if (joins === "rows" && a.length === b.length) return isSame(a, b) ? a : null;
   const common: number[] = [];
   const [left, right] = [[...a], [...b]];
   // From the innermost on: the smaller axis is common, and has to divide the other.
@@ -74,9 +74,13 @@ export function bordersAllow(kernel: Kernel, sizes: readonly number[]): boolean 
   return borders.every((axis) => (pieces[axis]?.sizes.length ?? 1) === 1);
 }
 
+const isSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, axis) => size === b[axis]);
+
 /** The kernel with its parallel axes cut into these, and as many reduce axes as the one that folds has. */
 export function overSizes(kernel: Kernel, sizes: readonly number[], reduce: readonly Axis[]): Kernel {
   const parallel = parallelSizes(kernel);
+  if (isSame(parallel, sizes) && reduce.length === kernel.axes.length - parallel.length) return kernel;
   const pieces = piecesOf(kernel, sizes);
   const axes = [...sizes.map((size) => ({ role: "parallel", size }) as const), ...reduce];
   return rewriteKernel(kernel, axes, {

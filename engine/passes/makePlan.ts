@@ -16,7 +16,7 @@ import { scatterOf } from "../kernel/scatter.ts";
 import { storedBytes } from "../kernel/storage.ts";
 import { madeBehind, storageOf } from "../kernel/views.ts";
 import type { ArenaPlace, BufferRole, Plan, PlanBuffer, PlanStep } from "../kernel/plan.ts";
-import { type Donation, mayOverwrite } from "./aliasOutputs.ts";
+import { type Donation, overwritingOf } from "./aliasOutputs.ts";
 import { batchingSteps } from "./batchSteps.ts";
 import { chainRows } from "./chainRows.ts";
 import { choosingLayouts } from "./chooseLayouts.ts";
@@ -85,14 +85,13 @@ export function* planning(
   // An output whose value is computed once and has no buffer yet is computed in place; others are copied.
   const copies: { readonly node: Node; readonly buffer: number }[] = [];
   const roots = new Set(fused.map(({ root }) => root));
+  const replaced = new Map(donations.map(({ input, output }) => [output, graph.inputs[input]]));
   graph.outputs.forEach((output, index) => {
     const storage = storageOf(output);
     const place = limits.batches ? (places[index] ?? null) : null;
     const buffer = addBuffer(output, { kind: "output", index, ...(place && { place }) });
-    const unchanged = donations.some(
-      (donation) => donation.output === index && graph.inputs[donation.input] === storage,
-    );
-    if (unchanged) return;
+    // An input that stays what it is.
+    if (replaced.get(index) === storage) return;
     if (roots.has(storage) && !bufferOf.has(storage)) bufferOf.set(storage, buffer);
     else if (sizeOf(output.shape) > 0) copies.push({ node: storage, buffer });
   });
@@ -129,21 +128,23 @@ export function* planning(
   for (const { node, buffer } of copies) addStep(node, copyKernel(node), buffer);
   const whole = splitProducts(drafted, limits, (length) => buffers.push({ dtype: "f32", length, role: null }) - 1);
 
-  const bufferOfRole = (kind: "input" | "output", index: number): number =>
-    buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
+  const bufferOfRole = buffersByRole(buffers);
   const donated = donations.map(({ input, output }): Overwrite => {
     return { input: bufferOfRole("input", input), output: bufferOfRole("output", output) };
   });
   const steps = limits.batches && limits.inPlace ? overwriteLast(whole, donated) : whole;
   const overwrites: Overwrite[] = [];
+  const inputOf = new Map(donations.map(({ input, output }) => [output, input]));
+  const written = new Set(steps.flatMap(({ results }) => results));
+  const mayOverwrite = overwritingOf(steps);
   const aliases = graph.outputs.map((_, index) => {
-    const donation = donations.find((candidate) => candidate.output === index);
-    if (donation === undefined) return null;
-    const [input, output] = [bufferOfRole("input", donation.input), bufferOfRole("output", index)];
-    if (!steps.some(({ results }) => results.includes(output))) return donation.input;
-    if (!limits.inPlace || !mayOverwrite(steps, input, output)) return null;
+    const donor = inputOf.get(index);
+    if (donor === undefined) return null;
+    const [input, output] = [bufferOfRole("input", donor), bufferOfRole("output", index)];
+    if (!written.has(output)) return donor;
+    if (!limits.inPlace || !mayOverwrite(input, output)) return null;
     overwrites.push({ input, output });
-    return donation.input;
+    return donor;
   });
   const planWith = (
     ordered: readonly PlanStep[],
@@ -222,6 +223,15 @@ export function* planning(
   return planWith(byLevel, slots, roles, packed);
 }
 
+/** Finds the buffers of inputs and outputs by their numbers. */
+function buffersByRole(buffers: readonly DraftBuffer[]): (kind: "input" | "output", index: number) => number {
+  const found = { input: new Map<number, number>(), output: new Map<number, number>() };
+  for (const [buffer, { role }] of buffers.entries()) {
+    if (role?.kind === "input" || role?.kind === "output") found[role.kind].set(role.index, buffer);
+  }
+  return (kind, index) => found[kind].get(index) ?? -1;
+}
+
 /**
  * Tells the buffers of a state's leaves their places in its arenas, and gives those that have none: leaves whose new values go to second
  * buffers, which take turns with the first.
@@ -232,8 +242,7 @@ function placeLeaves(
   aliases: Plan["aliases"],
   limits: DeviceLimits,
 ): ReadonlySet<number> {
-  const find = (kind: "input" | "output", index: number): number =>
-    buffers.findIndex(({ role }) => role?.kind === kind && role.index === index);
+  const find = buffersByRole(buffers);
   if (!limits.batches) return new Set();
   const leaves = donations.map(({ input, output }) => ({ input, output, buffer: find("input", input) }));
   const { places } = placesTogether(

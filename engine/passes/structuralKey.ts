@@ -28,7 +28,8 @@ export function structuralKey(node: Node): string {
 /** Every compile asks it of thousands of nodes: JSON with a rule for some values would call back for each number. */
 function attributesText(attributes: object): string {
   let text = "";
-  for (const [name, value] of Object.entries(attributes) as [string, unknown][]) {
+  for (const name of Object.keys(attributes)) {
+    const value = (attributes as Readonly<Record<string, unknown>>)[name];
     text += `${name} ${name === "data" ? dataKey(value as TensorData) : valueText(value)};`;
   }
   return text;
@@ -36,7 +37,11 @@ function attributesText(attributes: object): string {
 
 function valueText(value: unknown): string {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
-  if (Array.isArray(value)) return `[${value.map(valueText).join()}]`;
+  if (Array.isArray(value)) {
+    let text = "[";
+    for (const element of value as readonly unknown[]) text += `${valueText(element)},`;
+    return `${text}]`;
+  }
   if (typeof value === "object" && value !== null) return `{${attributesText(value)}}`;
   return JSON.stringify(value);
 }

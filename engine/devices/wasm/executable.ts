@@ -8,7 +8,7 @@ import { type Signature, signatureOfPlan } from "../bindings.ts";
 import { eventLoopTurn, inTurns, throwIfAborted } from "../eventLoop.ts";
 import type { Bound, OwnBuffers } from "../ownBuffers.ts";
 import type { TaskQueue } from "../taskQueue.ts";
-import { functionText, ModuleBuilder } from "./assembler/index.ts";
+import { ModuleBuilder, textWithCalled } from "./assembler/index.ts";
 import { type Crew, type LinearMemory, OwnedMemory, type RunFunction, webAssembly } from "./runtime/index.ts";
 import {
   addKernel,
@@ -66,6 +66,8 @@ export class WasmExecutable implements Executable {
   static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
     const { memory, crew, relaxed } = engine;
     const kernels = await inTurns(findingDistinct(plan.steps.map(({ kernel }) => kernel)));
+    if (kernels.distinct.some(({ method }) => method.phases.some(({ cost }) => cost >= engine.sharedCost)))
+      crew.start();
     const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
     const builder = await inTurns(buildingModule(kernels.distinct, limits, { relaxed }));
     const bytes = builder.encode();
@@ -148,12 +150,10 @@ export class WasmExecutable implements Executable {
       shared: memory.shared,
     });
     const { distinct, numbers } = this.#kernels;
-    const texts = distinct.map((compiled, number) => {
-      const before = new Set(module.functions);
-      addKernel(module, compiled, number, { relaxed });
-      const written = module.functions.filter((f) => !before.has(f) && f.reference.name.startsWith("kernel"));
-      return written.map(functionText).join("\n");
-    });
+    // What kernels share is told with each of them.
+    const texts = distinct.map((compiled, number) =>
+      textWithCalled(module, addKernel(module, compiled, number, { relaxed })),
+    );
     const steps = this.#records.runs.flatMap(({ band, steps }) => steps.map(({ kernel }) => ({ band, kernel })));
     return steps.map(({ band, kernel }, step) => {
       const number = at(numbers, step);

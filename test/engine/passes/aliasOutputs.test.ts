@@ -5,7 +5,7 @@ import { at } from "../../../engine/graph/shape.ts";
 import type { PlanStep } from "../../../engine/kernel/plan.ts";
 import type { Scalar } from "../../../engine/kernel/kernel.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
-import { mayOverwrite } from "../../../engine/passes/aliasOutputs.ts";
+import { overwritingOf } from "../../../engine/passes/aliasOutputs.ts";
 import { placeOf } from "../../../testing/bounds/kernelPoints.ts";
 import { forEachExactPoint } from "../devices/wasm/exactKernels.ts";
 import { PlanDraft, type Read } from "../devices/wasm/planDraft.ts";
@@ -65,7 +65,7 @@ function readsItsOwnElements({ kernel }: PlanStep, operand: number): boolean {
   return isOwn;
 }
 
-describe("mayOverwrite", () => {
+describe("overwritingOf", () => {
   it("allows exactly what no later step and no other point of the kernel reads, and no kernel that sums", () => {
     const counts = { allowed: 0, readLater: 0, summed: 0, elsewhere: 0, ownElements: 0 };
     fc.assert(
@@ -85,7 +85,7 @@ describe("mayOverwrite", () => {
                     ? "ownElements"
                     : "elsewhere";
             counts[why]++;
-            assert.equal(mayOverwrite(steps, input, step.results[0]), why === "allowed" || why === "ownElements");
+            assert.equal(overwritingOf(steps)(input, step.results[0]), why === "allowed" || why === "ownElements");
           }
         }
       }),
@@ -98,7 +98,7 @@ describe("mayOverwrite", () => {
     const draft = new PlanDraft();
     const [x, unread, unmade] = [draft.input(4), draft.input(4), draft.output(4)];
     draft.step([4], [x], draft.output(4));
-    for (const input of [x, unread]) assert.equal(mayOverwrite(draft.plan().steps, input, unmade), false);
+    for (const input of [x, unread]) assert.equal(overwritingOf(draft.plan().steps)(input, unmade), false);
   });
 
   it("not for elements at a distance from each point's own that is read", () => {
@@ -108,6 +108,6 @@ describe("mayOverwrite", () => {
     const wrap = (own: Scalar): Scalar =>
       own.kind === "load" ? { ...own, kind: "gather", index, stride: 1, size: 2 } : assert.fail("not a load");
     const y = draft.step([3], [x], draft.output(3), { wrap });
-    assert.equal(mayOverwrite(draft.plan().steps, x, y), false);
+    assert.equal(overwritingOf(draft.plan().steps)(x, y), false);
   });
 });

@@ -78,6 +78,33 @@ export function rowTile(
   });
 }
 
+/**
+ * So many such tiles, one below the other. A function of the module that all kernels with such tiles call: a host that optimizes
+ * functions as they are used has it fast after the first of them.
+ */
+export function rowTiles(
+  f: FunctionBuilder,
+  tile: RowTile & { readonly depth: number },
+  count: number | Local,
+  left: Factors,
+  right: Rows,
+  to: Rows,
+): void {
+  const { relaxed, rows, depth, vectors, isFirst } = tile;
+  const sizes = [rows, depth, vectors, left.row, left.step, right.row, to.row].join("_");
+  const name = `tiles_${sizes}${isFirst ? "" : "_more"}${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(name, ["i32", "i32", "i32", "i32"], [], (g, from, panel, result, rest) => {
+    g.loop((again) => {
+      rowTile(g, tile, { ...left, pointer: from }, { ...right, pointer: panel }, { ...to, pointer: result });
+      advance(g, from, rows * left.row);
+      advance(g, result, rows * to.row);
+      g.tee(rest, op("i32.sub", rest, i32(1)));
+      g.branchIf(again);
+    });
+  });
+  f.call(target, left.pointer, right.pointer, to.pointer, typeof count === "number" ? i32(count) : count);
+}
+
 export type RowTile = {
   readonly relaxed: boolean;
   readonly rows: number;

@@ -1,16 +1,12 @@
 import { EvenkeelError } from "../../../errors.ts";
 import {
-  call,
   type Code,
   type FunctionReference,
   type Instruction,
-  lane,
   type Local,
-  memory,
-  memoryLane,
-  op,
   type Operand,
-  push,
+  plain,
+  pushOnto,
 } from "./instructions.ts";
 import type { LaneOpcode, MemoryLaneOpcode, MemoryOpcode, PlainOpcode, ValueType } from "./opcodes.ts";
 
@@ -68,6 +64,12 @@ export class FunctionBuilder {
     return this.written;
   }
 
+  /** Gives up what was written. */
+  forget(): void {
+    this.declared.length = 0;
+    this.written.length = 0;
+  }
+
   /** Declares a local, zero at entry of the function. `name` is for the reader and need not be unique. */
   local(type: ValueType, name = "t"): Local {
     const index = this.parameters.length + this.declared.length;
@@ -84,27 +86,27 @@ export class FunctionBuilder {
   }
 
   emit(...operands: readonly Operand[]): void {
-    for (const instruction of push(...operands)) this.written.push(instruction);
+    pushOnto(this.written, operands);
   }
 
   op(name: PlainOpcode, ...operands: readonly Operand[]): void {
-    this.emit(op(name, ...operands));
+    this.behind(operands, plain(name));
   }
 
   memory(name: MemoryOpcode, offset: number, ...operands: readonly Operand[]): void {
-    this.emit(memory(name, offset, ...operands));
+    this.behind(operands, { kind: "memory", op: name, offset });
   }
 
   memoryLane(name: MemoryLaneOpcode, offset: number, laneIndex: number, ...operands: readonly Operand[]): void {
-    this.emit(memoryLane(name, offset, laneIndex, ...operands));
+    this.behind(operands, { kind: "memoryLane", op: name, offset, lane: laneIndex });
   }
 
   lane(name: LaneOpcode, laneIndex: number, ...operands: readonly Operand[]): void {
-    this.emit(lane(name, laneIndex, ...operands));
+    this.behind(operands, { kind: "lane", op: name, lane: laneIndex });
   }
 
   call(target: FunctionReference, ...operands: readonly Operand[]): void {
-    this.emit(call(target, ...operands));
+    this.behind(operands, { kind: "call", target });
   }
 
   get(local: Local): void {
@@ -167,6 +169,11 @@ export class FunctionBuilder {
   memoryFill(...operands: readonly Operand[]): void {
     this.emit(...operands);
     this.written.push({ kind: "memoryFill" });
+  }
+
+  private behind(operands: readonly Operand[], instruction: Instruction): void {
+    pushOnto(this.written, operands);
+    this.written.push(instruction);
   }
 
   private enclose(body: (label: Label) => void): void {

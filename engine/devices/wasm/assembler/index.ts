@@ -27,4 +27,4 @@ export {
 } from "./instructions.ts";
 export type { PlainOpcode, ValueType } from "./opcodes.ts";
 export { ModuleBuilder, type FunctionImport, type MemoryImport } from "./moduleBuilder.ts";
-export { functionText } from "./text.ts";
+export { textWithCalled } from "./text.ts";

@@ -3,7 +3,7 @@
  * `op("f32x4.add", x, op("f32x4.mul", y, z))` is the code that leaves x + y * z on the stack.
  * The same list is encoded (here), counted and printed (`text.ts`).
  */
-import { float32Bytes, float64Bytes, signedLeb128, unsignedLeb128 } from "./bytes.ts";
+import { type ByteWriter, vectorBytes } from "./bytes.ts";
 import {
   type LaneOpcode,
   laneOpcodes,
@@ -53,34 +53,40 @@ export type Operand = Local | Code;
 /** How to read a vector constant. */
 export type VectorLanes = "i32x4" | "i64x2" | "f32x4" | "f64x2";
 
-function isLocal(operand: Operand): operand is Local {
-  return "kind" in operand;
-}
-
 /** The code that pushes the operands in order. */
 export function push(...operands: readonly Operand[]): Code {
-  return pushed(operands);
-}
-
-/** The same as code of its own, which may be added to. */
-function pushed(operands: readonly Operand[]): Instruction[] {
   const code: Instruction[] = [];
-  for (const operand of operands) {
-    if (isLocal(operand)) code.push({ kind: "local", op: "local.get", local: operand });
-    else for (const instruction of operand) code.push(instruction);
-  }
+  pushOnto(code, operands);
   return code;
 }
 
+/** Writes it behind other code. */
+export function pushOnto(code: Instruction[], operands: readonly Operand[]): void {
+  for (const operand of operands) {
+    if ("kind" in operand) code.push({ kind: "local", op: "local.get", local: operand });
+    else for (const instruction of operand) code.push(instruction);
+  }
+}
+
 function behind(operands: readonly Operand[], instruction: Instruction): Code {
-  const code = pushed(operands);
+  const code: Instruction[] = [];
+  pushOnto(code, operands);
   code.push(instruction);
   return code;
 }
 
+const plainInstructions = new Map<PlainOpcode, Instruction>();
+
+/** One object for each operation without immediates: they are half of all code. */
+export function plain(name: PlainOpcode): Instruction {
+  let instruction = plainInstructions.get(name);
+  if (instruction === undefined) plainInstructions.set(name, (instruction = { kind: "plain", op: name }));
+  return instruction;
+}
+
 /** `name` applied to the operands; operands left out are taken from the stack. */
 export function op(name: PlainOpcode, ...operands: readonly Operand[]): Code {
-  return behind(operands, { kind: "plain", op: name });
+  return behind(operands, plain(name));
 }
 
 /** A load, store or atomic at address operand + `offset` bytes. Operands: the address, then values. */
@@ -130,25 +136,28 @@ export function f64(value: number): Code {
 
 /** Four f32 lanes: one value for all, or four. */
 export function f32x4(...values: readonly [number] | readonly [number, number, number, number]): Code {
-  const [a, b, c, d] = values.length === 1 ? [values[0], values[0], values[0], values[0]] : values;
-  return [{ kind: "vector", lanes: "f32x4", bytes: [a, b, c, d].flatMap(float32Bytes) }];
+  const lane = (index: number): number => values[values.length === 1 ? 0 : index] ?? 0;
+  const bytes = vectorBytes(4, (view, at, index) => view.setFloat32(at, lane(index), true));
+  return [{ kind: "vector", lanes: "f32x4", bytes }];
 }
 
 /** Four 32-bit integer lanes (-2^31 .. 2^32 - 1): one value for all, or four. */
 export function i32x4(...values: readonly [number] | readonly [number, number, number, number]): Code {
-  const [a, b, c, d] = values.length === 1 ? [values[0], values[0], values[0], values[0]] : values;
-  return [{ kind: "vector", lanes: "i32x4", bytes: [...new Uint8Array(new Int32Array([a, b, c, d]).buffer)] }];
+  const lane = (index: number): number => values[values.length === 1 ? 0 : index] ?? 0;
+  const bytes = vectorBytes(4, (view, at, index) => view.setInt32(at, lane(index), true));
+  return [{ kind: "vector", lanes: "i32x4", bytes }];
 }
 
 /** Two equal 64-bit integer lanes. */
 export function i64x2(value: bigint): Code {
-  const bytes = [...new Uint8Array(new BigInt64Array([value, value]).buffer)];
+  const bytes = vectorBytes(2, (view, at) => view.setBigInt64(at, value, true));
   return [{ kind: "vector", lanes: "i64x2", bytes }];
 }
 
 /** Two equal f64 lanes. */
 export function f64x2(value: number): Code {
-  return [{ kind: "vector", lanes: "f64x2", bytes: [...float64Bytes(value), ...float64Bytes(value)] }];
+  const bytes = vectorBytes(2, (view, at) => view.setFloat64(at, value, true));
+  return [{ kind: "vector", lanes: "f64x2", bytes }];
 }
 
 /** Picks 32-bit lanes: 0..3 of the first operand, 4..7 of the second. */
@@ -160,65 +169,81 @@ export function shuffle32(
   return behind(operands, { kind: "shuffle", bytes });
 }
 
-function opcodeBytes(opcode: number): number[] {
-  return opcode < 0x1_0000 ? [opcode] : [opcode >>> 16, ...unsignedLeb128(opcode & 0xffff)];
+function writeOpcode(into: ByteWriter, opcode: number): void {
+  if (opcode < 0x1_0000) {
+    into.byte(opcode);
+    return;
+  }
+  into.byte(opcode >>> 16);
+  into.unsigned(opcode & 0xffff);
 }
 
-/** The bytes of one instruction; `functionIndex` numbers the functions of the module. */
-export function encodeInstruction(
-  instruction: Instruction,
-  functionIndex: (target: FunctionReference) => number,
-): readonly number[] {
+/** Writes the bytes of one instruction; of a call without the number of the function. */
+export function writeInstruction(into: ByteWriter, instruction: Instruction): void {
   switch (instruction.kind) {
     case "plain":
-      return opcodeBytes(plainOpcodes[instruction.op]);
-    case "memory": {
-      const [opcode, alignment] = memoryOpcodes[instruction.op];
-      return [...opcodeBytes(opcode), alignment, ...unsignedLeb128(instruction.offset)];
-    }
+      writeOpcode(into, plainOpcodes[instruction.op]);
+      return;
+    case "memory":
     case "memoryLane": {
-      const [opcode, alignment] = memoryLaneOpcodes[instruction.op];
-      return [...opcodeBytes(opcode), alignment, ...unsignedLeb128(instruction.offset), instruction.lane];
+      const [opcode, alignment] =
+        instruction.kind === "memory" ? memoryOpcodes[instruction.op] : memoryLaneOpcodes[instruction.op];
+      writeOpcode(into, opcode);
+      into.byte(alignment);
+      into.unsigned(instruction.offset);
+      if (instruction.kind === "memoryLane") into.byte(instruction.lane);
+      return;
     }
     case "lane":
-      return [...opcodeBytes(laneOpcodes[instruction.op]), instruction.lane];
+      writeOpcode(into, laneOpcodes[instruction.op]);
+      into.byte(instruction.lane);
+      return;
     case "local":
-      return [specialOpcodes[instruction.op], ...unsignedLeb128(instruction.local.index)];
+      into.byte(specialOpcodes[instruction.op]);
+      into.unsigned(instruction.local.index);
+      return;
     case "number":
-      return [specialOpcodes[instruction.op], ...numberBytes(instruction.op, instruction.value)];
+      into.byte(specialOpcodes[instruction.op]);
+      writeNumber(into, instruction.op, instruction.value);
+      return;
     case "long":
-      return [specialOpcodes["i64.const"], ...signedLeb128(instruction.value)];
+      into.byte(specialOpcodes["i64.const"]);
+      into.signed(instruction.value);
+      return;
     case "vector":
-      return [...opcodeBytes(specialOpcodes["v128.const"]), ...instruction.bytes];
     case "shuffle":
-      return [...opcodeBytes(specialOpcodes["i8x16.shuffle"]), ...instruction.bytes];
+      writeOpcode(into, specialOpcodes[instruction.kind === "vector" ? "v128.const" : "i8x16.shuffle"]);
+      into.bytes(instruction.bytes);
+      return;
     case "begin":
-      return [specialOpcodes[instruction.op], instruction.result === null ? 0x40 : valueTypeCodes[instruction.result]];
+      into.byte(specialOpcodes[instruction.op]);
+      into.byte(instruction.result === null ? 0x40 : valueTypeCodes[instruction.result]);
+      return;
     case "delimiter":
-      return [specialOpcodes[instruction.op]];
+      into.byte(specialOpcodes[instruction.op]);
+      return;
     case "branch":
-      return [specialOpcodes[instruction.op], ...unsignedLeb128(instruction.depth)];
+      into.byte(specialOpcodes[instruction.op]);
+      into.unsigned(instruction.depth);
+      return;
     case "branchTable":
-      return [
-        specialOpcodes.br_table,
-        ...unsignedLeb128(instruction.depths.length),
-        ...instruction.depths.flatMap(unsignedLeb128),
-        ...unsignedLeb128(instruction.otherwise),
-      ];
+      into.byte(specialOpcodes.br_table);
+      into.unsigned(instruction.depths.length);
+      for (const depth of instruction.depths) into.unsigned(depth);
+      into.unsigned(instruction.otherwise);
+      return;
     case "call":
-      return [specialOpcodes.call, ...unsignedLeb128(functionIndex(instruction.target))];
+      into.byte(specialOpcodes.call);
+      return;
     case "memoryFill":
-      return [...opcodeBytes(specialOpcodes["memory.fill"]), 0];
+      writeOpcode(into, specialOpcodes["memory.fill"]);
+      into.byte(0);
+      return;
   }
 }
 
-function numberBytes(name: "i32.const" | "f32.const" | "f64.const", value: number): number[] {
-  switch (name) {
-    case "i32.const":
-      return signedLeb128(value);
-    case "f32.const":
-      return float32Bytes(value);
-    case "f64.const":
-      return float64Bytes(value);
-  }
+function writeNumber(into: ByteWriter, name: "i32.const" | "f32.const" | "f64.const", value: number): void {
+  if (name === "i32.const") into.signed(value);
+  else if (name === "f32.const") into.float32(value);
+  else into.float64(value);
 }

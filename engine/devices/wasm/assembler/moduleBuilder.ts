@@ -1,8 +1,9 @@
 import { EvenkeelError } from "../../../errors.ts";
-import { nameBytes, unsignedLeb128 } from "./bytes.ts";
+import { ByteWriter } from "./bytes.ts";
 import { FunctionBuilder, type FunctionHome, type Locals } from "./functionBuilder.ts";
-import { encodeInstruction, type FunctionReference } from "./instructions.ts";
-import { specialOpcodes, type ValueType, valueTypeCodes } from "./opcodes.ts";
+import { type FunctionBody, encodeBody, writeBody } from "./functionBody.ts";
+import type { FunctionReference } from "./instructions.ts";
+import { type ValueType, valueTypeCodes } from "./opcodes.ts";
 
 /** The memory a module imports, in pages of 64 KiB. `shared` needs a maximum. */
 export type MemoryImport = {
@@ -31,6 +32,14 @@ export class ModuleBuilder implements FunctionHome {
   private readonly functionImports: FunctionImport[] = [];
   private readonly builders = new Map<string, FunctionBuilder>();
   private readonly exported = new Map<string, FunctionReference>();
+  private readonly bodies = new Map<FunctionBuilder, FunctionBody>();
+  private readonly scratch = new ByteWriter();
+  private readonly keepsCode: boolean;
+
+  /** @param options.keepsCode false: what was written can't be read again as instructions. Those of a large module take much memory. */
+  constructor({ keepsCode = true } = {}) {
+    this.keepsCode = keepsCode;
+  }
 
   importMemory(memory: MemoryImport): void {
     this.memoryImport = memory;
@@ -63,6 +72,8 @@ export class ModuleBuilder implements FunctionHome {
     this.builders.set(name, builder);
     // The builder made one local for each parameter type; TypeScript can't follow `map` over a tuple.
     build(builder, ...(builder.parameters as unknown as Locals<P>));
+    this.bodies.set(builder, encodeBody(this.scratch, builder.locals, builder.code));
+    if (!this.keepsCode) builder.forget();
     return builder.reference;
   }
 
@@ -91,16 +102,15 @@ export class ModuleBuilder implements FunctionHome {
   /** The binary module. */
   encode(): Uint8Array<ArrayBuffer> {
     const functions = this.functions;
-    const types: string[] = [];
-    const typeBytes: number[][] = [];
-    const typeIndex = ({ parameters, results }: FunctionReference): number => {
-      const bytes = [0x60, ...valueTypes(parameters), ...valueTypes(results)];
-      const key = bytes.join();
-      if (!types.includes(key)) {
-        types.push(key);
-        typeBytes.push(bytes);
-      }
-      return types.indexOf(key);
+    const types = new Map<string, FunctionReference>();
+    const typeNumbers = new Map<string, number>();
+    const typeIndex = (reference: FunctionReference): number => {
+      const key = `${reference.parameters.join()} ${reference.results.join()}`;
+      const known = typeNumbers.get(key);
+      if (known !== undefined) return known;
+      types.set(key, reference);
+      typeNumbers.set(key, typeNumbers.size);
+      return typeNumbers.size - 1;
     };
     const indices = new Map<FunctionReference, number>();
     for (const { reference } of this.functionImports) indices.set(reference, indices.size);
@@ -116,70 +126,81 @@ export class ModuleBuilder implements FunctionHome {
       return index;
     };
 
-    const imports = this.functionImports.map(({ reference, module, name }) => [
-      ...nameBytes(module),
-      ...nameBytes(name),
-      0x00,
-      ...unsignedLeb128(typeIndex(reference)),
-    ]);
-    if (this.memoryImport !== null) {
-      const { module, name, initial, maximum, shared } = this.memoryImport;
-      const limits = [shared ? 0x03 : 0x01, ...unsignedLeb128(initial), ...unsignedLeb128(maximum)];
-      imports.push([...nameBytes(module), ...nameBytes(name), 0x02, ...limits]);
-    }
-    const declarations = functions.map(({ reference }) => unsignedLeb128(typeIndex(reference)));
-    const exports = [...this.exported].map(([name, target]) => [
-      ...nameBytes(name),
-      0x00,
-      ...unsignedLeb128(functionIndex(target)),
-    ]);
-    const bodies = functions.map((f) => {
-      const body = functionBody(f, functionIndex);
-      return concatenate([unsignedLeb128(body.length), body]);
+    const imports = this.functionImports.map(({ reference, module, name }): Item => {
+      const type = typeIndex(reference);
+      return (into) => {
+        into.name(module);
+        into.name(name);
+        into.byte(0x00);
+        into.unsigned(type);
+      };
     });
-    return concatenate([
-      [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-      section(1, typeBytes),
-      section(2, imports),
-      section(3, declarations),
-      section(7, exports),
-      section(10, bodies),
-    ]);
+    if (this.memoryImport !== null) imports.push(memoryItem(this.memoryImport));
+    const declarations = functions.map(({ reference }): Item => {
+      const type = typeIndex(reference);
+      return (into) => into.unsigned(type);
+    });
+    const exports = [...this.exported].map(([name, target]): Item => {
+      return (into) => {
+        into.name(name);
+        into.byte(0x00);
+        into.unsigned(functionIndex(target));
+      };
+    });
+    const body = new ByteWriter();
+    const bodies = functions.map((f): Item => {
+      return (into) => {
+        body.clear();
+        const encoded = this.bodies.get(f);
+        if (encoded === undefined) throw new Error(`wasm module: function ${f.reference.name} is still being written`);
+        writeBody(body, encoded, functionIndex);
+        into.counted(body);
+      };
+    });
+    const binary = new ByteWriter();
+    binary.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+    writeSection(binary, 1, [...types.values()].map(typeItem));
+    writeSection(binary, 2, imports);
+    writeSection(binary, 3, declarations);
+    writeSection(binary, 7, exports);
+    writeSection(binary, 10, bodies);
+    return binary.written();
   }
 }
 
-function valueTypes(types: readonly ValueType[]): number[] {
-  return [...unsignedLeb128(types.length), ...types.map((type) => valueTypeCodes[type])];
+/** Writes one item of a section. */
+type Item = (into: ByteWriter) => void;
+
+function typeItem({ parameters, results }: FunctionReference): Item {
+  return (into) => {
+    into.byte(0x60);
+    writeTypes(into, parameters);
+    writeTypes(into, results);
+  };
 }
 
-function functionBody(f: FunctionBuilder, functionIndex: (target: FunctionReference) => number): Uint8Array {
-  const runs: { readonly type: ValueType; count: number }[] = [];
-  for (const { type } of f.locals) {
-    const last = runs.at(-1);
-    if (last?.type === type) last.count++;
-    else runs.push({ type, count: 1 });
-  }
-  const bytes = unsignedLeb128(runs.length);
-  for (const { type, count } of runs) bytes.push(...unsignedLeb128(count), valueTypeCodes[type]);
-  // An instruction has a few bytes: they are gathered one by one, which is faster than copies of small arrays.
-  for (const instruction of f.code) for (const byte of encodeInstruction(instruction, functionIndex)) bytes.push(byte);
-  bytes.push(specialOpcodes.end);
-  return Uint8Array.from(bytes);
+function memoryItem({ module, name, initial, maximum, shared }: MemoryImport): Item {
+  return (into) => {
+    into.name(module);
+    into.name(name);
+    into.byte(0x02);
+    into.byte(shared ? 0x03 : 0x01);
+    into.unsigned(initial);
+    into.unsigned(maximum);
+  };
+}
+
+function writeTypes(into: ByteWriter, types: readonly ValueType[]): void {
+  into.unsigned(types.length);
+  for (const type of types) into.byte(valueTypeCodes[type]);
 }
 
 /** A section with its items, or nothing if there are none. */
-function section(id: number, items: readonly ArrayLike<number>[]): Uint8Array {
-  if (items.length === 0) return new Uint8Array();
-  const content = concatenate([unsignedLeb128(items.length), ...items]);
-  return concatenate([[id], unsignedLeb128(content.length), content]);
-}
-
-function concatenate(parts: readonly ArrayLike<number>[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+function writeSection(into: ByteWriter, id: number, items: readonly Item[]): void {
+  if (items.length === 0) return;
+  const content = new ByteWriter();
+  content.unsigned(items.length);
+  for (const write of items) write(content);
+  into.byte(id);
+  into.counted(content);
 }

@@ -1,7 +1,7 @@
 /** The WebAssembly text format of what the assembler holds: readable, and valid input of other tools. */
 import type { FunctionBuilder } from "./functionBuilder.ts";
 import type { ModuleBuilder } from "./moduleBuilder.ts";
-import type { Instruction, VectorLanes } from "./instructions.ts";
+import type { FunctionReference, Instruction, VectorLanes } from "./instructions.ts";
 import { memoryLaneOpcodes, memoryOpcodes, type ValueType } from "./opcodes.ts";
 
 /** One function, an instruction a line, blocks indented. */
@@ -16,6 +16,22 @@ export function functionText(f: FunctionBuilder): string {
     if (instruction.kind === "begin" || (instruction.kind === "delimiter" && instruction.op === "else")) depth++;
   }
   return `${lines.join("\n")})`;
+}
+
+/** The text of functions of a module and of what they call, each once. */
+export function textWithCalled(module: ModuleBuilder, functions: readonly FunctionReference[]): string {
+  const builders = new Map(module.functions.map((f) => [f.reference, f]));
+  // Grows while it is walked.
+  const wanted = new Set(functions);
+  for (const reference of wanted) {
+    for (const instruction of builders.get(reference)?.code ?? []) {
+      if (instruction.kind === "call") wanted.add(instruction.target);
+    }
+  }
+  return [...wanted]
+    .flatMap((reference) => builders.get(reference) ?? [])
+    .map(functionText)
+    .join("\n");
 }
 
 /** A whole module. */

@@ -112,10 +112,15 @@ export class EmitContext {
     scope.set(scalar, versions);
   }
 
-  /** Equal for points at which `scalar` has the same value. */
+  /** Equal for points at which `scalar` has the same value. Most points stand at 0, which takes no text. */
   #pointKey(scalar: Scalar, point: Point): string {
     const bits = this.dependencies(scalar);
-    return point.map((offset, axis) => ((bits >> axis) & 1 ? offset : 0)).join();
+    let key = "";
+    for (let axis = 0; axis < point.length; axis++) {
+      const offset = point[axis] ?? 0;
+      if (offset !== 0 && (bits >> axis) & 1) key += `${axis}:${offset},`;
+    }
+    return key;
   }
 
   /** The points of the unrolled axes among `bits`, over the loops that are open. */
@@ -133,7 +138,11 @@ export class EmitContext {
   /** Whether several of the points unrolled here share the value of `scalar`. */
   isShared(scalar: Scalar): boolean {
     const bits = this.dependencies(scalar);
-    return this.states.some((state, axis) => state !== undefined && state.unroll > 1 && ((bits >> axis) & 1) === 0);
+    for (let axis = 0; axis < this.states.length; axis++) {
+      const state = this.states[axis];
+      if (state !== undefined && state.unroll > 1 && ((bits >> axis) & 1) === 0) return true;
+    }
+    return false;
   }
 }
 

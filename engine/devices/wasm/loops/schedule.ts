@@ -31,6 +31,8 @@ const callCost = 8;
 const pairCost = 0.6;
 const maximumCodeSize = 24_000;
 const maximumVariants = 128;
+/** One point at a time. */
+const noTile: Tile = { vector: null, unroll: new Map() };
 
 /**
  * The schedule of a normalised kernel.
@@ -44,7 +46,7 @@ export function scheduleKernel(kernel: Kernel, options: { readonly split?: numbe
     if (best === null || cost < best.cost) best = { candidate, cost };
   }
   const { vector, unroll } = best?.candidate ?? { vector: null, unroll: new Map<number, number>() };
-  const order = loopOrder(kernel, vector, unroll);
+  const order = loopOrder(kernel, analysis.parallel, { vector, unroll });
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
   return {
     name: scheduleName(kernel, vector, unroll),
@@ -99,7 +101,7 @@ export function scheduleRows(kernel: Kernel, rowAxes: readonly number[], perRow:
   const unroll = new Map(vector === null || vectors < 2 ? [] : [[vector, vectors]]);
   const results = parallel.reduce((product, axis) => product * size(axis), 1) / (vector === null ? 1 : 4);
   const weight = (inner: boolean): number =>
-    nodes.reduce((sum, node) => sum + (node.inner === inner ? costOf(node.scalar, vector, unroll) : 0), 3);
+    nodes.reduce((sum, node) => sum + (node.inner === inner ? costOf(node.scalar, { vector, unroll }) : 0), 3);
   return {
     name: `scatter${vector === null ? "" : "-simd"}`,
     tiling: tilingOf(kernel, {
@@ -121,46 +123,64 @@ type Analysis = {
   readonly reduce: readonly number[];
   readonly sizes: readonly number[];
   /** Distinct expressions: `inner` ones at every point that is folded, or that is stored where nothing is; others where it is stored. */
-  readonly nodes: readonly { readonly scalar: Scalar; readonly axes: readonly number[]; readonly inner: boolean }[];
+  readonly nodes: readonly AnalysedNode[];
+  /** What expressions depend on: all that share it run equally often. */
+  readonly groups: readonly { readonly axes: number; readonly inner: boolean }[];
+  /** Of each axis the number of segments into which regions cut it. */
+  readonly segments: readonly number[];
+};
+
+type AnalysedNode = {
+  readonly scalar: Scalar;
+  readonly inner: boolean;
+  /** Number among `groups`. */
+  readonly group: number;
+  /** What it costs however it is computed; null: that depends. */
+  readonly cost: number | null;
 };
 
 function analyse(kernel: Kernel): Analysis {
-  const axesOf = new Map<Scalar, ReadonlySet<number>>();
   const parallel = kernel.axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
   const reduce = kernel.axes.flatMap(({ role }, axis) => (role === "reduce" ? [axis] : []));
   const folded = kernel.reduction === null ? [] : scalarsOf(kernel.reduction.body);
   const stored = scalarsOf(...kernel.stores.map(({ value }) => value));
-  for (const scalar of [...folded, ...stored]) {
-    const axes = new Set(childrenOf(scalar).flatMap((child) => [...(axesOf.get(child) ?? [])]));
+  // Sets of axes are bits: this is asked about every expression of every kernel.
+  const axesOf = new Map<Scalar, number>();
+  const allParallel = parallel.reduce((bits, axis) => bits | (1 << axis), 0);
+  const groups: { readonly axes: number; readonly inner: boolean }[] = [];
+  const nodes: AnalysedNode[] = [];
+  const add = (scalar: Scalar, inner: boolean): void => {
+    let axes = scalar.kind === "accumulator" ? allParallel : 0;
+    for (const child of childrenOf(scalar)) axes |= axesOf.get(child) ?? 0;
     if (scalar.kind === "load" || scalar.kind === "gather" || scalar.kind === "index") {
-      scalar.at.coefficients.forEach((coefficient, axis) => coefficient !== 0 && axes.add(axis));
+      for (const [axis, coefficient] of scalar.at.coefficients.entries()) if (coefficient !== 0) axes |= 1 << axis;
     }
-    if (scalar.kind === "accumulator") parallel.forEach((axis) => axes.add(axis));
     axesOf.set(scalar, axes);
-  }
-  const describe = (scalar: Scalar, inner: boolean): Analysis["nodes"][number] => ({
-    scalar,
-    axes: [...(axesOf.get(scalar) ?? [])],
-    inner,
-  });
+    let group = groups.findIndex((known) => known.axes === axes && known.inner === inner);
+    if (group < 0) group = groups.push({ axes, inner }) - 1;
+    nodes.push({ scalar, inner, group, cost: scalar.kind === "load" ? null : costOf(scalar, noTile) });
+  };
+  for (const scalar of folded) add(scalar, true);
+  for (const scalar of stored) add(scalar, kernel.reduction === null);
+  const hasRegions = nodes.some(({ scalar }) => scalar.kind === "region");
+  const roots = rootsOf(kernel);
   return {
     kernel,
     parallel,
     reduce,
     sizes: kernel.axes.map(({ size }) => size),
-    nodes: [
-      ...folded.map((scalar) => describe(scalar, true)),
-      ...stored.map((scalar) => describe(scalar, kernel.reduction === null)),
-    ],
+    nodes,
+    groups,
+    segments: kernel.axes.map(({ size }, axis) => (hasRegions ? segmentsOf(roots, axis, size).length : 1)),
   };
 }
 
-function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysis): Iterable<Tile> {
+function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes, segments }: Analysis): Iterable<Tile> {
   const size = (axis: number): number => at(sizes, axis);
   const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
   const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
-  const uncut = parallel.filter((axis) => segmentsOf(rootsOf(kernel), axis, size(axis)).length === 1);
+  const uncut = parallel.filter((axis) => segments[axis] === 1);
   const make = (vector: number | null, unrolled: readonly (readonly [number, number])[]): Tile => ({
     vector,
     unroll: new Map(unrolled.filter(([, count]) => count > 1)),
@@ -222,37 +242,47 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes }: Analysi
   }
 }
 
-/** Estimated time of a run in rough instructions. */
-function estimate({ kernel, parallel, reduce, sizes, nodes }: Analysis, { vector, unroll }: Tile): number {
-  const order = [...loopOrder(kernel, vector, unroll), ...reduce];
-  const depth = new Map(order.map((axis, level) => [axis, level]));
-  const passes = sizes.map((size, axis) => {
-    const block = blockOf({ vector, unroll }, axis);
+/** Estimated time of a run in rough instructions. Asked of dozens of tiles for each kernel, so it makes few objects. */
+function estimate({ kernel, parallel, reduce, sizes, nodes, groups }: Analysis, tile: Tile): number {
+  const { vector, unroll } = tile;
+  const order = [...loopOrder(kernel, parallel, tile), ...reduce];
+  const depths = new Array<number>(sizes.length).fill(0);
+  for (let level = 0; level < order.length; level++) depths[at(order, level)] = level;
+  const counts: number[] = [];
+  const passes: number[] = [];
+  for (let axis = 0; axis < sizes.length; axis++) {
+    const size = at(sizes, axis);
+    const block = blockOf(tile, axis);
     const rest = size % block;
     // Passes that are not full cost nearly as much as full ones for each vector in them.
     const step = axis === vector ? 4 : 1;
-    return Math.floor(size / block) + (Math.ceil(rest / step) * step) / block + (rest === 0 ? 0 : 0.2);
-  });
-  const runs = (axes: readonly number[], within: readonly number[]): number => {
-    const innermost = Math.max(-1, ...axes.map((axis) => depth.get(axis) ?? -1));
-    let product = 1;
-    for (const axis of within) {
-      if ((depth.get(axis) ?? 0) <= innermost) product *= passes[axis] ?? 1;
-      if (axes.includes(axis)) product *= unroll.get(axis) ?? 1;
+    counts.push(unroll.get(axis) ?? 1);
+    passes.push(Math.floor(size / block) + (Math.ceil(rest / step) * step) / block + (rest === 0 ? 0 : 0.2));
+  }
+  const runs: number[] = [];
+  for (const { axes, inner } of groups) {
+    let innermost = -1;
+    for (let axis = 0; axis < sizes.length; axis++) {
+      if ((axes >> axis) & 1) innermost = Math.max(innermost, at(depths, axis));
     }
-    return product;
-  };
+    let product = 1;
+    for (const axis of inner ? order : parallel) {
+      if (at(depths, axis) <= innermost) product *= at(passes, axis);
+      if ((axes >> axis) & 1) product *= at(counts, axis);
+    }
+    runs.push(product);
+  }
   let inner = 0;
   let outer = 0;
-  for (const { scalar, axes, inner: isInner } of nodes) {
-    const cost = costOf(scalar, vector, unroll) * runs(axes, isInner ? order : parallel);
+  for (const { scalar, cost: fixed, group, inner: isInner } of nodes) {
+    const cost = (fixed ?? costOf(scalar, tile)) * (runs[group] ?? 1);
     if (isInner) inner += cost;
     else outer += cost;
   }
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
   const product = (axes: readonly number[]): number => axes.reduce((total, axis) => total * (passes[axis] ?? 1), 1);
   const steps = product(order);
-  const results = product(parallel) * parallel.reduce((total, axis) => total * (unroll.get(axis) ?? 1), 1);
+  const results = product(parallel) * parallel.reduce((total, axis) => total * at(counts, axis), 1);
   const resultStride = vector === null ? 0 : at(kernel.stores[0].at.coefficients, vector);
   const store = vector === null || reduce.includes(vector) ? 1 : resultStride === 1 ? 1 : 6;
   const folding = vector !== null && reduce.includes(vector) ? 8 * points : 0;
@@ -269,7 +299,8 @@ function isTransposed(scalar: Scalar, vector: number, axis: number): boolean {
   return Math.abs(at(coefficients, vector)) > 4 && Math.abs(at(coefficients, axis)) === 1;
 }
 
-function costOf(scalar: Scalar, vector: number | null, unroll: ReadonlyMap<number, number>): number {
+/** Of what is not a load the cost doesn't depend on the tile. */
+function costOf(scalar: Scalar, { vector, unroll }: Tile): number {
   switch (scalar.kind) {
     case "load": {
       const stride = vector === null ? 0 : at(scalar.at.coefficients, vector);
@@ -306,12 +337,13 @@ const isArithmetic = ({ kind }: Scalar): boolean => kind !== "load" && kind !== 
  * Unrolled parallel axes go innermost, the one with the larger blocks outside: what its block reads then stays in the
  * cache while the other axis passes by.
  */
-function loopOrder(kernel: Kernel, vector: number | null, unroll: ReadonlyMap<number, number>): readonly number[] {
-  const parallel = kernel.axes.flatMap(({ role }, axis) => (role === "parallel" ? [axis] : []));
-  const tiled = parallel.filter((axis) => unroll.has(axis) || axis === vector);
-  if (kernel.reduction === null || tiled.length < 2) return parallel;
-  const block = (axis: number): number => blockOf({ vector, unroll }, axis);
-  return [...parallel.filter((axis) => !tiled.includes(axis)), ...tiled.sort((a, b) => block(b) - block(a))];
+function loopOrder(kernel: Kernel, parallel: readonly number[], tile: Tile): readonly number[] {
+  if (kernel.reduction === null) return parallel;
+  const tiled: number[] = [];
+  const others: number[] = [];
+  for (const axis of parallel) (axis === tile.vector || tile.unroll.has(axis) ? tiled : others).push(axis);
+  if (tiled.length < 2) return parallel;
+  return [...others, ...tiled.sort((a, b) => blockOf(tile, b) - blockOf(tile, a))];
 }
 
 /** The innermost reduce axes, as long as few copies are made: a compiler's registers run out in long straight code. */
@@ -330,21 +362,20 @@ function flattenedAxes(kernel: Kernel, vector: number | null, points: number): R
 /** Axes get code per segment from the vector axis outwards as long as the code stays small; the others branch. */
 function branchingAxes(
   kernel: Kernel,
-  { nodes }: Analysis,
+  { nodes, segments }: Analysis,
   vector: number | null,
   unroll: ReadonlyMap<number, number>,
 ): ReadonlySet<number> {
   const branching = new Set<number>();
   const points = [...unroll.values()].reduce((product, count) => product * count, 1);
-  const roots = rootsOf(kernel);
   const axes = kernel.axes.map((_, axis) => axis).sort((a, b) => Number(b === vector) - Number(a === vector) || b - a);
   let variants = 1;
   for (const axis of axes) {
-    const segments = segmentsOf(roots, axis, at(kernel.axes, axis).size).length;
-    const more = variants * segments * (blockOf({ vector, unroll }, axis) > 1 ? 2 : 1);
+    const count = at(segments, axis);
+    const more = variants * count * (blockOf({ vector, unroll }, axis) > 1 ? 2 : 1);
     const fits = more <= maximumVariants && more * nodes.length * points <= maximumCodeSize;
     // Lanes can't branch apart, so the vector axis is always cut.
-    if (segments > 1 && axis !== vector && !fits) branching.add(axis);
+    if (count > 1 && axis !== vector && !fits) branching.add(axis);
     else variants = more;
   }
   return branching;

@@ -42,7 +42,7 @@ export function* buildingModule(
   memory: MemoryImport,
   options: EmitOptions,
 ): Generator<void, ModuleBuilder> {
-  const module = new ModuleBuilder();
+  const module = new ModuleBuilder({ keepsCode: false });
   module.importMemory(memory);
   const functions: FunctionReference[] = [];
   for (const [number, compiled] of kernels.entries()) {

@@ -38,6 +38,7 @@ export class Crew {
   readonly #memory: LinearMemory;
   readonly #words: Int32Array;
   #workers: readonly HostWorker[] | null = null;
+  #starting: Promise<readonly HostWorker[]> | null = null;
   #expected: Expected | null = null;
   #broken: string | null = null;
   #disposed = false;
@@ -63,10 +64,18 @@ export class Crew {
     return this.threads - (this.participate ? 1 : 0);
   }
 
+  /** Starts the workers, if nobody has: while they start, the module that they are going to be given can be made. */
+  start(): void {
+    if (this.#workerCount === 0 || this.#disposed || this.#broken !== null) return;
+    // Whoever loads a module is told of what goes wrong.
+    this.#started().catch(() => undefined);
+  }
+
   /** Hands a module to every worker (the first time, starts them). Not during a run. */
   async load(id: number, module: WasmModule): Promise<void> {
     this.#check();
-    const workers = this.#workers ?? (await this.#start());
+    const workers = await this.#started();
+    this.#check();
     const drop = this.#dropped;
     this.#dropped = [];
     const ready = this.#expect("ready", workers);
@@ -130,6 +139,13 @@ export class Crew {
     for (const worker of this.#workers ?? []) worker.terminate();
     this.#workers = null;
     this.#settle(new EvenkeelError("disposed", "wasm: the device was disposed of while it was busy."));
+  }
+
+  #started(): Promise<readonly HostWorker[]> {
+    return (this.#starting ??= this.#start().catch((reason: unknown) => {
+      this.#starting = null;
+      throw reason;
+    }));
   }
 
   async #start(): Promise<readonly HostWorker[]> {

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { nameBytes, signedLeb128, unsignedLeb128 } from "../../../../engine/devices/wasm/assembler/bytes.ts";
+import { ByteWriter } from "../../../../engine/devices/wasm/assembler/bytes.ts";
+
+function written(write: (into: ByteWriter) => void): number[] {
+  const into = new ByteWriter();
+  write(into);
+  return [...into.written()];
+}
+
+const unsignedLeb128 = (value: number): number[] => written((into) => into.unsigned(value));
+const signedLeb128 = (value: number | bigint): number[] => written((into) => into.signed(value));
 
 test("LEB128 of the numbers at which its length changes", () => {
   const unsigned: [number, number[]][] = [
@@ -50,5 +59,26 @@ test("LEB128 decodes to the number encoded", () => {
 });
 
 test("names are UTF-8 with a length in bytes", () => {
-  assert.deepEqual(nameBytes("aé"), [3, 0x61, 0xc3, 0xa9]);
+  assert.deepEqual(
+    written((into) => into.name("aé")),
+    [3, 0x61, 0xc3, 0xa9],
+  );
+});
+
+test("what was written before stays as a writer grows, is counted and cleared", () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 600 }), { maxLength: 6 }), (pieces) => {
+      const [whole, part] = [new ByteWriter(), new ByteWriter()];
+      for (const piece of pieces) {
+        part.clear();
+        part.bytes(piece);
+        assert.equal(part.length, piece.length);
+        whole.counted(part);
+      }
+      assert.deepEqual(
+        [...whole.written()],
+        pieces.flatMap((piece) => [...unsignedLeb128(piece.length), ...piece]),
+      );
+    }),
+  );
 });

@@ -7,7 +7,7 @@ import { at as item } from "../../../../engine/graph/shape.ts";
 import type { Affine, Kernel, Scalar } from "../../../../engine/kernel/kernel.ts";
 import type { Plan, PlanBuffer, PlanStep } from "../../../../engine/kernel/plan.ts";
 import { joinSteps } from "../../../../engine/passes/joinSteps.ts";
-import { mayOverwrite } from "../../../../engine/passes/aliasOutputs.ts";
+import { overwritingOf } from "../../../../engine/passes/aliasOutputs.ts";
 import { planMemory } from "../../../../engine/passes/planMemory.ts";
 import { interpretExact } from "./exactKernels.ts";
 import { downloaded } from "../../../../testing/devices/downloaded.ts";
@@ -92,7 +92,7 @@ function planOfSpecs(rows: number, columns: number, specs: readonly StepSpec[]):
   );
   const aliases = wanted.map((input, output) => {
     const buffer = buffers.findIndex(({ role }) => role?.kind === "output" && role.index === output);
-    return input !== null && input < wholeInputs && mayOverwrite(steps, input, buffer) ? input : null;
+    return input !== null && input < wholeInputs && overwritingOf(steps)(input, buffer) ? input : null;
   });
   return {
     buffers: buffers.map(({ dtype, length, role }, index) => ({ dtype, length, role: role ?? roles(index) })),

@@ -13,7 +13,7 @@ import {
   type Scratch,
   scratchAddress,
 } from "../../loops/index.ts";
-import { advance, after, repeat, rowTile } from "../tile.ts";
+import { advance, after, repeat, rowTiles } from "../tile.ts";
 import { type Nest, packPanel, packRow, packTurnedRows, walk } from "./pack.ts";
 import { panelsOf, type Product, tileRowsOf } from "./plan.ts";
 
@@ -279,20 +279,18 @@ function emitPanel(
       packPanel(f, nest, vectors, bytesOf(right, column), start, after(f, "to", panelMemory, 0));
       const [a, y] = [after(f, "a", rowsFrom, 0), after(f, "y", results, 0)];
       const tileRows = tileRowsOf(vectors);
-      const multiplyRows = (count: number): void =>
-        rowTile(
-          f,
-          { ...tile, rows: count },
-          { pointer: a, row: rowBytes, step: 4 },
-          { pointer: panelMemory, row: 16 * vectors },
-          { pointer: y, row: resultRow },
-        );
-      repeat(f, Math.floor(rows / tileRows), () => {
-        multiplyRows(tileRows);
-        advance(f, a, tileRows * rowBytes);
-        advance(f, y, tileRows * resultRow);
-      });
-      if (rows % tileRows > 0) multiplyRows(rows % tileRows);
+      const multiplyRows = (height: number, count: number): void => {
+        const factors = { pointer: a, row: rowBytes, step: 4 };
+        const columns = { pointer: panelMemory, row: 16 * vectors };
+        rowTiles(f, { ...tile, rows: height }, count, factors, columns, { pointer: y, row: resultRow });
+      };
+      const whole = Math.floor(rows / tileRows);
+      if (whole > 0) {
+        multiplyRows(tileRows, whole);
+        advance(f, a, whole * tileRows * rowBytes);
+        advance(f, y, whole * tileRows * resultRow);
+      }
+      if (rows % tileRows > 0) multiplyRows(rows % tileRows, 1);
       advance(f, rowsFrom, 4 * tile.depth);
     };
     if (partDepth === depth) {

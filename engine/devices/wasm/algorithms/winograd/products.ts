@@ -1,6 +1,6 @@
 /** The products in the middle of a forward convolution. */
 import { type FunctionBuilder, i32, type Local, op } from "../../assembler/index.ts";
-import { advance, after, repeat, rowTile } from "../tile.ts";
+import { advance, after, repeat, rowTiles } from "../tile.ts";
 import { filterRow } from "./filter.ts";
 import { longestSum, middleRows } from "./middle.ts";
 import { panelRow } from "./tiles.ts";
@@ -19,7 +19,7 @@ export function multiply(
   from: Readonly<Record<"filter" | "transformed" | "products" | "count", Local>>,
 ): void {
   const rows = middleRows;
-  const rowTiles = f.let("i32", "rowTiles", op("i32.div_u", op("i32.add", from.count, i32(rows - 1)), i32(rows)));
+  const blocks = f.let("i32", "blocks", op("i32.div_u", op("i32.add", from.count, i32(rows - 1)), i32(rows)));
   const [filter, image, product] = [
     after(f, "u", from.filter, 0),
     after(f, "v", from.transformed, 0),
@@ -29,14 +29,10 @@ export function multiply(
   const part = (first: number, depth: number): void => {
     const [panel, columns] = [after(f, "panel", filter, first * panelRow), after(f, "columns", product, 0)];
     const multiplyPanel = (width: number): void => {
-      const [left, to] = [after(f, "left", image, 4 * first), after(f, "to", columns, 0)];
-      repeat(f, rowTiles, () => {
-        const tile = { relaxed, rows, depth, vectors: width, isFirst: first === 0 };
-        const right = { pointer: panel, row: panelRow };
-        rowTile(f, tile, { pointer: left, row: imageRow, step: 4 }, right, { pointer: to, row: productRow });
-        advance(f, left, rows * imageRow);
-        advance(f, to, rows * productRow);
-      });
+      const left = { pointer: after(f, "left", image, 4 * first), row: imageRow, step: 4 };
+      const to = { pointer: after(f, "to", columns, 0), row: productRow };
+      const tile = { relaxed, rows, depth, vectors: width, isFirst: first === 0 };
+      rowTiles(f, tile, blocks, left, { pointer: panel, row: panelRow }, to);
       advance(f, panel, filterRow({ c }));
       advance(f, columns, panelRow);
     };
