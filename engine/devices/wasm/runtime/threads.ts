@@ -14,12 +14,9 @@ export type RunFunction = (thread: number, threads: number, first: number, end: 
 
 /**
  * How often threads look at a word before they sleep on it: ten microseconds at the end of a run, as nobody knows when the next one
- * comes, and some hundred after a slice of one, which the next follows after a turn of the event loop, and after a run that came soon
- * behind another, as steps of a small network do: waking would take them longer than the pause.
+ * comes, and some hundred after a slice of one, which the next follows after a turn of the event loop.
  */
-const looksAfter = { run: 2_000, slice: 20_000, oneOfMany: 20_000 };
-/** Milliseconds between runs that follow each other. */
-const shortPause = 0.15;
+const looksAfter = { run: 2_000, slice: 20_000 };
 
 export type CrewOptions = {
   readonly threads: number;
@@ -44,8 +41,6 @@ export class Crew {
   #disposed = false;
   #dropped: number[] = [];
   #runStarted = 0;
-  /** When the last run of this thread among others was over. */
-  #runEnded = -Infinity;
 
   constructor(memory: LinearMemory, { threads, participate }: CrewOptions) {
     this.threads = threads;
@@ -103,8 +98,7 @@ export class Crew {
     words[control.executable / 4] = id;
     words[control.first / 4] = first;
     words[control.end / 4] = end;
-    const isOneOfMany = performance.now() - this.#runEnded < shortPause;
-    words[control.looks / 4] = looksAfter[!isLast ? "slice" : isOneOfMany ? "oneOfMany" : "run"];
+    words[control.looks / 4] = isLast ? looksAfter.run : looksAfter.slice;
     if (!this.participate) {
       const done = this.#expect("done", this.#workers ?? [], 1).then(() => this.#throwIfFailed());
       this.#command(commands.run);
@@ -118,7 +112,6 @@ export class Crew {
       this.#fail(error instanceof Error ? (error.stack ?? String(error)) : String(error));
     }
     this.#awaitWorkers();
-    this.#runEnded = performance.now();
     this.#throwIfFailed();
     return undefined;
   }
