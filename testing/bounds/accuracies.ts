@@ -1,7 +1,7 @@
 import type { DeviceName } from "../../engine/devices/device.ts";
 import type { Accuracy } from "./bounds.ts";
 
-/** IEEE arithmetic in float32 or better, elementary functions within 2 units in the last place, subnormals kept. */
+/** IEEE arithmetic in float32 or better, elementary functions within 2.6 units in the last place, subnormals kept. */
 const exactArithmetic: Accuracy = {
   elementary: 2,
   elementaryAbsolute: 0,
