@@ -62,7 +62,8 @@ export class WasmExecutable implements Executable {
   static async compile(engine: Engine, plan: Plan): Promise<WasmExecutable> {
     const { memory, crew, relaxed } = engine;
     const kernels = await inTurns(findingDistinct(plan.steps.map(({ kernel }) => kernel)));
-    if (kernels.distinct.some(({ method }) => method.phases.some(({ cost }) => cost >= engine.sharedCost))) crew.start();
+    if (kernels.distinct.some(({ method }) => method.phases.some(({ cost }) => cost >= engine.sharedCost)))
+      crew.start();
     const limits = { module: "env", name: "memory", initial: 1, maximum: memory.maximumPages, shared: memory.shared };
     const builder = await inTurns(buildingModule(kernels.distinct, limits, { relaxed }));
     const bytes = builder.encode();

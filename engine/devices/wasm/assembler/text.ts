@@ -28,7 +28,10 @@ export function textWithCalled(module: ModuleBuilder, functions: readonly Functi
       if (instruction.kind === "call") wanted.add(instruction.target);
     }
   }
-  return [...wanted].flatMap((reference) => builders.get(reference) ?? []).map(functionText).join("\n");
+  return [...wanted]
+    .flatMap((reference) => builders.get(reference) ?? [])
+    .map(functionText)
+    .join("\n");
 }
 
 /** A whole module. */
