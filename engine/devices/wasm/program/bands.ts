@@ -30,13 +30,10 @@ const fewestBands = 8;
 /** Rows at least that steps with different numbers of rows must have in common. */
 const fewestCommonRows = 32;
 
-/** A step that is shared along its first axis: `size` places, of which `block` stay together. */
-type RowStep = {
-  readonly step: PlanStep;
-  readonly kernel: Kernel;
-  readonly size: number;
-  readonly block: number;
-};
+/** What is shared along its first axis: `size` places, of which `block` stay together. */
+type RowShare = { readonly kernel: Kernel; readonly size: number; readonly block: number };
+
+type RowStep = RowShare & { readonly step: PlanStep };
 
 /** The bands among steps. `kernelOf`: how each step is compiled. */
 export function bandsOf(
@@ -45,8 +42,16 @@ export function bandsOf(
   regions: readonly (Region | null)[],
 ): readonly Band[] {
   const bands: Band[] = [];
+  // Asked once of each kernel: many steps share one.
+  const shares = new Map<CompiledKernel, RowShare | null>();
+  const rowStepOf = (index: number): RowStep | null => {
+    const compiled = kernelOf(index);
+    let share = shares.get(compiled);
+    if (share === undefined) shares.set(compiled, (share = rowShareOf(compiled)));
+    return share && { ...share, step: at(steps, index) };
+  };
   for (let first = 0; first < steps.length; ) {
-    const band = bandFrom(first, steps, kernelOf, regions);
+    const band = bandFrom(first, steps.length, rowStepOf, regions);
     if (band !== null) bands.push(band);
     first += band?.units.length ?? 1;
   }
@@ -55,24 +60,28 @@ export function bandsOf(
 
 function bandFrom(
   first: number,
-  steps: readonly PlanStep[],
-  kernelOf: (step: number) => CompiledKernel,
+  end: number,
+  rowStepOf: (index: number) => RowStep | null,
   regions: readonly (Region | null)[],
 ): Band | null {
   const members: RowStep[] = [];
   let found: Band | null = null;
   let rows = 0;
-  for (let index = first; index < steps.length; index++) {
-    const next = rowStep(at(steps, index), kernelOf(index));
+  let uses: Use[] = [];
+  for (let index = first; index < end; index++) {
+    const next = rowStepOf(index);
     if (next === null) break;
     // The first one's own: 0 has every divisor.
     const common = greatestCommonDivisor(rows, next.size);
     if (common < Math.min(rows, fewestCommonRows)) break;
     members.push(next);
+    // What holds of some rows may not hold of fewer, larger ones.
+    if (common !== rows) uses = [];
+    const more = (common === rows ? [next] : members).flatMap((member) => rowUsesOf(member, common, regions));
     rows = common;
-    const uses = members.flatMap((member) => rowUsesOf(member, common, regions));
+    uses.push(...more);
     // No step writes in one row what another touches in another row.
-    if (uses.some((use) => uses.some((other) => interfere(use, other)))) break;
+    if (more.some((use) => uses.some((other) => interfere(use, other)))) break;
     const block = blockOfRows(members, rows);
     if (block === null) break;
     if (members.length > 1) found = { first, rows, block, units: members.map(({ size }) => size / rows) };
@@ -81,12 +90,12 @@ function bandFrom(
 }
 
 /** Null if it is shared along another axis, or by an algorithm of its own, or too small, or not between rows. */
-function rowStep(step: PlanStep, { kernel, method }: CompiledKernel): RowStep | null {
+function rowShareOf({ kernel, method }: CompiledKernel): RowShare | null {
   const phase = at(method.phases, 0);
   if (!method.sharesFirstAxis || phase.size < fewestBands) return null;
   // A segment's blocks are counted from where it begins, and borders move up to them: into the next thread's rows.
   const isEven = segmentsOf(rootsOf(kernel), 0, phase.size).every(({ start }) => start % phase.block === 0);
-  return isEven ? { step, kernel, size: phase.size, block: phase.block } : null;
+  return isEven ? { kernel, size: phase.size, block: phase.block } : null;
 }
 
 /** Rows in a band: whole blocks of every step; null if there would be too few bands or too much in one. */
