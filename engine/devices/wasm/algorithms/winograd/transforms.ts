@@ -7,8 +7,17 @@
  * to a factor of two; with 1 and 2, the usual choice, a factor of four.
  */
 import { at } from "../../../../graph/shape.ts";
-import { f32x4, type FunctionBuilder, type Local, memory, op, type Operand } from "../../assembler/index.ts";
-import { loadRow, type Pixels, storeRow } from "./pixels.ts";
+import {
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  memory,
+  op,
+  type Operand,
+  type ValueType,
+} from "../../assembler/index.ts";
+import { type Lanes, loadRow, type Pixels, storeRow } from "./pixels.ts";
 
 /** The transformed places of a tile are 6x6. */
 export const places = 36;
@@ -66,17 +75,38 @@ type Transform1d = (values: readonly Local[]) => readonly Local[];
 
 /**
  * Both directions of a transform. What the first one makes goes through the places in memory, where it has room: all at once it would
- * be more than there are registers, and engines would move it to and fro.
+ * be more than there are registers, and engines would move it to and fro. Each is hundreds of instructions long, so it is a function of the
+ * module that all kernels with such tiles call: hosts optimize it within the first of them.
  */
+
+/** Calls the function that does it between these pixels and places; only how they lie is a matter of its own. */
+function callOnPixels(
+  f: FunctionBuilder,
+  name: string,
+  relaxed: boolean,
+  { lanes, rowBytes, rows, columns }: Pixels,
+  { pointer, stride }: Places,
+  build: (f: FunctionBuilder, pixels: Pixels, places: Places) => void,
+): void {
+  const own = `winograd_${name}_${rows}_${columns}_${rowBytes}_${stride}${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(own, ["i32", "i32", "i32", "i32", "i32"], [], (g, a, b, c, d, place) => {
+    const lane = (at: Local): Lanes[number] => ({ pointer: at, offset: 0 });
+    build(g, { lanes: [lane(a), lane(b), lane(c), lane(d)], rowBytes, rows, columns }, { pointer: place, stride });
+  });
+  const from = lanes.map((lane) => (lane.offset === 0 ? lane.pointer : op("i32.add", lane.pointer, i32(lane.offset))));
+  f.call(target, ...from, pointer);
+}
 
 /** B' d B of a tile. */
 export function transformImage(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const transform = imageTransform(new Arithmetic(f, relaxed));
-  for (const row of six) storeAt(f, to, rowPlaces(row), transform(loadRow(f, pixels, row, 6)));
-  for (const column of six) {
-    const inColumn = columnPlaces(column);
-    storeAt(f, to, inColumn, transform(loadAt(f, to, inColumn)));
-  }
+  callOnPixels(f, "image", relaxed, pixels, to, (g, from, called) => {
+    const transform = imageTransform(new Arithmetic(g, relaxed));
+    for (const row of six) storeAt(g, called, rowPlaces(row), transform(loadRow(g, from, row, 6)));
+    for (const column of six) {
+      const inColumn = columnPlaces(column);
+      storeAt(g, called, inColumn, transform(loadAt(g, called, inColumn)));
+    }
+  });
 }
 
 const imageTransform =
@@ -92,12 +122,14 @@ const imageTransform =
 
 /** A dY A' of a tile of a cotangent. */
 export function transformCotangent(f: FunctionBuilder, relaxed: boolean, pixels: Pixels, to: Places): void {
-  const transform = cotangentTransform(new Arithmetic(f, relaxed));
-  for (const row of four) storeAt(f, to, rowPlaces(row), transform(loadRow(f, pixels, row, 4)));
-  for (const column of six) {
-    const inColumn = columnPlaces(column);
-    storeAt(f, to, inColumn, transform(loadAt(f, to, inColumn.slice(0, 4))));
-  }
+  callOnPixels(f, "cotangent", relaxed, pixels, to, (g, from, called) => {
+    const transform = cotangentTransform(new Arithmetic(g, relaxed));
+    for (const row of four) storeAt(g, called, rowPlaces(row), transform(loadRow(g, from, row, 4)));
+    for (const column of six) {
+      const inColumn = columnPlaces(column);
+      storeAt(g, called, inColumn, transform(loadAt(g, called, inColumn.slice(0, 4))));
+    }
+  });
 }
 
 const cotangentTransform =
@@ -111,14 +143,14 @@ const cotangentTransform =
 
 /** A' M A of a tile. What is transformed is overwritten. */
 export function transformOutput(f: FunctionBuilder, relaxed: boolean, from: Places, pixels: Pixels): void {
-  const transform = outputTransform(new Arithmetic(f, relaxed));
-  for (const column of six) {
-    const inColumn = columnPlaces(column);
-    storeAt(f, from, inColumn, transform(loadAt(f, from, inColumn)));
-  }
-  for (const row of four.slice(0, pixels.rows)) {
-    storeRow(f, pixels, row, transform(loadAt(f, from, rowPlaces(row))));
-  }
+  callOnPixels(f, "output", relaxed, pixels, from, (g, to, called) => {
+    const transform = outputTransform(new Arithmetic(g, relaxed));
+    for (const column of six) {
+      const inColumn = columnPlaces(column);
+      storeAt(g, called, inColumn, transform(loadAt(g, called, inColumn)));
+    }
+    for (const row of four.slice(0, to.rows)) storeRow(g, to, row, transform(loadAt(g, called, rowPlaces(row))));
+  });
 }
 
 const outputTransform =
@@ -135,13 +167,25 @@ const outputTransform =
   };
 
 /** G g G' of nine values. */
-export function transformFilter(f: FunctionBuilder, relaxed: boolean, taps: readonly Local[], to: Places): void {
-  const transform = filterTransform(new Arithmetic(f, relaxed));
-  for (const row of three) storeAt(f, to, rowPlaces(row), transform(taps.slice(3 * row, 3 * row + 3)));
-  for (const column of six) {
-    const inColumn = columnPlaces(column);
-    storeAt(f, to, inColumn, transform(loadAt(f, to, inColumn.slice(0, 3))));
-  }
+export function transformFilter(
+  f: FunctionBuilder,
+  relaxed: boolean,
+  taps: readonly Local[],
+  { pointer, stride }: Places,
+): void {
+  const parameters: readonly ValueType[] = ["i32", ...taps.map(() => "v128" as const)];
+  const name = `winograd_filter_${stride}${relaxed ? "_relaxed" : ""}`;
+  const target = f.module.define(name, parameters, [], (g, ...given) => {
+    const [place, ...values] = given as readonly Local[] as readonly [Local, ...Local[]];
+    const to = { pointer: place, stride };
+    const transform = filterTransform(new Arithmetic(g, relaxed));
+    for (const row of three) storeAt(g, to, rowPlaces(row), transform(values.slice(3 * row, 3 * row + 3)));
+    for (const column of six) {
+      const inColumn = columnPlaces(column);
+      storeAt(g, to, inColumn, transform(loadAt(g, to, inColumn.slice(0, 3))));
+    }
+  });
+  f.call(target, pointer, ...taps);
 }
 
 const filterTransform =
