@@ -14,9 +14,15 @@ const shared: Readonly<Record<string, string>> = {
   data: "errors on other data can't be compared",
   holdout: "errors of other held-out images can't be compared",
   "holdout-seed": "errors of other held-out images can't be compared",
-  "noise-df": "held-out errors are those of the noise that a run is trained on, and other noise is another task",
   seed: "runs of a pair share their seed",
   outdir: "each run has its folder in the comparison's",
+};
+
+/** What the base may set and a change may not, and why. */
+const ofBase: Readonly<Record<string, string>> = {
+  duration: "runs of a pair see as many images",
+  "noise-df": "held-out errors are those of the noise that a run is trained on, and other noise is another task",
+  "sigma-data": "held-out errors are weighted by it, and by another one they are other errors",
 };
 
 /**
@@ -29,10 +35,17 @@ export async function readChange(text: string, option = "--change"): Promise<Cha
   const isFile = text.endsWith(".toml");
   const values = isFile ? await readSettings(text) : parsed(text, option);
   const layer: OptionLayer = { from: isFile ? text : `${option} "${text}"`, values };
-  mergeOptions(trainSettings.partial(), [layer]);
-  const [kept] = Object.keys(values).filter((name) => name in shared);
+  try {
+    mergeOptions(trainSettings.partial(), [layer]);
+  } catch (cause) {
+    if (!(cause instanceof EvenkeelError) || !cause.message.endsWith("is no option.")) throw cause;
+    throw new EvenkeelError(cause.code, `${cause.message} All that there are: npx evenkeel train --help.`, { cause });
+  }
+  const fixed = option === "--base" ? shared : { ...shared, ...ofBase };
+  const [kept] = Object.keys(values).filter((name) => name in fixed);
   if (kept !== undefined) {
-    throw new EvenkeelError("value", `compare: ${layer.from} sets ${kept}: ${shared[kept] ?? ""}. Leave it out.`);
+    const help = kept in ofBase ? `Leave it out, or set it for both sides: --base "${kept}=..."` : "Leave it out.";
+    throw new EvenkeelError("value", `compare: ${layer.from} sets ${kept}: ${fixed[kept] ?? ""}. ${help}`);
   }
   if (Object.keys(values).length === 0) throw new EvenkeelError("value", `compare: ${layer.from} sets nothing.`);
   return { name: isFile ? basename(text, ".toml") : text, values };

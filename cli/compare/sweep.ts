@@ -1,4 +1,5 @@
 import { findBest } from "../../diffusion/comparison/index.ts";
+import { trainSettings } from "../../diffusion/settings/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
 import type { Outcome } from "../runs/runs.ts";
 import type { MeasuredRun } from "./measure.ts";
@@ -10,7 +11,7 @@ const seedsApart = 1_000_000;
 
 /**
  * Checks that a setting can be swept on these sides.
- * @throws EvenkeelError `value` for what is no positive number on one of them, is the same for all, or is set by a change
+ * @throws EvenkeelError `value` for what is no positive number on one of them, has to be whole, is the same for all, or is set by a change
  */
 export function checkSweep(
   setting: string,
@@ -24,14 +25,23 @@ export function checkSweep(
     if (side.change !== null && setting in side.change.values) {
       throw new EvenkeelError("value", `compare: --change "${side.name}" sets ${setting}, which --sweep looks for.`);
     }
-    const values = Object.entries(settingsOf(side)).filter(([, value]) => typeof value === "number" && value > 0);
+    const values = Object.entries(settingsOf(side)).filter(
+      ([name, value]) => typeof value === "number" && value > 0 && isGradual(name, value),
+    );
     if (values.some(([name]) => name === setting)) continue;
     const names = values.flatMap(([name]) => (fixed.has(name) ? [] : [name]));
     throw new EvenkeelError(
       "value",
-      `compare: --sweep ${setting}: ${side.name} has no positive number of this name. What can be swept: ${names.join(", ")}.`,
+      `compare: --sweep ${setting}: ${side.name} has no positive number of this name that needn't be whole. What can be swept: ${names.join(", ")}.`,
     );
   }
+}
+
+/** Whether a setting takes numbers between its values, as a search makes them. */
+function isGradual(setting: string, value: number): boolean {
+  const near = 0.99 * value;
+  const between = Number.isInteger(near) ? near - 0.25 : near;
+  return trainSettings.partial().safeParse({ [setting]: between }).success;
 }
 
 /** Numbers that tell what is trained for, on or how long rather than how. */
@@ -48,7 +58,7 @@ const fixed: ReadonlySet<string> = new Set([
     "validation",
     "duration",
   ],
-  ...["sample-ema", "guidance"],
+  ...["sample-ema", "guidance", "sigma-data", "noise-df"],
 ]);
 
 /**

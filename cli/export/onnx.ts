@@ -23,7 +23,7 @@ import { diskFolder, makeFolder, writeFileAtomically } from "../../engine/io/nod
 import { nestParameters } from "../../nn/index.ts";
 import { exportOnnx, type NamedTensors } from "../../onnx/index.ts";
 import { findStored } from "../findNetwork.ts";
-import { selfGuide } from "../sampleSettings.ts";
+import { dropoutGuide, selfGuide } from "../sampleSettings.ts";
 import { sampleProgram } from "./sampleProgram.ts";
 
 /** What is asked for. */
@@ -152,6 +152,12 @@ function formulaOf(config: NetworkConfig, weights: NamedTensors): DenoisingFormu
 async function guideOf(gnet: string, file: string, found: FoundSnapshot, main: Weighted): Promise<Guiding> {
   const named = { name: file, config: found.network };
   if (gnet === selfGuide) return { ...main, weights: {}, labels: guideLabels(named, selfGuide) };
+  if (gnet === dropoutGuide) {
+    throw new EvenkeelError(
+      "value",
+      `export: a guide "${dropoutGuide}" needs masks of its own for every answer, which models don't have. Name a network, or "${selfGuide}".`,
+    );
+  }
   const other = await findStored(gnet);
   const labels = guideLabels(named, { name: gnet, config: other.network });
   return { ...(await weighted(other, gnet, "guide.")), labels };

@@ -16,9 +16,18 @@ export function sampleProgram({ unet, isGuided, classNames }: SampledModels): st
   return `// Makes images with the models beside it, one a seed: node sample.mjs --seeds 0,1,2${labelDim > 0 ? " --class 0" : ""}
 // Needs onnxruntime: npm install onnxruntime-web, which runs anywhere, or onnxruntime-node, which is faster; then name it here.
 import * as ort from "onnxruntime-web";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { crc32, deflateSync } from "node:zlib";
+
+// 2 for what was asked for wrongly, 1 for what went wrong.
+process.on("uncaughtException", (error) => {
+  console.error("sample.mjs: " + error.message);
+  process.exit(error.isUsage || String(error.code).startsWith("ERR_PARSE_ARGS") ? 2 : 1);
+});
+const refuse = (problem) => {
+  throw Object.assign(new Error(problem), { isUsage: true });
+};
 
 const channels = ${imageChannels};
 const size = ${imageResolution};
@@ -44,13 +53,14 @@ if (options.help) {
 }
 const numberOf = (text) => {
   if (text.trim() !== "" && !Number.isNaN(Number(text))) return Number(text);
-  throw new Error(JSON.stringify(text) + " is no number.");
+  return refuse(JSON.stringify(text) + " is no number.");
 };
 const guidance = numberOf(options.guidance);
-if (guidance !== 1 && !isGuided) throw new Error("step.onnx has no guide: export it with --gnet.");
-if (!(numberOf(options.steps) >= 1)) throw new Error("at least one step is needed.");
-if (!options.raw && channels !== 1 && channels !== 3) throw new Error(channels + " channels are no picture: use --raw.");
+if (guidance !== 1 && !isGuided) refuse("step.onnx has no guide: export it with --gnet.");
+if (!(Number.isInteger(numberOf(options.steps)) && numberOf(options.steps) >= 1)) refuse("--steps: one step or more are needed.");
+if (!options.raw && channels !== 1 && channels !== 3) refuse(channels + " channels are no picture: use --raw.");
 
+mkdirSync(options.outdir, { recursive: true });
 const open = (name) => ort.InferenceSession.create(readFileSync(new URL(name, import.meta.url)));
 const [noiseModel, stepModel] = [await open("noise.onnx"), await open("step.onnx")];
 
@@ -67,7 +77,7 @@ const labels = new Float32Array(seeds.length * labelDim);
 if (labelDim > 0) {
   const named = classNames?.indexOf(options.class) ?? -1;
   const place = named < 0 ? numberOf(options.class) : named;
-  if (!(Number.isInteger(place) && place >= 0 && place < labelDim)) throw new Error("there is no class " + options.class);
+  if (!(Number.isInteger(place) && place >= 0 && place < labelDim)) refuse("there is no class " + options.class + "; there are 0 to " + (labelDim - 1) + ".");
   seeds.forEach((_, i) => (labels[i * labelDim + place] = 1));
 }
 

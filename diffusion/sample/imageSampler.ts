@@ -352,7 +352,7 @@ function checkNoise(noiseDf: number, guides: readonly Guide[], levels: readonly 
   if (noiseDf !== 0 && levels.some(({ churn }) => churn !== null)) {
     throw new EvenkeelError(
       "value",
-      `sampling: churn adds Gaussian noise, and this network removes Student-t noise of ${noiseDf} degrees of freedom. Leave sChurn at 0.`,
+      `sampling: churn adds Gaussian noise, and this network removes Student-t noise of ${noiseDf} degrees of freedom. Leave churn (S_churn) at 0.`,
     );
   }
 }

@@ -47,7 +47,7 @@ export const trainSettings = z.strictObject({
   /** Where noise levels come from; with the losses' own P_mean and P_std say where the run is validated. */
   noise: z.enum(noiseKinds),
   /** Degrees of freedom of Student-t noise; 0 = infinitely many: Gaussian noise. */
-  "noise-df": z.number().refine((df) => df === 0 || df > 2, "expected a number above 2, or 0 for Gaussian noise"),
+  "noise-df": z.number().refine((df) => df === 0 || df > 2, "expected a number above 2, or 0 (inf) for Gaussian noise"),
   /** What the raw network predicts. */
   target: z.enum(predictionTargets),
   "sigma-data": z.number().positive(),

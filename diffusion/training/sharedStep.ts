@@ -89,7 +89,7 @@ function requireShareable(options: TrainingOptions): void {
   const fail = (what: string): never => {
     throw new EvenkeelError(
       "value",
-      `sharedStep: ${what}, which processes that share a batch don't do. Train such a run here.`,
+      `training of processes that share a batch: ${what}, which they don't do. Train such a run here.`,
     );
   };
   if (refreshFunction(options) !== null) fail(`${options.optimizer?.name ?? ""} makes its bases anew between steps`);

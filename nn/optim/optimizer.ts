@@ -71,7 +71,7 @@ const get = (tensors: Named | undefined, path: string): Tensor => {
  * try {
  *   checkOptimizer({ momentum: 0.9 });
  * } catch (error) {
- *   console.log(String(error)); // EvenkeelError: optimizer: adam has no momentum but beta1; give that, or choose sgd or muon.
+ *   console.log(String(error)); // EvenkeelError: optimizer: adam has its means (beta1) in place of momentum; leave it out, or choose sgd or muon.
  * }
  * ```
  */
@@ -83,13 +83,13 @@ export function checkOptimizer({ name = "adam", momentum, hyperball, magnitudeRa
     fail(`momentum is ${momentum}, expected a number from 0 to below 1`);
   }
   if (momentum !== undefined && (name === "adam" || name === "soap")) {
-    fail(`${name} has no momentum but beta1; give that, or choose sgd or muon`);
+    fail(`${name} has its means (beta1) in place of momentum; leave it out, or choose sgd or muon`);
   }
   if (magnitudeRate !== undefined && !(magnitudeRate >= 0 && magnitudeRate < Infinity)) {
     fail(`magnitudeRate is ${magnitudeRate}, expected a number of at least 0`);
   }
   if (magnitudeRate !== undefined && hyperball !== undefined) {
-    fail("magnitudeRate moves the norms that hyperball fixes; leave one of them out");
+    fail("a rate of magnitudes moves the norms that hyperball fixes; leave one of them out");
   }
 }
 

@@ -330,7 +330,7 @@ describe("optimizerStep", () => {
         (error: unknown) => error instanceof EvenkeelError && error.code === "value" && pattern.test(error.message),
       );
     };
-    refused({ momentum: 0.9 }, /adam has no momentum/);
+    refused({ momentum: 0.9 }, /adam has its means \(beta1\) in place of momentum/);
     refused({ name: "sgd", momentum: 1 }, /momentum is 1/);
     refused({ magnitudeRate: -1 }, /magnitudeRate is -1/);
     refused({ magnitudeRate: 1, hyperball: "row" }, /leave one of them out/);

@@ -127,7 +127,16 @@ describe("evenkeel compare", () => {
     const outdir = join(root, "refused");
     const refusals: readonly (readonly [args: string[], words: RegExp])[] = [
       [["--change", "lrr=0.1"], /lrr is no option; did you mean lr\?/],
+      [["--change", "learningrate=0.1"], /learningrate is no option\. All that there are: npx evenkeel train --help/],
       [["--change", "lr=fast"], /lr is "fast"/],
+      [
+        ["--change", "duration=100"],
+        /sets duration: runs of a pair see as many images\. Leave it out, or set it for both/,
+      ],
+      [["--change", "sigma-data=2"], /sets sigma-data: held-out errors are weighted by it/],
+      [["--change", "noise-df=5"], /sets noise-df: .* another task\. Leave it out, or set it for both/],
+      [["--change", "config=F", "--sweep", "batch"], /no positive number of this name that needn't be whole/],
+      [["--change", "config=F", "--sweep", "sigma-data"], /that is the same for all runs/],
       [["--change", "data=other.zip"], /sets data: errors on other data can't be compared/],
       [["--change", "seed=3"], /runs of a pair share their seed/],
       [["--change", "channels=4"], /gives the settings of the base/],
@@ -138,7 +147,7 @@ describe("evenkeel compare", () => {
       [["--change", "lr=0.1", "--sweep", "lr"], /"lr=0\.1" sets lr, which --sweep looks for/],
       [
         ["--change", "config=F", "--sweep", "rate"],
-        /base has no positive number of this name. What can be swept: .*\blr\b/,
+        /base has no positive number of this name that needn't be whole\. What can be swept: (?!.*\b(channels|batch)\b).*\blr\b/,
       ],
       [["--change", "config=F", "--sweep", "duration"], /duration: that is the same for all runs/],
     ];
@@ -159,7 +168,7 @@ describe("a change", () => {
       lr: 0.02,
     });
     assert.deepEqual((await readChange("channel-mult=[1, 2]")).values, { "channel-mult": [1, 2] });
-    assert.deepEqual((await readChange("duration=30k,xflip=true")).values, { duration: 30_000, xflip: true });
+    assert.deepEqual((await readChange("duration=30k,xflip=true", "--base")).values, { duration: 30_000, xflip: true });
   });
 
   it("may be a file", async () => {

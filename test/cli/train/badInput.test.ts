@@ -44,7 +44,10 @@ test("settings and data that don't fit are refused before anything is made", asy
       /^evenkeel: train: cond is true, but .*unlabelled\.zip has no labels\. /,
     ],
     [["--batch-device", "5"], /^evenkeel: training: batchDevice is 5, expected a divisor of the batch of 8\.$/m],
-    [["--noise-df", "1.5"], /^evenkeel: train: --noise-df is 1\.5; expected a number above 2, or 0 for Gaussian noise/],
+    [
+      ["--noise-df", "1.5"],
+      /^evenkeel: train: --noise-df is 1\.5; expected a number above 2, or 0 \(inf\) for Gaussian noise/,
+    ],
     [
       ["--schedule", "cosine", "--rampup", "1"],
       /^evenkeel: learningRate: the rate rises over 1000000 images, and with/,

@@ -80,7 +80,7 @@ function withReadings(kind: ReadingKind, change: (value: number, index: number) 
 
 test("steps that are far too large are named, and how bad they are", async () => {
   // How far such a run goes astray is left to chance: every rounding of it grows.
-  const size = /a step changes \d+ of 21 weights by up to \d+(\.\d)?% of their magnitude/;
+  const size = /a step changes \d+ of 21 weights by up to \d+(\.\d+)?% of their magnitude/;
   assert.match(
     found(examineDynamics(await watchBroken(device, { rate: 0.7 })), "updates", size).advice,
     /Lower the learning rate/,
