@@ -42,7 +42,16 @@ describe("explain", () => {
       assert.equal(explanation.device, `${name}: ${device.description}`);
       assert.deepEqual(
         explanation.passes.map((pass) => pass.name),
-        ["trace", "simplify", "readSoftmax", "lowerConvolutions", "splitReductions", "splitConcats", "simplifyAgain"],
+        [
+          "trace",
+          "simplify",
+          "readSoftmax",
+          "divideLast",
+          "lowerConvolutions",
+          "splitReductions",
+          "splitConcats",
+          "simplifyAgain",
+        ],
       );
       const after = (pass: string): string => explanation.passes.find(({ name: found }) => found === pass)?.text ?? "";
       assert.match(after("trace"), /= filterGradient .*padding \[1, 1\]/);

@@ -176,7 +176,7 @@ export function transformFilter(
   const parameters: readonly ValueType[] = ["i32", ...taps.map(() => "v128" as const)];
   const name = `winograd_filter_${stride}${relaxed ? "_relaxed" : ""}`;
   const target = f.module.define(name, parameters, [], (g, ...given) => {
-    const [place, ...values] = given as readonly Local[] as readonly [Local, ...Local[]];
+    const [place, ...values] = given as readonly [Local, ...Local[]];
     const to = { pointer: place, stride };
     const transform = filterTransform(new Arithmetic(g, relaxed));
     for (const row of three) storeAt(g, to, rowPlaces(row), transform(values.slice(3 * row, 3 * row + 3)));
