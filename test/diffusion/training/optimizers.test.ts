@@ -80,6 +80,7 @@ test("what an optimizer does between steps is explained as a program of its own"
 test("options of the optimizer that don't fit are refused before anything is drawn", async () => {
   await assert.rejects(
     Trainer.create({ ...flatOptions, optimizer: { momentum: 0.5 } }, device),
-    (error: unknown) => error instanceof EvenkeelError && /adam has its means \(beta1\) in place of momentum/.test(error.message),
+    (error: unknown) =>
+      error instanceof EvenkeelError && /adam has its means \(beta1\) in place of momentum/.test(error.message),
   );
 });
