@@ -1,6 +1,6 @@
 /** `evenkeel export --to onnx`: what other programs make with the files is what `evenkeel sample` makes. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -173,6 +173,32 @@ describe("evenkeel export --to onnx", async () => {
     const pixels = toPixels(wanted.slice(192, 384));
     const rows = Uint8Array.from({ length: 192 }, (_, i) => pixels[(i % 3) * 64 + Math.floor(i / 3)] ?? 0);
     assert.ok(distance(data, rows) <= 1);
+  });
+
+  it("writes a program that ends in a line and a code if it is asked for wrongly, and makes its folder", async () => {
+    const outdir = path.join(folder, "asked");
+    await exportToOnnx({ network: net, outdir, solver: "euler" }, print);
+    const ending = (...args: readonly string[]) => {
+      const program = path.join(outdir, "sample.mjs");
+      const { status, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: "utf8" });
+      return { status, lines: stderr.trimEnd().split("\n") };
+    };
+    for (const [args, words] of [
+      [["--seeds", "a"], /^sample\.mjs: "a" is no number\.$/],
+      [["--steps", "0"], /^sample\.mjs: --steps: one step or more are needed\.$/],
+      [["--class", "99"], /^sample\.mjs: there is no class 99; there are 0 to \d+\.$/],
+      [["--guidance", "2"], /^sample\.mjs: step\.onnx has no guide: export it with --gnet\.$/],
+      [["--foo"], /^sample\.mjs: Unknown option '--foo'/],
+    ] as const) {
+      const { status, lines } = ending("--outdir", path.join(folder, "nowhere"), ...args);
+      assert.deepEqual([status, lines.length], [2, 1], lines.join("\n"));
+      assert.match(lines[0] ?? "", words);
+    }
+    const images = path.join(folder, "images", "within");
+    assert.equal(ending("--outdir", images, "--seeds", "3", "--steps", "1").status, 0);
+    assert.deepEqual(readdirSync(images), ["000003.png"]);
+    // A file in the folder's place.
+    assert.equal(ending("--outdir", path.join(images, "000003.png")).status, 1);
   });
 
   const guides = [

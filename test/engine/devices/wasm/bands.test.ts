@@ -11,17 +11,20 @@ import { findingDistinct } from "../../../../engine/devices/wasm/program/module.
 import {
   compile,
   divide,
+  einsum,
   exp,
   explain,
   mean,
   pad,
   reduceMax,
   reduceSum,
+  softmax,
   sqrt,
   square,
   subtract,
   type Tensor,
   tensor,
+  vjp,
 } from "../../../../engine/index.ts";
 import type { Plan } from "../../../../engine/kernel/plan.ts";
 import { assertRuns, stepPlans } from "./stepPlans.ts";
@@ -93,6 +96,43 @@ for (const { what, compute } of [
     assert.deepEqual(results[1], results[0]);
   });
 }
+
+test("attention goes head by head through all of its steps, forward and back, with the same bits on any threads", async () => {
+  const shape = [24, 32, 16];
+  const numbers = (seed: number): Tensor =>
+    tensor(
+      Float32Array.from({ length: 24 * 32 * 16 }, (_, index) => Math.sin(index * (1.3 + seed))),
+      { shape },
+    );
+  const attend = ([q, k, v]: readonly Tensor[]): Tensor =>
+    einsum("nqk,nkc->nqc", softmax(einsum("nqc,nkc->nqk", q as Tensor, k as Tensor)), v as Tensor);
+  const compute = (q: Tensor, k: Tensor, v: Tensor, cotangent: Tensor): readonly Tensor[] => {
+    const { value, pullback } = vjp(attend, [q, k, v]);
+    return [value, ...pullback(cotangent)];
+  };
+  const args = [numbers(0), numbers(1), numbers(2), numbers(3)] as const;
+  const results: unknown[] = [];
+  for (const device of devices) {
+    const compiled = compile(compute, { device });
+    const { kernels } = await explain(compiled, [...args]);
+    assert.equal(kernels.filter(({ kind }) => kind === "product").length, 6);
+    const inBands = kernels.filter(({ sources }) =>
+      /^;; schedule: .*, in bands of \d+ of 24 rows\n/.test(sources[0]?.text ?? ""),
+    );
+    // All but what the last product is made of, which takes the memory of an array of another size.
+    assert.deepEqual(
+      kernels.filter((kernel) => !inBands.includes(kernel)).map(({ kind }) => kind),
+      ["element-wise", "product"],
+    );
+    // Each step of a band has copies of its own for each thread: another time nobody finds another's.
+    for (let time = 0; time < 20; time++) {
+      results.push(await Promise.all((await compiled(...args)).map((each) => each.data())));
+    }
+    compiled.dispose();
+  }
+  const [first, ...others] = results;
+  for (const other of others) assert.deepEqual(other, first);
+});
 
 test("a step whose blocks are counted from within a row is in no band, as threads would read each other's rows", async () => {
   const size = 2 ** 17;

@@ -58,7 +58,6 @@ function geometryOf(kernel: Kernel, { left, right, row, column, tiling }: Produc
     panels: whole + Math.min(1, last),
     outer,
     outerPoints: sizeOf(outer.map(size)),
-    leftOuter,
     depth,
     /** Each position on `outer` has parts of its own, of `length` on the axis that is cut and of all of `inner`. */
     parts: { outer: parts.slice(0, -1).map(({ axis }) => axis), axis: cut.axis, length: cut.by, inner },
