@@ -123,7 +123,17 @@ const stream = run({
   concurrency: availableParallelism(),
   timeout: testTimeoutMilliseconds,
 });
-stream.on("test:fail", ({ todo }) => {
-  if (todo === undefined || todo === false) process.exitCode = 1;
+
+/** What failed, as the last lines say it again: thousands of others come between. */
+const failures = [];
+stream.on("test:fail", ({ name, file, todo, details }) => {
+  if (todo !== undefined && todo !== false) return;
+  process.exitCode = 1;
+  // A suite fails by its tests, which are told themselves.
+  if (details.error?.failureType === "subtestsFailed") return;
+  const [reason] = String(details.error?.cause?.message ?? details.error?.message ?? "").split("\n");
+  failures.push(`# failed: ${name}\n#   in ${file ?? "an unknown file"}: ${reason}\n`);
 });
-stream.compose(process.stdout.isTTY ? new reporters.spec() : reporters.tap).pipe(process.stdout);
+const report = stream.compose(process.stdout.isTTY ? new reporters.spec() : reporters.tap);
+report.on("end", () => process.stdout.write(failures.join("")));
+report.pipe(process.stdout, { end: false });

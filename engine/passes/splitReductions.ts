@@ -1,7 +1,8 @@
 /**
- * Splits long reductions into stages: several axes apart from each other are reduced innermost first, and a long axis with
- * few results in chunks of fixed length. That gives every device enough parallel work and keeps float32 sums accurate,
- * and since the split depends on shapes only, results don't depend on the number of threads.
+ * Splits long reductions into stages: several axes apart from each other are reduced innermost first, a long axis with
+ * few results in chunks of fixed length, and columns of a large matrix a few rows at a time, which are read side by side. That gives
+ * every device enough parallel work, keeps float32 sums accurate and memory close; since the split depends on shapes only, results don't
+ * depend on the number of threads.
  */
 import { type Graph, makeNode, rewriteGraph } from "../graph/graph.ts";
 import type { Node, NodeOf } from "../graph/node.ts";
@@ -12,7 +13,15 @@ import { neutralElement } from "../graph/neutralElement.ts";
 const longReduction = 4096;
 /** With more results than this there is parallel work enough. */
 const fewResults = 256;
-const chunkLength = 1024;
+const longChunk = 1024;
+/** Rows that are as long as this lie on pages of memory of their own: a column of many of them misses every cache at each. */
+const longRow = 1024;
+/** Fewer pages than these are at hand all the time. */
+const manyRows = 64;
+/** No core's own cache holds so many numbers. */
+const largeMatrix = 2 ** 20;
+/** As many streams as memory is read in at full speed. */
+const rowsAtOnce = 8;
 
 export function splitReductions(graph: Graph): Graph {
   return rewriteGraph(graph, (node) => (node.kind === "reduce" ? splitReduction(node) : node));
@@ -23,8 +32,10 @@ function splitReduction(node: NodeOf<"reduce">): Node {
   const { op, axes } = node.attributes;
   const length = sizeOf(axes.map((axis) => at(x.shape, axis)));
   const results = sizeOf(node.shape);
-  if (length < longReduction || results > fewResults || results === 0) return node;
   const runStart = axes.findLastIndex((axis, i) => i === 0 || at(axes, i - 1) !== axis - 1);
+  const isLong = length >= longReduction && results <= fewResults && results > 0;
+  const isOfColumns = runStart === 0 && hasDistantRows(length, sizeOf(x.shape.slice(at(axes, axes.length - 1) + 1)));
+  if (!isLong && !isOfColumns) return node;
   const [outer, inner] = [axes.slice(0, runStart), axes.slice(runStart)];
   if (outer.length > 0) {
     const first = splitReduction(makeNode("reduce", [x], { op, axes: inner }));
@@ -32,6 +43,7 @@ function splitReduction(node: NodeOf<"reduce">): Node {
   }
   const [before, after] = [x.shape.slice(0, at(inner, 0)), x.shape.slice(at(inner, inner.length - 1) + 1)];
   const axis = before.length;
+  const chunkLength = isOfColumns ? rowsAtOnce : longChunk;
   const chunks = Math.ceil(length / chunkLength);
   const flat = makeNode("reshape", [x], { shape: [...before, length, ...after] });
   const missing = chunks * chunkLength - length;
@@ -46,6 +58,11 @@ function splitReduction(node: NodeOf<"reduce">): Node {
         });
   const chunked = makeNode("reshape", [filled], { shape: [...before, chunks, chunkLength, ...after] });
   const partial = makeNode("reduce", [chunked], { op, axes: [axis + 1] });
-  const total = makeNode("reduce", [partial], { op, axes: [axis] });
+  const total = splitReduction(makeNode("reduce", [partial], { op, axes: [axis] }));
   return makeNode("reshape", [total], { shape: node.shape });
+}
+
+/** Whether `rows` of `rowLength` numbers each are so far apart that going down their columns would wait for memory. */
+function hasDistantRows(rows: number, rowLength: number): boolean {
+  return rows >= manyRows && rowLength >= longRow && rows * rowLength >= largeMatrix;
 }

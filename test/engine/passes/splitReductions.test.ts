@@ -44,6 +44,25 @@ describe("splitReductions", () => {
     ]);
   });
 
+  it("reads a few rows of a large matrix side by side, and what is left of it again", () => {
+    assert.deepEqual(stages([512, 2048], [0]), ["sum [64,8,2048] over 1", "sum [64,1,2048] over 0"]);
+    assert.deepEqual(stages([1021, 1031], [0], "max"), [
+      "pad -Infinity to [1024,1031]",
+      "max [128,8,1031] over 1",
+      "max [128,1,1031] over 0",
+    ]);
+    assert.deepEqual(stages([4096, 4096], [0]), [
+      "sum [512,8,4096] over 1",
+      "sum [64,8,1,4096] over 1",
+      "sum [64,1,1,4096] over 0",
+    ]);
+    assert.deepEqual(stages([3, 32, 32, 32, 32], [1, 2]), ["sum [3,128,8,32,32] over 2", "sum [3,128,1,32,32] over 1"]);
+    // Rows within a page, few of them, or all in a core's cache.
+    assert.deepEqual(stages([8192, 512], [0]), ["sum [8192,512] over 0"]);
+    assert.deepEqual(stages([63, 65_536], [0]), ["sum [63,65536] over 0"]);
+    assert.deepEqual(stages([512, 1024], [0]), ["sum [512,1024] over 0"]);
+  });
+
   it("reduces axes apart from each other one after the other, the inner ones first", () => {
     assert.deepEqual(stages([64, 3, 64], [0, 2]), ["sum [64,3,64] over 2", "sum [64,3,1] over 0"]);
     assert.deepEqual(stages([2, 3, 8192], [0, 2]), [

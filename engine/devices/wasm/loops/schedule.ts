@@ -179,7 +179,8 @@ function* candidates(kernel: Kernel, { parallel, reduce, sizes, nodes, segments 
   const size = (axis: number): number => at(sizes, axis);
   const heavy = nodes.filter(({ scalar, inner }) => inner && isArithmetic(scalar)).length;
   const limit = kernel.reduction === null ? 1 : heavy <= 3 ? registerTile : heavy <= 8 ? 4 : 2;
-  const counts = [1, 2, 3, 4, 6, 8].filter((count) => count <= limit);
+  // Of tiles that cost the same the first is taken: the widest, whose rows fill the cache lines they touch.
+  const counts = [8, 6, 4, 3, 2, 1].filter((count) => count <= limit);
   const uncut = parallel.filter((axis) => segments[axis] === 1);
   const make = (vector: number | null, unrolled: readonly (readonly [number, number])[]): Tile => ({
     vector,
