@@ -20,6 +20,7 @@ import {
   scalar,
   silu,
   softmax,
+  sqrt,
   square,
   subtract,
   type Tensor,
@@ -29,7 +30,7 @@ import {
   vjp,
 } from "../engine/index.ts";
 import { type Availability, type Contender, type PreparedWork } from "./contender.ts";
-import { headChannels, inputsOf, type Work } from "./work.ts";
+import { headChannels, inputsOf, normEpsilon, type Work } from "./work.ts";
 
 /** Ten element-wise operations; every contender spells the same ones. */
 function arithmeticChain(x: Tensor, y: Tensor): Tensor {
@@ -49,6 +50,12 @@ function smoothChain(x: Tensor, y: Tensor): Tensor {
 function attention(q: Tensor, k: Tensor, v: Tensor): Tensor {
   const logits = multiply(einsum("nhqc,nhkc->nhqk", q, k), 1 / Math.sqrt(headChannels));
   return einsum("nhqk,nhkc->nhqc", softmax(logits), v);
+}
+
+function normalizeRows(x: Tensor): Tensor {
+  const meanOf = (values: Tensor): Tensor => mean(values, { axes: 1, keepAxes: true });
+  const centred = subtract(x, meanOf(x));
+  return divide(centred, sqrt(add(meanOf(square(centred)), normEpsilon)));
 }
 
 /** The result, and the gradient of all inputs but the last, which is the result's cotangent. */
@@ -89,7 +96,9 @@ function apply(work: Work, inputs: readonly Tensor[]): Tensor[] {
       return withGradients([x, inputs.at(-1) as Tensor], ([table]) => gather(table as Tensor, index));
     }
     case "softmax":
-      return [softmax(x)];
+      return work.gradients ? withGradients(inputs, ([rows]) => softmax(rows as Tensor)) : [softmax(x)];
+    case "norm":
+      return work.gradients ? withGradients(inputs, ([rows]) => normalizeRows(rows as Tensor)) : [normalizeRows(x)];
   }
 }
 

@@ -4,13 +4,14 @@ import { ratioTo, type Row } from "./row.ts";
 
 /** The packages' own declarations need those of a page's DOM, which this program is compiled without. */
 const parsePage: (markup: string) => { readonly document: unknown } = parseHTML;
-const draw: (options: Omit<Plot.PlotOptions, "document"> & { readonly document: unknown }) => unknown = Plot.plot;
+type PlotOptions = Omit<Plot.PlotOptions, "document"> & { readonly document: unknown };
+const draw: (options: PlotOptions) => unknown = Plot.plot;
 
 type Point = { readonly row: string; readonly peer: string; readonly ratio: number };
 
 /** Legible on white and on black. */
-const ink = "#7d8590";
-const colours: Readonly<Record<string, string>> = {
+export const ink = "#7d8590";
+export const colours: Readonly<Record<string, string>> = {
   PyTorch: "#e5672f",
   "PyTorch, channels last": "#f2b279",
   "PyTorch, compiled": "#a33b12",
@@ -44,8 +45,7 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
     peer,
     x: legendStart + peers.slice(0, i).reduce((sum, { length }) => sum + length * letterWidth + legendGap, 0),
   }));
-  const { document } = parsePage("<!doctype html><body></body>");
-  const chart = draw({
+  return drawn((document) => ({
     document,
     width,
     height: names.length * rowHeight + 90,
@@ -74,7 +74,13 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
         Plot.text([peer], { frameAnchor: "top-left", dx: x + 10, dy: -30, fill: ink }),
       ]),
     ],
-  });
+  }));
+}
+
+/** A chart as an SVG document. */
+export function drawn(optionsIn: (document: unknown) => PlotOptions): string {
+  const { document } = parsePage("<!doctype html><body></body>");
+  const chart = draw(optionsIn(document));
   const svg = (chart as { readonly outerHTML: string }).outerHTML;
   // linkedom's elements take no style while they are drawn.
   const opening = `<svg xmlns="http://www.w3.org/2000/svg" color="${ink}" `;

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { growthPlot } from "./growthPlot.ts";
 import { ratioPlot } from "./plot.ts";
 import { withReadmeTable } from "./readmeTable.ts";
 import type { Row } from "./row.ts";
@@ -43,7 +44,7 @@ export function describeResults({ rows, tallies }: Pick<Results, "rows" | "talli
   return [`## Targets\n\n${targetTable(targets, rows)}`, ...groups, ...counted].join("\n\n");
 }
 
-/** Writes `bench/RESULTS.md`, `docs/bench.svg` and the table of `README.md`. */
+/** Writes `bench/RESULTS.md`, `docs/bench.svg`, `docs/growth.svg` and the table of `README.md`. */
 export function writeResults(results: Results): void {
   const { date, command, machine, engines } = results;
   const text = `# Results
@@ -66,9 +67,12 @@ What bounds each row, and why targets were missed: [FLOORS.md](FLOORS.md).
 ${describeResults(results)}
 
 ![Ratios as a plot](../docs/bench.svg)
+
+![Time per arithmetic as a network grows](../docs/growth.svg)
 `;
   const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
   writeFileSync(here("RESULTS.md"), text);
   writeFileSync(here("../README.md"), withReadmeTable(readFileSync(here("../README.md"), "utf8"), text));
   writeFileSync(here("../docs/bench.svg"), ratioPlot(results.rows, plotted));
+  writeFileSync(here("../docs/growth.svg"), growthPlot(results.rows));
 }

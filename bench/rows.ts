@@ -9,7 +9,7 @@ import { oneThread, threadsName } from "./targets.ts";
 import { nameOf, type Work } from "./work.ts";
 import { exampleSteps, measureExampleStep } from "./works/exampleSteps.ts";
 import { describeGpuWork } from "./works/gpu.ts";
-import { grownNet, type Net, netA, netB, quantityOfStep } from "./works/networks.ts";
+import { grownNet, type Net, netA, netB, netXs, quantityOfStep } from "./works/networks.ts";
 import { measureCompile, measureMemory } from "./works/processes.ts";
 import { measureRecomputing } from "./works/recomputing.ts";
 import { measureSampling } from "./works/sampling.ts";
@@ -74,6 +74,8 @@ const memoryBound: readonly Work[] = [
   { kind: "chain", length: 2 ** 24, functions: "smooth" },
   { kind: "reduce", rows: 4096, columns: 4096, axis: 1 },
   { kind: "reduce", rows: 4096, columns: 4096, axis: 0 },
+  { kind: "softmax", rows: 4096, columns: 1024, gradients: true },
+  { kind: "norm", rows: 4096, columns: 1024, gradients: true },
   { kind: "embedding", rows: 50_000, channels: 64, taken: 4096 },
 ];
 
@@ -89,6 +91,20 @@ const withAbsent = (row: Row, { absent }: Context): Row => ({ ...row, absent: [.
 async function runStep(net: Net, context: Context): Promise<readonly Row[]> {
   if (!("missing" in context.torch)) await requireSameSteps(net, context.device, context.torch);
   return [await measureStep("network", `training step (${net.name})`, net, context, samples(context))];
+}
+
+/** Five arrays of weights and one of gradients fill most of what a WebAssembly memory may have: it has a device to itself. */
+async function runLargeStep(context: Context): Promise<readonly Row[]> {
+  const device = await createDevice("wasm", { wasm: { threads: context.threads, relaxed: true } });
+  const row = await measureStep(
+    "network",
+    `training step (${netXs.name})`,
+    netXs,
+    { ...context, device },
+    samples(context),
+  );
+  device.dispose();
+  return [{ ...row, note: `an image a step; what is computed was compared on nets (${netA.name}) and (${netB.name})` }];
 }
 
 async function runThreads(context: Context): Promise<readonly Row[]> {
@@ -140,6 +156,7 @@ export const jobs: readonly Job[] = [
   ),
   ...memoryBound.map((work): Job => ({ name: nameOf(work), run: (context) => runMemoryBound(work, context) })),
   ...[netA, netB].map((net): Job => ({ name: `training step (${net.name})`, run: (context) => runStep(net, context) })),
+  { name: `training step (${netXs.name})`, run: runLargeStep },
   ...exampleSteps.map(
     (example): Job => ({
       name: example.name,

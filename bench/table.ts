@@ -60,10 +60,12 @@ export function measurementTable(rows: readonly Row[], isSpeed = true): string {
 
 /** What was to be reached and what was measured. */
 export function targetTable(targets: readonly Target[], rows: readonly Row[]): string {
-  const lines = targets.map(({ what, must, aim, measured }) => {
+  const lines = targets.map(({ what, must, aim, isLimit = false, measured }) => {
     const value = measured(rows);
-    const verdict = value === undefined ? "not measured" : value >= aim ? "aim" : value >= must ? "must" : "missed";
-    return `| ${what} | ${must} | ${aim} | ${value === undefined ? "" : digits(value)} | ${verdict} |`;
+    const reaches = (goal: number): boolean => value !== undefined && (isLimit ? value <= goal : value >= goal);
+    const verdict = value === undefined ? "not measured" : reaches(aim) ? "aim" : reaches(must) ? "must" : "missed";
+    const most = isLimit ? "at most " : "";
+    return `| ${what} | ${most}${must} | ${most}${aim} | ${value === undefined ? "" : digits(value)} | ${verdict} |`;
   });
   return ["| target | must | aim | measured | reached |", "|---|---|---|---|---|", ...lines].join("\n");
 }

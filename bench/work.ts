@@ -26,7 +26,11 @@ export type Work =
   | { readonly kind: "reduce"; readonly rows: number; readonly columns: number; readonly axis: 0 | 1 }
   /** Rows of a table taken by index, and the table's gradient. The second input says which: -1 is the first, 1 the last. */
   | { readonly kind: "embedding"; readonly rows: number; readonly channels: number; readonly taken: number }
-  | { readonly kind: "softmax"; readonly rows: number; readonly columns: number };
+  /** Softmax of rows, or rows less their mean over their standard deviation. */
+  | ({ readonly kind: "softmax" | "norm"; readonly rows: number; readonly columns: number } & Gradients);
+
+/** What a norm of rows adds to their variance. */
+export const normEpsilon = 1e-5;
 
 /** Channels of an attention head. */
 export const headChannels = 64;
@@ -53,7 +57,11 @@ export function nameOf(work: Work): string {
     case "embedding":
       return `${work.taken} rows of a table ${work.rows}x${work.channels}, with its gradient`;
     case "softmax":
-      return `softmax ${work.rows}x${work.columns}`;
+    case "norm":
+      return (
+        `${work.kind === "norm" ? "norm of rows" : "softmax"} ${work.rows}x${work.columns}` +
+        (work.gradients ? " with gradients" : "")
+      );
   }
 }
 
@@ -86,8 +94,12 @@ export function inputsOf(work: Work): readonly InputSpec[] {
     case "embedding":
       return [plain(work.rows, work.channels), plain(work.taken), plain(work.taken, work.channels)];
     case "reduce":
-    case "softmax":
       return [plain(work.rows, work.columns)];
+    case "softmax":
+    case "norm": {
+      const rows = plain(work.rows, work.columns);
+      return work.gradients ? [rows, rows] : [rows];
+    }
   }
 }
 
@@ -121,7 +133,8 @@ export function quantityOf(work: Work): Quantity {
       // The rows that are taken, those taken and their cotangent; the whole gradient.
       return bytes(work.channels * (3 * work.taken + work.rows));
     case "softmax":
-      return bytes(2 * work.rows * work.columns);
+    case "norm":
+      return bytes((work.gradients ? 4 : 2) * work.rows * work.columns);
   }
 }
 

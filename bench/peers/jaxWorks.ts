@@ -1,6 +1,6 @@
 /** The bench's works in jax-js, on whatever device: in Node or in a page. */
 import type { PreparedWork } from "../contender.ts";
-import { inputsOf, type Work } from "../work.ts";
+import { inputsOf, normEpsilon, type Work } from "../work.ts";
 
 /** The part of jax-js that is used here. Its arrays are consumed by use; `.ref` keeps them. */
 type JaxArray = {
@@ -36,6 +36,7 @@ export type JaxModule = {
     mean(x: JaxArray): JaxArray;
     tanh(x: JaxArray): JaxArray;
     exp(x: JaxArray): JaxArray;
+    sqrt(x: JaxArray): JaxArray;
     maximum(x: JaxArray, y: JaxArray): JaxArray;
     minimum(x: JaxArray, y: JaxArray | number): JaxArray;
     take(x: JaxArray, index: JaxArray, axis: number): JaxArray;
@@ -61,6 +62,15 @@ function functionFor(
   const { numpy: np, nn, lax } = jax;
   const of = (fn: (x: JaxArray, y: JaxArray) => JaxArray): JaxFunction => {
     return (x, y) => [fn(x, y)];
+  };
+  const ofRows = (fn: (x: JaxArray) => JaxArray, gradients: boolean): JaxFunction => {
+    if (!gradients) return of(fn);
+    return (x, cotangent) => {
+      const [value, pullback] = jax.vjp((rows) => fn(rows as JaxArray), [x]);
+      const gradient = pullback(cotangent);
+      pullback.dispose();
+      return [value, ...gradient];
+    };
   };
   switch (work.kind) {
     case "matmul":
@@ -125,7 +135,16 @@ function functionFor(
         return [value, ...gradients];
       };
     case "softmax":
-      return of((x) => nn.softmax(x, -1));
+      return ofRows((x) => nn.softmax(x, -1), work.gradients);
+    case "norm": {
+      const meanOf = (x: JaxArray): JaxArray => np.sum(x, 1).mul(1 / work.columns).reshape([work.rows, 1]);
+      const normalize = (x: JaxArray): JaxArray => {
+        const centred = x.ref.sub(meanOf(x));
+        const variance = meanOf(centred.ref.mul(centred.ref));
+        return centred.div(np.sqrt(variance.add(normEpsilon)));
+      };
+      return ofRows(normalize, work.gradients);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** The bench's works in TensorFlow.js, on whatever backend: in Node or in a page. */
 import type { PreparedWork } from "../contender.ts";
-import { inputsOf, type Work } from "../work.ts";
+import { inputsOf, normEpsilon, type Work } from "../work.ts";
 
 /** The part of TensorFlow.js that is used here. Images are NHWC, filters HWIO: its own best layout. */
 export type TfTensor = { data(): Promise<Float32Array>; dispose(): void };
@@ -27,6 +27,7 @@ export type Tf = {
   exp(x: TfTensor): TfTensor;
   sigmoid(x: TfTensor): TfTensor;
   square(x: TfTensor): TfTensor;
+  sqrt(x: TfTensor): TfTensor;
   sum(x: TfTensor, axis: number): TfTensor;
   mean(x: TfTensor): TfTensor;
   softmax(x: TfTensor): TfTensor;
@@ -86,7 +87,16 @@ function apply(tf: Tf, work: Work, inputs: readonly TfTensor[]): TfTensor[] {
       return withGradients(tf, (table) => tf.gather(table, index), [x, inputs[2] as TfTensor]);
     }
     case "softmax":
-      return [tf.softmax(x)];
+      return work.gradients ? withGradients(tf, (rows) => tf.softmax(rows), inputs) : [tf.softmax(x)];
+    case "norm": {
+      const meanOf = (values: TfTensor): TfTensor =>
+        tf.reshape(tf.mul(tf.sum(values, 1), 1 / work.columns), [work.rows, 1]);
+      const normalize = (rows: TfTensor): TfTensor => {
+        const centred = tf.sub(rows, meanOf(rows));
+        return tf.div(centred, tf.sqrt(tf.add(meanOf(tf.square(centred)), normEpsilon)));
+      };
+      return work.gradients ? withGradients(tf, normalize, inputs) : [normalize(x)];
+    }
   }
 }
 

@@ -34,6 +34,17 @@ export const netC = net("c", 64, {
   attnResolutions: [16, 8],
 });
 
+/** EDM2-XS as the paper trains it on encoded images, 124.7 million parameters; an image at a time. */
+export const netXs = net("EDM2-XS", 1, {
+  imageResolution: 64,
+  imageChannels: 4,
+  labelDim: 1000,
+  modelChannels: 128,
+  channelMult: [1, 2, 3, 4],
+  numBlocks: 3,
+  attnResolutions: [16, 8],
+});
+
 /** As small as a net with all kinds of layers can be: for counting what its steps ask of a device. */
 export const tinyNet = net("tiny", 2, {
   imageResolution: 8,

@@ -85,6 +85,7 @@ def prepare(work: dict, inputs: list[torch.Tensor], variant: str) -> Callable[[]
         "chain": smooth_chain if work.get("functions") == "smooth" else arithmetic_chain,
         "reduce": lambda x: x.sum(work.get("axis")),
         "softmax": lambda x: torch.softmax(x, -1),
+        "norm": lambda x: F.layer_norm(x, x.shape[-1:], eps=1e-5),
     }
     function = made(functions[kind])
     if work.get("gradients", False):
