@@ -15,7 +15,6 @@ import { type Device, describeBytes, EvenkeelError, treeLeaves } from "../../eng
 import { type Folder, writeText } from "../../engine/io/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import { exportTorch, exportTorchOfAnySize, torchPrimitives } from "../../torch/index.ts";
-import { exists } from "../exists.ts";
 import { loadTrainingData } from "../train/data.ts";
 import { mergeSettings, type TrainFlags } from "../train/merge.ts";
 import { withDevice } from "../withDevice.ts";
@@ -26,6 +25,7 @@ import { describeForLoop, type ExportedRun, writeData, writeSchedule } from "./p
 import { filesScript } from "./pytorch/filesScript.ts";
 import { readmeText } from "./pytorch/readme.ts";
 import { trainScript } from "./pytorch/trainScript.ts";
+import { requireEmpty } from "./requireEmpty.ts";
 
 /** What is exported, and where it goes. */
 export type PytorchExport = {
@@ -97,16 +97,6 @@ function stepSources(training: TrainingOptions): Sources {
   } finally {
     progress.end();
   }
-}
-
-async function requireEmpty(folder: string): Promise<void> {
-  if (!(await exists(folder))) return;
-  const [first] = await diskFolder(folder).list();
-  if (first === undefined) return;
-  throw new EvenkeelError(
-    "file",
-    `export: ${folder} holds files already, such as ${first}; wanted an empty folder. Choose another by --outdir.`,
-  );
 }
 
 /** The state before the first step, drawn as a run that begins draws it. */
