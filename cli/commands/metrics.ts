@@ -33,6 +33,7 @@ import { orInvalid } from "../orInvalid.ts";
 import { readData } from "../readData.ts";
 import { shardOption } from "../shards/shardOption.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
+import { untrainedNotes } from "../trainedFor.ts";
 import { withDevice } from "../withDevice.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
@@ -156,6 +157,9 @@ Examples:
             `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
           );
         }
+        // Its sampler is the usual one, without guidance.
+        const asked = { net, trained: found.trained, guidesItself: false, solver: "heun" } as const;
+        for (const line of untrainedNotes(asked)) console.error(line);
         await tellSamplingMemory([found.config], batchDevice, device, (line) => console.error(line));
         const network = { ...found, ...(await found.load(device)) };
         try {
