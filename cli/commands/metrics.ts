@@ -201,7 +201,7 @@ function addRef(parent: Command): void {
     )
     .action(async ({ data, dest, features, num, seed, keep, device, json, ...flags }) => {
       if (!isStatisticsFile(dest)) {
-        throw new EvenkeelError("file", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
+        throw new EvenkeelError("value", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
       }
       const dataset = await readData(data);
       const [indices = chooseIndices(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
@@ -245,7 +245,7 @@ function addClassifier(parent: Command): void {
     )
     .action(async ({ lr, xflip, device: name, json, ...rest }) => {
       if (!rest.out.endsWith(".safetensors")) {
-        throw new EvenkeelError("file", `metrics classifier: --out ${rest.out}: its name ends with .safetensors.`);
+        throw new EvenkeelError("value", `metrics classifier: --out ${rest.out}: its name ends with .safetensors.`);
       }
       await withDevice(name, async (device) => {
         const print = (line: string): void => {
