@@ -12,11 +12,12 @@ export async function findStored(file: string): Promise<FoundSnapshot> {
 
 /** The network of a snapshot file. */
 export const findNetwork: FindNetwork = async (file) => {
-  const { network, classNames, seenLabels = null, readWeights } = await findStored(file);
+  const { network, classNames, seenLabels = null, trained = null, readWeights } = await findStored(file);
   return {
     config: network,
     classNames,
     seenLabels,
+    trained,
     digest: () => fileDigest(file),
     load: async (device) => {
       const weights = tensorsOfWeights(network, await readWeights(), file);

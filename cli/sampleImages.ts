@@ -14,6 +14,7 @@ import {
 } from "./sampleSettings.ts";
 import { picturePath, SharedImages } from "./sharedImages.ts";
 import { stopping } from "./stopping.ts";
+import { untrainedNotes } from "./trainedFor.ts";
 import { wantedLabels } from "./wantedLabels.ts";
 import { WorkProgress } from "./workProgress.ts";
 import { writeImage, writePng } from "../diffusion/sample/node.ts";
@@ -38,6 +39,8 @@ export async function sampleImages(
   const isLatent = makesLatents(settings, found.config, print);
   const foundGuides = await findGuides(settings, found, find);
   for (const line of idleSettings(settings)) print(line);
+  const guidesItself = foundGuides.some(({ name }) => name === selfGuide);
+  for (const line of untrainedNotes({ ...settings, trained: found.trained, guidesItself })) print(line);
   const labels = await wantedLabels(settings, found, print);
   // All of it is said, and what doesn't fit refused, before weights are read.
   const networks = new Set([found, ...foundGuides.map((guide) => guide.found)]);

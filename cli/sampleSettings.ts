@@ -9,6 +9,7 @@ import type {
   Shard,
 } from "../diffusion/sample/index.ts";
 import type { Denoiser, NetworkConfig } from "../diffusion/network/index.ts";
+import type { TrainedAs } from "../diffusion/snapshot/index.ts";
 import type { SeenLabels } from "../diffusion/data/index.ts";
 import type { Device } from "../engine/index.ts";
 
@@ -27,6 +28,8 @@ export type FoundNetwork = {
   readonly classNames: readonly string[] | null;
   /** What it knows, where that isn't simply all classes. */
   readonly seenLabels: SeenLabels | null;
+  /** How it was trained, where its file tells. */
+  readonly trained: TrainedAs | null;
   /** What tells it from another network, wherever its file lies. @throws EvenkeelError `file` if it can't be read. */
   digest(): Promise<string>;
   /** Reads its weights. @throws EvenkeelError `file` if it can't. */

@@ -24,11 +24,7 @@ export function addDevicesCommand(program: Command): void {
       const chosen = await resolveDeviceName();
       const found: (Found & { readonly name: DeviceName; readonly isDefault: boolean })[] = [];
       for (const name of deviceNames) {
-        const device = await describeDevice(name).catch((reason: unknown) => {
-          // Not what the machine lacks, but a setting that is none: as for a command line that isn't understood.
-          if (!(reason instanceof EvenkeelError)) throw reason;
-          return program.error(`evenkeel: ${reason.message}`, { exitCode: 2 });
-        });
+        const device = await describeDevice(name);
         found.push({ name, isDefault: name === chosen, ...device });
         // One by one: what drivers of GPUs print on their own account comes after what is sure.
         const detail = device.available ? device.detail : `not available: ${device.detail}`;
@@ -46,6 +42,7 @@ async function describeDevice(name: DeviceName): Promise<Found> {
     device.dispose();
     return { available: true, detail: device.description, adapter: device.traits.adapter };
   } catch (reason) {
+    // Not what the machine lacks, but a setting that is none.
     if (!(reason instanceof EvenkeelError) || reason.code === "value") throw reason;
     return { available: false, detail: reason.message, adapter: null };
   }

@@ -17,6 +17,7 @@ import { readStats, type StatsEntry, statsFileName } from "../../diffusion/run/i
 import { EvenkeelError } from "../../engine/index.ts";
 import type { Folder } from "../../engine/io/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
+import { changedSettings } from "../changedSettings.ts";
 import { mergeSettings } from "../train/merge.ts";
 import { settingsFileName, type TrainSettings } from "../../diffusion/settings/index.ts";
 
@@ -41,8 +42,8 @@ gradients, the learning rate's schedule and the stored averages. Exit code: 1 if
 a command line that isn't understood.`,
     )
     .action(async (folder, { json }) => {
-      const { record, warnings } = await readRun(folder);
-      const findings = examineRun(record);
+      const { record, settings, warnings } = await readRun(folder);
+      const findings = [...changedFinding(settings, record.training), ...examineRun(record)];
       const errors = findings.filter(({ severity }) => severity === "error").length;
       if (json === true) console.log(JSON.stringify(asJson(folder, record, findings, warnings), null, 2));
       else print(folder, record, findings, warnings);
@@ -51,7 +52,9 @@ a command line that isn't understood.`,
 }
 
 /** What a run folder tells. @throws EvenkeelError `file` if it holds no run. */
-async function readRun(folder: string): Promise<{ record: RunRecord; warnings: string[] }> {
+async function readRun(
+  folder: string,
+): Promise<{ record: RunRecord; settings: TrainSettings | null; warnings: string[] }> {
   await requireFolder(folder);
   const warnings: string[] = [];
   const files = diskFolder(folder);
@@ -79,8 +82,25 @@ async function readRun(folder: string): Promise<{ record: RunRecord; warnings: s
       stored: snapshots.map(({ profile }) => profile),
       sampleEma: settings?.["sample-ema"] ?? null,
     },
+    settings,
     warnings,
   };
+}
+
+/** Settings that were written anew after the run was trained with others. */
+function changedFinding(settings: TrainSettings | null, trained: TrainingOptions | null): readonly Finding[] {
+  const changed = settings === null || trained === null ? [] : changedSettings(settings, trained);
+  if (changed.length === 0) return [];
+  return [
+    {
+      check: "run",
+      severity: "warning",
+      what: `${settingsFileName} has other settings than the run was trained with: ${changed.join("; ")}`,
+      where: [settingsFileName],
+      meaning: "What is said here is of the run as it was trained; with these settings it can't go on.",
+      advice: "Put the settings back, or train with these in another folder.",
+    },
+  ];
 }
 
 async function requireFolder(folder: string): Promise<void> {

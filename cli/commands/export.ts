@@ -24,10 +24,7 @@ export function addExportCommand(program: Command): void {
     .addOption(
       new Option("--to <program>", "what it is for").choices(Object.keys(targets) as Target[]).makeOptionMandatory(),
     )
-    .option(
-      "--outdir <folder>",
-      "where it goes; made if missing, else empty for pytorch (default: beside it, NAME-PROGRAM)",
-    )
+    .option("--outdir <folder>", "where it goes; made if missing, else empty (default: beside it, NAME-PROGRAM)")
     .option(
       "--duration <images>",
       "pytorch: images until the run's end (default: its settings')",
@@ -74,7 +71,7 @@ Examples:
   $ npx evenkeel export --to onnx phema-0000088-0.100.safetensors --outdir served
 
   With a guide in the step
-  $ npx evenkeel export --to onnx net.safetensors --gnet early.safetensors --outdir served
+  $ npx evenkeel export --to onnx net.safetensors --gnet early.safetensors --outdir guided
 
 What PyTorch needs is in its folder: the network with its derivative and the update as source, the noise of every image, the order of the
 images, the state, the data. Nobody may train in the run meanwhile.`;

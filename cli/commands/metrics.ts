@@ -33,6 +33,7 @@ import { orInvalid } from "../orInvalid.ts";
 import { readData } from "../readData.ts";
 import { shardOption } from "../shards/shardOption.ts";
 import { wholeNumber, wholeNumberFrom } from "../wholeNumber.ts";
+import { untrainedNotes } from "../trainedFor.ts";
 import { withDevice } from "../withDevice.ts";
 
 /** `evenkeel metrics`: how far pictures are from a data set. */
@@ -156,6 +157,9 @@ Examples:
             `metrics gen: ${net} makes images of ${channels} channels; pictures have 1 or 3. Decode latents first.`,
           );
         }
+        // Its sampler is the usual one, without guidance.
+        const asked = { net, trained: found.trained, guidesItself: false, solver: "heun" } as const;
+        for (const line of untrainedNotes(asked)) console.error(line);
         await tellSamplingMemory([found.config], batchDevice, device, (line) => console.error(line));
         const network = { ...found, ...(await found.load(device)) };
         try {
@@ -197,7 +201,7 @@ function addRef(parent: Command): void {
     )
     .action(async ({ data, dest, features, num, seed, keep, device, json, ...flags }) => {
       if (!isStatisticsFile(dest)) {
-        throw new EvenkeelError("file", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
+        throw new EvenkeelError("value", `metrics ref: --dest ${dest}: the name of statistics ends with .safetensors.`);
       }
       const dataset = await readData(data);
       const [indices = chooseIndices(dataset.count, dataset.count, seed)] = imageParts(dataset, num, 1, seed);
@@ -241,7 +245,7 @@ function addClassifier(parent: Command): void {
     )
     .action(async ({ lr, xflip, device: name, json, ...rest }) => {
       if (!rest.out.endsWith(".safetensors")) {
-        throw new EvenkeelError("file", `metrics classifier: --out ${rest.out}: its name ends with .safetensors.`);
+        throw new EvenkeelError("value", `metrics classifier: --out ${rest.out}: its name ends with .safetensors.`);
       }
       await withDevice(name, async (device) => {
         const print = (line: string): void => {

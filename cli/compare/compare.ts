@@ -179,7 +179,7 @@ async function goThrough(
       if (typeof outcome === "string") return { run, outcome };
       if (side.change === null && outcome.measured.error === null) {
         throw new EvenkeelError(
-          "value",
+          "diverged",
           `compare: the base diverges with seed ${seed}. Take a lower rate: --base "lr=..."`,
         );
       }

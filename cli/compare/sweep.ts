@@ -98,7 +98,7 @@ export async function sweepSide(
     print(sweepText({ ...found, side: side.name, setting }));
     if (found.error === Infinity) {
       throw new EvenkeelError(
-        "value",
+        "diverged",
         `compare: ${side.name} has no finite error at any ${setting} from ${rangeText(found.tried)}. Begin elsewhere: --base "${setting}=..."`,
       );
     }

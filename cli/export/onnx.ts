@@ -24,6 +24,8 @@ import { nestParameters } from "../../nn/index.ts";
 import { exportOnnx, type NamedTensors } from "../../onnx/index.ts";
 import { findStored } from "../findNetwork.ts";
 import { dropoutGuide, selfGuide } from "../sampleSettings.ts";
+import { untrainedNotes } from "../trainedFor.ts";
+import { requireEmpty } from "./requireEmpty.ts";
 import { sampleProgram } from "./sampleProgram.ts";
 
 /** What is asked for. */
@@ -44,18 +46,21 @@ type Guiding = Weighted & Pick<Guide, "labels">;
 
 /**
  * Writes `denoiser.onnx`, `step.onnx`, `noise.onnx` and `sample.mjs`, which uses them.
- * @throws EvenkeelError `file` for what can't be read or written, `value` for a folder of which it isn't clear which snapshot is meant, or
+ * @throws EvenkeelError `file` for what can't be read or written and for a folder that has files, `value` for a folder of which it isn't clear which snapshot is meant, or
  * networks that don't fit each other.
  */
 export async function exportToOnnx(
   { network, outdir, gnet, solver }: OnnxExport,
   print: (line: string) => void,
 ): Promise<void> {
+  await requireEmpty(outdir);
   const file = await snapshotOf(network);
   if (file !== network) print(`${file}: the newest snapshot`);
   const found = await findStored(file);
   const { unet } = found.network;
   const main = await weighted(found, file, "");
+  const { trained = null } = found;
+  for (const line of untrainedNotes({ net: file, trained, guidesItself: gnet === selfGuide, solver })) print(line);
   const guide = gnet === undefined ? null : await guideOf(gnet, file, found, main);
   const imageShape = [unet.imageChannels, unet.imageResolution, unet.imageResolution];
   const given: Given = {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { newestCheckpoint, readNewestCheckpoint, writeCheckpoint } from "../../diffusion/checkpoint/index.ts";
 import { checkSameRun, copyRun } from "../../diffusion/run/index.ts";
-import { RunLock } from "../../diffusion/run/node.ts";
+import { RunLock, type StartWeights } from "../../diffusion/run/node.ts";
 import {
   formatSettings,
   runOptions,
@@ -15,8 +15,8 @@ import { type Device, describeBytes, EvenkeelError, treeLeaves } from "../../eng
 import { type Folder, writeText } from "../../engine/io/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import { exportTorch, exportTorchOfAnySize, torchPrimitives } from "../../torch/index.ts";
-import { exists } from "../exists.ts";
 import { loadTrainingData } from "../train/data.ts";
+import { startOf } from "../train/startOf.ts";
 import { mergeSettings, type TrainFlags } from "../train/merge.ts";
 import { withDevice } from "../withDevice.ts";
 import { WorkProgress } from "../workProgress.ts";
@@ -26,6 +26,7 @@ import { describeForLoop, type ExportedRun, writeData, writeSchedule } from "./p
 import { filesScript } from "./pytorch/filesScript.ts";
 import { readmeText } from "./pytorch/readme.ts";
 import { trainScript } from "./pytorch/trainScript.ts";
+import { requireEmpty } from "./requireEmpty.ts";
 
 /** What is exported, and where it goes. */
 export type PytorchExport = {
@@ -47,17 +48,20 @@ export async function exportToPytorch({ source, duration, outdir }: PytorchExpor
   const flags: TrainFlags = { outdir: folder, duration };
   const settings = await mergeSettings(flags, isBeginning ? source : join(source, settingsFileName));
   await requireEmpty(folder);
+  // Of a run that goes on they are in its checkpoint.
+  const start = isBeginning ? await startOf({ ...settings, outdir: folder }) : null;
   const dataset = await loadTrainingData(settings.data, isBeginning ? folder : source, { isKept: false }, console.log);
   const { training: images } = splitForRun(dataset, settings);
   const training = trainingOptions(settings, images);
   checkTrainingOptions(training);
+  start?.requireFits(training.network);
   await withDevice(undefined, async (device) => {
     const to = diskFolder(folder);
     const options = runOptions(settings, { dataset, images }, training, { folder: to, device });
     const fixed = { ...options.fixed, training };
     // What can't be exported leaves nothing behind.
     const sources = stepSources(training);
-    if (isBeginning) await begin(to, settings, training, fixed, device);
+    if (isBeginning) await begin(to, settings, training, start, fixed, device);
     else await bring(source, to, settings, fixed);
     const run: ExportedRun = {
       ...{ training, images, fixed },
@@ -99,25 +103,16 @@ function stepSources(training: TrainingOptions): Sources {
   }
 }
 
-async function requireEmpty(folder: string): Promise<void> {
-  if (!(await exists(folder))) return;
-  const [first] = await diskFolder(folder).list();
-  if (first === undefined) return;
-  throw new EvenkeelError(
-    "file",
-    `export: ${folder} holds files already, such as ${first}; wanted an empty folder. Choose another by --outdir.`,
-  );
-}
-
-/** The state before the first step, drawn as a run that begins draws it. */
+/** The state before the first step: of another network's weights, or drawn as a run that begins draws it. */
 async function begin(
   to: Folder,
   settings: TrainSettings,
   training: TrainingOptions,
+  start: StartWeights | null,
   fixed: Readonly<Record<string, unknown>>,
   device: Device,
 ): Promise<void> {
-  const trainer = await Trainer.create(training, device);
+  const trainer = await Trainer.create(training, device, undefined, await start?.read(training.network));
   try {
     await to.prepare();
     await writeCheckpoint(to, { nimg: 0, fixed, progress: {} }, await trainer.readState());

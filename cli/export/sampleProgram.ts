@@ -56,10 +56,20 @@ const numberOf = (text) => {
   return refuse(JSON.stringify(text) + " is no number.");
 };
 const guidance = numberOf(options.guidance);
+if (!Number.isFinite(guidance)) refuse("--guidance " + options.guidance + " is no weight.");
 if (guidance !== 1 && !isGuided) refuse("step.onnx has no guide: export it with --gnet.");
 if (!(Number.isInteger(numberOf(options.steps)) && numberOf(options.steps) >= 1)) refuse("--steps: one step or more are needed.");
 if (!options.raw && channels !== 1 && channels !== 3) refuse(channels + " channels are no picture: use --raw.");
+const seeds = options.seeds.split(",").map(numberOf);
+for (const seed of seeds) if (!(Number.isSafeInteger(seed) && seed >= 0)) refuse("--seeds: " + seed + " is no whole number from 0.");
+const bounds = options.interval.split(",").map(numberOf);
+if (bounds.length !== 2) refuse("--interval " + options.interval + ": wanted two noise levels, such as 0.28,2.9.");
+const [lo, hi] = bounds;
+const named = classNames?.indexOf(options.class) ?? -1;
+const place = labelDim === 0 ? 0 : named < 0 ? numberOf(options.class) : named;
+if (labelDim > 0 && !(Number.isInteger(place) && place >= 0 && place < labelDim)) refuse("there is no class " + options.class + "; there are 0 to " + (labelDim - 1) + ".");
 
+// What is asked for is right: from here on something is done.
 mkdirSync(options.outdir, { recursive: true });
 const open = (name) => ort.InferenceSession.create(readFileSync(new URL(name, import.meta.url)));
 const [noiseModel, stepModel] = [await open("noise.onnx"), await open("step.onnx")];
@@ -70,16 +80,9 @@ const [first, last] = [highest ** (1 / rho), lowest ** (1 / rho)];
 const levels = Array.from({ length: steps }, (_, i) => (first + (i / Math.max(1, steps - 1)) * (last - first)) ** rho);
 levels.push(0);
 
-const seeds = options.seeds.split(",").map(numberOf);
-const [lo, hi] = options.interval.split(",").map(numberOf);
 const number = (value) => new ort.Tensor("float32", [value], []);
 const labels = new Float32Array(seeds.length * labelDim);
-if (labelDim > 0) {
-  const named = classNames?.indexOf(options.class) ?? -1;
-  const place = named < 0 ? numberOf(options.class) : named;
-  if (!(Number.isInteger(place) && place >= 0 && place < labelDim)) refuse("there is no class " + options.class + "; there are 0 to " + (labelDim - 1) + ".");
-  seeds.forEach((_, i) => (labels[i * labelDim + place] = 1));
-}
+if (labelDim > 0) seeds.forEach((_, i) => (labels[i * labelDim + place] = 1));
 
 const keys = Uint32Array.from(seeds.flatMap((seed) => [Math.floor(seed / 2 ** 32), seed % 2 ** 32]));
 const { noise } = await noiseModel.run({ keys: new ort.Tensor("uint32", keys, [seeds.length, 2]) });

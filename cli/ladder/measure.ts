@@ -70,7 +70,7 @@ export async function measureRun(
     if (best === undefined) throw new RangeError("there is always a best length");
     if (!Number.isFinite(best.error)) {
       throw new EvenkeelError(
-        "value",
+        "diverged",
         `ladder: no average of ${folder} gives a finite error. Take a lower rate by --lr.`,
       );
     }

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import type { TrainSettings } from "../../diffusion/settings/index.ts";
 import { EvenkeelError } from "../../engine/index.ts";
-import { makeFolder } from "../../engine/io/node.ts";
+import { newestCheckpoint } from "../../diffusion/checkpoint/index.ts";
+import { diskFolder, makeFolder } from "../../engine/io/node.ts";
+import { exists } from "../exists.ts";
 import { unlessTaken } from "../shards/unitLock.ts";
 import { readStored } from "../storedJson.ts";
 import { train } from "../train/train.ts";
@@ -84,6 +86,7 @@ export class Runs<R extends NamedRun, M extends object> {
     say("training");
     let measured: M;
     try {
+      await requireNoLonger(run.settings);
       if (!(await train(run.settings, { withReport: false, output }))) return "stopped";
       say("measuring");
       measured = await measure(run);
@@ -99,6 +102,16 @@ export class Runs<R extends NamedRun, M extends object> {
   #pathOf({ name }: R): string {
     return join(this.#options.outdir, "measures", `${name}.json`);
   }
+}
+
+/** @throws EvenkeelError `value` if a run was trained for longer, by somebody else, than it is to be measured after. */
+async function requireNoLonger({ outdir, duration, batch }: TrainSettings): Promise<void> {
+  const seen = (await exists(outdir)) ? await newestCheckpoint(diskFolder(outdir)) : 0;
+  if (seen < duration + batch) return;
+  throw new EvenkeelError(
+    "value",
+    `${outdir} holds a run of ${seen} images, and one of ${duration} is wanted here. Move it away, and it is trained anew.`,
+  );
 }
 
 /** A name for folders and files out of what a run is called. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { checkTrainingOptions, chooseTrainingDevice, type TrainingOptions } from "../../diffusion/training/index.ts";
 import { duplicateNote, isLatent, type TrainingDataset } from "../../diffusion/data/index.ts";
 import { gridBatch, gridLayout, gridSteps, runTraining } from "../../diffusion/run/index.ts";
-import { finishRun, readStartWeights, RunLock, type StopReason } from "../../diffusion/run/node.ts";
+import { finishRun, RunLock, type StartWeights, type StopReason } from "../../diffusion/run/node.ts";
 import { type AutomaticDevice, type Device, type DeviceName, resolveDeviceName } from "../../engine/index.ts";
 import { tellingOf } from "../readData.ts";
 import { keepTuning, tuningOptions } from "../autotune.ts";
@@ -28,6 +28,7 @@ import {
 } from "../../diffusion/settings/index.ts";
 import { CommandWatch } from "./watch.ts";
 import { Progress } from "./progress.ts";
+import { startOf } from "./startOf.ts";
 
 /** All data, those to train on, and those held out. */
 type SplitData = RunData & { readonly validation: TrainingDataset | null };
@@ -53,15 +54,16 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
   const { outdir } = settings;
   const { withReport = true, output = process.stdout } = options;
   const print = printTo(output);
+  const start = await startOf(settings);
   const dataset = await loadTrainingData(settings.data, outdir, { isKept: true }, print);
-  const { data, training, lines } = prepare(settings, dataset, options.given);
+  const { data, training, lines } = prepare(settings, dataset, start, options.given);
   for (const line of lines) print(line);
   const { device, automatic } = await deviceOf(settings, training);
   print(`Device             ${await describeDevice(device, settings.device, automatic)}`);
   // A run that goes on later does so on the device that was chosen for it, whatever is faster then.
   const chosen = automatic === undefined ? settings : { ...settings, device: device.name };
   try {
-    return await trainOn(device, chosen, training, data, { withReport, output });
+    return await trainOn(device, chosen, training, data, start, { withReport, output });
   } finally {
     if (settings.autotune !== undefined) await keepTuning(settings.autotune, device, print);
     device.dispose();
@@ -73,8 +75,9 @@ export async function train(settings: TrainSettings, options: TrainOptions = {})
  * what looks wrong. Writes nothing. @throws EvenkeelError as `train` does before its first step.
  */
 export async function rehearse(settings: PlannedSettings, given?: ReadonlySet<string>): Promise<string> {
+  const start = await startOf(settings);
   const dataset = await loadTrainingData(settings.data, settings.outdir, { isKept: false }, () => undefined);
-  const prepared = prepare(settings, dataset, given);
+  const prepared = prepare(settings, dataset, start, given);
   const lines = [...prepared.lines, `Device             ${await rehearseDevice(settings, prepared.training)}`];
   const duplicates = isLatent(dataset)
     ? null
@@ -100,11 +103,13 @@ async function rehearseDevice(settings: PlannedSettings, training: TrainingOptio
 function prepare(
   settings: PlannedSettings,
   dataset: TrainingDataset,
+  start: StartWeights | null,
   given: ReadonlySet<string> = new Set(),
 ): { readonly data: SplitData; readonly training: TrainingOptions; readonly lines: readonly string[] } {
   const { training: images, validation } = splitForRun(dataset, settings);
   const training = trainingOptions(settings, images);
   checkTrainingOptions(training);
+  start?.requireFits(training.network);
   const lines = describeRun(settings, images, validation, training, given);
   return { data: { dataset, images, validation }, training, lines };
 }
@@ -114,6 +119,7 @@ async function trainOn(
   settings: TrainSettings,
   training: TrainingOptions,
   data: SplitData,
+  start: StartWeights | null,
   { withReport, output }: Required<Pick<TrainOptions, "withReport" | "output">>,
 ): Promise<boolean> {
   const { outdir } = settings;
@@ -131,10 +137,9 @@ async function trainOn(
   const lock = await RunLock.take(outdir);
   const watch = new CommandWatch({ settings, training, dataset: images, validation, device, progress });
   try {
-    const { from } = settings;
     const run = {
       ...runOptions(settings, data, training, { folder: diskFolder(outdir), device }),
-      ...(from === undefined ? {} : { start: () => readStartWeights(from, training.network) }),
+      ...(start === null ? {} : { start: () => start.read(training.network) }),
     };
     let say = print;
     const tell = (reason: StopReason): void => {

@@ -58,7 +58,13 @@ export class CommandWatch {
     return {
       started: async (nimg, next) => {
         this.#events = await EventFile.create(settings.outdir, new Date(), next);
-        if (nimg > 0) progress.line(`Going on after ${nimg.toLocaleString("en")} images.`);
+        const seen = nimg.toLocaleString("en");
+        if (nimg >= settings.duration + settings.batch) {
+          const wanted = settings.duration.toLocaleString("en");
+          progress.line(
+            `Note               the run has seen ${seen} images, more than the ${wanted} of --duration: it stays as it is`,
+          );
+        } else if (nimg > 0) progress.line(`Going on after ${seen} images.`);
       },
       stepped: (_, standing) => progress.step(standing),
       status: async (standing, entry, time) => {

@@ -200,18 +200,29 @@ export function checkSameSettings(
   fixed: Readonly<Record<string, unknown>>,
   folder: Folder,
 ): void {
-  const common = (all: Readonly<Record<string, unknown>>): object =>
-    Object.fromEntries(Object.entries(all).filter(([key]) => key in checkpoint.fixed && key in fixed));
-  const was = flatten(JSON.parse(JSON.stringify(common(checkpoint.fixed))) as object);
-  const is = flatten(JSON.parse(JSON.stringify(common(fixed))) as object);
-  const differing = [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key));
-  if (differing.length === 0) return;
-  const list = differing.map((key) => `${key} was ${was.get(key) ?? "unset"}, now ${is.get(key) ?? "unset"}`);
+  const list = differingSettings(checkpoint.fixed, fixed);
+  if (list.length === 0) return;
   throw new EvenkeelError(
     "value",
     `${folder.path} holds a run of ${checkpoint.nimg} images with other settings: ${list.join("; ")}. ` +
       "Go on with the settings it began with, or choose another folder.",
   );
+}
+
+/**
+ * What differs of settings that both tell about, each as `name was this, now that`.
+ * @example console.log(differingSettings({ batch: 16, seed: 1 }, { batch: 32 })); // [ 'batch was 16, now 32' ]
+ */
+export function differingSettings(
+  before: Readonly<Record<string, unknown>>,
+  now: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const common = (all: Readonly<Record<string, unknown>>): object =>
+    Object.fromEntries(Object.entries(all).filter(([key]) => key in before && key in now));
+  const was = flatten(JSON.parse(JSON.stringify(common(before))) as object);
+  const is = flatten(JSON.parse(JSON.stringify(common(now))) as object);
+  const differing = [...new Set([...was.keys(), ...is.keys()])].filter((key) => was.get(key) !== is.get(key));
+  return differing.map((key) => `${key} was ${was.get(key) ?? "unset"}, now ${is.get(key) ?? "unset"}`);
 }
 
 /** Leaves of nested data by their path, as JSON. */

@@ -3,6 +3,7 @@ export {
   type Checkpoint,
   type CheckpointInfo,
   checkSameSettings,
+  differingSettings,
   isCheckpointName,
   newestCheckpoint,
   readCheckpointInfo,

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { EvenkeelError } from "../../engine/index.ts";
 import { diskFolder } from "../../engine/io/node.ts";
 import type { NamedParameters } from "../../nn/index.ts";
@@ -8,12 +9,62 @@ import { findSnapshot } from "../snapshot/node.ts";
 /** What changes nothing of what the arrays are or mean. */
 const freeOptions = new Set(["dropout", "activations"]);
 
+/** A stored network that a run is to begin with, of which only what it is has been read. */
+export type StartWeights = {
+  /** Its file. */
+  readonly file: string;
+  /** @throws EvenkeelError `value` unless a run of this network can begin with it, with the first option that differs. */
+  requireFits(network: NetworkConfig): void;
+  /** Its arrays. @throws EvenkeelError as `requireFits`; `file` for what can't be read. */
+  read(network: NetworkConfig): Promise<NamedParameters>;
+};
+
+/**
+ * Looks for the network that a run is to begin with, so that what can't be is told before anything else is done.
+ * @param path a network's file, or the folder of a finished run: its newest post-hoc average.
+ * @throws EvenkeelError `file` for what can't be read, and for a folder with no post-hoc average or several of one time.
+ * @example
+ * ```ts
+ * import { networkConfig } from "evenkeel/diffusion/network";
+ *
+ * const start = await findStartWeights("network-snapshot-0008388-0.100.pkl");
+ * try {
+ *   start.requireFits(networkConfig({ unet: { imageResolution: 64, imageChannels: 3, labelDim: 0 } }));
+ * } catch (error) {
+ *   console.log(String(error).includes("imageResolution of its network is 16, of this run's 64")); // true
+ * }
+ * ```
+ */
+export async function findStartWeights(path: string): Promise<StartWeights> {
+  const entry = await stat(path).catch(() => null);
+  const file = entry?.isDirectory() === true ? await newestAverage(path) : path;
+  const found = await findSnapshot(file);
+  const theirs = optionsOf(found.network);
+  const requireFits = (network: NetworkConfig): void => {
+    const ours = optionsOf(network);
+    const differing = [...ours.keys()].find((name) => ours.get(name) !== theirs.get(name));
+    if (differing === undefined) return;
+    throw new EvenkeelError(
+      "value",
+      `train: ${file} can't be begun with: ${differing} of its network is ${theirs.get(differing) ?? "unset"}, of this run's ` +
+        `${ours.get(differing) ?? "unset"}. Train with the settings of the run that it is from.`,
+    );
+  };
+  return {
+    file,
+    requireFits,
+    read: async (network) => {
+      requireFits(network);
+      return tensorsOfWeights(network, await found.readWeights(), file);
+    },
+  };
+}
+
 /**
  * The arrays of a stored network, for a run that begins with them.
- * @param path a network's file, or the folder of a finished run: its newest post-hoc average.
+ * @param path as `findStartWeights` takes it.
  * @param network what is trained; dropout and the format of activations may be others.
- * @throws EvenkeelError `value` if the stored network is another, with the first option that differs; `file` for what can't be read, and for a
- * folder with no post-hoc average or several of one time.
+ * @throws EvenkeelError `value` if the stored network is another, with the first option that differs; `file` as `findStartWeights`.
  * @example
  * ```ts
  * import { readSnapshot } from "evenkeel/diffusion/node";
@@ -24,18 +75,7 @@ const freeOptions = new Set(["dropout", "activations"]);
  * ```
  */
 export async function readStartWeights(path: string, network: NetworkConfig): Promise<NamedParameters> {
-  const file = /\.(safetensors|pkl)$/i.test(path) ? path : await newestAverage(path);
-  const found = await findSnapshot(file);
-  const [theirs, ours] = [optionsOf(found.network), optionsOf(network)];
-  const differing = [...ours.keys()].find((name) => ours.get(name) !== theirs.get(name));
-  if (differing !== undefined) {
-    throw new EvenkeelError(
-      "value",
-      `train: ${file} can't be begun with: ${differing} of its network is ${theirs.get(differing) ?? "unset"}, of this run's ` +
-        `${ours.get(differing) ?? "unset"}. Train with the settings of the run that it is from.`,
-    );
-  }
-  return tensorsOfWeights(network, await found.readWeights(), file);
+  return (await findStartWeights(path)).read(network);
 }
 
 async function newestAverage(folder: string): Promise<string> {

@@ -7,7 +7,7 @@ import { dynamicsFileName, type DynamicsHeader, DynamicsRecorder, type DynamicsS
 import { snapshotPlace } from "../ema/index.ts";
 import type { NamedParameters } from "../../nn/index.ts";
 import { networkConfig } from "../network/index.ts";
-import { type SnapshotDtype, storeSnapshot } from "../snapshot/index.ts";
+import { type SnapshotDtype, storeSnapshot, trainedAs } from "../snapshot/index.ts";
 import { type BegunStep, type StepStatistics, Trainer, type TrainingOptions } from "../training/index.ts";
 import { arithmeticOf, changeOfArithmetic } from "./arithmetic.ts";
 import { ReportPace } from "./reportPace.ts";
@@ -367,7 +367,8 @@ class RunFiles {
     for (const [profile, sigmaRel] of training.emaSigmaRels.entries()) {
       const file = await snapshotPlace(folder, "network-snapshot", nimg, sigmaRel);
       const weights: ReadonlyMap<string, Tensor> = await this.#trainer.readNetwork(profile);
-      const info = { network: training.network, nimg, sigmaRel, classNames, seenLabels };
+      const trained = trainedAs(training);
+      const info = { network: training.network, nimg, sigmaRel, classNames, seenLabels, trained };
       await storeSnapshot(file, info, weights, snapshotDtype);
       await this.#observer.wrote?.("snapshot", file);
     }

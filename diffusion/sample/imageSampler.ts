@@ -130,7 +130,7 @@ export class ImageSampler {
    * Samples parts of as many images as the sampler is made for. They don't depend on each other.
    * @param onStep told after every step of all parts, and awaited: the device is then waited for in every step. What it throws ends the
    * sampling.
-   * @throws EvenkeelError `value` if a network answers NaN or infinity, `shape` if networks don't make images of this shape, `aborted`
+   * @throws EvenkeelError `diverged` if a network answers NaN or infinity, `shape` if networks don't make images of this shape, `aborted`
    */
   async sample(
     parts: readonly SamplerPart[],
@@ -324,7 +324,7 @@ export class ImageSampler {
         : [{ index, sigma: tHat }];
     })[evaluation];
     throw new EvenkeelError(
-      "value",
+      "diverged",
       `sampling: in step ${asked?.index ?? NaN}, at noise level ${asked?.sigma ?? NaN}, the denoiser answered numbers that aren't finite. ` +
         "The network's weights or the guidance weight are too large, or damaged.",
     );

@@ -53,8 +53,8 @@ export type SamplerOptions = ChurnOptions & {
  * @param noise standard normals; the start is sigmas[0] times them.
  * @param sigmas falling noise levels with a final 0, as `sigmaSteps` makes them.
  * @returns the state at noise level 0.
- * @throws EvenkeelError `value` for levels that don't fall to 0, churn out of range or without noise, or a denoiser that answers
- * NaN or infinity; `shape` for arrays of the wrong length.
+ * @throws EvenkeelError `value` for levels that don't fall to 0, churn out of range or without noise; `diverged` for a denoiser
+ * that answers NaN or infinity; `shape` for arrays of the wrong length.
  * @example
  * ```ts
  * // The best answer where all data are 0.3.
@@ -119,7 +119,7 @@ function checkDenoised(denoised: HostArray, length: number, index: number, sigma
   for (let i = 0; i < length; i++) {
     if (!Number.isFinite(denoised[i])) {
       throw new EvenkeelError(
-        "value",
+        "diverged",
         `runSampler: in step ${index}, at noise level ${sigma}, the denoiser answered ${denoised[i]} (element ${i}). ` +
           "The network's weights or the guidance weight are too large, or damaged.",
       );

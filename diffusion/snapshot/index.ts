@@ -10,4 +10,6 @@ export {
   type SnapshotDtype,
   type SnapshotInfo,
   snapshotMetadata,
+  type TrainedAs,
+  trainedAs,
 } from "./snapshot.ts";

@@ -5,6 +5,14 @@ import type { SeenLabels } from "../data/index.ts";
 import { type HeaderForm, imagesSeen, parseHeader } from "../fileHeader.ts";
 import { describeDenoiser, networkConfig, type NetworkConfig, type StoredWeights } from "../network/index.ts";
 
+/** What of its training decides how a network can be sampled. */
+export type TrainedAs = {
+  /** Probability with which labels were hidden: without it nothing was ever trained to answer without them. */
+  readonly labelDropout: number;
+  /** Whether it was tuned to be consistent, which samples in few steps. */
+  readonly isConsistent: boolean;
+};
+
 /** What a stored network is, beside its weights. */
 export type SnapshotInfo = {
   readonly network: NetworkConfig;
@@ -16,7 +24,23 @@ export type SnapshotInfo = {
   readonly classNames: readonly string[] | null;
   /** What labels the images had that it was trained on; null or absent = all classes, or unknown. */
   readonly seenLabels?: SeenLabels | null;
+  /** Null or absent = unknown, as of files of before and of other programs. */
+  readonly trained?: TrainedAs | null;
 };
+
+/**
+ * What a training with these options makes of a network.
+ * @example console.log(trainedAs({ labelDropout: 0.1 })); // { labelDropout: 0.1, isConsistent: false }
+ */
+export function trainedAs({
+  labelDropout,
+  consistency,
+}: {
+  readonly labelDropout: number;
+  readonly consistency?: object | undefined;
+}): TrainedAs {
+  return { labelDropout, isConsistent: consistency !== undefined };
+}
 
 /** A stored network. */
 export type Snapshot = SnapshotInfo & { readonly weights: StoredWeights };
@@ -40,6 +64,10 @@ const header: HeaderForm<Omit<SnapshotInfo, "network"> & { readonly network: unk
     sigmaRel: z.number().positive().nullable().default(null),
     classNames: z.array(z.string()).nullable().default(null),
     seenLabels: seenLabelsSchema.nullable().default(null),
+    trained: z
+      .object({ labelDropout: z.number().min(0).max(1), isConsistent: z.boolean() })
+      .nullable()
+      .default(null),
   }),
 };
 
@@ -73,9 +101,16 @@ export function snapshotMetadata(info: SnapshotInfo): Record<string, string> {
  */
 export function parseSnapshotMetadata(metadata: ReadonlyMap<string, string>, source: string): SnapshotInfo {
   const { network, ...info } = parseHeader(metadata.get("evenkeel"), header, source);
-  const { nimg, sigmaRel, classNames, seenLabels } = info;
+  const { nimg, sigmaRel, classNames, seenLabels, trained = null } = info;
   const described = describedNetwork(source, () => networkConfig(network as NetworkConfig));
-  return { network: described, nimg, sigmaRel, classNames, seenLabels: seenLabels ?? null };
+  return {
+    network: described,
+    nimg,
+    sigmaRel,
+    classNames,
+    seenLabels: seenLabels ?? null,
+    ...(trained === null ? {} : { trained }),
+  };
 }
 
 /**

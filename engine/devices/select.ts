@@ -70,7 +70,7 @@ function checkDevice(choice: Device): Device {
 }
 
 function unknownDevice(name: string, from: string): EvenkeelError {
-  return new EvenkeelError("device", `unknown device "${name}" (${from}). Expected auto, ${deviceNames.join(", ")}.`);
+  return new EvenkeelError("value", `unknown device "${name}" (${from}). Expected auto, ${deviceNames.join(", ")}.`);
 }
 
 /** What `auto` stands for. Decided once: asking for an adapter takes half a millisecond, and the answer may change. */

@@ -11,6 +11,7 @@ import { readDynamics } from "../../diffusion/dynamics/node.ts";
 import { runTraining, StatsLog } from "../../diffusion/run/index.ts";
 import { createDevice } from "../../engine/index.ts";
 import { smallBatch, smallOptions } from "../diffusion/training/smallRun.ts";
+import { evenkeel, evenkeelProcess, run as tinyRun, writePictures } from "./train/tinyRun.ts";
 import { diskFile, diskFolder } from "../../engine/io/node.ts";
 
 let root = "";
@@ -145,6 +146,25 @@ test("a run without dynamics is looked over by its losses and its checkpoint", a
   const broken = await doctor(t, folder);
   assert.equal(broken.exitCode, 1);
   assert.match(broken.output, /ERROR {2}loss: the loss was not finite around 488 images\./);
+});
+
+test("settings that were changed after the run are told with what it was trained with", async (t) => {
+  const outdir = join(root, "changed");
+  const data = join(root, "waves.zip");
+  await writePictures(data, true);
+  const ending = await evenkeel(["train", ...tinyRun, "--duration", "16", "--data", data, "--outdir", outdir]);
+  assert.equal(ending.code, 0, ending.err);
+  assert.doesNotMatch((await doctor(t, outdir)).output, /other settings/);
+  const file = join(outdir, "settings.toml");
+  const text = await readFile(file, "utf8");
+  assert.match(text, /^lr = 0\.02$/m);
+  await writeFile(file, text.replace(/^lr = 0\.02$/m, "lr = 0.5"));
+  const { output } = await doctor(t, outdir);
+  assert.match(output, /WARNING {2}run: settings\.toml has other settings .*: .*reference was 0\.02, now 0\.5\./);
+  // A shorter end changes nothing of what has been seen, and is told.
+  await writeFile(file, text.replace(/^duration = 16$/m, "duration = 8"));
+  const shorter = await evenkeelProcess(["train", "--outdir", outdir]);
+  assert.match(shorter.out, /the run has seen 16 images, more than the 8 of --duration: it stays as it is/);
 });
 
 test("a folder without a run, a file, and nothing at all are refused", async (t) => {

@@ -82,7 +82,9 @@ describe("evenkeel explain", () => {
     const { code, stderr } = await evenkeel(await bundledCli(), "explain", common);
     assert.match(stderr, /Name it \.mts/);
     assert.equal(code, 1);
-    await expectFailure(/unknown device "abacus"/, example, "--device", "abacus");
+    const unknown = await evenkeelHere(["explain", example, "--device", "abacus"]);
+    assert.match(unknown.err, /unknown device "abacus"/);
+    assert.equal(unknown.code, 2);
     await expectFailure(/nowhere/, example, "--device", "wasm", "--html", path.join(folder, "nowhere/page.html"));
     const mistaken =
       'import { matmul, zeros } from "evenkeel/engine"; export default { fn: matmul, args: [zeros([8, 16]), zeros([32, 4])] };';

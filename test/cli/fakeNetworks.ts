@@ -32,10 +32,13 @@ const networks: Readonly<Record<string, readonly [number, number, number, number
   named: [3, 4, 4, 0],
   measured: [3, 4, 2, 0],
   partlySeen: [3, 4, 4, 0],
+  older: [3, 4, 4, 0],
+  undropped: [3, 4, 4, 0],
+  student: [3, 4, 4, 0],
 };
 
-/** What networks know of labels. */
-const known: Readonly<Record<string, Partial<Pick<FoundNetwork, "classNames" | "seenLabels">>>> = {
+/** What networks know of labels, and how they were trained if not as students, with label dropout. */
+const known: Readonly<Record<string, Partial<Pick<FoundNetwork, "classNames" | "seenLabels" | "trained">>>> = {
   named: { classNames: ["10", "2", "cats", "dogs, small"] },
   measured: {
     seenLabels: {
@@ -47,6 +50,9 @@ const known: Readonly<Record<string, Partial<Pick<FoundNetwork, "classNames" | "
     },
   },
   partlySeen: { seenLabels: { kind: "classes", values: [1, 3] } },
+  older: { trained: null },
+  undropped: { trained: { labelDropout: 0, isConsistent: false } },
+  student: { trained: { labelDropout: 0.1, isConsistent: true } },
 };
 
 export type Loading = {
@@ -92,6 +98,7 @@ export function fakeNetworks(): Loading {
       config: networkConfig({ unet: { imageChannels, imageResolution, labelDim, channelMult: [1] } }),
       classNames: null,
       seenLabels: null,
+      trained: { labelDropout: 0.1, isConsistent: false },
       digest: async () => `digest of ${file}`,
       ...known[file],
       load: async () => {

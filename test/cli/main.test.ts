@@ -54,6 +54,46 @@ describe("evenkeel", () => {
     }
   });
 
+  it("ends with 2 for a bad value or an impossible combination in every command, with 1 for files that fail", async () => {
+    const missing = join(tmpdir(), "evenkeel-nowhere.safetensors");
+    const program = await bundledCli();
+    const misuse = [
+      "sample --net a.safetensors",
+      "sample --net a.safetensors --grid a.jpg",
+      "sample --net a.safetensors --outdir a --device abacus",
+      "sample --net a.safetensors --outdir a --seeds x",
+      "train --config H --outdir a",
+      "train --preset smoke --data emoji16-nobody --outdir a",
+      "compare --data a.zip --preset smoke --outdir a --change lr=0.1 --pairs 2",
+      "ladder --data a.zip --outdir a --seeds 0,0",
+      "export --to onnx a --duration 8k",
+      "count --preset smoke --net a.safetensors",
+      "phema --indir a --outstd 0.1",
+      "metrics ref --data a --dest a.npz --features pixels",
+      "toy plot --net exact:A --save a.gif",
+      "toy report --net exact:A --device abacus",
+      "test-device abacus",
+    ];
+    const failures = [
+      `sample --net ${missing} --outdir a`,
+      `count --net ${missing}`,
+      `phema --indir ${missing} --outdir a --outstd 0.1`,
+      `dataset info ${missing}`,
+      `export --to onnx ${missing}`,
+      `doctor ${missing}`,
+    ];
+    for (const [lines, wanted] of [
+      [misuse, 2],
+      [failures, 1],
+    ] as const) {
+      for (const line of lines) {
+        const { code, err } = evenkeel(program, ...line.split(" "));
+        assert.equal(code, wanted, `${line}: ${err}`);
+        assert.match(err, /^(evenkeel|error|memory): /m, line);
+      }
+    }
+  });
+
   it("prints no orders to the terminal that names of files give", async () => {
     const root = mkdtempSync(join(tmpdir(), "evenkeel-names-"));
     try {
@@ -93,6 +133,16 @@ describe("reportFailure", () => {
       1,
     );
     assert.deepEqual(printed, ["evenkeel: add: [2] and [3] don't broadcast."]);
+  });
+
+  it("gives 2 for what was asked for wrongly, however it was found, and 1 for work that failed", () => {
+    const codeOf = (reason: unknown): number => reportFailure(reason, () => undefined, false);
+    for (const code of ["value", "range"] as const) assert.equal(codeOf(new EvenkeelError(code, "no")), 2, code);
+    for (const code of ["file", "memory", "device", "diverged", "aborted", "state"] as const) {
+      assert.equal(codeOf(new EvenkeelError(code, "no")), 1, code);
+    }
+    assert.equal(codeOf(new CommanderError(1, "commander.unknownOption", "no")), 2);
+    assert.equal(codeOf(new CommanderError(0, "commander.help", "no")), 0);
   });
 
   it("shows the stack when asked", () => {

@@ -73,6 +73,31 @@ describe("guides of sampled images", () => {
     }
   });
 
+  it("says that what a guide or a solver asks for was never trained, or isn't known to be", async () => {
+    const told = async (settings: Partial<SampleSettings>): Promise<readonly string[]> => {
+      const { lines } = await sample({ outdir: newFolder(), seeds: [1], steps: 1, ...settings });
+      return lines.filter((line) => /trained|tuned/.test(line));
+    };
+    const expectOne = async (settings: Partial<SampleSettings>, line: RegExp): Promise<void> => {
+      const lines = await told(settings);
+      assert.equal(lines.length, 1, lines.join("\n"));
+      assert.match(lines[0] ?? "", line);
+    };
+    const byItself = { gnet: "self", guidance: 2 } as const;
+    assert.deepEqual(await told(byItself), []);
+    await expectOne({ net: "undropped", ...byItself }, /^undropped was trained without label dropout .*"self"/);
+    await expectOne({ net: "undropped", guides: [parseGuide("self=1")] }, /without label dropout/);
+    await expectOne({ net: "older", ...byItself }, /^older doesn't say whether .* label dropout/);
+    assert.deepEqual(await told({ net: "undropped", ...byItself, guidance: 1 }), []);
+    assert.deepEqual(await told({ net: "undropped", gnet: "weak", guidance: 2 }), []);
+    assert.deepEqual(await told({ net: "older" }), []);
+    const consistency = { solver: "consistency", steps: 32 } as const;
+    assert.deepEqual(await told({ net: "student", ...consistency }), []);
+    await expectOne({ net: "undropped", ...consistency }, /^undropped was not tuned to be consistent/);
+    await expectOne({ net: "older", ...consistency }, /^older doesn't say whether it was tuned to be consistent/);
+    await expectOne({ net: "student" }, /^student was tuned to be consistent: the steps of heun/);
+  });
+
   it("samples in the steps of a consistency-tuned network, and says what these leave out", async () => {
     const settings = { seeds: [1], networkBatch: 1, classes: "2", solver: "consistency" } as const;
     const evaluations = async (renoise?: readonly number[]): Promise<number> =>

@@ -99,7 +99,7 @@ describe("evenkeel test-device", () => {
 
   it("refuses laws and devices that there are not", async () => {
     const law = await evenkeel(["test-device", "oracle", "--law", "gravity"]);
-    assert.equal(law.code, 1);
+    assert.equal(law.code, 2);
     assert.match(law.err, /no law "gravity"\. Expected kernels, products,/);
     assert.match((await evenkeel(["test-device", "abacus"])).err, /unknown device "abacus"/);
     assert.equal((await evenkeel(["test-device", "--seconds", "0"])).code, 2);

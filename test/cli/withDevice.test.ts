@@ -23,6 +23,6 @@ it("a command's device is disposed of when the command is done and when it fails
   assert.notEqual(used[0], used[1]);
   await assert.rejects(
     withDevice("abacus", async () => undefined),
-    { code: "device" },
+    { code: "value" },
   );
 });

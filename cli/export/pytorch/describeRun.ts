@@ -2,7 +2,7 @@
 import { isLatent, type SeenLabels, type TrainingDataset } from "../../../diffusion/data/index.ts";
 import { vaeWhitening } from "../../../diffusion/encoding/index.ts";
 import { formatSigmaRel } from "../../../diffusion/ema/index.ts";
-import type { SnapshotDtype } from "../../../diffusion/snapshot/index.ts";
+import { type SnapshotDtype, trainedAs } from "../../../diffusion/snapshot/index.ts";
 import { describeDenoiser } from "../../../diffusion/network/index.ts";
 import { stepSchedule, type TrainingOptions } from "../../../diffusion/training/index.ts";
 import { EvenkeelError, treeLeaves } from "../../../engine/index.ts";
@@ -49,7 +49,7 @@ export function describeForLoop(run: ExportedRun): string {
         arrays: Object.keys(flattenParameters<ParameterSpec>(describeDenoiser(network))),
         profiles: emaSigmaRels.map((sigmaRel) => ({
           name: formatSigmaRel(sigmaRel),
-          info: { network, sigmaRel, classNames, seenLabels },
+          info: { network, sigmaRel, classNames, seenLabels, trained: trainedAs(training) },
         })),
       },
       arrays: Object.fromEntries(run.arrays),

@@ -22,7 +22,7 @@ export async function writeDataset(
   reading: Pick<Partial<Reading>, "onProgress"> = {},
 ): Promise<void> {
   const { onProgress } = readingOf(reading);
-  if (!/\.zip$/i.test(path)) throw new EvenkeelError("file", `${path}: a data set's name ends with .zip.`);
+  if (!/\.zip$/i.test(path)) throw new EvenkeelError("value", `${path}: a data set's name ends with .zip.`);
   await writeFileAtomically(path, (sink) =>
     writeDatasetZip(sink, dataset, (done, total) => onProgress(`writing ${path}`, done, total)),
   );

@@ -44,7 +44,7 @@ export function examineRun(run: RunRecord): Finding[] {
     ...examineLoss(points, training ?? dynamics?.header.training),
     ...(dynamics === null ? [] : examineDynamics(dynamics)),
     ...(training === null ? [] : examineRate(training, run.duration)),
-    ...(training === null ? [] : examineAverages(training, run.stored, run.sampleEma)),
+    ...(training === null ? [] : examineAverages(training, run.duration, run.stored, run.sampleEma)),
     ...(dynamics === null || dynamics.samples.length === 0 ? [unseen] : []),
   ];
   return findings.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));

@@ -76,6 +76,7 @@ export function examineRate(training: TrainingOptions, duration: number): Findin
 /** The stored averages: enough of them to make any other afterwards. */
 export function examineAverages(
   training: TrainingOptions,
+  duration: number,
   stored: readonly AveragingProfile[],
   wanted: number | null,
 ): Finding[] {
@@ -101,6 +102,8 @@ export function examineAverages(
     );
   }
   const times = new Set(stored.map((profile) => profile.nimg)).size;
+  // Files are named by thousands of images: a short run has as many as there can be.
+  if (times >= Math.ceil(duration / 1000)) return findings;
   if (wanted !== null && stored.length > 0 && times > 1) {
     const [fit] = fitProfiles(stored, [powerProfile(Math.max(...stored.map((profile) => profile.nimg)), wanted)], {});
     if (fit !== undefined && fit.relativeError > 0.01) {

@@ -162,6 +162,13 @@ describe("evenkeel export --to onnx", async () => {
     await exportToOnnx({ network: net, outdir, solver: "heun" }, print);
     assert.deepEqual(readdirSync(outdir).sort(), ["denoiser.onnx", "noise.onnx", "sample.mjs", "step.onnx"]);
     assert.equal(said.length, 4);
+    // What is there stays as it is, its own files of before, too.
+    const again = exportToOnnx({ network: grey, outdir, solver: "heun" }, print);
+    await assert.rejects(again, {
+      code: "file",
+      message: /plain holds files already, such as .*wanted an empty folder/,
+    });
+    assert.equal(said.length, 4);
     const seeds = [0, 7, 2 ** 33 + 1];
     const wanted = await sampled({ seeds, steps: 6, labelOf: 1 }, net);
     const options = ["--seeds", seeds.join(), "--steps", "6", "--class", "dogs"];
@@ -188,12 +195,18 @@ describe("evenkeel export --to onnx", async () => {
       [["--steps", "0"], /^sample\.mjs: --steps: one step or more are needed\.$/],
       [["--class", "99"], /^sample\.mjs: there is no class 99; there are 0 to \d+\.$/],
       [["--guidance", "2"], /^sample\.mjs: step\.onnx has no guide: export it with --gnet\.$/],
+      [["--guidance", "Infinity"], /^sample\.mjs: --guidance Infinity is no weight\.$/],
+      [["--seeds", "1,-2"], /^sample\.mjs: --seeds: -2 is no whole number from 0\.$/],
+      [["--seeds", "1.5"], /^sample\.mjs: --seeds: 1\.5 is no whole number from 0\.$/],
+      [["--interval", "1"], /^sample\.mjs: --interval 1: wanted two noise levels/],
       [["--foo"], /^sample\.mjs: Unknown option '--foo'/],
     ] as const) {
       const { status, lines } = ending("--outdir", path.join(folder, "nowhere"), ...args);
       assert.deepEqual([status, lines.length], [2, 1], lines.join("\n"));
       assert.match(lines[0] ?? "", words);
     }
+    // Nothing was begun for any of them.
+    assert.ok(!existsSync(path.join(folder, "nowhere")));
     const images = path.join(folder, "images", "within");
     assert.equal(ending("--outdir", images, "--seeds", "3", "--steps", "1").status, 0);
     assert.deepEqual(readdirSync(images), ["000003.png"]);
@@ -208,7 +221,13 @@ describe("evenkeel export --to onnx", async () => {
   for (const { what, gnet, file, labels, solver } of guides) {
     it(`guides ${what}, at some noise levels`, async () => {
       const outdir = path.join(folder, `guided-${solver}`);
+      said.length = 0;
       await exportToOnnx({ network: net, outdir, gnet, solver }, print);
+      // Such files say nothing of their training.
+      assert.equal(
+        said.filter((line) => /doesn't say whether .*label dropout/.test(line)).length,
+        gnet === "self" ? 1 : 0,
+      );
       const guide = await (await findNetwork(file)).load(device);
       const wanted = await sampled(
         {

@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readStats } from "../../../diffusion/run/index.ts";
-import { diskFile } from "../../../engine/io/node.ts";
+import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
+import { readStartWeights } from "../../../diffusion/run/node.ts";
+import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
+import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 import { runPython, skip, stopPython } from "../../torch/pytorch.ts";
 import { evenkeel, writePictures } from "../train/tinyRun.ts";
 
@@ -151,6 +154,29 @@ describe("export", () => {
     assert.equal(code, 1);
     assert.match(err, told);
   };
+
+  it("begins a run with the weights of another network, if its settings say so", async () => {
+    const teacher = place("teacher");
+    await succeed("train", ...tiny, "--data", data, "--duration", String(2 * batch), "--outdir", teacher);
+    const file = place("begun.toml");
+    await writeFile(file, await succeed("train", ...tiny, "--data", data, "--from", teacher, "--dry-run"));
+    await succeed("export", "--to", "pytorch", file);
+    const name = "unet.enc.8x8_conv.weight";
+    const { arrays } = await readCheckpoint(
+      diskFolder(place("begun-pytorch")).file("training-state-0000000000.safetensors"),
+    );
+    const { network } = await readSnapshot(join(teacher, "phema-0000000-0.100.safetensors"));
+    const wanted = await (await readStartWeights(teacher, network))[name]?.data();
+    const found = await arrays.get(`weights.${name}`)?.data();
+    assert.ok(wanted !== undefined && found !== undefined);
+    // Stored in 16 bits, and normalized when a run begins.
+    for (const [i, value] of wanted.entries()) assert.ok(Math.abs(value - (found[i] ?? NaN)) < 0.01, `${i}`);
+    await rm(teacher, { recursive: true });
+    await rm(place("begun-pytorch"), { recursive: true });
+    // Without them nothing is begun.
+    await refused([file], /teacher.*no such file or folder/);
+    await assert.rejects(readdir(place("begun-pytorch")), { code: "ENOENT" });
+  });
 
   it("refuses what is no run, and a folder that isn't empty", async () => {
     await refused([place("nowhere")], /nowhere.*settings\.toml/);

@@ -98,7 +98,7 @@ test("trains and measures rungs, adds one later, and does nothing twice", async 
   assert.match(await readFile(join(outdir, "ladder.html"), "utf8"), /^<!doctype html>/);
 
   const other = await evenkeel(ladder(outdir, "--rungs", "B", "--samples", "9"));
-  assert.equal(other.code, 1);
+  assert.equal(other.code, 2);
   assert.match(other.err, /begun with samples 8, and now it is 9.*another folder/);
 
   await writeFile(join(outdir, "measures", "B-seed0.json"), "{}");

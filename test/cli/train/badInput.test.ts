@@ -4,6 +4,11 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { describeDenoiser } from "../../../diffusion/network/index.ts";
+import { configurationNetwork } from "../../../diffusion/presets/index.ts";
+import { writeSnapshot } from "../../../diffusion/snapshot/node.ts";
+import { randomKey } from "../../../engine/index.ts";
+import { flattenParameters, initializeParameters, type ParameterSpec } from "../../../nn/index.ts";
 import { type Ending, evenkeel, evenkeelProcess, everything, run, statsOf, trained, writePictures } from "./tinyRun.ts";
 
 let root = "";
@@ -34,37 +39,61 @@ test("settings and data that don't fit are refused before anything is made", asy
   await writeFile(garbage, "no zip at all");
   const config = join(root, "wrong.toml");
   await writeFile(config, "learning-rate = 3\n");
-  const cases: [string[], RegExp][] = [
-    [["--data", join(root, "absent.zip")], /^evenkeel: .*absent\.zip.*ENOENT/],
-    [["--data", garbage], /^evenkeel: .*garbage\.zip/],
-    [["--data", join(root, "wrong.toml")], /^evenkeel: .*wrong\.toml/],
-    [["--data", "emoji16-nobody"], /^evenkeel: --data emoji16-nobody: there are emoji of/],
+  const wider = join(root, "wider.safetensors");
+  const unet = { imageResolution: 8, imageChannels: 3, labelDim: 3, modelChannels: 8, channelMult: [1], numBlocks: 1 };
+  const network = configurationNetwork("G", { ...unet, attnResolutions: [], channelsPerHead: 4 });
+  const weights = initializeParameters(flattenParameters<ParameterSpec>(describeDenoiser(network)), randomKey(0));
+  const info = { network, nimg: 8000, sigmaRel: 0.1, classNames: null };
+  await writeSnapshot(wider, info, new Map(Object.entries(weights)), "F16");
+  const cases: [string[], 1 | 2, RegExp][] = [
+    [["--data", join(root, "absent.zip")], 1, /^evenkeel: .*absent\.zip.*ENOENT/],
+    [["--data", garbage], 1, /^evenkeel: .*garbage\.zip/],
+    [["--data", join(root, "wrong.toml")], 1, /^evenkeel: .*wrong\.toml/],
+    [["--data", "emoji16-nobody"], 2, /^evenkeel: --data emoji16-nobody: there are emoji of/],
     [
       ["--data", unlabelled, "--cond", "true"],
+      2,
       /^evenkeel: train: cond is true, but .*unlabelled\.zip has no labels\. /,
     ],
-    [["--batch-device", "5"], /^evenkeel: training: batchDevice is 5, expected a divisor of the batch of 8\.$/m],
+    [["--batch-device", "5"], 2, /^evenkeel: training: batchDevice is 5, expected a divisor of the batch of 8\.$/m],
     [
       ["--noise-df", "1.5"],
+      2,
       /^evenkeel: train: --noise-df is 1\.5; expected a number above 2, or 0 \(inf\) for Gaussian noise/,
     ],
     [
       ["--schedule", "cosine", "--rampup", "1"],
+      2,
       /^evenkeel: learningRate: the rate rises over 1000000 images, and with/,
     ],
-    [["--holdout", "48"], /^evenkeel: .*48/],
-    [["--channels", "5", "--channels-per-head", "2"], /^evenkeel: .*channelsPerHead is 2, expected .* 5 channels/],
-    [["--channel-mult", "1,2,2,2,2"], /^evenkeel: .*imageResolution is 8, expected a multiple of 16/],
-    [["--snapshot", "999"], /^evenkeel: train: --snapshot is 999; expected 0, or at least 1000/],
-    [["--config", config], /^evenkeel: .*wrong\.toml: learning-rate is no option/],
-    [["--config", join(root, "absent.toml")], /^evenkeel: .*absent\.toml: .*ENOENT/],
+    [["--holdout", "48"], 2, /^evenkeel: .*48/],
+    [["--channels", "5", "--channels-per-head", "2"], 2, /^evenkeel: .*channelsPerHead is 2, expected .* 5 channels/],
+    [["--channel-mult", "1,2,2,2,2"], 2, /^evenkeel: .*imageResolution is 8, expected a multiple of 16/],
+    [["--snapshot", "999"], 2, /^evenkeel: train: --snapshot is 999; expected 0, or at least 1000/],
+    [["--config", config], 2, /^evenkeel: .*wrong\.toml: learning-rate is no option/],
+    [["--config", join(root, "absent.toml")], 1, /^evenkeel: .*absent\.toml: .*ENOENT/],
+    // Before data are read, let alone converted into the folder.
+    [["--data", "emoji16", "--from", join(root, "absent.safetensors")], 1, /^evenkeel: .*absent\.safetensors.*ENOENT/],
+    [
+      ["--data", "emoji16", "--from", garbage],
+      1,
+      /^evenkeel: .*garbage\.zip: is a text.*Expected a network as \.safetensors/,
+    ],
+    [["--data", "emoji16", "--from", root], 1, /^evenkeel: train: .* has no post-hoc average/],
+    [
+      ["--from", wider],
+      2,
+      /wider\.safetensors can't be begun with: modelChannels of its network is 8, of this run's 4/,
+    ],
   ];
   const before = (await readdir(root)).sort();
   const outdir = join(root, "new", "run");
-  for (const [options, message] of cases) {
-    const ending = await evenkeel(train(outdir, ...options));
-    assertRefused(ending, 1, message);
-    assert.equal(ending.out, "", options.join(" "));
+  for (const [options, exit, message] of cases) {
+    for (const more of [[], ["--dry-run"]]) {
+      const ending = await evenkeel(train(outdir, ...options, ...more));
+      assertRefused(ending, exit, message);
+      assert.equal(ending.out, "", options.join(" "));
+    }
   }
   assert.deepEqual((await readdir(root)).sort(), before);
 });
@@ -160,5 +189,5 @@ test("a loss that isn't finite ends the run with step, sigma and layer; the last
   assert.match(second.out, /^Going on after 16 images\.$/m);
   assert.deepEqual(await trained(outdir), left);
   const tamer = await evenkeel(train(outdir, "--lr", "0.02", "--rampup", "1"));
-  assertRefused(tamer, 1, /reference was 1e\+30, now 0\.02\. Go on with the settings it began with, or choose another/);
+  assertRefused(tamer, 2, /reference was 1e\+30, now 0\.02\. Go on with the settings it began with, or choose another/);
 });

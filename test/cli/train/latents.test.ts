@@ -56,6 +56,6 @@ test("latents are trained on and sampled, for the VAE's decoder", async () => {
   assert.equal(sampled.code, 0, sampled.err);
   assert.deepEqual(parseNpy(await readFile(latents), latents).shape, [3, 4, 8, 8]);
   const mirrored = await evenkeel(["train", "--data", data, "--outdir", join(folder, "x"), ...options, "--xflip"]);
-  assert.equal(mirrored.code, 1);
+  assert.equal(mirrored.code, 2);
   assert.match(mirrored.err, /xflip with the latents/);
 });

@@ -100,7 +100,7 @@ test("--dry-run prints settings that are a config file, and makes nothing", asyn
 test("--dry-run makes the device, and says what is missing for it", async () => {
   const rehearsal = ["train", ...run, "--data", data, "--dry-run"];
   const tuned = await evenkeel([...rehearsal, "--autotune", join(root, "tiles.json")]);
-  assert.equal(tuned.code, 1);
+  assert.equal(tuned.code, 2);
   assert.match(tuned.err, /^evenkeel: --autotune times tiles of the device webgpu; this is to run on wasm/);
   const environment = { VK_ICD_FILENAMES: "/nowhere/no_icd.json", VK_DRIVER_FILES: "/nowhere/no_icd.json" };
   const { code, err } = await evenkeelProcess([...rehearsal, "--device", "webgpu"], { environment });
@@ -253,7 +253,7 @@ test("other settings or data than a run began with are refused, and nothing is o
   ];
   for (const [change, pattern] of cases) {
     const { code, err } = await evenkeel([...again(straight), ...change]);
-    assert.equal(code, 1, change.join(" "));
+    assert.equal(code, 2, change.join(" "));
     assert.match(err, /^evenkeel: .* holds a run of 2400 images with other settings: .* or choose another folder\.\n$/);
     assert.match(err, pattern);
   }

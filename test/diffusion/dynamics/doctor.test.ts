@@ -247,4 +247,11 @@ test("averages that the stored ones can't make, and runs without a record", () =
   const findings = examineRun(record(null, { training: sound, dynamics: null, stored, sampleEma: 0.02 }));
   found(findings, "averages", /an average of length 0\.02 can't be made well from the 2 stored times/);
   assert.equal(found(findings, "run", /no record of its dynamics/).severity, "note");
+  const one = [{ kind: "power", nimg: 2000, sigmaRel: 0.1 }] as const;
+  const lone = (duration: number): boolean =>
+    examineRun(record(null, { training: sound, duration, nimg: duration, stored: one, sampleEma: 0.1 })).some(
+      ({ what }) => what === "there is one snapshot",
+    );
+  // A run of so few images can't have more of them.
+  assert.deepEqual([lone(1001), lone(1000), lone(128)], [true, false, false]);
 });

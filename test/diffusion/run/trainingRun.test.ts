@@ -225,8 +225,10 @@ test("of a run without an earlier snapshot no guided picture is made, at guidanc
   assert.deepEqual(run.guided, { missing: "there is no snapshot from before 160 images to guide by" });
   assert.deepEqual((await finishRun({ ...finish, guidance: 1 })).guided, { missing: "a guidance of 1 is none" });
   assert.deepEqual(await pictures(), ["samples-plain.png"]);
-  // What the snapshots were told of labels is in the average made of them.
-  assert.deepEqual((await readSnapshot(run.network)).seenLabels, { kind: "classes", values: [1] });
+  // What the snapshots were told of labels and of their training is in the average made of them.
+  const { seenLabels, trained } = await readSnapshot(run.network);
+  assert.deepEqual(seenLabels, { kind: "classes", values: [1] });
+  assert.deepEqual(trained, { labelDropout: smallOptions.labelDropout, isConsistent: false });
 });
 
 test("a step that takes longer than a second is given up, wherever it stands, and leaves the state before it", async (t) => {

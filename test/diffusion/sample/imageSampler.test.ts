@@ -219,7 +219,7 @@ describe("sampling on the device", async () => {
         const denoiser = new FormulaDenoiser(broken, device);
         const sampler = samplerOn(device, { denoiser, sigmas });
         await assert.rejects(sampler.sample([seeded(1, 2)], onStep), {
-          code: "value",
+          code: "diverged",
           message: new RegExp(
             `in step ${step}, at noise level ${sigma}, the denoiser answered numbers that aren't finite`,
           ),

@@ -30,10 +30,17 @@ describe("a dropped network", () => {
       nimg: fc.nat({ max: 2 ** 40 }),
       sigmaRel: fc.option(fc.constantFrom(0.05, 0.1)),
       classNames: fc.option(fc.array(fc.string(), { minLength: 4, maxLength: 4 })),
+      trained: fc.option(
+        fc
+          .tuple(fc.constantFrom(0, 0.1, 1), fc.boolean())
+          .map(([labelDropout, isConsistent]) => ({ labelDropout, isConsistent })),
+      ),
     });
     await fc.assert(
-      fc.asyncProperty(infos, fc.constantFrom<SnapshotDtype>("F16", "F32"), async (stated, dtype) => {
-        const info: SnapshotInfo = { ...stated, network: smallNetwork, seenLabels: null };
+      fc.asyncProperty(infos, fc.constantFrom<SnapshotDtype>("F16", "F32"), async ({ trained, ...stated }, dtype) => {
+        // Of what isn't known there is no word, as in files of before.
+        const training = trained === null ? {} : { trained };
+        const info: SnapshotInfo = { ...stated, network: smallNetwork, seenLabels: null, ...training };
         const bytes = await snapshotBytes(info, weights, dtype);
         const { weights: read, ...found } = await readStoredSnapshot(dropped("mine.safetensors", bytes));
         assert.deepEqual(found, info);

@@ -285,14 +285,14 @@ describe("mistakes", () => {
   it("an unknown device, by option and by environment", async () => {
     await assert.rejects(
       getDevice("gpu" as never),
-      rejectsWith("device", /unknown device "gpu".*auto, oracle, wasm, webgpu, webgl2, cpu/),
+      rejectsWith("value", /unknown device "gpu".*auto, oracle, wasm, webgpu, webgl2, cpu/),
     );
     const noDevice = rejectsWith("device", /expected a device \(.*\) or its name, got a value of type object/);
     await assert.rejects(createState({ x: tensor([1]) }, { device: "wasm" } as never), noDevice);
     await assert.rejects(compile(() => tensor([1]), { device: {} as never })(), noDevice);
-    await assert.rejects(createDevice("gpu" as never), rejectsWith("device", /unknown device "gpu" \(createDevice\)/));
+    await assert.rejects(createDevice("gpu" as never), rejectsWith("value", /unknown device "gpu" \(createDevice\)/));
     process.env["EVENKEEL_DEVICE"] = "abacus";
-    await assert.rejects(getDevice(), rejectsWith("device", /"abacus" \(EVENKEEL_DEVICE\)/));
+    await assert.rejects(getDevice(), rejectsWith("value", /"abacus" \(EVENKEEL_DEVICE\)/));
     delete process.env["EVENKEEL_DEVICE"];
   });
 
