@@ -12,7 +12,8 @@ export function parseMetrics(text: string): readonly MetricName[] {
   const known = names.map((name) => {
     const metric = metricNames.find((each) => each === name);
     if (metric !== undefined) return metric;
-    const near = nearestName(name, metricNames);
+    // A FID is a Fréchet distance in the features of one network, and no slip of the pen for kid.
+    const near = name.toLowerCase() === "fid" ? "frechet" : nearestName(name, metricNames);
     const end = near === null ? "." : `; did you mean ${near}?`;
     throw new EvenkeelError("value", `${name === "" ? "nothing" : name} is none of ${metricNames.join(", ")}${end}`);
   });
