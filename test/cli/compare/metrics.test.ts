@@ -1,6 +1,6 @@
 /** Metrics of generated images beside the verdicts of `evenkeel compare`, with the smallest networks. */
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -194,10 +194,27 @@ describe("evenkeel compare --metrics", () => {
     assert.equal(lasting(await resultsOf(shared)), results);
   });
 
-  it("refuses images of another number, and a run that is lost", async () => {
+  it("refuses images of another number, space or run, and a run that is lost", async () => {
     const other = await evenkeel([...args("kid"), "--images", "13"]);
     assert.equal(other.code, 1);
     assert.match(other.err, /metrics\.json was begun with images 12, and now it is 13/);
+    const path = join(outdir(), "measures", "base-seed0.metrics.json");
+    const text = await readFile(path, "utf8");
+    for (const [was, is, words] of [
+      [
+        '"fingerprint":"3x8x8"',
+        '"fingerprint":"other"',
+        /fingerprint other, against 48 .*can't be compared\. Remove the files RUN\.metrics/,
+      ],
+      ['"lr":0.', '"lr":1.', /base-seed0\.metrics\.json is of a run with lr 1\.\d+, and now it is 0\.\d+/],
+    ] as const) {
+      assert.ok(text.includes(was));
+      await writeFile(path, text.replace(was, is));
+      const { code, err } = await evenkeel(args("kid"));
+      assert.equal(code, 1);
+      assert.match(err, words);
+    }
+    await writeFile(path, text);
     const lost = join(outdir(), "runs", "base-seed0");
     await rm(lost, { recursive: true });
     const { err } = await evenkeel(args("coverage"));
