@@ -1,9 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { presets } from "../../diffusion/presets/index.ts";
+import { metricNames, parseMetrics } from "../../diffusion/metrics/index.ts";
 import { parseImages } from "../../diffusion/settings/index.ts";
 import { deviceNames, EvenkeelError } from "../../engine/index.ts";
 import { readChange } from "../compare/changes.ts";
 import { compare } from "../compare/compare.ts";
+import { metricLines } from "../compare/metricTable.ts";
+import type { SamplesPlan } from "../compare/samples.ts";
 import { sweepText } from "../compare/sweep.ts";
 import { verdictText } from "../compare/words.ts";
 import { deviceHelp } from "../deviceOption.ts";
@@ -40,6 +43,21 @@ export function addCompareCommand(program: Command): void {
     .option("--holdout-seed <seed>", "chooses those images, for all runs", wholeNumberFrom(0), 0)
     .option("--length <sigmaRel>", "length of the average that is measured", length, 0.1)
     .option("--dynamics <steps>", "steps between looks into the network; 0: none", wholeNumberFrom(0), 50)
+    .option(
+      "--metrics <list>",
+      `metrics of generated images beside the verdict, any of ${metricNames.join(",")}`,
+      orInvalid(parseMetrics),
+    )
+    .option(
+      "--images <count>",
+      `images that each run makes for --metrics (default: ${samplesDefaults.images})`,
+      orInvalid(parseImages),
+    )
+    .option("--steps <count>", `steps of the sampler for --metrics (default: ${samplesDefaults.steps})`, wholeNumber)
+    .option(
+      "--features <name>",
+      `space of --metrics: classifier (trained on these data), or as in metrics (default: ${samplesDefaults.features})`,
+    )
     .addOption(new Option("--device <name>", deviceHelp).choices(["auto", ...deviceNames]))
     .addOption(shardOption("the runs"))
     .option("--json", "print the results as JSON at the end")
@@ -64,9 +82,10 @@ export function addCompareCommand(program: Command): void {
         length: given.length,
         sweep: given.sweep ?? null,
       };
+      const samples = samplesPlan(given, print);
       const shared = { outdir, plan, changes, pairs, firstSeed: seed, margin: within, level, device, command };
       if (given.shard !== undefined) print(describeShard(given.shard));
-      const options = { ...shared, shard: given.shard?.shard, toStderr: isJson };
+      const options = { ...shared, samples, shard: given.shard?.shard, toStderr: isJson };
       const results = await compare(options, print);
       if (results === "shared") {
         print("This share is done. When all are: the same command without --shard decides.");
@@ -79,9 +98,33 @@ export function addCompareCommand(program: Command): void {
       print("");
       for (const each of results.sweeps) print(sweepText(each));
       for (const each of results.changes) print(verdictText(each, results));
+      for (const line of metricLines(results)) print(line);
       print(`Report             ${outdir}/comparison.html`);
       if (isJson) console.log(JSON.stringify(results));
     });
+}
+
+const samplesDefaults = { images: 512, steps: 32, features: "classifier" } as const;
+
+/** What is asked of generated images; says which options change nothing as no metrics are asked for. */
+function samplesPlan(
+  given: { readonly [name in keyof SamplesPlan]?: SamplesPlan[name] | undefined },
+  print: (line: string) => void,
+): SamplesPlan | undefined {
+  const { metrics, images, steps, features } = given;
+  if (metrics !== undefined) {
+    return {
+      metrics,
+      images: images ?? samplesDefaults.images,
+      steps: steps ?? samplesDefaults.steps,
+      features: features ?? samplesDefaults.features,
+    };
+  }
+  for (const [name, value] of Object.entries({ images, steps, features })) {
+    if (value !== undefined)
+      print(`--${name} changes nothing: no metrics of generated images are measured (--metrics)`);
+  }
+  return undefined;
 }
 
 const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
@@ -103,7 +146,7 @@ function length(text: string): number {
 const examples = `
 Both runs of a pair have one seed: the same first weights, images, order and noise; all runs hold the same images out. After each pair an
 interval is said for the ratio of errors that holds however often one looks. It ends when each change is better, worse, or within
---within of the base, or after --pairs.
+--within of the base, or after --pairs. Metrics of generated images (--metrics) decide nothing; others may be asked for later.
 
 Examples:
   Is half the rate better?
@@ -115,6 +158,9 @@ Examples:
   The runs of a comparison on eight machines that share a folder, then the decision
   $ npx evenkeel compare --outdir runs/rate --duration 30k --change lr=0.005 --shard 3/8   # and so on
   $ npx evenkeel compare --outdir runs/rate --duration 30k --change lr=0.005
+
+  Also what the images are like: with intervals of their own, beside the verdict
+  $ npx evenkeel compare --outdir runs/rate --duration 30k --change lr=0.005 --metrics frechet,kid,recall --images 1000
 
   F and G without pixel normalization, beside G
   $ npx evenkeel compare --outdir runs/parts --duration 30k --change config=F --change switches=pixelNorm=false`;

@@ -3,8 +3,8 @@ import {
   chooseIndices,
   defaultClassifierTraining,
   type FeatureExtractor,
-  type MetricName,
   metricNames,
+  parseMetrics,
 } from "../../diffusion/metrics/index.ts";
 import {
   featureExtractor,
@@ -66,7 +66,7 @@ function addCalc(parent: Command): void {
     .requiredOption("--images <path>", "folder or zip of PNGs of one size, IDX file, .npy or .npz array")
     .requiredOption("--ref <path>", refHelp)
     .requiredOption("--features <name>", featuresHelp)
-    .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
+    .option("--metrics <list>", metricsHelp, orInvalid(parseMetrics), ["frechet"])
     .option("--num <count>", "pictures in each measurement, drawn at random (default: all)", orInvalid(parseImages))
     .option("--seed <seed>", "which are drawn", seedNumber, 0)
     .option("--repeats <count>", "measurements, of other pictures each", wholeNumber, 1)
@@ -117,7 +117,7 @@ function addGen(parent: Command): void {
     .requiredOption("--net <file>", "network: snapshot of ours (.safetensors) or of the authors' (.pkl)")
     .requiredOption("--ref <path>", refHelp)
     .requiredOption("--features <name>", featuresHelp)
-    .option("--metrics <list>", metricsHelp, metricList, ["frechet"])
+    .option("--metrics <list>", metricsHelp, orInvalid(parseMetrics), ["frechet"])
     .option(
       "--num <count>",
       "pictures in each measurement (default: as many as the reference has)",
@@ -281,15 +281,6 @@ async function withFeatures(
     } finally {
       extractor.dispose();
     }
-  });
-}
-
-function metricList(text: string): readonly MetricName[] {
-  const names = text.split(",").map((name) => name.trim());
-  return names.map((name) => {
-    const known = metricNames.find((metric) => metric === name);
-    if (known === undefined) throw new InvalidArgumentError(`${name} is none of ${metricNames.join(", ")}.`);
-    return known;
   });
 }
 

@@ -15,7 +15,8 @@ import type { Change } from "./changes.ts";
 import { Comparison } from "./comparison.ts";
 import { divergedRun, type MeasuredRun, measureRun, requireSame, type Yardstick } from "./measure.ts";
 import { comparisonPage } from "./page.ts";
-import type { ComparisonResults, Sweep } from "./results.ts";
+import type { ComparisonResults, ResultsSamples, Sweep } from "./results.ts";
+import { checkSamples, type MeasuredSamples, SampledRuns, type SamplesPlan } from "./samples.ts";
 import { baseName, type ComparedRun, type ComparisonPlan, runOfSide, type Side } from "./sides.ts";
 import { checkSweep, sweepSide } from "./sweep.ts";
 import { verdictText } from "./words.ts";
@@ -30,6 +31,8 @@ export type CompareOptions = {
   readonly margin: number;
   readonly level: number;
   readonly device: string | undefined;
+  /** Metrics of generated images that are measured of each run, too. */
+  readonly samples?: SamplesPlan | undefined;
   /** The share of the runs that this process makes; without it, it makes what is missing and decides. */
   readonly shard?: Shard | undefined;
   /** The command line, for the report. */
@@ -45,8 +48,12 @@ type Work = {
   readonly baseSettings: TrainSettings;
   readonly runOf: (side: Side, seed: number) => ComparedRun;
   readonly runs: Runs<ComparedRun, MeasuredRun>;
+  readonly sampled: SampledRuns | null;
   readonly print: (line: string) => void;
 };
+
+/** What is known of a run: its errors and, if they were asked for and it didn't diverge, metrics of its images. */
+type Measured = { readonly errors: MeasuredRun; readonly samples: MeasuredSamples | null };
 
 /**
  * Trains the base and its changes in pairs that share every random number, until each change is decided or there are no more pairs to make.
@@ -74,28 +81,37 @@ export async function compare(
   const [base] = first;
   if (base === undefined) throw new RangeError("there is always a base");
   if (plan.sweep !== null) checkSweep(plan.sweep, sides, (side) => runOf(side, firstSeed).settings);
+  const { samples } = options;
+  if (samples !== undefined) await checkSamples(samples, dataset, plan.data, first);
   await makeFolder(outdir);
   await keepPlan("compare", join(outdir, "comparison.json"), plan);
+  if (samples !== undefined) {
+    // Other metrics of the same images may be asked for later.
+    const { metrics: _, ...kept } = samples;
+    await keepPlan("compare", join(outdir, "metrics.json"), kept);
+  }
 
   const { P_mean: mean, P_std: standardDeviation } = base.settings;
   const yardstick: Yardstick = { dataset, sigmas: validationSigmas({ mean, standardDeviation }), length: plan.length };
   let device: Device | undefined;
+  const deviceFor = async ({ settings }: ComparedRun): Promise<Device> =>
+    (device ??= (await deviceOf(settings, trainingOptions(settings, splitForRun(dataset, settings).training))).device);
   const runs = await Runs.in<ComparedRun, MeasuredRun>({
     outdir,
     fields: ["error", "levels", "settings"],
     requireSame,
-    measure: async (run) => {
-      const { settings } = run;
-      device ??= (await deviceOf(settings, trainingOptions(settings, splitForRun(dataset, settings).training))).device;
-      return measureRun(run, yardstick, device);
-    },
+    measure: async (run) => measureRun(run, yardstick, await deviceFor(run)),
     diverged: divergedRun,
     describe: ({ error }) => `error ${error === null ? "not finite" : error.toPrecision(5)}`,
     output: options.toStderr ? process.stderr : process.stdout,
     print,
   });
+  const sampled =
+    samples === undefined
+      ? null
+      : new SampledRuns({ outdir, plan: samples, dataset, data: place.data, length: plan.length, deviceFor, print });
   try {
-    const work: Work = { options, dataset, baseSettings: base.settings, runOf, runs, print };
+    const work: Work = { options, dataset, baseSettings: base.settings, runOf, runs, sampled, print };
     const sweeps = await sweepSides(work, sides);
     if (sweeps === "stopped" || sweeps === "shared") return sweeps;
     const tuned = sides.map((side): Side => {
@@ -106,6 +122,7 @@ export async function compare(
       ? await decide(work, tuned, sweeps)
       : await makeShare(work, tuned, options.shard);
   } finally {
+    sampled?.dispose();
     device?.dispose();
   }
 }
@@ -168,7 +185,7 @@ async function goThrough(
   { options, runOf }: Work,
   sides: readonly Side[],
   comparison: Comparison,
-  look: (run: ComparedRun, pair: number) => Promise<Outcome<MeasuredRun>>,
+  look: (run: ComparedRun, pair: number) => Promise<Outcome<Measured>>,
   onPair: () => Promise<void>,
 ): Promise<"decided" | { readonly run: ComparedRun; readonly outcome: "stopped" | "elsewhere" }> {
   for (let pair = 0; pair < options.pairs; pair++) {
@@ -177,13 +194,14 @@ async function goThrough(
       const run = runOf(side, seed);
       const outcome = await look(run, pair);
       if (typeof outcome === "string") return { run, outcome };
-      if (side.change === null && outcome.measured.error === null) {
+      const { errors, samples } = outcome.measured;
+      if (side.change === null && errors.error === null) {
         throw new EvenkeelError(
           "diverged",
           `compare: the base diverges with seed ${seed}. Take a lower rate: --base "lr=..."`,
         );
       }
-      comparison.add(outcome.measured);
+      comparison.add(errors, samples);
     }
     await onPair();
     if (comparison.open(sides).length === 1) break;
@@ -191,11 +209,22 @@ async function goThrough(
   return "decided";
 }
 
-const judgingOf = ({ changes, margin, level }: CompareOptions) => ({
+const judgingOf = ({ changes, margin, level, samples }: CompareOptions) => ({
   changes: changes.map(({ name }) => name),
   margin,
   level,
+  metrics: samples?.metrics ?? [],
 });
+
+/** Trains and measures a run, and its images if that is asked for. */
+async function measuredRun({ runs, sampled }: Work, run: ComparedRun, where: string): Promise<Outcome<Measured>> {
+  const outcome = await runs.measured(run, where);
+  if (typeof outcome === "string") return outcome;
+  const errors = outcome.measured;
+  if (sampled === null || errors.error === null) return { measured: { errors, samples: null } };
+  const samples = await sampled.measured(run, where);
+  return typeof samples === "string" ? samples : { measured: { errors, samples: samples.measured } };
+}
 
 /** Makes what is missing, pair by pair, and says what it tells. */
 async function decide(
@@ -203,7 +232,7 @@ async function decide(
   sides: readonly Side[],
   sweeps: readonly Sweep[],
 ): Promise<ComparisonResults | "stopped"> {
-  const { options, runs, print } = work;
+  const { options, print } = work;
   const { outdir, pairs } = options;
   const comparison = new Comparison(judgingOf(options));
   const results = (): ComparisonResults => resultsOf(work, comparison, sweeps);
@@ -211,7 +240,7 @@ async function decide(
     work,
     sides,
     comparison,
-    (run, pair) => runs.measured(run, `[pair ${pair + 1} of at most ${pairs}]`),
+    (run, pair) => measuredRun(work, run, `[pair ${pair + 1} of at most ${pairs}]`),
     async () => {
       const now = results();
       await writeText(join(outdir, "results.json"), `${JSON.stringify(now)}\n`);
@@ -232,17 +261,19 @@ async function makeShare(work: Work, sides: readonly Side[], shard: Shard): Prom
   ).flat();
   for (const run of takeShard(all, shard)) {
     const known = new Comparison(judgingOf(options));
-    const look = async (each: ComparedRun): Promise<Outcome<MeasuredRun>> => {
-      const measured = await runs.stored(each);
-      return measured === null ? "elsewhere" : { measured };
+    const look = async (each: ComparedRun): Promise<Outcome<Measured>> => {
+      const errors = await runs.stored(each);
+      return errors === null ? "elsewhere" : { measured: { errors, samples: null } };
     };
     await goThrough(work, sides, known, look, () => Promise.resolve());
     const open = known.open(sides);
-    if (open.length === 1 || !open.includes(run.side)) {
+    // One that is part of the decision may lack metrics that are asked for now.
+    const isPart = known.runs.some(({ side, seed }) => side === run.side.name && seed === run.settings.seed);
+    if (!isPart && (open.length === 1 || !open.includes(run.side))) {
       print(`${run.name}: not needed, as what there is decides`);
       continue;
     }
-    if ((await runs.measured(run, `[shard ${shard.index} of ${shard.count}]`)) === "stopped") return "stopped";
+    if ((await measuredRun(work, run, `[shard ${shard.index} of ${shard.count}]`)) === "stopped") return "stopped";
   }
   return "shared";
 }
@@ -252,7 +283,7 @@ function resultsOf(
   comparison: Comparison,
   sweeps: readonly Sweep[],
 ): ComparisonResults {
-  const { plan, margin, level, command } = options;
+  const { plan, margin, level, command, samples } = options;
   return {
     format: "evenkeel-comparison",
     version: 1,
@@ -273,6 +304,16 @@ function resultsOf(
     level,
     changes: comparison.compared(),
     sweeps,
+    samples: samples === undefined ? null : samplesOf(samples, comparison),
     runs: comparison.runs,
   };
+}
+
+function samplesOf({ metrics, images, steps }: SamplesPlan, { samples }: Comparison): ResultsSamples {
+  const runs = samples.map(({ side, seed, values }) => ({
+    side,
+    seed,
+    values: Object.fromEntries(metrics.map((metric) => [metric, values[metric] ?? null])),
+  }));
+  return { metrics, images, steps, space: samples[0]?.space ?? null, runs };
 }

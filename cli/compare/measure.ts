@@ -95,7 +95,7 @@ export async function measureRun(run: ComparedRun, yardstick: Yardstick, device:
 }
 
 /** @throws EvenkeelError `value` if what was measured is of a run with other settings: a file of settings may have been changed. */
-export function requireSame(path: string, measured: MeasuredRun, { settings }: ComparedRun): void {
+export function requireSame(path: string, measured: Pick<MeasuredRun, "settings">, { settings }: ComparedRun): void {
   // What an older program didn't know was as it is by default.
   const kept = { ...defaultSettings(settings.duration, settings.batch), ...measured.settings };
   const before = new Map<string, unknown>(Object.entries(kept));

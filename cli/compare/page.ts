@@ -2,6 +2,7 @@ import { escapeHtml, figure, pageStyle } from "../page.ts";
 import { coloursOf, curvesChart, type NamedCurve } from "../ladder/pageCharts.ts";
 import type { PlaceCurves } from "../runs/curves.ts";
 import type { MeasuredRun } from "./measure.ts";
+import { metricColumns, metricNotes, metricRows } from "./metricTable.ts";
 import type { ComparedChange, ComparisonResults } from "./results.ts";
 import { baseName } from "./sides.ts";
 import { sweepText } from "./sweep.ts";
@@ -31,6 +32,7 @@ export function comparisonPage(results: ComparisonResults): string {
 noise. What differs between them is the change and what follows from it. Intervals are of sequences: together they hold with a probability of
 ${percentOf(results.level)} however often one looks and whenever one stops; differences of less than ${percentOf(results.margin)} count as none.</p></header>
 ${verdictTable(results)}
+${metricSection(results)}
 ${sweepSection(results)}
 ${sections.join("\n")}
 <section><h2>How it was made</h2><pre>${escapeHtml(results.command)}</pre></section>
@@ -56,6 +58,18 @@ function verdictTable(results: ComparisonResults): string {
   const names = ["change", "verdict", "error", "interval", "pairs", "chance, paired", "chance, unpaired"];
   return `<section><h2>Verdicts</h2><table><thead><tr>${names.map((name) => `<th>${name}</th>`).join("")}</tr></thead>
 <tbody>${rows.join("\n")}</tbody></table></section>`;
+}
+
+function metricSection(results: ComparisonResults): string {
+  const { samples } = results;
+  if (samples === null) return "";
+  const cellsOf = (cells: readonly string[], tag: "td" | "th"): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
+  const rows = metricRows(results).map((cells) => cellsOf(cells, "td"));
+  const notes = metricNotes(results, samples).map((note) => `<p class="note">${escapeHtml(note)}</p>`);
+  return `<section><h2>Generated images</h2><table><thead>${cellsOf(metricColumns, "th")}</thead>
+<tbody>${rows.join("\n")}</tbody></table>
+${notes.join("\n")}</section>`;
 }
 
 function sweepSection({ sweeps }: ComparisonResults): string {

@@ -1,5 +1,7 @@
-import type { FoundBest, Judgement } from "../../diffusion/comparison/index.ts";
+import type { FoundBest, Judgement, PairedInterval, PairedScale } from "../../diffusion/comparison/index.ts";
+import type { MetricName } from "../../diffusion/metrics/index.ts";
 import type { MeasuredRun } from "./measure.ts";
+import type { SamplesPlan, SamplesSpace } from "./samples.ts";
 
 /** A change beside the base. */
 export type ComparedChange = Judgement & {
@@ -8,6 +10,31 @@ export type ComparedChange = Judgement & {
   readonly seeds: readonly number[];
   /** The same by noise level; each interval holds for its level alone. */
   readonly levels: readonly ({ readonly sigma: number } & Judgement)[];
+  /** Metrics of generated images, if they were asked for; each interval holds for itself alone. */
+  readonly metrics: readonly ComparedMetric[];
+};
+
+/** A metric of the images of both sides. */
+export type ComparedMetric = PairedInterval & {
+  readonly metric: MetricName;
+  /** A ratio is below 1, and a difference below 0, where the change's values are lower. */
+  readonly scale: PairedScale;
+  /** Means over pairs; NaN without any. */
+  readonly base: number;
+  readonly changed: number;
+  /** Pairs in which both sides have a finite value: one that diverges makes no images. */
+  readonly pairs: number;
+};
+
+/** What metrics of generated images were made of. */
+export type ResultsSamples = Pick<SamplesPlan, "metrics" | "images" | "steps"> & {
+  /** Null until a pair is measured. */
+  readonly space: SamplesSpace | null;
+  readonly runs: readonly {
+    readonly side: string;
+    readonly seed: number;
+    readonly values: Readonly<Partial<Record<MetricName, number | null>>>;
+  }[];
 };
 
 /** The best value of a setting on one side, by runs of a seed that no pair has. */
@@ -34,6 +61,8 @@ export type ComparisonResults = {
   readonly changes: readonly ComparedChange[];
   /** Of each side, if a setting was swept. */
   readonly sweeps: readonly Sweep[];
+  /** Null if no metrics of generated images were asked for. */
+  readonly samples: ResultsSamples | null;
   /** Pair by pair: the base's run, then those of the changes. */
   readonly runs: readonly MeasuredRun[];
 };

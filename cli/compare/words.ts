@@ -4,7 +4,8 @@ import type { ComparedChange, ComparisonResults } from "./results.ts";
 export function inPercent(ratio: number): string {
   if (!Number.isFinite(ratio)) return ratio > 0 ? "anything" : "nothing";
   const percent = 100 * (ratio - 1);
-  return `${percent < 0 ? "-" : "+"}${Math.abs(percent).toPrecision(Math.abs(percent) < 10 ? 2 : 3)} %`;
+  const size = Math.abs(percent);
+  return `${percent < 0 ? "-" : "+"}${size < 999.5 ? size.toPrecision(size < 10 ? 2 : 3) : size.toFixed(0)} %`;
 }
 
 /** What is known of a change, in words: the verdict, how large the difference is, and by how much chance moves a pair. */

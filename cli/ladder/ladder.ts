@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { defaultClassifierTraining } from "../../diffusion/metrics/index.ts";
 import { type ImageDataset, isLatent } from "../../diffusion/data/index.ts";
 import { presetOf } from "../../diffusion/presets/index.ts";
 import { type Shard, takeShard } from "../../diffusion/sample/index.ts";
@@ -8,11 +7,9 @@ import { type TrainingOptions, validationSigmas } from "../../diffusion/training
 import { featureExtractor } from "../../diffusion/metrics/node.ts";
 import { type Device, EvenkeelError } from "../../engine/index.ts";
 import { makeFolder } from "../../engine/io/node.ts";
-import { exists } from "../exists.ts";
 import { machineText } from "../machineText.ts";
 import { atWorkElsewhere, Runs } from "../runs/runs.ts";
-import { onceForAll } from "../shards/unitLock.ts";
-import { trainClassifier } from "../metrics/trainClassifier.ts";
+import { dataFeatures, requireClasses } from "../metrics/dataFeatures.ts";
 import { dataPath, loadTrainingData } from "../train/data.ts";
 import { splitForRun, trainingOptions } from "../../diffusion/settings/index.ts";
 import type { TrainSettings } from "../../diffusion/settings/index.ts";
@@ -55,7 +52,7 @@ export async function climb(
   if (isLatent(dataset)) {
     throw new EvenkeelError("value", `ladder: ${budget.data} holds latents; the ladder measures and shows pictures.`);
   }
-  requireClasses(dataset, budget);
+  requireClasses("ladder", budget.features, budget.data, dataset);
   const place = { data: dataPath(budget.data, outdir), outdir, device, threads };
   const all = rungs.flatMap((rung) => seeds.map((seed) => runOfRung(rung, seed, budget, place)));
   // What can't be is told before hours of training.
@@ -129,9 +126,10 @@ class Measuring {
   }
 
   async #prepare(settings: TrainSettings, training: TrainingOptions): Promise<Tools> {
-    const { samples, steps } = this.#options.budget;
+    const { outdir, budget } = this.#options;
+    const { samples, steps } = budget;
     const { device } = await deviceOf(settings, training);
-    const features = await this.#featuresName(device);
+    const features = await dataFeatures(budget.features, { data: this.#data, outdir }, device, this.#print);
     const extractor = await featureExtractor(features, this.#dataset, { device, print: this.#print });
     const { meter, floor } = await meterOf(extractor, this.#dataset, samples);
     const metric: LadderResults["metric"] = {
@@ -140,21 +138,8 @@ class Measuring {
       steps,
       floor,
     };
-    await writeText(join(this.#options.outdir, metricName), `${JSON.stringify(metric, null, 2)}\n`);
+    await writeText(join(outdir, metricName), `${JSON.stringify(metric, null, 2)}\n`);
     return { device, extractor, meter };
-  }
-
-  /** The name of the features; the classifier of this data is trained once. */
-  async #featuresName(device: Device): Promise<string> {
-    const { budget, outdir } = this.#options;
-    if (budget.features !== "classifier") return budget.features;
-    const out = join(outdir, "classifier.safetensors");
-    const isThere = (): Promise<boolean> => exists(out);
-    await onceForAll(out, isThere, this.#print, async () => {
-      this.#print("training the classifier whose features the Fréchet distance is measured in");
-      await trainClassifier({ ...defaultClassifierTraining, data: this.#data, out }, device, this.#print);
-    });
-    return `classifier:${out}`;
   }
 
   dispose(): void {
@@ -196,14 +181,4 @@ async function finish(
   print(`Results            ${join(outdir, "results.json")}`);
   print(`Report             ${page}`);
   return results;
-}
-
-/** @throws EvenkeelError `value` if the features need classes that the data haven't. */
-function requireClasses({ labels }: ImageDataset, { data, features }: LadderBudget): void {
-  if (features !== "classifier" || labels?.kind === "classes") return;
-  throw new EvenkeelError(
-    "value",
-    `ladder: ${data} has no classes from which a classifier could learn features. Choose others by --features: pixels, ` +
-      "nsfwjs-mobilenet, ... (npx evenkeel metrics --help lists them).",
-  );
 }

@@ -1,13 +1,10 @@
-import { sequentialInterval } from "./sequentialInterval.ts";
+import { type Pair, scaledInterval } from "./pairedInterval.ts";
 
 /**
  * What a comparison says of a change: its error is smaller or larger; neither by more than a margin; it can't be told yet; or its runs
  * don't stay finite where those without it do.
  */
 export type Verdict = "better" | "worse" | "same" | "undecided" | "diverges";
-
-/** Errors of two runs that share every random number but what the change changes. */
-export type Pair = { readonly changed: number; readonly base: number };
 
 /** A change beside the base, by the ratio of their errors: below 1 it is better. */
 export type Judgement = {
@@ -33,7 +30,7 @@ export type JudgeOptions = {
 };
 
 /**
- * Judges a change by pairs of runs, after any number of them: `sequentialInterval` of the logarithms of ratios.
+ * Judges a change by the errors of pairs of runs, after any number of them: `sequentialInterval` of the logarithms of ratios.
  * @throws RangeError if an error of the base isn't a positive number: there is nothing to compare with.
  * @example
  * ```ts
@@ -47,16 +44,13 @@ export function judge(pairs: readonly Pair[], options: JudgeOptions = {}): Judge
   const lost = pairs.find(({ base }) => !(base > 0 && Number.isFinite(base)));
   if (lost !== undefined) throw new RangeError(`judge: the base has an error of ${lost.base}`);
   const finite = pairs.filter(({ changed }) => changed > 0 && Number.isFinite(changed));
-  const [changed, base] = [finite.map((pair) => Math.log(pair.changed)), finite.map((pair) => Math.log(pair.base))];
-  const logarithms = changed.map((value, i) => value - (base[i] ?? NaN));
-  const { mean, low, high } = sequentialInterval(logarithms, 1 - (1 - level) / changes);
+  const { mean, low, high, ...deviations } = scaledInterval(finite, "ratio", 1 - (1 - level) / changes);
   return {
     verdict: finite.length < pairs.length ? "diverges" : verdictOf(low, high, Math.log1p(margin)),
     ratio: Math.exp(mean),
     low: Math.exp(low),
     high: Math.exp(high),
-    pairedDeviation: deviation(logarithms),
-    unpairedDeviation: Math.hypot(deviation(changed), deviation(base)),
+    ...deviations,
   };
 }
 
@@ -65,10 +59,4 @@ function verdictOf(low: number, high: number, margin: number): Verdict {
   if (low >= -margin && high <= margin) return "same";
   if (high < 0) return "better";
   return low > 0 ? "worse" : "undecided";
-}
-
-function deviation(values: readonly number[]): number {
-  if (values.length < 2) return NaN;
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }

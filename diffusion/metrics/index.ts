@@ -27,6 +27,7 @@ export {
   summarizeRepeats,
   measurementWarnings,
 } from "./measure.ts";
+export { fewestPictures, parseMetrics } from "./parseMetrics.ts";
 export { pixelFeatures } from "./pixelFeatures.ts";
 export { type NeighbourManifold, neighbourManifold, type PrecisionRecall, precisionRecall } from "./precisionRecall.ts";
 export { featureStatistics, type FeatureStatistics, StatisticsAccumulator } from "./statistics.ts";

@@ -1,4 +1,4 @@
 /** Metrics with files; only for Node. */
 export { type ClassifierInfo, readClassifier, type StoredClassifier, writeClassifier } from "./node/classifierFile.ts";
-export { featureExtractor, listFeatures, type PictureSize } from "./node/featureExtractor.ts";
+export { featureExtractor, listFeatures, type PictureSize, requireFeatures } from "./node/featureExtractor.ts";
 export { isStatisticsFile, readStatistics, writeStatistics } from "./node/statisticsFile.ts";

@@ -1,4 +1,5 @@
 import { EvenkeelError } from "../../../engine/index.ts";
+import { nearestName } from "../../nearestName.ts";
 import { nsfwjsFeatures, onnxFeatures, onnxPresets } from "../../features/node.ts";
 import type { FeatureExtractor, FeatureOptions } from "../features.ts";
 import { pixelFeatures } from "../pixelFeatures.ts";
@@ -11,6 +12,8 @@ type Kind = {
   /** How it is written on a command line. */
   readonly usage: string;
   readonly summary: string;
+  /** Refuses pictures that it isn't for, before anything is made. */
+  readonly check?: (size: PictureSize) => void;
   /** `file` is what stands after the colon; "" if there is none. */
   readonly make: (file: string, size: PictureSize, options: FeatureOptions) => Promise<FeatureExtractor>;
 };
@@ -20,6 +23,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   pixels: {
     usage: "pixels",
     summary: "raw pixels of small images",
+    check: ({ channels, resolution }) => void pixelFeatures(channels, resolution),
     make: async (_file, { channels, resolution }) => pixelFeatures(channels, resolution),
   },
   classifier: {
@@ -64,6 +68,32 @@ export function listFeatures(): readonly string[] {
 }
 
 /**
+ * Refuses what no extractor can be made of, without making one; what is in its file is found out then.
+ * @throws EvenkeelError `value` for a name that isn't known (with the nearest one) or lacks its file, and for pictures that it isn't for.
+ * @example requireFeatures("pixels", { channels: 3, resolution: 16 }); // there are such: nothing happens
+ */
+export function requireFeatures(name: string, size: PictureSize): void {
+  kindOf(name).kind.check?.(size);
+}
+
+/** What a name asks for, and the file after its colon; "" if there is none. */
+function kindOf(name: string): { readonly kind: Kind; readonly file: string } {
+  const colon = name.indexOf(":");
+  const [word, file] = colon < 0 ? [name, ""] : [name.slice(0, colon), name.slice(colon + 1)];
+  const kind = Object.hasOwn(kinds, word) ? kinds[word] : undefined;
+  if (kind === undefined) {
+    const known = Object.values(kinds).map(({ usage }) => usage);
+    const near = nearestName(word, Object.keys(kinds));
+    const end = near === null ? "." : `; did you mean ${near}?`;
+    throw new EvenkeelError("value", `features ${name}: there are none of this name, only ${known.join(", ")}${end}`);
+  }
+  if (kind.usage.includes(":") !== (file !== "")) {
+    throw new EvenkeelError("value", `features ${name}: write ${kind.usage}.`);
+  }
+  return { kind, file };
+}
+
+/**
  * The extractor of a name such as `nsfwjs-mobilenet` or `classifier:FILE`, for pictures of a size.
  * @throws EvenkeelError `value` for a name that isn't known or lacks its file, `file` for a file that can't be used.
  * @example
@@ -80,15 +110,6 @@ export async function featureExtractor(
   size: PictureSize,
   options: FeatureOptions,
 ): Promise<FeatureExtractor> {
-  const colon = name.indexOf(":");
-  const [word, file] = colon < 0 ? [name, ""] : [name.slice(0, colon), name.slice(colon + 1)];
-  const kind = Object.hasOwn(kinds, word) ? kinds[word] : undefined;
-  if (kind === undefined) {
-    const known = Object.values(kinds).map(({ usage }) => usage);
-    throw new EvenkeelError("value", `features ${name}: there are none of this name, only ${known.join(", ")}.`);
-  }
-  if (kind.usage.includes(":") !== (file !== "")) {
-    throw new EvenkeelError("value", `features ${name}: write ${kind.usage}.`);
-  }
+  const { kind, file } = kindOf(name);
   return kind.make(file, size, options);
 }

@@ -63,6 +63,7 @@ const studies: readonly Study[] = [
     args: (outdir) => [
       ...["compare", "--outdir", outdir, "--data", data, "--preset", "smoke", "--base", tiny, "--duration", "320"],
       ...["--holdout", "16", "--dynamics", "20", "--device", "wasm", "--change", "lr=1e-7", "--pairs", "3"],
+      ...["--metrics", "frechet,kid,recall", "--images", "12", "--steps", "2", "--features", "pixels"],
     ],
   },
   {
