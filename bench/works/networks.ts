@@ -34,8 +34,8 @@ export const netC = net("c", 64, {
   attnResolutions: [16, 8],
 });
 
-/** EDM2-XS as the paper trains it on encoded images, 124.7 million parameters; an image at a time. */
-export const netXs = net("EDM2-XS", 1, {
+/** EDM2-XS as the paper trains it on encoded images, 124.7 million parameters; two images at a time. */
+export const netXs = net("EDM2-XS", 2, {
   imageResolution: 64,
   imageChannels: 4,
   labelDim: 1000,

@@ -1,7 +1,8 @@
 /**
  * Values are made again by each kernel that reads them, if that kernel then reads no more memory: it has what they are made of before it
- * anyway, or reads that in their stead. For devices to which arithmetic is next to nothing beside memory. A sigmoid is made of its argument,
- * a normalized value of what was normalized and a number for each row.
+ * anyway, or reads that in their stead. A sigmoid is made of its argument, a normalized value of what was normalized and a number for
+ * each row. Devices to which arithmetic is next to nothing beside memory do so with all values, others with those that no cache holds: it takes
+ * them no more time, and a program needs less memory.
  */
 import type { DeviceLimits } from "../devices/device.ts";
 import type { Graph } from "../graph/graph.ts";
@@ -16,8 +17,10 @@ import { scalarsOf } from "../kernel/scalar.ts";
 import { storageOf } from "../kernel/views.ts";
 import { hasMemory, mostRegions } from "./inlineSingleReaders.ts";
 
-/** What a value may cost to be made again: a sigmoid and some arithmetic around it. */
-const mostWeight = 24;
+/** What a value may cost to be made again: a sigmoid and more or less arithmetic around it. */
+const mostWeight = { plenty: 24, scarce: 12 } as const;
+/** Elements that a value has at least. */
+const fewestElements = { plenty: 0, scarce: 2 ** 18 } as const;
 /** Other memory that is read more may be this part of what is read less: numbers for each row. */
 const smallShare = 1 / 4;
 
@@ -35,7 +38,6 @@ export function* computingInReaders(
   limits: Limits,
   overwritten: ReadonlySet<Node>,
 ): Generator<void, void> {
-  if (limits.arithmetic === "scarce") return;
   const outputs = new Set(graph.outputs.map(storageOf));
   /** By root what has memory and is made again in its kernel. */
   const inside = new Map<Node, ReadonlySet<Node>>();
@@ -53,7 +55,8 @@ export function* computingInReaders(
   const holding = (reader: Node, value: Node): LoweredKernel | null => {
     const made = madeIn(reader, value);
     const result = lowerKernel(reader, (node) => hasMemory(node, roots) && !made.has(node));
-    return result.kind === "kernel" && result.stored.length === 0 && fits(result.kernel, limits) ? result.kernel : null;
+    if (result.kind !== "kernel" || result.stored.length > 0 || !fits(result.kernel, limits)) return null;
+    return limits.arithmetic === "plenty" || foldsAlike(kernels.get(reader), result.kernel) ? result.kernel : null;
   };
   const folds = foldsBefore(kernels);
   /** Whether it is read behind another sum. What is read before any is handed on in registers, as steps are that are joined. */
@@ -64,7 +67,8 @@ export function* computingInReaders(
 
   for (const value of [...kernels.keys()].sort((a, b) => b.id - a.id)) {
     const kernel = kernels.get(value);
-    if (kernel === undefined || outputs.has(value) || !isCheap(kernel)) continue;
+    if (kernel === undefined || outputs.has(value) || !isCheap(kernel, mostWeight[limits.arithmetic])) continue;
+    if (sizeOf(value.shape) < fewestElements[limits.arithmetic]) continue;
     if (kernel.sources.some((source) => overwritten.has(source)) || !isReadLater(value)) continue;
     const small = sizeOf(value.shape) * smallShare;
     const tried = [...(readers.get(value) ?? [])].map((reader) => {
@@ -113,7 +117,13 @@ function moreRead({ sources }: LoweredKernel, value: Node, made: LoweredKernel):
   return added - sizeOf(value.shape);
 }
 
-function isCheap({ reduction, value }: LoweredKernel): boolean {
+/** Whether a kernel that folds has the axes it had: convolutions are known by theirs. */
+function foldsAlike(before: LoweredKernel | undefined, { reduction, parallel, reduce }: LoweredKernel): boolean {
+  if (reduction === null || before === undefined) return true;
+  return before.parallel.join() === parallel.join() && before.reduce.join() === reduce.join();
+}
+
+function isCheap({ reduction, value }: LoweredKernel, mostWeight: number): boolean {
   if (reduction !== null) return false;
   const weight = scalarsOf(value).reduce((sum, scalar) => sum + weightOf(scalar), 0);
   return weight <= mostWeight;

@@ -99,7 +99,7 @@ describe("shared devices", async () => {
     const x = add(leaf(1), leaf(2));
     process.env["EVENKEEL_DEVICE"] = "abacus";
     try {
-      await assert.rejects(x.data(), coded("device", /abacus/));
+      await assert.rejects(x.data(), coded("value", /abacus/));
     } finally {
       delete process.env["EVENKEEL_DEVICE"];
     }
