@@ -24,16 +24,21 @@ const width = 880;
 const labelWidth = 330;
 const [legendStart, letterWidth, legendGap] = [-120, 6.8, 34];
 
+/** Names of steps of examples begin with what they are; their sizes stand in the table. */
+function labelOf({ group, name }: Row): string {
+  return group === "examples" ? (name.split(",")[0] ?? name) : name;
+}
+
 /** How many times faster (or smaller) we are than each peer, row by row, on a logarithmic axis: an SVG document. */
 export function ratioPlot(rows: readonly Row[], groups: readonly string[]): string {
   const shown = rows.filter(({ group }) => groups.includes(group));
   const points = shown.flatMap((row) =>
     Object.keys(colours).flatMap((peer): Point[] => {
       const ratio = ratioTo(row, peer);
-      return ratio === undefined ? [] : [{ row: row.name, peer, ratio }];
+      return ratio === undefined ? [] : [{ row: labelOf(row), peer, ratio }];
     }),
   );
-  const names = shown.map(({ name }) => name).filter((name) => points.some(({ row }) => row === name));
+  const names = shown.map(labelOf).filter((name) => points.some(({ row }) => row === name));
   const peers = Object.keys(colours).filter((name) => points.some(({ peer }) => peer === name));
   const ratios = points.map(({ ratio }) => ratio);
   const ends = names.map((row) => {
