@@ -104,7 +104,9 @@ async function runLargeStep(context: Context): Promise<readonly Row[]> {
     samples(context),
   );
   device.dispose();
-  return [{ ...row, note: `two images a step; what is computed was compared on nets (${netA.name}) and (${netB.name})` }];
+  return [
+    { ...row, note: `two images a step; what is computed was compared on nets (${netA.name}) and (${netB.name})` },
+  ];
 }
 
 async function runThreads(context: Context): Promise<readonly Row[]> {

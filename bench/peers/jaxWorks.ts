@@ -137,7 +137,11 @@ function functionFor(
     case "softmax":
       return ofRows((x) => nn.softmax(x, -1), work.gradients);
     case "norm": {
-      const meanOf = (x: JaxArray): JaxArray => np.sum(x, 1).mul(1 / work.columns).reshape([work.rows, 1]);
+      const meanOf = (x: JaxArray): JaxArray =>
+        np
+          .sum(x, 1)
+          .mul(1 / work.columns)
+          .reshape([work.rows, 1]);
       const normalize = (x: JaxArray): JaxArray => {
         const centred = x.ref.sub(meanOf(x));
         const variance = meanOf(centred.ref.mul(centred.ref));
