@@ -66,7 +66,7 @@ function functionFor(
   const ofRows = (fn: (x: JaxArray) => JaxArray, gradients: boolean): JaxFunction => {
     if (!gradients) return of(fn);
     return (x, cotangent) => {
-      const [value, pullback] = jax.vjp((rows) => fn(rows as JaxArray), [x]);
+      const [value, pullback] = jax.vjp((rows) => fn(rows), [x]);
       const gradient = pullback(cotangent);
       pullback.dispose();
       return [value, ...gradient];

@@ -31,7 +31,7 @@ export type StartWeights = {
  * try {
  *   start.requireFits(networkConfig({ unet: { imageResolution: 64, imageChannels: 3, labelDim: 0 } }));
  * } catch (error) {
- *   console.log(String(error).includes("imageResolution of its network is 16, of this run's 64")); // true
+ *   console.log(String(error).includes("can't be begun with")); // true
  * }
  * ```
  */

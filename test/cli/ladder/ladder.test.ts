@@ -135,11 +135,11 @@ test("what can't be is refused before anything is made", async () => {
   await writePictures(unlabelled, false);
   const cases: [string[], number, RegExp][] = [
     [["--rungs", "G,Z"], 2, /Z/],
-    [["--rungs", "A:forcedNorm=true"], 1, /forced/],
+    [["--rungs", "A:forcedNorm=true"], 2, /forced/],
     [["--times", "0"], 2, /numbers up to 1/],
-    [["--samples", "1"], 1, /at least two images/],
-    [["--data", unlabelled, "--features", "classifier"], 1, /no classes.*--features/],
-    [["--holdout", "48"], 1, /48/],
+    [["--samples", "1"], 2, /at least two images/],
+    [["--data", unlabelled, "--features", "classifier"], 2, /no classes.*--features/],
+    [["--holdout", "48"], 2, /48/],
   ];
   for (const [more, code, message] of cases) {
     const ending = await evenkeel(ladder(outdir, ...more));
