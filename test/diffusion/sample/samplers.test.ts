@@ -231,7 +231,7 @@ describe("runSampler", () => {
     const brokenAtTheEnd: StateDenoiser = async (x, sigma) => (sigma < 1 ? x.map(() => NaN) : x);
     await assert.rejects(
       run({}, brokenAtTheEnd),
-      mistake("value", /in step 1, at noise level 0\.002, .* answered NaN/),
+      mistake("diverged", /in step 1, at noise level 0\.002, .* answered NaN/),
     );
   });
 });
