@@ -18,8 +18,6 @@ before(async () => {
 after(() => rm(root, { recursive: true }));
 
 const kills = 10;
-/** Of one process alone: what shares its work with another one goes through all of that, too. */
-const killsAlone = 4;
 
 /** Results without what differs from call to call: times, and the command, which names its folder. */
 async function resultsIn(folder: string): Promise<string> {
@@ -53,24 +51,28 @@ const leftBehind = /\.partial$|\.lock$/;
 type Study = {
   readonly name: string;
   readonly args: (outdir: string) => string[];
-  /** Whether one process alone is killed, too: what comparisons and ladders stand on is the same. */
-  readonly isKilledAlone: boolean;
+  /** How often one process is killed that has all of it, and one of two that share it: what all studies stand on is the same. */
+  readonly kills: { readonly alone: number; readonly shared: number };
 };
 
 const tiny = "channels=4,channel-mult=[1],blocks=1,attn-resolutions=[],channels-per-head=4,batch=8";
+const comparing = (outdir: string): string[] => [
+  ...["compare", "--outdir", outdir, "--data", data, "--preset", "smoke", "--base", tiny, "--duration", "320"],
+  ...["--holdout", "16", "--dynamics", "20", "--device", "wasm", "--change", "lr=1e-7", "--pairs", "3"],
+];
 const studies: readonly Study[] = [
+  { name: "compare", kills: { alone: 4, shared: kills }, args: comparing },
   {
-    name: "compare",
-    isKilledAlone: true,
+    name: "compare --metrics",
+    kills: { alone: 0, shared: 3 },
     args: (outdir) => [
-      ...["compare", "--outdir", outdir, "--data", data, "--preset", "smoke", "--base", tiny, "--duration", "320"],
-      ...["--holdout", "16", "--dynamics", "20", "--device", "wasm", "--change", "lr=1e-7", "--pairs", "3"],
-      ...["--metrics", "frechet,kid,recall", "--images", "12", "--steps", "2", "--features", "pixels"],
+      ...[...comparing(outdir), "--metrics", "frechet,kid,recall", "--images", "12", "--steps", "2"],
+      ...["--features", "pixels"],
     ],
   },
   {
     name: "ladder",
-    isKilledAlone: false,
+    kills: { alone: 0, shared: 3 },
     args: (outdir) => [
       ...["ladder", "--outdir", outdir, "--data", data, "--preset", "smoke", "--duration", "320", "--rungs", "G"],
       ...["--channels", "4", "--channels-per-head", "4", "--dynamics", "20", "--holdout", "8", "--lengths", "0.05,0.1"],
@@ -80,7 +82,7 @@ const studies: readonly Study[] = [
   },
 ];
 
-for (const { name, args, isKilledAlone } of studies) {
+for (const { name, args, kills: times } of studies) {
   describe(`evenkeel ${name}`, () => {
     const alone = (): string => join(root, `${name}-alone`);
     let within = 0;
@@ -89,21 +91,21 @@ for (const { name, args, isKilledAlone } of studies) {
       within = (await runUntil(args(alone()))).milliseconds / 3;
     });
 
-    if (isKilledAlone) {
-      it(`killed at ${killsAlone} random instants and started again, it ends as if nothing had happened`, async () => {
+    if (times.alone > 0) {
+      it(`killed at ${times.alone} random instants and started again, it ends as if nothing had happened`, async () => {
         const outdir = join(root, `${name}-killed`);
         const restart = (): Promise<void> => rm(outdir, { recursive: true });
-        await killRepeatedly(args(outdir), { times: killsAlone, seed: 7, within, restart });
+        await killRepeatedly(args(outdir), { times: times.alone, seed: 7, within, restart });
         assert.equal(await resultsIn(outdir), await resultsIn(alone()));
         assert.deepEqual(await runsIn(outdir), await runsIn(alone()));
       });
     }
 
-    it(`shared by two processes, one killed ${kills} times, it gives what one process gives`, async () => {
+    it(`shared by two processes, one killed ${times.shared} times, it gives what one process gives`, async () => {
       const outdir = join(root, `${name}-shared`);
       const share = (shard: string): string[] => [...args(outdir), "--shard", shard];
       const restart = (): Promise<void> => rm(outdir, { recursive: true });
-      await killRepeatedly(share("1/2"), { times: kills, seed: 11, within, restart });
+      await killRepeatedly(share("1/2"), { times: times.shared, seed: 11, within, restart });
       await assert.rejects(readFile(join(outdir, "results.json")), { code: "ENOENT" });
       // The other share, by two processes at once.
       await Promise.all([runUntil(share("2/2")), runUntil(share("2/2"))]);
