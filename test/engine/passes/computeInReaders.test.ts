@@ -7,7 +7,10 @@ import { at } from "../../../engine/graph/shape.ts";
 import type { Tensor } from "../../../engine/graph/tensor.ts";
 import {
   add,
+  broadcastTo,
+  clamp,
   concat,
+  conv2d,
   divide,
   exp,
   grad,
@@ -22,6 +25,7 @@ import {
   square,
   subtract,
 } from "../../../engine/index.ts";
+import { contractionOf, convolutionOf } from "../../../engine/kernel/contraction.ts";
 import { dispatchCounts } from "../../../engine/kernel/dispatchCounts.ts";
 import { type Plan } from "../../../engine/kernel/plan.ts";
 import { rootsOf, scalarsOf } from "../../../engine/kernel/scalar.ts";
@@ -120,6 +124,30 @@ describe("computeInReaders", () => {
     const [kept, made] = [planOf(outputs), planOf(outputs, [], plenty)];
     assert.deepEqual([count(kept, "sigmoid"), count(made, "sigmoid")], [1, 2]);
     assert.equal(made.steps.length, kept.steps.length - 1);
+  });
+
+  it("keeps small values where arithmetic is scarce, and not those that no cache holds", () => {
+    const sigmoids = (rows: number, of: DeviceLimits): number => {
+      const [x, w] = [input(rows, 512), input(512, 4)];
+      const outputs = grad(([a, b]: readonly [Tensor, Tensor]) => reduceSum(square(matmul(silu(a), b))))([x, w]);
+      return count(planOf(outputs, [], of), "sigmoid");
+    };
+    assert.deepEqual([sigmoids(511, limits), sigmoids(512, limits)], [1, 2]);
+    assert.deepEqual([sigmoids(511, plenty), sigmoids(512, plenty)], [2, 2]);
+  });
+
+  it("leaves convolutions the axes by which they are known, where arithmetic is scarce", () => {
+    const [x, w] = [input(2, 16, 64, 64), input(16, 16, 3, 3)];
+    // Twice as large, in blocks of the same pixel: what a convolution is added to.
+    const clipped = reshape(clamp(x, -1, 1), [2, 16, 64, 1, 64, 1]);
+    const large = reshape(broadcastTo(clipped, [2, 16, 64, 2, 64, 2]), [2, 16, 128, 128]);
+    const outputs = [add(conv2d(large, w, { padding: 1 }), large)];
+    const convolutions = (of: DeviceLimits): readonly number[] =>
+      planOf(outputs, [], of).steps.flatMap(({ kernel }) => {
+        const contraction = contractionOf(kernel);
+        return contraction !== null && convolutionOf(kernel, contraction) !== null ? [kernel.axes.length] : [];
+      });
+    assert.deepEqual(convolutions({ ...limits, elements: 2 ** 24 }), [7]);
   });
 
   it("keeps what products read, what is read over and over, and what is made of an array that is overwritten", () => {

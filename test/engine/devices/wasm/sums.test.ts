@@ -138,6 +138,18 @@ function stagesOf(axes: readonly number[]): number {
 }
 
 describe("sums", () => {
+  it("of columns of large matrices are as near, eight rows and what is left of them at a time", async () => {
+    for (const [rows, columns] of [
+      [1027, 1031],
+      [8201, 1030],
+      [65, 16_140],
+    ] as const) {
+      const x = tensor(nearTenth(rows * columns, 1000), { shape: [rows, columns] });
+      // Seven more for each time that eight rows are added first.
+      await requireAccurate((y) => reduceSum(y.multiply(y), { axes: 0 }), [x], roundings + 1 + 2 * 7);
+    }
+  });
+
   it("are off by a few roundings, whatever their length, axes and terms", async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ shape, axes, producer, spread }) => {
