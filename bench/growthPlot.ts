@@ -24,14 +24,12 @@ function pointsOf(rows: readonly Row[]): readonly Point[] {
   return points.map((point) => ({ ...point, time: point.time / smallest(point) }));
 }
 
-/** The largest ratio of our time per arithmetic to that of a smaller size, of one kind of growth or of all; undefined without rows. */
-export function growthOf(rows: readonly Row[], kind?: string): number | undefined {
+/** The largest ratio of our time per arithmetic to that of a smaller size, for one way to grow; undefined without rows. */
+export function growthOf(rows: readonly Row[], kind: string): number | undefined {
   const own = pointsOf(rows.filter(({ group }) => group === "growth")).filter(
-    ({ engine, size }) => engine === "evenkeel wasm" && (kind === undefined || size === kind),
+    ({ engine, size }) => engine === "evenkeel wasm" && size === kind,
   );
-  const rises = own.flatMap((point, i) =>
-    own.slice(0, i).flatMap((before) => (before.size === point.size ? [point.time / before.time] : [])),
-  );
+  const rises = own.flatMap((point, i) => own.slice(0, i).map((before) => point.time / before.time));
   return rises.length === 0 ? undefined : Math.max(...rises);
 }
 

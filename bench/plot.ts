@@ -83,9 +83,9 @@ export function ratioPlot(rows: readonly Row[], groups: readonly string[]): stri
 }
 
 /** A chart as an SVG document. */
-export function drawn(optionsIn: (document: unknown) => PlotOptions): string {
+export function drawn(optionsFor: (document: unknown) => PlotOptions): string {
   const { document } = parsePage("<!doctype html><body></body>");
-  const chart = draw(optionsIn(document));
+  const chart = draw(optionsFor(document));
   const svg = (chart as { readonly outerHTML: string }).outerHTML;
   // linkedom's elements take no style while they are drawn.
   const opening = `<svg xmlns="http://www.w3.org/2000/svg" color="${ink}" `;

@@ -6,7 +6,7 @@
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { run } from "node:test";
 import * as reporters from "node:test/reporters";
 import { pathToFileURL } from "node:url";
@@ -132,7 +132,9 @@ stream.on("test:fail", ({ name, file, todo, details }) => {
   // A suite fails by its tests, which are told themselves.
   if (details.error?.failureType === "subtestsFailed") return;
   const [reason] = String(details.error?.cause?.message ?? details.error?.message ?? "").split("\n");
-  failures.push(`# failed: ${name}\n#   in ${file ?? "an unknown file"}: ${reason}\n`);
+  failures.push(
+    `# failed: ${name}\n#   in ${file === undefined ? "an unknown file" : relative(".", file)}: ${reason}\n`,
+  );
 });
 const report = stream.compose(process.stdout.isTTY ? new reporters.spec() : reporters.tap);
 report.on("end", () => process.stdout.write(failures.join("")));

@@ -89,7 +89,15 @@ async function readRun(
 
 /** Settings that were written anew after the run was trained with others. */
 function changedFinding(settings: TrainSettings | null, trained: TrainingOptions | null): readonly Finding[] {
-  const changed = settings === null || trained === null ? [] : changedSettings(settings, trained);
+  if (settings === null || trained === null) return [];
+  let changed: readonly string[];
+  try {
+    changed = changedSettings(settings, trained);
+  } catch (reason) {
+    // What was written since may be no run at all; the one that was trained is.
+    if (!(reason instanceof EvenkeelError)) throw reason;
+    changed = [reason.message.replace(/\.$/, "")];
+  }
   if (changed.length === 0) return [];
   return [
     {

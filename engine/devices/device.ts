@@ -58,8 +58,8 @@ export type DeviceLimits = {
   /** What products multiply: arrays in memory alone, or also what is made of a few where it is read (`inlineFactors`). */
   readonly factors: "stored" | "made";
   /**
-   * What to do about values that several kernels read. `scarce`: costly ones are kept. `plenty`: they are made again where that reads no more
-   * memory (`computeInReaders`).
+   * What to do about values that several kernels read. `plenty`: they are made again where that reads no more memory. `scarce`: so are large
+   * and cheap ones; others are kept (`computeInReaders`).
    */
   readonly arithmetic: "scarce" | "plenty";
   /** How temporaries lie in memory: in the order of their elements, or with channels last where that is better (`chooseLayouts`). */

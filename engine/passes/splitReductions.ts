@@ -58,7 +58,9 @@ function splitReduction(node: NodeOf<"reduce">): Node {
         });
   const chunked = makeNode("reshape", [filled], { shape: [...before, chunks, chunkLength, ...after] });
   const partial = makeNode("reduce", [chunked], { op, axes: [axis + 1] });
-  const total = splitReduction(makeNode("reduce", [partial], { op, axes: [axis] }));
+  const rest = makeNode("reduce", [partial], { op, axes: [axis] });
+  // What is left of columns may be a large matrix again.
+  const total = isOfColumns ? splitReduction(rest) : rest;
   return makeNode("reshape", [total], { shape: node.shape });
 }
 

@@ -161,6 +161,20 @@ test("settings that were changed after the run are told with what it was trained
   await writeFile(file, text.replace(/^lr = 0\.02$/m, "lr = 0.5"));
   const { output } = await doctor(t, outdir);
   assert.match(output, /WARNING {2}run: settings\.toml has other settings .*: .*reference was 0\.02, now 0\.5\./);
+  // Settings that no run can have are told, too, and the rest of the run is looked at all the same.
+  const unequalHeads = { channels: "10", "channels-per-head": "3", "attn-resolutions": "[8]" };
+  const changed = Object.entries(unequalHeads).reduce((now, [name, value]) => {
+    const line = new RegExp(`^${name} = .*$`, "m");
+    assert.match(now, line);
+    return now.replace(line, `${name} = ${value}`);
+  }, text);
+  await writeFile(file, changed);
+  const impossible = await doctor(t, outdir);
+  assert.match(
+    impossible.output,
+    /WARNING {2}run: settings\.toml has other settings .*: unetConfig: channelsPerHead is 3/,
+  );
+  assert.match(impossible.output, /16 of 16 images/);
   // A shorter end changes nothing of what has been seen, and is told.
   await writeFile(file, text.replace(/^duration = 16$/m, "duration = 8"));
   const shorter = await evenkeelProcess(["train", "--outdir", outdir]);

@@ -3,16 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { judge, sequentialInterval } from "../../../diffusion/comparison/index.ts";
-
-/** Normal numbers by a small generator of its own: the sequences of a test are always the same. */
-function normals(seed: number): () => number {
-  let state = seed >>> 0;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-}
+import { normals } from "./normals.ts";
 
 describe("sequentialInterval", () => {
   it("holds at all looks together as often as it says, whatever the deviation", () => {

@@ -31,6 +31,7 @@ describe("splitReductions", () => {
   it("cuts a long axis into chunks of 1,024", () => {
     assert.deepEqual(stages([4096], [0]), ["sum [4,1024] over 1", "sum [4,1] over 0"]);
     assert.deepEqual(stages([256, 4096], [1]), ["sum [256,4,1024] over 2", "sum [256,4,1] over 1"]);
+    assert.deepEqual(stages([2 ** 23], [0]), ["sum [8192,1024] over 1", "sum [8192,1] over 0"]);
     assert.deepEqual(stages([8192, 3], [0]), ["sum [8,1024,3] over 1", "sum [8,1,3] over 0"]);
     assert.deepEqual(stages([2, 64, 64, 3], [1, 2]), ["sum [2,4,1024,3] over 2", "sum [2,4,1,3] over 1"]);
   });
