@@ -60,24 +60,6 @@ export async function findStartWeights(path: string): Promise<StartWeights> {
   };
 }
 
-/**
- * The arrays of a stored network, for a run that begins with them.
- * @param path as `findStartWeights` takes it.
- * @param network what is trained; dropout and the format of activations may be others.
- * @throws EvenkeelError `value` if the stored network is another, with the first option that differs; `file` as `findStartWeights`.
- * @example
- * ```ts
- * import { readSnapshot } from "evenkeel/diffusion/node";
- *
- * const file = "network-snapshot-0008388-0.100.pkl";
- * const { network } = await readSnapshot(file);
- * console.log((await readStartWeights(file, network))["unet.out_gain"]?.shape); // []
- * ```
- */
-export async function readStartWeights(path: string, network: NetworkConfig): Promise<NamedParameters> {
-  return (await findStartWeights(path)).read(network);
-}
-
 async function newestAverage(folder: string): Promise<string> {
   const averages = await snapshotsIn(diskFolder(folder), { prefix: "phema" });
   const newest = Math.max(...averages.map(({ profile }) => profile.nimg));

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { networkConfig } from "../../../diffusion/network/index.ts";
-import { readStartWeights } from "../../../diffusion/run/node.ts";
+import { networkConfig, type NetworkConfig } from "../../../diffusion/network/index.ts";
+import { findStartWeights } from "../../../diffusion/run/node.ts";
 import { type RunOptions, runTraining } from "../../../diffusion/run/index.ts";
 import { createDataset } from "../../../diffusion/data/index.ts";
 import { completePlan, completeSettings, runOptions, trainingOptions } from "../../../diffusion/settings/index.ts";
@@ -161,20 +161,21 @@ describe("a run that begins with another network's weights", () => {
   });
 
   it("finds them in a file, or in the folder of a finished run", async () => {
+    const startWeights = async (path: string, of: NetworkConfig) => (await findStartWeights(path)).read(of);
     const info = { network, nimg: 2000, sigmaRel: 0.1, classNames: null };
     const arrays = new Map(Object.entries(start));
     const file = join(root, "network-snapshot-0000002-0.100.safetensors");
     await writeSnapshot(file, info, arrays, "F32");
-    assert.deepEqual(await bits(new Map(Object.entries(await readStartWeights(file, network)))), await bits(arrays));
+    assert.deepEqual(await bits(new Map(Object.entries(await startWeights(file, network)))), await bits(arrays));
     // Dropout and the format of activations are the run's own.
     const free = { ...network, unet: { ...network.unet, dropout: 0, activations: "float16" as const } };
-    assert.deepEqual(Object.keys(await readStartWeights(file, free)), Object.keys(start));
+    assert.deepEqual(Object.keys(await startWeights(file, free)), Object.keys(start));
     const other = { ...network, unet: { ...network.unet, resBalance: 0.5 } };
-    await assert.rejects(readStartWeights(file, other), {
+    await assert.rejects(startWeights(file, other), {
       code: "value",
       message: /resBalance of its network is 0\.3, of this run's 0\.5/,
     });
-    await assert.rejects(readStartWeights(root, network), { code: "file", message: /has no post-hoc average/ });
+    await assert.rejects(startWeights(root, network), { code: "file", message: /has no post-hoc average/ });
     for (const [kimg, sigmaRel] of [
       [1, 0.1],
       [2, 0.1],
@@ -183,14 +184,14 @@ describe("a run that begins with another network's weights", () => {
       const zeroed = kimg === 1 ? new Map([...arrays].map(([name, each]) => [name, each.multiply(0)])) : arrays;
       await writeSnapshot(path, { ...info, nimg: 1000 * kimg, sigmaRel }, zeroed, "F32");
     }
-    const newest = await readStartWeights(root, network);
+    const newest = await startWeights(root, network);
     assert.deepEqual(await bits(new Map(Object.entries(newest))), await bits(arrays));
     await writeSnapshot(join(root, "phema-0000002-0.050.safetensors"), { ...info, sigmaRel: 0.05 }, arrays, "F32");
-    await assert.rejects(readStartWeights(root, network), {
+    await assert.rejects(startWeights(root, network), {
       code: "file",
       message: /several post-hoc averages of 2000/,
     });
-    await assert.rejects(readStartWeights(join(root, "nowhere.safetensors"), network), { code: "file" });
+    await assert.rejects(startWeights(join(root, "nowhere.safetensors"), network), { code: "file" });
   });
 });
 
