@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readStats } from "../../../diffusion/run/index.ts";
 import { readCheckpoint } from "../../../diffusion/checkpoint/checkpoint.ts";
-import { readStartWeights } from "../../../diffusion/run/node.ts";
+import { findStartWeights } from "../../../diffusion/run/node.ts";
 import { readSnapshot } from "../../../diffusion/snapshot/node.ts";
 import { diskFile, diskFolder } from "../../../engine/io/node.ts";
 import { runPython, skip, stopPython } from "../../torch/pytorch.ts";
@@ -166,7 +166,7 @@ describe("export", () => {
       diskFolder(place("begun-pytorch")).file("training-state-0000000000.safetensors"),
     );
     const { network } = await readSnapshot(join(teacher, "phema-0000000-0.100.safetensors"));
-    const wanted = await (await readStartWeights(teacher, network))[name]?.data();
+    const wanted = await (await (await findStartWeights(teacher)).read(network))[name]?.data();
     const found = await arrays.get(`weights.${name}`)?.data();
     assert.ok(wanted !== undefined && found !== undefined);
     // Stored in 16 bits, and normalized when a run begins.
