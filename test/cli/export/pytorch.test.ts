@@ -166,7 +166,8 @@ describe("export", () => {
       diskFolder(place("begun-pytorch")).file("training-state-0000000000.safetensors"),
     );
     const { network } = await readSnapshot(join(teacher, "phema-0000000-0.100.safetensors"));
-    const wanted = await (await (await findStartWeights(teacher)).read(network))[name]?.data();
+    const start = await findStartWeights(teacher);
+    const wanted = await (await start.read(network))[name]?.data();
     const found = await arrays.get(`weights.${name}`)?.data();
     assert.ok(wanted !== undefined && found !== undefined);
     // Stored in 16 bits, and normalized when a run begins.
